@@ -1,0 +1,151 @@
+"""One HTTP request and what came of it: a reply with its whole body, or how it was lost.
+
+Nothing that the other side or the network does is an exception here; only cancellation passes.
+"""
+
+from __future__ import annotations
+
+import io
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from yarl import URL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
+"""Largest answer that is read, decompressed; the service's own stay under one megabyte."""
+
+_DIRECT_BYTES: Final = 2**20  # aiohttp writes more than this in one go only under protest
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long one request may take, seconds.
+
+    Attributes:
+        connect: For connecting, TLS included.
+        total: For everything, waiting for a free connection included.
+    """
+
+    connect: float = 5.0
+    total: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete answer; header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No complete answer.
+
+    Attributes:
+        code: A `Transport.…` code.
+        message: What happened, without addresses that are signed.
+        status: HTTP status, when the answer got that far.
+    """
+
+    code: str
+    message: str
+    status: int | None = None
+
+
+def new_session(*, connections: int) -> aiohttp.ClientSession:
+    """The one session that all calls share: kept-alive connections, no cookies, no redirections.
+
+    Args:
+        connections: Most connections at a time; at least the calls in flight, or calls wait unseen.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections, ttl_dns_cache=60, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),  # each request brings its own
+        skip_auto_headers=("Content-Type", "User-Agent"),
+    )
+
+
+async def exchange(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes,
+    timeouts: Timeouts,
+    max_bytes: int = MAX_REPLY_BYTES,
+) -> Reply | Lost:
+    """Send one request, once, and read its answer whole.
+
+    Args:
+        session: From `new_session`.
+        method: In capitals.
+        url: Encoded already; it is sent as it is.
+        headers: All that must be sent.
+        body: Sent as it is; empty for none.
+        timeouts: How long to wait.
+        max_bytes: Largest answer to read.
+    """
+    status: int | None = None
+    try:
+        async with session.request(
+            method,
+            URL(url, encoded=True),
+            headers=headers,
+            data=(body if len(body) <= _DIRECT_BYTES else io.BytesIO(body)) if body else None,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect),
+        ) as response:
+            status = response.status
+            pieces = []
+            size = 0
+            async for piece in response.content.iter_any():
+                pieces.append(piece)
+                size += len(piece)
+                if size > max_bytes:
+                    response.close()
+                    return Lost("Transport.BodyTooLarge", f"the answer passes {max_bytes:,} bytes", status)
+            found = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(status, found, b"".join(pieces))
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        code = _transport_code(error)
+        return Lost(code, f"{type(error).__name__}: {_said(error)}", status)
+
+
+def _transport_code(error: BaseException) -> str:
+    """The first entry that the error is an instance of; the more special ones stand first."""
+    for kind, code in _TRANSPORT_CODES:
+        if isinstance(error, kind):
+            return code
+    return "Transport.ConnectionLost"
+
+
+_TRANSPORT_CODES: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...]] = (
+    ((aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch, ssl.SSLError), "Transport.TlsFailed"),
+    (aiohttp.ClientConnectorDNSError, "Transport.DnsFailed"),
+    (aiohttp.ConnectionTimeoutError, "Transport.ConnectTimeout"),
+    (aiohttp.ClientConnectorError, "Transport.ConnectFailed"),
+    (TimeoutError, "Transport.ReadTimeout"),
+    (aiohttp.ClientPayloadError, "Transport.TruncatedBody"),
+    (aiohttp.ClientResponseError, "Transport.NotHttp"),
+    ((aiohttp.ClientConnectionError, OSError), "Transport.ConnectionLost"),
+    (aiohttp.ClientError, "Transport.NotHttp"),
+)
+
+
+def _said(error: BaseException) -> str:
+    """The error's text, unless it may quote a URL."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.message
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    text = str(error)
+    return "the connection broke" if not text or "://" in text else text[:200]

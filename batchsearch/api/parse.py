@@ -1,0 +1,430 @@
+"""An answer's bytes to typed records, whatever the bytes are.
+
+Fields that are missing where the pages promise them, unknown, null or of another type never fail an
+answer: what can be read without loss is read (`"0.5"` as a score), the rest is None, and each kind of
+deviation counts once.
+
+How a failure is named, in this order: the `Code` of the body if it is a name; `Code.<n>` if it is a
+number, which is how HTTP 200 with `Success: false` says it (`Code.Missing` without any); `Http.<status>`
+for an error status whose JSON has no code; a `Transport.…` code where the answer is none of the service's.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from batchsearch.api.operations import OPERATIONS
+from batchsearch.api.responses import (
+    AccessDeniedDetail,
+    Category,
+    CompareResponse,
+    DetailResponse,
+    ExistsResponse,
+    Head,
+    Hit,
+    InstanceFacts,
+    MutationResponse,
+    PicInfo,
+    Response,
+    SearchResponse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchsearch.api.operations import Operation
+
+Origin = Literal["api", "transport"]
+
+_STATUS_NAMED: Final = frozenset({408, 413, 429})  # what they mean needs no body
+_CODE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")
+_INT64: Final = 2**63
+_MESSAGE_LENGTH: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What an answer says.
+
+    Attributes:
+        code: Error code, None for success.
+        origin: `api` when the service or its gateway speaks, `transport` when something else does; None
+            for success.
+        message: The answer's own words, shortened to 2,000 characters.
+        request_id: The service's id of the answer.
+        response: The typed answer: of every success, and of failures that carry fields of the operation.
+        field_problems: Kinds of deviations from the documented fields.
+    """
+
+    code: str | None
+    origin: Origin | None
+    message: str | None
+    request_id: str | None
+    response: Response | None
+    field_problems: int
+
+
+def parse_answer(operation: str, status: int, body: bytes, *, request_id: str | None = None) -> Parsed:
+    """What the answer to one call of an operation says; never raises, for any bytes.
+
+    Args:
+        operation: A name in `OPERATIONS`.
+        status: HTTP status.
+        body: The whole body, decompressed.
+        request_id: Of the answer's headers, for a body that has none.
+    """
+    if 300 <= status < 400:  # noqa: PLR2004 - the redirecting statuses
+        return _foreign("Transport.Redirected", f"HTTP {status} is a redirection", request_id)
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        return _not_json(status, body, request_id)
+    described = OPERATIONS[operation]
+    fields = _Fields(content, "", set())
+    own_id = fields.text("RequestId") or request_id
+    if not 200 <= status < 300:  # noqa: PLR2004 - the successful statuses
+        return _refused(described, fields, status, own_id)
+    success = fields.boolean("Success", expected=True)
+    raw_code = content.get("Code")
+    failed = success is False or (success is None and not _says_success(raw_code))
+    response = _read(described, fields)
+    code = _code_of(raw_code) if failed else None
+    return Parsed(code, "api" if failed else None, response.message, own_id, response, len(fields.problems))
+
+
+def _says_success(code: object) -> bool:
+    return code is None or code == 0 or (isinstance(code, str) and code.strip() in ("0", ""))
+
+
+def _code_of(code: object) -> str:
+    if isinstance(code, bool) or code is None:
+        return "Code.Missing"
+    if isinstance(code, int) and abs(code) < _INT64:
+        return f"Code.{code}"
+    if isinstance(code, str) and _WHOLE.fullmatch(code.strip()):
+        return f"Code.{int(code)}"
+    if isinstance(code, str) and _CODE_NAME.fullmatch(code.strip()):
+        return code.strip()
+    return "Code.Unreadable"
+
+
+def _refused(described: Operation, fields: _Fields, status: int, request_id: str | None) -> Parsed:
+    raw_code = fields.content.get("Code")
+    code = f"Http.{status}" if raw_code in (None, "") else _code_of(raw_code)
+    message = fields.text("Message") or fields.text("Msg")
+    denial = fields.content.get("AccessDeniedDetail")
+    response = (
+        _read(described, fields) if isinstance(denial, dict) and described.response == "compare" else None
+    )
+    return Parsed(code, "api", _shortened(message), request_id, response, 0)
+
+
+def _not_json(status: int, body: bytes, request_id: str | None) -> Parsed:
+    if not body.strip():
+        return _foreign(
+            f"Http.{status}" if status in _STATUS_NAMED else "Transport.EmptyBody",
+            f"HTTP {status} with an empty body",
+            request_id,
+        )
+    error = _xml_error(body)
+    if error is not None and not 200 <= status < 300:  # noqa: PLR2004 - the successful statuses
+        code, message, own_id = error
+        return Parsed(code, "api", _shortened(message), own_id or request_id, None, 0)
+    what = f"HTTP {status} with {len(body):,} bytes that are no JSON object"
+    if status in _STATUS_NAMED:
+        return _foreign(f"Http.{status}", what, request_id)
+    refused = 400 <= status < 500  # noqa: PLR2004 - the statuses that blame the request
+    return _foreign("Transport.NotTheService" if refused else "Transport.NotJson", what, request_id)
+
+
+def _foreign(code: str, message: str, request_id: str | None) -> Parsed:
+    return Parsed(code, "transport", message, request_id, None, 0)
+
+
+def _xml_error(body: bytes) -> tuple[str, str | None, str | None] | None:
+    """Code, message and request id of the gateway's XML, picked out without expanding any entity."""
+    if b"<Error>" not in body[:2_000] and b"<Code>" not in body[:2_000]:
+        return None
+    text = body[:20_000].decode("utf-8", "replace")
+
+    def element(name: str) -> str | None:
+        found = re.search(rf"<{name}>([^<]*)</{name}>", text)
+        return html.unescape(found[1]).strip() if found else None
+
+    code = element("Code")
+    if code is None or not _CODE_NAME.fullmatch(code):
+        return None
+    return code, element("Message"), element("RequestId")
+
+
+def _shortened(text: str | None) -> str | None:
+    return text if text is None or len(text) <= _MESSAGE_LENGTH else f"{text[: _MESSAGE_LENGTH - 1]}…"
+
+
+class _Fields:
+    """One object of the answer, read field by field; deviations are noted once for each place and kind."""
+
+    __slots__ = ("_place", "_seen", "content", "problems")
+
+    def __init__(self, content: Mapping[str, Any], place: str, problems: set[str]) -> None:
+        self.content = content
+        self.problems = problems
+        self._place = place
+        self._seen: set[str] = set()
+
+    def text(self, name: str, *, expected: bool = False) -> str | None:
+        value = self._take(name, expected=expected)
+        if isinstance(value, str):
+            if value.isascii():
+                return value
+            readable = value.encode("utf-8", "replace").decode()  # half a surrogate pair fits no column
+            if readable != value:
+                self._note(name)
+            return readable
+        if value is None:
+            return None
+        self._note(name)
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    def integer(self, name: str, *, expected: bool = False) -> int | None:
+        value = self._take(name, expected=expected)
+        if type(value) is int and -_INT64 <= value < _INT64:
+            return value
+        if value is None:
+            return None
+        self._note(name)
+        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+            return int(value)
+        if isinstance(value, str) and _WHOLE.fullmatch(value.strip()) and abs(int(value)) < _INT64:
+            return int(value)
+        return None
+
+    def real(self, name: str, *, expected: bool = False) -> float | None:
+        value = self._take(name, expected=expected)
+        if type(value) is float and math.isfinite(value):
+            return value
+        if type(value) is int and abs(value) < _INT64:
+            return float(value)
+        if value is None:
+            return None
+        self._note(name)
+        if isinstance(value, str):
+            try:
+                number = float(value)
+            except ValueError:
+                return None
+            return number if math.isfinite(number) else None
+        return None
+
+    def boolean(self, name: str, *, expected: bool = False) -> bool | None:
+        value = self._take(name, expected=expected)
+        if value is None or isinstance(value, bool):
+            return value
+        self._note(name)
+        return {"true": True, "false": False, "1": True, "0": False}.get(str(value).strip().lower())
+
+    def inner(self, name: str, *, expected: bool = False) -> _Fields | None:
+        value = self._take(name, expected=expected)
+        if isinstance(value, dict):
+            return _Fields(value, f"{self._place}{name}.", self.problems)
+        if value is not None:
+            self._note(name)
+        return None
+
+    def each(self, name: str, *, expected: bool = False) -> list[_Fields]:
+        """The objects of a list; entries that are none are noted and left out."""
+        value = self._take(name, expected=expected)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+            self._note(name)
+        entries = value if isinstance(value, list) else []
+        place = f"{self._place}{name}[]."
+        return [_Fields(entry, place, self.problems) for entry in entries if isinstance(entry, dict)]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """The texts of a list; entries that are none are noted and left out."""
+        value = self._take(name, expected=False)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            self._note(name)
+        entries = value if isinstance(value, list) else []
+        return tuple(entry for entry in entries if isinstance(entry, str))
+
+    def done(self, *others: str) -> None:
+        """Note the fields that nobody asked for; `others` are known and deliberately not kept."""
+        for name in self.content:
+            if name not in self._seen and name not in others:
+                self.problems.add(f"{self._place}{name[:64]} is not documented")
+
+    def _take(self, name: str, *, expected: bool) -> Any:
+        self._seen.add(name)
+        value = self.content.get(name)
+        if value is None and (expected or name in self.content):
+            self.problems.add(f"{self._place}{name} is missing or null")
+        return value
+
+    def _note(self, name: str) -> None:
+        self.problems.add(f"{self._place}{name} is of another type")
+
+
+def _read(described: Operation, fields: _Fields) -> Response:
+    """The typed answer of an operation; notes every deviation in `fields.problems`."""
+    success = fields.boolean("Success", expected=True)
+    request_id = fields.text("RequestId", expected=True)
+    if described.response == "detail":
+        instance = fields.inner("Instance", expected=True)
+        facts = _instance(instance) if instance else None
+        fields.done("Code", "Msg", "Message")
+        return DetailResponse(success, None, None, request_id, facts)
+    code = _code_number(fields)
+    message = _shortened(_message(fields, described.message_field))
+    response: Response
+    if described.response == "search":
+        head = fields.inner("Head", expected=True)
+        pic_info = fields.inner("PicInfo", expected=True)
+        response = SearchResponse(
+            success,
+            code,
+            message,
+            request_id,
+            _head(head) if head else None,
+            _pic_info(pic_info) if pic_info else None,
+            tuple(_hit(entry) for entry in fields.each("Auctions", expected=success is not False)),
+        )
+    elif described.response == "compare":
+        detail = fields.inner("AccessDeniedDetail")
+        response = CompareResponse(
+            success,
+            code,
+            message,
+            request_id,
+            fields.real("Score", expected=success is not False),
+            _denial(detail) if detail else None,
+        )
+    elif described.response == "exists":
+        item = fields.inner("Auctions")
+        response = ExistsResponse(
+            success,
+            code,
+            message,
+            request_id,
+            fields.boolean("Exists", expected=True),
+            _hit(item, found=False) if item else None,
+        )
+    else:
+        pic_info = fields.inner("PicInfo")
+        data = fields.inner("Data")
+        names: tuple[str, ...] = ()
+        if data is not None:
+            names = data.texts("PicNames")
+            data.done()
+        response = MutationResponse(
+            success, code, message, request_id, _pic_info(pic_info) if pic_info else None, names
+        )
+    fields.done("HostId", "Recommend", "AccessDeniedDetail")
+    return response
+
+
+def _code_number(fields: _Fields) -> int | None:
+    """`Code` as a number; a name there is the failure's code and no deviation."""
+    raw = fields.content.get("Code")
+    if isinstance(raw, str) and not _WHOLE.fullmatch(raw.strip()):
+        fields.text("Code")
+        return None
+    return fields.integer("Code", expected=True)
+
+
+def _message(fields: _Fields, name: Literal["Msg", "Message"]) -> str | None:
+    """The message under the operation's own name, or the other one: the pages mix them."""
+    message = fields.text(name)
+    other = fields.text("Message" if name == "Msg" else "Msg")
+    return message if message is not None else other
+
+
+def _head(fields: _Fields) -> Head:
+    head = Head(
+        fields.integer("DocsFound", expected=True),
+        fields.integer("DocsReturn", expected=True),
+        fields.integer("SearchTime", expected=True),
+    )
+    fields.done()
+    return head
+
+
+def _pic_info(fields: _Fields) -> PicInfo:
+    regions = []
+    for entry in fields.each("MultiRegion"):
+        region = entry.text("Region", expected=True)
+        entry.done()
+        if region is not None:
+            regions.append(region)
+    categories = []
+    for entry in fields.each("AllCategories"):
+        categories.append(Category(entry.integer("Id", expected=True), entry.text("Name", expected=True)))
+        entry.done()
+    info = PicInfo(
+        fields.integer("CategoryId", expected=True), fields.text("Region"), tuple(regions), tuple(categories)
+    )
+    fields.done()
+    return info
+
+
+def _hit(fields: _Fields, *, found: bool = True) -> Hit:
+    """One entry of `Auctions`; what a search finds has a score, what `CheckImageExists` shows has none."""
+    hit = Hit(
+        product_id=fields.text("ProductId", expected=True),
+        pic_name=fields.text("PicName", expected=True),
+        category_id=fields.integer("CategoryId", expected=found),
+        custom_content=fields.text("CustomContent"),
+        score=fields.real("Score", expected=found),
+        sort_expr_values=fields.text("SortExprValues"),
+        int_attr=fields.integer("IntAttr"),
+        int_attr2=fields.integer("IntAttr2"),
+        int_attr3=fields.integer("IntAttr3"),
+        int_attr4=fields.integer("IntAttr4"),
+        str_attr=fields.text("StrAttr"),
+        str_attr2=fields.text("StrAttr2"),
+        str_attr3=fields.text("StrAttr3"),
+        str_attr4=fields.text("StrAttr4"),
+    )
+    fields.done()
+    return hit
+
+
+def _denial(fields: _Fields) -> AccessDeniedDetail:
+    detail = AccessDeniedDetail(
+        fields.text("AuthAction"),
+        fields.text("AuthPrincipalDisplayName"),
+        fields.text("AuthPrincipalOwnerId"),
+        fields.text("AuthPrincipalType"),
+        fields.text("EncodedDiagnosticMessage"),
+        fields.text("NoPermissionType"),
+        fields.text("PolicyType"),
+    )
+    fields.done()
+    return detail
+
+
+def _instance(fields: _Fields) -> InstanceFacts:
+    facts = InstanceFacts(
+        fields.text("Name", expected=True),
+        fields.text("Region"),
+        fields.integer("ServiceType"),
+        fields.integer("Capacity"),
+        fields.integer("TotalCount"),
+        fields.integer("Qps"),
+        fields.text("UtcCreate"),
+        fields.text("UtcExpireTime"),
+    )
+    fields.done()
+    return facts

@@ -1,0 +1,184 @@
+"""What the operations answer, as typed records under the vendor's names in snake_case.
+
+A field is None where the answer has it not, null, or of a type that says nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The search in figures.
+
+    Attributes:
+        docs_found: As sent. The vendor's pages contradict each other on its meaning: no logic may use it.
+        docs_return: As sent, the same.
+        search_time: Duration of the search, milliseconds.
+    """
+
+    docs_found: int | None
+    docs_return: int | None
+    search_time: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One category that the instance knows."""
+
+    id: int | None
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PicInfo:
+    """What the service found in the picture.
+
+    Attributes:
+        category_id: Category given or predicted.
+        region: The subject, `x1,x2,y1,y2` in the sent picture's pixels.
+        multi_region: All subjects, in the same form.
+        all_categories: Categories that the instance knows.
+    """
+
+    category_id: int | None
+    region: str | None
+    multi_region: tuple[str, ...]
+    all_categories: tuple[Category, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One entry of `Auctions`: a picture of the instance.
+
+    Attributes:
+        product_id: Its product.
+        pic_name: Its name.
+        category_id: Its category.
+        custom_content: Text kept with it.
+        score: Similarity, 0 to 1.
+        sort_expr_values: The older score, `<float>;<int>`; the vendor says to use `score`.
+        int_attr: Whole-number attributes, this one and the three after it.
+        int_attr2: The same.
+        int_attr3: The same.
+        int_attr4: The same.
+        str_attr: Text attributes, this one and the three after it.
+        str_attr2: The same.
+        str_attr3: The same.
+        str_attr4: The same.
+    """
+
+    product_id: str | None
+    pic_name: str | None
+    category_id: int | None
+    custom_content: str | None
+    score: float | None
+    sort_expr_values: str | None
+    int_attr: int | None
+    int_attr2: int | None
+    int_attr3: int | None
+    int_attr4: int | None
+    str_attr: str | None
+    str_attr2: str | None
+    str_attr3: str | None
+    str_attr4: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessDeniedDetail:
+    """Why access was denied, as RAM says it (CompareSimilarByImage 2026-01)."""
+
+    auth_action: str | None
+    auth_principal_display_name: str | None
+    auth_principal_owner_id: str | None
+    auth_principal_type: str | None
+    encoded_diagnostic_message: str | None
+    no_permission_type: str | None
+    policy_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What every answer says about itself.
+
+    Attributes:
+        success: `Success`.
+        code: `Code`; 0 is success, and no page says what other numbers mean.
+        message: `Msg` or `Message`.
+        request_id: The service's id of the answer, for its support.
+    """
+
+    success: bool | None
+    code: int | None
+    message: str | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResponse(Verdict):
+    """Answer to a search; `hits` in the service's order."""
+
+    head: Head | None
+    pic_info: PicInfo | None
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareResponse(Verdict):
+    """Answer to a comparison; `score` is the similarity, 0 to 1."""
+
+    score: float | None
+    access_denied_detail: AccessDeniedDetail | None
+
+
+@dataclass(frozen=True, slots=True)
+class MutationResponse(Verdict):
+    """Answer to adding (with `pic_info`), updating, or deleting (with the names of what was deleted)."""
+
+    pic_info: PicInfo | None
+    pic_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExistsResponse(Verdict):
+    """Whether the instance holds a picture, and what it keeps with it."""
+
+    exists: bool | None
+    item: Hit | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFacts:
+    """An instance as the service describes it.
+
+    Attributes:
+        name: Instance name.
+        region: Region.
+        service_type: Number of the kind of instance (`service.SERVICE_TYPES`).
+        capacity: Pictures that it can hold, in units of 10,000.
+        total_count: Pictures that it holds.
+        qps: Queries per second that were bought.
+        utc_create: When it was made, milliseconds since 1970 as text.
+        utc_expire_time: When it ends, the same.
+    """
+
+    name: str | None
+    region: str | None
+    service_type: int | None
+    capacity: int | None
+    total_count: int | None
+    qps: int | None
+    utc_create: str | None
+    utc_expire_time: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DetailResponse(Verdict):
+    """Answer to `Detail`, which has neither code nor message."""
+
+    instance: InstanceFacts | None
+
+
+Response: TypeAlias = SearchResponse | CompareResponse | MutationResponse | ExistsResponse | DetailResponse

@@ -1,0 +1,1 @@
+"""The job file: its settings, how they are read, overridden, checked and shown."""

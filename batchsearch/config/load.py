@@ -1,0 +1,140 @@
+"""The job file, read, overridden and checked: every problem at once, each with its place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from batchsearch.config.credential_names import take_out_credentials
+from batchsearch.config.document import MAX_BYTES, Document, Source, parse_document
+from batchsearch.config.explain import explain
+from batchsearch.config.model import JobSettings
+from batchsearch.config.nearest import nearest
+from batchsearch.config.operation_checks import check_against_operation
+from batchsearch.config.overrides import Override, apply, from_command_line, from_environment
+from batchsearch.config.paths import make_absolute
+from batchsearch.config.shape import dotted, leaves, shape_of
+from batchsearch.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedJob:
+    """A job that may run.
+
+    Attributes:
+        settings: Every setting, paths absolute.
+        file: The job file.
+        sources: Where each setting's value came from, by its dotted path (`instance.qps`).
+    """
+
+    settings: JobSettings
+    file: Path
+    sources: Mapping[str, Source]
+
+
+def load_job(
+    path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> LoadedJob:
+    """The job of a file, with the environment and then `--set` laid over it.
+
+    Args:
+        path: The job file, YAML in UTF-8 (see `document` for what is understood).
+        overrides: Texts like `instance.qps=5`, as given to `--set`; later ones win.
+        environ: Variables like `BATCHSEARCH__INSTANCE__QPS`.
+
+    Raises:
+        ConfigError: With every problem that was found, in the order of the file's lines.
+    """
+    document = parse_document(_read(path), str(path))
+    shape = shape_of(JobSettings)
+    problems = [*document.problems, *take_out_credentials(document)]
+    given: list[Override] = [*from_environment(environ)]
+    for override in from_command_line(overrides):
+        if isinstance(override, Problem):
+            problems.append(override)
+        else:
+            given.append(override)
+    problems += apply(document, given, shape)
+    problems += take_out_credentials(document)
+    make_absolute(document, shape, folder=Path(os.path.abspath(path)).parent)  # noqa: PTH100 - a linked job file's folder is the link's
+
+    settings = None
+    try:
+        settings = JobSettings.model_validate(document.root)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        problems += explain([dict(each) for each in found], document, shape)
+    problems += check_against_operation(document)
+    if problems or settings is None:
+        raise ConfigError(_in_order(problems))
+    return LoadedJob(settings, path, MappingProxyType(_sources(settings, document)))
+
+
+def job_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of job files, for editors that complete and check while typing."""
+    schema = JobSettings.model_json_schema(mode="validation")
+    title = "batchsearch job file"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError([Problem(str(path), f"there is no such job file{_similar(path)}")]) from None
+    except IsADirectoryError:
+        raise ConfigError([Problem(str(path), "is a folder; give the job file in it")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError(
+            [Problem(str(path), f"is larger than {MAX_BYTES // 1024} KiB: this is no job file")]
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem(f"{path}:{line}", "is not UTF-8 text; save it as UTF-8")]) from None
+
+
+def _similar(path: Path) -> str:
+    try:
+        names = [each.name for each in path.parent.iterdir() if each.suffix in (".yaml", ".yml")]
+    except OSError:
+        return ""
+    near = nearest(path.name, names)
+    return "" if near is None else f"; did you mean `{path.parent / near}`?"
+
+
+def _in_order(problems: Sequence[Problem]) -> list[Problem]:
+    """By line, those of the environment and `--set` last; each once."""
+
+    def place(problem: Problem) -> tuple[bool, int]:
+        parts = problem.where.split(": ")[0].rsplit(":", 1)
+        has_line = len(parts) > 1 and parts[1].isdecimal()
+        return not has_line, int(parts[1]) if has_line else 0
+
+    return sorted(dict.fromkeys(problems), key=place)
+
+
+def _sources(settings: JobSettings, document: Document) -> dict[str, Source]:
+    """The source of each leaf: its own, or that of the section given whole by an override."""
+    found = {}
+    for path, _ in leaves(settings.model_dump()):
+        here: Any = document.root
+        for name in path:
+            here = here.get(name, _ABSENT) if isinstance(here, dict) else _ABSENT
+        found[dotted(path)] = Source("default") if here is _ABSENT else document.source(path)
+    return found
+
+
+_ABSENT = object()

@@ -1,0 +1,349 @@
+"""The job file's settings: names, types, defaults, and what each is for.
+
+Every field's `description` is what `config check` and the documentation show. Paths are text, marked
+`IS_PATH`; `load` makes relative ones absolute against the job file's folder. Rules that span settings
+stand at the later one of them, so that each is checked and reported by itself.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from batchsearch.config.shape import IS_PATH, ONE_OR_MANY, takes_switch
+from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, ServiceTypeName
+
+OperationName = Literal["SearchImageByPic", "SearchImageByName", "CompareSimilarByImage"]
+CsvTypeName = Literal["string", "int64", "float64", "bool", "date", "timestamp"]
+
+EMULATOR: Final = "emulator"
+"""The `instance.endpoint` that means the embedded instance."""
+
+_HUNDRED_PERCENT: Final = 100.0
+
+
+class Settings(BaseModel):
+    """Base of every section: unknown keys are refused, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        # Python counts true as 1; a job file that says `qps: true` means something else.
+        if isinstance(value, bool) and not takes_switch(cls.model_fields[info.field_name or ""]):
+            raise ValueError(
+                f"is {str(value).lower()}, which is a switch's value and no setting of this kind"
+            )
+        return value
+
+
+class InstanceSettings(Settings):
+    """Which Image Search instance is called, and how fast."""
+
+    endpoint: str | None = Field(
+        None,
+        description="Host of the service, `http://host:port` for a local one, or `emulator` for the "
+        "embedded instance. Derived from `region` when absent.",
+    )
+    region: str | None = Field(
+        None, validate_default=True, description="Region of the instance, such as `ap-southeast-1`."
+    )
+    vpc: bool = Field(default=False, description="Use the region's VPC endpoint.")
+    custom_qps: bool = Field(default=False, description="Allow a `qps` that is not a purchasable tier.")
+    name: str = Field(
+        min_length=1, max_length=MAX_INSTANCE_NAME, description="Instance name (not the instance id)."
+    )
+    qps: Annotated[float, Field(gt=0)] = Field(
+        description="Purchased queries per second: 1, 5 or 10. Another rate needs `custom_qps: true`."
+    )
+    service_type: ServiceTypeName = Field("generic", description="Kind of instance; decides the image rules.")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _only_a_host(cls, endpoint: str | None) -> str | None:
+        if endpoint is None:
+            return None
+        scheme, has_scheme, host = endpoint.rpartition("://")
+        if has_scheme and scheme not in ("http", "https"):
+            raise ValueError("takes `http://` or `https://` before the host, or neither")
+        if (
+            not host
+            or any(character in host for character in "/?#@\\")
+            or not host.isprintable()
+            or " " in host
+        ):
+            raise ValueError("must be a host, `http://host:port` or `emulator`: no path, user or query")
+        return endpoint
+
+    @field_validator("region")
+    @classmethod
+    def _known_region(cls, region: str | None, info: ValidationInfo) -> str | None:
+        # With an endpoint of its own an unlisted region may be right: the vendor adds some.
+        if region is not None and region not in REGIONS and info.data.get("endpoint") is None:
+            regions = ", ".join(REGIONS)
+            raise ValueError(f"{region!r} is not a known region ({regions}); give `endpoint` if it is right")
+        return region
+
+    @field_validator("region", mode="before")
+    @classmethod
+    def _endpoint_or_region(cls, region: object, info: ValidationInfo) -> object:
+        if region is None and "endpoint" in info.data and info.data["endpoint"] is None:
+            raise ValueError("is needed to find the service, unless `endpoint` is given")
+        return region
+
+    @field_validator("qps")
+    @classmethod
+    def _known_tier(cls, qps: float, info: ValidationInfo) -> float:
+        if qps not in TIERS and info.data.get("custom_qps") is False:
+            tiers = ", ".join(str(tier) for tier in TIERS)
+            raise ValueError(
+                f"{qps:g} is not a tier that can be bought ({tiers}); "
+                "set `custom_qps: true` if another rate is meant"
+            )
+        return qps
+
+
+class CsvSettings(Settings):
+    """How a CSV manifest is written."""
+
+    encoding: str = Field("utf-8", description="Character encoding; a byte order mark is understood.")
+    delimiter: str = Field(",", description="Separator between fields, one character; `tab` is understood.")
+    quote: str = Field('"', description="Quote character.")
+    types: dict[str, CsvTypeName] = Field(
+        default_factory=dict,
+        description="Column types by name: string, int64, float64, bool, date, timestamp. "
+        "Columns not named are text: no identifier loses its leading zeros.",
+    )
+    null_values: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
+        ("",), description="Unquoted texts that mean: no value."
+    )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+            codecs.getincrementaldecoder(encoding)
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"{encoding!r} is no character encoding; utf-8, gb18030 and utf-16 are"
+            ) from error
+        return encoding
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _tab_by_name(cls, delimiter: object) -> object:
+        return "\t" if delimiter in ("tab", "\\t") else delimiter
+
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _one_ascii_character(cls, mark: str, info: ValidationInfo) -> str:
+        if len(mark) != 1 or not mark.isascii() or mark in "\r\n\0":
+            raise ValueError(f"must be one ASCII character and no line end, not {mark[:8]!r}")
+        if info.field_name == "quote" and mark == info.data.get("delimiter"):
+            raise ValueError("cannot be the delimiter as well")
+        return mark
+
+
+class ManifestSettings(Settings):
+    """The table whose rows are worked on."""
+
+    path: Annotated[str, IS_PATH] = Field(min_length=1, description="File, folder or glob.")
+    format: Literal["auto", "csv", "parquet"] = Field("auto", description="By file name when `auto`.")
+    key: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
+        ("product_id", "pic_name"),
+        min_length=1,
+        description="Column or columns that name a row. Must be unique and never null.",
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="What columns mean: `image`, `primary_image`, `secondary_image`, or a parameter of the "
+        "operation given row by row, such as `product_id` or `region`, each with the column's name. What the "
+        "operation needs is looked for under its own name when not given.",
+    )
+    csv: CsvSettings = Field(default_factory=CsvSettings, description="How a CSV manifest is written.")
+
+    @field_validator("key")
+    @classmethod
+    def _each_column_once(cls, key: tuple[str, ...]) -> tuple[str, ...]:
+        twice = next((column for column in key if key.count(column) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names the column {twice!r} twice")
+        return key
+
+
+class ImageSettings(Settings):
+    """Where pictures come from and how they are made to fit the service's rules."""
+
+    root: Annotated[str | None, IS_PATH] = Field(
+        None, description="Folder that relative paths start from; the manifest's folder when absent."
+    )
+    max_side: int | None = Field(
+        None,
+        ge=1,
+        description="Shrink so that no side is longer, pixels; the service's own limit when absent.",
+    )
+    snap: bool = Field(
+        default=True,
+        description="A large JPEG may come out up to a tenth smaller than `max_side`, which its decoder does "
+        "at a quarter of the cost.",
+    )
+    quality: int = Field(90, ge=1, le=100, description="JPEG quality of re-encoded pictures.")
+    verify: Literal["none", "decode"] = Field(
+        "none",
+        description="`decode` also decodes pictures that comply, and so catches damage that their structure "
+        "does not show, at ten times the cost.",
+    )
+    too_small: Literal["reject", "pad", "enlarge"] = Field(
+        "reject",
+        description="What becomes of a picture with a side shorter than the service accepts: refused, set "
+        "on a larger background, or enlarged.",
+    )
+    frame: int = Field(
+        0,
+        ge=0,
+        le=999,
+        description="Which picture of an animation or multi-page file is sent, from 0; the last if fewer.",
+    )
+    background: str = Field(
+        "#ffffff",
+        pattern=r"^#[0-9a-fA-F]{6}$",
+        description="Colour under transparent pixels and around padded pictures.",
+    )
+    max_megapixels: int = Field(
+        80, ge=1, le=178, description="Larger canvases are refused before decoding, million pixels."
+    )
+    max_upload_bytes: int | None = Field(
+        None, ge=16_384, description="Most bytes of a picture sent; the service's own limit when absent."
+    )
+    upload_kbps: float | None = Field(
+        None,
+        ge=128,
+        description="Upload rate for one call, kilobits a second: pictures are made small enough to arrive "
+        "within the service's 5 seconds.",
+    )
+    threads: int | None = Field(
+        None, ge=1, le=64, description="Threads that prepare pictures; the number of cores when absent."
+    )
+    allow_hosts: tuple[str, ...] = Field(
+        (), description="Hosts whose private or loopback addresses may be fetched from."
+    )
+    fetch_timeout: float = Field(30.0, gt=0, description="Seconds for fetching one picture.")
+    fetch_per_host: int = Field(8, ge=1, le=64, description="Most downloads at a time from one host.")
+
+
+class CallSettings(Settings):
+    """How calls are made and repeated."""
+
+    connect_timeout: float = Field(5.0, gt=0, description="Seconds to connect.")
+    timeout: float = Field(30.0, gt=0, description="Seconds for a whole call.")
+    max_attempts: int = Field(8, ge=1, description="Most calls made for one answer.")
+    max_retry_seconds: float = Field(600.0, gt=0, description="A row older than this is not retried.")
+    max_in_flight: int | None = Field(
+        None, ge=1, description="Most calls waiting for answers; follows rate and latency when absent."
+    )
+    end_after: int = Field(
+        3, ge=1, description="Run-ending codes in a row (no permission, no such instance …) that end the run."
+    )
+
+
+class OutputSettings(Settings):
+    """Where results go."""
+
+    dir: Annotated[str, IS_PATH] = Field(
+        min_length=1, description="Folder of `results/`, `hits/` and the ledger."
+    )
+    rows_per_part: int = Field(5_000, ge=1, description="Rows in one Parquet part.")
+    seal_seconds: float = Field(300.0, gt=0, description="A part is written at least this often, seconds.")
+
+
+class TruthSettings(Settings):
+    """Columns that say what should come out, for demonstrations and acceptance runs."""
+
+    first_hit: str | None = Field(
+        None, description="Column with the product id expected as first hit; null where none is expected."
+    )
+    outcome: str | None = Field(None, description="Column with the expected outcome: `ok` or an error code.")
+
+
+class CatalogueSettings(Settings):
+    """Pictures that the embedded instance holds."""
+
+    manifest: ManifestSettings = Field(description="The products: `columns` maps AddImage's parameters.")
+    root: Annotated[str | None, IS_PATH] = Field(
+        None, description="Folder that picture paths start from; the manifest's folder when absent."
+    )
+
+
+class EmulatorSettings(Settings):
+    """The embedded instance, when `instance.endpoint` is `emulator`."""
+
+    catalogue: CatalogueSettings | None = Field(None, description="What to index before the run.")
+    data: Annotated[str | None, IS_PATH] = Field(
+        None, description="Folder that keeps the instance between runs; inside the output folder when absent."
+    )
+    qps: float | None = Field(
+        None, gt=0, description="Queries per second that the instance grants; `instance.qps` when absent."
+    )
+
+
+class JobSettings(Settings):
+    """One job: an operation over a manifest."""
+
+    operation: OperationName = Field(description="What is called for each row.")
+    instance: InstanceSettings = Field(description="Which instance is called.")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Parameters of the operation for every row, by snake_case name; "
+        "a column of the manifest wins over them.",
+    )
+    results_per_row: int | None = Field(
+        None, ge=1, le=MAX_RESULTS, description="Hits wanted for each row; more than 100 takes several calls."
+    )
+    manifest: ManifestSettings = Field(description="The rows.")
+    images: ImageSettings = Field(default_factory=ImageSettings, description="The pictures.")
+    calls: CallSettings = Field(default_factory=CallSettings, description="How calls are made.")
+    codes: dict[str, Literal["retry", "fail_row", "end_run"]] = Field(
+        default_factory=dict, description="Another action for an error code than the table's."
+    )
+    output: OutputSettings = Field(description="Where results go.")
+    max_failed: str | float = Field(
+        "10%",
+        description="Failed rows allowed before the exit code is 3: a share (`5%`) or a number of rows.",
+    )
+    truth: TruthSettings = Field(default_factory=TruthSettings, description="What should come out.")
+    emulator: EmulatorSettings = Field(default_factory=EmulatorSettings, description="The embedded instance.")
+
+    @field_validator("results_per_row")
+    @classmethod
+    def _num_once(cls, results_per_row: int | None, info: ValidationInfo) -> int | None:
+        given = [name for name in ("num", "start") if name in info.data.get("parameters", {})]
+        if results_per_row is not None and given:
+            raise ValueError(f"says the same as `parameters.{given[0]}`; give one of them")
+        return results_per_row
+
+    @field_validator("max_failed")
+    @classmethod
+    def _max_failed_reads(cls, max_failed: str | float) -> str | float:
+        share, of_rows = _share(max_failed)
+        if not math.isfinite(share) or share < 0 or (of_rows and share > _HUNDRED_PERCENT):
+            raise ValueError(f"{str(max_failed)[:40]!r} is neither a share like `5%` nor a number of rows")
+        return max_failed
+
+    def failures_allowed(self, rows: int) -> float:
+        """How many of `rows` may fail before the run counts as failed."""
+        number, of_rows = _share(self.max_failed)
+        return number / 100 * rows if of_rows else number
+
+
+def _share(max_failed: str | float) -> tuple[float, bool]:
+    """The number in a `max_failed`, NaN for what is none, and whether it is per cent."""
+    text = str(max_failed).strip()
+    try:
+        return float(text.removesuffix("%")), text.endswith("%")
+    except ValueError:
+        return math.nan, False

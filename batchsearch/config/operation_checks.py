@@ -1,0 +1,82 @@
+"""What the operation says about a job: its parameters, the meanings of columns, the names of codes (pure).
+
+Looks at the values themselves and not at the validated model, so that these problems are reported together
+with the model's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.api.codes import CODES
+from batchsearch.api.operations import OPERATIONS
+from batchsearch.api.parameters import check_parameters
+from batchsearch.config.nearest import did_you_mean
+from batchsearch.errors import Problem
+from batchsearch.service import SERVICE_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from batchsearch.config.document import Document
+    from batchsearch.config.shape import SettingPath
+
+_FROM_A_COLUMN: Final = "Local.MissingParameter"
+_DEFAULT_SERVICE_TYPE: Final = "generic"
+_INDEXING: Final = "AddImage"
+
+
+def check_against_operation(document: Document) -> list[Problem]:
+    """Everything wrong with `parameters`, `codes` and the columns of both manifests."""
+    root = document.root
+    problems = [*_codes(document)]
+    operation = root.get("operation")
+    if isinstance(operation, str) and operation in OPERATIONS:
+        problems += _parameters(document, operation)
+        problems += _columns(document, ("manifest", "columns"), operation)
+    problems += _columns(document, ("emulator", "catalogue", "manifest", "columns"), _INDEXING)
+    return problems
+
+
+def _at(root: Mapping[str, Any], path: SettingPath) -> dict[str, Any]:
+    """The section at a path; empty where there is none."""
+    here: Any = root
+    for name in path:
+        here = here.get(name) if isinstance(here, dict) else None
+    return here if isinstance(here, dict) else {}
+
+
+def _parameters(document: Document, operation: str) -> Iterator[Problem]:
+    service_type = _at(document.root, ("instance",)).get("service_type", _DEFAULT_SERVICE_TYPE)
+    if not isinstance(service_type, str) or service_type not in SERVICE_TYPES:
+        service_type = _DEFAULT_SERVICE_TYPE
+    _, found = check_parameters(operation, _at(document.root, ("parameters",)), service_type=service_type)
+    for problem in found:
+        if problem.code != _FROM_A_COLUMN:
+            path = ("parameters", problem.parameter)
+            yield Problem(document.source(path).where(path), problem.message)
+
+
+def _columns(document: Document, section: SettingPath, operation: str) -> Iterator[Problem]:
+    known = OPERATIONS[operation]
+    meanings = (*(picture.role for picture in known.pictures), *(each.key for each in known.parameters))
+    for meaning in _at(document.root, section):
+        if meaning not in meanings:
+            path = (*section, meaning)
+            what = f"{operation} takes nothing called `{meaning[:60]}`{did_you_mean(meaning, meanings)}"
+            yield Problem(document.source(path).where(path), what)
+
+
+def _codes(document: Document) -> Iterator[Problem]:
+    for name in _at(document.root, ("codes",)):
+        if not _is_code(name):
+            path = ("codes", name)
+            what = f"no error code has the name `{name[:60]}`{did_you_mean(name, CODES)}"
+            yield Problem(document.source(path).where(path), what)
+
+
+def _is_code(name: str) -> bool:
+    """Whether the tables have the code, or a family (`Throttling*`) that it belongs to."""
+    return name in CODES or any(
+        family.endswith("*") and name.startswith(family.removesuffix("*")) for family in CODES
+    )

@@ -1,0 +1,280 @@
+"""What each operation does: its budget, its parameters, its effect, its answer's fields.
+
+Field names are the vendor's to the letter: searches, comparison and existence check say `Msg`, upkeep says
+`Message`. Answers are plain mappings without `RequestId`, which the reply adds.
+
+`DocsFound` and `DocsReturn` have opposite meanings on different pages. The newest page's are used:
+`DocsReturn` counts the entries of this answer, `DocsFound` all that match in the instance.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.emulator.arguments import INT_ATTRS, STR_ATTRS, Arguments
+from batchsearch.emulator.catalogue import CatalogueFullError
+from batchsearch.emulator.error_table import RefusedError
+from batchsearch.emulator.records import Box, Item, NewItem, PictureInfo, Query, SearchResult
+from batchsearch.service import CATEGORIES, SERVICE_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchsearch.emulator.catalogue import Catalogue
+    from batchsearch.emulator.flow import Budget
+    from batchsearch.emulator.options import InstanceOptions
+    from batchsearch.emulator.pictures import Picture
+    from batchsearch.emulator.upload import UploadStore
+
+YEAR_MS: Final = 365 * 24 * 3600 * 1000
+CAPACITY_UNIT: Final = 10_000
+"""`Detail` reports the capacity in units of so many pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an operation works with.
+
+    Attributes:
+        arguments: The call's parameters.
+        instance: The instance's set-up.
+        catalogue: Its items.
+        uploads: Where pictures given as URLs are.
+        created: When the instance was created, seconds since 1970.
+    """
+
+    arguments: Arguments
+    instance: InstanceOptions
+    catalogue: Catalogue
+    uploads: UploadStore
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        name: The vendor's name.
+        budget: Which of the instance's budgets it draws on. Compare's and CheckImageExists' are documented
+            nowhere; they count as queries here.
+        handle: Does it; returns the answer's fields, raises `RefusedError`.
+        absent: Code for an instance that does not exist.
+        forbidden: Code for a key that may not use the instance.
+    """
+
+    name: str
+    budget: Budget
+    handle: Callable[[Context], dict[str, Any]]
+    absent: str = "InvalidInstance"
+    forbidden: str = "NoPermission"
+
+
+def _add_image(context: Context) -> dict[str, Any]:
+    arguments, kind = context.arguments, context.instance.service_type
+    product_id, pic_name = arguments.name_of("ProductId"), arguments.name_of("PicName")
+    category_id = arguments.category(kind)
+    attributes = arguments.attributes()
+    crop = arguments.flag("Crop", default=True)
+    picture = arguments.picture("PicContent", kind, context.uploads)
+    region = _region(context, picture)
+    item = NewItem(product_id, pic_name, category_id, **attributes)  # type: ignore[arg-type]  # typed by name
+    try:
+        info = context.catalogue.add(item, picture, crop=crop, region=region)
+    except CatalogueFullError:
+        raise RefusedError("InstanceOverQuota") from None
+    return {"Success": True, "Code": 0, "Message": "success", "PicInfo": _pic_info(context, info)}
+
+
+def _update_image(context: Context) -> dict[str, Any]:
+    arguments = context.arguments
+    product_id, pic_name = arguments.name_of("ProductId"), arguments.optional_name_of("PicName")
+    changed = context.catalogue.update(product_id, pic_name, arguments.attributes())
+    if not changed:
+        raise RefusedError("PicNotExist")
+    return {"Success": True, "Code": 0, "Message": "success"}
+
+
+def _delete_image(context: Context) -> dict[str, Any]:
+    arguments = context.arguments
+    if arguments.flag("IsDeleteByFilter", default=False):
+        expression = arguments.filter()
+        if expression is None:
+            raise RefusedError("InvalidFilterClause")
+        deleted = context.catalogue.delete_matching(expression)
+    else:
+        product_id = arguments.text("ProductId")
+        if product_id is None:
+            raise RefusedError("NoSpecifiedProductId")
+        pic_name = arguments.values.get("PicName")
+        if pic_name == "":
+            # An empty name must not delete the whole product.
+            raise RefusedError("BadRequest")
+        deleted = context.catalogue.delete(product_id, pic_name)
+    return {"Success": True, "Code": 0, "Message": "success", "Data": {"PicNames": list(deleted)}}
+
+
+def _check_image_exists(context: Context) -> dict[str, Any]:
+    arguments = context.arguments
+    item = context.catalogue.get(arguments.name_of("ProductId"), arguments.name_of("PicName"))
+    answer: dict[str, Any] = {"Success": True, "Code": 0, "Msg": "success", "Exists": item is not None}
+    if item is not None:
+        answer["Auctions"] = item_fields(item)
+    return answer
+
+
+def _search_image_by_pic(context: Context) -> dict[str, Any]:
+    arguments = context.arguments
+    query = _query(context)
+    crop = arguments.flag("Crop", default=True)
+    picture = arguments.picture("PicContent", context.instance.service_type, context.uploads)
+    region = _region(context, picture)
+    started = time.perf_counter()
+    result = context.catalogue.search_picture(picture, query, crop=crop, region=region)
+    return _search_answer(context, result, time.perf_counter() - started)
+
+
+def _search_image_by_name(context: Context) -> dict[str, Any]:
+    arguments = context.arguments
+    product_id, pic_name = arguments.name_of("ProductId"), arguments.name_of("PicName")
+    query = _query(context)
+    started = time.perf_counter()
+    result = context.catalogue.search_name(product_id, pic_name, query)
+    if result is None:
+        raise RefusedError("PicNotExist")
+    return _search_answer(context, result, time.perf_counter() - started)
+
+
+def _compare_similar_by_image(context: Context) -> dict[str, Any]:
+    arguments, kind, uploads = context.arguments, context.instance.service_type, context.uploads
+    # Text that is no picture is an error of the one parameter, a picture that breaks the rules is not.
+    first = arguments.picture("PrimaryPicContent", kind, uploads, unreadable="InvalidPrimaryPicContent")
+    second = arguments.picture("SecondaryPicContent", kind, uploads, unreadable="InvalidSecondaryPicContent")
+    score = context.catalogue.compare(first, second)
+    return {"Success": True, "Code": 0, "Msg": "success", "Score": score}
+
+
+def _detail(context: Context) -> dict[str, Any]:
+    instance = context.instance
+    created = int(context.created * 1000)
+    # A limit that was lifted has no number; the largest tier stands for it.
+    qps = 10 if math.isinf(instance.qps) else math.ceil(instance.qps)
+    fields = {
+        "Name": instance.name,
+        "Region": instance.region,
+        "ServiceType": SERVICE_TYPES[instance.service_type].numbers[0],
+        "Capacity": math.ceil(instance.capacity / CAPACITY_UNIT),
+        "TotalCount": context.catalogue.count(),
+        "Qps": qps,
+        "UtcCreate": str(created),
+        "UtcExpireTime": str(created + YEAR_MS),
+    }
+    return {"Success": True, "Instance": fields}
+
+
+def _refuse(code: str) -> Callable[[Context], dict[str, Any]]:
+    def handle(_context: Context) -> dict[str, Any]:
+        raise RefusedError(code)
+
+    return handle
+
+
+# Searching by text is for "product multimodal" instances, which are not emulated.
+_WITHOUT_TEXT: Final = _refuse("UnsupportedInstanceType")
+_NOT_EMULATED: Final = _refuse("UnsupportedOperationType")
+
+OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
+    {
+        operation.name: operation
+        for operation in (
+            Operation("SearchImageByPic", "query", _search_image_by_pic),
+            Operation("SearchImageByName", "query", _search_image_by_name),
+            Operation("CompareSimilarByImage", "query", _compare_similar_by_image),
+            Operation("CheckImageExists", "query", _check_image_exists),
+            Operation("AddImage", "add", _add_image),
+            Operation("UpdateImage", "update", _update_image),
+            Operation("DeleteImage", "delete", _delete_image),
+            Operation("Detail", "other", _detail, "Console.InstanceNotFound", "Console.NoPermission"),
+            Operation("SearchImageByText", "query", _WITHOUT_TEXT),
+            Operation("SearchImageByFilter", "query", _NOT_EMULATED),
+            Operation("DumpMeta", "other", _NOT_EMULATED),
+            Operation("DumpMetaList", "other", _NOT_EMULATED),
+            Operation("IncreaseInstance", "other", _NOT_EMULATED),
+            Operation("IncreaseList", "other", _NOT_EMULATED),
+        )
+    }
+)
+"""Every operation that an instance answers to; the last six only with an error."""
+
+
+def item_fields(item: Item) -> dict[str, Any]:
+    """An item as the vendor names its fields; what was never set is left out, as in the samples."""
+    fields: dict[str, Any] = {
+        "CategoryId": item.category_id,
+        "ProductId": item.product_id,
+        "PicName": item.pic_name,
+        "CustomContent": item.custom_content,
+    }
+    for name in INT_ATTRS:
+        fields[name] = getattr(item, name.replace("IntAttr", "int_attr"))
+    for name in STR_ATTRS:
+        fields[name] = getattr(item, name.replace("StrAttr", "str_attr"))
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _query(context: Context) -> Query:
+    arguments = context.arguments
+    num, start = arguments.page()
+    return Query(
+        num=num,
+        start=start,
+        category_id=arguments.category(context.instance.service_type),
+        filter=arguments.filter(),
+        distinct_product_id=arguments.flag("DistinctProductId", default=False),
+        score_threshold=arguments.threshold(),
+    )
+
+
+def _region(context: Context, picture: Picture) -> Box | None:
+    # Fabric ignores Crop and Region altogether.
+    return None if context.instance.service_type == "fabric" else context.arguments.region(picture)
+
+
+def _search_answer(context: Context, result: SearchResult, seconds: float) -> dict[str, Any]:
+    auctions = [
+        {**item_fields(hit.item), "Score": hit.score, "SortExprValues": hit.sort_expr_values}
+        for hit in result.hits
+    ]
+    return {
+        "Auctions": auctions,
+        "Head": {
+            "DocsReturn": len(auctions),
+            "DocsFound": result.total,
+            "SearchTime": max(1, round(seconds * 1000)),
+        },
+        "PicInfo": _pic_info(context, result.info),
+        "Msg": "success",
+        "Success": True,
+        "Code": 0,
+    }
+
+
+def _pic_info(context: Context, info: PictureInfo) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "CategoryId": info.category_id,
+        "AllCategories": [{"Id": number, "Name": name} for number, name in CATEGORIES.items()],
+        "MultiRegion": [{"Region": _region_text(box)} for box in info.multi_region],
+    }
+    given = context.arguments.text("Region")
+    if info.region is not None:
+        # A region that was asked for is answered as it was written.
+        answer["Region"] = given or _region_text(info.region)
+    return answer
+
+
+def _region_text(box: Box) -> str:
+    return f"{box.x1},{box.x2},{box.y1},{box.y2}"

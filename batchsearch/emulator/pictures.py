@@ -1,0 +1,142 @@
+"""What the emulated service accepts as a picture, and how it reads one.
+
+Written apart from the client's own image rules on purpose: a shared misunderstanding of the pages would
+otherwise stay hidden. The rules are those of `PicContent` in SearchImageByPic 2023-08 and 2025-05.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from PIL import Image
+
+from batchsearch.service import MAX_PICTURE_BYTES, SERVICE_TYPES
+
+PictureCode = Literal[
+    "UnsupportedPicFormat", "UnsupportedPicPixels", "IncorrectOrientation", "InvalidPicContent"
+]
+
+# Formats by content. Phones write MPO, a JPEG with more pictures behind it; Pillow's JPEG reader opens it.
+_FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_NAMED_AS: Final = {"MPO": "JPEG"}
+_ORIENTATION: Final = 274  # EXIF tag 0x0112
+_UPRIGHT: Final = 1
+
+
+class PictureRefusedError(Exception):
+    """The service would answer this picture with an error.
+
+    Attributes:
+        code: The vendor's code.
+        detail: What is wrong, for the request log; the vendor's message says less.
+    """
+
+    def __init__(self, code: PictureCode, detail: str) -> None:
+        self.code: PictureCode = code
+        self.detail = detail
+        super().__init__(f"{code}: {detail}")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        image: First frame, mode RGB, transparency over white.
+        width: Pixels.
+        height: Pixels.
+        format: One of `batchsearch.service.PICTURE_FORMATS`, found from the content.
+        sha256: Hex digest of the bytes that were sent.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str
+    sha256: str
+
+
+def decode_picture(data: bytes, service_type: str) -> Picture:
+    """The picture that the bytes hold, if an instance of this service type takes it.
+
+    Args:
+        data: The file's bytes, not base64.
+        service_type: A key of `batchsearch.service.SERVICE_TYPES`; decides the sides.
+
+    Raises:
+        PictureRefusedError: With the vendor's code, whatever the bytes are.
+    """
+    if not data:
+        raise PictureRefusedError("InvalidPicContent", "the picture is empty")
+    if len(data) > MAX_PICTURE_BYTES:
+        raise PictureRefusedError(
+            "InvalidPicContent", f"{len(data):,} bytes, {MAX_PICTURE_BYTES:,} are allowed"
+        )
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            return _read(opened, data, service_type)
+    except PictureRefusedError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureRefusedError("UnsupportedPicPixels", "far more pixels than are allowed") from error
+    except Exception as error:  # decoders raise nearly anything on hostile bytes; all mean the same here
+        raise PictureRefusedError(
+            "UnsupportedPicFormat", f"it cannot be decoded ({type(error).__name__})"
+        ) from error
+
+
+def _read(opened: Image.Image, data: bytes, service_type: str) -> Picture:
+    kind = SERVICE_TYPES[service_type]
+    name = opened.format or ""
+    # Before any pixel is decoded: the header's sides bound what decoding can cost.
+    _check_sides(opened.size, kind.min_side, kind.max_side)
+    # A PNG's EXIF may stand behind its pixels. A TIFF is turned while it is decoded, and forgets its tag.
+    if name != "PNG":
+        _check_upright(opened)
+    opened.load()
+    if name == "PNG":
+        _check_upright(opened)
+    _check_sides(opened.size, kind.min_side, kind.max_side)
+    image = _to_rgb(opened)
+    digest = hashlib.sha256(data).hexdigest()
+    return Picture(image, image.width, image.height, _NAMED_AS.get(name, name), digest)
+
+
+def _check_sides(size: tuple[int, int], least: int, most: int) -> None:
+    if not all(least <= side <= most for side in size):
+        raise PictureRefusedError(
+            "UnsupportedPicPixels", f"{size[0]} x {size[1]} pixels, sides must be {least} to {most}"
+        )
+
+
+def _check_upright(opened: Image.Image) -> None:
+    orientation = opened.getexif().get(_ORIENTATION, _UPRIGHT)
+    if orientation != _UPRIGHT:
+        raise PictureRefusedError("IncorrectOrientation", f"EXIF orientation {orientation!r}")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """The pixels as 8-bit RGB: 16 bits scaled, floats stretched, transparency over white."""
+    if image.mode.startswith(("I", "F")):
+        image = _to_grey(image)
+    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+        seen = image.convert("RGBA")
+        ground = Image.new("RGBA", seen.size, (255, 255, 255, 255))
+        return Image.alpha_composite(ground, seen).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_grey(image: Image.Image) -> Image.Image:
+    """Wide grey pixels as 8 bits; Pillow's own conversion clips them to white."""
+    pixels = np.asarray(image, dtype=np.float64)
+    if image.mode.startswith("I"):
+        wide = image.mode != "I" or float(pixels.max(initial=0)) > np.iinfo(np.uint8).max
+        pixels = pixels / 257 if wide else pixels
+    else:
+        low, high = float(pixels.min(initial=0)), float(pixels.max(initial=0))
+        pixels = (pixels - low) * (255 / (high - low)) if high > low else pixels * 0
+    return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), mode="L")

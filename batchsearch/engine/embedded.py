@@ -1,0 +1,131 @@
+"""The embedded instance of a job: started beside the run, filled with its catalogue over real calls."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.api.client import Client
+from batchsearch.api.credentials import Credentials, StaticCredentials
+from batchsearch.api.endpoint import parse_endpoint
+from batchsearch.api.exchange import new_session
+from batchsearch.api.operations import OPERATIONS
+from batchsearch.emulator.installed import check_installed
+from batchsearch.engine.prepare import Preparer
+from batchsearch.engine.work import JobFacts
+from batchsearch.errors import ConfigError
+from batchsearch.images.fetch import Fetcher
+from batchsearch.images.rules import rules_for
+from batchsearch.ledger.records import digest_of
+from batchsearch.manifest.source import Manifest, Wanted
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from batchsearch.config.model import CatalogueSettings, JobSettings
+    from batchsearch.emulator.server import Emulator
+    from batchsearch.manifest.rows import RowBatch
+
+_ADD: Final = OPERATIONS["AddImage"]
+_INDEXED: Final = "indexed.json"
+_AT_ONCE: Final = 4
+
+
+def start(settings: JobSettings) -> Emulator:
+    """Start the job's embedded instance; stop it with its `stop`."""
+    from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+
+    check_installed()
+    from batchsearch.emulator.server import Emulator
+
+    instance = InstanceOptions(
+        name=settings.instance.name,
+        service_type=settings.instance.service_type,
+        qps=settings.emulator.qps or settings.instance.qps,
+        # Filling it is not what the job is about: no slot of the add budget is waited for.
+        rates={"add": math.inf},
+    )
+    return Emulator(EmulatorOptions(data=data_folder(settings), instances=(instance,))).start()
+
+
+def data_folder(settings: JobSettings) -> Path:
+    """Where the embedded instance keeps its items."""
+    return Path(settings.emulator.data or Path(settings.output.dir) / "emulator")
+
+
+def credentials_of(emulator: Emulator) -> StaticCredentials:
+    """The key pair that the embedded instance accepts."""
+    return StaticCredentials(Credentials(emulator.access_key_id, emulator.access_key_secret))
+
+
+async def fill(settings: JobSettings, emulator: Emulator, log: FilteringBoundLogger) -> None:
+    """Add the job's catalogue to its embedded instance, once: a second run finds it there.
+
+    Raises:
+        ConfigError: A product of the catalogue cannot be added; the message names it.
+        ManifestError: The catalogue's table is not usable.
+    """
+    catalogue = settings.emulator.catalogue
+    if catalogue is None:
+        return
+    base = Path(catalogue.manifest.path).parent
+    wanted = Wanted(
+        images=tuple(picture.role for picture in _ADD.pictures), required=_ADD.required, allowed=_ADD.keys
+    )
+    manifest = Manifest.open(catalogue.manifest, base=base, wanted=wanted)
+    identity = json.dumps([manifest.identity(), catalogue.model_dump(mode="json")], sort_keys=True)
+    marker = data_folder(settings) / f"{settings.instance.name}.{_INDEXED}"
+    if marker.exists() and marker.read_text(encoding="utf-8") == identity:
+        return
+    products = await asyncio.to_thread(manifest.check)
+    log.info("instance_indexing", products=products)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="index") as threads:
+        async with (
+            new_session(connections=_AT_ONCE) as session,
+            Fetcher(Path(catalogue.root or base), settings.images) as fetcher,
+        ):
+            client = Client(session, parse_endpoint(emulator.endpoint), credentials_of(emulator))
+            facts = JobFacts.of(
+                run_id="",
+                operation=_ADD.name,
+                instance=settings.instance.name,
+                service_type=settings.instance.service_type,
+                parameters={},
+                results_per_row=None,
+                roles=tuple(picture.role for picture in _ADD.pictures),
+                has_hits=False,
+            )
+            rules = rules_for(settings.instance.service_type, settings.images)
+            preparer = Preparer(facts, rules, fetcher, threads, jitter=lambda: 0.0)
+            for batch in manifest.batches():
+                await _add(batch, facts, preparer, client, catalogue)
+    marker.write_text(identity, encoding="utf-8")
+
+
+async def _add(
+    batch: RowBatch, facts: JobFacts, preparer: Preparer, client: Client, catalogue: CatalogueSettings
+) -> None:
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(index: int) -> str | None:
+        row = batch.rows[index]
+        async with at_once:
+            work = facts.work_for(row, batch.carried, digest_of(row.key), None)
+            failure = await preparer.prepare(work)
+            if failure is not None or work.call is None:
+                return f"row {row.number + 1} ({row.key}): {failure and failure.message}"
+            answer = await client.send(work.call)
+            if answer.code is not None:
+                return f"row {row.number + 1} ({row.key}): {answer.code}: {answer.message}"
+        return None
+
+    refused = [text for text in await asyncio.gather(*map(one, range(len(batch.rows)))) if text]
+    if refused:
+        problems = "\n  ".join(refused[:10])
+        raise ConfigError(
+            f"{catalogue.manifest.path}: {len(refused)} of its products cannot be indexed:\n  {problems}"
+        )

@@ -1,0 +1,157 @@
+"""From a manifest row to a request that may be sent, or to the reason why none is.
+
+Fetching over the network happens on the event loop; everything that takes the processor (reading a file,
+checking, encoding, building the form body) happens in one hop to a worker thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.api.form import build_call
+from batchsearch.api.parameters import ParameterProblem, check_parameters
+from batchsearch.engine.policy import RetryRules, backoff
+from batchsearch.engine.records import request_key
+from batchsearch.engine.work import Failure
+from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.prepare import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from batchsearch.engine.work import JobFacts, Work
+    from batchsearch.images.fetch import Fetcher
+    from batchsearch.images.outcome import PictureFacts, Prepared
+    from batchsearch.images.rules import Rules
+    from batchsearch.manifest.rows import ImageReference
+
+FETCH_ATTEMPTS: Final = 4
+"""Tries to fetch a picture whose source may come back; then the row ends as unreachable, to be retried."""
+
+_NO_IMAGE: Final = "the manifest's cell is empty: there is no picture to send"
+
+
+class Preparer:
+    """Makes rows ready to be sent.
+
+    Args:
+        facts: What holds for every row.
+        rules: What the service asks of a picture.
+        fetcher: Reads pictures.
+        threads: Where the processor's work is done.
+        jitter: Random numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        facts: JobFacts,
+        rules: Rules,
+        fetcher: Fetcher,
+        threads: Executor,
+        *,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._facts = facts
+        self._rules = rules
+        self._fetcher = fetcher
+        self._threads = threads
+        self._jitter = jitter
+
+    async def prepare(self, work: Work) -> Failure | None:
+        """Check parameters, get the pictures, make them fit, and build the first request.
+
+        Returns:
+            None when `work.call` is ready to be sent, else what the row ended as.
+        """
+        started = time.monotonic()
+        try:
+            contents: list[ImageReference | bytes] = []
+            for reference in work.row.images:
+                if reference is None:
+                    return _rejection(Rejected("Local.NoImage", _NO_IMAGE))
+                found = reference if self._fetcher.is_local(reference) else await self._fetch(reference)
+                if isinstance(found, Rejected):
+                    return _rejection(found)
+                if isinstance(found, Unreachable):
+                    return _unreachable(found)
+                contents.append(found)
+            return await self._in_thread(self._make, work, contents)
+        finally:
+            work.prepare_seconds += time.monotonic() - started
+
+    async def build(self, work: Work) -> Failure | None:
+        """Build the request for `work.page` of a row that is prepared already.
+
+        Returns:
+            None when `work.call` is ready to be sent, else what the row ended as.
+        """
+        return await self._in_thread(self._build, work)
+
+    async def _in_thread(self, function: Callable[..., Failure | None], *args: object) -> Failure | None:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+    async def _fetch(self, reference: ImageReference) -> bytes | Rejected | Unreachable:
+        for attempt in range(1, FETCH_ATTEMPTS + 1):
+            found = await self._fetcher.fetch(reference)
+            if not isinstance(found, Unreachable) or not found.transient or attempt == FETCH_ATTEMPTS:
+                return found
+            await asyncio.sleep(backoff(attempt, RetryRules(), self._jitter()))
+        raise AssertionError("the last attempt returns")
+
+    def _make(self, work: Work, contents: list[ImageReference | bytes]) -> Failure | None:
+        merged = {**self._facts.parameters, **work.row.parameters}
+        values, problems = check_parameters(
+            self._facts.operation, merged, service_type=self._facts.service_type
+        )
+        if problems:
+            return _bad_parameter(problems[0])
+        work.values = values
+        sources: list[PictureFacts | None] = []
+        pictures: list[Prepared] = []
+        for content in contents:
+            data = content if isinstance(content, bytes) else self._fetcher.read(content)
+            if isinstance(data, Unreachable):
+                return _unreachable(data)
+            made = prepare(data, self._rules) if isinstance(data, bytes) else data
+            sources.append(made.source)
+            if isinstance(made, Rejected):
+                work.sources = tuple(sources)
+                return _rejection(made)
+            pictures.append(made)
+        work.sources, work.pictures = tuple(sources), tuple(pictures)
+        return self._build(work)
+
+    def _build(self, work: Work) -> Failure | None:
+        values = dict(work.values)
+        page = self._facts.pages[work.page]
+        if page.num is not None:
+            values["start"], values["num"] = page.start, page.num
+        if "region" in values and work.pictures:
+            try:
+                values["region"] = work.pictures[0].geometry.to_sent(values["region"])
+            except ValueError as error:
+                return Failure("Local.InvalidRegion", "local", "row", f"region: {error}")
+        if work.request_key is None:
+            work.request_key = request_key(self._facts.operation, self._facts.instance, values, work.pictures)
+        call = build_call(
+            self._facts.operation, self._facts.instance, values, [picture.data for picture in work.pictures]
+        )
+        if isinstance(call, ParameterProblem):
+            return _bad_parameter(call)
+        work.call = call
+        return None
+
+
+def _rejection(rejected: Rejected) -> Failure:
+    return Failure(rejected.code, "local", "image", rejected.message)
+
+
+def _unreachable(unreachable: Unreachable) -> Failure:
+    return Failure(unreachable.code, "transport", "network", unreachable.message)
+
+
+def _bad_parameter(problem: ParameterProblem) -> Failure:
+    return Failure(problem.code, "local", "row", str(problem))

@@ -1,0 +1,181 @@
+"""From what happened to a row to what the output says of it (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from batchsearch.api.responses import CompareResponse, Hit, SearchResponse
+from batchsearch.engine.work import PageAnswer
+from batchsearch.ledger.records import FinishedRow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from batchsearch.api.client import Answer
+    from batchsearch.engine.work import Failure, JobFacts, Work
+    from batchsearch.images.outcome import PictureFacts, Prepared
+    from batchsearch.images.regions import Geometry
+
+
+def request_key(
+    operation: str, instance: str, values: Mapping[str, Any], pictures: Sequence[Prepared]
+) -> str:
+    """SHA-256 that names a request: two rows with the same key ask the service the same question."""
+    asked = {
+        "operation": operation,
+        "instance": instance,
+        "values": dict(values),
+        "pictures": [picture.sent.sha256 for picture in pictures],
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def page_answer(work: Work, answer: Answer) -> PageAnswer:
+    """What an answered page adds to its row, regions mapped back to the source's pixels."""
+    response = answer.response
+    found: dict[str, Any] = {}
+    hits: list[dict[str, Any]] = []
+    if response is not None:
+        found = {
+            "response_code": response.code,
+            "response_message": response.message,
+            "response_success": response.success,
+        }
+    if isinstance(response, SearchResponse):
+        found |= _search_fields(response, work.pictures[0].geometry if work.pictures else None)
+        names = _hit_names()
+        for hit in response.hits:
+            line = {name: value for name in names if (value := getattr(hit, name)) is not None}
+            line |= {"page": work.page, "request_id": answer.request_id}
+            hits.append(line)
+    elif isinstance(response, CompareResponse):
+        found["score"] = response.score
+        if response.access_denied_detail is not None:
+            found["access_denied_detail"] = asdict(response.access_denied_detail)
+    return PageAnswer(found, tuple(hits), answer.field_problems)
+
+
+@cache
+def _hit_names() -> tuple[str, ...]:
+    return tuple(field.name for field in fields(Hit))
+
+
+def _search_fields(response: SearchResponse, geometry: Geometry | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if response.head is not None:
+        found["docs_found"] = response.head.docs_found
+        found["docs_return"] = response.head.docs_return
+        found["search_time_ms"] = response.head.search_time
+    info = response.pic_info
+    if info is not None:
+        found["pic_category_id"] = info.category_id
+        found["pic_region"] = _to_source(info.region, geometry)
+        found["pic_region_sent"] = info.region
+        found["multi_region"] = [_to_source(region, geometry) for region in info.multi_region]
+        found["multi_region_sent"] = list(info.multi_region)
+        found["all_categories"] = [
+            {"id": category.id, "name": category.name} for category in info.all_categories
+        ]
+    return found
+
+
+def _to_source(region: str | None, geometry: Geometry | None) -> str | None:
+    """A region in the source's pixels; None for text that is no region."""
+    if region is None or geometry is None:
+        return None
+    try:
+        return geometry.to_source(region)
+    except ValueError:
+        return None
+
+
+def _picture_fields(prefix: str, source: PictureFacts | None, picture: Prepared | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for side, facts in (("source", source), ("sent", picture.sent if picture is not None else None)):
+        if facts is not None:
+            found[f"{prefix}{side}_format"] = facts.format
+            found[f"{prefix}{side}_width"] = facts.width
+            found[f"{prefix}{side}_height"] = facts.height
+            found[f"{prefix}{side}_bytes"] = facts.bytes
+            found[f"{prefix}{side}_sha256"] = facts.sha256
+    if picture is not None:
+        found[f"{prefix}transforms"] = list(picture.transforms)
+    return found
+
+
+def finished_row(facts: JobFacts, work: Work, failure: Failure | None, now: datetime) -> FinishedRow:
+    """The record of a row that has its outcome: its line of `results`, and its hits when it ended well.
+
+    Args:
+        facts: What holds for the whole job.
+        work: The row, with everything that happened to it.
+        failure: What it ended as; None for success.
+        now: Wall clock.
+    """
+    last = work.attempts[-1] if work.attempts else None
+    result: dict[str, Any] = {
+        "row_key": work.row.key,
+        "row_number": work.row.number,
+        "run_id": facts.run_id,
+        "operation": facts.operation,
+        "instance": facts.instance,
+        "outcome": "ok" if failure is None else "failed",
+        "request_key": work.request_key,
+        "calls": len(work.answers) if failure is None else len(facts.pages) if work.attempts else 0,
+        "attempts": len(work.attempts),
+        "denied": sum(attempt.denied for attempt in work.attempts),
+        "request_ids": [attempt.request_id for attempt in work.attempts],
+        "finished_at": now.isoformat(),
+        "prepare_ms": round(work.prepare_seconds * 1000, 3),
+        "field_problems": sum(page.field_problems for page in work.answers.values()),
+    }
+    if work.call is not None:
+        result["body_bytes"] = len(work.call.body)
+    if last is not None:
+        result |= {
+            "http_status": last.http_status,
+            "request_id": last.request_id,
+            "first_sent_at": work.attempts[0].sent_at.isoformat(),
+            "latency_ms": round(last.latency * 1000, 3),
+        }
+    for place, prefix in enumerate(facts.prefixes):
+        source = work.sources[place] if place < len(work.sources) else None
+        picture = work.pictures[place] if place < len(work.pictures) else None
+        result |= _picture_fields(prefix, source, picture)
+    lines: list[bytes] = []
+    if failure is not None:
+        result |= {
+            "error_code": failure.code,
+            "error_origin": failure.origin,
+            "error_owner": failure.owner,
+            "error_message": failure.message,
+        }
+    else:
+        pages = [work.answers[number] for number in sorted(work.answers)]
+        result |= pages[0].fields
+        hits = [hit for page in pages for hit in page.hits]
+        if facts.has_hits:
+            result["hit_count"] = len(hits)
+        lines = [
+            _json({"row_key": work.row.key, "rank": rank} | dict(hit))
+            for rank, hit in enumerate(hits, start=1)
+        ]
+    return FinishedRow(
+        digest=work.digest,
+        code=failure.code if failure is not None else None,
+        origin=failure.origin if failure is not None else None,
+        result=_json({name: value for name, value in result.items() if value is not None}),
+        hits=b"".join(line + b"\n" for line in lines),
+        carried=work.carried.slice(work.row.index, 1).serialize().to_pybytes(),
+        has_history=work.has_history,
+    )
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    # Half a surrogate pair, which JSON can smuggle in, is not text that Parquet can hold.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -1,0 +1,348 @@
+"""The pipeline seen whole: manifest rows in, committed outcomes out, one slot for each call.
+
+::
+
+    reader ──▶ preparers ──▶ ready ──▶ dispatcher ──▶ calls ──▶ ledger ──▶ sealer
+     (rows       (threads)    (heap,     (one slot,    (send,     (commit)   (parts)
+      without                 oldest     capped in     judge)
+      outcome)                first)     flight)  ▲      │
+                                 └── a repeat, after its wait ◀┘
+
+A row is admitted before it is prepared and leaves when its outcome is committed; how many are admitted
+at once is bounded, so memory holds a few seconds' worth of pictures and never the manifest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.api.codes import code_for
+from batchsearch.engine.policy import EndRun, History, Retry, RetryRules, decide
+from batchsearch.engine.records import finished_row, page_answer
+from batchsearch.engine.work import Attempt, Failure
+from batchsearch.errors import RunEndedError
+from batchsearch.ledger.records import UsageKey, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from structlog.typing import FilteringBoundLogger
+
+    from batchsearch.api.client import Answer, Client
+    from batchsearch.api.error_code import ErrorCode
+    from batchsearch.engine.policy import Action
+    from batchsearch.engine.prepare import Preparer
+    from batchsearch.engine.sealer import Sealer
+    from batchsearch.engine.stats import Stats
+    from batchsearch.engine.work import JobFacts, Work
+    from batchsearch.ledger.store import Ledger
+    from batchsearch.manifest.rows import RowBatch
+    from batchsearch.pacing.in_flight import InFlightLimit
+    from batchsearch.pacing.pacer import Pacer
+
+ROWS_A_BATCH: Final = 256
+_AHEAD_SECONDS: Final = 3.0
+_FEWEST_ADMITTED: Final = 16
+_MOST_ADMITTED: Final = 512
+
+
+def admitted_at_once(qps: float, in_flight_ceiling: int) -> int:
+    """How many rows are held at once: some seconds of the rate beside those that wait for answers."""
+    ahead = min(_MOST_ADMITTED, max(_FEWEST_ADMITTED, int(qps * _AHEAD_SECONDS)))
+    return ahead + in_flight_ceiling
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What the pipeline is made of; the runner only joins them."""
+
+    batches: Iterator[RowBatch]
+    preparer: Preparer
+    pacer: Pacer
+    in_flight: InFlightLimit
+    client: Client
+    ledger: Ledger
+    sealer: Sealer
+
+
+class Runner:
+    """Runs one job's rows through the stages, once.
+
+    Args:
+        stages: The parts of the pipeline.
+        facts: What holds for every row of the job.
+        rules: Bounds on repeating calls.
+        actions: Another action for a code than the table's.
+        stats: Counters that this run keeps up to date.
+        admitted: Rows held at once.
+        log: Where events go.
+        clock: A steady clock, seconds.
+        jitter: Random numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        facts: JobFacts,
+        rules: RetryRules,
+        *,
+        actions: Mapping[str, Action],
+        stats: Stats,
+        admitted: int,
+        log: FilteringBoundLogger,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._stages = stages
+        self._facts = facts
+        self._rules = rules
+        self._actions = actions
+        self.stats = stats
+        self._log = log
+        self._clock = clock
+        self._jitter = jitter
+        self._admission = asyncio.Semaphore(admitted)
+        self._to_prepare: asyncio.Queue[Work] = asyncio.Queue()
+        self._ready: list[tuple[int, int, Work]] = []
+        self._wake = asyncio.Event()
+        self._open = 0
+        self._read_all = False
+        self._stopping = False
+        self._ending_in_a_row = 0
+        self._ended: RunEndedError | None = None
+        self._histories = stages.ledger.histories()
+        self._stoppable: list[asyncio.Task[None]] = []
+        self._preparing = 0
+
+    async def run(self, preparers: int) -> None:
+        """Work until every row has its outcome, or until stopped; what is known is sealed on return.
+
+        Args:
+            preparers: Rows prepared at once.
+
+        Raises:
+            RunEndedError: An answer that no row can survive.
+            OutputError: The ledger or the output cannot be written.
+        """
+        sealing = asyncio.create_task(self._stages.sealer.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(self._watch(sealing))
+                self._stoppable = [group.create_task(self._read())]
+                self._stoppable += [group.create_task(self._prepare_rows()) for _ in range(preparers)]
+                dispatching = group.create_task(self._dispatch(group))
+                self._stoppable.append(dispatching)
+                await asyncio.wait([dispatching])
+                for task in self._stoppable:
+                    task.cancel()
+                watch.cancel()
+        except BaseExceptionGroup as problems:
+            raise problems.exceptions[0] from None
+        finally:
+            sealing.cancel()
+            await asyncio.gather(sealing, return_exceptions=True)
+        await self._stages.sealer.finish()
+        if self._ended is not None:
+            raise self._ended
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether rows are left without an outcome."""
+        return not self._read_all or self._open > 0
+
+    def stop(self, why: str) -> None:
+        """Send nothing more; calls that are out may still answer."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._log.info("run_stopping", why=why, in_flight=self.stats.in_flight)
+        for task in self._stoppable:
+            task.cancel()
+
+    @staticmethod
+    async def _watch(sealing: asyncio.Task[None]) -> None:
+        await asyncio.wait([sealing])
+        sealing.result()
+
+    # -- rows in -------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        while True:
+            batch, digests, done = await asyncio.to_thread(self._next_batch)
+            if batch is None:
+                break
+            for row, digest in zip(batch.rows, digests, strict=True):
+                if digest in done:
+                    continue
+                await self._admission.acquire()
+                self._open += 1
+                self._to_prepare.put_nowait(
+                    self._facts.work_for(row, batch.carried, digest, self._histories.pop(digest, None))
+                )
+        self._read_all = True
+        self._wake.set()
+
+    def _next_batch(self) -> tuple[RowBatch | None, list[bytes], set[bytes]]:
+        batch = next(self._stages.batches, None)
+        if batch is None:
+            return None, [], set()
+        digests = [digest_of(row.key) for row in batch.rows]
+        return batch, digests, self._stages.ledger.finished(digests)
+
+    async def _prepare_rows(self) -> None:
+        while True:
+            work = await self._to_prepare.get()
+            failure = await self._stages.preparer.prepare(work)
+            if failure is not None:
+                await self._finish(work, failure, {"rejected": 1} if failure.origin == "local" else {})
+            else:
+                self._make_ready(work)
+
+    def _make_ready(self, work: Work) -> None:
+        heapq.heappush(self._ready, (work.row.number, work.page, work))
+        self._wake.set()
+
+    # -- calls ---------------------------------------------------------------------------------------
+
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        while not (self._read_all and self._open == 0):
+            if not self._ready or self.stats.in_flight >= self._stages.in_flight.limit():
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            slot_at = await self._stages.pacer.slot()
+            _, _, work = heapq.heappop(self._ready)
+            self.stats.in_flight += 1
+            self.stats.sent(self._clock())
+            group.create_task(self._call(work, slot_at))
+
+    async def _call(self, work: Work, slot_at: float) -> None:
+        call = work.call
+        if call is None:
+            raise AssertionError("a row without a call was made ready")
+        if work.first_sent is None:
+            work.first_sent = self._clock()
+        self._stages.pacer.departed(slot_at)
+        try:
+            answer = await self._stages.client.send(call)
+        finally:
+            self.stats.in_flight -= 1
+            self._wake.set()
+        self.stats.bytes_sent += len(call.body)
+        self.stats.retries += bool(work.attempts) and work.attempts[-1].code is not None
+        self._stages.in_flight.observe(answer.latency)
+        entry = code_for(answer.code, answer.http_status) if answer.code is not None else None
+        work.attempts.append(Attempt.of(work.page, answer, denied=entry is not None and entry.throttles))
+        if entry is None:
+            self._stages.pacer.granted(slot_at, answer.latency)
+            await self._answered(work, answer)
+        else:
+            await self._refused(work, answer, entry, slot_at)
+
+    async def _answered(self, work: Work, answer: Answer) -> None:
+        self._ending_in_a_row = 0
+        page = page_answer(work, answer)
+        work.answers[work.page] = page
+        self.stats.hits += len(page.hits)
+        if self._facts.is_last(work.page, len(page.hits)):
+            await self._finish(work, None, {"calls": 1})
+            return
+        await self._stages.ledger.attempt(
+            work.digest,
+            len(work.attempts),
+            work.attempts[-1].as_json(),
+            self._usage({"calls": 1}),
+            page=(work.page, page.as_json()),
+        )
+        work.begin_page(work.page + 1)
+        failure = await self._stages.preparer.build(work)
+        if failure is not None:
+            await self._finish(work, failure, {})
+        else:
+            self._make_ready(work)
+
+    async def _refused(self, work: Work, answer: Answer, entry: ErrorCode, slot_at: float) -> None:
+        code, throttled = entry.name, entry.throttles
+        action = self._actions.get(code, entry.action)
+        if throttled:
+            self.stats.denied += 1
+            work.denied_here += 1
+            self._stages.pacer.denied(slot_at, answer.latency, answer.retry_after)
+        elif answer.origin == "api":
+            self._stages.pacer.granted(slot_at, answer.latency)
+        if action == "end_run":
+            self._ending_in_a_row += 1
+        elif answer.origin == "api" and not throttled:
+            self._ending_in_a_row = 0
+        work.attempts_here += not throttled
+        decision = decide(
+            action,
+            History(
+                attempts=work.attempts_here,
+                denied=work.denied_here,
+                elapsed=self._clock() - (work.first_sent or self._clock()),
+                ending_in_a_row=self._ending_in_a_row,
+                refreshed=work.refreshed,
+            ),
+            self._rules,
+            jitter=self._jitter(),
+            throttled=throttled,
+            retry_after=answer.retry_after,
+        )
+        spent = {"calls": 1, "denied": 1} if throttled else {"calls": 1}
+        if not isinstance(decision, Retry | EndRun):
+            failure = Failure(code, answer.origin or "api", entry.owner, answer.message or entry.meaning)
+            await self._finish(work, failure, spent)
+            return
+        await self._stages.ledger.attempt(
+            work.digest, len(work.attempts), work.attempts[-1].as_json(), self._usage(spent)
+        )
+        if isinstance(decision, EndRun):
+            self._end(code, answer, entry.advice)
+            return
+        self._log.debug(
+            "call_denied" if throttled else "call_retried", row=work.row.key, code=code, wait=decision.wait
+        )
+        if decision.refresh:
+            work.refreshed = True
+            await self._stages.client.refresh_credentials()
+        asyncio.get_running_loop().call_later(decision.wait, self._make_ready, work)
+
+    def _end(self, code: str, answer: Answer, advice: str) -> None:
+        if self._ended is None:
+            said = f": {answer.message}" if answer.message else ""
+            self._ended = RunEndedError(code, f"{code}{said} ({advice})")
+            self._log.error("run_ending", code=code, message=answer.message, advice=advice)
+        self.stop(f"the service answered {code}")
+
+    # -- rows out ------------------------------------------------------------------------------------
+
+    async def _finish(self, work: Work, failure: Failure | None, spent: Mapping[str, int]) -> None:
+        row = finished_row(self._facts, work, failure, datetime.now(UTC))
+        counted = Counter(spent)
+        counted["rows_ok" if failure is None else "rows_failed"] += 1
+        await self._stages.ledger.finish(row, self._usage(counted))
+        self._stages.sealer.added()
+        if failure is None:
+            self.stats.ok += 1
+        else:
+            self.stats.failed += 1
+            self.stats.codes[failure.code] += 1
+        self._log.debug("row_finished", row=work.row.key, code=row.code, attempts=len(work.attempts))
+        self._open -= 1
+        self._admission.release()
+        self._wake.set()
+
+    def _usage(self, counted: Mapping[str, int]) -> dict[UsageKey, int]:
+        day = datetime.now(UTC).date().isoformat()
+        return {
+            UsageKey(day, self._facts.instance, self._facts.operation, name): amount
+            for name, amount in counted.items()
+        }

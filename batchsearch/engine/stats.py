@@ -1,0 +1,72 @@
+"""What a run has done so far, in numbers; the progress bar, the summary and the logs read it."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Final
+
+_RECENT_SECONDS: Final = 30.0
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters of one run. Only the event loop's thread writes them.
+
+    Attributes:
+        total: Rows of the manifest.
+        resumed: Rows that earlier runs had finished.
+        ok: Rows that this run finished with success.
+        failed: Rows that this run finished with a code.
+        codes: How many rows of this run ended with each code.
+        calls: HTTP requests sent.
+        denied: Of these, refused by flow control.
+        retries: Calls that were repeats.
+        in_flight: Calls that wait for an answer now.
+        hits: Entries of `Auctions` received.
+        bytes_sent: Bodies sent, bytes.
+        first_sent: When the first call left, steady clock.
+        last_sent: When the latest call left, steady clock.
+    """
+
+    total: int = 0
+    resumed: int = 0
+    ok: int = 0
+    failed: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+    denied: int = 0
+    retries: int = 0
+    in_flight: int = 0
+    hits: int = 0
+    bytes_sent: int = 0
+    first_sent: float | None = None
+    last_sent: float | None = None
+    _recent: deque[float] = field(default_factory=deque)
+
+    @property
+    def done(self) -> int:
+        """Rows that have their outcome, earlier runs included."""
+        return self.resumed + self.ok + self.failed
+
+    def sent(self, now: float) -> None:
+        """Count a call that leaves at `now`, seconds of any steady clock."""
+        self.calls += 1
+        self.first_sent = now if self.first_sent is None else self.first_sent
+        self.last_sent = now
+        self._recent.append(now)
+        while self._recent and self._recent[0] < now - _RECENT_SECONDS:
+            self._recent.popleft()
+
+    def mean_rate(self) -> float:
+        """Calls a second from the first call to the last."""
+        if self.first_sent is None or self.last_sent is None or self.calls < 2:  # noqa: PLR2004 - two moments
+            return 0.0
+        return (self.calls - 1) / max(self.last_sent - self.first_sent, 1e-9)
+
+    def rate(self, now: float) -> float:
+        """Calls a second over the last half minute."""
+        recent = [moment for moment in self._recent if moment >= now - _RECENT_SECONDS]
+        if len(recent) < 2:  # noqa: PLR2004 - a rate needs two moments
+            return 0.0
+        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-9)

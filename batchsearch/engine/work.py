@@ -1,0 +1,228 @@
+"""A row on its way, and what holds for every row of a job."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from batchsearch.engine.plan import Page, pages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from batchsearch.api.client import Answer
+    from batchsearch.api.form import Call
+    from batchsearch.images.outcome import PictureFacts, Prepared
+    from batchsearch.ledger.records import History
+    from batchsearch.manifest.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a row ended as when it did not end well.
+
+    Attributes:
+        code: The vendor's code, or `Local.…` or `Transport.…`.
+        origin: `local`, `api` or `transport`.
+        owner: Who can mend it.
+        message: What was wrong.
+    """
+
+    code: str
+    origin: str
+    owner: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One HTTP request and how it was answered.
+
+    Attributes:
+        page: Page of results that it asked for.
+        sent_at: Wall clock when it left.
+        latency: Seconds to its answer.
+        http_status: Status of the answer, None when there was none.
+        code: Error code, None for success.
+        request_id: The service's id of the answer.
+        denied: Flow control refused it.
+    """
+
+    page: int
+    sent_at: datetime
+    latency: float
+    http_status: int | None
+    code: str | None
+    request_id: str | None
+    denied: bool
+
+    @classmethod
+    def of(cls, page: int, answer: Answer, *, denied: bool) -> Self:
+        """The attempt that brought this answer."""
+        return cls(
+            page,
+            answer.sent_at,
+            answer.latency,
+            answer.http_status,
+            answer.code,
+            answer.request_id,
+            denied,
+        )
+
+    def as_json(self) -> str:
+        """For the ledger."""
+        return json.dumps(
+            [
+                self.page,
+                self.sent_at.isoformat(),
+                self.latency,
+                self.http_status,
+                self.code,
+                self.request_id,
+                self.denied,
+            ]
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """From the ledger."""
+        page, sent_at, *rest = json.loads(text)
+        return cls(page, datetime.fromisoformat(sent_at), *rest)
+
+
+@dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """What one page adds to its row.
+
+    Attributes:
+        fields: Columns of `results`, by name; the first page's count.
+        hits: Rows of `hits` but for row key and rank, in order.
+        field_problems: Fields of the answer that were missing or of an unexpected type.
+    """
+
+    fields: Mapping[str, Any]
+    hits: tuple[Mapping[str, Any], ...]
+    field_problems: int
+
+    def as_json(self) -> bytes:
+        """For the ledger."""
+        text = json.dumps([self.fields, self.hits, self.field_problems], ensure_ascii=False)
+        return text.encode("utf-8", "replace")
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """From the ledger."""
+        fields, hits, problems = json.loads(text)
+        return cls(fields, tuple(hits), problems)
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One admitted row, from the manifest to its outcome.
+
+    Attributes:
+        row: The manifest row.
+        carried: The batch that holds the row's own columns, at `row.index`.
+        digest: Its name in the ledger.
+        attempts: All attempts so far, those of earlier runs included.
+        answers: Answered pages by number.
+        page: Page that is being asked for.
+        has_history: The ledger holds attempts or pages of it.
+        values: Checked parameters, before they are mapped to what is sent.
+        sources: What the pictures were found to be, in the operation's order.
+        pictures: The pictures ready to send.
+        call: The request for `page`, when it is built.
+        request_key: Names the request; equal keys would be equal requests.
+        prepare_seconds: Time spent on fetching, checking and encoding.
+        first_sent: When this run first sent it, steady clock.
+        attempts_here: Attempts of this run for this page that flow control did not refuse.
+        denied_here: Attempts of this run for this page that it did.
+        refreshed: Credentials were refreshed for it.
+    """
+
+    row: Row
+    carried: pa.RecordBatch
+    digest: bytes
+    attempts: list[Attempt] = field(default_factory=list)
+    answers: dict[int, PageAnswer] = field(default_factory=dict)
+    page: int = 0
+    has_history: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[PictureFacts | None, ...] = ()
+    pictures: tuple[Prepared, ...] = ()
+    call: Call | None = None
+    request_key: str | None = None
+    prepare_seconds: float = 0.0
+    first_sent: float | None = None
+    attempts_here: int = 0
+    denied_here: int = 0
+    refreshed: bool = False
+
+    def begin_page(self, page: int) -> None:
+        """Turn to another page; it has its own attempts."""
+        self.page = page
+        self.call = None
+        self.has_history = True
+        self.attempts_here = self.denied_here = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What holds for every row of a job.
+
+    Attributes:
+        run_id: This run.
+        operation: Operation called.
+        instance: Instance name.
+        service_type: Kind of instance.
+        parameters: Parameters for every row; a row's own win over them.
+        pages: Pages of results that each row asks for, at most.
+        prefixes: What the columns of each picture begin with, in the operation's order.
+        has_hits: The operation answers with hits.
+    """
+
+    run_id: str
+    operation: str
+    instance: str
+    service_type: str
+    parameters: Mapping[str, Any]
+    pages: tuple[Page, ...]
+    prefixes: tuple[str, ...]
+    has_hits: bool
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        run_id: str,
+        operation: str,
+        instance: str,
+        service_type: str,
+        parameters: Mapping[str, Any],
+        results_per_row: int | None,
+        roles: tuple[str, ...],
+        has_hits: bool,
+    ) -> Self:
+        """The facts of a job whose operation takes pictures in these roles."""
+        prefixes = tuple(role.removesuffix("image") for role in roles)
+        pages = pages_of(results_per_row)
+        return cls(run_id, operation, instance, service_type, parameters, pages, prefixes, has_hits)
+
+    def is_last(self, page: int, hits: int) -> bool:
+        """Whether nothing can come after a page that brought so many hits."""
+        asked = self.pages[page]
+        return asked.last or asked.num is None or hits < asked.num
+
+    def work_for(self, row: Row, carried: pa.RecordBatch, digest: bytes, history: History | None) -> Work:
+        """A row to be worked on, taken up where earlier runs left it."""
+        work = Work(row, carried, digest)
+        if history is not None:
+            work.has_history = True
+            work.attempts = [Attempt.from_json(text) for text in history.attempts]
+            work.answers = {page: PageAnswer.from_json(text) for page, text in history.pages.items()}
+            work.page = len(work.answers)
+        return work

@@ -1,0 +1,110 @@
+"""What can end a command. A row's problem is never one of these: it is a value in the output.
+
+::
+
+    BatchsearchError                 any of the below; `exit_code` is what the command line exits with
+    ├── ConfigError            64    the job file, an override or the environment
+    │   └── MissingExtraError  64    an optional dependency is not installed
+    ├── ManifestError          65    the manifest cannot be read or is not what the job file says
+    ├── OutputInUseError       75    another run holds the output folder
+    ├── OutputError             5    the output or the ledger cannot be read or written
+    └── RunEndedError           5    an answer that no row can survive (credentials, instance, permission)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ExitCode(IntEnum):
+    """What the process says to cron, Airflow or a shell when it ends."""
+
+    DONE = 0
+    TOO_MANY_FAILED = 3
+    INCOMPLETE = 4
+    ENDED = 5
+    BAD_CONFIG = 64
+    BAD_MANIFEST = 65
+    OUTPUT_IN_USE = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input, and where.
+
+    Attributes:
+        where: File and line, row, or setting; what a person opens to mend it.
+        what: What is wrong and what to do, one sentence.
+    """
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class BatchsearchError(Exception):
+    """Something ended the command; the message says what and what to do."""
+
+    exit_code: ExitCode = ExitCode.ENDED
+
+
+class _ProblemsError(BatchsearchError):
+    """Carries every problem found, not only the first."""
+
+    summary = "the input is not usable"
+
+    def __init__(self, problems: Sequence[Problem] | str, *, summary: str | None = None) -> None:
+        self.problems: tuple[Problem, ...] = () if isinstance(problems, str) else tuple(problems)
+        if isinstance(problems, str):
+            message = problems
+        else:
+            lines = [summary or self.summary, *(f"  {problem}" for problem in self.problems)]
+            message = "\n".join(lines)
+        super().__init__(message)
+
+
+class ConfigError(_ProblemsError):
+    """The job file, a `--set` override or an environment variable is not usable."""
+
+    exit_code = ExitCode.BAD_CONFIG
+    summary = "the job file is not usable:"
+
+
+class MissingExtraError(ConfigError):
+    """An optional part was asked for whose packages are not installed."""
+
+    def __init__(self, extra: str, wanted_for: str) -> None:
+        self.extra = extra
+        super().__init__(f"{wanted_for} needs an optional part: pip install 'batchsearch[{extra}]'")
+
+
+class ManifestError(_ProblemsError):
+    """The manifest cannot be read, or its columns and keys are not what the job file says."""
+
+    exit_code = ExitCode.BAD_MANIFEST
+    summary = "the manifest is not usable:"
+
+
+class OutputInUseError(BatchsearchError):
+    """Another run holds the lock of the output folder."""
+
+    exit_code = ExitCode.OUTPUT_IN_USE
+
+
+class OutputError(BatchsearchError):
+    """The output folder or its ledger cannot be read or written; what was answered is kept."""
+
+
+class RunEndedError(BatchsearchError):
+    """The service gave an answer that no row can survive; running again resumes."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)

@@ -1,0 +1,182 @@
+"""Pixels out of bytes: the only place where a decoder runs, and where everything it may raise ends.
+
+Only formats that `inspect` has read are ever handed to a decoder, by name: no file can start
+Ghostscript or a slow reader by its first bytes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
+
+from PIL import Image
+
+from batchsearch.images import netpbm
+from batchsearch.images.fit import DCT_SCALES
+from batchsearch.images.headers.facts import DamagedError
+from batchsearch.images.headers.jpeg import MAX_SCANS, too_many_scans
+from batchsearch.images.regions import SWAPPED
+from batchsearch.images.verdict import Reject
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from PIL.ImageFile import ImageFile
+
+    from batchsearch.images.fit import Size
+    from batchsearch.images.headers.facts import Inspection
+    from batchsearch.images.rules import Rules
+
+# Pillow warns about damaged metadata and large canvases on standard error, once for each place in its
+# code. Both are settled here by the structure scan and by checks of the size before and after decoding.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+_PLUGINS: Final[Mapping[str, tuple[str, ...]]] = {
+    "JPEG": ("JPEG", "MPO"),
+    "PNG": ("PNG",),
+    "WEBP": ("WEBP",),
+    "GIF": ("GIF",),
+    "BMP": ("BMP",),
+    "TIFF": ("TIFF",),
+    "JPEG2000": ("JPEG2000",),
+    "AVIF": ("AVIF",),
+    "HEIF": ("HEIF",),
+}
+"""Format: the Pillow plugins that may open it. PPM is decoded with numpy."""
+_ORIENTATION: Final = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture's pixels.
+
+    Attributes:
+        picture: Loaded; any Pillow mode.
+        stored: Width and height of the file's grid, before turning and shrinking.
+        orientation: What the picture still has to be turned by, 1..8; 1 where the decoder did it.
+        turned: What the decoder has turned the stored grid by already.
+        box: The part of the picture that holds the stored grid, pixels: shrinking while decoding
+            may leave a last row or column that is only partly covered.
+    """
+
+    picture: Image.Image
+    stored: Size
+    orientation: int
+    turned: int
+    box: tuple[float, float, float, float] | None
+
+    @property
+    def whole_turn(self) -> int:
+        """The orientation from the stored grid to the upright picture, whoever does the turning."""
+        return self.turned if self.orientation == 1 else self.orientation
+
+
+def decode(data: bytes, seen: Inspection, rules: Rules, wanted: Size | None = None) -> Decoded | Reject:
+    """Decodes one picture, shrinking on the way where that is cheap.
+
+    Args:
+        data: The file.
+        seen: What its structure says, without a flaw.
+        rules: The frame to take and the largest canvas.
+        wanted: Sides in the stored grid that suffice; a JPEG is decoded at the smallest scale that has them.
+
+    Returns:
+        The pixels, or why there are none. Any error of a decoder ends here.
+
+    Raises:
+        MemoryError: There is not enough memory.
+    """
+    try:
+        if seen.format == "PPM":
+            picture = netpbm.decode(data)
+            return Decoded(picture, picture.size, 1, 1, None)
+        return _decode(data, seen, rules, wanted)
+    except MemoryError:
+        raise
+    except DamagedError as damage:
+        return Reject("Local.ImageBroken", f"{seen.format}: {damage.detail}")
+    except Exception as error:  # noqa: BLE001 - decoders raise a dozen unrelated types on hostile files
+        return _refusal(seen, error)
+
+
+def _decode(data: bytes, seen: Inspection, rules: Rules, wanted: Size | None) -> Decoded | Reject:
+    plugins = _PLUGINS.get(seen.format or "", ())
+    if seen.format == "HEIF" and not _heif_is_readable():
+        return Reject(
+            "Local.ImageFormatUnsupported",
+            "HEIF is read only with an optional package: pip install 'batchsearch[heif]'",
+        )
+    if seen.format == "JPEG" and seen.progressive and too_many_scans(data):
+        return Reject("Local.ImageBroken", f"JPEG: more than {MAX_SCANS} scans")
+    with Image.open(BytesIO(data), formats=plugins) as picture:
+        if rules.frame and seen.frames > 1:
+            picture.seek(min(rules.frame, seen.frames - 1))
+        if picture.width * picture.height > rules.max_pixels:
+            return Reject(
+                "Local.ImageTooManyPixels", f"{seen.format} of {picture.width}x{picture.height} pixels"
+            )
+        stored, orientation = _grid(picture, seen)
+        box = _draft(picture, wanted) if seen.format == "JPEG" and wanted else None
+        expected = picture.size
+        picture.load()
+        if picture.size != expected:
+            return Reject(
+                "Local.ImageBroken",
+                f"{seen.format}: {expected[0]}x{expected[1]} pixels declared, "
+                f"{picture.width}x{picture.height} decoded",
+            )
+        turned = 1
+        if seen.format == "TIFF":
+            # Pillow turns TIFF pixels while loading and removes the tag then.
+            left = getattr(picture, "tag_v2", {}).get(_ORIENTATION, 1)
+            if left not in range(2, 9):
+                orientation, turned = 1, orientation
+        return Decoded(picture, stored, orientation, turned, box)
+
+
+def _grid(picture: ImageFile, seen: Inspection) -> tuple[Size, int]:
+    """Sides of the stored grid as the decoder sees them, and the orientation to apply."""
+    orientation = seen.orientation
+    size = picture.size
+    if seen.format == "AVIF":
+        # Its boxes turn the picture, and Pillow reports that as EXIF.
+        declared = picture.getexif().get(_ORIENTATION, 1)
+        return size, declared if declared in range(1, 9) else 1
+    if seen.format == "TIFF" and orientation in SWAPPED:
+        # Opened, the size is already that of the turned picture.
+        return (size[1], size[0]), orientation
+    return size, orientation
+
+
+def _draft(picture: ImageFile, wanted: Size) -> tuple[float, float, float, float] | None:
+    """Tells a JPEG decoder to deliver the smallest scale that has the wanted sides."""
+    width, height = picture.size
+    for divisor in reversed(DCT_SCALES):
+        small = -(-width // divisor), -(-height // divisor)
+        if small[0] >= wanted[0] and small[1] >= wanted[1]:
+            result = picture.draft(None, (width // divisor, height // divisor))
+            if result is None or picture.size == small == wanted:
+                return None
+            return result[1]
+    return None
+
+
+def _heif_is_readable() -> bool:
+    """Whether the optional HEIF plugin is installed; registers it the first time."""
+    try:
+        from pillow_heif import register_heif_opener  # type: ignore[import-not-found]  # an optional package
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
+def _refusal(seen: Inspection, error: Exception) -> Reject:
+    """The outcome of a decoder's error; its text may quote the file, so only its kind is kept."""
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return Reject("Local.ImageTooManyPixels", f"{seen.format}: the decoder refuses a canvas of that size")
+    if isinstance(error, OSError) and "truncated" in str(error):
+        return Reject("Local.ImageTruncated", f"{seen.format}: the picture data ends early")
+    return Reject("Local.ImageBroken", f"{seen.format}: the decoder gave up ({type(error).__name__})")

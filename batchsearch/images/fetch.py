@@ -1,0 +1,201 @@
+"""A picture's bytes from where the manifest says: a path, an address, or the manifest itself.
+
+Three endings, never an exception: the bytes; `Rejected`, an outcome of the row for good; `Unreachable`,
+which says nothing about the picture and may be tried again. References are untrusted: paths stay under
+the root (`paths`), addresses lead to public hosts only (`addresses`, checked again after every redirect
+and for every address that a name resolves to), nothing is larger or slower than its bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import re
+from base64 import b64decode
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.paths import (
+    NotAFileError,
+    OutsideRootError,
+    RootError,
+    TooLargeError,
+    read_under,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from batchsearch.config.model import ImageSettings
+    from batchsearch.images.download import Downloader
+    from batchsearch.manifest.rows import ImageReference
+
+__all__ = ["MAX_FILE_BYTES", "Fetcher", "Rejected", "Unreachable"]
+
+MAX_FILE_BYTES: Final = 64 * 1024 * 1024
+"""Most bytes of one file: well above what can be repaired to the service's 4 MB."""
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_WEB: Final = frozenset({"http", "https"})
+_TRANSIENT: Final = frozenset(
+    {
+        errno.EIO,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.EAGAIN,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.EINTR,
+    }
+)
+"""System errors of a file that may be gone at the next attempt."""
+
+
+Fetched = bytes | Rejected | Unreachable
+
+
+_ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+"""System errors that mean: there is no such file."""
+_LONGEST_SHOWN: Final = 300
+
+
+class Fetcher:
+    """Brings the bytes of pictures; an asynchronous context manager that owns its connections.
+
+    `read` and `read_path` work in any thread, and outside the context: what needs no network can be read
+    and prepared in one hop to a worker thread.
+    """
+
+    def __init__(self, root: Path, settings: ImageSettings) -> None:
+        self._root = root.absolute()
+        self._settings = settings
+        self._downloader: Downloader | None = None
+        self._schemes: Mapping[str, Callable[[str], Fetched]] = {
+            "file": self._read_file_url,
+            "data": _read_data_url,
+        }
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._downloader is not None:
+            await self._downloader.close()
+            self._downloader = None
+
+    def is_local(self, ref: ImageReference) -> bool:
+        """Whether `read` can bring this picture: everything but a web address."""
+        return ref.url is None or _scheme_of(ref.url) not in _WEB
+
+    async def fetch(self, ref: ImageReference) -> Fetched:
+        """Brings one picture's bytes, from anywhere. Files are read in a thread."""
+        if ref.data is not None:
+            return ref.data
+        if ref.url is not None and not self.is_local(ref):
+            if self._downloader is None:
+                from batchsearch.images.download import Downloader  # aiohttp is imported only for addresses
+
+                self._downloader = Downloader(
+                    allow_hosts=self._settings.allow_hosts,
+                    timeout=self._settings.fetch_timeout,
+                    per_host=self._settings.fetch_per_host,
+                    limit=MAX_FILE_BYTES,
+                )
+            return await self._downloader.get(ref.url)
+        return await asyncio.to_thread(self.read, ref)
+
+    def read(self, ref: ImageReference) -> Fetched:
+        """Brings one picture's bytes where that needs no network (see `is_local`)."""
+        if ref.data is not None:
+            return ref.data
+        if ref.path is not None:
+            return self.read_path(ref.path)
+        if ref.url is None:
+            return Rejected("Local.ImageMissing", "the row names no picture")
+        scheme = _scheme_of(ref.url)
+        read = self._schemes.get(scheme or "")
+        if read is None:
+            known = ", ".join(f"{name}:" for name in sorted({*self._schemes, *_WEB}))
+            return Rejected(
+                "Local.ImageReferenceInvalid",
+                f"{scheme}: addresses are not read here; known are {known}"
+                if scheme
+                else "the address has no scheme such as https:",
+            )
+        return read(ref.url)
+
+    def read_path(self, path: str) -> Fetched:
+        """Reads a file below the root, by relative or absolute path."""
+        try:
+            return read_under(self._root, path, MAX_FILE_BYTES)
+        except (OutsideRootError, NotAFileError, TooLargeError, RootError, OSError, ValueError) as error:
+            return _ending_of(error, repr(path[:_LONGEST_SHOWN]))
+
+    def _read_file_url(self, url: str) -> Fetched:
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return Rejected("Local.ImageReferenceInvalid", "the file: address cannot be read")
+        if parts.netloc not in {"", "localhost"}:
+            return Rejected("Local.ImageReferenceInvalid", "a file: address on another host is not read")
+        return self.read_path(unquote(parts.path, errors="surrogateescape"))
+
+
+def _ending_of(error: Exception, shown: str) -> Rejected | Unreachable:
+    """What an error of reading a file says about its row.
+
+    A file that is not there is an outcome for good, and so is a reference that can never be read. Anything
+    else is about this machine or its disks, and says nothing about the picture.
+    """
+    if isinstance(error, TooLargeError):
+        return _too_large(shown)
+    if isinstance(error, RootError):
+        return Unreachable(
+            "Transport.ImageRead",
+            f"images.root cannot be opened ({error}); is it mounted?",
+            transient=error.error.errno in _TRANSIENT,
+        )
+    if isinstance(error, OSError) and error.errno not in _ABSENT:
+        return Unreachable(
+            "Transport.ImageRead", f"{shown}: {error.strerror}", transient=error.errno in _TRANSIENT
+        )
+    code, what = {
+        OutsideRootError: ("Local.ImageOutsideRoot", "leads out of images.root"),
+        NotAFileError: ("Local.ImageMissing", "is a folder or a device, not a file"),
+    }.get(type(error), ("Local.ImageReferenceInvalid", "is no file name"))
+    if isinstance(error, OSError):
+        code, what = "Local.ImageMissing", f"is not under images.root ({error.strerror})"
+    return Rejected(code, f"{shown} {what}")
+
+
+def _too_large(shown: str) -> Rejected:
+    """The outcome of a file over the bound."""
+    return Rejected(
+        "Local.ImageFileTooLarge",
+        f"{shown} is larger than {MAX_FILE_BYTES // (1024 * 1024)} MB, the most that is read",
+    )
+
+
+def _scheme_of(url: str) -> str | None:
+    found = _SCHEME.match(url)
+    return found[1].lower() if found else None
+
+
+def _read_data_url(url: str) -> Fetched:
+    """The bytes inside a `data:` address (RFC 2397)."""
+    head, comma, body = url.partition(",")
+    if not comma:
+        return Rejected("Local.ImageReferenceInvalid", "the data: address has no comma")
+    if len(body) > 2 * MAX_FILE_BYTES:
+        return _too_large("the data: address")
+    if not head.lower().endswith(";base64"):
+        return unquote_to_bytes(body)
+    try:
+        return b64decode(unquote_to_bytes(body), validate=True)
+    except ValueError:
+        return Rejected("Local.ImageReferenceInvalid", "the data: address holds broken base64")

@@ -1,0 +1,97 @@
+"""Which sides a picture is sent with: pure arithmetic between its own and the rules' limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from batchsearch.images.rules import Rules
+
+Size = tuple[int, int]
+
+SNAP: Final = 0.9
+"""How near to the wanted side a decoder's own scale must come to be taken instead."""
+DCT_SCALES: Final = (2, 4, 8)
+"""Divisors at which a JPEG decoder delivers a smaller picture at less cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The sides that follow from the rules, in upright pixels.
+
+    Attributes:
+        content: Width and height of the picture itself.
+        canvas: Width and height of what is sent; larger than `content` only where it is padded.
+    """
+
+    content: Size
+    canvas: Size
+
+    @property
+    def offset(self) -> Size:
+        """Left and top of the content on the canvas: in the middle."""
+        return (self.canvas[0] - self.content[0]) // 2, (self.canvas[1] - self.content[1]) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class NoFit:
+    """No sides follow from the rules.
+
+    Attributes:
+        code: `Local.ImageTooSmall` or `Local.ImageAspect`.
+        message: The sides and the limits that they break.
+    """
+
+    code: str
+    message: str
+
+
+def fit(size: Size, rules: Rules) -> Fit | NoFit:
+    """The sides to send a picture with.
+
+    A side longer than wanted shrinks the picture. `images.max_side` is a wish: where it would bring the
+    shorter side under the service's limit, the picture stays as large as that limit needs.
+    """
+    long, short = max(size), min(size)
+    if short < rules.min_side and rules.too_small == "reject":
+        return NoFit(
+            "Local.ImageTooSmall",
+            f"{size[0]}x{size[1]} pixels; {rules.service_type} instances take sides from {rules.min_side}",
+        )
+    scale = min(1.0, rules.target_side / long)
+    if short * scale < rules.min_side and rules.too_small != "pad":
+        scale = rules.min_side / short
+        if long * scale > rules.max_side:
+            return NoFit(
+                "Local.ImageAspect",
+                f"{size[0]}x{size[1]} pixels fit no scale between sides of {rules.min_side} and "
+                f"{rules.max_side}",
+            )
+    content = scaled(size, scale, rules)
+    return Fit(content, (max(content[0], rules.min_side), max(content[1], rules.min_side)))
+
+
+def scaled(size: Size, scale: float, rules: Rules) -> Size:
+    """Both sides at a scale, rounded, inside the rules unless the picture is to be padded."""
+    lowest = 1 if rules.too_small == "pad" else rules.min_side
+    width, height = (max(lowest, min(rules.max_side, round(side * scale))) for side in size)
+    return width, height
+
+
+def snapped(stored: Size, wanted: Size, rules: Rules) -> Size | None:
+    """The sides at which a JPEG decoder can deliver a picture by itself, if near enough to those wanted.
+
+    Args:
+        stored: Sides of the stored grid.
+        wanted: Sides wanted, in the stored grid's axes.
+        rules: Snapping must be allowed, and the shorter side stay within them.
+    """
+    if not rules.snap:
+        return None
+    for divisor in DCT_SCALES:
+        size = -(-stored[0] // divisor), -(-stored[1] // divisor)
+        near = max(wanted) * SNAP <= max(size) <= max(wanted)
+        if near and min(size) >= rules.min_side:
+            return size
+    return None

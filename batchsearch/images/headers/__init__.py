@@ -1,0 +1,1 @@
+"""One reader of file structure for each family of formats; none of them decodes a pixel."""

@@ -1,0 +1,67 @@
+"""What a look at a file's structure can tell, and how a damaged file is told apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+FlawKind = Literal["empty", "unknown", "unsupported", "truncated", "broken"]
+
+MAX_BLOCKS: Final = 200_000
+"""Most chunks, boxes or sub-blocks walked in one file: real ones stay far below, hostile ones end here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Why a file cannot be used.
+
+    Attributes:
+        kind: `empty`, `unknown` (no picture format), `unsupported` (known, not read), `truncated`, `broken`.
+        detail: What was found, for a person; no bytes of the file.
+    """
+
+    kind: FlawKind
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A file as its structure describes it.
+
+    Attributes:
+        format: `JPEG`, `PNG`, `WEBP`, `GIF`, `BMP`, `TIFF`, `PPM`, `JPEG2000`, `AVIF`, or the name of a
+            format that is not read; None where the bytes are no known format.
+        width: Columns of the stored pixel grid, before any orientation; 0 if unknown.
+        height: Rows of the stored pixel grid; 0 if unknown.
+        frames: Pictures in the file, as far as they were counted.
+        bits: Bits of one sample.
+        components: Samples of one pixel.
+        orientation: How to turn the grid, 1..8 as in EXIF; 1 where nothing valid says otherwise.
+        progressive: Whether the picture data comes in several passes over the canvas.
+        icc: Whether a colour profile is embedded.
+        notes: What makes the variant other than plain, in short words (`alpha`, `16bit`, `trailing` …).
+        flaw: Why the file cannot be used, or None.
+    """
+
+    format: str | None
+    width: int = 0
+    height: int = 0
+    frames: int = 1
+    bits: int = 8
+    components: int = 3
+    orientation: int = 1
+    progressive: bool = False
+    icc: bool = False
+    notes: tuple[str, ...] = ()
+    flaw: Flaw | None = None
+
+
+class DamagedError(Exception):
+    """A reader found a file that ends early or contradicts itself."""
+
+    def __init__(self, kind: FlawKind, detail: str, *, width: int = 0, height: int = 0) -> None:
+        self.kind: FlawKind = kind
+        self.detail = detail
+        self.width = width
+        self.height = height
+        super().__init__(detail)

@@ -1,0 +1,159 @@
+"""JPEG: the marker segments up to the first scan, and the end marker (ITU T.81, annex B)."""
+
+# ruff: noqa: PLR2004 - the numbers are the format's own, in the order of its specification
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from batchsearch.images.headers.exif import orientation_of_exif, orientation_of_xmp, settle
+from batchsearch.images.headers.facts import DamagedError, Inspection
+
+_APPLICATION: Final = frozenset({0xE1, 0xE2})
+_SCAN: Final = 0xDA
+_ALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
+"""Markers without a segment: TEM and RST0..7."""
+_MISPLACED: Final = frozenset({0x00, 0xD8, 0xD9})
+"""No marker at all, start and end of a picture: none may stand before the first scan."""
+_FRAMES: Final = {
+    0xC0: "",
+    0xC2: "",
+    0xC1: "extended",
+    0xC3: "lossless",
+    **dict.fromkeys((0xC5, 0xC6, 0xC7), "hierarchical"),
+    **dict.fromkeys((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF), "arithmetic"),
+}
+"""Start-of-frame markers: the note that each adds, empty for the two plain processes."""
+_PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_MAX_SEGMENTS: Final = 10_000
+_EXIF: Final = b"Exif\0\0"
+_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
+_END: Final = b"\xff\xd9"
+MAX_SCANS: Final = 500
+"""Scans of a progressive picture beyond which decoding it is an attack: real ones have about ten."""
+
+
+def scan(data: bytes) -> Inspection:
+    """Reads a JPEG's segments.
+
+    Raises:
+        DamagedError: The file ends early or its segments contradict each other.
+        IndexError: The file ends inside a segment's head.
+    """
+    found = _Segments(data)
+    pixels = found.walk()
+    if not found.components:
+        raise DamagedError("broken", "picture data without a frame header")
+    if not data.endswith(_END):
+        # Entropy-coded data never holds this pair, so finding it means that the picture is whole.
+        if data.rfind(_END, pixels) < 0:
+            raise found.damaged("truncated", "the end marker is missing")
+        found.notes.append("trailing")
+    return found.result()
+
+
+def too_many_scans(data: bytes) -> bool:
+    """Whether a picture has more scans than any real one, each costing a pass over the whole canvas."""
+    return data.count(b"\xff\xda") > MAX_SCANS
+
+
+class _Segments:
+    """What the segments before the picture data say."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.notes: list[str] = []
+        self.width = self.height = self.bits = self.components = 0
+        self.icc = self.progressive = False
+        self.exif: list[int | None] = []
+        self.xmp: list[int | None] = []
+
+    def damaged(self, kind: Literal["truncated", "broken"], detail: str) -> DamagedError:
+        """The error to raise, with what is known of the sides."""
+        return DamagedError(kind, detail, width=self.width, height=self.height)
+
+    def walk(self) -> int:
+        """Goes over all segments up to the first scan's header; returns where its data starts."""
+        data = self.data
+        end = len(data)
+        at = 2
+        for _ in range(_MAX_SEGMENTS):
+            if data[at] != 0xFF:
+                at = self._skip_junk(at)
+            while (marker := data[at]) == 0xFF:
+                at += 1
+            at += 1
+            if marker in _ALONE:
+                continue
+            if marker in _MISPLACED:
+                raise self.damaged("broken", "a marker stands where none may")
+            start = at + 2
+            length = data[at] << 8 | data[at + 1]
+            at += length
+            if length < 2 or at > end:
+                raise self.damaged("truncated", "a segment is cut off")
+            if marker in _FRAMES:
+                self._read_frame(marker, start, length)
+            elif marker in _APPLICATION:
+                self._read_application(start, at)
+            elif marker == _SCAN:
+                return at
+        raise self.damaged("broken", f"more than {_MAX_SEGMENTS} segments")
+
+    def _skip_junk(self, at: int) -> int:
+        """Where the next marker starts; decoders pass over bytes that belong to no segment."""
+        if "junk" not in self.notes:
+            self.notes.append("junk")
+        at = self.data.find(b"\xff", at)
+        if at < 0:
+            raise self.damaged("truncated", "the picture data is missing")
+        return at
+
+    def _read_frame(self, marker: int, start: int, length: int) -> None:
+        data = self.data
+        if self.components:
+            raise self.damaged("broken", "two frame headers")
+        self.bits, self.components = data[start], data[start + 5]
+        self.height = data[start + 1] << 8 | data[start + 2]
+        self.width = data[start + 3] << 8 | data[start + 4]
+        if length != 8 + 3 * self.components or not self.components:
+            raise self.damaged("broken", "the frame header has the wrong length")
+        if not self.width or not self.height:
+            raise self.damaged("broken", "the frame header gives no size")
+        self.progressive = marker in _PROGRESSIVE
+        if _FRAMES[marker]:
+            self.notes.append(_FRAMES[marker])
+
+    def _read_application(self, start: int, end: int) -> None:
+        data = self.data
+        if data.startswith(_EXIF, start):
+            self.exif.append(orientation_of_exif(data[start + 6 : end]))
+        elif data.startswith(_XMP, start):
+            self.xmp.append(orientation_of_xmp(data[start:end]))
+        elif data.startswith(b"ICC_PROFILE\0", start):
+            self.icc = True
+        elif data.startswith(b"MPF\0", start) and "mpo" not in self.notes:
+            self.notes.append("mpo")
+
+    def result(self) -> Inspection:
+        """The file as a whole."""
+        orientation, agreed = settle(self.exif, self.xmp)
+        if not agreed:
+            self.notes.append("metadata")
+        if self.bits != 8:
+            self.notes.append(f"{self.bits}bit")
+        if self.components == 4:
+            self.notes.append("cmyk")
+        elif self.components not in {1, 3}:
+            self.notes.append(f"components:{self.components}")
+        return Inspection(
+            "JPEG",
+            self.width,
+            self.height,
+            bits=self.bits,
+            components=self.components,
+            orientation=orientation,
+            progressive=self.progressive,
+            icc=self.icc,
+            notes=tuple(self.notes),
+        )

@@ -1,0 +1,202 @@
+"""TIFF and BigTIFF: directories, and whether every strip or tile lies inside the file (TIFF 6.0)."""
+
+# ruff: noqa: PLR2004 - the numbers are the format's own, in the order of its specification
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from batchsearch.images.headers.exif import LAST, ORIENTATION_TAG, SHORT, UPRIGHT
+from batchsearch.images.headers.facts import DamagedError, Inspection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WIDTH: Final = 256
+_HEIGHT: Final = 257
+_BITS: Final = 258
+_PHOTOMETRIC: Final = 262
+_STRIPS: Final = (273, 279)
+_TILES: Final = (324, 325)
+_SAMPLES: Final = 277
+_EXTRA_SAMPLES: Final = 338
+_SAMPLE_FORMAT: Final = 339
+_PROFILE: Final = 34675
+_WANTED: Final = frozenset(
+    {
+        _WIDTH,
+        _HEIGHT,
+        _BITS,
+        _PHOTOMETRIC,
+        *_STRIPS,
+        *_TILES,
+        ORIENTATION_TAG,
+        _SAMPLES,
+        _EXTRA_SAMPLES,
+        _SAMPLE_FORMAT,
+        _PROFILE,
+    }
+)
+_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Field type: bytes of one value, for the types whose values are whole numbers or bytes."""
+_MAX_ENTRIES: Final = 4096
+_MAX_VALUES: Final = 1 << 20
+_MAX_PAGES: Final = 10_000
+_COLOURS: Final = {3: "palette", 5: "cmyk", 6: "ycbcr", 8: "lab", 9: "lab", 10: "lab"}
+"""Photometric interpretation: the note it adds."""
+
+
+def scan(data: bytes, *, frame: int = 0) -> Inspection:
+    """Reads a TIFF's directories.
+
+    Args:
+        data: The file.
+        frame: Which page will be decoded; its directory gives sides and orientation. The last one if
+            the file has fewer.
+
+    Raises:
+        DamagedError: A directory, strip or tile lies outside the file, or the sides are missing.
+        IndexError: The file ends inside its header.
+    """
+    reader = _Reader(data)
+    at = reader.first
+    seen: list[int] = []
+    chosen = at
+    while at and at not in seen and len(seen) < _MAX_PAGES:
+        if len(seen) <= frame:
+            chosen = at
+        seen.append(at)
+        at = reader.next_directory(at)
+    if not seen:
+        raise DamagedError("broken", "the file has no directory")
+    fields = reader.fields(chosen)
+    width, height = _one(fields, _WIDTH), _one(fields, _HEIGHT)
+    if not width or not height:
+        raise DamagedError("broken", "the directory gives no size")
+    _check_bounds(fields, len(data), (width, height))
+    orientation, agreed = _orientation(fields, reader.kinds.get(ORIENTATION_TAG))
+    return Inspection(
+        "TIFF",
+        width,
+        height,
+        frames=len(seen),
+        bits=max(fields.get(_BITS, ()), default=1),
+        components=max(1, _one(fields, _SAMPLES)),
+        orientation=orientation,
+        icc=_PROFILE in fields,
+        notes=_notes(fields, pages=len(seen), agreed=agreed),
+    )
+
+
+def _orientation(fields: Mapping[int, tuple[int, ...]], kind: int | None) -> tuple[int, bool]:
+    """The orientation to apply and whether decoders agree on it."""
+    values = fields.get(ORIENTATION_TAG)
+    if values is None:
+        return UPRIGHT, True
+    if len(values) != 1 or not UPRIGHT <= values[0] <= LAST:
+        return UPRIGHT, False
+    # A decoder that turns pictures goes by the number alone, so a valid one counts in any type.
+    return values[0], kind == SHORT
+
+
+def _notes(fields: Mapping[int, tuple[int, ...]], *, pages: int, agreed: bool) -> tuple[str, ...]:
+    """What makes the page other than plain."""
+    bits = max(fields.get(_BITS, ()), default=1)
+    colour = _COLOURS.get(_one(fields, _PHOTOMETRIC))
+    notes = {
+        "metadata": not agreed,
+        f"{bits}bit": bits != 8,
+        colour or "": colour is not None,
+        "alpha": any(kind in {1, 2} for kind in fields.get(_EXTRA_SAMPLES, ())),
+        "float": 3 in fields.get(_SAMPLE_FORMAT, ()),
+        "pages": pages > 1,
+    }
+    return tuple(note for note, holds in notes.items() if holds)
+
+
+def _one(fields: Mapping[int, tuple[int, ...]], tag: int) -> int:
+    """The first value of a field, 0 where it is missing."""
+    values = fields.get(tag, ())
+    return values[0] if values else 0
+
+
+def _check_bounds(fields: Mapping[int, tuple[int, ...]], length: int, size: tuple[int, int]) -> None:
+    """Raises DamagedError unless all picture data lies inside the file."""
+    width, height = size
+    for offsets_tag, counts_tag in (_STRIPS, _TILES):
+        offsets, counts = fields.get(offsets_tag), fields.get(counts_tag)
+        if not offsets:
+            continue
+        if not counts:
+            # Old writers leave the counts out for a single uncompressed strip.
+            counts = (0,) * len(offsets)
+        if any(offset + count > length for offset, count in zip(offsets, counts, strict=False)):
+            raise DamagedError("truncated", "picture data lies behind the end", width=width, height=height)
+        return
+    raise DamagedError("broken", "no picture data", width=width, height=height)
+
+
+class _Reader:
+    """Numbers and fields of one file, in its byte order and offset size."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+        self.big = self.number(2, 2) == 43
+        self.kinds: dict[int, int] = {}
+        self._word = 8 if self.big else 4
+        self._entry = 20 if self.big else 12
+        self._count = 8 if self.big else 2
+        self.first = self.number(8, 8) if self.big else self.number(4, 4)
+
+    def number(self, at: int, size: int) -> int:
+        """An unsigned number.
+
+        Raises:
+            DamagedError: It lies behind the end of the file.
+        """
+        if at + size > len(self.data):
+            raise DamagedError("truncated", "a directory or field lies behind the end")
+        return int.from_bytes(self.data[at : at + size], self.order)
+
+    def _entries(self, directory: int) -> int:
+        count = self.number(directory, self._count)
+        if count > _MAX_ENTRIES:
+            raise DamagedError("broken", "a directory has too many fields")
+        return count
+
+    def next_directory(self, directory: int) -> int:
+        """Where the next directory starts, 0 after the last one."""
+        end = directory + self._count + self._entry * self._entries(directory)
+        return self.number(end, self._word)
+
+    def fields(self, directory: int) -> dict[int, tuple[int, ...]]:
+        """The values of the fields that matter here, by tag; the first of each tag."""
+        found: dict[int, tuple[int, ...]] = {}
+        self.kinds = {}
+        for index in range(self._entries(directory)):
+            at = directory + self._count + index * self._entry
+            tag = self.number(at, 2)
+            if tag not in _WANTED or tag in found:
+                continue
+            kind = self.number(at + 2, 2)
+            count = self.number(at + 4, self._word)
+            size = _SIZES.get(kind, 0)
+            self.kinds[tag] = kind
+            if not size or not count:
+                found[tag] = ()
+                continue
+            value = at + 4 + self._word
+            if size * count > self._word:
+                value = self.number(value, self._word)
+            if tag == _PROFILE:
+                count = 1
+            if count > _MAX_VALUES:
+                raise DamagedError("broken", "a field has too many values")
+            if value + size * count > len(self.data):
+                raise DamagedError("truncated", "a field's values lie behind the end")
+            found[tag] = tuple(
+                int.from_bytes(self.data[place : place + size], self.order)
+                for place in range(value, value + size * count, size)
+            )
+        return found

@@ -1,0 +1,79 @@
+"""What becomes of a picture: ready to be sent, refused for good, or not reached this time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batchsearch.images.regions import Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """What a results row says about a picture file.
+
+    Attributes:
+        format: `JPEG`, `PNG` …, by content.
+        width: Columns of the stored pixel grid; 0 where the file does not tell.
+        height: Rows of the stored pixel grid; 0 where the file does not tell.
+        bytes: Length of the file.
+        sha256: Of the file, hexadecimal.
+    """
+
+    format: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A picture that may be sent.
+
+    Attributes:
+        data: The file to send; the very object that came in where it passed untouched.
+        source: The file as it came.
+        sent: The file as it goes.
+        transforms: What was done, in order, in short words; empty where it passed untouched.
+        geometry: How coordinates of the two follow from each other.
+    """
+
+    data: bytes = field(repr=False)
+    source: PictureFacts
+    sent: PictureFacts
+    transforms: tuple[str, ...]
+    geometry: Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A picture that is not sent; the outcome of its row.
+
+    Attributes:
+        code: A name of `rules.LOCAL_CODES`.
+        message: What was found, for a person; no bytes of the file, no secret of its address.
+        source: The file as it came, where its format is known.
+    """
+
+    code: str
+    message: str
+    source: PictureFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A picture that could not be had this time; says nothing about whether there is one.
+
+    Attributes:
+        code: `Transport.Image…`.
+        message: What happened, for a person; addresses without user, query and fragment.
+        transient: Whether another attempt may succeed without anybody changing anything.
+        retry_after: Seconds to wait before it, where the host asked for that.
+    """
+
+    code: str
+    message: str
+    transient: bool
+    retry_after: float | None = None

@@ -1,0 +1,76 @@
+"""A file's bytes in, what is sent out: passed untouched, repaired, or refused with a code.
+
+Never an exception. Called from worker threads; nothing here keeps state.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from batchsearch.images.decode import decode
+from batchsearch.images.encode import reencode
+from batchsearch.images.headers.png import picture_data_matches
+from batchsearch.images.inspect import inspect
+from batchsearch.images.outcome import PictureFacts, Prepared, Rejected
+from batchsearch.images.regions import Geometry
+from batchsearch.images.verdict import Reject, Repair, judge
+
+if TYPE_CHECKING:
+    from batchsearch.images.headers.facts import Inspection
+    from batchsearch.images.rules import Rules
+
+__all__ = ["PictureFacts", "Prepared", "Rejected", "prepare"]
+
+
+def prepare(data: bytes, rules: Rules) -> Prepared | Rejected:
+    """Makes a picture ready to be sent; never raises, whatever the bytes.
+
+    Args:
+        data: The whole file.
+        rules: What the service takes.
+    """
+    source: PictureFacts | None = None
+    try:
+        seen = inspect(data, frame=rules.frame)
+        if seen.format is not None:
+            source = _facts(seen, data)
+        return _prepare(data, seen, source, rules)
+    except MemoryError:
+        return Rejected("Local.ImageOutOfMemory", "there is not enough memory for this picture", source)
+    except Exception as error:  # noqa: BLE001 - one row's picture must never end the run
+        return Rejected("Local.ImageBroken", f"preparing it failed ({type(error).__name__})", source)
+
+
+def _prepare(data: bytes, seen: Inspection, source: PictureFacts | None, rules: Rules) -> Prepared | Rejected:
+    verdict = judge(seen, len(data), rules)
+    if isinstance(verdict, Reject) or source is None:
+        code, message = (verdict.code, verdict.message) if isinstance(verdict, Reject) else _UNKNOWN
+        return Rejected(code, message, source)
+    if isinstance(verdict, Repair):
+        result = reencode(data, seen, verdict.reasons, rules)
+        if isinstance(result, Reject):
+            return Rejected(result.code, result.message, source)
+        geometry = result.geometry
+        sent = PictureFacts(
+            "JPEG",
+            geometry.sent_width,
+            geometry.sent_height,
+            len(result.data),
+            sha256(result.data).hexdigest(),
+        )
+        return Prepared(result.data, source, sent, result.transforms, geometry)
+    if seen.format == "PNG" and not picture_data_matches(data):
+        return Rejected("Local.ImageBroken", "PNG: a checksum of the picture data is wrong", source)
+    if rules.verify == "decode":
+        decoded = decode(data, seen, rules)
+        if isinstance(decoded, Reject):
+            return Rejected(decoded.code, decoded.message, source)
+    return Prepared(data, source, source, (), Geometry(seen.width, seen.height, 1, seen.width, seen.height))
+
+
+def _facts(seen: Inspection, data: bytes) -> PictureFacts:
+    return PictureFacts(seen.format or "", seen.width, seen.height, len(data), sha256(data).hexdigest())
+
+
+_UNKNOWN = ("Local.NotAnImage", "the first bytes are those of no known format")

@@ -1,0 +1,245 @@
+"""What the service takes, per service type, and the codes under which a picture is refused here.
+
+Limits come from `batchsearch.service` (the API pages); the job's image settings narrow them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+from batchsearch.errors import ConfigError, Problem
+from batchsearch.service import (
+    MAX_BODY_BYTES,
+    MAX_PICTURE_BYTES,
+    PICTURE_FORMATS,
+    SERVICE_TYPES,
+    TRANSFER_SECONDS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchsearch.config.model import ImageSettings
+
+PASSED_FORMATS: Final = frozenset({"JPEG", "PNG", "WEBP"})
+"""Formats whose plain variants go out byte for byte. The service's other formats (`PICTURE_FORMATS`)
+have too many variants that decoders disagree on, and BMP and PPM waste the upload: they are re-encoded."""
+
+FORM_GROWTH: Final = 1.44
+"""Bytes of request body for each byte of a compressed picture: base64 (4/3), then `+`, `/` and `=`
+percent-encoded (1.0625 for evenly spread bytes, 1.417 together), and a little to spare."""
+
+BODY_RESERVE: Final = 64 * 1024
+"""Bytes of the request body kept for everything that is not a picture (Filter, CustomContent …)."""
+
+UPLOAD_SHARE: Final = 0.8
+"""Part of the service's transfer time that an upload may be planned to take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a picture must be before it is sent, and how to get it there.
+
+    Attributes:
+        service_type: Kind of instance that the limits are for.
+        formats: Formats the service reads.
+        passed_formats: Formats whose plain variants are sent untouched.
+        max_bytes: Most bytes of the file sent.
+        min_side: Least width and height sent, pixels.
+        max_side: Most width and height sent, pixels, inclusive: the service's own limit.
+        target_side: Longest side wanted, pixels; at most `max_side`.
+        quality: JPEG quality of re-encoded pictures, 1..100, before any search for fewer bytes.
+        snap: Whether a large JPEG may come out up to a tenth smaller than wanted, decoded far faster.
+        verify: `decode` decodes a compliant picture before it is passed; `none` trusts its structure.
+        too_small: What becomes of a picture with a side under `min_side`.
+        frame: Which picture of an animation or multi-page file is used, from 0; the last one if it has fewer.
+        background: Red, green, blue (0..255) under transparent pixels and around padded pictures.
+        max_pixels: Canvas size from which a file is refused before decoding, pixels.
+    """
+
+    service_type: str
+    formats: frozenset[str]
+    passed_formats: frozenset[str]
+    max_bytes: int
+    min_side: int
+    max_side: int
+    target_side: int
+    quality: int
+    snap: bool
+    verify: Literal["none", "decode"]
+    too_small: Literal["reject", "pad", "enlarge"]
+    frame: int
+    background: tuple[int, int, int]
+    max_pixels: int
+
+
+def rules_for(service_type: str, settings: ImageSettings, *, pictures: int = 1) -> Rules:
+    """The rules of one service type, narrowed by a job's settings.
+
+    Args:
+        service_type: A name of `service.SERVICE_TYPES`.
+        settings: The job's `images` section.
+        pictures: Pictures in one request; they share the body, evenly.
+
+    Raises:
+        ConfigError: `images.max_side` is below what this service type accepts at least.
+    """
+    kind = SERVICE_TYPES[service_type]
+    target = kind.max_side if settings.max_side is None else min(settings.max_side, kind.max_side)
+    if target < kind.min_side:
+        raise ConfigError(
+            [
+                Problem(
+                    "images.max_side",
+                    f"{settings.max_side} is below {kind.min_side}, the shortest side that the service type "
+                    f"{kind.name!r} accepts; give at least {kind.min_side}",
+                )
+            ]
+        )
+    background = settings.background.removeprefix("#")
+    return Rules(
+        service_type=kind.name,
+        formats=frozenset(PICTURE_FORMATS),
+        passed_formats=PASSED_FORMATS,
+        max_bytes=_max_bytes(settings, pictures),
+        min_side=kind.min_side,
+        max_side=kind.max_side,
+        target_side=target,
+        quality=settings.quality,
+        snap=settings.snap,
+        verify=settings.verify,
+        too_small=settings.too_small,
+        frame=settings.frame,
+        background=(int(background[:2], 16), int(background[2:4], 16), int(background[4:], 16)),
+        max_pixels=settings.max_megapixels * 1_000_000,
+    )
+
+
+def _max_bytes(settings: ImageSettings, pictures: int) -> int:
+    """Bytes of one picture that keep file, body and transfer time within their limits."""
+    limits = [MAX_PICTURE_BYTES, int((MAX_BODY_BYTES - BODY_RESERVE) / FORM_GROWTH / pictures)]
+    if settings.max_upload_bytes is not None:
+        limits.append(settings.max_upload_bytes)
+    if settings.upload_kbps is not None:
+        body = settings.upload_kbps * 1000 / 8 * TRANSFER_SECONDS * UPLOAD_SHARE
+        limits.append(int(body / FORM_GROWTH / pictures))
+    return min(limits)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCode:
+    """A refusal made here, before any call.
+
+    Attributes:
+        name: What stands in the results as the error code, `Local.…`.
+        prevents: The vendor's code that the call would have ended with, or None where no call was possible.
+        meaning: What is wrong with the picture.
+        advice: What its owner can do.
+    """
+
+    name: str
+    prevents: str | None
+    meaning: str
+    advice: str
+
+
+LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
+    {
+        code.name: code
+        for code in (
+            LocalCode(
+                "Local.ImageMissing",
+                "NoSpecifiedPicContent",
+                "There is no picture at the place that the manifest names.",
+                "Correct the reference, or put the file there.",
+            ),
+            LocalCode(
+                "Local.ImageEmpty",
+                "NoSpecifiedPicContent",
+                "The file has no bytes.",
+                "Fetch or export the picture again.",
+            ),
+            LocalCode(
+                "Local.ImageReferenceInvalid",
+                None,
+                "The reference is no path, address or inline picture that can be read.",
+                "Write a path under images.root, a file:, http: or https: address, or inline bytes.",
+            ),
+            LocalCode(
+                "Local.ImageOutsideRoot",
+                None,
+                "The path leads out of images.root, directly or through a symbolic link.",
+                "Move the file under images.root, or name a root that holds it.",
+            ),
+            LocalCode(
+                "Local.ImageAddressRefused",
+                None,
+                "The address leads to a private, loopback or otherwise internal host.",
+                "Add the host to images.allow_hosts if it is meant.",
+            ),
+            LocalCode(
+                "Local.ImageFileTooLarge",
+                "InvalidPicContent",
+                "The file is larger than anything that is read.",
+                "Export a smaller picture.",
+            ),
+            LocalCode(
+                "Local.NotAnImage",
+                "UnsupportedPicFormat",
+                "The bytes are no picture of any known format.",
+                "Look at what the reference delivers: often a web page, an archive or a text.",
+            ),
+            LocalCode(
+                "Local.ImageFormatUnsupported",
+                "UnsupportedPicFormat",
+                "The picture's format is known, but neither the service nor this program reads it.",
+                "Convert it to JPEG or PNG.",
+            ),
+            LocalCode(
+                "Local.ImageTruncated",
+                "UnsupportedPicFormat",
+                "The file ends before the picture does.",
+                "Fetch or export the picture again.",
+            ),
+            LocalCode(
+                "Local.ImageBroken",
+                "UnsupportedPicFormat",
+                "The file's structure or its picture data is damaged.",
+                "Open it in an image program and save it again.",
+            ),
+            LocalCode(
+                "Local.ImageTooSmall",
+                "UnsupportedPicPixels",
+                "A side is shorter than the service type accepts.",
+                "Use a larger picture, or set images.too_small to pad or enlarge.",
+            ),
+            LocalCode(
+                "Local.ImageTooManyPixels",
+                "UnsupportedPicPixels",
+                "The canvas has more pixels than are decoded (images.max_megapixels).",
+                "Export a smaller picture; a tiny file with a huge canvas is an attack.",
+            ),
+            LocalCode(
+                "Local.ImageAspect",
+                "UnsupportedPicPixels",
+                "The picture is so long and thin that no scale fits both limits of its sides.",
+                "Crop the picture, or set images.too_small to pad.",
+            ),
+            LocalCode(
+                "Local.ImageTooManyBytes",
+                "InvalidPicContent",
+                "No quality and size within the rules brings the picture under the limit of bytes.",
+                "Raise images.max_upload_bytes or images.upload_kbps, or use a simpler picture.",
+            ),
+            LocalCode(
+                "Local.ImageOutOfMemory",
+                None,
+                "Preparing the picture took more memory than there is.",
+                "Lower images.threads or images.max_megapixels, or export a smaller picture.",
+            ),
+        )
+    }
+)
+"""Every local refusal of a picture, by name."""

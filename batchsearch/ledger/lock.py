@@ -1,0 +1,81 @@
+"""One run at a time over an output folder.
+
+The lock is the kernel's (`flock`): it lapses the moment its holder dies, however it died. The file's
+text only tells people who holds it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+from batchsearch.errors import OutputError, OutputInUseError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+
+class OutputLock:
+    """Holds an output folder for one run, as a context manager.
+
+    Raises:
+        OutputInUseError: On entry, when another run holds it; the message says who.
+        OutputError: On entry, when the file cannot be made.
+    """
+
+    def __init__(self, path: Path, run: str) -> None:
+        self._path = path
+        self._run = run
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise OutputError(f"{self._path}: cannot make the lock file: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _holder(descriptor)
+            os.close(descriptor)
+            raise OutputInUseError(
+                f"{self._path.parent.parent}: another run is working here ({holder}); "
+                "wait for it, or give this job another `output.dir`"
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise OutputError(f"{self._path}: cannot lock: {error.strerror}") from error
+        owner = {
+            "run": self._run,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(owner).encode(), 0)
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        owner = json.loads(os.pread(descriptor, 4096, 0))
+        return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "its name is not readable"

@@ -1,0 +1,83 @@
+"""The values that go into the ledger and come out of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def digest_of(row_key: str) -> bytes:
+    """Sixteen bytes that stand for a row key in the ledger."""
+    return hashlib.blake2b(row_key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRow:
+    """A row with its outcome, as it becomes durable.
+
+    Attributes:
+        digest: `digest_of` its row key.
+        code: Error code, None for success.
+        origin: `local`, `api` or `transport`; None for success.
+        result: The row of `results` as one JSON object, UTF-8.
+        hits: The rows of `hits`, one JSON object a line, UTF-8; empty for none.
+        carried: The manifest's own columns: an Arrow IPC record batch of one row.
+        has_history: Attempts or pages of this row are in the ledger and leave with this record.
+    """
+
+    digest: bytes
+    code: str | None
+    origin: str | None
+    result: bytes
+    hits: bytes
+    carried: bytes
+    has_history: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UsageKey:
+    """What a counter counts for: a UTC day (`2026-11-21`), an instance, an operation, a counter's name."""
+
+    day: str
+    instance: str
+    operation: str
+    counter: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    """An outcome waiting for its part."""
+
+    seq: int
+    result: bytes
+    hits: bytes
+    carried: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A sealed pair of files: `results/<name>` and `hits/<name>`."""
+
+    name: str
+    last_seq: int
+    rows: int
+    hits: int
+    results_sha256: str
+    hits_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the ledger knows of a row that has no outcome yet.
+
+    Attributes:
+        attempts: Attempts in order, each a JSON object as recorded.
+        pages: Answered pages by number, each as recorded.
+    """
+
+    attempts: tuple[str, ...]
+    pages: Mapping[int, bytes]

@@ -1,0 +1,196 @@
+"""What each column of a manifest is for, settled from the headers alone (pure).
+
+A column may name rows, hold a picture, give a parameter, or be none of the batch's business; all but inline
+picture bytes is carried into the results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from batchsearch.config.nearest import did_you_mean
+from batchsearch.errors import ManifestError, Problem
+from batchsearch.manifest.columns import (
+    cell,
+    has_path,
+    is_picture_struct,
+    key_type_problem,
+    parameter_type_problem,
+    picture_type_problem,
+)
+from batchsearch.manifest.findings import LISTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from batchsearch.config.model import ManifestSettings
+    from batchsearch.manifest.table_file import TableFile
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an operation takes from each row.
+
+    Attributes:
+        images: The pictures' roles in the operation's order, such as `("image",)`.
+        required: Parameters that a row must give, because nothing else does.
+        allowed: All parameters that a row may give.
+    """
+
+    images: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    allowed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnUse:
+    """One column and what is read of it.
+
+    Attributes:
+        name: Its name.
+        type: Its type, the same in all files.
+        is_picture: Whether the operation takes its pictures.
+        carried: Its type in the results: for a struct of `bytes` and `path` that of the path; None if
+            nothing of it is carried.
+    """
+
+    name: str
+    type: pa.DataType
+    is_picture: bool
+    carried: pa.DataType | None
+
+    @property
+    def has_bytes(self) -> bool:
+        """Whether there is more in it than what is carried: the pictures themselves."""
+        return self.carried is None or self.carried != self.type
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a manifest's columns are for.
+
+    Attributes:
+        columns: All that are read, in the order of the first file.
+        pictures: The picture columns, in the operation's order.
+        parameters: Column names by the parameters that they give.
+    """
+
+    columns: tuple[ColumnUse, ...]
+    pictures: tuple[str, ...]
+    parameters: Mapping[str, str]
+
+    @property
+    def carried(self) -> pa.Schema:
+        """The columns as they go into the results."""
+        return pa.schema([(use.name, use.carried) for use in self.columns if use.carried is not None])
+
+
+def understand(tables: Sequence[TableFile], settings: ManifestSettings, wanted: Wanted) -> Meaning:
+    """Settles what each column means.
+
+    Args:
+        tables: The files, at least one.
+        settings: Key and columns.
+        wanted: What the operation takes.
+
+    Raises:
+        ManifestError: With every disagreement between files, missing column and unusable type.
+    """
+    types, problems = _common_types(tables)
+    first = str(tables[0].path)
+    roles = {role: settings.columns.get(role, role) for role in wanted.images}
+    given = {name: column for name, column in settings.columns.items() if name not in roles}
+    parameters = {name: given.get(name, name) for name in wanted.required} | given
+    problems += [Problem(first, what) for what in _unknown_meanings(parameters, roles, wanted)]
+    problems += [Problem(first, what) for what in _key_problems(types, settings)]
+    for role, column in roles.items():
+        if column not in types:
+            what = f"has no column {cell(column)} for the picture `{role}`{did_you_mean(column, types)}"
+            problems.append(Problem(first, f"{what}. Say which under `manifest`: `columns: {{{role}: …}}`"))
+        elif (what := picture_type_problem(types[column]) or "") != "":
+            problems.append(Problem(first, f"column {cell(column)}, mapped to `{role}`, {what}"))
+    for name, column in parameters.items():
+        if name not in wanted.allowed and name not in wanted.required:
+            continue
+        if column not in types:
+            what = f"has no column {cell(column)} for the parameter `{name}`{did_you_mean(column, types)}"
+            problems.append(Problem(first, f"{what}. Say which under `manifest`: `columns: {{{name}: …}}`"))
+        elif (what := parameter_type_problem(types[column]) or "") != "":
+            problems.append(Problem(first, f"column {cell(column)}, mapped to `{name}`, {what}"))
+    if problems:
+        more = len(problems) - LISTED
+        listed = problems[:LISTED]
+        if more > 0:
+            listed.append(Problem("in all", f"{len(problems)} problems; these are the first {LISTED}"))
+        raise ManifestError(listed)
+    return Meaning(tuple(_uses(types, set(roles.values()))), tuple(roles.values()), parameters)
+
+
+def _uses(types: Mapping[str, pa.DataType], pictures: set[str]) -> Iterator[ColumnUse]:
+    for name, kind in types.items():
+        is_picture = name in pictures
+        if is_picture_struct(kind):
+            carried = pa.string() if has_path(kind) else None
+        else:
+            carried = None if is_picture and pa.types.is_binary(kind) else kind
+        if is_picture or carried is not None:
+            yield ColumnUse(name, kind, is_picture, carried)
+
+
+def _common_types(tables: Sequence[TableFile]) -> tuple[dict[str, pa.DataType], list[Problem]]:
+    """The type of each column over all files, and where the files disagree with the first one.
+
+    A column without any value in one file takes its type from the others.
+    """
+    first = tables[0]
+    types = {field.name: field.type for field in first.schema}
+    for table in tables[1:]:
+        for field in table.schema:
+            if field.name in types and pa.types.is_null(types[field.name]):
+                types[field.name] = field.type
+    problems = []
+    for table in tables[1:]:
+        own = {field.name: field.type for field in table.schema}
+        path = str(table.path)
+        problems += [
+            Problem(path, f"has no column {cell(name)}, which {first.path.name} has; all files need the same")
+            for name in types
+            if name not in own
+        ]
+        problems += [
+            Problem(
+                path, f"has a column {cell(name)} that {first.path.name} has not; all files need the same"
+            )
+            for name in own
+            if name not in types
+        ]
+        problems += [
+            Problem(path, f"column {cell(name)} is {kind} here but {types[name]} in the files before")
+            for name, kind in own.items()
+            if name in types and kind != types[name] and not pa.types.is_null(kind)
+        ]
+    return types, problems
+
+
+def _key_problems(types: Mapping[str, pa.DataType], settings: ManifestSettings) -> Iterator[str]:
+    for column in settings.key:
+        if column not in types:
+            yield (
+                f"has no column {cell(column)}, which is to name rows{did_you_mean(column, types)}. "
+                "Say which column or columns name a row under `manifest`: `key: [column, …]`"
+            )
+        elif (problem := key_type_problem(types[column])) is not None:
+            yield f"column {cell(column)}, which is to name rows, {problem}"
+
+
+def _unknown_meanings(
+    parameters: Mapping[str, str], roles: Mapping[str, str], wanted: Wanted
+) -> Iterator[str]:
+    known = {*wanted.allowed, *wanted.required}
+    for name in parameters:
+        if name not in known:
+            hint = did_you_mean(name, sorted({*known, *roles}))
+            yield f"`manifest.columns` has `{name[:60]}`, which the operation does not take{hint}"

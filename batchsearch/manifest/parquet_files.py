@@ -1,0 +1,132 @@
+"""Parquet files as record batches, with the row group in every message."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batchsearch.errors import ManifestError, Problem
+from batchsearch.manifest.columns import bad_text, cell, normal_type, normalised, without
+from batchsearch.manifest.table_file import PIECE_BYTES, UnreadableError, short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from batchsearch.manifest.table_file import Report, Wished
+
+_MOST_ROWS: Final = 64 * 1024
+_READ_BYTES: Final = 1024 * 1024
+"""Compressed bytes read ahead in each column: without it a whole row group's pictures would be."""
+
+
+class ParquetFile:
+    """One Parquet file, its footer read."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the footer.
+
+        Raises:
+            ManifestError: The file cannot be opened, is no Parquet file or has a column name twice.
+        """
+        self.path = path
+        try:
+            with pq.ParquetFile(path) as file:
+                metadata = file.metadata
+                fields = [(field.name, normal_type(field.type)) for field in file.schema_arrow]
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise ManifestError([Problem(str(path), _unopenable(path, error))]) from None
+        names = [name for name, _ in fields]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ManifestError([Problem(str(path), f"has the column {cell(twice[0])} twice; rename one")])
+        self.schema = pa.schema(fields)
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        self._ends = list(accumulate(group.num_rows for group in groups))
+        self._sizes = [_sizes(group) for group in groups]
+
+    def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
+        """See `TableFile.pieces`."""
+        leaves = [f"{column.name}.path" if column.path_only else column.name for column in wished]
+        seen = 0
+        try:
+            with pq.ParquetFile(self.path, buffer_size=_READ_BYTES, page_checksum_verification=True) as file:
+                for batch in file.iter_batches(self._rows_at_once(leaves), columns=leaves):
+                    yield self._normalised(batch, wished, report, seen)
+                    seen += batch.num_rows
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise UnreadableError(seen, f"cannot be read from here on: {short(error)}") from None
+        expected = self._ends[-1] if self._ends else 0
+        if seen != expected:
+            raise UnreadableError(seen, f"ends here; its footer promises {expected:,} rows")
+
+    def row_at(self, position: int) -> int:
+        """See `TableFile.row_at`: every row is given."""
+        return position
+
+    def places(self, rows: Sequence[int]) -> dict[int, str]:
+        """See `TableFile.places`."""
+        return {row: f"row {row + 1} (row group {bisect_right(self._ends, row)})" for row in rows}
+
+    def _rows_at_once(self, leaves: Sequence[str]) -> int:
+        """Rows whose columns take about `PIECE_BYTES` in the widest row group."""
+        widest = 1.0
+        for sizes, rows in zip(self._sizes, self._row_counts(), strict=True):
+            size = sum(
+                bytes_
+                for path, bytes_ in sizes.items()
+                if any(path == leaf or path.startswith(f"{leaf}.") for leaf in leaves)
+            )
+            widest = max(widest, size / max(rows, 1))
+        return max(1, min(_MOST_ROWS, int(PIECE_BYTES / widest)))
+
+    def _row_counts(self) -> list[int]:
+        return [end - start for start, end in zip([0, *self._ends], self._ends, strict=False)]
+
+    def _normalised(
+        self, batch: pa.RecordBatch, wished: Sequence[Wished], report: Report, seen: int
+    ) -> pa.RecordBatch:
+        arrays = []
+        for column in wished:
+            array = batch.column(column.name)
+            if column.path_only:
+                array = pc.struct_field(array, "path")
+            array = normalised(array, column.type)
+            if pa.types.is_string(array.type):
+                array = self._valid(array, column, report, seen)
+            arrays.append(array)
+        return pa.record_batch(arrays, names=[column.name for column in wished])
+
+    def _valid(self, array: pa.Array, column: Wished, report: Report, seen: int) -> pa.Array:
+        try:
+            array.validate(full=True)
+        except pa.ArrowInvalid:
+            bad = bad_text(array)
+            for index in bad:
+                report(seen + index, f"column `{column.name}` is not UTF-8 text")
+            return without(array.cast(pa.binary()), bad).cast(pa.string())
+        return array
+
+
+def _sizes(group: Any) -> dict[str, int]:
+    """Uncompressed bytes of each column of a row group, by its path in the schema."""
+    columns = (group.column(number) for number in range(group.num_columns))
+    return {column.path_in_schema: column.total_uncompressed_size for column in columns}
+
+
+def _unopenable(path: Path, error: Exception) -> str:
+    if isinstance(error, PermissionError | FileNotFoundError):
+        return f"cannot be read: {error.strerror or short(error)}"
+    try:
+        with path.open("rb") as file:
+            begins = file.read(4)
+    except OSError as unreadable:
+        return f"cannot be read: {unreadable.strerror}"
+    if begins != b"PAR1":
+        return "is not a Parquet file; if it is CSV, set `manifest.format: csv`"
+    return f"is a damaged or unfinished Parquet file: {short(error)}"

@@ -1,0 +1,310 @@
+"""A manifest: found, understood, checked in one pass, and given out row by row."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchsearch.errors import ManifestError, Problem
+from batchsearch.manifest.columns import cell, picture_lengths, references
+from batchsearch.manifest.csv_files import CsvFile
+from batchsearch.manifest.files import find_files
+from batchsearch.manifest.findings import LISTED, Findings
+from batchsearch.manifest.keys import RepeatFinder, key_texts
+from batchsearch.manifest.meaning import Meaning, Wanted, understand
+from batchsearch.manifest.parquet_files import ParquetFile
+from batchsearch.manifest.rows import Row, RowBatch
+from batchsearch.manifest.table_file import UnreadableError, Wished
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from batchsearch.config.model import ManifestSettings
+    from batchsearch.manifest.files import ManifestFiles
+    from batchsearch.manifest.table_file import Report, TableFile
+
+__all__ = ["Manifest", "Wanted"]
+
+_BATCH_BYTES: Final = 16 * 1024 * 1024
+"""Picture bytes in one batch of rows; a single row may have more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A table of rows to be worked on.
+
+    Attributes:
+        settings: As the job file gives them.
+        files: Paths of its files, in the order of the rows.
+        schema_carried: The manifest's own columns as they go into the results.
+    """
+
+    settings: ManifestSettings
+    files: tuple[Path, ...]
+    schema_carried: pa.Schema
+    _tables: tuple[TableFile, ...]
+    _meaning: Meaning
+    _format: str
+
+    @classmethod
+    def open(cls, settings: ManifestSettings, *, base: Path, wanted: Wanted) -> Self:
+        """Finds the files, reads their headers or footers, and settles what each column means.
+
+        Args:
+            settings: Path, format, key and columns.
+            base: Where a relative path starts: the job file's folder.
+            wanted: What the operation takes.
+
+        Raises:
+            ManifestError: A file is missing or not what it is said to be, the files disagree, or a column
+                is missing or of a type that cannot be used; with every such problem.
+        """
+        found = find_files(settings.path, base=base, wanted=settings.format)
+        tables = _opened(found, settings)
+        meaning = understand(tables, settings, wanted)
+        return cls(settings, found.paths, meaning.carried, tables, meaning, found.format)
+
+    def identity(self) -> dict[str, Any]:
+        """What this manifest is, for a run's records: how rows are named and which files there were.
+
+        Files may grow or be added between runs of one job; their sizes (bytes) and times (nanoseconds) are
+        for people, and for telling that nothing changed at all.
+        """
+        files = []
+        for path in self.files:
+            status = path.stat()
+            files.append({"path": str(path), "bytes": status.st_size, "modified_ns": status.st_mtime_ns})
+        return {
+            "path": self.settings.path,
+            "format": self._format,
+            "key": list(self.settings.key),
+            "columns": dict(self.settings.columns),
+            "files": files,
+        }
+
+    def check(self) -> int:
+        """Reads everything but inline pictures once: whole, well-typed, keys present and unique.
+
+        Returns:
+            The number of rows.
+
+        Raises:
+            ManifestError: With up to 20 problems by file and row, and how many there are in all.
+        """
+        findings = Findings(self._tables)
+        starts: list[int] = []
+        total = 0
+        try:
+            with RepeatFinder(listed=LISTED) as finder:
+                for number in range(len(self._tables)):
+                    starts.append(total)
+                    total += self._check_file(number, total, findings, finder)
+                repeats = finder.repeats()
+        except OSError as error:
+            raise ManifestError(
+                f"the row keys cannot be compared: {error.strerror or error}; "
+                "they need 24 bytes a row in the temporary folder (TMPDIR)"
+            ) from error
+        if repeats.total:
+            self._report_repeats(repeats.pairs, starts, findings)
+            findings.count_only(repeats.total - len(repeats.pairs))
+        findings.raise_any()
+        return total
+
+    def batches(self, rows: int = 1024) -> Iterator[RowBatch]:
+        """The rows in order, each with its key, its pictures and its parameters.
+
+        Args:
+            rows: Most rows in a batch; fewer where pictures are inline and large.
+
+        Raises:
+            ManifestError: At the first row that `check` would have reported, repeated keys aside.
+        """
+        wished = [
+            Wished(use.name, use.type) if use.is_picture else Wished(use.name, use.carried, use.has_bytes)
+            for use in self._meaning.columns
+        ]
+        start = 0
+        for number in range(len(self._tables)):
+            seen = 0
+            for piece in self._pieces(number, wished, _Stop(self._tables, number)):
+                for offset, length in _cuts(piece, self._meaning.pictures, rows):
+                    yield self._row_batch(piece.slice(offset, length), number, start, seen + offset)
+                seen += piece.num_rows
+            start += seen
+
+    def _pieces(self, number: int, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
+        """A file's pieces; the place at which it cannot be read is reported like a row's problem."""
+        try:
+            yield from self._tables[number].pieces(wished, report)
+        except UnreadableError as error:
+            report(error.row, error.what)
+
+    def _check_file(self, number: int, start: int, findings: Findings, finder: RepeatFinder) -> int:
+        """Checks one file whose first row is row `start` of the whole; gives its number of rows."""
+        wished = [
+            Wished(use.name, use.carried, use.has_bytes)
+            for use in self._meaning.columns
+            if use.carried is not None
+        ]
+
+        def report(row: int | None, what: str) -> None:
+            findings.add(number, row, what)
+
+        seen = 0
+        for piece in self._pieces(number, wished, report):
+            keys = [piece.column(name) for name in self.settings.key]
+            places = np.arange(start + seen, start + seen + piece.num_rows, dtype=np.uint64)
+            usable = self._usable(keys, number, seen, report)
+            if usable is not None:
+                keys = [key.filter(usable) for key in keys]
+                places = places[usable.to_numpy(zero_copy_only=False)]
+            finder.add([text for text in key_texts(keys) if text is not None], places)
+            seen += piece.num_rows
+        return seen
+
+    def _usable(self, keys: Sequence[pa.Array], number: int, seen: int, report: Report) -> pa.Array | None:
+        """Which rows have a whole key; None for all. The others are reported."""
+        usable = None
+        for name, key in zip(self.settings.key, keys, strict=True):
+            is_empty = (
+                pc.equal(key, "").fill_null(fill_value=True)
+                if pa.types.is_string(key.type)
+                else key.is_null()
+            )
+            if not pc.any(is_empty).as_py():
+                continue
+            for index in pc.indices_nonzero(is_empty).to_pylist():
+                said = "is null" if key[index].as_py() is None else "is empty text"
+                report(self._tables[number].row_at(seen + index), f"the key column `{name}` {said}")
+            present = pc.invert(is_empty)
+            usable = present if usable is None else pc.and_(usable, present)
+        return usable
+
+    def _report_repeats(
+        self, pairs: Sequence[tuple[int, int]], starts: Sequence[int], findings: Findings
+    ) -> None:
+        """Names the key and both places of each repeat."""
+
+        def place(row: int) -> tuple[int, int]:
+            number = bisect_right(starts, row) - 1
+            return number, row - starts[number]
+
+        keys = self._keys_at({row for row, _ in pairs}, starts)
+        earlier: dict[int, list[int]] = {}
+        for _, first in pairs:
+            number, position = place(first)
+            earlier.setdefault(number, []).append(self._tables[number].row_at(position))
+        words = {number: self._tables[number].places(rows) for number, rows in earlier.items()}
+        for row, first in pairs:
+            number, position = place(row)
+            before, first_position = place(first)
+            where = words[before][self._tables[before].row_at(first_position)]
+            if before != number:
+                where = f"{self._tables[before].path}: {where}"
+            what = f"the key {cell(keys.get(row, ''))} is also that of {where}; keys must be unique"
+            findings.add(number, self._tables[number].row_at(position), what)
+
+    def _keys_at(self, rows: set[int], starts: Sequence[int]) -> dict[int, str]:
+        """The keys of a few rows; reads the key columns again up to the last of them."""
+        types = {use.name: use.type for use in self._meaning.columns}
+        wished = [Wished(name, types[name]) for name in self.settings.key]
+        found: dict[int, str] = {}
+        for number, start in enumerate(starts):
+            seen = start
+            for piece in self._pieces(number, wished, lambda *_: None):
+                inside = sorted(row for row in rows if seen <= row < seen + piece.num_rows)
+                picked = piece.take(pa.array([row - seen for row in inside], pa.int64()))
+                texts = key_texts([picked.column(name) for name in self.settings.key])
+                found.update((row, text or "") for row, text in zip(inside, texts, strict=True))
+                seen += piece.num_rows
+                if len(found) == len(rows):
+                    return found
+        return found
+
+    def _row_batch(self, batch: pa.RecordBatch, number: int, start: int, seen: int) -> RowBatch:
+        """Rows of one slice of a file, column by column.
+
+        Args:
+            batch: The slice.
+            number: Which file.
+            start: Rows in the files before.
+            seen: Rows of this file before the slice.
+        """
+        stop = _Stop(self._tables, number)
+        keys = [batch.column(name) for name in self.settings.key]
+        self._usable(keys, number, seen, stop)
+        pictures = [references(batch.column(name)) for name in self._meaning.pictures]
+        images = list(zip(*pictures, strict=True)) if pictures else [()] * batch.num_rows
+        names = tuple(self._meaning.parameters)
+        given = [batch.column(column).to_pylist() for column in self._meaning.parameters.values()]
+        values = list(zip(*given, strict=True)) if given else [()] * batch.num_rows
+        rows = tuple(
+            Row(
+                key=key or "",
+                number=start + seen + index,
+                index=index,
+                images=images[index],
+                parameters={
+                    name: value for name, value in zip(names, values[index], strict=True) if value is not None
+                },
+            )
+            for index, key in enumerate(key_texts(keys))
+        )
+        return RowBatch(rows, self._carried(batch))
+
+    def _carried(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = []
+        for use in self._meaning.columns:
+            if use.carried is not None:
+                array = batch.column(use.name)
+                arrays.append(pc.struct_field(array, "path") if array.type != use.carried else array)
+        return pa.record_batch(arrays, schema=self.schema_carried)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Reports a row of a file by ending the command there."""
+
+    tables: tuple[TableFile, ...]
+    number: int
+
+    def __call__(self, row: int | None, what: str) -> None:
+        findings = Findings(self.tables)
+        findings.add(self.number, row, what)
+        findings.raise_any()
+
+
+def _opened(found: ManifestFiles, settings: ManifestSettings) -> tuple[TableFile, ...]:
+    """The files, their headers or footers read; every one that cannot be is reported."""
+    tables: list[TableFile] = []
+    problems: list[Problem] = []
+    for path in found.paths:
+        try:
+            tables.append(CsvFile(path, settings.csv) if found.format == "csv" else ParquetFile(path))
+        except ManifestError as error:
+            problems += error.problems
+    if problems:
+        raise ManifestError(problems[:LISTED])
+    return tuple(tables)
+
+
+def _cuts(piece: pa.RecordBatch, pictures: Sequence[str], rows: int) -> Iterator[tuple[int, int]]:
+    """Where to cut a piece so that no part has more than `rows` rows or, with several, `_BATCH_BYTES`."""
+    lengths = np.zeros(piece.num_rows, dtype=np.int64)
+    for name in pictures:
+        lengths += picture_lengths(piece.column(name)).to_numpy(zero_copy_only=False)
+    ends = np.cumsum(lengths)
+    offset = 0
+    while offset < piece.num_rows:
+        before = int(ends[offset - 1]) if offset else 0
+        fitting = int(np.searchsorted(ends, before + _BATCH_BYTES, side="right"))
+        stop = min(max(fitting, offset + 1), offset + rows, piece.num_rows)
+        yield offset, stop - offset
+        offset = stop

@@ -1,0 +1,5 @@
+"""How fast calls may leave: one slot at a time, never above what was bought, learning from denials.
+
+`pacer` hands out slots, `adaptive` decides how far apart they are, `in_flight` says how many calls may
+wait for their answers at once.
+"""

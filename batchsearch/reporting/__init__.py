@@ -1,0 +1,1 @@
+"""What people and schedulers are told: logs, progress, the summary."""

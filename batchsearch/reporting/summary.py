@@ -1,0 +1,147 @@
+"""How a run ended: one record, as a line of JSON for schedulers and as a page for people."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_STATUS = {
+    0: "done",
+    3: "done, but more rows failed than the job allows",
+    4: "stopped before the end; run the same command again to go on",
+    5: "ended by an error that no row can survive; run the same command again when it is mended",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """How the outcome compares with what was known beforehand, over all rows of the output.
+
+    Attributes:
+        first_hits_expected: Rows whose first hit is known.
+        first_hits_found: Of these, rows whose first hit it was.
+        outcomes_expected: Rows whose outcome is known.
+        outcomes_matched: Of these, rows that ended so.
+        surprises: A few rows that came out otherwise: row key, expected, got.
+    """
+
+    first_hits_expected: int = 0
+    first_hits_found: int = 0
+    outcomes_expected: int = 0
+    outcomes_matched: int = 0
+    surprises: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended.
+
+    Attributes:
+        exit_code: What the process exits with.
+        run_id: This run's name.
+        operation: Operation called.
+        instance: Instance name.
+        rows: Rows of the manifest.
+        done: Rows that have their outcome, earlier runs included.
+        resumed: Rows that earlier runs had finished.
+        ok: Rows with success over the whole output.
+        failed: Rows with a code over the whole output.
+        codes: Rows by code over the whole output.
+        origins: Origin of each code.
+        calls: HTTP requests that this run sent.
+        denied: Of these, refused by flow control.
+        retries: Of these, repeats.
+        hits: Entries of `Auctions` that this run received.
+        seconds: From the first stage to the last, this run.
+        calls_per_second: `calls` over the time in which calls were made.
+        tier: Queries per second that the job may spend.
+        results: Folder of the results.
+        hits_folder: Folder of the hits.
+        message: Why the run ended early; empty when it did not.
+        truth: Comparison with what was known beforehand, when the job names such columns.
+    """
+
+    exit_code: int
+    run_id: str
+    operation: str
+    instance: str
+    rows: int
+    done: int
+    resumed: int
+    ok: int
+    failed: int
+    codes: Mapping[str, int]
+    origins: Mapping[str, str]
+    calls: int
+    denied: int
+    retries: int
+    hits: int
+    seconds: float
+    calls_per_second: float
+    tier: float
+    results: str
+    hits_folder: str
+    message: str = ""
+    truth: Truth | None = None
+    advice: Mapping[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as they go into JSON."""
+        values = asdict(self)
+        del values["advice"], values["origins"]
+        values["status"] = _STATUS[self.exit_code].split(";", maxsplit=1)[0].split(",", maxsplit=1)[0]
+        if self.truth is None:
+            del values["truth"]
+        return values
+
+    def as_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(self.as_dict(), ensure_ascii=False)
+
+    def as_text(self) -> str:
+        """A page for people."""
+        lines = [
+            "",
+            f"{self.operation} on {self.instance}: {_STATUS[self.exit_code]}",
+        ]
+        if self.message:
+            lines.append(f"  why        {self.message}")
+        resumed = f", {self.resumed:,} of them by earlier runs" if self.resumed else ""
+        left = self.rows - self.done
+        lines.append(
+            f"  rows       {self.rows:,}: {self.ok:,} ok, {self.failed:,} failed, {left:,} left{resumed}"
+        )
+        rate = f"{self.calls_per_second:.2f} a second of {self.tier:g}"
+        lines.append(
+            f"  calls      {self.calls:,} in {self.seconds:.1f} s ({rate}), "
+            f"{self.denied:,} denied, {self.retries:,} repeated"
+        )
+        if self.codes:
+            lines.append("  failed by code")
+            width = max(len(code) for code in self.codes)
+            for code, count in sorted(self.codes.items(), key=lambda item: (-item[1], item[0])):
+                advice = self.advice.get(code, "")
+                lines.append(f"    {count:>7,}  {code:<{width}}  {advice}".rstrip())
+        if self.truth is not None:
+            lines += self._truth_lines(self.truth)
+        lines += [f"  results    {self.results}", f"  hits       {self.hits_folder}", ""]
+        return "\n".join(lines)
+
+    @staticmethod
+    def _truth_lines(truth: Truth) -> list[str]:
+        lines = []
+        if truth.first_hits_expected:
+            share = truth.first_hits_found / truth.first_hits_expected
+            lines.append(
+                f"  found      {truth.first_hits_found:,} of {truth.first_hits_expected:,} known copies "
+                f"as the first hit ({share:.1%})"
+            )
+        if truth.outcomes_expected:
+            matched = f"{truth.outcomes_matched:,} of {truth.outcomes_expected:,}"
+            lines.append(f"  expected   {matched} rows ended as the manifest foretold")
+        lines += [f"    {key}: expected {wanted}, got {got}" for key, wanted, got in truth.surprises]
+        return lines

@@ -1,0 +1,239 @@
+"""CPU per call: the whole pipeline beside the official SDK, in one run.
+
+Both make the same `SearchImageByPic` calls, a compliant JPEG of about 100 KB each, to one responder on
+loopback, which only answers. The pipeline reads the manifest and the files, checks, encodes, signs,
+sends, parses, commits to its ledger and writes Parquet, with the tier lifted; the SDK (synchronous, one
+thread, keep-alive) is given base64 text, encoded beforehand, and only sends and parses.
+
+    python tests/benchmarks/calls.py [--calls 500] [--rounds 5] [--json]
+
+Each measurement is a process of its own; what it costs to import and to start is not counted. CPU time is
+that of the whole process, all threads. Needs the extra `bench`.
+"""
+
+import argparse
+import asyncio
+import base64
+import csv
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from io import BytesIO
+from pathlib import Path
+
+ANSWER = json.dumps(
+    {
+        "RequestId": "D61D869E-E92A-447F-AD67-9234F999E516",
+        "Success": True,
+        "Code": 0,
+        "Msg": "success",
+        "Head": {"DocsFound": 10, "DocsReturn": 10, "SearchTime": 95},
+        "PicInfo": {
+            "CategoryId": 88888888,
+            "Region": "10,400,10,300",
+            "AllCategories": [{"Id": 88888888, "Name": "Other"}],
+            "MultiRegion": [{"Region": "10,400,10,300"}],
+        },
+        "Auctions": [
+            {
+                "ProductId": f"P{n}",
+                "PicName": f"p{n}.jpg",
+                "CategoryId": 88888888,
+                "CustomContent": "content",
+                "Score": 1 - n / 20,
+                "SortExprValues": "5.37633353624177e+24;0",
+                "IntAttr": n,
+                "StrAttr": "text",
+            }
+            for n in range(10)
+        ],
+    }
+).encode()
+
+
+class Responder(asyncio.Protocol):
+    """Reads a request with a Content-Length and answers; nothing more."""
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.waiting = bytearray()
+        self.wanted = None
+
+    def data_received(self, data):
+        self.waiting += data
+        while True:
+            if self.wanted is None:
+                end = self.waiting.find(b"\r\n\r\n")
+                if end < 0:
+                    return
+                head = bytes(self.waiting[:end]).lower()
+                length = head.index(b"content-length:") + 15
+                self.wanted = (
+                    end
+                    + 4
+                    + int(head[length : head.find(b"\r\n", length) if b"\r\n" in head[length:] else None])
+                )
+            if len(self.waiting) < self.wanted:
+                return
+            del self.waiting[: self.wanted]
+            self.wanted = None
+            self.transport.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+                % (len(ANSWER), ANSWER)
+            )
+
+
+async def respond():
+    server = await asyncio.get_running_loop().create_server(Responder, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def make_pictures(folder, count):
+    """So many different JPEG files of about 100 KB: one photograph-like picture, a comment apart."""
+    from PIL import Image
+
+    rng = random.Random(1)
+    small = Image.frombytes("RGB", (80, 60), rng.randbytes(80 * 60 * 3))
+    buffer = BytesIO()
+    small.resize((1000, 750), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=83)
+    data = buffer.getvalue()
+    for number in range(count):
+        comment = f"{number:08}".encode()
+        marker = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+        (folder / f"{number:05}.jpg").write_bytes(data[:2] + marker + data[2:])
+    return len(data)
+
+
+def pipeline(folder, port, calls):
+    """The whole pipeline; CPU seconds a call."""
+    from batchsearch.config.load import load_job
+    from batchsearch.engine.job import run_job
+
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "image"])
+        writer.writerows([[n, f"{n:05}.jpg"] for n in range(calls)])
+    with tempfile.TemporaryDirectory() as out:
+        job = folder / "job.yaml"
+        job.write_text(
+            "operation: SearchImageByPic\n"
+            f"instance: {{endpoint: 'http://127.0.0.1:{port}', name: bench, qps: 100000, custom_qps: true}}\n"
+            "manifest: {path: manifest.csv, key: [id]}\n"
+            f"output: {{dir: '{out}'}}\n"
+        )
+        settings = load_job(job, environ={}).settings
+        from batchsearch.reporting.logs import configure
+
+        configure("json", "error")
+        before, began = time.process_time(), time.perf_counter()
+        summary = asyncio.run(run_job(settings))
+        cpu, wall = time.process_time() - before, time.perf_counter() - began
+    if (summary.ok, summary.calls) != (calls, calls):
+        sys.exit(
+            f"{summary.calls} calls, {summary.ok} successes, not {calls} each: {summary.codes}"
+        )
+    return cpu / calls, wall / calls
+
+
+def official_sdk(folder, port, calls):
+    """The official SDK, synchronous; CPU seconds a call."""
+    from alibabacloud_imagesearch20201214 import models
+    from alibabacloud_imagesearch20201214.client import Client
+    from alibabacloud_tea_openapi.models import Config
+
+    client = Client(
+        Config(
+            access_key_id="id",
+            access_key_secret="secret",
+            endpoint=f"127.0.0.1:{port}",
+            protocol="HTTP",
+            region_id="ap-southeast-1",
+        )
+    )
+    contents = [base64.b64encode((folder / f"{n:05}.jpg").read_bytes()).decode() for n in range(calls)]
+    request = models.SearchImageByPicRequest(instance_name="bench", pic_content=contents[0])
+    client.search_image_by_pic(request)
+    before, began = time.process_time(), time.perf_counter()
+    for content in contents:
+        answer = client.search_image_by_pic(
+            models.SearchImageByPicRequest(instance_name="bench", pic_content=content)
+        )
+        if len(answer.body.auctions) != 10:
+            sys.exit("the SDK got another answer")
+    return (time.process_time() - before) / calls, (time.perf_counter() - began) / calls
+
+
+MEASURED = {"pipeline": pipeline, "sdk": official_sdk}
+
+
+def measure(what, folder, port, calls):
+    """One measurement in a process of its own."""
+    environment = {
+        **os.environ,
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "id",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret",
+    }
+    ran = subprocess.run(
+        [sys.executable, __file__, "--measure", what, str(folder), str(port), "--calls", str(calls)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    if ran.returncode:
+        sys.exit(ran.stderr)
+    return json.loads(ran.stdout.splitlines()[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser.add_argument("--respond", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.respond:
+        asyncio.run(respond())
+        return
+    if given.measure:
+        what, folder, port = given.measure
+        print(json.dumps(MEASURED[what](Path(folder), int(port), given.calls)))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        size = make_pictures(folder, given.calls)
+        responder = subprocess.Popen(
+            [sys.executable, __file__, "--respond"], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            port = int(responder.stdout.readline())
+            rounds = [
+                {what: measure(what, folder, port, given.calls) for what in MEASURED}
+                for _ in range(given.rounds)
+            ]
+        finally:
+            responder.terminate()
+            responder.wait()
+    report = {"picture_bytes": size, "calls": given.calls, "rounds": given.rounds}
+    for what in MEASURED:
+        report[f"{what}_cpu_ms"] = round(1000 * statistics.median(each[what][0] for each in rounds), 3)
+        report[f"{what}_wall_ms"] = round(1000 * statistics.median(each[what][1] for each in rounds), 3)
+    report["cpu_ratio"] = round(statistics.median(each["pipeline"][0] / each["sdk"][0] for each in rounds), 3)
+    print(f"{given.calls} calls with a picture of {size:,} bytes, median of {given.rounds} rounds")
+    print(f"{'':24}{'CPU ms/call':>14}{'wall ms/call':>14}")
+    for what, title in (("pipeline", "batchsearch, all stages"), ("sdk", "official SDK, sending")):
+        print(f"{title:24}{report[f'{what}_cpu_ms']:>14.2f}{report[f'{what}_wall_ms']:>14.2f}")
+    print(f"ratio of CPU, median of the rounds' ratios: {report['cpu_ratio']:.2f} (to reach: at most 0.33)")
+    if given.json:
+        print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()

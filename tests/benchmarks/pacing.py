@@ -1,0 +1,257 @@
+"""How much of a purchased rate each way of pacing uses, simulated: `python tests/benchmarks/pacing.py`.
+
+Forty-five cells: tiers 1, 5, 10 x five ways of counting a second x arrival jitter of 2, 20, 80 ms. In
+each, utility = (granted - denied) / (tier x time), over four minutes after one minute of learning, as a
+ratio to the best constant rate, chosen in hindsight for the same cell and seeds. The controller is the
+package's own, with its one set of constants; it was made with other seeds than those used here.
+
+`--json` prints one JSON object as the last line. Exit code 1 if the bar is missed: no cell under 0.95,
+median 0.99 or better, with each shape of jitter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import itertools
+import json
+import statistics
+import sys
+from functools import cache
+from pathlib import Path
+
+from batchsearch.pacing.adaptive import SpacingController
+from batchsearch.service import TIERS
+
+_SPEC = importlib.util.spec_from_file_location(
+    "pacing_simulation", Path(__file__).with_name("pacing_simulation.py")
+)
+simulation = importlib.util.module_from_spec(_SPEC)
+sys.modules[_SPEC.name] = simulation
+_SPEC.loader.exec_module(simulation)
+Cell, Rival, Simulation = simulation.Cell, simulation.Rival, simulation.Simulation
+
+SEEDS = (1, 2, 3, 4)
+LEARNING = 60.0
+SECONDS = 300.0
+JITTERS = (0.002, 0.020, 0.080)
+WORK = (20.0, 5.0)
+WORST, MEDIAN = 0.95, 0.99
+# Constant rates to choose from in hindsight, as interval over the tier's own.
+STRETCHES = tuple(
+    1 + percent / 100
+    for percent in (
+        *(0, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 25, 30),
+        *(40, 50, 65, 80, 100, 130, 160),
+    )
+)
+
+
+class Adaptive:
+    """The package's controller."""
+
+    def __init__(self, tier):
+        self._controller = SpacingController(1 / tier)
+        self.departed = self._controller.departed
+
+    def due(self, last):
+        return last + self._controller.interval
+
+    def answered(self, slot_at, now, granted):
+        (self._controller.granted if granted else self._controller.denied)(slot_at, now)
+
+
+class Even:
+    """One call every so many seconds, whatever comes back."""
+
+    def __init__(self, interval):
+        self._interval = interval
+
+    def due(self, last):
+        return last + self._interval
+
+    def departed(self, at):
+        """Nothing to keep."""
+
+    def answered(self, slot_at, now, granted):
+        """Nothing to learn."""
+
+
+class Bursts(Even):
+    """What `AsyncLimiter(qps, 1)` does: a leaky bucket of QPS, empty at start and after every pause."""
+
+    def __init__(self, tier):
+        super().__init__(1 / tier)
+        self._tier = tier
+        self._level = 0.0
+        self._at = 0.0
+
+    def due(self, last):
+        return self._at + max(0.0, (self._level + 1 - self._tier) / self._tier)
+
+    def departed(self, at):
+        self._level = max(0.0, self._level - (at - self._at) * self._tier) + 1
+        self._at = at
+
+
+WAYS = {"adaptive": Adaptive, "even": lambda tier: Even(1 / tier), "bursts": Bursts}
+
+
+def cells(shape):
+    return [Cell(*what, shape) for what in itertools.product(TIERS, simulation.COUNTINGS, JITTERS)]
+
+
+def utility(cell, make, *, work=None):
+    """Mean over the seeds of (granted - denied) / (tier x working time)."""
+    worked = (SECONDS - LEARNING) * (1.0 if work is None else work[0] / sum(work))
+    total = 0.0
+    for seed in SEEDS:
+        tally = (
+            Simulation(cell, make(cell.tier), seed, seconds=SECONDS, count_from=LEARNING, work=work)
+            .run()
+            .mine
+        )
+        total += (tally.granted - tally.denied) / (cell.tier * worked)
+    return total / len(SEEDS)
+
+
+@cache
+def best_constant(cell):
+    """Highest utility of any constant rate, and that rate as a fraction of the tier."""
+    return max(
+        (utility(cell, lambda tier, stretch=stretch: Even(stretch / tier)), 1 / stretch)
+        for stretch in STRETCHES
+    )
+
+
+def shared(cell, make):
+    """Shares of the tier with a rival that takes half: ours granted, ours denied, part of its half kept."""
+    ours = denied = theirs = 0.0
+    for seed in SEEDS:
+        world = Simulation(
+            cell, make(cell.tier), seed, seconds=SECONDS, count_from=LEARNING, rival=Rival(cell.tier / 2)
+        ).run()
+        slots = (SECONDS - LEARNING) * cell.tier * len(SEEDS)
+        ours += world.mine.granted / slots
+        denied += world.mine.denied / slots
+        theirs += world.theirs.granted / (world.theirs.granted + world.theirs.denied) / len(SEEDS)
+    return {"ours": round(ours, 3), "denied": round(denied, 3), "kept": round(theirs, 3)}
+
+
+def name(cell):
+    return f"{cell.tier} QPS, {cell.counting}, {cell.jitter * 1000:g} ms"
+
+
+def summary(ratios):
+    worst = min(ratios, key=ratios.get)
+    return {
+        "worst": round(ratios[worst], 3),
+        "worst_cell": name(worst),
+        "median": round(statistics.median(ratios.values()), 3),
+    }
+
+
+def print_table(title, columns, value):
+    """Rows of tier and way of counting, columns within each jitter."""
+    print(f"\n{title}\n")
+    group = " ".join(f"{column:>8}" for column in columns)
+    print(f"{'':26}" + "".join(f"  {f'jitter {jitter * 1000:g} ms':^{len(group)}}" for jitter in JITTERS))
+    print(f"{'QPS':>3} {'service counts by':22}" + f"  {group}" * len(JITTERS))
+    for tier, counting in itertools.product(TIERS, simulation.COUNTINGS):
+        groups = (
+            " ".join(f"{value(tier, counting, jitter, column):8.3f}" for column in columns)
+            for jitter in JITTERS
+        )
+        print(f"{tier:3} {counting:22}" + "".join(f"  {text}" for text in groups))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser.add_argument("--jitter", choices=tuple(simulation.JITTERS), help="one shape of jitter only")
+    options = parser.parse_args()
+    shapes = (options.jitter,) if options.jitter else tuple(simulation.JITTERS)
+    result = {"seeds": SEEDS, "learning_s": LEARNING, "measured_s": SECONDS - LEARNING, "jitter": {}}
+    met = True
+    for shape in shapes:
+        ratios = {
+            way: {cell: utility(cell, make) / best_constant(cell)[0] for cell in cells(shape)}
+            for way, make in WAYS.items()
+        }
+        if shape == shapes[0]:
+            print_table(
+                f"Utility as a ratio to the best constant rate in hindsight ({shape} jitter)",
+                tuple(WAYS),
+                lambda *cell, shape=shape, ratios=ratios: ratios[cell[3]][Cell(*cell[:3], shape)],
+            )
+        summaries = {way: summary(of) for way, of in ratios.items()}
+        met &= summaries["adaptive"]["worst"] >= WORST and summaries["adaptive"]["median"] >= MEDIAN
+        print(f"\n{shape} jitter:")
+        for way, found in summaries.items():
+            print(
+                f"  {way:9} worst {found['worst']:6.3f} ({found['worst_cell']}), median {found['median']:.3f}"
+            )
+        result["jitter"][shape] = {
+            "summary": summaries,
+            "cells": [
+                {
+                    "tier": cell.tier,
+                    "counting": cell.counting,
+                    "jitter_ms": cell.jitter * 1000,
+                    "best_constant": {
+                        "rate": round(best_constant(cell)[1], 4),
+                        "utility": round(best_constant(cell)[0], 4),
+                    },
+                    **{way: round(of[cell], 4) for way, of in ratios.items()},
+                }
+                for cell in cells(shape)
+            ],
+        }
+    result["pauses"] = pauses(shapes[0])
+    result["rival"] = rivals(shapes[0])
+    result["met"] = met
+    print(f"\nbar (no cell under {WORST}, median {MEDIAN} or better): {'met' if met else 'MISSED'}")
+    if options.json:
+        print(json.dumps(result))
+    return 0 if met else 1
+
+
+def pauses(shape):
+    """Work in stretches: what a bucket that fills while idle does to the seconds after."""
+    print(f"\nUtility with {WORK[0]:g} s of work and {WORK[1]:g} s of pause in turn ({shape} jitter):")
+    found = {}
+    for way, make in WAYS.items():
+        values = [utility(cell, make, work=WORK) for cell in cells(shape)]
+        found[way] = {"worst": round(min(values), 3), "median": round(statistics.median(values), 3)}
+        print(f"  {way:9} worst {found[way]['worst']:6.3f}, median {found[way]['median']:.3f}")
+    return found
+
+
+def rivals(shape):
+    """A competitor that takes half the tier: how much of its half it keeps, beside each of three clients."""
+    ways = {"adaptive": Adaptive, "at half": lambda tier: Even(2 / tier), "even": WAYS["even"]}
+    found = {way: {cell: shared(cell, make) for cell in cells(shape)} for way, make in ways.items()}
+    print_table(
+        f"What a competitor keeps of its half: beside this controller, beside an even client that was told to "
+        f"take half, beside one at the tier ({shape} jitter)",
+        tuple(ways),
+        lambda *cell: found[cell[3]][Cell(*cell[:3], shape)]["kept"],
+    )
+    print("\nOur own share of the tier then, granted:")
+    for way, of in found.items():
+        ours = [of[cell]["ours"] - of[cell]["denied"] for cell in of]
+        kept = [of[cell]["kept"] for cell in of]
+        print(
+            f"  {way:9} median {statistics.median(of[cell]['ours'] for cell in of):.3f}, less denied "
+            f"{statistics.median(ours):.3f}; the competitor keeps: worst {min(kept):.3f}, "
+            f"median {statistics.median(kept):.3f}"
+        )
+    return [
+        {"tier": cell.tier, "counting": cell.counting, "jitter_ms": cell.jitter * 1000}
+        | {way: of[cell] for way, of in found.items()}
+        for cell in cells(shape)
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What many tests start from: real small pictures, a running emulator, a job over it."""
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image, ImageDraw
+
+from batchsearch.config.load import load_job
+
+
+def draw(seed, size=(160, 120)):
+    """A picture unlike any of another seed."""
+    rng = random.Random(seed)
+
+    def colour():
+        return tuple(rng.randrange(256) for _ in range(3))
+
+    image = Image.new("RGB", size, colour())
+    pen = ImageDraw.Draw(image)
+    for _ in range(8):
+        x, y = rng.randrange(size[0]), rng.randrange(size[1])
+        pen.ellipse((x, y, x + rng.randrange(10, 80), y + rng.randrange(10, 80)), fill=colour())
+    return image
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A folder of forty different JPEG files, `p00.jpg` to `p39.jpg`."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(40):
+        draw(number).save(folder / f"p{number:02}.jpg", quality=90)
+    return folder
+
+
+@pytest.fixture
+def emulator():
+    """An emulator in memory that grants whatever comes."""
+    from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+    from batchsearch.emulator.server import Emulator
+
+    unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
+    instance = InstanceOptions(name="demo", qps=1e9, rates=unlimited)
+    with Emulator(EmulatorOptions(instances=(instance,))) as running:
+        yield running
+
+
+@pytest.fixture
+def signed_in(emulator, monkeypatch):
+    """The emulator, its key pair in the environment."""
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", emulator.access_key_id)
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", emulator.access_key_secret)
+    return emulator
+
+
+@pytest.fixture
+def make_job(tmp_path, pictures):
+    """Writes a manifest and a job file; returns the job file's path.
+
+    Rows are dictionaries; settings are laid over the defaults, by dotted name.
+    """
+
+    def make(rows, **settings):
+        manifest = tmp_path / "manifest.csv"
+        with manifest.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        job = {
+            "operation": "SearchImageByPic",
+            "instance": {"endpoint": "http://127.0.0.1:9", "name": "demo", "qps": 1000, "custom_qps": True},
+            "manifest": {"path": "manifest.csv", "key": ["id"]},
+            "images": {"root": str(pictures)},
+            "output": {"dir": "out"},
+            "max_failed": "100%",
+        }
+        for name, value in settings.items():
+            section = job
+            *path, last = name.split("__")
+            for part in path:
+                section = section.setdefault(part, {})
+            section[last] = value
+        file = tmp_path / "job.yaml"
+        file.write_text(yaml.safe_dump(job), encoding="utf-8")
+        return file
+
+    return make
+
+
+@pytest.fixture
+def load(make_job):
+    """Like `make_job`, but returns the loaded settings."""
+
+    def made(rows, **settings):
+        return load_job(make_job(rows, **settings), environ={}).settings
+
+    return made
+
+
+@pytest.fixture
+def sample_data():
+    """The project's own sample data."""
+    return Path(__file__).parent.parent / "sample_data"

@@ -1,0 +1,391 @@
+"""The official Python SDK against the emulator: every operation, both signatures, both ways of calling.
+
+The SDK is unmodified. What it decides about an answer (typed models, kinds of exception) is what the assertions
+look at, so that the emulator's wire format is judged by the vendor's own code.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime
+import io
+import ipaddress
+import logging
+import math
+
+import pytest
+from PIL import Image, ImageDraw
+
+# The SDK's own packages still use what newer Pythons deprecate; nothing of it is ours to mend.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    # Its asynchronous client leaves closing its sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+pytest.importorskip("alibabacloud_imagesearch20201214")
+
+from alibabacloud_imagesearch20201214 import models
+from alibabacloud_imagesearch20201214.client import Client
+from alibabacloud_tea_openapi.exceptions import ClientException, ServerException, ThrottlingException
+from alibabacloud_tea_openapi.utils_models import Config
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from darabonba.exceptions import UnretryableException
+from darabonba.runtime import RuntimeOptions
+
+from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, InBodyFailure, NotJson
+from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.server import Emulator
+from batchsearch.emulator.signatures import AccessKey
+
+LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
+LASTING = AccessKey("lasting-key", "lasting-secret")
+TEMPORARY = AccessKey("temporary-key", "temporary-secret", security_token="CAIS0wF1q6Ft5B2yfSjIr5fAc+/x==")
+SCHEMES = {"v3": None, "v1": "v2"}
+"""The SDK calls the RPC V1 signature `v2`."""
+
+
+def picture(colour: str) -> bytes:
+    image = Image.new("RGB", (240, 180), "white")
+    ImageDraw.Draw(image).ellipse((60, 30, 180, 150), fill=colour)
+    with io.BytesIO() as file:
+        image.save(file, "JPEG", quality=95)
+        return file.getvalue()
+
+
+RED, BLUE = picture("red"), picture("blue")
+RED_TEXT, BLUE_TEXT = (base64.b64encode(data).decode() for data in (RED, BLUE))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet_sdk():
+    """The SDK attaches log handlers of its own when it is imported; they go when the module is done."""
+    loggers = [logging.getLogger(name) for name in ("darabonba-core", "credentials")]
+    kept = [(logger, list(logger.handlers), logger.level) for logger in loggers]
+    for logger in loggers:
+        logger.handlers.clear()
+        logger.setLevel(logging.CRITICAL)
+    yield
+    for logger, handlers, level in kept:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate of one's own for 127.0.0.1: the SDK uploads over TLS only."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.fixture(scope="module")
+def emulator(certificate):
+    instances = (InstanceOptions(name="demo", service_type="product", rates=LIFTED),)
+    options = EmulatorOptions(instances=instances, keys=(LASTING, TEMPORARY), tls=certificate)
+    with Emulator(options) as running:
+        yield running
+
+
+def client_of(emulator: Emulator, key: AccessKey = LASTING, scheme: str = "v3") -> Client:
+    config = Config(
+        access_key_id=key.access_key_id,
+        access_key_secret=key.access_key_secret,
+        security_token=key.security_token,
+        endpoint=emulator.endpoint.removeprefix("http://"),
+        protocol="HTTP",
+        region_id="ap-southeast-1",
+        signature_algorithm=SCHEMES[scheme],
+    )
+    return Client(config)
+
+
+class Caller:
+    """Calls an operation by its snake_case name, synchronously or not, and returns the typed body."""
+
+    def __init__(self, client: Client, *, asynchronous: bool) -> None:
+        self._client, self._asynchronous = client, asynchronous
+
+    async def __call__(self, name: str, request):
+        if self._asynchronous:
+            response = await getattr(self._client, f"{name}_async")(request)
+        else:
+            response = getattr(self._client, name)(request)
+        assert response.status_code == 200
+        return response.body
+
+
+@pytest.fixture(params=["sync", "async"])
+def way(request) -> str:
+    return request.param
+
+
+@pytest.fixture(params=SCHEMES)
+def scheme(request) -> str:
+    return request.param
+
+
+@pytest.fixture(params=[LASTING, TEMPORARY], ids=["key", "token"])
+def call(request, emulator, way, scheme) -> Caller:
+    emulator.catalogue().delete("p 1/衣+", None)
+    emulator.catalogue().delete("q", None)
+    return Caller(client_of(emulator, request.param, scheme), asynchronous=way == "async")
+
+
+async def test_every_operation_gives_typed_answers(call):
+    """All eight operations work with every signature, key and way of calling, and answer in the SDK's types."""
+    name = {"instance_name": "demo", "product_id": "p 1/衣+", "pic_name": "a b.jpg"}
+    attributes = {
+        "custom_content": '{"k":"v ~*!\'()"}', "int_attr": 100, "int_attr_2": -2, "int_attr_3": 3, "int_attr_4": 4,
+        "str_attr": "红色 é", "str_attr_2": "a+b/c=d", "str_attr_3": "", "str_attr_4": "~*!'()",
+    }  # fmt: skip
+    added = await call(
+        "add_image",
+        models.AddImageRequest(**name, pic_content=RED_TEXT, category_id=4, crop=True, **attributes),
+    )
+    assert (added.success, added.code, added.message, added.pic_info.category_id) == (True, 0, "success", 4)
+    assert {entry.name for entry in added.pic_info.all_categories} >= {"Shoes", "Other"}
+    await call(
+        "add_image",
+        models.AddImageRequest(
+            instance_name="demo", product_id="q", pic_name="q", pic_content=BLUE_TEXT, category_id=4
+        ),
+    )
+
+    searched = await call(
+        "search_image_by_pic",
+        models.SearchImageByPicRequest(
+            instance_name="demo", pic_content=RED_TEXT, category_id=4, crop=False, num=10, start=0,
+            filter='int_attr>=100 AND (str_attr="红色 é" OR str_attr2!="a+b/c=d")', distinct_product_id=True,
+            region="60,180,30,150", score_threshold="0.50",
+        ),
+    )  # fmt: skip
+    (hit,) = searched.auctions
+    assert hit.score == pytest.approx(1.0, abs=0.01)
+    assert isinstance(hit.sort_expr_values, str)
+    assert (hit.product_id, hit.pic_name, hit.category_id) == ("p 1/衣+", "a b.jpg", 4)
+    assert {field: getattr(hit, field) for field in attributes} == attributes
+    assert (searched.head.docs_found, searched.head.docs_return) == (1, 1)
+    assert isinstance(searched.head.search_time, int)
+    assert (searched.pic_info.category_id, searched.pic_info.region) == (4, "60,180,30,150")
+    assert (searched.msg, searched.code, searched.success) == ("success", 0, True)
+    assert searched.request_id
+
+    named = await call(
+        "search_image_by_name", models.SearchImageByNameRequest(**name, score_threshold="0.10")
+    )
+    assert named.auctions[0].product_id == "p 1/衣+"
+    assert named.auctions[0].score == pytest.approx(1.0, abs=0.001)
+
+    compared = await call(
+        "compare_similar_by_image",
+        models.CompareSimilarByImageRequest(
+            instance_name="demo", primary_pic_content=RED_TEXT, secondary_pic_content=RED_TEXT
+        ),
+    )
+    assert (compared.score, compared.msg) == (1.0, "success")
+
+    updated = await call(
+        "update_image", models.UpdateImageRequest(**name, int_attr=7, int_attr_3=-3, str_attr_3="a b+c~d*e")
+    )
+    assert (updated.success, updated.message) == (True, "success")
+    exists = await call("check_image_exists", models.CheckImageExistsRequest(**name))
+    assert exists.exists is True
+    assert (exists.auctions.int_attr, exists.auctions.int_attr_3, exists.auctions.str_attr_3) == (
+        7,
+        -3,
+        "a b+c~d*e",
+    )
+
+    detail = await call("detail", models.DetailRequest(instance_name="demo"))
+    assert (detail.instance.name, detail.instance.total_count, detail.instance.service_type) == ("demo", 2, 0)
+
+    deleted = await call(
+        "delete_image",
+        models.DeleteImageRequest(instance_name="demo", is_delete_by_filter=True, filter="int_attr=7"),
+    )
+    assert deleted.data.pic_names == ["a b.jpg"]
+    gone = await call("check_image_exists", models.CheckImageExistsRequest(**name))
+    assert gone.exists is False
+
+
+async def failure(caller: Caller, name: str, request):
+    with pytest.raises((ClientException, ServerException, ThrottlingException)) as caught:
+        await caller(name, request)
+    return caught.value
+
+
+async def test_errors_keep_code_status_and_request_id(call):
+    """The SDK reads code, status and request id out of an error answer."""
+    error = await failure(
+        call,
+        "search_image_by_name",
+        models.SearchImageByNameRequest(instance_name="demo", product_id="nobody", pic_name="n"),
+    )
+    assert (error.code, error.status_code) == ("PicNotExist", 400)
+    assert len(error.request_id) == 36
+    assert "The search picture does not exist." in error.message
+
+
+DETAIL = models.DetailRequest(instance_name="demo")
+
+
+async def test_wrong_keys_are_refused(emulator, way, scheme):
+    """A wrong secret, an unknown key, a missing and a wrong token: each has its code."""
+    wrong = {
+        "SignatureDoesNotMatch": dataclasses.replace(LASTING, access_key_secret="wrong"),
+        "InvalidAccessKeyId.NotFound": dataclasses.replace(LASTING, access_key_id="nobody"),
+        "MissingSecurityToken": dataclasses.replace(TEMPORARY, security_token=None),
+        "InvalidSecurityToken.MismatchWithAccessKey": dataclasses.replace(
+            TEMPORARY, security_token="other-token"
+        ),
+    }
+    for code, key in wrong.items():
+        caller = Caller(client_of(emulator, key, scheme), asynchronous=way == "async")
+        assert (await failure(caller, "detail", DETAIL)).code == code
+
+
+TAMPERED = {
+    "body": lambda request: setattr(request, "body", request.body + b"&Num=3"),
+    "query": lambda request: request.query.update(ScoreThreshold="0.90"),
+    "method": lambda request: setattr(request, "method", "PUT"),
+    "path": lambda request: setattr(request, "pathname", "/v2/image/search"),
+    "action": lambda request: request.headers.update({"x-acs-action": "CheckImageExists"}),
+    "date": lambda request: request.headers.update({"x-acs-date": "2020-01-01T00:00:00Z"}),
+    "nonce": lambda request: request.headers.update({"x-acs-signature-nonce": "another"}),
+    "hash": lambda request: request.headers.update({"x-acs-content-sha256": "0" * 64}),
+    "agent": lambda request: request.headers.update({"user-agent": "another"}),
+    "accept": lambda request: request.headers.update({"accept": "application/json, */*"}),
+    "extra header": lambda request: request.headers.update({"x-acs-more": "1"}),
+    "unsigned": lambda request: request.headers.pop("Authorization", None),
+}
+EXPECTED = {"date": "InvalidTimeStamp.Expired", "unsigned": "MissingAccessKeyId"}
+FROM_FORM = {"method": "InvalidApi.NotFound", "path": "InvalidVersion"}
+
+
+@pytest.mark.parametrize("part", TAMPERED)
+def test_a_request_tampered_with_after_signing_is_refused(emulator, monkeypatch, part):
+    """Whatever is changed between the SDK's signature and the wire, the emulator refuses it."""
+    from alibabacloud_tea_openapi import client as core
+
+    send = core.DaraCore.do_action
+
+    def tamper(request, runtime):
+        if isinstance(request.body, str):
+            request.body = request.body.encode()
+        TAMPERED[part](request)
+        return send(request, runtime)
+
+    monkeypatch.setattr(core.DaraCore, "do_action", tamper)
+    request = models.SearchImageByNameRequest(
+        instance_name="demo", product_id="p", pic_name="n", score_threshold="0.10"
+    )
+    with pytest.raises((ClientException, ServerException)) as caught:
+        client_of(emulator).search_image_by_name(request)
+    expected = FROM_FORM.get(part) or EXPECTED.get(part, "SignatureDoesNotMatch")
+    assert caught.value.code == expected
+
+
+async def test_throttling_and_odd_answers_come_out_as_the_sdk_treats_them(emulator):
+    """A waiting time makes a throttling exception, a 5xx a server's, a page an unreadable one, a 200 none."""
+    client = client_of(emulator)
+    cases = {
+        ThrottlingException: ErrorAnswer("DeniedRequest", retry_after=0.25),
+        ClientException: ErrorAnswer("DeniedRequest"),
+        ServerException: ErrorAnswer("AccessEngineFailed"),
+        UnretryableException: NotJson(),
+    }
+    try:
+        for kind, effect in cases.items():
+            emulator.set_faults(FaultPlan((FaultRule(effect),)))
+            with pytest.raises(kind) as caught:
+                client.detail(DETAIL)
+            if kind is ThrottlingException:
+                assert caught.value.retry_after == 250
+        emulator.set_faults(FaultPlan((FaultRule(InBodyFailure(number=5)),)))
+        assert client.detail(DETAIL).body.success is False
+    finally:
+        emulator.set_faults(FaultPlan())
+
+
+@pytest.mark.parametrize("trust", ["ca", "ignore"])
+async def test_the_advance_calls_upload_over_tls(emulator, certificate, way, trust):
+    """Ask for a place, post the object, name its URL: the SDK's own upload leads to the same picture."""
+    client = client_of(emulator)
+    # The only way to point the SDK's upload at another host than the vendor's.
+    client._open_platform_endpoint = emulator.endpoint.removeprefix("http://")
+    runtime = RuntimeOptions(ca=str(certificate[0])) if trust == "ca" else RuntimeOptions(ignore_ssl=True)
+
+    async def call(name: str, request):
+        if way == "async":
+            return (await getattr(client, f"{name}_advance_async")(request, runtime)).body
+        return getattr(client, f"{name}_advance")(request, runtime).body
+
+    emulator.log.clear()
+    added = await call(
+        "add_image",
+        models.AddImageAdvanceRequest(
+            instance_name="demo", product_id="q", pic_name="up.jpg", pic_content_object=io.BytesIO(RED)
+        ),
+    )
+    assert added.success is True
+    found = await call(
+        "search_image_by_pic",
+        models.SearchImageByPicAdvanceRequest(instance_name="demo", pic_content_object=io.BytesIO(RED)),
+    )
+    assert found.auctions[0].pic_name == "up.jpg"
+    assert found.auctions[0].score == pytest.approx(1.0, abs=0.001)
+    compared = await call(
+        "compare_similar_by_image",
+        models.CompareSimilarByImageAdvanceRequest(
+            instance_name="demo",
+            primary_pic_content_object=io.BytesIO(RED),
+            secondary_pic_content_object=io.BytesIO(BLUE),
+        ),
+    )
+    assert 0 <= compared.score < 1
+    actions = [entry.action for entry in emulator.log.entries()]
+    assert actions == [
+        "AuthorizeFileUpload", "PostObject", "AddImage",
+        "AuthorizeFileUpload", "PostObject", "SearchImageByPic",
+        *["AuthorizeFileUpload", "PostObject"] * 2, "CompareSimilarByImage",
+    ]  # fmt: skip
+    emulator.catalogue().delete("q", None)
+
+
+def test_the_advance_calls_work_without_tls_too():
+    """Without a certificate the place is spelled so that the Python SDK posts over plain HTTP."""
+    with Emulator(EmulatorOptions(instances=(InstanceOptions(rates=LIFTED),), keys=(LASTING,))) as running:
+        client = client_of(running)
+        client._open_platform_endpoint = running.endpoint.removeprefix("http://")
+        request = models.SearchImageByPicAdvanceRequest(
+            instance_name="demo", pic_content_object=io.BytesIO(RED)
+        )
+        assert client.search_image_by_pic_advance(request, RuntimeOptions()).body.success is True

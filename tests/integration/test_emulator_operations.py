@@ -1,0 +1,258 @@
+"""What the emulator's operations do, over real HTTP, with real pictures and real search."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+from urllib.parse import urlencode
+
+import pytest
+from PIL import Image, ImageDraw
+
+from batchsearch.emulator.caller import FORM, Caller, signed_v3
+from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.server import Emulator
+from batchsearch.service import CATEGORIES, OTHER_CATEGORY, SERVICE_TYPES
+
+LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
+
+
+def instance(name: str, service_type: str = "generic", **settings) -> InstanceOptions:
+    return InstanceOptions(name=name, service_type=service_type, rates=LIFTED, **settings)
+
+
+def picture(colour: str, shape: str = "disc", size: tuple[int, int] = (320, 240)) -> str:
+    image = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(image)
+    box = (size[0] * 0.3, size[1] * 0.2, size[0] * 0.7, size[1] * 0.8)
+    if shape == "disc":
+        draw.ellipse(box, fill=colour)
+    else:
+        draw.rectangle(box, fill=colour, outline="black", width=9)
+    with io.BytesIO() as file:
+        image.save(file, "PNG")
+        return base64.b64encode(file.getvalue()).decode()
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    kinds = tuple(instance(f"kind-{kind}", kind) for kind in SERVICE_TYPES)
+    names = ("one", "upkeep", "pages", "tiny")
+    rest = tuple(instance(name, capacity=2 if name == "tiny" else 1000) for name in names)
+    with Emulator(EmulatorOptions(instances=(*rest, *kinds))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def caller(emulator) -> Caller:
+    return emulator.caller()
+
+
+def ok(caller: Caller, action: str, instance_name: str, **parameters):
+    received = caller.call(action, {"InstanceName": instance_name, **parameters})
+    body = received.json()
+    assert (received.status, body.get("Code", 0), body["Success"]) == (200, 0, True), body
+    return body
+
+
+def add(caller: Caller, instance_name: str, product: str, content: str, **parameters):
+    names = {"ProductId": product, "PicName": "a.png", "PicContent": content}
+    return ok(caller, "AddImage", instance_name, **{**names, **parameters})
+
+
+def test_a_picture_that_was_added_is_found_by_itself_with_all_its_fields(caller):
+    """AddImage, SearchImageByPic and SearchImageByName agree; every attribute comes back as it was given."""
+    attributes = {
+        "CustomContent": '{"k": "v &<>"}',
+        "IntAttr": 1, "IntAttr2": -2, "IntAttr3": 2**31 - 1, "IntAttr4": -(2**31),
+        "StrAttr": "红色", "StrAttr2": "a b+c", "StrAttr3": "é", "StrAttr4": "'",
+    }  # fmt: skip
+    added = add(caller, "one", "衣服 1/+", picture("red"), **attributes)
+    assert added["Message"] == "success"
+    assert added["PicInfo"]["CategoryId"] == OTHER_CATEGORY
+    add(caller, "one", "other", picture("blue", "box"))
+    by_pic = ok(caller, "SearchImageByPic", "one", PicContent=picture("red"))
+    by_name = ok(caller, "SearchImageByName", "one", ProductId="衣服 1/+", PicName="a.png")
+    for body in (by_pic, by_name):
+        first, second = body["Auctions"]
+        assert first["Score"] == pytest.approx(1.0, abs=1e-3)
+        assert first["Score"] > second["Score"]
+        assert float(first["SortExprValues"].partition(";")[0]) > 5.3e24
+        expected = {"ProductId": "衣服 1/+", "PicName": "a.png", "CategoryId": OTHER_CATEGORY, **attributes}
+        assert {name: first[name] for name in expected} == expected
+        assert "IntAttr" not in second
+        assert body["Msg"] == "success"
+        assert body["Head"]["DocsReturn"] == body["Head"]["DocsFound"] == 2
+        assert body["Head"]["SearchTime"] >= 1
+        categories = {entry["Id"]: entry["Name"] for entry in body["PicInfo"]["AllCategories"]}
+        assert categories == dict(CATEGORIES)
+
+
+def test_a_region_overrides_the_subject_and_comes_back_as_given(caller):
+    """With Region the answer's is the request's; without, the subject found lies inside it."""
+    given = ok(
+        caller, "SearchImageByPic", "one", PicContent=picture("red"), Region="10,300,20,200", Crop="false"
+    )
+    assert given["PicInfo"]["Region"] == "10,300,20,200"
+    found = ok(caller, "SearchImageByPic", "one", PicContent=picture("red"), Crop="True")
+    x1, x2, y1, y2 = map(int, found["PicInfo"]["Region"].split(","))
+    assert 0 <= x1 < x2 <= 320
+    assert 0 <= y1 < y2 <= 240
+    assert {"Region": found["PicInfo"]["Region"]} in found["PicInfo"]["MultiRegion"]
+
+
+def test_pages_filters_thresholds_and_distinct_products_change_what_is_found(caller):
+    """Num and Start cut pages out of one order; Filter, ScoreThreshold and DistinctProductId reduce it."""
+    for number in range(6):
+        add(
+            caller, "pages", f"p{number % 3}", picture("green", "disc", (320 + 8 * number, 240)),
+            PicName=f"{number}.png", IntAttr=number,
+        )  # fmt: skip
+    add(caller, "pages", "odd", picture("black", "box"), IntAttr=99)
+
+    def search(**parameters):
+        return ok(caller, "SearchImageByPic", "pages", PicContent=picture("green"), **parameters)
+
+    def names(body):
+        return [(hit["ProductId"], hit["PicName"]) for hit in body["Auctions"]]
+
+    whole = search(Num=100)
+    assert len(names(whole)) == 7
+    assert names(search(Num=3)) + names(search(Num=3, Start=3)) == names(whole)[:6]
+    page = search(Num=2, Start=6)
+    assert (page["Head"]["DocsReturn"], page["Head"]["DocsFound"]) == (1, 7)
+    filtered = search(Filter="int_attr>=2 AND (int_attr<4 OR int_attr in (99)) AND int_attr not in (3)")
+    assert sorted(hit["IntAttr"] for hit in filtered["Auctions"]) == [2, 99]
+    assert len(search(DistinctProductId="true")["Auctions"]) == 4
+    scores = [hit["Score"] for hit in whole["Auctions"]]
+    high = search(ScoreThreshold="0.95")
+    assert [hit["Score"] for hit in high["Auctions"]] == [score for score in scores if score >= 0.95]
+    assert 0 < len(high["Auctions"]) < 7
+
+
+def test_upkeep_changes_what_is_there(caller):
+    """Update changes attributes, Check reports them, Delete removes one, a product's all, or what matches."""
+    for product, name in (("p", "1"), ("p", "2"), ("q", "1"), ("r", "1")):
+        add(caller, "upkeep", product, picture("red"), PicName=name, IntAttr=1)
+    key = {"ProductId": "p", "PicName": "2"}
+    updated = ok(caller, "UpdateImage", "upkeep", **key, StrAttr3="new", IntAttr=7)
+    assert updated["Message"] == "success"
+    checked = ok(caller, "CheckImageExists", "upkeep", **key)
+    assert checked["Exists"] is True
+    assert (checked["Auctions"]["IntAttr"], checked["Auctions"]["StrAttr3"]) == (7, "new")
+    assert ok(caller, "CheckImageExists", "upkeep", ProductId="p", PicName="9")["Exists"] is False
+    matched = ok(caller, "DeleteImage", "upkeep", IsDeleteByFilter="True", Filter="int_attr=7")
+    assert matched["Data"] == {"PicNames": ["2"]}
+    assert ok(caller, "DeleteImage", "upkeep", ProductId="q", PicName="1")["Data"]["PicNames"] == ["1"]
+    ok(caller, "UpdateImage", "upkeep", ProductId="p", CustomContent="all of p")
+    assert ok(caller, "DeleteImage", "upkeep", ProductId="p")["Data"]["PicNames"] == ["1"]
+    assert ok(caller, "DeleteImage", "upkeep", ProductId="p")["Data"]["PicNames"] == []
+    assert ok(caller, "Detail", "upkeep")["Instance"]["TotalCount"] == 1
+
+
+def test_adding_again_replaces_and_a_full_instance_takes_no_more(caller):
+    """The same ProductId and PicName overwrite; one item more than the capacity is refused."""
+    for product in ("a", "b", "a"):
+        add(caller, "tiny", product, picture("red"))
+    assert ok(caller, "Detail", "tiny")["Instance"]["TotalCount"] == 2
+    received = caller.call(
+        "AddImage",
+        {"InstanceName": "tiny", "ProductId": "c", "PicName": "a.png", "PicContent": picture("red")},
+    )
+    assert (received.status, received.code) == (400, "InstanceOverQuota")
+
+
+def test_comparing_is_symmetric_and_certain_of_itself(caller):
+    """The same picture scores 1.0; the order of two pictures does not matter; likeness ranks."""
+
+    def compare(first: str, second: str) -> float:
+        return ok(
+            caller, "CompareSimilarByImage", "one", PrimaryPicContent=first, SecondaryPicContent=second
+        )["Score"]
+
+    red, dark, box = picture("red"), picture("darkred"), picture("blue", "box")
+    assert compare(red, red) == 1.0
+    assert compare(red, box) == compare(box, red)
+    assert 1.0 >= compare(red, dark) > compare(red, box) >= 0.0
+
+
+@pytest.mark.parametrize("kind", SERVICE_TYPES)
+def test_each_kind_of_instance_has_its_number_and_its_categories(caller, kind):
+    """Detail reports the kind's number; only product instances have categories, the rest one for all."""
+    name = f"kind-{kind}"
+    detail = ok(caller, "Detail", name)["Instance"]
+    assert detail["ServiceType"] == SERVICE_TYPES[kind].numbers[0]
+    assert (detail["Name"], detail["Qps"], detail["Capacity"]) == (name, 10, 100)
+    assert int(detail["UtcExpireTime"]) > int(detail["UtcCreate"])
+    content = picture("red", size=(480, 460))
+    added = add(caller, name, "p", content, CategoryId=3)
+    assert added["PicInfo"]["CategoryId"] == (3 if kind == "product" else OTHER_CATEGORY)
+    found = ok(caller, "SearchImageByPic", name, PicContent=content)
+    assert found["PicInfo"]["CategoryId"] == (3 if kind == "product" else OTHER_CATEGORY)
+    assert found["Auctions"][0]["CategoryId"] == (3 if kind == "product" else OTHER_CATEGORY)
+
+
+def test_fabric_ignores_crop_and_region(caller):
+    """A fabric instance does not even look at a region."""
+    content = picture("red", size=(480, 460))
+    body = ok(caller, "SearchImageByPic", "kind-fabric", PicContent=content, Region="not a region")
+    assert "Region" not in body["PicInfo"]
+
+
+def test_the_operations_of_2019_answer_too(emulator, caller):
+    """The older version's paths reach the same items, signed with V3 on their path."""
+    add(caller, "one", "old", picture("orange", "box"))
+    form = {"InstanceName": "one", "Type": "SearchByName", "ProductId": "old", "PicName": "a.png"}
+    body = urlencode(form).encode()
+    host = emulator.endpoint.removeprefix("http://")
+    headers = {"host": host, "content-type": FORM, "x-acs-version": "2019-03-25"}
+    target = "/v2/image/search"
+    sent = signed_v3(emulator._keys[0], action="SearchImage", target=target, body=body, headers=headers)
+    received = caller.send("POST", target, body, sent)
+    assert received.json()["Auctions"][0]["ProductId"] == "old"
+
+
+def test_items_outlive_the_emulator(tmp_path):
+    """With a data folder, what was added is there after a restart."""
+    options = EmulatorOptions(data=tmp_path, instances=(instance("keep"), instance("empty")))
+    with Emulator(options) as running:
+        add(running.caller(), "keep", "p", picture("red"))
+    with Emulator(options) as running:
+        body = ok(running.caller(), "SearchImageByPic", "keep", PicContent=picture("red"))
+        assert [hit["ProductId"] for hit in body["Auctions"]] == ["p"]
+        assert ok(running.caller(), "Detail", "empty")["Instance"]["TotalCount"] == 0
+
+
+def test_two_lines_make_an_emulator():
+    """With nothing said, one in-memory instance named demo answers to a random key pair on loopback."""
+    with Emulator() as running:
+        assert running.endpoint.startswith("http://127.0.0.1:")
+        caller = running.caller()
+        assert ok(caller, "Detail", "demo")["Instance"]["TotalCount"] == 0
+    with pytest.raises(ConnectionRefusedError):
+        caller.call("Detail", {"InstanceName": "demo"})
+    with pytest.raises(RuntimeError, match="not started"):
+        _ = running.port
+    with pytest.raises(RuntimeError, match="make a new one"):
+        running.start()
+    running.stop()
+
+
+def test_the_console_page_shows_requests_and_escapes_them(emulator, caller):
+    """The page lists instances and requests; what came with a request stays text."""
+    caller.call("CheckImageExists", {"InstanceName": "one", "ProductId": "<script>", "PicName": "x"})
+    page = caller.send("GET", "/console", b"", {}).body.decode()
+    assert "kind-fabric" in page
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+    assert emulator.access_key_secret not in page
+
+
+def test_answers_come_as_xml_when_asked(caller):
+    """Accept: text/xml gives the vendor's XML form."""
+    received = caller.call("Detail", {"InstanceName": "one"}, headers={"accept": "text/xml"})
+    assert received.headers["content-type"] == "text/xml;charset=utf-8"
+    assert b"<DetailResponse>" in received.body
+    assert json.loads(caller.call("Detail", {"InstanceName": "one"}).body)["Success"] is True

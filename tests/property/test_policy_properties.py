@@ -1,0 +1,56 @@
+"""The retry policy: every answer has a decision, and no row is tried for ever."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchsearch.engine.policy import EndRun, FailRow, History, Retry, RetryRules, backoff, decide
+
+ACTIONS = st.sampled_from(["retry", "resign", "refresh_credentials", "fail_row", "end_run"])
+HISTORIES = st.builds(
+    History,
+    attempts=st.integers(0, 100),
+    denied=st.integers(0, 1000),
+    elapsed=st.floats(0, 5000),
+    ending_in_a_row=st.integers(0, 10),
+    refreshed=st.booleans(),
+)
+JITTER = st.floats(0, 1, exclude_max=True)
+
+
+@given(action=ACTIONS, history=HISTORIES, jitter=JITTER, throttled=st.booleans())
+def test_no_row_is_retried_beyond_its_bounds(action, history, jitter, throttled):
+    """A repeat is decided only while time is left and, unless flow control refused, attempts are."""
+    rules = RetryRules()
+    decision = decide(action, history, rules, jitter=jitter, throttled=throttled)
+    assert isinstance(decision, Retry | FailRow | EndRun)
+    if isinstance(decision, Retry):
+        assert history.elapsed < rules.max_seconds
+        assert throttled or history.attempts < rules.max_attempts
+        assert 0 <= decision.wait <= rules.cap_seconds
+
+
+@given(step=st.integers(1, 10_000), jitter=JITTER)
+def test_backoff_doubles_up_to_its_cap(step, jitter):
+    """The wait lies between nothing and the smaller of the doubled base and the cap."""
+    rules = RetryRules(base_seconds=0.5, cap_seconds=30)
+    assert 0 <= backoff(step, rules, jitter) <= min(30, 0.5 * 2 ** min(step - 1, 30))
+
+
+@given(history=HISTORIES, jitter=JITTER, hint=st.floats(0, 1000))
+def test_the_services_hint_is_never_undercut(history, jitter, hint):
+    """A repeat does not come before the service said it may."""
+    decision = decide("retry", history, RetryRules(), jitter=jitter, throttled=True, retry_after=hint)
+    assert isinstance(decision, FailRow) or decision.wait >= hint
+
+
+@given(history=HISTORIES, jitter=JITTER)
+def test_the_run_ends_only_after_enough_ending_answers_in_a_row(history, jitter):
+    """One stray refusal of permission does not end a night; several in a row do."""
+    decision = decide("end_run", history, RetryRules(end_after=3), jitter=jitter)
+    assert isinstance(decision, EndRun) == (history.ending_in_a_row >= 3)
+
+
+@given(history=HISTORIES, jitter=JITTER)
+def test_a_row_that_must_fail_fails_at_once(history, jitter):
+    """No slot is spent on repeating what cannot succeed."""
+    assert decide("fail_row", history, RetryRules(), jitter=jitter) == FailRow()

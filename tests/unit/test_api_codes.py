@@ -1,0 +1,56 @@
+"""What a code calls for, by name, by family, by default."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchsearch.api.codes import CODES, code_for
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "action", "throttles"),
+    [
+        ("DeniedRequest", 403, "retry", True),
+        ("DeniedRequest", 400, "retry", True),
+        ("NoPermission", 403, "end_run", False),
+        ("SearchTimeout", 400, "retry", False),
+        ("Throttling", 400, "retry", True),
+        ("Throttling.Whatever", 400, "retry", True),
+        ("MissingPicContent", 400, "fail_row", False),
+        ("MissingInstanceName", 400, "end_run", False),
+        ("InvalidSecurityToken.Expired", 400, "refresh_credentials", False),
+        ("InvalidSecurityToken.New", 403, "end_run", False),
+        ("SignatureNonceUsed", 400, "resign", False),
+        ("InvalidTimeStamp.Expired", 400, "resign", False),
+        ("ServiceUnavailable", 503, "retry", False),
+        ("Code.17", 200, "fail_row", False),
+        ("Http.429", 429, "retry", True),
+        ("Transport.ReadTimeout", None, "retry", False),
+        ("Transport.TlsFailed", None, "end_run", False),
+    ],
+)
+def test_actions_follow_the_code(name, status, action, throttles):
+    """The code decides what happens; the status does not."""
+    entry = code_for(name, status)
+    assert (entry.name, entry.action, entry.throttles) == (name, action, throttles)
+
+
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [(400, "fail_row"), (403, "fail_row"), (499, "fail_row"), (500, "retry"), (599, "retry")],
+)
+def test_unknown_codes_have_a_default(status, action):
+    """A code that nobody documented fails its row under a 4xx and is retried under a 5xx."""
+    assert code_for("Brand.New", status).action == action
+
+
+@pytest.mark.parametrize("status", [None, 200])
+def test_unknown_codes_without_an_error_status_are_retried(status):
+    """Where no status blames the request, the call is repeated."""
+    assert code_for("Brand.New", status).action == "retry"
+
+
+def test_a_family_does_not_hide_its_members():
+    """An entry of its own wins over the family that its name belongs to."""
+    assert code_for("Throttling.User", 400) is CODES["Throttling.User"]
+    assert code_for("Missing*", 400).name == "Missing*"

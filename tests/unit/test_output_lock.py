@@ -1,0 +1,49 @@
+"""One run at a time over an output folder."""
+
+import subprocess
+import sys
+
+import pytest
+
+from batchsearch.errors import ExitCode, OutputInUseError
+from batchsearch.ledger.lock import OutputLock
+
+HOLD = """
+import sys
+from pathlib import Path
+from batchsearch.ledger.lock import OutputLock
+with OutputLock(Path(sys.argv[1]), "run-of-another"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_run_is_told_who_holds_the_output(tmp_path):
+    """The holder's process id is in the message, and the exit code is 75."""
+    path = tmp_path / "ledger" / "lock"
+    path.parent.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(OutputInUseError, match=f"process {holder.pid} on ") as refused,
+            OutputLock(path, "mine"),
+        ):
+            pass
+        holder.stdin.close()
+    assert refused.value.exit_code == ExitCode.OUTPUT_IN_USE
+
+
+def test_a_killed_holders_lock_lapses(tmp_path):
+    """After SIGKILL of the holder the output is free at once."""
+    path = tmp_path / "lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        holder.kill()
+        assert holder.wait() == -9
+    with OutputLock(path, "mine"):
+        assert b"mine" in path.read_bytes()
+    assert path.read_bytes() == b""

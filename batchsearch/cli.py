@@ -142,6 +142,15 @@ def config_schema() -> None:
 
 
 @cli.command()
+@click.argument("code", required=False)
+def codes(code: str | None) -> None:
+    """Explain an error CODE, or print the table of all of them as Markdown."""
+    from batchsearch.engine.codes import codes_page, explain
+
+    click.echo(codes_page() if code is None else explain(code))
+
+
+@cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8088, show_default=True, help="Port to listen on; 0 picks a free one.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder that keeps the items.")

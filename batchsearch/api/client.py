@@ -114,6 +114,10 @@ class Client:
         """Seconds that the service's clock is ahead of this machine's, as far as is known."""
         return self._skew.total_seconds()
 
+    def service_time(self) -> datetime:
+        """The time by the service's clock, as far as is known."""
+        return self._clock() + self._skew
+
     async def send(self, call: Call) -> Answer:
         """Send the call, once, and say what came of it.
 

@@ -277,6 +277,22 @@ UNCODED: Final = (
         _REPEATED,
     ),
     ErrorCode(
+        "Upload.EntityTooLarge",
+        (400,),
+        "image",
+        "fail_row",
+        "The object store takes no picture of this size.",
+        "Lower `images.max_side` or `images.quality`.",
+    ),
+    ErrorCode(
+        "Upload.*",
+        (),
+        "service",
+        "retry",
+        "The object store refused the picture; its own code follows the dot.",
+        "Nothing: a new permission is fetched and the upload repeated.",
+    ),
+    ErrorCode(
         "Transport.DnsFailed",
         (),
         "network",

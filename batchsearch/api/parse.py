@@ -79,25 +79,47 @@ def parse_answer(operation: str, status: int, body: bytes, *, request_id: str | 
         body: The whole body, decompressed.
         request_id: Of the answer's headers, for a body that has none.
     """
-    if 300 <= status < 400:  # noqa: PLR2004 - the redirecting statuses
-        return _foreign("Transport.Redirected", f"HTTP {status} is a redirection", request_id)
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        return _not_json(status, body, request_id)
+    content = json_object(body)
+    if content is None or not 200 <= status < 300:  # noqa: PLR2004 - the successful statuses
+        return parse_failure(status, body, request_id=request_id, operation=operation)
     described = OPERATIONS[operation]
     fields = _Fields(content, "", set())
     own_id = fields.text("RequestId") or request_id
-    if not 200 <= status < 300:  # noqa: PLR2004 - the successful statuses
-        return _refused(described, fields, status, own_id)
     success = fields.boolean("Success", expected=True)
     raw_code = content.get("Code")
     failed = success is False or (success is None and not _says_success(raw_code))
     response = _read(described, fields)
     code = _code_of(raw_code) if failed else None
     return Parsed(code, "api" if failed else None, response.message, own_id, response, len(fields.problems))
+
+
+def parse_failure(
+    status: int, body: bytes, *, request_id: str | None = None, operation: str | None = None
+) -> Parsed:
+    """What an answer says that is no JSON object under a successful status; never raises.
+
+    Args:
+        status: HTTP status.
+        body: The whole body, decompressed.
+        request_id: Of the answer's headers, for a body that has none.
+        operation: A name in `OPERATIONS` whose fields a refusal may carry; None for other APIs' answers.
+    """
+    if 300 <= status < 400:  # noqa: PLR2004 - the redirecting statuses
+        return _foreign("Transport.Redirected", f"HTTP {status} is a redirection", request_id)
+    content = json_object(body)
+    if content is None:
+        return _not_json(status, body, request_id)
+    fields = _Fields(content, "", set())
+    return _refused(OPERATIONS.get(operation or ""), fields, status, fields.text("RequestId") or request_id)
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that the bytes are, or None: for anything else, nested too deeply, or no UTF-8."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _says_success(code: object) -> bool:
@@ -116,14 +138,13 @@ def _code_of(code: object) -> str:
     return "Code.Unreadable"
 
 
-def _refused(described: Operation, fields: _Fields, status: int, request_id: str | None) -> Parsed:
+def _refused(described: Operation | None, fields: _Fields, status: int, request_id: str | None) -> Parsed:
     raw_code = fields.content.get("Code")
     code = f"Http.{status}" if raw_code in (None, "") else _code_of(raw_code)
     message = fields.text("Message") or fields.text("Msg")
     denial = fields.content.get("AccessDeniedDetail")
-    response = (
-        _read(described, fields) if isinstance(denial, dict) and described.response == "compare" else None
-    )
+    compared = described is not None and described.response == "compare"
+    response = _read(described, fields) if described and compared and isinstance(denial, dict) else None
     return Parsed(code, "api", _shortened(message), request_id, response, 0)
 
 

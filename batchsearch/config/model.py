@@ -214,6 +214,14 @@ class ImageSettings(Settings):
         pattern=r"^#[0-9a-fA-F]{6}$",
         description="Colour under transparent pixels and around padded pictures.",
     )
+    isolate: Literal["never", "rare", "always"] = Field(
+        "rare",
+        description="Which formats are decoded in a process of their own, so that a crashing decoder costs "
+        "one picture only: `rare` ones (TIFF, JPEG 2000, AVIF, HEIF), or all.",
+    )
+    decode_timeout: float = Field(
+        30.0, ge=1, description="Seconds after which an isolated decoder is stopped."
+    )
     max_megapixels: int = Field(
         80, ge=1, le=178, description="Larger canvases are refused before decoding, million pixels."
     )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_LISTED: Final = 12
+_SHORTEST_BEGINNING: Final = 3
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -16,7 +17,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     by_plain: dict[str, str] = {}
     for each in known:
         by_plain.setdefault(_plain(each), each)
-    found = difflib.get_close_matches(_plain(name[:200]), by_plain, n=1, cutoff=0.6)
+    plain = _plain(name[:200])
+    # `pic` is `pic_name` cut short rather than `price` misspelt.
+    longer = [each for each in by_plain if len(plain) >= _SHORTEST_BEGINNING and each.startswith(plain)]
+    found = sorted(longer, key=len) or difflib.get_close_matches(plain, by_plain, n=1, cutoff=0.6)
     return by_plain[found[0]] if found else None
 
 

@@ -185,15 +185,16 @@ class Front:
         return b"".join(chunks)
 
     async def _answer(self, request: web.Request, trace: _Trace) -> Reply:
+        # The moment that counts is when the request was there, not when a thread had time for it.
+        read_at = time.monotonic()
         if len(trace.body) <= _INLINE_BYTES:
             examined = self._examine(request, trace)
         else:
             examined = await self._in_thread(self._examine, request, trace)
         call = examined.call
-        # After the examination: an action that does not exist must not choose the message.
         trace.key_id, trace.nonce = examined.signed.key.access_key_id, examined.signed.nonce
-        trace.judged = time.monotonic()
-        admitted = self._gateway.admit(examined, at=trace.judged)
+        admitted = self._gateway.admit(examined, at=read_at)
+        trace.judged = read_at
         host = request.headers.get("Host", "")
         if not admitted.verdict.granted:
             trace.verdict = "denied"

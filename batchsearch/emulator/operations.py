@@ -63,6 +63,7 @@ class Operation:
         budget: Which of the instance's budgets it draws on. Compare's and CheckImageExists' are documented
             nowhere; they count as queries here.
         handle: Does it; returns the answer's fields, raises `RefusedError`.
+        parameters: What it reads besides `InstanceName`, by the vendor's names; anything else is ignored.
         absent: Code for an instance that does not exist.
         forbidden: Code for a key that may not use the instance.
     """
@@ -70,6 +71,7 @@ class Operation:
     name: str
     budget: Budget
     handle: Callable[[Context], dict[str, Any]]
+    parameters: tuple[str, ...] = ()
     absent: str = "InvalidInstance"
     forbidden: str = "NoPermission"
 
@@ -87,7 +89,12 @@ def _add_image(context: Context) -> dict[str, Any]:
         info = context.catalogue.add(item, picture, crop=crop, region=region)
     except CatalogueFullError:
         raise RefusedError("InstanceOverQuota") from None
-    return {"Success": True, "Code": 0, "Message": "success", "PicInfo": _pic_info(context, info)}
+    return {
+        "Success": True,
+        "Code": 0,
+        "Message": "success",
+        "PicInfo": _pic_info(info, arguments.text("Region")),
+    }
 
 
 def _update_image(context: Context) -> dict[str, Any]:
@@ -135,7 +142,7 @@ def _search_image_by_pic(context: Context) -> dict[str, Any]:
     region = _region(context, picture)
     started = time.perf_counter()
     result = context.catalogue.search_picture(picture, query, crop=crop, region=region)
-    return _search_answer(context, result, time.perf_counter() - started)
+    return _search_answer(result, time.perf_counter() - started, arguments.text("Region"))
 
 
 def _search_image_by_name(context: Context) -> dict[str, Any]:
@@ -146,7 +153,7 @@ def _search_image_by_name(context: Context) -> dict[str, Any]:
     result = context.catalogue.search_name(product_id, pic_name, query)
     if result is None:
         raise RefusedError("PicNotExist")
-    return _search_answer(context, result, time.perf_counter() - started)
+    return _search_answer(result, time.perf_counter() - started, None)
 
 
 def _compare_similar_by_image(context: Context) -> dict[str, Any]:
@@ -187,18 +194,34 @@ def _refuse(code: str) -> Callable[[Context], dict[str, Any]]:
 _WITHOUT_TEXT: Final = _refuse("UnsupportedInstanceType")
 _NOT_EMULATED: Final = _refuse("UnsupportedOperationType")
 
+_ID: Final = ("ProductId", "PicName")
+_ATTRIBUTES: Final = ("CustomContent", *INT_ATTRS, *STR_ATTRS)
+_PAGE: Final = ("CategoryId", "Num", "Start", "Filter", "DistinctProductId", "ScoreThreshold")
+_SUBJECT: Final = ("PicContent", "Crop", "Region")
+
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {
         operation.name: operation
         for operation in (
-            Operation("SearchImageByPic", "query", _search_image_by_pic),
-            Operation("SearchImageByName", "query", _search_image_by_name),
-            Operation("CompareSimilarByImage", "query", _compare_similar_by_image),
-            Operation("CheckImageExists", "query", _check_image_exists),
-            Operation("AddImage", "add", _add_image),
-            Operation("UpdateImage", "update", _update_image),
-            Operation("DeleteImage", "delete", _delete_image),
-            Operation("Detail", "other", _detail, "Console.InstanceNotFound", "Console.NoPermission"),
+            Operation("SearchImageByPic", "query", _search_image_by_pic, (*_SUBJECT, *_PAGE)),
+            Operation("SearchImageByName", "query", _search_image_by_name, (*_ID, *_PAGE)),
+            Operation(
+                "CompareSimilarByImage",
+                "query",
+                _compare_similar_by_image,
+                ("PrimaryPicContent", "SecondaryPicContent"),
+            ),
+            Operation("CheckImageExists", "query", _check_image_exists, _ID),
+            Operation("AddImage", "add", _add_image, (*_ID, *_SUBJECT, "CategoryId", *_ATTRIBUTES)),
+            Operation("UpdateImage", "update", _update_image, (*_ID, *_ATTRIBUTES)),
+            Operation("DeleteImage", "delete", _delete_image, (*_ID, "IsDeleteByFilter", "Filter")),
+            Operation(
+                "Detail",
+                "other",
+                _detail,
+                absent="Console.InstanceNotFound",
+                forbidden="Console.NoPermission",
+            ),
             Operation("SearchImageByText", "query", _WITHOUT_TEXT),
             Operation("SearchImageByFilter", "query", _NOT_EMULATED),
             Operation("DumpMeta", "other", _NOT_EMULATED),
@@ -244,7 +267,7 @@ def _region(context: Context, picture: Picture) -> Box | None:
     return None if context.instance.service_type == "fabric" else context.arguments.region(picture)
 
 
-def _search_answer(context: Context, result: SearchResult, seconds: float) -> dict[str, Any]:
+def _search_answer(result: SearchResult, seconds: float, region: str | None) -> dict[str, Any]:
     auctions = [
         {**item_fields(hit.item), "Score": hit.score, "SortExprValues": hit.sort_expr_values}
         for hit in result.hits
@@ -256,20 +279,19 @@ def _search_answer(context: Context, result: SearchResult, seconds: float) -> di
             "DocsFound": result.total,
             "SearchTime": max(1, round(seconds * 1000)),
         },
-        "PicInfo": _pic_info(context, result.info),
+        "PicInfo": _pic_info(result.info, region),
         "Msg": "success",
         "Success": True,
         "Code": 0,
     }
 
 
-def _pic_info(context: Context, info: PictureInfo) -> dict[str, Any]:
+def _pic_info(info: PictureInfo, given: str | None) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "CategoryId": info.category_id,
         "AllCategories": [{"Id": number, "Name": name} for number, name in CATEGORIES.items()],
         "MultiRegion": [{"Region": _region_text(box)} for box in info.multi_region],
     }
-    given = context.arguments.text("Region")
     if info.region is not None:
         # A region that was asked for is answered as it was written.
         answer["Region"] = given or _region_text(info.region)

@@ -31,7 +31,8 @@ class Entry:
         arrived: When its head had been read, seconds of the monotonic clock (the same for all processes of a
             machine).
         wall: The same moment, seconds since 1970.
-        judged: When flow control looked at it (its body had been read), monotonic; None when it never did.
+        judged: The moment that flow control went by (its body had been read), monotonic; None when flow
+            control never saw it.
         seconds: From `arrived` to the last byte of the answer handed over.
         action: The operation, or None when the request did not say.
         instance: The instance named, or None.
@@ -84,7 +85,10 @@ class RequestLog:
         """
         self._entries: deque[Entry] = deque(maxlen=size)
         self._changed = threading.Condition()
-        self._file: TextIO | None = path.open("a", encoding="utf-8") if path is not None else None
+        self._file: TextIO | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")
 
     def add(self, entry: Entry) -> None:
         """Record one finished request."""

@@ -57,11 +57,16 @@ class Emulator:
 
         Raises:
             BatchsearchError: an instance's items cannot be opened, or onnxruntime is not installed.
+            OSError: the log file cannot be written.
         """
         self.options = options or EmulatorOptions()
         self._keys = self.options.keys or (random_key(),)
-        self._gateway = Gateway(self.options, self._keys)
         self.log = RequestLog(size=self.options.log_size, path=self.options.log_path)
+        try:
+            self._gateway = Gateway(self.options, self._keys)
+        except BaseException:
+            self.log.close()
+            raise
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -187,7 +192,12 @@ class Emulator:
                 await self._stop.wait()
             finally:
                 front.stopping.set()
+                left = [one.transport for one in runner.server.connections] if runner.server else []
                 await runner.cleanup()
+                for transport in left:
+                    # TLS would wait for the other side to say goodbye.
+                    if transport is not None:
+                        transport.abort()
 
     async def _listen(self, runner: web.AppRunner) -> None:
         options = self.options

@@ -27,7 +27,10 @@ MOST_SUBJECTS: Final = 5
 """How many subjects are reported at most, largest first."""
 
 _MAP_SIDE = 96  # longer side of the map of colour distances, pixels
-_LEAST_OF_PICTURE = 0.02  # a smaller main subject is taken for dirt: the whole picture is searched instead
+# A smaller main subject is taken for dirt, and the whole picture is searched. Its box counts, not its pixels
+# alone: a ring or a bicycle has few.
+_LEAST_BOX = 0.02
+_LEAST_CELLS = 0.004
 _LEAST_OF_MAIN = 0.1  # further subjects have at least this share of the main one's pixels
 
 _RING = 0.03  # the border's width, as a share of the shorter side
@@ -55,6 +58,11 @@ class _Component:
     top: int
     bottom: int
 
+    @property
+    def box(self) -> int:
+        """Cells inside the bounds."""
+        return (self.right - self.left) * (self.bottom - self.top)
+
 
 def identify_subjects(image: Image.Image, way: SubjectWay = "border") -> tuple[Box, ...]:
     """The subjects' boxes in pixels of the picture, largest first; empty when nothing stands out.
@@ -65,7 +73,7 @@ def identify_subjects(image: Image.Image, way: SubjectWay = "border") -> tuple[B
     """
     mask = _salient(image) if way == "u2netp" else _unlike_border(image)
     found = connected_components(mask)
-    if not found or found[0].cells < _LEAST_OF_PICTURE * mask.size:
+    if not found or found[0].cells < _LEAST_CELLS * mask.size or found[0].box < _LEAST_BOX * mask.size:
         return ()
     sizeable = [part for part in found if part.cells >= _LEAST_OF_MAIN * found[0].cells]
     return tuple(_to_box(part, mask.shape, image.size) for part in sizeable[:MOST_SUBJECTS])

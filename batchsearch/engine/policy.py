@@ -42,21 +42,28 @@ class History:
         denied: Attempts that flow control refused.
         elapsed: Seconds since the first attempt.
         ending_in_a_row: Run-ending answers since the last answer of another kind, over all rows.
-        refreshed: Credentials were already refreshed for this row.
+        renewed: The row was already repeated with a new signature or new credentials.
     """
 
     attempts: int
     denied: int
     elapsed: float
     ending_in_a_row: int = 0
-    refreshed: bool = False
+    renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Call again, not before `wait` seconds from now; refresh the credentials first if `refresh`."""
+    """Call again, not before `wait` seconds from now.
+
+    Attributes:
+        wait: Seconds.
+        renew: The repeat is signed anew because the signature was refused; it will not be a second time.
+        refresh: Fetch the credentials anew first.
+    """
 
     wait: float
+    renew: bool = False
     refresh: bool = False
 
 
@@ -108,12 +115,12 @@ def decide(
         return FailRow()
     if action == "end_run" and history.ending_in_a_row >= rules.end_after:
         return EndRun()
-    if action == "refresh_credentials" and history.refreshed:
+    if action in {"resign", "refresh_credentials"} and history.renewed:
         return EndRun()
     tired = history.elapsed >= rules.max_seconds or (not throttled and history.attempts >= rules.max_attempts)
     if tired:
         return FailRow()
     if action in {"resign", "refresh_credentials"}:
-        return Retry(0.0, refresh=action == "refresh_credentials")
+        return Retry(0.0, renew=True, refresh=action == "refresh_credentials")
     wait = backoff(max(1, history.denied if throttled else history.attempts), rules, jitter)
     return Retry(max(wait, retry_after or 0.0))

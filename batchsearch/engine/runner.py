@@ -289,7 +289,7 @@ class Runner:
                 denied=work.denied_here,
                 elapsed=self._clock() - (work.first_sent or self._clock()),
                 ending_in_a_row=self._ending_in_a_row,
-                refreshed=work.refreshed,
+                renewed=work.renewed,
             ),
             self._rules,
             jitter=self._jitter(),
@@ -310,8 +310,8 @@ class Runner:
         self._log.debug(
             "call_denied" if throttled else "call_retried", row=work.row.key, code=code, wait=decision.wait
         )
+        work.renewed = work.renewed or decision.renew
         if decision.refresh:
-            work.refreshed = True
             await self._stages.client.refresh_credentials()
         asyncio.get_running_loop().call_later(decision.wait, self._make_ready, work)
 

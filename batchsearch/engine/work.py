@@ -141,7 +141,7 @@ class Work:
         first_sent: When this run first sent it, steady clock.
         attempts_here: Attempts of this run for this page that flow control did not refuse.
         denied_here: Attempts of this run for this page that it did.
-        refreshed: Credentials were refreshed for it.
+        renewed: It was repeated with a new signature or new credentials.
     """
 
     row: Row
@@ -160,7 +160,7 @@ class Work:
     first_sent: float | None = None
     attempts_here: int = 0
     denied_here: int = 0
-    refreshed: bool = False
+    renewed: bool = False
 
     def begin_page(self, page: int) -> None:
         """Turn to another page; it has its own attempts."""

@@ -5,6 +5,7 @@ Never an exception. Called from worker threads; nothing here keeps state.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -17,38 +18,45 @@ from batchsearch.images.regions import Geometry
 from batchsearch.images.verdict import Reject, Repair, judge
 
 if TYPE_CHECKING:
+    from batchsearch.images.encode import Encoded
     from batchsearch.images.headers.facts import Inspection
     from batchsearch.images.rules import Rules
+
+Repairer = Callable[["bytes", "Inspection", "tuple[str, ...]", "Rules"], "Encoded | Reject"]
+"""Decodes a picture that a structure scan found whole and writes it within the rules, or says why not."""
 
 __all__ = ["PictureFacts", "Prepared", "Rejected", "prepare"]
 
 
-def prepare(data: bytes, rules: Rules) -> Prepared | Rejected:
+def prepare(data: bytes, rules: Rules, *, repair: Repairer = reencode) -> Prepared | Rejected:
     """Makes a picture ready to be sent; never raises, whatever the bytes.
 
     Args:
         data: The whole file.
         rules: What the service takes.
+        repair: What decodes and rewrites pictures that do not comply: in this thread, or `Decoders.repair`.
     """
     source: PictureFacts | None = None
     try:
         seen = inspect(data, frame=rules.frame)
         if seen.format is not None:
             source = _facts(seen, data)
-        return _prepare(data, seen, source, rules)
+        return _prepare(data, seen, source, rules, repair)
     except MemoryError:
         return Rejected("Local.ImageOutOfMemory", "there is not enough memory for this picture", source)
     except Exception as error:  # noqa: BLE001 - one row's picture must never end the run
         return Rejected("Local.ImageBroken", f"preparing it failed ({type(error).__name__})", source)
 
 
-def _prepare(data: bytes, seen: Inspection, source: PictureFacts | None, rules: Rules) -> Prepared | Rejected:
+def _prepare(
+    data: bytes, seen: Inspection, source: PictureFacts | None, rules: Rules, repair: Repairer
+) -> Prepared | Rejected:
     verdict = judge(seen, len(data), rules)
     if isinstance(verdict, Reject) or source is None:
         code, message = (verdict.code, verdict.message) if isinstance(verdict, Reject) else _UNKNOWN
         return Rejected(code, message, source)
     if isinstance(verdict, Repair):
-        result = reencode(data, seen, verdict.reasons, rules)
+        result = repair(data, seen, verdict.reasons, rules)
         if isinstance(result, Reject):
             return Rejected(result.code, result.message, source)
         geometry = result.geometry

@@ -234,6 +234,12 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
                 "Raise images.max_upload_bytes or images.upload_kbps, or use a simpler picture.",
             ),
             LocalCode(
+                "Local.ImageDecoderFailed",
+                "UnsupportedPicFormat",
+                "The decoder crashed on the picture or took longer than images.decode_timeout.",
+                "Open it in an image program and save it as JPEG or PNG.",
+            ),
+            LocalCode(
                 "Local.ImageOutOfMemory",
                 None,
                 "Preparing the picture took more memory than there is.",

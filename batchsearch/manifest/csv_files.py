@@ -6,12 +6,8 @@ numbered from 1 without the header and without blank lines; the line is looked u
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
-import io
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -19,6 +15,7 @@ import pyarrow.csv as pacsv
 from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.columns import bad_cells, bad_text, cell, without
+from batchsearch.manifest.csv_text import CsvText
 from batchsearch.manifest.table_file import UnreadableError, short
 
 if TYPE_CHECKING:
@@ -40,15 +37,18 @@ TYPES: Final[dict[str, pa.DataType]] = {
 
 _WRITTEN: Final = {
     "int64": "a whole number",
-    "float64": "a number",
+    "double": "a number",
     "bool": "true or false",
     "date32[day]": "a date like 2026-11-21",
     "timestamp[us]": "a time like 2026-11-21 03:41:44 (no zone)",
 }
 
-_BLOCK_BYTES: Final = 8 * 1024 * 1024
-"""What is parsed at a time, and so the longest row: a picture of 4 MiB as a data URL fits."""
-_LONGEST_HEADER: Final = 1024 * 1024
+_SMALL_BLOCK: Final = 512 * 1024
+_LARGE_BLOCK: Final = 8 * 1024 * 1024
+"""What is parsed at a time, and so the longest row, bytes. Arrow reads some 35 blocks ahead, so the small one
+is used until a row does not fit into it; a picture of 4 MiB as a data URL fits into the large one."""
+
+_STRADDLING: Final = "straddl"  # in Arrow's message about a row longer than a block
 _MOST_RAGGED: Final = 1_000
 
 
@@ -59,40 +59,58 @@ class CsvFile:
         """Reads the header.
 
         Raises:
-            ManifestError: The file cannot be opened or decoded, has no header or a name twice in it.
+            ManifestError: The file cannot be opened or decoded, has no header or a name twice in it, or a
+                type is declared for a column that is not there.
         """
         self.path = path
         self._settings = settings
-        self._codec = codecs.lookup(settings.encoding).name
+        self._text = CsvText(path, settings)
         self._ragged: list[tuple[int, str]] = []
-        names = self._header()
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ManifestError([Problem(str(path), f"has the column {cell(twice[0])} twice; rename one")])
-        self._problems_with_types(names)
-        self.schema = pa.schema(
-            [(name, TYPES[settings.types.get(name, "string")]) for name in names],
-        )
+        names = self._text.header()
+        problems = [
+            f"has the column {cell(name)} twice; rename one"
+            for name in sorted(set(names))
+            if names.count(name) > 1
+        ]
+        problems += [
+            f"has no column {cell(name)} (manifest.csv.types){did_you_mean(name, names)}"
+            for name in settings.types
+            if name not in names
+        ]
+        if problems:
+            raise ManifestError([Problem(str(path), problem) for problem in problems])
+        self.schema = pa.schema([(name, TYPES[settings.types.get(name, "string")]) for name in names])
 
     def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """See `TableFile.pieces`."""
         self._ragged = []
         told = seen = 0
         batches = self._batches(wished)
+        last = None
         while True:
+            unreadable = None
             try:
                 batch = next(batches, None)
-            except UnicodeDecodeError as error:
-                raise UnreadableError(self.row_at(seen), self._undecodable(error)) from None
+            except UnicodeDecodeError:
+                unreadable = self._text.undecodable()
             except (pa.ArrowException, KeyError, OSError) as error:
-                raise UnreadableError(self.row_at(seen), self._unparsable(error)) from None
+                unreadable = self._unparsable(error)
             for row, what in self._ragged[told:]:
                 report(row, what)
                 told += 1
+            if unreadable is not None:
+                raise UnreadableError(self.row_at(seen), unreadable)
             if batch is None:
-                return
+                break
             yield self._typed(batch, wished, report, seen)
             seen += batch.num_rows
+            last = batch
+        name = self.schema.names[-1]
+        if last is not None and name in last.schema.names:
+            value = last.column(name)[-1].as_py()
+            if self._text.ends_inside_quotes(value):
+                what = "a quote in this row is never closed, so that all that follows is taken for one text"
+                raise UnreadableError(self.row_at(seen - 1), what)
 
     def row_at(self, position: int) -> int:
         """See `TableFile.row_at`: ragged rows are left out of the pieces."""
@@ -104,75 +122,52 @@ class CsvFile:
 
     def places(self, rows: Sequence[int]) -> dict[int, str]:
         """See `TableFile.places`; reads the file up to the last of the rows to find their lines."""
-        lines = self._lines(rows) if rows else {}
+        lines = self._text.lines(rows) if rows else {}
         return {row: f"row {row + 1}" + (f" (line {lines[row]})" if row in lines else "") for row in rows}
 
-    def _problems_with_types(self, names: Sequence[str]) -> None:
-        unknown = [name for name in self._settings.types if name not in names]
-        if unknown:
-            raise ManifestError(
-                [
-                    Problem(
-                        str(self.path),
-                        f"has no column {cell(name)} (manifest.csv.types){did_you_mean(name, names)}",
-                    )
-                    for name in unknown
-                ]
-            )
-
-    def _header(self) -> list[str]:
-        try:
-            with self._text() as file:
-                beginning = io.StringIO(file.read(_LONGEST_HEADER), newline="")
-                names = next((record for record in self._records(beginning) if record), None)
-        except UnicodeDecodeError as error:
-            raise ManifestError([Problem(str(self.path), self._undecodable(error))]) from None
-        except csv.Error as error:
-            raise ManifestError(
-                [Problem(str(self.path), f"has no readable header: {short(error)}")]
-            ) from None
-        except OSError as error:
-            raise ManifestError(
-                [Problem(str(self.path), f"cannot be read: {error.strerror or error}")]
-            ) from None
-        if not names:
-            raise ManifestError(
-                [Problem(str(self.path), "is empty; a CSV file begins with its column names")]
-            )
-        return [names[0].removeprefix("\ufeff"), *names[1:]]
-
-    def _text(self) -> io.TextIOWrapper:
-        raw: Any = (gzip.open if self.path.suffix == ".gz" else open)(self.path, "rb")
-        codec = "utf-8-sig" if self._codec == "utf-8" else self._codec
-        return io.TextIOWrapper(raw, encoding=codec, newline="")
-
-    def _records(self, file: Any) -> Any:
-        return csv.reader(file, delimiter=self._settings.delimiter, quotechar=self._settings.quote)
-
     def _batches(self, wished: Sequence[Wished]) -> Iterator[pa.RecordBatch]:
-        is_utf8 = self._codec in ("utf-8", "utf-8-sig", "ascii")
+        """The rows as bytes.
 
-        def ragged(row: pacsv.InvalidRow) -> str:
-            # Called from Arrow's thread, a block ahead: noted here, reported by `pieces`.
-            if len(self._ragged) >= _MOST_RAGGED:
-                return "error"
-            fields = f"has {row.actual_columns} fields, the header has {row.expected_columns}"
-            what = f"{fields}; look for a missing quote or a delimiter in a text"
-            # Arrow counts the header as row 1.
-            self._ragged.append((row.number - 2, what))
-            return "skip"
+        Read strictly in small blocks, and again more patiently from the row at which that fails: in large
+        blocks where a row is long, leaving out ragged rows where one is.
+        """
+        given = 0
+        block, leave_out = _SMALL_BLOCK, False
+        while True:
+            passed = 0
+            try:
+                for batch in self._blocks(wished, block, leave_out=leave_out):
+                    fresh = batch.slice(max(0, given - passed))
+                    passed += batch.num_rows
+                    if fresh.num_rows:
+                        given += fresh.num_rows
+                        yield fresh
+            except pa.ArrowInvalid as error:
+                if _STRADDLING in str(error) and block < _LARGE_BLOCK:
+                    block = _LARGE_BLOCK
+                elif _STRADDLING not in str(error) and not leave_out:
+                    leave_out = True
+                else:
+                    raise
+            else:
+                return
 
+    def _blocks(self, wished: Sequence[Wished], block: int, *, leave_out: bool) -> Iterator[pa.RecordBatch]:
+        self._ragged = []
+        # Arrow shows a ragged row to its handler as text, and prints an error if it is none.
+        source = self._text.mended() if leave_out else self.path
+        is_utf8 = leave_out or self._text.is_utf8
         try:
             reader = pacsv.open_csv(
-                self.path,
+                source,
                 read_options=pacsv.ReadOptions(
-                    use_threads=False, block_size=_BLOCK_BYTES, encoding="utf8" if is_utf8 else self._codec
+                    use_threads=False, block_size=block, encoding="utf8" if is_utf8 else self._text.codec
                 ),
                 parse_options=pacsv.ParseOptions(
                     delimiter=self._settings.delimiter,
                     quote_char=self._settings.quote,
                     newlines_in_values=True,
-                    invalid_row_handler=ragged,
+                    invalid_row_handler=self._note_ragged if leave_out else None,
                 ),
                 # Bytes, not text: a cell that is no UTF-8 is then reported by its row, and all of them.
                 convert_options=pacsv.ConvertOptions(
@@ -190,6 +185,15 @@ class CsvFile:
         with reader:
             yield from reader
 
+    def _note_ragged(self, row: pacsv.InvalidRow) -> str:
+        """Called from Arrow's thread, blocks ahead of the rows: noted here, reported by `pieces`."""
+        if len(self._ragged) >= _MOST_RAGGED:
+            return "error"
+        fields = f"has {row.actual_columns} fields, the header has {row.expected_columns}"
+        what = f"{fields}; look for a missing quote or a delimiter in a text"
+        self._ragged.append((row.number - 2, what))  # Arrow counts the header as row 1.
+        return "skip"
+
     def _typed(
         self, batch: pa.RecordBatch, wished: Sequence[Wished], report: Report, seen: int
     ) -> pa.RecordBatch:
@@ -201,7 +205,9 @@ class CsvFile:
             except pa.ArrowInvalid:
                 bad = bad_text(array)
                 for index in bad:
-                    what = f"column `{column.name}` is not {self._codec} text; set `manifest.csv.encoding`"
+                    what = (
+                        f"column `{column.name}` is not {self._text.codec} text; set `manifest.csv.encoding`"
+                    )
                     report(self.row_at(seen + index), what)
                 array = without(array, bad).cast(pa.string())
             if column.type != array.type:
@@ -216,46 +222,14 @@ class CsvFile:
             bad = bad_cells(array, column.type)
         for index in bad:
             wanted = _WRITTEN.get(str(column.type), str(column.type))
-            report(
-                self.row_at(seen + index), f"{cell(array[index].as_py())} in `{column.name}` is not {wanted}"
-            )
+            what = f"{cell(array[index].as_py())} in `{column.name}` is not {wanted}"
+            report(self.row_at(seen + index), what)
         return without(array, bad).cast(column.type)
 
-    def _lines(self, rows: Sequence[int]) -> dict[int, int]:
-        """The lines on which rows begin, as far as the file can be read."""
-        sought = set(rows)
-        found: dict[int, int] = {}
-        try:
-            with self._text() as file:
-                records = self._records(file)
-                number, begins = -2, 1
-                for record in records:
-                    number += bool(record)
-                    if record and number in sought:
-                        found[number] = begins
-                        if len(found) == len(sought):
-                            break
-                    begins = records.line_num + 1
-        except (csv.Error, OSError, ValueError):
-            pass
-        return found
-
-    def _undecodable(self, error: UnicodeDecodeError) -> str:
-        begins = b""
-        if self._codec.startswith("utf-8"):
-            with self.path.open("rb") as file:
-                begins = file.read(2)
-        if begins in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return "is UTF-16 text; set `manifest.csv.encoding: utf-16`"
-        byte = error.object[error.start : error.start + 1].hex()
-        return f"is not {self._codec} text (byte 0x{byte}); set `manifest.csv.encoding`, such as gb18030"
-
     def _unparsable(self, error: Exception) -> str:
-        if "straddl" in str(error):
-            return (
-                f"a row from here on is longer than {_BLOCK_BYTES // 2**20} MiB; "
-                "look for a quote that is never closed"
-            )
+        if _STRADDLING in str(error):
+            mebibytes = _LARGE_BLOCK // 2**20
+            return f"a row from here on is longer than {mebibytes} MiB; look for a quote that is never closed"
         if len(self._ragged) >= _MOST_RAGGED:
             return (
                 f"{_MOST_RAGGED:,} rows have other fields than the header; is `manifest.csv.delimiter` right?"

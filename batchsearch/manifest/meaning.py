@@ -108,16 +108,16 @@ def understand(tables: Sequence[TableFile], settings: ManifestSettings, wanted: 
     problems += [Problem(first, what) for what in _key_problems(types, settings)]
     for role, column in roles.items():
         if column not in types:
-            what = f"has no column {cell(column)} for the picture `{role}`{did_you_mean(column, types)}"
-            problems.append(Problem(first, f"{what}. Say which under `manifest`: `columns: {{{role}: …}}`"))
+            what = _missing(f"for the picture `{role}`", column, types, f"columns: {{{role}: …}}")
+            problems.append(Problem(first, what))
         elif (what := picture_type_problem(types[column]) or "") != "":
             problems.append(Problem(first, f"column {cell(column)}, mapped to `{role}`, {what}"))
     for name, column in parameters.items():
         if name not in wanted.allowed and name not in wanted.required:
             continue
         if column not in types:
-            what = f"has no column {cell(column)} for the parameter `{name}`{did_you_mean(column, types)}"
-            problems.append(Problem(first, f"{what}. Say which under `manifest`: `columns: {{{name}: …}}`"))
+            what = _missing(f"for the parameter `{name}`", column, types, f"columns: {{{name}: …}}")
+            problems.append(Problem(first, what))
         elif (what := parameter_type_problem(types[column]) or "") != "":
             problems.append(Problem(first, f"column {cell(column)}, mapped to `{name}`, {what}"))
     if problems:
@@ -175,13 +175,16 @@ def _common_types(tables: Sequence[TableFile]) -> tuple[dict[str, pa.DataType], 
     return types, problems
 
 
+def _missing(use: str, column: str, types: Mapping[str, pa.DataType], setting: str) -> str:
+    hint = did_you_mean(column, types)
+    end = "" if hint.endswith("?") else "."
+    return f"has no column {cell(column)} {use}{hint}{end} Say which it is under `manifest`: `{setting}`"
+
+
 def _key_problems(types: Mapping[str, pa.DataType], settings: ManifestSettings) -> Iterator[str]:
     for column in settings.key:
         if column not in types:
-            yield (
-                f"has no column {cell(column)}, which is to name rows{did_you_mean(column, types)}. "
-                "Say which column or columns name a row under `manifest`: `key: [column, …]`"
-            )
+            yield _missing("that is to name rows", column, types, "key: [column, …]")
         elif (problem := key_type_problem(types[column])) is not None:
             yield f"column {cell(column)}, which is to name rows, {problem}"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from batchsearch.manifest.table_file import Report, Wished
 
-_MOST_ROWS: Final = 64 * 1024
+_MOST_ROWS: Final = 16 * 1024
 _READ_BYTES: Final = 1024 * 1024
 """Compressed bytes read ahead in each column: without it a whole row group's pictures would be."""
 
@@ -56,7 +56,7 @@ class ParquetFile:
         seen = 0
         try:
             with pq.ParquetFile(self.path, buffer_size=_READ_BYTES, page_checksum_verification=True) as file:
-                for batch in file.iter_batches(self._rows_at_once(leaves), columns=leaves):
+                for batch in file.iter_batches(self._rows_at_once(leaves), columns=leaves, use_threads=False):
                     yield self._normalised(batch, wished, report, seen)
                     seen += batch.num_rows
         except (pa.ArrowException, OSError, ValueError) as error:

@@ -34,6 +34,8 @@ __all__ = ["Manifest", "Wanted"]
 _BATCH_BYTES: Final = 16 * 1024 * 1024
 """Picture bytes in one batch of rows; a single row may have more."""
 
+_KEYS_AT_ONCE: Final = 8_192
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -154,19 +156,28 @@ class Manifest:
             if use.carried is not None
         ]
 
+        told: set[int | None] = set()
+
         def report(row: int | None, what: str) -> None:
-            findings.add(number, row, what)
+            # One problem a row: a cell that was reported is null from then on, and no second problem.
+            if row not in told:
+                told.add(row)
+                findings.add(number, row, what)
 
         seen = 0
         for piece in self._pieces(number, wished, report):
-            keys = [piece.column(name) for name in self.settings.key]
-            places = np.arange(start + seen, start + seen + piece.num_rows, dtype=np.uint64)
-            usable = self._usable(keys, number, seen, report)
-            if usable is not None:
-                keys = [key.filter(usable) for key in keys]
-                places = places[usable.to_numpy(zero_copy_only=False)]
-            finder.add([text for text in key_texts(keys) if text is not None], places)
-            seen += piece.num_rows
+            # Keys become Python text a few thousand at a time: a piece's worth would be a hundred megabytes.
+            for offset in range(0, piece.num_rows, _KEYS_AT_ONCE):
+                part = piece.slice(offset, _KEYS_AT_ONCE)
+                keys = [part.column(name) for name in self.settings.key]
+                places = np.arange(start + seen, start + seen + part.num_rows, dtype=np.uint64)
+                usable = self._usable(keys, number, seen, report)
+                if usable is not None:
+                    keys = [key.filter(usable) for key in keys]
+                    places = places[usable.to_numpy(zero_copy_only=False)]
+                finder.add([text for text in key_texts(keys) if text is not None], places)
+                seen += part.num_rows
+            told.clear()
         return seen
 
     def _usable(self, keys: Sequence[pa.Array], number: int, seen: int, report: Report) -> pa.Array | None:

@@ -65,7 +65,7 @@ _RARE: Final = 0.002
 _NO_DENIALS: Final = 0.2
 """Weight, in the starting mixture, of the curve without denials; the others share the rest equally."""
 
-_CONFIDENCE: Final = 0.97
+_CONFIDENCE: Final = 0.995
 """Extra weight of that curve before the first answer: the tier was bought, so it is tried first."""
 
 _PRICE: Final = 2.5

@@ -51,7 +51,6 @@ class Summary:
         ok: Rows with success over the whole output.
         failed: Rows with a code over the whole output.
         codes: Rows by code over the whole output.
-        origins: Origin of each code.
         calls: HTTP requests that this run sent.
         denied: Of these, refused by flow control.
         retries: Of these, repeats.
@@ -63,6 +62,7 @@ class Summary:
         hits_folder: Folder of the hits.
         message: Why the run ended early; empty when it did not.
         truth: Comparison with what was known beforehand, when the job names such columns.
+        advice: What to do about each code; for people only.
     """
 
     exit_code: int
@@ -75,7 +75,6 @@ class Summary:
     ok: int
     failed: int
     codes: Mapping[str, int]
-    origins: Mapping[str, str]
     calls: int
     denied: int
     retries: int
@@ -92,7 +91,7 @@ class Summary:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they go into JSON."""
         values = asdict(self)
-        del values["advice"], values["origins"]
+        del values["advice"]
         values["status"] = _STATUS[self.exit_code].split(";", maxsplit=1)[0].split(",", maxsplit=1)[0]
         if self.truth is None:
             del values["truth"]

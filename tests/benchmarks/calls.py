@@ -135,9 +135,7 @@ def pipeline(folder, port, calls):
         summary = asyncio.run(run_job(settings))
         cpu, wall = time.process_time() - before, time.perf_counter() - began
     if (summary.ok, summary.calls) != (calls, calls):
-        sys.exit(
-            f"{summary.calls} calls, {summary.ok} successes, not {calls} each: {summary.codes}"
-        )
+        sys.exit(f"{summary.calls} calls, {summary.ok} successes, not {calls} each: {summary.codes}")
     return cpu / calls, wall / calls
 
 

@@ -232,7 +232,7 @@ def rivals(shape):
     ways = {"adaptive": Adaptive, "at half": lambda tier: Even(2 / tier), "even": WAYS["even"]}
     found = {way: {cell: shared(cell, make) for cell in cells(shape)} for way, make in ways.items()}
     print_table(
-        f"What a competitor keeps of its half: beside this controller, beside an even client that was told to "
+        f"What a competitor keeps of its half: beside this controller, beside an even client told to "
         f"take half, beside one at the tier ({shape} jitter)",
         tuple(ways),
         lambda *cell: found[cell[3]][Cell(*cell[:3], shape)]["kept"],

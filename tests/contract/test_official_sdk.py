@@ -1,32 +1,20 @@
 """The official Python SDK against the emulator: every operation, both signatures, both ways of calling.
 
-The SDK is unmodified. What it decides about an answer (typed models, kinds of exception) is what the assertions
-look at, so that the emulator's wire format is judged by the vendor's own code.
+The SDK is unmodified. What it decides about an answer (typed models, kinds of exception) is what the
+assertions look at, so that the emulator's wire format is judged by the vendor's own code.
 """
 
 from __future__ import annotations
 
 import base64
 import dataclasses
-import datetime
+import datetime as dt
 import io
 import ipaddress
 import logging
 import math
 
 import pytest
-from PIL import Image, ImageDraw
-
-# The SDK's own packages still use what newer Pythons deprecate; nothing of it is ours to mend.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    # Its asynchronous client leaves closing its sockets to the garbage collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
-pytest.importorskip("alibabacloud_imagesearch20201214")
-
 from alibabacloud_imagesearch20201214 import models
 from alibabacloud_imagesearch20201214.client import Client
 from alibabacloud_tea_openapi.exceptions import ClientException, ServerException, ThrottlingException
@@ -35,13 +23,21 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from darabonba.core import DaraCore
 from darabonba.exceptions import UnretryableException
 from darabonba.runtime import RuntimeOptions
+from PIL import Image, ImageDraw
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, InBodyFailure, NotJson
 from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 from batchsearch.emulator.signatures import AccessKey
+
+# The SDK's asynchronous client leaves closing its sockets to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
 LASTING = AccessKey("lasting-key", "lasting-secret")
@@ -82,15 +78,15 @@ def certificate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
         )
@@ -106,11 +102,19 @@ def certificate(tmp_path_factory):
     return folder / "cert.pem", folder / "key.pem"
 
 
+INSTANCES = (InstanceOptions(name="demo", service_type="product", rates=LIFTED),)
+
+
 @pytest.fixture(scope="module")
-def emulator(certificate):
-    instances = (InstanceOptions(name="demo", service_type="product", rates=LIFTED),)
-    options = EmulatorOptions(instances=instances, keys=(LASTING, TEMPORARY), tls=certificate)
-    with Emulator(options) as running:
+def emulator():
+    with Emulator(EmulatorOptions(instances=INSTANCES, keys=(LASTING, TEMPORARY))) as running:
+        yield running
+
+
+@pytest.fixture
+def secured(certificate):
+    """An emulator with TLS of its own: the SDK keeps its trust for an address in a session of the process."""
+    with Emulator(EmulatorOptions(instances=INSTANCES, keys=(LASTING,), tls=certificate)) as running:
         yield running
 
 
@@ -160,10 +164,11 @@ def call(request, emulator, way, scheme) -> Caller:
 
 
 async def test_every_operation_gives_typed_answers(call):
-    """All eight operations work with every signature, key and way of calling, and answer in the SDK's types."""
+    """All eight operations work with each signature, key and way of calling, in the SDK's own types."""
     name = {"instance_name": "demo", "product_id": "p 1/衣+", "pic_name": "a b.jpg"}
     attributes = {
-        "custom_content": '{"k":"v ~*!\'()"}', "int_attr": 100, "int_attr_2": -2, "int_attr_3": 3, "int_attr_4": 4,
+        "custom_content": '{"k":"v ~*!\'()"}',
+        "int_attr": 100, "int_attr_2": -2, "int_attr_3": 3, "int_attr_4": 4,
         "str_attr": "红色 é", "str_attr_2": "a+b/c=d", "str_attr_3": "", "str_attr_4": "~*!'()",
     }  # fmt: skip
     added = await call(
@@ -188,7 +193,8 @@ async def test_every_operation_gives_typed_answers(call):
         ),
     )  # fmt: skip
     (hit,) = searched.auctions
-    assert hit.score == pytest.approx(1.0, abs=0.01)
+    assert isinstance(hit.score, float)
+    assert 0.5 <= hit.score <= 1.0
     assert isinstance(hit.sort_expr_values, str)
     assert (hit.product_id, hit.pic_name, hit.category_id) == ("p 1/衣+", "a b.jpg", 4)
     assert {field: getattr(hit, field) for field in attributes} == attributes
@@ -293,9 +299,7 @@ FROM_FORM = {"method": "InvalidApi.NotFound", "path": "InvalidVersion"}
 @pytest.mark.parametrize("part", TAMPERED)
 def test_a_request_tampered_with_after_signing_is_refused(emulator, monkeypatch, part):
     """Whatever is changed between the SDK's signature and the wire, the emulator refuses it."""
-    from alibabacloud_tea_openapi import client as core
-
-    send = core.DaraCore.do_action
+    send = DaraCore.do_action
 
     def tamper(request, runtime):
         if isinstance(request.body, str):
@@ -303,7 +307,7 @@ def test_a_request_tampered_with_after_signing_is_refused(emulator, monkeypatch,
         TAMPERED[part](request)
         return send(request, runtime)
 
-    monkeypatch.setattr(core.DaraCore, "do_action", tamper)
+    monkeypatch.setattr(DaraCore, "do_action", tamper)
     request = models.SearchImageByNameRequest(
         instance_name="demo", product_id="p", pic_name="n", score_threshold="0.10"
     )
@@ -335,12 +339,14 @@ async def test_throttling_and_odd_answers_come_out_as_the_sdk_treats_them(emulat
         emulator.set_faults(FaultPlan())
 
 
+# The way without verification is tried on purpose.
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("trust", ["ca", "ignore"])
-async def test_the_advance_calls_upload_over_tls(emulator, certificate, way, trust):
+async def test_the_advance_calls_upload_over_tls(secured, certificate, way, trust):
     """Ask for a place, post the object, name its URL: the SDK's own upload leads to the same picture."""
-    client = client_of(emulator)
+    client = client_of(secured)
     # The only way to point the SDK's upload at another host than the vendor's.
-    client._open_platform_endpoint = emulator.endpoint.removeprefix("http://")
+    client._open_platform_endpoint = secured.endpoint.removeprefix("http://")
     runtime = RuntimeOptions(ca=str(certificate[0])) if trust == "ca" else RuntimeOptions(ignore_ssl=True)
 
     async def call(name: str, request):
@@ -348,7 +354,7 @@ async def test_the_advance_calls_upload_over_tls(emulator, certificate, way, tru
             return (await getattr(client, f"{name}_advance_async")(request, runtime)).body
         return getattr(client, f"{name}_advance")(request, runtime).body
 
-    emulator.log.clear()
+    secured.log.clear()
     added = await call(
         "add_image",
         models.AddImageAdvanceRequest(
@@ -371,13 +377,12 @@ async def test_the_advance_calls_upload_over_tls(emulator, certificate, way, tru
         ),
     )
     assert 0 <= compared.score < 1
-    actions = [entry.action for entry in emulator.log.entries()]
+    actions = [entry.action for entry in secured.log.entries()]
     assert actions == [
         "AuthorizeFileUpload", "PostObject", "AddImage",
         "AuthorizeFileUpload", "PostObject", "SearchImageByPic",
         *["AuthorizeFileUpload", "PostObject"] * 2, "CompareSimilarByImage",
     ]  # fmt: skip
-    emulator.catalogue().delete("q", None)
 
 
 def test_the_advance_calls_work_without_tls_too():

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import io
 import json
 import math
+from email.utils import formatdate
+from hashlib import md5
 from urllib.parse import urlencode
 
 import pytest
 from PIL import Image, ImageDraw
 
+from batchsearch.emulator.arguments import Arguments
 from batchsearch.emulator.caller import FORM, Caller, signed_v3
+from batchsearch.emulator.gateway import Gateway
+from batchsearch.emulator.operations import OPERATIONS, Context
 from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.protocol import read_inbound
 from batchsearch.emulator.server import Emulator
+from batchsearch.emulator.signatures import string_to_sign_roa
 from batchsearch.service import CATEGORIES, OTHER_CATEGORY, SERVICE_TYPES
 
 LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
@@ -212,6 +220,72 @@ def test_the_operations_of_2019_answer_too(emulator, caller):
     sent = signed_v3(emulator._keys[0], action="SearchImage", target=target, body=body, headers=headers)
     received = caller.send("POST", target, body, sent)
     assert received.json()["Auctions"][0]["ProductId"] == "old"
+
+
+class Watched(dict):
+    """Parameters that remember which of them were looked at."""
+
+    def __init__(self, values) -> None:
+        super().__init__(values)
+        self.seen: set[str] = set()
+
+    def get(self, name, default=None):
+        self.seen.add(name)
+        return super().get(name, default)
+
+    def __contains__(self, name) -> bool:
+        self.seen.add(name)
+        return super().__contains__(name)
+
+
+READS = {
+    "SearchImageByPic": [{"PicContent": picture("red")}],
+    "SearchImageByName": [{"ProductId": "p", "PicName": "n"}],
+    "CompareSimilarByImage": [{"PrimaryPicContent": picture("red"), "SecondaryPicContent": picture("red")}],
+    "CheckImageExists": [{"ProductId": "p", "PicName": "n"}],
+    "AddImage": [{"ProductId": "p", "PicName": "n", "PicContent": picture("red")}],
+    "UpdateImage": [{"ProductId": "p", "PicName": "n"}],
+    "DeleteImage": [{"IsDeleteByFilter": "true", "Filter": "int_attr=1"}, {"ProductId": "p", "PicName": "n"}],
+    "Detail": [{}],
+}
+
+
+def test_each_operation_reads_the_parameters_it_says_it_reads():
+    """The declared parameters of an operation are those that its handler looks at, no more and no less."""
+    options = EmulatorOptions(instances=(instance("one", "product"),))
+    gateway = Gateway(options, ())
+    live = gateway.instances["one"]
+    try:
+        for action in ("AddImage", *READS):
+            seen: set[str] = set()
+            for parameters in READS[action]:
+                watched = Watched(parameters)
+                context = Context(
+                    Arguments(watched), live.options, live.catalogue, gateway.uploads, live.created
+                )
+                assert OPERATIONS[action].handle(context)["Success"] is True
+                seen |= watched.seen
+            assert seen == set(OPERATIONS[action].parameters), action
+    finally:
+        gateway.close()
+
+
+def test_the_oldest_signature_works_over_http(emulator, caller):
+    """A 2019 request signed the ROA way is answered; with its Content-MD5 wrong it is refused."""
+    add(caller, "one", "roa", picture("brown", "box"))
+    body = urlencode({"InstanceName": "one", "Type": "SearchByName", "ProductId": "roa", "PicName": "a.png"})
+    key = emulator._keys[0]
+    for digest, expected in ((md5(body.encode()).digest(), 0), (b"0" * 16, "SignatureDoesNotMatch")):
+        headers = {
+            "Accept": "application/json", "Content-Type": FORM, "Date": formatdate(usegmt=True),
+            "Content-MD5": base64.b64encode(digest).decode(), "x-acs-version": "2019-03-25",
+            "x-acs-signature-method": "HMAC-SHA1", "x-acs-signature-version": "1.0",
+        }  # fmt: skip
+        target = "/v2/image/search?RegionId=cn-shanghai"
+        text = string_to_sign_roa(read_inbound("POST", target, headers.items(), body.encode()))
+        signature = hmac.digest(key.access_key_secret.encode(), text.encode(), "sha1")
+        headers["Authorization"] = f"acs {key.access_key_id}:{base64.b64encode(signature).decode()}"
+        assert caller.send("POST", target, body.encode(), headers).code == expected
 
 
 def test_items_outlive_the_emulator(tmp_path):

@@ -12,7 +12,7 @@ HISTORIES = st.builds(
     denied=st.integers(0, 1000),
     elapsed=st.floats(0, 5000),
     ending_in_a_row=st.integers(0, 10),
-    refreshed=st.booleans(),
+    renewed=st.booleans(),
 )
 JITTER = st.floats(0, 1, exclude_max=True)
 
@@ -54,3 +54,12 @@ def test_the_run_ends_only_after_enough_ending_answers_in_a_row(history, jitter)
 def test_a_row_that_must_fail_fails_at_once(history, jitter):
     """No slot is spent on repeating what cannot succeed."""
     assert decide("fail_row", history, RetryRules(), jitter=jitter) == FailRow()
+
+
+@given(history=HISTORIES, jitter=JITTER, action=st.sampled_from(["resign", "refresh_credentials"]))
+def test_a_refused_signature_is_renewed_once(history, jitter, action):
+    """A second refusal says that renewing does not help: no row can succeed."""
+    decision = decide(action, history, RetryRules(), jitter=jitter)
+    assert isinstance(decision, EndRun) == history.renewed
+    if isinstance(decision, Retry):
+        assert decision.refresh == (action == "refresh_credentials")

@@ -162,7 +162,7 @@ def _profile(space: bytes, connection: bytes, tags: dict[bytes, bytes]) -> bytes
 
 
 def swapped_profile() -> bytes:
-    """A display profile whose red and blue are exchanged, so that using it is easy to tell from ignoring it."""
+    """A display profile whose red and blue are exchanged: using it is easy to tell from ignoring it."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     count = struct.unpack(">I", data[128:132])[0]
     places = {bytes(data[132 + 12 * i : 136 + 12 * i]): 132 + 12 * i for i in range(count)}

@@ -178,8 +178,8 @@ emulator: {catalogue: {manifest: {path: x, columns: {int_atr: price}}}}
         "job.yaml:13: max_failed: 'lots' is neither a share like `5%` nor a number of rows",
         "job.yaml:14: images: must be a section with `name: value` lines below it, not 5",
         (
-            "job.yaml:15: emulator.catalogue.manifest.columns.int_atr: AddImage takes nothing called `int_atr`; "
-            "did you mean `int_attr`?"
+            "job.yaml:15: emulator.catalogue.manifest.columns.int_atr: "
+            "AddImage takes nothing called `int_atr`; did you mean `int_attr`?"
         ),
         "job.yaml: output: is missing. Where results go.",
         "--set nothing: is not `--set setting=value`, such as `--set instance.qps=5`",

@@ -42,7 +42,7 @@ def test_memory_holds_the_last_entries_only():
 
 def test_the_file_holds_every_entry_and_is_readable_at_any_time(tmp_path):
     """Another process reads whole lines while the log is open; a torn last line is left out."""
-    path = tmp_path / "requests.jsonl"
+    path = tmp_path / "new" / "requests.jsonl"
     log = RequestLog(size=1, path=path)
     entries = (entry(1), entry(2, product_id="ключ\n\ud800", code="PicNotExist"))
     for item in entries:

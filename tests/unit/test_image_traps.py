@@ -80,8 +80,8 @@ def test_the_set_covers_every_refusal_that_bytes_alone_can_cause():
         "Local.ImageAddressRefused",
         "Local.ImageFileTooLarge",
     }
-    # Shown on their own in test_image_prepare: they need settings or a machine that no file can bring.
-    elsewhere = {"Local.ImageTooManyBytes", "Local.ImageOutOfMemory"}
+    # Shown by test_image_prepare and test_image_isolation: they need settings or a state of the machine.
+    elsewhere = {"Local.ImageTooManyBytes", "Local.ImageOutOfMemory", "Local.ImageDecoderFailed"}
     shown = {trap.expect for trap in TRAPS if trap.expect.startswith("Local.")}
     assert shown == LOCAL_CODES.keys() - by_fetching - elsewhere
 

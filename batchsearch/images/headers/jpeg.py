@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from batchsearch.images.headers.exif import orientation_of_exif, orientation_of_xmp, settle
 from batchsearch.images.headers.facts import DamagedError, Inspection
+from batchsearch.images.headers.jpeg_tables import Tables
 
 _APPLICATION: Final = frozenset({0xE1, 0xE2})
 _SCAN: Final = 0xDA
@@ -25,6 +26,9 @@ _FRAMES: Final = {
 }
 """Start-of-frame markers: the note that each adds, empty for the two plain processes."""
 _PROGRESSIVE: Final = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_DEFINITIONS: Final = {0xDB: Tables.define_quantization, 0xC4: Tables.define_huffman}
+"""Markers of table segments, and what takes them in."""
+_READ: Final = _DEFINITIONS.keys() | _FRAMES.keys() | _APPLICATION | {_SCAN}
 _MAX_SEGMENTS: Final = 10_000
 _EXIF: Final = b"Exif\0\0"
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
@@ -42,8 +46,6 @@ def scan(data: bytes) -> Inspection:
     """
     found = _Segments(data)
     pixels = found.walk()
-    if not found.components:
-        raise DamagedError("broken", "picture data without a frame header")
     if not data.endswith(_END):
         # Entropy-coded data never holds this pair, so finding it means that the picture is whole.
         if data.rfind(_END, pixels) < 0:
@@ -64,7 +66,8 @@ class _Segments:
         self.data = data
         self.notes: list[str] = []
         self.width = self.height = self.bits = self.components = 0
-        self.icc = self.progressive = False
+        self.icc = self.progressive = self.unusual = False
+        self.tables = Tables()
         self.exif: list[int | None] = []
         self.xmp: list[int | None] = []
 
@@ -85,20 +88,29 @@ class _Segments:
             at += 1
             if marker in _ALONE:
                 continue
-            if marker in _MISPLACED:
-                raise self.damaged("broken", "a marker stands where none may")
             start = at + 2
             length = data[at] << 8 | data[at + 1]
             at += length
+            if marker in _MISPLACED:
+                raise self.damaged("broken", "a marker stands where none may")
             if length < 2 or at > end:
                 raise self.damaged("truncated", "a segment is cut off")
-            if marker in _FRAMES:
-                self._read_frame(marker, start, length)
-            elif marker in _APPLICATION:
-                self._read_application(start, at)
-            elif marker == _SCAN:
+            if marker in _READ:
+                self._read(marker, data[start:at])
+            if marker == _SCAN:
                 return at
         raise self.damaged("broken", f"more than {_MAX_SEGMENTS} segments")
+
+    def _read(self, marker: int, body: bytes) -> None:
+        """Takes in one segment."""
+        if marker in _DEFINITIONS:
+            self._check(_DEFINITIONS[marker](self.tables, body))
+        elif marker in _APPLICATION:
+            self._read_application(body)
+        elif marker == _SCAN:
+            self._read_scan(body)
+        else:
+            self._read_frame(marker, body)
 
     def _skip_junk(self, at: int) -> int:
         """Where the next marker starts; decoders pass over bytes that belong to no segment."""
@@ -109,30 +121,44 @@ class _Segments:
             raise self.damaged("truncated", "the picture data is missing")
         return at
 
-    def _read_frame(self, marker: int, start: int, length: int) -> None:
-        data = self.data
+    def _read_frame(self, marker: int, body: bytes) -> None:
         if self.components:
             raise self.damaged("broken", "two frame headers")
-        self.bits, self.components = data[start], data[start + 5]
-        self.height = data[start + 1] << 8 | data[start + 2]
-        self.width = data[start + 3] << 8 | data[start + 4]
-        if length != 8 + 3 * self.components or not self.components:
+        self.bits, self.components = body[0], body[5]
+        self.height = body[1] << 8 | body[2]
+        self.width = body[3] << 8 | body[4]
+        if len(body) != 6 + 3 * self.components or not self.components:
             raise self.damaged("broken", "the frame header has the wrong length")
         if not self.width or not self.height:
             raise self.damaged("broken", "the frame header gives no size")
         self.progressive = marker in _PROGRESSIVE
         if _FRAMES[marker]:
+            self.unusual = True
             self.notes.append(_FRAMES[marker])
+        self._check(self.tables.define_components(body[6:]))
 
-    def _read_application(self, start: int, end: int) -> None:
-        data = self.data
-        if data.startswith(_EXIF, start):
-            self.exif.append(orientation_of_exif(data[start + 6 : end]))
-        elif data.startswith(_XMP, start):
-            self.xmp.append(orientation_of_xmp(data[start:end]))
-        elif data.startswith(b"ICC_PROFILE\0", start):
+    def _check(self, damage: str | None) -> None:
+        if damage is not None:
+            raise self.damaged("broken", damage)
+
+    def _read_scan(self, body: bytes) -> None:
+        if not self.components:
+            raise self.damaged("broken", "picture data without a frame header")
+        if self.unusual:
+            return
+        damage, complete = self.tables.check_scan(body, sequential=not self.progressive)
+        self._check(damage)
+        if not complete:
+            self.notes.append("abbreviated")
+
+    def _read_application(self, body: bytes) -> None:
+        if body.startswith(_EXIF):
+            self.exif.append(orientation_of_exif(body[6:]))
+        elif body.startswith(_XMP):
+            self.xmp.append(orientation_of_xmp(body))
+        elif body.startswith(b"ICC_PROFILE\0"):
             self.icc = True
-        elif data.startswith(b"MPF\0", start) and "mpo" not in self.notes:
+        elif body.startswith(b"MPF\0") and "mpo" not in self.notes:
             self.notes.append("mpo")
 
     def result(self) -> Inspection:

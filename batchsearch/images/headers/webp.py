@@ -69,11 +69,13 @@ class _Chunks:
             self.alpha = bool(data[at] & _ALPHA_FLAG)
             self.animated = bool(data[at] & _ANIMATION_FLAG)
         elif kind in {b"VP8 ", b"VP8L"} and self.picture is None:
-            self.picture = _lossy_size(data, at) if kind == b"VP8 " else _lossless_size(data, at)
+            lossy = kind == b"VP8 "
+            self.picture = _lossy_size(data, at) if lossy else _lossless_size(data, at)
+            # The first partition's length stands in the upper 19 bits of the frame's tag.
+            if lossy and int.from_bytes(data[at : at + 3], "little") >> 5 > length - 10:
+                raise DamagedError("broken", "the bitstream is shorter than it declares")
             # The bit is a hint that the format allows to be wrong, so it only ever adds care.
             self.alpha = self.alpha or (kind == b"VP8L" and bool(data[at + 4] & 0x10))
-            if length < 10 and kind == b"VP8 ":
-                raise DamagedError("broken", "the bitstream is too short")
         elif kind == b"ANMF":
             self.frames += 1
         elif kind == b"ALPH":
@@ -146,4 +148,6 @@ def _lossless_size(data: bytes, at: int) -> tuple[int, int]:
     if data[at] != _LOSSLESS:
         raise DamagedError("broken", "the lossless bitstream has no signature")
     bits = int.from_bytes(data[at + 1 : at + 5], "little")
+    if bits >> 29:
+        raise DamagedError("broken", "the lossless bitstream has an unknown version")
     return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1

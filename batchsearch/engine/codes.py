@@ -1,0 +1,75 @@
+"""Every code that can stand in the results, wherever it comes from: looked up, and as one page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from batchsearch.api.codes import code_for, codes_as_markdown
+from batchsearch.api.local_codes import LOCAL_CODES as PARAMETER_CODES
+from batchsearch.images.rules import LOCAL_CODES as IMAGE_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class _Entry(Protocol):
+    """What the tables of local codes have in common."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def prevents(self) -> str | None: ...
+    @property
+    def meaning(self) -> str: ...
+    @property
+    def advice(self) -> str: ...
+
+
+def advice_on(code: str) -> str:
+    """What to do about a code, one sentence."""
+    for table in (IMAGE_CODES, PARAMETER_CODES):
+        if code in table:
+            return table[code].advice
+    return code_for(code, None).advice
+
+
+def explain(code: str) -> str:
+    """A code in a few lines: what it means, what is done about it, what to do."""
+    for table, owner in ((IMAGE_CODES, "image"), (PARAMETER_CODES, "row")):
+        if code in table:
+            local = table[code]
+            spared = f", so no call was spent on a {local.prevents}" if local.prevents else ""
+            return (
+                f"{code}: {local.meaning}\n  owner   {owner}; refused before any call{spared}\n"
+                f"  advice  {local.advice}"
+            )
+    entry = code_for(code, None)
+    statuses = ", ".join(map(str, entry.statuses)) or "any"
+    return (
+        f"{code}: {entry.meaning}\n  owner   {entry.owner}; HTTP status {statuses}\n"
+        f"  action  {entry.action}\n  advice  {entry.advice}"
+    )
+
+
+def codes_page() -> str:
+    """All tables of codes as Markdown."""
+    return "\n".join(
+        [
+            "### Refused here, before any call",
+            "",
+            *_local("The picture", IMAGE_CODES.values()),
+            *_local("The row's parameters", PARAMETER_CODES.values()),
+            "### Answered by the service, or lost on the way",
+            "",
+            codes_as_markdown(),
+        ]
+    )
+
+
+def _local(title: str, codes: Iterable[_Entry]) -> list[str]:
+    rows = []
+    for code in codes:
+        prevents = f"`{code.prevents}`" if code.prevents else ""
+        rows.append(f"| `{code.name}` | {prevents} | {code.meaning} | {code.advice} |")
+    header = ["| code | prevents | meaning | what to do |", "|---|---|---|---|"]
+    return [f"#### {title}", "", *header, *rows, ""]

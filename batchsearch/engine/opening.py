@@ -1,0 +1,173 @@
+"""Everything that a run needs is looked at and opened here, before any call is made."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.api.operations import OPERATIONS, Operation
+from batchsearch.emulator.installed import check_installed
+from batchsearch.engine.fingerprint import differences, fingerprint
+from batchsearch.errors import ConfigError, OutputError, Problem
+from batchsearch.ledger.lock import OutputLock
+from batchsearch.ledger.records import digest_of
+from batchsearch.ledger.store import Ledger
+from batchsearch.manifest.source import Manifest, Wanted
+from batchsearch.output.parts import PartWriter
+from batchsearch.output.schemas import carried_names, hits_schema, own_results_schema, results_schema
+from batchsearch.reporting.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from batchsearch.config.model import JobSettings
+
+LEDGER_FOLDER: Final = "ledger"
+EMULATOR: Final = "emulator"
+"""What `instance.endpoint` says for the embedded instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a job works with, once everything is checked.
+
+    Attributes:
+        settings: The job.
+        operation: Operation called.
+        manifest: Its rows.
+        ledger: What is known of them.
+        writer: Writes what becomes of them.
+        truth: Results columns that say what should come out: of the first hit, of the outcome.
+        total: Rows of the manifest.
+        left: Rows without an outcome.
+        run_id: This run's name.
+    """
+
+    settings: JobSettings
+    operation: Operation
+    manifest: Manifest
+    ledger: Ledger
+    writer: PartWriter
+    truth: tuple[str | None, str | None]
+    total: int
+    left: int
+    run_id: str
+
+
+def new_run_id() -> str:
+    """A name for a run: when it began, and a little chance."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+@asynccontextmanager
+async def open_job(settings: JobSettings) -> AsyncIterator[Opened]:
+    """Check the manifest, take the output, and find out what is left to do.
+
+    Raises:
+        ConfigError: The job cannot run as it is set.
+        ManifestError: The manifest is not usable.
+        OutputInUseError: Another run holds the output.
+        OutputError: The output or the ledger cannot be written.
+    """
+    operation = OPERATIONS[settings.operation]
+    if settings.instance.endpoint == EMULATOR:
+        check_installed()
+    manifest = open_manifest(settings, operation)
+    truth = _truth_columns(settings, manifest)
+    total = await asyncio.to_thread(manifest.check)
+    run_id = new_run_id()
+    ledger_folder = Path(settings.output.dir) / LEDGER_FOLDER
+    try:
+        ledger_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{ledger_folder}: cannot make the folder: {error.strerror}") from error
+    with OutputLock(ledger_folder / "lock", run_id):
+        ledger = Ledger(ledger_folder / "ledger.sqlite3")
+        try:
+            writer = _part_writer(settings, manifest)
+            await _hold_fingerprint(settings, manifest, ledger)
+            writer.prepare()
+            removed = writer.remove_unsealed({part.name for part in ledger.parts()})
+            if removed:
+                logger().info("leftovers_removed", files=removed)
+            left = await asyncio.to_thread(_rows_left, manifest, ledger, total)
+            yield Opened(settings, operation, manifest, ledger, writer, truth, total, left, run_id)
+        finally:
+            ledger.close()
+
+
+def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
+    """The job's manifest, its columns found.
+
+    Raises:
+        ManifestError: It cannot be read, or lacks what the operation needs.
+    """
+    return Manifest.open(
+        settings.manifest,
+        base=Path(settings.manifest.path).parent,
+        wanted=Wanted(
+            images=tuple(picture.role for picture in operation.pictures),
+            required=tuple(name for name in operation.required if name not in settings.parameters),
+            allowed=operation.keys,
+        ),
+    )
+
+
+def _truth_columns(settings: JobSettings, manifest: Manifest) -> tuple[str | None, str | None]:
+    names = manifest.schema_carried.names
+    written = dict(zip(names, carried_names(settings.operation, names), strict=True))
+    problems = [
+        Problem(f"truth.{name}", f"the manifest has no column {column!r}; it has {', '.join(names)}")
+        for name, column in (("first_hit", settings.truth.first_hit), ("outcome", settings.truth.outcome))
+        if column is not None and column not in written
+    ]
+    if problems:
+        raise ConfigError(problems)
+    first_hit, outcome = settings.truth.first_hit, settings.truth.outcome
+    return (
+        written[first_hit] if first_hit is not None else None,
+        written[outcome] if outcome is not None else None,
+    )
+
+
+def _part_writer(settings: JobSettings, manifest: Manifest) -> PartWriter:
+    carried = manifest.schema_carried
+    for old, new in zip(carried.names, carried_names(settings.operation, carried.names), strict=True):
+        if old != new:
+            logger().info("column_renamed", column=old, written_as=new)
+    return PartWriter(
+        Path(settings.output.dir),
+        results_schema=results_schema(settings.operation, carried),
+        own_schema=own_results_schema(settings.operation),
+        hits_schema=hits_schema(),
+        carried_schema=carried,
+    )
+
+
+async def _hold_fingerprint(settings: JobSettings, manifest: Manifest, ledger: Ledger) -> None:
+    now = fingerprint(settings, manifest.schema_carried)
+    before = ledger.meta("fingerprint")
+    if before is None:
+        await ledger.set_meta("fingerprint", json.dumps(now))
+        return
+    changed = differences(json.loads(before), json.loads(json.dumps(now)))
+    if changed:
+        raise ConfigError(
+            f"{settings.output.dir}: holds the results of another job; what changed since:\n  "
+            + "\n  ".join(changed)
+            + "\nGive this job another `output.dir`, or change the settings back."
+        )
+
+
+def _rows_left(manifest: Manifest, ledger: Ledger, total: int) -> int:
+    if ledger.finished_count() == 0:
+        return total
+    return total - sum(
+        len(ledger.finished([digest_of(row.key) for row in batch.rows])) for batch in manifest.batches()
+    )

@@ -1,0 +1,65 @@
+"""The output's columns are a promise: names, order and types are pinned here."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from batchsearch.output.schemas import (
+    HIT_COLUMNS,
+    RESULT_COLUMNS,
+    hits_schema,
+    own_results_schema,
+    results_schema,
+)
+
+PINNED = json.loads((Path(__file__).parent / "data" / "output_schema.json").read_text(encoding="utf-8"))
+
+
+def described(schema):
+    return [[field.name, str(field.type)] for field in schema]
+
+
+@pytest.mark.parametrize("operation", list(RESULT_COLUMNS))
+def test_results_columns_are_as_pinned(operation):
+    """A column of `results` appears, vanishes or changes its type only with this file."""
+    assert described(own_results_schema(operation)) == PINNED["results"][operation]
+
+
+def test_hits_columns_are_as_pinned():
+    """A column of `hits` appears, vanishes or changes its type only with this file."""
+    assert described(hits_schema()) == PINNED["hits"]
+
+
+@pytest.mark.parametrize("columns", [*RESULT_COLUMNS.values(), HIT_COLUMNS])
+def test_every_column_says_what_it_means(columns):
+    """Each field is documented in the Arrow metadata, and no name appears twice."""
+    names = [column.name for column in columns]
+    assert len(set(names)) == len(names)
+    for column in columns:
+        description = column.field().metadata[b"description"].decode()
+        assert description.endswith("."), column.name
+        assert len(description) > 10, column.name
+
+
+def test_the_manifests_own_columns_come_first_and_keep_their_types():
+    """User columns lead the table; a name of ours is prefixed."""
+    carried = pa.schema([("price", pa.decimal128(8, 2)), ("outcome", pa.string())])
+    schema = results_schema("SearchImageByPic", carried)
+    assert schema.names[:3] == ["price", "manifest_outcome", "row_key"]
+    assert schema.field("price").type == pa.decimal128(8, 2)
+
+
+def test_every_documented_search_field_has_a_column():
+    """Auction's fields reach `hits`; the head and the picture information reach `results`."""
+    auction = {
+        "ProductId", "PicName", "CategoryId", "SortExprValues", "CustomContent", "Score",
+        "IntAttr", "IntAttr2", "IntAttr3", "IntAttr4", "StrAttr", "StrAttr2", "StrAttr3", "StrAttr4",
+    }  # fmt: skip
+    assert auction <= {column.vendor_name for column in HIT_COLUMNS}
+    answer = {
+        "Head.DocsFound", "Head.DocsReturn", "Head.SearchTime", "PicInfo.CategoryId", "PicInfo.Region",
+        "PicInfo.MultiRegion", "PicInfo.AllCategories", "RequestId", "Code", "Msg", "Success",
+    }  # fmt: skip
+    assert answer <= {column.vendor_name for column in RESULT_COLUMNS["SearchImageByPic"]}

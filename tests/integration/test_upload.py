@@ -1,0 +1,148 @@
+"""The upload of a picture against a stand-in for the open platform and the object store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from aiohttp import web
+
+from batchsearch.api.client import Answer
+from batchsearch.api.credentials import Credentials, StaticCredentials
+from batchsearch.api.endpoint import parse_endpoint
+from batchsearch.api.exchange import new_session
+from batchsearch.api.upload import Uploaded, Uploader, multipart
+
+_NOW = datetime(2026, 3, 1, 8, 9, 10, tzinfo=UTC)
+
+
+class _Store:
+    """Gives permissions on GET and takes objects on POST, at one address."""
+
+    def __init__(self):
+        self.asked = []
+        self.stored = []
+        self.permission = {}
+        self.permission_status = 200
+        self.refusal = None
+
+    async def permit(self, request):
+        self.asked.append(request)
+        return web.json_response(self.permission, status=self.permission_status)
+
+    async def store(self, request):
+        fields = {}
+        async for part in await request.multipart():
+            fields[part.name] = (part.filename, bytes(await part.read()))
+        self.stored.append(fields)
+        if self.refusal is not None:
+            return web.Response(status=403, body=self.refusal, content_type="application/xml")
+        return web.Response(status=201, body=b"<PostResponse/>", content_type="application/xml")
+
+
+@pytest.fixture
+async def store():
+    """A stand-in on a port of its own, that permits everything."""
+    handler = _Store()
+    application = web.Application()
+    application.router.add_get("/", handler.permit)
+    application.router.add_post("/", handler.store)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    handler.port = runner.addresses[0][1]
+    handler.permission = {
+        "RequestId": "r",
+        "AccessKeyId": "oss-id",
+        "EncodedPolicy": "policy==",
+        "Signature": "sig+/=",
+        "Bucket": "127",
+        "Endpoint": f"0.0.1:{handler.port}",
+        "ObjectKey": "a/b 1.jpg",
+        "UseAccelerate": False,
+    }
+    yield handler
+    await runner.cleanup()
+
+
+async def _upload(store, picture=b"\x00picture\r\n--\xff"):
+    async with new_session(connections=2) as session:
+        uploader = Uploader(
+            session,
+            "cn-shanghai",
+            StaticCredentials(Credentials("id", "the-secret")),
+            clock=lambda: _NOW,
+            platform=parse_endpoint(f"http://127.0.0.1:{store.port}"),
+        )
+        return await uploader.upload(picture)
+
+
+async def test_a_picture_is_stored_and_named(store):
+    """Permission, upload, address: the three steps of the official SDK, with the fields it sends."""
+    uploaded = await _upload(store)
+    assert isinstance(uploaded, Uploaded)
+    assert uploaded.url == f"http://127.0.0.1:{store.port}/a/b 1.jpg"
+    assert uploaded.url not in repr(uploaded)
+    asked = store.asked[0]
+    assert dict(asked.query) == {"Product": "ImageSearch", "RegionId": "cn-shanghai"}
+    assert asked.headers["x-acs-action"] == "AuthorizeFileUpload"
+    assert asked.headers["x-acs-version"] == "2019-12-19"
+    assert asked.headers["x-acs-date"] == "2026-03-01T08:09:10Z"
+    assert asked.headers["authorization"].startswith("ACS3-HMAC-SHA256 Credential=id,")
+    fields = store.stored[0]
+    assert list(fields) == [
+        *("OSSAccessKeyId", "Signature", "host", "key", "policy", "success_action_status", "file")
+    ]
+    assert fields["key"] == (None, b"a/b 1.jpg")
+    assert fields["success_action_status"] == (None, b"201")
+    assert fields["file"] == ("a/b 1.jpg", b"\x00picture\r\n--\xff")
+
+
+async def test_a_refused_permission_has_the_platforms_code(store):
+    """The open platform's refusal is an answer like any call's."""
+    store.permission, store.permission_status = (
+        {"Code": "Forbidden.RAM", "Message": "no", "RequestId": "x"},
+        403,
+    )
+    answer = await _upload(store)
+    assert isinstance(answer, Answer)
+    assert (answer.http_status, answer.code, answer.origin, answer.request_id) == (
+        403,
+        "Forbidden.RAM",
+        "api",
+        "x",
+    )
+    assert store.stored == []
+
+
+@pytest.mark.parametrize("body", [b"<Error><Code>AccessDenied</Code><RequestId>q</RequestId></Error>"])
+async def test_a_refused_upload_has_the_stores_code(store, body):
+    """The object store's refusal keeps its code, marked as the upload's."""
+    store.refusal = body
+    answer = await _upload(store)
+    assert (answer.http_status, answer.code, answer.request_id) == (403, "Upload.AccessDenied", "q")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Bucket": None},
+        {"ObjectKey": ""},
+        {"Signature": "a\r\nb"},
+        {"Endpoint": "host/path"},
+        {"Bucket": "u@127"},
+    ],
+)
+async def test_a_broken_permission_is_not_used(store, change):
+    """A permission whose parts are missing or could change the request goes nowhere."""
+    store.permission |= change
+    answer = await _upload(store)
+    assert answer.code == "Upload.BadPermission"
+    assert store.stored == []
+
+
+def test_a_file_name_cannot_leave_its_part():
+    """Quotes and line breaks in the object's name are encoded."""
+    body = multipart({}, 'a"\r\nb', b"x", "B")
+    assert b'filename="a%22%0D%0Ab"' in body
+    assert body.count(b"--B") == 2

@@ -1,0 +1,125 @@
+"""What the spacing controller concludes from single answers and short histories."""
+
+from __future__ import annotations
+
+import pytest
+
+from batchsearch.pacing.adaptive import MARGINS, SpacingController
+
+
+def play(controller, at, calls, denied=lambda number: False, latency=0.1):
+    """Plays `calls` calls as fast as the controller allows; returns the time of the last one."""
+    for number in range(calls):
+        at += controller.interval
+        controller.departed(at)
+        (controller.denied if denied(number) else controller.granted)(at, at + latency)
+    return at
+
+
+@pytest.mark.parametrize("shortest", [1.0, 0.2, 0.1])
+def test_starts_at_the_tier_and_stays_there(shortest):
+    """While nothing is denied calls leave at exactly the tier, from the first one on."""
+    controller = SpacingController(shortest)
+    at = 0.0
+    for _ in range(300):
+        assert controller.interval == shortest
+        at = play(controller, at, 1)
+
+
+def test_first_denial_slows_at_once():
+    """One denial widens the spacing before the next call."""
+    controller = SpacingController(0.1)
+    at = play(controller, 0.0, 20)
+    play(controller, at, 1, lambda number: True)
+    assert controller.margin > 0
+
+
+@pytest.mark.parametrize("shortest", [1.0, 0.1])
+def test_stray_denial_costs_few_slots(shortest):
+    """One denial after long quiet costs no more than a handful of slots, all told."""
+    controller = SpacingController(shortest)
+    at = play(controller, 0.0, 1000)
+    end = play(controller, at, 400, lambda number: number == 0)
+    assert controller.margin == 0
+    assert (end - at) / shortest - 400 < 4
+
+
+def test_more_denials_more_space():
+    """Denials in a row keep widening the spacing, up to about a tenth of the tier and no further."""
+    controller = SpacingController(0.1)
+    at, margins = 0.0, []
+    for _ in range(60):
+        at = play(controller, at, 1, lambda number: True)
+        margins.append(controller.margin)
+    assert margins == sorted(margins)
+    assert margins[-1] == MARGINS[-1]
+    assert controller.interval < 1.1
+
+
+def test_keeps_the_space_that_helps():
+    """Where calls are denied below a tenth of extra space and only there, it settles a little above it."""
+    controller = SpacingController(0.1)
+    at, left = 0.0, 0
+    for number in range(3000):
+        at += controller.interval
+        controller.departed(at)
+        deny = controller.margin < 0.1 and number % 2 == 0
+        (controller.denied if deny else controller.granted)(at, at)
+        left += number >= 1000 and deny
+    assert 0.08 < controller.margin < 0.2
+    assert left < 60
+
+
+def test_grants_after_a_pause_prove_nothing_about_full_speed():
+    """A grant of a lone call is no evidence that the tier would be granted."""
+    lone, busy = SpacingController(0.1), SpacingController(0.1)
+    for controller in (lone, busy):
+        play(controller, 0.0, 40, lambda number: number % 2 == 0)
+    at = 100.0
+    for _ in range(30):
+        at += 5.0
+        lone.departed(at)
+        lone.granted(at, at)
+    play(busy, 100.0, 30)
+    assert lone.expected_denials >= busy.expected_denials or lone.margin >= busy.margin
+
+
+def test_answers_may_come_late_and_out_of_order():
+    """An answer counts for the spacing its call left with, not for that of the moment it comes back."""
+    controller = SpacingController(0.1)
+    sent = []
+    at = 0.0
+    for _ in range(10):
+        at += controller.interval
+        controller.departed(at)
+        sent.append(at)
+    for slot in reversed(sent[:4] + sent[5:]):
+        controller.granted(slot, at + 0.3)
+    controller.denied(sent[4], at + 0.3)
+    assert controller.margin > 0
+
+
+def test_unknown_calls_are_taken_at_the_present_spacing():
+    """An answer to a call that was never reported does no harm."""
+    controller = SpacingController(0.1)
+    controller.granted(123.0, 124.0)
+    assert controller.margin == 0
+    controller.denied(125.0, 126.0)
+    assert controller.margin > 0
+
+
+def test_unanswered_calls_are_forgotten_in_the_end():
+    """Calls that never get an answer don't pile up."""
+    controller = SpacingController(0.001)
+    for number in range(10_000):
+        controller.departed(number * 0.001)
+    assert len(controller._open) == 4096
+
+
+def test_equal_events_give_equal_spacing():
+    """Nothing is left to chance: two controllers told the same decide the same."""
+    first, second = SpacingController(0.2), SpacingController(0.2)
+    for controller in (first, second):
+        play(controller, 0.0, 500, lambda number: number % 7 == 0)
+    assert first.margin == second.margin
+    assert first._weights == second._weights

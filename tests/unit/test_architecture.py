@@ -1,0 +1,116 @@
+"""The house: who may import whom, and what the command line may not pay for."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import batchsearch
+
+PACKAGE = Path(batchsearch.__file__).parent
+
+# Rooms that know nothing of each other; only the engine joins them.
+APART = ("api", "images", "pacing", "ledger", "output")
+
+# Decisions: plain functions and records, given clock and randomness.
+PURE = (
+    "api/codes.py",
+    "api/filter.py",
+    "api/operations.py",
+    "api/parameters.py",
+    "api/signing.py",
+    "engine/fingerprint.py",
+    "engine/plan.py",
+    "engine/policy.py",
+    "engine/records.py",
+    "images/regions.py",
+    "images/verdict.py",
+    "pacing/adaptive.py",
+    "pacing/in_flight.py",
+    "service.py",
+)
+NOT_PURE = {
+    "aiohttp",
+    "asyncio",
+    "io",
+    "os",
+    "pathlib",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "threading",
+    "time",
+}
+
+
+def imported(path, *, at_run_time=False):
+    """Dotted names that a module imports; without those for type checking only, when `at_run_time`."""
+    names = set()
+
+    def visit(node):
+        if at_run_time and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            return
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return names
+
+
+def room_of(name):
+    parts = name.split(".")
+    return parts[1] if parts[0] == "batchsearch" and len(parts) > 1 else None
+
+
+@pytest.mark.parametrize("room", APART)
+def test_rooms_do_not_know_each_other(room):
+    """api, images, pacing, ledger and output never import one another, nor the engine."""
+    forbidden = {*APART, "engine", "cli"} - {room}
+    for path in (PACKAGE / room).rglob("*.py"):
+        assert not {room_of(name) for name in imported(path)} & forbidden, path
+
+
+def test_the_emulator_shares_only_the_filter_grammar_with_the_client():
+    """Client and emulator are written apart, so that a misunderstanding shows; one parser serves both."""
+    for path in (PACKAGE / "emulator").rglob("*.py"):
+        shared = {name for name in imported(path) if room_of(name) == "api"}
+        assert all(name.startswith("batchsearch.api.filter") for name in shared), path
+        assert not {room_of(name) for name in imported(path)} & {"engine", "ledger", "output", "pacing"}, path
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_decisions_do_no_input_or_output(name):
+    """What decides is given clock, randomness and data: it can be tested with values alone."""
+    roots = {imported_name.split(".")[0] for imported_name in imported(PACKAGE / name, at_run_time=True)}
+    assert not roots & NOT_PURE
+
+
+def test_help_pays_for_nothing_heavy():
+    """`--help` imports neither tables nor pictures nor network nor the embedded instance."""
+    heavy = ["aiohttp", "numpy", "onnxruntime", "pandas", "PIL", "pyarrow", "pydantic", "rich", "structlog"]
+    script = (
+        "import sys\n"
+        "from batchsearch.cli import cli\n"
+        "cli(['--help'], standalone_mode=False)\n"
+        f"print([name for name in {[*heavy, 'batchsearch.emulator']!r} if name in sys.modules])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_loading_a_job_file_pays_for_no_tables():
+    """Configuration is checked without importing pandas, pyarrow or aiohttp."""
+    script = (
+        "import sys\n"
+        "import batchsearch.config.load\n"
+        "print([n for n in ('aiohttp', 'pandas', 'pyarrow', 'PIL') if n in sys.modules])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

@@ -1,0 +1,91 @@
+"""What the structure scan reads, and what it costs."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from batchsearch.config.model import ImageSettings
+from batchsearch.images.inspect import inspect
+from batchsearch.images.rules import rules_for
+from batchsearch.images.verdict import Pass, Repair, judge
+
+
+def saved(kind, size=(160, 120), mode="RGB", **options):
+    buffer = io.BytesIO()
+    Image.new(mode, size, 90).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
+def test_format_and_sides_are_read_without_a_decoder(kind):
+    """Every readable format is known by its content, with its stored sides."""
+    seen = inspect(saved(kind))
+    assert (seen.format, seen.width, seen.height, seen.flaw) == (kind, 160, 120, None)
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_webp_sides_are_read_from_both_bitstreams(lossless):
+    """Lossy and lossless WebP give their sides, up to the largest that the format holds."""
+    seen = inspect(saved("WEBP", (16383, 101), lossless=lossless))
+    assert (seen.width, seen.height) == (16383, 101)
+
+
+def test_frames_are_counted_where_that_is_cheap():
+    """Animations and pages are counted from their blocks."""
+    frames = [Image.fromarray(np.full((120, 160), level, np.uint8)) for level in (1, 90, 200)]
+    for kind in ("GIF", "WEBP", "PNG", "TIFF"):
+        buffer = io.BytesIO()
+        frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
+        assert inspect(buffer.getvalue()).frames == 3, kind
+
+
+def test_depth_profile_and_passes_are_read():
+    """Bits, components, an embedded profile and progressive storage are told."""
+    seen = inspect(saved("JPEG", mode="L", progressive=True, icc_profile=b"profile" * 100))
+    assert (seen.bits, seen.components, seen.icc, seen.progressive) == (8, 1, True, True)
+    assert inspect(saved("PNG", mode="I;16")).bits == 16
+
+
+def test_a_bigtiff_is_read():
+    """The 64-bit variant has the same fields in wider words."""
+    seen = inspect(saved("TIFF", big_tiff=True))
+    assert (seen.format, seen.width, seen.height, seen.flaw) == ("TIFF", 160, 120, None)
+
+
+def test_a_tiff_whose_directories_form_a_ring_ends():
+    """A directory that names itself as the next one is read once."""
+    data = bytearray(saved("TIFF"))
+    start = struct.unpack("<I", data[4:8])[0]
+    entries = struct.unpack("<H", data[start : start + 2])[0]
+    data[start + 2 + 12 * entries : start + 6 + 12 * entries] = struct.pack("<I", start)
+    assert inspect(bytes(data)).frames == 1
+
+
+def test_an_icc_profile_alone_keeps_nothing_from_passing():
+    """A compliant picture with a colour profile goes out as it is."""
+    data = saved("JPEG", icc_profile=b"profile" * 100)
+    assert judge(inspect(data), len(data), rules_for("generic", ImageSettings())) == Pass()
+
+
+def test_every_reason_for_a_repair_is_named():
+    """A repair lists all that keeps the file from passing."""
+    data = saved("PNG", (5000, 200), mode="RGBA")
+    assert judge(inspect(data), 5_000_000, rules_for("generic", ImageSettings())) == Repair(
+        ("alpha", "sides", "bytes")
+    )
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\xff\xd8\xff\xe0\0\2" * 3_000_000,
+        b"\x89PNG\r\n\x1a\n" + bytes(12_000_000),
+        b"GIF89a" + b"\1\1" * 9_000_000,
+    ],
+)
+def test_endless_structures_are_given_up(head):
+    """A file of nothing but headers ends as damaged after a bounded walk."""
+    assert inspect(head).flaw is not None

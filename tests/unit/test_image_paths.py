@@ -1,0 +1,172 @@
+"""Files are read below their root and nowhere else."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from batchsearch.config.model import ImageSettings
+from batchsearch.images import fetch as fetch_module
+from batchsearch.images.fetch import Fetcher, Unreachable
+from batchsearch.images.prepare import Rejected
+from batchsearch.manifest.rows import ImageReference
+
+
+@pytest.fixture
+def root(tmp_path):
+    top = tmp_path / "root"
+    (top / "a" / "b").mkdir(parents=True)
+    (top / "a" / "b" / "one.jpg").write_bytes(b"one")
+    (tmp_path / "secret.txt").write_bytes(b"secret")
+    return top
+
+
+@pytest.fixture
+def fetcher(root):
+    return Fetcher(root, ImageSettings())
+
+
+@pytest.mark.parametrize("path", ["a/b/one.jpg", "./a//b/./one.jpg", "a/b/../b/one.jpg", "a/../a/b/one.jpg"])
+def test_paths_below_the_root_are_read(fetcher, path):
+    """Relative paths work in any spelling that stays inside."""
+    assert fetcher.read_path(path) == b"one"
+
+
+def test_an_absolute_path_below_the_root_is_read(fetcher, root):
+    """Absolute paths and `file:` addresses are taken when they lead below the root."""
+    assert fetcher.read_path(str(root / "a/b/one.jpg")) == b"one"
+    assert fetcher.read(ImageReference(url=(root / "a/b/one.jpg").as_uri())) == b"one"
+    (root / "a ä.jpg").write_bytes(b"two")
+    assert fetcher.read(ImageReference(url=(root / "a ä.jpg").as_uri())) == b"two"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../secret.txt", "a/../../secret.txt", "/etc/passwd", "a/b/../../../secret.txt", "/../etc/passwd"],
+)
+def test_paths_that_lead_out_are_refused(fetcher, path):
+    """No `..` and no absolute path gets out of the root."""
+    result = fetcher.read_path(path)
+    assert isinstance(result, Rejected)
+    assert result.code == "Local.ImageOutsideRoot"
+
+
+def test_a_folder_whose_name_only_begins_like_the_root_is_outside(fetcher, root):
+    """`/root-other` is not below `/root`."""
+    other = root.with_name("root-other")
+    other.mkdir()
+    (other / "x.jpg").write_bytes(b"x")
+    assert fetcher.read_path(str(other / "x.jpg")).code == "Local.ImageOutsideRoot"
+
+
+@pytest.mark.parametrize("target", ["../../secret.txt", "/etc/passwd", "../../../../../../etc/passwd"])
+def test_links_that_lead_out_are_refused(fetcher, root, target):
+    """A symbolic link is walked by the rules of paths, as a file and as a folder."""
+    (root / "a" / "link.jpg").symlink_to(target)
+    (root / "a" / "up").symlink_to("../..")
+    assert fetcher.read_path("a/link.jpg").code == "Local.ImageOutsideRoot"
+    assert fetcher.read_path("a/up/secret.txt").code == "Local.ImageOutsideRoot"
+
+
+def test_links_that_stay_inside_are_followed(fetcher, root):
+    """A link to a file or folder below the root is as good as the file."""
+    (root / "folder").symlink_to("a/b")
+    (root / "a" / "file.jpg").symlink_to("../folder/one.jpg")
+    (root / "absolute.jpg").symlink_to(root / "a" / "b" / "one.jpg")
+    for path in ("folder/one.jpg", "a/file.jpg", "absolute.jpg"):
+        assert fetcher.read_path(path) == b"one"
+
+
+def test_links_in_a_ring_are_missing_files(fetcher, root):
+    """A link to itself ends."""
+    (root / "ring").symlink_to("ring")
+    (root / "loop").symlink_to("loop/x")
+    assert fetcher.read_path("ring").code == "Local.ImageMissing"
+    assert fetcher.read_path("loop/y").code == "Local.ImageMissing"
+
+
+def test_the_root_itself_may_be_a_link(tmp_path, root):
+    """The job's own folder may be reached through links."""
+    link = tmp_path / "link"
+    link.symlink_to(root)
+    fetcher = Fetcher(link, ImageSettings())
+    assert fetcher.read_path("a/b/one.jpg") == b"one"
+    assert fetcher.read_path(str(root / "a/b/one.jpg")) == b"one"
+
+
+@pytest.mark.parametrize("path", ["nope.jpg", "a/nope/x.jpg", "a/b/one.jpg/x", "a", "", "x" * 300])
+def test_what_is_not_there_is_missing_for_good(fetcher, path):
+    """No file, a folder, or a name that cannot exist: an outcome of the row."""
+    result = fetcher.read_path(path)
+    assert isinstance(result, Rejected)
+    assert result.code == "Local.ImageMissing"
+
+
+def test_a_pipe_is_no_file_and_does_not_block(fetcher, root):
+    """A named pipe is refused at once instead of waiting for a writer."""
+    os.mkfifo(root / "pipe.jpg")
+    assert fetcher.read_path("pipe.jpg").code == "Local.ImageMissing"
+
+
+def test_names_that_no_file_has_are_refused(fetcher):
+    """A NUL character or a lone surrogate in a path is a broken reference."""
+    assert fetcher.read_path("a\0b").code == "Local.ImageReferenceInvalid"
+    assert fetcher.read_path("a\ud800b").code == "Local.ImageReferenceInvalid"
+
+
+def test_a_missing_root_says_nothing_about_its_files(tmp_path):
+    """While the root cannot be opened (not mounted), rows are unreachable and not missing."""
+    result = Fetcher(tmp_path / "not-mounted", ImageSettings()).read_path("x.jpg")
+    assert isinstance(result, Unreachable)
+    assert "is it mounted" in result.message
+
+
+@pytest.mark.parametrize(("number", "transient"), [(errno.EIO, True), (errno.EACCES, False)])
+def test_a_failing_disk_is_unreachable(fetcher, monkeypatch, number, transient):
+    """An input error may pass, a lack of permission will not; neither is a missing picture."""
+
+    def failing(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fetch_module, "read_under", failing)
+    result = fetcher.read_path("a/b/one.jpg")
+    assert isinstance(result, Unreachable)
+    assert result.code == "Transport.ImageRead"
+    assert result.transient is transient
+
+
+def test_a_file_over_the_bound_is_not_read(fetcher, root):
+    """A file longer than the bound is refused by its length."""
+    with (root / "big.tif").open("wb") as file:
+        file.truncate(fetch_module.MAX_FILE_BYTES + 1)
+    assert fetcher.read_path("big.tif").code == "Local.ImageFileTooLarge"
+
+
+def test_inline_and_data_addresses_need_no_place(fetcher):
+    """Bytes of the manifest come back as the same object; `data:` addresses are decoded."""
+    data = b"inline"
+    assert fetcher.read(ImageReference(data=data)) is data
+    assert fetcher.read(ImageReference(url="data:image/png;base64,aW5saW5l")) == data
+    assert fetcher.read(ImageReference(url="data:,in%6cine")) == data
+    assert fetcher.read(ImageReference(url="data:;base64,!!")).code == "Local.ImageReferenceInvalid"
+    assert fetcher.read(ImageReference(url="data:nothing")).code == "Local.ImageReferenceInvalid"
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x.jpg", "file://other/x.jpg", "no-scheme", "gopher:x"])
+def test_other_addresses_are_refused_with_the_known_ones(fetcher, url):
+    """A scheme that is not read, or another host's file, is a broken reference."""
+    assert fetcher.read(ImageReference(url=url)).code == "Local.ImageReferenceInvalid"
+
+
+def test_nothing_stays_open(fetcher, root):
+    """Every descriptor is closed, whatever the ending."""
+    (root / "folder").symlink_to("a/b")
+
+    def count():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = count()
+    for path in ("a/b/one.jpg", "folder/one.jpg", "nope", "a", "../secret.txt", "a/b/one.jpg/x"):
+        fetcher.read_path(path)
+    assert count() == before

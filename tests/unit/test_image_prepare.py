@@ -1,0 +1,140 @@
+"""The outcomes of preparing that settings or the machine bring about."""
+
+import io
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from batchsearch.config.model import ImageSettings
+from batchsearch.images.prepare import Prepared, Rejected, prepare
+from batchsearch.images.rules import rules_for
+
+
+def noise(width, height, seed=1):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def saved(picture, kind="JPEG", **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def rules(**settings):
+    return rules_for("generic", ImageSettings(**settings))
+
+
+def test_a_picture_that_cannot_get_small_enough_has_its_own_code():
+    """When neither quality nor size reaches the limit of bytes, the refusal says so."""
+    wide = saved(noise(4096, 110), "PNG")
+    result = prepare(wide, rules(max_upload_bytes=16_384))
+    assert isinstance(result, Rejected)
+    assert result.code == "Local.ImageTooManyBytes"
+
+
+def test_bytes_are_saved_by_quality_before_size():
+    """A picture slightly over the limit keeps its sides and loses quality only."""
+    data = saved(noise(600, 400), quality=95)
+    result = prepare(data, rules(max_upload_bytes=len(data) // 2))
+    assert isinstance(result, Prepared)
+    assert (result.sent.width, result.sent.height) == (600, 400)
+    assert 40 <= int(result.transforms[-1].removeprefix("encode:jpeg:q")) < 90
+    assert result.sent.bytes > len(data) // 2 * 0.85
+
+
+def test_bytes_are_saved_by_size_when_quality_is_not_enough():
+    """A picture far over the limit shrinks, and says both steps."""
+    result = prepare(saved(noise(1200, 900), quality=95), rules(max_upload_bytes=60_000))
+    assert isinstance(result, Prepared)
+    assert result.sent.bytes <= 60_000
+    assert result.sent.width < 1200
+    assert result.transforms[0].startswith("resize:1200x900->")
+    assert result.geometry.to_sent("0,1200,0,900") == f"0,{result.sent.width},0,{result.sent.height}"
+
+
+def test_a_large_jpeg_snaps_to_the_decoders_own_scale():
+    """By default 4032 pixels come out as 1008 for 1024, and exactly so when asked for."""
+    data = saved(Image.new("RGB", (4032, 3024), "teal"))
+    assert prepare(data, rules(max_side=1024)).transforms[0] == "resize:4032x3024->1008x756"
+    assert prepare(data, rules(max_side=1024, snap=False)).transforms[0] == "resize:4032x3024->1024x768"
+
+
+@pytest.mark.parametrize("snap", [True, False])
+def test_shrinking_while_decoding_looks_like_shrinking_afterwards(snap):
+    """The cheap way and a full decode with the best filter give the same picture."""
+    x, y = np.meshgrid(np.linspace(0, 20, 2403), np.linspace(0, 14, 1801))
+    waves = np.stack([np.sin(x) * 90 + 128, np.cos(y) * 90 + 128, np.sin(x + y) * 90 + 128], axis=2)
+    data = saved(Image.fromarray(waves.astype(np.uint8)), quality=95)
+    sent = Image.open(io.BytesIO(prepare(data, rules(max_side=620, snap=snap)).data))
+    whole = Image.open(io.BytesIO(data)).resize(sent.size, Image.Resampling.LANCZOS)
+    difference = np.abs(np.asarray(sent).astype(int) - np.asarray(whole).astype(int))
+    assert difference.mean() < 1.5
+
+
+def test_verify_decode_finds_what_the_structure_hides():
+    """A PNG whose picture data is no valid stream passes by structure and fails when decoded."""
+    module = pytest.importorskip("zlib")
+    body = b"no zlib stream at all"
+    header = b"\x00\x00\x00\xc8\x00\x00\x00\xc8\x08\x02\x00\x00\x00"
+
+    def chunk(kind, content):
+        return (
+            len(content).to_bytes(4, "big") + kind + content + module.crc32(kind + content).to_bytes(4, "big")
+        )
+
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    assert isinstance(prepare(data, rules()), Prepared)
+    result = prepare(data, rules(verify="decode"))
+    assert isinstance(result, Rejected)
+    assert result.code == "Local.ImageBroken"
+
+
+def test_lack_of_memory_is_the_rows_outcome():
+    """MemoryError in a decoder costs the row, not the run."""
+
+    def exhausted(*_):
+        raise MemoryError
+
+    result = prepare(saved(noise(200, 200), "BMP"), rules(), repair=exhausted)
+    assert isinstance(result, Rejected)
+    assert result.code == "Local.ImageOutOfMemory"
+    assert result.source.format == "BMP"
+
+
+def test_a_keyboard_interrupt_is_not_swallowed():
+    """Only errors become outcomes: the user's interrupt goes through."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(saved(noise(200, 200), "BMP"), rules(), repair=interrupted)
+
+
+def test_threads_prepare_the_same_as_one():
+    """Preparing in several threads at once changes no result."""
+    files = [
+        saved(noise(700 + 13 * seed, 500, seed), kind)
+        for seed, kind in enumerate(["JPEG", "BMP", "GIF", "TIFF"])
+    ]
+    limits = rules(max_side=300)
+    alone = [prepare(data, limits).sent.sha256 for data in files]
+    together = [None] * 8
+
+    def work(slot):
+        together[slot] = prepare(files[slot % 4], limits).sent.sha256
+
+    threads = [threading.Thread(target=work, args=(slot,)) for slot in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == alone * 2
+
+
+def test_outcomes_never_show_the_picture():
+    """The representation of a prepared picture has no bytes in it, however it is logged."""
+    data = saved(noise(200, 200))
+    assert repr(data[:20])[2:30] not in repr(prepare(data, rules()))

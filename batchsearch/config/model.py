@@ -257,6 +257,18 @@ class CallSettings(Settings):
     end_after: int = Field(
         3, ge=1, description="Run-ending codes in a row (no permission, no such instance …) that end the run."
     )
+    signing: Literal["v3", "v1"] = Field(
+        "v3", description="How requests are signed: ACS3-HMAC-SHA256 (`v3`) or RPC HMAC-SHA1 (`v1`)."
+    )
+    upload: Literal["body", "url"] = Field(
+        "body",
+        description="How pictures travel: base64 in the request (`body`), or uploaded to the vendor's object "
+        "store first (`url`), which takes two more requests for each picture but no call slot. Needs "
+        "`instance.region`.",
+    )
+    open_platform: str | None = Field(
+        None, description="Where permissions to upload are given; the vendor's own place when absent."
+    )
 
 
 class OutputSettings(Settings):
@@ -333,6 +345,20 @@ class JobSettings(Settings):
         if results_per_row is not None and given:
             raise ValueError(f"says the same as `parameters.{given[0]}`; give one of them")
         return results_per_row
+
+    @field_validator("calls")
+    @classmethod
+    def _upload_has_a_region(cls, calls: CallSettings, info: ValidationInfo) -> CallSettings:
+        instance = info.data.get("instance")
+        if (
+            calls.upload == "url"
+            and instance is not None
+            and not (instance.region or instance.endpoint == EMULATOR)
+        ):
+            raise ValueError(
+                "`upload: url` needs `instance.region`: permissions to upload are given by region"
+            )
+        return calls
 
     @field_validator("max_failed")
     @classmethod

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.client import Client
 from batchsearch.api.credentials import default_chain
-from batchsearch.api.endpoint import parse_endpoint
+from batchsearch.api.endpoint import Endpoint, parse_endpoint
 from batchsearch.api.exchange import Timeouts, new_session
+from batchsearch.api.upload import OPEN_PLATFORM, Uploader
 from batchsearch.engine import embedded
 from batchsearch.engine.closing import summarise
 from batchsearch.engine.opening import EMULATOR, open_job
@@ -105,6 +106,13 @@ def _endpoint(settings: JobSettings) -> str:
     return endpoint_of(instance.region or "", vpc=instance.vpc)
 
 
+def _open_platform(settings: JobSettings, endpoint: str) -> Endpoint:
+    """Where permissions to upload are given; the embedded instance gives its own."""
+    if settings.calls.open_platform is not None:
+        return parse_endpoint(settings.calls.open_platform)
+    return parse_endpoint(endpoint) if settings.instance.endpoint == EMULATOR else OPEN_PLATFORM
+
+
 async def _run(opened: Opened, progress: Progress, signals: StopSignals | None) -> Summary:
     settings, ledger, log = opened.settings, opened.ledger, logger()
     stats = Stats(total=opened.total, resumed=opened.total - opened.left)
@@ -181,20 +189,33 @@ async def _work(
             roles=roles,
             has_hits=opened.operation.paged,
         )
-        rules = rules_for(settings.instance.service_type, settings.images, pictures=max(1, len(roles)))
-        preparer = Preparer(facts, rules, fetcher, pool, jitter=random.random)
-        client = Client(
-            session,
-            parse_endpoint(endpoint),
-            credentials,
-            timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
+        by_address = calls.upload == "url" and bool(roles)
+        # By address each picture travels alone; in one body they share its size.
+        rules = rules_for(
+            settings.instance.service_type, settings.images, pictures=1 if by_address else max(1, len(roles))
         )
+        preparer = Preparer(facts, rules, fetcher, pool, by_address=by_address, jitter=random.random)
+        timeouts = Timeouts(connect=calls.connect_timeout, total=calls.timeout)
+        client = Client(
+            session, parse_endpoint(endpoint), credentials, timeouts=timeouts, signature=calls.signing
+        )
+        uploader = None
+        if by_address:
+            uploader = Uploader(
+                session,
+                settings.instance.region or "",
+                credentials,
+                clock=client.service_time,
+                platform=_open_platform(settings, endpoint),
+                timeouts=timeouts,
+            )
         stages = Stages(
             batches=opened.manifest.batches(ROWS_A_BATCH),
             preparer=preparer,
             pacer=Pacer(settings.instance.qps),
             in_flight=in_flight,
             client=client,
+            uploader=uploader,
             ledger=opened.ledger,
             sealer=sealer,
         )

@@ -42,6 +42,7 @@ class Preparer:
         rules: What the service asks of a picture.
         fetcher: Reads pictures.
         threads: Where the processor's work is done.
+        by_address: Pictures are uploaded before the request is built: `prepare` stops short of it.
         jitter: Random numbers in [0, 1).
     """
 
@@ -52,19 +53,22 @@ class Preparer:
         fetcher: Fetcher,
         threads: Executor,
         *,
+        by_address: bool = False,
         jitter: Callable[[], float],
     ) -> None:
         self._facts = facts
         self._rules = rules
         self._fetcher = fetcher
         self._threads = threads
+        self._by_address = by_address
         self._jitter = jitter
 
     async def prepare(self, work: Work) -> Failure | None:
         """Check parameters, get the pictures, make them fit, and build the first request.
 
         Returns:
-            None when `work.call` is ready to be sent, else what the row ended as.
+            None when `work.call` is ready to be sent (or, by address, when the pictures are ready to be
+            uploaded), else what the row ended as.
         """
         started = time.monotonic()
         try:
@@ -122,7 +126,7 @@ class Preparer:
                 return _rejection(made)
             pictures.append(made)
         work.sources, work.pictures = tuple(sources), tuple(pictures)
-        return self._build(work)
+        return None if self._by_address else self._build(work)
 
     def _build(self, work: Work) -> Failure | None:
         values = dict(work.values)
@@ -136,9 +140,8 @@ class Preparer:
                 return Failure("Local.InvalidRegion", "local", "row", f"region: {error}")
         if work.request_key is None:
             work.request_key = request_key(self._facts.operation, self._facts.instance, values, work.pictures)
-        call = build_call(
-            self._facts.operation, self._facts.instance, values, [picture.data for picture in work.pictures]
-        )
+        contents = work.addresses or [picture.data for picture in work.pictures]
+        call = build_call(self._facts.operation, self._facts.instance, values, contents)
         if isinstance(call, ParameterProblem):
             return _bad_parameter(call)
         work.call = call

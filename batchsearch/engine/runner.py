@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.codes import code_for
+from batchsearch.api.upload import Uploaded
 from batchsearch.engine.policy import EndRun, History, Retry, RetryRules, decide
 from batchsearch.engine.records import finished_row, page_answer
 from batchsearch.engine.work import Attempt, Failure
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from batchsearch.api.client import Answer, Client
     from batchsearch.api.error_code import ErrorCode
+    from batchsearch.api.upload import Uploader
     from batchsearch.engine.policy import Action
     from batchsearch.engine.prepare import Preparer
     from batchsearch.engine.sealer import Sealer
@@ -68,6 +70,7 @@ class Stages:
     pacer: Pacer
     in_flight: InFlightLimit
     client: Client
+    uploader: Uploader | None
     ledger: Ledger
     sealer: Sealer
 
@@ -198,12 +201,33 @@ class Runner:
 
     async def _prepare_rows(self) -> None:
         while True:
-            work = await self._to_prepare.get()
-            failure = await self._stages.preparer.prepare(work)
-            if failure is not None:
-                await self._finish(work, failure, {"rejected": 1} if failure.origin == "local" else {})
-            else:
-                self._make_ready(work)
+            await self._prepare_row(await self._to_prepare.get())
+
+    async def _prepare_row(self, work: Work) -> None:
+        failure = None if work.pictures else await self._stages.preparer.prepare(work)
+        if failure is None and work.call is None:
+            if not await self._uploaded(work):
+                return
+            failure = await self._stages.preparer.build(work)
+        if failure is not None:
+            await self._finish(work, failure, {"rejected": 1} if failure.origin == "local" else {})
+        else:
+            self._make_ready(work)
+
+    async def _uploaded(self, work: Work) -> bool:
+        """Whether all pictures are where the service can fetch them; if not, the row's fate is decided."""
+        uploader = self._stages.uploader
+        if uploader is None:
+            raise AssertionError("only pictures that are to be uploaded are left without a call")
+        for picture in work.pictures[len(work.addresses) :]:
+            put = await uploader.upload(picture.data)
+            if isinstance(put, Uploaded):
+                work.addresses += (put.url,)
+                continue
+            entry = code_for(put.code or "", put.http_status)
+            await self._refused(work, put, entry, None, again=self._to_prepare.put_nowait)
+            return False
+        return True
 
     def _make_ready(self, work: Work) -> None:
         heapq.heappush(self._ready, (work.row.number, work.page, work))
@@ -244,7 +268,7 @@ class Runner:
             self._stages.pacer.granted(slot_at, answer.latency)
             await self._answered(work, answer)
         else:
-            await self._refused(work, answer, entry, slot_at)
+            await self._refused(work, answer, entry, slot_at, again=self._make_ready)
 
     async def _answered(self, work: Work, answer: Answer) -> None:
         self._ending_in_a_row = 0
@@ -268,26 +292,28 @@ class Runner:
         else:
             self._make_ready(work)
 
-    async def _refused(self, work: Work, answer: Answer, entry: ErrorCode, slot_at: float) -> None:
-        code, throttled = entry.name, entry.throttles
-        action = self._actions.get(code, entry.action)
-        if throttled:
-            self.stats.denied += 1
-            work.denied_here += 1
-            self._stages.pacer.denied(slot_at, answer.latency, answer.retry_after)
-        elif answer.origin == "api":
-            self._stages.pacer.granted(slot_at, answer.latency)
-        if action == "end_run":
-            self._ending_in_a_row += 1
-        elif answer.origin == "api" and not throttled:
-            self._ending_in_a_row = 0
+    async def _refused(
+        self,
+        work: Work,
+        answer: Answer,
+        entry: ErrorCode,
+        slot_at: float | None,
+        *,
+        again: Callable[[Work], None],
+    ) -> None:
+        """Carry out what an unsuccessful answer means: to a call, or (without a slot) to an upload."""
+        throttled = entry.throttles and slot_at is not None
+        action = self._actions.get(entry.name, entry.action)
+        self._learn(answer, action, slot_at, throttled=throttled)
+        work.denied_here += throttled
         work.attempts_here += not throttled
+        started = work.first_sent if work.first_sent is not None else self._clock()
         decision = decide(
             action,
             History(
                 attempts=work.attempts_here,
                 denied=work.denied_here,
-                elapsed=self._clock() - (work.first_sent or self._clock()),
+                elapsed=self._clock() - started,
                 ending_in_a_row=self._ending_in_a_row,
                 renewed=work.renewed,
             ),
@@ -296,24 +322,37 @@ class Runner:
             throttled=throttled,
             retry_after=answer.retry_after,
         )
-        spent = {"calls": 1, "denied": 1} if throttled else {"calls": 1}
+        spent = {"calls": int(slot_at is not None), "denied": int(throttled)}
         if not isinstance(decision, Retry | EndRun):
-            failure = Failure(code, answer.origin or "api", entry.owner, answer.message or entry.meaning)
-            await self._finish(work, failure, spent)
+            message = answer.message or entry.meaning
+            await self._finish(work, Failure(entry.name, answer.origin or "api", entry.owner, message), spent)
             return
-        await self._stages.ledger.attempt(
-            work.digest, len(work.attempts), work.attempts[-1].as_json(), self._usage(spent)
-        )
+        if slot_at is not None:
+            await self._stages.ledger.attempt(
+                work.digest, len(work.attempts), work.attempts[-1].as_json(), self._usage(spent)
+            )
+            work.has_history = True
         if isinstance(decision, EndRun):
-            self._end(code, answer, entry.advice)
+            self._end(entry.name, answer, entry.advice)
             return
-        self._log.debug(
-            "call_denied" if throttled else "call_retried", row=work.row.key, code=code, wait=decision.wait
-        )
+        event = "call_denied" if throttled else "call_retried"
+        self._log.debug(event, row=work.row.key, code=entry.name, wait=round(decision.wait, 3))
         work.renewed = work.renewed or decision.renew
         if decision.refresh:
             await self._stages.client.refresh_credentials()
-        asyncio.get_running_loop().call_later(decision.wait, self._make_ready, work)
+        asyncio.get_running_loop().call_later(decision.wait, again, work)
+
+    def _learn(self, answer: Answer, action: Action, slot_at: float | None, *, throttled: bool) -> None:
+        """Take from an unsuccessful answer what it says about the pace, and about the run."""
+        if throttled and slot_at is not None:
+            self.stats.denied += 1
+            self._stages.pacer.denied(slot_at, answer.latency, answer.retry_after)
+        elif answer.origin == "api" and slot_at is not None:
+            self._stages.pacer.granted(slot_at, answer.latency)
+        if action == "end_run":
+            self._ending_in_a_row += 1
+        elif answer.origin == "api" and not throttled:
+            self._ending_in_a_row = 0
 
     def _end(self, code: str, answer: Answer, advice: str) -> None:
         if self._ended is None:

@@ -135,6 +135,7 @@ class Work:
         values: Checked parameters, before they are mapped to what is sent.
         sources: What the pictures were found to be, in the operation's order.
         pictures: The pictures ready to send.
+        addresses: Where they were uploaded to, when they travel by address. Never shown.
         call: The request for `page`, when it is built.
         request_key: Names the request; equal keys would be equal requests.
         prepare_seconds: Time spent on fetching, checking and encoding.
@@ -154,6 +155,7 @@ class Work:
     values: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[PictureFacts | None, ...] = ()
     pictures: tuple[Prepared, ...] = ()
+    addresses: tuple[str, ...] = field(default=(), repr=False)
     call: Call | None = None
     request_key: str | None = None
     prepare_seconds: float = 0.0

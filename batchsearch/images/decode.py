@@ -155,7 +155,7 @@ def _draft(picture: ImageFile, wanted: Size) -> tuple[float, float, float, float
     width, height = picture.size
     for divisor in reversed(DCT_SCALES):
         small = -(-width // divisor), -(-height // divisor)
-        if small[0] >= wanted[0] and small[1] >= wanted[1]:
+        if min(width, height) >= divisor and small[0] >= wanted[0] and small[1] >= wanted[1]:
             result = picture.draft(None, (width // divisor, height // divisor))
             if result is None or picture.size == small == wanted:
                 return None

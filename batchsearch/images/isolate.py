@@ -43,6 +43,8 @@ START_SECONDS: Final = 20.0
 MEMORY_BASE: Final = 1 << 30
 MEMORY_A_PIXEL: Final = 16
 """Address space of a child: for the interpreter and its libraries, and for each pixel that may be decoded."""
+_PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+"""Variables that a child gets: none that holds a credential."""
 
 
 class DecoderError(Exception):
@@ -113,7 +115,7 @@ class _Child:
         environment = {
             "PYTHONPATH": os.pathsep.join([str(package), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "OPENBLAS_NUM_THREADS": "1",
-            "PATH": os.environ.get("PATH", ""),
+            **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         }
         memory = MEMORY_BASE + MEMORY_A_PIXEL * rules.max_pixels
         with theirs:

@@ -103,11 +103,11 @@ class Pacer:
         self._ceiling = qps * share
         self._clock = clock
         # 10 x 0.7 is 7.000000000000001, which must not become 8.
-        in_window = math.ceil(self._ceiling - 1e-9)
+        self._calls = math.ceil(self._ceiling - 1e-9)
         if self._ceiling <= _EVEN_UP_TO:
             self._burst = 1
             self._shortest = 1 / self._ceiling
-            self._left: deque[list[float]] = deque(maxlen=in_window)  # slot, departure
+            self._left: deque[list[float]] = deque(maxlen=self._calls)  # slot, departure
         else:
             self._burst = 1 + math.ceil(self._ceiling * _BURST_SECONDS)
             self._shortest = 1 / (self._ceiling - self._burst)
@@ -158,17 +158,13 @@ class Pacer:
         try:
             if ticket.turn is not None:
                 await ticket.turn
-            while True:
-                delay = self._earliest() - self._clock()
-                if delay <= 0:
-                    break
-                await asyncio.sleep(delay)  # a denial may have moved the time on meanwhile: look again
-            await self._limiter_of(loop).acquire()
-            with self._lock:
-                return self._take()
+            return await self._serve(loop)
         finally:
             with self._lock:
                 self._step_out(ticket)
+
+    async def close(self) -> None:
+        """Lets go of what the pacer holds open: nothing, unless its rate is shared."""
 
     def departed(self, slot_at: float) -> None:
         """Reports that the call of the slot `slot_at` leaves only now; optional.
@@ -203,6 +199,17 @@ class Pacer:
                 self._hold_until = max(self._hold_until, now + min(retry_after, MAX_HOLD))
             if self._controller is not None:
                 self._controller.denied(slot_at, slot_at + latency)
+
+    async def _serve(self, loop: asyncio.AbstractEventLoop) -> float:
+        """Waits, in front of the queue, until a slot is due, and takes it."""
+        while True:
+            delay = self._earliest() - self._clock()
+            if delay <= 0:
+                break
+            await asyncio.sleep(delay)  # a denial may have moved the time on meanwhile: look again
+        await self._limiter_of(loop).acquire()
+        with self._lock:
+            return self._take()
 
     def _interval(self) -> float:
         return self._shortest if self._controller is None else self._controller.interval

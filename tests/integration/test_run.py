@@ -9,6 +9,7 @@ import pytest
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.engine.job import run_job
 from batchsearch.errors import ConfigError, ExitCode, ManifestError
+from batchsearch.ledger.store import Ledger
 
 
 def rows(count):
@@ -175,3 +176,59 @@ async def test_parts_are_sealed_on_the_way(filled, load):
     results = results_of(settings)
     assert len(results) == 20
     assert part_sizes(settings) == [6, 6, 6, 2]
+
+
+async def test_nothing_of_a_finished_row_stays_in_the_ledger(filled, load):
+    """Attempts of rows that were repeated leave with their outcome."""
+    filled.set_faults(refusing("DeniedRequest", times=3))
+    settings = load(rows(4), instance__endpoint=filled.endpoint)
+    await run_job(settings)
+    ledger = Ledger(Path(settings.output.dir) / "ledger" / "ledger.sqlite3")
+    assert ledger.histories() == {}
+    assert ledger.pending_count() == 0
+    assert {key.counter: amount for key, amount in ledger.usage().items()} == {
+        "calls": 7,
+        "denied": 3,
+        "rows_ok": 4,
+    }
+    ledger.close()
+
+
+@pytest.mark.parametrize("signing", ["v3", "v1"])
+async def test_both_signatures_are_accepted(filled, load, signing):
+    """The service takes either way of signing."""
+    settings = load(rows(3), instance__endpoint=filled.endpoint, calls__signing=signing)
+    assert (await run_job(settings)).ok == 3
+
+
+async def test_pictures_may_travel_by_address(filled, load):
+    """With `upload: url` the picture is uploaded first; the request carries its address, not its bytes."""
+    settings = load(
+        rows(4),
+        instance__endpoint=filled.endpoint,
+        instance__region="ap-southeast-1",
+        calls__upload="url",
+        calls__open_platform=filled.endpoint,
+    )
+    summary = await run_job(settings)
+    first = hits_of(settings).query("rank == 1").set_index("row_key")["product_id"]
+    assert summary.ok == summary.calls == 4
+    assert dict(first) == {f"r{n:02}": f"P{n:02}" for n in range(4)}
+    assert len(filled.log.entries("AuthorizeFileUpload")) == 4
+    assert results_of(settings)["body_bytes"].max() < 1_000
+
+
+async def test_a_refused_upload_is_repeated_without_a_slot(filled, load):
+    """What fails on the way to the object store is tried again; no call is made for it."""
+    rule = FaultRule(ErrorAnswer("InternalError", status=500), frozenset({"AuthorizeFileUpload"}), times=2)
+    filled.set_faults(FaultPlan((rule,)))
+    settings = load(
+        rows(2),
+        instance__endpoint=filled.endpoint,
+        instance__region="ap-southeast-1",
+        calls__upload="url",
+        calls__open_platform=filled.endpoint,
+    )
+    summary = await run_job(settings)
+    assert (summary.ok, summary.calls) == (2, 2)
+    assert len(filled.log.entries("AuthorizeFileUpload")) == 4

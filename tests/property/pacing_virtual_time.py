@@ -7,7 +7,6 @@ import random
 import selectors
 from contextlib import contextmanager
 
-
 _TURN = 1e-9
 """Seconds that one turn of the loop takes: without it, a wait shorter than rounding would never end."""
 

@@ -124,7 +124,11 @@ def test_never_above_the_tier_and_never_stuck(tier, share, actions, lateness, se
 def test_window_holds_over_event_loops(counts, tier):
     """One pacer used in one event loop after another keeps the window over the changes."""
     loops = []
-    pacer = Pacer(tier, clock=lambda: loops[-1].time())
+
+    def clock():
+        return loops[-1].time()
+
+    pacer = Pacer(tier, clock=clock)
     times = []
 
     async def some(count):

@@ -48,7 +48,7 @@ def test_urls_are_trimmed(job):
     shown = render_resolved(job)
     assert "s3://bucket/x.csv" in shown
     assert "pw" not in shown
-    assert "sig" not in shown
+    assert "sig=" not in shown
 
 
 def test_every_path_setting_is_marked():

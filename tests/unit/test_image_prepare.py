@@ -1,6 +1,7 @@
 """The outcomes of preparing that settings or the machine bring about."""
 
 import io
+import sys
 import threading
 
 import numpy as np
@@ -73,6 +74,14 @@ def test_shrinking_while_decoding_looks_like_shrinking_afterwards(snap):
     assert difference.mean() < 1.5
 
 
+@pytest.mark.parametrize("size", [(1, 1), (7, 300), (300, 3)])
+def test_a_tiny_jpeg_can_be_padded(size):
+    """Pictures of a few pixels are smaller than any scale of the decoder, and still padded."""
+    result = prepare(saved(Image.new("RGB", size, "teal")), rules(too_small="pad"))
+    assert isinstance(result, Prepared)
+    assert min(result.sent.width, result.sent.height) == 100
+
+
 def test_verify_decode_finds_what_the_structure_hides():
     """A PNG whose picture data is no valid stream passes by structure and fails when decoded."""
     module = pytest.importorskip("zlib")
@@ -138,3 +147,23 @@ def test_outcomes_never_show_the_picture():
     """The representation of a prepared picture has no bytes in it, however it is logged."""
     data = saved(noise(200, 200))
     assert repr(data[:20])[2:30] not in repr(prepare(data, rules()))
+
+
+def test_heif_without_its_package_says_what_to_install(monkeypatch):
+    """A phone's HEIF is recognised, and refused with the optional part that reads it."""
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    sides = b"\0\0\0\x14ispe\0\0\0\0" + (800).to_bytes(4, "big") + (600).to_bytes(4, "big")
+    data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0\0\0\x1cmeta" + sides + b"\0\0\0\x0cmdat1234"
+    result = prepare(data, rules())
+    assert isinstance(result, Rejected)
+    assert result.code == "Local.ImageFormatUnsupported"
+    assert "batchsearch[heif]" in result.message
+    assert (result.source.format, result.source.width, result.source.height) == ("HEIF", 800, 600)
+
+
+def test_heif_is_read_where_its_package_is_installed():
+    """With the optional part, HEIF is repaired like any other format."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    result = prepare(saved(Image.new("RGB", (300, 200), "teal"), "HEIF"), rules())
+    assert isinstance(result, Prepared)
+    assert result.sent.format == "JPEG"

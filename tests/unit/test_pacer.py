@@ -208,7 +208,11 @@ def test_window_holds_for_late_departures(runner):
 def test_goes_on_in_another_event_loop():
     """The window holds over the change from one event loop to the next, and nothing warns of it."""
     loops = []
-    pacer = Pacer(10, clock=lambda: loops[-1].time())
+
+    def clock():
+        return loops[-1].time()
+
+    pacer = Pacer(10, clock=clock)
     times = []
     for _ in range(3):
         with virtual_time.virtual_runner() as runner:

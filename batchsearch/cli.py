@@ -13,6 +13,7 @@ from batchsearch.errors import BatchsearchError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from batchsearch.config.load import LoadedJob
 
@@ -69,6 +70,24 @@ def _logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return level(log_format(command))
 
 
+def _moment(text: str | None) -> datetime | None:
+    """The coming moment that `--until` means, by this machine's clock and time zone."""
+    if text is None:
+        return None
+    from datetime import datetime, time, timedelta
+
+    now = datetime.now().astimezone()
+    try:
+        if ":" in text and "-" not in text:
+            moment = datetime.combine(now.date(), time.fromisoformat(text)).astimezone()
+            return moment if moment > now else (moment.replace(tzinfo=None) + timedelta(days=1)).astimezone()
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no time like 06:00 or 2026-11-22T06:00", param_hint="--until"
+        ) from None
+
+
 def _load(config: Path, overrides: tuple[str, ...]) -> LoadedJob:
     from batchsearch.config.load import load_job
 
@@ -90,9 +109,22 @@ def cli() -> None:
 @cli.command()
 @_CONFIG
 @_SET
+@click.option(
+    "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
+)
+@click.option("--max-calls", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4.")
 @click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
 @_logging_options
-def run(config: Path, overrides: tuple[str, ...], progress: bool, log_format: str, log_level: str) -> None:
+def run(
+    config: Path,
+    *,
+    overrides: tuple[str, ...],
+    until: str | None,
+    max_calls: int | None,
+    progress: bool,
+    log_format: str,
+    log_level: str,
+) -> None:
     """Work through the job file CONFIG; run it again to resume.
 
     The last line of stdout is a JSON summary; everything else goes to stderr.
@@ -101,7 +133,14 @@ def run(config: Path, overrides: tuple[str, ...], progress: bool, log_format: st
         job = _load(config, overrides)
         from batchsearch.engine.job import run_to_end
 
-        summary = run_to_end(job, show_progress=progress, log_format=log_format, log_level=log_level)
+        summary = run_to_end(
+            job,
+            until=_moment(until),
+            max_calls=max_calls,
+            show_progress=progress,
+            log_format=log_format,
+            log_level=log_level,
+        )
     except BatchsearchError as error:
         _fail(error)
     click.echo(summary.as_text(), err=True)

@@ -8,6 +8,7 @@
     ├── ManifestError          65    the manifest cannot be read or is not what the job file says
     ├── OutputInUseError       75    another run holds the output folder
     ├── OutputError             5    the output or the ledger cannot be read or written
+    ├── SlotBoardError          4    processes cannot share the rate (in `pacing.shared`)
     └── RunEndedError           5    an answer that no row can survive (credentials, instance, permission)
 """
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from batchsearch import __version__
+from batchsearch.api.codes import code_for
 from batchsearch.api.exchange import Lost, Timeouts, exchange
 from batchsearch.api.parse import parse_answer
+from batchsearch.api.service_clock import ServiceClock
 from batchsearch.api.signing import Scheme, Unsigned, sign
 from batchsearch.service import API_VERSION
 
@@ -76,6 +77,9 @@ def _nonce() -> str:
 class Client:
     """Calls one endpoint with one account's credentials.
 
+    Attributes:
+        service_time: The service's clock, as far as it is known; to be shared with whatever else signs.
+
     Args:
         session: From `exchange.new_session`; the client does not close it.
         endpoint: Where the service is.
@@ -107,16 +111,12 @@ class Client:
         self._clock = clock
         self._steady = steady
         self._nonce = nonce
-        self._skew = timedelta(0)
+        self.service_time = ServiceClock(clock)
 
     @property
     def skew(self) -> float:
         """Seconds that the service's clock is ahead of this machine's, as far as is known."""
-        return self._skew.total_seconds()
-
-    def service_time(self) -> datetime:
-        """The time by the service's clock, as far as is known."""
-        return self._clock() + self._skew
+        return self.service_time.skew
 
     async def send(self, call: Call) -> Answer:
         """Send the call, once, and say what came of it.
@@ -140,7 +140,7 @@ class Client:
             request,
             credentials,
             scheme=self._signature,
-            when=sent_at + self._skew,
+            when=self.service_time(),
             nonce=self._nonce(),
             user_agent=USER_AGENT,
         )
@@ -161,8 +161,9 @@ class Client:
         parsed = parse_answer(
             call.operation, reply.status, reply.body, request_id=reply.headers.get("x-acs-request-id")
         )
-        if parsed.code is not None and parsed.code.startswith("InvalidTimeStamp"):
-            self._learn_skew(reply.headers)
+        self.service_time.learn(parsed.code, reply.headers)
+        if parsed.code is not None and code_for(parsed.code, reply.status).action == "refresh_credentials":
+            self._credentials.refuse(credentials)
         return Answer(
             http_status=reply.status,
             code=parsed.code,
@@ -177,21 +178,15 @@ class Client:
         )
 
     async def refresh_credentials(self) -> None:
-        """Fetch credentials anew for the calls that follow.
+        """Replace the credentials if the service refused them; returns at once if it did not.
+
+        Nothing is fetched twice: whoever asks while others fetch shares their result. To be awaited before
+        a refused call is repeated, and before a slot is taken for any other.
 
         Raises:
             ConfigError: No place has any.
         """
         await self._credentials.refresh()
-
-    def _learn_skew(self, headers: Mapping[str, str]) -> None:
-        try:
-            theirs = parsedate_to_datetime(headers.get("date", ""))
-        except ValueError:
-            return
-        if theirs.tzinfo is None:
-            theirs = theirs.replace(tzinfo=UTC)
-        self._skew = theirs - self._clock()
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:

@@ -77,11 +77,15 @@ class CredentialsProvider(Protocol):
     """What the client asks for credentials."""
 
     async def get(self) -> Credentials:
-        """Credentials that are valid now; raises ConfigError if there are none."""
+        """Credentials to sign with now; raises ConfigError if there are none."""
+        ...
+
+    def refuse(self, credentials: Credentials) -> None:
+        """Note that the service refused these."""
         ...
 
     async def refresh(self) -> Credentials:
-        """Credentials fetched anew, because the service refused the last ones."""
+        """Credentials that the service has not refused: fetched anew if the last ones were."""
         ...
 
 
@@ -113,6 +117,9 @@ class StaticCredentials:
         """The credentials."""
         return self._credentials
 
+    def refuse(self, credentials: Credentials) -> None:
+        """Nothing: there are no others."""
+
     async def refresh(self) -> Credentials:
         """The credentials: there are no others."""
         return self._credentials
@@ -136,9 +143,10 @@ class CredentialChain:
         self._stale_at = float("inf")
         self._fetching: asyncio.Task[Credentials] | None = None
         self._renewing = False
+        self._refused = False
 
     async def get(self) -> Credentials:
-        """Credentials that are valid now.
+        """Credentials to sign with now; waits only where none were found yet.
 
         Raises:
             ConfigError: No place has any; names each place and why.
@@ -150,15 +158,29 @@ class CredentialChain:
             self._start(renewed=False)
         return self._held
 
+    def refuse(self, credentials: Credentials) -> None:
+        """Note that the service refused these; of credentials that were replaced since, nothing is noted."""
+        self._refused = self._refused or credentials == self._held
+
     async def refresh(self) -> Credentials:
-        """Credentials fetched anew; callers that ask while a fetch runs share its result.
+        """Credentials that the service has not refused: fetched anew if those held were, else those held.
+
+        Callers that ask while a fetch runs share its result.
 
         Raises:
             ConfigError: No place has any; names each place and why.
         """
+        if not self._refused:
+            return await self.get()
         if self._fetching is not None and not self._renewing:
             # What is on its way may be what was refused.
             await asyncio.wait([self._fetching])
+        return await self._unrefused()
+
+    async def _unrefused(self) -> Credentials:
+        """What another caller's renewal has brought in the meantime, or the result of one."""
+        if self._held is not None and not self._refused:
+            return self._held
         return await self._fetched(renewed=True)
 
     async def _fetched(self, *, renewed: bool) -> Credentials:
@@ -181,6 +203,7 @@ class CredentialChain:
     async def _fetch(self, *, renewed: bool) -> Credentials:
         credentials, temporary = await asyncio.to_thread(self._look, renewed=renewed)
         self._held = credentials
+        self._refused = self._refused and not renewed
         self._stale_at = self._clock() + REREAD_SECONDS if temporary else float("inf")
         return credentials
 

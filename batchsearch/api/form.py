@@ -6,11 +6,12 @@ fifteenth of what `urlencode` of its base64 takes, and the signature's hash is r
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
+
+from pybase64 import b64encode
 
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.api.parameters import ParameterProblem
@@ -118,7 +119,7 @@ def _text(value: object) -> str:
 def _base64_pieces(picture: bytes) -> Iterator[bytes]:
     view = memoryview(picture)
     for start in range(0, len(view), PIECE_BYTES):
-        yield binascii.b2a_base64(view[start : start + PIECE_BYTES], newline=False)
+        yield b64encode(view[start : start + PIECE_BYTES])
 
 
 def _encoded(picture: bytes) -> Iterator[bytes]:

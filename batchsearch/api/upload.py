@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from batchsearch.api.credentials import CredentialsProvider
+    from batchsearch.api.service_clock import ServiceClock
 
 OPEN_PLATFORM: Final = Endpoint("https", "openplatform.aliyuncs.com", 443)
 """Where permissions to upload are given."""
@@ -62,7 +63,8 @@ class Uploader:
         platform: Where permissions are given. The object store is spoken to over HTTPS, unless this is a
             plain HTTP address, as of a local stand-in.
         timeouts: How long one request may take.
-        clock: The service's time; `Client.service_time`.
+        clock: The service's time; `Client.service_time`. It learns from refusals here as well: the first
+            request of a run by address is one for a permission.
         steady: Steady seconds.
         nonce: Makes a text never used before, of letters and digits.
     """
@@ -73,7 +75,7 @@ class Uploader:
         region: str,
         credentials: CredentialsProvider,
         *,
-        clock: Callable[[], datetime],
+        clock: ServiceClock,
         platform: Endpoint = OPEN_PLATFORM,
         timeouts: Timeouts | None = None,
         steady: Callable[[], float] = time.perf_counter,
@@ -105,6 +107,7 @@ class Uploader:
                 status, code, said = reply.status, reply.code, reply.message
                 return Answer(status, code, "transport", said, None, None, None, sent_at, latency)
             said_so = parsed or parse_failure(reply.status, reply.body)
+            self._clock.learn(said_so.code, reply.headers)
             wait = retry_after_of(reply.headers)
             return Answer(
                 reply.status,

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import codecs
 import math
+from datetime import time
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -59,6 +61,17 @@ class InstanceSettings(Settings):
     )
     qps: Annotated[float, Field(gt=0)] = Field(
         description="Purchased queries per second: 1, 5 or 10. Another rate needs `custom_qps: true`."
+    )
+    share: float = Field(1.0, gt=0, le=1, description="Part of the rate that this job may use.")
+    shared: Literal["auto", "none", "host", "redis"] = Field(
+        "auto",
+        description="Who shares this instance's rate: nobody else (`none`), processes of this host (`host`), or "
+        "of several hosts through a Redis server (`redis`). `auto` is `host` for a purchased instance.",
+    )
+    redis: str | None = Field(
+        None,
+        description="The Redis server, `redis://host:6379/0`; one with a password belongs into the environment, "
+        "BATCHSEARCH_REDIS_URL.",
     )
     service_type: ServiceTypeName = Field("generic", description="Kind of instance; decides the image rules.")
 
@@ -176,6 +189,64 @@ class ManifestSettings(Settings):
         return key
 
 
+class StoreSettings(Settings):
+    """One object store that picture addresses may lead to; its credentials come from the environment."""
+
+    buckets: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
+        min_length=1,
+        description="What may be read: `bucket`, or `bucket/folder` for a part of one. Addresses that lead "
+        "anywhere else are refused.",
+    )
+    endpoint: str | None = Field(
+        None, description="Address of the store, such as `https://host`; its provider's own when absent."
+    )
+    region: str | None = Field(
+        None, description="Region of the buckets. For OSS it gives the endpoint when that is absent."
+    )
+    anonymous: bool = Field(default=False, description="Read public buckets, without credentials.")
+
+    @field_validator("buckets")
+    @classmethod
+    def _only_names(cls, buckets: tuple[str, ...]) -> tuple[str, ...]:
+        for bucket in buckets:
+            if not bucket.strip("/") or "://" in bucket or bucket.startswith("/"):
+                raise ValueError(f"{bucket[:40]!r} is no bucket; write its name alone, or `bucket/folder`")
+        return buckets
+
+    @field_validator("endpoint")
+    @classmethod
+    def _only_an_address(cls, endpoint: str | None) -> str | None:
+        if endpoint is None:
+            return None
+        scheme, _, host = endpoint.rstrip("/").partition("://")
+        if scheme not in ("http", "https") or not host or any(sign in host for sign in "/?#@\\ "):
+            raise ValueError("must be `https://host` or `http://host:port`: no path, user or query")
+        return endpoint
+
+
+class StoresSettings(Settings):
+    """Object stores that pictures may be read from; an address of one that is not named is refused."""
+
+    s3: StoreSettings | None = Field(
+        None, description="`s3://` addresses: Amazon S3, or what speaks its protocol. Needs the extra `s3`."
+    )
+    oss: StoreSettings | None = Field(
+        None,
+        description="`oss://` addresses: Alibaba Cloud OSS through its S3-compatible endpoint. Needs the "
+        "extra `s3`, and `region` or `endpoint`.",
+    )
+    gs: StoreSettings | None = Field(
+        None, description="`gs://` addresses: Google Cloud Storage. Needs the extra `gs`."
+    )
+
+    @field_validator("oss")
+    @classmethod
+    def _oss_is_somewhere(cls, oss: StoreSettings | None) -> StoreSettings | None:
+        if oss is not None and not (oss.region or oss.endpoint):
+            raise ValueError("needs `region` or `endpoint`: every region of OSS has an endpoint of its own")
+        return oss
+
+
 class ImageSettings(Settings):
     """Where pictures come from and how they are made to fit the service's rules."""
 
@@ -240,8 +311,17 @@ class ImageSettings(Settings):
     allow_hosts: tuple[str, ...] = Field(
         (), description="Hosts whose private or loopback addresses may be fetched from."
     )
+    stores: StoresSettings = Field(
+        default_factory=StoresSettings, description="Object stores that pictures may be read from."
+    )
+    text: Literal["reference", "base64"] = Field(
+        "reference",
+        description="What the text of a picture column is: a path or address, or the picture in base64.",
+    )
     fetch_timeout: float = Field(30.0, gt=0, description="Seconds for fetching one picture.")
-    fetch_per_host: int = Field(8, ge=1, le=64, description="Most downloads at a time from one host.")
+    fetch_per_host: int = Field(
+        8, ge=1, le=64, description="Most downloads at a time from one host or store."
+    )
 
 
 class CallSettings(Settings):
@@ -253,6 +333,11 @@ class CallSettings(Settings):
     max_retry_seconds: float = Field(600.0, gt=0, description="A row older than this is not retried.")
     max_in_flight: int | None = Field(
         None, ge=1, description="Most calls waiting for answers; follows rate and latency when absent."
+    )
+    max_outage_seconds: float = Field(
+        900.0,
+        gt=0,
+        description="A dead service or network is waited for so long, seconds; then the run ends, resumable.",
     )
     end_after: int = Field(
         3, ge=1, description="Run-ending codes in a row (no permission, no such instance …) that end the run."
@@ -269,6 +354,47 @@ class CallSettings(Settings):
     open_platform: str | None = Field(
         None, description="Where permissions to upload are given; the vendor's own place when absent."
     )
+
+
+class ReuseSettings(Settings):
+    """Which requests need no call of their own."""
+
+    max_age_hours: float = Field(
+        24.0,
+        ge=0,
+        description="Answers of earlier runs serve equal requests while they are no older than this. "
+        "Within a run equal requests are always one call.",
+    )
+    symmetric_pairs: bool = Field(
+        default=False,
+        description="CompareSimilarByImage: the pairs (A, B) and (B, A) are one call.",
+    )
+
+
+class WindowSettings(Settings):
+    """When calls may be made."""
+
+    start: str = Field(description="Time of day from which calls are made, `HH:MM`.")
+    end: str = Field(description="Time of day at which the run stops, `HH:MM`; it may be past midnight.")
+    tz: str = Field("UTC", description="Time zone of both, such as `Europe/Berlin`.")
+
+    @field_validator("start", "end")
+    @classmethod
+    def _time_reads(cls, text: str) -> str:
+        try:
+            time.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{text[:40]!r} is no time of day like `22:00`") from None
+        return text
+
+    @field_validator("tz")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise ValueError(f"{name[:40]!r} is no time zone like `Europe/Berlin`") from None
+        return name
 
 
 class OutputSettings(Settings):
@@ -327,6 +453,10 @@ class JobSettings(Settings):
     manifest: ManifestSettings = Field(description="The rows.")
     images: ImageSettings = Field(default_factory=ImageSettings, description="The pictures.")
     calls: CallSettings = Field(default_factory=CallSettings, description="How calls are made.")
+    reuse: ReuseSettings = Field(
+        default_factory=ReuseSettings, description="Which requests need no call of their own."
+    )
+    window: WindowSettings | None = Field(None, description="When calls may be made; always when absent.")
     codes: dict[str, Literal["retry", "fail_row", "end_run"]] = Field(
         default_factory=dict, description="Another action for an error code than the table's."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,20 +16,31 @@ from batchsearch.reporting.truth import compare_with_truth
 if TYPE_CHECKING:
     from batchsearch.engine.opening import Opened
     from batchsearch.engine.stats import Stats
-    from batchsearch.errors import RunEndedError
 
 
-def summarise(
-    opened: Opened, stats: Stats, seconds: float, ended: RunEndedError | None, unfinished: bool
-) -> Summary:
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the pipeline came to its end.
+
+    Attributes:
+        unfinished: Rows are left without an outcome.
+        ended: An answer that no row can survive ended it.
+        why: What stopped it, for people; empty when nothing did.
+    """
+
+    unfinished: bool = False
+    ended: bool = False
+    why: str = ""
+
+
+def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> Summary:
     """The summary of a run that is over, read from what is sealed and counted.
 
     Args:
         opened: What the run worked with.
         stats: What it did.
         seconds: How long it took.
-        ended: The error that no row can survive, when one ended it.
-        unfinished: Rows are left without an outcome.
+        ending: How it came to its end.
     """
     settings = opened.settings
     codes: Counter[str] = Counter()
@@ -38,9 +50,9 @@ def summarise(
     done = opened.ledger.finished_count()
     failed = codes.total()
     exit_code = ExitCode.DONE
-    if ended is not None:
+    if ending.ended:
         exit_code = ExitCode.ENDED
-    elif unfinished:
+    elif ending.unfinished:
         exit_code = ExitCode.INCOMPLETE
     elif failed > settings.failures_allowed(opened.total):
         exit_code = ExitCode.TOO_MANY_FAILED
@@ -59,13 +71,15 @@ def summarise(
         calls=stats.calls,
         denied=stats.denied,
         retries=stats.retries,
+        coalesced=stats.coalesced,
+        reused=stats.reused,
         hits=stats.hits,
         seconds=round(seconds, 3),
         calls_per_second=round(stats.mean_rate(), 3),
-        tier=settings.instance.qps,
+        tier=settings.instance.qps * settings.instance.share,
         results=str(folder / RESULTS),
         hits_folder=str(folder / HITS),
-        message=str(ended) if ended is not None else "",
+        message=ending.why if exit_code in {ExitCode.ENDED, ExitCode.INCOMPLETE} else "",
         truth=compare_with_truth(
             folder / RESULTS, folder / HITS, first_hit=opened.truth[0], outcome=opened.truth[1]
         ),

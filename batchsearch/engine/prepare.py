@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.api.form import build_call
 from batchsearch.api.parameters import ParameterProblem, check_parameters
 from batchsearch.engine.policy import RetryRules, backoff
 from batchsearch.engine.records import request_key
 from batchsearch.engine.work import Failure
+from batchsearch.images.encode import reencode
 from batchsearch.images.outcome import Rejected, Unreachable
-from batchsearch.images.prepare import prepare
+from batchsearch.images.prepare import Repairer, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
+    from batchsearch.engine.earlier import EarlierAnswer
     from batchsearch.engine.work import JobFacts, Work
     from batchsearch.images.fetch import Fetcher
     from batchsearch.images.outcome import PictureFacts, Prepared
@@ -42,6 +44,8 @@ class Preparer:
         rules: What the service asks of a picture.
         fetcher: Reads pictures.
         threads: Where the processor's work is done.
+        repair: Makes a picture fit that does not.
+        earlier: Finds the answer to an equal request; None looks for none.
         by_address: Pictures are uploaded before the request is built: `prepare` stops short of it.
         jitter: Random numbers in [0, 1).
     """
@@ -53,6 +57,8 @@ class Preparer:
         fetcher: Fetcher,
         threads: Executor,
         *,
+        repair: Repairer = reencode,
+        earlier: Callable[[str], EarlierAnswer | None] | None = None,
         by_address: bool = False,
         jitter: Callable[[], float],
     ) -> None:
@@ -60,6 +66,8 @@ class Preparer:
         self._rules = rules
         self._fetcher = fetcher
         self._threads = threads
+        self._repair = repair
+        self._earlier = earlier
         self._by_address = by_address
         self._jitter = jitter
 
@@ -68,7 +76,7 @@ class Preparer:
 
         Returns:
             None when `work.call` is ready to be sent (or, by address, when the pictures are ready to be
-            uploaded), else what the row ended as.
+            uploaded), or when `work.earlier` makes a call needless; else what the row ended as.
         """
         started = time.monotonic()
         try:
@@ -119,18 +127,34 @@ class Preparer:
             data = content if isinstance(content, bytes) else self._fetcher.read(content)
             if isinstance(data, Unreachable):
                 return _unreachable(data)
-            made = prepare(data, self._rules) if isinstance(data, bytes) else data
+            made = prepare(data, self._rules, repair=self._repair) if isinstance(data, bytes) else data
             sources.append(made.source)
             if isinstance(made, Rejected):
                 work.sources = tuple(sources)
                 return _rejection(made)
             pictures.append(made)
         work.sources, work.pictures = tuple(sources), tuple(pictures)
-        return None if self._by_address else self._build(work)
+        return self._name(work) or (None if self._by_address or work.earlier else self._build(work))
 
-    def _build(self, work: Work) -> Failure | None:
+    def _name(self, work: Work) -> Failure | None:
+        """Give the request its key, and look for an answer to an equal one."""
+        values = self._page_values(work, 0)
+        if isinstance(values, Failure):
+            return values
+        work.request_key = request_key(self._facts, values, work.pictures)
+        if self._earlier is not None and not work.has_history:
+            work.earlier = self._earlier(work.request_key)
+        return None
+
+    def look_again(self, work: Work) -> None:
+        """Look for an answer to an equal request that has come since; for a worker thread."""
+        if self._earlier is not None and work.request_key is not None:
+            work.earlier = self._earlier(work.request_key)
+
+    def _page_values(self, work: Work, number: int) -> dict[str, Any] | Failure:
+        """The parameters of one page, regions mapped to what is sent."""
         values = dict(work.values)
-        page = self._facts.pages[work.page]
+        page = self._facts.pages[number]
         if page.num is not None:
             values["start"], values["num"] = page.start, page.num
         if "region" in values and work.pictures:
@@ -138,8 +162,12 @@ class Preparer:
                 values["region"] = work.pictures[0].geometry.to_sent(values["region"])
             except ValueError as error:
                 return Failure("Local.InvalidRegion", "local", "row", f"region: {error}")
-        if work.request_key is None:
-            work.request_key = request_key(self._facts.operation, self._facts.instance, values, work.pictures)
+        return values
+
+    def _build(self, work: Work) -> Failure | None:
+        values = self._page_values(work, work.page)
+        if isinstance(values, Failure):
+            return values
         contents = work.addresses or [picture.data for picture in work.pictures]
         call = build_call(self._facts.operation, self._facts.instance, values, contents)
         if isinstance(call, ParameterProblem):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchsearch.api.responses import CompareResponse, Hit, SearchResponse
 from batchsearch.engine.work import PageAnswer
-from batchsearch.ledger.records import FinishedRow
+from batchsearch.ledger.records import AnswerKey, FinishedRow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,15 +22,21 @@ if TYPE_CHECKING:
     from batchsearch.images.regions import Geometry
 
 
-def request_key(
-    operation: str, instance: str, values: Mapping[str, Any], pictures: Sequence[Prepared]
-) -> str:
-    """SHA-256 that names a request: two rows with the same key ask the service the same question."""
+def request_key(facts: JobFacts, values: Mapping[str, Any], pictures: Sequence[Prepared]) -> str:
+    """SHA-256 that names a request: two rows with the same key ask the service the same question.
+
+    Args:
+        facts: Operation, instance, and how many pages are asked for.
+        values: Parameters of the first page, regions as they are sent.
+        pictures: What is sent.
+    """
+    sent = [picture.sent.sha256 for picture in pictures]
     asked = {
-        "operation": operation,
-        "instance": instance,
+        "operation": facts.operation,
+        "instance": facts.instance,
+        "pages": len(facts.pages),
         "values": dict(values),
-        "pictures": [picture.sent.sha256 for picture in pictures],
+        "pictures": sorted(sent) if facts.symmetric else sent,
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
@@ -108,7 +114,9 @@ def _picture_fields(prefix: str, source: PictureFacts | None, picture: Prepared 
     return found
 
 
-def finished_row(facts: JobFacts, work: Work, failure: Failure | None, now: datetime) -> FinishedRow:
+def finished_row(
+    facts: JobFacts, work: Work, failure: Failure | None, now: datetime, *, lasting: bool = False
+) -> FinishedRow:
     """The record of a row that has its outcome: its line of `results`, and its hits when it ended well.
 
     Args:
@@ -116,7 +124,52 @@ def finished_row(facts: JobFacts, work: Work, failure: Failure | None, now: date
         work: The row, with everything that happened to it.
         failure: What it ended as; None for success.
         now: Wall clock.
+        lasting: The answer holds for every equal request.
     """
+    earlier = work.earlier
+    result = _row_fields(facts, work, failure, now)
+    hits: list[Mapping[str, Any]] = []
+    answer = None
+    if earlier is not None:
+        result |= earlier.fields
+        result |= _regions_in_source(result, work)
+        result |= {"coalesced_from": earlier.row_key, "answered_at": earlier.answered_at.isoformat()}
+        hits = list(earlier.hits)
+    elif failure is None:
+        pages = [work.answers[number] for number in sorted(work.answers)]
+        result |= pages[0].fields
+        hits = [hit for page in pages for hit in page.hits]
+    elif work.attempts:
+        result["answered_at"] = now.isoformat()
+    if failure is not None:
+        result |= {
+            "error_code": failure.code,
+            "error_origin": failure.origin,
+            "error_owner": failure.owner,
+            "error_message": failure.message,
+        }
+    else:
+        result.setdefault("answered_at", now.isoformat())
+        if facts.has_hits:
+            result["hit_count"] = len(hits)
+    if lasting and work.request_key is not None and earlier is None:
+        answer = AnswerKey(bytes.fromhex(work.request_key), now.timestamp())
+    own = {"row_key": work.row.key}
+    lines = [_json(own | dict(hit) | {"rank": rank}) for rank, hit in enumerate(hits, start=1)]
+    return FinishedRow(
+        digest=work.digest,
+        code=failure.code if failure is not None else None,
+        origin=failure.origin if failure is not None else None,
+        result=_json({name: value for name, value in result.items() if value is not None}),
+        hits=b"".join(line + b"\n" for line in lines),
+        carried=work.carried.slice(work.row.index, 1).serialize().to_pybytes(),
+        has_history=work.has_history,
+        answer=answer,
+    )
+
+
+def _row_fields(facts: JobFacts, work: Work, failure: Failure | None, now: datetime) -> dict[str, Any]:
+    """What a row says of itself, whatever it was answered."""
     last = work.attempts[-1] if work.attempts else None
     result: dict[str, Any] = {
         "row_key": work.row.key,
@@ -126,7 +179,7 @@ def finished_row(facts: JobFacts, work: Work, failure: Failure | None, now: date
         "instance": facts.instance,
         "outcome": "ok" if failure is None else "failed",
         "request_key": work.request_key,
-        "calls": len(work.answers) if failure is None else len(facts.pages) if work.attempts else 0,
+        "calls": len({attempt.page for attempt in work.attempts}),
         "attempts": len(work.attempts),
         "denied": sum(attempt.denied for attempt in work.attempts),
         "request_ids": [attempt.request_id for attempt in work.attempts],
@@ -147,33 +200,18 @@ def finished_row(facts: JobFacts, work: Work, failure: Failure | None, now: date
         source = work.sources[place] if place < len(work.sources) else None
         picture = work.pictures[place] if place < len(work.pictures) else None
         result |= _picture_fields(prefix, source, picture)
-    lines: list[bytes] = []
-    if failure is not None:
-        result |= {
-            "error_code": failure.code,
-            "error_origin": failure.origin,
-            "error_owner": failure.owner,
-            "error_message": failure.message,
-        }
-    else:
-        pages = [work.answers[number] for number in sorted(work.answers)]
-        result |= pages[0].fields
-        hits = [hit for page in pages for hit in page.hits]
-        if facts.has_hits:
-            result["hit_count"] = len(hits)
-        lines = [
-            _json({"row_key": work.row.key, "rank": rank} | dict(hit))
-            for rank, hit in enumerate(hits, start=1)
-        ]
-    return FinishedRow(
-        digest=work.digest,
-        code=failure.code if failure is not None else None,
-        origin=failure.origin if failure is not None else None,
-        result=_json({name: value for name, value in result.items() if value is not None}),
-        hits=b"".join(line + b"\n" for line in lines),
-        carried=work.carried.slice(work.row.index, 1).serialize().to_pybytes(),
-        has_history=work.has_history,
-    )
+    return result
+
+
+def _regions_in_source(fields: Mapping[str, Any], work: Work) -> dict[str, Any]:
+    """The answer's regions in the pixels of this row's own picture."""
+    geometry = work.pictures[0].geometry if work.pictures else None
+    found: dict[str, Any] = {}
+    if "pic_region_sent" in fields:
+        found["pic_region"] = _to_source(fields["pic_region_sent"], geometry)
+    if "multi_region_sent" in fields:
+        found["multi_region"] = [_to_source(region, geometry) for region in fields["multi_region_sent"]]
+    return found
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""The pipeline seen whole: manifest rows in, committed outcomes out, one slot for each call.
+"""The pipeline seen whole: manifest rows in, committed outcomes out, one slot for each request.
 
 ::
 
@@ -9,12 +9,15 @@
                                  └── a repeat, after its wait ◀┘
 
 A row is admitted before it is prepared and leaves when its outcome is committed; how many are admitted
-at once is bounded, so memory holds a few seconds' worth of pictures and never the manifest.
+at once is bounded, so memory holds a few seconds' worth of pictures and never the manifest. Equal requests
+are one call: rows that ask what another row is asking wait for its answer, rows that ask what is answered
+already get that answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import random
 import time
@@ -25,6 +28,9 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.codes import code_for
 from batchsearch.api.upload import Uploaded
+from batchsearch.engine.coalesce import Coalescer
+from batchsearch.engine.earlier import from_record
+from batchsearch.engine.health import Health
 from batchsearch.engine.policy import EndRun, History, Retry, RetryRules, decide
 from batchsearch.engine.records import finished_row, page_answer
 from batchsearch.engine.work import Attempt, Failure
@@ -39,20 +45,23 @@ if TYPE_CHECKING:
     from batchsearch.api.client import Answer, Client
     from batchsearch.api.error_code import ErrorCode
     from batchsearch.api.upload import Uploader
+    from batchsearch.engine.earlier import EarlierAnswer
     from batchsearch.engine.policy import Action
     from batchsearch.engine.prepare import Preparer
     from batchsearch.engine.sealer import Sealer
     from batchsearch.engine.stats import Stats
+    from batchsearch.engine.window import Limits
     from batchsearch.engine.work import JobFacts, Work
     from batchsearch.ledger.store import Ledger
     from batchsearch.manifest.rows import RowBatch
     from batchsearch.pacing.in_flight import InFlightLimit
     from batchsearch.pacing.pacer import Pacer
+    from batchsearch.pacing.shared import SharedPacer
 
 ROWS_A_BATCH: Final = 256
 _AHEAD_SECONDS: Final = 3.0
 _FEWEST_ADMITTED: Final = 16
-_MOST_ADMITTED: Final = 512
+_MOST_ADMITTED: Final = 256
 
 
 def admitted_at_once(qps: float, in_flight_ceiling: int) -> int:
@@ -67,7 +76,7 @@ class Stages:
 
     batches: Iterator[RowBatch]
     preparer: Preparer
-    pacer: Pacer
+    pacer: Pacer | SharedPacer
     in_flight: InFlightLimit
     client: Client
     uploader: Uploader | None
@@ -85,6 +94,8 @@ class Runner:
         actions: Another action for a code than the table's.
         stats: Counters that this run keeps up to date.
         admitted: Rows held at once.
+        limits: What ends the run before its rows do.
+        max_outage: A dead service or network is waited for so long, seconds.
         log: Where events go.
         clock: A steady clock, seconds.
         jitter: Random numbers in [0, 1).
@@ -99,6 +110,8 @@ class Runner:
         actions: Mapping[str, Action],
         stats: Stats,
         admitted: int,
+        limits: Limits,
+        max_outage: float,
         log: FilteringBoundLogger,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -111,6 +124,7 @@ class Runner:
         self._log = log
         self._clock = clock
         self._jitter = jitter
+        self._began = datetime.now(UTC)
         self._admission = asyncio.Semaphore(admitted)
         self._to_prepare: asyncio.Queue[Work] = asyncio.Queue()
         self._ready: list[tuple[int, int, Work]] = []
@@ -122,7 +136,11 @@ class Runner:
         self._ended: RunEndedError | None = None
         self._histories = stages.ledger.histories()
         self._stoppable: list[asyncio.Task[None]] = []
-        self._preparing = 0
+        self._limits = limits
+        self._max_outage = max_outage
+        self._health = Health()
+        self._coalescer = Coalescer()
+        self.stopped_because = ""
 
     async def run(self, preparers: int) -> None:
         """Work until every row has its outcome, or until stopped; what is known is sealed on return.
@@ -165,6 +183,7 @@ class Runner:
         if self._stopping:
             return
         self._stopping = True
+        self.stopped_because = why
         self._log.info("run_stopping", why=why, in_flight=self.stats.in_flight)
         for task in self._stoppable:
             task.cancel()
@@ -204,21 +223,45 @@ class Runner:
             await self._prepare_row(await self._to_prepare.get())
 
     async def _prepare_row(self, work: Work) -> None:
-        failure = None if work.pictures else await self._stages.preparer.prepare(work)
-        if failure is None and work.call is None:
+        if work.request_key is None:
+            failure = await self._stages.preparer.prepare(work)
+            if failure is not None:
+                await self._finish(work, failure, {"rejected": 1} if failure.origin == "local" else {})
+                return
+            if not await self._leads(work):
+                return
+        if work.call is None:
             if not await self._uploaded(work):
                 return
             failure = await self._stages.preparer.build(work)
-        if failure is not None:
-            await self._finish(work, failure, {"rejected": 1} if failure.origin == "local" else {})
-        else:
-            self._make_ready(work)
+            if failure is not None:
+                await self._finish(work, failure, {"rejected": 1})
+                return
+        self._make_ready(work)
+
+    async def _leads(self, work: Work) -> bool:
+        """Whether a call has to be made for this row; if not, it gets an equal request's answer."""
+        if work.earlier is None and self._coalescer.was_answered(work):
+            # Its answer was committed after this row had looked for it.
+            await asyncio.to_thread(self._stages.preparer.look_again, work)
+        if work.earlier is not None:
+            await self._finish_as(work, work.earlier)
+            return False
+        return self._coalescer.leads(work)
+
+    async def _finish_as(self, work: Work, earlier: EarlierAnswer) -> None:
+        """Give a row the answer to an equal request."""
+        work.earlier = earlier
+        here = earlier.answered_at >= self._began
+        self.stats.coalesced += here
+        self.stats.reused += not here
+        await self._finish(work, earlier.failure, {"coalesced" if here else "reused": 1})
 
     async def _uploaded(self, work: Work) -> bool:
         """Whether all pictures are where the service can fetch them; if not, the row's fate is decided."""
         uploader = self._stages.uploader
         if uploader is None:
-            raise AssertionError("only pictures that are to be uploaded are left without a call")
+            return True
         for picture in work.pictures[len(work.addresses) :]:
             put = await uploader.upload(picture.data)
             if isinstance(put, Uploaded):
@@ -237,15 +280,34 @@ class Runner:
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
         while not (self._read_all and self._open == 0):
-            if not self._ready or self.stats.in_flight >= self._stages.in_flight.limit():
-                self._wake.clear()
-                await self._wake.wait()
+            most = 1 if self._health.paused else self._stages.in_flight.limit()
+            if not self._ready or self.stats.in_flight >= most:
+                await self._woken()
+                continue
+            now = self._clock()
+            if self._limits.max_calls is not None and self.stats.calls >= self._limits.max_calls:
+                self.stop(f"{self.stats.calls:,} calls are made, as many as were allowed")
+                return
+            if self._health.silent_for(now) > self._max_outage:
+                minutes = self._health.silent_for(now) / 60
+                self.stop(f"nothing was answered for {minutes:.0f} minutes: service or network is down")
+                return
+            pause = self._health.wait(now)
+            if pause > 0:
+                await self._woken(pause)
                 continue
             slot_at = await self._stages.pacer.slot()
             _, _, work = heapq.heappop(self._ready)
             self.stats.in_flight += 1
             self.stats.sent(self._clock())
             group.create_task(self._call(work, slot_at))
+
+    async def _woken(self, most: float | None = None) -> None:
+        """Wait until something has changed, at most so many seconds."""
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most):
+                await self._wake.wait()
 
     async def _call(self, work: Work, slot_at: float) -> None:
         call = work.call
@@ -266,6 +328,7 @@ class Runner:
         work.attempts.append(Attempt.of(work.page, answer, denied=entry is not None and entry.throttles))
         if entry is None:
             self._stages.pacer.granted(slot_at, answer.latency)
+            self._health.answered()
             await self._answered(work, answer)
         else:
             await self._refused(work, answer, entry, slot_at, again=self._make_ready)
@@ -276,7 +339,7 @@ class Runner:
         work.answers[work.page] = page
         self.stats.hits += len(page.hits)
         if self._facts.is_last(work.page, len(page.hits)):
-            await self._finish(work, None, {"calls": 1})
+            await self._finish(work, None, {"calls": 1}, lasting=True)
             return
         await self._stages.ledger.attempt(
             work.digest,
@@ -304,10 +367,12 @@ class Runner:
         """Carry out what an unsuccessful answer means: to a call, or (without a slot) to an upload."""
         throttled = entry.throttles and slot_at is not None
         action = self._actions.get(entry.name, entry.action)
-        self._learn(answer, action, slot_at, throttled=throttled)
+        self._learn(answer, entry, action, slot_at, throttled=throttled)
         work.denied_here += throttled
-        work.attempts_here += not throttled
-        started = work.first_sent if work.first_sent is not None else self._clock()
+        # What is tried while everything fails says nothing about the row.
+        counts = not throttled and not self._health.paused
+        work.attempts_here += counts
+        started = work.first_sent if work.first_sent is not None and counts else self._clock()
         decision = decide(
             action,
             History(
@@ -324,8 +389,11 @@ class Runner:
         )
         spent = {"calls": int(slot_at is not None), "denied": int(throttled)}
         if not isinstance(decision, Retry | EndRun):
-            message = answer.message or entry.meaning
-            await self._finish(work, Failure(entry.name, answer.origin or "api", entry.owner, message), spent)
+            failure = Failure(
+                entry.name, answer.origin or "api", entry.owner, answer.message or entry.meaning
+            )
+            lasting = action == "fail_row" and answer.origin == "api"
+            await self._finish(work, failure, spent, lasting=lasting)
             return
         if slot_at is not None:
             await self._stages.ledger.attempt(
@@ -342,13 +410,19 @@ class Runner:
             await self._stages.client.refresh_credentials()
         asyncio.get_running_loop().call_later(decision.wait, again, work)
 
-    def _learn(self, answer: Answer, action: Action, slot_at: float | None, *, throttled: bool) -> None:
+    def _learn(
+        self, answer: Answer, entry: ErrorCode, action: Action, slot_at: float | None, *, throttled: bool
+    ) -> None:
         """Take from an unsuccessful answer what it says about the pace, and about the run."""
         if throttled and slot_at is not None:
             self.stats.denied += 1
             self._stages.pacer.denied(slot_at, answer.latency, answer.retry_after)
         elif answer.origin == "api" and slot_at is not None:
             self._stages.pacer.granted(slot_at, answer.latency)
+        if not throttled and (answer.origin == "transport" or entry.owner == "service"):
+            self._health.failed(self._clock())
+        else:
+            self._health.answered()
         if action == "end_run":
             self._ending_in_a_row += 1
         elif answer.origin == "api" and not throttled:
@@ -363,8 +437,11 @@ class Runner:
 
     # -- rows out ------------------------------------------------------------------------------------
 
-    async def _finish(self, work: Work, failure: Failure | None, spent: Mapping[str, int]) -> None:
-        row = finished_row(self._facts, work, failure, datetime.now(UTC))
+    async def _finish(
+        self, work: Work, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool = False
+    ) -> None:
+        """Commit a row's outcome, then that of rows that asked the same; `lasting`: for later ones too."""
+        row = finished_row(self._facts, work, failure, datetime.now(UTC), lasting=lasting)
         counted = Counter(spent)
         counted["rows_ok" if failure is None else "rows_failed"] += 1
         await self._stages.ledger.finish(row, self._usage(counted))
@@ -378,6 +455,12 @@ class Runner:
         self._open -= 1
         self._admission.release()
         self._wake.set()
+        if work.earlier is None:
+            followers = self._coalescer.finished(work, lasting=lasting)
+            if followers:
+                earlier = from_record(row.result, row.hits)
+                for follower in followers:
+                    await self._finish_as(follower, earlier)
 
     def _usage(self, counted: Mapping[str, int]) -> dict[UsageKey, int]:
         day = datetime.now(UTC).date().isoformat()

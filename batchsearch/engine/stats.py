@@ -23,6 +23,8 @@ class Stats:
         denied: Of these, refused by flow control.
         retries: Calls that were repeats.
         in_flight: Calls that wait for an answer now.
+        coalesced: Rows answered by the call of another row of this run.
+        reused: Rows answered by a call of an earlier run.
         hits: Entries of `Auctions` received.
         bytes_sent: Bodies sent, bytes.
         first_sent: When the first call left, steady clock.
@@ -38,6 +40,8 @@ class Stats:
     denied: int = 0
     retries: int = 0
     in_flight: int = 0
+    coalesced: int = 0
+    reused: int = 0
     hits: int = 0
     bytes_sent: int = 0
     first_sent: float | None = None

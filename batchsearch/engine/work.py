@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from batchsearch.api.client import Answer
     from batchsearch.api.form import Call
+    from batchsearch.engine.earlier import EarlierAnswer
     from batchsearch.images.outcome import PictureFacts, Prepared
     from batchsearch.ledger.records import History
     from batchsearch.manifest.rows import Row
@@ -143,6 +144,7 @@ class Work:
         attempts_here: Attempts of this run for this page that flow control did not refuse.
         denied_here: Attempts of this run for this page that it did.
         renewed: It was repeated with a new signature or new credentials.
+        earlier: The answer to an equal request: no call is needed.
     """
 
     row: Row
@@ -163,6 +165,12 @@ class Work:
     attempts_here: int = 0
     denied_here: int = 0
     renewed: bool = False
+    earlier: EarlierAnswer | None = None
+
+    def let_go(self) -> None:
+        """Drop the bytes of pictures and request; what they were is kept."""
+        self.call = None
+        self.pictures = tuple(replace(picture, data=b"") for picture in self.pictures)
 
     def begin_page(self, page: int) -> None:
         """Turn to another page; it has its own attempts."""
@@ -185,6 +193,7 @@ class JobFacts:
         pages: Pages of results that each row asks for, at most.
         prefixes: What the columns of each picture begin with, in the operation's order.
         has_hits: The operation answers with hits.
+        symmetric: The order of a row's pictures does not matter to its answer.
     """
 
     run_id: str
@@ -195,6 +204,7 @@ class JobFacts:
     pages: tuple[Page, ...]
     prefixes: tuple[str, ...]
     has_hits: bool
+    symmetric: bool = False
 
     @classmethod
     def of(
@@ -208,11 +218,14 @@ class JobFacts:
         results_per_row: int | None,
         roles: tuple[str, ...],
         has_hits: bool,
+        symmetric: bool = False,
     ) -> Self:
         """The facts of a job whose operation takes pictures in these roles."""
         prefixes = tuple(role.removesuffix("image") for role in roles)
         pages = pages_of(results_per_row)
-        return cls(run_id, operation, instance, service_type, parameters, pages, prefixes, has_hits)
+        return cls(
+            run_id, operation, instance, service_type, parameters, pages, prefixes, has_hits, symmetric
+        )
 
     def is_last(self, page: int, hits: int) -> bool:
         """Whether nothing can come after a page that brought so many hits."""

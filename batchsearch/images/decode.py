@@ -166,7 +166,7 @@ def _draft(picture: ImageFile, wanted: Size) -> tuple[float, float, float, float
 def _heif_is_readable() -> bool:
     """Whether the optional HEIF plugin is installed; registers it the first time."""
     try:
-        from pillow_heif import register_heif_opener  # type: ignore[import-not-found]  # an optional package
+        from pillow_heif import register_heif_opener
     except ImportError:
         return False
     register_heif_opener()

@@ -23,6 +23,8 @@ from batchsearch.images.paths import (
     TooLargeError,
     read_under,
 )
+from batchsearch.images.stores import SCHEMES as STORES
+from batchsearch.images.stores import ObjectStores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +40,7 @@ __all__ = ["MAX_FILE_BYTES", "Fetcher", "Rejected", "Unreachable"]
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 """Most bytes of one file: well above what can be repaired to the service's 4 MB."""
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_WEB: Final = frozenset({"http", "https"})
+_REMOTE: Final = frozenset({"http", "https"}) | STORES
 _TRANSIENT: Final = frozenset(
     {
         errno.EIO,
@@ -67,12 +69,21 @@ class Fetcher:
 
     `read` and `read_path` work in any thread, and outside the context: what needs no network can be read
     and prepared in one hop to a worker thread.
+
+    Raises:
+        MissingExtraError: The job reads from an object store whose package is not installed.
     """
 
     def __init__(self, root: Path, settings: ImageSettings) -> None:
         self._root = root.absolute()
         self._settings = settings
         self._downloader: Downloader | None = None
+        self._stores = ObjectStores(
+            settings.stores,
+            timeout=settings.fetch_timeout,
+            per_store=settings.fetch_per_host,
+            limit=MAX_FILE_BYTES,
+        )
         self._schemes: Mapping[str, Callable[[str], Fetched]] = {
             "file": self._read_file_url,
             "data": _read_data_url,
@@ -87,15 +98,18 @@ class Fetcher:
         if self._downloader is not None:
             await self._downloader.close()
             self._downloader = None
+        await self._stores.close()
 
     def is_local(self, ref: ImageReference) -> bool:
-        """Whether `read` can bring this picture: everything but a web address."""
-        return ref.url is None or _scheme_of(ref.url) not in _WEB
+        """Whether `read` can bring this picture: everything but addresses of hosts and stores."""
+        return ref.url is None or _scheme_of(ref.url) not in _REMOTE
 
     async def fetch(self, ref: ImageReference) -> Fetched:
         """Brings one picture's bytes, from anywhere. Files are read in a thread."""
         if ref.data is not None:
             return ref.data
+        if ref.url is not None and _scheme_of(ref.url) in STORES:
+            return await self._stores.get(ref.url)
         if ref.url is not None and not self.is_local(ref):
             if self._downloader is None:
                 from batchsearch.images.download import Downloader  # aiohttp is imported only for addresses
@@ -114,13 +128,13 @@ class Fetcher:
         if ref.data is not None:
             return ref.data
         if ref.path is not None:
-            return self.read_path(ref.path)
+            return _read_base64(ref.path) if self._settings.text == "base64" else self.read_path(ref.path)
         if ref.url is None:
             return Rejected("Local.ImageMissing", "the row names no picture")
         scheme = _scheme_of(ref.url)
         read = self._schemes.get(scheme or "")
         if read is None:
-            known = ", ".join(f"{name}:" for name in sorted({*self._schemes, *_WEB}))
+            known = ", ".join(f"{name}:" for name in sorted({*self._schemes, *_REMOTE}))
             return Rejected(
                 "Local.ImageReferenceInvalid",
                 f"{scheme}: addresses are not read here; known are {known}"
@@ -199,3 +213,13 @@ def _read_data_url(url: str) -> Fetched:
         return b64decode(unquote_to_bytes(body), validate=True)
     except ValueError:
         return Rejected("Local.ImageReferenceInvalid", "the data: address holds broken base64")
+
+
+def _read_base64(text: str) -> Fetched:
+    """The bytes that a cell holds as base64, with or without line breaks."""
+    if len(text) > 2 * MAX_FILE_BYTES:
+        return _too_large("the base64 text")
+    try:
+        return b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        return Rejected("Local.ImageReferenceInvalid", "the cell is no base64 (images.text says that it is)")

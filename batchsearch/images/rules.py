@@ -165,7 +165,7 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
                 "Local.ImageReferenceInvalid",
                 None,
                 "The reference is no path, address or inline picture that can be read.",
-                "Write a path under images.root, a file:, http: or https: address, or inline bytes.",
+                "Write a path under images.root, an address (file:, http:, https:, s3:, oss:, gs:), or bytes.",
             ),
             LocalCode(
                 "Local.ImageOutsideRoot",
@@ -176,8 +176,9 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
             LocalCode(
                 "Local.ImageAddressRefused",
                 None,
-                "The address leads to a private, loopback or otherwise internal host.",
-                "Add the host to images.allow_hosts if it is meant.",
+                "The address leads to a private, loopback or otherwise internal host, or to a bucket that "
+                "the job does not name.",
+                "If it is meant, add the host to images.allow_hosts, or the bucket to images.stores.",
             ),
             LocalCode(
                 "Local.ImageFileTooLarge",

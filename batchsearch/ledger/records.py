@@ -27,6 +27,7 @@ class FinishedRow:
         hits: The rows of `hits`, one JSON object a line, UTF-8; empty for none.
         carried: The manifest's own columns: an Arrow IPC record batch of one row.
         has_history: Attempts or pages of this row are in the ledger and leave with this record.
+        answer: The request that this row's call has answered for good, when equal ones need no call.
     """
 
     digest: bytes
@@ -36,6 +37,32 @@ class FinishedRow:
     hits: bytes
     carried: bytes
     has_history: bool
+    answer: AnswerKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKey:
+    """An answered request: the SHA-256 that names it, and when it was answered, seconds since 1970."""
+
+    request_key: bytes
+    answered_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAnswer:
+    """Where the answer to a request is.
+
+    Attributes:
+        answered_at: Seconds since 1970.
+        result: The outcome that holds it, while that is not sealed.
+        hits: Its hits, likewise.
+        part: Name of the sealed part that holds it, else None.
+    """
+
+    answered_at: float
+    result: bytes | None
+    hits: bytes | None
+    part: str | None
 
 
 @dataclass(frozen=True, slots=True)

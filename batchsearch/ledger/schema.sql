@@ -12,9 +12,9 @@ CREATE TABLE rows (
     origin TEXT                      -- NULL for success
 ) WITHOUT ROWID;
 
--- Outcomes that no sealed part holds yet. They leave with the seal.
+-- Outcomes that no sealed part holds yet. They leave with the seal; their numbers are never given again.
 CREATE TABLE pending (
-    seq     INTEGER PRIMARY KEY,
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
     result  BLOB NOT NULL,           -- one JSON object, the row of results
     hits    BLOB NOT NULL,           -- one JSON object a line, the rows of hits
     carried BLOB NOT NULL            -- the manifest's own columns, one Arrow IPC record batch of one row
@@ -33,6 +33,14 @@ CREATE TABLE pages (
     page   INTEGER NOT NULL,
     answer BLOB NOT NULL,            -- JSON: what the page adds to the row
     PRIMARY KEY (digest, page)
+) WITHOUT ROWID;
+
+-- Requests that have a lasting answer: an equal one needs no call. The answer itself is the outcome with
+-- this number, in `pending` or in the first part whose last number is not below it.
+CREATE TABLE answers (
+    request_key BLOB PRIMARY KEY,    -- SHA-256
+    seq         INTEGER NOT NULL,
+    answered_at REAL NOT NULL        -- seconds since 1970
 ) WITHOUT ROWID;
 
 CREATE TABLE parts (

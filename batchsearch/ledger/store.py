@@ -19,7 +19,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import OutputError
-from batchsearch.ledger.records import FinishedRow, History, Part, PendingRow, UsageKey
+from batchsearch.ledger.records import FinishedRow, History, KnownAnswer, Part, PendingRow, UsageKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -165,10 +165,15 @@ class Ledger:
 
         def apply(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO rows VALUES (?, ?, ?)", (row.digest, row.code, row.origin))
-            connection.execute(
+            added = connection.execute(
                 "INSERT INTO pending (result, hits, carried) VALUES (?, ?, ?)",
                 (row.result, row.hits, row.carried),
             )
+            if row.answer is not None:
+                connection.execute(
+                    "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)",
+                    (row.answer.request_key, added.lastrowid, row.answer.answered_at),
+                )
             if row.has_history:
                 connection.execute("DELETE FROM attempts WHERE digest = ?", (row.digest,))
                 connection.execute("DELETE FROM pages WHERE digest = ?", (row.digest,))
@@ -288,6 +293,22 @@ class Ledger:
         for digest, page, answer in self._all("SELECT digest, page, answer FROM pages"):
             pages.setdefault(digest, {})[page] = answer
         return {digest: History(tuple(found), pages.get(digest, {})) for digest, found in attempts.items()}
+
+    def answer(self, request_key: bytes) -> KnownAnswer | None:
+        """Where the answer to this request is, None when it has none."""
+        found = self._all(
+            "SELECT answers.seq, answered_at, result, hits FROM answers "
+            "LEFT JOIN pending ON pending.seq = answers.seq WHERE request_key = ?",
+            (request_key,),
+        )
+        if not found:
+            return None
+        seq, answered_at, result, hits = found[0]
+        part = None
+        if result is None:
+            names = self._all("SELECT name FROM parts WHERE last_seq >= ? ORDER BY part LIMIT 1", (seq,))
+            part = names[0][0] if names else None
+        return KnownAnswer(answered_at, result, hits, part)
 
     def pending_count(self) -> int:
         """How many outcomes wait for their part."""

@@ -66,10 +66,12 @@ _ROW = (
     Column("request_id", _TEXT, "The service's id of the last answer, for its support.", "RequestId"),
     Column("request_ids", _TEXTS, "Ids of every attempt's answer, in order; null entries had none."),
     Column("request_key", _TEXT, "SHA-256 over operation, instance, parameters and pictures sent."),
-    Column("calls", _COUNT, "Calls that the row needs: pages of results."),
+    Column("coalesced_from", _TEXT, "Row whose call answered this one too: the request is the same."),
+    Column("calls", _COUNT, "Calls that the row needed: pages of results; 0 when another row's answered it."),
     Column("attempts", _COUNT, "HTTP requests made for the row, repeats included."),
     Column("denied", _COUNT, "Attempts that flow control refused."),
     Column("first_sent_at", _TIME, "Wall clock when the first attempt left."),
+    Column("answered_at", _TIME, "Wall clock when the answer came that this row has."),
     Column("finished_at", _TIME, "Wall clock when the outcome was known."),
     Column("latency_ms", _REAL, "From sending the last attempt to its answer."),
     Column("prepare_ms", _REAL, "Fetching, checking and encoding the row's pictures."),
@@ -135,6 +137,21 @@ RESULT_COLUMNS: Final = {
         *_COMPARE,
     ),
 }
+
+ANSWER_COLUMNS: Final = (
+    "error_code",
+    "error_origin",
+    "error_owner",
+    "error_message",
+    "http_status",
+    "request_id",
+    "response_code",
+    "response_message",
+    "response_success",
+    "field_problems",
+    *(column.name for column in (*_SEARCH, *_COMPARE)),
+)
+"""Columns of `results` that equal requests have in common, whichever row was called for."""
 
 HIT_COLUMNS: Final = (
     Column("row_key", _TEXT, "The row of `results` that this hit belongs to."),

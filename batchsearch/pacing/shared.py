@@ -21,6 +21,7 @@ one alone would and from the true spacing: that between the calls of all.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 import uuid
@@ -122,14 +123,23 @@ class Visit:
 class SlotBoard(Protocol):
     """Where processes line up. All times are the board's own clock, seconds.
 
-    Both methods raise `SlotBoardError` if the board cannot be reached at present.
+    The visits raise `SlotBoardError` if the board cannot be reached at present.
+
+    Attributes:
+        slack: Seconds by which the second kept is longer, for what passes between the writing down of a
+            departure and the news of it.
     """
+
+    slack: float
 
     async def reserve(self, interval: float, hold: float) -> Reserved:
         """Reserves the next place: `interval` seconds after the last one, not before a `hold` ends."""
 
     async def take(self, visit: Visit) -> Taken:
         """Writes a departure down, or says how long to wait."""
+
+    async def tell(self, source: str, notes: Sequence[Note]) -> None:
+        """Writes down what cannot wait for the next slot."""
 
     async def close(self) -> None:
         """Lets go of file or connection; a later visit opens it again."""
@@ -165,6 +175,8 @@ class SharedPacer(Pacer):
         self._notes: list[Note] = []
         self._reserved: Reserved | None = None
         self._due = 0.0
+        self._took = 0.0
+        self._quickest = math.inf
         self._slots: dict[float, float] = {}
 
     async def close(self) -> None:
@@ -175,7 +187,7 @@ class SharedPacer(Pacer):
         """As `Pacer.departed`; the others are told with this process's next slot."""
         late = self._clock() - slot_at
         slot = self._slots.get(slot_at)
-        if slot is not None and late > 0:
+        if slot is not None and late > self._board.slack / 2:
             self._notes.append(Note(Kind.LATE, slot, slot + late))
 
     def granted(self, slot_at: float, latency: float) -> None:
@@ -219,7 +231,7 @@ class SharedPacer(Pacer):
             else:
                 taken = await self._patiently(self._take_reserved)
                 if taken.wait <= 0:
-                    return self._left_at(taken)
+                    return await self._left_at(taken)
                 self._due = self._clock() + taken.wait
 
     async def _reserve(self) -> Reserved:
@@ -232,24 +244,36 @@ class SharedPacer(Pacer):
         visit = Visit(
             due=self._reserved.due,
             calls=self._calls,
-            source=f"{self._name}-{os.getpid()}",  # a fork is somebody else
+            source=self._source(),
             seen=self._seen,
             hold=self._hold(),
             notes=notes,
         )
+        begun = self._clock()
         try:
             taken = await self._board.take(visit)
         except SlotBoardError:
             self._notes[:0] = notes
             raise
         with self._lock:
+            self._took = self._clock() - begun
+            self._quickest = min(self._quickest, self._took)
             self._seen = taken.seen
             for note in taken.news:
                 self._hear(note)
         return taken
 
-    def _left_at(self, taken: Taken) -> float:
+    async def _left_at(self, taken: Taken) -> float:
         self._reserved = None
+        # This process may have been put aside between the writing down and now: how long, the shortest visit
+        # tells. The others must know before they fill the second.
+        late = self._took - self._quickest
+        if late > self._board.slack / 2:
+            note = Note(Kind.LATE, taken.at, taken.at + late)
+            try:
+                await self._board.tell(self._source(), [note])
+            except SlotBoardError:
+                self._notes.append(note)
         with self._lock:
             now = self._clock()
             self._slots[now] = taken.at
@@ -258,6 +282,9 @@ class SharedPacer(Pacer):
             if self._controller is not None:
                 self._controller.departed(taken.at)
             return now
+
+    def _source(self) -> str:
+        return f"{self._name}-{os.getpid()}"  # a fork is somebody else
 
     def _hold(self) -> float:
         return max(0.0, self._hold_until - self._clock())

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from batchsearch.pacing.shared import Kind, Note, Reserved, SlotBoardError, Taken, Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
 
@@ -40,9 +40,6 @@ CREATE TABLE IF NOT EXISTS note (
     at     REAL NOT NULL  -- when the call left (kind 0) or its answer came
 );
 """
-
-_SLACK: Final = 0.001
-"""Seconds by which the kept second is longer: what may pass between taking a slot and returning it."""
 
 _SLIP: Final = 0.002
 """Lateness that the schedule makes up for; by what is more, all later places move."""
@@ -100,6 +97,8 @@ class FileBoard:
         clock: Monotonic seconds, the same for all processes.
     """
 
+    slack = 0.001
+
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._clock = clock
@@ -122,6 +121,15 @@ class FileBoard:
     async def take(self, visit: Visit) -> Taken:
         """As `SlotBoard.take`."""
         return await self._visit(lambda connection: self._take(connection, visit))
+
+    async def tell(self, source: str, notes: Sequence[Note]) -> None:
+        """As `SlotBoard.tell`."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            for note in notes:
+                self._write(connection, source, note)
+
+        await self._visit(write)
 
     async def _visit(self, what: Callable[[sqlite3.Connection], T]) -> T:
         """Does one thing while nobody else is on the board."""
@@ -194,7 +202,7 @@ class FileBoard:
             "SELECT at FROM note WHERE kind = 0 ORDER BY seq DESC LIMIT 1 OFFSET ?", (visit.calls - 1,)
         ).fetchone()
         if full is not None:
-            wait = max(wait, full[0] + 1.0 + _SLACK - now)
+            wait = max(wait, full[0] + 1.0 + self.slack - now)
         if wait <= 0:
             wait = 0.0
             self._write(connection, visit.source, Note(Kind.LEFT, now, now))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import MissingExtraError
@@ -15,9 +16,6 @@ from batchsearch.pacing.shared import Kind, Note, Reserved, SlotBoardError, Take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_SLACK: Final = 0.005
-"""Seconds by which the kept second is longer: how unequal two answers' ways from the server may be."""
 
 _SLIP: Final = 0.002
 """Lateness that the schedule makes up for; by what is more, all later places move."""
@@ -67,6 +65,10 @@ for i = 11, #ARGV, 3 do
     note(ARGV[i], ARGV[i + 1], ARGV[i + 2])
   end
 end
+if ARGV[1] == 'tell' then
+  keep('seq', string.format('%d', seq))
+  return {}
+end
 local wait = hold - now
 local full = redis.call('LINDEX', KEYS[2], calls - 1)
 if full then wait = math.max(wait, tonumber(string.match(full, '%S+')) + 1 + slack - now) end
@@ -101,9 +103,11 @@ class RedisBoard:
         SlotBoardError: The address is none of a Redis server.
     """
 
+    slack = 0.005
+
     def __init__(self, url: str, *what: str) -> None:
         try:
-            from redis import asyncio as client  # noqa: PLC0415, an extra, and slow to import
+            client: Any = import_module("redis.asyncio")  # an extra, and slow to import
         except ImportError as error:
             raise MissingExtraError("redis", "sharing a rate between hosts") from error
         self._client = client
@@ -134,9 +138,6 @@ class RedisBoard:
 
     async def take(self, visit: Visit) -> Taken:
         """As `SlotBoard.take`."""
-        told = [
-            text for kind, slot, at in visit.notes for text in (str(int(kind)), f"{slot:.6f}", f"{at:.6f}")
-        ]
         wait, at, seen, *news = await self._visit(
             "take",
             visit.hold,
@@ -145,13 +146,17 @@ class RedisBoard:
                 str(visit.calls),
                 visit.source,
                 str(visit.seen),
-                str(_SLACK),
+                str(self.slack),
                 str(_SLIP),
                 str(max(_KEPT, 4 * visit.calls)),
-                *told,
+                *_told(visit.notes),
             ],
         )
         return Taken(float(wait), float(at), int(seen), tuple(map(_note, news)))
+
+    async def tell(self, source: str, notes: Sequence[Note]) -> None:
+        """As `SlotBoard.tell`."""
+        await self._visit("tell", 0.0, ["0", "0", source, "0", "0", "0", str(_KEPT), *_told(notes)])
 
     async def _visit(self, what: str, hold: float, arguments: Sequence[str]) -> list[str]:
         loop = asyncio.get_running_loop()
@@ -168,9 +173,14 @@ class RedisBoard:
         except (self._client.RedisError, OSError) as error:
             # Not the error's own text: it may quote the address.
             raise SlotBoardError(
-                f"the Redis server that shares the rate cannot be used ({type(error).__name__}); check that it runs"
+                f"the Redis server that shares the rate cannot be used ({type(error).__name__}): "
+                "check that it runs and that this host may use it"
             ) from None
         return answer
+
+
+def _told(notes: Sequence[Note]) -> list[str]:
+    return [text for kind, slot, at in notes for text in (str(int(kind)), f"{slot:.6f}", f"{at:.6f}")]
 
 
 def _note(entry: str) -> Note:

@@ -54,6 +54,8 @@ class Summary:
         calls: HTTP requests that this run sent.
         denied: Of these, refused by flow control.
         retries: Of these, repeats.
+        coalesced: Rows that another row's call of this run answered.
+        reused: Rows that a call of an earlier run answered.
         hits: Entries of `Auctions` that this run received.
         seconds: From the first stage to the last, this run.
         calls_per_second: `calls` over the time in which calls were made.
@@ -78,6 +80,8 @@ class Summary:
     calls: int
     denied: int
     retries: int
+    coalesced: int
+    reused: int
     hits: int
     seconds: float
     calls_per_second: float
@@ -119,6 +123,11 @@ class Summary:
             f"  calls      {self.calls:,} in {self.seconds:.1f} s ({rate}), "
             f"{self.denied:,} denied, {self.retries:,} repeated"
         )
+        if self.coalesced or self.reused:
+            lines.append(
+                f"  spared     {self.coalesced:,} calls because another row asked the same, "
+                f"{self.reused:,} because an earlier run had"
+            )
         if self.codes:
             lines.append("  failed by code")
             width = max(len(code) for code in self.codes)

@@ -24,7 +24,7 @@ from batchsearch.pacing.shared_file import FileBoard
 def board_at(where):
     """`where` is the path of a file or the address of a Redis server."""
     if "://" in where:
-        from batchsearch.pacing.shared_redis import RedisBoard  # noqa: PLC0415, an extra
+        from batchsearch.pacing.shared_redis import RedisBoard
 
         return RedisBoard(where, "shared_rate", str(multiprocessing.parent_process().pid))
     return FileBoard(Path(where))

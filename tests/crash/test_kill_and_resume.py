@@ -18,6 +18,7 @@ FREE = {
     "request_ids",
     "first_sent_at",
     "finished_at",
+    "answered_at",
     "latency_ms",
     "prepare_ms",
     "search_time_ms",

@@ -352,7 +352,7 @@ async def test_every_call_has_a_nonce_of_its_own(server):
 
 
 async def test_refreshed_credentials_sign_the_next_call(server):
-    """After a refresh the new credentials sign."""
+    """Refused credentials are fetched anew, once, and the new ones sign."""
 
     class _Turning:
         place = "turning"
@@ -364,7 +364,9 @@ async def test_refreshed_credentials_sign_the_next_call(server):
             return Credentials(f"id{self.fetched}", "s", "t")
 
     async with _client(server.port, CredentialChain([_Turning()])) as client:
+        server.answers.append(_json({"Code": "InvalidSecurityToken.Expired", "RequestId": "r"}, status=400))
         await client.send(_CALL)
+        await client.refresh_credentials()
         await client.refresh_credentials()
         await client.send(_CALL)
     assert [request.headers["x-acs-accesskey-id"] for request, _ in server.requests] == ["id1", "id2"]

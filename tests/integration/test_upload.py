@@ -11,6 +11,7 @@ from batchsearch.api.client import Answer
 from batchsearch.api.credentials import Credentials, StaticCredentials
 from batchsearch.api.endpoint import parse_endpoint
 from batchsearch.api.exchange import new_session
+from batchsearch.api.service_clock import ServiceClock
 from batchsearch.api.upload import Uploaded, Uploader, multipart
 
 _NOW = datetime(2026, 3, 1, 8, 9, 10, tzinfo=UTC)
@@ -71,7 +72,7 @@ async def _upload(store, picture=b"\x00picture\r\n--\xff"):
             session,
             "cn-shanghai",
             StaticCredentials(Credentials("id", "the-secret")),
-            clock=lambda: _NOW,
+            clock=ServiceClock(lambda: _NOW),
             platform=parse_endpoint(f"http://127.0.0.1:{store.port}"),
         )
         return await uploader.upload(picture)

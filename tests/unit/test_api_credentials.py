@@ -248,24 +248,54 @@ async def test_a_renewal_that_fails_leaves_the_old_ones():
     assert (await chain.get()).access_key_id == "id1"
 
 
-async def test_a_forced_refresh_is_a_new_fetch():
-    """Credentials that the service refused are fetched anew, even if another fetch is on its way."""
-    source = _Counting(held=True)
+async def test_refused_credentials_are_fetched_anew_once():
+    """However many calls they were refused to, the place is asked once, and until then they serve on."""
+    source = _Counting()
     chain = CredentialChain([source])
-    first = asyncio.create_task(chain.get())
+    old = await chain.get()
+    source.gate.clear()
+    chain.refuse(old)
+    waiting = [asyncio.create_task(chain.refresh()) for _ in range(5)]
     await asyncio.sleep(0)
-    forced = [asyncio.create_task(chain.refresh()) for _ in range(5)]
+    assert await chain.get() is old
+    source.gate.set()
+    assert {(await task).access_key_id for task in waiting} == {"id2"}
+    # A late answer to a call that was signed with the old ones says nothing about the new ones.
+    chain.refuse(old)
+    assert (await chain.refresh()).access_key_id == "id2"
+    assert source.fetches == [False, True]
+
+
+async def test_a_fetch_on_its_way_is_not_taken_for_a_new_one():
+    """What was being fetched when the credentials were refused may be what was refused."""
+    now = [0.0]
+    source = _Counting()
+    chain = CredentialChain([source], clock=lambda: now[0])
+    old = await chain.get()
+    source.gate.clear()
+    now[0] = REREAD_SECONDS
+    await chain.get()
+    chain.refuse(old)
+    waiting = asyncio.create_task(chain.refresh())
     await asyncio.sleep(0)
     source.gate.set()
-    assert (await first).access_key_id == "id1"
-    assert {(await task).access_key_id for task in forced} == {"id2"}
-    assert source.fetches == [False, True]
+    assert (await waiting).access_key_id == "id3"
+    assert source.fetches == [False, False, True]
+
+
+async def test_credentials_that_nobody_refused_are_not_fetched_anew():
+    """Asking for a refresh costs nothing as long as the service takes what is held."""
+    source = _Counting()
+    chain = CredentialChain([source])
+    assert await chain.get() is await chain.refresh()
+    assert source.fetches == [False]
 
 
 async def test_given_credentials_stay():
     """Static credentials are the same before and after a refresh."""
     given = Credentials("id", "s")
     provider = StaticCredentials(given)
+    provider.refuse(given)
     assert await provider.get() is await provider.refresh() is given
 
 

@@ -1,0 +1,139 @@
+"""Answers that are there already: an equal request, whoever's row it was, needs no call.
+
+An answer is found in the ledger while its outcome waits for its part, and in the sealed part afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow.parquet as pq
+
+from batchsearch.engine.work import Failure
+from batchsearch.output.parts import HITS, RESULTS
+from batchsearch.output.schemas import ANSWER_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from batchsearch.ledger.store import Ledger
+
+_REMEMBERED: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAnswer:
+    """What an equal request was answered.
+
+    Attributes:
+        row_key: The row that was called for it.
+        answered_at: When, UTC.
+        fields: Columns of `results` that equal requests have in common, by name.
+        hits: Rows of `hits` but for their row key, in order.
+        failure: What it was refused with; None for success.
+    """
+
+    row_key: str
+    answered_at: datetime
+    fields: Mapping[str, Any]
+    hits: tuple[Mapping[str, Any], ...]
+    failure: Failure | None
+
+
+def from_record(result: bytes, hits: bytes) -> EarlierAnswer:
+    """The answer in an outcome as the ledger keeps it."""
+    lines = tuple(json.loads(line) for line in hits.splitlines() if line)
+    return _answer(json.loads(result), lines)
+
+
+class EarlierAnswers:
+    """Finds answers by the request that they answered; may be used from several threads.
+
+    Args:
+        ledger: Knows which requests are answered.
+        folder: The output folder that holds the parts.
+        run_began: When this run began, seconds since 1970: its own answers are never too old.
+        max_age: How old answers of earlier runs may be, seconds.
+    """
+
+    def __init__(self, ledger: Ledger, folder: Path, *, run_began: float, max_age: float) -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._oldest = run_began - max_age
+        self._remembered: OrderedDict[str, EarlierAnswer] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, request_key: str) -> EarlierAnswer | None:
+        """The answer to this request (SHA-256, hexadecimal), None when a call is needed.
+
+        Raises:
+            OutputError: The ledger cannot be read.
+        """
+        with self._lock:
+            remembered = self._remembered.get(request_key)
+        if remembered is not None:
+            return remembered
+        known = self._ledger.answer(bytes.fromhex(request_key))
+        if known is None or known.answered_at < self._oldest:
+            return None
+        if known.result is not None:
+            found = from_record(known.result, known.hits or b"")
+        elif known.part is not None:
+            read = self._read(known.part, request_key)
+            if read is None:
+                return None
+            found = read
+        else:
+            return None
+        with self._lock:
+            self._remembered[request_key] = found
+            while len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+        return found
+
+    def _read(self, part: str, request_key: str) -> EarlierAnswer | None:
+        path = self._folder / RESULTS / part
+        try:
+            there = set(pq.read_schema(path).names)
+            columns = [name for name in (*ANSWER_COLUMNS, "row_key", "answered_at") if name in there]
+            rows = pq.read_table(
+                path, columns=columns, filters=[("request_key", "==", request_key)]
+            ).to_pylist()
+            if not rows:
+                return None
+            of_row = [("row_key", "==", rows[0]["row_key"])]
+            hits = pq.read_table(self._folder / HITS / part, filters=of_row).to_pylist()
+        except (OSError, ValueError):
+            # A part that somebody took away: the answer is gone, a call brings it back.
+            return None
+        hits.sort(key=lambda hit: hit["rank"])
+        return _answer(rows[0], tuple(hits))
+
+
+def _answer(result: Mapping[str, Any], hits: tuple[Mapping[str, Any], ...]) -> EarlierAnswer:
+    fields = {name: value for name in ANSWER_COLUMNS if (value := result.get(name)) is not None}
+    code = fields.get("error_code")
+    failure = None
+    if code is not None:
+        failure = Failure(
+            code,
+            fields.get("error_origin") or "api",
+            fields.get("error_owner") or "service",
+            fields.get("error_message") or "",
+        )
+    answered_at = result["answered_at"]
+    if isinstance(answered_at, str):
+        answered_at = datetime.fromisoformat(answered_at)
+    return EarlierAnswer(
+        row_key=result["row_key"],
+        answered_at=answered_at.astimezone(UTC),
+        fields=fields,
+        hits=tuple({name: value for name, value in hit.items() if name != "row_key"} for hit in hits),
+        failure=failure,
+    )

@@ -1,0 +1,361 @@
+"""What a job will take, found out without a call: its rows prepared as a run would, then counted.
+
+Nothing is written and no lock is taken: an output folder that is not there stays so, and a run that works
+on one is not disturbed. Every row goes through the run's own preparation, so the requests counted here are
+the requests that the run will make. Memory holds the rows being prepared, and no more of the requests than
+`distinct` says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.api.operations import OPERATIONS
+from batchsearch.engine.assembly import picture_root
+from batchsearch.engine.distinct import DistinctRequests, Needed
+from batchsearch.engine.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, is_sampled, sizes_of_pages
+from batchsearch.engine.fingerprint import differences, fingerprint
+from batchsearch.engine.opening import LEDGER_FOLDER, open_manifest
+from batchsearch.engine.prepare import Preparer
+from batchsearch.engine.runner import ROWS_A_BATCH
+from batchsearch.engine.window import window_of
+from batchsearch.engine.work import JobFacts
+from batchsearch.errors import ConfigError
+from batchsearch.images.fetch import Fetcher
+from batchsearch.images.isolate import Decoders
+from batchsearch.images.rules import rules_for
+from batchsearch.ledger.reader import LedgerReader
+from batchsearch.ledger.records import digest_of
+from batchsearch.output.parts import RESULTS
+from batchsearch.reporting.row_counter import RowCounter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from batchsearch.api.operations import Operation
+    from batchsearch.config.model import JobSettings
+    from batchsearch.engine.work import Work
+    from batchsearch.images.rules import Rules
+    from batchsearch.ledger.records import History
+    from batchsearch.manifest.rows import RowBatch
+    from batchsearch.manifest.source import Manifest
+
+LEDGER_FILE: Final = "ledger.sqlite3"
+_REQUESTS_AT_ONCE: Final = 4_096
+_FETCHED_AT_ONCE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A valid row's request, waiting to be counted."""
+
+    key: bytes
+    calls: int
+    byte_count: int
+    may_reuse: bool
+
+
+class _Earlier:
+    """What an output folder knows already; nothing when there is none."""
+
+    def __init__(self, reader: LedgerReader | None, results: Path, oldest: float) -> None:
+        self._reader = reader
+        self._results = results
+        self._oldest = oldest
+        self._parts: dict[str, bool] = {}
+
+    @property
+    def finished_count(self) -> int:
+        return 0 if self._reader is None else self._reader.finished_count()
+
+    def finished(self, digests: list[bytes]) -> set[bytes]:
+        return set() if self._reader is None else self._reader.finished(digests)
+
+    def histories(self) -> dict[bytes, History]:
+        return {} if self._reader is None else self._reader.histories()
+
+    def covered(self, keys: list[bytes]) -> set[bytes]:
+        """Requests whose answer is there, and young enough."""
+        if self._reader is None or not keys:
+            return set()
+        found = self._reader.answered(keys)
+        return {
+            key
+            for key, answer in found.items()
+            if answer.answered_at >= self._oldest and (answer.part is None or self._there(answer.part))
+        }
+
+    def _there(self, part: str) -> bool:
+        if part not in self._parts:
+            self._parts[part] = (self._results / part).exists()
+        return self._parts[part]
+
+
+async def plan_job(
+    settings: JobSettings, *, sample: int | None = None, counter: RowCounter | None = None
+) -> Plan:
+    """Find out what a job takes if it runs now. Pictures are read, or fetched from their addresses.
+
+    Args:
+        settings: The job, its paths absolute.
+        sample: Prepare only so many of the rows to do, spread evenly over them, and scale up.
+        counter: Shown how far it has come.
+
+    Raises:
+        ConfigError: The job cannot run as it is set, or its output holds another job's results.
+        ManifestError: The manifest is not usable.
+        OutputError: The ledger cannot be read, or the temporary folder cannot be used.
+    """
+    operation = OPERATIONS[settings.operation]
+    manifest = open_manifest(settings, operation)
+    rules = _rules(settings, operation)
+    rows = await asyncio.to_thread(manifest.check)
+    folder = Path(settings.output.dir)
+    ledger = folder / LEDGER_FOLDER / LEDGER_FILE
+    oldest = time.time() - settings.reuse.max_age_hours * 3600
+    counter = counter or RowCounter()
+    if not ledger.exists():
+        return await _plan(
+            settings, manifest, rules, rows, _Earlier(None, folder / RESULTS, oldest), sample, counter
+        )
+    with LedgerReader(ledger) as reader:
+        _same_job(settings, manifest, reader)
+        earlier = _Earlier(reader, folder / RESULTS, oldest)
+        return await _plan(settings, manifest, rules, rows, earlier, sample, counter)
+
+
+def _rules(settings: JobSettings, operation: Operation) -> Rules:
+    # As a run has it: by address each picture travels alone; in one body they share its size.
+    pictures = 1 if settings.calls.upload == "url" else max(1, len(operation.pictures))
+    return rules_for(settings.instance.service_type, settings.images, pictures=pictures)
+
+
+def _same_job(settings: JobSettings, manifest: Manifest, reader: LedgerReader) -> None:
+    before = reader.meta("fingerprint")
+    if before is None:
+        return
+    now = json.loads(json.dumps(fingerprint(settings, manifest.schema_carried)))
+    changed = differences(json.loads(before), now)
+    if changed:
+        raise ConfigError(
+            f"{settings.output.dir}: holds the results of another job, so a run would be refused; "
+            "what changed since:\n  " + "\n  ".join(changed)
+        )
+
+
+async def _plan(
+    settings: JobSettings,
+    manifest: Manifest,
+    rules: Rules,
+    rows: int,
+    earlier: _Earlier,
+    sample: int | None,
+    counter: RowCounter,
+) -> Plan:
+    operation = OPERATIONS[settings.operation]
+    by_address = settings.calls.upload == "url" and bool(operation.pictures)
+    done = await asyncio.to_thread(_done, manifest, earlier)
+    to_do = rows - done
+    wanted = to_do if sample is None else min(sample, to_do)
+    threads = settings.images.threads or os.cpu_count() or 1
+    counter.begin()
+    facts = _facts(settings, operation)
+    async with AsyncExitStack() as stack:
+        distinct = stack.enter_context(DistinctRequests())
+        preparer = Preparer(
+            facts,
+            rules,
+            await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
+            stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="plan")),
+            repair=stack.enter_context(Decoders(settings.images)).repair,
+            by_address=by_address,
+            jitter=random.random,
+        )
+        look = _Look(facts, preparer, earlier, distinct, by_address=by_address)
+        await look.at_all(
+            _chosen(manifest, earlier, wanted, to_do),
+            workers=threads + _FETCHED_AT_ONCE,
+            counted=lambda looked_at: counter.update("looked at", looked_at, wanted),
+        )
+        needed = await asyncio.to_thread(distinct.needed)
+    tally = look.tally
+    scale = to_do / tally.looked_at if tally.looked_at else 0.0
+    return Plan(
+        operation=settings.operation,
+        instance=settings.instance.name,
+        manifest=settings.manifest.path,
+        output=settings.output.dir,
+        rows=rows,
+        done=done,
+        looked_at=tally.looked_at,
+        unreadable=tally.refused(unreadable=True, scale=scale),
+        invalid=tally.refused(unreadable=False, scale=scale),
+        reused=round(tally.reused * scale),
+        needed=Needed(
+            round(needed.requests * scale), round(needed.calls * scale), round(needed.bytes * scale)
+        ),
+        pages=len(facts.pages),
+        largest=tally.largest,
+        by_address=by_address,
+        pace=pace_of(settings),
+        price=price_of(settings),
+    )
+
+
+def _facts(settings: JobSettings, operation: Operation) -> JobFacts:
+    return JobFacts.of(
+        run_id="",
+        operation=settings.operation,
+        instance=settings.instance.name,
+        service_type=settings.instance.service_type,
+        parameters=settings.parameters,
+        results_per_row=settings.results_per_row,
+        roles=tuple(picture.role for picture in operation.pictures),
+        has_hits=operation.paged,
+        symmetric=settings.reuse.symmetric_pairs,
+    )
+
+
+def pace_of(settings: JobSettings) -> Pace:
+    """How fast the job may call, and for how long each night."""
+    instance, window = settings.instance, window_of(settings.window)
+    if window is None:
+        return Pace(instance.qps, instance.share, NIGHT_HOURS)
+    return Pace(instance.qps, instance.share, window.hours, has_window=True)
+
+
+def price_of(settings: JobSettings) -> Price | None:
+    """What the job file says that the instance costs; None when it does not."""
+    monthly = getattr(settings.instance, "monthly_price", None)
+    if monthly is None:
+        return None
+    return Price(monthly, getattr(settings.instance, "currency", None) or "")
+
+
+def _done(manifest: Manifest, earlier: _Earlier) -> int:
+    """Rows of the manifest that have their outcome."""
+    if earlier.finished_count == 0:
+        return 0
+    return sum(
+        len(earlier.finished([digest_of(row.key) for row in batch.rows])) for batch in manifest.batches()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The rows of a batch that are to be looked at, by their place in it, each with its digest."""
+
+    batch: RowBatch
+    places: list[tuple[int, bytes]]
+
+
+def _chosen(manifest: Manifest, earlier: _Earlier, wanted: int, to_do: int) -> Iterator[_Batch]:
+    """The rows without an outcome, or `wanted` of them spread evenly; read batch by batch."""
+    position = 0
+    for batch in manifest.batches(ROWS_A_BATCH):
+        digests = [digest_of(row.key) for row in batch.rows]
+        done = earlier.finished(digests)
+        places = []
+        for place, digest in enumerate(digests):
+            if digest in done:
+                continue
+            if is_sampled(position, wanted, to_do):
+                places.append((place, digest))
+            position += 1
+        yield _Batch(batch, places)
+
+
+class _Look:
+    """Prepares rows and counts what they take; only the event loop's thread changes its counters."""
+
+    def __init__(
+        self,
+        facts: JobFacts,
+        preparer: Preparer,
+        earlier: _Earlier,
+        distinct: DistinctRequests,
+        *,
+        by_address: bool,
+    ) -> None:
+        self.tally = Tally()
+        self._facts = facts
+        self._preparer = preparer
+        self._earlier = earlier
+        self._distinct = distinct
+        self._by_address = by_address
+        self._waiting: list[_Request] = []
+
+    async def at_all(self, chosen: Iterator[_Batch], *, workers: int, counted: Callable[[int], None]) -> None:
+        """Look at every chosen row, `workers` at a time; `counted` is told how many were."""
+        queue: asyncio.Queue[Work | None] = asyncio.Queue(2 * workers)
+
+        async def work_off() -> None:
+            while (work := await queue.get()) is not None:
+                await self._at(work)
+                counted(self.tally.looked_at)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(workers):
+                    group.create_task(work_off())
+                await self._hand_out(chosen, queue)
+                for _ in range(workers):
+                    await queue.put(None)
+        except BaseExceptionGroup as problems:
+            raise problems.exceptions[0] from None
+        self._count_waiting()
+
+    async def _hand_out(self, chosen: Iterator[_Batch], queue: asyncio.Queue[Work | None]) -> None:
+        histories = await asyncio.to_thread(self._earlier.histories)
+        while (chosen_rows := await asyncio.to_thread(next, chosen, None)) is not None:
+            batch = chosen_rows.batch
+            for place, digest in chosen_rows.places:
+                history = histories.pop(digest, None)
+                await queue.put(self._facts.work_for(batch.rows[place], batch.carried, digest, history))
+
+    async def _at(self, work: Work) -> None:
+        failure = await self._preparer.prepare(work)
+        self.tally.looked_at += 1
+        if failure is not None:
+            self.tally.refuse(failure, work.row.number, work.row.key)
+            return
+        if work.request_key is None:
+            raise AssertionError("a row that may be sent has a request key")
+        sizes = self._sizes(work)
+        self.tally.largest = max(self.tally.largest, *sizes)
+        self._waiting.append(
+            _Request(
+                bytes.fromhex(work.request_key),
+                len(self._facts.pages) - work.page,
+                sum(sizes),
+                may_reuse=not work.has_history,
+            )
+        )
+        if len(self._waiting) >= _REQUESTS_AT_ONCE:
+            self._count_waiting()
+
+    def _sizes(self, work: Work) -> list[int]:
+        """Bytes of each request that uploads something for this row."""
+        if self._by_address:
+            return [len(picture.data) for picture in work.pictures]
+        if work.call is None:
+            raise AssertionError("a row that may be sent has its call built")
+        return sizes_of_pages(self._facts.operation, len(work.call.body), self._facts.pages, first=work.page)
+
+    def _count_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        covered = self._earlier.covered([request.key for request in waiting if request.may_reuse])
+        for request in waiting:
+            if request.may_reuse and request.key in covered:
+                self.tally.reused += 1
+            else:
+                self._distinct.add(request.key, calls=request.calls, byte_count=request.byte_count)

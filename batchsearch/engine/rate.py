@@ -1,0 +1,52 @@
+"""Who keeps the rate of a run: this process alone, all of this host, or all of several hosts."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.errors import ConfigError
+from batchsearch.pacing.pacer import Pacer
+from batchsearch.pacing.shared import SharedPacer
+from batchsearch.pacing.shared_file import FileBoard, file_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchsearch.config.model import InstanceSettings
+
+REDIS_VARIABLE: Final = "BATCHSEARCH_REDIS_URL"
+_QUERY_BUDGET: Final = "query"
+
+
+def pacer_for(
+    instance: InstanceSettings, authority: str, *, embedded: bool, environ: Mapping[str, str] = os.environ
+) -> Pacer | SharedPacer:
+    """The pacer that a job's settings ask for; close it when the run is over.
+
+    Args:
+        instance: The job's instance.
+        authority: Host and port that are called: what is shared is the rate of an instance there.
+        embedded: The instance is this process's own, so nobody can share it.
+        environ: Where the Redis server's address may be, with its password.
+
+    Raises:
+        ConfigError: Redis is asked for, but not where.
+        MissingExtraError: Redis is asked for without its package.
+        SlotBoardError: The host's folder for shared rates cannot be used.
+    """
+    shared = instance.shared
+    if shared == "auto":
+        # A rate that nobody can buy is a local matter: a test, a benchmark, an emulator.
+        shared = "none" if embedded or instance.custom_qps else "host"
+    if shared == "none":
+        return Pacer(instance.qps, share=instance.share)
+    what = (authority, instance.name, _QUERY_BUDGET)
+    if shared == "host":
+        return SharedPacer(instance.qps, FileBoard(file_for(*what)), share=instance.share)
+    url = environ.get(REDIS_VARIABLE) or instance.redis
+    if not url:
+        raise ConfigError(f"instance.shared: redis needs a server: set `instance.redis` or {REDIS_VARIABLE}")
+    from batchsearch.pacing.shared_redis import RedisBoard
+
+    return SharedPacer(instance.qps, RedisBoard(url, *what), share=instance.share)

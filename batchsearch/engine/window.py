@@ -1,0 +1,91 @@
+"""When a run may call: the nightly window, a deadline, a most number of calls (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from batchsearch.config.model import WindowSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A time of day in which calls may be made; it may span midnight.
+
+    Attributes:
+        start: When it opens, local time.
+        end: When it closes, local time.
+        zone: Whose local time.
+    """
+
+    start: time
+    end: time
+    zone: ZoneInfo
+
+    def opens(self, now: datetime) -> datetime:
+        """When the window that holds `now`, or else the next one, opens; UTC."""
+        closes = self.closes(now)
+        local = closes.astimezone(self.zone)
+        day = local.date() - timedelta(days=self.start >= self.end)
+        return datetime.combine(day, self.start, self.zone).astimezone(UTC)
+
+    def closes(self, now: datetime) -> datetime:
+        """When the window that holds `now`, or else the next one, closes; UTC.
+
+        Args:
+            now: An aware time.
+        """
+        return next_time(self.end, now, self.zone)
+
+    @property
+    def hours(self) -> float:
+        """How long it is, hours, on a day without a change of clocks."""
+        start = timedelta(hours=self.start.hour, minutes=self.start.minute, seconds=self.start.second)
+        end = timedelta(hours=self.end.hour, minutes=self.end.minute, seconds=self.end.second)
+        return ((end - start) % timedelta(days=1) or timedelta(days=1)) / timedelta(hours=1)
+
+
+def window_of(settings: WindowSettings | None) -> Window | None:
+    """The window that a job file describes."""
+    if settings is None:
+        return None
+    return Window(time.fromisoformat(settings.start), time.fromisoformat(settings.end), ZoneInfo(settings.tz))
+
+
+def next_time(moment: time, now: datetime, zone: ZoneInfo) -> datetime:
+    """The next time, after `now`, at which clocks in `zone` show `moment`; UTC."""
+    day = now.astimezone(zone).date()
+    for ahead in range(3):
+        found = datetime.combine(day + timedelta(days=ahead), moment, zone).astimezone(UTC)
+        if found > now:
+            return found
+    raise AssertionError("one of three days in a row has the time of day still to come")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What ends a run before its rows do.
+
+    Attributes:
+        opens: Calls may be made from then on; None: at once.
+        deadline: Nothing is sent from then on; None: no deadline.
+        max_calls: Most calls of this run; None: as many as it takes.
+    """
+
+    opens: datetime | None = None
+    deadline: datetime | None = None
+    max_calls: int | None = None
+
+
+def limits_of(window: Window | None, until: datetime | None, max_calls: int | None, now: datetime) -> Limits:
+    """The limits of a run that starts `now`; the nearest of several deadlines counts."""
+    opens = None
+    deadlines = [until] if until is not None else []
+    if window is not None:
+        opening = window.opens(now)
+        opens = opening if opening > now else None
+        deadlines.append(window.closes(now))
+    return Limits(opens, min(deadlines, default=None), max_calls)

@@ -1,0 +1,195 @@
+"""A ledger looked at without touching it: no lock, no file made, a run that works on it is not disturbed.
+
+A ledger whose run is over has no write-ahead log beside it. SQLite would make one even for reading, so such
+a ledger is read as an immutable file, and read again should a run have begun meanwhile. Beside a run the
+log is there, and reading takes no lock that a writer waits for; no transaction outlives its query, so the
+log can be emptied.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import quote
+
+from batchsearch.errors import OutputError
+from batchsearch.ledger.records import History, UsageKey
+from batchsearch.ledger.store import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+_LOOKUP_CHUNK: Final = 500
+_BUSY_SECONDS: Final = 30.0
+_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRequest:
+    """A request that has a lasting answer.
+
+    Attributes:
+        answered_at: Seconds since 1970.
+        part: Name of the sealed part that holds the answer; None while the ledger itself does.
+    """
+
+    answered_at: float
+    part: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What tells that a ledger's file may have changed."""
+
+    logged: bool
+    modified: int
+    size: int
+
+
+class LedgerReader:
+    """Reads the ledger of one output folder, as a context manager; usable from several threads.
+
+    Args:
+        path: The ledger's file.
+        oldest: Oldest schema version that is understood; by default the one that this version writes.
+
+    Raises:
+        OutputError: From every method: the file cannot be read, or another version wrote it.
+    """
+
+    def __init__(self, path: Path, *, oldest: int = SCHEMA_VERSION) -> None:
+        self._path = path
+        self._oldest = oldest
+        self._connection: sqlite3.Connection | None = None
+        self._opened: _State | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        version = self._all("PRAGMA user_version")[0][0]
+        if not self._oldest <= version <= SCHEMA_VERSION:
+            self.close()
+            raise OutputError(
+                f"{self._path}: this ledger has schema version {version}, this batchsearch reads version "
+                f"{SCHEMA_VERSION}; use the batchsearch that wrote it, or another `output.dir`"
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._disconnect()
+
+    def meta(self, name: str) -> str | None:
+        """A named text, None when it was never set."""
+        found = self._all("SELECT value FROM meta WHERE name = ?", (name,))
+        return found[0][0] if found else None
+
+    def finished(self, digests: Sequence[bytes]) -> set[bytes]:
+        """Those of `digests` whose rows have their outcome."""
+        found: set[bytes] = set()
+        for chunk, marks in _chunks(digests):
+            wanted = "SELECT digest FROM rows WHERE digest IN (" + marks + ")"  # noqa: S608 - only question marks
+            found.update(row[0] for row in self._all(wanted, chunk))
+        return found
+
+    def finished_count(self) -> int:
+        """How many rows have their outcome."""
+        return int(self._all("SELECT count(*) FROM rows")[0][0])
+
+    def histories(self) -> dict[bytes, History]:
+        """Attempts and pages of every row that has no outcome yet: as many as were being worked on."""
+        attempts: dict[bytes, list[str]] = {}
+        for digest, detail in self._all("SELECT digest, detail FROM attempts ORDER BY digest, number"):
+            attempts.setdefault(digest, []).append(detail)
+        pages: dict[bytes, dict[int, bytes]] = {}
+        for digest, page, answer in self._all("SELECT digest, page, answer FROM pages"):
+            pages.setdefault(digest, {})[page] = answer
+        return {digest: History(tuple(found), pages.get(digest, {})) for digest, found in attempts.items()}
+
+    def answered(self, request_keys: Sequence[bytes]) -> dict[bytes, AnsweredRequest]:
+        """Those of these requests (SHA-256, 32 bytes) that have a lasting answer, and where it is."""
+        found: dict[bytes, AnsweredRequest] = {}
+        for chunk, marks in _chunks(request_keys):
+            wanted = (
+                "SELECT request_key, answered_at, CASE WHEN pending.seq IS NULL THEN "  # noqa: S608 - only question marks
+                "(SELECT name FROM parts WHERE last_seq >= answers.seq ORDER BY part LIMIT 1) END "
+                "FROM answers LEFT JOIN pending ON pending.seq = answers.seq "
+                "WHERE request_key IN (" + marks + ")"
+            )
+            for key, answered_at, part in self._all(wanted, chunk):
+                found[key] = AnsweredRequest(answered_at, part)
+        return found
+
+    def usage(self) -> dict[UsageKey, int]:
+        """Every counter."""
+        found = self._all("SELECT day, instance, operation, counter, amount FROM usage")
+        return {UsageKey(*row[:4]): row[4] for row in found}
+
+    def _all(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._lock:
+            for _ in range(_TRIES):
+                try:
+                    connection = self._connect()
+                    found = connection.execute(statement, values).fetchall()
+                except (OSError, sqlite3.Error) as error:
+                    if self._unchanged():
+                        raise OutputError(f"{self._path}: the ledger cannot be read: {error}") from error
+                else:
+                    if self._unchanged():
+                        return found
+                self._disconnect()
+        raise OutputError(f"{self._path}: the ledger changes too fast to be read; try again in a moment")
+
+    def _connect(self) -> sqlite3.Connection:
+        state = self._state()
+        if self._connection is not None and self._trusted(state):
+            return self._connection
+        self._disconnect()
+        self._opened = state
+        how = "mode=ro" if state.logged else "immutable=1"
+        self._connection = sqlite3.connect(
+            f"file:{quote(str(self._path.absolute()))}?{how}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=_BUSY_SECONDS,
+        )
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _unchanged(self) -> bool:
+        try:
+            return self._trusted(self._state())
+        except OSError:
+            return True
+
+    def _trusted(self, now: _State) -> bool:
+        """Whether what the open connection reads is whole: SQLite sees to it where there is a log."""
+        return self._opened is not None and (self._opened.logged or self._opened == now)
+
+    def _state(self) -> _State:
+        about = self._path.stat()
+        logged = self._path.with_name(self._path.name + "-wal").exists()
+        return _State(logged, about.st_mtime_ns, about.st_size)
+
+
+def _chunks(values: Sequence[bytes]) -> list[tuple[Sequence[bytes], str]]:
+    """The values in pieces that one query takes, each with its question marks."""
+    pieces = [values[start : start + _LOOKUP_CHUNK] for start in range(0, len(values), _LOOKUP_CHUNK)]
+    return [(piece, ",".join("?" * len(piece))) for piece in pieces]

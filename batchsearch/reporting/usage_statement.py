@@ -1,0 +1,135 @@
+"""What was spent and what was spared, from the ledgers of one or more output folders."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.errors import ConfigError, Problem
+from batchsearch.ledger.reader import LedgerReader
+from batchsearch.output.usage_table import UsageLine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from batchsearch.ledger.records import UsageKey
+
+LEDGER: Final = Path("ledger", "ledger.sqlite3")
+"""Where an output folder has its ledger."""
+
+_COUNTERS: Final = {
+    "slots_used": "calls",
+    "slots_denied": "denied",
+    "saved_by_validation": "rejected",
+    "saved_by_coalescing": "coalesced",
+    "saved_by_reuse": "reused",
+    "rows_ok": "rows_ok",
+    "rows_failed": "rows_failed",
+}
+"""The ledger's counter behind each column."""
+
+_HEADINGS: Final = {
+    "slots_used": "used",
+    "slots_granted": "granted",
+    "slots_denied": "denied",
+    "saved_by_validation": "validation",
+    "saved_by_coalescing": "coalescing",
+    "saved_by_reuse": "reuse",
+    "rows_ok": "ok",
+    "rows_failed": "failed",
+}
+_GROUPS: Final = (("slots", 3), ("saved by", 3), ("rows", 2))
+_GAP: Final = "  "
+
+
+def read_usage(folders: Sequence[Path]) -> list[UsageLine]:
+    """What all runs over these output folders have spent, by day, instance and operation, in this order.
+
+    A folder given twice counts once. The ledgers are only read, also while a run is going on.
+
+    Raises:
+        ConfigError: A folder has no ledger; with every such folder.
+        OutputError: A ledger cannot be read.
+    """
+    problems = [
+        Problem(
+            str(folder),
+            f"has no ledger ({LEDGER}); give the `output.dir` of a job that has run at least once",
+        )
+        for folder in folders
+        if not (folder / LEDGER).is_file()
+    ]
+    if problems:
+        raise ConfigError(problems, summary="no usage can be stated:")
+    counted: Counter[UsageKey] = Counter()
+    for path in dict.fromkeys((folder / LEDGER).resolve() for folder in folders):
+        with LedgerReader(path, oldest=1) as reader:
+            counted.update(reader.usage())
+    return usage_lines(counted)
+
+
+def usage_lines(counted: Mapping[UsageKey, int]) -> list[UsageLine]:
+    """The counters as lines, ordered by day, instance and operation."""
+    found: dict[tuple[str, str, str], dict[str, int]] = {}
+    for key, amount in counted.items():
+        found.setdefault((key.day, key.instance, key.operation), {})[key.counter] = amount
+    lines = []
+    for (day, instance, operation), counters in sorted(found.items()):
+        amounts = {column: counters.get(counter, 0) for column, counter in _COUNTERS.items()}
+        amounts["slots_granted"] = amounts["slots_used"] - amounts["slots_denied"]
+        lines.append(UsageLine(date.fromisoformat(day), instance, operation, **amounts))
+    return lines
+
+
+def totals_of(lines: Sequence[UsageLine]) -> dict[str, int]:
+    """The sum of each column of counts."""
+    return {column: sum(getattr(line, column) for line in lines) for column in _HEADINGS}
+
+
+def usage_as_json(lines: Sequence[UsageLine]) -> str:
+    """The statement as one JSON object: `lines` and `totals`."""
+    plain: list[dict[str, Any]] = [asdict(line) | {"day": line.day.isoformat()} for line in lines]
+    return json.dumps({"lines": plain, "totals": totals_of(lines)}, ensure_ascii=False, indent=2)
+
+
+def usage_page(lines: Sequence[UsageLine]) -> str:
+    """The statement as a table for people, totals at its foot."""
+    if not lines:
+        return "Nothing was spent yet."
+    totals = totals_of(lines)
+    left = [["day", "instance", "operation"]]
+    left += [[line.day.isoformat(), line.instance, line.operation] for line in lines]
+    left.append(["total", "", ""])
+    right = [list(_HEADINGS.values())]
+    right += [[f"{getattr(line, column):,}" for column in _HEADINGS] for line in lines]
+    right.append([f"{totals[column]:,}" for column in _HEADINGS])
+    names = [max(map(len, column)) for column in zip(*left, strict=True)]
+    counts = [max(map(len, column)) for column in zip(*right, strict=True)]
+    rows = [
+        _GAP.join(
+            [
+                *(text.ljust(width) for text, width in zip(named, names, strict=True)),
+                *(text.rjust(width) for text, width in zip(counted, counts, strict=True)),
+            ]
+        ).rstrip()
+        for named, counted in zip(left, right, strict=True)
+    ]
+    rule = "-" * max(map(len, rows))
+    saved = sum(totals[column] for column in totals if column.startswith("saved_by_"))
+    foot = f"{totals['slots_used']:,} slots used, {totals['slots_denied']:,} of them denied; {saved:,} saved."
+    return "\n".join([_groups(names, counts), rows[0], rule, *rows[1:-1], rule, rows[-1], "", foot])
+
+
+def _groups(names: Sequence[int], counts: Sequence[int]) -> str:
+    """The line above the headings: what the columns of counts have in common."""
+    text = " " * (sum(names) + len(_GAP) * len(names))
+    start = 0
+    for title, columns in _GROUPS:
+        width = sum(counts[start : start + columns]) + len(_GAP) * (columns - 1)
+        text += title.rjust(width) + _GAP
+        start += columns
+    return text.rstrip()

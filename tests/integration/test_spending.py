@@ -1,0 +1,160 @@
+"""Slots that are not spent, and runs that stop before their rows do."""
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, Latency
+from batchsearch.emulator.pictures import decode_picture
+from batchsearch.emulator.records import NewItem
+from batchsearch.engine.job import run_job
+from batchsearch.errors import ExitCode
+
+
+@pytest.fixture
+def filled(signed_in, pictures):
+    """The emulator with eight of the pictures in its catalogue."""
+    for number in range(8):
+        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
+        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), picture, crop=True, region=None)
+    return signed_in
+
+
+def rows(*images):
+    return [{"id": f"r{n:03}", "image": f"p{image:02}.jpg"} for n, image in enumerate(images)]
+
+
+def results_of(settings):
+    return pd.read_parquet(settings.output.dir + "/results").set_index("row_key").sort_index()
+
+
+def hits_of(settings):
+    return pd.read_parquet(settings.output.dir + "/hits")
+
+
+def slow(seconds):
+    return FaultPlan((FaultRule(Latency(seconds=seconds), frozenset({"SearchImageByPic"})),))
+
+
+async def test_rows_that_ask_the_same_at_once_are_one_call(filled, load):
+    """While one row's call is out, equal rows wait for its answer and get the same hits."""
+    filled.set_faults(slow(0.3))
+    settings = load(rows(1, 2, 1, 1, 2, 3), instance__endpoint=filled.endpoint, results_per_row=3)
+    summary = await run_job(settings)
+    results, hits = results_of(settings), hits_of(settings)
+    assert (summary.ok, summary.calls, summary.coalesced) == (6, 3, 3)
+    assert list(results["coalesced_from"].fillna("-")) == ["-", "-", "r000", "r000", "r001", "-"]
+    assert list(results["calls"]) == [1, 1, 0, 0, 0, 1]
+    own = {
+        key: table.drop(columns="row_key").to_csv(index=False)
+        for key, table in hits.groupby("row_key", sort=False)
+    }
+    assert own["r000"] == own["r002"] == own["r003"]
+    assert own["r000"] != own["r001"]
+
+
+@pytest.mark.parametrize("rows_per_part", [1, 1000])
+async def test_a_later_row_gets_the_answer_that_is_there(filled, load, rows_per_part):
+    """An equal request is answered from the ledger, or from a sealed part, without a call."""
+    first = load(rows(1, 2), instance__endpoint=filled.endpoint, output__rows_per_part=rows_per_part)
+    await run_job(first)
+    settings = load(
+        rows(1, 2, 2, 1, 3), instance__endpoint=filled.endpoint, output__rows_per_part=rows_per_part
+    )
+    summary = await run_job(settings)
+    results, hits = results_of(settings), hits_of(settings)
+    assert (summary.calls, summary.reused, summary.done) == (1, 2, 5)
+    assert results.loc["r003", "coalesced_from"] == "r000"
+    assert results.loc["r003", "pic_region"] == results.loc["r000", "pic_region"]
+    assert results.loc["r003", "answered_at"] == results.loc["r000", "answered_at"]
+    scores = {key: list(table["score"]) for key, table in hits.groupby("row_key")}
+    assert scores["r003"] == scores["r000"]
+
+
+async def test_old_answers_of_earlier_runs_are_asked_for_again(filled, load):
+    """With `reuse.max_age_hours: 0` an earlier run's answer serves nobody; this run's still do."""
+    await run_job(load(rows(1), instance__endpoint=filled.endpoint, reuse__max_age_hours=0))
+    settings = load(rows(1, 1, 1), instance__endpoint=filled.endpoint, reuse__max_age_hours=0)
+    summary = await run_job(settings)
+    assert (summary.calls, summary.coalesced, summary.reused) == (1, 1, 0)
+
+
+async def test_a_lasting_refusal_is_shared(filled, load):
+    """What the service refuses for good is asked once, and every equal row fails with its code."""
+    filled.set_faults(
+        FaultPlan((FaultRule(ErrorAnswer("UnsupportedPicFormat"), frozenset({"SearchImageByPic"})),))
+    )
+    settings = load(rows(1, 1, 1), instance__endpoint=filled.endpoint)
+    summary = await run_job(settings)
+    assert (summary.failed, summary.calls) == (3, 1)
+    assert set(results_of(settings)["error_code"]) == {"UnsupportedPicFormat"}
+
+
+@pytest.mark.parametrize(("symmetric", "calls"), [(True, 2), (False, 3)])
+async def test_symmetric_pairs_are_one_call_when_declared(filled, load, symmetric, calls):
+    """(A, B) and (B, A) get one score from one call if the job says that order does not matter."""
+    pairs = [("p01.jpg", "p02.jpg"), ("p02.jpg", "p01.jpg"), ("p03.jpg", "p03.jpg")]
+    given = [{"id": n, "primary_image": a, "secondary_image": b} for n, (a, b) in enumerate(pairs)]
+    settings = load(
+        given,
+        operation="CompareSimilarByImage",
+        instance__endpoint=filled.endpoint,
+        reuse__symmetric_pairs=symmetric,
+    )
+    summary = await run_job(settings)
+    scores = results_of(settings)["score"]
+    assert summary.calls == calls
+    assert scores["0"] == scores["1"] < scores["2"] == 1.0
+
+
+async def test_the_most_calls_end_a_run_and_the_next_goes_on(filled, load):
+    """With `max_calls` a run stops after exactly so many, exit 4; the next makes the rest."""
+    settings = load(rows(*range(8)), instance__endpoint=filled.endpoint)
+    summary = await run_job(settings, max_calls=3)
+    assert (summary.exit_code, summary.calls, summary.done) == (ExitCode.INCOMPLETE, 3, 3)
+    assert "3 calls" in summary.message
+    again = await run_job(settings)
+    assert (again.exit_code, again.calls, again.done) == (ExitCode.DONE, 5, 8)
+
+
+async def test_a_deadline_ends_a_run_in_good_order(filled, load):
+    """At the deadline nothing more is sent; what is answered is kept."""
+    settings = load(rows(*range(8)), instance__endpoint=filled.endpoint)
+    late = await run_job(settings, until=datetime.now(UTC) - timedelta(seconds=1))
+    assert (late.exit_code, late.done) == (ExitCode.INCOMPLETE, 0)
+    assert filled.log.entries("SearchImageByPic") == ()
+
+
+async def test_a_closed_window_makes_no_call(filled, load):
+    """Outside its window a run ends at once, resumable, and says when the window opens."""
+    hour = datetime.now(UTC) + timedelta(hours=2)
+    window = {"start": f"{hour:%H}:00", "end": f"{hour + timedelta(hours=1):%H}:00"}
+    settings = load(rows(1, 2), instance__endpoint=filled.endpoint, window=window)
+    summary = await run_job(settings)
+    assert (summary.exit_code, summary.calls) == (ExitCode.INCOMPLETE, 0)
+    assert "the window opens at" in summary.message
+
+
+async def test_a_dead_network_pauses_the_run_and_fails_no_row(filled, load):
+    """When nothing is answered the run waits, and at its limit ends resumable with every row still to do."""
+    settings = load(rows(*range(8)), calls__max_attempts=1_000, calls__max_outage_seconds=1)
+    summary = await run_job(settings)
+    assert (summary.exit_code, summary.done, summary.failed) == (ExitCode.INCOMPLETE, 0, 0)
+    assert "down" in summary.message
+    # Twenty failures are borne at full pace; then one call in ten seconds.
+    assert 20 <= summary.calls <= 40
+
+
+async def test_a_share_of_the_rate_is_left_to_others(filled, load):
+    """A job with a share calls at that part of the tier."""
+    settings = load(
+        rows(*range(8), 8, 9, 10, 11),
+        instance__endpoint=filled.endpoint,
+        instance__qps=20,
+        instance__share=0.5,
+    )
+    summary = await run_job(settings)
+    assert summary.tier == 10
+    arrivals = [entry.arrived for entry in filled.log.entries("SearchImageByPic")]
+    assert arrivals[10] - arrivals[0] >= 0.98

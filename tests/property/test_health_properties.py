@@ -1,0 +1,56 @@
+"""A broken service is asked less and less, and a mended one at full pace again."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchsearch.engine.health import Health, HealthRules
+
+
+@given(outcomes=st.lists(st.booleans(), max_size=200))
+def test_one_failure_in_five_never_pauses(outcomes):
+    """As long as four answers come between two failures, calls go on at the tier."""
+    health, now, good = Health(), 0.0, 4
+    for fails in outcomes:
+        now += 0.1
+        if fails and good >= 4:
+            health.failed(now)
+            good = 0
+        else:
+            health.answered()
+            good += 1
+        assert health.wait(now) == 0.0
+
+
+@given(failures=st.integers(21, 400))
+def test_a_dead_service_is_asked_every_ten_seconds(failures):
+    """After the budget is spent each further call waits for time to earn it."""
+    health, now = Health(), 0.0
+    calls = []
+    for _ in range(failures):
+        now += health.wait(now)
+        calls.append(now)
+        now += 0.05
+        health.failed(now)
+    assert calls[19] <= 1.0
+    gaps = [later - earlier for earlier, later in itertools.pairwise(calls[20:])]
+    assert all(9.9 <= gap <= 10.2 for gap in gaps)
+    assert health.silent_for(now) >= now - 0.1
+
+
+def test_successes_fill_the_budget_again():
+    """A mended service gets back to full pace within a few answers, to the whole budget within eighty."""
+    rules = HealthRules()
+    health, now = Health(rules), 0.0
+    for _ in range(30):
+        health.failed(now)
+    assert health.paused
+    now += health.wait(now)
+    for _ in range(80):
+        health.answered()
+    assert health.wait(now) == 0.0
+    for _ in range(int(rules.budget) - 1):
+        health.failed(now)
+    assert not health.paused
+    assert health.silent_for(now + 5) == 5

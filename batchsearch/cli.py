@@ -21,7 +21,10 @@ _EXAMPLES = """\b
 Examples:
   batchsearch run configs/demo.yaml
   batchsearch run nightly.yaml --set instance.qps=5 --set output.dir=out/tonight
+  batchsearch plan nightly.yaml
+  batchsearch usage out/tonight out/last-night
   batchsearch config check nightly.yaml
+  batchsearch check nightly.yaml --save out/pictures
   batchsearch emulator --port 8088 --data emulator-data
 
 \b
@@ -31,6 +34,20 @@ Exit codes:
       the job allows              75  the output is in use by another run
    4  incomplete, run again to resume
    5  ended by an error that no row can survive
+"""
+
+_PLAN_EXAMPLES = """\b
+Examples:
+  batchsearch plan nightly.yaml
+  batchsearch plan nightly.yaml --sample 2000
+  batchsearch plan nightly.yaml --json --set instance.qps=5 | jq .nights
+"""
+
+_USAGE_EXAMPLES = """\b
+Examples:
+  batchsearch usage out/tonight
+  batchsearch usage out/* --parquet usage.parquet
+  batchsearch usage out/tonight --json | jq .totals.slots_used
 """
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
@@ -146,6 +163,101 @@ def run(
     click.echo(summary.as_text(), err=True)
     click.echo(summary.as_json())
     sys.exit(summary.exit_code)
+
+
+@cli.command(epilog=_PLAN_EXAMPLES)
+@_CONFIG
+@_SET
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the page.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Prepare only N rows, spread evenly over those to do, and scale up.",
+)
+def plan(config: Path, *, overrides: tuple[str, ...], as_json: bool, sample: int | None) -> None:
+    """Say what the job file CONFIG would take: calls, hours, nights, bytes and money.
+
+    No call is made and nothing is written; a run that is going on is not disturbed. Every row is prepared
+    as a run would: files are read and pictures with an address are fetched from there, so it takes a while
+    for a large manifest. With --sample the counts are estimates, and the page says so.
+    """
+    try:
+        job = _load(config, overrides)
+        import asyncio
+
+        from batchsearch.engine.codes import advice_on
+        from batchsearch.engine.planning import plan_job
+        from batchsearch.reporting.plan_page import plan_page
+        from batchsearch.reporting.row_counter import RowCounter
+
+        with RowCounter() as counter:
+            found = asyncio.run(plan_job(job.settings, sample=sample, counter=counter))
+    except BatchsearchError as error:
+        _fail(error)
+    click.echo(found.as_json() if as_json else plan_page(found, advice=advice_on))
+
+
+@cli.command(epilog=_USAGE_EXAMPLES)
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the table.")
+@click.option(
+    "--parquet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the lines to this Parquet file as well; an older one is replaced.",
+)
+def usage(folders: tuple[Path, ...], *, as_json: bool, parquet: Path | None) -> None:
+    """State what was spent and spared: call slots by day, instance and operation.
+
+    Each DIR is the output folder (`output.dir`) of a job. Its ledger is only read, also while a run is
+    going on. Days are UTC.
+    """
+    try:
+        from batchsearch.reporting.usage_statement import read_usage, usage_as_json, usage_page
+
+        lines = read_usage(folders)
+        if parquet is not None:
+            from batchsearch.output.usage_table import write_usage
+
+            write_usage(parquet, lines)
+    except BatchsearchError as error:
+        _fail(error)
+    click.echo(usage_as_json(lines) if as_json else usage_page(lines))
+
+
+@cli.command()
+@_CONFIG
+@_SET
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for `verdicts.parquet`; `check` in the job's output folder when not given.",
+)
+@click.option(
+    "--save", type=click.Path(path_type=Path, file_okay=False), help="Folder to write what would be sent to."
+)
+@click.option("--json", "only_json", is_flag=True, help="No page and no progress: the line of JSON alone.")
+@click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
+@_logging_options
+def check(config: Path, overrides: tuple[str, ...], only_json: bool, progress: bool, **options: Any) -> None:
+    """Check the pictures of the job file CONFIG and write a verdict for each as Parquet.
+
+    Fetches and prepares as a run would, and makes no call: no credentials are needed, no slot is spent.
+    The last line of stdout is a JSON summary; a page for people goes to stderr. Exits with 3 when more rows
+    are unusable than `max_failed` allows.
+    """
+    try:
+        job = _load(config, overrides)
+        from batchsearch.engine.checking import check_to_end
+
+        page = check_to_end(job, show_progress=progress and not only_json, **options)
+    except BatchsearchError as error:
+        _fail(error)
+    if not only_json:
+        click.echo(page.as_text(), err=True)
+    click.echo(page.as_json())
+    sys.exit(int(page.exit_code))
 
 
 @cli.group()

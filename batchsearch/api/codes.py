@@ -53,6 +53,21 @@ def code_for(name: str, status: int | None) -> ErrorCode:
     return _named(UNKNOWN_CLIENT if _is_client_error(status) else UNKNOWN_SERVER, name)
 
 
+def action_of(entry: ErrorCode, overrides: Mapping[str, Action]) -> Action:
+    """What the engine does about a code: what the job file says, else what the table says.
+
+    Args:
+        entry: From `code_for`.
+        overrides: Actions by name, or by a family such as `Throttling*`; the code's own name wins, then the
+            longest family.
+    """
+    own = overrides.get(entry.name)
+    if own is not None:
+        return own
+    families = [name for name in overrides if name.endswith("*") and entry.name.startswith(name[:-1])]
+    return overrides[max(families, key=len)] if families else entry.action
+
+
 def codes_as_markdown() -> str:
     """The tables as Markdown, for the README: one row a code, grouped by who can mend it."""
     lines = []

@@ -361,7 +361,7 @@ UNCODED: Final = (
         (),
         "network",
         "retry",
-        "The answer is no JSON object: a proxy's or a load balancer's page, most likely.",
+        "The answer is none of the service's: a proxy's or a load balancer's page, most likely.",
         "Nothing: the call is repeated. If it stays, look for a proxy on the way.",
     ),
     ErrorCode(

@@ -41,6 +41,23 @@ if TYPE_CHECKING:
 
 Origin = Literal["api", "transport"]
 
+_ANSWER_FIELDS: Final = frozenset(
+    [
+        "RequestId",
+        "Success",
+        "Code",
+        "Msg",
+        "Message",
+        "Head",
+        "PicInfo",
+        "Auctions",
+        "Score",
+        "AccessDeniedDetail",
+        "Exists",
+        "Data",
+        "Instance",
+    ]
+)
 _STATUS_NAMED: Final = frozenset({408, 413, 429})  # what they mean needs no body
 _CODE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")
@@ -82,6 +99,10 @@ def parse_answer(operation: str, status: int, body: bytes, *, request_id: str | 
     content = json_object(body)
     if content is None or not 200 <= status < 300:  # noqa: PLR2004 - the successful statuses
         return parse_failure(status, body, request_id=request_id, operation=operation)
+    if _ANSWER_FIELDS.isdisjoint(content):
+        # Taken for an answer with every field missing, a proxy's own JSON would pass for "nothing found".
+        what = f"HTTP {status} with a JSON object that has none of an answer's fields"
+        return _foreign("Transport.NotJson", what, request_id)
     described = OPERATIONS[operation]
     fields = _Fields(content, "", set())
     own_id = fields.text("RequestId") or request_id

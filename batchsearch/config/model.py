@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY, takes_switch
 from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, ServiceTypeName
 
+PRIORITY: Final = "priority"
+"""What `manifest.columns` calls the column that says which rows go first."""
+
 OperationName = Literal["SearchImageByPic", "SearchImageByName", "CompareSimilarByImage"]
 CsvTypeName = Literal["string", "int64", "float64", "bool", "date", "timestamp"]
 
@@ -65,13 +68,13 @@ class InstanceSettings(Settings):
     share: float = Field(1.0, gt=0, le=1, description="Part of the rate that this job may use.")
     shared: Literal["auto", "none", "host", "redis"] = Field(
         "auto",
-        description="Who shares this instance's rate: nobody else (`none`), processes of this host (`host`), or "
-        "of several hosts through a Redis server (`redis`). `auto` is `host` for a purchased instance.",
+        description="Who shares this instance's rate: nobody else (`none`), processes of this host (`host`), "
+        "or of several hosts through a Redis server (`redis`). `auto` is `host` for a purchased instance.",
     )
     redis: str | None = Field(
         None,
-        description="The Redis server, `redis://host:6379/0`; one with a password belongs into the environment, "
-        "BATCHSEARCH_REDIS_URL.",
+        description="The Redis server, `redis://host:6379/0`; one with a password belongs into the "
+        "environment, BATCHSEARCH_REDIS_URL.",
     )
     service_type: ServiceTypeName = Field("generic", description="Kind of instance; decides the image rules.")
 
@@ -175,8 +178,9 @@ class ManifestSettings(Settings):
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="What columns mean: `image`, `primary_image`, `secondary_image`, or a parameter of the "
-        "operation given row by row, such as `product_id` or `region`, each with the column's name. What the "
-        "operation needs is looked for under its own name when not given.",
+        "operation given row by row, such as `product_id` or `region`, each with the column's name; or "
+        "`priority`: higher numbers are worked on first. What the operation needs is looked for under its "
+        "own name when not given.",
     )
     csv: CsvSettings = Field(default_factory=CsvSettings, description="How a CSV manifest is written.")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.api.codes import CODES
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.api.parameters import check_parameters
+from batchsearch.config.model import PRIORITY
 from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import Problem
 from batchsearch.service import SERVICE_TYPES
@@ -33,7 +34,7 @@ def check_against_operation(document: Document) -> list[Problem]:
     operation = root.get("operation")
     if isinstance(operation, str) and operation in OPERATIONS:
         problems += _parameters(document, operation)
-        problems += _columns(document, ("manifest", "columns"), operation)
+        problems += _columns(document, ("manifest", "columns"), operation, PRIORITY)
     problems += _columns(document, ("emulator", "catalogue", "manifest", "columns"), _INDEXING)
     return problems
 
@@ -57,9 +58,13 @@ def _parameters(document: Document, operation: str) -> Iterator[Problem]:
             yield Problem(document.source(path).where(path), problem.message)
 
 
-def _columns(document: Document, section: SettingPath, operation: str) -> Iterator[Problem]:
+def _columns(document: Document, section: SettingPath, operation: str, *more: str) -> Iterator[Problem]:
     known = OPERATIONS[operation]
-    meanings = (*(picture.role for picture in known.pictures), *(each.key for each in known.parameters))
+    meanings = (
+        *(picture.role for picture in known.pictures),
+        *(each.key for each in known.parameters),
+        *more,
+    )
     for meaning in _at(document.root, section):
         if meaning not in meanings:
             path = (*section, meaning)

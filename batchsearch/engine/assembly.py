@@ -16,13 +16,16 @@ from batchsearch.api.credentials import default_chain
 from batchsearch.api.endpoint import Endpoint, parse_endpoint
 from batchsearch.api.exchange import Timeouts, new_session
 from batchsearch.api.upload import OPEN_PLATFORM, Uploader
+from batchsearch.config.model import PRIORITY
 from batchsearch.engine import embedded
 from batchsearch.engine.earlier import EarlierAnswers
 from batchsearch.engine.opening import EMULATOR
 from batchsearch.engine.policy import RetryRules
 from batchsearch.engine.prepare import Preparer
 from batchsearch.engine.rate import pacer_for
-from batchsearch.engine.runner import ROWS_A_BATCH, Runner, Stages, admitted_at_once
+from batchsearch.engine.reader import RowReader
+from batchsearch.engine.runner import Runner
+from batchsearch.engine.stages import Stages, admitted_at_once
 from batchsearch.engine.work import JobFacts
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
@@ -79,7 +82,9 @@ async def assembled(
                 timeouts=timeouts,
             )
         stages = Stages(
-            batches=opened.manifest.batches(ROWS_A_BATCH),
+            reader=RowReader(
+                opened.manifest, opened.ledger, facts, by_priority=PRIORITY in settings.manifest.columns
+            ),
             preparer=Preparer(
                 facts,
                 # By address each picture travels alone; in one body they share its size.

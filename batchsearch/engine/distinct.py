@@ -8,11 +8,11 @@ that only a 64th of the requests is in memory at once.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from batchsearch.engine.estimate import Needed
 from batchsearch.errors import OutputError
 
 if TYPE_CHECKING:
@@ -27,21 +27,6 @@ DIGEST_BYTES: Final = 16
 _SLICES: Final = 64
 _ENTRY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("calls", "<u4"), ("bytes", "<u8")])
 _BOUNDS: Final = (np.arange(1, _SLICES, dtype=np.uint64) << np.uint64(58)).astype(np.uint64)
-
-
-@dataclass(frozen=True, slots=True)
-class Needed:
-    """What different requests take together.
-
-    Attributes:
-        requests: How many there are.
-        calls: Calls that they take.
-        bytes: Bytes that they upload.
-    """
-
-    requests: int
-    calls: int
-    bytes: int
 
 
 class DistinctRequests:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from bisect import insort
 from dataclasses import asdict, dataclass, field
@@ -12,7 +13,6 @@ from batchsearch.api.operations import OPERATIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from batchsearch.engine.distinct import Needed
     from batchsearch.engine.plan import Page
     from batchsearch.engine.work import Failure
 
@@ -38,6 +38,27 @@ UNREADABLE: Final = frozenset(
 """Local codes of rows whose picture could not be read at all; those of origin `transport` are too."""
 
 _Z_95: Final = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What different requests take together.
+
+    Attributes:
+        requests: How many there are.
+        calls: Calls that they take.
+        bytes: Bytes that they upload.
+    """
+
+    requests: int
+    calls: int
+    bytes: int
+
+    def scaled(self, scale: float, most: int) -> Needed:
+        """What `scale` times as many take, `most` requests at most."""
+        requests = min(round(self.requests * scale), most)
+        share = requests / self.requests if self.requests else 0.0
+        return Needed(requests, round(self.calls * share), round(self.bytes * share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +302,10 @@ class Plan:
                 "share_of_month": round(share, 6),
             }
         return values
+
+    def as_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(self.as_dict(), ensure_ascii=False, indent=2)
 
 
 def is_sampled(position: int, sample: int, of: int) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.operations import OPERATIONS, Operation
+from batchsearch.config.model import PRIORITY
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.fingerprint import differences, fingerprint
 from batchsearch.errors import ConfigError, OutputError, Problem
@@ -114,7 +115,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
         wanted=Wanted(
             images=tuple(picture.role for picture in operation.pictures),
             required=tuple(name for name in operation.required if name not in settings.parameters),
-            allowed=operation.keys,
+            allowed=operation.keys | {PRIORITY},
         ),
     )
 

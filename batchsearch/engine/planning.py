@@ -13,20 +13,22 @@ import json
 import os
 import random
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.operations import OPERATIONS
+from batchsearch.config.model import PRIORITY
 from batchsearch.engine.assembly import picture_root
-from batchsearch.engine.distinct import DistinctRequests, Needed
+from batchsearch.engine.distinct import DistinctRequests
 from batchsearch.engine.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, is_sampled, sizes_of_pages
 from batchsearch.engine.fingerprint import differences, fingerprint
 from batchsearch.engine.opening import LEDGER_FOLDER, open_manifest
 from batchsearch.engine.prepare import Preparer
-from batchsearch.engine.runner import ROWS_A_BATCH
+from batchsearch.engine.reader import ROWS_A_BATCH, priority_of
 from batchsearch.engine.window import window_of
 from batchsearch.engine.work import JobFacts
 from batchsearch.errors import ConfigError
@@ -122,15 +124,20 @@ async def plan_job(
     folder = Path(settings.output.dir)
     ledger = folder / LEDGER_FOLDER / LEDGER_FILE
     oldest = time.time() - settings.reuse.max_age_hours * 3600
-    counter = counter or RowCounter()
-    if not ledger.exists():
+    with ExitStack() as stack:
+        reader = None
+        if ledger.exists():
+            reader = stack.enter_context(LedgerReader(ledger))
+            _same_job(settings, manifest, reader)
         return await _plan(
-            settings, manifest, rules, rows, _Earlier(None, folder / RESULTS, oldest), sample, counter
+            settings,
+            manifest=manifest,
+            rules=rules,
+            rows=rows,
+            earlier=_Earlier(reader, folder / RESULTS, oldest),
+            sample=sample,
+            counter=counter or RowCounter(),
         )
-    with LedgerReader(ledger) as reader:
-        _same_job(settings, manifest, reader)
-        earlier = _Earlier(reader, folder / RESULTS, oldest)
-        return await _plan(settings, manifest, rules, rows, earlier, sample, counter)
 
 
 def _rules(settings: JobSettings, operation: Operation) -> Rules:
@@ -154,6 +161,7 @@ def _same_job(settings: JobSettings, manifest: Manifest, reader: LedgerReader) -
 
 async def _plan(
     settings: JobSettings,
+    *,
     manifest: Manifest,
     rules: Rules,
     rows: int,
@@ -189,6 +197,10 @@ async def _plan(
         needed = await asyncio.to_thread(distinct.needed)
     tally = look.tally
     scale = to_do / tally.looked_at if tally.looked_at else 0.0
+    unreadable = tally.refused(unreadable=True, scale=scale)
+    invalid = tally.refused(unreadable=False, scale=scale)
+    reused = round(tally.reused * scale)
+    valid = to_do - sum(refused.rows for refused in (*unreadable, *invalid))
     return Plan(
         operation=settings.operation,
         instance=settings.instance.name,
@@ -197,12 +209,10 @@ async def _plan(
         rows=rows,
         done=done,
         looked_at=tally.looked_at,
-        unreadable=tally.refused(unreadable=True, scale=scale),
-        invalid=tally.refused(unreadable=False, scale=scale),
-        reused=round(tally.reused * scale),
-        needed=Needed(
-            round(needed.requests * scale), round(needed.calls * scale), round(needed.bytes * scale)
-        ),
+        unreadable=unreadable,
+        invalid=invalid,
+        reused=reused,
+        needed=needed.scaled(scale, most=max(0, valid - reused)),
         pages=len(facts.pages),
         largest=tally.largest,
         by_address=by_address,
@@ -260,10 +270,14 @@ class _Batch:
 
 def _chosen(manifest: Manifest, earlier: _Earlier, wanted: int, to_do: int) -> Iterator[_Batch]:
     """The rows without an outcome, or `wanted` of them spread evenly; read batch by batch."""
+    by_priority = PRIORITY in manifest.settings.columns
     position = 0
     for batch in manifest.batches(ROWS_A_BATCH):
         digests = [digest_of(row.key) for row in batch.rows]
         done = earlier.finished(digests)
+        if by_priority:
+            # A run reads them all before its first call, and ends at one that is no number.
+            deque(map(priority_of, batch.rows), maxlen=0)
         places = []
         for place, digest in enumerate(digests):
             if digest in done:

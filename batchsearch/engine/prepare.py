@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.api.form import build_call
 from batchsearch.api.parameters import ParameterProblem, check_parameters
+from batchsearch.config.model import PRIORITY
 from batchsearch.engine.policy import RetryRules, backoff
 from batchsearch.engine.records import request_key
 from batchsearch.engine.work import Failure
@@ -114,7 +115,8 @@ class Preparer:
         raise AssertionError("the last attempt returns")
 
     def _make(self, work: Work, contents: list[ImageReference | bytes]) -> Failure | None:
-        merged = {**self._facts.parameters, **work.row.parameters}
+        own = {name: value for name, value in work.row.parameters.items() if name != PRIORITY}
+        merged = {**self._facts.parameters, **own}
         values, problems = check_parameters(
             self._facts.operation, merged, service_type=self._facts.service_type
         )

@@ -22,66 +22,34 @@ import heapq
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from batchsearch.api.codes import code_for
 from batchsearch.api.upload import Uploaded
 from batchsearch.engine.coalesce import Coalescer
 from batchsearch.engine.earlier import from_record
-from batchsearch.engine.health import Health
-from batchsearch.engine.policy import EndRun, History, Retry, RetryRules, decide
+from batchsearch.engine.judge import Judge
+from batchsearch.engine.policy import EndRun, Retry
 from batchsearch.engine.records import finished_row, page_answer
+from batchsearch.engine.watchdog import Snapshot, Watchdog
 from batchsearch.engine.work import Attempt, Failure
 from batchsearch.errors import RunEndedError
-from batchsearch.ledger.records import UsageKey, digest_of
+from batchsearch.ledger.records import UsageKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from structlog.typing import FilteringBoundLogger
 
-    from batchsearch.api.client import Answer, Client
+    from batchsearch.api.client import Answer
     from batchsearch.api.error_code import ErrorCode
-    from batchsearch.api.upload import Uploader
     from batchsearch.engine.earlier import EarlierAnswer
-    from batchsearch.engine.policy import Action
-    from batchsearch.engine.prepare import Preparer
-    from batchsearch.engine.sealer import Sealer
+    from batchsearch.engine.policy import Action, RetryRules
+    from batchsearch.engine.stages import Stages
     from batchsearch.engine.stats import Stats
     from batchsearch.engine.window import Limits
     from batchsearch.engine.work import JobFacts, Work
-    from batchsearch.ledger.store import Ledger
-    from batchsearch.manifest.rows import RowBatch
-    from batchsearch.pacing.in_flight import InFlightLimit
-    from batchsearch.pacing.pacer import Pacer
-    from batchsearch.pacing.shared import SharedPacer
-
-ROWS_A_BATCH: Final = 256
-_AHEAD_SECONDS: Final = 3.0
-_FEWEST_ADMITTED: Final = 16
-_MOST_ADMITTED: Final = 256
-
-
-def admitted_at_once(qps: float, in_flight_ceiling: int) -> int:
-    """How many rows are held at once: some seconds of the rate beside those that wait for answers."""
-    ahead = min(_MOST_ADMITTED, max(_FEWEST_ADMITTED, int(qps * _AHEAD_SECONDS)))
-    return ahead + in_flight_ceiling
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """What the pipeline is made of; the runner only joins them."""
-
-    batches: Iterator[RowBatch]
-    preparer: Preparer
-    pacer: Pacer | SharedPacer
-    in_flight: InFlightLimit
-    client: Client
-    uploader: Uploader | None
-    ledger: Ledger
-    sealer: Sealer
 
 
 class Runner:
@@ -118,29 +86,27 @@ class Runner:
     ) -> None:
         self._stages = stages
         self._facts = facts
-        self._rules = rules
-        self._actions = actions
+        self._judge = Judge(rules, actions, stages.pacer, stats, clock=clock, jitter=jitter)
         self.stats = stats
         self._log = log
         self._clock = clock
-        self._jitter = jitter
         self._began = datetime.now(UTC)
         self._admission = asyncio.Semaphore(admitted)
         self._to_prepare: asyncio.Queue[Work] = asyncio.Queue()
         self._ready: list[tuple[int, int, Work]] = []
         self._wake = asyncio.Event()
         self._open = 0
+        self._admitted = 0
         self._read_all = False
         self._stopping = False
-        self._ending_in_a_row = 0
         self._ended: RunEndedError | None = None
-        self._histories = stages.ledger.histories()
         self._stoppable: list[asyncio.Task[None]] = []
         self._limits = limits
         self._max_outage = max_outage
-        self._health = Health()
         self._coalescer = Coalescer()
         self.stopped_because = ""
+        self._watchdog = Watchdog(log, clock)
+        self._out: dict[Work, float] = {}
 
     async def run(self, preparers: int) -> None:
         """Work until every row has its outcome, or until stopped; what is known is sealed on return.
@@ -156,7 +122,10 @@ class Runner:
         try:
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(self._watch(sealing))
-                self._stoppable = [group.create_task(self._read())]
+                self._stoppable = [
+                    group.create_task(self._read()),
+                    group.create_task(self._watchdog.run(self._snapshot)),
+                ]
                 self._stoppable += [group.create_task(self._prepare_rows()) for _ in range(preparers)]
                 dispatching = group.create_task(self._dispatch(group))
                 self._stoppable.append(dispatching)
@@ -193,34 +162,45 @@ class Runner:
         await asyncio.wait([sealing])
         sealing.result()
 
+    def _snapshot(self) -> Snapshot | None:
+        if not self._open:
+            return None
+        now, stats, stages = self._clock(), self.stats, self._stages
+        return Snapshot(
+            in_flight=stats.in_flight,
+            oldest_call=now - min(self._out.values(), default=now),
+            ready=len(self._ready),
+            preparing=stats.preparing + self._to_prepare.qsize(),
+            repeating=stats.repeating,
+            committing=stats.committing,
+            until_probe=self._judge.health.wait(now),
+            silent_for=self._judge.health.silent_for(now),
+            denied_share=self._judge.denied_share,
+            rate=stages.pacer.rate,
+            tier=stages.pacer.ceiling,
+            most_in_flight=stages.in_flight.limit(),
+        )
+
     # -- rows in -------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        while True:
-            batch, digests, done = await asyncio.to_thread(self._next_batch)
-            if batch is None:
-                break
-            for row, digest in zip(batch.rows, digests, strict=True):
-                if digest in done:
-                    continue
-                await self._admission.acquire()
-                self._open += 1
-                self._to_prepare.put_nowait(
-                    self._facts.work_for(row, batch.carried, digest, self._histories.pop(digest, None))
-                )
+        async for work in self._stages.reader.rows():
+            await self._admission.acquire()
+            self._open += 1
+            self._admitted += 1
+            work.place = self._admitted
+            self._to_prepare.put_nowait(work)
         self._read_all = True
         self._wake.set()
 
-    def _next_batch(self) -> tuple[RowBatch | None, list[bytes], set[bytes]]:
-        batch = next(self._stages.batches, None)
-        if batch is None:
-            return None, [], set()
-        digests = [digest_of(row.key) for row in batch.rows]
-        return batch, digests, self._stages.ledger.finished(digests)
-
     async def _prepare_rows(self) -> None:
         while True:
-            await self._prepare_row(await self._to_prepare.get())
+            work = await self._to_prepare.get()
+            self.stats.preparing += 1
+            try:
+                await self._prepare_row(work)
+            finally:
+                self.stats.preparing -= 1
 
     async def _prepare_row(self, work: Work) -> None:
         if work.request_key is None:
@@ -273,14 +253,14 @@ class Runner:
         return True
 
     def _make_ready(self, work: Work) -> None:
-        heapq.heappush(self._ready, (work.row.number, work.page, work))
+        heapq.heappush(self._ready, (work.place, work.page, work))
         self._wake.set()
 
     # -- calls ---------------------------------------------------------------------------------------
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
-        while not (self._read_all and self._open == 0):
-            most = 1 if self._health.paused else self._stages.in_flight.limit()
+        while not self._stopping and not (self._read_all and self._open == 0):
+            most = 1 if self._judge.health.paused else self._stages.in_flight.limit()
             if not self._ready or self.stats.in_flight >= most:
                 await self._woken()
                 continue
@@ -288,11 +268,11 @@ class Runner:
             if self._limits.max_calls is not None and self.stats.calls >= self._limits.max_calls:
                 self.stop(f"{self.stats.calls:,} calls are made, as many as were allowed")
                 return
-            if self._health.silent_for(now) > self._max_outage:
-                minutes = self._health.silent_for(now) / 60
+            if self._judge.health.silent_for(now) > self._max_outage:
+                minutes = self._judge.health.silent_for(now) / 60
                 self.stop(f"nothing was answered for {minutes:.0f} minutes: service or network is down")
                 return
-            pause = self._health.wait(now)
+            pause = self._judge.health.wait(now)
             if pause > 0:
                 await self._woken(pause)
                 continue
@@ -315,26 +295,28 @@ class Runner:
             raise AssertionError("a row without a call was made ready")
         if work.first_sent is None:
             work.first_sent = self._clock()
+        self._out[work] = self._clock()
         self._stages.pacer.departed(slot_at)
         try:
             answer = await self._stages.client.send(call)
         finally:
             self.stats.in_flight -= 1
+            del self._out[work]
             self._wake.set()
+        self._watchdog.heard()
         self.stats.bytes_sent += len(call.body)
         self.stats.retries += bool(work.attempts) and work.attempts[-1].code is not None
         self._stages.in_flight.observe(answer.latency)
         entry = code_for(answer.code, answer.http_status) if answer.code is not None else None
-        work.attempts.append(Attempt.of(work.page, answer, denied=entry is not None and entry.throttles))
+        denied = entry is not None and entry.throttles
+        work.attempts.append(Attempt.of(work.page, answer, denied=denied))
         if entry is None:
-            self._stages.pacer.granted(slot_at, answer.latency)
-            self._health.answered()
+            self._judge.succeeded(slot_at, answer.latency)
             await self._answered(work, answer)
         else:
             await self._refused(work, answer, entry, slot_at, again=self._make_ready)
 
     async def _answered(self, work: Work, answer: Answer) -> None:
-        self._ending_in_a_row = 0
         page = page_answer(work, answer)
         work.answers[work.page] = page
         self.stats.hits += len(page.hits)
@@ -365,35 +347,14 @@ class Runner:
         again: Callable[[Work], None],
     ) -> None:
         """Carry out what an unsuccessful answer means: to a call, or (without a slot) to an upload."""
-        throttled = entry.throttles and slot_at is not None
-        action = self._actions.get(entry.name, entry.action)
-        self._learn(answer, entry, action, slot_at, throttled=throttled)
-        work.denied_here += throttled
-        # What is tried while everything fails says nothing about the row.
-        counts = not throttled and not self._health.paused
-        work.attempts_here += counts
-        started = work.first_sent if work.first_sent is not None and counts else self._clock()
-        decision = decide(
-            action,
-            History(
-                attempts=work.attempts_here,
-                denied=work.denied_here,
-                elapsed=self._clock() - started,
-                ending_in_a_row=self._ending_in_a_row,
-                renewed=work.renewed,
-            ),
-            self._rules,
-            jitter=self._jitter(),
-            throttled=throttled,
-            retry_after=answer.retry_after,
-        )
+        verdict = self._judge.judge(work, answer, entry, slot_at)
+        decision, throttled = verdict.decision, verdict.throttled
         spent = {"calls": int(slot_at is not None), "denied": int(throttled)}
         if not isinstance(decision, Retry | EndRun):
             failure = Failure(
                 entry.name, answer.origin or "api", entry.owner, answer.message or entry.meaning
             )
-            lasting = action == "fail_row" and answer.origin == "api"
-            await self._finish(work, failure, spent, lasting=lasting)
+            await self._finish(work, failure, spent, lasting=verdict.lasting)
             return
         if slot_at is not None:
             await self._stages.ledger.attempt(
@@ -408,25 +369,12 @@ class Runner:
         work.renewed = work.renewed or decision.renew
         if decision.refresh:
             await self._stages.client.refresh_credentials()
-        asyncio.get_running_loop().call_later(decision.wait, again, work)
+        self.stats.repeating += 1
+        asyncio.get_running_loop().call_later(decision.wait, self._repeat, again, work)
 
-    def _learn(
-        self, answer: Answer, entry: ErrorCode, action: Action, slot_at: float | None, *, throttled: bool
-    ) -> None:
-        """Take from an unsuccessful answer what it says about the pace, and about the run."""
-        if throttled and slot_at is not None:
-            self.stats.denied += 1
-            self._stages.pacer.denied(slot_at, answer.latency, answer.retry_after)
-        elif answer.origin == "api" and slot_at is not None:
-            self._stages.pacer.granted(slot_at, answer.latency)
-        if not throttled and (answer.origin == "transport" or entry.owner == "service"):
-            self._health.failed(self._clock())
-        else:
-            self._health.answered()
-        if action == "end_run":
-            self._ending_in_a_row += 1
-        elif answer.origin == "api" and not throttled:
-            self._ending_in_a_row = 0
+    def _repeat(self, again: Callable[[Work], None], work: Work) -> None:
+        self.stats.repeating -= 1
+        again(work)
 
     def _end(self, code: str, answer: Answer, advice: str) -> None:
         if self._ended is None:
@@ -444,7 +392,12 @@ class Runner:
         row = finished_row(self._facts, work, failure, datetime.now(UTC), lasting=lasting)
         counted = Counter(spent)
         counted["rows_ok" if failure is None else "rows_failed"] += 1
-        await self._stages.ledger.finish(row, self._usage(counted))
+        self.stats.committing += 1
+        try:
+            await self._stages.ledger.finish(row, self._usage(counted))
+        finally:
+            self.stats.committing -= 1
+        self._watchdog.heard()
         self._stages.sealer.added()
         if failure is None:
             self.stats.ok += 1

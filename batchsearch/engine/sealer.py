@@ -70,6 +70,8 @@ class Sealer:
         Raises:
             OutputError: When a part cannot be written or sealed.
         """
+        # A run that was stopped may have committed outcomes that nobody was left to count.
+        self._pending = self._ledger.pending_count()
         await self._seal(all_of_them=True)
 
     async def _seal(self, *, all_of_them: bool) -> None:

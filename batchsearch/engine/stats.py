@@ -23,6 +23,9 @@ class Stats:
         denied: Of these, refused by flow control.
         retries: Calls that were repeats.
         in_flight: Calls that wait for an answer now.
+        preparing: Rows being fetched, checked and encoded now.
+        repeating: Rows that wait before their call is repeated.
+        committing: Outcomes that wait for the ledger now.
         coalesced: Rows answered by the call of another row of this run.
         reused: Rows answered by a call of an earlier run.
         hits: Entries of `Auctions` received.
@@ -40,6 +43,9 @@ class Stats:
     denied: int = 0
     retries: int = 0
     in_flight: int = 0
+    preparing: int = 0
+    repeating: int = 0
+    committing: int = 0
     coalesced: int = 0
     reused: int = 0
     hits: int = 0

@@ -143,6 +143,7 @@ class Work:
         first_sent: When this run first sent it, steady clock.
         attempts_here: Attempts of this run for this page that flow control did not refuse.
         denied_here: Attempts of this run for this page that it did.
+        place: Its place among the rows admitted by this run, from 1: the older row goes first.
         renewed: It was repeated with a new signature or new credentials.
         earlier: The answer to an equal request: no call is needed.
     """
@@ -164,6 +165,7 @@ class Work:
     first_sent: float | None = None
     attempts_here: int = 0
     denied_here: int = 0
+    place: int = 0
     renewed: bool = False
     earlier: EarlierAnswer | None = None
 

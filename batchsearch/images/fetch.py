@@ -104,6 +104,10 @@ class Fetcher:
         """Whether `read` can bring this picture: everything but addresses of hosts and stores."""
         return ref.url is None or _scheme_of(ref.url) not in _REMOTE
 
+    def is_inline(self, ref: ImageReference) -> bool:
+        """Whether the reference holds the picture itself, as bytes or as base64 text."""
+        return ref.data is not None or (ref.path is not None and self._settings.text == "base64")
+
     async def fetch(self, ref: ImageReference) -> Fetched:
         """Brings one picture's bytes, from anywhere. Files are read in a thread."""
         if ref.data is not None:
@@ -128,7 +132,7 @@ class Fetcher:
         if ref.data is not None:
             return ref.data
         if ref.path is not None:
-            return _read_base64(ref.path) if self._settings.text == "base64" else self.read_path(ref.path)
+            return _read_base64(ref.path) if self.is_inline(ref) else self.read_path(ref.path)
         if ref.url is None:
             return Rejected("Local.ImageMissing", "the row names no picture")
         scheme = _scheme_of(ref.url)

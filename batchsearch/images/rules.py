@@ -150,6 +150,12 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
         code.name: code
         for code in (
             LocalCode(
+                "Local.NoImage",
+                "NoSpecifiedPicContent",
+                "The row names no picture: its cell in the manifest is empty.",
+                "Fill the cell, or leave the row out.",
+            ),
+            LocalCode(
                 "Local.ImageMissing",
                 "NoSpecifiedPicContent",
                 "There is no picture at the place that the manifest names.",
@@ -165,7 +171,7 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
                 "Local.ImageReferenceInvalid",
                 None,
                 "The reference is no path, address or inline picture that can be read.",
-                "Write a path under images.root, an address (file:, http:, https:, s3:, oss:, gs:), or bytes.",
+                "Write a path under images.root, a file:, http(s):, s3:, oss: or gs: address, or bytes.",
             ),
             LocalCode(
                 "Local.ImageOutsideRoot",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from batchsearch.output.schemas import Column
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
     from pathlib import Path
 
 USAGE_SCHEMA_VERSION: Final = "1"

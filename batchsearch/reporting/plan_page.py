@@ -25,7 +25,7 @@ def plan_page(plan: Plan, *, advice: Callable[[str], str]) -> str:
         plan: What was found.
         advice: What to do about a code, one sentence.
     """
-    lines = ["", f"{plan.operation} on {plan.instance}: what the job takes (no call was made)", ""]
+    lines = [f"{plan.operation} on {plan.instance}: what the job takes (no call was made)", ""]
     if plan.sampled:
         lines += [
             f"  An estimate from {plan.looked_at:,} of {plan.to_do:,} rows, spread evenly. Counts with ~ are",
@@ -47,7 +47,7 @@ def plan_page(plan: Plan, *, advice: Callable[[str], str]) -> str:
             f"  note       {waiting:,} rows' pictures could not be reached now; "
             "those that can be when the job runs are calls on top"
         )
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def _funnel(plan: Plan, advice: Callable[[str], str]) -> list[str]:
@@ -92,11 +92,13 @@ def _time(plan: Plan) -> list[str]:
     share = f", {pace.share:.0%} of the tier of {pace.qps:g}" if pace.share < 1 else ""
     night = "the job's window" if pace.has_window else "a night"
     nights = pace.nights(plan.calls)
-    fits = f"{math.ceil(nights):,} nights" if nights > 1 else f"{nights:.0%} of one"
+    fits = f"{math.ceil(nights):,} nights" if nights > 1 else f"{max(nights, 0.01):.0%} of one"
+    if nights < 0.01:  # noqa: PLR2004 - one of the per cent shown
+        fits = f"less than {fits}"
+    held = f"{night} of {pace.night_hours:g} h holds {pace.calls_a_night:,} calls: {fits}"
     return [
         f"  slots      {about}{plan.calls:,} at {pace.rate:g} a second{share}",
-        f"  time       {about}{_hours(pace.hours(plan.calls))}; {night} of {pace.night_hours:g} h holds "
-        f"{pace.calls_a_night:,} calls: {fits}",
+        f"  time       {about}{_hours(pace.hours(plan.calls))}; {held}",
     ]
 
 

@@ -1,4 +1,4 @@
-"""How far a long look at the rows has come, on stderr: in place on a terminal, a line now and then elsewhere."""
+"""How far a long look at the rows has come: in place on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 

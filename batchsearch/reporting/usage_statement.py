@@ -120,7 +120,8 @@ def usage_page(lines: Sequence[UsageLine]) -> str:
     ]
     rule = "-" * max(map(len, rows))
     saved = sum(totals[column] for column in totals if column.startswith("saved_by_"))
-    foot = f"{totals['slots_used']:,} slots used, {totals['slots_denied']:,} of them denied; {saved:,} saved."
+    used, denied = totals["slots_used"], totals["slots_denied"]
+    foot = f"{used:,} slots used, {denied:,} of them denied; {saved:,} slots saved."
     return "\n".join([_groups(names, counts), rows[0], rule, *rows[1:-1], rule, rows[-1], "", foot])
 
 

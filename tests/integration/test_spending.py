@@ -9,7 +9,7 @@ from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, Laten
 from batchsearch.emulator.pictures import decode_picture
 from batchsearch.emulator.records import NewItem
 from batchsearch.engine.job import run_job
-from batchsearch.errors import ExitCode
+from batchsearch.errors import ExitCode, ManifestError
 
 
 @pytest.fixture
@@ -158,3 +158,28 @@ async def test_a_share_of_the_rate_is_left_to_others(filled, load):
     assert summary.tier == 10
     arrivals = [entry.arrived for entry in filled.log.entries("SearchImageByPic")]
     assert arrivals[10] - arrivals[0] >= 0.98
+
+
+async def test_rows_of_a_higher_priority_go_first(filled, load):
+    """Higher numbers first, rows without one last; pictures prepared side by side may swap neighbours."""
+    given = [
+        {"id": f"r{n}", "image": f"p{n:02}.jpg", "urgency": urgency}
+        for n, urgency in enumerate(["", 1, 10, 2, 10])
+    ]
+    settings = load(
+        given, instance__endpoint=filled.endpoint, instance__qps=20, manifest__columns={"priority": "urgency"}
+    )
+    summary = await run_job(settings)
+    assert summary.ok == 5
+    order = results_of(settings).sort_values("first_sent_at").index
+    assert {"r2", "r4"} < set(order[:3])
+    assert order[-1] == "r0"
+
+
+async def test_a_priority_that_is_no_number_is_reported(filled, load):
+    """The row and its value are named, before any call."""
+    given = [{"id": "a", "image": "p01.jpg", "urgency": "soon"}]
+    settings = load(given, instance__endpoint=filled.endpoint, manifest__columns={"priority": "urgency"})
+    with pytest.raises(ManifestError, match=r"row 1: the priority 'soon' is no number"):
+        await run_job(settings)
+    assert filled.log.entries("SearchImageByPic") == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchsearch.api.codes import CODES, code_for
+from batchsearch.api.codes import CODES, action_of, code_for
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,20 @@ def test_a_family_does_not_hide_its_members():
     """An entry of its own wins over the family that its name belongs to."""
     assert code_for("Throttling.User", 400) is CODES["Throttling.User"]
     assert code_for("Missing*", 400).name == "Missing*"
+
+
+@pytest.mark.parametrize(
+    ("code", "action"),
+    [
+        ("Throttling.User", "end_run"),
+        ("Throttling.Api", "fail_row"),
+        ("Throttling", "fail_row"),
+        ("Code.7", "retry"),
+        ("SearchTimeout", "retry"),
+        ("InvalidCategory", "fail_row"),
+    ],
+)
+def test_the_job_file_overrides_a_code_or_its_family(code, action):
+    """A code's own name wins over a family, a longer family over a shorter one, and both over the table."""
+    overrides = {"Throttling.User": "end_run", "Throttling*": "fail_row", "Code.*": "retry", "C*": "end_run"}
+    assert action_of(code_for(code, 400), overrides) == action

@@ -203,6 +203,8 @@ def test_an_xml_error():
         (200, b"", "Transport.EmptyBody"),
         (500, b"  \n", "Transport.EmptyBody"),
         (200, b"[1,2]", "Transport.NotJson"),
+        (200, b"{}", "Transport.NotJson"),
+        (200, b'{"status": "maintenance"}', "Transport.NotJson"),
         (200, b'{"Success": true', "Transport.NotJson"),
         (200, b"\xff\xfe\x00\x01", "Transport.NotJson"),
         (200, b"[" * 100_000, "Transport.NotJson"),

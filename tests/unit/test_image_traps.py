@@ -74,6 +74,7 @@ def _check_sent(result, rules):
 def test_the_set_covers_every_refusal_that_bytes_alone_can_cause():
     """No local code about a picture's bytes is without a file that shows it."""
     by_fetching = {
+        "Local.NoImage",
         "Local.ImageMissing",
         "Local.ImageReferenceInvalid",
         "Local.ImageOutsideRoot",

@@ -1,0 +1,129 @@
+"""What an answer says about the pace, the run's health, and its row: learned, then decided.
+
+The decision itself is `policy.decide`, pure; this keeps what it needs to know from one answer to the next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchsearch.engine.health import Health
+from batchsearch.engine.policy import History, RetryRules, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchsearch.api.client import Answer
+    from batchsearch.api.error_code import ErrorCode
+    from batchsearch.engine.policy import Action, Decision
+    from batchsearch.engine.stats import Stats
+    from batchsearch.engine.work import Work
+    from batchsearch.pacing.pacer import Pacer
+    from batchsearch.pacing.shared import SharedPacer
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of an unsuccessful answer.
+
+    Attributes:
+        decision: What to do.
+        throttled: Flow control refused the call.
+        lasting: Every equal request would be refused in the same way.
+    """
+
+    decision: Decision
+    throttled: bool
+    lasting: bool
+
+
+class Judge:
+    """Judges the answers of one run.
+
+    Args:
+        rules: Bounds on repeating calls.
+        actions: Another action for a code than the table's.
+        pacer: Told how calls fared.
+        stats: Denials are counted there.
+        clock: A steady clock, seconds.
+        jitter: Random numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        rules: RetryRules,
+        actions: Mapping[str, Action],
+        pacer: Pacer | SharedPacer,
+        stats: Stats,
+        *,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._rules = rules
+        self._actions = actions
+        self._pacer = pacer
+        self._stats = stats
+        self._clock = clock
+        self._jitter = jitter
+        self._ending_in_a_row = 0
+        self._latest: deque[bool] = deque(maxlen=20)
+        self.health = Health()
+
+    @property
+    def denied_share(self) -> float:
+        """Part of the latest calls that flow control refused, 0 to 1."""
+        return sum(self._latest) / len(self._latest) if self._latest else 0.0
+
+    def succeeded(self, slot_at: float, latency: float) -> None:
+        """A call succeeded."""
+        self._pacer.granted(slot_at, latency)
+        self._latest.append(False)
+        self.health.answered()
+        self._ending_in_a_row = 0
+
+    def judge(self, work: Work, answer: Answer, entry: ErrorCode, slot_at: float | None) -> Verdict:
+        """Decide on an unsuccessful answer to a call, or (without a slot) to an upload."""
+        throttled = entry.throttles and slot_at is not None
+        action = self._actions.get(entry.name, entry.action)
+        self._learn(answer, entry, action, slot_at, throttled=throttled)
+        work.denied_here += throttled
+        # What is tried while everything fails says nothing about the row.
+        counts = not throttled and not self.health.paused
+        work.attempts_here += counts
+        started = work.first_sent if work.first_sent is not None and counts else self._clock()
+        decision = decide(
+            action,
+            History(
+                attempts=work.attempts_here,
+                denied=work.denied_here,
+                elapsed=self._clock() - started,
+                ending_in_a_row=self._ending_in_a_row,
+                renewed=work.renewed,
+            ),
+            self._rules,
+            jitter=self._jitter(),
+            throttled=throttled,
+            retry_after=answer.retry_after,
+        )
+        return Verdict(decision, throttled, lasting=action == "fail_row" and answer.origin == "api")
+
+    def _learn(
+        self, answer: Answer, entry: ErrorCode, action: Action, slot_at: float | None, *, throttled: bool
+    ) -> None:
+        if slot_at is not None:
+            self._latest.append(throttled)
+            if throttled:
+                self._stats.denied += 1
+                self._pacer.denied(slot_at, answer.latency, answer.retry_after)
+            elif answer.origin == "api":
+                self._pacer.granted(slot_at, answer.latency)
+        if not throttled and (answer.origin == "transport" or entry.owner == "service"):
+            self.health.failed(self._clock())
+        else:
+            self.health.answered()
+        if action == "end_run":
+            self._ending_in_a_row += 1
+        elif answer.origin == "api" and not throttled:
+            self._ending_in_a_row = 0

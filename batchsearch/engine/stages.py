@@ -1,0 +1,41 @@
+"""What the pipeline is made of, and how much of it may be under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from batchsearch.api.client import Client
+    from batchsearch.api.upload import Uploader
+    from batchsearch.engine.prepare import Preparer
+    from batchsearch.engine.reader import RowReader
+    from batchsearch.engine.sealer import Sealer
+    from batchsearch.ledger.store import Ledger
+    from batchsearch.pacing.in_flight import InFlightLimit
+    from batchsearch.pacing.pacer import Pacer
+    from batchsearch.pacing.shared import SharedPacer
+
+_AHEAD_SECONDS: Final = 3.0
+_FEWEST_ADMITTED: Final = 16
+_MOST_ADMITTED: Final = 256
+
+
+def admitted_at_once(qps: float, in_flight_ceiling: int) -> int:
+    """How many rows are held at once: some seconds of the rate beside those that wait for answers."""
+    ahead = min(_MOST_ADMITTED, max(_FEWEST_ADMITTED, int(qps * _AHEAD_SECONDS)))
+    return ahead + in_flight_ceiling
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What the pipeline is made of; the runner only joins them."""
+
+    reader: RowReader
+    preparer: Preparer
+    pacer: Pacer | SharedPacer
+    in_flight: InFlightLimit
+    client: Client
+    uploader: Uploader | None
+    ledger: Ledger
+    sealer: Sealer

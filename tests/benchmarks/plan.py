@@ -1,0 +1,127 @@
+"""How fast `plan` looks at rows, and that its count is right: 100,000 rows of which 20 % repeat a picture.
+
+Run from the project's folder: `python tests/benchmarks/plan.py [--rows N] [--repeats SHARE] [--bytes N]
+[--json]`. The pictures are copies of one small photograph, each with another comment in it, so that they
+differ by content; repeating rows have a file of their own name, a hard link to another's. Memory is the
+process's peak over the plan, above what it had before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import random
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from batchsearch.config.model import InstanceSettings, JobSettings, ManifestSettings, OutputSettings
+from batchsearch.engine.planning import plan_job
+
+
+def photograph(byte_count: int) -> bytes:
+    """A JPEG of about so many bytes: noise, made smaller until it fits."""
+    rng = np.random.default_rng(1)
+    side = 600
+    while True:
+        buffer = io.BytesIO()
+        noise = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize((max(side, 200), max(side, 200))).save(buffer, "JPEG", quality=50)
+        if buffer.tell() <= byte_count or side <= 8:
+            return buffer.getvalue()
+        side = side * 3 // 4
+
+
+def with_comment(jpeg: bytes, text: bytes) -> bytes:
+    """The same picture in a file of other bytes: a comment after its first marker."""
+    return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
+
+
+def make(folder: Path, rows: int, repeats: float, byte_count: int) -> tuple[JobSettings, int]:
+    """A job over so many rows, and how many different pictures they have."""
+    scene = photograph(byte_count)
+    distinct = rows - round(rows * repeats)
+    rng = random.Random(7)
+    numbers = [*range(distinct), *(rng.randrange(distinct) for _ in range(rows - distinct))]
+    rng.shuffle(numbers)
+    first: dict[int, Path] = {}
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    with (folder / "manifest.csv").open("w", encoding="utf-8") as manifest:
+        manifest.write("id,image\n")
+        for row, number in enumerate(numbers):
+            inside = pictures / f"{row // 1000:04}"
+            if row % 1000 == 0:
+                inside.mkdir()
+            path = inside / f"{row}.jpg"
+            if number in first:
+                os.link(first[number], path)
+            else:
+                path.write_bytes(with_comment(scene, b"%09d" % number))
+                first[number] = path
+            manifest.write(f"r{row},{path.relative_to(folder)}\n")
+    settings = JobSettings(
+        operation="SearchImageByPic",
+        instance=InstanceSettings(endpoint="http://127.0.0.1:9", region=None, name="demo", qps=10),
+        manifest=ManifestSettings(path=str(folder / "manifest.csv"), key=("id",)),
+        output=OutputSettings(dir=str(folder / "out")),
+    )
+    return settings, distinct
+
+
+def peak_mb() -> float:
+    """The most memory that this process has had, megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> int:
+    """Measure, print, and fail when the count is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--repeats", type=float, default=0.2)
+    parser.add_argument("--bytes", type=int, default=8_000, help="size of one picture")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="batchsearch-plan-") as name:
+        settings, distinct = make(Path(name), arguments.rows, arguments.repeats, arguments.bytes)
+        before = peak_mb()
+        started, cpu = time.perf_counter(), time.process_time()
+        plan = asyncio.run(plan_job(settings))
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+        grown = peak_mb() - before
+        touched = Path(settings.output.dir).exists()
+    right = (plan.valid, plan.calls, plan.repeats) == (arguments.rows, distinct, arguments.rows - distinct)
+    found = {
+        "rows": plan.rows,
+        "valid": plan.valid,
+        "distinct_known": distinct,
+        "calls_planned": plan.calls,
+        "repeats_planned": plan.repeats,
+        "upload_bytes": plan.needed.bytes,
+        "hours_at_tier_10": round(plan.pace.hours(plan.calls), 3),
+        "seconds": round(seconds, 2),
+        "rows_per_second": round(plan.rows / seconds),
+        "cpu_ms_per_row": round(cpu / plan.rows * 1000, 3),
+        "memory_grown_mb": round(grown, 1),
+        "counts_right": right and not touched,
+    }
+    if arguments.json:
+        print(json.dumps(found))
+    else:
+        for key, value in found.items():
+            print(
+                f"{key.replace('_', ' '):<18} {value:,}" if not isinstance(value, bool) else f"{key} {value}"
+            )
+    return 0 if found["counts_right"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
-    from batchsearch.cli import cli
+    from batchsearch.cli import main as command_line
 
-    cli(prog_name="batchsearch")
+    command_line()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from batchsearch import __version__
-from batchsearch.errors import BatchsearchError, ExitCode
+from batchsearch.errors import BatchsearchError, ExitCode, StoppedEarlyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from batchsearch.config.load import LoadedJob
@@ -146,6 +147,8 @@ def run(
 
     The last line of stdout is a JSON summary; everything else goes to stderr.
     """
+    signal.signal(signal.SIGTERM, _stopped_early)
+    as_events = log_format == "json"
     try:
         job = _load(config, overrides)
         from batchsearch.engine.job import run_to_end
@@ -159,10 +162,33 @@ def run(
             log_level=log_level,
         )
     except BatchsearchError as error:
+        _hand_on({"status": "failed", "exit_code": int(error.exit_code), "message": str(error)})
+        if as_events:
+            from batchsearch.reporting.logs import configure, logger
+
+            configure("json", log_level)
+            logger().error("command_failed", exit_code=int(error.exit_code), message=str(error))
+            sys.exit(int(error.exit_code))
         _fail(error)
-    click.echo(summary.as_text(), err=True)
-    click.echo(summary.as_json())
+    if not as_events:
+        click.echo(summary.as_text(), err=True)
+    _hand_on(summary.as_dict())
     sys.exit(summary.exit_code)
+
+
+def _hand_on(result: Mapping[str, Any]) -> None:
+    """Write the line of JSON that a scheduler reads; where it cannot be, the exit code still says the end."""
+    import json
+
+    try:
+        click.echo(json.dumps(result, ensure_ascii=False))
+    except OSError as error:
+        click.echo(f"batchsearch: the summary cannot be written to stdout: {error.strerror}", err=True)
+        sys.stdout = None  # or Python tries, and fails, to flush it at exit
+
+
+def _stopped_early(_number: int, _frame: object) -> NoReturn:
+    _fail(StoppedEarlyError())
 
 
 @cli.command(epilog=_PLAN_EXAMPLES)
@@ -298,7 +324,10 @@ def codes(code: str | None) -> None:
     """Explain an error CODE, or print the table of all of them as Markdown."""
     from batchsearch.engine.codes import codes_page, explain
 
-    click.echo(codes_page() if code is None else explain(code))
+    try:
+        click.echo(codes_page() if code is None else explain(code))
+    except BatchsearchError as error:
+        _fail(error)
 
 
 @cli.command()
@@ -334,3 +363,15 @@ def emulator(log_format: str, log_level: str, **options: Any) -> None:
     except BatchsearchError as error:
         _fail(error)
     sys.exit(ExitCode.DONE)
+
+
+def main() -> NoReturn:
+    """Run the command line; every way out has its code in the table of `--help`."""
+    try:
+        ended = cli.main(prog_name="batchsearch", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(int(ExitCode.BAD_CONFIG))
+    except (click.Abort, KeyboardInterrupt):
+        _fail(StoppedEarlyError())
+    sys.exit(ended if isinstance(ended, int) else int(ExitCode.DONE))

@@ -9,6 +9,7 @@
     ├── OutputInUseError       75    another run holds the output folder
     ├── OutputError             5    the output or the ledger cannot be read or written
     ├── SlotBoardError          4    processes cannot share the rate (in `pacing.shared`)
+    ├── StoppedEarlyError       4    a signal came before the first call
     └── RunEndedError           5    an answer that no row can survive (credentials, instance, permission)
 """
 
@@ -101,6 +102,15 @@ class OutputInUseError(BatchsearchError):
 
 class OutputError(BatchsearchError):
     """The output folder or its ledger cannot be read or written; what was answered is kept."""
+
+
+class StoppedEarlyError(BatchsearchError):
+    """The run was stopped before it had begun to call; nothing was spent."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+    def __init__(self) -> None:
+        super().__init__("stopped before the first call; nothing was spent, run the same command again")
 
 
 class RunEndedError(BatchsearchError):

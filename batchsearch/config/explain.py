@@ -6,12 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.nearest import did_you_mean, nearest
+from batchsearch.config.overrides import variable_of
+from batchsearch.config.shape import dotted
 from batchsearch.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from batchsearch.config.document import Document
+    from batchsearch.config.document import Document, Source
     from batchsearch.config.shape import SettingPath, Shape
 
 _LONGEST_SHOWN: Final = 40
@@ -36,6 +38,9 @@ _BOUND_MESSAGES: Final[Mapping[str, str]] = {
     "too_short": "needs at least {min_length}",
     "too_long": "takes at most {max_length}",
 }
+_LOOKS: Final[Mapping[str, str]] = {r"^#[0-9a-fA-F]{6}$": "`#rrggbb`"}
+"""Patterns of settings as a person writes what they mean."""
+_NO_SECTION: Final = frozenset({"model_type", "dict_type", "model_attributes_type"})
 _USER_PART: Final = re.compile(r"(?<=://)[^/@\s]*@")
 
 
@@ -74,6 +79,8 @@ def explain(errors: Sequence[Mapping[str, Any]], document: Document, shape: Shap
     for error in errors:
         path, at, parent = _locate(error["loc"], shape)
         message = _message(error, path, at, parent)
+        if at is not None and at.section is not None and error["type"] in _NO_SECTION:
+            message += _replaced(document.source(path), path, at)
         kept = found.setdefault(path, [])
         if message not in kept:
             kept.append(message)
@@ -109,6 +116,8 @@ def _message(error: Mapping[str, Any], path: SettingPath, at: Shape | None, pare
         message = (
             _BOUND_MESSAGES[kind].format(**{name: _number(bound) for name, bound in context.items()}) + given
         )
+    elif kind == "string_pattern_mismatch":
+        message = f"must look like {_example(context['pattern'], at)}, not {shown(error['input'])}"
     elif (said := _TYPE_MESSAGES.get(kind.partition("_")[0])) is not None:
         is_number = kind == "string_type" and isinstance(error["input"], int | float)
         quote = "; put it in quotes if it is meant as text" if is_number else ""
@@ -116,6 +125,23 @@ def _message(error: Mapping[str, Any], path: SettingPath, at: Shape | None, pare
     else:
         message = f"is not usable: {error['msg'][:120]}"
     return message
+
+
+def _replaced(source: Source, path: SettingPath, at: Shape) -> str:
+    """The end of a message about an override that gives one value for a whole section."""
+    if source.kind not in ("environment", "override") or not at.names:
+        return ""
+    below = (*path, at.names[0])
+    name = dotted(below) if source.kind == "override" else variable_of(below)
+    setting = f"--set {name}=…" if source.kind == "override" else f"{name}=…"
+    return f"; it replaces all of the section, whose settings are given one by one: `{setting}`"
+
+
+def _example(pattern: str, at: Shape | None) -> str:
+    """What a text of a pattern looks like: in words of its own, or as the setting's default does."""
+    if pattern in _LOOKS or at is None or at.field is None:
+        return _LOOKS.get(pattern, f"the pattern `{pattern}`")
+    return f"`{at.field.default}`" if isinstance(at.field.default, str) else f"the pattern `{pattern}`"
 
 
 def _number(bound: object) -> str:

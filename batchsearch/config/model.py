@@ -66,6 +66,10 @@ class InstanceSettings(Settings):
         description="Purchased queries per second: 1, 5 or 10. Another rate needs `custom_qps: true`."
     )
     share: float = Field(1.0, gt=0, le=1, description="Part of the rate that this job may use.")
+    monthly_price: float | None = Field(
+        None, ge=0, description="What the instance costs a month, for `batchsearch plan`."
+    )
+    currency: str = Field("", max_length=8, description="Of that price, such as `USD`.")
     shared: Literal["auto", "none", "host", "redis"] = Field(
         "auto",
         description="Who shares this instance's rate: nobody else (`none`), processes of this host (`host`), "

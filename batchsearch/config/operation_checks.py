@@ -6,13 +6,13 @@ with the model's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from batchsearch.api.codes import CODES
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.api.parameters import check_parameters
-from batchsearch.config.model import PRIORITY
-from batchsearch.config.nearest import did_you_mean
+from batchsearch.config.model import PRIORITY, OperationName
+from batchsearch.config.nearest import did_you_mean, nearest
 from batchsearch.errors import Problem
 from batchsearch.service import SERVICE_TYPES
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FROM_A_COLUMN: Final = "Local.MissingParameter"
 _DEFAULT_SERVICE_TYPE: Final = "generic"
 _INDEXING: Final = "AddImage"
+_JOB_OPERATIONS: Final[tuple[str, ...]] = get_args(OperationName)
 
 
 def check_against_operation(document: Document) -> list[Problem]:
@@ -33,10 +34,27 @@ def check_against_operation(document: Document) -> list[Problem]:
     problems = [*_codes(document)]
     operation = root.get("operation")
     if isinstance(operation, str) and operation in OPERATIONS:
-        problems += _parameters(document, operation)
-        problems += _columns(document, ("manifest", "columns"), operation, PRIORITY)
+        problems += _of_operation(document, operation)
+    else:
+        problems += _of_any_operation(document, operation)
     problems += _columns(document, ("emulator", "catalogue", "manifest", "columns"), _INDEXING)
     return problems
+
+
+def _of_operation(document: Document, operation: str) -> list[Problem]:
+    return [
+        *_parameters(document, operation),
+        *_columns(document, ("manifest", "columns"), operation, PRIORITY),
+    ]
+
+
+def _of_any_operation(document: Document, operation: object) -> list[Problem]:
+    """What is wrong whichever operation was meant, in the words of the one most like what is given."""
+    found = {name: _of_operation(document, name) for name in _JOB_OPERATIONS}
+    places = [{problem.where for problem in problems} for problems in found.values()]
+    likely = nearest(operation, _JOB_OPERATIONS) if isinstance(operation, str) else None
+    always = set.intersection(*places)
+    return [problem for problem in found[likely or _JOB_OPERATIONS[0]] if problem.where in always]
 
 
 def _at(root: Mapping[str, Any], path: SettingPath) -> dict[str, Any]:

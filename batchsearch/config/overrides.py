@@ -49,12 +49,20 @@ def from_environment(environ: Mapping[str, str]) -> Iterator[Override]:
             yield Override(names, environ[variable], Source("environment", variable))
 
 
+def variable_of(path: SettingPath) -> str:
+    """The variable that sets a setting."""
+    return PREFIX + "__".join(str(name).upper() for name in path)
+
+
 def from_command_line(given: Iterable[str]) -> Iterator[Override | Problem]:
     """What each `--set` says, in order."""
     for text in given:
         name, equals, value = text.partition("=")
         source = Source("override", name.strip()[:80])
-        if not equals or not name.strip():
+        if not name.strip():
+            what = "has no setting's name before its `=`; it is written like `--set instance.qps=5`"
+            yield Problem("--set", what if equals else "is empty; it is written like `--set instance.qps=5`")
+        elif not equals:
             yield Problem(str(source), "is not `--set setting=value`, such as `--set instance.qps=5`")
         else:
             yield Override(tuple(name.strip().split(".")), value, source)

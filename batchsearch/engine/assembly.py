@@ -38,11 +38,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from batchsearch.api.credentials import CredentialsProvider
+    from batchsearch.api.operations import Operation
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.opening import Opened
     from batchsearch.engine.sealer import Sealer
     from batchsearch.engine.stats import Stats
     from batchsearch.engine.window import Limits
+    from batchsearch.images.rules import Rules
 
 _HOUR = 3600.0
 
@@ -70,7 +72,7 @@ async def assembled(
             settings.instance, endpoint.authority, embedded=settings.instance.endpoint == EMULATOR
         )
         stack.push_async_callback(pacer.close)
-        facts = facts_of(opened)
+        facts = facts_of(settings, opened.operation, opened.run_id)
         uploader = None
         if calls.upload == "url" and facts.prefixes:
             uploader = Uploader(
@@ -87,12 +89,7 @@ async def assembled(
             ),
             preparer=Preparer(
                 facts,
-                # By address each picture travels alone; in one body they share its size.
-                rules_for(
-                    settings.instance.service_type,
-                    settings.images,
-                    pictures=1 if uploader is not None else max(1, len(facts.prefixes)),
-                ),
+                rules_of(settings, opened.operation),
                 await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
                 pool,
                 repair=stack.enter_context(Decoders(settings.images)).repair,
@@ -125,20 +122,25 @@ async def assembled(
         yield runner, threads + min(32, max(4, int(rate)))
 
 
-def facts_of(opened: Opened) -> JobFacts:
+def facts_of(settings: JobSettings, operation: Operation, run_id: str) -> JobFacts:
     """What holds for every row of a job."""
-    settings = opened.settings
     return JobFacts.of(
-        run_id=opened.run_id,
-        operation=settings.operation,
+        run_id=run_id,
+        operation=operation.name,
         instance=settings.instance.name,
         service_type=settings.instance.service_type,
         parameters=settings.parameters,
         results_per_row=settings.results_per_row,
-        roles=tuple(picture.role for picture in opened.operation.pictures),
-        has_hits=opened.operation.paged,
+        roles=tuple(picture.role for picture in operation.pictures),
+        has_hits=operation.paged,
         symmetric=settings.reuse.symmetric_pairs,
     )
+
+
+def rules_of(settings: JobSettings, operation: Operation) -> Rules:
+    """What a picture of this job must be; those that travel in one body share its size."""
+    together = 1 if settings.calls.upload == "url" else max(1, len(operation.pictures))
+    return rules_for(settings.instance.service_type, settings.images, pictures=together)
 
 
 def picture_root(settings: JobSettings) -> Path:

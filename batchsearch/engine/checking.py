@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.api.local_codes import LOCAL_CODES as PARAMETER_CODES
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.engine.codes import advice_on
+from batchsearch.engine.fetching import fetch_patiently
 from batchsearch.engine.opening import open_manifest
-from batchsearch.engine.policy import RetryRules, backoff
-from batchsearch.engine.prepare import FETCH_ATTEMPTS
 from batchsearch.engine.signals import StopSignals
 from batchsearch.errors import BatchsearchError, ConfigError, ExitCode
 from batchsearch.images.addresses import shown_address
@@ -248,19 +247,11 @@ class _Checker:
         async with self.room:
             found: ImageReference | bytes | Rejected | Unreachable = reference
             if not self.fetcher.is_local(reference):
-                found = await self._fetch(reference)
+                found = await fetch_patiently(self.fetcher, reference, self.jitter)
             if isinstance(found, Rejected | Unreachable):
                 return begun | _verdict(found)
             loop = asyncio.get_running_loop()
             return begun | await loop.run_in_executor(self.threads, self._judge, row.key, role, found)
-
-    async def _fetch(self, reference: ImageReference) -> bytes | Rejected | Unreachable:
-        for attempt in range(1, FETCH_ATTEMPTS):
-            found = await self.fetcher.fetch(reference)
-            if not isinstance(found, Unreachable) or not found.transient:
-                return found
-            await asyncio.sleep(backoff(attempt, RetryRules(), self.jitter()))
-        return await self.fetcher.fetch(reference)
 
     def _judge(self, key: str, role: str, found: ImageReference | bytes) -> Verdict:
         """In a thread: read, prepare, save."""

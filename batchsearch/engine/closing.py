@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,11 +42,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         ending: How it came to its end.
     """
     settings = opened.settings
-    codes: Counter[str] = Counter()
-    for (code, _), count in opened.ledger.outcomes().items():
-        if code is not None:
-            codes[code] += count
-    done = opened.ledger.finished_count()
+    codes = stats.codes + opened.finished.codes
     failed = codes.total()
     exit_code = ExitCode.DONE
     if ending.ended:
@@ -57,15 +52,17 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
     elif failed > settings.failures_allowed(opened.total):
         exit_code = ExitCode.TOO_MANY_FAILED
     folder = Path(settings.output.dir)
+    rate = stats.mean_rate()
     return Summary(
         exit_code=int(exit_code),
         run_id=opened.run_id,
         operation=settings.operation,
         instance=settings.instance.name,
         rows=opened.total,
+        others=opened.ledger.finished_count() - stats.done,
         done=stats.done,
         resumed=stats.resumed,
-        ok=done - failed,
+        ok=stats.done - failed,
         failed=failed,
         codes=dict(codes),
         calls=stats.calls,
@@ -75,7 +72,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         reused=stats.reused,
         hits=stats.hits,
         seconds=round(seconds, 3),
-        calls_per_second=round(stats.mean_rate(), 3),
+        calls_per_second=rate and round(rate, 3),
         tier=settings.instance.qps * settings.instance.share,
         results=str(folder / RESULTS),
         hits_folder=str(folder / HITS),

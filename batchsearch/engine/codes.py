@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from batchsearch.api.codes import code_for, codes_as_markdown
+from batchsearch.api.codes import CODES, code_for, codes_as_markdown
 from batchsearch.api.local_codes import LOCAL_CODES as PARAMETER_CODES
+from batchsearch.config.nearest import did_you_mean
+from batchsearch.errors import ConfigError
+from batchsearch.images.fetch_codes import FETCH_CODES
 from batchsearch.images.rules import LOCAL_CODES as IMAGE_CODES
 
 if TYPE_CHECKING:
@@ -27,28 +30,43 @@ class _Entry(Protocol):
 
 def advice_on(code: str) -> str:
     """What to do about a code, one sentence."""
-    for table in (IMAGE_CODES, PARAMETER_CODES):
+    for table in (IMAGE_CODES, PARAMETER_CODES, FETCH_CODES):
         if code in table:
             return table[code].advice
     return code_for(code, None).advice
 
 
 def explain(code: str) -> str:
-    """A code in a few lines: what it means, what is done about it, what to do."""
-    for table, owner in ((IMAGE_CODES, "image"), (PARAMETER_CODES, "row")):
+    """A code in a few lines: what it means, what is done about it, what to do.
+
+    Raises:
+        ConfigError: No table has it; the nearest one is named.
+    """
+    for table, owner in ((IMAGE_CODES, "image"), (PARAMETER_CODES, "row"), (FETCH_CODES, "network")):
         if code in table:
             local = table[code]
             spared = f", so no call was spent on a {local.prevents}" if local.prevents else ""
             return (
-                f"{code}: {local.meaning}\n  owner   {owner}; refused before any call{spared}\n"
+                f"{code}: {local.meaning}\n  owner   {owner}; before any call{spared}\n"
                 f"  advice  {local.advice}"
             )
+    if not _is_known(code):
+        hint = did_you_mean(code, [*IMAGE_CODES, *PARAMETER_CODES, *FETCH_CODES, *CODES])
+        raise ConfigError(
+            f"no table has the code {code[:60]!r}{hint}; a code that nobody has documented fails its row "
+            "under a 4xx status, and is repeated under any other"
+        )
     entry = code_for(code, None)
     statuses = ", ".join(map(str, entry.statuses)) or "any"
     return (
         f"{code}: {entry.meaning}\n  owner   {entry.owner}; HTTP status {statuses}\n"
         f"  action  {entry.action}\n  advice  {entry.advice}"
     )
+
+
+def _is_known(code: str) -> bool:
+    families = (name[:-1] for name in CODES if name.endswith("*") and len(name) > 1)
+    return code in CODES or any(code.startswith(family) for family in families)
 
 
 def codes_page() -> str:
@@ -59,6 +77,9 @@ def codes_page() -> str:
             "",
             *_local("The picture", IMAGE_CODES.values()),
             *_local("The row's parameters", PARAMETER_CODES.values()),
+            "### Pictures that could not be fetched",
+            "",
+            *_local("The way to the picture", FETCH_CODES.values()),
             "### Answered by the service, or lost on the way",
             "",
             codes_as_markdown(),

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 _ABSENT: Final = "(not set)"
 
 # How fast and where pictures are read says nothing about what is sent for them.
-_IMAGE_SETTINGS_FREE: Final = frozenset({"root", "threads", "allow_hosts", "fetch_timeout"})
+_IMAGE_SETTINGS_FREE: Final = frozenset(
+    {
+        "root",
+        "threads",
+        "allow_hosts",
+        "fetch_timeout",
+        "fetch_per_host",
+        "decode_timeout",
+        "isolate",
+        "stores",
+        "store_options",
+    }
+)
 
 
 def fingerprint(settings: JobSettings, carried: pa.Schema) -> dict[str, Any]:
@@ -24,9 +36,12 @@ def fingerprint(settings: JobSettings, carried: pa.Schema) -> dict[str, Any]:
         "operation": values["operation"],
         "results_per_row": values["results_per_row"],
         "manifest.path": values["manifest"]["path"],
+        "manifest.format": values["manifest"]["format"],
         "manifest.key": values["manifest"]["key"],
         "manifest's columns": [f"{field.name}: {field.type}" for field in carried],
     }
+    for name, value in values["manifest"]["csv"].items():
+        found[f"manifest.csv.{name}"] = value
     for name in ("endpoint", "region", "name", "service_type"):
         found[f"instance.{name}"] = values["instance"][name]
     for name, value in values["parameters"].items():

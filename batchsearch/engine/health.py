@@ -44,9 +44,11 @@ class Health:
         self._refilled_at = 0.0
         self._since: float | None = None
         self._spent = False
+        self._answered_at: float | None = None
 
-    def answered(self) -> None:
-        """A call was answered as calls should be, be it with a refusal."""
+    def answered(self, now: float) -> None:
+        """A call was answered at `now` as calls should be, be it with a refusal."""
+        self._answered_at = now
         self._left = min(self._rules.budget, self._left + self._rules.earned)
         self._since = None
         self._spent = False
@@ -63,6 +65,12 @@ class Health:
     def paused(self) -> bool:
         """Whether the budget is spent and nothing was answered since: one probe at a time may be out."""
         return self._spent
+
+    def answered_since(self, moment: float | None) -> bool:
+        """Whether any call was answered as it should be after `moment`; None: at any time of the run."""
+        if self._answered_at is None:
+            return False
+        return moment is None or self._answered_at > moment
 
     def wait(self, now: float) -> float:
         """Seconds until a call may leave; 0 while the budget lasts."""

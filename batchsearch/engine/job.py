@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +15,8 @@ from batchsearch.engine.sealer import Sealer
 from batchsearch.engine.signals import StopSignals
 from batchsearch.engine.stats import Stats
 from batchsearch.engine.window import Limits, limits_of, window_of
-from batchsearch.errors import ExitCode, OutputError, RunEndedError
+from batchsearch.errors import RunEndedError, StoppedEarlyError
+from batchsearch.output.atomic import write_text_atomically
 from batchsearch.reporting.logs import LogFormat, configure, logger
 from batchsearch.reporting.progress import progress_for
 
@@ -43,6 +43,8 @@ def run_to_end(
 ) -> Summary:
     """Work through a job until it is done or has to stop; for the command line.
 
+    What was answered before an error is kept: running again resumes.
+
     Args:
         job: The job.
         until: Nothing is sent from then on.
@@ -52,12 +54,13 @@ def run_to_end(
         log_level: Events of this level and above.
 
     Raises:
-        BatchsearchError: Nothing could be started; the output is as it was.
+        StoppedEarlyError: A signal came before the first call.
+        BatchsearchError: As `run_job` raises.
     """
     chosen: LogFormat = "json" if log_format == "json" else "console"
     configure(chosen, log_level)
     instance = job.settings.instance
-    progress = progress_for(instance.qps * instance.share, wanted=show_progress and chosen == "console")
+    progress = progress_for(instance.qps * instance.share, as_events=chosen == "json", wanted=show_progress)
 
     async def main() -> Summary:
         signals = StopSignals()
@@ -70,15 +73,6 @@ def run_to_end(
         return asyncio.run(main())
     except asyncio.CancelledError:
         raise StoppedEarlyError from None
-
-
-class StoppedEarlyError(OutputError):
-    """The run was stopped before it had begun to call; nothing was spent."""
-
-    exit_code = ExitCode.INCOMPLETE
-
-    def __init__(self) -> None:
-        super().__init__("stopped before the first call; nothing was spent, run the same command again")
 
 
 async def run_job(
@@ -111,11 +105,14 @@ async def run_job(
 
 async def _run(opened: Opened, limits: Limits, progress: Progress, signals: StopSignals | None) -> Summary:
     settings, ledger, log = opened.settings, opened.ledger, logger()
-    stats = Stats(total=opened.total, resumed=opened.total - opened.left)
+    left = opened.total - opened.finished.rows
+    stats = Stats(total=opened.total, resumed=opened.finished.rows)
     began = time.monotonic()
+    record = Path(settings.output.dir) / "summary.json"
+    record.unlink(missing_ok=True)
     await ledger.begin_run(opened.run_id, datetime.now(UTC))
     log.info(
-        "run_resumed" if stats.resumed else "run_started",
+        "run_started" if not stats.resumed else "run_resumed" if left else "nothing_left",
         run_id=opened.run_id,
         operation=settings.operation,
         instance=settings.instance.name,
@@ -132,18 +129,16 @@ async def _run(opened: Opened, limits: Limits, progress: Progress, signals: Stop
         log=log,
     )
     ending = Ending()
-    if opened.left:
+    if left:
         try:
             ending = await _work(opened, stats, sealer, limits=limits, progress=progress, signals=signals)
         except RunEndedError as error:
             ending = Ending(unfinished=True, ended=True, why=str(error))
     else:
-        await sealer.finish()
+        await sealer.finish(at_least_one=True)
     summary = await asyncio.to_thread(summarise, opened, stats, time.monotonic() - began, ending)
     await ledger.end_run(opened.run_id, datetime.now(UTC), summary.as_dict())
-    with suppress(OSError):
-        path = Path(settings.output.dir) / "summary.json"
-        path.write_text(summary.as_json() + "\n", encoding="utf-8")
+    write_text_atomically(record, summary.as_json() + "\n")
     log.info("run_finished", run_id=opened.run_id, exit_code=summary.exit_code, done=summary.done)
     return summary
 

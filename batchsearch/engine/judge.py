@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batchsearch.api.codes import action_of
 from batchsearch.engine.health import Health
 from batchsearch.engine.policy import History, RetryRules, decide
 
@@ -47,6 +48,7 @@ class Judge:
         actions: Another action for a code than the table's.
         pacer: Told how calls fared.
         stats: Denials are counted there.
+        alone: Whether the row being judged is the only one left.
         clock: A steady clock, seconds.
         jitter: Random numbers in [0, 1).
     """
@@ -58,6 +60,7 @@ class Judge:
         pacer: Pacer | SharedPacer,
         stats: Stats,
         *,
+        alone: Callable[[], bool],
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
@@ -65,6 +68,7 @@ class Judge:
         self._actions = actions
         self._pacer = pacer
         self._stats = stats
+        self._alone = alone
         self._clock = clock
         self._jitter = jitter
         self._ending_in_a_row = 0
@@ -80,17 +84,16 @@ class Judge:
         """A call succeeded."""
         self._pacer.granted(slot_at, latency)
         self._latest.append(False)
-        self.health.answered()
+        self.health.answered(self._clock())
         self._ending_in_a_row = 0
 
     def judge(self, work: Work, answer: Answer, entry: ErrorCode, slot_at: float | None) -> Verdict:
         """Decide on an unsuccessful answer to a call, or (without a slot) to an upload."""
         throttled = entry.throttles and slot_at is not None
-        action = self._actions.get(entry.name, entry.action)
+        action = action_of(entry, self._actions)
         self._learn(answer, entry, action, slot_at, throttled=throttled)
         work.denied_here += throttled
-        # What is tried while everything fails says nothing about the row.
-        counts = not throttled and not self.health.paused
+        counts = not throttled and self._says_something(work, answer, entry)
         work.attempts_here += counts
         started = work.first_sent if work.first_sent is not None and counts else self._clock()
         decision = decide(
@@ -109,6 +112,15 @@ class Judge:
         )
         return Verdict(decision, throttled, lasting=action == "fail_row" and answer.origin == "api")
 
+    def _says_something(self, work: Work, answer: Answer, entry: ErrorCode) -> bool:
+        """Whether an attempt counts against its row: not if nothing at all was answered since it began.
+
+        The last row of a run has no others beside it; it is judged by whether anything ever was.
+        """
+        if not _is_outage(answer, entry):
+            return True
+        return self.health.answered_since(None if self._alone() else work.first_sent)
+
     def _learn(
         self, answer: Answer, entry: ErrorCode, action: Action, slot_at: float | None, *, throttled: bool
     ) -> None:
@@ -119,11 +131,16 @@ class Judge:
                 self._pacer.denied(slot_at, answer.latency, answer.retry_after)
             elif answer.origin == "api":
                 self._pacer.granted(slot_at, answer.latency)
-        if not throttled and (answer.origin == "transport" or entry.owner == "service"):
+        if not throttled and _is_outage(answer, entry):
             self.health.failed(self._clock())
         else:
-            self.health.answered()
+            self.health.answered(self._clock())
         if action == "end_run":
             self._ending_in_a_row += 1
         elif answer.origin == "api" and not throttled:
             self._ending_in_a_row = 0
+
+
+def _is_outage(answer: Answer, entry: ErrorCode) -> bool:
+    """Whether an answer is the kind that a broken service or network gives to everybody."""
+    return answer.origin == "transport" or entry.owner == "service"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,8 +31,22 @@ if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
 
 LEDGER_FOLDER: Final = "ledger"
+_MOST_LISTED: Final = 10
 EMULATOR: Final = "emulator"
 """What `instance.endpoint` says for the embedded instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Rows of the manifest that have their outcome already.
+
+    Attributes:
+        rows: How many.
+        codes: How many of them ended with each error code.
+    """
+
+    rows: int
+    codes: Counter[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +61,7 @@ class Opened:
         writer: Writes what becomes of them.
         truth: Results columns that say what should come out: of the first hit, of the outcome.
         total: Rows of the manifest.
-        left: Rows without an outcome.
+        finished: What earlier runs have made of them.
         run_id: This run's name.
     """
 
@@ -57,7 +72,7 @@ class Opened:
     writer: PartWriter
     truth: tuple[str | None, str | None]
     total: int
-    left: int
+    finished: Finished
     run_id: str
 
 
@@ -79,26 +94,38 @@ async def open_job(settings: JobSettings) -> AsyncIterator[Opened]:
     operation = OPERATIONS[settings.operation]
     if settings.instance.endpoint == EMULATOR:
         check_installed()
+    folder = Path(settings.output.dir)
     manifest = open_manifest(settings, operation)
     truth = _truth_columns(settings, manifest)
-    total = await asyncio.to_thread(manifest.check)
     run_id = new_run_id()
-    ledger_folder = Path(settings.output.dir) / LEDGER_FOLDER
+    ledger_folder = folder / LEDGER_FOLDER
     try:
         ledger_folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(
+            f"output.dir: {folder} is not a folder, or lies in something that is none"
+        ) from None
     except OSError as error:
         raise OutputError(f"{ledger_folder}: cannot make the folder: {error.strerror}") from error
     with OutputLock(ledger_folder / "lock", run_id):
         ledger = Ledger(ledger_folder / "ledger.sqlite3")
         try:
-            writer = _part_writer(settings, manifest)
             await _hold_fingerprint(settings, manifest, ledger)
+            total = await asyncio.to_thread(manifest.check)
+            writer = _part_writer(settings, manifest)
             writer.prepare()
-            removed = writer.remove_unsealed({part.name for part in ledger.parts()})
+            sealed = ledger.parts()
+            removed = writer.remove_unsealed({part.name for part in sealed})
             if removed:
                 logger().info("leftovers_removed", files=removed)
-            left = await asyncio.to_thread(_rows_left, manifest, ledger, total)
-            yield Opened(settings, operation, manifest, ledger, writer, truth, total, left, run_id)
+            damaged = await asyncio.to_thread(writer.damaged, sealed)
+            if damaged:
+                raise OutputError(
+                    f"{folder}: sealed parts are missing or damaged; put them back, or give the job another "
+                    "`output.dir`:\n  " + "\n  ".join(damaged[:_MOST_LISTED])
+                )
+            finished = await asyncio.to_thread(_finished_rows, manifest, ledger)
+            yield Opened(settings, operation, manifest, ledger, writer, truth, total, finished, run_id)
         finally:
             ledger.close()
 
@@ -116,6 +143,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
             images=tuple(picture.role for picture in operation.pictures),
             required=tuple(name for name in operation.required if name not in settings.parameters),
             allowed=operation.keys | {PRIORITY},
+            base64=settings.images.text == "base64",
         ),
     )
 
@@ -166,9 +194,13 @@ async def _hold_fingerprint(settings: JobSettings, manifest: Manifest, ledger: L
         )
 
 
-def _rows_left(manifest: Manifest, ledger: Ledger, total: int) -> int:
+def _finished_rows(manifest: Manifest, ledger: Ledger) -> Finished:
+    """How many rows of the manifest have their outcome, and how many of them each code."""
     if ledger.finished_count() == 0:
-        return total
-    return total - sum(
-        len(ledger.finished([digest_of(row.key) for row in batch.rows])) for batch in manifest.batches()
-    )
+        return Finished(0, Counter())
+    done, codes = 0, Counter[str]()
+    for keys in manifest.keys():  # noqa: SIM118 - a table's row keys, not a dictionary's
+        outcomes = ledger.codes_of([digest_of(key) for key in keys])
+        done += len(outcomes)
+        codes.update(code for code in outcomes.values() if code is not None)
+    return Finished(done, codes)

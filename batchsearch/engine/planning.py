@@ -13,7 +13,6 @@ import json
 import os
 import random
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -21,34 +20,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.operations import OPERATIONS
-from batchsearch.config.model import PRIORITY
-from batchsearch.engine.assembly import picture_root
+from batchsearch.engine.assembly import facts_of, picture_root, rules_of
 from batchsearch.engine.distinct import DistinctRequests
-from batchsearch.engine.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, is_sampled, sizes_of_pages
+from batchsearch.engine.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
 from batchsearch.engine.fingerprint import differences, fingerprint
 from batchsearch.engine.opening import LEDGER_FOLDER, open_manifest
 from batchsearch.engine.prepare import Preparer
-from batchsearch.engine.reader import ROWS_A_BATCH, priority_of
+from batchsearch.engine.undone import Known, UndoneRows
 from batchsearch.engine.window import window_of
-from batchsearch.engine.work import JobFacts
 from batchsearch.errors import ConfigError
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
-from batchsearch.images.rules import rules_for
 from batchsearch.ledger.reader import LedgerReader
-from batchsearch.ledger.records import digest_of
 from batchsearch.output.parts import RESULTS
 from batchsearch.reporting.row_counter import RowCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from batchsearch.api.operations import Operation
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.work import Work
+    from batchsearch.engine.undone import ChosenRows
+    from batchsearch.engine.work import JobFacts, Work
     from batchsearch.images.rules import Rules
-    from batchsearch.ledger.records import History
-    from batchsearch.manifest.rows import RowBatch
     from batchsearch.manifest.source import Manifest
 
 LEDGER_FILE: Final = "ledger.sqlite3"
@@ -64,42 +57,6 @@ class _Request:
     calls: int
     byte_count: int
     may_reuse: bool
-
-
-class _Earlier:
-    """What an output folder knows already; nothing when there is none."""
-
-    def __init__(self, reader: LedgerReader | None, results: Path, oldest: float) -> None:
-        self._reader = reader
-        self._results = results
-        self._oldest = oldest
-        self._parts: dict[str, bool] = {}
-
-    @property
-    def finished_count(self) -> int:
-        return 0 if self._reader is None else self._reader.finished_count()
-
-    def finished(self, digests: list[bytes]) -> set[bytes]:
-        return set() if self._reader is None else self._reader.finished(digests)
-
-    def histories(self) -> dict[bytes, History]:
-        return {} if self._reader is None else self._reader.histories()
-
-    def covered(self, keys: list[bytes]) -> set[bytes]:
-        """Requests whose answer is there, and young enough."""
-        if self._reader is None or not keys:
-            return set()
-        found = self._reader.answered(keys)
-        return {
-            key
-            for key, answer in found.items()
-            if answer.answered_at >= self._oldest and (answer.part is None or self._there(answer.part))
-        }
-
-    def _there(self, part: str) -> bool:
-        if part not in self._parts:
-            self._parts[part] = (self._results / part).exists()
-        return self._parts[part]
 
 
 async def plan_job(
@@ -119,8 +76,7 @@ async def plan_job(
     """
     operation = OPERATIONS[settings.operation]
     manifest = open_manifest(settings, operation)
-    rules = _rules(settings, operation)
-    rows = await asyncio.to_thread(manifest.check)
+    rules = rules_of(settings, operation)
     folder = Path(settings.output.dir)
     ledger = folder / LEDGER_FOLDER / LEDGER_FILE
     oldest = time.time() - settings.reuse.max_age_hours * 3600
@@ -133,17 +89,11 @@ async def plan_job(
             settings,
             manifest=manifest,
             rules=rules,
-            rows=rows,
-            earlier=_Earlier(reader, folder / RESULTS, oldest),
+            rows=await asyncio.to_thread(manifest.check),
+            known=Known(reader, folder / RESULTS, oldest),
             sample=sample,
             counter=counter or RowCounter(),
         )
-
-
-def _rules(settings: JobSettings, operation: Operation) -> Rules:
-    # As a run has it: by address each picture travels alone; in one body they share its size.
-    pictures = 1 if settings.calls.upload == "url" else max(1, len(operation.pictures))
-    return rules_for(settings.instance.service_type, settings.images, pictures=pictures)
 
 
 def _same_job(settings: JobSettings, manifest: Manifest, reader: LedgerReader) -> None:
@@ -165,18 +115,16 @@ async def _plan(
     manifest: Manifest,
     rules: Rules,
     rows: int,
-    earlier: _Earlier,
+    known: Known,
     sample: int | None,
     counter: RowCounter,
 ) -> Plan:
     operation = OPERATIONS[settings.operation]
     by_address = settings.calls.upload == "url" and bool(operation.pictures)
-    done = await asyncio.to_thread(_done, manifest, earlier)
-    to_do = rows - done
-    wanted = to_do if sample is None else min(sample, to_do)
+    undone = await asyncio.to_thread(UndoneRows, manifest, known, rows, sample)
     threads = settings.images.threads or os.cpu_count() or 1
     counter.begin()
-    facts = _facts(settings, operation)
+    facts = facts_of(settings, operation, run_id="")
     async with AsyncExitStack() as stack:
         distinct = stack.enter_context(DistinctRequests())
         preparer = Preparer(
@@ -188,14 +136,14 @@ async def _plan(
             by_address=by_address,
             jitter=random.random,
         )
-        look = _Look(facts, preparer, earlier, distinct, by_address=by_address)
+        look = _Look(facts, preparer, known, distinct, by_address=by_address)
         await look.at_all(
-            _chosen(manifest, earlier, wanted, to_do),
+            undone.batches(),
             workers=threads + _FETCHED_AT_ONCE,
-            counted=lambda looked_at: counter.update("looked at", looked_at, wanted),
+            counted=lambda looked_at: counter.update("looked at", looked_at, undone.wanted),
         )
         needed = await asyncio.to_thread(distinct.needed)
-    tally = look.tally
+    tally, to_do = look.tally, undone.counted
     scale = to_do / tally.looked_at if tally.looked_at else 0.0
     unreadable = tally.refused(unreadable=True, scale=scale)
     invalid = tally.refused(unreadable=False, scale=scale)
@@ -207,7 +155,7 @@ async def _plan(
         manifest=settings.manifest.path,
         output=settings.output.dir,
         rows=rows,
-        done=done,
+        done=rows - to_do,
         looked_at=tally.looked_at,
         unreadable=unreadable,
         invalid=invalid,
@@ -221,20 +169,6 @@ async def _plan(
     )
 
 
-def _facts(settings: JobSettings, operation: Operation) -> JobFacts:
-    return JobFacts.of(
-        run_id="",
-        operation=settings.operation,
-        instance=settings.instance.name,
-        service_type=settings.instance.service_type,
-        parameters=settings.parameters,
-        results_per_row=settings.results_per_row,
-        roles=tuple(picture.role for picture in operation.pictures),
-        has_hits=operation.paged,
-        symmetric=settings.reuse.symmetric_pairs,
-    )
-
-
 def pace_of(settings: JobSettings) -> Pace:
     """How fast the job may call, and for how long each night."""
     instance, window = settings.instance, window_of(settings.window)
@@ -245,47 +179,10 @@ def pace_of(settings: JobSettings) -> Pace:
 
 def price_of(settings: JobSettings) -> Price | None:
     """What the job file says that the instance costs; None when it does not."""
-    monthly = getattr(settings.instance, "monthly_price", None)
+    monthly = settings.instance.monthly_price
     if monthly is None:
         return None
-    return Price(monthly, getattr(settings.instance, "currency", None) or "")
-
-
-def _done(manifest: Manifest, earlier: _Earlier) -> int:
-    """Rows of the manifest that have their outcome."""
-    if earlier.finished_count == 0:
-        return 0
-    return sum(
-        len(earlier.finished([digest_of(row.key) for row in batch.rows])) for batch in manifest.batches()
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """The rows of a batch that are to be looked at, by their place in it, each with its digest."""
-
-    batch: RowBatch
-    places: list[tuple[int, bytes]]
-
-
-def _chosen(manifest: Manifest, earlier: _Earlier, wanted: int, to_do: int) -> Iterator[_Batch]:
-    """The rows without an outcome, or `wanted` of them spread evenly; read batch by batch."""
-    by_priority = PRIORITY in manifest.settings.columns
-    position = 0
-    for batch in manifest.batches(ROWS_A_BATCH):
-        digests = [digest_of(row.key) for row in batch.rows]
-        done = earlier.finished(digests)
-        if by_priority:
-            # A run reads them all before its first call, and ends at one that is no number.
-            deque(map(priority_of, batch.rows), maxlen=0)
-        places = []
-        for place, digest in enumerate(digests):
-            if digest in done:
-                continue
-            if is_sampled(position, wanted, to_do):
-                places.append((place, digest))
-            position += 1
-        yield _Batch(batch, places)
+    return Price(monthly, settings.instance.currency)
 
 
 class _Look:
@@ -295,7 +192,7 @@ class _Look:
         self,
         facts: JobFacts,
         preparer: Preparer,
-        earlier: _Earlier,
+        known: Known,
         distinct: DistinctRequests,
         *,
         by_address: bool,
@@ -303,12 +200,14 @@ class _Look:
         self.tally = Tally()
         self._facts = facts
         self._preparer = preparer
-        self._earlier = earlier
+        self._known = known
         self._distinct = distinct
         self._by_address = by_address
         self._waiting: list[_Request] = []
 
-    async def at_all(self, chosen: Iterator[_Batch], *, workers: int, counted: Callable[[int], None]) -> None:
+    async def at_all(
+        self, chosen: Iterator[ChosenRows], *, workers: int, counted: Callable[[int], None]
+    ) -> None:
         """Look at every chosen row, `workers` at a time; `counted` is told how many were."""
         queue: asyncio.Queue[Work | None] = asyncio.Queue(2 * workers)
 
@@ -328,8 +227,8 @@ class _Look:
             raise problems.exceptions[0] from None
         self._count_waiting()
 
-    async def _hand_out(self, chosen: Iterator[_Batch], queue: asyncio.Queue[Work | None]) -> None:
-        histories = await asyncio.to_thread(self._earlier.histories)
+    async def _hand_out(self, chosen: Iterator[ChosenRows], queue: asyncio.Queue[Work | None]) -> None:
+        histories = await asyncio.to_thread(self._known.histories)
         while (chosen_rows := await asyncio.to_thread(next, chosen, None)) is not None:
             batch = chosen_rows.batch
             for place, digest in chosen_rows.places:
@@ -367,7 +266,7 @@ class _Look:
 
     def _count_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        covered = self._earlier.covered([request.key for request in waiting if request.may_reuse])
+        covered = self._known.covered([request.key for request in waiting if request.may_reuse])
         for request in waiting:
             if request.may_reuse and request.key in covered:
                 self.tally.reused += 1

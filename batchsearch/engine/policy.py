@@ -119,7 +119,9 @@ def decide(
         return EndRun()
     tired = history.elapsed >= rules.max_seconds or (not throttled and history.attempts >= rules.max_attempts)
     if tired:
-        return FailRow()
+        # Nothing but run-ending answers since this row was first tried: it is not the row's fault.
+        only_endings = action == "end_run" and history.ending_in_a_row >= history.attempts
+        return EndRun() if only_endings else FailRow()
     if action in {"resign", "refresh_credentials"}:
         return Retry(0.0, renew=True, refresh=action == "refresh_credentials")
     wait = backoff(max(1, history.denied if throttled else history.attempts), rules, jitter)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.api.form import build_call
 from batchsearch.api.parameters import ParameterProblem, check_parameters
 from batchsearch.config.model import PRIORITY
-from batchsearch.engine.policy import RetryRules, backoff
+from batchsearch.engine.fetching import fetch_patiently
 from batchsearch.engine.records import request_key
 from batchsearch.engine.work import Failure
 from batchsearch.images.encode import reencode
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from batchsearch.images.outcome import PictureFacts, Prepared
     from batchsearch.images.rules import Rules
     from batchsearch.manifest.rows import ImageReference
-
-FETCH_ATTEMPTS: Final = 4
-"""Tries to fetch a picture whose source may come back; then the row ends as unreachable, to be retried."""
 
 _NO_IMAGE: Final = "the manifest's cell is empty: there is no picture to send"
 
@@ -81,11 +78,18 @@ class Preparer:
         """
         started = time.monotonic()
         try:
+            failure = self._check(work)
+            if failure is not None:
+                return failure
             contents: list[ImageReference | bytes] = []
             for reference in work.row.images:
                 if reference is None:
                     return _rejection(Rejected("Local.NoImage", _NO_IMAGE))
-                found = reference if self._fetcher.is_local(reference) else await self._fetch(reference)
+                found = (
+                    reference
+                    if self._fetcher.is_local(reference)
+                    else await fetch_patiently(self._fetcher, reference, self._jitter)
+                )
                 if isinstance(found, Rejected):
                     return _rejection(found)
                 if isinstance(found, Unreachable):
@@ -106,15 +110,8 @@ class Preparer:
     async def _in_thread(self, function: Callable[..., Failure | None], *args: object) -> Failure | None:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
-    async def _fetch(self, reference: ImageReference) -> bytes | Rejected | Unreachable:
-        for attempt in range(1, FETCH_ATTEMPTS + 1):
-            found = await self._fetcher.fetch(reference)
-            if not isinstance(found, Unreachable) or not found.transient or attempt == FETCH_ATTEMPTS:
-                return found
-            await asyncio.sleep(backoff(attempt, RetryRules(), self._jitter()))
-        raise AssertionError("the last attempt returns")
-
-    def _make(self, work: Work, contents: list[ImageReference | bytes]) -> Failure | None:
+    def _check(self, work: Work) -> Failure | None:
+        """Read and check the row's parameters: nothing is fetched for a row that cannot be sent."""
         own = {name: value for name, value in work.row.parameters.items() if name != PRIORITY}
         merged = {**self._facts.parameters, **own}
         values, problems = check_parameters(
@@ -123,6 +120,9 @@ class Preparer:
         if problems:
             return _bad_parameter(problems[0])
         work.values = values
+        return None
+
+    def _make(self, work: Work, contents: list[ImageReference | bytes]) -> Failure | None:
         sources: list[PictureFacts | None] = []
         pictures: list[Prepared] = []
         for content in contents:

@@ -91,9 +91,12 @@ def _search_fields(response: SearchResponse, geometry: Geometry | None) -> dict[
 
 
 def _to_source(region: str | None, geometry: Geometry | None) -> str | None:
-    """A region in the source's pixels; None for text that is no region."""
+    """A region in the source's pixels; None for text that is no region.
+
+    Without a picture of the row's own (a search by name) it is the stored picture's, as answered.
+    """
     if region is None or geometry is None:
-        return None
+        return region
     try:
         return geometry.to_source(region)
     except ValueError:
@@ -139,8 +142,12 @@ def finished_row(
         pages = [work.answers[number] for number in sorted(work.answers)]
         result |= pages[0].fields
         hits = [hit for page in pages for hit in page.hits]
-    elif work.attempts:
-        result["answered_at"] = now.isoformat()
+    else:
+        if work.refusal is not None:
+            result |= work.refusal.fields
+            result["field_problems"] += work.refusal.field_problems
+        if work.attempts:
+            result["answered_at"] = now.isoformat()
     if failure is not None:
         result |= {
             "error_code": failure.code,

@@ -86,7 +86,9 @@ class Runner:
     ) -> None:
         self._stages = stages
         self._facts = facts
-        self._judge = Judge(rules, actions, stages.pacer, stats, clock=clock, jitter=jitter)
+        self._judge = Judge(
+            rules, actions, stages.pacer, stats, alone=self._alone, clock=clock, jitter=jitter
+        )
         self.stats = stats
         self._log = log
         self._clock = clock
@@ -101,6 +103,7 @@ class Runner:
         self._stopping = False
         self._ended: RunEndedError | None = None
         self._stoppable: list[asyncio.Task[None]] = []
+        self._group: asyncio.TaskGroup | None = None
         self._limits = limits
         self._max_outage = max_outage
         self._coalescer = Coalescer()
@@ -121,6 +124,7 @@ class Runner:
         sealing = asyncio.create_task(self._stages.sealer.run())
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 watch = group.create_task(self._watch(sealing))
                 self._stoppable = [
                     group.create_task(self._read()),
@@ -138,7 +142,7 @@ class Runner:
         finally:
             sealing.cancel()
             await asyncio.gather(sealing, return_exceptions=True)
-        await self._stages.sealer.finish()
+        await self._stages.sealer.finish(at_least_one=not self.unfinished)
         if self._ended is not None:
             raise self._ended
 
@@ -146,6 +150,10 @@ class Runner:
     def unfinished(self) -> bool:
         """Whether rows are left without an outcome."""
         return not self._read_all or self._open > 0
+
+    def _alone(self) -> bool:
+        """Whether one row is left, and no other can come."""
+        return self._read_all and self._open == 1
 
     def stop(self, why: str) -> None:
         """Send nothing more; calls that are out may still answer."""
@@ -276,6 +284,8 @@ class Runner:
             if pause > 0:
                 await self._woken(pause)
                 continue
+            # Returns at once unless credentials were refused: then no slot is spent until there are others.
+            await self._stages.client.refresh_credentials()
             slot_at = await self._stages.pacer.slot()
             _, _, work = heapq.heappop(self._ready)
             self.stats.in_flight += 1
@@ -347,6 +357,7 @@ class Runner:
         again: Callable[[Work], None],
     ) -> None:
         """Carry out what an unsuccessful answer means: to a call, or (without a slot) to an upload."""
+        work.refusal = page_answer(work, answer)
         verdict = self._judge.judge(work, answer, entry, slot_at)
         decision, throttled = verdict.decision, verdict.throttled
         spent = {"calls": int(slot_at is not None), "denied": int(throttled)}
@@ -389,6 +400,15 @@ class Runner:
         self, work: Work, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool = False
     ) -> None:
         """Commit a row's outcome, then that of rows that asked the same; `lasting`: for later ones too."""
+        if self._group is None:
+            raise AssertionError("rows are finished only while the run is on")
+        # A run that is stopped may cancel whoever waits here; what is committed must be counted all the same.
+        committing = self._group.create_task(self._commit(work, failure, spent, lasting=lasting))
+        await asyncio.shield(committing)
+
+    async def _commit(
+        self, work: Work, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool
+    ) -> None:
         row = finished_row(self._facts, work, failure, datetime.now(UTC), lasting=lasting)
         counted = Counter(spent)
         counted["rows_ok" if failure is None else "rows_failed"] += 1

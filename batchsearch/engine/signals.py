@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from batchsearch.engine.runner import Runner
+
+
+_SAME_WISH_SECONDS: Final = 1.0
 
 
 class StopSignals:
@@ -19,7 +23,7 @@ class StopSignals:
     def __init__(self) -> None:
         self.runner: Runner | None = None
         self._main = asyncio.current_task()
-        self._count = 0
+        self._first_at: float | None = None
 
     def install(self) -> None:
         """Listen for them in the running event loop."""
@@ -28,9 +32,13 @@ class StopSignals:
             loop.add_signal_handler(number, self._received, number)
 
     def _received(self, number: int) -> None:
-        self._count += 1
-        if self._count > 1:
-            os._exit(int(ExitCode.INCOMPLETE))
+        now = time.monotonic()
+        if self._first_at is not None:
+            # `timeout` and process managers signal a process and its group: that is one wish, told twice.
+            if now - self._first_at > _SAME_WISH_SECONDS:
+                os._exit(int(ExitCode.INCOMPLETE))
+            return
+        self._first_at = now
         if self.runner is not None:
             self.runner.stop(signal.Signals(number).name)
         elif self._main is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 _RECENT_SECONDS: Final = 30.0
+_FEWEST_CALLS: Final = 11
 
 
 @dataclass(slots=True)
@@ -68,15 +69,22 @@ class Stats:
         while self._recent and self._recent[0] < now - _RECENT_SECONDS:
             self._recent.popleft()
 
-    def mean_rate(self) -> float:
-        """Calls a second from the first call to the last."""
-        if self.first_sent is None or self.last_sent is None or self.calls < 2:  # noqa: PLR2004 - two moments
-            return 0.0
+    def mean_rate(self) -> float | None:
+        """Calls a second from the first call to the last; None when they are too few to say."""
+        if self.first_sent is None or self.last_sent is None or self.calls < _FEWEST_CALLS:
+            return None
         return (self.calls - 1) / max(self.last_sent - self.first_sent, 1e-9)
 
     def rate(self, now: float) -> float:
-        """Calls a second over the last half minute."""
-        recent = [moment for moment in self._recent if moment >= now - _RECENT_SECONDS]
-        if len(recent) < 2:  # noqa: PLR2004 - a rate needs two moments
+        """Calls a second over the last half minute, or since the first call."""
+        if self.first_sent is None:
             return 0.0
-        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-9)
+        seconds = min(_RECENT_SECONDS, now - self.first_sent)
+        recent = sum(moment >= now - seconds for moment in self._recent)
+        return recent / max(seconds, 1.0)
+
+    def row_rate(self, now: float) -> float:
+        """Rows finished a second, since the first call."""
+        if self.first_sent is None:
+            return 0.0
+        return (self.ok + self.failed) / max(now - self.first_sent, 1.0)

@@ -145,6 +145,7 @@ class Work:
         denied_here: Attempts of this run for this page that it did.
         place: Its place among the rows admitted by this run, from 1: the older row goes first.
         renewed: It was repeated with a new signature or new credentials.
+        refusal: What the latest refusal of this page said of itself.
         earlier: The answer to an equal request: no call is needed.
     """
 
@@ -167,6 +168,7 @@ class Work:
     denied_here: int = 0
     place: int = 0
     renewed: bool = False
+    refusal: PageAnswer | None = None
     earlier: EarlierAnswer | None = None
 
     def let_go(self) -> None:
@@ -180,6 +182,8 @@ class Work:
         self.call = None
         self.has_history = True
         self.attempts_here = self.denied_here = 0
+        self.renewed = False
+        self.refusal = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A file's bytes in, what is sent out: passed untouched, repaired, or refused with a code.
+"""A file's bytes in, what is sent out: passed untouched, trimmed, repaired, or refused with a code.
 
 Never an exception. Called from worker threads; nothing here keeps state.
 """
@@ -15,7 +15,8 @@ from batchsearch.images.headers.png import picture_data_matches
 from batchsearch.images.inspect import inspect
 from batchsearch.images.outcome import PictureFacts, Prepared, Rejected
 from batchsearch.images.regions import Geometry
-from batchsearch.images.verdict import Reject, Repair, judge
+from batchsearch.images.trim import can_trim, trimmed
+from batchsearch.images.verdict import PASS, Reject, Repair, judge
 
 if TYPE_CHECKING:
     from batchsearch.images.encode import Encoded
@@ -56,18 +57,7 @@ def _prepare(
         code, message = (verdict.code, verdict.message) if isinstance(verdict, Reject) else _UNKNOWN
         return Rejected(code, message, source)
     if isinstance(verdict, Repair):
-        result = repair(data, seen, verdict.reasons, rules)
-        if isinstance(result, Reject):
-            return Rejected(result.code, result.message, source)
-        geometry = result.geometry
-        sent = PictureFacts(
-            "JPEG",
-            geometry.sent_width,
-            geometry.sent_height,
-            len(result.data),
-            sha256(result.data).hexdigest(),
-        )
-        return Prepared(result.data, source, sent, result.transforms, geometry)
+        return _repaired(data, seen, source, verdict.reasons, rules, repair)
     if seen.format == "PNG" and not picture_data_matches(data):
         return Rejected("Local.ImageBroken", "PNG: a checksum of the picture data is wrong", source)
     if rules.verify == "decode":
@@ -75,6 +65,44 @@ def _prepare(
         if isinstance(decoded, Reject):
             return Rejected(decoded.code, decoded.message, source)
     return Prepared(data, source, source, (), Geometry(seen.width, seen.height, 1, seen.width, seen.height))
+
+
+def _repaired(  # noqa: PLR0917 - what `prepare` has found out, handed on whole
+    data: bytes,
+    seen: Inspection,
+    source: PictureFacts,
+    reasons: tuple[str, ...],
+    rules: Rules,
+    repair: Repairer,
+) -> Prepared | Rejected:
+    """The picture made to comply: without a decoder where that is enough, else decoded and written anew."""
+    if seen.format == "JPEG" and can_trim(reasons):
+        lighter = _trimmed(data, source, reasons, rules)
+        if lighter is not None:
+            return lighter
+    result = repair(data, seen, reasons, rules)
+    if isinstance(result, Reject):
+        return Rejected(result.code, result.message, source)
+    geometry = result.geometry
+    sides = geometry.sent_width, geometry.sent_height
+    sent = PictureFacts("JPEG", *sides, len(result.data), sha256(result.data).hexdigest())
+    return Prepared(result.data, source, sent, result.transforms, geometry)
+
+
+def _trimmed(data: bytes, source: PictureFacts, reasons: tuple[str, ...], rules: Rules) -> Prepared | None:
+    """The picture without what stands around it, where that alone makes it comply."""
+    picture = trimmed(data)
+    if picture is None:
+        return None
+    seen = inspect(picture, frame=rules.frame)
+    same = (seen.width, seen.height) == (source.width, source.height)
+    if not same or judge(seen, len(picture), rules) != PASS:
+        return None
+    if rules.verify == "decode" and isinstance(decode(picture, seen, rules), Reject):
+        return None
+    words = ("metadata", "trim:jpeg") if "metadata" in reasons else ("trim:jpeg",)
+    geometry = Geometry(seen.width, seen.height, 1, seen.width, seen.height)
+    return Prepared(picture, source, _facts(seen, picture), words, geometry)
 
 
 def _facts(seen: Inspection, data: bytes) -> PictureFacts:

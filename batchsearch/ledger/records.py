@@ -86,8 +86,25 @@ class PendingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much waits for a part: outcomes, and the bytes of their results, hits and carried columns."""
+
+    rows: int
+    payload: int
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """A sealed pair of files: `results/<name>` and `hits/<name>`."""
+    """A sealed pair of files: `results/<name>` and `hits/<name>`.
+
+    Attributes:
+        name: File name in both folders.
+        last_seq: Number of the last outcome in it; 0 for a part without rows.
+        rows: Rows of `results`.
+        hits: Rows of `hits`.
+        results_sha256: Of the file, lower-case hexadecimal.
+        hits_sha256: Likewise.
+    """
 
     name: str
     last_seq: int

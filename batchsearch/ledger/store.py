@@ -1,69 +1,72 @@
-"""The ledger's store: SQLite in WAL mode with full synchronisation, one writing thread, grouped commits.
+"""The ledger's store: SQLite in WAL mode with full synchronisation, every statement but the commits'.
 
-Whatever is waiting when the writing thread comes around goes into one transaction, so ten answers a
-second cost ten commits and two thousand cost a few hundred. A caller's future resolves only after the
-commit that holds its record.
+A caller's coroutine returns only after the commit that holds its record (`commits` says how).
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import queue
 import sqlite3
 import threading
-from collections import Counter
-from dataclasses import dataclass, field
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import OutputError
-from batchsearch.ledger.records import FinishedRow, History, KnownAnswer, Part, PendingRow, UsageKey
+from batchsearch.ledger.commits import GroupCommits, Record
+from batchsearch.ledger.records import (
+    FinishedRow,
+    History,
+    KnownAnswer,
+    Part,
+    PendingRow,
+    UsageKey,
+    Waiting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 SCHEMA_VERSION: Final = 1
-_MOST_GROUPED: Final = 2_000
 _LOOKUP_CHUNK: Final = 500
-
-
-@dataclass(slots=True)
-class _Work:
-    """One thing to commit, and whom to tell."""
-
-    apply: Callable[[sqlite3.Connection], Any]
-    done: Callable[[Any, BaseException | None], None]
-    usage: Mapping[UsageKey, int] = field(default_factory=dict)
+_PENDING_CHUNK_ROWS: Final = 200
+_PENDING_CHUNK_BYTES: Final = 8 * 1024 * 1024
+_PAYLOAD: Final = "length(result) + length(hits) + length(carried)"
 
 
 class Ledger:
     """The ledger of one output folder.
 
-    Reading methods may be called from any one thread at a time; writing ones hand over to the writing
-    thread. Close it to stop that thread; what was recorded before is committed.
+    Reading methods may be called from any thread; writing ones hand over to the writing thread. Close it to
+    stop that thread; what was recorded before is committed.
 
     Raises:
-        OutputError: When the file cannot be opened, or was written by another version.
+        OutputError: When the file cannot be opened, or was written by another version; from every method:
+            it cannot be read or written (any more), or is closed.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._reader = self._connect()
-            self._prepare()
-        except sqlite3.Error as error:
-            raise OutputError(f"{path}: the ledger cannot be opened: {error}") from error
         self._read_lock = threading.Lock()
-        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
-        self._failed: OutputError | None = None
-        self._thread = threading.Thread(target=self._write, name="ledger", daemon=True)
-        self._thread.start()
+        opened: list[sqlite3.Connection] = []
+        try:
+            self._reader = self._connect(opened)
+            self._prepare()
+            writer = self._connect(opened)
+            self._waiting = _count_waiting(writer)
+        except (sqlite3.Error, OutputError) as error:
+            for connection in opened:
+                connection.close()
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"{path}: the ledger cannot be opened: {error}") from error
+        self._commits = GroupCommits(path, writer, add_usage=_add_usage, after_failure=self._recount)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, opened: list[sqlite3.Connection]) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
+        opened.append(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         return connection
@@ -82,79 +85,20 @@ class Ledger:
             )
 
     def close(self) -> None:
-        """Commit what is waiting and stop the writing thread."""
-        self._queue.put(None)
-        self._thread.join()
+        """Commit what is waiting and stop the writing thread; what is asked for later is refused."""
+        self._commits.close()
         with self._read_lock:
             self._reader.close()
 
     # -- writing -------------------------------------------------------------------------------------
 
-    def _write(self) -> None:
-        connection = self._connect()
-        stopping = False
-        while not stopping:
-            group = [self._queue.get()]
-            while len(group) < _MOST_GROUPED:
-                try:
-                    group.append(self._queue.get_nowait())
-                except queue.Empty:
-                    break
-            stopping = None in group
-            self._commit(connection, [work for work in group if work is not None])
-        connection.close()
-
-    def _commit(self, connection: sqlite3.Connection, group: list[_Work]) -> None:
-        if not group:
-            return
-        usage: Counter[UsageKey] = Counter()
-        results = []
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for work in group:
-                results.append(work.apply(connection))
-                usage.update(work.usage)
-            connection.executemany(
-                "INSERT INTO usage VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
-                [
-                    (key.day, key.instance, key.operation, key.counter, amount)
-                    for key, amount in usage.items()
-                ],
-            )
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            failure = OutputError(
-                f"{self._path}: the ledger cannot be written: {error}; "
-                "what was answered before is kept, running again resumes"
-            )
-            for work in group:
-                work.done(None, failure)
-            return
-        for work, result in zip(group, results, strict=True):
-            work.done(result, None)
-
-    def _submit(
-        self, apply: Callable[[sqlite3.Connection], Any], usage: Mapping[UsageKey, int] | None = None
-    ) -> asyncio.Future[Any]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-
-        def settle(result: Any, error: BaseException | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-        def done(result: Any, error: BaseException | None) -> None:
-            loop.call_soon_threadsafe(settle, result, error)
-
-        self._queue.put(_Work(apply, done, usage or {}))
-        return future
+    async def _write(
+        self,
+        apply: Callable[[sqlite3.Connection], Any],
+        usage: Mapping[UsageKey, int] | None = None,
+        committed: Callable[[Any], None] | None = None,
+    ) -> None:
+        await self._commits.submit(Record(apply, usage or {}, committed))
 
     async def finish(self, row: FinishedRow, usage: Mapping[UsageKey, int]) -> None:
         """Make a row's outcome durable; returns after the commit.
@@ -178,7 +122,8 @@ class Ledger:
                 connection.execute("DELETE FROM attempts WHERE digest = ?", (row.digest,))
                 connection.execute("DELETE FROM pages WHERE digest = ?", (row.digest,))
 
-        await self._submit(apply, usage)
+        size = len(row.result) + len(row.hits) + len(row.carried)
+        await self._write(apply, usage, lambda _: self._count(1, size))
 
     async def attempt(
         self,
@@ -200,16 +145,22 @@ class Ledger:
             if page is not None:
                 connection.execute("INSERT OR REPLACE INTO pages VALUES (?, ?, ?)", (digest, *page))
 
-        await self._submit(apply, usage)
+        await self._write(apply, usage)
 
     async def seal(self, part: Part) -> None:
         """Declare a part's files final; its rows leave the pending ones.
 
         Raises:
-            OutputError: When it could not be committed.
+            OutputError: When it could not be committed, or does not hold exactly the rows that would leave.
         """
 
-        def apply(connection: sqlite3.Connection) -> None:
+        def apply(connection: sqlite3.Connection) -> Waiting:
+            leaving = _count_waiting(connection, part.last_seq)
+            if leaving.rows != part.rows:
+                raise OutputError(
+                    f"part {part.name} has {part.rows} rows where {leaving.rows} wait up to number "
+                    f"{part.last_seq}: it is not sealed, nothing is lost"
+                )
             connection.execute(
                 "INSERT INTO parts (name, last_seq, rows, hits, results_sha256, hits_sha256, sealed_at) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -224,13 +175,14 @@ class Ledger:
                 ),
             )
             connection.execute("DELETE FROM pending WHERE seq <= ?", (part.last_seq,))
+            return leaving
 
-        await self._submit(apply)
+        await self._write(apply, committed=lambda leaving: self._count(-leaving.rows, -leaving.payload))
 
     async def begin_run(self, run: str, started_at: datetime) -> None:
         """Record that a run has started."""
         moment = started_at.isoformat(timespec="seconds")
-        await self._submit(
+        await self._write(
             lambda connection: connection.execute(
                 "INSERT INTO runs (run, started_at) VALUES (?, ?)", (run, moment)
             )
@@ -239,7 +191,7 @@ class Ledger:
     async def end_run(self, run: str, ended_at: datetime, summary: Mapping[str, Any]) -> None:
         """Record how a run has ended."""
         moment, text = ended_at.isoformat(timespec="seconds"), json.dumps(summary, default=str)
-        await self._submit(
+        await self._write(
             lambda connection: connection.execute(
                 "UPDATE runs SET ended_at = ?, summary = ? WHERE run = ?", (moment, text, run)
             )
@@ -247,9 +199,17 @@ class Ledger:
 
     async def set_meta(self, name: str, value: str) -> None:
         """Keep a named text."""
-        await self._submit(
+        await self._write(
             lambda connection: connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
         )
+
+    def _count(self, rows: int, payload: int) -> None:
+        self._waiting = Waiting(self._waiting.rows + rows, self._waiting.payload + payload)
+
+    def _recount(self, connection: sqlite3.Connection) -> None:
+        # A ledger that cannot be read will not be written either: then the count no longer matters.
+        with suppress(sqlite3.Error):
+            self._waiting = _count_waiting(connection)
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -258,7 +218,10 @@ class Ledger:
             try:
                 return self._reader.execute(statement, values).fetchall()
             except sqlite3.Error as error:
-                raise OutputError(f"{self._path}: the ledger cannot be read: {error}") from error
+                raise self._unreadable(error) from error
+
+    def _unreadable(self, error: sqlite3.Error) -> OutputError:
+        return OutputError(f"{self._path}: the ledger cannot be read: {error}")
 
     def meta(self, name: str) -> str | None:
         """A named text, None when it was never set."""
@@ -273,6 +236,16 @@ class Ledger:
             marks = ",".join("?" * len(chunk))
             wanted = "SELECT digest FROM rows WHERE digest IN (" + marks + ")"  # noqa: S608 - only question marks
             found.update(row[0] for row in self._all(wanted, chunk))
+        return found
+
+    def codes_of(self, digests: Sequence[bytes]) -> dict[bytes, str | None]:
+        """The error code of each of `digests` that has its outcome; None for success."""
+        found: dict[bytes, str | None] = {}
+        for start in range(0, len(digests), _LOOKUP_CHUNK):
+            chunk = digests[start : start + _LOOKUP_CHUNK]
+            marks = ",".join("?" * len(chunk))
+            wanted = "SELECT digest, code FROM rows WHERE digest IN (" + marks + ")"  # noqa: S608 - only question marks
+            found.update(self._all(wanted, chunk))
         return found
 
     def finished_count(self) -> int:
@@ -311,21 +284,59 @@ class Ledger:
         return KnownAnswer(answered_at, result, hits, part)
 
     def pending_count(self) -> int:
-        """How many outcomes wait for their part."""
+        """How many outcomes wait for their part, counted in the file."""
         return int(self._all("SELECT count(*) FROM pending")[0][0])
 
-    def pending(self, most: int, *, chunk: int = 200) -> Iterator[list[PendingRow]]:
-        """Outcomes that wait for their part, oldest first, at most `most`, in chunks."""
+    @property
+    def waiting(self) -> Waiting:
+        """What waits for its part, as of the last commit; costs nothing to ask."""
+        return self._waiting
+
+    def pending(
+        self,
+        most: int,
+        *,
+        most_bytes: int | None = None,
+        chunk: int = _PENDING_CHUNK_ROWS,
+        chunk_bytes: int = _PENDING_CHUNK_BYTES,
+    ) -> Iterator[list[PendingRow]]:
+        """Outcomes that wait for their part, oldest first, in chunks that memory can hold.
+
+        Args:
+            most: Rows over all chunks.
+            most_bytes: Payload over all chunks: the row that reaches it is the last one; None for no bound.
+            chunk: Rows in one chunk.
+            chunk_bytes: Payload of one chunk: the row that reaches it is its last one.
+        """
         after, left = -1, most
-        while left > 0:
-            found = self._all(
-                "SELECT seq, result, hits, carried FROM pending WHERE seq > ? ORDER BY seq LIMIT ?",
-                (after, min(chunk, left)),
-            )
+        bytes_left = float("inf") if most_bytes is None else most_bytes
+        while left > 0 and bytes_left > 0:
+            found, size = self._pending_chunk(after, min(chunk, left), min(chunk_bytes, bytes_left))
             if not found:
                 return
-            yield [PendingRow(*row) for row in found]
-            after, left = found[-1][0], left - len(found)
+            after, left, bytes_left = found[-1].seq, left - len(found), bytes_left - size
+            yield found
+
+    def _pending_chunk(self, after: int, rows: int, payload: float) -> tuple[list[PendingRow], int]:
+        """The next rows and their size; the cursor is gone on return, so that the log can be emptied."""
+        found, size = [], 0
+        with self._read_lock:
+            try:
+                cursor = self._reader.execute(
+                    "SELECT seq, result, hits, carried FROM pending WHERE seq > ? ORDER BY seq LIMIT ?",
+                    (after, rows),
+                )
+                try:
+                    for row in cursor:
+                        found.append(PendingRow(*row))
+                        size += len(row[1]) + len(row[2]) + len(row[3])
+                        if size >= payload:
+                            break
+                finally:
+                    cursor.close()
+            except sqlite3.Error as error:
+                raise self._unreadable(error) from error
+        return found, size
 
     def parts(self) -> list[Part]:
         """Sealed parts, oldest first."""
@@ -338,3 +349,19 @@ class Ledger:
         """Every counter."""
         found = self._all("SELECT day, instance, operation, counter, amount FROM usage")
         return {UsageKey(*row[:4]): row[4] for row in found}
+
+
+def _count_waiting(connection: sqlite3.Connection, last_seq: int | None = None) -> Waiting:
+    # SQLite knows the length of a blob without reading it.
+    statement = f"SELECT count(*), coalesce(sum({_PAYLOAD}), 0) FROM pending"  # noqa: S608 - a constant
+    if last_seq is None:
+        return Waiting(*connection.execute(statement).fetchone())
+    return Waiting(*connection.execute(statement + " WHERE seq <= ?", (last_seq,)).fetchone())
+
+
+def _add_usage(connection: sqlite3.Connection, usage: Mapping[UsageKey, int]) -> None:
+    connection.executemany(
+        "INSERT INTO usage VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
+        [(key.day, key.instance, key.operation, key.counter, amount) for key, amount in usage.items()],
+    )

@@ -5,7 +5,10 @@
 * A **parameter** column is text, numbers or true/false.
 * A **picture** column is text (a path or a URL), bytes, or a struct of `bytes` and `path` as image data sets
   use it, where `bytes` wins.
-* Any other column may be anything: it is carried into the results as it is, but for inline picture bytes.
+* Any other column may be anything that can be carried into the results (see `carried`).
+
+Each column has two types: the **normal** one, by which columns of several files agree and in which keys,
+parameters and pictures are read, and the one in which it is carried.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.manifest.carried import carried_type, with_inner
 from batchsearch.manifest.rows import ImageReference
 
 if TYPE_CHECKING:
@@ -23,40 +27,60 @@ if TYPE_CHECKING:
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(?i:file|data):")
 _LONGEST_SHOWN: Final = 40
+_IN_AN_ADDRESS: Final = re.compile(r"(://)(?:[^/?#\s\"]*@)?([^?#\s\"]*)(?:[?#][^\s\"]*)?")
 
 
 def normal_type(kind: pa.DataType) -> pa.DataType:
-    """The type that a column is read as: one of each family, so that equal columns of two files agree."""
+    """The one type of each family, so that equal columns of two files agree.
+
+    Text and bytes of any width are the plain ones, at any depth; a dictionary is its values; an extension
+    type is what it is stored as, but for those inside nested types; a struct of `bytes` and `path` is
+    exactly these two.
+    """
     if isinstance(kind, pa.BaseExtensionType):
         return normal_type(kind.storage_type)
     if pa.types.is_dictionary(kind):
         return normal_type(kind.value_type)
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return pa.string()
-    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
-        return pa.binary()
     if is_picture_struct(kind):
-        path = [("path", pa.string())] if has_path(kind) else []
-        return pa.struct([("bytes", pa.binary()), *path])
-    return kind
+        return picture_struct(kind)
+    return _narrow(kind)
+
+
+def _narrow(kind: pa.DataType) -> pa.DataType:
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _narrow(kind.value_type)
+    if types.is_large_string(kind) or types.is_string_view(kind):
+        return pa.string()
+    if types.is_large_binary(kind) or types.is_binary_view(kind):
+        return pa.binary()
+    return with_inner(carried_type(kind), _narrow)
 
 
 def normalised(array: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """An array as `normal_type` says; an all-null one as any type.
+    """An array as another type of its family; an all-null one as any type.
 
     Raises:
         pyarrow.ArrowInvalid: A value does not fit.
     """
+    if array.type == wanted or pa.types.is_null(array.type):
+        return array if array.type == wanted else pa.nulls(len(array), wanted)
+    if isinstance(wanted, pa.BaseExtensionType):
+        return wanted.wrap_array(normalised(array, wanted.storage_type))
     if isinstance(array, pa.ExtensionArray):
-        array = array.storage
-    if array.type == wanted:
-        return array
+        return normalised(array.storage, wanted)
     if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+        return normalised(array.dictionary_decode(), wanted)
     if is_picture_struct(array.type) and is_picture_struct(wanted):
         parts = [normalised(pc.struct_field(array, field.name), field.type) for field in wanted]
-        return pa.StructArray.from_arrays(parts, fields=list(wanted))
-    return array if array.type == wanted else array.cast(wanted)
+        return pa.StructArray.from_arrays(parts, fields=list(wanted), mask=array.is_null())
+    return array.cast(wanted)
+
+
+def picture_struct(kind: pa.DataType) -> pa.DataType:
+    """A struct in which image data sets keep a picture, without what is not of use here."""
+    path = [("path", pa.string())] if has_path(kind) else []
+    return pa.struct([("bytes", pa.binary()), *path])
 
 
 def is_picture_struct(kind: pa.DataType) -> bool:
@@ -171,8 +195,8 @@ def bad_cells(array: pa.Array, wanted: pa.DataType) -> list[int]:
 
 
 def cell(value: Any) -> str:
-    """A cell's value for a message: at most 40 characters, quoted."""
+    """A cell's value for a message: at most 40 characters, quoted, no address with its user or query."""
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
-    text = value if isinstance(value, str) else str(value)
+    text = _IN_AN_ADDRESS.sub(r"\1\2", value if isinstance(value, str) else str(value))
     return repr(text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…")

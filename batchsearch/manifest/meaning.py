@@ -1,7 +1,7 @@
 """What each column of a manifest is for, settled from the headers alone (pure).
 
 A column may name rows, hold a picture, give a parameter, or be none of the batch's business; all but inline
-picture bytes is carried into the results.
+pictures is carried into the results (see `carried`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import pyarrow as pa
 
 from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import ManifestError, Problem
+from batchsearch.manifest.carried import carried_type, carried_type_problem
 from batchsearch.manifest.columns import (
     cell,
     has_path,
     is_picture_struct,
     key_type_problem,
+    normal_type,
     parameter_type_problem,
     picture_type_problem,
 )
@@ -38,11 +40,13 @@ class Wanted:
         images: The pictures' roles in the operation's order, such as `("image",)`.
         required: Parameters that a row must give, because nothing else does.
         allowed: All parameters that a row may give.
+        base64: Text in a picture column that is no address is the picture itself, in base64.
     """
 
     images: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     allowed: frozenset[str] = frozenset()
+    base64: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class ColumnUse:
 
     Attributes:
         name: Its name.
-        type: Its type, the same in all files.
+        type: Its type as `columns.normal_type` says, the same in all files.
         is_picture: Whether the operation takes its pictures.
         carried: Its type in the results: for a struct of `bytes` and `path` that of the path; None if
             nothing of it is carried.
@@ -64,8 +68,8 @@ class ColumnUse:
 
     @property
     def has_bytes(self) -> bool:
-        """Whether there is more in it than what is carried: the pictures themselves."""
-        return self.carried is None or self.carried != self.type
+        """Whether it holds pictures as bytes, so that at most their paths are carried."""
+        return self.is_picture and (pa.types.is_binary(self.type) or pa.types.is_struct(self.type))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,18 @@ class Meaning:
         columns: All that are read, in the order of the first file.
         pictures: The picture columns, in the operation's order.
         parameters: Column names by the parameters that they give.
+        base64: Text in a picture column that is no address is the picture itself, in base64.
     """
 
     columns: tuple[ColumnUse, ...]
     pictures: tuple[str, ...]
     parameters: Mapping[str, str]
+    base64: bool
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """Each column's normal type, by name."""
+        return {use.name: use.type for use in self.columns}
 
     @property
     def carried(self) -> pa.Schema:
@@ -99,13 +110,17 @@ def understand(tables: Sequence[TableFile], settings: ManifestSettings, wanted: 
     Raises:
         ManifestError: With every disagreement between files, missing column and unusable type.
     """
-    types, problems = _common_types(tables)
+    kinds, problems = _common_types(tables)
+    types = {name: each.normal for name, each in kinds.items()}
     first = str(tables[0].path)
     roles = {role: settings.columns.get(role, role) for role in wanted.images}
     given = {name: column for name, column in settings.columns.items() if name not in roles}
     parameters = {name: given.get(name, name) for name in wanted.required} | given
     problems += [Problem(first, what) for what in _unknown_meanings(parameters, roles, wanted)]
-    problems += [Problem(first, what) for what in _key_problems(types, settings)]
+    bodies = frozenset(roles.values()) if wanted.base64 else frozenset()
+    problems += [Problem(first, what) for what in _key_problems(types, settings, bodies)]
+    uses = tuple(_uses(kinds, set(roles.values())))
+    problems += [Problem(first, what) for what in _not_carried(uses)]
     for role, column in roles.items():
         if column not in types:
             what = _missing(f"for the picture `{role}`", column, types, f"columns: {{{role}: …}}")
@@ -126,53 +141,77 @@ def understand(tables: Sequence[TableFile], settings: ManifestSettings, wanted: 
         if more > 0:
             listed.append(Problem("in all", f"{len(problems)} problems; these are the first {LISTED}"))
         raise ManifestError(listed)
-    return Meaning(tuple(_uses(types, set(roles.values()))), tuple(roles.values()), parameters)
+    return Meaning(uses, tuple(roles.values()), parameters, wanted.base64)
 
 
-def _uses(types: Mapping[str, pa.DataType], pictures: set[str]) -> Iterator[ColumnUse]:
-    for name, kind in types.items():
+def _uses(kinds: Mapping[str, _Kind], pictures: set[str]) -> Iterator[ColumnUse]:
+    for name, kind in kinds.items():
         is_picture = name in pictures
-        if is_picture_struct(kind):
-            carried = pa.string() if has_path(kind) else None
-        else:
-            carried = None if is_picture and pa.types.is_binary(kind) else kind
-        if is_picture or carried is not None:
-            yield ColumnUse(name, kind, is_picture, carried)
+        carried: pa.DataType | None = kind.carried
+        if is_picture and is_picture_struct(kind.normal):
+            carried = pa.string() if has_path(kind.normal) else None
+        elif is_picture and pa.types.is_binary(kind.normal):
+            carried = None
+        yield ColumnUse(name, kind.normal, is_picture, carried)
 
 
-def _common_types(tables: Sequence[TableFile]) -> tuple[dict[str, pa.DataType], list[Problem]]:
-    """The type of each column over all files, and where the files disagree with the first one.
+def _not_carried(uses: Sequence[ColumnUse]) -> Iterator[str]:
+    for use in uses:
+        if use.carried is not None and (problem := carried_type_problem(use.carried)) is not None:
+            yield f"column {cell(use.name)} {problem}; leave it out or write it as another type"
 
-    A column without any value in one file takes its type from the others.
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A column's types over all files."""
+
+    normal: pa.DataType
+    carried: pa.DataType
+
+
+def _kind(kind: pa.DataType) -> _Kind:
+    return _Kind(normal_type(kind), carried_type(kind))
+
+
+def _common_types(tables: Sequence[TableFile]) -> tuple[dict[str, _Kind], list[Problem]]:
+    """The types of each column over all files, and where the files disagree with the first one.
+
+    A column without any value in one file takes its type from the others. Where files differ in what
+    `normal_type` makes equal, such as the width of text, the column is carried in the normal type.
     """
     first = tables[0]
-    types = {field.name: field.type for field in first.schema}
+    kinds = {field.name: _kind(field.type) for field in first.schema}
     for table in tables[1:]:
         for field in table.schema:
-            if field.name in types and pa.types.is_null(types[field.name]):
-                types[field.name] = field.type
+            known, own = kinds.get(field.name), _kind(field.type)
+            if known is None or pa.types.is_null(own.normal):
+                continue
+            if pa.types.is_null(known.normal):
+                kinds[field.name] = own
+            elif own.normal == known.normal and own.carried != known.carried:
+                kinds[field.name] = _Kind(known.normal, known.normal)
     problems = []
     for table in tables[1:]:
-        own = {field.name: field.type for field in table.schema}
+        given = {field.name: normal_type(field.type) for field in table.schema}
         path = str(table.path)
         problems += [
             Problem(path, f"has no column {cell(name)}, which {first.path.name} has; all files need the same")
-            for name in types
-            if name not in own
+            for name in kinds
+            if name not in given
         ]
         problems += [
             Problem(
                 path, f"has a column {cell(name)} that {first.path.name} has not; all files need the same"
             )
-            for name in own
-            if name not in types
+            for name in given
+            if name not in kinds
         ]
         problems += [
-            Problem(path, f"column {cell(name)} is {kind} here but {types[name]} in the files before")
-            for name, kind in own.items()
-            if name in types and kind != types[name] and not pa.types.is_null(kind)
+            Problem(path, f"column {cell(name)} is {kind} here but {kinds[name].normal} in the files before")
+            for name, kind in given.items()
+            if name in kinds and kind != kinds[name].normal and not pa.types.is_null(kind)
         ]
-    return types, problems
+    return kinds, problems
 
 
 def _missing(use: str, column: str, types: Mapping[str, pa.DataType], setting: str) -> str:
@@ -181,12 +220,17 @@ def _missing(use: str, column: str, types: Mapping[str, pa.DataType], setting: s
     return f"has no column {cell(column)} {use}{hint}{end} Say which it is under `manifest`: `{setting}`"
 
 
-def _key_problems(types: Mapping[str, pa.DataType], settings: ManifestSettings) -> Iterator[str]:
+def _key_problems(
+    types: Mapping[str, pa.DataType], settings: ManifestSettings, bodies: frozenset[str]
+) -> Iterator[str]:
+    """What is wrong with the columns that name rows; `bodies` are those that hold whole pictures as text."""
     for column in settings.key:
         if column not in types:
             yield _missing("that is to name rows", column, types, "key: [column, …]")
         elif (problem := key_type_problem(types[column])) is not None:
             yield f"column {cell(column)}, which is to name rows, {problem}"
+        elif column in bodies:
+            yield f"column {cell(column)}, which is to name rows, holds the pictures (`images.text: base64`)"
 
 
 def _unknown_meanings(

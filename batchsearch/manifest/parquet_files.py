@@ -11,7 +11,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch.errors import ManifestError, Problem
-from batchsearch.manifest.columns import bad_text, cell, normal_type, normalised, without
+from batchsearch.manifest.columns import (
+    bad_text,
+    cell,
+    has_path,
+    is_picture_struct,
+    normal_type,
+    normalised,
+    without,
+)
 from batchsearch.manifest.table_file import PIECE_BYTES, UnreadableError, short
 
 if TYPE_CHECKING:
@@ -21,8 +29,12 @@ if TYPE_CHECKING:
     from batchsearch.manifest.table_file import Report, Wished
 
 _MOST_ROWS: Final = 16 * 1024
-_READ_BYTES: Final = 1024 * 1024
-"""Compressed bytes read ahead in each column: without it a whole row group's pictures would be."""
+_REPEATED_BYTES: Final = 1024 * 1024
+"""How large a value of a column's dictionary is taken to be, at most: a picture of a usual size."""
+_READING: Final[dict[str, Any]] = {"pre_buffer": False, "buffer_size": 1024 * 1024}
+"""How column data comes in: one mebibyte of each column at a time. Arrow's default fetches whole row groups
+ahead and keeps them until the file is closed, pictures and all. What remains is a page and the dictionary of
+each column: writers end a page after a thousand rows or so, and with their row groups."""
 
 
 class ParquetFile:
@@ -36,9 +48,9 @@ class ParquetFile:
         """
         self.path = path
         try:
-            with pq.ParquetFile(path) as file:
-                metadata = file.metadata
-                fields = [(field.name, normal_type(field.type)) for field in file.schema_arrow]
+            with pq.ParquetFile(path, **_READING) as file:
+                metadata, texts = file.metadata, _texts(file.schema)
+                fields = [(field.name, field.type) for field in file.schema_arrow]
         except (pa.ArrowException, OSError, ValueError) as error:
             raise ManifestError([Problem(str(path), _unopenable(path, error))]) from None
         names = [name for name, _ in fields]
@@ -48,14 +60,14 @@ class ParquetFile:
         self.schema = pa.schema(fields)
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         self._ends = list(accumulate(group.num_rows for group in groups))
-        self._sizes = [_sizes(group) for group in groups]
+        self._sizes = [_row_bytes(group, texts) for group in groups]
 
     def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """See `TableFile.pieces`."""
         leaves = [f"{column.name}.path" if column.path_only else column.name for column in wished]
         seen = 0
         try:
-            with pq.ParquetFile(self.path, buffer_size=_READ_BYTES, page_checksum_verification=True) as file:
+            with pq.ParquetFile(self.path, **_READING, page_checksum_verification=True) as file:
                 for batch in file.iter_batches(self._rows_at_once(leaves), columns=leaves, use_threads=False):
                     yield self._normalised(batch, wished, report, seen)
                     seen += batch.num_rows
@@ -71,22 +83,22 @@ class ParquetFile:
 
     def places(self, rows: Sequence[int]) -> dict[int, str]:
         """See `TableFile.places`."""
-        return {row: f"row {row + 1} (row group {bisect_right(self._ends, row)})" for row in rows}
+        last = len(self._ends) - 1
+        return {
+            row: f"row {row + 1} (row group {min(bisect_right(self._ends, row), last) + 1})" for row in rows
+        }
 
     def _rows_at_once(self, leaves: Sequence[str]) -> int:
         """Rows whose columns take about `PIECE_BYTES` in the widest row group."""
         widest = 1.0
-        for sizes, rows in zip(self._sizes, self._row_counts(), strict=True):
+        for sizes in self._sizes:
             size = sum(
                 bytes_
                 for path, bytes_ in sizes.items()
                 if any(path == leaf or path.startswith(f"{leaf}.") for leaf in leaves)
             )
-            widest = max(widest, size / max(rows, 1))
+            widest = max(widest, size)
         return max(1, min(_MOST_ROWS, int(PIECE_BYTES / widest)))
-
-    def _row_counts(self) -> list[int]:
-        return [end - start for start, end in zip([0, *self._ends], self._ends, strict=False)]
 
     def _normalised(
         self, batch: pa.RecordBatch, wished: Sequence[Wished], report: Report, seen: int
@@ -96,10 +108,13 @@ class ParquetFile:
             array = batch.column(column.name)
             if column.path_only:
                 array = pc.struct_field(array, "path")
-            array = normalised(array, column.type)
-            if pa.types.is_string(array.type):
-                array = self._valid(array, column, report, seen)
-            arrays.append(array)
+            if is_picture_struct(column.type) and has_path(array.type):
+                self._valid(normalised(pc.struct_field(array, "path"), pa.string()), column, report, seen)
+            elif pa.types.is_string(normal_type(array.type)):
+                text = normalised(array, pa.string())
+                valid = self._valid(text, column, report, seen)
+                array = array if valid is text else valid
+            arrays.append(normalised(array, column.type))
         return pa.record_batch(arrays, names=[column.name for column in wished])
 
     def _valid(self, array: pa.Array, column: Wished, report: Report, seen: int) -> pa.Array:
@@ -113,10 +128,28 @@ class ParquetFile:
         return array
 
 
-def _sizes(group: Any) -> dict[str, int]:
-    """Uncompressed bytes of each column of a row group, by its path in the schema."""
-    columns = (group.column(number) for number in range(group.num_columns))
-    return {column.path_in_schema: column.total_uncompressed_size for column in columns}
+def _row_bytes(group: Any, texts: frozenset[str]) -> dict[str, float]:
+    """About how many bytes a row of a row group takes in each column, by the column's path in the schema.
+
+    Many rows may have one and the same large value, a picture that stands once in the column's dictionary:
+    each may then take as much as the whole dictionary, or `_REPEATED_BYTES` where many share a large one.
+    """
+    found = {}
+    for number in range(group.num_columns):
+        column = group.column(number)
+        path = column.path_in_schema
+        size = column.total_uncompressed_size / max(group.num_rows, 1)
+        if column.physical_type == "BYTE_ARRAY" and column.has_dictionary_page and path not in texts:
+            dictionary = column.data_page_offset - column.dictionary_page_offset
+            size = max(size, min(dictionary, _REPEATED_BYTES))
+        found[path] = size
+    return found
+
+
+def _texts(schema: Any) -> frozenset[str]:
+    """Paths of the columns that are text."""
+    columns = (schema.column(number) for number in range(len(schema)))
+    return frozenset(column.path for column in columns if column.logical_type.type == "STRING")
 
 
 def _unopenable(path: Path, error: Exception) -> str:

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.errors import ManifestError, Problem
-from batchsearch.manifest.columns import cell, picture_lengths, references
+from batchsearch.manifest.carried import never_names, shown_cells
+from batchsearch.manifest.columns import cell, normalised, picture_lengths, references
 from batchsearch.manifest.csv_files import CsvFile
 from batchsearch.manifest.files import find_files
 from batchsearch.manifest.findings import LISTED, Findings
@@ -129,17 +130,43 @@ class Manifest:
             ManifestError: At the first row that `check` would have reported, repeated keys aside.
         """
         wished = [
-            Wished(use.name, use.type) if use.is_picture else Wished(use.name, use.carried, use.has_bytes)
+            Wished(use.name, use.type if use.has_bytes or use.carried is None else use.carried)
             for use in self._meaning.columns
         ]
         start = 0
         for number in range(len(self._tables)):
             seen = 0
             for piece in self._pieces(number, wished, _Stop(self._tables, number)):
-                for offset, length in _cuts(piece, self._meaning.pictures, rows):
+                pictures = [self._plain(piece, name) for name in self._meaning.pictures]
+                for offset, length in _cuts(piece.num_rows, pictures, rows):
                     yield self._row_batch(piece.slice(offset, length), number, start, seen + offset)
                 seen += piece.num_rows
             start += seen
+
+    def keys(self, rows: int = _KEYS_AT_ONCE) -> Iterator[list[str]]:
+        """The row keys in order, and nothing else of the rows: no picture is read.
+
+        Args:
+            rows: Most keys at a time.
+
+        Raises:
+            ManifestError: At the first row without a key, or where a file cannot be read on.
+        """
+        types = self._meaning.types
+        wished = [Wished(name, types[name]) for name in self.settings.key]
+        for number in range(len(self._tables)):
+            seen = 0
+            stop = _Stop(self._tables, number)
+            for piece in self._pieces(number, wished, stop):
+                for offset in range(0, piece.num_rows, rows):
+                    keys = [column.slice(offset, rows) for column in piece.columns]
+                    self._usable(keys, number, seen + offset, stop)
+                    yield [key or "" for key in key_texts(keys)]
+                seen += piece.num_rows
+
+    def _plain(self, batch: pa.RecordBatch, name: str) -> pa.Array:
+        """A column in the type in which keys, pictures and parameters are read."""
+        return normalised(batch.column(name), self._meaning.types[name])
 
     def _pieces(self, number: int, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """A file's pieces; the place at which it cannot be read is reported like a row's problem."""
@@ -151,7 +178,7 @@ class Manifest:
     def _check_file(self, number: int, start: int, findings: Findings, finder: RepeatFinder) -> int:
         """Checks one file whose first row is row `start` of the whole; gives its number of rows."""
         wished = [
-            Wished(use.name, use.carried, use.has_bytes)
+            Wished(use.name, use.carried, path_only=use.has_bytes)
             for use in self._meaning.columns
             if use.carried is not None
         ]
@@ -169,7 +196,7 @@ class Manifest:
             # Keys become Python text a few thousand at a time: a piece's worth would be a hundred megabytes.
             for offset in range(0, piece.num_rows, _KEYS_AT_ONCE):
                 part = piece.slice(offset, _KEYS_AT_ONCE)
-                keys = [part.column(name) for name in self.settings.key]
+                keys = [self._plain(part, name) for name in self.settings.key]
                 places = np.arange(start + seen, start + seen + part.num_rows, dtype=np.uint64)
                 usable = self._usable(keys, number, seen, report)
                 if usable is not None:
@@ -196,6 +223,13 @@ class Manifest:
                 report(self._tables[number].row_at(seen + index), f"the key column `{name}` {said}")
             present = pc.invert(is_empty)
             usable = present if usable is None else pc.and_(usable, present)
+        for name, key in zip(self.settings.key, keys, strict=True):
+            refused = never_names(key) if name in self._meaning.pictures else []
+            for index, why in refused:
+                report(self._tables[number].row_at(seen + index), f"the key column `{name}` {why}")
+            if refused:
+                present = pa.array(~np.isin(np.arange(len(key)), [index for index, _ in refused]))
+                usable = present if usable is None else pc.and_(usable, present)
         return usable
 
     def _report_repeats(
@@ -224,7 +258,7 @@ class Manifest:
 
     def _keys_at(self, rows: set[int], starts: Sequence[int]) -> dict[int, str]:
         """The keys of a few rows; reads the key columns again up to the last of them."""
-        types = {use.name: use.type for use in self._meaning.columns}
+        types = self._meaning.types
         wished = [Wished(name, types[name]) for name in self.settings.key]
         found: dict[int, str] = {}
         for number, start in enumerate(starts):
@@ -249,12 +283,12 @@ class Manifest:
             seen: Rows of this file before the slice.
         """
         stop = _Stop(self._tables, number)
-        keys = [batch.column(name) for name in self.settings.key]
+        keys = [self._plain(batch, name) for name in self.settings.key]
         self._usable(keys, number, seen, stop)
-        pictures = [references(batch.column(name)) for name in self._meaning.pictures]
+        pictures = [references(self._plain(batch, name)) for name in self._meaning.pictures]
         images = list(zip(*pictures, strict=True)) if pictures else [()] * batch.num_rows
         names = tuple(self._meaning.parameters)
-        given = [batch.column(column).to_pylist() for column in self._meaning.parameters.values()]
+        given = [self._plain(batch, column).to_pylist() for column in self._meaning.parameters.values()]
         values = list(zip(*given, strict=True)) if given else [()] * batch.num_rows
         rows = tuple(
             Row(
@@ -273,9 +307,14 @@ class Manifest:
     def _carried(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         arrays = []
         for use in self._meaning.columns:
-            if use.carried is not None:
-                array = batch.column(use.name)
-                arrays.append(pc.struct_field(array, "path") if array.type != use.carried else array)
+            if use.carried is None:
+                continue
+            array = batch.column(use.name)
+            if use.is_picture and use.name not in self.settings.key:
+                text = pc.struct_field(array, "path") if use.has_bytes else normalised(array, use.type)
+                safe = shown_cells(text, is_base64=self._meaning.base64 and not use.has_bytes)
+                array = array if safe is text and not use.has_bytes else safe
+            arrays.append(normalised(array, use.carried))
         return pa.record_batch(arrays, schema=self.schema_carried)
 
 
@@ -306,16 +345,16 @@ def _opened(found: ManifestFiles, settings: ManifestSettings) -> tuple[TableFile
     return tuple(tables)
 
 
-def _cuts(piece: pa.RecordBatch, pictures: Sequence[str], rows: int) -> Iterator[tuple[int, int]]:
-    """Where to cut a piece so that no part has more than `rows` rows or, with several, `_BATCH_BYTES`."""
-    lengths = np.zeros(piece.num_rows, dtype=np.int64)
-    for name in pictures:
-        lengths += picture_lengths(piece.column(name)).to_numpy(zero_copy_only=False)
+def _cuts(total: int, pictures: Sequence[pa.Array], rows: int) -> Iterator[tuple[int, int]]:
+    """Where to cut `total` rows so that no part has more than `rows` or, with several, `_BATCH_BYTES`."""
+    lengths = np.zeros(total, dtype=np.int64)
+    for array in pictures:
+        lengths += picture_lengths(array).to_numpy(zero_copy_only=False)
     ends = np.cumsum(lengths)
     offset = 0
-    while offset < piece.num_rows:
+    while offset < total:
         before = int(ends[offset - 1]) if offset else 0
         fitting = int(np.searchsorted(ends, before + _BATCH_BYTES, side="right"))
-        stop = min(max(fitting, offset + 1), offset + rows, piece.num_rows)
+        stop = min(max(fitting, offset + 1), offset + rows, total)
         yield offset, stop - offset
         offset = stop

@@ -25,7 +25,7 @@ class Wished:
 
     Attributes:
         name: Its name.
-        type: What it is to be, as `columns.normal_type` says.
+        type: What it is to be: its own type, or one of its family (see `columns.normal_type`).
         path_only: Of a struct of `bytes` and `path` read the path alone; `type` is then the path's.
     """
 
@@ -57,7 +57,7 @@ class TableFile(Protocol):
 
     @property
     def schema(self) -> pa.Schema:
-        """Its columns, types as `columns.normal_type` says."""
+        """Its columns, with their own types."""
 
     def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """The rows in order, a bounded number of bytes at a time.

@@ -6,19 +6,16 @@ the ledger has sealed it; `remove_unsealed` clears away what a killed run left b
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
+import json
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import pyarrow as pa
 import pyarrow.json as pj
-import pyarrow.parquet as pq
 
 from batchsearch.errors import OutputError
+from batchsearch.output.table_file import TableFile, damage_of, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -27,8 +24,9 @@ if TYPE_CHECKING:
 RESULTS: Final = "results"
 HITS: Final = "hits"
 _PART_NAME: Final = re.compile(r"part-\d{6,}\.parquet(\.tmp)?")
-_ROW_GROUP_BYTES: Final = 32 * 1024 * 1024
-_ROW_GROUP_ROWS: Final = 100_000
+_MOST_NAMED: Final = 5
+_UNFIT: Final = (pa.ArrowException, ValueError, OSError, EOFError)
+"""What an outcome can raise that does not fit; the last two are Arrow's for a record batch cut off."""
 
 
 class Entry(Protocol):
@@ -45,6 +43,22 @@ class Entry(Protocol):
     @property
     def carried(self) -> bytes:
         """An Arrow IPC record batch of one row."""
+
+
+class SealedPart(Protocol):
+    """A part as the ledger sealed it."""
+
+    @property
+    def name(self) -> str:
+        """File name in both folders."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of `results`."""
+
+    @property
+    def hits(self) -> int:
+        """Rows of `hits`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,67 +83,11 @@ def table_from_json(lines: bytes, schema: pa.Schema) -> pa.Table:
         return schema.empty_table()
     longest = max(len(lines), 1) + 1
     table = pj.read_json(
-        io.BytesIO(lines),
+        pa.BufferReader(lines),
         read_options=pj.ReadOptions(use_threads=False, block_size=min(longest, 2**31 - 1)),
         parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
     )
     return table.select(schema.names).cast(schema)
-
-
-class _Table:
-    """One Parquet file being written: small tables in, row groups of a sensible size out."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path = path
-        self.schema = schema
-        self.rows = 0
-        self._waiting: list[pa.Table] = []
-        self._bytes = 0
-        self._temporary = path.with_name(path.name + ".tmp")
-        self._file = self._temporary.open("wb")
-        self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
-
-    def add(self, table: pa.Table) -> None:
-        self._waiting.append(table)
-        self._bytes += table.nbytes
-        self.rows += table.num_rows
-        if self._bytes >= _ROW_GROUP_BYTES or sum(t.num_rows for t in self._waiting) >= _ROW_GROUP_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.concat_tables(self._waiting))
-            self._waiting, self._bytes = [], 0
-
-    def sync(self) -> str:
-        """Put everything on disk under the temporary name; the file's SHA-256."""
-        self._flush()
-        self._writer.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        with self._temporary.open("rb") as written:
-            return hashlib.file_digest(written, "sha256").hexdigest()
-
-    def publish(self) -> None:
-        self._temporary.replace(self.path)
-        sync_folder(self.path.parent)
-
-    def abandon(self) -> None:
-        with suppress(Exception):
-            self._writer.close()
-        self._file.close()
-        with suppress(OSError):
-            self._temporary.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class PartWriter:
@@ -171,45 +129,109 @@ class PartWriter:
             raise OutputError(f"{self._folder}: cannot make the output folder: {error.strerror}") from error
 
     def remove_unsealed(self, sealed: Collection[str]) -> list[str]:
-        """Remove parts that no seal covers, and temporary files; the names removed."""
+        """Remove parts that no seal covers, and temporary files; the names removed.
+
+        Raises:
+            OutputError: Something of such a name cannot be removed: a folder, or the disk refuses.
+        """
         removed = []
         for name in (RESULTS, HITS):
-            for path in sorted((self._folder / name).iterdir()):
+            folder = self._folder / name
+            try:
+                found = sorted(folder.iterdir())
+            except OSError as error:
+                raise OutputError(f"{folder}: cannot be read: {error.strerror or error}") from error
+            for path in found:
                 if _PART_NAME.fullmatch(path.name) and path.name not in sealed:
-                    path.unlink()
+                    try:
+                        path.unlink()
+                    except OSError as error:
+                        raise OutputError(
+                            f"{path}: a part is to have this name and what is there cannot be removed: "
+                            f"{error.strerror or error}; move it away"
+                        ) from error
                     removed.append(f"{name}/{path.name}")
         return removed
+
+    def damaged(self, parts: Iterable[SealedPart]) -> list[str]:
+        """What is wrong with sealed parts: a line for each file that is gone or is not what was sealed.
+
+        A file is there, its Parquet footer can be read, it has as many rows as were sealed and is no shorter
+        than its footer says. Contents are not read: two footers a part, a few milliseconds.
+
+        Returns:
+            Lines like `results/part-000002.parquet: is not there`; empty when all is well.
+        """
+        problems = []
+        for part in parts:
+            for folder, rows in ((RESULTS, part.rows), (HITS, part.hits)):
+                wrong = damage_of(self._folder / folder / part.name, rows)
+                if wrong is not None:
+                    problems.append(f"{folder}/{part.name}: {wrong}")
+        return problems
 
     def write(self, name: str, chunks: Iterable[Sequence[Entry]]) -> WrittenPart:
         """Write one part; on return both files are durable under their final names.
 
+        Hits stand in the order of their rows. A part of no rows is a pair of files with columns only.
+
+        Args:
+            name: From `part_name`. A file of that name that no seal covers is replaced.
+            chunks: The outcomes, each chunk small enough for memory.
+
         Raises:
-            OutputError: When the disk refuses; nothing is left under a final name that is not whole.
+            OutputError: The disk refuses, or an outcome does not fit the columns (the message names up to
+                five row keys); nothing is left under a final name that is not whole.
         """
-        tables: list[_Table] = []
+        tables: list[TableFile] = []
         try:
-            results = _Table(self._folder / RESULTS / name, self._results_schema)
+            results = TableFile(self._folder / RESULTS / name, self._results_schema)
             tables.append(results)
-            hits = _Table(self._folder / HITS / name, self._hits_schema)
+            hits = TableFile(self._folder / HITS / name, self._hits_schema)
             tables.append(hits)
             for chunk in chunks:
-                results.add(self._results_of(chunk))
-                found = b"".join(entry.hits for entry in chunk)
-                if found:
-                    hits.add(table_from_json(found, self._hits_schema))
+                rows, found = self._converted(name, chunk)
+                results.add(rows)
+                if found.num_rows:
+                    hits.add(found)
             results_sha256, hits_sha256 = results.sync(), hits.sync()
             hits.publish()
             results.publish()
         except BaseException as error:
             for table in tables:
                 table.abandon()
-            if isinstance(error, OSError):
+            if isinstance(error, OSError | pa.ArrowException | ValueError):
                 raise OutputError(
-                    f"{self._folder}: part {name} cannot be written: {error.strerror or error}; "
+                    f"{self._folder}: part {name} cannot be written: {reason_of(error)}; "
                     "what was answered is kept in the ledger, running again writes it"
                 ) from error
             raise
         return WrittenPart(name, results.rows, hits.rows, results_sha256, hits_sha256)
+
+    def _converted(self, name: str, chunk: Sequence[Entry]) -> tuple[pa.Table, pa.Table]:
+        """A chunk's rows of `results` and of `hits`."""
+        try:
+            return self._results_of(chunk), self._hits_of(chunk)
+        except _UNFIT as error:
+            keys = self._unwritable(chunk)
+            which = f"the outcome of row {', '.join(keys)}" if keys else "its outcomes together"
+            raise OutputError(
+                f"{self._folder}: part {name} cannot be written: {which}: {reason_of(error)}; "
+                "all outcomes are kept in the ledger; please report this with the message"
+            ) from error
+
+    def _unwritable(self, chunk: Sequence[Entry]) -> list[str]:
+        """Keys of the first rows that cannot be written even alone."""
+        keys: list[str] = []
+        for entry in chunk:
+            try:
+                self._results_of([entry])
+                self._hits_of([entry])
+            except _UNFIT:
+                keys.append(_row_key(entry))
+                if len(keys) == _MOST_NAMED:
+                    break
+        return keys
 
     def _results_of(self, chunk: Sequence[Entry]) -> pa.Table:
         own = table_from_json(b"\n".join(entry.result for entry in chunk), self._own_schema)
@@ -217,4 +239,26 @@ class PartWriter:
             pa.ipc.read_record_batch(pa.py_buffer(entry.carried), self._carried_schema) for entry in chunk
         ]
         carried = pa.Table.from_batches(batches, self._carried_schema)
-        return pa.Table.from_arrays([*carried.columns, *own.columns], schema=self._results_schema)
+        if not own.num_rows == carried.num_rows == len(chunk):
+            raise ValueError(
+                f"{len(chunk)} outcomes became {own.num_rows} rows and {carried.num_rows} manifest rows"
+            )
+        # Together, so that the outcomes' own memory can go before the row group is written.
+        return pa.Table.from_arrays(
+            [*carried.combine_chunks().columns, *own.columns], schema=self._results_schema
+        )
+
+    def _hits_of(self, chunk: Sequence[Entry]) -> pa.Table:
+        lines = b"".join(entry.hits for entry in chunk)
+        found = table_from_json(lines, self._hits_schema)
+        expected = lines.count(b"\n")
+        if found.num_rows != expected:
+            raise ValueError(f"{expected} hits became {found.num_rows} rows")
+        return found
+
+
+def _row_key(entry: Entry) -> str:
+    try:
+        return repr(json.loads(entry.result)["row_key"])
+    except (ValueError, KeyError, TypeError):
+        return "(its key cannot be read)"

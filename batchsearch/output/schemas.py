@@ -190,16 +190,17 @@ def hits_schema() -> pa.Schema:
 def carried_names(operation: str, names: list[str]) -> list[str]:
     """Names in `results` for the manifest's own columns.
 
-    A column keeps its name unless batchsearch has one of that name, when it becomes `manifest_<name>`.
+    A column keeps its name unless batchsearch has one of that name, when it becomes `manifest_<name>`. Names
+    are the same when only the case of letters differs: to SQL engines, `Outcome` is `outcome`.
     """
-    taken = {column.name for column in RESULT_COLUMNS[operation]} | set(names)
-    own = {column.name for column in RESULT_COLUMNS[operation]}
+    own = {column.name.casefold() for column in RESULT_COLUMNS[operation]}
+    taken = own | {name.casefold() for name in names}
     given = []
     for name in names:
         new = name
-        while new in own or (new != name and new in taken):
+        while new.casefold() in own or (new != name and new.casefold() in taken):
             new = f"manifest_{new}"
-        taken.add(new)
+        taken.add(new.casefold())
         given.append(new)
     return given
 

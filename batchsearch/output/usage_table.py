@@ -29,7 +29,7 @@ USAGE_COLUMNS: Final = (
     Column("slots_used", _COUNT, "Call slots taken: HTTP requests sent, repeats included."),
     Column("slots_granted", _COUNT, "Of these, requests that flow control let pass, whatever came of them."),
     Column("slots_denied", _COUNT, "Of these, requests that flow control refused."),
-    Column("saved_by_validation", _COUNT, "Rows refused before a call that the service would have refused."),
+    Column("saved_by_validation", _COUNT, "Rows that got their code before any call."),
     Column("saved_by_coalescing", _COUNT, "Rows that got the answer to an equal request of the same run."),
     Column("saved_by_reuse", _COUNT, "Rows that got the answer to an equal request of an earlier run."),
     Column("rows_ok", _COUNT, "Rows that ended well."),

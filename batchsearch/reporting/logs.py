@@ -22,6 +22,7 @@ LogFormat = Literal["console", "json"]
 EVENTS: Final = {
     "run_started": "A run begins: what it will do and where results go.",
     "run_resumed": "An earlier run over this output was interrupted: what is already done.",
+    "nothing_left": "Every row of the manifest has its outcome already: no call is made.",
     "leftovers_removed": "Files that a killed run had not sealed were removed; their rows are in the ledger.",
     "instance_indexing": "The embedded instance takes in its catalogue.",
     "instance_ready": "The embedded instance answers.",
@@ -34,6 +35,7 @@ EVENTS: Final = {
     "run_stopping": "The run was asked to stop: nothing more is sent.",
     "run_ending": "An answer that no row can survive: the run ends.",
     "part_sealed": "A part of the results is final (debug).",
+    "command_failed": "The command ended with an error; its text says what to do.",
     "run_finished": "The run is over.",
     "check_started": "A check of pictures begins: what is checked and where the verdicts go.",
     "check_progress": "How far a check of pictures is, at intervals, when stderr is no terminal.",

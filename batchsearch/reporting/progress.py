@@ -118,7 +118,7 @@ class LineProgress:
 
         self._next = now + self._every
         rate = stats.rate(now)
-        left = stats.total - stats.done
+        row_rate = stats.row_rate(now)
         logger().info(
             "progress",
             done=stats.done,
@@ -129,7 +129,7 @@ class LineProgress:
             tier=self._tier,
             denied=stats.denied,
             in_flight=stats.in_flight,
-            minutes_left=round(left / rate / 60, 1) if rate else None,
+            minutes_left=round((stats.total - stats.done) / row_rate / 60, 1) if row_rate else None,
         )
 
 
@@ -142,8 +142,8 @@ def _detail(stats: Stats, tier: float) -> str:
     return ", ".join(parts)
 
 
-def progress_for(tier: float, *, wanted: bool = True) -> Progress:
-    """The progress that suits where stderr goes."""
+def progress_for(tier: float, *, wanted: bool = True, as_events: bool = False) -> Progress:
+    """The progress that suits where stderr goes; `as_events`: log events even on a terminal."""
     if not wanted:
         return NoProgress()
-    return BarProgress(tier) if sys.stderr.isatty() else LineProgress(tier)
+    return BarProgress(tier) if sys.stderr.isatty() and not as_events else LineProgress(tier)

@@ -46,11 +46,12 @@ class Summary:
         operation: Operation called.
         instance: Instance name.
         rows: Rows of the manifest.
+        others: Rows in the output that the manifest does not have: those of earlier manifests.
         done: Rows that have their outcome, earlier runs included.
         resumed: Rows that earlier runs had finished.
-        ok: Rows with success over the whole output.
-        failed: Rows with a code over the whole output.
-        codes: Rows by code over the whole output.
+        ok: Rows of the manifest with success, earlier runs included.
+        failed: Rows of the manifest with a code, likewise.
+        codes: Rows of the manifest by code, likewise.
         calls: HTTP requests that this run sent.
         denied: Of these, refused by flow control.
         retries: Of these, repeats.
@@ -58,7 +59,7 @@ class Summary:
         reused: Rows that a call of an earlier run answered.
         hits: Entries of `Auctions` that this run received.
         seconds: From the first stage to the last, this run.
-        calls_per_second: `calls` over the time in which calls were made.
+        calls_per_second: `calls` over the time in which calls were made; None for a few calls only.
         tier: Queries per second that the job may spend.
         results: Folder of the results.
         hits_folder: Folder of the hits.
@@ -72,6 +73,7 @@ class Summary:
     operation: str
     instance: str
     rows: int
+    others: int
     done: int
     resumed: int
     ok: int
@@ -84,7 +86,7 @@ class Summary:
     reused: int
     hits: int
     seconds: float
-    calls_per_second: float
+    calls_per_second: float | None
     tier: float
     results: str
     hits_folder: str
@@ -115,12 +117,18 @@ class Summary:
             lines.append(f"  why        {self.message}")
         resumed = f", {self.resumed:,} of them by earlier runs" if self.resumed else ""
         left = self.rows - self.done
+        if self.others:
+            resumed += f"; {self.others:,} rows of earlier manifests are in the output as well"
         lines.append(
             f"  rows       {self.rows:,}: {self.ok:,} ok, {self.failed:,} failed, {left:,} left{resumed}"
         )
-        rate = f"{self.calls_per_second:.2f} a second of {self.tier:g}"
+        rate = (
+            ""
+            if self.calls_per_second is None
+            else f" ({self.calls_per_second:.2f} a second of {self.tier:g})"
+        )
         lines.append(
-            f"  calls      {self.calls:,} in {self.seconds:.1f} s ({rate}), "
+            f"  calls      {self.calls:,} in {self.seconds:.1f} s{rate}, "
             f"{self.denied:,} denied, {self.retries:,} repeated"
         )
         if self.coalesced or self.reused:

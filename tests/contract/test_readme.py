@@ -7,7 +7,7 @@ import pytest
 
 from batchsearch.cli import cli
 from batchsearch.engine.codes import codes_page, explain
-from batchsearch.errors import ExitCode
+from batchsearch.errors import ConfigError, ExitCode
 
 README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -26,11 +26,17 @@ def test_every_exit_code_is_listed():
 
 
 @pytest.mark.parametrize(
-    "code", ["Local.ImageTooSmall", "Local.InvalidRegion", "DeniedRequest", "NoSuchCode"]
+    "code", ["Local.ImageTooSmall", "Local.InvalidRegion", "DeniedRequest", "Throttling.User"]
 )
 def test_a_code_is_explained(code):
-    """Meaning, owner and advice of any code, known or not."""
+    """Meaning, owner and advice of any known code, members of families included."""
     text = explain(code)
     assert text.startswith(f"{code}: ")
     assert "owner" in text
     assert "advice" in text
+
+
+def test_an_unknown_code_is_not_explained_away():
+    """A mistyped code is told so, with the nearest one."""
+    with pytest.raises(ConfigError, match=r"did you mean .?DeniedRequest"):
+        explain("DeniedRequests")

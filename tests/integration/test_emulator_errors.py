@@ -627,3 +627,94 @@ def test_every_error_of_the_table_can_be_had_on_demand(emulator, code):
         emulator.set_faults(FaultPlan())
     checked(received, code, *ERRORS[code].answer_for("SearchImageByName"))
     assert quote(code) in received.json()["Recommend"]
+
+
+def test_the_older_search_has_two_types(emulator):
+    """A 2019 search of a third type is refused with that version's code."""
+    body = b"InstanceName=demo&Type=SearchByText"
+    headers = {"host": emulator.endpoint.removeprefix("http://"), "content-type": FORM}
+    headers["x-acs-version"] = "2019-03-25"
+    target = "/v2/image/search"
+    sent = signed_v3(AccessKey(*ANY), action="SearchImage", target=target, body=body, headers=headers)
+    checked(
+        emulator.caller().send("POST", target, body, sent),
+        "InvalidType",
+        400,
+        "The specified parameter Type is not valid.",
+    )
+
+
+# Deserved by requests of other tests: of this file, and of the faults', the limits' and the upload's.
+ELSEWHERE = {
+    "Console.NoPermission",
+    "InvalidType",
+    "RequestBodyTooLarge",
+    "SignatureNonceUsed",
+    "TimeoutForTransferImage",
+}
+ONLY_ON_DEMAND = {
+    "the vendor's own machinery fails": (
+        "AccessEngineFailed",
+        "ConnectionDVException",
+        "Console.CallServiceError",
+        "Console.InternalError",
+        "ExtractFeatureTimeout",
+        "InternalError",
+        "InternalOssError",
+        "InternalSwiftError",
+        "InternalTableStoreError",
+        "NetworkException",
+        "RequestTimeout",
+        "SearchTimeout",
+        "ServerInternalError",
+        "ServiceUnavailable",
+        "UnknownException",
+        "UnknownlException",
+    ),
+    "limits and states of an account, which there is none of": (
+        "Console.IncrementStatusError",
+        "Console.InstanceStatusError",
+        "Console.LoginError",
+        "Console.NotAllowedModifyToken",
+        "Console.OrderStatusError",
+        "Console.PidError",
+        "Console.TaskAlreadyExist",
+        "Forbidden",
+        "Forbidden.RAM",
+        "NeedRegisterBeforeInvoke",
+        "Throttling",
+        "Throttling.Api",
+        "Throttling.User",
+    ),
+    "about a request between the service's own parts, which no caller writes": (
+        "EmptyMeta",
+        "InvalidMetaItem",
+        "InvalidPicList",
+        "InvalidRequestId",
+        "InvalidRequestIdTooLarge",
+        "NoCaretSeperator",
+        "NoPicList",
+    ),
+    "about searching by text, which these kinds of instance refuse as a whole": (
+        "InvalidText",
+        "InvalidTextLength",
+    ),
+    "another code says the same, and is the one that is answered": (
+        "Console.BadRequest",
+        "Console.NoPermissionError",
+        "InvalidAction.NotFound",
+        "NoSpecifiedAddPic",
+        "NoSpecifiedItemId",
+        "NoSpecifiedSearchPic",
+        "RegionError",
+        "UnsupportedPictureFormat",
+    ),
+}
+
+
+def test_each_error_is_deserved_by_some_request_or_has_a_reason_not_to_be():
+    """Every code of the table is the answer to a request that deserves it, or says why it cannot be."""
+    deserved = {row[3] for row in (*PARAMETERS, *AUTHENTICATION)} | ELSEWHERE
+    on_demand = {code for codes in ONLY_ON_DEMAND.values() for code in codes}
+    assert not deserved & on_demand
+    assert set(ERRORS) - deserved == on_demand

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
 from batchsearch.config.model import ImageSettings, StoreSettings, StoresSettings
+from batchsearch.engine.checking import check_job
 from batchsearch.errors import MissingExtraError
 from batchsearch.images import stores as stores_module
 from batchsearch.images.fetch import MAX_FILE_BYTES, Fetcher, Rejected, Unreachable
@@ -220,6 +222,22 @@ async def test_oss_is_read_through_the_same_protocol(endpoint, account, tmp_path
         assert await get(fetcher, "oss://shop/a.jpg") == BODY
     own = {"OSS_ACCESS_KEY_ID": "LTAI-for-oss", "OSS_ACCESS_KEY_SECRET": "x"}
     assert stores_module._oss_credentials({**os.environ, **own}) == ("LTAI-for-oss", "x", None)
+
+
+async def test_a_check_reads_a_manifest_of_objects(endpoint, account, load):
+    """Addresses of a store go through the same stages as files: each has its verdict."""
+    rows = [{"id": key, "image": f"s3://shop/{key}"} for key in ("a.jpg", "empty.jpg", "gone.jpg")]
+    rows.append({"id": "other", "image": "s3://private/a.jpg"})
+    store = {"endpoint": endpoint, "buckets": "shop"}
+    page = await check_job(load(rows, images__stores={"s3": store}))
+    verdicts = pq.read_table(page.verdicts).to_pylist()
+    assert [row["code"] for row in verdicts] == [
+        "Local.NotAnImage",
+        "Local.ImageEmpty",
+        "Local.ImageMissing",
+        "Local.ImageAddressRefused",
+    ]
+    assert verdicts[0]["reference"] == "s3://shop/a.jpg"
 
 
 def test_a_store_whose_package_is_missing_ends_the_run_before_it_begins(tmp_path, monkeypatch):

@@ -9,14 +9,18 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from batchsearch.api.operations import OPERATIONS
 from batchsearch.cli import cli
 from batchsearch.emulator.pictures import decode_picture
 from batchsearch.emulator.records import NewItem
 from batchsearch.engine.job import run_job
+from batchsearch.engine.opening import open_manifest
 from batchsearch.engine.planning import plan_job
+from batchsearch.engine.undone import Known, UndoneRows
 from batchsearch.engine.work import PageAnswer
 from batchsearch.errors import ConfigError
-from batchsearch.ledger.records import digest_of
+from batchsearch.ledger.reader import LedgerReader
+from batchsearch.ledger.records import FinishedRow, digest_of
 from batchsearch.ledger.store import Ledger
 
 
@@ -203,6 +207,8 @@ async def test_rows_with_an_outcome_are_left_out(filled, load):
     load([*rows, {"id": "same", "image": "p02.jpg"}, {"id": "new", "image": "p30.jpg"}])
     grown = await plan_job(settings)
     assert (grown.done, grown.to_do, grown.reused, grown.calls) == (6, 2, 1, 1)
+    one = await plan_job(settings, sample=1)
+    assert (one.looked_at, one.to_do, one.sampled) == (1, 2, True)
     again = await run_job(settings)
     assert (again.calls, again.reused) == (1, 1)
 
@@ -253,8 +259,25 @@ async def test_a_plan_beside_a_run_does_not_disturb_it(filled, load, monkeypatch
     monkeypatch.setattr(Ledger, "finish", finish_and_plan)
     summary = await run_job(settings)
     assert (summary.ok, summary.calls) == (12, 12)
-    assert 1 <= plans[0].done <= 12
-    assert plans[0].calls == 12 - plans[0].done
+    [plan] = plans
+    assert 1 <= plan.done <= 12
+    assert plan.looked_at == plan.to_do == plan.calls + plan.reused
+    assert not plan.sampled
+
+
+async def test_rows_finished_while_a_plan_looks_are_not_counted_as_to_do(load):
+    """What a run commits between two looks at the ledger leaves the plan, which stays exact."""
+    settings = load([{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(6)])
+    ledger = empty_ledger(settings)
+    manifest = open_manifest(settings, OPERATIONS[settings.operation])
+    with LedgerReader(Path(settings.output.dir, "ledger", "ledger.sqlite3")) as reader:
+        known = Known(reader, Path(settings.output.dir, "results"), oldest=0.0)
+        undone = UndoneRows(manifest, known, 6, None)
+        await ledger.finish(FinishedRow(digest_of("r3"), None, None, b"{}", b"", b"", has_history=False), {})
+        chosen = [rows.batch.rows[place].key for rows in undone.batches() for place, _ in rows.places]
+    ledger.close()
+    assert chosen == ["r0", "r1", "r2", "r4", "r5"]
+    assert undone.counted == 5
 
 
 async def test_another_jobs_output_is_refused(filled, load):

@@ -44,8 +44,11 @@ async def test_rows_that_ask_the_same_at_once_are_one_call(filled, load):
     summary = await run_job(settings)
     results, hits = results_of(settings), hits_of(settings)
     assert (summary.ok, summary.calls, summary.coalesced) == (6, 3, 3)
-    assert list(results["coalesced_from"].fillna("-")) == ["-", "-", "r000", "r000", "r001", "-"]
-    assert list(results["calls"]) == [1, 1, 0, 0, 0, 1]
+    # Which of the equal rows asks is a matter of which picture was ready first.
+    for asked, equal in (({"r000", "r002", "r003"}, 2), ({"r001", "r004"}, 1), ({"r005"}, 0)):
+        mine = results.loc[sorted(asked)]
+        (asker,) = mine.index[mine["calls"] == 1]
+        assert list(mine["coalesced_from"].dropna()) == [asker] * equal
     own = {
         key: table.drop(columns="row_key").to_csv(index=False)
         for key, table in hits.groupby("row_key", sort=False)

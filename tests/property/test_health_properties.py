@@ -18,7 +18,7 @@ def test_one_failure_in_five_never_pauses(outcomes):
             health.failed(now)
             good = 0
         else:
-            health.answered()
+            health.answered(now)
             good += 1
         assert health.wait(now) == 0.0
 
@@ -48,9 +48,19 @@ def test_successes_fill_the_budget_again():
     assert health.paused
     now += health.wait(now)
     for _ in range(80):
-        health.answered()
+        health.answered(now)
     assert health.wait(now) == 0.0
     for _ in range(int(rules.budget) - 1):
         health.failed(now)
     assert not health.paused
     assert health.silent_for(now + 5) == 5
+
+
+def test_it_is_known_whether_anything_was_answered_since():
+    """What failed while nothing else was answered says nothing about the row."""
+    health = Health()
+    assert not health.answered_since(None)
+    health.answered(5.0)
+    assert health.answered_since(None)
+    assert health.answered_since(4.0)
+    assert not health.answered_since(5.0)

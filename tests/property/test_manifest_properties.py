@@ -1,6 +1,7 @@
 """What holds for every manifest."""
 
 import csv
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from batchsearch.config.model import ManifestSettings
 from batchsearch.errors import ManifestError
+from batchsearch.manifest.carried import shown, shown_cells
 from batchsearch.manifest.keys import RepeatFinder, key_texts
 from batchsearch.manifest.source import Manifest, Wanted
 
@@ -80,6 +82,32 @@ def test_different_rows_have_different_keys(rows):
     """No two different combinations of key values give one key."""
     columns = [pa.array(list(column)) for column in zip(*rows, strict=True)]
     assert len(set(key_texts(columns))) == len(rows)
+
+
+NEAR_ADDRESSES = st.lists(
+    st.sampled_from(
+        ["https://", "data:", "DATA:image/png,", "user:pw@", "host/", "?s=1", "#", "/", "\n", "@"]
+    )
+    | st.characters(exclude_categories=["Cs"]),
+    max_size=8,
+).map("".join)
+
+
+@QUICK
+@given(texts=st.lists(st.none() | NEAR_ADDRESSES, max_size=5))
+def test_a_column_of_pictures_is_shown_as_its_cells_are(texts):
+    """Looking at a whole column finds the same cells as looking at each."""
+    column = shown_cells(pa.array(texts, pa.string()), is_base64=False)
+    assert column.to_pylist() == [text if text is None else shown(text) for text in texts]
+
+
+@QUICK
+@given(before=st.sampled_from(["", " ", "\u2003", "\ufeff", '"']), user=NEAR_ADDRESSES, end=NEAR_ADDRESSES)
+def test_nothing_of_a_user_or_query_is_shown(before, user, end):
+    """Whatever a user part and a query are made of, the address keeps nothing of them."""
+    user = re.sub("[/?#]", "", user)
+    assert shown(f"{before}https://{user}@host/a.jpg?{end}") == "https://host/a.jpg"
+    assert shown(f"{before}data:{end}").partition("(")[0] in ("data: ", "data:image/png ")
 
 
 @QUICK

@@ -47,7 +47,11 @@ def test_the_services_hint_is_never_undercut(history, jitter, hint):
 def test_the_run_ends_only_after_enough_ending_answers_in_a_row(history, jitter):
     """One stray refusal of permission does not end a night; several in a row do."""
     decision = decide("end_run", history, RetryRules(end_after=3), jitter=jitter)
-    assert isinstance(decision, EndRun) == (history.ending_in_a_row >= 3)
+    if history.ending_in_a_row >= 3:
+        assert isinstance(decision, EndRun)
+    elif isinstance(decision, EndRun):
+        # No attempts are left, and nothing but endings came since the first.
+        assert history.ending_in_a_row >= history.attempts
 
 
 @given(history=HISTORIES, jitter=JITTER)
@@ -63,3 +67,11 @@ def test_a_refused_signature_is_renewed_once(history, jitter, action):
     assert isinstance(decision, EndRun) == history.renewed
     if isinstance(decision, Retry):
         assert decision.refresh == (action == "refresh_credentials")
+
+
+def test_a_row_is_not_failed_for_what_ends_the_run():
+    """With a single attempt allowed, lost permission still ends the run and leaves the row to be done."""
+    history = History(attempts=1, denied=0, elapsed=0.0, ending_in_a_row=1)
+    assert decide("end_run", history, RetryRules(max_attempts=1), jitter=0.5) == EndRun()
+    among_successes = History(attempts=8, denied=0, elapsed=1.0, ending_in_a_row=1)
+    assert decide("end_run", among_successes, RetryRules(), jitter=0.5) == FailRow()

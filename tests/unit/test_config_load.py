@@ -216,6 +216,11 @@ emulator: {catalogue: {manifest: {path: x, columns: {int_atr: price}}}}
         ("max_failed=120%", "is neither a share"),
         ("max_failed=nan", "is neither a share"),
         ("images.max_side=0", "must be at least 1"),
+        ("images.background=red", "must look like `#rrggbb`, not 'red'"),
+        (
+            "instance=5",
+            "it replaces all of the section, whose settings are given one by one: `--set instance.",
+        ),
         ("parameters.filter=int_attr ==", "int_attr"),
         ("parameters=5", "must be a section"),
         ("manifest.csv.types.=int64", "ends before the setting's name"),
@@ -229,6 +234,36 @@ def test_a_bad_value_says_what_is_wrong(problems, setting, said):
     assert found.startswith(f"--set {setting.partition('=')[0]}")
     assert said in found
     assert "pydantic" not in found
+
+
+def test_an_override_without_a_name_says_so(problems):
+    """What is missing is named, and nothing that was typed is repeated."""
+    assert problems(GOOD, "=SECRET", " = 3", "") == [
+        "--set: has no setting's name before its `=`; it is written like `--set instance.qps=5`",
+        "--set: is empty; it is written like `--set instance.qps=5`",
+    ]
+
+
+def test_a_variable_for_a_whole_section_is_told_apart(problems):
+    """A variable that replaces a section says how to set one setting of it."""
+    (found,) = problems(GOOD, BATCHSEARCH__INSTANCE="5")
+    assert found.startswith("BATCHSEARCH__INSTANCE: must be a section")
+    assert found.endswith("`BATCHSEARCH__INSTANCE__ENDPOINT=…`")
+    (found,) = problems(GOOD.replace("manifest:\n  path: data/queries.csv", "manifest: 5"))
+    assert found == "job.yaml:6: manifest: must be a section with `name: value` lines below it, not 5"
+
+
+def test_a_misspelt_operation_does_not_hide_the_rest(problems):
+    """What is wrong for every operation is reported beside an unknown one, and nothing else."""
+    text = GOOD + "parameters: {scroe_threshold: 1, num: 1000, start: 3, crop: true, product_id: x}\n"
+    text = text.replace("csv\n", "csv\n  columns: {imag: a, primary_image: b}\n")
+    found = problems(text.replace("SearchImageByPic", "SearchImageByPicture"))
+    assert len(found) == 4
+    assert "did you mean `SearchImageByPic`?" in found[0]
+    assert found[1].startswith("job.yaml:8: manifest.columns.imag: ")
+    assert "parameters.scroe_threshold: SearchImageByPic has no parameter" in found[2]
+    assert "parameters.num: 1000 is not a whole number" in found[3]
+    assert len(problems(text.replace("operation: SearchImageByPic\n", ""))) == 4
 
 
 def test_an_unlisted_region_is_taken_with_an_endpoint(job):

@@ -45,7 +45,7 @@ def test_every_trap_ends_as_it_must(trap):
         assert result.data is trap.data
         assert result.transforms == ()
     else:
-        assert result.transforms[-1].startswith("encode:jpeg:q")
+        assert result.transforms[-1].startswith(("encode:jpeg:q", "trim:jpeg"))
         assert trap.word in ("", *result.transforms)
     _check_sent(result, rules)
     if trap.pixels is not None:

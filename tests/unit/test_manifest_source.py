@@ -226,7 +226,7 @@ def test_compressed_csv(opened, tmp_path):
 
 @pytest.mark.parametrize("inline", [True, False])
 def test_pictures_of_image_data_sets(opened, write, inline):
-    """A struct of bytes and path gives its bytes, and carries its path and never the bytes."""
+    """A picture struct gives its bytes and carries its path; one that is no picture column is the user's."""
     kind = pa.struct([("bytes", pa.large_binary()), ("path", pa.string()), ("extra", pa.int8())])
     cells = [{"bytes": b"JPEG" if inline else None, "path": "p/1.jpg", "extra": 1}, None]
     write("m.parquet", {"sku": [1, 2], "image": pa.array(cells, kind), "other": pa.array(cells, kind)})
@@ -238,9 +238,10 @@ def test_pictures_of_image_data_sets(opened, write, inline):
     assert batch.carried.to_pydict() == {
         "sku": [1, 2],
         "image": ["p/1.jpg", None],
-        "other": ["p/1.jpg", None],
+        "other": cells,
     }
     assert manifest.schema_carried.field("image").type == pa.string()
+    assert manifest.schema_carried.field("other").type == kind
 
 
 def test_plain_bytes_are_not_carried(opened, write):
@@ -271,6 +272,79 @@ def test_wide_pictures_come_in_small_batches(opened, write):
     heavy = [sum(len(row.images[0].data) for row in batch.rows) for batch in batches if len(batch.rows) > 1]
     assert max(heavy) <= 16 * 1024 * 1024
     assert all(row.index == index for batch in batches for index, row in enumerate(batch.rows))
+
+
+@pytest.fixture
+def peak():
+    """Reads a manifest's rows and gives the most bytes that Arrow held meanwhile."""
+
+    def do(manifest):
+        before = pa.total_allocated_bytes()
+        most = 0
+        for batch in manifest.batches():
+            most = max(most, pa.total_allocated_bytes() - before)
+            del batch
+        return most
+
+    return do
+
+
+def test_row_groups_that_were_read_are_let_go(opened, write, peak):
+    """Memory does not grow with the number of row groups, however large the file is."""
+    picture = random.Random(1).randbytes(1_000_000)
+    pictures = [picture[:-1] + bytes([n]) for n in range(160)]
+    options = {"row_group_size": 4, "use_dictionary": False, "compression": "none"}
+    write("m.parquet", {"sku": range(160), "image": pictures}, **options)
+    assert peak(opened("m.parquet", BY_PIC, key="sku")) < 100_000_000
+
+
+def test_one_picture_of_many_rows_does_not_fill_the_memory(opened, write, peak):
+    """A large value that a file holds once for many rows is unpacked for a few of them at a time."""
+    write("m.parquet", {"sku": range(500), "image": [b"x" + random.Random(1).randbytes(600_000)] * 500})
+    manifest = opened("m.parquet", BY_PIC, key="sku")
+    assert manifest.files[0].stat().st_size < 2_000_000
+    assert peak(manifest) < 100_000_000
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.parquet"])
+def test_keys_are_those_of_the_rows(opened, write, name):
+    """The keys alone are the rows' keys in their order, over all files, as many at a time as asked."""
+    skus = [f"{n:03}" for n in range(25)]
+    for folder in ("a", "b"):
+        if name == "m.csv":
+            text = "".join(f"{sku},{folder},x.jpg\n" for sku in skus)
+            write(f"d/{folder}/{name}", f"product_id,pic_name,image\n{text}")
+        else:
+            columns = {"product_id": skus, "pic_name": [folder] * 25, "image": [b"x"] * 25}
+            write(f"d/{folder}/{name}", columns, row_group_size=7)
+    manifest = opened("d", BY_PIC)
+    batches = list(manifest.keys(rows=10))
+    assert max(len(batch) for batch in batches) <= 10
+    assert [key for batch in batches for key in batch] == [row.key for row in rows_of(manifest)]
+
+
+def test_keys_are_read_without_the_pictures(opened, write):
+    """Counting rows costs no picture: damage in the pictures alone is not even met."""
+    pictures = [random.Random(n).randbytes(50_000) for n in range(20)]
+    path = write("m.parquet", {"sku": range(20), "image": pictures}, write_page_checksum=True)
+    column = pq.ParquetFile(path).metadata.row_group(0).column(1)
+    data = bytearray(path.read_bytes())
+    start = column.dictionary_page_offset or column.data_page_offset
+    data[start : start + column.total_compressed_size] = bytes(column.total_compressed_size)
+    path.write_bytes(data)
+    manifest = opened("m.parquet", BY_PIC, key="sku")
+    assert [key for batch in manifest.keys(rows=8) for key in batch] == [str(n) for n in range(20)]
+    with pytest.raises(ManifestError):
+        rows_of(manifest)
+
+
+def test_keys_end_at_a_row_without_one(opened, write, tmp_path):
+    """A missing key is reported by row, counted in what was asked at a time or not."""
+    write("m.parquet", {"sku": ["a", "b", None], "image": ["a.jpg"] * 3}, row_group_size=2)
+    manifest = opened("m.parquet", BY_PIC, key="sku")
+    assert problems(lambda: list(manifest.keys(rows=1)), tmp_path) == [
+        "m.parquet: row 3 (row group 2): the key column `sku` is null"
+    ]
 
 
 def test_batches_are_no_larger_than_asked(opened, write):
@@ -333,8 +407,8 @@ def test_repeats_across_files_name_both_places(opened, write, tmp_path):
     write("d/b.parquet", {"product_id": ["3", "2"], "pic_name": ["p", "p"]})
     assert problems(opened("d").check, tmp_path) == [
         (
-            'd/b.parquet: row 2 (row group 0): the key \'["2","p"]\' is also that of '
-            "d/a.parquet: row 2 (row group 0); keys must be unique"
+            'd/b.parquet: row 2 (row group 1): the key \'["2","p"]\' is also that of '
+            "d/a.parquet: row 2 (row group 1); keys must be unique"
         )
     ]
 
@@ -457,7 +531,7 @@ def test_text_that_is_no_text_in_parquet(opened, write, tmp_path):
     lied = pa.array([b"ok", b"\xff"]).view(pa.string())
     write("m.parquet", {"product_id": lied, "pic_name": ["p", "p"]})
     found = problems(opened("m.parquet").check, tmp_path)
-    assert found[0] == "m.parquet: row 2 (row group 0): column `product_id` is not UTF-8 text"
+    assert found[0] == "m.parquet: row 2 (row group 1): column `product_id` is not UTF-8 text"
 
 
 def test_no_message_shows_what_a_cell_hides(opened, write, tmp_path):

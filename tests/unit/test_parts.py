@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -104,3 +104,105 @@ def test_a_manifest_column_named_like_ours_is_renamed():
     """No name appears twice, however the manifest's columns are called."""
     names = carried_names("SearchImageByPic", ["outcome", "manifest_outcome", "sku"])
     assert names == ["manifest_manifest_outcome", "manifest_outcome", "sku"]
+
+
+def test_a_manifest_column_that_differs_in_case_only_is_renamed():
+    """`SELECT outcome` in SQL, where case does not count, is never the manifest's `Outcome`."""
+    names = carried_names("SearchImageByPic", ["Outcome", "MANIFEST_outcome", "Sku", "HIT_COUNT"])
+    assert names == ["manifest_manifest_Outcome", "MANIFEST_outcome", "Sku", "manifest_HIT_COUNT"]
+
+
+def test_a_part_without_rows_has_every_column(writer, tmp_path):
+    """An empty output is a table of no rows to whoever reads it, not a missing one."""
+    written = writer.write(part_name(1), [])
+    assert (written.rows, written.hits) == (0, 0)
+    for folder, schema in (("results", results_schema("SearchImageByPic", CARRIED)), ("hits", hits_schema())):
+        found = pq.read_table(tmp_path / folder / part_name(1))
+        assert found.num_rows == 0
+        assert found.schema.equals(schema)
+    duckdb = pytest.importorskip("duckdb")
+    files = str(tmp_path / "results" / "*.parquet")
+    assert duckdb.execute("SELECT count(outcome) FROM read_parquet(?)", [files]).fetchone() == (0,)
+
+
+def test_row_groups_are_bounded_by_bytes(writer, tmp_path):
+    """A part of few rows with much in them is read in pieces: a row group holds about 32 MB."""
+    line = json.dumps({"row_key": "a", "rank": 1, "custom_content": "x" * 1_000_000}).encode() + b"\n"
+    writer.write(part_name(1), ([replace(entry("a"), hits=line * 8)] for _ in range(10)))
+    footer = pq.read_metadata(tmp_path / "hits" / part_name(1))
+    assert [footer.row_group(n).num_rows for n in range(footer.num_row_groups)] == [40, 40]
+
+
+BROKEN = {
+    "an unknown field": replace(entry("bad"), result=b'{"row_key":"bad","surprise":1}'),
+    "a value of the wrong type": replace(entry("bad"), result=b'{"row_key":"bad","calls":"many"}'),
+    "no row": replace(entry("bad"), result=b" "),
+    "two rows": replace(entry("bad"), result=b'{"row_key":"bad"}\n{"row_key":"worse"}'),
+    "hits that are no JSON": replace(entry("bad"), hits=b"oops\n"),
+    "a number too large": replace(entry("bad"), hits=b'{"row_key":"bad","rank":99999999999}\n'),
+    "manifest columns that are cut off": replace(entry("bad"), carried=entry("bad").carried[:-40]),
+    "no manifest columns": replace(entry("bad"), carried=b""),
+}
+
+
+@pytest.mark.parametrize("why", BROKEN)
+def test_an_outcome_that_does_not_fit_is_named(writer, tmp_path, why):
+    """Whatever the columns cannot hold ends in an error with the part and the row, and leaves no file."""
+    chunk = [entry("a", 1), BROKEN[why], entry("c")]
+    key = r"\(its key cannot be read\)" if why in {"no row", "two rows"} else "'bad'"
+    with pytest.raises(OutputError, match=rf"part-000001\.parquet cannot be written.* row {key}: "):
+        writer.write(part_name(1), [[entry("first")], chunk])
+    assert list(tmp_path.glob("*/*")) == []
+
+
+def test_no_more_than_five_rows_are_named(writer):
+    """A chunk in which nothing fits gives a message that can be read."""
+    chunk = [
+        replace(entry(str(n)), result=json.dumps({"row_key": str(n), "no": 1}).encode()) for n in range(9)
+    ]
+    with pytest.raises(OutputError, match=r"row '0', '1', '2', '3', '4': "):
+        writer.write(part_name(1), [chunk])
+
+
+def test_a_folder_in_the_way_of_a_part_is_named(writer, tmp_path):
+    """What is no file cannot be removed: the error says where it is."""
+    (tmp_path / "hits" / "part-000002.parquet").mkdir()
+    with pytest.raises(OutputError, match=r"hits/part-000002\.parquet: .* cannot be removed.*move it away"):
+        writer.remove_unsealed({part_name(1)})
+
+
+def test_an_output_folder_that_vanished_is_named(writer, tmp_path):
+    """A folder that somebody removed is an error with its name, not a traceback."""
+    (tmp_path / "results").rmdir()
+    with pytest.raises(OutputError, match="results: cannot be read"):
+        writer.remove_unsealed(set())
+    with pytest.raises(OutputError, match=r"part-000001\.parquet cannot be written: No such file"):
+        writer.write(part_name(1), [[entry("a")]])
+
+
+def test_damage_to_sealed_parts_is_found(writer, tmp_path):
+    """Of sealed parts, files that are gone, cut short, no files or not what was sealed are each named."""
+    parts = [writer.write(part_name(n), [[entry("a", 2), entry("b")]]) for n in range(1, 7)]
+    assert writer.damaged(parts) == []
+    results, hits = tmp_path / "results", tmp_path / "hits"
+    (results / part_name(1)).unlink()
+    whole = (hits / part_name(2)).read_bytes()
+    (hits / part_name(2)).write_bytes(whole[:-100])
+    (results / part_name(3)).unlink()
+    (results / part_name(3)).mkdir()
+    other = writer.write("part-000009.parquet", [[entry("z")]])
+    (results / other.name).replace(results / part_name(4))
+    whole = (results / part_name(5)).read_bytes()
+    (results / part_name(5)).write_bytes(whole[:4] + whole[500:])
+    assert [line.split(": ")[0] for line in writer.damaged(parts)] == [
+        "results/part-000001.parquet",
+        "hits/part-000002.parquet",
+        "results/part-000003.parquet",
+        "results/part-000004.parquet",
+        "results/part-000005.parquet",
+    ]
+    lines = "\n".join(writer.damaged(parts))
+    assert "results/part-000001.parquet: is not there" in lines
+    assert "results/part-000003.parquet: is not a file" in lines
+    assert "results/part-000004.parquet: has 1 rows, was sealed with 2" in lines
+    assert "needs at least" in lines

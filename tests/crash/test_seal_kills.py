@@ -1,0 +1,103 @@
+"""A process really killed between the steps of sealing: running again gives every row once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchsearch.engine.sealer import Sealer
+from batchsearch.ledger.store import Ledger
+from batchsearch.output.parts import PartWriter
+from batchsearch.output.schemas import hits_schema, own_results_schema, results_schema
+from batchsearch.reporting.logs import logger
+
+CARRIED = pa.schema([("sku", pa.string())])
+
+# Two parts' worth of rows; the process ends, without any farewell, before it would do the given step of
+# sealing its second part.
+PROGRAM = """
+import asyncio, json, os, sys
+from pathlib import Path
+import pyarrow as pa
+from batchsearch.engine.sealer import Sealer
+from batchsearch.ledger.records import FinishedRow, digest_of
+from batchsearch.ledger.store import Ledger
+from batchsearch.output.parts import PartWriter
+from batchsearch.output.schemas import hits_schema, own_results_schema, results_schema
+from batchsearch.reporting.logs import logger
+
+folder, step = Path(sys.argv[1]), sys.argv[2]
+carried = pa.schema([("sku", pa.string())])
+
+def watch(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith(f"{step}/part-000002.parquet"):
+        os._exit(9)
+
+class Last(Ledger):
+    async def seal(self, part):
+        if step == "seal" and part.name == "part-000002.parquet":
+            os._exit(9)
+        await super().seal(part)
+
+async def main():
+    ledger = Last(folder / "ledger.sqlite3")
+    writer = PartWriter(folder, results_schema=results_schema("SearchImageByPic", carried),
+        own_schema=own_results_schema("SearchImageByPic"), hits_schema=hits_schema(), carried_schema=carried)
+    writer.prepare()
+    for key in "abcd":
+        own = pa.record_batch([[key]], schema=carried).serialize().to_pybytes()
+        line = json.dumps({"row_key": key, "rank": 1}).encode() + b"\\n"
+        result = json.dumps({"row_key": key}).encode()
+        await ledger.finish(FinishedRow(digest_of(key), None, None, result, line, own, False), {})
+    sys.addaudithook(watch)
+    await Sealer(ledger, writer, rows_per_part=2, seconds=9.0, log=logger()).finish()
+
+asyncio.run(main())
+"""
+
+LEFT_BEHIND = {
+    "hits": ["results/part-000002.parquet.tmp", "hits/part-000002.parquet.tmp"],
+    "results": ["results/part-000002.parquet.tmp", "hits/part-000002.parquet"],
+    "seal": ["results/part-000002.parquet", "hits/part-000002.parquet"],
+}
+
+
+def run_and_be_killed(folder, step):
+    """Exit code of the process."""
+    root = Path(__file__).parents[2]
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(folder), step],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        check=False,
+    ).returncode
+
+
+@pytest.mark.parametrize("step", LEFT_BEHIND)
+async def test_a_kill_while_a_part_is_sealed_loses_and_doubles_nothing(tmp_path, step):
+    """Before the hits, between hits and results, before the seal: leftovers go, the part is written again."""
+    assert run_and_be_killed(tmp_path, step) == 9
+    ledger = Ledger(tmp_path / "ledger.sqlite3")
+    try:
+        writer = PartWriter(
+            tmp_path,
+            results_schema=results_schema("SearchImageByPic", CARRIED),
+            own_schema=own_results_schema("SearchImageByPic"),
+            hits_schema=hits_schema(),
+            carried_schema=CARRIED,
+        )
+        assert (len(ledger.parts()), ledger.waiting.rows, ledger.finished_count()) == (1, 2, 4)
+        first = (tmp_path / "results" / "part-000001.parquet").stat()
+        assert writer.remove_unsealed({part.name for part in ledger.parts()}) == LEFT_BEHIND[step]
+        await Sealer(ledger, writer, rows_per_part=2, seconds=9.0, log=logger()).finish(at_least_one=True)
+        assert (tmp_path / "results" / "part-000001.parquet").stat() == first
+        assert writer.damaged(ledger.parts()) == []
+        assert ledger.waiting.rows == 0
+    finally:
+        ledger.close()
+    for folder in ("results", "hits"):
+        assert pq.read_table(tmp_path / folder)["row_key"].to_pylist() == ["a", "b", "c", "d"]
+        assert len(list((tmp_path / folder).iterdir())) == 2

@@ -1,0 +1,113 @@
+"""What an answer says about its row, and what it does not."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from batchsearch.api.client import Answer
+from batchsearch.api.codes import code_for
+from batchsearch.engine.judge import Judge
+from batchsearch.engine.policy import EndRun, FailRow, Retry, RetryRules
+from batchsearch.engine.stats import Stats
+from batchsearch.engine.work import Work
+
+
+class Heard:
+    """Stands where the pacer stands, and remembers what it was told."""
+
+    def __init__(self):
+        self.told = []
+
+    def granted(self, slot_at, latency):
+        self.told.append("granted")
+
+    def denied(self, slot_at, latency, retry_after=None):
+        self.told.append("denied")
+
+
+@pytest.fixture
+def court():
+    """A judge with a clock that tests set, its pacer, and its clock."""
+    clock = SimpleNamespace(now=100.0, alone=False)
+    pacer, stats = Heard(), Stats()
+    rules = RetryRules(max_attempts=3)
+    judge = Judge(
+        rules,
+        {"Throttling*": "fail_row"},
+        pacer,
+        stats,
+        alone=lambda: clock.alone,
+        clock=lambda: clock.now,
+        jitter=lambda: 0.5,
+    )
+    return judge, pacer, clock
+
+
+def answer(code, status=None, origin="api"):
+    return Answer(status, code, origin, "said", "id", None, None, datetime(2026, 11, 21, tzinfo=UTC), 0.1)
+
+
+def work(clock):
+    row = Work(row=None, carried=None, digest=b"")
+    row.first_sent = clock.now
+    return row
+
+
+def judged(court, row, code, status=None, origin="api"):
+    judge, _, clock = court
+    clock.now += 1
+    return judge.judge(row, answer(code, status, origin), code_for(code, status), clock.now).decision
+
+
+def test_what_fails_while_nothing_is_answered_says_nothing_about_the_row(court):
+    """In an outage no row runs out of attempts."""
+    row = work(court[2])
+    decisions = [judged(court, row, "Transport.ConnectFailed", origin="transport") for _ in range(50)]
+    assert all(isinstance(decision, Retry) for decision in decisions)
+    assert row.attempts_here == 0
+
+
+def test_a_row_that_fails_while_others_succeed_runs_out_of_attempts(court):
+    """When others are answered in between, the fault is counted against the row."""
+    row = work(court[2])
+    for _ in range(2):
+        court[2].now += 1
+        court[0].succeeded(court[2].now, 0.1)
+        assert isinstance(judged(court, row, "Transport.ReadTimeout", origin="transport"), Retry)
+    court[2].now += 1
+    court[0].succeeded(court[2].now, 0.1)
+    assert judged(court, row, "Transport.ReadTimeout", origin="transport") == FailRow()
+
+
+def test_the_last_row_of_a_run_can_run_out_of_attempts(court):
+    """With no other row to compare with, it counts that anything was ever answered."""
+    court[0].succeeded(court[2].now, 0.1)
+    court[2].now += 1
+    row = work(court[2])
+    court[2].alone = True
+    decisions = [judged(court, row, "InternalError", 500) for _ in range(3)]
+    assert [type(decision) for decision in decisions] == [Retry, Retry, FailRow]
+
+
+def test_flow_control_is_told_to_the_pacer_and_costs_no_attempt(court):
+    """A denial slows the pace, and says nothing about the row."""
+    row = work(court[2])
+    assert isinstance(judged(court, row, "DeniedRequest", 403), Retry)
+    assert court[1].told == ["denied"]
+    assert (row.attempts_here, row.denied_here) == (0, 1)
+
+
+def test_an_override_may_name_a_family(court):
+    """`Throttling*: fail_row` in the job file holds for every member."""
+    assert judged(court, work(court[2]), "Throttling.User", 400) == FailRow()
+
+
+def test_endings_in_a_row_end_the_run_and_a_success_in_between_does_not(court):
+    """Three refusals of permission on end; one success starts the count anew."""
+    row = work(court[2])
+    assert isinstance(judged(court, row, "NoPermission", 403), Retry)
+    court[0].succeeded(court[2].now, 0.1)
+    assert isinstance(judged(court, work(court[2]), "NoPermission", 403), Retry)
+    assert isinstance(judged(court, work(court[2]), "NoPermission", 403), Retry)
+    assert judged(court, work(court[2]), "NoPermission", 403) == EndRun()

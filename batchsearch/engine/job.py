@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,7 +110,8 @@ async def _run(opened: Opened, limits: Limits, progress: Progress, signals: Stop
     stats = Stats(total=opened.total, resumed=opened.finished.rows)
     began = time.monotonic()
     record = Path(settings.output.dir) / "summary.json"
-    record.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a stale summary is worse than none, but no reason to stop
+        record.unlink()
     await ledger.begin_run(opened.run_id, datetime.now(UTC))
     log.info(
         "run_started" if not stats.resumed else "run_resumed" if left else "nothing_left",

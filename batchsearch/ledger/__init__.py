@@ -15,7 +15,7 @@ while a call was out                    repeats it: the answer was never seen
 after the answer, before its commit     repeats it: the answer was seen by nobody who could keep it
 after the commit, before its part       writes the part from the ledger; no call
 while a part is written                 removes the temporary file and writes the part again; no call
-between the renames of hits and results removes both and writes the part again; no call
+between the renames of the two files    removes both and writes the part again; no call
 after the renames, before the seal      removes the unsealed files and writes the part again; no call
 after the seal                          nothing: the part stands and is never touched again
 ======================================  ==========================================================

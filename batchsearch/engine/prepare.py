@@ -175,6 +175,8 @@ class Preparer:
         if isinstance(call, ParameterProblem):
             return _bad_parameter(call)
         work.call = call
+        if self._facts.pages[work.page].last:
+            work.let_go_of_pictures()
         return None
 
 

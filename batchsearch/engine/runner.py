@@ -432,8 +432,7 @@ class Runner:
             followers = self._coalescer.finished(work, lasting=lasting)
             if followers:
                 earlier = from_record(row.result, row.hits)
-                for follower in followers:
-                    await self._finish_as(follower, earlier)
+                await asyncio.gather(*(self._finish_as(follower, earlier) for follower in followers))
 
     def _usage(self, counted: Mapping[str, int]) -> dict[UsageKey, int]:
         day = datetime.now(UTC).date().isoformat()

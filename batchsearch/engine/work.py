@@ -171,10 +171,14 @@ class Work:
     refusal: PageAnswer | None = None
     earlier: EarlierAnswer | None = None
 
-    def let_go(self) -> None:
-        """Drop the bytes of pictures and request; what they were is kept."""
-        self.call = None
+    def let_go_of_pictures(self) -> None:
+        """Drop the pictures' bytes; what they were is kept."""
         self.pictures = tuple(replace(picture, data=b"") for picture in self.pictures)
+
+    def let_go(self) -> None:
+        """Drop the bytes of pictures and request."""
+        self.call = None
+        self.let_go_of_pictures()
 
     def begin_page(self, page: int) -> None:
         """Turn to another page; it has its own attempts."""

@@ -84,7 +84,10 @@ class MissingExtraError(ConfigError):
 
     def __init__(self, extra: str, wanted_for: str) -> None:
         self.extra = extra
-        super().__init__(f"{wanted_for} needs an optional part: pip install 'batchsearch[{extra}]'")
+        super().__init__(
+            f"{wanted_for} needs an optional part: pip install 'batchsearch[{extra}]', "
+            f"or pip install '.[{extra}]' in a checkout"
+        )
 
 
 class ManifestError(_ProblemsError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from batchsearch.api.client import USER_AGENT, Answer, retry_after_of
+from batchsearch.api.codes import code_for
 from batchsearch.api.endpoint import Endpoint, parse_endpoint
 from batchsearch.api.exchange import Lost, Reply, Timeouts, exchange
 from batchsearch.api.parse import Parsed, json_object, parse_failure
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from batchsearch.api.credentials import CredentialsProvider
+    from batchsearch.api.credentials import Credentials, CredentialsProvider
     from batchsearch.api.service_clock import ServiceClock
 
 OPEN_PLATFORM: Final = Endpoint("https", "openplatform.aliyuncs.com", 443)
@@ -121,10 +122,14 @@ class Uploader:
                 latency,
             )
 
-        reply = await self._ask_permission(sent_at)
+        credentials = await self._credentials.get()
+        reply = await self._ask_permission(sent_at, credentials)
         content = json_object(reply.body) if isinstance(reply, Reply) and reply.status // 100 == _OK else None
         if isinstance(reply, Lost) or content is None:
-            return failed(reply)
+            refusal = failed(reply)
+            if refusal.code and code_for(refusal.code, refusal.http_status).action == "refresh_credentials":
+                self._credentials.refuse(credentials)
+            return refusal
         permission = _permission(content, plain=self._platform.scheme == "http")
         if permission is None:
             return failed(reply, _refusal("BadPermission", "the permission to upload is not complete"))
@@ -138,7 +143,7 @@ class Uploader:
             return failed(stored, refused)
         return Uploaded(f"http://{permission.storage.authority}/{permission.fields['ObjectKey']}")
 
-    async def _ask_permission(self, when: datetime) -> Reply | Lost:
+    async def _ask_permission(self, when: datetime, credentials: Credentials) -> Reply | Lost:
         request = Unsigned(
             "GET",
             self._platform.authority,
@@ -146,7 +151,6 @@ class Uploader:
             _PLATFORM_VERSION,
             (("Product", "ImageSearch"), ("RegionId", self._region)),
         )
-        credentials = await self._credentials.get()
         signed = sign(
             request, credentials, scheme="v3", when=when, nonce=self._nonce(), user_agent=USER_AGENT
         )

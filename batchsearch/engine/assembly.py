@@ -83,6 +83,7 @@ async def assembled(
                 platform=_open_platform(settings, endpoint),
                 timeouts=timeouts,
             )
+        earlier = await asyncio.to_thread(_earlier_answers, opened)
         stages = Stages(
             reader=RowReader(
                 opened.manifest, opened.ledger, facts, by_priority=PRIORITY in settings.manifest.columns
@@ -93,7 +94,7 @@ async def assembled(
                 await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
                 pool,
                 repair=stack.enter_context(Decoders(settings.images)).repair,
-                earlier=_earlier_answers(opened).find,
+                earlier=earlier.find,
                 by_address=uploader is not None,
                 jitter=random.random,
             ),
@@ -103,6 +104,7 @@ async def assembled(
             uploader=uploader,
             ledger=opened.ledger,
             sealer=sealer,
+            earlier=earlier,
         )
         runner = Runner(
             stages,

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from batchsearch.ledger.store import Ledger
 
 _REMEMBERED: Final = 256
+_SAME_MOMENT: Final = 1e-3
+"""Seconds that Parquet's microseconds and the ledger's float may differ by for one answer."""
+_MOST_KNOWN: Final = 200_000
+"""Answered requests known without asking the ledger, some 20 MB; with more, the ledger is asked for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,17 @@ class EarlierAnswers:
         self._ledger = ledger
         self._folder = folder
         self._oldest = run_began - max_age
+        self._answered: set[bytes] | None = ledger.answered_requests(_MOST_KNOWN)
         self._remembered: OrderedDict[str, EarlierAnswer] = OrderedDict()
         self._lock = threading.Lock()
+
+    def note(self, request_key: str) -> None:
+        """An answer to this request is in the ledger from now on."""
+        if self._answered is not None:
+            if len(self._answered) < _MOST_KNOWN:
+                self._answered.add(bytes.fromhex(request_key))
+            else:
+                self._answered = None
 
     def find(self, request_key: str) -> EarlierAnswer | None:
         """The answer to this request (SHA-256, hexadecimal), None when a call is needed.
@@ -75,6 +88,9 @@ class EarlierAnswers:
         Raises:
             OutputError: The ledger cannot be read.
         """
+        answered = self._answered
+        if answered is not None and bytes.fromhex(request_key) not in answered:
+            return None
         with self._lock:
             remembered = self._remembered.get(request_key)
         if remembered is not None:
@@ -85,7 +101,7 @@ class EarlierAnswers:
         if known.result is not None:
             found = from_record(known.result, known.hits or b"")
         elif known.part is not None:
-            read = self._read(known.part, request_key)
+            read = self._read(known.part, request_key, known.answered_at)
             if read is None:
                 return None
             found = read
@@ -97,14 +113,22 @@ class EarlierAnswers:
                 self._remembered.popitem(last=False)
         return found
 
-    def _read(self, part: str, request_key: str) -> EarlierAnswer | None:
+    def _read(self, part: str, request_key: str, answered_at: float) -> EarlierAnswer | None:
         path = self._folder / RESULTS / part
         try:
             there = set(pq.read_schema(path).names)
-            columns = [name for name in (*ANSWER_COLUMNS, "row_key", "answered_at") if name in there]
+            wanted = (*ANSWER_COLUMNS, "row_key", "answered_at", "coalesced_from")
+            columns = [name for name in wanted if name in there]
             rows = pq.read_table(
                 path, columns=columns, filters=[("request_key", "==", request_key)]
             ).to_pylist()
+            # Rows with the same request may have ended otherwise before it was answered for good.
+            rows = [
+                row
+                for row in rows
+                if row["coalesced_from"] is None
+                and abs(row["answered_at"].timestamp() - answered_at) < _SAME_MOMENT
+            ]
             if not rows:
                 return None
             of_row = [("row_key", "==", rows[0]["row_key"])]

@@ -45,6 +45,7 @@ class Health:
         self._since: float | None = None
         self._spent = False
         self._answered_at: float | None = None
+        self._failed_at = 0.0
 
     def answered(self, now: float) -> None:
         """A call was answered at `now` as calls should be, be it with a refusal."""
@@ -58,6 +59,7 @@ class Health:
         self._refill(now)
         self._left = max(0.0, self._left - 1.0)
         self._spent = self._spent or self._left < _PROBE
+        self._failed_at = now
         if self._since is None:
             self._since = now
 
@@ -66,11 +68,9 @@ class Health:
         """Whether the budget is spent and nothing was answered since: one probe at a time may be out."""
         return self._spent
 
-    def answered_since(self, moment: float | None) -> bool:
-        """Whether any call was answered as it should be after `moment`; None: at any time of the run."""
-        if self._answered_at is None:
-            return False
-        return moment is None or self._answered_at > moment
+    def answered_since(self, moment: float) -> bool:
+        """Whether any call was answered as it should be after `moment`."""
+        return self._answered_at is not None and self._answered_at > moment
 
     def wait(self, now: float) -> float:
         """Seconds until a call may leave; 0 while the budget lasts."""
@@ -82,6 +82,14 @@ class Health:
     def silent_for(self, now: float) -> float:
         """Seconds since the first failure after the last good answer; 0 when the last answer was good."""
         return 0.0 if self._since is None else now - self._since
+
+    @property
+    def outage(self) -> float:
+        """Seconds over which nothing but failures came, first to latest; 0 unless calls are paused for them.
+
+        Time in which nothing was tried says nothing.
+        """
+        return self._failed_at - self._since if self._spent and self._since is not None else 0.0
 
     def _refill(self, now: float) -> None:
         if self._left < self._rules.budget and now > self._refilled_at:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.codes import action_of
 from batchsearch.engine.health import Health
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from batchsearch.engine.work import Work
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
+
+
+_API_OUTAGES_BORNE: Final = 3
+_TRANSPORT_OUTAGES_BORNE: Final = 10
+"""How many times its attempts a row may fail, with nothing else answered, before it is to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,6 @@ class Judge:
         actions: Another action for a code than the table's.
         pacer: Told how calls fared.
         stats: Denials are counted there.
-        alone: Whether the row being judged is the only one left.
         clock: A steady clock, seconds.
         jitter: Random numbers in [0, 1).
     """
@@ -60,7 +64,6 @@ class Judge:
         pacer: Pacer | SharedPacer,
         stats: Stats,
         *,
-        alone: Callable[[], bool],
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
@@ -68,7 +71,6 @@ class Judge:
         self._actions = actions
         self._pacer = pacer
         self._stats = stats
-        self._alone = alone
         self._clock = clock
         self._jitter = jitter
         self._ending_in_a_row = 0
@@ -95,11 +97,13 @@ class Judge:
         work.denied_here += throttled
         counts = not throttled and self._says_something(work, answer, entry)
         work.attempts_here += counts
+        work.repeats_here += 1
         started = work.first_sent if work.first_sent is not None and counts else self._clock()
         decision = decide(
             action,
             History(
                 attempts=work.attempts_here,
+                repeats=work.repeats_here,
                 denied=work.denied_here,
                 elapsed=self._clock() - started,
                 ending_in_a_row=self._ending_in_a_row,
@@ -115,11 +119,15 @@ class Judge:
     def _says_something(self, work: Work, answer: Answer, entry: ErrorCode) -> bool:
         """Whether an attempt counts against its row: not if nothing at all was answered since it began.
 
-        The last row of a run has no others beside it; it is judged by whether anything ever was.
+        A row that has failed so often, over all runs, that an outage no longer explains it is judged all
+        the same: sooner when it is the service that says so than when the way there does.
         """
         if not _is_outage(answer, entry):
             return True
-        return self.health.answered_since(None if self._alone() else work.first_sent)
+        if work.first_sent is not None and self.health.answered_since(work.first_sent):
+            return True
+        borne = _API_OUTAGES_BORNE if answer.origin == "api" else _TRANSPORT_OUTAGES_BORNE
+        return len(work.attempts) > borne * self._rules.max_attempts
 
     def _learn(
         self, answer: Answer, entry: ErrorCode, action: Action, slot_at: float | None, *, throttled: bool

@@ -40,6 +40,7 @@ class History:
     Attributes:
         attempts: Attempts made for this answer that flow control did not refuse.
         denied: Attempts that flow control refused.
+        repeats: Attempts of any kind, those that do not count against the row included; how long to wait.
         elapsed: Seconds since the first attempt.
         ending_in_a_row: Run-ending answers since the last answer of another kind, over all rows.
         renewed: The row was already repeated with a new signature or new credentials.
@@ -49,6 +50,7 @@ class History:
     denied: int
     elapsed: float
     ending_in_a_row: int = 0
+    repeats: int = 0
     renewed: bool = False
 
 
@@ -124,5 +126,6 @@ def decide(
         return EndRun() if only_endings else FailRow()
     if action in {"resign", "refresh_credentials"}:
         return Retry(0.0, renew=True, refresh=action == "refresh_credentials")
-    wait = backoff(max(1, history.denied if throttled else history.attempts), rules, jitter)
+    step = history.denied if throttled else max(history.attempts, history.repeats)
+    wait = backoff(max(1, step), rules, jitter)
     return Retry(max(wait, retry_after or 0.0))

@@ -221,6 +221,10 @@ def _regions_in_source(fields: Mapping[str, Any], work: Work) -> dict[str, Any]:
     return found
 
 
+# `json.dumps` with these options would make an encoder for every line.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
 def _json(value: Mapping[str, Any]) -> bytes:
     # Half a surrogate pair, which JSON can smuggle in, is not text that Parquet can hold.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _encode(value).encode("utf-8", "replace")

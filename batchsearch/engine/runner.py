@@ -23,7 +23,7 @@ import random
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.codes import code_for
 from batchsearch.api.upload import Uploaded
@@ -34,7 +34,7 @@ from batchsearch.engine.policy import EndRun, Retry
 from batchsearch.engine.records import finished_row, page_answer
 from batchsearch.engine.watchdog import Snapshot, Watchdog
 from batchsearch.engine.work import Attempt, Failure
-from batchsearch.errors import RunEndedError
+from batchsearch.errors import ConfigError, RunEndedError
 from batchsearch.ledger.records import UsageKey
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from batchsearch.engine.stats import Stats
     from batchsearch.engine.window import Limits
     from batchsearch.engine.work import JobFacts, Work
+
+
+_LOOK_SECONDS: Final = 0.5
 
 
 class Runner:
@@ -86,9 +89,7 @@ class Runner:
     ) -> None:
         self._stages = stages
         self._facts = facts
-        self._judge = Judge(
-            rules, actions, stages.pacer, stats, alone=self._alone, clock=clock, jitter=jitter
-        )
+        self._judge = Judge(rules, actions, stages.pacer, stats, clock=clock, jitter=jitter)
         self.stats = stats
         self._log = log
         self._clock = clock
@@ -99,6 +100,7 @@ class Runner:
         self._wake = asyncio.Event()
         self._open = 0
         self._admitted = 0
+        self._uploading = 0
         self._read_all = False
         self._stopping = False
         self._ended: RunEndedError | None = None
@@ -129,6 +131,7 @@ class Runner:
                 self._stoppable = [
                     group.create_task(self._read()),
                     group.create_task(self._watchdog.run(self._snapshot)),
+                    group.create_task(self._watch_outage()),
                 ]
                 self._stoppable += [group.create_task(self._prepare_rows()) for _ in range(preparers)]
                 dispatching = group.create_task(self._dispatch(group))
@@ -151,10 +154,6 @@ class Runner:
         """Whether rows are left without an outcome."""
         return not self._read_all or self._open > 0
 
-    def _alone(self) -> bool:
-        """Whether one row is left, and no other can come."""
-        return self._read_all and self._open == 1
-
     def stop(self, why: str) -> None:
         """Send nothing more; calls that are out may still answer."""
         if self._stopping:
@@ -169,6 +168,24 @@ class Runner:
     async def _watch(sealing: asyncio.Task[None]) -> None:
         await asyncio.wait([sealing])
         sealing.result()
+
+    async def _watch_outage(self) -> None:
+        """Stop the run when nothing but failures came for too long."""
+        while True:
+            outage = self._judge.health.outage
+            if outage > self._max_outage:
+                self.stop(f"nothing was answered for {outage:.0f} seconds: service or network is down")
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _may_upload(self) -> None:
+        """Wait while the service or the network is failing: then one request at a time tries it."""
+        health = self._judge.health
+        while True:
+            pause = health.wait(self._clock())
+            if not pause and not (health.paused and self._uploading):
+                return
+            await asyncio.sleep(pause or _LOOK_SECONDS)
 
     def _snapshot(self) -> Snapshot | None:
         if not self._open:
@@ -251,8 +268,16 @@ class Runner:
         if uploader is None:
             return True
         for picture in work.pictures[len(work.addresses) :]:
-            put = await uploader.upload(picture.data)
+            await self._may_upload()
+            if work.first_sent is None:
+                work.first_sent = self._clock()
+            self._uploading += 1
+            try:
+                put = await uploader.upload(picture.data)
+            finally:
+                self._uploading -= 1
             if isinstance(put, Uploaded):
+                self._judge.health.answered(self._clock())
                 work.addresses += (put.url,)
                 continue
             entry = code_for(put.code or "", put.http_status)
@@ -276,16 +301,13 @@ class Runner:
             if self._limits.max_calls is not None and self.stats.calls >= self._limits.max_calls:
                 self.stop(f"{self.stats.calls:,} calls are made, as many as were allowed")
                 return
-            if self._judge.health.silent_for(now) > self._max_outage:
-                minutes = self._judge.health.silent_for(now) / 60
-                self.stop(f"nothing was answered for {minutes:.0f} minutes: service or network is down")
-                return
             pause = self._judge.health.wait(now)
             if pause > 0:
                 await self._woken(pause)
                 continue
             # Returns at once unless credentials were refused: then no slot is spent until there are others.
-            await self._stages.client.refresh_credentials()
+            if not await self._renewed_credentials():
+                return
             slot_at = await self._stages.pacer.slot()
             _, _, work = heapq.heappop(self._ready)
             self.stats.in_flight += 1
@@ -314,7 +336,6 @@ class Runner:
             del self._out[work]
             self._wake.set()
         self._watchdog.heard()
-        self.stats.bytes_sent += len(call.body)
         self.stats.retries += bool(work.attempts) and work.attempts[-1].code is not None
         self._stages.in_flight.observe(answer.latency)
         entry = code_for(answer.code, answer.http_status) if answer.code is not None else None
@@ -329,7 +350,6 @@ class Runner:
     async def _answered(self, work: Work, answer: Answer) -> None:
         page = page_answer(work, answer)
         work.answers[work.page] = page
-        self.stats.hits += len(page.hits)
         if self._facts.is_last(work.page, len(page.hits)):
             await self._finish(work, None, {"calls": 1}, lasting=True)
             return
@@ -378,10 +398,19 @@ class Runner:
         event = "call_denied" if throttled else "call_retried"
         self._log.debug(event, row=work.row.key, code=entry.name, wait=round(decision.wait, 3))
         work.renewed = work.renewed or decision.renew
-        if decision.refresh:
-            await self._stages.client.refresh_credentials()
+        if decision.refresh and not await self._renewed_credentials():
+            return
         self.stats.repeating += 1
         asyncio.get_running_loop().call_later(decision.wait, self._repeat, again, work)
+
+    async def _renewed_credentials(self) -> bool:
+        """Whether there are credentials that were not refused; without, the run stops, resumable."""
+        try:
+            await self._stages.client.refresh_credentials()
+        except ConfigError as error:
+            self.stop(f"the credentials were refused and there are no others: {error}")
+            return False
+        return True
 
     def _repeat(self, again: Callable[[Work], None], work: Work) -> None:
         self.stats.repeating -= 1
@@ -418,6 +447,7 @@ class Runner:
         finally:
             self.stats.committing -= 1
         self._watchdog.heard()
+        self.stats.hits += row.hits.count(b"\n")
         self._stages.sealer.added()
         if failure is None:
             self.stats.ok += 1
@@ -429,6 +459,8 @@ class Runner:
         self._admission.release()
         self._wake.set()
         if work.earlier is None:
+            if lasting and work.request_key is not None:
+                self._stages.earlier.note(work.request_key)
             followers = self._coalescer.finished(work, lasting=lasting)
             if followers:
                 earlier = from_record(row.result, row.hits)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from batchsearch.api.client import Client
     from batchsearch.api.upload import Uploader
+    from batchsearch.engine.earlier import EarlierAnswers
     from batchsearch.engine.prepare import Preparer
     from batchsearch.engine.reader import RowReader
     from batchsearch.engine.sealer import Sealer
@@ -39,3 +40,4 @@ class Stages:
     uploader: Uploader | None
     ledger: Ledger
     sealer: Sealer
+    earlier: EarlierAnswers

@@ -29,8 +29,7 @@ class Stats:
         committing: Outcomes that wait for the ledger now.
         coalesced: Rows answered by the call of another row of this run.
         reused: Rows answered by a call of an earlier run.
-        hits: Entries of `Auctions` received.
-        bytes_sent: Bodies sent, bytes.
+        hits: Rows of `hits` written.
         first_sent: When the first call left, steady clock.
         last_sent: When the latest call left, steady clock.
     """
@@ -50,7 +49,6 @@ class Stats:
     coalesced: int = 0
     reused: int = 0
     hits: int = 0
-    bytes_sent: int = 0
     first_sent: float | None = None
     last_sent: float | None = None
     _recent: deque[float] = field(default_factory=deque)

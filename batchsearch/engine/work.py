@@ -143,6 +143,7 @@ class Work:
         first_sent: When this run first sent it, steady clock.
         attempts_here: Attempts of this run for this page that flow control did not refuse.
         denied_here: Attempts of this run for this page that it did.
+        repeats_here: Attempts of this run for this page, whether they count against the row or not.
         place: Its place among the rows admitted by this run, from 1: the older row goes first.
         renewed: It was repeated with a new signature or new credentials.
         refusal: What the latest refusal of this page said of itself.
@@ -166,6 +167,7 @@ class Work:
     first_sent: float | None = None
     attempts_here: int = 0
     denied_here: int = 0
+    repeats_here: int = 0
     place: int = 0
     renewed: bool = False
     refusal: PageAnswer | None = None
@@ -185,7 +187,7 @@ class Work:
         self.page = page
         self.call = None
         self.has_history = True
-        self.attempts_here = self.denied_here = 0
+        self.attempts_here = self.denied_here = self.repeats_here = 0
         self.renewed = False
         self.refusal = None
 

@@ -283,9 +283,10 @@ class Ledger:
             part = names[0][0] if names else None
         return KnownAnswer(answered_at, result, hits, part)
 
-    def pending_count(self) -> int:
-        """How many outcomes wait for their part, counted in the file."""
-        return int(self._all("SELECT count(*) FROM pending")[0][0])
+    def answered_requests(self, most: int) -> set[bytes] | None:
+        """The requests that have a lasting answer (SHA-256 each); None when there are more than `most`."""
+        found = self._all("SELECT request_key FROM answers LIMIT ?", (most + 1,))
+        return {row[0] for row in found} if len(found) <= most else None
 
     @property
     def waiting(self) -> Waiting:

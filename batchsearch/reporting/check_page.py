@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -121,7 +122,7 @@ class CheckPage:
             "service_type": self.service_type,
             "rows": tally.rows,
             "unusable_rows": tally.unusable,
-            "allowed_rows": self.allowed,
+            "allowed_rows": math.floor(self.allowed),
             "pictures": tally.verdicts.total(),
             "by_verdict": {name: tally.verdicts[name] for name in VERDICTS},
             "codes": dict(_ordered(tally.codes)),
@@ -145,7 +146,7 @@ class CheckPage:
         lines = ["", f"pictures for {self.operation}, {self.service_type}: {_STATUS[self.exit_code]}"]
         lines.append(
             f"  rows       {tally.rows:,}: {tally.rows - tally.unusable:,} usable, {tally.unusable:,} not "
-            f"({self.allowed:,.0f} allowed), in {self.seconds:.1f} s"
+            f"({math.floor(self.allowed):,} allowed), in {self.seconds:.1f} s"
         )
         counted = ", ".join(f"{tally.verdicts[name]:,} {name}" for name in VERDICTS if tally.verdicts[name])
         lines.append(f"  pictures   {tally.verdicts.total():,}: {counted or 'none'}")

@@ -62,6 +62,21 @@ def _known(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     return event
 
 
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def printable(text: str) -> str:
+    """Text from outside with its control characters spelt out: none of them reaches a terminal."""
+    return text.translate(_CONTROLS)
+
+
+def _printable_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = printable(value)
+    return event
+
+
 def configure(log_format: LogFormat, level: str) -> None:
     """Send events of `level` and above to stderr, as lines for people or one JSON object a line."""
     for_people = log_format == "console"
@@ -78,6 +93,7 @@ def configure(log_format: LogFormat, level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people),
+            *([_printable_values] if for_people else []),
             structlog.processors.format_exc_info,
             renderer,
         ],

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from batchsearch.reporting.logs import printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -57,7 +59,7 @@ class Summary:
         retries: Of these, repeats.
         coalesced: Rows that another row's call of this run answered.
         reused: Rows that a call of an earlier run answered.
-        hits: Entries of `Auctions` that this run received.
+        hits: Rows of `hits` that this run wrote.
         seconds: From the first stage to the last, this run.
         calls_per_second: `calls` over the time in which calls were made; None for a few calls only.
         tier: Queries per second that the job may spend.
@@ -133,8 +135,8 @@ class Summary:
         )
         if self.coalesced or self.reused:
             lines.append(
-                f"  spared     {self.coalesced:,} calls because another row asked the same, "
-                f"{self.reused:,} because an earlier run had"
+                f"  spared     {self.coalesced + self.reused:,} calls: {self.coalesced:,} that another row "
+                f"made, {self.reused:,} that an earlier run had made"
             )
         if self.codes:
             lines.append("  failed by code")
@@ -159,5 +161,7 @@ class Summary:
         if truth.outcomes_expected:
             matched = f"{truth.outcomes_matched:,} of {truth.outcomes_expected:,}"
             lines.append(f"  expected   {matched} rows ended as the manifest foretold")
-        lines += [f"    {key}: expected {wanted}, got {got}" for key, wanted, got in truth.surprises]
+        lines += [
+            printable(f"    {key}: expected {wanted}, got {got}") for key, wanted, got in truth.surprises
+        ]
         return lines

@@ -110,27 +110,34 @@ def make_pictures(folder, count):
     return len(data)
 
 
-def pipeline(folder, port, calls):
-    """The whole pipeline; CPU seconds a call."""
+def job_of(folder, port, out, calls):
+    """A job over so many of the pictures."""
     from batchsearch.config.load import load_job
-    from batchsearch.engine.job import run_job
 
-    with (folder / "manifest.csv").open("w", newline="") as file:
+    manifest, job = folder / f"manifest-{calls}.csv", folder / f"job-{calls}.yaml"
+    with manifest.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "image"])
         writer.writerows([[n, f"{n:05}.jpg"] for n in range(calls)])
-    with tempfile.TemporaryDirectory() as out:
-        job = folder / "job.yaml"
-        job.write_text(
-            "operation: SearchImageByPic\n"
-            f"instance: {{endpoint: 'http://127.0.0.1:{port}', name: bench, qps: 100000, custom_qps: true}}\n"
-            "manifest: {path: manifest.csv, key: [id]}\n"
-            f"output: {{dir: '{out}'}}\n"
-        )
-        settings = load_job(job, environ={}).settings
-        from batchsearch.reporting.logs import configure
+    job.write_text(
+        "operation: SearchImageByPic\n"
+        f"instance: {{endpoint: 'http://127.0.0.1:{port}', name: bench, qps: 100000, custom_qps: true}}\n"
+        f"manifest: {{path: {manifest.name}, key: [id]}}\n"
+        f"output: {{dir: '{out}'}}\n"
+    )
+    return load_job(job, environ={}).settings
 
-        configure("json", "error")
+
+def pipeline(folder, port, calls):
+    """The whole pipeline; CPU and wall seconds a call."""
+    from batchsearch.engine.job import run_job
+    from batchsearch.reporting.logs import configure
+
+    configure("json", "error")
+    with tempfile.TemporaryDirectory() as out:
+        # The first job pays for what is imported when it is first needed; the SDK makes a first call, too.
+        asyncio.run(run_job(job_of(folder, port, f"{out}/first", 2)))
+        settings = job_of(folder, port, f"{out}/measured", calls)
         before, began = time.process_time(), time.perf_counter()
         summary = asyncio.run(run_job(settings))
         cpu, wall = time.process_time() - before, time.perf_counter() - began

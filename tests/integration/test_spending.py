@@ -186,3 +186,47 @@ async def test_a_priority_that_is_no_number_is_reported(filled, load):
     with pytest.raises(ManifestError, match=r"row 1: the priority 'soon' is no number"):
         await run_job(settings)
     assert filled.log.entries("SearchImageByPic") == ()
+
+
+async def test_an_answer_is_taken_from_the_row_that_had_it(filled, load):
+    """A row that failed for a passing reason lends nothing: a later equal row gets the good answer."""
+    once = FaultRule(ErrorAnswer("PictureError"), frozenset({"SearchImageByPic"}), times=1)
+    filled.set_faults(FaultPlan((once,)))
+    first = load(
+        rows(1), instance__endpoint=filled.endpoint, codes={"PictureError": "retry"}, calls__max_attempts=1
+    )
+    assert (await run_job(first)).failed == 1
+    again = load(
+        rows(1, 1), instance__endpoint=filled.endpoint, codes={"PictureError": "retry"}, calls__max_attempts=1
+    )
+    await run_job(again)
+    settings = load(
+        rows(1, 1, 1),
+        instance__endpoint=filled.endpoint,
+        codes={"PictureError": "retry"},
+        calls__max_attempts=1,
+    )
+    await run_job(settings)
+    results = results_of(settings)
+    assert list(results["outcome"]) == ["failed", "ok", "ok"]
+    assert results.loc["r002", "coalesced_from"] == "r001"
+
+
+async def test_an_upload_outage_is_probed_and_fails_no_row(filled, load):
+    """When no permission to upload is given the run pauses as in any outage, and ends resumable."""
+    down = FaultRule(
+        ErrorAnswer("ServiceUnavailable", status=503), frozenset({"AuthorizeFileUpload"}), skip=2
+    )
+    filled.set_faults(FaultPlan((down,)))
+    settings = load(
+        rows(*range(8)),
+        instance__endpoint=filled.endpoint,
+        instance__region="ap-southeast-1",
+        calls__upload="url",
+        calls__open_platform=filled.endpoint,
+        calls__max_outage_seconds=1,
+    )
+    summary = await run_job(settings)
+    assert (summary.exit_code, summary.failed) == (ExitCode.INCOMPLETE, 0)
+    assert summary.done == 2
+    assert len(filled.log.entries("AuthorizeFileUpload")) <= 40

@@ -37,6 +37,7 @@ def test_a_dead_service_is_asked_every_ten_seconds(failures):
     gaps = [later - earlier for earlier, later in itertools.pairwise(calls[20:])]
     assert all(9.9 <= gap <= 10.2 for gap in gaps)
     assert health.silent_for(now) >= now - 0.1
+    assert now - 0.2 <= health.outage <= now
 
 
 def test_successes_fill_the_budget_again():
@@ -59,8 +60,15 @@ def test_successes_fill_the_budget_again():
 def test_it_is_known_whether_anything_was_answered_since():
     """What failed while nothing else was answered says nothing about the row."""
     health = Health()
-    assert not health.answered_since(None)
+    assert not health.answered_since(0.0)
     health.answered(5.0)
-    assert health.answered_since(None)
     assert health.answered_since(4.0)
     assert not health.answered_since(5.0)
+
+
+def test_time_in_which_nothing_was_tried_is_no_outage():
+    """One failure and a long pause after it say nothing about the service."""
+    health = Health()
+    health.failed(1.0)
+    assert health.silent_for(2_000.0) > 1_000
+    assert health.outage == 0.0

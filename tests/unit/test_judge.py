@@ -10,7 +10,7 @@ from batchsearch.api.codes import code_for
 from batchsearch.engine.judge import Judge
 from batchsearch.engine.policy import EndRun, FailRow, Retry, RetryRules
 from batchsearch.engine.stats import Stats
-from batchsearch.engine.work import Work
+from batchsearch.engine.work import Attempt, Work
 
 
 class Heard:
@@ -29,7 +29,7 @@ class Heard:
 @pytest.fixture
 def court():
     """A judge with a clock that tests set, its pacer, and its clock."""
-    clock = SimpleNamespace(now=100.0, alone=False)
+    clock = SimpleNamespace(now=100.0)
     pacer, stats = Heard(), Stats()
     rules = RetryRules(max_attempts=3)
     judge = Judge(
@@ -37,7 +37,6 @@ def court():
         {"Throttling*": "fail_row"},
         pacer,
         stats,
-        alone=lambda: clock.alone,
         clock=lambda: clock.now,
         jitter=lambda: 0.5,
     )
@@ -80,14 +79,24 @@ def test_a_row_that_fails_while_others_succeed_runs_out_of_attempts(court):
     assert judged(court, row, "Transport.ReadTimeout", origin="transport") == FailRow()
 
 
-def test_the_last_row_of_a_run_can_run_out_of_attempts(court):
-    """With no other row to compare with, it counts that anything was ever answered."""
-    court[0].succeeded(court[2].now, 0.1)
-    court[2].now += 1
+def test_a_row_that_no_outage_explains_any_longer_is_judged(court):
+    """After many refusals over all runs, the service's own word counts even if nothing else was answered."""
     row = work(court[2])
-    court[2].alone = True
+    tried = Attempt(0, datetime(2026, 11, 21, tzinfo=UTC), 0.1, 500, "InternalError", "id", denied=False)
+    row.attempts = [tried] * 9
+    assert isinstance(judged(court, row, "InternalError", 500), Retry)
+    assert row.attempts_here == 0
+    row.attempts = [tried] * 10
     decisions = [judged(court, row, "InternalError", 500) for _ in range(3)]
     assert [type(decision) for decision in decisions] == [Retry, Retry, FailRow]
+
+
+def test_waits_grow_while_nothing_counts(court):
+    """In an outage a row asks less and less often, though its attempts are not counted."""
+    row = work(court[2])
+    waits = [judged(court, row, "Transport.ConnectFailed", origin="transport").wait for _ in range(8)]
+    assert waits == sorted(waits)
+    assert waits[-1] >= 10 * waits[0]
 
 
 def test_flow_control_is_told_to_the_pacer_and_costs_no_attempt(court):

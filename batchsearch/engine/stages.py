@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _AHEAD_SECONDS: Final = 3.0
 _FEWEST_ADMITTED: Final = 16
-_MOST_ADMITTED: Final = 256
+_MOST_ADMITTED: Final = 64
 
 
 def admitted_at_once(qps: float, in_flight_ceiling: int) -> int:

@@ -7,43 +7,28 @@ stand at the later one of them, so that each is checked and reported by itself.
 
 from __future__ import annotations
 
-import codecs
 import math
 from datetime import time
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from batchsearch.config.shape import IS_PATH, ONE_OR_MANY, takes_switch
+from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.manifest_settings import ManifestSettings  # noqa: TC001 - pydantic reads it
+from batchsearch.config.section import Settings
+from batchsearch.config.shape import IS_PATH
 from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, ServiceTypeName
 
 PRIORITY: Final = "priority"
 """What `manifest.columns` calls the column that says which rows go first."""
 
 OperationName = Literal["SearchImageByPic", "SearchImageByName", "CompareSimilarByImage"]
-CsvTypeName = Literal["string", "int64", "float64", "bool", "date", "timestamp"]
 
 EMULATOR: Final = "emulator"
 """The `instance.endpoint` that means the embedded instance."""
 
 _HUNDRED_PERCENT: Final = 100.0
-
-
-class Settings(BaseModel):
-    """Base of every section: unknown keys are refused, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_switch_for_a_number(cls, value: object, info: ValidationInfo) -> object:
-        # Python counts true as 1; a job file that says `qps: true` means something else.
-        if isinstance(value, bool) and not takes_switch(cls.model_fields[info.field_name or ""]):
-            raise ValueError(
-                f"is {str(value).lower()}, which is a switch's value and no setting of this kind"
-            )
-        return value
 
 
 class InstanceSettings(Settings):
@@ -125,211 +110,6 @@ class InstanceSettings(Settings):
                 "set `custom_qps: true` if another rate is meant"
             )
         return qps
-
-
-class CsvSettings(Settings):
-    """How a CSV manifest is written."""
-
-    encoding: str = Field("utf-8", description="Character encoding; a byte order mark is understood.")
-    delimiter: str = Field(",", description="Separator between fields, one character; `tab` is understood.")
-    quote: str = Field('"', description="Quote character.")
-    types: dict[str, CsvTypeName] = Field(
-        default_factory=dict,
-        description="Column types by name: string, int64, float64, bool, date, timestamp. "
-        "Columns not named are text: no identifier loses its leading zeros.",
-    )
-    null_values: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
-        ("",), description="Unquoted texts that mean: no value."
-    )
-
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, encoding: str) -> str:
-        try:
-            "".encode(encoding)
-            codecs.getincrementaldecoder(encoding)
-        except (LookupError, ValueError) as error:
-            raise ValueError(
-                f"{encoding!r} is no character encoding; utf-8, gb18030 and utf-16 are"
-            ) from error
-        return encoding
-
-    @field_validator("delimiter", mode="before")
-    @classmethod
-    def _tab_by_name(cls, delimiter: object) -> object:
-        return "\t" if delimiter in ("tab", "\\t") else delimiter
-
-    @field_validator("delimiter", "quote")
-    @classmethod
-    def _one_ascii_character(cls, mark: str, info: ValidationInfo) -> str:
-        if len(mark) != 1 or not mark.isascii() or mark in "\r\n\0":
-            raise ValueError(f"must be one ASCII character and no line end, not {mark[:8]!r}")
-        if info.field_name == "quote" and mark == info.data.get("delimiter"):
-            raise ValueError("cannot be the delimiter as well")
-        return mark
-
-
-class ManifestSettings(Settings):
-    """The table whose rows are worked on."""
-
-    path: Annotated[str, IS_PATH] = Field(min_length=1, description="File, folder or glob.")
-    format: Literal["auto", "csv", "parquet"] = Field("auto", description="By file name when `auto`.")
-    key: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
-        ("product_id", "pic_name"),
-        min_length=1,
-        description="Column or columns that name a row. Must be unique and never null.",
-    )
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="What columns mean: `image`, `primary_image`, `secondary_image`, or a parameter of the "
-        "operation given row by row, such as `product_id` or `region`, each with the column's name; or "
-        "`priority`: higher numbers are worked on first. What the operation needs is looked for under its "
-        "own name when not given.",
-    )
-    csv: CsvSettings = Field(default_factory=CsvSettings, description="How a CSV manifest is written.")
-
-    @field_validator("key")
-    @classmethod
-    def _each_column_once(cls, key: tuple[str, ...]) -> tuple[str, ...]:
-        twice = next((column for column in key if key.count(column) > 1), None)
-        if twice is not None:
-            raise ValueError(f"names the column {twice!r} twice")
-        return key
-
-
-class StoreSettings(Settings):
-    """One object store that picture addresses may lead to; its credentials come from the environment."""
-
-    buckets: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
-        min_length=1,
-        description="What may be read: `bucket`, or `bucket/folder` for a part of one. Addresses that lead "
-        "anywhere else are refused.",
-    )
-    endpoint: str | None = Field(
-        None, description="Address of the store, such as `https://host`; its provider's own when absent."
-    )
-    region: str | None = Field(
-        None, description="Region of the buckets. For OSS it gives the endpoint when that is absent."
-    )
-    anonymous: bool = Field(default=False, description="Read public buckets, without credentials.")
-
-    @field_validator("buckets")
-    @classmethod
-    def _only_names(cls, buckets: tuple[str, ...]) -> tuple[str, ...]:
-        for bucket in buckets:
-            if not bucket.strip("/") or "://" in bucket or bucket.startswith("/"):
-                raise ValueError(f"{bucket[:40]!r} is no bucket; write its name alone, or `bucket/folder`")
-        return buckets
-
-    @field_validator("endpoint")
-    @classmethod
-    def _only_an_address(cls, endpoint: str | None) -> str | None:
-        if endpoint is None:
-            return None
-        scheme, _, host = endpoint.rstrip("/").partition("://")
-        if scheme not in ("http", "https") or not host or any(sign in host for sign in "/?#@\\ "):
-            raise ValueError("must be `https://host` or `http://host:port`: no path, user or query")
-        return endpoint
-
-
-class StoresSettings(Settings):
-    """Object stores that pictures may be read from; an address of one that is not named is refused."""
-
-    s3: StoreSettings | None = Field(
-        None, description="`s3://` addresses: Amazon S3, or what speaks its protocol. Needs the extra `s3`."
-    )
-    oss: StoreSettings | None = Field(
-        None,
-        description="`oss://` addresses: Alibaba Cloud OSS through its S3-compatible endpoint. Needs the "
-        "extra `s3`, and `region` or `endpoint`.",
-    )
-    gs: StoreSettings | None = Field(
-        None, description="`gs://` addresses: Google Cloud Storage. Needs the extra `gs`."
-    )
-
-    @field_validator("oss")
-    @classmethod
-    def _oss_is_somewhere(cls, oss: StoreSettings | None) -> StoreSettings | None:
-        if oss is not None and not (oss.region or oss.endpoint):
-            raise ValueError("needs `region` or `endpoint`: every region of OSS has an endpoint of its own")
-        return oss
-
-
-class ImageSettings(Settings):
-    """Where pictures come from and how they are made to fit the service's rules."""
-
-    root: Annotated[str | None, IS_PATH] = Field(
-        None, description="Folder that relative paths start from; the manifest's folder when absent."
-    )
-    max_side: int | None = Field(
-        None,
-        ge=1,
-        description="Shrink so that no side is longer, pixels; the service's own limit when absent.",
-    )
-    snap: bool = Field(
-        default=True,
-        description="A large JPEG may come out up to a tenth smaller than `max_side`, which its decoder does "
-        "at a quarter of the cost.",
-    )
-    quality: int = Field(90, ge=1, le=100, description="JPEG quality of re-encoded pictures.")
-    verify: Literal["none", "decode"] = Field(
-        "none",
-        description="`decode` also decodes pictures that comply, and so catches damage that their structure "
-        "does not show, at ten times the cost.",
-    )
-    too_small: Literal["reject", "pad", "enlarge"] = Field(
-        "reject",
-        description="What becomes of a picture with a side shorter than the service accepts: refused, set "
-        "on a larger background, or enlarged.",
-    )
-    frame: int = Field(
-        0,
-        ge=0,
-        le=999,
-        description="Which picture of an animation or multi-page file is sent, from 0; the last if fewer.",
-    )
-    background: str = Field(
-        "#ffffff",
-        pattern=r"^#[0-9a-fA-F]{6}$",
-        description="Colour under transparent pixels and around padded pictures.",
-    )
-    isolate: Literal["never", "rare", "always"] = Field(
-        "rare",
-        description="Which formats are decoded in a process of their own, so that a crashing decoder costs "
-        "one picture only: `rare` ones (TIFF, JPEG 2000, AVIF, HEIF), or all.",
-    )
-    decode_timeout: float = Field(
-        30.0, ge=1, description="Seconds after which an isolated decoder is stopped."
-    )
-    max_megapixels: int = Field(
-        80, ge=1, le=178, description="Larger canvases are refused before decoding, million pixels."
-    )
-    max_upload_bytes: int | None = Field(
-        None, ge=16_384, description="Most bytes of a picture sent; the service's own limit when absent."
-    )
-    upload_kbps: float | None = Field(
-        None,
-        ge=128,
-        description="Upload rate for one call, kilobits a second: pictures are made small enough to arrive "
-        "within the service's 5 seconds.",
-    )
-    threads: int | None = Field(
-        None, ge=1, le=64, description="Threads that prepare pictures; the number of cores when absent."
-    )
-    allow_hosts: tuple[str, ...] = Field(
-        (), description="Hosts whose private or loopback addresses may be fetched from."
-    )
-    stores: StoresSettings = Field(
-        default_factory=StoresSettings, description="Object stores that pictures may be read from."
-    )
-    text: Literal["reference", "base64"] = Field(
-        "reference",
-        description="What the text of a picture column is: a path or address, or the picture in base64.",
-    )
-    fetch_timeout: float = Field(30.0, gt=0, description="Seconds for fetching one picture.")
-    fetch_per_host: int = Field(
-        8, ge=1, le=64, description="Most downloads at a time from one host or store."
-    )
 
 
 class CallSettings(Settings):

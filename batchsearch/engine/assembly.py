@@ -16,10 +16,9 @@ from batchsearch.api.credentials import default_chain
 from batchsearch.api.endpoint import Endpoint, parse_endpoint
 from batchsearch.api.exchange import Timeouts, new_session
 from batchsearch.api.upload import OPEN_PLATFORM, Uploader
-from batchsearch.config.model import PRIORITY
+from batchsearch.config.model import EMULATOR, PRIORITY
 from batchsearch.engine import embedded
 from batchsearch.engine.earlier import EarlierAnswers
-from batchsearch.engine.opening import EMULATOR
 from batchsearch.engine.policy import RetryRules
 from batchsearch.engine.prepare import Preparer
 from batchsearch.engine.rate import pacer_for

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.operations import OPERATIONS, Operation
-from batchsearch.config.model import PRIORITY
+from batchsearch.config.model import EMULATOR, PRIORITY
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.fingerprint import differences, fingerprint
 from batchsearch.errors import ConfigError, OutputError, Problem
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 LEDGER_FOLDER: Final = "ledger"
 _MOST_LISTED: Final = 10
-EMULATOR: Final = "emulator"
-"""What `instance.endpoint` says for the embedded instance."""
 
 
 @dataclass(frozen=True, slots=True)

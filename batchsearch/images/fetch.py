@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from batchsearch.config.model import ImageSettings
+    from batchsearch.config.image_settings import ImageSettings
     from batchsearch.images.download import Downloader
     from batchsearch.manifest.rows import ImageReference
 

@@ -30,7 +30,7 @@ from batchsearch.images.verdict import Reject
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from batchsearch.config.model import ImageSettings
+    from batchsearch.config.image_settings import ImageSettings
     from batchsearch.images.headers.facts import Inspection
     from batchsearch.images.rules import Rules
 

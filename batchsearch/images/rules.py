@@ -21,7 +21,7 @@ from batchsearch.service import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchsearch.config.model import ImageSettings
+    from batchsearch.config.image_settings import ImageSettings
 
 PASSED_FORMATS: Final = frozenset({"JPEG", "PNG", "WEBP"})
 """Formats whose plain variants go out byte for byte. The service's other formats (`PICTURE_FORMATS`)

@@ -27,7 +27,7 @@ from batchsearch.images.outcome import Rejected, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from batchsearch.config.model import StoreSettings, StoresSettings
+    from batchsearch.config.image_settings import StoreSettings, StoresSettings
 
 SCHEMES: Final = frozenset({"s3", "oss", "gs"})
 OSS_VARIABLES: Final = (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from batchsearch.config.model import CsvSettings
+    from batchsearch.config.manifest_settings import CsvSettings
     from batchsearch.manifest.table_file import Report, Wished
 
 TYPES: Final[dict[str, pa.DataType]] = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-    from batchsearch.config.model import CsvSettings
+    from batchsearch.config.manifest_settings import CsvSettings
 
 _UTF8: Final = frozenset({"utf-8", "utf-8-sig", "ascii"})
 _REPLACED: Final = "\ufffd"  # what Python decodes wrong bytes to

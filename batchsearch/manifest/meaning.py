@@ -28,7 +28,7 @@ from batchsearch.manifest.findings import LISTED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from batchsearch.config.model import ManifestSettings
+    from batchsearch.config.manifest_settings import ManifestSettings
     from batchsearch.manifest.table_file import TableFile
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from batchsearch.config.model import ManifestSettings
+    from batchsearch.config.manifest_settings import ManifestSettings
     from batchsearch.manifest.files import ManifestFiles
     from batchsearch.manifest.table_file import Report, TableFile
 

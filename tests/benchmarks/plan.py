@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from batchsearch.config.model import InstanceSettings, JobSettings, ManifestSettings, OutputSettings
+from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.model import InstanceSettings, JobSettings, OutputSettings
 from batchsearch.engine.planning import plan_job
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from PIL import Image
 
 from batchsearch.api.form import build_call
-from batchsearch.config.model import ImageSettings
+from batchsearch.config.image_settings import ImageSettings
 from batchsearch.images.encode import reencode
 from batchsearch.images.inspect import inspect
 from batchsearch.images.prepare import Prepared, prepare

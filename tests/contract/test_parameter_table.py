@@ -29,7 +29,8 @@ from batchsearch.api.operations import OPERATIONS
 from batchsearch.api.parameters import check_instance_name, check_parameters
 from batchsearch.api.parse import parse_answer
 from batchsearch.api.signing import Unsigned, sign
-from batchsearch.config.model import ImageSettings, OperationName
+from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.model import OperationName
 from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 from batchsearch.emulator.signatures import AccessKey

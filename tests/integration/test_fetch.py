@@ -7,7 +7,7 @@ import socket
 import pytest
 from aiohttp import web
 
-from batchsearch.config.model import ImageSettings
+from batchsearch.config.image_settings import ImageSettings
 from batchsearch.images import download as download_module
 from batchsearch.images.fetch import MAX_FILE_BYTES, Fetcher, Unreachable
 from batchsearch.images.prepare import Rejected

@@ -8,7 +8,7 @@ import threading
 import pytest
 from PIL import Image
 
-from batchsearch.config.model import ImageSettings
+from batchsearch.config.image_settings import ImageSettings
 from batchsearch.images import isolate as isolate_module
 from batchsearch.images.isolate import Decoders
 from batchsearch.images.prepare import Prepared, Rejected, prepare

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from batchsearch.config.model import ImageSettings, StoreSettings, StoresSettings
+from batchsearch.config.image_settings import ImageSettings, StoreSettings, StoresSettings
 from batchsearch.engine.checking import check_job
 from batchsearch.errors import MissingExtraError
 from batchsearch.images import stores as stores_module

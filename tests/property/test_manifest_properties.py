@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchsearch.config.model import ManifestSettings
+from batchsearch.config.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.carried import shown, shown_cells
 from batchsearch.manifest.keys import RepeatFinder, key_texts

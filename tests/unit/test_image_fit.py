@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchsearch.config.model import ImageSettings
+from batchsearch.config.image_settings import ImageSettings
 from batchsearch.images.fit import Fit, NoFit, fit, snapped
 from batchsearch.images.rules import rules_for
 

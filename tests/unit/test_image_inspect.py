@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchsearch.config.model import ImageSettings
+from batchsearch.config.image_settings import ImageSettings
 from batchsearch.images.inspect import inspect
 from batchsearch.images.rules import rules_for
 from batchsearch.images.verdict import Pass, Repair, judge

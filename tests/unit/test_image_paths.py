@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.config.model import ImageSettings
+from batchsearch.config.image_settings import ImageSettings
 from batchsearch.images import fetch as fetch_module
 from batchsearch.images.fetch import Fetcher, Unreachable
 from batchsearch.images.prepare import Rejected

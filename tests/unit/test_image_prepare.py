@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchsearch.config.model import ImageSettings
+from batchsearch.config.image_settings import ImageSettings
 from batchsearch.images.prepare import Prepared, Rejected, prepare
 from batchsearch.images.rules import rules_for
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from batchsearch.config.model import ImageSettings
+from batchsearch.config.image_settings import ImageSettings
 from batchsearch.errors import ConfigError
 from batchsearch.images.rules import FORM_GROWTH, LOCAL_CODES, rules_for
 from batchsearch.service import MAX_BODY_BYTES, MAX_PICTURE_BYTES, SERVICE_TYPES

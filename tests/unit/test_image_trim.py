@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchsearch.config.model import ImageSettings
+from batchsearch.config.image_settings import ImageSettings
 from batchsearch.images.prepare import Prepared, prepare
 from batchsearch.images.rules import rules_for
 from batchsearch.images.trim import can_trim, trimmed

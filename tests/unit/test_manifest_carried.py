@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.config.model import ManifestSettings
+from batchsearch.config.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.carried import carried_type, carried_type_problem, shown, shown_cells
 from batchsearch.manifest.meaning import understand

@@ -1,0 +1,145 @@
+"""The job file's `images` section: where pictures come from and how they are made to fit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from batchsearch.config.section import Settings
+from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
+
+
+class StoreSettings(Settings):
+    """One object store that picture addresses may lead to; its credentials come from the environment."""
+
+    buckets: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
+        min_length=1,
+        description="What may be read: `bucket`, or `bucket/folder` for a part of one. Addresses that lead "
+        "anywhere else are refused.",
+    )
+    endpoint: str | None = Field(
+        None, description="Address of the store, such as `https://host`; its provider's own when absent."
+    )
+    region: str | None = Field(
+        None, description="Region of the buckets. For OSS it gives the endpoint when that is absent."
+    )
+    anonymous: bool = Field(default=False, description="Read public buckets, without credentials.")
+
+    @field_validator("buckets")
+    @classmethod
+    def _only_names(cls, buckets: tuple[str, ...]) -> tuple[str, ...]:
+        for bucket in buckets:
+            if not bucket.strip("/") or "://" in bucket or bucket.startswith("/"):
+                raise ValueError(f"{bucket[:40]!r} is no bucket; write its name alone, or `bucket/folder`")
+        return buckets
+
+    @field_validator("endpoint")
+    @classmethod
+    def _only_an_address(cls, endpoint: str | None) -> str | None:
+        if endpoint is None:
+            return None
+        scheme, _, host = endpoint.rstrip("/").partition("://")
+        if scheme not in ("http", "https") or not host or any(sign in host for sign in "/?#@\\ "):
+            raise ValueError("must be `https://host` or `http://host:port`: no path, user or query")
+        return endpoint
+
+
+class StoresSettings(Settings):
+    """Object stores that pictures may be read from; an address of one that is not named is refused."""
+
+    s3: StoreSettings | None = Field(
+        None, description="`s3://` addresses: Amazon S3, or what speaks its protocol. Needs the extra `s3`."
+    )
+    oss: StoreSettings | None = Field(
+        None,
+        description="`oss://` addresses: Alibaba Cloud OSS through its S3-compatible endpoint. Needs the "
+        "extra `s3`, and `region` or `endpoint`.",
+    )
+    gs: StoreSettings | None = Field(
+        None, description="`gs://` addresses: Google Cloud Storage. Needs the extra `gs`."
+    )
+
+    @field_validator("oss")
+    @classmethod
+    def _oss_is_somewhere(cls, oss: StoreSettings | None) -> StoreSettings | None:
+        if oss is not None and not (oss.region or oss.endpoint):
+            raise ValueError("needs `region` or `endpoint`: every region of OSS has an endpoint of its own")
+        return oss
+
+
+class ImageSettings(Settings):
+    """Where pictures come from and how they are made to fit the service's rules."""
+
+    root: Annotated[str | None, IS_PATH] = Field(
+        None, description="Folder that relative paths start from; the manifest's folder when absent."
+    )
+    max_side: int | None = Field(
+        None,
+        ge=1,
+        description="Shrink so that no side is longer, pixels; the service's own limit when absent.",
+    )
+    snap: bool = Field(
+        default=True,
+        description="A large JPEG may come out up to a tenth smaller than `max_side`, which its decoder does "
+        "at a quarter of the cost.",
+    )
+    quality: int = Field(90, ge=1, le=100, description="JPEG quality of re-encoded pictures.")
+    verify: Literal["none", "decode"] = Field(
+        "none",
+        description="`decode` also decodes pictures that comply, and so catches damage that their structure "
+        "does not show, at ten times the cost.",
+    )
+    too_small: Literal["reject", "pad", "enlarge"] = Field(
+        "reject",
+        description="What becomes of a picture with a side shorter than the service accepts: refused, set "
+        "on a larger background, or enlarged.",
+    )
+    frame: int = Field(
+        0,
+        ge=0,
+        le=999,
+        description="Which picture of an animation or multi-page file is sent, from 0; the last if fewer.",
+    )
+    background: str = Field(
+        "#ffffff",
+        pattern=r"^#[0-9a-fA-F]{6}$",
+        description="Colour under transparent pixels and around padded pictures.",
+    )
+    isolate: Literal["never", "rare", "always"] = Field(
+        "rare",
+        description="Which formats are decoded in a process of their own, so that a crashing decoder costs "
+        "one picture only: `rare` ones (TIFF, JPEG 2000, AVIF, HEIF), or all.",
+    )
+    decode_timeout: float = Field(
+        30.0, ge=1, description="Seconds after which an isolated decoder is stopped."
+    )
+    max_megapixels: int = Field(
+        80, ge=1, le=178, description="Larger canvases are refused before decoding, million pixels."
+    )
+    max_upload_bytes: int | None = Field(
+        None, ge=16_384, description="Most bytes of a picture sent; the service's own limit when absent."
+    )
+    upload_kbps: float | None = Field(
+        None,
+        ge=128,
+        description="Upload rate for one call, kilobits a second: pictures are made small enough to arrive "
+        "within the service's 5 seconds.",
+    )
+    threads: int | None = Field(
+        None, ge=1, le=64, description="Threads that prepare pictures; the number of cores when absent."
+    )
+    allow_hosts: tuple[str, ...] = Field(
+        (), description="Hosts whose private or loopback addresses may be fetched from."
+    )
+    stores: StoresSettings = Field(
+        default_factory=StoresSettings, description="Object stores that pictures may be read from."
+    )
+    text: Literal["reference", "base64"] = Field(
+        "reference",
+        description="What the text of a picture column is: a path or address, or the picture in base64.",
+    )
+    fetch_timeout: float = Field(30.0, gt=0, description="Seconds for fetching one picture.")
+    fetch_per_host: int = Field(
+        8, ge=1, le=64, description="Most downloads at a time from one host or store."
+    )

@@ -1,0 +1,83 @@
+"""The job file's `manifest` section: the table whose rows are worked on."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from batchsearch.config.section import Settings
+from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
+
+CsvTypeName = Literal["string", "int64", "float64", "bool", "date", "timestamp"]
+
+
+class CsvSettings(Settings):
+    """How a CSV manifest is written."""
+
+    encoding: str = Field("utf-8", description="Character encoding; a byte order mark is understood.")
+    delimiter: str = Field(",", description="Separator between fields, one character; `tab` is understood.")
+    quote: str = Field('"', description="Quote character.")
+    types: dict[str, CsvTypeName] = Field(
+        default_factory=dict,
+        description="Column types by name: string, int64, float64, bool, date, timestamp. "
+        "Columns not named are text: no identifier loses its leading zeros.",
+    )
+    null_values: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
+        ("",), description="Unquoted texts that mean: no value."
+    )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+            codecs.getincrementaldecoder(encoding)
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"{encoding!r} is no character encoding; utf-8, gb18030 and utf-16 are"
+            ) from error
+        return encoding
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _tab_by_name(cls, delimiter: object) -> object:
+        return "\t" if delimiter in ("tab", "\\t") else delimiter
+
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _one_ascii_character(cls, mark: str, info: ValidationInfo) -> str:
+        if len(mark) != 1 or not mark.isascii() or mark in "\r\n\0":
+            raise ValueError(f"must be one ASCII character and no line end, not {mark[:8]!r}")
+        if info.field_name == "quote" and mark == info.data.get("delimiter"):
+            raise ValueError("cannot be the delimiter as well")
+        return mark
+
+
+class ManifestSettings(Settings):
+    """The table whose rows are worked on."""
+
+    path: Annotated[str, IS_PATH] = Field(min_length=1, description="File, folder or glob.")
+    format: Literal["auto", "csv", "parquet"] = Field("auto", description="By file name when `auto`.")
+    key: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
+        ("product_id", "pic_name"),
+        min_length=1,
+        description="Column or columns that name a row. Must be unique and never null.",
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="What columns mean: `image`, `primary_image`, `secondary_image`, or a parameter of the "
+        "operation given row by row, such as `product_id` or `region`, each with the column's name; or "
+        "`priority`: higher numbers are worked on first. What the operation needs is looked for under its "
+        "own name when not given.",
+    )
+    csv: CsvSettings = Field(default_factory=CsvSettings, description="How a CSV manifest is written.")
+
+    @field_validator("key")
+    @classmethod
+    def _each_column_once(cls, key: tuple[str, ...]) -> tuple[str, ...]:
+        twice = next((column for column in key if key.count(column) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names the column {twice!r} twice")
+        return key

@@ -20,6 +20,6 @@ after the renames, before the seal      removes the unsealed files and writes th
 after the seal                          nothing: the part stands and is never touched again
 ======================================  ==========================================================
 
-`schema.sql`, `store` (a run's) and `reader` (anybody's, without touching it) hold all the SQL, `commits`
-the transactions; `lock` keeps a second run out.
+`schema.sql`, `store` (a run's), `reader` (anybody's, without touching it) and `queries` (what both ask) hold
+all the SQL, `commits` the transactions; `lock` keeps a second run out.
 """

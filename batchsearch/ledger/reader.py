@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from batchsearch.errors import OutputError
-from batchsearch.ledger.records import History, UsageKey
+from batchsearch.ledger.queries import LedgerQueries, chunks_of
 from batchsearch.ledger.store import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-_LOOKUP_CHUNK: Final = 500
 _BUSY_SECONDS: Final = 30.0
 _TRIES: Final = 5
 
@@ -50,7 +49,7 @@ class _State:
     size: int
 
 
-class LedgerReader:
+class LedgerReader(LedgerQueries):
     """Reads the ledger of one output folder, as a context manager; usable from several threads.
 
     Args:
@@ -91,37 +90,10 @@ class LedgerReader:
         with self._lock:
             self._disconnect()
 
-    def meta(self, name: str) -> str | None:
-        """A named text, None when it was never set."""
-        found = self._all("SELECT value FROM meta WHERE name = ?", (name,))
-        return found[0][0] if found else None
-
-    def finished(self, digests: Sequence[bytes]) -> set[bytes]:
-        """Those of `digests` whose rows have their outcome."""
-        found: set[bytes] = set()
-        for chunk, marks in _chunks(digests):
-            wanted = "SELECT digest FROM rows WHERE digest IN (" + marks + ")"  # noqa: S608 - only question marks
-            found.update(row[0] for row in self._all(wanted, chunk))
-        return found
-
-    def finished_count(self) -> int:
-        """How many rows have their outcome."""
-        return int(self._all("SELECT count(*) FROM rows")[0][0])
-
-    def histories(self) -> dict[bytes, History]:
-        """Attempts and pages of every row that has no outcome yet: as many as were being worked on."""
-        attempts: dict[bytes, list[str]] = {}
-        for digest, detail in self._all("SELECT digest, detail FROM attempts ORDER BY digest, number"):
-            attempts.setdefault(digest, []).append(detail)
-        pages: dict[bytes, dict[int, bytes]] = {}
-        for digest, page, answer in self._all("SELECT digest, page, answer FROM pages"):
-            pages.setdefault(digest, {})[page] = answer
-        return {digest: History(tuple(found), pages.get(digest, {})) for digest, found in attempts.items()}
-
     def answered(self, request_keys: Sequence[bytes]) -> dict[bytes, AnsweredRequest]:
         """Those of these requests (SHA-256, 32 bytes) that have a lasting answer, and where it is."""
         found: dict[bytes, AnsweredRequest] = {}
-        for chunk, marks in _chunks(request_keys):
+        for chunk, marks in chunks_of(request_keys):
             wanted = (
                 "SELECT request_key, answered_at, CASE WHEN pending.seq IS NULL THEN "  # noqa: S608 - only question marks
                 "(SELECT name FROM parts WHERE last_seq >= answers.seq ORDER BY part LIMIT 1) END "
@@ -131,11 +103,6 @@ class LedgerReader:
             for key, answered_at, part in self._all(wanted, chunk):
                 found[key] = AnsweredRequest(answered_at, part)
         return found
-
-    def usage(self) -> dict[UsageKey, int]:
-        """Every counter."""
-        found = self._all("SELECT day, instance, operation, counter, amount FROM usage")
-        return {UsageKey(*row[:4]): row[4] for row in found}
 
     def _all(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._lock:
@@ -187,9 +154,3 @@ class LedgerReader:
         about = self._path.stat()
         logged = self._path.with_name(self._path.name + "-wal").exists()
         return _State(logged, about.st_mtime_ns, about.st_size)
-
-
-def _chunks(values: Sequence[bytes]) -> list[tuple[Sequence[bytes], str]]:
-    """The values in pieces that one query takes, each with its question marks."""
-    pieces = [values[start : start + _LOOKUP_CHUNK] for start in range(0, len(values), _LOOKUP_CHUNK)]
-    return [(piece, ",".join("?" * len(piece))) for piece in pieces]

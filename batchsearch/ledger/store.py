@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import OutputError
 from batchsearch.ledger.commits import GroupCommits, Record
+from batchsearch.ledger.queries import LedgerQueries
 from batchsearch.ledger.records import (
     FinishedRow,
-    History,
     KnownAnswer,
     Part,
     PendingRow,
@@ -30,13 +30,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA_VERSION: Final = 1
-_LOOKUP_CHUNK: Final = 500
 _PENDING_CHUNK_ROWS: Final = 200
 _PENDING_CHUNK_BYTES: Final = 8 * 1024 * 1024
 _PAYLOAD: Final = "length(result) + length(hits) + length(carried)"
 
 
-class Ledger:
+class Ledger(LedgerQueries):
     """The ledger of one output folder.
 
     Reading methods may be called from any thread; writing ones hand over to the writing thread. Close it to
@@ -223,49 +222,10 @@ class Ledger:
     def _unreadable(self, error: sqlite3.Error) -> OutputError:
         return OutputError(f"{self._path}: the ledger cannot be read: {error}")
 
-    def meta(self, name: str) -> str | None:
-        """A named text, None when it was never set."""
-        found = self._all("SELECT value FROM meta WHERE name = ?", (name,))
-        return found[0][0] if found else None
-
-    def finished(self, digests: Sequence[bytes]) -> set[bytes]:
-        """Those of `digests` whose rows have their outcome."""
-        found: set[bytes] = set()
-        for start in range(0, len(digests), _LOOKUP_CHUNK):
-            chunk = digests[start : start + _LOOKUP_CHUNK]
-            marks = ",".join("?" * len(chunk))
-            wanted = "SELECT digest FROM rows WHERE digest IN (" + marks + ")"  # noqa: S608 - only question marks
-            found.update(row[0] for row in self._all(wanted, chunk))
-        return found
-
-    def codes_of(self, digests: Sequence[bytes]) -> dict[bytes, str | None]:
-        """The error code of each of `digests` that has its outcome; None for success."""
-        found: dict[bytes, str | None] = {}
-        for start in range(0, len(digests), _LOOKUP_CHUNK):
-            chunk = digests[start : start + _LOOKUP_CHUNK]
-            marks = ",".join("?" * len(chunk))
-            wanted = "SELECT digest, code FROM rows WHERE digest IN (" + marks + ")"  # noqa: S608 - only question marks
-            found.update(self._all(wanted, chunk))
-        return found
-
-    def finished_count(self) -> int:
-        """How many rows have their outcome."""
-        return int(self._all("SELECT count(*) FROM rows")[0][0])
-
     def outcomes(self) -> dict[tuple[str | None, str | None], int]:
         """How many rows ended as each (code, origin); (None, None) is success."""
         found = self._all("SELECT code, origin, count(*) FROM rows GROUP BY code, origin")
         return {(code, origin): count for code, origin, count in found}
-
-    def histories(self) -> dict[bytes, History]:
-        """Attempts and pages of every row that has no outcome yet: as many as were being worked on."""
-        attempts: dict[bytes, list[str]] = {}
-        for digest, detail in self._all("SELECT digest, detail FROM attempts ORDER BY digest, number"):
-            attempts.setdefault(digest, []).append(detail)
-        pages: dict[bytes, dict[int, bytes]] = {}
-        for digest, page, answer in self._all("SELECT digest, page, answer FROM pages"):
-            pages.setdefault(digest, {})[page] = answer
-        return {digest: History(tuple(found), pages.get(digest, {})) for digest, found in attempts.items()}
 
     def answer(self, request_key: bytes) -> KnownAnswer | None:
         """Where the answer to this request is, None when it has none."""
@@ -345,11 +305,6 @@ class Ledger:
             "SELECT name, last_seq, rows, hits, results_sha256, hits_sha256 FROM parts ORDER BY part"
         )
         return [Part(*row) for row in found]
-
-    def usage(self) -> dict[UsageKey, int]:
-        """Every counter."""
-        found = self._all("SELECT day, instance, operation, counter, amount FROM usage")
-        return {UsageKey(*row[:4]): row[4] for row in found}
 
 
 def _count_waiting(connection: sqlite3.Connection, last_seq: int | None = None) -> Waiting:

@@ -1,0 +1,48 @@
+"""`batchsearch check`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchsearch.commands.options import CONFIG, SET, fail, load, logging_options
+from batchsearch.errors import BatchsearchError
+
+
+@click.command()
+@CONFIG
+@SET
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for `verdicts.parquet`; `check` in the job's output folder when not given.",
+)
+@click.option(
+    "--save", type=click.Path(path_type=Path, file_okay=False), help="Folder to write what would be sent to."
+)
+@click.option("--json", "only_json", is_flag=True, help="No page and no progress: the line of JSON alone.")
+@click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
+@logging_options
+def command(
+    config: Path, overrides: tuple[str, ...], only_json: bool, progress: bool, **options: Any
+) -> None:
+    """Check the pictures of the job file CONFIG and write a verdict for each as Parquet.
+
+    Fetches and prepares as a run would, and makes no call: no credentials are needed, no slot is spent.
+    The last line of stdout is a JSON summary; a page for people goes to stderr. Exits with 3 when more rows
+    are unusable than `max_failed` allows.
+    """
+    try:
+        job = load(config, overrides)
+        from batchsearch.engine.checking import check_to_end
+
+        page = check_to_end(job, show_progress=progress and not only_json, **options)
+    except BatchsearchError as error:
+        fail(error)
+    if not only_json:
+        click.echo(page.as_text(), err=True)
+    click.echo(page.as_json())
+    sys.exit(int(page.exit_code))

@@ -1,0 +1,20 @@
+"""`batchsearch codes`."""
+
+from __future__ import annotations
+
+import click
+
+from batchsearch.commands.options import fail
+from batchsearch.errors import BatchsearchError
+
+
+@click.command()
+@click.argument("code", required=False)
+def command(code: str | None) -> None:
+    """Explain an error CODE, or print the table of all of them as Markdown."""
+    from batchsearch.engine.codes import codes_page, explain
+
+    try:
+        click.echo(codes_page() if code is None else explain(code))
+    except BatchsearchError as error:
+        fail(error)

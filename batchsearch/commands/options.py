@@ -1,0 +1,60 @@
+"""Arguments, options and endings that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchsearch.config.load import LoadedJob
+    from batchsearch.errors import BatchsearchError
+
+CONFIG = click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
+SET = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Override a setting of the job file, such as `instance.qps=5`. May be repeated.",
+)
+
+
+def fail(error: BatchsearchError) -> NoReturn:
+    """End the command as the error says: its message to stderr, its exit code to the shell."""
+    click.echo(f"batchsearch: {error}", err=True)
+    sys.exit(int(error.exit_code))
+
+
+def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--log-level` and `--log-format`."""
+    level = click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        envvar="BATCHSEARCH_LOG_LEVEL",
+        show_default=True,
+        show_envvar=True,
+        help="Events of this level and above.",
+    )
+    log_format = click.option(
+        "--log-format",
+        type=click.Choice(["console", "json"]),
+        default="console",
+        envvar="BATCHSEARCH_LOG_FORMAT",
+        show_default=True,
+        show_envvar=True,
+        help="Lines for people, or one JSON object a line; on stderr.",
+    )
+    return level(log_format(command))
+
+
+def load(config: Path, overrides: tuple[str, ...]) -> LoadedJob:
+    """The job file with its overrides; raises ConfigError with every problem."""
+    from batchsearch.config.load import load_job
+
+    return load_job(config, overrides=overrides)

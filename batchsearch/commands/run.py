@@ -1,0 +1,55 @@
+"""`batchsearch run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from batchsearch.commands.endings import moment, run_to_exit
+from batchsearch.commands.options import CONFIG, SET, load, logging_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchsearch.reporting.summary import Summary
+
+
+@click.command()
+@CONFIG
+@SET
+@click.option(
+    "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
+)
+@click.option("--max-calls", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4.")
+@click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
+@logging_options
+def command(
+    config: Path,
+    *,
+    overrides: tuple[str, ...],
+    until: str | None,
+    max_calls: int | None,
+    progress: bool,
+    log_format: str,
+    log_level: str,
+) -> None:
+    """Work through the job file CONFIG; run it again to resume.
+
+    The last line of stdout is a JSON summary; everything else goes to stderr.
+    """
+
+    def work() -> Summary:
+        job = load(config, overrides)
+        from batchsearch.engine.job import run_to_end
+
+        return run_to_end(
+            job,
+            until=moment(until),
+            max_calls=max_calls,
+            show_progress=progress,
+            log_format=log_format,
+            log_level=log_level,
+        )
+
+    run_to_exit(work, log_format=log_format, log_level=log_level)

@@ -23,7 +23,14 @@ from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, 
 PRIORITY: Final = "priority"
 """What `manifest.columns` calls the column that says which rows go first."""
 
-OperationName = Literal["SearchImageByPic", "SearchImageByName", "CompareSimilarByImage"]
+OperationName = Literal[
+    "SearchImageByPic",
+    "SearchImageByName",
+    "CompareSimilarByImage",
+    "AddImage",
+    "UpdateImage",
+    "DeleteImage",
+]
 
 EMULATOR: Final = "emulator"
 """The `instance.endpoint` that means the embedded instance."""
@@ -50,7 +57,12 @@ class InstanceSettings(Settings):
     qps: Annotated[float, Field(gt=0)] = Field(
         description="Purchased queries per second: 1, 5 or 10. Another rate needs `custom_qps: true`."
     )
-    share: float = Field(1.0, gt=0, le=1, description="Part of the rate that this job may use.")
+    add_qps: float = Field(
+        5.0, gt=0, description="Pictures added per second, a budget of its own: 1 for instances of 100,000."
+    )
+    update_qps: float = Field(20.0, gt=0, description="Updates per second, a budget of its own.")
+    delete_qps: float = Field(20.0, gt=0, description="Deletions per second, a budget of its own.")
+    share: float = Field(1.0, gt=0, le=1, description="Part of each rate that this job may use.")
     monthly_price: float | None = Field(
         None, ge=0, description="What the instance costs a month, for `batchsearch plan`."
     )
@@ -66,6 +78,12 @@ class InstanceSettings(Settings):
         "environment, BATCHSEARCH_REDIS_URL.",
     )
     service_type: ServiceTypeName = Field("generic", description="Kind of instance; decides the image rules.")
+
+    def qps_of(self, budget: str) -> float:
+        """Calls per second that the instance grants to a budget (`api.operations.Budget`)."""
+        return {"add": self.add_qps, "update": self.update_qps, "delete": self.delete_qps}.get(
+            budget, self.qps
+        )
 
     @field_validator("endpoint")
     @classmethod

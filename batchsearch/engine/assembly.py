@@ -15,6 +15,7 @@ from batchsearch.api.client import Client
 from batchsearch.api.credentials import default_chain
 from batchsearch.api.endpoint import Endpoint, parse_endpoint
 from batchsearch.api.exchange import Timeouts, new_session
+from batchsearch.api.operations import OPERATIONS
 from batchsearch.api.upload import OPEN_PLATFORM, Uploader
 from batchsearch.config.model import EMULATOR, PRIORITY
 from batchsearch.engine import embedded
@@ -58,7 +59,7 @@ async def assembled(
         ConfigError: There are no credentials, an endpoint is unusable, or an optional part is missing.
     """
     settings = opened.settings
-    calls, rate = settings.calls, settings.instance.qps * settings.instance.share
+    calls, rate = settings.calls, rate_of(settings)
     threads = settings.images.threads or os.cpu_count() or 1
     in_flight = InFlightLimit(rate, floor=min(2, calls.max_in_flight or 2), ceiling=calls.max_in_flight)
     async with AsyncExitStack() as stack:
@@ -68,7 +69,10 @@ async def assembled(
         timeouts = Timeouts(connect=calls.connect_timeout, total=calls.timeout)
         client = Client(session, endpoint, credentials, timeouts=timeouts, signature=calls.signing)
         pacer = pacer_for(
-            settings.instance, endpoint.authority, embedded=settings.instance.endpoint == EMULATOR
+            settings.instance,
+            opened.operation.budget,
+            endpoint.authority,
+            embedded=settings.instance.endpoint == EMULATOR,
         )
         stack.push_async_callback(pacer.close)
         facts = facts_of(settings, opened.operation, opened.run_id)
@@ -135,7 +139,13 @@ def facts_of(settings: JobSettings, operation: Operation, run_id: str) -> JobFac
         roles=tuple(picture.role for picture in operation.pictures),
         has_hits=operation.paged,
         symmetric=settings.reuse.symmetric_pairs,
+        reusable=operation.response in {"search", "compare"},
     )
+
+
+def rate_of(settings: JobSettings) -> float:
+    """Calls per second that the job may make: its share of the budget that its operation draws on."""
+    return settings.instance.qps_of(OPERATIONS[settings.operation].budget) * settings.instance.share
 
 
 def rules_of(settings: JobSettings, operation: Operation) -> Rules:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchsearch.engine.assembly import rate_of
 from batchsearch.engine.codes import advice_on
 from batchsearch.errors import ExitCode
 from batchsearch.output.parts import HITS, RESULTS
@@ -73,9 +74,9 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         hits=stats.hits,
         seconds=round(seconds, 3),
         calls_per_second=rate and round(rate, 3),
-        tier=settings.instance.qps * settings.instance.share,
+        tier=rate_of(settings),
         results=str(folder / RESULTS),
-        hits_folder=str(folder / HITS),
+        hits_folder=str(folder / HITS) if opened.operation.paged else "",
         message=ending.why if exit_code in {ExitCode.ENDED, ExitCode.INCOMPLETE} else "",
         truth=compare_with_truth(
             folder / RESULTS, folder / HITS, first_hit=opened.truth[0], outcome=opened.truth[1]

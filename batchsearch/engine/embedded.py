@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from batchsearch.config.model import CatalogueSettings, JobSettings
+    from batchsearch.emulator.flow import Budget
     from batchsearch.emulator.server import Emulator
     from batchsearch.manifest.rows import RowBatch
 
@@ -42,12 +43,16 @@ def start(settings: JobSettings) -> Emulator:
     check_installed()
     from batchsearch.emulator.server import Emulator
 
+    own = settings.instance
+    rates: dict[Budget, float] = {"add": own.add_qps, "update": own.update_qps, "delete": own.delete_qps}
+    if settings.operation != _ADD.name:
+        # Filling it is not what the job is about: no slot of the add budget is waited for.
+        rates["add"] = math.inf
     instance = InstanceOptions(
         name=settings.instance.name,
         service_type=settings.instance.service_type,
         qps=settings.emulator.qps or settings.instance.qps,
-        # Filling it is not what the job is about: no slot of the add budget is waited for.
-        rates={"add": math.inf},
+        rates=rates,
     )
     return Emulator(EmulatorOptions(data=data_folder(settings), instances=(instance,))).start()
 

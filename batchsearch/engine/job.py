@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.engine.assembly import assembled
+from batchsearch.engine.assembly import assembled, rate_of
 from batchsearch.engine.closing import Ending, summarise
 from batchsearch.engine.opening import open_job
 from batchsearch.engine.sealer import Sealer
@@ -60,8 +60,7 @@ def run_to_end(
     """
     chosen: LogFormat = "json" if log_format == "json" else "console"
     configure(chosen, log_level)
-    instance = job.settings.instance
-    progress = progress_for(instance.qps * instance.share, as_events=chosen == "json", wanted=show_progress)
+    progress = progress_for(rate_of(job.settings), as_events=chosen == "json", wanted=show_progress)
 
     async def main() -> Summary:
         signals = StopSignals()
@@ -120,7 +119,7 @@ async def _run(opened: Opened, limits: Limits, progress: Progress, signals: Stop
         instance=settings.instance.name,
         rows=opened.total,
         done=stats.resumed,
-        qps=settings.instance.qps,
+        qps=rate_of(settings),
         output=settings.output.dir,
     )
     sealer = Sealer(

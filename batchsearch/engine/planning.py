@@ -172,9 +172,10 @@ async def _plan(
 def pace_of(settings: JobSettings) -> Pace:
     """How fast the job may call, and for how long each night."""
     instance, window = settings.instance, window_of(settings.window)
+    qps = instance.qps_of(OPERATIONS[settings.operation].budget)
     if window is None:
-        return Pace(instance.qps, instance.share, NIGHT_HOURS)
-    return Pace(instance.qps, instance.share, window.hours, has_window=True)
+        return Pace(qps, instance.share, NIGHT_HOURS)
+    return Pace(qps, instance.share, window.hours, has_window=True)
 
 
 def price_of(settings: JobSettings) -> Price | None:

@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     from batchsearch.config.model import InstanceSettings
 
 REDIS_VARIABLE: Final = "BATCHSEARCH_REDIS_URL"
-_QUERY_BUDGET: Final = "query"
 
 
 def pacer_for(
-    instance: InstanceSettings, authority: str, *, embedded: bool, environ: Mapping[str, str] = os.environ
+    instance: InstanceSettings,
+    budget: str,
+    authority: str,
+    *,
+    embedded: bool,
+    environ: Mapping[str, str] = os.environ,
 ) -> Pacer | SharedPacer:
     """The pacer that a job's settings ask for; close it when the run is over.
 
     Args:
         instance: The job's instance.
+        budget: Which of its separate rates the calls draw on (`api.operations.Budget`).
         authority: Host and port that are called: what is shared is the rate of an instance there.
         embedded: The instance is this process's own, so nobody can share it.
         environ: Where the Redis server's address may be, with its password.
@@ -39,14 +44,15 @@ def pacer_for(
     if shared == "auto":
         # A rate that nobody can buy is a local matter: a test, a benchmark, an emulator.
         shared = "none" if embedded or instance.custom_qps else "host"
+    qps = instance.qps_of(budget)
     if shared == "none":
-        return Pacer(instance.qps, share=instance.share)
-    what = (authority, instance.name, _QUERY_BUDGET)
+        return Pacer(qps, share=instance.share)
+    what = (authority, instance.name, budget)
     if shared == "host":
-        return SharedPacer(instance.qps, FileBoard(file_for(*what)), share=instance.share)
+        return SharedPacer(qps, FileBoard(file_for(*what)), share=instance.share)
     url = environ.get(REDIS_VARIABLE) or instance.redis
     if not url:
         raise ConfigError(f"instance.shared: redis needs a server: set `instance.redis` or {REDIS_VARIABLE}")
     from batchsearch.pacing.shared_redis import RedisBoard
 
-    return SharedPacer(instance.qps, RedisBoard(url, *what), share=instance.share)
+    return SharedPacer(qps, RedisBoard(url, *what), share=instance.share)

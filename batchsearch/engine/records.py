@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from batchsearch.api.responses import CompareResponse, Hit, SearchResponse
+from batchsearch.api.responses import CompareResponse, Hit, MutationResponse, SearchResponse
 from batchsearch.engine.work import PageAnswer
 from batchsearch.ledger.records import AnswerKey, FinishedRow
 
@@ -63,6 +63,8 @@ def page_answer(work: Work, answer: Answer) -> PageAnswer:
         found["score"] = response.score
         if response.access_denied_detail is not None:
             found["access_denied_detail"] = asdict(response.access_denied_detail)
+    elif isinstance(response, MutationResponse):
+        found |= _mutation_fields(response, work.pictures[0].geometry if work.pictures else None)
     return PageAnswer(found, tuple(hits), answer.field_problems)
 
 
@@ -87,6 +89,17 @@ def _search_fields(response: SearchResponse, geometry: Geometry | None) -> dict[
         found["all_categories"] = [
             {"id": category.id, "name": category.name} for category in info.all_categories
         ]
+    return found
+
+
+def _mutation_fields(response: MutationResponse, geometry: Geometry | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if response.pic_info is not None:
+        found["pic_category_id"] = response.pic_info.category_id
+        found["pic_region"] = _to_source(response.pic_info.region, geometry)
+        found["pic_region_sent"] = response.pic_info.region
+    if response.pic_names:
+        found["deleted_pic_names"] = list(response.pic_names)
     return found
 
 
@@ -159,7 +172,7 @@ def finished_row(
         result.setdefault("answered_at", now.isoformat())
         if facts.has_hits:
             result["hit_count"] = len(hits)
-    if lasting and work.request_key is not None and earlier is None:
+    if lasting and facts.reusable and work.request_key is not None and earlier is None:
         answer = AnswerKey(bytes.fromhex(work.request_key), now.timestamp())
     own = {"row_key": work.row.key}
     lines = [_json(own | dict(hit) | {"rank": rank}) for rank, hit in enumerate(hits, start=1)]

@@ -206,6 +206,7 @@ class JobFacts:
         prefixes: What the columns of each picture begin with, in the operation's order.
         has_hits: The operation answers with hits.
         symmetric: The order of a row's pictures does not matter to its answer.
+        reusable: An answer serves equal requests of later runs: the operation only asks.
     """
 
     run_id: str
@@ -217,6 +218,7 @@ class JobFacts:
     prefixes: tuple[str, ...]
     has_hits: bool
     symmetric: bool = False
+    reusable: bool = True
 
     @classmethod
     def of(
@@ -231,12 +233,22 @@ class JobFacts:
         roles: tuple[str, ...],
         has_hits: bool,
         symmetric: bool = False,
+        reusable: bool = True,
     ) -> Self:
         """The facts of a job whose operation takes pictures in these roles."""
         prefixes = tuple(role.removesuffix("image") for role in roles)
         pages = pages_of(results_per_row)
         return cls(
-            run_id, operation, instance, service_type, parameters, pages, prefixes, has_hits, symmetric
+            run_id,
+            operation,
+            instance,
+            service_type,
+            parameters,
+            pages,
+            prefixes,
+            has_hits,
+            symmetric,
+            reusable,
         )
 
     def is_last(self, page: int, hits: int) -> bool:

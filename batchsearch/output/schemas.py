@@ -127,6 +127,14 @@ _COMPARE = (
     ),
 )
 
+_ADDED = (
+    Column("pic_category_id", _INT, "Category given or predicted.", "PicInfo.CategoryId"),
+    Column("pic_region", _TEXT, "Subject, x1,x2,y1,y2 in the source's pixels.", "PicInfo.Region"),
+    Column("pic_region_sent", _TEXT, "Subject as answered, in the sent pixels.", "PicInfo.Region"),
+)
+
+_DELETED = (Column("deleted_pic_names", _TEXTS, "Names of the pictures that were deleted.", "PicNames"),)
+
 RESULT_COLUMNS: Final = {
     "SearchImageByPic": (*_ROW, *_picture("", "the picture"), *_SEARCH),
     "SearchImageByName": (*_ROW, *_SEARCH),
@@ -136,6 +144,9 @@ RESULT_COLUMNS: Final = {
         *_picture("secondary_", "the second picture"),
         *_COMPARE,
     ),
+    "AddImage": (*_ROW, *_picture("", "the picture"), *_ADDED),
+    "UpdateImage": _ROW,
+    "DeleteImage": (*_ROW, *_DELETED),
 }
 
 ANSWER_COLUMNS: Final = (
@@ -149,7 +160,7 @@ ANSWER_COLUMNS: Final = (
     "response_message",
     "response_success",
     "field_problems",
-    *(column.name for column in (*_SEARCH, *_COMPARE)),
+    *(column.name for column in (*_SEARCH, *_COMPARE, *_DELETED)),
 )
 """Columns of `results` that equal requests have in common, whichever row was called for."""
 

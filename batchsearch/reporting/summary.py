@@ -146,7 +146,10 @@ class Summary:
                 lines.append(f"    {count:>7,}  {code:<{width}}  {advice}".rstrip())
         if self.truth is not None:
             lines += self._truth_lines(self.truth)
-        lines += [f"  results    {self.results}", f"  hits       {self.hits_folder}", ""]
+        lines.append(f"  results    {self.results}")
+        if self.hits_folder:
+            lines.append(f"  hits       {self.hits_folder}")
+        lines.append("")
         return "\n".join(lines)
 
     @staticmethod

@@ -1,3 +1,110 @@
-"""Spends the call slots of an Alibaba Cloud Image Search instance well."""
+"""Spends the call slots of an Alibaba Cloud Image Search instance well.
+
+From a program or a notebook::
+
+    import batchsearch
+
+    plan = batchsearch.plan("nightly.yaml")
+    result = batchsearch.run("nightly.yaml", overrides={"instance.qps": 5})
+    results = result.to_pandas()
+
+`run`, `plan`, `check`, `usage` and `run_compare` work anywhere, also where an event loop is running; each has
+a form with an `a` before its name to be awaited. Errors are those of `batchsearch.errors`. Everything else
+in this package is its own business and may change.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from batchsearch.config.model import JobSettings
+    from batchsearch.errors import (
+        BatchsearchError,
+        ConfigError,
+        ExitCode,
+        ManifestError,
+        MissingExtraError,
+        OutputError,
+        OutputInUseError,
+        RunEndedError,
+        StoppedEarlyError,
+    )
+    from batchsearch.python_api.jobs import load
+    from batchsearch.python_api.looking import acheck, aplan, ausage, check, open_output, plan, usage
+    from batchsearch.python_api.output import CompareResult, Output, RunFailedError, RunResult
+    from batchsearch.python_api.runs import arun, arun_compare, run, run_compare
+    from batchsearch.python_api.stopping import Stop
+    from batchsearch.reporting.reading import Reading
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "BatchsearchError",
+    "CompareResult",
+    "ConfigError",
+    "ExitCode",
+    "JobSettings",
+    "ManifestError",
+    "MissingExtraError",
+    "Output",
+    "OutputError",
+    "OutputInUseError",
+    "Reading",
+    "RunEndedError",
+    "RunFailedError",
+    "RunResult",
+    "Stop",
+    "StoppedEarlyError",
+    "__version__",
+    "acheck",
+    "aplan",
+    "arun",
+    "arun_compare",
+    "ausage",
+    "check",
+    "load",
+    "open_output",
+    "plan",
+    "run",
+    "run_compare",
+    "usage",
+]
+
+_HOMES: Final = {
+    "config.model": ("JobSettings",),
+    "errors": (
+        "BatchsearchError",
+        "ConfigError",
+        "ExitCode",
+        "ManifestError",
+        "MissingExtraError",
+        "OutputError",
+        "OutputInUseError",
+        "RunEndedError",
+        "StoppedEarlyError",
+    ),
+    "python_api.jobs": ("load",),
+    "python_api.looking": ("acheck", "aplan", "ausage", "check", "open_output", "plan", "usage"),
+    "python_api.output": ("CompareResult", "Output", "RunFailedError", "RunResult"),
+    "python_api.runs": ("arun", "arun_compare", "run", "run_compare"),
+    "python_api.stopping": ("Stop",),
+    "reporting.reading": ("Reading",),
+}
+"""Where each name is: imported when it is first asked for, so that `import batchsearch` costs nothing."""
+
+_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -55,8 +55,17 @@ COMMANDS: Final = {
     "check": Listed(_BEFORE, "Check every picture of a job; no call is made."),
     "plan": Listed(_BEFORE, "Say what a job would take: calls, hours, nights, money."),
     "run": Listed(_NIGHT, "Work through a job file; run it again to resume."),
+    "dedup": Listed(_NIGHT, "Find out which products are the same, night after night."),
+    "compare": Listed(_NIGHT, "Say how alike pictures are, pair by pair."),
+    "verify": Listed(_AFTER, "Verify an output: rows once, parts unchanged, ledger agrees."),
+    "status": Listed(_AFTER, "Say how a run stands, from another shell while it works."),
+    "diff": Listed(_AFTER, "Say what is new, gone or changed between two runs or nights."),
+    "retry": Listed(_NIGHT, "Ask again for failed rows of an output folder."),
+    "compact": Listed(_AFTER, "Merge the small parts of an output folder."),
+    "report": Listed(_AFTER, "Write one HTML page about an output folder, with pictures."),
     "usage": Listed(_AFTER, "State what was spent and spared, by day and instance."),
     "codes": Listed(_KNOW, "Explain an error code, or all of them."),
+    "events": Listed(_KNOW, "List every log event, or every metric."),
     "emulator": Listed(_KNOW, "Serve an embedded instance over HTTP."),
 }
 """Every command, by the sections of the help page."""

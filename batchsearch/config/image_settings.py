@@ -8,9 +8,10 @@ from pydantic import Field, field_validator
 
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
+from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection, oss_is_somewhere
 
 
-class StoreSettings(Settings):
+class StoreSettings(StoreConnection):
     """One object store that picture addresses may lead to; its credentials come from the environment."""
 
     buckets: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
@@ -18,13 +19,6 @@ class StoreSettings(Settings):
         description="What may be read: `bucket`, or `bucket/folder` for a part of one. Addresses that lead "
         "anywhere else are refused.",
     )
-    endpoint: str | None = Field(
-        None, description="Address of the store, such as `https://host`; its provider's own when absent."
-    )
-    region: str | None = Field(
-        None, description="Region of the buckets. For OSS it gives the endpoint when that is absent."
-    )
-    anonymous: bool = Field(default=False, description="Read public buckets, without credentials.")
 
     @field_validator("buckets")
     @classmethod
@@ -33,16 +27,6 @@ class StoreSettings(Settings):
             if not bucket.strip("/") or "://" in bucket or bucket.startswith("/"):
                 raise ValueError(f"{bucket[:40]!r} is no bucket; write its name alone, or `bucket/folder`")
         return buckets
-
-    @field_validator("endpoint")
-    @classmethod
-    def _only_an_address(cls, endpoint: str | None) -> str | None:
-        if endpoint is None:
-            return None
-        scheme, _, host = endpoint.rstrip("/").partition("://")
-        if scheme not in ("http", "https") or not host or any(sign in host for sign in "/?#@\\ "):
-            raise ValueError("must be `https://host` or `http://host:port`: no path, user or query")
-        return endpoint
 
 
 class StoresSettings(Settings):
@@ -63,9 +47,28 @@ class StoresSettings(Settings):
     @field_validator("oss")
     @classmethod
     def _oss_is_somewhere(cls, oss: StoreSettings | None) -> StoreSettings | None:
-        if oss is not None and not (oss.region or oss.endpoint):
-            raise ValueError("needs `region` or `endpoint`: every region of OSS has an endpoint of its own")
+        oss_is_somewhere(oss)
         return oss
+
+
+def connections_of(stores: ConnectionsSettings | None, pictures: StoresSettings) -> ConnectionsSettings:
+    """How stores are reached that hold a job's manifest or output.
+
+    Args:
+        stores: The job's `stores`; None when it has none.
+        pictures: Its `images.stores`, which also says it for a store that `stores` does not name.
+    """
+    given = {
+        scheme: getattr(stores, scheme, None) or getattr(pictures, scheme)
+        for scheme in ConnectionsSettings.model_fields
+    }
+    return ConnectionsSettings(
+        **{
+            scheme: StoreConnection(**each.model_dump(include=set(StoreConnection.model_fields)))
+            for scheme, each in given.items()
+            if each is not None
+        }
+    )
 
 
 class ImageSettings(Settings):

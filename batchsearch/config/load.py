@@ -53,7 +53,24 @@ def load_job(
     Raises:
         ConfigError: With every problem that was found, in the order of the file's lines.
     """
-    document = parse_document(_read(path), str(path))
+    return load_text(_read(path), path, overrides=overrides, environ=environ)
+
+
+def load_text(
+    text: str, path: Path, *, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> LoadedJob:
+    """The job that a text describes, as `load_job` understands a file's.
+
+    Args:
+        text: YAML, or JSON.
+        path: Where it is from, for messages; relative paths start from the folder that it is in.
+        overrides: As for `load_job`.
+        environ: Likewise.
+
+    Raises:
+        ConfigError: With every problem that was found.
+    """
+    document = parse_document(text, str(path))
     shape = shape_of(JobSettings)
     problems = [*document.problems, *take_out_credentials(document)]
     given: list[Override] = [*from_environment(environ)]

@@ -14,8 +14,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from batchsearch.config.compare_settings import CompareSettings  # noqa: TC001 - pydantic reads it
+from batchsearch.config.dedup_settings import DedupSettings  # noqa: TC001 - pydantic reads it
 from batchsearch.config.image_settings import ImageSettings
 from batchsearch.config.manifest_settings import ManifestSettings  # noqa: TC001 - pydantic reads it
+from batchsearch.config.metrics_settings import MetricsSettings
+from batchsearch.config.notify_settings import NotifySettings
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH
 from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, ServiceTypeName
@@ -171,6 +175,20 @@ class ReuseSettings(Settings):
         description="Answers of earlier runs serve equal requests while they are no older than this. "
         "Within a run equal requests are always one call.",
     )
+    notice_changes: Literal["no", "manifest", "files", "contents"] = Field(
+        "files",
+        description="What is looked at to notice that a finished row has changed: nothing (`no`), what the "
+        "manifest says of it, also its picture's file by size and time, or every picture anew (`contents`). "
+        "A changed row gets a new outcome; a picture that cannot be reached says nothing.",
+    )
+    renew_after_hours: float | None = Field(
+        None, gt=0, description="Outcomes older than this get a new one in the next round; never when absent."
+    )
+    retry: Literal["passing", "none"] = Field(
+        "passing",
+        description="Which failed rows are asked for again once a round is complete: those that failed for "
+        "reasons that pass (network, overload), or none. `batchsearch retry` picks others.",
+    )
     symmetric_pairs: bool = Field(
         default=False,
         description="CompareSimilarByImage: the pairs (A, B) and (B, A) are one call.",
@@ -273,6 +291,18 @@ class JobSettings(Settings):
     )
     truth: TruthSettings = Field(default_factory=TruthSettings, description="What should come out.")
     emulator: EmulatorSettings = Field(default_factory=EmulatorSettings, description="The embedded instance.")
+    metrics: MetricsSettings = Field(
+        default_factory=MetricsSettings, description="Where a run's numbers go while it works."
+    )
+    notify: NotifySettings = Field(
+        default_factory=NotifySettings, description="Who is told how a run ended."
+    )
+    dedup: DedupSettings | None = Field(
+        None, description="Which products are the same, for `batchsearch dedup`."
+    )
+    compare: CompareSettings | None = Field(
+        None, description="Which pairs `batchsearch compare` makes, and what becomes of their scores."
+    )
 
     @field_validator("results_per_row")
     @classmethod

@@ -20,12 +20,14 @@ from batchsearch.api.upload import OPEN_PLATFORM, Uploader
 from batchsearch.config.model import EMULATOR, PRIORITY
 from batchsearch.engine import embedded
 from batchsearch.engine.earlier import EarlierAnswers
+from batchsearch.engine.places import picture_root
 from batchsearch.engine.policy import RetryRules
 from batchsearch.engine.prepare import Preparer
 from batchsearch.engine.rate import pacer_for
 from batchsearch.engine.reader import RowReader
 from batchsearch.engine.runner import Runner
 from batchsearch.engine.stages import Stages, admitted_at_once
+from batchsearch.engine.survey import sources_of
 from batchsearch.engine.work import JobFacts
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
@@ -89,13 +91,18 @@ async def assembled(
         earlier = await asyncio.to_thread(_earlier_answers, opened)
         stages = Stages(
             reader=RowReader(
-                opened.manifest, opened.ledger, facts, by_priority=PRIORITY in settings.manifest.columns
+                opened.manifest,
+                opened.ledger,
+                facts,
+                by_priority=PRIORITY in settings.manifest.columns,
+                only_renewed=opened.only_renewed,
             ),
             preparer=Preparer(
                 facts,
                 rules_of(settings, opened.operation),
                 await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
                 pool,
+                sources=sources_of(settings, picture_root(settings)),
                 repair=stack.enter_context(Decoders(settings.images)).repair,
                 earlier=earlier.find,
                 by_address=uploader is not None,
@@ -152,11 +159,6 @@ def rules_of(settings: JobSettings, operation: Operation) -> Rules:
     """What a picture of this job must be; those that travel in one body share its size."""
     together = 1 if settings.calls.upload == "url" else max(1, len(operation.pictures))
     return rules_for(settings.instance.service_type, settings.images, pictures=together)
-
-
-def picture_root(settings: JobSettings) -> Path:
-    """Where relative picture paths start from."""
-    return Path(settings.images.root or Path(settings.manifest.path).parent)
 
 
 def _earlier_answers(opened: Opened) -> EarlierAnswers:

@@ -43,7 +43,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         ending: How it came to its end.
     """
     settings = opened.settings
-    codes = stats.codes + opened.finished.codes
+    codes = stats.all_codes
     failed = codes.total()
     exit_code = ExitCode.DONE
     if ending.ended:
@@ -60,7 +60,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         operation=settings.operation,
         instance=settings.instance.name,
         rows=opened.total,
-        others=opened.ledger.finished_count() - stats.done,
+        others=opened.finished.others,
         done=stats.done,
         resumed=stats.resumed,
         ok=stats.done - failed,

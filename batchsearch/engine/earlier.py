@@ -69,6 +69,7 @@ class EarlierAnswers:
     def __init__(self, ledger: Ledger, folder: Path, *, run_began: float, max_age: float) -> None:
         self._ledger = ledger
         self._folder = folder
+        self._run_began = run_began
         self._oldest = run_began - max_age
         self._answered: set[bytes] | None = ledger.answered_requests(_MOST_KNOWN)
         self._remembered: OrderedDict[str, EarlierAnswer] = OrderedDict()
@@ -82,8 +83,12 @@ class EarlierAnswers:
             else:
                 self._answered = None
 
-    def find(self, request_key: str) -> EarlierAnswer | None:
-        """The answer to this request (SHA-256, hexadecimal), None when a call is needed.
+    def find(self, request_key: str, *, of_this_run: bool = False) -> EarlierAnswer | None:
+        """The answer to this request, None when a call is needed.
+
+        Args:
+            request_key: Names the request, SHA-256 in hexadecimal.
+            of_this_run: Earlier runs' answers do not count.
 
         Raises:
             OutputError: The ledger cannot be read.
@@ -93,28 +98,28 @@ class EarlierAnswers:
             return None
         with self._lock:
             remembered = self._remembered.get(request_key)
+        oldest = self._run_began if of_this_run else self._oldest
         if remembered is not None:
-            return remembered
+            return remembered if remembered.answered_at.timestamp() >= oldest else None
         known = self._ledger.answer(bytes.fromhex(request_key))
-        if known is None or known.answered_at < self._oldest:
+        if known is None or known.answered_at < oldest:
             return None
         if known.result is not None:
             found = from_record(known.result, known.hits or b"")
-        elif known.part is not None:
-            read = self._read(known.part, request_key, known.answered_at)
+        else:
+            reads = (self._read(under, part, request_key, known.answered_at) for under, part in known.parts)
+            read = next((answer for answer in reads if answer is not None), None)
             if read is None:
                 return None
             found = read
-        else:
-            return None
         with self._lock:
             self._remembered[request_key] = found
             while len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
         return found
 
-    def _read(self, part: str, request_key: str, answered_at: float) -> EarlierAnswer | None:
-        path = self._folder / RESULTS / part
+    def _read(self, under: str, part: str, request_key: str, answered_at: float) -> EarlierAnswer | None:
+        path = self._folder / under / RESULTS / part
         try:
             there = set(pq.read_schema(path).names)
             wanted = (*ANSWER_COLUMNS, "row_key", "answered_at", "coalesced_from")
@@ -132,7 +137,7 @@ class EarlierAnswers:
             if not rows:
                 return None
             of_row = [("row_key", "==", rows[0]["row_key"])]
-            hits = pq.read_table(self._folder / HITS / part, filters=of_row).to_pylist()
+            hits = pq.read_table(self._folder / under / HITS / part, filters=of_row).to_pylist()
         except (OSError, ValueError):
             # A part that somebody took away: the answer is gone, a call brings it back.
             return None

@@ -9,12 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from structlog.contextvars import bound_contextvars
+
 from batchsearch.engine.assembly import assembled, rate_of
 from batchsearch.engine.closing import Ending, summarise
-from batchsearch.engine.opening import open_job
+from batchsearch.engine.heartbeat import Owner
+from batchsearch.engine.opening import LEDGER_FOLDER, open_job
 from batchsearch.engine.sealer import Sealer
 from batchsearch.engine.signals import StopSignals
 from batchsearch.engine.stats import Stats
+from batchsearch.engine.survey import complete_round
+from batchsearch.engine.telling import telling
+from batchsearch.engine.watching import watching
 from batchsearch.engine.window import Limits, limits_of, window_of
 from batchsearch.errors import RunEndedError, StoppedEarlyError
 from batchsearch.output.atomic import write_text_atomically
@@ -24,6 +30,7 @@ from batchsearch.reporting.progress import progress_for
 if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
+    from batchsearch.engine.choice import Chosen
     from batchsearch.engine.opening import Opened
     from batchsearch.reporting.progress import Progress
     from batchsearch.reporting.summary import Summary
@@ -38,6 +45,7 @@ def run_to_end(
     *,
     until: datetime | None = None,
     max_calls: int | None = None,
+    chosen: Chosen | None = None,
     show_progress: bool = True,
     log_format: str = "console",
     log_level: str = "info",
@@ -50,6 +58,7 @@ def run_to_end(
         job: The job.
         until: Nothing is sent from then on.
         max_calls: Most calls of this run.
+        chosen: Finished rows to be asked for again, and no others.
         show_progress: Show progress on stderr.
         log_format: `console` or `json`.
         log_level: Events of this level and above.
@@ -58,15 +67,20 @@ def run_to_end(
         StoppedEarlyError: A signal came before the first call.
         BatchsearchError: As `run_job` raises.
     """
-    chosen: LogFormat = "json" if log_format == "json" else "console"
-    configure(chosen, log_level)
-    progress = progress_for(rate_of(job.settings), as_events=chosen == "json", wanted=show_progress)
+    written_as: LogFormat = "json" if log_format == "json" else "console"
+    configure(written_as, log_level)
+    progress = progress_for(as_events=written_as == "json", wanted=show_progress)
 
     async def main() -> Summary:
         signals = StopSignals()
         signals.install()
         return await run_job(
-            job.settings, until=until, max_calls=max_calls, progress=progress, signals=signals
+            job.settings,
+            until=until,
+            max_calls=max_calls,
+            chosen=chosen,
+            progress=progress,
+            signals=signals,
         )
 
     try:
@@ -80,6 +94,7 @@ async def run_job(
     *,
     until: datetime | None = None,
     max_calls: int | None = None,
+    chosen: Chosen | None = None,
     progress: Progress | None = None,
     signals: StopSignals | None = None,
 ) -> Summary:
@@ -89,6 +104,7 @@ async def run_job(
         settings: The job, its paths absolute.
         until: Nothing is sent from then on.
         max_calls: Most calls of this run.
+        chosen: Finished rows to be asked for again, and no others.
         progress: Shown the counters while it runs.
         signals: Told which runner to stop.
 
@@ -99,14 +115,35 @@ async def run_job(
         OutputError: The output or the ledger cannot be written.
     """
     limits = limits_of(window_of(settings.window), until, max_calls, datetime.now(UTC))
-    async with open_job(settings) as opened:
-        return await _run(opened, limits, progress or progress_for(0, wanted=False), signals)
+    async with telling(settings, when_cancelled=signals is not None) as ended:
+        async with open_job(settings, chosen=chosen) as opened:
+            owner = Owner.here(opened.run_id, settings.operation, settings.instance.name)
+            stats = Stats(
+                total=opened.total,
+                resumed=opened.finished.rows,
+                earlier_codes=opened.finished.codes,
+                tier=rate_of(settings),
+                ends=limits.deadline,
+            )
+            with bound_contextvars(run_id=opened.run_id):
+                async with watching(
+                    Path(settings.output.dir) / LEDGER_FOLDER, owner, stats, settings.metrics
+                ) as watch:
+                    summary = await _run(
+                        opened, stats, limits, progress or progress_for(wanted=False), signals
+                    )
+                    watch.ended(summary.exit_code, summary.message)
+        ended(summary)
+    return summary
 
 
-async def _run(opened: Opened, limits: Limits, progress: Progress, signals: StopSignals | None) -> Summary:
+async def _run(
+    opened: Opened, stats: Stats, limits: Limits, progress: Progress, signals: StopSignals | None
+) -> Summary:
     settings, ledger, log = opened.settings, opened.ledger, logger()
     left = opened.total - opened.finished.rows
-    stats = Stats(total=opened.total, resumed=opened.finished.rows)
+    if opened.only_renewed:
+        left = opened.finished.renewed.total()
     began = time.monotonic()
     record = Path(settings.output.dir) / "summary.json"
     with contextlib.suppress(OSError):  # a stale summary is worse than none, but no reason to stop
@@ -114,7 +151,6 @@ async def _run(opened: Opened, limits: Limits, progress: Progress, signals: Stop
     await ledger.begin_run(opened.run_id, datetime.now(UTC))
     log.info(
         "run_started" if not stats.resumed else "run_resumed" if left else "nothing_left",
-        run_id=opened.run_id,
         operation=settings.operation,
         instance=settings.instance.name,
         rows=opened.total,
@@ -124,7 +160,8 @@ async def _run(opened: Opened, limits: Limits, progress: Progress, signals: Stop
     )
     sealer = Sealer(
         ledger,
-        opened.writer,
+        opened.writers,
+        opened.generations,
         rows_per_part=settings.output.rows_per_part,
         seconds=settings.output.seal_seconds,
         log=log,
@@ -137,10 +174,22 @@ async def _run(opened: Opened, limits: Limits, progress: Progress, signals: Stop
             ending = Ending(unfinished=True, ended=True, why=str(error))
     else:
         await sealer.finish(at_least_one=True)
+    if not ending.unfinished and not opened.only_renewed:
+        await complete_round(ledger)
     summary = await asyncio.to_thread(summarise, opened, stats, time.monotonic() - began, ending)
     await ledger.end_run(opened.run_id, datetime.now(UTC), summary.as_dict())
     write_text_atomically(record, summary.as_json() + "\n")
-    log.info("run_finished", run_id=opened.run_id, exit_code=summary.exit_code, done=summary.done)
+    log.info(
+        "run_finished",
+        exit_code=summary.exit_code,
+        rows=summary.rows,
+        done=summary.done,
+        ok=summary.ok,
+        failed=summary.failed,
+        calls=summary.calls,
+        denied=summary.denied,
+        seconds=summary.seconds,
+    )
     return summary
 
 

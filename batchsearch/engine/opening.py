@@ -5,46 +5,38 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from batchsearch import crash_points
 from batchsearch.api.operations import OPERATIONS, Operation
 from batchsearch.config.model import EMULATOR, PRIORITY
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.fingerprint import differences, fingerprint
+from batchsearch.engine.generation import Generations
+from batchsearch.engine.places import picture_root
+from batchsearch.engine.sealer import Sealer, Writers
+from batchsearch.engine.survey import Finished, Survey, take_stock
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.lock import OutputLock
-from batchsearch.ledger.records import digest_of
+from batchsearch.ledger.queries import STAGED
 from batchsearch.ledger.store import Ledger
 from batchsearch.manifest.source import Manifest, Wanted
-from batchsearch.output.parts import PartWriter
-from batchsearch.output.schemas import carried_names, hits_schema, own_results_schema, results_schema
+from batchsearch.output.schemas import carried_names
 from batchsearch.reporting.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from batchsearch.config.model import JobSettings
+    from batchsearch.engine.choice import Chosen
 
 LEDGER_FOLDER: Final = "ledger"
+LEDGER_FILE: Final = "ledger.sqlite3"
 _MOST_LISTED: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """Rows of the manifest that have their outcome already.
-
-    Attributes:
-        rows: How many.
-        codes: How many of them ended with each error code.
-    """
-
-    rows: int
-    codes: Counter[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +48,26 @@ class Opened:
         operation: Operation called.
         manifest: Its rows.
         ledger: What is known of them.
-        writer: Writes what becomes of them.
+        writers: Write what becomes of them.
+        generations: Exchanges the parts that readers see.
         truth: Results columns that say what should come out: of the first hit, of the outcome.
         total: Rows of the manifest.
-        finished: What earlier runs have made of them.
+        finished: What earlier runs have made of them, and what stands of it.
         run_id: This run's name.
+        only_renewed: Rows without an outcome are left alone.
     """
 
     settings: JobSettings
     operation: Operation
     manifest: Manifest
     ledger: Ledger
-    writer: PartWriter
+    writers: Writers
+    generations: Generations
     truth: tuple[str | None, str | None]
     total: int
     finished: Finished
     run_id: str
+    only_renewed: bool = False
 
 
 def new_run_id() -> str:
@@ -80,8 +76,12 @@ def new_run_id() -> str:
 
 
 @asynccontextmanager
-async def open_job(settings: JobSettings) -> AsyncIterator[Opened]:
+async def open_job(settings: JobSettings, *, chosen: Chosen | None = None) -> AsyncIterator[Opened]:
     """Check the manifest, take the output, and find out what is left to do.
+
+    Args:
+        settings: The job, its paths absolute.
+        chosen: Finished rows that are to be asked for again, and no others.
 
     Raises:
         ConfigError: The job cannot run as it is set.
@@ -96,6 +96,47 @@ async def open_job(settings: JobSettings) -> AsyncIterator[Opened]:
     manifest = open_manifest(settings, operation)
     truth = _truth_columns(settings, manifest)
     run_id = new_run_id()
+    with taken(folder, run_id) as ledger:
+        await _hold_fingerprint(settings, manifest, ledger)
+        total = await asyncio.to_thread(manifest.check)
+        await ledger.set_meta("job", settings.model_dump_json())
+        await ledger.set_meta("total", str(total))
+        _tell_renamed(settings, manifest)
+        writers = Writers.of(folder, settings.operation, manifest.schema_carried)
+        generations = Generations(ledger, folder, writers.current.schemas, logger())
+        await put_in_order(ledger, writers, generations)
+        if generations.staged():
+            # What an interrupted run has renewed takes its place before anything is renewed once more.
+            await seal_everything(ledger, writers, generations, settings)
+        if chosen is not None:
+            await ledger.mark_outcomes(chosen.outcomes(ledger.outcomes()), "retry")
+        survey = Survey(settings, operation, manifest, ledger, picture_root(settings))
+        finished = await take_stock(survey, ledger, manifest)
+        crash_points.reached("open_counted")
+        yield Opened(
+            settings,
+            operation,
+            manifest,
+            ledger,
+            writers,
+            generations,
+            truth,
+            total,
+            finished,
+            run_id,
+            only_renewed=chosen is not None,
+        )
+
+
+@contextmanager
+def taken(folder: Path, run_id: str) -> Iterator[Ledger]:
+    """Hold an output folder for one process, with its ledger open; both are made when they are not there.
+
+    Raises:
+        ConfigError: It is no folder.
+        OutputInUseError: Another run holds it.
+        OutputError: It cannot be written.
+    """
     ledger_folder = folder / LEDGER_FOLDER
     try:
         ledger_folder.mkdir(parents=True, exist_ok=True)
@@ -106,26 +147,60 @@ async def open_job(settings: JobSettings) -> AsyncIterator[Opened]:
     except OSError as error:
         raise OutputError(f"{ledger_folder}: cannot make the folder: {error.strerror}") from error
     with OutputLock(ledger_folder / "lock", run_id):
-        ledger = Ledger(ledger_folder / "ledger.sqlite3")
+        ledger = Ledger(ledger_folder / LEDGER_FILE)
         try:
-            await _hold_fingerprint(settings, manifest, ledger)
-            total = await asyncio.to_thread(manifest.check)
-            writer = _part_writer(settings, manifest)
-            writer.prepare()
-            sealed = ledger.parts()
-            removed = writer.remove_unsealed({part.name for part in sealed})
-            if removed:
-                logger().info("leftovers_removed", files=removed)
-            damaged = await asyncio.to_thread(writer.damaged, sealed)
-            if damaged:
-                raise OutputError(
-                    f"{folder}: sealed parts are missing or damaged; put them back, or give the job another "
-                    "`output.dir`:\n  " + "\n  ".join(damaged[:_MOST_LISTED])
-                )
-            finished = await asyncio.to_thread(_finished_rows, manifest, ledger)
-            yield Opened(settings, operation, manifest, ledger, writer, truth, total, finished, run_id)
+            yield ledger
         finally:
             ledger.close()
+
+
+async def put_in_order(ledger: Ledger, writers: Writers, generations: Generations) -> None:
+    """Finish or undo what a kill has interrupted, and look whether the sealed parts are whole.
+
+    Args:
+        ledger: Knows what is sealed.
+        writers: Write its parts.
+        generations: Exchanges parts.
+
+    Raises:
+        OutputError: Parts are missing or damaged, or the disk refuses.
+    """
+    await generations.recover()
+    damaged = []
+    for writer, sealed in (
+        (writers.current, ledger.parts()),
+        (writers.staged, ledger.parts(STAGED)),
+    ):
+        writer.prepare()
+        removed = writer.remove_unsealed({part.name for part in sealed})
+        if removed:
+            logger().info("leftovers_removed", files=removed)
+        damaged += await asyncio.to_thread(writer.damaged, sealed)
+    crash_points.reached("open_leftovers")
+    if damaged:
+        raise OutputError(
+            f"{writers.current.folder}: sealed parts are missing or damaged; put them back, or give the job "
+            "another `output.dir`:\n  " + "\n  ".join(damaged[:_MOST_LISTED])
+        )
+
+
+async def seal_everything(
+    ledger: Ledger, writers: Writers, generations: Generations, settings: JobSettings
+) -> None:
+    """Seal every outcome that waits, and bring in the renewed ones.
+
+    Raises:
+        OutputError: A part cannot be written or sealed.
+    """
+    sealer = Sealer(
+        ledger,
+        writers,
+        generations,
+        rows_per_part=settings.output.rows_per_part,
+        seconds=settings.output.seal_seconds,
+        log=logger(),
+    )
+    await sealer.finish()
 
 
 def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
@@ -163,18 +238,11 @@ def _truth_columns(settings: JobSettings, manifest: Manifest) -> tuple[str | Non
     )
 
 
-def _part_writer(settings: JobSettings, manifest: Manifest) -> PartWriter:
-    carried = manifest.schema_carried
-    for old, new in zip(carried.names, carried_names(settings.operation, carried.names), strict=True):
+def _tell_renamed(settings: JobSettings, manifest: Manifest) -> None:
+    names = manifest.schema_carried.names
+    for old, new in zip(names, carried_names(settings.operation, names), strict=True):
         if old != new:
             logger().info("column_renamed", column=old, written_as=new)
-    return PartWriter(
-        Path(settings.output.dir),
-        results_schema=results_schema(settings.operation, carried),
-        own_schema=own_results_schema(settings.operation),
-        hits_schema=hits_schema(),
-        carried_schema=carried,
-    )
 
 
 async def _hold_fingerprint(settings: JobSettings, manifest: Manifest, ledger: Ledger) -> None:
@@ -190,15 +258,3 @@ async def _hold_fingerprint(settings: JobSettings, manifest: Manifest, ledger: L
             + "\n  ".join(changed)
             + "\nGive this job another `output.dir`, or change the settings back."
         )
-
-
-def _finished_rows(manifest: Manifest, ledger: Ledger) -> Finished:
-    """How many rows of the manifest have their outcome, and how many of them each code."""
-    if ledger.finished_count() == 0:
-        return Finished(0, Counter())
-    done, codes = 0, Counter[str]()
-    for keys in manifest.keys():  # noqa: SIM118 - a table's row keys, not a dictionary's
-        outcomes = ledger.codes_of([digest_of(key) for key in keys])
-        done += len(outcomes)
-        codes.update(code for code in outcomes.values() if code is not None)
-    return Finished(done, codes)

@@ -20,19 +20,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.operations import OPERATIONS
-from batchsearch.engine.assembly import facts_of, picture_root, rules_of
+from batchsearch.engine.assembly import facts_of, rules_of
 from batchsearch.engine.distinct import DistinctRequests
 from batchsearch.engine.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
 from batchsearch.engine.fingerprint import differences, fingerprint
-from batchsearch.engine.opening import LEDGER_FOLDER, open_manifest
+from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest
+from batchsearch.engine.places import picture_root
 from batchsearch.engine.prepare import Preparer
+from batchsearch.engine.records import request_name
+from batchsearch.engine.survey import Survey
 from batchsearch.engine.undone import Known, UndoneRows
 from batchsearch.engine.window import window_of
 from batchsearch.errors import ConfigError
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
 from batchsearch.ledger.reader import LedgerReader
-from batchsearch.output.parts import RESULTS
 from batchsearch.reporting.row_counter import RowCounter
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from batchsearch.images.rules import Rules
     from batchsearch.manifest.source import Manifest
 
-LEDGER_FILE: Final = "ledger.sqlite3"
 _REQUESTS_AT_ONCE: Final = 4_096
 _FETCHED_AT_ONCE: Final = 32
 
@@ -81,16 +82,17 @@ async def plan_job(
     ledger = folder / LEDGER_FOLDER / LEDGER_FILE
     oldest = time.time() - settings.reuse.max_age_hours * 3600
     with ExitStack() as stack:
-        reader = None
+        reader = survey = None
         if ledger.exists():
             reader = stack.enter_context(LedgerReader(ledger))
             _same_job(settings, manifest, reader)
+            survey = Survey(settings, operation, manifest, reader, picture_root(settings))
         return await _plan(
             settings,
             manifest=manifest,
             rules=rules,
             rows=await asyncio.to_thread(manifest.check),
-            known=Known(reader, folder / RESULTS, oldest),
+            known=Known(reader, survey, folder, oldest),
             sample=sample,
             counter=counter or RowCounter(),
         )
@@ -231,10 +233,12 @@ class _Look:
     async def _hand_out(self, chosen: Iterator[ChosenRows], queue: asyncio.Queue[Work | None]) -> None:
         histories = await asyncio.to_thread(self._known.histories)
         while (chosen_rows := await asyncio.to_thread(next, chosen, None)) is not None:
-            batch = chosen_rows.batch
-            for place, digest in chosen_rows.places:
-                history = histories.pop(digest, None)
-                await queue.put(self._facts.work_for(batch.rows[place], batch.carried, digest, history))
+            batch, places = chosen_rows.batch, chosen_rows.places
+            rows = batch.pick([place for place, _, _ in places])
+            for row, (_, digest, renewal) in zip(rows, places, strict=True):
+                work = self._facts.work_for(row, batch.carried, digest, histories.pop(digest, None))
+                work.renewal = renewal
+                await queue.put(work)
 
     async def _at(self, work: Work) -> None:
         failure = await self._preparer.prepare(work)
@@ -244,6 +248,10 @@ class _Look:
             return
         if work.request_key is None:
             raise AssertionError("a row that may be sent has a request key")
+        renewal = work.renewal
+        if renewal is not None and renewal.is_same(request_name(work.request_key)):
+            self.tally.reused += 1
+            return
         sizes = self._sizes(work)
         self.tally.largest = max(self.tally.largest, *sizes)
         self._waiting.append(
@@ -251,7 +259,7 @@ class _Look:
                 bytes.fromhex(work.request_key),
                 len(self._facts.pages) - work.page,
                 sum(sizes),
-                may_reuse=not work.has_history,
+                may_reuse=not work.has_history and not (renewal is not None and renewal.asks_again),
             )
         )
         if len(self._waiting) >= _REQUESTS_AT_ONCE:

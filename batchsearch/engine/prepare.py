@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from batchsearch.api.form import build_call
 from batchsearch.api.parameters import ParameterProblem, check_parameters
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from batchsearch.engine.earlier import EarlierAnswer
+    from batchsearch.engine.source import SourceReader
     from batchsearch.engine.work import JobFacts, Work
     from batchsearch.images.fetch import Fetcher
     from batchsearch.images.outcome import PictureFacts, Prepared
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     from batchsearch.manifest.rows import ImageReference
 
 _NO_IMAGE: Final = "the manifest's cell is empty: there is no picture to send"
+
+
+class EarlierFinder(Protocol):
+    """Finds the answer to an equal request by its key (see `earlier.EarlierAnswers.find`)."""
+
+    def __call__(self, request_key: str, *, of_this_run: bool = False) -> EarlierAnswer | None:
+        """The answer to this request, None when a call is needed."""
 
 
 class Preparer:
@@ -42,6 +50,7 @@ class Preparer:
         rules: What the service asks of a picture.
         fetcher: Reads pictures.
         threads: Where the processor's work is done.
+        sources: Notes what a row comes from, before its pictures are read; None notes nothing.
         repair: Makes a picture fit that does not.
         earlier: Finds the answer to an equal request; None looks for none.
         by_address: Pictures are uploaded before the request is built: `prepare` stops short of it.
@@ -55,8 +64,9 @@ class Preparer:
         fetcher: Fetcher,
         threads: Executor,
         *,
+        sources: SourceReader | None = None,
         repair: Repairer = reencode,
-        earlier: Callable[[str], EarlierAnswer | None] | None = None,
+        earlier: EarlierFinder | None = None,
         by_address: bool = False,
         jitter: Callable[[], float],
     ) -> None:
@@ -64,6 +74,7 @@ class Preparer:
         self._rules = rules
         self._fetcher = fetcher
         self._threads = threads
+        self._sources = sources
         self._repair = repair
         self._earlier = earlier
         self._by_address = by_address
@@ -97,7 +108,12 @@ class Preparer:
                 contents.append(found)
             return await self._in_thread(self._make, work, contents)
         finally:
+            self._note_source(work)
             work.prepare_seconds += time.monotonic() - started
+
+    def _note_source(self, work: Work) -> None:
+        if self._sources is not None and work.source is None:
+            work.source = self._sources.of(work.row)
 
     async def build(self, work: Work) -> Failure | None:
         """Build the request for `work.page` of a row that is prepared already.
@@ -123,6 +139,8 @@ class Preparer:
         return None
 
     def _make(self, work: Work, contents: list[ImageReference | bytes]) -> Failure | None:
+        # Before the pictures are read: what changes meanwhile is noticed another time.
+        self._note_source(work)
         sources: list[PictureFacts | None] = []
         pictures: list[Prepared] = []
         for content in contents:
@@ -144,14 +162,15 @@ class Preparer:
         if isinstance(values, Failure):
             return values
         work.request_key = request_key(self._facts, values, work.pictures)
-        if self._earlier is not None and not work.has_history:
-            work.earlier = self._earlier(work.request_key)
+        if not work.has_history:
+            self.look_again(work)
         return None
 
     def look_again(self, work: Work) -> None:
         """Look for an answer to an equal request that has come since; for a worker thread."""
         if self._earlier is not None and work.request_key is not None:
-            work.earlier = self._earlier(work.request_key)
+            asks_again = work.renewal is not None and work.renewal.asks_again
+            work.earlier = self._earlier(work.request_key, of_this_run=asks_again)
 
     def _page_values(self, work: Work, number: int) -> dict[str, Any] | Failure:
         """The parameters of one page, regions mapped to what is sent."""

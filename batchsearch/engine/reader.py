@@ -1,23 +1,27 @@
 """Rows that are left to do, in the order in which they are worked on.
 
-Rows come in manifest order, or by a priority column: highest first, and within one priority in manifest
-order. For each priority the manifest is read once more, so that memory holds one batch whatever its size.
+New and changed rows come first, then expired ones, then repeats of what failed, each in manifest order. A
+priority column goes before that: the highest first. For each priority and each of these kinds the manifest
+is read once more, so that memory holds one batch whatever its size.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.model import PRIORITY
+from batchsearch.engine.renewal import ORDER, renewal_of
 from batchsearch.errors import ManifestError
-from batchsearch.ledger.records import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from batchsearch.engine.renewal import Reason
     from batchsearch.engine.work import JobFacts, Work
+    from batchsearch.ledger.records import RowState
     from batchsearch.ledger.store import Ledger
     from batchsearch.manifest.rows import Row, RowBatch
     from batchsearch.manifest.source import Manifest
@@ -47,21 +51,44 @@ def priority_of(row: Row) -> float:
     return priority
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One reading of the manifest.
+
+    Attributes:
+        priority: Rows of this priority only; None for all.
+        reasons: Finished rows renewed for these reasons; with None among them also rows without an outcome.
+    """
+
+    priority: float | None
+    reasons: frozenset[Reason | None]
+
+
 class RowReader:
-    """Reads the rows without an outcome, once.
+    """Reads the rows that are to get an outcome, once.
 
     Args:
         manifest: The rows.
         ledger: Knows which have their outcome, and what was tried for the others.
         facts: What holds for every row.
         by_priority: The manifest has a priority column.
+        only_renewed: Leave out the rows without an outcome.
     """
 
-    def __init__(self, manifest: Manifest, ledger: Ledger, facts: JobFacts, *, by_priority: bool) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        ledger: Ledger,
+        facts: JobFacts,
+        *,
+        by_priority: bool,
+        only_renewed: bool = False,
+    ) -> None:
         self._manifest = manifest
         self._ledger = ledger
         self._facts = facts
         self._by_priority = by_priority
+        self._only_renewed = only_renewed
         self._histories = ledger.histories()
 
     async def rows(self) -> AsyncIterator[Work]:
@@ -70,14 +97,19 @@ class RowReader:
         Raises:
             ManifestError: The manifest cannot be read to its end, or a priority is no number.
         """
-        passes: list[float | None] = [None]
-        if self._by_priority:
-            passes = list(await asyncio.to_thread(self._priorities))
-        for priority in passes:
+        for one_pass in await asyncio.to_thread(self._passes):
             batches = self._manifest.batches(ROWS_A_BATCH)
-            while (found := await asyncio.to_thread(self._next, batches, priority)) is not None:
+            while (found := await asyncio.to_thread(self._next, batches, one_pass)) is not None:
                 for work in found:
                     yield work
+
+    def _passes(self) -> list[_Pass]:
+        marked = set(self._ledger.renewals())
+        kinds = [reasons for reasons in ORDER if None in reasons or reasons & marked]
+        if self._only_renewed:
+            kinds = [reasons for reasons in ORDER if reasons & marked]
+        priorities: Sequence[float | None] = self._priorities() if self._by_priority else [None]
+        return [_Pass(priority, reasons) for priority in priorities for reasons in kinds]
 
     def _priorities(self) -> list[float]:
         found: set[float] = set()
@@ -90,16 +122,27 @@ class RowReader:
                 )
         return sorted(found, reverse=True)
 
-    def _next(self, batches: Iterator[RowBatch], priority: float | None) -> list[Work] | None:
+    def _next(self, batches: Iterator[RowBatch], one_pass: _Pass) -> list[Work] | None:
         """The rows left to do in the next batch, None after the last."""
         batch = next(batches, None)
         if batch is None:
             return None
-        rows = [row for row in batch.rows if priority is None or priority_of(row) == priority]
-        digests = [digest_of(row.key) for row in rows]
-        done = self._ledger.finished(digests)
-        return [
-            self._facts.work_for(row, batch.carried, digest, self._histories.pop(digest, None))
-            for row, digest in zip(rows, digests, strict=True)
-            if digest not in done
+        digests = batch.digests()
+        states = self._ledger.states(digests)
+        places = [
+            place for place, digest in enumerate(digests) if self._is_wanted(states.get(digest), one_pass)
         ]
+        found = []
+        for place, row in zip(places, batch.pick(places), strict=True):
+            if one_pass.priority is not None and priority_of(row) != one_pass.priority:
+                continue
+            digest = digests[place]
+            work = self._facts.work_for(row, batch.carried, digest, self._histories.pop(digest, None))
+            work.renewal = renewal_of(states.get(digest))
+            found.append(work)
+        return found
+
+    def _is_wanted(self, state: RowState | None, one_pass: _Pass) -> bool:
+        if state is None:
+            return None in one_pass.reasons and not self._only_renewed
+        return state.renewal is not None and state.renewal in one_pass.reasons

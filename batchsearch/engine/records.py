@@ -41,6 +41,11 @@ def request_key(facts: JobFacts, values: Mapping[str, Any], pictures: Sequence[P
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
+def request_name(request_key: str | None) -> bytes | None:
+    """What the ledger keeps of a row's request key: enough to tell whether it is the same."""
+    return None if request_key is None else bytes.fromhex(request_key)[:16]
+
+
 def page_answer(work: Work, answer: Answer) -> PageAnswer:
     """What an answered page adds to its row, regions mapped back to the source's pixels."""
     response = answer.response
@@ -185,6 +190,10 @@ def finished_row(
         carried=work.carried.slice(work.row.index, 1).serialize().to_pybytes(),
         has_history=work.has_history,
         answer=answer,
+        finished_at=now.timestamp(),
+        request=request_name(work.request_key),
+        source=work.source.digest if work.source is not None else None,
+        replaces=work.renewal is not None,
     )
 
 
@@ -202,6 +211,7 @@ def _row_fields(facts: JobFacts, work: Work, failure: Failure | None, now: datet
         "calls": len({attempt.page for attempt in work.attempts}),
         "attempts": len(work.attempts),
         "denied": sum(attempt.denied for attempt in work.attempts),
+        "earlier_outcomes": work.renewal.outcomes if work.renewal is not None else 0,
         "request_ids": [attempt.request_id for attempt in work.attempts],
         "finished_at": now.isoformat(),
         "prepare_ms": round(work.prepare_seconds * 1000, 3),

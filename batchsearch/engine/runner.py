@@ -25,13 +25,15 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from batchsearch import crash_points
 from batchsearch.api.codes import code_for
 from batchsearch.api.upload import Uploaded
 from batchsearch.engine.coalesce import Coalescer
 from batchsearch.engine.earlier import from_record
 from batchsearch.engine.judge import Judge
 from batchsearch.engine.policy import EndRun, Retry
-from batchsearch.engine.records import finished_row, page_answer
+from batchsearch.engine.records import finished_row, page_answer, request_name
+from batchsearch.engine.renewal import stands
 from batchsearch.engine.watchdog import Snapshot, Watchdog
 from batchsearch.engine.work import Attempt, Failure
 from batchsearch.errors import ConfigError, RunEndedError
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.stats import Stats
     from batchsearch.engine.window import Limits
     from batchsearch.engine.work import JobFacts, Work
+    from batchsearch.ledger.records import FinishedRow
 
 
 _LOOK_SECONDS: Final = 0.5
@@ -230,6 +233,9 @@ class Runner:
     async def _prepare_row(self, work: Work) -> None:
         if work.request_key is None:
             failure = await self._stages.preparer.prepare(work)
+            if failure is None and self._is_unchanged(work):
+                await self._stand(work)
+                return
             if failure is not None:
                 await self._finish(work, failure, {"rejected": 1} if failure.origin == "local" else {})
                 return
@@ -329,12 +335,14 @@ class Runner:
             work.first_sent = self._clock()
         self._out[work] = self._clock()
         self._stages.pacer.departed(slot_at)
+        crash_points.reached("before_send")
         try:
             answer = await self._stages.client.send(call)
         finally:
             self.stats.in_flight -= 1
             del self._out[work]
             self._wake.set()
+        crash_points.reached("answer_read")
         self._watchdog.heard()
         self.stats.retries += bool(work.attempts) and work.attempts[-1].code is not None
         self._stages.in_flight.observe(answer.latency)
@@ -431,6 +439,9 @@ class Runner:
         """Commit a row's outcome, then that of rows that asked the same; `lasting`: for later ones too."""
         if self._group is None:
             raise AssertionError("rows are finished only while the run is on")
+        if work.renewal is not None and stands(work.renewal, failure, lasting=lasting):
+            await self._stand(work, seen=False, spent=spent, failure=failure)
+            return
         # A run that is stopped may cancel whoever waits here; what is committed must be counted all the same.
         committing = self._group.create_task(self._commit(work, failure, spent, lasting=lasting))
         await asyncio.shield(committing)
@@ -455,16 +466,53 @@ class Runner:
             self.stats.failed += 1
             self.stats.codes[failure.code] += 1
         self._log.debug("row_finished", row=work.row.key, code=row.code, attempts=len(work.attempts))
-        self._open -= 1
-        self._admission.release()
-        self._wake.set()
+        self._leave()
         if work.earlier is None:
             if lasting and work.request_key is not None:
                 self._stages.earlier.note(work.request_key)
-            followers = self._coalescer.finished(work, lasting=lasting)
-            if followers:
-                earlier = from_record(row.result, row.hits)
-                await asyncio.gather(*(self._finish_as(follower, earlier) for follower in followers))
+            await self._tell_followers(work, row, lasting=lasting)
+
+    async def _tell_followers(self, work: Work, row: FinishedRow, *, lasting: bool) -> None:
+        """Give the rows that waited for this one's answer what it was."""
+        followers = self._coalescer.finished(work, lasting=lasting)
+        if followers:
+            earlier = from_record(row.result, row.hits)
+            await asyncio.gather(*(self._finish_as(follower, earlier) for follower in followers))
+
+    @staticmethod
+    def _is_unchanged(work: Work) -> bool:
+        """Whether a row that looked changed would ask what it has asked before."""
+        return work.renewal is not None and work.renewal.is_same(request_name(work.request_key))
+
+    async def _stand(
+        self,
+        work: Work,
+        *,
+        seen: bool = True,
+        spent: Mapping[str, int] | None = None,
+        failure: Failure | None = None,
+    ) -> None:
+        """Let a row keep the outcome that it has; `seen`: what it comes from now was looked at."""
+        if self._group is None or work.renewal is None:
+            raise AssertionError("only a row that is renewed, in a run that is on, has an outcome to keep")
+        source = work.source.digest if seen and work.source is not None else None
+        usage = self._usage(spent or {})
+        standing = self._group.create_task(self._stages.ledger.stand(work.digest, source, usage))
+        await asyncio.shield(standing)
+        self._log.debug("row_stands", row=work.row.key, code=failure.code if failure else None)
+        self.stats.resumed += 1
+        self.stats.stood += 1
+        if work.renewal.code is not None:
+            self.stats.earlier_codes[work.renewal.code] += 1
+        self._leave()
+        if failure is not None and work.earlier is None:
+            row = finished_row(self._facts, work, failure, datetime.now(UTC))
+            await self._tell_followers(work, row, lasting=False)
+
+    def _leave(self) -> None:
+        self._open -= 1
+        self._admission.release()
+        self._wake.set()
 
     def _usage(self, counted: Mapping[str, int]) -> dict[UsageKey, int]:
         day = datetime.now(UTC).date().isoformat()

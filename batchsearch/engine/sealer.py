@@ -3,33 +3,102 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
 
+import pyarrow as pa
+
+from batchsearch import crash_points
+from batchsearch.ledger.queries import STAGED
 from batchsearch.ledger.records import Part
-from batchsearch.output.parts import part_name
+from batchsearch.output.parts import PartWriter, part_name
+from batchsearch.output.schemas import hits_schema, own_results_schema, results_schema
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
+    from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger as Logger
 
+    from batchsearch.engine.generation import Generations
     from batchsearch.ledger.records import PendingRow
     from batchsearch.ledger.store import Ledger
-    from batchsearch.output.parts import PartWriter, WrittenPart
+    from batchsearch.output.parts import WrittenPart
 
 BYTES_PER_PART: Final = 256 * 1024 * 1024
 """Payload that makes a part, however few rows: results, hits and carried columns as the ledger keeps them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """Who writes parts.
+
+    Attributes:
+        current: Those that readers see.
+        staged: Those of outcomes that replace earlier ones, out of readers' sight.
+    """
+
+    current: PartWriter
+    staged: PartWriter
+
+    @classmethod
+    def of(cls, folder: Path, operation: str, carried: pa.Schema) -> Self:
+        """Writers of an output folder's parts.
+
+        Args:
+            folder: The output folder.
+            operation: Operation called.
+            carried: The manifest's own columns.
+        """
+        current, staged = (
+            PartWriter(
+                place,
+                results_schema=results_schema(operation, carried),
+                own_schema=own_results_schema(operation),
+                hits_schema=hits_schema(),
+                carried_schema=carried,
+            )
+            for place in (folder, folder / STAGED)
+        )
+        return cls(current, staged)
+
+    @classmethod
+    def reading(cls, folder: Path, schemas: tuple[pa.Schema, pa.Schema]) -> Self:
+        """Writers of parts that are there already, whose columns are known from their files."""
+        current, staged = (
+            PartWriter(
+                place,
+                results_schema=schemas[0],
+                own_schema=schemas[0],
+                hits_schema=schemas[1],
+                carried_schema=pa.schema([]),
+            )
+            for place in (folder, folder / STAGED)
+        )
+        return cls(current, staged)
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            OutputError: They cannot be made.
+        """
+        self.current.prepare()
+        self.staged.prepare()
+
+
 class Sealer:
     """Writes and seals parts of one output, one at a time.
 
-    What waits, and which part is the next, is asked of the ledger every time. After a failure nothing is
-    written any more: the error comes out of `run`, or of `finish` when `run` was cancelled before it could.
+    Outcomes that replace earlier ones have parts of their own, staged out of readers' sight; at the end they
+    take the others' place, all at once. What waits, and which part is the next, is asked of the ledger every
+    time. After a failure nothing is written any more: the error comes out of `run`, or of `finish` when `run`
+    was cancelled before it could.
 
     Args:
         ledger: Where outcomes wait.
-        writer: Writes the files.
+        writers: Write the files.
+        generations: Brings the staged ones in.
         rows_per_part: Outcomes that make a part.
         seconds: A part is sealed at least this often while outcomes wait.
         log: Where `part_sealed` goes.
@@ -39,7 +108,8 @@ class Sealer:
     def __init__(
         self,
         ledger: Ledger,
-        writer: PartWriter,
+        writers: Writers,
+        generations: Generations,
         *,
         rows_per_part: int,
         seconds: float,
@@ -47,7 +117,8 @@ class Sealer:
         bytes_per_part: int = BYTES_PER_PART,
     ) -> None:
         self._ledger = ledger
-        self._writer = writer
+        self._writers = writers
+        self._generations = generations
         self._rows_per_part = rows_per_part
         self._bytes_per_part = bytes_per_part
         self._seconds = seconds
@@ -63,7 +134,10 @@ class Sealer:
             self._enough.set()
 
     def _is_enough(self) -> bool:
-        waiting = self._ledger.waiting
+        return self._fills_a_part(replaces=False) or self._fills_a_part(replaces=True)
+
+    def _fills_a_part(self, *, replaces: bool) -> bool:
+        waiting = self._ledger.waiting(replaces=replaces)
         return waiting.rows >= self._rows_per_part or waiting.payload >= self._bytes_per_part
 
     async def run(self) -> None:
@@ -95,47 +169,64 @@ class Sealer:
     async def _seal_all(self, *, at_least_one: bool) -> None:
         async with self._one_at_a_time:
             self._raise_failure()
-            while self._ledger.waiting.rows:
-                await self._seal_one()
+            for replaces in (False, True):
+                while self._ledger.waiting(replaces=replaces).rows:
+                    await self._seal_one(replaces=replaces)
+            await self._bring_in()
             if at_least_one and not await asyncio.to_thread(self._ledger.parts):
                 await self._seal_one()
+
+    async def _bring_in(self) -> None:
+        try:
+            await self._generations.bring_in()
+        except Exception as error:
+            self._failure = error
+            raise
 
     async def _seal_what_waits(self) -> None:
         """Seal what waits now: every full part, and one that is not when nothing else waits."""
         async with self._one_at_a_time:
             self._raise_failure()
-            if self._ledger.waiting.rows:
-                await self._seal_one()
-            # Rows go on coming meanwhile: only what fills a part is worth another one.
-            while self._is_enough():
-                await self._seal_one()
+            for replaces in (False, True):
+                if self._ledger.waiting(replaces=replaces).rows:
+                    await self._seal_one(replaces=replaces)
+                # Rows go on coming meanwhile: only what fills a part is worth another one.
+                while self._fills_a_part(replaces=replaces):
+                    await self._seal_one(replaces=replaces)
             self._enough.clear()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
-    async def _seal_one(self) -> None:
+    async def _seal_one(self, *, replaces: bool = False) -> None:
         try:
-            part = await asyncio.to_thread(self._write)
-            await self._ledger.seal(part)
+            part = await asyncio.to_thread(self._write, replaces)
+            crash_points.reached("part_seal_before")
+            await self._ledger.seal(part, replaces=replaces)
+            crash_points.reached("part_seal_after")
         except Exception as error:
             self._failure = error
             raise
         self._log.debug("part_sealed", part=part.name, rows=part.rows, hits=part.hits)
 
-    def _write(self) -> Part:
-        last_seq = 0
+    def _write(self, replaces: bool) -> Part:
+        first_seq = last_seq = 0
 
         def chunks() -> Iterator[list[PendingRow]]:
-            nonlocal last_seq
-            for chunk in self._ledger.pending(self._rows_per_part, most_bytes=self._bytes_per_part):
-                last_seq = chunk[-1].seq
+            nonlocal first_seq, last_seq
+            for chunk in self._ledger.pending(
+                self._rows_per_part, replaces=replaces, most_bytes=self._bytes_per_part
+            ):
+                first_seq, last_seq = first_seq or chunk[0].seq, chunk[-1].seq
                 yield chunk
 
-        written: WrittenPart = self._writer.write(part_name(len(self._ledger.parts()) + 1), chunks())
+        name = part_name(self._ledger.next_part())
+        writer = self._writers.staged if replaces else self._writers.current
+        written: WrittenPart = writer.write(name, chunks())
         return Part(
             name=written.name,
+            first_seq=first_seq,
             last_seq=last_seq,
             rows=written.rows,
             hits=written.hits,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from batchsearch.config.model import PRIORITY
 from batchsearch.engine.estimate import is_sampled
 from batchsearch.engine.reader import ROWS_A_BATCH, priority_of
-from batchsearch.ledger.records import digest_of
+from batchsearch.engine.renewal import renewal_of
+from batchsearch.output.parts import RESULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from batchsearch.engine.renewal import Renewal
+    from batchsearch.engine.survey import Survey
     from batchsearch.ledger.reader import LedgerReader
     from batchsearch.ledger.records import History
     from batchsearch.manifest.rows import RowBatch
@@ -26,23 +29,41 @@ class Known:
 
     Args:
         reader: Its ledger, None when there is none.
-        results: Its folder of sealed results.
+        survey: Looks at its finished rows; None when there is no ledger.
+        folder: The output folder.
         oldest: Answers from before this are too old to be used again, seconds since 1970.
     """
 
-    def __init__(self, reader: LedgerReader | None, results: Path, oldest: float) -> None:
+    def __init__(
+        self, reader: LedgerReader | None, survey: Survey | None, folder: Path, oldest: float
+    ) -> None:
         self._reader = reader
-        self._results = results
+        self._survey = survey
+        self._folder = folder
         self._oldest = oldest
-        self._parts: dict[str, bool] = {}
+        self._parts: dict[tuple[str, str], bool] = {}
 
-    def any_finished(self) -> bool:
-        """Whether any row has its outcome."""
-        return self._reader is not None and self._reader.finished_count() > 0
+    def standing(self) -> int:
+        """How many rows of the manifest have an outcome that stands."""
+        if self._survey is None or self._reader is None or self._reader.finished_count() == 0:
+            return 0
+        return sum(len(found.codes) for found in self._survey.batches())
 
-    def finished(self, digests: Sequence[bytes]) -> set[bytes]:
-        """Those of these rows that have their outcome."""
-        return set() if self._reader is None else self._reader.finished(digests)
+    def undone(self, batch: RowBatch) -> list[tuple[int, bytes, Renewal | None]]:
+        """Rows of a batch that are to get an outcome: place, digest, and the outcome they have already."""
+        digests = batch.digests()
+        if self._survey is None or self._reader is None:
+            return [(place, digest, None) for place, digest in enumerate(digests)]
+        states = self._reader.states(digests)
+        reasons = self._survey.look(digests, batch).reasons if states else {}
+        found: list[tuple[int, bytes, Renewal | None]] = []
+        for place, digest in enumerate(digests):
+            state = states.get(digest)
+            if state is None:
+                found.append((place, digest, None))
+            elif digest in reasons:
+                found.append((place, digest, renewal_of(replace(state, renewal=reasons[digest]))))
+        return found
 
     def histories(self) -> dict[bytes, History]:
         """What was tried for rows without an outcome, by digest."""
@@ -56,12 +77,15 @@ class Known:
         return {
             key
             for key, answer in found.items()
-            if answer.answered_at >= self._oldest and (answer.part is None or self._is_there(answer.part))
+            if answer.answered_at >= self._oldest and (answer.pending or self._is_there(answer.part))
         }
 
-    def _is_there(self, part: str) -> bool:
+    def _is_there(self, part: tuple[str, str] | None) -> bool:
+        if part is None:
+            return False
         if part not in self._parts:
-            self._parts[part] = (self._results / part).exists()
+            under, name = part
+            self._parts[part] = (self._folder / under / RESULTS / name).exists()
         return self._parts[part]
 
 
@@ -71,26 +95,27 @@ class ChosenRows:
 
     Attributes:
         batch: The batch.
-        places: Where they are in it, each with the digest of its row key.
+        places: Where they are in it, each with the digest of its row key and the outcome that it has
+            already, if it is to be renewed.
     """
 
     batch: RowBatch
-    places: tuple[tuple[int, bytes], ...]
+    places: tuple[tuple[int, bytes, Renewal | None], ...]
 
 
 class UndoneRows:
-    """The rows of a manifest without an outcome, or a sample spread evenly over them.
+    """The rows of a manifest that are to get an outcome, or a sample spread evenly over them.
 
     Attributes:
         wanted: How many are to be looked at, as far as is known beforehand.
-        counted: Rows without an outcome that were met on the way; final after the last batch. Rows that a
+        counted: Such rows that were met on the way; final after the last batch. Rows that a
             run finishes meanwhile are not among them.
     """
 
     def __init__(self, manifest: Manifest, known: Known, rows: int, sample: int | None) -> None:
         self._manifest = manifest
         self._known = known
-        self._expected = rows - self._done()
+        self._expected = rows - known.standing()
         self.wanted = self._expected if sample is None else min(sample, self._expected)
         self.counted = 0
 
@@ -106,21 +131,9 @@ class UndoneRows:
             if by_priority:
                 # A run reads them all before its first call, and ends at one that is no number.
                 deque(map(priority_of, batch.rows), maxlen=0)
-            digests = [digest_of(row.key) for row in batch.rows]
-            done = self._known.finished(digests)
             places = []
-            for place, digest in enumerate(digests):
-                if digest in done:
-                    continue
+            for place, digest, renewal in self._known.undone(batch):
                 if is_sampled(self.counted, self.wanted, self._expected):
-                    places.append((place, digest))
+                    places.append((place, digest, renewal))
                 self.counted += 1
             yield ChosenRows(batch, tuple(places))
-
-    def _done(self) -> int:
-        if not self._known.any_finished():
-            return 0
-        return sum(
-            len(self._known.finished([digest_of(row.key) for row in batch.rows]))
-            for batch in self._manifest.batches(ROWS_A_BATCH)
-        )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from batchsearch.api.client import Answer
     from batchsearch.api.form import Call
     from batchsearch.engine.earlier import EarlierAnswer
+    from batchsearch.engine.renewal import Renewal, Source
     from batchsearch.images.outcome import PictureFacts, Prepared
     from batchsearch.ledger.records import History
     from batchsearch.manifest.rows import Row
@@ -148,6 +149,8 @@ class Work:
         renewed: It was repeated with a new signature or new credentials.
         refusal: What the latest refusal of this page said of itself.
         earlier: The answer to an equal request: no call is needed.
+        renewal: The outcome that it has already, when it is to get another one.
+        source: What the manifest and its pictures' files said of it when it was read.
     """
 
     row: Row
@@ -172,6 +175,8 @@ class Work:
     renewed: bool = False
     refusal: PageAnswer | None = None
     earlier: EarlierAnswer | None = None
+    renewal: Renewal | None = None
+    source: Source | None = None
 
     def let_go_of_pictures(self) -> None:
         """Drop the pictures' bytes; what they were is kept."""

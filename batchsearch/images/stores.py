@@ -1,69 +1,35 @@
 """Pictures in object stores: `s3:`, `oss:` and `gs:` addresses, read through fsspec.
 
 References are untrusted: only buckets that the job names are read. One request brings a picture, asked
-for as a range, so that nothing larger than the bound ever comes. `oss:` goes through OSS's S3-compatible
-endpoint (virtual-hosted addresses and the older S3 signature, as its page on the AWS SDKs has it), since
-no fsspec package for OSS itself is kept up.
-
-Credentials come from where each provider's own tools look: the AWS chain, Google's default credentials,
-and for OSS the variables of `OSS_VARIABLES`, which need not be those of the Image Search account.
+for as a range, so that nothing larger than the bound ever comes. `stores.kinds` says how stores are reached.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
-from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.errors import MissingExtraError
 from batchsearch.images.addresses import shown_address
 from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.stores.failures import Failure, failure_of
+from batchsearch.stores.kinds import KINDS, need
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from batchsearch.config.image_settings import StoreSettings, StoresSettings
+    from batchsearch.stores.kinds import Kind
 
 SCHEMES: Final = frozenset({"s3", "oss", "gs"})
-OSS_VARIABLES: Final = (
-    ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"),
-    ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN"),
-)
-"""Variables with OSS credentials, key id, secret and token; the first pair that is set counts."""
-
 _ADDRESS: Final = re.compile(r"(?P<scheme>[A-Za-z0-9]+)://(?P<bucket>[A-Za-z0-9][\w.-]{1,221})/(?P<key>.+)")
 _UNREADABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
-_ABSENT: Final = frozenset({"NoSuchKey", "404"})
-_NO_BUCKET: Final = frozenset({"NoSuchBucket"})
-_NOTHING_IN_RANGE: Final = frozenset({"InvalidRange", "416"})
-_DENIED: Final = frozenset(
-    {
-        "401",
-        "403",
-        "AccessDenied",
-        "ExpiredToken",
-        "InvalidAccessKeyId",
-        "InvalidToken",
-        "NoCredentialsError",
-        "PermissionError",
-        "SignatureDoesNotMatch",
-    }
+_PRIVATE: Final[Mapping[str, bool]] = MappingProxyType(
+    {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
 )
-"""What stores call their errors, by what it says of the picture. Names of exceptions stand in for codes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How one kind of store is read: the extra and module that do it, and how its file system is made."""
-
-    extra: str
-    module: str
-    make: Callable[[StoreSettings, float], Any]
+"""A file system on our own event loop, shared with nobody, that remembers no listings."""
 
 
 class ObjectStores:
@@ -83,12 +49,11 @@ class ObjectStores:
         self._timeout = timeout
         self._limit = limit
         self._stores: dict[str, _Store] = {}
-        for scheme, kind in _KINDS.items():
+        for scheme, kind in KINDS.items():
             allowed: StoreSettings | None = getattr(settings, scheme)
             if allowed is None:
                 continue
-            if find_spec(kind.module) is None:
-                raise MissingExtraError(kind.extra, f"reading {scheme}:// addresses (images.stores.{scheme})")
+            need(scheme, f"reading {scheme}:// addresses (images.stores.{scheme})")
             self._stores[scheme] = _Store(kind, allowed, timeout, per_store)
 
     async def close(self) -> None:
@@ -132,7 +97,7 @@ class ObjectStores:
 class _Store:
     """One store: opened when it is first read, so that a job pays for none that its rows do not name."""
 
-    def __init__(self, kind: _Kind, settings: StoreSettings, timeout: float, at_once: int) -> None:
+    def __init__(self, kind: Kind, settings: StoreSettings, timeout: float, at_once: int) -> None:
         self._kind = kind
         self._settings = settings
         self._timeout = timeout
@@ -159,13 +124,13 @@ class _Store:
             try:
                 data = await self._files._cat_file(place, start=0, end=most)  # noqa: SLF001 - fsspec's documented name for asynchronous use
             except Exception as error:
-                if _NOTHING_IN_RANGE.isdisjoint(_names(error)):
+                if failure_of(error) is not Failure.EMPTY_RANGE:
                     raise
                 return b""  # an empty object has no first byte to ask for
             return bytes(data)
 
     async def _open(self) -> None:
-        files = await asyncio.to_thread(self._kind.make, self._settings, self._timeout)
+        files = await asyncio.to_thread(self._kind.make, self._settings, self._timeout, False, _PRIVATE)
         begin = getattr(files, "set_session", None) or files._set_session  # noqa: SLF001 - gcsfs has no public name
         self._session = await begin()
         self._files = files
@@ -175,77 +140,6 @@ class _Store:
             with suppress(Exception):
                 await self._session.close()
             self._session = self._files = None
-
-
-def _s3(settings: StoreSettings, timeout: float) -> Any:
-    from s3fs import S3FileSystem
-
-    return S3FileSystem(
-        anon=settings.anonymous,
-        endpoint_url=settings.endpoint,
-        client_kwargs={"region_name": settings.region} if settings.region else {},
-        config_kwargs=_connection(timeout),
-        **_PRIVATE,
-    )
-
-
-def _oss(settings: StoreSettings, timeout: float) -> Any:
-    from s3fs import S3FileSystem
-
-    key, secret, token = _oss_credentials(os.environ)
-    return S3FileSystem(
-        # Without a key of its own s3fs would send the AWS account's.
-        anon=settings.anonymous or key is None,
-        key=key,
-        secret=secret,
-        token=token,
-        endpoint_url=settings.endpoint or f"https://s3.oss-{settings.region}.aliyuncs.com",
-        client_kwargs={"region_name": settings.region or "oss"},
-        config_kwargs={
-            **_connection(timeout),
-            "signature_version": "s3",
-            "s3": {"addressing_style": "virtual"},
-            "response_checksum_validation": "when_required",
-        },
-        **_PRIVATE,
-    )
-
-
-def _gs(settings: StoreSettings, timeout: float) -> Any:
-    from gcsfs import GCSFileSystem
-
-    return GCSFileSystem(
-        access="read_only",
-        token="anon" if settings.anonymous else None,
-        endpoint_url=settings.endpoint,
-        requests_timeout=timeout,
-        **_PRIVATE,
-    )
-
-
-_PRIVATE: Final[Mapping[str, bool]] = MappingProxyType(
-    {"asynchronous": True, "skip_instance_cache": True, "use_listings_cache": False}
-)
-"""A file system on our own event loop, shared with nobody, that remembers no listings."""
-_KINDS: Final[Mapping[str, _Kind]] = MappingProxyType(
-    {"s3": _Kind("s3", "s3fs", _s3), "oss": _Kind("s3", "s3fs", _oss), "gs": _Kind("gs", "gcsfs", _gs)}
-)
-
-
-def _connection(timeout: float) -> dict[str, Any]:
-    """Few repeats: the whole picture is asked for again with a wait of its own."""
-    return {
-        "connect_timeout": timeout,
-        "read_timeout": timeout,
-        "retries": {"mode": "standard", "total_max_attempts": 2},
-    }
-
-
-def _oss_credentials(environ: Mapping[str, str]) -> tuple[str | None, str | None, str | None]:
-    for key, secret, token in OSS_VARIABLES:
-        if environ.get(key) and environ.get(secret):
-            return environ[key], environ[secret], environ.get(token) or None
-    return None, None, None
 
 
 def _is_plain(key: str) -> bool:
@@ -260,40 +154,25 @@ def _is_plain(key: str) -> bool:
     )
 
 
-def _names(error: BaseException | None) -> Iterator[str]:
-    """What an error and its causes are called: the store's codes, HTTP statuses, names of exceptions."""
-    while error is not None:
-        response = getattr(error, "response", None)
-        if isinstance(response, dict):
-            yield str(response.get("Error", {}).get("Code"))
-            yield str(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
-        yield str(getattr(error, "code", ""))
-        yield type(error).__name__
-        # gcsfs says it in words only.
-        if isinstance(error, OSError) and str(error).startswith("Forbidden"):
-            yield "403"
-        error = error.__cause__ or error.__context__
-
-
 def _ending_of(error: Exception, shown: str, scheme: str) -> Rejected | Unreachable:
     """What an error says about the picture. The error's own text is not shown: it may quote a request."""
-    names = list(_names(error))
-    if not _NO_BUCKET.isdisjoint(names):
+    failure = failure_of(error)
+    if failure is Failure.NO_BUCKET:
         return Unreachable(
             "Transport.ImageHttpStatus",
             f"{shown}: the store has no such bucket; is images.stores.{scheme} right?",
             transient=False,
         )
-    if not _ABSENT.isdisjoint(names) or isinstance(error, FileNotFoundError):
+    if failure is Failure.ABSENT:
         return Rejected("Local.ImageMissing", f"{shown}: the store has no such object")
-    if not _DENIED.isdisjoint(names):
+    if failure is Failure.DENIED:
         return Unreachable(
             "Transport.ImageHttpStatus",
             f"{shown}: the store lets these credentials read nothing there "
             "(some stores say so of a missing object, too, to those who may not list the bucket)",
             transient=False,
         )
-    if isinstance(error, ValueError):
+    if failure is Failure.INVALID:
         return Rejected("Local.ImageReferenceInvalid", f"{shown}: the store takes this for no address")
     return Unreachable(
         "Transport.ImageConnect", f"{shown}: the request failed ({type(error).__name__})", transient=True

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from batchsearch import crash_points
 from batchsearch.errors import OutputError
 
 if TYPE_CHECKING:
@@ -206,7 +207,9 @@ class GroupCommits:
             results.append(waiting.record.apply(self._connection))
             usage.update(waiting.record.usage)
         self._add_usage(self._connection, usage)
+        crash_points.reached("ledger_commit_before")
         self._connection.execute("COMMIT")
+        crash_points.reached("ledger_commit_after")
         return [(result, None) for result in results]
 
     def _apart(self, group: list[_Waiting], first: BaseException) -> list[_Outcome]:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from batchsearch.ledger.records import History, UsageKey
+from batchsearch.ledger.records import History, Part, RowState, UsageKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+Place = Literal["current", "staged", "coming", "history"]
+"""Where a sealed part is: what readers see, what waits to replace something there, what is about to be seen,
+and what was replaced."""
+
+CURRENT: Final = "current"
+"""The place of the parts that readers see."""
+
+STAGED: Final = "staged"
+"""The place, and the folder under the output folder, of renewed outcomes that readers do not see yet."""
+
+SWITCHING: Final = "switching"
+"""Named text that is there while the current parts are being exchanged for the coming ones."""
 
 _LOOKUP_CHUNK: Final = 500
 
@@ -58,10 +71,40 @@ class LedgerQueries(ABC):
         found = self._all("SELECT day, instance, operation, counter, amount FROM usage")
         return {UsageKey(*row[:4]): row[4] for row in found}
 
-    def codes_of(self, digests: Sequence[bytes]) -> dict[bytes, str | None]:
-        """The error code of each of `digests` that has its outcome; None for success."""
-        found: dict[bytes, str | None] = {}
+    def states(self, digests: Sequence[bytes]) -> dict[bytes, RowState]:
+        """What is known of each of `digests` that has its outcome."""
+        found: dict[bytes, RowState] = {}
         for chunk, marks in chunks_of(digests):
-            wanted = "SELECT digest, code FROM rows WHERE digest IN (" + marks + ")"  # noqa: S608 - only question marks
-            found.update(self._all(wanted, chunk))
+            wanted = (
+                "SELECT rows.digest, code, origin, finished_at, outcomes, request, source, reason "
+                "FROM rows LEFT JOIN renewals ON renewals.digest = rows.digest "
+                "WHERE rows.digest IN (" + marks + ")"
+            )
+            for digest, *state in self._all(wanted, chunk):
+                found[digest] = RowState(*state)
         return found
+
+    def renewals(self) -> dict[str, int]:
+        """How many rows are to get another outcome, by reason."""
+        return dict(self._all("SELECT reason, count(*) FROM renewals GROUP BY reason"))
+
+    def outcomes(self) -> dict[tuple[str | None, str | None], int]:
+        """How many rows ended as each (code, origin); (None, None) is success."""
+        found = self._all("SELECT code, origin, count(*) FROM rows GROUP BY code, origin")
+        return {(code, origin): count for code, origin, count in found}
+
+    def parts(self, place: Place = CURRENT) -> list[Part]:
+        """Sealed parts at a place, in the order of their outcomes."""
+        found = self._all(
+            "SELECT name, first_seq, last_seq, rows, hits, results_sha256, hits_sha256 FROM parts "
+            "WHERE place = ? ORDER BY last_seq, part",
+            (place,),
+        )
+        return [Part(*row) for row in found]
+
+    def coming(self) -> list[str] | None:
+        """Names of the parts that are to be the current ones; None when no other ones are coming."""
+        if self.meta(SWITCHING) is None:
+            return None
+        found = self._all("SELECT name FROM parts WHERE stays = 1 ORDER BY last_seq, part")
+        return [row[0] for row in found]

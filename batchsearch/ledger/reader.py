@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from batchsearch.errors import OutputError
-from batchsearch.ledger.queries import LedgerQueries, chunks_of
+from batchsearch.ledger.queries import STAGED, LedgerQueries, chunks_of
 from batchsearch.ledger.store import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -33,11 +33,14 @@ class AnsweredRequest:
 
     Attributes:
         answered_at: Seconds since 1970.
-        part: Name of the sealed part that holds the answer; None while the ledger itself does.
+        part: Folder under the output folder (empty for that one itself) and name of a sealed part whose
+            outcomes reach over it; None while the ledger itself holds it, or when nothing does any more.
+        pending: The ledger itself holds it.
     """
 
     answered_at: float
-    part: str | None
+    part: tuple[str, str] | None
+    pending: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,11 @@ class LedgerReader(LedgerQueries):
         version = self._all("PRAGMA user_version")[0][0]
         if not self._oldest <= version <= SCHEMA_VERSION:
             self.close()
+            older = version < SCHEMA_VERSION
             raise OutputError(
                 f"{self._path}: this ledger has schema version {version}, this batchsearch reads version "
-                f"{SCHEMA_VERSION}; use the batchsearch that wrote it, or another `output.dir`"
+                f"{SCHEMA_VERSION}; "
+                + ("`batchsearch run` brings it up to date" if older else "use the batchsearch that wrote it")
             )
         return self
 
@@ -95,13 +100,16 @@ class LedgerReader(LedgerQueries):
         found: dict[bytes, AnsweredRequest] = {}
         for chunk, marks in chunks_of(request_keys):
             wanted = (
-                "SELECT request_key, answered_at, CASE WHEN pending.seq IS NULL THEN "  # noqa: S608 - only question marks
-                "(SELECT name FROM parts WHERE last_seq >= answers.seq ORDER BY part LIMIT 1) END "
+                "SELECT request_key, answered_at, pending.seq IS NOT NULL, "  # noqa: S608 - only question marks
+                "(SELECT place || '/' || name FROM parts WHERE place IN ('current', 'staged') "
+                "AND first_seq <= answers.seq AND last_seq >= answers.seq ORDER BY part LIMIT 1) "
                 "FROM answers LEFT JOIN pending ON pending.seq = answers.seq "
                 "WHERE request_key IN (" + marks + ")"
             )
-            for key, answered_at, part in self._all(wanted, chunk):
-                found[key] = AnsweredRequest(answered_at, part)
+            for key, answered_at, pending, part in self._all(wanted, chunk):
+                place, _, name = (part or "").partition("/")
+                held = (STAGED if place == STAGED else "", name) if name else None
+                found[key] = AnsweredRequest(answered_at, held, bool(pending))
         return found
 
     def _all(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:

@@ -28,6 +28,10 @@ class FinishedRow:
         carried: The manifest's own columns: an Arrow IPC record batch of one row.
         has_history: Attempts or pages of this row are in the ledger and leave with this record.
         answer: The request that this row's call has answered for good, when equal ones need no call.
+        finished_at: When, seconds since 1970.
+        request: First 16 bytes of its request key; None when no request could be made.
+        source: What the manifest and the picture's file said of the row; None when unknown.
+        replaces: It had an outcome before, which this one replaces.
     """
 
     digest: bytes
@@ -38,6 +42,33 @@ class FinishedRow:
     carried: bytes
     has_history: bool
     answer: AnswerKey | None = None
+    finished_at: float = 0.0
+    request: bytes | None = None
+    source: bytes | None = None
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """What the ledger knows of a row that has its outcome.
+
+    Attributes:
+        code: Error code, None for success.
+        origin: `local`, `api` or `transport`; None for success.
+        finished_at: Seconds since 1970.
+        outcomes: How many it has had.
+        request: First 16 bytes of its request key, if it had one.
+        source: What the manifest and the picture's file said of it; None when unknown.
+        renewal: Why it is to get another outcome; None when it is not.
+    """
+
+    code: str | None
+    origin: str | None
+    finished_at: float
+    outcomes: int
+    request: bytes | None
+    source: bytes | None
+    renewal: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +87,14 @@ class KnownAnswer:
         answered_at: Seconds since 1970.
         result: The outcome that holds it, while that is not sealed.
         hits: Its hits, likewise.
-        part: Name of the sealed part that holds it, else None.
+        parts: Sealed parts one of which holds it, by folder (under the output folder, empty for that one
+            itself) and name.
     """
 
     answered_at: float
     result: bytes | None
     hits: bytes | None
-    part: str | None
+    parts: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +131,8 @@ class Part:
 
     Attributes:
         name: File name in both folders.
-        last_seq: Number of the last outcome in it; 0 for a part without rows.
+        first_seq: Number of the first outcome in it; 0 for a part without rows.
+        last_seq: Number of the last one, likewise; numbers between them may be in other parts.
         rows: Rows of `results`.
         hits: Rows of `hits`.
         results_sha256: Of the file, lower-case hexadecimal.
@@ -107,6 +140,7 @@ class Part:
     """
 
     name: str
+    first_seq: int
     last_seq: int
     rows: int
     hits: int

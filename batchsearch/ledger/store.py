@@ -9,17 +9,16 @@ import json
 import sqlite3
 import threading
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import OutputError
 from batchsearch.ledger.commits import GroupCommits, Record
-from batchsearch.ledger.queries import LedgerQueries
+from batchsearch.ledger.parts import PartLedger, count_waiting
+from batchsearch.ledger.queries import STAGED
 from batchsearch.ledger.records import (
     FinishedRow,
     KnownAnswer,
-    Part,
     PendingRow,
     UsageKey,
     Waiting,
@@ -27,15 +26,16 @@ from batchsearch.ledger.records import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+_OLDEST_VERSION: Final = 1
 _PENDING_CHUNK_ROWS: Final = 200
 _PENDING_CHUNK_BYTES: Final = 8 * 1024 * 1024
-_PAYLOAD: Final = "length(result) + length(hits) + length(carried)"
 
 
-class Ledger(LedgerQueries):
+class Ledger(PartLedger):
     """The ledger of one output folder.
 
     Reading methods may be called from any thread; writing ones hand over to the writing thread. Close it to
@@ -54,7 +54,7 @@ class Ledger(LedgerQueries):
             self._reader = self._connect(opened)
             self._prepare()
             writer = self._connect(opened)
-            self._waiting = _count_waiting(writer)
+            self._waiting = _count_all_waiting(writer)
         except (sqlite3.Error, OutputError) as error:
             for connection in opened:
                 connection.close()
@@ -72,8 +72,9 @@ class Ledger(LedgerQueries):
 
     def _prepare(self) -> None:
         version = self._reader.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            script = resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
+        if version == 0 or _OLDEST_VERSION <= version < SCHEMA_VERSION:
+            name = f"from_version_{version}.sql" if version else "schema.sql"
+            script = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
             self._reader.executescript(
                 f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
@@ -107,10 +108,10 @@ class Ledger(LedgerQueries):
         """
 
         def apply(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT INTO rows VALUES (?, ?, ?)", (row.digest, row.code, row.origin))
+            _set_outcome(connection, row)
             added = connection.execute(
-                "INSERT INTO pending (result, hits, carried) VALUES (?, ?, ?)",
-                (row.result, row.hits, row.carried),
+                "INSERT INTO pending (replaces, result, hits, carried) VALUES (?, ?, ?, ?)",
+                (row.replaces, row.result, row.hits, row.carried),
             )
             if row.answer is not None:
                 connection.execute(
@@ -118,11 +119,76 @@ class Ledger(LedgerQueries):
                     (row.answer.request_key, added.lastrowid, row.answer.answered_at),
                 )
             if row.has_history:
-                connection.execute("DELETE FROM attempts WHERE digest = ?", (row.digest,))
-                connection.execute("DELETE FROM pages WHERE digest = ?", (row.digest,))
+                _forget_history(connection, row.digest)
 
         size = len(row.result) + len(row.hits) + len(row.carried)
-        await self._write(apply, usage, lambda _: self._count(1, size))
+        await self._write(apply, usage, lambda _: self._count(1, size, replaces=row.replaces))
+
+    async def stand(self, digest: bytes, source: bytes | None, usage: Mapping[UsageKey, int]) -> None:
+        """Let a row that was to be renewed keep its outcome.
+
+        Args:
+            digest: The row.
+            source: What the manifest and the picture's file say of it now; None leaves what was noted.
+            usage: What finding that out has cost.
+
+        Raises:
+            OutputError: When it could not be committed.
+        """
+
+        def apply(connection: sqlite3.Connection) -> None:
+            if source is not None:
+                connection.execute("UPDATE rows SET source = ? WHERE digest = ?", (source, digest))
+            connection.execute("DELETE FROM renewals WHERE digest = ?", (digest,))
+            _forget_history(connection, digest)
+
+        await self._write(apply, usage)
+
+    async def mark(self, reasons: Mapping[bytes, str]) -> None:
+        """Note that finished rows, by digest, are to get another outcome, and why.
+
+        Raises:
+            OutputError: When it could not be committed.
+        """
+        await self._write(
+            lambda connection: connection.executemany(
+                "INSERT OR REPLACE INTO renewals VALUES (?, ?)", reasons.items()
+            )
+        )
+
+    async def mark_outcomes(self, outcomes: Sequence[tuple[str | None, str | None]], reason: str) -> None:
+        """Note that all rows that ended as one of these (code, origin) are to get another outcome.
+
+        Raises:
+            OutputError: When it could not be committed.
+        """
+        await self._write(
+            lambda connection: connection.executemany(
+                "INSERT OR REPLACE INTO renewals SELECT digest, ? FROM rows WHERE code IS ? AND origin IS ?",
+                [(reason, code, origin) for code, origin in outcomes],
+            )
+        )
+
+    async def set_sources(self, sources: Mapping[bytes, bytes]) -> None:
+        """Note what the manifest and the pictures' files say of rows of which nothing was noted.
+
+        Raises:
+            OutputError: When it could not be committed.
+        """
+        await self._write(
+            lambda connection: connection.executemany(
+                "UPDATE rows SET source = ? WHERE digest = ?",
+                [(source, digest) for digest, source in sources.items()],
+            )
+        )
+
+    async def forget_renewals(self) -> None:
+        """Drop what is left of the marks: rows that the manifest does not have.
+
+        Raises:
+            OutputError: When it could not be committed.
+        """
+        await self._write(lambda connection: connection.execute("DELETE FROM renewals"))
 
     async def attempt(
         self,
@@ -145,38 +211,6 @@ class Ledger(LedgerQueries):
                 connection.execute("INSERT OR REPLACE INTO pages VALUES (?, ?, ?)", (digest, *page))
 
         await self._write(apply, usage)
-
-    async def seal(self, part: Part) -> None:
-        """Declare a part's files final; its rows leave the pending ones.
-
-        Raises:
-            OutputError: When it could not be committed, or does not hold exactly the rows that would leave.
-        """
-
-        def apply(connection: sqlite3.Connection) -> Waiting:
-            leaving = _count_waiting(connection, part.last_seq)
-            if leaving.rows != part.rows:
-                raise OutputError(
-                    f"part {part.name} has {part.rows} rows where {leaving.rows} wait up to number "
-                    f"{part.last_seq}: it is not sealed, nothing is lost"
-                )
-            connection.execute(
-                "INSERT INTO parts (name, last_seq, rows, hits, results_sha256, hits_sha256, sealed_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    part.name,
-                    part.last_seq,
-                    part.rows,
-                    part.hits,
-                    part.results_sha256,
-                    part.hits_sha256,
-                    datetime.now(UTC).isoformat(timespec="seconds"),
-                ),
-            )
-            connection.execute("DELETE FROM pending WHERE seq <= ?", (part.last_seq,))
-            return leaving
-
-        await self._write(apply, committed=lambda leaving: self._count(-leaving.rows, -leaving.payload))
 
     async def begin_run(self, run: str, started_at: datetime) -> None:
         """Record that a run has started."""
@@ -202,13 +236,14 @@ class Ledger(LedgerQueries):
             lambda connection: connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
         )
 
-    def _count(self, rows: int, payload: int) -> None:
-        self._waiting = Waiting(self._waiting.rows + rows, self._waiting.payload + payload)
+    def _count(self, rows: int, payload: int, *, replaces: bool) -> None:
+        before = self._waiting[replaces]
+        self._waiting[replaces] = Waiting(before.rows + rows, before.payload + payload)
 
     def _recount(self, connection: sqlite3.Connection) -> None:
         # A ledger that cannot be read will not be written either: then the count no longer matters.
         with suppress(sqlite3.Error):
-            self._waiting = _count_waiting(connection)
+            self._waiting = _count_all_waiting(connection)
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -222,11 +257,6 @@ class Ledger(LedgerQueries):
     def _unreadable(self, error: sqlite3.Error) -> OutputError:
         return OutputError(f"{self._path}: the ledger cannot be read: {error}")
 
-    def outcomes(self) -> dict[tuple[str | None, str | None], int]:
-        """How many rows ended as each (code, origin); (None, None) is success."""
-        found = self._all("SELECT code, origin, count(*) FROM rows GROUP BY code, origin")
-        return {(code, origin): count for code, origin, count in found}
-
     def answer(self, request_key: bytes) -> KnownAnswer | None:
         """Where the answer to this request is, None when it has none."""
         found = self._all(
@@ -237,26 +267,34 @@ class Ledger(LedgerQueries):
         if not found:
             return None
         seq, answered_at, result, hits = found[0]
-        part = None
+        parts = []
         if result is None:
-            names = self._all("SELECT name FROM parts WHERE last_seq >= ? ORDER BY part LIMIT 1", (seq,))
-            part = names[0][0] if names else None
-        return KnownAnswer(answered_at, result, hits, part)
+            parts = self._all(
+                "SELECT place, name FROM parts WHERE place IN ('current', 'staged') "
+                "AND first_seq <= ? AND last_seq >= ? ORDER BY part",
+                (seq, seq),
+            )
+        held = tuple((STAGED if place == STAGED else "", name) for place, name in parts)
+        return KnownAnswer(answered_at, result, hits, held)
 
     def answered_requests(self, most: int) -> set[bytes] | None:
         """The requests that have a lasting answer (SHA-256 each); None when there are more than `most`."""
         found = self._all("SELECT request_key FROM answers LIMIT ?", (most + 1,))
         return {row[0] for row in found} if len(found) <= most else None
 
-    @property
-    def waiting(self) -> Waiting:
-        """What waits for its part, as of the last commit; costs nothing to ask."""
-        return self._waiting
+    def waiting(self, *, replaces: bool = False) -> Waiting:
+        """What waits for its part, as of the last commit; costs nothing to ask.
+
+        Args:
+            replaces: Ask for outcomes that replace an earlier one, which have parts of their own.
+        """
+        return self._waiting[replaces]
 
     def pending(
         self,
         most: int,
         *,
+        replaces: bool = False,
         most_bytes: int | None = None,
         chunk: int = _PENDING_CHUNK_ROWS,
         chunk_bytes: int = _PENDING_CHUNK_BYTES,
@@ -265,6 +303,7 @@ class Ledger(LedgerQueries):
 
         Args:
             most: Rows over all chunks.
+            replaces: Those that replace an earlier outcome, or those that do not.
             most_bytes: Payload over all chunks: the row that reaches it is the last one; None for no bound.
             chunk: Rows in one chunk.
             chunk_bytes: Payload of one chunk: the row that reaches it is its last one.
@@ -272,20 +311,25 @@ class Ledger(LedgerQueries):
         after, left = -1, most
         bytes_left = float("inf") if most_bytes is None else most_bytes
         while left > 0 and bytes_left > 0:
-            found, size = self._pending_chunk(after, min(chunk, left), min(chunk_bytes, bytes_left))
+            found, size = self._pending_chunk(
+                after, min(chunk, left), min(chunk_bytes, bytes_left), replaces=replaces
+            )
             if not found:
                 return
             after, left, bytes_left = found[-1].seq, left - len(found), bytes_left - size
             yield found
 
-    def _pending_chunk(self, after: int, rows: int, payload: float) -> tuple[list[PendingRow], int]:
+    def _pending_chunk(
+        self, after: int, rows: int, payload: float, *, replaces: bool
+    ) -> tuple[list[PendingRow], int]:
         """The next rows and their size; the cursor is gone on return, so that the log can be emptied."""
         found, size = [], 0
         with self._read_lock:
             try:
                 cursor = self._reader.execute(
-                    "SELECT seq, result, hits, carried FROM pending WHERE seq > ? ORDER BY seq LIMIT ?",
-                    (after, rows),
+                    "SELECT seq, result, hits, carried FROM pending WHERE seq > ? AND replaces = ? "
+                    "ORDER BY seq LIMIT ?",
+                    (after, replaces, rows),
                 )
                 try:
                     for row in cursor:
@@ -299,20 +343,34 @@ class Ledger(LedgerQueries):
                 raise self._unreadable(error) from error
         return found, size
 
-    def parts(self) -> list[Part]:
-        """Sealed parts, oldest first."""
-        found = self._all(
-            "SELECT name, last_seq, rows, hits, results_sha256, hits_sha256 FROM parts ORDER BY part"
+
+def _set_outcome(connection: sqlite3.Connection, row: FinishedRow) -> None:
+    about = (row.code, row.origin, row.finished_at, row.request, row.source, row.digest)
+    if not row.replaces:
+        connection.execute(
+            "INSERT INTO rows (code, origin, finished_at, outcomes, request, source, digest) "
+            "VALUES (?, ?, ?, 1, ?, ?, ?)",
+            about,
         )
-        return [Part(*row) for row in found]
+        return
+    changed = connection.execute(
+        "UPDATE rows SET code = ?, origin = ?, finished_at = ?, outcomes = outcomes + 1, request = ?, "
+        "source = ? WHERE digest = ?",
+        about,
+    )
+    if changed.rowcount != 1:
+        raise OutputError("an outcome was to replace an earlier one that the ledger does not have")
+    connection.execute("DELETE FROM renewals WHERE digest = ?", (row.digest,))
 
 
-def _count_waiting(connection: sqlite3.Connection, last_seq: int | None = None) -> Waiting:
-    # SQLite knows the length of a blob without reading it.
-    statement = f"SELECT count(*), coalesce(sum({_PAYLOAD}), 0) FROM pending"  # noqa: S608 - a constant
-    if last_seq is None:
-        return Waiting(*connection.execute(statement).fetchone())
-    return Waiting(*connection.execute(statement + " WHERE seq <= ?", (last_seq,)).fetchone())
+def _forget_history(connection: sqlite3.Connection, digest: bytes) -> None:
+    connection.execute("DELETE FROM attempts WHERE digest = ?", (digest,))
+    connection.execute("DELETE FROM pages WHERE digest = ?", (digest,))
+
+
+def _count_all_waiting(connection: sqlite3.Connection) -> list[Waiting]:
+    """Outcomes that replace none, and those that replace one."""
+    return [count_waiting(connection, replaces=replaces) for replaces in (False, True)]
 
 
 def _add_usage(connection: sqlite3.Connection, usage: Mapping[UsageKey, int]) -> None:

@@ -20,12 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.manifest.carried import carried_type, with_inner
-from batchsearch.manifest.rows import ImageReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(?i:file|data):")
 _LONGEST_SHOWN: Final = 40
 _IN_AN_ADDRESS: Final = re.compile(r"(://)(?:[^/?#\s\"]*@)?([^?#\s\"]*)(?:[?#][^\s\"]*)?")
 
@@ -124,27 +122,6 @@ def picture_type_problem(kind: pa.DataType) -> str | None:
     if types.is_string(kind) or types.is_binary(kind) or types.is_null(kind) or is_picture_struct(kind):
         return None
     return f"is {kind}; a picture is a path or URL (text), bytes, or a struct of `bytes` and `path`"
-
-
-def reference(text: str | None) -> ImageReference | None:
-    """What a text cell says of a picture; null and empty text are no picture."""
-    if not text:
-        return None
-    return ImageReference(url=text) if _URL.match(text) else ImageReference(path=text)
-
-
-def references(array: pa.Array) -> list[ImageReference | None]:
-    """One reference for each cell of a picture column."""
-    if pa.types.is_struct(array.type):
-        given = pc.struct_field(array, "bytes").to_pylist()
-        paths = pc.struct_field(array, "path").to_pylist() if has_path(array.type) else [None] * len(array)
-        return [
-            reference(path) if data is None else ImageReference(data=data)
-            for data, path in zip(given, paths, strict=True)
-        ]
-    if pa.types.is_binary(array.type):
-        return [None if data is None else ImageReference(data=data) for data in array.to_pylist()]
-    return [reference(text) for text in array.to_pylist()]
 
 
 def picture_lengths(array: pa.Array) -> pa.Array:

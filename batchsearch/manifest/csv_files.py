@@ -7,7 +7,7 @@ numbered from 1 without the header and without blank lines; the line is looked u
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -16,13 +16,14 @@ from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.columns import bad_cells, bad_text, cell, without
 from batchsearch.manifest.csv_text import CsvText
+from batchsearch.manifest.remote_file import READ_AHEAD, LostError, RemoteFile, arrow_source
 from batchsearch.manifest.table_file import UnreadableError, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from batchsearch.config.manifest_settings import CsvSettings
+    from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.manifest.table_file import Report, Wished
 
 TYPES: Final[dict[str, pa.DataType]] = {
@@ -43,10 +44,9 @@ _WRITTEN: Final = {
     "timestamp[us]": "a time like 2026-11-21 03:41:44 (no zone)",
 }
 
-_SMALL_BLOCK: Final = 512 * 1024
-_LARGE_BLOCK: Final = 8 * 1024 * 1024
-"""What is parsed at a time, and so the longest row, bytes. Arrow reads some 35 blocks ahead, so the small one
-is used until a row does not fit into it; a picture of 4 MiB as a data URL fits into the large one."""
+_BLOCKS: Final = (128 * 1024, 1024 * 1024, 8 * 1024 * 1024)
+"""What is parsed at a time, and so the longest row, bytes. Arrow reads some 35 blocks ahead, so the next
+larger one is used only once a row does not fit; a picture of 4 MiB as a data URL fits into the largest."""
 
 _STRADDLING: Final = "straddl"  # in Arrow's message about a row longer than a block
 _MOST_RAGGED: Final = 1_000
@@ -55,7 +55,7 @@ _MOST_RAGGED: Final = 1_000
 class CsvFile:
     """One CSV file, its header read."""
 
-    def __init__(self, path: Path, settings: CsvSettings) -> None:
+    def __init__(self, path: ManifestPath, settings: CsvSettings) -> None:
         """Reads the header.
 
         Raises:
@@ -128,11 +128,11 @@ class CsvFile:
     def _batches(self, wished: Sequence[Wished]) -> Iterator[pa.RecordBatch]:
         """The rows as bytes.
 
-        Read strictly in small blocks, and again more patiently from the row at which that fails: in large
+        Read strictly in small blocks, and again more patiently from the row at which that fails: in larger
         blocks where a row is long, leaving out ragged rows where one is.
         """
         given = 0
-        block, leave_out = _SMALL_BLOCK, False
+        block, leave_out = _BLOCKS[0], False
         while True:
             passed = 0
             try:
@@ -143,8 +143,8 @@ class CsvFile:
                         given += fresh.num_rows
                         yield fresh
             except pa.ArrowInvalid as error:
-                if _STRADDLING in str(error) and block < _LARGE_BLOCK:
-                    block = _LARGE_BLOCK
+                if _STRADDLING in str(error) and block < _BLOCKS[-1]:
+                    block = next(larger for larger in _BLOCKS if larger > block)
                 elif _STRADDLING not in str(error) and not leave_out:
                     leave_out = True
                 else:
@@ -155,7 +155,7 @@ class CsvFile:
     def _blocks(self, wished: Sequence[Wished], block: int, *, leave_out: bool) -> Iterator[pa.RecordBatch]:
         self._ragged = []
         # Arrow shows a ragged row to its handler as text, and prints an error if it is none.
-        source = self._text.mended() if leave_out else self.path
+        source = self._text.mended() if leave_out else self._source()
         is_utf8 = leave_out or self._text.is_utf8
         try:
             reader = pacsv.open_csv(
@@ -184,6 +184,13 @@ class CsvFile:
             raise
         with reader:
             yield from reader
+
+    def _source(self) -> Any:
+        """The file as Arrow reads it; by name, it unpacks `.gz` itself."""
+        source = arrow_source(self.path, ahead=READ_AHEAD)
+        if isinstance(self.path, RemoteFile) and self.path.suffix == ".gz":
+            return pa.CompressedInputStream(source, "gzip")
+        return source
 
     def _note_ragged(self, row: pacsv.InvalidRow) -> str:
         """Called from Arrow's thread, blocks ahead of the rows: noted here, reported by `pieces`."""
@@ -227,8 +234,10 @@ class CsvFile:
         return without(array, bad).cast(column.type)
 
     def _unparsable(self, error: Exception) -> str:
+        if isinstance(error, LostError):
+            return str(error.strerror)
         if _STRADDLING in str(error):
-            mebibytes = _LARGE_BLOCK // 2**20
+            mebibytes = _BLOCKS[-1] // 2**20
             return f"a row from here on is longer than {mebibytes} MiB; look for a quote that is never closed"
         if len(self._ragged) >= _MOST_RAGGED:
             return (

@@ -6,18 +6,19 @@ import codecs
 import csv
 import gzip
 import io
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ManifestError, Problem
+from batchsearch.manifest.remote_file import READ_AHEAD, RemoteFile
 from batchsearch.manifest.table_file import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from _typeshed import WriteableBuffer
 
     from batchsearch.config.manifest_settings import CsvSettings
+    from batchsearch.manifest.remote_file import ManifestPath
 
 _UTF8: Final = frozenset({"utf-8", "utf-8-sig", "ascii"})
 _REPLACED: Final = "\ufffd"  # what Python decodes wrong bytes to
@@ -27,7 +28,7 @@ _LONGEST_HEADER: Final = 1024 * 1024
 class CsvText:
     """The text of one CSV file; each question opens it anew. Bytes that are no text read as U+FFFD."""
 
-    def __init__(self, path: Path, settings: CsvSettings) -> None:
+    def __init__(self, path: ManifestPath, settings: CsvSettings) -> None:
         self._path = path
         self._delimiter = settings.delimiter
         self._quote = settings.quote
@@ -104,16 +105,23 @@ class CsvText:
         """What to say of a file that is not in the encoding that the job file gives."""
         begins = b""
         if self.is_utf8:
-            with self._path.open("rb") as file:
+            with self._bytes() as file:
                 begins = file.read(2)
         if begins in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "is UTF-16 text; set `manifest.csv.encoding: utf-16`"
         return f"is not {self.codec} text; set `manifest.csv.encoding`, such as gb18030"
 
     def _open(self) -> io.TextIOWrapper:
-        raw: Any = (gzip.open if self._path.suffix == ".gz" else open)(self._path, "rb")
+        raw: Any = self._bytes()
+        if self._path.suffix == ".gz":
+            raw = _Unpacked(raw)
         codec = "utf-8-sig" if self.is_utf8 else self.codec
         return io.TextIOWrapper(raw, encoding=codec, newline="", errors="replace")
+
+    def _bytes(self) -> IO[bytes]:
+        if isinstance(self._path, RemoteFile):
+            return io.BufferedReader(self._path.open(ahead=READ_AHEAD))
+        return self._path.open("rb")
 
     def _records(self, file: Any) -> Any:
         return csv.reader(file, delimiter=self._delimiter, quotechar=self._quote)
@@ -121,9 +129,9 @@ class CsvText:
     def _tail(self, characters: int) -> str:
         """The last characters of the text, at least as many as asked for."""
         if self.is_utf8 and self._path.suffix != ".gz":
-            with self._path.open("rb") as raw:
+            with self._bytes() as raw:
                 raw.seek(max(0, raw.seek(0, io.SEEK_END) - 4 * characters))
-                return raw.read().decode(errors="replace")
+                return bytes(raw.read()).decode(errors="replace")
         tail = ""
         with self._open() as file:
             while chunk := file.read(max(characters, _LONGEST_HEADER)):
@@ -132,6 +140,18 @@ class CsvText:
 
     def _error(self, what: str) -> ManifestError:
         return ManifestError([Problem(str(self._path), what)])
+
+
+class _Unpacked(gzip.GzipFile):
+    """What a packed file holds; closing it closes that file."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        super().__init__(fileobj=packed, mode="rb")
+        self._packed = packed
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
 
 
 class _Mended(io.RawIOBase):

@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Final, Literal
 from batchsearch.config.nearest import nearest
 from batchsearch.config.paths import HAS_SCHEME, absolute
 from batchsearch.errors import ManifestError, Problem
+from batchsearch.manifest.remote_file import RemoteFile
+from batchsearch.stores.address import AddressError, is_store_url, shown_url
+from batchsearch.stores.failures import Failure
+from batchsearch.stores.store import StoreError, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from batchsearch.config.store_settings import ConnectionsSettings
+    from batchsearch.manifest.remote_file import ManifestPath
 
 Format = Literal["csv", "parquet"]
 
@@ -37,37 +44,46 @@ class ManifestFiles:
         format: The same for all.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[ManifestPath, ...]
     format: Format
 
 
-def format_of(path: Path) -> Format | None:
+def format_of(path: ManifestPath) -> Format | None:
     """The format that a file's name says, or None."""
     name = path.name.lower()
     return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
 
 
-def find_files(text: str, *, base: Path, wanted: Literal["auto", "csv", "parquet"]) -> ManifestFiles:
+def find_files(
+    text: str,
+    *,
+    base: Path,
+    wanted: Literal["auto", "csv", "parquet"],
+    stores: ConnectionsSettings | None = None,
+) -> ManifestFiles:
     """The files that a path names: one file, those in a folder and below it, or those a glob matches.
 
     Names that begin with a dot or `_` are left out of folders and globs, as table writers put their own
     notes there. Folder names such as `day=1` give no column.
 
     Args:
-        text: File, folder or glob; a relative one starts at `base`.
+        text: File, folder or glob, on this machine or in an object store (`s3://bucket/folder`); a relative
+            one starts at `base`.
         base: Folder of the job file.
         wanted: The format, or `auto` to go by the names.
+        stores: How object stores are reached.
 
     Raises:
-        ManifestError: There is no such file, or its format cannot be told.
+        ManifestError: There is no such file, it may not be read, or its format cannot be told.
+        ConfigError: Nothing installed reads such addresses.
     """
+    if is_store_url(text):
+        return _in_store(text, wanted, stores)
     if HAS_SCHEME.match(text):
-        raise ManifestError(
-            [Problem(text.partition("?")[0], "is not a local file; give a path on this machine")]
-        )
+        raise ManifestError([Problem(shown_url(text), "write the path without `file://`")])
     path = Path(absolute(text, base))
     if path.is_dir():
-        found = sorted(_below(path), key=lambda each: each.relative_to(path).parts)
+        found: Sequence[Path] = sorted(_below(path), key=lambda each: each.relative_to(path).parts)
         nothing = "is a folder without any .parquet or .csv file"
     elif path.exists():
         if not path.is_file():
@@ -78,24 +94,75 @@ def find_files(text: str, *, base: Path, wanted: Literal["auto", "csv", "parquet
         nothing = "matches no file"
     else:
         raise ManifestError([Problem(str(path), f"there is no such file or folder{_similar(path)}")])
+    return _of_one_kind(str(path), found, wanted, nothing)
+
+
+def _in_store(
+    text: str, wanted: Literal["auto", "csv", "parquet"], stores: ConnectionsSettings | None
+) -> ManifestFiles:
+    """The objects that an address names: one, those below a folder, or those a glob matches."""
+    shown = shown_url(text)
+    try:
+        store, address = open_store(text, stores, wanted_for="manifest.path")
+        facts = store.facts(address)
+        if facts is not None:
+            file = RemoteFile(store, facts)
+            return ManifestFiles((file,), _format_of_one(file, wanted))
+        found = store.listing(address)
+        nothing = "is a folder without any .parquet or .csv file"
+        if not found and glob.has_magic(address.path):
+            found = store.matching(address)
+            nothing = "matches no object"
+    except AddressError as error:
+        raise ManifestError([Problem(shown, str(error))]) from None
+    except StoreError as error:
+        raise ManifestError([Problem(shown, _unfindable(error))]) from None
+    if not found and not glob.has_magic(address.path):
+        raise ManifestError([Problem(shown, "there is no such object or folder in the store")])
+    fixed = len(address.path.split("/")) if not glob.has_magic(address.path) else _fixed_parts(address.path)
+    visible = [
+        RemoteFile(store, each)
+        for each in found
+        if not any(_is_hidden(part) for part in each.address.path.split("/")[fixed:])
+    ]
+    return _of_one_kind(shown, visible, wanted, nothing)
+
+
+def _fixed_parts(pattern: str) -> int:
+    """How many parts of a glob stand before its first wildcard."""
+    return next(number for number, part in enumerate(pattern.split("/")) if glob.has_magic(part))
+
+
+def _unfindable(error: StoreError) -> str:
+    if error.failure is Failure.DENIED:
+        return (
+            "the store lets these credentials read nothing there (some stores say so of what is missing, "
+            "too); set those of the provider in the environment, or `stores.….anonymous` for a public bucket"
+        )
+    if error.failure is Failure.NO_BUCKET:
+        return "the store has no such bucket; are the name and `stores.….endpoint` right?"
+    return f"cannot be looked for: {error.strerror}"
+
+
+def _of_one_kind(
+    shown: str,
+    found: Sequence[ManifestPath],
+    wanted: Literal["auto", "csv", "parquet"],
+    nothing: str,
+) -> ManifestFiles:
+    """Those of some files that are tables, all of one format."""
     formats = {each: format_of(each) if wanted == "auto" else wanted for each in found}
     known = [each for each in found if formats[each] is not None and format_of(each) in (None, formats[each])]
     if not known:
-        raise ManifestError([Problem(str(path), nothing)])
+        raise ManifestError([Problem(shown, nothing)])
     kinds = {formats[each] for each in known}
     if len(kinds) > 1:
-        raise ManifestError(
-            [
-                Problem(
-                    str(path),
-                    "holds CSV and Parquet files; set `manifest.format`, or give a glob of one kind",
-                )
-            ]
-        )
+        what = "holds CSV and Parquet files; set `manifest.format`, or give a glob of one kind"
+        raise ManifestError([Problem(shown, what)])
     return ManifestFiles(tuple(known), "csv" if "csv" in kinds else "parquet")
 
 
-def _format_of_one(path: Path, wanted: Literal["auto", "csv", "parquet"]) -> Format:
+def _format_of_one(path: ManifestPath, wanted: Literal["auto", "csv", "parquet"]) -> Format:
     if wanted != "auto":
         return wanted
     named = format_of(path)

@@ -20,27 +20,30 @@ from batchsearch.manifest.columns import (
     normalised,
     without,
 )
+from batchsearch.manifest.remote_file import LostError, RemoteFile, arrow_source
 from batchsearch.manifest.table_file import PIECE_BYTES, UnreadableError, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+    from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.manifest.table_file import Report, Wished
 
-_MOST_ROWS: Final = 16 * 1024
+_MOST_ROWS: Final = 8 * 1024
 _REPEATED_BYTES: Final = 1024 * 1024
 """How large a value of a column's dictionary is taken to be, at most: a picture of a usual size."""
-_READING: Final[dict[str, Any]] = {"pre_buffer": False, "buffer_size": 1024 * 1024}
-"""How column data comes in: one mebibyte of each column at a time. Arrow's default fetches whole row groups
-ahead and keeps them until the file is closed, pictures and all. What remains is a page and the dictionary of
-each column: writers end a page after a thousand rows or so, and with their row groups."""
+_READING: Final[dict[str, Any]] = {"pre_buffer": False, "buffer_size": 256 * 1024}
+"""How column data comes in: a quarter of a mebibyte of each column at a time. Arrow's default fetches whole
+row groups ahead and keeps them until the file is closed, pictures and all. What remains is a page and the
+dictionary of each column: writers end a page after a thousand rows or so, and with their row groups."""
+_REMOTE_BUFFER: Final = 1024 * 1024
+"""The same from a store, where every piece is a request."""
 
 
 class ParquetFile:
     """One Parquet file, its footer read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: ManifestPath) -> None:
         """Reads the footer.
 
         Raises:
@@ -48,7 +51,7 @@ class ParquetFile:
         """
         self.path = path
         try:
-            with pq.ParquetFile(path, **_READING) as file:
+            with pq.ParquetFile(arrow_source(path), **_READING) as file:
                 metadata, texts = file.metadata, _texts(file.schema)
                 fields = [(field.name, field.type) for field in file.schema_arrow]
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -67,10 +70,12 @@ class ParquetFile:
         leaves = [f"{column.name}.path" if column.path_only else column.name for column in wished]
         seen = 0
         try:
-            with pq.ParquetFile(self.path, **_READING, page_checksum_verification=True) as file:
+            with self._opened() as file:
                 for batch in file.iter_batches(self._rows_at_once(leaves), columns=leaves, use_threads=False):
                     yield self._normalised(batch, wished, report, seen)
                     seen += batch.num_rows
+        except LostError as error:
+            raise UnreadableError(seen, str(error.strerror)) from None
         except (pa.ArrowException, OSError, ValueError) as error:
             raise UnreadableError(seen, f"cannot be read from here on: {short(error)}") from None
         expected = self._ends[-1] if self._ends else 0
@@ -87,6 +92,12 @@ class ParquetFile:
         return {
             row: f"row {row + 1} (row group {min(bisect_right(self._ends, row), last) + 1})" for row in rows
         }
+
+    def _opened(self) -> Any:
+        options = dict(_READING)
+        if isinstance(self.path, RemoteFile):
+            options["buffer_size"] = _REMOTE_BUFFER
+        return pq.ParquetFile(arrow_source(self.path), **options, page_checksum_verification=True)
 
     def _rows_at_once(self, leaves: Sequence[str]) -> int:
         """Rows whose columns take about `PIECE_BYTES` in the widest row group."""
@@ -152,8 +163,8 @@ def _texts(schema: Any) -> frozenset[str]:
     return frozenset(column.path for column in columns if column.logical_type.type == "STRING")
 
 
-def _unopenable(path: Path, error: Exception) -> str:
-    if isinstance(error, PermissionError | FileNotFoundError):
+def _unopenable(path: ManifestPath, error: Exception) -> str:
+    if isinstance(error, LostError | PermissionError | FileNotFoundError):
         return f"cannot be read: {error.strerror or short(error)}"
     try:
         with path.open("rb") as file:

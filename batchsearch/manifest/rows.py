@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchsearch.manifest.columns import has_path
+from batchsearch.manifest.keys import digests_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    import pyarrow as pa
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(?i:file|data):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +54,129 @@ class Row:
     parameters: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class RowBatch:
     """Rows in manifest order, with the user's own columns beside them.
 
-    Attributes:
-        rows: The rows.
-        carried: Same length and order: the manifest's own columns that go into the results
-            (all but inline picture bytes).
+    Rows become Python objects when they are asked for: whoever wants few of a batch, by their digests, pays
+    for these alone.
     """
 
-    rows: tuple[Row, ...]
-    carried: pa.RecordBatch
+    __slots__ = ("_carried", "_carry", "_key_column", "_parameters", "_pictures", "_rows", "_start")
+
+    def __init__(
+        self,
+        keys: pa.Array,
+        *,
+        start: int,
+        pictures: Sequence[pa.Array],
+        parameters: Mapping[str, pa.Array],
+        carry: Callable[[], pa.RecordBatch],
+    ) -> None:
+        """Made of columns of one length, in the types of `columns.normal_type`.
+
+        Args:
+            keys: The row keys as text, none of them null.
+            start: Number of the first row in the whole manifest, from 0.
+            pictures: The picture columns, in the operation's order.
+            parameters: The parameter columns by snake_case name.
+            carry: Makes `carried`.
+        """
+        self._key_column = keys
+        self._start = start
+        self._pictures = tuple(pictures)
+        self._parameters = dict(parameters)
+        self._carry = carry
+        self._carried: pa.RecordBatch | None = None
+        self._rows: tuple[Row, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self._key_column)
+
+    @property
+    def start(self) -> int:
+        """Number of the first row in the whole manifest, from 0."""
+        return self._start
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All rows."""
+        if self._rows is None:
+            self._rows = tuple(self._made(self._key_column, self._pictures, self._parameters, None))
+        return self._rows
+
+    @property
+    def carried(self) -> pa.RecordBatch:
+        """The manifest's own columns that go into the results (all but inline picture bytes), row by row."""
+        if self._carried is None:
+            self._carried = self._carry()
+        return self._carried
+
+    def keys(self) -> list[str]:
+        """The row keys."""
+        found: list[str] = self._key_column.to_pylist()
+        return found
+
+    def digests(self) -> list[bytes]:
+        """Sixteen bytes for each row key, as the ledger names rows."""
+        return digests_of(self._key_column)
+
+    def values(self, parameter: str) -> list[Any]:
+        """One parameter of all rows; None where it is not given."""
+        column = self._parameters.get(parameter)
+        found: list[Any] = [None] * len(self) if column is None else column.to_pylist()
+        return found
+
+    def pick(self, positions: Sequence[int]) -> list[Row]:
+        """Some of the rows, by their positions in the batch."""
+        if self._rows is not None or len(positions) == len(self):
+            return [self.rows[position] for position in positions]
+        wished = pa.array(positions, pa.int64())
+        return self._made(
+            self._key_column.take(wished),
+            [column.take(wished) for column in self._pictures],
+            {name: column.take(wished) for name, column in self._parameters.items()},
+            positions,
+        )
+
+    def _made(
+        self,
+        keys: pa.Array,
+        pictures: Sequence[pa.Array],
+        parameters: Mapping[str, pa.Array],
+        positions: Sequence[int] | None,
+    ) -> list[Row]:
+        count = len(keys)
+        found = [references(column) for column in pictures]
+        images = list(zip(*found, strict=True)) if found else [()] * count
+        given: list[dict[str, Any]] = [{} for _ in range(count)]
+        for name, column in parameters.items():
+            for mapping, value in zip(given, column.to_pylist(), strict=True):
+                if value is not None:
+                    mapping[name] = value
+        return [
+            Row(key, self._start + index, index, image, mapping)
+            for key, index, image, mapping in zip(
+                keys.to_pylist(), range(count) if positions is None else positions, images, given, strict=True
+            )
+        ]
+
+
+def reference(text: str | None) -> ImageReference | None:
+    """What a text cell says of a picture; null and empty text are no picture."""
+    if not text:
+        return None
+    return ImageReference(url=text) if _URL.match(text) else ImageReference(path=text)
+
+
+def references(array: pa.Array) -> list[ImageReference | None]:
+    """One reference for each cell of a picture column."""
+    if pa.types.is_struct(array.type):
+        given = pc.struct_field(array, "bytes").to_pylist()
+        paths = pc.struct_field(array, "path").to_pylist() if has_path(array.type) else [None] * len(array)
+        return [
+            reference(path) if data is None else ImageReference(data=data)
+            for data, path in zip(given, paths, strict=True)
+        ]
+    if pa.types.is_binary(array.type):
+        return [None if data is None else ImageReference(data=data) for data in array.to_pylist()]
+    return [reference(text) for text in array.to_pylist()]

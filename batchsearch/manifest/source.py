@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -12,14 +13,16 @@ import pyarrow.compute as pc
 
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.carried import never_names, shown_cells
-from batchsearch.manifest.columns import cell, normalised, picture_lengths, references
+from batchsearch.manifest.columns import cell, normalised, picture_lengths
 from batchsearch.manifest.csv_files import CsvFile
 from batchsearch.manifest.files import find_files
 from batchsearch.manifest.findings import LISTED, Findings
-from batchsearch.manifest.keys import RepeatFinder, key_texts
+from batchsearch.manifest.keys import KeyBatch, RepeatFinder, digests_of, key_column, key_texts
 from batchsearch.manifest.meaning import Meaning, Wanted, understand
+from batchsearch.manifest.memory import use_plain_allocator
 from batchsearch.manifest.parquet_files import ParquetFile
-from batchsearch.manifest.rows import Row, RowBatch
+from batchsearch.manifest.remote_file import RemoteFile
+from batchsearch.manifest.rows import RowBatch
 from batchsearch.manifest.table_file import UnreadableError, Wished
 
 if TYPE_CHECKING:
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchsearch.config.manifest_settings import ManifestSettings
+    from batchsearch.config.store_settings import ConnectionsSettings
     from batchsearch.manifest.files import ManifestFiles
+    from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.manifest.table_file import Report, TableFile
 
 __all__ = ["Manifest", "Wanted"]
@@ -49,26 +54,36 @@ class Manifest:
     """
 
     settings: ManifestSettings
-    files: tuple[Path, ...]
+    files: tuple[ManifestPath, ...]
     schema_carried: pa.Schema
     _tables: tuple[TableFile, ...]
     _meaning: Meaning
     _format: str
 
     @classmethod
-    def open(cls, settings: ManifestSettings, *, base: Path, wanted: Wanted) -> Self:
+    def open(
+        cls,
+        settings: ManifestSettings,
+        *,
+        base: Path,
+        wanted: Wanted,
+        stores: ConnectionsSettings | None = None,
+    ) -> Self:
         """Finds the files, reads their headers or footers, and settles what each column means.
 
         Args:
             settings: Path, format, key and columns.
             base: Where a relative path starts: the job file's folder.
             wanted: What the operation takes.
+            stores: How object stores are reached, for a manifest in one.
 
         Raises:
+            ConfigError: The path is an address that nothing installed reads.
             ManifestError: A file is missing or not what it is said to be, the files disagree, or a column
                 is missing or of a type that cannot be used; with every such problem.
         """
-        found = find_files(settings.path, base=base, wanted=settings.format)
+        use_plain_allocator()
+        found = find_files(settings.path, base=base, wanted=settings.format, stores=stores)
         tables = _opened(found, settings)
         meaning = understand(tables, settings, wanted)
         return cls(settings, found.paths, meaning.carried, tables, meaning, found.format)
@@ -81,6 +96,9 @@ class Manifest:
         """
         files = []
         for path in self.files:
+            if isinstance(path, RemoteFile):
+                files.append(path.identity())
+                continue
             status = path.stat()
             files.append({"path": str(path), "bytes": status.st_size, "modified_ns": status.st_mtime_ns})
         return {
@@ -144,7 +162,22 @@ class Manifest:
             start += seen
 
     def keys(self, rows: int = _KEYS_AT_ONCE) -> Iterator[list[str]]:
+        """The row keys in order, as `key_batches` reads them.
+
+        Args:
+            rows: Most keys at a time.
+
+        Raises:
+            ManifestError: At the first row without a key, or where a file cannot be read on.
+        """
+        for batch in self.key_batches(rows):
+            yield batch.keys()
+
+    def key_batches(self, rows: int = _KEYS_AT_ONCE) -> Iterator[KeyBatch]:
         """The row keys in order, and nothing else of the rows: no picture is read.
+
+        The batches are those of `batches` where the same number of rows is asked for and no picture is
+        inline.
 
         Args:
             rows: Most keys at a time.
@@ -161,7 +194,7 @@ class Manifest:
                 for offset in range(0, piece.num_rows, rows):
                     keys = [column.slice(offset, rows) for column in piece.columns]
                     self._usable(keys, number, seen + offset, stop)
-                    yield [key or "" for key in key_texts(keys)]
+                    yield KeyBatch(key_column(keys))
                 seen += piece.num_rows
 
     def _plain(self, batch: pa.RecordBatch, name: str) -> pa.Array:
@@ -202,7 +235,7 @@ class Manifest:
                 if usable is not None:
                     keys = [key.filter(usable) for key in keys]
                     places = places[usable.to_numpy(zero_copy_only=False)]
-                finder.add([text for text in key_texts(keys) if text is not None], places)
+                finder.add(digests_of(key_column(keys)), places)
                 seen += part.num_rows
             told.clear()
         return seen
@@ -285,24 +318,15 @@ class Manifest:
         stop = _Stop(self._tables, number)
         keys = [self._plain(batch, name) for name in self.settings.key]
         self._usable(keys, number, seen, stop)
-        pictures = [references(self._plain(batch, name)) for name in self._meaning.pictures]
-        images = list(zip(*pictures, strict=True)) if pictures else [()] * batch.num_rows
-        names = tuple(self._meaning.parameters)
-        given = [self._plain(batch, column).to_pylist() for column in self._meaning.parameters.values()]
-        values = list(zip(*given, strict=True)) if given else [()] * batch.num_rows
-        rows = tuple(
-            Row(
-                key=key or "",
-                number=start + seen + index,
-                index=index,
-                images=images[index],
-                parameters={
-                    name: value for name, value in zip(names, values[index], strict=True) if value is not None
-                },
-            )
-            for index, key in enumerate(key_texts(keys))
+        return RowBatch(
+            key_column(keys),
+            start=start + seen,
+            pictures=[self._plain(batch, name) for name in self._meaning.pictures],
+            parameters={
+                name: self._plain(batch, column) for name, column in self._meaning.parameters.items()
+            },
+            carry=partial(self._carried, batch),
         )
-        return RowBatch(rows, self._carried(batch))
 
     def _carried(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         arrays = []

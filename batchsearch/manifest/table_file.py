@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     import pyarrow as pa
+
+    from batchsearch.manifest.remote_file import ManifestPath
 
 PIECE_BYTES: Final = 32 * 1024 * 1024
 """About how much of a table is in memory at once, bytes."""
@@ -52,7 +53,7 @@ class TableFile(Protocol):
     """One file of a manifest, with its header or footer read and closed again."""
 
     @property
-    def path(self) -> Path:
+    def path(self) -> ManifestPath:
         """Where it is."""
 
     @property

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import pyarrow as pa
 import pyarrow.json as pj
 
+from batchsearch import crash_points
 from batchsearch.errors import OutputError
 from batchsearch.output.table_file import TableFile, damage_of, reason_of
 
@@ -116,6 +117,16 @@ class PartWriter:
         self._hits_schema = hits_schema
         self._carried_schema = carried_schema
 
+    @property
+    def folder(self) -> Path:
+        """The folder that has `results/` and `hits/`."""
+        return self._folder
+
+    @property
+    def schemas(self) -> tuple[pa.Schema, pa.Schema]:
+        """The columns of `results` and of `hits`."""
+        return self._results_schema, self._hits_schema
+
     def prepare(self) -> None:
         """Make the folders.
 
@@ -196,6 +207,7 @@ class PartWriter:
                     hits.add(found)
             results_sha256, hits_sha256 = results.sync(), hits.sync()
             hits.publish()
+            crash_points.reached("part_between")
             results.publish()
         except BaseException as error:
             for table in tables:

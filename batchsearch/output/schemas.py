@@ -70,6 +70,7 @@ _ROW = (
     Column("calls", _COUNT, "Calls that the row needed: pages of results; 0 when another row's answered it."),
     Column("attempts", _COUNT, "HTTP requests made for the row, repeats included."),
     Column("denied", _COUNT, "Attempts that flow control refused."),
+    Column("earlier_outcomes", _COUNT, "Outcomes that the row had before this one; they are in `history/`."),
     Column("first_sent_at", _TIME, "Wall clock when the first attempt left."),
     Column("answered_at", _TIME, "Wall clock when the answer came that this row has."),
     Column("finished_at", _TIME, "Wall clock when the outcome was known."),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch import crash_points
 from batchsearch.output.atomic import sync_folder
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class TableFile:
 
     def _flush(self) -> None:
         if self._waiting_rows:
+            crash_points.reached("part_write")
             self._writer.write_table(pa.concat_tables(self._waiting))
         self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
 
@@ -68,6 +70,7 @@ class TableFile:
         self._flush()
         self._writer.close()
         self._file.flush()
+        crash_points.reached("part_sync")
         os.fsync(self._file.fileno())
         self._file.close()
         with self._temporary.open("rb") as written:
@@ -75,6 +78,7 @@ class TableFile:
 
     def publish(self) -> None:
         """Give the file its name, for good."""
+        crash_points.reached("part_rename")
         self._temporary.replace(self.path)
         sync_folder(self.path.parent)
 

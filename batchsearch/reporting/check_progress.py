@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Final, Self
 
-from batchsearch.reporting.logs import logger
+from batchsearch.reporting.logs import logger, on_live_terminal
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,7 +32,7 @@ class CheckProgress:
         self._bar: tuple[Progress, TaskID] | None = None
 
     def __enter__(self) -> Self:
-        if self._wanted and sys.stderr.isatty():
+        if self._wanted and on_live_terminal():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

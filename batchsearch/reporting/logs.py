@@ -1,19 +1,23 @@
 """Structured log events on stderr: a closed list of names, for people or as JSON.
 
-Events carry codes, counts, names and row keys. Pictures, keys, signatures and query strings have no
-place in them, and nothing that holds one is ever passed to a logger.
+Events carry codes, counts, names and row keys; within a run each carries its `run_id`, and those about a
+row its `row`. Pictures, keys, signatures and query strings have no place in them, and nothing that holds
+one is passed to a logger knowingly; what comes in a message from outside is taken out here.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
+from batchsearch.redaction import keep_secret, redacted
+
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
     from structlog.typing import FilteringBoundLogger
 
@@ -27,21 +31,30 @@ EVENTS: Final = {
     "instance_indexing": "The embedded instance takes in its catalogue.",
     "instance_ready": "The embedded instance answers.",
     "column_renamed": "A manifest column has the name of a results column and is written under another.",
-    "progress": "How far the run is, at intervals, when stderr is no terminal.",
-    "row_finished": "A row has its outcome (debug).",
+    "progress": "How far the run is: the one event of an interval, when stderr is no terminal.",
+    "row_finished": "A row has its outcome: the one event of each row (debug).",
     "call_retried": "An answer is to be asked for again, and why (debug).",
     "call_denied": "The service's flow control refused a call (debug).",
     "run_waiting": "Nothing was answered for some seconds: what the run waits for.",
     "run_stopping": "The run was asked to stop: nothing more is sent.",
     "run_ending": "An answer that no row can survive: the run ends.",
     "part_sealed": "A part of the results is final (debug).",
+    "metrics_listening": "Metrics are served on this address.",
+    "metrics_failed": "The metrics file could not be written; the run goes on without it (warning).",
+    "notify_sent": "The webhook took the notification.",
+    "notify_failed": "The webhook did not take the notification; the run's outcome stands (warning).",
     "command_failed": "The command ended with an error; its text says what to do.",
     "run_finished": "The run is over.",
+    "pairs_made": "The pictures of a list were made into pairs: how many.",
+    "scores_written": "The scores of a comparison are summed up: how many, and where.",
     "check_started": "A check of pictures begins: what is checked and where the verdicts go.",
     "check_progress": "How far a check of pictures is, at intervals, when stderr is no terminal.",
     "check_finished": "The check of pictures is over.",
+    "dedup_started": "The search is done as far as it goes: pairs and clusters are being made.",
+    "dedup_finished": "Tonight's pairs and clusters are written.",
     "emulator_listening": "The embedded instance serves on this address.",
     "emulator_stopped": "The embedded instance has stopped.",
+    "emulator_request_failed": "The embedded instance could not answer a request: a defect (error).",
 }
 """Every event there is, and when it is seen."""
 
@@ -70,19 +83,69 @@ def printable(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
-def _printable_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+SECRET_VARIABLES: Final = (
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+    "ALIBABA_CLOUD_SECURITY_TOKEN",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "BATCHSEARCH_NOTIFY_URL",
+    "BATCHSEARCH_REDIS_URL",
+)
+"""Variables of the environment whose values no event may show."""
+
+
+def _without_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = printable(value)
+        event[name] = _redacted_value(value)
     return event
 
 
-def configure(log_format: LogFormat, level: str) -> None:
-    """Send events of `level` and above to stderr, as lines for people or one JSON object a line."""
+def _redacted_value(value: Any) -> Any:
+    """Text without secrets, also inside lists and dictionaries; other values cannot hold one."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {name: _redacted_value(below) for name, below in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted_value(below) for below in value]
+    if isinstance(value, int | float | None):
+        return value
+    return redacted(str(value))
+
+
+def _printable_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if isinstance(value, str):
+            lines = value.split("\n") if name == "exception" else [value]  # a traceback keeps its lines
+            event[name] = "\n".join(map(printable, lines))
+    return event
+
+
+DUMB_TERMINALS: Final = frozenset({"dumb", "unknown"})
+"""Values of `TERM` that say that lines cannot be drawn again."""
+
+
+def on_live_terminal() -> bool:
+    """Whether stderr is a terminal on which lines can be drawn again."""
+    return sys.stderr.isatty() and os.environ.get("TERM") not in DUMB_TERMINALS
+
+
+def configure(log_format: LogFormat, level: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Send events of `level` and above to stderr, as lines for people or one JSON object a line.
+
+    Args:
+        log_format: `console` or `json`. Lines for people have colours on a terminal, unless `NO_COLOR` is
+            set to anything.
+        level: The lowest level seen.
+        environ: The environment; its secrets are kept from all events.
+    """
+    for variable in SECRET_VARIABLES:
+        keep_secret(environ.get(variable))
     for_people = log_format == "console"
     renderer: Any = (
         structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            colors=on_live_terminal() and not environ.get("NO_COLOR"),
+            exception_formatter=structlog.dev.plain_traceback,
         )
         if for_people
         else structlog.processors.JSONRenderer()
@@ -93,8 +156,9 @@ def configure(log_format: LogFormat, level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people),
-            *([_printable_values] if for_people else []),
             structlog.processors.format_exc_info,
+            _without_secrets,
+            *([_printable_values] if for_people else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -107,3 +171,9 @@ def logger() -> FilteringBoundLogger:
     """The logger for batchsearch's own events."""
     log: FilteringBoundLogger = structlog.get_logger()
     return log
+
+
+def events_as_markdown() -> str:
+    """The table of events, for documents."""
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in EVENTS.items()]
+    return "\n".join(["| event | when |", "|---|---|", *rows])

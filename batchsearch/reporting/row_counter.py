@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Final, Self, TextIO
+
+from batchsearch.reporting.durations import duration
+from batchsearch.reporting.logs import DUMB_TERMINALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +32,7 @@ class RowCounter:
     def __init__(self, stream: TextIO | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
         self._clock = clock
-        self._in_place = self._stream.isatty()
+        self._in_place = self._stream.isatty() and os.environ.get("TERM") not in DUMB_TERMINALS
         self._every = _REDRAW_SECONDS if self._in_place else LINE_SECONDS
         self._began = self._next = 0.0
         self._drawn = False
@@ -69,18 +73,10 @@ class RowCounter:
         text = f"{what} {done:,} rows, {rate:,.0f} a second"
         if total is not None:
             left = (total - done) / rate if rate else 0.0
-            text = f"{what} {done:,} of {total:,} rows, {rate:,.0f} a second, {_duration(left)} left"
+            text = f"{what} {done:,} of {total:,} rows, {rate:,.0f} a second, {duration(left)} left"
         if self._in_place:
             self._stream.write(_CLEAR_LINE + text)
             self._drawn = True
         else:
             self._stream.write(text + "\n")
         self._stream.flush()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.engine.sealer import Sealer
+from batchsearch.engine.generation import Generations
+from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.ledger.store import Ledger
-from batchsearch.output.parts import PartWriter
-from batchsearch.output.schemas import hits_schema, own_results_schema, results_schema
 from batchsearch.reporting.logs import logger
 
 CARRIED = pa.schema([("sku", pa.string())])
@@ -23,7 +22,8 @@ PROGRAM = """
 import asyncio, json, os, sys
 from pathlib import Path
 import pyarrow as pa
-from batchsearch.engine.sealer import Sealer
+from batchsearch.engine.generation import Generations
+from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.ledger.records import FinishedRow, digest_of
 from batchsearch.ledger.store import Ledger
 from batchsearch.output.parts import PartWriter
@@ -38,23 +38,23 @@ def watch(event, arguments):
         os._exit(9)
 
 class Last(Ledger):
-    async def seal(self, part):
+    async def seal(self, part, **about):
         if step == "seal" and part.name == "part-000002.parquet":
             os._exit(9)
-        await super().seal(part)
+        await super().seal(part, **about)
 
 async def main():
     ledger = Last(folder / "ledger.sqlite3")
-    writer = PartWriter(folder, results_schema=results_schema("SearchImageByPic", carried),
-        own_schema=own_results_schema("SearchImageByPic"), hits_schema=hits_schema(), carried_schema=carried)
-    writer.prepare()
+    writers = Writers.of(folder, "SearchImageByPic", carried)
+    writers.prepare()
+    generations = Generations(ledger, folder, writers.current.schemas, logger())
     for key in "abcd":
         own = pa.record_batch([[key]], schema=carried).serialize().to_pybytes()
         line = json.dumps({"row_key": key, "rank": 1}).encode() + b"\\n"
         result = json.dumps({"row_key": key}).encode()
         await ledger.finish(FinishedRow(digest_of(key), None, None, result, line, own, False), {})
     sys.addaudithook(watch)
-    await Sealer(ledger, writer, rows_per_part=2, seconds=9.0, log=logger()).finish()
+    await Sealer(ledger, writers, generations, rows_per_part=2, seconds=9.0, log=logger()).finish()
 
 asyncio.run(main())
 """
@@ -82,20 +82,19 @@ async def test_a_kill_while_a_part_is_sealed_loses_and_doubles_nothing(tmp_path,
     assert run_and_be_killed(tmp_path, step) == 9
     ledger = Ledger(tmp_path / "ledger.sqlite3")
     try:
-        writer = PartWriter(
-            tmp_path,
-            results_schema=results_schema("SearchImageByPic", CARRIED),
-            own_schema=own_results_schema("SearchImageByPic"),
-            hits_schema=hits_schema(),
-            carried_schema=CARRIED,
-        )
-        assert (len(ledger.parts()), ledger.waiting.rows, ledger.finished_count()) == (1, 2, 4)
+        writers = Writers.of(tmp_path, "SearchImageByPic", CARRIED)
+        writer = writers.current
+        generations = Generations(ledger, tmp_path, writer.schemas, logger())
+        writers.prepare()
+        assert (len(ledger.parts()), ledger.waiting().rows, ledger.finished_count()) == (1, 2, 4)
         first = (tmp_path / "results" / "part-000001.parquet").stat()
         assert writer.remove_unsealed({part.name for part in ledger.parts()}) == LEFT_BEHIND[step]
-        await Sealer(ledger, writer, rows_per_part=2, seconds=9.0, log=logger()).finish(at_least_one=True)
+        await Sealer(ledger, writers, generations, rows_per_part=2, seconds=9.0, log=logger()).finish(
+            at_least_one=True
+        )
         assert (tmp_path / "results" / "part-000001.parquet").stat() == first
         assert writer.damaged(ledger.parts()) == []
-        assert ledger.waiting.rows == 0
+        assert ledger.waiting().rows == 0
     finally:
         ledger.close()
     for folder in ("results", "hits"):

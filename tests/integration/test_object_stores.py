@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from batchsearch.config.image_settings import ImageSettings, StoreSettings, StoresSettings
 from batchsearch.engine.checking import check_job
 from batchsearch.errors import MissingExtraError
-from batchsearch.images import stores as stores_module
 from batchsearch.images.fetch import MAX_FILE_BYTES, Fetcher, Rejected, Unreachable
 from batchsearch.manifest.rows import ImageReference
+from batchsearch.stores import kinds
 
 BODY = bytes(range(256)) * 40
 
@@ -221,7 +221,7 @@ async def test_oss_is_read_through_the_same_protocol(endpoint, account, tmp_path
     async with Fetcher(tmp_path, settings_for(endpoint, "shop", scheme="oss")) as fetcher:
         assert await get(fetcher, "oss://shop/a.jpg") == BODY
     own = {"OSS_ACCESS_KEY_ID": "LTAI-for-oss", "OSS_ACCESS_KEY_SECRET": "x"}
-    assert stores_module._oss_credentials({**os.environ, **own}) == ("LTAI-for-oss", "x", None)
+    assert kinds.oss_credentials({**os.environ, **own}) == ("LTAI-for-oss", "x", None)
 
 
 async def test_a_check_reads_a_manifest_of_objects(endpoint, account, load):
@@ -242,7 +242,7 @@ async def test_a_check_reads_a_manifest_of_objects(endpoint, account, load):
 
 def test_a_store_whose_package_is_missing_ends_the_run_before_it_begins(tmp_path, monkeypatch):
     """It is the job that cannot run, not each row: the message names the extra."""
-    monkeypatch.setattr(stores_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(kinds, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"batchsearch\[gs\]"):
         Fetcher(tmp_path, settings_for(None, "shop", scheme="gs"))
 

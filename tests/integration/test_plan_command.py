@@ -16,6 +16,7 @@ from batchsearch.emulator.records import NewItem
 from batchsearch.engine.job import run_job
 from batchsearch.engine.opening import open_manifest
 from batchsearch.engine.planning import plan_job
+from batchsearch.engine.survey import Survey
 from batchsearch.engine.undone import Known, UndoneRows
 from batchsearch.engine.work import PageAnswer
 from batchsearch.errors import ConfigError
@@ -271,10 +272,11 @@ async def test_rows_finished_while_a_plan_looks_are_not_counted_as_to_do(load):
     ledger = empty_ledger(settings)
     manifest = open_manifest(settings, OPERATIONS[settings.operation])
     with LedgerReader(Path(settings.output.dir, "ledger", "ledger.sqlite3")) as reader:
-        known = Known(reader, Path(settings.output.dir, "results"), oldest=0.0)
+        survey = Survey(settings, OPERATIONS[settings.operation], manifest, reader, Path())
+        known = Known(reader, survey, Path(settings.output.dir), oldest=0.0)
         undone = UndoneRows(manifest, known, 6, None)
         await ledger.finish(FinishedRow(digest_of("r3"), None, None, b"{}", b"", b"", has_history=False), {})
-        chosen = [rows.batch.rows[place].key for rows in undone.batches() for place, _ in rows.places]
+        chosen = [rows.batch.rows[place].key for rows in undone.batches() for place, _, _ in rows.places]
     ledger.close()
     assert chosen == ["r0", "r1", "r2", "r4", "r5"]
     assert undone.counted == 5

@@ -11,7 +11,8 @@ PROGRAM = """
 import asyncio, json, resource, sys
 from pathlib import Path
 import pyarrow as pa
-from batchsearch.engine.sealer import Sealer
+from batchsearch.engine.generation import Generations
+from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.ledger.records import FinishedRow, digest_of
 from batchsearch.ledger.store import Ledger
 from batchsearch.output.parts import PartWriter
@@ -30,11 +31,11 @@ async def fill(ledger):
         await ledger.finish(FinishedRow(digest_of(key), None, None, result, line * 500, own, False), {})
 
 async def seal(ledger):
-    writer = PartWriter(folder, results_schema=results_schema("SearchImageByPic", carried),
-        own_schema=own_results_schema("SearchImageByPic"), hits_schema=hits_schema(), carried_schema=carried)
-    writer.prepare()
+    writers = Writers.of(folder, "SearchImageByPic", carried)
+    writers.prepare()
+    generations = Generations(ledger, folder, writers.current.schemas, logger())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    await Sealer(ledger, writer, rows_per_part=5_000, seconds=9.0, log=logger()).finish()
+    await Sealer(ledger, writers, generations, rows_per_part=5_000, seconds=9.0, log=logger()).finish()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(json.dumps({"grown": grown * 1024, "hits": sum(part.hits for part in ledger.parts())}))
 

@@ -190,21 +190,18 @@ async def test_a_priority_that_is_no_number_is_reported(filled, load):
 
 async def test_an_answer_is_taken_from_the_row_that_had_it(filled, load):
     """A row that failed for a passing reason lends nothing: a later equal row gets the good answer."""
+    options = {"calls__max_attempts": 1, "reuse__retry": "none"}
     once = FaultRule(ErrorAnswer("PictureError"), frozenset({"SearchImageByPic"}), times=1)
     filled.set_faults(FaultPlan((once,)))
-    first = load(
-        rows(1), instance__endpoint=filled.endpoint, codes={"PictureError": "retry"}, calls__max_attempts=1
-    )
+    first = load(rows(1), instance__endpoint=filled.endpoint, codes={"PictureError": "retry"}, **options)
     assert (await run_job(first)).failed == 1
-    again = load(
-        rows(1, 1), instance__endpoint=filled.endpoint, codes={"PictureError": "retry"}, calls__max_attempts=1
-    )
+    again = load(rows(1, 1), instance__endpoint=filled.endpoint, codes={"PictureError": "retry"}, **options)
     await run_job(again)
     settings = load(
         rows(1, 1, 1),
         instance__endpoint=filled.endpoint,
         codes={"PictureError": "retry"},
-        calls__max_attempts=1,
+        **options,
     )
     await run_job(settings)
     results = results_of(settings)

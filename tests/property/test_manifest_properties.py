@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from batchsearch.config.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.carried import shown, shown_cells
-from batchsearch.manifest.keys import RepeatFinder, key_texts
+from batchsearch.manifest.keys import RepeatFinder, digests_of, key_texts
 from batchsearch.manifest.source import Manifest, Wanted
 
 # What UTF-8 can say; a NUL ends no CSV field for Arrow but does for some writers.
@@ -68,7 +68,7 @@ def test_repeats_are_those_of_a_dictionary(keys, run, step):
     with RepeatFinder(listed=1000, run_rows=run) as finder:
         for start in range(0, len(texts), step):
             part = texts[start : start + step]
-            finder.add(part, np.arange(start, start + len(part), dtype=np.uint64))
+            finder.add(digests_of(pa.array(part, pa.string())), np.arange(start, start + len(part), dtype=np.uint64))
         found = finder.repeats()
     repeated = [row for row, key in enumerate(keys) if key in keys[:row]]
     assert found.total == len(repeated)

@@ -73,7 +73,7 @@ async def test_sealing_takes_rows_out_of_the_pending_ones(ledger):
         await ledger.finish(row(key), {})
     rows = [entry for chunk in ledger.pending(2, chunk=1) for entry in chunk]
     assert [entry.result for entry in rows] == [b'{"row_key":"a"}', b'{"row_key":"b"}']
-    part = Part("part-000001.parquet", rows[-1].seq, 2, 0, "r", "h")
+    part = Part("part-000001.parquet", rows[0].seq, rows[-1].seq, 2, 0, "r", "h")
     await ledger.seal(part)
     assert [entry.result for chunk in ledger.pending(9) for entry in chunk] == [b'{"row_key":"c"}']
     assert ledger.parts() == [part]
@@ -130,7 +130,7 @@ def test_another_version_is_refused_by_name(tmp_path):
     other = sqlite3.connect(path)
     other.execute("PRAGMA user_version = 99")
     other.close()
-    with pytest.raises(OutputError, match=r"version 99.*version 1"):
+    with pytest.raises(OutputError, match=r"version 99.*version 2"):
         Ledger(path)
 
 

@@ -12,9 +12,8 @@ from batchsearch.manifest.columns import (
     normalised,
     parameter_type_problem,
     picture_type_problem,
-    references,
 )
-from batchsearch.manifest.rows import ImageReference
+from batchsearch.manifest.rows import ImageReference, references
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 

@@ -498,8 +498,10 @@ def test_paths_that_lead_nowhere(opened, write, tmp_path):
     assert "without any .parquet or .csv file" in problems(lambda: opened("empty"), tmp_path)[0]
     assert "holds CSV and Parquet files" in problems(lambda: opened("mixed"), tmp_path)[0]
     assert "is neither a file nor a folder" in problems(lambda: opened("pipe.csv"), tmp_path)[0]
-    (url,) = problems(lambda: opened("s3://bucket/key.csv?secret=1"), tmp_path)
-    assert url == "s3://bucket/key.csv: is not a local file; give a path on this machine"
+    (url,) = problems(lambda: opened("s3://user:pw@bucket/key.csv?secret=1"), tmp_path)
+    assert url.startswith("s3://bucket/key.csv: has a user part; credentials come from the environment")
+    (url,) = problems(lambda: opened("file:///data/queries.csv"), tmp_path)
+    assert url == "file:///data/queries.csv: write the path without `file://`"
     assert opened("mixed", format="csv").check() == 2
 
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.engine.sealer import Sealer
+from batchsearch.engine.generation import Generations
+from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.errors import OutputError
 from batchsearch.ledger.records import AnswerKey, FinishedRow, digest_of
 from batchsearch.ledger.store import Ledger
@@ -78,9 +79,20 @@ def log():
 
 
 @pytest.fixture
-def sealer(ledger, writer, log):
+def sealer(ledger, writer, log, tmp_path):
     def made(rows=1_000, seconds=1_000.0, **options):
-        return Sealer(ledger, writer, rows_per_part=rows, seconds=seconds, log=log, **options)
+        staged = Writers.of(tmp_path, "SearchImageByPic", CARRIED).staged
+        staged.prepare()
+        generations = Generations(ledger, tmp_path, writer.schemas, log)
+        return Sealer(
+            ledger,
+            Writers(writer, staged),
+            generations,
+            rows_per_part=rows,
+            seconds=seconds,
+            log=log,
+            **options,
+        )
 
     return made
 
@@ -172,7 +184,7 @@ async def test_time_makes_one_part_of_what_waits(ledger, sealer, writer, log, tm
     async with sealing._one_at_a_time:
         assert writer.asked == 1
     assert keys(tmp_path) == [["a"]]
-    assert ledger.waiting.rows == 1
+    assert ledger.waiting().rows == 1
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -183,7 +195,7 @@ async def test_what_an_earlier_run_left_is_sealed(ledger, sealer, tmp_path):
         await ledger.finish(row(key), {})
     await sealer(rows=2).finish()
     assert keys(tmp_path) == [["a", "b"], ["c"]]
-    assert ledger.waiting.rows == 0
+    assert ledger.waiting().rows == 0
 
 
 async def test_an_output_without_rows_gets_one_empty_part_and_only_one(ledger, sealer, tmp_path):
@@ -196,17 +208,15 @@ async def test_an_output_without_rows_gets_one_empty_part_and_only_one(ledger, s
     await ledger.finish(row("a", answers=b"request"), {})
     await sealer().finish(at_least_one=True)
     assert keys(tmp_path) == [[], ["a"]]
-    assert ledger.answer(b"request").part == "part-000002.parquet"
+    assert ledger.answer(b"request").parts == (("", "part-000002.parquet"),)
 
 
 async def test_answers_are_found_in_the_part_that_holds_them(ledger, sealer):
     """Parts of any size, cut by rows or bytes, are found by the number of the outcome."""
     await finished(ledger, sealer(), *(row(str(n), answers=b"r%d" % n) for n in range(5)))
     await sealer(rows=2).finish()
-    assert [ledger.answer(b"r%d" % n).part for n in range(5)] == [
-        "part-000001.parquet", "part-000001.parquet", "part-000002.parquet", "part-000002.parquet",
-        "part-000003.parquet",
-    ]  # fmt: skip
+    found = [ledger.answer(b"r%d" % n).parts for n in range(5)]
+    assert found == [(("", f"part-00000{number}.parquet"),) for number in (1, 1, 2, 2, 3)]
 
 
 async def test_a_failure_ends_the_sealing_and_finishing_as_well(ledger, sealer, writer, tmp_path):
@@ -219,7 +229,7 @@ async def test_a_failure_ends_the_sealing_and_finishing_as_well(ledger, sealer, 
     with pytest.raises(OutputError, match="Is a directory"):
         await sealing.finish(at_least_one=True)
     assert writer.asked == 1
-    assert ledger.waiting.rows == 1
+    assert ledger.waiting().rows == 1
 
 
 async def test_a_failure_after_the_sealing_was_cancelled_is_an_error_of_finish(

@@ -1,0 +1,67 @@
+"""`batchsearch compare`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from batchsearch.commands.endings import moment, run_to_exit
+from batchsearch.commands.options import CONFIG, SET, load, logging_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchsearch.compare.comparison import Comparison
+
+_EXAMPLES = """\b
+Examples:
+  batchsearch compare configs/similarity-report.yaml
+  batchsearch compare variants.yaml --set compare.pairs=groups --set compare.group=product_id
+  batchsearch compare one-logo.yaml --set compare.pairs=reference --set compare.reference=logo.png
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@CONFIG
+@SET
+@click.option(
+    "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
+)
+@click.option("--max-calls", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4.")
+@click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
+@logging_options
+def command(
+    config: Path,
+    *,
+    overrides: tuple[str, ...],
+    until: str | None,
+    max_calls: int | None,
+    progress: bool,
+    log_format: str,
+    log_level: str,
+) -> None:
+    """Say how alike the pictures of the job file CONFIG are, pair by pair.
+
+    The section `compare` of the job file says which pairs: those that the manifest gives in two columns,
+    all pictures of a group with each other, or one picture with all others. Each pair is one call; run the
+    command again to resume. Into the output folder go `scores.parquet`, with what is known of both
+    pictures, `compare.json` with statistics and a histogram, and a matrix for each small group.
+
+    The last line of stdout is a JSON summary; a page with the histogram goes to stderr.
+    """
+
+    def work() -> Comparison:
+        job = load(config, overrides)
+        from batchsearch.compare.job import compare_to_end
+
+        return compare_to_end(
+            job,
+            until=moment(until),
+            max_calls=max_calls,
+            show_progress=progress,
+            log_format=log_format,
+            log_level=log_level,
+        )
+
+    run_to_exit(work, log_format=log_format, log_level=log_level)

@@ -1,0 +1,68 @@
+"""`batchsearch dedup`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from batchsearch.commands.endings import moment, run_to_exit
+from batchsearch.commands.options import CONFIG, SET, load, logging_options
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchsearch.dedup.page import DedupSummary
+
+_EXAMPLES = """\b
+Examples:
+  batchsearch dedup configs/nightly-dedup.yaml
+  batchsearch dedup nightly.yaml --until 06:00
+  batchsearch dedup nightly.yaml --set dedup.threshold=0.85 --set dedup.sync=add
+  batchsearch diff out/nightly/nights/20261121T220000Z-3f2a91 out/nightly
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@CONFIG
+@SET
+@click.option(
+    "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
+)
+@click.option("--max-calls", type=click.IntRange(min=1), help="Stop the search after so many calls.")
+@click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
+@logging_options
+def command(
+    config: Path,
+    *,
+    overrides: tuple[str, ...],
+    until: str | None,
+    max_calls: int | None,
+    progress: bool,
+    log_format: str,
+    log_level: str,
+) -> None:
+    """Find out which products of the job file CONFIG are the same, night after night.
+
+    Searches every new or changed picture, joins what was found to pairs of products, and pairs to clusters.
+    A run that was stopped goes on when it is run again; the tables are computed anew each time, without a
+    call. In the output folder: `pairs/`, `clusters/` and `dedup.json`, the search in `search/`, the upkeep of
+    the instance in `sync/`, earlier nights in `nights/`.
+
+    The last line of stdout is a JSON summary; everything else goes to stderr.
+    """
+
+    def work() -> DedupSummary:
+        job = load(config, overrides)
+        from batchsearch.dedup.night import dedup_to_end
+
+        return dedup_to_end(
+            job,
+            until=moment(until),
+            max_calls=max_calls,
+            show_progress=progress,
+            log_format=log_format,
+            log_level=log_level,
+        )
+
+    run_to_exit(work, log_format=log_format, log_level=log_level)

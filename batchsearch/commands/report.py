@@ -1,0 +1,154 @@
+"""`batchsearch report`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batchsearch.commands.options import fail
+from batchsearch.errors import BatchsearchError
+
+if TYPE_CHECKING:
+    from batchsearch.reporting.html.report import Report
+
+_EXAMPLES = """\b
+Examples:
+  batchsearch report out/tonight
+  batchsearch report out/tonight --output tonight.html --pictures 10000 --picture-mb 60
+  batchsearch report out/tonight --no-page --markdown - | mail -s tonight team@example.com
+  batchsearch report out/tonight --parquet facts/
+  batchsearch report out/dedup --images /mnt/pictures
+"""
+_PAGE = "report.html"
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where the page goes; DIR/report.html when not given. An older one is replaced.",
+)
+@click.option("--page/--no-page", "page", default=True, help="Write the page at all.")
+@click.option(
+    "--parquet",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write the facts as Parquet too: one file in long form when PATH ends with .parquet, else a folder "
+    "with a file for each table.",
+)
+@click.option(
+    "--markdown",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write the facts as Markdown too; - is stdout.",
+)
+@click.option(
+    "--rows", type=click.IntRange(0, 20_000), default=500, show_default=True, help="Rows of a search."
+)
+@click.option("--pairs", type=click.IntRange(0, 100_000), default=5_000, show_default=True, help="Pairs.")
+@click.option(
+    "--clusters", type=click.IntRange(0, 100_000), default=10_000, show_default=True, help="Clusters."
+)
+@click.option(
+    "--pictures",
+    type=click.IntRange(0, 50_000),
+    default=4_000,
+    show_default=True,
+    help="Thumbnails; 0 for a page without pictures.",
+)
+@click.option(
+    "--picture-side",
+    type=click.IntRange(48, 512),
+    default=160,
+    show_default=True,
+    help="Longest side of a thumbnail, pixels.",
+)
+@click.option(
+    "--picture-mb",
+    type=click.IntRange(1, 500),
+    default=24,
+    show_default=True,
+    help="Megabytes of all thumbnails.",
+)
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Where pictures are now, in place of the job's `images.root`.",
+)
+@click.option(
+    "--fetch-pictures",
+    is_flag=True,
+    help="Fetch pictures whose references are addresses, by the job's own rules; else nothing is fetched.",
+)
+def command(
+    folder: Path,
+    *,
+    output: Path | None,
+    page: bool,
+    parquet: Path | None,
+    markdown: Path | None,
+    rows: int,
+    pairs: int,
+    clusters: int,
+    pictures: int,
+    picture_side: int,
+    picture_mb: int,
+    images: Path | None,
+    fetch_pictures: bool,
+) -> None:
+    """Write one HTML page about an output folder, and the same facts as Parquet and Markdown.
+
+    DIR is the output folder of a run, of `batchsearch compare` or of `batchsearch dedup`. It is only read,
+    also while a run works on it: the page says what it is as of. The page holds everything it shows and
+    asks for nothing when opened. How much it shows is bounded, and it says so when a bound was reached.
+    """
+    try:
+        from batchsearch.reporting.html.options import ReportOptions
+        from batchsearch.reporting.html.report import make_report, write_page
+
+        options = ReportOptions(
+            rows=rows,
+            pairs=pairs,
+            clusters=clusters,
+            pictures=pictures if page else 0,
+            side=picture_side,
+            megabytes=picture_mb,
+            images=images,
+            fetch=fetch_pictures,
+        )
+        report = make_report(folder, options, now=datetime.now(UTC))
+        if page:
+            place = output or folder / _PAGE
+            written = write_page(report, place)
+            click.echo(
+                f"{place} ({written / 1e6:,.1f} MB)", err=markdown is not None and str(markdown) == "-"
+            )
+        _write_facts(report, parquet, markdown)
+    except BatchsearchError as error:
+        fail(error)
+
+
+def _write_facts(report: Report, parquet: Path | None, markdown: Path | None) -> None:
+    if parquet is not None:
+        from batchsearch.reporting.html.fact_files import write_facts
+
+        for path in write_facts(report, parquet):
+            click.echo(path, err=str(markdown) == "-")
+    if markdown is None:
+        return
+    from batchsearch.output.atomic import write_text_atomically
+    from batchsearch.reporting.html.markdown import markdown_of
+
+    text = markdown_of(report)
+    if str(markdown) == "-":
+        sys.stdout.write(text)
+    else:
+        write_text_atomically(markdown, text)
+        click.echo(markdown)

@@ -1,0 +1,85 @@
+"""`batchsearch retry`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batchsearch.commands.endings import moment, run_to_exit
+from batchsearch.commands.options import SET, logging_options
+from batchsearch.errors import ConfigError
+
+if TYPE_CHECKING:
+    from batchsearch.reporting.summary import Summary
+
+_EXAMPLES = """\b
+Examples:
+  batchsearch retry out/tonight --origin transport
+  batchsearch retry out/tonight --codes 'PictureError,InternalError*'
+  batchsearch retry out/tonight --failed --max-calls 1000
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--codes",
+    metavar="A,B",
+    default="",
+    help="Rows that failed with these codes; `*` stands for anything, as in `Transport.*`.",
+)
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    type=click.Choice(["local", "api", "transport"]),
+    help="Rows that were refused before a call, by the service, or lost on the way. May be repeated.",
+)
+@click.option("--failed", is_flag=True, help="Every failed row.")
+@SET
+@click.option(
+    "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
+)
+@click.option("--max-calls", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4.")
+@click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
+@logging_options
+def command(
+    folder: Path,
+    *,
+    codes: str,
+    origins: tuple[str, ...],
+    failed: bool,
+    overrides: tuple[str, ...],
+    until: str | None,
+    max_calls: int | None,
+    progress: bool,
+    log_format: str,
+    log_level: str,
+) -> None:
+    """Ask again for failed rows of the job whose output folder is DIR, and for no others.
+
+    The job's settings are those of its latest run. A new outcome takes the place of the failed one, which is
+    kept in `history/`. The last line of stdout is a JSON summary; everything else goes to stderr.
+    """
+
+    def work() -> Summary:
+        from batchsearch.engine.again import job_of
+        from batchsearch.engine.choice import Chosen
+        from batchsearch.engine.job import run_to_end
+
+        chosen = Chosen(tuple(filter(None, map(str.strip, codes.split(",")))), origins, failed=failed)
+        if chosen == Chosen():
+            raise ConfigError("say which rows are to be asked for again: --codes, --origin or --failed")
+        return run_to_end(
+            job_of(folder, overrides=overrides),
+            until=moment(until),
+            max_calls=max_calls,
+            chosen=chosen,
+            show_progress=progress,
+            log_format=log_format,
+            log_level=log_level,
+        )
+
+    run_to_exit(work, log_format=log_format, log_level=log_level)

@@ -1,0 +1,87 @@
+"""`batchsearch status`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batchsearch.commands.options import fail
+from batchsearch.errors import BatchsearchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchsearch.reporting.run_status import RunStatus
+
+_EXAMPLES = """\b
+Examples:
+  batchsearch status out/tonight
+  batchsearch status out/tonight --watch
+  batchsearch status out/tonight --json | jq .runs[0].progress.rate
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the page.")
+@click.option("--watch", is_flag=True, help="Look again and again, until no run works here any more.")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often, with --watch.",
+)
+def command(folder: Path, *, as_json: bool, watch: bool, every: float) -> None:
+    """Say how the run of the output folder DIR stands, from another shell while it works.
+
+    Progress, pace, what it waits for, failures by code, when it will be done; for a run that died, since
+    when it is dead. DIR may be the folder of a dedup: then each of its runs is told. Nothing is changed, and
+    the run is not disturbed.
+    """
+    try:
+        from batchsearch.reporting.run_status import look_at
+        from batchsearch.reporting.status_page import status_as_json, status_page
+
+        def look() -> list[RunStatus]:
+            return look_at(folder, datetime.now(UTC))
+
+        if not watch:
+            click.echo(status_as_json(look()) if as_json else status_page(look()))
+        elif as_json or not sys.stdout.isatty():
+            _print_each(look, status_as_json if as_json else status_page, every)
+        else:
+            _redraw(look, status_page, every)
+    except BatchsearchError as error:
+        fail(error)
+
+
+def _print_each(
+    look: Callable[[], list[RunStatus]], shown: Callable[[list[RunStatus]], str], every: float
+) -> None:
+    while True:
+        runs = look()
+        click.echo(shown(runs))
+        if all(run.is_over for run in runs):
+            return
+        time.sleep(every)
+
+
+def _redraw(
+    look: Callable[[], list[RunStatus]], shown: Callable[[list[RunStatus]], str], every: float
+) -> None:
+    from rich.live import Live
+    from rich.text import Text
+
+    runs = look()
+    with Live(Text(shown(runs)), auto_refresh=False) as live:
+        while not all(run.is_over for run in runs):
+            time.sleep(every)
+            runs = look()
+            live.update(Text(shown(runs)), refresh=True)

@@ -1,0 +1,59 @@
+"""`batchsearch verify`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from batchsearch.commands.options import fail
+from batchsearch.errors import BatchsearchError
+
+_EPILOG = """\b
+Exit codes:
+   0  whole: every row of the manifest once, everything agrees
+   3  something is wrong; each finding says what to do
+   4  nothing is wrong, but rows are still to come or the manifest cannot be read
+   5  the folder cannot be looked at
+  64  there is no such output folder
+
+\b
+Examples:
+  batchsearch verify out/tonight
+  batchsearch verify out/tonight --manifest /backup/catalogue.parquet
+  batchsearch verify out/tonight --json | jq .folders[0].found
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--manifest", type=click.Path(path_type=Path), help="The manifest, when it is not where the job has it."
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The job file, in place of what the ledger knows of the job.",
+)
+@click.option("--json", "only_json", is_flag=True, help="No page: the line of JSON alone.")
+def command(folder: Path, *, manifest: Path | None, config: Path | None, only_json: bool) -> None:
+    """Verify the output folder DIR of a job: nothing lost, nothing doubled, nothing changed.
+
+    Compares every row of the sealed parts, the ledger and the manifest, every hit with its row, every file
+    with its checksum. Nothing is changed, and a run may go on meanwhile. DIR may be the folder of a dedup
+    job too. The last line of stdout is JSON; a page for people goes to stderr.
+    """
+    try:
+        from batchsearch.verifying.folder import output_folders, verify_folder
+        from batchsearch.verifying.page import VerifyPage
+
+        page = VerifyPage(
+            tuple(verify_folder(one, manifest=manifest, config=config) for one in output_folders(folder))
+        )
+    except BatchsearchError as error:
+        fail(error)
+    if not only_json:
+        click.echo(page.as_text(), err=True)
+    click.echo(page.as_json())
+    sys.exit(int(page.verdict))

@@ -1,0 +1,131 @@
+"""The job file's `dedup` section: what makes two products the same, and what is done about it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from batchsearch.config.section import Settings
+from batchsearch.config.shape import IS_PATH
+
+SyncName = Literal["none", "add", "update", "delete"]
+PrecheckName = Literal["none", "report", "first", "instead"]
+RepresentativeName = Literal["most_pictures", "best_image", "oldest"]
+
+
+class ChainGuardSettings(Settings):
+    """When a group that hangs together by a chain of pairs is taken apart."""
+
+    min_share: float = Field(
+        0.6,
+        gt=0,
+        le=1,
+        description="Two groups of products become one only if at least this share of the pairs between "
+        "them resemble each other.",
+    )
+    largest: int = Field(50, ge=2, description="Clusters of more products are marked for review.")
+
+
+class DedupSettings(Settings):
+    """Which products are the same, night after night."""
+
+    threshold: float = Field(
+        0.8, gt=0, le=1, description="Pairs of products with at least this `Score` are duplicates."
+    )
+    thresholds: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        default_factory=dict,
+        description="Another threshold for a category: of `category_column`, or the service's category id.",
+    )
+    category_column: str | None = Field(
+        None,
+        description="Column of the manifest that `thresholds` goes by; where two products differ in it, the "
+        "higher threshold applies. The service's category of the picture found when absent.",
+    )
+    near: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Pairs up to this much below their threshold are kept in `pairs` without being "
+        "accepted: they resemble each other, which is what the chain guard goes by.",
+    )
+    mutual_best: int | None = Field(
+        None,
+        ge=1,
+        description="Accept only pairs of which each product is among the other's so many best; "
+        "1 allows only the best one.",
+    )
+    product_column: str | None = Field(
+        None,
+        description="Column with the product id as the instance knows it; `product_id`, or else the first "
+        "column of the key, when absent.",
+    )
+    picture_column: str | None = Field(
+        None,
+        description="Column with the picture's name as the instance knows it; `pic_name`, or else the second "
+        "column of the key, when absent.",
+    )
+    outside: Literal["drop", "keep"] = Field(
+        "drop",
+        description="Products that the manifest does not have (any more), but the instance or an earlier "
+        "night has: left out of pairs and clusters (`drop`), or treated like the others (`keep`).",
+    )
+    chain_guard: ChainGuardSettings = Field(
+        default_factory=ChainGuardSettings, description="When a chain of pairs is no cluster."
+    )
+    representative: RepresentativeName = Field(
+        "most_pictures",
+        description="Which product stands for a cluster: the one with the `most_pictures`, with the "
+        "`best_image` (most pixels), or the `oldest` by `oldest_column`. Ties go to the next rule.",
+    )
+    oldest_column: str | None = Field(
+        None,
+        validate_default=True,
+        description="Column whose smallest value is the oldest product: a date, a number or text.",
+    )
+    judgements: Annotated[str | None, IS_PATH] = Field(
+        None,
+        description="CSV file of pairs that people have judged, with the columns product_a, product_b and "
+        "judgement (`same` or `different`). It may not be there yet.",
+    )
+    sync: SyncName = Field(
+        "none",
+        description="Keep the instance in step: `add` new and changed pictures, `update` attributes, "
+        "`delete` pictures that have left the manifest, or `none`.",
+    )
+    order: Literal["add_first", "search_first"] = Field(
+        "add_first", description="Whether the instance is brought in step before the search or after it."
+    )
+    attributes: dict[str, str] = Field(
+        default_factory=dict,
+        description="What `sync` gives with each picture: parameters of AddImage or UpdateImage, such as "
+        "`category_id` or `str_attr`, each with its column.",
+    )
+    precheck: PrecheckName = Field(
+        "none",
+        description="Look for equal pictures before any call: `report` them, call them `first`, or make no "
+        "call for the later copies (`instead`).",
+    )
+    keep_nights: int = Field(
+        7, ge=0, description="Earlier nights whose pairs and clusters are kept in `nights/`, for `diff`."
+    )
+
+    @field_validator("near")
+    @classmethod
+    def _near_below_the_threshold(cls, near: float, info: ValidationInfo) -> float:
+        given = [info.data.get("threshold", 1.0), *info.data.get("thresholds", {}).values()]
+        if near >= min(given):
+            raise ValueError(f"must be less than every threshold; the lowest is {min(given):g}")
+        return near
+
+    @field_validator("oldest_column")
+    @classmethod
+    def _oldest_needs_a_column(cls, column: str | None, info: ValidationInfo) -> str | None:
+        if column is None and info.data.get("representative") == "oldest":
+            raise ValueError("is needed for `representative: oldest`: the column that says how old a product is")
+        return column
+
+    @property
+    def floor(self) -> float:
+        """The lowest score that a pair is kept with."""
+        return min(self.threshold, *self.thresholds.values(), 1.0) - self.near

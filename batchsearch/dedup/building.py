@@ -1,0 +1,357 @@
+"""From the search's output to tonight's tables: no call is made, and the same files give the same tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from batchsearch.dedup.clusters import GuardRules, cluster
+from batchsearch.dedup.decide import JUDGED, decide, with_judged
+from batchsearch.dedup.hits import HitRules, Tally, ids_in, read_matches
+from batchsearch.dedup.matches import FOUND_BY, NO_RANK, NOT_FOUND, PairFolder, pair_key
+from batchsearch.dedup.names import cluster_ids
+from batchsearch.dedup.pictures import batches_of, places, read_pictures
+from batchsearch.dedup.tables import (
+    CLUSTERS,
+    PAIRS,
+    TableWriter,
+    clusters_schema,
+    pairs_schema,
+    read_table,
+)
+from batchsearch.output.parts import RESULTS
+from batchsearch.service import DEFAULT_NUM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from batchsearch.config.dedup_settings import DedupSettings
+    from batchsearch.config.model import JobSettings
+    from batchsearch.dedup.clusters import Clusters
+    from batchsearch.dedup.decide import Decision
+    from batchsearch.dedup.judgements import Judgements
+    from batchsearch.dedup.matches import Matches, Pairs
+    from batchsearch.dedup.pictures import Columns, Pictures
+
+ROWS_AT_ONCE: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What tonight's tables are made from.
+
+    Attributes:
+        folder: Output folder of the dedup job.
+        search: Output folder of its search.
+        columns: What columns are called in the search's results.
+        keys: The manifest's row keys, some thousand at a time.
+        judgements: What people have said.
+        local: Matches that were found without a call, given what the results know; None finds none.
+        night: Tonight's id.
+        now: UTC.
+    """
+
+    folder: Path
+    search: Path
+    columns: Columns
+    keys: Iterator[list[str]]
+    judgements: Judgements
+    local: Callable[[Pictures], Matches] | None
+    night: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The pairs of the night before, by `pair_key`, ascending."""
+
+    key: NDArray[np.int64]
+    found_at: NDArray[np.int64]
+    accepted: NDArray[np.bool_]
+
+
+def hits_wanted(settings: JobSettings) -> int:
+    """Hits that each search asks for."""
+    return settings.results_per_row or int(settings.parameters.get("num", DEFAULT_NUM))
+
+
+def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict[str, Any]:
+    """Write tonight's pairs and clusters; what is in them, in numbers.
+
+    Until both are whole under temporary names, the tables of the night before stay as they are.
+
+    Args:
+        settings: The job.
+        dedup: Its `dedup` section.
+        sources: What the tables are made from.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+        OutputError: The search's output cannot be read or a table cannot be written.
+    """
+    keep = dedup.outside == "keep"
+    others = ids_in(sources.search) if keep else None
+    pictures = read_pictures(sources.search, sources.columns, sources.keys, others)
+    rules = HitRules(dedup.floor, keep, dedup.order == "add_first", hits_wanted(settings))
+    tally = Tally(np.zeros(len(pictures.products), bool))
+    folder = PairFolder()
+    for matches in read_matches(sources.search, pictures, rules, tally):
+        folder.add(matches)
+    if sources.local is not None:
+        folder.add(sources.local(pictures))
+    judged = sources.judgements.of_products(pictures.products)
+    pairs = with_judged(folder.pairs(), judged)
+    thresholds = thresholds_of(pairs, pictures, dedup)
+    decision = decide(
+        pairs,
+        thresholds,
+        judged,
+        near=dedup.near,
+        best=dedup.mutual_best,
+        trust_perceptual=dedup.precheck == "instead",
+    )
+    shown = pictures.present | keep
+    counts = np.bincount(pictures.product[shown], minlength=len(pictures.products))
+    guard = GuardRules(dedup.chain_guard.min_share, dedup.chain_guard.largest, tally.cut)
+    clusters = cluster(
+        pairs, decision, guard, preference_of(pictures, counts, shown, dedup), pictures.product_id
+    )
+    earlier = _earlier(sources.folder, pictures)
+    with (
+        TableWriter(sources.folder, PAIRS, pairs_schema(), sources.night) as pairs_file,
+        TableWriter(sources.folder, CLUSTERS, clusters_schema(), sources.night) as clusters_file,
+    ):
+        for piece in _pair_rows(pairs, decision, thresholds, pictures, earlier, sources):
+            pairs_file.add(piece)
+        for piece in _cluster_rows(clusters, pictures, counts, shown, sources):
+            clusters_file.add(piece)
+        pairs_file.finish()
+        clusters_file.finish()
+        pairs_file.publish()
+        clusters_file.publish()
+    key = pairs.key[decision.accepted]
+    known = earlier.key[earlier.accepted]
+    return {
+        "products": int((counts > 0).sum()),
+        "pictures": int(shown.sum()),
+        "left_out": int((~shown).sum()),
+        "pairs": len(pairs),
+        "accepted": len(key),
+        "accepted_by": {
+            name: int((pairs.found_by[decision.accepted] == number).sum())
+            for number, name in enumerate(FOUND_BY)
+        },
+        "new_pairs": int((~np.isin(key, known)).sum()),
+        "gone_pairs": int((~np.isin(known, key)).sum()),
+        "judged_same": int((decision.judged == 1).sum()),
+        "judged_different": int((decision.judged == 2).sum()),  # noqa: PLR2004 - place in `JUDGED`
+        "clusters": clusters.count,
+        "duplicates": len(clusters.product) - clusters.count,
+        "members": len(clusters.product),
+        "review": len(clusters.review),
+        "hits": tally.hits,
+        "hits_on_itself": tally.of_itself,
+        "hits_stale": tally.stale,
+        "hits_outside": tally.outside,
+        "products_cut": int(tally.cut.sum()),
+    }
+
+
+def thresholds_of(pairs: Pairs, pictures: Pictures, dedup: DedupSettings) -> NDArray[np.float64]:
+    """The score that each pair needs."""
+    needed = np.full(len(pairs), dedup.threshold)
+    if not dedup.thresholds:
+        return needed
+    if pictures.categories is None or pictures.category is None:
+        for name, threshold in dedup.thresholds.items():
+            if name.lstrip("-").isdecimal():
+                needed[pairs.category == int(name)] = threshold
+        return needed
+    # A place more at the end, for products without a category.
+    by_category = np.full(len(pictures.categories) + 1, dedup.threshold)
+    for place, name in enumerate(pictures.categories.to_pylist()):
+        by_category[place] = dedup.thresholds.get(name, dedup.threshold)
+    by_product = np.full(len(pictures.products), dedup.threshold)
+    by_product[pictures.product[::-1]] = by_category[pictures.category[::-1]]
+    return np.maximum(by_product[pairs.a], by_product[pairs.b])
+
+
+def preference_of(
+    pictures: Pictures, counts: NDArray[np.int64], shown: NDArray[np.bool_], dedup: DedupSettings
+) -> NDArray[np.int64]:
+    """By product: its place among all, the one that is to stand for a cluster first.
+
+    By the rule that the job names, then by the others: age (where a column says it), number of pictures,
+    largest picture; at last by product id.
+    """
+    size = len(pictures.products)
+    area = np.zeros(size, np.int64)
+    np.maximum.at(area, pictures.product[shown], pictures.area[shown])
+    age = np.full(size, np.iinfo(np.int64).max)
+    if pictures.oldest is not None:
+        np.minimum.at(age, pictures.product[shown], pictures.oldest[shown])
+    by_rule = {"oldest": age, "most_pictures": -counts, "best_image": -area}
+    first = by_rule.pop(dedup.representative)
+    # The last key is the one that np.lexsort goes by first.
+    order = np.lexsort((*reversed(by_rule.values()), first))
+    preference = np.empty(size, np.int64)
+    preference[order] = np.arange(size)
+    return preference
+
+
+def _earlier(folder: Path, pictures: Pictures) -> Earlier:
+    read = read_table(folder, PAIRS, ["product_a", "product_b", "found_at", "accepted"])
+    if read is None:
+        return Earlier(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool))
+    read = read.combine_chunks()
+    one = places(_plain(read.column("product_a")), pictures.products)
+    other = places(_plain(read.column("product_b")), pictures.products)
+    # Products that are no longer known have numbers of no product: their pairs are gone.
+    key = np.where((one >= 0) & (other >= 0), pair_key(one, other), -1 - np.arange(len(one)))
+    order = np.argsort(key, kind="stable")
+    found = _plain(read.column("found_at")).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    accepted = _plain(read.column("accepted")).to_numpy(zero_copy_only=False).astype(bool)
+    return Earlier(key[order], found[order], accepted[order])
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _named(texts: pa.Array, numbers: NDArray[Any]) -> pa.Array:
+    """Texts by number; null for numbers below 0."""
+    return texts.take(pa.array(numbers, pa.int64(), mask=numbers < 0))
+
+
+def _pair_rows(
+    pairs: Pairs,
+    decision: Decision,
+    thresholds: NDArray[np.float64],
+    pictures: Pictures,
+    earlier: Earlier,
+    sources: Sources,
+) -> Iterator[pa.Table]:
+    schema = pairs_schema()
+    now = int(sources.now.timestamp() * 1e6)
+    ways, verdicts = pa.array(FOUND_BY), pa.array(JUDGED, pa.string())
+    for start in range(0, len(pairs), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        row = pairs.row[some].astype(np.int64)
+        run = np.where(row >= 0, pictures.run[row], -1)
+        found = np.where(row >= 0, pictures.answered_at[row], now)
+        key = pairs.key[some]
+        place = np.minimum(np.searchsorted(earlier.key, key), max(len(earlier.key) - 1, 0))
+        if len(earlier.key):
+            found = np.where(earlier.key[place] == key, np.minimum(found, earlier.found_at[place]), found)
+        values = {
+            "product_a": _named(pictures.products, pairs.a[some]),
+            "product_b": _named(pictures.products, pairs.b[some]),
+            **{
+                name: pa.array(getattr(pairs, name)[some], mask=getattr(pairs, name)[some] == NOT_FOUND)
+                for name in ("score", "score_ab", "score_ba")
+            },
+            **{
+                name: pa.array(getattr(pairs, name)[some], mask=getattr(pairs, name)[some] == NO_RANK)
+                for name in ("rank_ab", "rank_ba")
+            },
+            "mutual": pa.array(decision.mutual[some]),
+            "pictures": pa.array(np.maximum(pairs.count_ab[some], pairs.count_ba[some])),
+            "row_key": _named(pictures.row_keys, row),
+            "pic_a": _named(pictures.names, pairs.picture_a[some]),
+            "pic_b": _named(pictures.names, pairs.picture_b[some]),
+            "found_by": ways.take(pa.array(pairs.found_by[some])),
+            "category_id": pa.array(pairs.category[some], mask=pairs.category[some] < 0),
+            "threshold": pa.array(thresholds[some]),
+            "judged": verdicts.take(pa.array(decision.judged[some])),
+            "accepted": pa.array(decision.accepted[some]),
+            "run_id": _named(pictures.runs, run),
+            "found_at": pa.array(found, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
+        }
+        yield pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def _cluster_rows(
+    clusters: Clusters,
+    pictures: Pictures,
+    counts: NDArray[np.int64],
+    shown: NDArray[np.bool_],
+    sources: Sources,
+) -> Iterator[pa.Table]:
+    schema = clusters_schema()
+    row = _best_rows(clusters, pictures, shown)
+    image = _images(row, pictures, sources)
+    ids = _named(_ids(clusters, pictures, sources), clusters.cluster)
+    reviews = [clusters.review.get(number) for number in range(clusters.count)]
+    review = pa.array(reviews, pa.string()).take(pa.array(clusters.cluster))
+    for start in range(0, len(clusters.product), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        values = {
+            "cluster_id": ids[some],
+            "product_id": _named(pictures.products, clusters.product[some]),
+            "is_representative": pa.array(clusters.product[some] == clusters.representative[some]),
+            "representative": _named(pictures.products, clusters.representative[some]),
+            "confidence": pa.array(clusters.confidence[some]),
+            "size": pa.array(clusters.size[some]),
+            "review": review[some],
+            "score": pa.array(clusters.score[some]),
+            "pictures": pa.array(counts[clusters.product[some]]),
+            "image": image[some],
+            "row_key": _named(pictures.row_keys, row[some]),
+        }
+        yield pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def _ids(clusters: Clusters, pictures: Pictures, sources: Sources) -> pa.Array:
+    """The id of each cluster, by its number."""
+    before = read_table(sources.folder, CLUSTERS, ["product_id", "cluster_id"])
+    earlier: dict[str, str] = {}
+    if before is not None:
+        earlier = dict(
+            zip(before.column("product_id").to_pylist(), before.column("cluster_id").to_pylist(), strict=True)
+        )
+    if not clusters.count:
+        return pa.array([], pa.string())
+    products = _named(pictures.products, clusters.product).to_pylist()
+    starts = np.flatnonzero(np.concatenate(([True], clusters.cluster[1:] != clusters.cluster[:-1])))
+    ends = [*starts[1:], len(products)]
+    members = [products[start:end] for start, end in zip(starts, ends, strict=True)]
+    stand = _named(pictures.products, clusters.representative[starts]).to_pylist()
+    return pa.array(cluster_ids(members, stand, earlier), pa.string())
+
+
+def _best_rows(clusters: Clusters, pictures: Pictures, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each member the row of its largest picture, the first of several; -1 where it has no row."""
+    rows = np.flatnonzero(shown)
+    order = rows[np.lexsort((rows, -pictures.area[rows], pictures.product[rows]))]
+    product = pictures.product[order]
+    place = np.searchsorted(product, clusters.product)
+    inside = place < len(product)
+    inside[inside] = product[place[inside]] == clusters.product[inside]
+    found = np.full(len(clusters.product), -1, np.int64)
+    found[inside] = order[place[inside]]
+    return found
+
+
+def _images(row: NDArray[np.int64], pictures: Pictures, sources: Sources) -> pa.Array:
+    """Where the pictures of these rows are, as the results carry it."""
+    column = sources.columns.image
+    if column is None or not len(row):
+        return pa.nulls(len(row), pa.string())
+    wanted = np.zeros(len(pictures), bool)
+    wanted[row[row >= 0]] = True
+    number = np.cumsum(wanted) - 1
+    found = []
+    start = 0
+    for batch in batches_of(sources.search / RESULTS, [column]):
+        chosen = pa.array(wanted[start : start + len(batch)])
+        found.append(batch.column(column).cast(pa.string()).filter(chosen))
+        start += len(batch)
+    texts = pa.concat_arrays(found) if found else pa.array([], pa.string())
+    return _named(texts, np.where(row >= 0, number[row], -1))

@@ -1,0 +1,208 @@
+"""The chain guard: a group whose members do not resemble each other is taken apart (pure).
+
+Connected components follow chains: A is like B, B like C, and A is nothing like C. Within one component
+groups are therefore joined step by step, pairs with the highest score first, and two groups become one only
+if at least `min_share` of the pairs between them resemble each other. One bridge between two tight groups
+is not enough. Pairs judged `same` join in any case; no group ever holds a pair judged `different`, unless
+pairs judged `same` force it.
+
+A pair that no search shows does not resemble, with one exception: where the list of hits of one of the two
+was full to its end with products that resemble it, more may have been behind, and the pair is not counted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Two members of a component, by their places in it, and what is known of them.
+
+    Attributes:
+        first: One member.
+        second: The other.
+        score: 0 to 1.
+        accepted: Whether they are duplicates; else they only resemble each other.
+        same: Whether a person has said so.
+    """
+
+    first: int
+    second: int
+    score: float
+    accepted: bool = True
+    same: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why two groups were not joined.
+
+    Attributes:
+        link: The accepted pair that would have joined them.
+        resembling: Pairs between them that resemble each other.
+        counted: Pairs between them that count.
+        judged: Whether a pair judged different is between them.
+    """
+
+    link: Link
+    resembling: int
+    counted: int
+    judged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What became of a component.
+
+    Attributes:
+        groups: Its members, ascending within each group; groups by their first member.
+        refusals: The strongest link that each group was refused for, by the group's place in `groups`.
+        contradicted: Groups that hold a pair judged `different`, by their place.
+    """
+
+    groups: tuple[tuple[int, ...], ...]
+    refusals: dict[int, Refusal]
+    contradicted: frozenset[int]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Members, how many of them had their hits cut, and what joins them to other groups."""
+
+    members: list[int]
+    whole: int
+    resembling: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    certain: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    forbidden: set[int] = field(default_factory=set)
+
+
+def split(
+    size: int,
+    links: Sequence[Link],
+    *,
+    different: Collection[tuple[int, int]] = (),
+    cut: Collection[int] = (),
+    min_share: float,
+) -> Split:
+    """Take a component apart where its members do not resemble each other.
+
+    The outcome does not depend on the order of `links`.
+
+    Args:
+        size: Members of the component, numbered from 0.
+        links: Its pairs, each once.
+        different: Pairs that people have judged different.
+        cut: Members whose lists of hits were full.
+        min_share: Share of the pairs between two groups that must resemble each other, above 0 to 1.
+    """
+    return _Splitting(size, links, different, cut, min_share).run()
+
+
+class _Splitting:
+    def __init__(
+        self,
+        size: int,
+        links: Sequence[Link],
+        different: Collection[tuple[int, int]],
+        cut: Collection[int],
+        min_share: float,
+    ) -> None:
+        self._min_share = min_share
+        self._different = different
+        self._links = sorted(
+            (link for link in links if link.accepted or link.same),
+            key=lambda link: (not link.same, -link.score, link.first, link.second),
+        )
+        cut = frozenset(cut)
+        self._home = list(range(size))
+        self._groups = {number: _Group([number], int(number not in cut)) for number in range(size)}
+        for link in links:
+            certain = link.first not in cut and link.second not in cut
+            for one, other in ((link.first, link.second), (link.second, link.first)):
+                self._groups[one].resembling[other] += 1
+                self._groups[one].certain[other] += certain
+        for one, other in different:
+            self._groups[one].forbidden.add(other)
+            self._groups[other].forbidden.add(one)
+
+    def run(self) -> Split:
+        waiting = [link for link in self._links if not link.same]
+        for link in self._links:
+            if link.same:
+                self._join(link)
+        while True:
+            left = [link for link in waiting if not self._settled(link)]
+            if len(left) == len(waiting):
+                break
+            waiting = left
+        return self._result(waiting)
+
+    def _settled(self, link: Link) -> bool:
+        """Whether the two are in one group, after trying to bring them there."""
+        one, other = self._home[link.first], self._home[link.second]
+        if one == other:
+            return True
+        if other in self._groups[one].forbidden:
+            return False
+        resembling, counted = self._between(one, other)
+        if resembling < self._min_share * counted:
+            return False
+        self._join(link)
+        return True
+
+    def _between(self, one: int, other: int) -> tuple[int, int]:
+        """Pairs between two groups: how many resemble each other, how many count."""
+        first, second = self._groups[one], self._groups[other]
+        resembling = first.resembling.get(other, 0)
+        unseen = first.whole * second.whole - first.certain.get(other, 0)
+        return resembling, resembling + unseen
+
+    def _join(self, link: Link) -> None:
+        one, other = self._home[link.first], self._home[link.second]
+        if one == other:
+            return
+        if len(self._groups[one].members) < len(self._groups[other].members):
+            one, other = other, one
+        stays, goes = self._groups[one], self._groups.pop(other)
+        for member in goes.members:
+            self._home[member] = one
+        stays.members += goes.members
+        stays.whole += goes.whole
+        for kind in ("resembling", "certain"):
+            self._move(kind, goes, one, other)
+        for third in goes.forbidden:
+            if third != one:
+                self._groups[third].forbidden.discard(other)
+                self._groups[third].forbidden.add(one)
+                stays.forbidden.add(third)
+        stays.forbidden.discard(other)
+
+    def _move(self, kind: str, goes: _Group, one: int, other: int) -> None:
+        """Give the counts of a group that goes to the one that takes it in."""
+        taker: dict[int, int] = getattr(self._groups[one], kind)
+        given: dict[int, int] = getattr(goes, kind)
+        taker.pop(other, None)
+        for third, count in given.items():
+            if third != one:
+                theirs: dict[int, int] = getattr(self._groups[third], kind)
+                theirs.pop(other)
+                theirs[one] += count
+                taker[third] += count
+
+    def _result(self, refused: Sequence[Link]) -> Split:
+        groups = sorted(tuple(sorted(group.members)) for group in self._groups.values())
+        place = {member: number for number, group in enumerate(groups) for member in group}
+        refusals: dict[int, Refusal] = {}
+        for link in refused:
+            one, other = self._home[link.first], self._home[link.second]
+            why = Refusal(link, *self._between(one, other), other in self._groups[one].forbidden)
+            for member in (link.first, link.second):
+                refusals.setdefault(place[member], why)
+        contradicted = frozenset(place[one] for one, other in self._different if place[one] == place[other])
+        return Split(tuple(groups), refusals, contradicted)

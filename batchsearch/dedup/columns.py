@@ -1,0 +1,168 @@
+"""What the manifest's columns mean for dedup, and the jobs that follow from it: the search and the upkeep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.api.operations import OPERATIONS
+from batchsearch.config.dedup_settings import DedupSettings
+from batchsearch.config.model import TruthSettings
+from batchsearch.config.nearest import did_you_mean
+from batchsearch.dedup.pictures import Columns
+from batchsearch.errors import ConfigError, Problem
+from batchsearch.output.schemas import carried_names
+
+if TYPE_CHECKING:
+    from batchsearch.config.model import JobSettings
+
+SEARCH_OPERATION: Final = "SearchImageByPic"
+SEARCH: Final = "search"
+SYNC: Final = "sync"
+SYNC_OPERATIONS: Final = {"add": "AddImage", "update": "UpdateImage", "delete": "DeleteImage"}
+"""The operation behind each `dedup.sync`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Columns of the manifest by their own names.
+
+    Attributes:
+        product: Product id.
+        picture: Name of the picture; None where the manifest has none.
+        image: The pictures.
+    """
+
+    product: str
+    picture: str | None
+    image: str
+
+
+def dedup_settings(settings: JobSettings) -> DedupSettings:
+    """The job's `dedup` section, or its defaults.
+
+    Raises:
+        ConfigError: The job is not one of searches by picture.
+    """
+    if settings.operation != SEARCH_OPERATION:
+        raise ConfigError(
+            f"operation: `batchsearch dedup` searches each picture, so it needs {SEARCH_OPERATION}, "
+            f"not {settings.operation}"
+        )
+    return settings.dedup or DedupSettings()
+
+
+def given_columns(settings: JobSettings, names: list[str]) -> Given:
+    """The manifest's columns that name products and pictures.
+
+    Args:
+        settings: The job.
+        names: Columns that the manifest has.
+
+    Raises:
+        ConfigError: A setting names a column that there is not; with every such setting.
+    """
+    dedup = dedup_settings(settings)
+    key = settings.manifest.key
+    wanted = {
+        "product_column": dedup.product_column,
+        "picture_column": dedup.picture_column,
+        "category_column": dedup.category_column,
+        "oldest_column": dedup.oldest_column,
+        **{f"attributes.{name}": column for name, column in dedup.attributes.items()},
+    }
+    problems = [
+        Problem(f"dedup.{setting}", f"the manifest has no column {column!r}{did_you_mean(column, names)}")
+        for setting, column in wanted.items()
+        if column is not None and column not in names
+    ]
+    picture = dedup.picture_column or ("pic_name" if "pic_name" in names else None)
+    if picture is None and len(key) > 1:
+        picture = key[1]
+    if dedup.sync != "none":
+        operation = OPERATIONS[SYNC_OPERATIONS[dedup.sync]]
+        if picture is None:
+            problems.append(
+                Problem("dedup.picture_column", f"is needed for `sync: {dedup.sync}`: the picture's name")
+            )
+        problems += [
+            Problem(
+                f"dedup.attributes.{name}",
+                f"{operation.name} takes nothing called `{name[:60]}`{did_you_mean(name, operation.keys)}",
+            )
+            for name in dedup.attributes
+            if name not in operation.keys
+        ]
+    if problems:
+        raise ConfigError(problems)
+    product = dedup.product_column or ("product_id" if "product_id" in names else key[0])
+    return Given(product, picture, settings.manifest.columns.get("image", "image"))
+
+
+def result_columns(settings: JobSettings, given: Given, names: list[str]) -> Columns:
+    """The same columns as the search's results call them.
+
+    Args:
+        settings: The job.
+        given: As `given_columns` says.
+        names: Columns of the manifest that the results carry.
+    """
+    dedup = dedup_settings(settings)
+    written = dict(zip(names, carried_names(SEARCH_OPERATION, names), strict=True))
+    return Columns(
+        product=written[given.product],
+        picture=None if given.picture is None else written[given.picture],
+        image=written.get(given.image),
+        category=None if dedup.category_column is None else written[dedup.category_column],
+        oldest=None if dedup.oldest_column is None else written[dedup.oldest_column],
+    )
+
+
+def _in_folder(settings: JobSettings, name: str) -> JobSettings:
+    """The job with an output folder inside its own; the embedded instance stays one for all of them."""
+    folder = Path(settings.output.dir)
+    return settings.model_copy(
+        update={
+            "output": settings.output.model_copy(update={"dir": str(folder / name)}),
+            "emulator": settings.emulator.model_copy(
+                update={"data": settings.emulator.data or str(folder / "emulator")}
+            ),
+        }
+    )
+
+
+def search_job(settings: JobSettings) -> JobSettings:
+    """The search of a night.
+
+    An answer of an earlier run never serves an equal picture: since then the instance has other products.
+    """
+    job = _in_folder(settings, SEARCH)
+    return job.model_copy(update={"reuse": job.reuse.model_copy(update={"max_age_hours": 0.0})})
+
+
+def sync_job(settings: JobSettings, given: Given) -> JobSettings:
+    """The upkeep of a night: the same manifest, another operation."""
+    dedup = dedup_settings(settings)
+    operation = OPERATIONS[SYNC_OPERATIONS[dedup.sync]]
+    columns = {"product_id": given.product, **dedup.attributes}
+    if given.picture is not None:
+        columns["pic_name"] = given.picture
+    if operation.pictures:
+        columns["image"] = given.image
+    job = _in_folder(settings, SYNC)
+    parameters = {name: value for name, value in settings.parameters.items() if name in _SHARED & operation.keys}
+    return job.model_copy(
+        update={
+            "operation": operation.name,
+            "parameters": parameters,
+            "results_per_row": None,
+            "manifest": job.manifest.model_copy(update={"columns": columns}),
+            "truth": TruthSettings(),
+            "dedup": None,
+        }
+    )
+
+
+_SHARED: Final = frozenset({"category_id", "crop"})
+"""Parameters of the search that say the same of a picture when it is added."""

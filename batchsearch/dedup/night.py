@@ -1,0 +1,258 @@
+"""One night of dedup: the instance kept in step, the search, then tonight's pairs and clusters.
+
+Every step is resumable: search and upkeep are ordinary runs with their own ledgers, and the tables are
+computed anew from what those hold. A kill at any point leaves the tables of the night before or tonight's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from batchsearch.api.operations import OPERATIONS
+from batchsearch.dedup.building import Sources, build
+from batchsearch.dedup.clusters import components
+from batchsearch.dedup.columns import (
+    SEARCH,
+    dedup_settings,
+    given_columns,
+    result_columns,
+    search_job,
+    sync_job,
+)
+from batchsearch.dedup.judgements import read_judgements
+from batchsearch.dedup.nights import RECORD, keep_night, read_record
+from batchsearch.dedup.page import DedupSummary
+from batchsearch.dedup.precheck import Precheck
+from batchsearch.dedup.withdrawn import withdrawn_job
+from batchsearch.engine.job import run_job
+from batchsearch.engine.opening import new_run_id, open_manifest
+from batchsearch.engine.signals import StopSignals
+from batchsearch.errors import BatchsearchError, ExitCode, OutputError
+from batchsearch.ledger.lock import OutputLock
+from batchsearch.output.atomic import write_text_atomically
+from batchsearch.reporting.logs import LogFormat, configure, logger
+from batchsearch.reporting.progress import progress_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchsearch.config.load import LoadedJob
+    from batchsearch.config.model import JobSettings
+    from batchsearch.dedup.columns import Given
+    from batchsearch.reporting.progress import Progress
+    from batchsearch.reporting.summary import Summary
+
+LOCK: Final = Path("lock", "dedup")
+_UNFINISHED: Final = frozenset({int(ExitCode.INCOMPLETE), int(ExitCode.ENDED)})
+
+
+class NightStoppedError(BatchsearchError):
+    """A night was stopped between two of its steps; what was answered is kept."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+    def __init__(self) -> None:
+        super().__init__("stopped; what was answered is kept, run the same command again to go on")
+
+
+def dedup_to_end(
+    job: LoadedJob,
+    *,
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    show_progress: bool = True,
+    log_format: str = "console",
+    log_level: str = "info",
+) -> DedupSummary:
+    """Work through a night; for the command line.
+
+    Args:
+        job: The job.
+        until: Nothing is sent from then on.
+        max_calls: Most calls of the search.
+        show_progress: Show progress on stderr.
+        log_format: `console` or `json`.
+        log_level: Events of this level and above.
+
+    Raises:
+        NightStoppedError: A signal came between two steps.
+        BatchsearchError: As `run_night` raises.
+    """
+    chosen: LogFormat = "json" if log_format == "json" else "console"
+    configure(chosen, log_level)
+
+    def progress() -> Progress:
+        return progress_for(as_events=chosen == "json", wanted=show_progress)
+
+    async def main() -> DedupSummary:
+        signals = StopSignals()
+        signals.install()
+        return await run_night(
+            job.settings, until=until, max_calls=max_calls, progress=progress, signals=signals
+        )
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise NightStoppedError from None
+
+
+async def run_night(
+    settings: JobSettings,
+    *,
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    progress: Callable[[], Progress] | None = None,
+    signals: StopSignals | None = None,
+) -> DedupSummary:
+    """Work through a night until its tables are written or it has to stop.
+
+    Args:
+        settings: The job, its paths absolute.
+        until: Nothing is sent from then on.
+        max_calls: Most calls of the search.
+        progress: Makes what is shown the counters of a run.
+        signals: Told which runner to stop.
+
+    Raises:
+        ConfigError: The job cannot run as it is set, or the judgements are not usable.
+        MissingExtraError: scipy is not installed.
+        ManifestError: The manifest is not usable.
+        OutputInUseError: Another night works in the output folder.
+        OutputError: The output cannot be written.
+    """
+    night = _Night(settings, until, max_calls, progress, signals)
+    return await night.run()
+
+
+class _Night:
+    def __init__(
+        self,
+        settings: JobSettings,
+        until: datetime | None,
+        max_calls: int | None,
+        progress: Callable[[], Progress] | None,
+        signals: StopSignals | None,
+    ) -> None:
+        self._settings = settings
+        self._dedup = dedup_settings(settings)
+        self._until = until
+        self._max_calls = max_calls
+        self._progress = progress
+        self._signals = signals
+        self._folder = Path(settings.output.dir)
+        self._night = new_run_id()
+        self._started = datetime.now(UTC)
+
+    async def run(self) -> DedupSummary:
+        # What the tables need is found out before anything is spent.
+        await asyncio.to_thread(components, 1, np.empty(0, np.int64), np.empty(0, np.int64))
+        manifest = open_manifest(self._settings, OPERATIONS[self._settings.operation])
+        names = manifest.schema_carried.names
+        given = given_columns(self._settings, names)
+        judgements_file = self._dedup.judgements
+        judgements = read_judgements(None if judgements_file is None else Path(judgements_file))
+        _make(self._folder / LOCK.parent)
+        with OutputLock(self._folder / LOCK, self._night):
+            search_settings = search_job(self._settings)
+            precheck = Precheck(self._settings, self._dedup, self._folder)
+            search_settings = await precheck.prepare(search_settings, manifest, given)
+            sync: Summary | None = None
+            if self._dedup.order == "add_first":
+                sync = await self._bring_in_step(given)
+                if sync is not None and sync.exit_code in _UNFINISHED:
+                    # Without tonight's pictures in the instance the search would miss their pairs.
+                    return self._summary(None, sync, {}, given, precheck)
+            search = await self._run(search_settings, self._max_calls)
+            if self._dedup.order == "search_first" and search.exit_code not in _UNFINISHED:
+                sync = await self._bring_in_step(given)
+            columns = result_columns(self._settings, given, names)
+            sources = Sources(
+                folder=self._folder,
+                search=self._folder / SEARCH,
+                columns=columns,
+                keys=manifest.keys(),
+                judgements=judgements,
+                local=precheck.matches,
+                night=self._night,
+                now=self._started,
+            )
+            logger().info("dedup_started", night=self._night, output=str(self._folder))
+            await asyncio.to_thread(keep_night, self._folder, self._dedup.keep_nights)
+            counts = await asyncio.to_thread(build, self._settings, self._dedup, sources)
+            summary = self._summary(search, sync, counts, given, precheck)
+            write_text_atomically(self._folder / RECORD, summary.as_json() + "\n")
+        logger().info(
+            "dedup_finished",
+            night=self._night,
+            pairs=counts["accepted"],
+            clusters=counts["clusters"],
+            exit_code=summary.exit_code,
+        )
+        return summary
+
+    async def _bring_in_step(self, given: Given) -> Summary | None:
+        if self._dedup.sync == "none":
+            return None
+        job: JobSettings | None = sync_job(self._settings, given)
+        if self._dedup.sync == "delete" and job is not None:
+            job = await asyncio.to_thread(withdrawn_job, job, self._settings, given)
+        return None if job is None else await self._run(job, None)
+
+    async def _run(self, settings: JobSettings, max_calls: int | None) -> Summary:
+        summary = await run_job(
+            settings,
+            until=self._until,
+            max_calls=max_calls,
+            progress=None if self._progress is None else self._progress(),
+            signals=self._signals,
+        )
+        if self._signals is not None:
+            # From here a signal cancels what waits, as no runner can be told to stop.
+            self._signals.runner = None
+        return summary
+
+    def _summary(
+        self,
+        search: Summary | None,
+        sync: Summary | None,
+        counts: dict[str, object],
+        given: Given,
+        precheck: Precheck,
+    ) -> DedupSummary:
+        codes = [run.exit_code for run in (sync, search) if run is not None]
+        before = read_record(self._folder)
+        return DedupSummary(
+            exit_code=max(codes, key=_GRAVITY.index, default=int(ExitCode.DONE)),
+            night=self._night,
+            previous_night=None if before is None else str(before.get("night")),
+            folder=str(self._folder),
+            started_at=self._started.isoformat(timespec="seconds"),
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            complete=search is not None and search.exit_code not in _UNFINISHED,
+            search=search,
+            sync=sync,
+            counts=counts,
+            settings=self._dedup.model_dump(mode="json"),
+            columns={"product": given.product, "picture": given.picture},
+            instance=self._settings.instance.name,
+            precheck=precheck.counts,
+        )
+
+
+_GRAVITY: Final = [
+    int(code) for code in (ExitCode.DONE, ExitCode.TOO_MANY_FAILED, ExitCode.INCOMPLETE, ExitCode.ENDED)
+]
+"""Exit codes of runs, the graver the later."""
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot make the folder: {error.strerror or error}") from error

@@ -1,0 +1,68 @@
+"""Earlier nights: kept as hard links beside tonight's tables, so that they can be compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from batchsearch.dedup.tables import CLUSTERS, PAIRS, table_path
+from batchsearch.errors import OutputError
+
+NIGHTS: Final = "nights"
+RECORD: Final = "dedup.json"
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """What the last night in a folder says of itself; None where there was none or it cannot be read."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def keep_night(folder: Path, most: int) -> None:
+    """Put the night that a folder holds among the earlier ones; only the newest `most` of them stay.
+
+    Its files are linked, not copied: they cost nothing until tonight's take their places.
+
+    Raises:
+        OutputError: The disk refuses.
+    """
+    record = read_record(folder)
+    kept = folder / NIGHTS
+    try:
+        if record is not None and most:
+            _link(folder, kept / Path(str(record.get("night"))).name)
+        if kept.is_dir():
+            nights = sorted(path for path in kept.iterdir() if not path.name.startswith("."))
+            for old in nights[: max(0, len(nights) - most)]:
+                shutil.rmtree(old)
+    except OSError as error:
+        raise OutputError(f"{kept}: cannot keep the night before: {error.strerror or error}") from error
+
+
+def _link(folder: Path, target: Path) -> None:
+    if target.exists():
+        return
+    coming = target.with_name(f".{target.name}")
+    shutil.rmtree(coming, ignore_errors=True)
+    for source in (table_path(folder, PAIRS), table_path(folder, CLUSTERS), folder / RECORD):
+        place = coming / source.relative_to(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            _link_or_copy(source, place)
+    coming.rename(target)
+
+
+def _link_or_copy(source: Path, place: Path) -> None:
+    try:
+        os.link(source, place)
+    except FileNotFoundError:
+        raise
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, place)

@@ -1,0 +1,121 @@
+"""What a night of dedup ends with: a page for people, a line of JSON for schedulers, `dedup.json` to keep."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from batchsearch.reporting.summary import Summary
+
+_STATUS: Final = {
+    int(ExitCode.DONE): "done",
+    int(ExitCode.TOO_MANY_FAILED): "done, more rows failed than the job allows",
+    int(ExitCode.INCOMPLETE): "incomplete; run the same command again to go on",
+    int(ExitCode.ENDED): "ended by an error that no row can survive",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DedupSummary:
+    """A night of dedup, as it ended.
+
+    Attributes:
+        exit_code: What the process exits with: the graver of the search's and the upkeep's.
+        night: Tonight's id.
+        previous_night: That of the night before; None for the first.
+        folder: Output folder.
+        started_at: ISO 8601, UTC.
+        finished_at: Likewise.
+        complete: Whether every row of the manifest has been searched.
+        search: How the search ended; None where it was not begun.
+        sync: How the upkeep ended; None where there was none.
+        counts: What is in the tables, from `building.build`; empty where they were not written.
+        settings: The `dedup` section, plain values.
+        columns: The manifest's columns with product and picture name.
+        instance: Instance name.
+        precheck: What the local pre-check found; empty where there was none.
+    """
+
+    exit_code: int
+    night: str
+    previous_night: str | None
+    folder: str
+    started_at: str
+    finished_at: str
+    complete: bool
+    search: Summary | None
+    sync: Summary | None
+    counts: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    columns: Mapping[str, str | None]
+    instance: str
+    precheck: Mapping[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as they go into JSON."""
+        return {
+            "status": _STATUS[self.exit_code].split(";", maxsplit=1)[0].split(",", maxsplit=1)[0],
+            "exit_code": self.exit_code,
+            "night": self.night,
+            "previous_night": self.previous_night,
+            "folder": self.folder,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "complete": self.complete,
+            "instance": self.instance,
+            **self.counts,
+            "precheck": dict(self.precheck),
+            "columns": dict(self.columns),
+            "settings": dict(self.settings),
+            "search": None if self.search is None else self.search.as_dict(),
+            "sync": None if self.sync is None else self.sync.as_dict(),
+        }
+
+    def as_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(self.as_dict(), ensure_ascii=False)
+
+    def as_text(self) -> str:
+        """A page for people."""
+        pages = [run.as_text() for run in (self.sync, self.search) if run is not None]
+        lines = [f"dedup on {self.instance}: {_STATUS[self.exit_code]}"]
+        if self.counts:
+            lines += self._lines()
+        else:
+            lines.append("  nothing new was written: the tables of the night before are as they were")
+        return "\n".join([*pages, *lines, ""])
+
+    def _lines(self) -> list[str]:
+        counts = self.counts
+        lines = [
+            f"  products   {counts['products']:,} with {counts['pictures']:,} pictures",
+            f"  pairs      {counts['accepted']:,} accepted, {counts['pairs'] - counts['accepted']:,} more "
+            f"that resemble; {counts['new_pairs']:,} new tonight, {counts['gone_pairs']:,} gone",
+            f"  clusters   {counts['clusters']:,} of {counts['members']:,} products: "
+            f"{counts['duplicates']:,} are duplicates of another one; {counts['review']:,} to be looked at",
+        ]
+        local = sum(amount for way, amount in counts["accepted_by"].items() if way not in ("search", "judgement"))
+        if local:
+            lines.append(f"  found      {local:,} of the accepted pairs without a call, by the pictures alone")
+        if counts["judged_same"] or counts["judged_different"]:
+            lines.append(
+                f"  judged     {counts['judged_same']:,} pairs the same, "
+                f"{counts['judged_different']:,} different"
+            )
+        if counts["products_cut"]:
+            lines.append(
+                f"  mind       {counts['products_cut']:,} products had more alike than their search lists: "
+                "raise `results_per_row`"
+            )
+        if not self.complete:
+            lines.append("  mind       not every row is searched yet: pairs of the others are missing")
+        lines += [
+            f"  tables     {self.folder}/pairs, {self.folder}/clusters",
+        ]
+        return lines

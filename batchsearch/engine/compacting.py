@@ -1,0 +1,97 @@
+"""Merging the parts of an output, with nobody else working on it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchsearch.engine.generation import ROWS_COMPACTED, Generations
+from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, new_run_id, put_in_order, taken
+from batchsearch.engine.sealer import Writers
+from batchsearch.errors import ConfigError, OutputError
+from batchsearch.output.generation import can_exchange
+from batchsearch.output.parts import HITS, RESULTS
+from batchsearch.output.table_file import reason_of
+from batchsearch.reporting.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from batchsearch.ledger.store import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What compaction did.
+
+    Attributes:
+        before: Parts before.
+        after: Parts now.
+        rows: Rows of `results` in them.
+        hits: Rows of `hits`.
+    """
+
+    before: int
+    after: int
+    rows: int
+    hits: int
+
+
+def compact(folder: Path, *, rows: int = ROWS_COMPACTED) -> Compacted:
+    """Merge small parts of an output folder; readers see the old parts or the new ones, never both.
+
+    Args:
+        folder: The output folder of a run.
+        rows: Rows that make a part, at least; the last one may have fewer.
+
+    Raises:
+        ConfigError: No job has run there.
+        OutputInUseError: A run is working there.
+        OutputError: A part is damaged, the disk refuses, or the file system cannot exchange folders.
+    """
+    if not (folder / LEDGER_FOLDER / LEDGER_FILE).exists():
+        raise ConfigError(f"{folder}: no job has run here: {LEDGER_FOLDER}/{LEDGER_FILE} is not there")
+    return asyncio.run(_compact(folder, rows))
+
+
+async def _compact(folder: Path, rows: int) -> Compacted:
+    with taken(folder, new_run_id()) as ledger:
+        if not ledger.parts():
+            return Compacted(0, 0, 0, 0)
+        schemas = _schemas(folder, ledger)
+        generations = Generations(ledger, folder, schemas, logger())
+        await put_in_order(ledger, Writers.reading(folder, schemas), generations)
+        if not await asyncio.to_thread(can_exchange, folder):
+            raise OutputError(
+                f"{folder}: this file system cannot exchange two folders in one step, so readers would find "
+                "none for a moment; copy the folder to another file system and compact it there"
+            )
+        before, after = await generations.compact(rows)
+        parts = ledger.parts()
+    return Compacted(before, after, sum(part.rows for part in parts), sum(part.hits for part in parts))
+
+
+def _schemas(folder: Path, ledger: Ledger) -> tuple[pa.Schema, pa.Schema]:
+    """The columns that all parts have between them: older ones may lack some of the newest."""
+    results, hits = (_unified(folder / table, ledger) for table in (RESULTS, HITS))
+    return results, hits
+
+
+def _unified(folder: Path, ledger: Ledger) -> pa.Schema:
+    def schemas() -> Iterator[pa.Schema]:
+        for part in reversed(ledger.parts()):
+            try:
+                yield pq.read_schema(folder / part.name)
+            except (OSError, pa.ArrowException, ValueError) as error:
+                raise OutputError(f"{folder / part.name}: cannot be read: {reason_of(error)}") from error
+
+    found: list[pa.Schema] = []
+    for schema in schemas():
+        if not any(schema.equals(known) for known in found):
+            found.append(schema)
+    return pa.unify_schemas(found)

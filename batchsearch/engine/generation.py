@@ -1,0 +1,218 @@
+"""Exchanging all parts of an output at once: to bring in renewed outcomes, or to merge small parts.
+
+::
+
+    build the next generation ─▶ note it in the ledger ─▶ exchange the folders ─▶ note that ─▶ clean up
+     (a kill here: nothing          (from here on a kill is finished by whoever opens the output next)
+      has happened)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from batchsearch import crash_points
+from batchsearch.ledger.queries import STAGED
+from batchsearch.ledger.records import Part
+from batchsearch.output.generation import NextGeneration
+from batchsearch.output.parts import HITS, RESULTS, part_name
+from batchsearch.output.rewrite import (
+    history_file,
+    holds_any,
+    remove_history_but,
+    rewrite,
+    row_keys,
+    write_history,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from structlog.typing import FilteringBoundLogger
+
+    from batchsearch.ledger.store import Ledger
+    from batchsearch.output.parts import WrittenPart
+
+ROWS_COMPACTED: Final = 200_000
+"""Rows that make a compacted part, at least: some tens of megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A generation of parts whose files are durable, not yet seen by readers.
+
+    Attributes:
+        coming: New parts.
+        stays: Parts taken over as they are, by name.
+        history: New files of replaced outcomes.
+        replaced: How many outcomes are replaced.
+    """
+
+    coming: tuple[Part, ...]
+    stays: tuple[str, ...]
+    history: tuple[Part, ...] = ()
+    replaced: int = 0
+
+
+class Generations:
+    """Exchanges the parts of one output; the output is this process's alone.
+
+    Args:
+        ledger: Knows the parts.
+        folder: The output folder.
+        schemas: Columns of `results` and of `hits`.
+        log: Where events go.
+
+    Raises:
+        OutputError: From every method: a part cannot be read or written, or the ledger refuses.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        folder: Path,
+        schemas: tuple[pa.Schema, pa.Schema],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._schemas = schemas
+        self._log = log
+        self._next = NextGeneration(folder)
+
+    async def recover(self) -> None:
+        """Finish an exchange that a kill has interrupted, or remove what was built for one."""
+        if self._ledger.coming() is not None:
+            await self._finish()
+        else:
+            await asyncio.to_thread(self._next.clean)
+            await asyncio.to_thread(self._remove_history)
+
+    def staged(self) -> bool:
+        """Whether renewed outcomes wait to take their place, sealed or not."""
+        return bool(self._ledger.parts(STAGED)) or self._ledger.waiting(replaces=True).rows > 0
+
+    async def bring_in(self) -> int:
+        """Let readers see the staged outcomes in place of the ones they replace; how many there were."""
+        if not self._ledger.parts(STAGED):
+            return 0
+        built = await asyncio.to_thread(self._build_renewed)
+        await self._switch(built)
+        self._log.info("outcomes_renewed", rows=built.replaced)
+        return built.replaced
+
+    async def compact(self, rows: int = ROWS_COMPACTED) -> tuple[int, int]:
+        """Merge parts that follow one another until each has so many rows; how many parts it was, and is."""
+        before = self._ledger.parts()
+        groups = grouped(before, rows)
+        if all(len(group) == 1 for group in groups):
+            return len(before), len(before)
+        await self._switch(await asyncio.to_thread(self._build_compacted, groups))
+        return len(before), len(groups)
+
+    async def _switch(self, built: Built) -> None:
+        crash_points.reached("compact_intent")
+        await self._ledger.intend(built.coming, built.stays, built.history)
+        await self._finish()
+
+    async def _finish(self) -> None:
+        """Do what the ledger says is to be done: every step may have been done already."""
+        names = self._ledger.coming()
+        if names is None:
+            return
+        in_one_step = await asyncio.to_thread(self._next.exchange, names)
+        if not in_one_step:
+            self._log.warning("folders_not_exchanged", output=str(self._folder))
+        adopted = [
+            self._folder / STAGED / table / part.name
+            for part in self._ledger.parts(STAGED)
+            for table in (RESULTS, HITS)
+        ]
+        crash_points.reached("compact_switch")
+        await self._ledger.switched()
+        await asyncio.to_thread(self._next.clean, adopted)
+        await asyncio.to_thread(self._remove_history)
+
+    def _remove_history(self) -> None:
+        remove_history_but(self._folder, [part.name for part in self._ledger.parts("history")])
+
+    def _build_compacted(self, groups: Sequence[Sequence[Part]]) -> Built:
+        self._next.begin()
+        number = self._ledger.next_part()
+        coming: list[Part] = []
+        stays: list[str] = []
+        for group in groups:
+            if len(group) == 1:
+                self._next.keep(group[0].name)
+                stays.append(group[0].name)
+                continue
+            sources = [self._folder / RESULTS / part.name for part in group]
+            made = rewrite(sources, self._folder, part_name(number + len(coming)), self._schemas)
+            first = min(part.first_seq for part in group)
+            coming.append(_part(made.part, first, max(part.last_seq for part in group)))
+        self._next.sync()
+        return Built(tuple(coming), tuple(stays))
+
+    def _build_renewed(self) -> Built:
+        staged = self._ledger.parts(STAGED)
+        renewed = pa.concat_arrays(
+            [
+                chunk
+                for part in staged
+                for chunk in row_keys(self._folder / STAGED / RESULTS / part.name).chunks
+            ]
+        )
+        self._next.begin()
+        number = self._ledger.next_part()
+        history = history_file(self._folder, part_name(number), self._schemas[0])
+        coming: list[Part] = []
+        stays: list[str] = []
+        replaced = 0
+        try:
+            for part in self._ledger.parts():
+                path = self._folder / RESULTS / part.name
+                if not holds_any(path, renewed):
+                    self._next.keep(part.name)
+                    stays.append(part.name)
+                    continue
+                name = part_name(number + 1 + len(coming))
+                made = rewrite([path], self._folder, name, self._schemas, leave_out=renewed, replaced=history)
+                replaced += made.replaced
+                coming.append(_part(made.part, part.first_seq, part.last_seq))
+            for part in staged:
+                self._next.keep(part.name, under=STAGED)
+                stays.append(part.name)
+        except BaseException:
+            history.abandon()
+            raise
+        written = write_history(history)
+        self._next.sync()
+        return Built(tuple(coming), tuple(stays), (_part(written, 0, 0),), replaced)
+
+
+def grouped(parts: Sequence[Part], rows: int) -> list[list[Part]]:
+    """Parts that follow one another, in groups of at least so many rows; the last one may have fewer."""
+    groups: list[list[Part]] = []
+    for part in parts:
+        if groups and sum(each.rows for each in groups[-1]) < rows:
+            groups[-1].append(part)
+        else:
+            groups.append([part])
+    return groups
+
+
+def _part(written: WrittenPart, first_seq: int, last_seq: int) -> Part:
+    return Part(
+        written.name,
+        first_seq,
+        last_seq,
+        written.rows,
+        written.hits,
+        written.results_sha256,
+        written.hits_sha256,
+    )

@@ -1,0 +1,73 @@
+"""What a row came from, in sixteen bytes: so that a changed picture is noticed without reading it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from batchsearch.engine.renewal import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchsearch.manifest.rows import ImageReference, Row
+
+_FILE: Final = "file:"
+
+
+class SourceReader:
+    """Finds out what rows came from; may be used from several threads.
+
+    Args:
+        root: Where relative picture paths start from.
+        files: Look at size and time of pictures' files; else only at what the manifest says.
+        base64: Text in picture columns is the picture itself.
+    """
+
+    def __init__(self, root: Path, *, files: bool, base64: bool) -> None:
+        self._root = str(root)
+        self._files = files
+        self._base64 = base64
+
+    def of(self, row: Row) -> Source:
+        """What this row came from: parameters, references, and the size and time of its pictures' files."""
+        missing = False
+        pictures: list[Any] = []
+        for reference in row.images:
+            said, is_missing = self._picture(reference)
+            missing |= is_missing
+            pictures.append(said)
+        told = json.dumps([pictures, dict(row.parameters)], sort_keys=True, default=str)
+        digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return Source(digest, missing)
+
+    def _picture(self, reference: ImageReference | None) -> tuple[Any, bool]:
+        if reference is None:
+            return None, False
+        if reference.data is not None:
+            return hashlib.blake2b(reference.data, digest_size=16).hexdigest(), False
+        text = reference.path if reference.path is not None else reference.url or ""
+        path = self._path(reference)
+        if path is None or not self._files:
+            return text, False
+        try:
+            about = os.stat(path)  # noqa: PTH116 - a million of them: no Path objects
+        except (OSError, ValueError):
+            return text, True
+        return [text, about.st_size, about.st_mtime_ns], False
+
+    def _path(self, reference: ImageReference) -> str | None:
+        """The local file that a reference names, None for what is none."""
+        if reference.path is not None:
+            return None if self._base64 else os.path.join(self._root, reference.path)  # noqa: PTH118 - as above
+        url = reference.url or ""
+        if url[: len(_FILE)].lower() != _FILE:
+            return None
+        path = url[len(_FILE) :]
+        if path.startswith("//"):
+            _, slash, rest = path[2:].partition("/")
+            path = slash + rest
+        return unquote(path)

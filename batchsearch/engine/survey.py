@@ -1,0 +1,195 @@
+"""What a run finds when it begins: which rows have their outcome, and which of them get another one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.engine.renewal import RenewalRules
+from batchsearch.engine.source import SourceReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from batchsearch.api.operations import Operation
+    from batchsearch.config.model import JobSettings
+    from batchsearch.engine.renewal import Reason
+    from batchsearch.ledger.queries import LedgerQueries
+    from batchsearch.ledger.store import Ledger
+    from batchsearch.manifest.rows import RowBatch
+    from batchsearch.manifest.source import Manifest
+
+ROUND: Final = "round"
+"""Named text of the ledger: `complete` once a run has left no row without outcome, `open` until then."""
+
+COMPLETE: Final = "complete"
+_OPEN: Final = "open"
+_SURVEYED: Final = "manifest"
+_ROWS_AT_ONCE: Final = 4_096
+_HOUR: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Rows of the manifest whose outcome stands.
+
+    Attributes:
+        rows: How many.
+        codes: How many of them ended with each error code.
+        renewed: Rows that have an outcome and are to get another one, by reason.
+        others: Rows with an outcome that the manifest does not have.
+    """
+
+    rows: int
+    codes: Counter[str]
+    renewed: Counter[str]
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found out about one batch of finished rows.
+
+    Attributes:
+        codes: Error codes of the outcomes that stand; None for success.
+        reasons: Rows to be renewed, by digest.
+        unknown: What rows come from of which nothing was noted, by digest.
+    """
+
+    codes: list[str | None]
+    reasons: dict[bytes, Reason]
+    unknown: dict[bytes, bytes]
+
+
+class Survey:
+    """Looks at the finished rows of a manifest, the same for a plan and for a run.
+
+    Args:
+        settings: The job.
+        operation: Operation called.
+        manifest: Its rows.
+        ledger: What is known of them.
+        root: Where relative picture paths start from.
+    """
+
+    def __init__(
+        self,
+        settings: JobSettings,
+        operation: Operation,
+        manifest: Manifest,
+        ledger: LedgerQueries,
+        root: Path,
+    ) -> None:
+        reuse = settings.reuse
+        hours = reuse.renew_after_hours
+        self.rules = RenewalRules(
+            new_round=ledger.meta(ROUND) == COMPLETE,
+            expired_before=None if hours is None else time.time() - hours * _HOUR,
+            passing=reuse.retry == "passing",
+            actions=settings.codes,
+        )
+        self._manifest = manifest
+        self._ledger = ledger
+        self.sources = sources_of(settings, root)
+        self._every_picture = reuse.notice_changes == "contents" and bool(operation.pictures)
+        same = ledger.meta(_SURVEYED) == identity_of(manifest)
+        self.looks = reuse.notice_changes != "no" and not (
+            same and (reuse.notice_changes == "manifest" or not operation.pictures)
+        )
+
+    def batches(self) -> Iterator[Looked]:
+        """What is found, batch by batch; nothing is changed.
+
+        Raises:
+            ManifestError: The manifest cannot be read to its end.
+            OutputError: The ledger cannot be read.
+        """
+        if not self.looks:
+            for keys in self._manifest.key_batches():
+                yield self.look(keys.digests(), None)
+            return
+        for batch in self._manifest.batches(_ROWS_AT_ONCE):
+            yield self.look(batch.digests(), batch)
+
+    def look(self, digests: list[bytes], batch: RowBatch | None) -> Looked:
+        """What is found of rows with these digests; of their sources only where they are given."""
+        states = self._ledger.states(digests)
+        found = Looked([], {}, {})
+        if not states:
+            return found
+        sources = {}
+        if batch is not None and self.looks:
+            places = [place for place, digest in enumerate(digests) if digest in states]
+            for place, row in zip(places, batch.pick(places), strict=True):
+                sources[digests[place]] = self.sources.of(row)
+        for digest, state in states.items():
+            source = sources.get(digest)
+            reason = self.rules.reason_for(state, source)
+            if reason is None and self._every_picture and source is not None:
+                reason = "changed"
+            if reason is not None:
+                found.reasons[digest] = reason
+                continue
+            found.codes.append(state.code)
+            if source is not None and state.source is None and not source.missing:
+                found.unknown[digest] = source.digest
+        return found
+
+
+async def take_stock(survey: Survey, ledger: Ledger, manifest: Manifest) -> Finished:
+    """Count the rows whose outcome stands and mark in the ledger those that are to get another one.
+
+    A kill on the way is made up for by the next run, which surveys again.
+
+    Raises:
+        ManifestError: The manifest cannot be read to its end.
+        OutputError: The ledger cannot be read or written.
+    """
+    finished = Finished(0, Counter(), Counter(), 0)
+    if ledger.finished_count() > 0:
+        rows, batches = 0, survey.batches()
+        while (found := await asyncio.to_thread(next, batches, None)) is not None:
+            rows += len(found.codes)
+            finished.codes.update(code for code in found.codes if code is not None)
+            finished.renewed.update(found.reasons.values())
+            if found.reasons:
+                await ledger.mark(found.reasons)
+            if found.unknown:
+                await ledger.set_sources(found.unknown)
+        others = ledger.finished_count() - rows - finished.renewed.total()
+        finished = Finished(rows, finished.codes, finished.renewed, others)
+    if survey.looks or ledger.meta(_SURVEYED) is None:
+        await ledger.set_meta(_SURVEYED, identity_of(manifest))
+    if ledger.meta(ROUND) != _OPEN:
+        await ledger.set_meta(ROUND, _OPEN)
+    return finished
+
+
+async def complete_round(ledger: Ledger) -> None:
+    """Note that every row of the manifest has its outcome: the next run begins a new round.
+
+    Raises:
+        OutputError: The ledger cannot be written.
+    """
+    if ledger.renewals():
+        await ledger.forget_renewals()
+    await ledger.set_meta(ROUND, COMPLETE)
+
+
+def identity_of(manifest: Manifest) -> str:
+    """The manifest's identity as the ledger keeps it."""
+    return json.dumps(manifest.identity(), sort_keys=True, default=str)
+
+
+def sources_of(settings: JobSettings, root: Path) -> SourceReader:
+    """Finds out what rows come from, as closely as the job wants to know."""
+    return SourceReader(
+        root,
+        files=settings.reuse.notice_changes in {"files", "contents"},
+        base64=settings.images.text == "base64",
+    )

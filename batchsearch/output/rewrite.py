@@ -1,0 +1,186 @@
+"""Parts made from parts: rows copied in order, some of them left out, in bounded memory."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batchsearch import crash_points
+from batchsearch.errors import OutputError
+from batchsearch.output.parts import HITS, RESULTS, WrittenPart
+from batchsearch.output.table_file import TableFile, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+HISTORY: Final = "history"
+"""Folder of outcomes that later ones have replaced: parts with the columns of `results`."""
+
+_ROWS_AT_ONCE: Final = 4_096
+_KEY: Final = "row_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What was made of some parts.
+
+    Attributes:
+        part: The new part.
+        replaced: How many rows were left out.
+    """
+
+    part: WrittenPart
+    replaced: int
+
+
+def row_keys(path: Path) -> pa.ChunkedArray:
+    """The row keys in a file of `results`, in its order.
+
+    Raises:
+        OutputError: It cannot be read.
+    """
+    try:
+        return pq.read_table(path, columns=[_KEY])[_KEY]
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def holds_any(path: Path, keys: pa.Array) -> bool:
+    """Whether a file of `results` has rows with any of these keys.
+
+    Raises:
+        OutputError: It cannot be read.
+    """
+    return bool(pc.any(pc.is_in(row_keys(path), value_set=keys)).as_py())
+
+
+def rewrite(
+    sources: Sequence[Path],
+    target: Path,
+    name: str,
+    schemas: tuple[pa.Schema, pa.Schema],
+    *,
+    leave_out: pa.Array | None = None,
+    replaced: TableFile | None = None,
+) -> Rewritten:
+    """Write one part with the rows of others.
+
+    Args:
+        sources: Where the parts are, in order: each stands for `results/…` and `hits/…`, as the path of its
+            file in `results`.
+        target: Folder that holds the new part's `results` and `hits` folders, each with the suffix `.next`.
+        name: The new part's name.
+        schemas: Columns of `results` and of `hits`; what an older part does not have becomes null.
+        leave_out: Row keys to leave out.
+        replaced: Takes the rows of `results` that are left out.
+
+    Raises:
+        OutputError: A part cannot be read, or the disk refuses.
+    """
+    tables: list[TableFile] = []
+    left_out = 0
+    try:
+        results = TableFile(target / f"{RESULTS}.next" / name, schemas[0])
+        tables.append(results)
+        hits = TableFile(target / f"{HITS}.next" / name, schemas[1])
+        tables.append(hits)
+        for source in sources:
+            for rows in _tables_of(source, schemas[0]):
+                kept, dropped = _parted(rows, leave_out)
+                results.add(kept)
+                left_out += dropped.num_rows
+                if replaced is not None and dropped.num_rows:
+                    replaced.add(dropped)
+            for found in _tables_of(source.parent.parent / HITS / source.name, schemas[1]):
+                hits.add(_parted(found, leave_out)[0])
+            crash_points.reached("compact_build")
+        results_sha256, hits_sha256 = results.sync(), hits.sync()
+        results.publish()
+        hits.publish()
+    except BaseException as error:
+        for table in tables:
+            table.abandon()
+        if isinstance(error, OSError | pa.ArrowException | ValueError):
+            raise OutputError(f"{target}: part {name} cannot be written: {reason_of(error)}") from error
+        raise
+    part = WrittenPart(name, results.rows, hits.rows, results_sha256, hits_sha256)
+    return Rewritten(part, left_out)
+
+
+def write_history(file: TableFile) -> WrittenPart:
+    """Make a file of replaced outcomes durable under its name.
+
+    Raises:
+        OutputError: The disk refuses.
+    """
+    try:
+        digest = file.sync()
+        file.publish()
+    except (OSError, pa.ArrowException) as error:
+        file.abandon()
+        raise OutputError(f"{file.path}: cannot be written: {reason_of(error)}") from error
+    return WrittenPart(file.path.name, file.rows, 0, digest, "")
+
+
+def history_file(folder: Path, name: str, schema: pa.Schema) -> TableFile:
+    """A new file of replaced outcomes; its folder is made when it is not there.
+
+    Raises:
+        OutputError: The disk refuses.
+    """
+    try:
+        (folder / HISTORY).mkdir(exist_ok=True)
+        return TableFile(folder / HISTORY / name, schema)
+    except OSError as error:
+        raise OutputError(f"{folder / HISTORY}: {error.strerror or error}") from error
+
+
+def remove_history_but(folder: Path, names: Sequence[str]) -> None:
+    """Remove files of replaced outcomes that the ledger does not know, left behind by a kill."""
+    known = set(names)
+    with suppress(FileNotFoundError):
+        for path in (folder / HISTORY).iterdir():
+            if path.name not in known and path.name.startswith("part-"):
+                path.unlink()
+
+
+def _tables_of(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_ROWS_AT_ONCE, use_threads=False):
+                yield _conformed(pa.Table.from_batches([batch]), schema)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with exactly these columns; what it lacks is null."""
+    if table.schema.equals(schema):
+        return table.cast(schema)
+    there = set(table.column_names)
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in there
+        else pa.nulls(table.num_rows, type=field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _parted(table: pa.Table, leave_out: pa.Array | None) -> tuple[pa.Table, pa.Table]:
+    if leave_out is None:
+        return table, table.slice(0, 0)
+    mask = pc.is_in(table[_KEY], value_set=leave_out)
+    return table.filter(pc.invert(mask)), table.filter(mask)
+
+
+def _unreadable(path: Path, error: BaseException) -> OutputError:
+    return OutputError(
+        f"{path}: cannot be read: {reason_of(error)}; put it back, or use another `output.dir`"
+    )

@@ -1,0 +1,168 @@
+"""Looking before and after a run, from a program: no call is made by any of these."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.compare.expansion import job_to_plan
+from batchsearch.engine.checking import check_job
+from batchsearch.engine.planning import plan_job
+from batchsearch.python_api.events import events_to_logging
+from batchsearch.python_api.jobs import load
+from batchsearch.python_api.output import Output
+from batchsearch.python_api.stopping import Stop, in_own_thread
+from batchsearch.reporting.row_counter import RowCounter
+from batchsearch.reporting.usage_statement import read_usage
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from batchsearch.engine.estimate import Plan
+    from batchsearch.output.usage_table import UsageLine
+    from batchsearch.python_api.jobs import JobLike, Overrides
+    from batchsearch.reporting.check_page import CheckPage
+
+_EVERY_ROWS: Final = 256
+
+
+class _Counted(RowCounter):
+    """A counter that tells a function in place of a terminal."""
+
+    def __init__(self, tell: Callable[[int, int | None], object] | None) -> None:
+        super().__init__(io.StringIO())
+        self._tell = tell
+
+    def update(self, what: str, done: int, total: int | None) -> None:  # noqa: ARG002 - the counter's words
+        """Tell every few hundred rows, and at the last one."""
+        if self._tell is not None and (done == total or done % _EVERY_ROWS == 0):
+            self._tell(done, total)
+
+
+def plan(
+    job: JobLike,
+    *,
+    overrides: Overrides = (),
+    sample: int | None = None,
+    progress: Callable[[int, int | None], object] | None = None,
+) -> Plan:
+    """Find out what a job would take: calls, hours, bytes, money. Nothing is called and nothing written.
+
+    Args:
+        job: As for `run`.
+        overrides: As for `run`.
+        sample: Look at only so many rows, spread evenly, and scale up.
+        progress: Called with the rows looked at and their number, now and then.
+
+    Raises:
+        BatchsearchError: The job or its manifest is not usable.
+
+    Examples:
+        >>> import batchsearch
+        >>> found = batchsearch.plan(job, overrides={"output.dir": folder})
+        >>> found.rows, found.calls
+        (4, 4)
+    """
+    return in_own_thread(lambda: aplan(job, overrides=overrides, sample=sample, progress=progress), Stop())
+
+
+async def aplan(
+    job: JobLike,
+    *,
+    overrides: Overrides = (),
+    sample: int | None = None,
+    progress: Callable[[int, int | None], object] | None = None,
+) -> Plan:
+    """Like `plan`, in the event loop that is running."""
+    settings = load(job, overrides)
+    with events_to_logging():
+        to_plan = job_to_plan(settings)
+        pairs = await asyncio.to_thread(to_plan.__enter__)
+        try:
+            return await plan_job(pairs, sample=sample, counter=_Counted(progress))
+        finally:
+            to_plan.__exit__(None, None, None)
+
+
+def check(
+    job: JobLike,
+    *,
+    overrides: Overrides = (),
+    output: str | os.PathLike[str] | None = None,
+    save: str | os.PathLike[str] | None = None,
+) -> CheckPage:
+    """Check every picture of a job and write the verdicts as Parquet. Nothing is called.
+
+    Args:
+        job: As for `run`.
+        overrides: As for `run`.
+        output: Folder for `verdicts.parquet`; `check` in the job's output folder when None.
+        save: Folder for what would be sent; None saves nothing.
+
+    Raises:
+        BatchsearchError: The job or its manifest is not usable, or the disk refuses.
+
+    Examples:
+        >>> import batchsearch
+        >>> page = batchsearch.check(job, overrides={"output.dir": folder})
+        >>> page.tally.rows, page.tally.unusable
+        (4, 0)
+    """
+    return in_own_thread(lambda: acheck(job, overrides=overrides, output=output, save=save), Stop())
+
+
+async def acheck(
+    job: JobLike,
+    *,
+    overrides: Overrides = (),
+    output: str | os.PathLike[str] | None = None,
+    save: str | os.PathLike[str] | None = None,
+) -> CheckPage:
+    """Like `check`, in the event loop that is running."""
+    settings = load(job, overrides)
+    with events_to_logging():
+        return await check_job(
+            settings,
+            output=None if output is None else Path(output),
+            save=None if save is None else Path(save),
+        )
+
+
+def usage(*folders: str | os.PathLike[str]) -> list[UsageLine]:
+    """What was spent and what was spared by the runs over these output folders, by day and operation.
+
+    Args:
+        folders: Output folders of jobs; one given twice counts once.
+
+    Raises:
+        ConfigError: A folder has no ledger.
+        OutputError: A ledger cannot be read.
+
+    Examples:
+        >>> import batchsearch
+        >>> result = batchsearch.run(job, overrides={"output.dir": folder})
+        >>> [(line.operation, line.rows_ok) for line in batchsearch.usage(folder)]
+        [('SearchImageByPic', 4)]
+    """
+    with events_to_logging():
+        return read_usage([Path(folder) for folder in folders])
+
+
+async def ausage(*folders: str | os.PathLike[str]) -> list[UsageLine]:
+    """Like `usage`, without stopping the event loop that is running."""
+    return await asyncio.to_thread(usage, *folders)
+
+
+def open_output(folder: str | os.PathLike[str]) -> Output:
+    """The tables of an output folder, of whichever run.
+
+    Examples:
+        >>> import batchsearch
+        >>> result = batchsearch.run(job, overrides={"output.dir": folder})
+        >>> batchsearch.open_output(folder).results().num_rows
+        4
+    """
+    return Output(Path(folder))

@@ -1,0 +1,166 @@
+"""What a run has written, as Arrow, pandas or batch by batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from batchsearch.config.nearest import did_you_mean
+from batchsearch.errors import BatchsearchError, ConfigError, ExitCode, OutputError
+from batchsearch.output.table_file import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from batchsearch.compare.comparison import Comparison
+    from batchsearch.config.model import JobSettings
+    from batchsearch.reporting.summary import Summary
+
+_ROWS: Final = 8_192
+_RESULTS: Final = "results"
+_HITS: Final = "hits"
+
+
+class RunFailedError(BatchsearchError):
+    """A run stopped before its end, or more rows failed than the job allows; its results are written.
+
+    Attributes:
+        exit_code: What the command line would have exited with.
+    """
+
+    def __init__(self, exit_code: int, message: str) -> None:
+        self.exit_code = ExitCode(exit_code)
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The output folder of a job, of this run or an earlier one. Only read.
+
+    Attributes:
+        folder: Its path: `output.dir` of the job.
+    """
+
+    folder: Path
+
+    def results(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The table `results`: one row for each row of the manifest that has its outcome.
+
+        Args:
+            columns: These columns only, in this order; all when None.
+
+        Raises:
+            ConfigError: There is no such column.
+            OutputError: Nothing is written yet, or a file cannot be read.
+        """
+        return self.table(_RESULTS, columns)
+
+    def hits(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The table `hits`: one row for each picture that a search found; see `results`."""
+        return self.table(_HITS, columns)
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """A table of the output as one Arrow table, all of it in memory; see `results`.
+
+        Args:
+            name: `results`, `hits`, `scores`, or another that the folder has.
+            columns: These columns only; all when None.
+        """
+        import pyarrow as pa
+
+        found = self._dataset(name, columns)
+        try:
+            return found.to_table(columns=None if columns is None else list(columns))
+        except (OSError, pa.ArrowException) as error:
+            raise OutputError(f"{self.folder / name}: cannot be read: {reason_of(error)}") from error
+
+    def batches(
+        self, name: str = _RESULTS, columns: Sequence[str] | None = None, *, rows: int = _ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """A table of the output a few thousand rows at a time, whatever its size; see `results`.
+
+        Args:
+            name: Which table.
+            columns: These columns only; all when None.
+            rows: Most rows of a batch.
+        """
+        import pyarrow as pa
+
+        found = self._dataset(name, columns)
+        try:
+            yield from found.to_batches(
+                columns=None if columns is None else list(columns), batch_size=rows, batch_readahead=1
+            )
+        except (OSError, pa.ArrowException) as error:
+            raise OutputError(f"{self.folder / name}: cannot be read: {reason_of(error)}") from error
+
+    def to_pandas(self, name: str = _RESULTS, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A table of the output as a pandas data frame; see `results`."""
+        frame: pd.DataFrame = self.table(name, columns).to_pandas()
+        return frame
+
+    def _dataset(self, name: str, columns: Sequence[str] | None) -> Any:
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+
+        one = self.folder / f"{name}.parquet"
+        files = [one] if one.is_file() else sorted((self.folder / name).glob("*.parquet"))
+        if not files:
+            raise OutputError(f"{self.folder}: has no table `{name}` yet; give the `output.dir` of a run")
+        try:
+            found = ds.dataset([str(path) for path in files], format="parquet")
+        except (OSError, pa.ArrowException) as error:
+            raise OutputError(f"{self.folder / name}: cannot be read: {reason_of(error)}") from error
+        for column in columns or ():
+            if column not in found.schema.names:
+                hint = did_you_mean(column, found.schema.names)
+                raise ConfigError(f"the table `{name}` has no column {column!r}{hint}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult(Output):
+    """How a run ended, and what it has written.
+
+    Attributes:
+        summary: Counts and figures, as the command line prints them.
+        settings: The job that ran.
+    """
+
+    summary: Summary
+    settings: JobSettings
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row has its outcome and no more failed than the job allows."""
+        return self.summary.exit_code == 0
+
+    def raise_if_failed(self) -> Self:
+        """This result, if the run is done.
+
+        Raises:
+            RunFailedError: It stopped before the end, or more rows failed than the job allows; with the exit
+                code of the command line.
+        """
+        if not self.ok:
+            raise RunFailedError(self.summary.exit_code, self.summary.as_text().strip())
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class CompareResult(RunResult):
+    """How a comparison ended, and what it has written.
+
+    Attributes:
+        comparison: Statistics, histogram, and where things are.
+    """
+
+    comparison: Comparison
+
+    def scores(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The table `scores`: one row for each pair; see `results`."""
+        return self.table("scores", columns)

@@ -1,0 +1,195 @@
+"""Running a job from a program: to its end, in this thread's event loop or without one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from batchsearch.compare.job import compare_job
+from batchsearch.engine.job import run_job
+from batchsearch.python_api.events import events_to_logging
+from batchsearch.python_api.jobs import load
+from batchsearch.python_api.output import CompareResult, RunResult
+from batchsearch.python_api.stopping import Stop, in_own_thread, stoppable
+from batchsearch.reporting.reading import reading_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from batchsearch.engine.stats import Stats
+    from batchsearch.python_api.jobs import JobLike, Overrides
+    from batchsearch.reporting.reading import Reading
+
+
+def run(
+    job: JobLike,
+    *,
+    overrides: Overrides = (),
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    progress: Callable[[Reading], object] | None = None,
+    stop: Stop | None = None,
+) -> RunResult:
+    """Work through a job until it is done or has to stop; again, to resume.
+
+    Usable anywhere, also where an event loop is running already, as in a notebook: the run has a thread and a
+    loop of its own. Ctrl-C stops it in good order and is raised when it has. Nothing is printed; events go to
+    the logger `batchsearch`.
+
+    Args:
+        job: The path of a job file, a mapping of the same shape, or settings loaded before.
+        overrides: Settings laid over it, such as `{"instance.qps": 5}`.
+        until: Nothing is sent from then on; a time with its zone.
+        max_calls: Most calls of this run.
+        progress: Called with a `Reading` about four times a second while calls are made, and once at the end,
+            in the run's own thread. What it raises stops the run and is raised here.
+        stop: Asked from another thread, stops the run in good order.
+
+    Returns:
+        Its summary, and the tables that it wrote. A run that stopped early or had many failed rows returns as
+        well: `ok` says so, `raise_if_failed()`
+        raises.
+
+    Raises:
+        BatchsearchError: The job, its manifest or its output is not usable; see `batchsearch.errors`.
+        StoppedEarlyError: It was asked to stop before the first call.
+
+    Examples:
+        >>> import batchsearch
+        >>> result = batchsearch.run(job, overrides={"output.dir": folder})
+        >>> result.ok, result.summary.rows
+        (True, 4)
+        >>> result.results(["row_key", "outcome"]).to_pylist()[0]["outcome"]
+        'ok'
+        >>> frame = result.to_pandas("hits")
+        >>> batchsearch.run(job, overrides={"output.dir": folder}).summary.calls
+        0
+    """
+    asked = stop or Stop()
+    return in_own_thread(
+        lambda: arun(
+            job, overrides=overrides, until=until, max_calls=max_calls, progress=progress, stop=asked
+        ),
+        asked,
+    )
+
+
+async def arun(
+    job: JobLike,
+    *,
+    overrides: Overrides = (),
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    progress: Callable[[Reading], object] | None = None,
+    stop: Stop | None = None,
+) -> RunResult:
+    """Like `run`, in the event loop that is running.
+
+    Cancelling the task stops the run in good order: the cancellation is raised once what was answered is
+    kept. A second one ends it at once.
+    """
+    settings = load(job, overrides)
+    asked = stop or Stop()
+    shown = _Told(progress, asked)
+    with events_to_logging():
+        summary = await stoppable(
+            lambda signals: run_job(
+                settings, until=_aware(until), max_calls=max_calls, progress=shown, signals=signals
+            ),
+            asked,
+        )
+    shown.raise_what_was_raised()
+    return RunResult(Path(settings.output.dir), summary, settings)
+
+
+def run_compare(
+    job: JobLike,
+    *,
+    overrides: Overrides = (),
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    progress: Callable[[Reading], object] | None = None,
+    stop: Stop | None = None,
+) -> CompareResult:
+    """Say how alike the pictures of a job are, as `batchsearch compare` does; otherwise like `run`.
+
+    Examples:
+        >>> import batchsearch
+        >>> result = batchsearch.run_compare(pairs_job, overrides={"output.dir": folder})
+        >>> result.comparison.compared
+        6
+        >>> result.scores(["primary", "secondary", "score"]).num_rows
+        6
+    """
+    asked = stop or Stop()
+    return in_own_thread(
+        lambda: arun_compare(
+            job, overrides=overrides, until=until, max_calls=max_calls, progress=progress, stop=asked
+        ),
+        asked,
+    )
+
+
+async def arun_compare(
+    job: JobLike,
+    *,
+    overrides: Overrides = (),
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    progress: Callable[[Reading], object] | None = None,
+    stop: Stop | None = None,
+) -> CompareResult:
+    """Like `run_compare`, in the event loop that is running; see `arun`."""
+    settings = load(job, overrides)
+    asked = stop or Stop()
+    shown = _Told(progress, asked)
+    with events_to_logging():
+        comparison = await stoppable(
+            lambda signals: compare_job(
+                settings, until=_aware(until), max_calls=max_calls, progress=shown, signals=signals
+            ),
+            asked,
+        )
+    shown.raise_what_was_raised()
+    return CompareResult(Path(settings.output.dir), comparison.summary, settings, comparison)
+
+
+def _aware(until: datetime | None) -> datetime | None:
+    """A moment with its zone; one without is in this machine's."""
+    return until if until is None or until.tzinfo is not None else until.astimezone()
+
+
+@dataclass(slots=True)
+class _Told:
+    """Hands a run's counters to a program's own function; what that raises stops the run."""
+
+    tell: Callable[[Reading], object] | None
+    stop: Stop
+    raised: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+    def update(self, stats: Stats) -> None:
+        """Tell, unless telling has failed before."""
+        if self.tell is None or self.raised is not None:
+            return
+        try:
+            self.tell(reading_of(stats, time.monotonic(), datetime.now(UTC)))
+        except BaseException as error:  # noqa: BLE001 - raised again when the run has stopped
+            self.raised = error
+            self.stop.ask(f"the progress function raised {type(error).__name__}")
+
+    def raise_what_was_raised(self) -> None:
+        """Let the program have its own exception back."""
+        if self.raised is not None:
+            raise self.raised

@@ -1,0 +1,11 @@
+"""The report: one HTML page that asks for nothing when opened, and the same facts as Parquet and Markdown.
+
+Four steps, each a few modules:
+
+* look: `folder` (what kind of output this is), `parts` (its tables, batch by batch), `best` (what of them is
+  kept), `histogram` and `spans` (counts over values and over time);
+* gather: `run_facts`, `dedup_facts` (figures, in tables as `facts` declares them), `cards` and
+  `cluster_cards` (what the galleries show);
+* show pictures: `references` (where each is), `thumbnails` (small, bounded copies);
+* write: `charts`, `page`, `markdown`, `fact_files`; `report` is the whole from a folder to files.
+"""

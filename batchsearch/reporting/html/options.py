@@ -1,0 +1,41 @@
+"""How much a report holds: every bound in one place, each stated on the page when it was reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_ROWS: Final = 500
+DEFAULT_PAIRS: Final = 5_000
+DEFAULT_CLUSTERS: Final = 10_000
+DEFAULT_PICTURES: Final = 4_000
+DEFAULT_SIDE: Final = 160
+DEFAULT_MEGABYTES: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """Bounds of one report.
+
+    Attributes:
+        rows: Most rows of a search in the gallery.
+        pairs: Most pairs in a gallery of pairs.
+        clusters: Most clusters in their gallery.
+        pictures: Most thumbnails; 0 for a page without pictures.
+        side: Longest side of a thumbnail, pixels.
+        megabytes: Most megabytes of thumbnails, before base64 makes them a third larger.
+        images: Folder that picture paths start from, when it is no longer where the job says.
+        fetch: Also fetch pictures whose references are addresses; else they stay on their hosts.
+    """
+
+    rows: int = DEFAULT_ROWS
+    pairs: int = DEFAULT_PAIRS
+    clusters: int = DEFAULT_CLUSTERS
+    pictures: int = DEFAULT_PICTURES
+    side: int = DEFAULT_SIDE
+    megabytes: int = DEFAULT_MEGABYTES
+    images: Path | None = None
+    fetch: bool = False

@@ -1,0 +1,168 @@
+"""From an output folder to its report: looked at once, written as a page, as Parquet and as Markdown."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchsearch.output.atomic import write_text_atomically
+from batchsearch.reporting.html.dedup_parts import dedup_parts
+from batchsearch.reporting.html.folder import DedupFolder, open_folder
+from batchsearch.reporting.html.matrices import matrices_of
+from batchsearch.reporting.html.page import PageFacts, page_of
+from batchsearch.reporting.html.run_parts import gallery_of, look_at, part_of, section_of
+from batchsearch.reporting.html.thumbnails import NOT_FETCHED, OVER_BUDGET, Thumbnails
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from batchsearch.reporting.html.facts import Figure, Section, Tone
+    from batchsearch.reporting.html.folder import RunFolder
+    from batchsearch.reporting.html.options import ReportOptions
+    from batchsearch.reporting.html.page import Gallery, Matrix, Part
+
+_MOST_REASONS = 4
+_OPERATION = {"search": "search", "compare": "comparison", "upkeep": "upkeep"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is stated about an output folder.
+
+    Attributes:
+        title: Name of the folder.
+        subtitle: What it is.
+        as_of: When it was looked at.
+        status: How things stand, and whether that is good.
+        figures: The most important figures.
+        sections: All facts.
+        notes: What a reader has to know.
+        page: The page's own view of it.
+    """
+
+    title: str
+    subtitle: str
+    as_of: datetime
+    status: tuple[str, Tone]
+    figures: tuple[Figure, ...]
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...]
+    page: PageFacts
+
+
+def make_report(
+    path: Path,
+    options: ReportOptions,
+    *,
+    now: datetime,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Look at an output folder; nothing in it is changed, also while a run works on it.
+
+    Args:
+        path: The output folder of a run, a comparison or a dedup job.
+        options: How much is shown.
+        now: What the report is as of.
+        progress: Told how many of how many thumbnails are made.
+
+    Raises:
+        ConfigError: It is no output folder.
+        OutputError: Nothing is sealed in it yet, or something in it cannot be read.
+        MissingExtraError: Pictures are to be fetched from a store whose package is not installed.
+    """
+    folder = open_folder(path)
+    thumbnails = Thumbnails(
+        most=options.pictures, side=options.side, megabytes=options.megabytes, fetch=options.fetch
+    )
+    matrices: tuple[Matrix, ...] = ()
+    if isinstance(folder, DedupFolder):
+        sections, parts, galleries = dedup_parts(folder, thumbnails, options)
+        run = folder.search
+    else:
+        run = folder
+        matrices = matrices_of(folder.matrix)
+        sections, parts, galleries = _run_parts(folder, thumbnails, options)
+    thumbnails.make(progress=progress)
+    title = path.resolve().name or str(path)
+    status = _status(run, sections)
+    notes = (
+        *(note for section in sections for note in section.notes),
+        *_picture_notes(thumbnails, options, run),
+    )
+    page = PageFacts(
+        title=title,
+        subtitle=_subtitle(folder, run),
+        as_of=now,
+        name=hashlib.sha256(str(path.resolve()).encode("utf-8", "replace")).hexdigest()[:16],
+        status=status,
+        notes=notes,
+        figures=sections[0].figures,
+        galleries=galleries,
+        thumbnails=thumbnails.made,
+        matrices=matrices,
+        parts=parts,
+        judged=isinstance(folder, DedupFolder),
+    )
+    return Report(title, page.subtitle, now, status, page.figures, sections, notes, page)
+
+
+def write_page(report: Report, path: Path) -> int:
+    """Write the page, which appears whole or not at all; its size in bytes.
+
+    Raises:
+        OutputError: It cannot be written there.
+    """
+    text = page_of(report.page)
+    write_text_atomically(path, text)
+    return path.stat().st_size
+
+
+def _run_parts(
+    run: RunFolder, thumbnails: Thumbnails, options: ReportOptions
+) -> tuple[tuple[Section, ...], tuple[Part, ...], tuple[Gallery, ...]]:
+    found = look_at(run, options)
+    section = section_of(found, name="", title="Run")
+    gallery = gallery_of(found, thumbnails, options)
+    return (section,), (part_of(found, section, anchor="run", figures=False),), (gallery,)
+
+
+def _subtitle(folder: RunFolder | DedupFolder, run: RunFolder | None) -> str:
+    what = "Duplicate products" if isinstance(folder, DedupFolder) else "Output of a run"
+    if run is None:
+        return what
+    if run.job is not None:
+        said = f"{run.job.operation} on {run.job.instance.name}"
+        return said if folder is run else f"{what}, {said}"
+    return what if isinstance(folder, DedupFolder) else f"Output of a {_OPERATION[run.kind]}"
+
+
+def _status(run: RunFolder | None, sections: tuple[Section, ...]) -> tuple[str, Tone]:
+    if run is not None and run.total is not None and (run.finished or 0) < run.total:
+        return f"not finished: {(run.finished or 0) / max(1, run.total):.0%}", "warn"
+    outcomes = next((table for section in sections if (table := section.table("outcomes"))), None)
+    failed = sum(row[1] for row in outcomes.rows if row[0] != "ok") if outcomes is not None else 0
+    return ("complete", "good") if not failed else (f"complete, {failed:,} failed", "warn")
+
+
+def _picture_notes(thumbnails: Thumbnails, options: ReportOptions, run: RunFolder | None) -> list[str]:
+    notes = []
+    if options.pictures and run is not None and run.job is None:
+        notes.append(
+            "The ledger does not say which job this was, so that pictures cannot be found"
+            + (" elsewhere than in columns named as usual." if options.images else "; --images may help.")
+        )
+    if thumbnails.left_out:
+        notes.append(
+            f"{thumbnails.left_out:,} pictures are left out: at most {options.pictures:,} thumbnails and "
+            f"{options.megabytes:,} MB are on this page (--pictures, --picture-mb)."
+        )
+    missing = [(why, count) for why, count in thumbnails.missing() if why != OVER_BUDGET]
+    if missing:
+        total = sum(count for _, count in missing)
+        reasons = ", ".join(f"{why} ({count:,})" for why, count in missing[:_MOST_REASONS])
+        hint = "; --fetch-pictures fetches from addresses" if NOT_FETCHED in dict(missing) else ""
+        notes.append(f"{total:,} pictures cannot be shown: {reasons}{hint}.")
+    return notes

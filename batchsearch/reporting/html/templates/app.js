@@ -1,0 +1,547 @@
+"use strict";
+// Texts from outside reach the page through textContent and attributes only; nothing here parses markup.
+(() => {
+  const read = (id) => {
+    const block = document.getElementById(id);
+    return block ? JSON.parse(block.textContent) : null;
+  };
+  const setup = read("setup");
+  const SVG = "http://www.w3.org/2000/svg";
+  const PAGE_SIZES = [12, 24, 48, 96];
+  const MEMBER = { product: 0, thumbnail: 1, score: 2, pictures: 3, picture: 4 };
+
+  // h("p.muted", {title: "x"}, "text", child): an element, its attributes and what is in it.
+  const h = (what, attributes, ...children) => {
+    const [tag, ...classes] = what.split(".");
+    const element = document.createElement(tag);
+    if (classes.length) element.className = classes.join(" ");
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (value === null || value === undefined || value === false) continue;
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else element.setAttribute(name, value === true ? "" : String(value));
+    }
+    element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+    return element;
+  };
+  const s = (tag, attributes) => {
+    const element = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+    return element;
+  };
+  const out = (text, what = "span") => h(`${what}.out`, null, text === null || text === undefined ? "–" : String(text));
+  const count = (number) => Number(number).toLocaleString("en-US");
+  const score = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
+  const category = (id) => setup.categories[id] || `category ${id}`;
+  const plural = (number, one, many) => `${count(number)} ${number === 1 ? one : many}`;
+  const memory = {
+    get(name) { try { return localStorage.getItem(name); } catch { return null; } },
+    set(name, value) { try { localStorage.setItem(name, value); return true; } catch { return false; } },
+  };
+
+  /* ---- thumbnails: read block by block, when first seen ---- */
+  const blocks = new Map();
+  const thumbnail = (index) => {
+    if (index === undefined || index < 0) return "not shown";
+    const number = Math.floor(index / setup.per);
+    if (!blocks.has(number)) blocks.set(number, read(`thumbnails-${number}`) || []);
+    return blocks.get(number)[index % setup.per] || "not shown";
+  };
+  const frame = (index, label) => {
+    const found = thumbnail(index);
+    if (typeof found === "string") {
+      return h("div.frame", { role: "img", "aria-label": `${label}: no picture, ${found}` }, h("span.none", null, found));
+    }
+    const [data, width, height, boxes] = found;
+    const picture = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
+    picture.append(s("image", { href: `data:image/jpeg;base64,${data}`, width, height }));
+    boxes.slice().reverse().forEach(([x, y, w, t], place) => {
+      const main = place === boxes.length - 1;
+      const at = { x: x + 1, y: y + 1, width: Math.max(1, w - 2), height: Math.max(1, t - 2) };
+      if (main) picture.append(s("rect", { ...at, class: "region-edge" }));
+      picture.append(s("rect", { ...at, class: main ? "region" : "region more" }));
+    });
+    return h("div.frame", null, picture);
+  };
+
+  /* ---- judgements ---- */
+  const judged = new Map();
+  const memoryName = `batchsearch.judgements.${setup.name}`;
+  // Code points, as the other side compares texts; UTF-16 units would order some pairs otherwise.
+  const before = (a, b) => {
+    const [left, right] = [Array.from(a), Array.from(b)];
+    for (let place = 0; place < Math.min(left.length, right.length); place += 1) {
+      if (left[place] !== right[place]) return left[place].codePointAt(0) < right[place].codePointAt(0);
+    }
+    return left.length < right.length;
+  };
+  const pairOf = (a, b) => (before(a, b) ? [a, b] : [b, a]);
+  const pairName = (a, b) => JSON.stringify(pairOf(a, b));
+  const judgementOf = (a, b) => (judged.get(pairName(a, b)) || {}).judgement || null;
+  const judge = (a, b, judgement) => {
+    if (a === b) return;
+    const name = pairName(a, b);
+    if (judgement === null) judged.delete(name);
+    else {
+      const [first, second] = pairOf(a, b);
+      const note = (judged.get(name) || {}).note || "";
+      judged.set(name, { product_a: first, product_b: second, judgement, judged_at: new Date().toISOString(), note });
+    }
+    keep();
+  };
+  const keep = () => {
+    const kept = memory.set(memoryName, JSON.stringify([...judged.values()]));
+    tell(kept);
+  };
+  const tell = (kept) => {
+    const place = document.getElementById("judged-count");
+    if (!place) return;
+    const all = [...judged.values()];
+    const same = all.filter((each) => each.judgement === "same").length;
+    const where = kept ? "kept in this browser until exported" : "not kept anywhere: export before closing";
+    place.textContent = all.length
+      ? `${plural(all.length, "pair", "pairs")} judged: ${count(same)} same, ${count(all.length - same)} different; ${where}.`
+      : "Nothing is judged yet.";
+    document.getElementById("export-button").disabled = !all.length;
+  };
+  const accept = (entries) => {
+    let taken = 0;
+    for (const each of entries) {
+      if (!each || typeof each.product_a !== "string" || typeof each.product_b !== "string") continue;
+      if (each.product_a === each.product_b || !["same", "different"].includes(each.judgement)) continue;
+      const [product_a, product_b] = pairOf(each.product_a, each.product_b);
+      const [judged_at, note] = [String(each.judged_at || ""), String(each.note || "")];
+      judged.set(pairName(product_a, product_b), { product_a, product_b, judgement: each.judgement, judged_at, note });
+      taken += 1;
+    }
+    return taken;
+  };
+  const COLUMNS = ["product_a", "product_b", "judgement", "judged_at", "note"];
+  const csvOf = (entries) => {
+    const cell = (text) => (/[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    return [COLUMNS, ...entries.map((each) => COLUMNS.map((name) => each[name]))]
+      .map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
+  };
+  const csvRows = (text) => {
+    const rows = [];
+    let row = [], cell = "", quoted = false;
+    const source = text.replace(/^\ufeff/, "");
+    for (let place = 0; place < source.length; place += 1) {
+      const sign = source[place];
+      if (quoted) {
+        if (sign !== '"') cell += sign;
+        else if (source[place + 1] === '"') { cell += '"'; place += 1; }
+        else quoted = false;
+      } else if (sign === '"') quoted = true;
+      else if (sign === ",") { row.push(cell); cell = ""; }
+      else if (sign === "\n") { row.push(cell); rows.push(row); row = []; cell = ""; }
+      else if (sign !== "\r") cell += sign;
+    }
+    if (cell || row.length) { row.push(cell); rows.push(row); }
+    const [head, ...rest] = rows;
+    return rest.map((each) => Object.fromEntries((head || []).map((name, place) => [name, each[place] || ""])));
+  };
+  const exportJudgements = () => {
+    if (!judged.size) return;
+    const entries = [...judged.values()].sort((x, y) => (before(x.product_a + "\0" + x.product_b, y.product_a + "\0" + y.product_b) ? -1 : 1));
+    const address = URL.createObjectURL(new Blob([csvOf(entries)], { type: "text/csv;charset=utf-8" }));
+    const link = h("a", { href: address, download: "judgements.csv" });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
+  };
+  const buttons = (a, b, changed) => {
+    const now = judgementOf(a, b);
+    const one = (word, label) => h(`button.${word}`, {
+      type: "button", "aria-pressed": now === word, "aria-label": `${label}: ${a} and ${b}`,
+      onclick: (event) => { event.stopPropagation(); judge(a, b, now === word ? null : word); changed(); },
+    }, label);
+    return h("div.judge", { role: "group", "aria-label": "Judgement" }, one("same", "Same"), one("different", "Different"));
+  };
+
+  /* ---- cards ---- */
+  const hint = (text) => (text ? { title: String(text) } : {});
+  const memberOf = (card, place, changed) => {
+    const [product, index, value, pictures, picture] = card.m[place];
+    const head = card.m[0][MEMBER.product];
+    const verdict = place && setup.judged ? judgementOf(head, product) : null;
+    const element = h(`li.member${verdict ? `.${verdict}` : ""}`, { tabindex: "-1", "data-place": place, ...hint(picture) },
+      frame(index, place ? `product ${product}` : `product ${product}, stands for the cluster`),
+      h("div.id.out", hint(product), product),
+      h("div.sub", null, place ? h("span.strong", null, score(value)) : h("span.strong", null, "stands for it"),
+        h("span.what", null, pictures ? plural(pictures, "picture", "pictures") : "")));
+    if (place && setup.judged) element.append(buttons(head, product, changed));
+    return element;
+  };
+  const drawCluster = (card, changed) => {
+    const more = card.n - card.m.length;
+    const element = h("li.card.panel", { tabindex: "-1", "aria-label": `Cluster ${card.k}, ${plural(card.n, "product", "products")}` },
+      h("div.head", null, h("span.name.out", null, card.k),
+        h("span.facts-line", null, [plural(card.n, "product", "products"), `confidence ${score(card.c)}`,
+          card.g === undefined ? "" : category(card.g)].filter(Boolean).join(" · ")),
+        ...(card.v || []).map((why) => h("span.pill.warn.out", null, why))),
+      h("ul.members", { "aria-label": "Products" }, card.m.map((_, place) => memberOf(card, place, changed))));
+    if (more > 0) element.append(h("p.muted", null, `${plural(more, "more product is", "more products are")} in this cluster; clusters/ has them all.`));
+    if (card.p && card.m.length > 2) {
+      element.append(h("details.inner", null, h("summary", null, plural(card.p.length, "pair inside", "pairs inside")),
+        h("table", null, card.p.slice().sort((x, y) => (y[2] || 0) - (x[2] || 0)).map(([a, b, value, accepted, said]) => h("tr", null,
+          out(card.m[a][MEMBER.product], "td"), out(card.m[b][MEMBER.product], "td"), h("td.num", null, score(value)),
+          h("td", null, accepted ? "accepted" : "not accepted"), h("td", null, said ? `judged ${said}` : ""))))));
+    }
+    return element;
+  };
+  const side = (index, name, detail) => h("div.member", { tabindex: "-1", ...hint(detail) },
+    frame(index, String(name)), h("div.id.out", hint(name), name === undefined ? "–" : name),
+    detail && detail !== name ? h("div.sub", null, h("span.what.out", null, detail)) : null);
+  const FOUND = { search: "found by a search", identical_bytes: "the same file", identical_pixels: "the same pixels",
+    perceptual: "alike by perceptual hash", judgement: "joined by a judgement" };
+  const drawProducts = (card, changed) => {
+    const verdict = judgementOf(card.a, card.b);
+    const facts = [card.ok ? "accepted" : "not accepted", card.w === undefined ? "" : `threshold ${score(card.w)}`,
+      FOUND[card.f] || card.f, card.u ? "mutual" : "", card.g === undefined ? "" : category(card.g), card.j ? `judged ${card.j} before` : ""];
+    const note = verdict ? h("input", {
+      type: "text", placeholder: "Note", "aria-label": "Note", maxlength: "500", value: judged.get(pairName(card.a, card.b)).note,
+      onchange: (event) => { judged.get(pairName(card.a, card.b)).note = event.target.value; keep(); },
+    }) : null;
+    return h(`li.card.panel${verdict ? `.${verdict}` : ""}`, { tabindex: "-1", "aria-label": `Products ${card.a} and ${card.b}, score ${score(card.s)}` },
+      h("div.head", null, h("span.pair-score", null, score(card.s)), h("span.facts-line", null, facts.filter(Boolean).join(" · "))),
+      h("div.pair-pictures", null, side(card.ta, card.a, card.pa), side(card.tb, card.b, card.pb)),
+      h("div.foot", null, buttons(card.a, card.b, changed), note));
+  };
+  const drawPair = (card) => h("li.card.panel", { tabindex: "-1", "aria-label": `Pair ${card.k}, ${card.e ? `failed: ${card.e}` : `score ${score(card.s)}`}` },
+    h("div.head", null, card.e ? h("span.pill.bad.out", null, card.e) : h("span.pair-score", null, score(card.s)), h("span.facts-line.out", null, card.k)),
+    card.x && card.e ? h("p.message.out", null, card.x) : null,
+    h("div.pair-pictures", null, side(card.ta, card.pa, card.pa), side(card.tb, card.pb, card.pb)));
+  const drawRow = (card) => {
+    const facts = [card.e ? "" : plural(card.n || 0, "hit", "hits"), card.g === undefined ? "" : category(card.g)];
+    const hits = (card.h || []).map(([product, picture, value, index, kind]) => h("li.member", { tabindex: "-1", ...hint(picture) },
+      frame(index, `hit ${product}, score ${score(value)}`), h("div.id.out", hint(product), product),
+      h("div.sub", null, h("span.strong", null, score(value)), h("span.what.out", null, kind === null ? picture : `${picture}`))));
+    return h("li.card.panel", { tabindex: "-1", "aria-label": `Row ${card.k}, ${card.e ? `failed: ${card.e}` : plural(card.n || 0, "hit", "hits")}` },
+      h("div.head", null, h("span.name.out", null, card.k), card.e ? h("span.pill.bad.out", null, card.e) : null, h("span.facts-line", null, facts.filter(Boolean).join(" · "))),
+      card.x && card.e ? h("p.message.out", null, card.x) : null,
+      h("div.query", null, h("div.member", { tabindex: "-1", ...hint(card.q) }, frame(card.t, "picture searched"), h("div.sub", null, h("span.what.out", null, card.q || ""))),
+        hits.length ? h("span.arrow", { "aria-hidden": "true" }, "→") : null,
+        hits.length ? h("ul.members", { "aria-label": "First hits" }, hits) : card.e ? null : h("p.muted", null, "Nothing was found.")));
+  };
+
+  /* ---- kinds of galleries: how to draw, find, sort and filter ---- */
+  const down = (of) => (x, y) => (of(y) ?? -Infinity) - (of(x) ?? -Infinity);
+  const up = (of) => (x, y) => (of(x) ?? Infinity) - (of(y) ?? Infinity);
+  const bestInside = (card) => card.m.slice(1).reduce((best, member) => Math.max(best, member[MEMBER.score] ?? 0), 0);
+  const KINDS = {
+    clusters: {
+      draw: drawCluster, noun: ["cluster", "clusters"], size: true, review: true, score: "Confidence", scoreOf: (card) => card.c,
+      text: (card) => [card.k, ...(card.v || []), ...card.m.flatMap((member) => [member[MEMBER.product], member[MEMBER.picture] || ""])],
+      judgedPairs: (card) => card.m.slice(1).map((member) => [card.m[0][MEMBER.product], member[MEMBER.product]]),
+      sorts: [["To be looked at first", null], ["Largest first", down((card) => card.n)], ["Least certain first", up((card) => card.c)],
+        ["Most certain first", down((card) => card.c)], ["Highest score first", down(bestInside)], ["By id", (x, y) => (before(x.k, y.k) ? -1 : 1)]],
+    },
+    products: {
+      draw: drawProducts, noun: ["pair", "pairs"], score: "Score", scoreOf: (card) => card.s, accepted: true, narrow: true,
+      text: (card) => [card.a, card.b, card.pa || "", card.pb || "", card.f || ""], judgedPairs: (card) => [[card.a, card.b]],
+      sorts: [["Nearest to the threshold first", null], ["Highest score first", down((card) => card.s)], ["Lowest score first", up((card) => card.s)],
+        ["By id", (x, y) => (before(x.a + "\0" + x.b, y.a + "\0" + y.b) ? -1 : 1)]],
+    },
+    pairs: {
+      draw: drawPair, noun: ["pair", "pairs"], score: "Score", scoreOf: (card) => card.s, codes: true, narrow: true,
+      text: (card) => [card.k, card.pa || "", card.pb || "", card.e || "", card.x || ""],
+      sorts: [["Highest score first", down((card) => card.s)], ["Lowest score first", up((card) => card.s)], ["Failed first", (x, y) => (y.e ? 1 : 0) - (x.e ? 1 : 0)]],
+    },
+    rows: {
+      draw: drawRow, noun: ["row", "rows"], score: "First score", scoreOf: (card) => card.s, codes: true,
+      text: (card) => [card.k, card.q || "", card.e || "", card.x || "", ...(card.h || []).flatMap((hit) => [hit[0] || "", hit[1] || ""])],
+      sorts: [["Failed first", null], ["Lowest first score first", up((card) => card.s)], ["Highest first score first", down((card) => card.s)]],
+    },
+  };
+
+  class Gallery {
+    constructor(root) {
+      this.root = root;
+      this.kind = KINDS[root.dataset.kind];
+      this.mount = root.querySelector(".mount");
+      this.started = false;
+      this.page = 0;
+      this.perPage = 24;
+      this.focused = 0;
+    }
+
+    start() {
+      if (this.started) return;
+      this.started = true;
+      this.cards = read(`data-${this.root.dataset.kind}`) || [];
+      this.found = this.cards;
+      if (!this.cards.length) {
+        this.mount.append(h("div.panel.empty", null, h("strong", null, `No ${this.kind.noun[1]}`), "There is nothing to show here."));
+        return;
+      }
+      this.texts = null;
+      this.build();
+      this.apply();
+    }
+
+    build() {
+      const again = () => { this.page = 0; this.focused = 0; this.apply(); };
+      const field = (label, control) => h("label", null, label, control);
+      const options = (list) => list.map(([value, label]) => h("option", { value }, label));
+      let timer = 0;
+      this.text = h("input", { type: "search", placeholder: "Id, picture, reason …", autocomplete: "off", spellcheck: "false", oninput: () => { clearTimeout(timer); timer = setTimeout(again, 120); } });
+      this.sort = h("select", { onchange: again }, this.kind.sorts.map(([label], place) => h("option", { value: place }, label)));
+      this.low = h("input", { type: "number", min: "0", max: "1", step: "0.01", placeholder: "0", "aria-label": `${this.kind.score} from`, oninput: again });
+      this.high = h("input", { type: "number", min: "0", max: "1", step: "0.01", placeholder: "1", "aria-label": `${this.kind.score} to`, oninput: again });
+      const controls = [field("Find", this.text), field("Sort", this.sort),
+        h("div.field", { role: "group", "aria-label": this.kind.score }, this.kind.score, h("span.range", null, this.low, "to", this.high))];
+      if (this.kind.size) {
+        this.size = h("input", { type: "number", min: "2", step: "1", placeholder: "2", oninput: again });
+        controls.push(field("Products from", this.size));
+      }
+      const categories = [...new Set(this.cards.map((card) => card.g).filter((id) => id !== undefined))].sort((x, y) => x - y);
+      if (categories.length > 1) {
+        this.category = h("select", { onchange: again }, options([["", "All"], ...categories.map((id) => [id, category(id)])]));
+        controls.push(field("Category", this.category));
+      }
+      if (this.kind.codes) {
+        const codes = [...new Set(this.cards.map((card) => card.e).filter(Boolean))].sort();
+        if (codes.length) {
+          this.code = h("select", { onchange: again }, options([["", "All"], ["ok", "ok"], ["failed", "any failure"], ...codes.map((code) => [`=${code}`, code])]));
+          controls.push(field("Outcome", this.code));
+        }
+      }
+      if (this.kind.accepted) {
+        this.accepted = h("select", { onchange: again }, options([["", "All"], ["1", "accepted"], ["0", "not accepted"]]));
+        controls.push(field("Decision", this.accepted));
+      }
+      if (setup.judged && this.kind.judgedPairs) {
+        this.judgedState = h("select", { onchange: again }, options([["", "All"], ["no", "not judged"], ["same", "same"], ["different", "different"]]));
+        controls.push(field("Judgement", this.judgedState));
+      }
+      if (this.kind.review && this.cards.some((card) => card.v)) {
+        this.review = h("input", { type: "checkbox", onchange: again });
+        controls.push(h("label.check", null, this.review, "To be looked at only"));
+      }
+      this.regions = h("input", { type: "checkbox", checked: true, onchange: () => this.list.classList.toggle("no-regions", !this.regions.checked) });
+      controls.push(h("label.check", null, this.regions, "Regions"));
+      const reset = h("button", { type: "button", onclick: () => { this.reset(); again(); } }, "Clear filters");
+      this.bar = h("div.bar.panel", { role: "search", "aria-label": "Filters" }, controls, reset);
+      this.status = h("span", { role: "status" });
+      this.list = h(`ul.cards${this.kind.narrow ? ".pairs" : ""}`, { "aria-label": this.kind.noun[1] });
+      this.list.addEventListener("focusin", (event) => {
+        const card = event.target.closest(".card");
+        if (card) this.focused = [...this.list.children].indexOf(card);
+      });
+      this.above = this.pager();
+      this.below = this.pager();
+      this.mount.append(this.bar, h("div.pager", null, this.status, h("span.grow"), ...this.above.parts), this.list, h("div.pager", null, h("span.grow"), ...this.below.parts));
+    }
+
+    reset() {
+      for (const control of this.bar.querySelectorAll("input, select")) {
+        if (control === this.regions) continue;
+        if (control.type === "checkbox") control.checked = false;
+        else if (control.tagName === "SELECT") control.selectedIndex = 0;
+        else control.value = "";
+      }
+    }
+
+    pager() {
+      const back = h("button", { type: "button", onclick: () => this.turn(-1) }, "← Previous");
+      const next = h("button", { type: "button", onclick: () => this.turn(1) }, "Next →");
+      const where = h("span");
+      const size = h("select", { "aria-label": "Cards on a page", onchange: () => { this.perPage = Number(size.value); this.page = 0; this.apply(); } },
+        PAGE_SIZES.map((each) => h("option", { value: each, selected: each === this.perPage }, `${each} a page`)));
+      return { back, next, where, size, parts: [where, size, back, next] };
+    }
+
+    apply() {
+      const words = this.text.value.toLowerCase().split(/\s+/).filter(Boolean);
+      if (words.length && !this.texts) this.texts = new Map(this.cards.map((card) => [card, this.kind.text(card).join("\n").toLowerCase()]));
+      const [low, high] = [this.low, this.high].map((input) => (input.value === "" ? null : Number(input.value)));
+      const value = (control) => (control ? control.value : "");
+      const minimum = Number(value(this.size) || 0);
+      const [kind, code, accepted, state] = [this.category, this.code, this.accepted, this.judgedState].map(value);
+      this.found = this.cards.filter((card) => {
+        const at = this.kind.scoreOf(card);
+        if (low !== null && !(at >= low)) return false;
+        if (high !== null && !(at <= high)) return false;
+        if (minimum && card.n < minimum) return false;
+        if (kind !== "" && String(card.g) !== kind) return false;
+        if (code === "ok" && card.e) return false;
+        if (code === "failed" && !card.e) return false;
+        if (code.startsWith("=") && card.e !== code.slice(1)) return false;
+        if (accepted !== "" && String(card.ok) !== accepted) return false;
+        if (this.review && this.review.checked && !card.v) return false;
+        if (state !== "" && !this.isJudged(card, state)) return false;
+        return !words.length || words.every((word) => this.texts.get(card).includes(word));
+      });
+      const order = this.kind.sorts[Number(this.sort.value)][1];
+      if (order) this.found = this.found.slice().sort(order);
+      this.draw();
+    }
+
+    isJudged(card, state) {
+      const verdicts = this.kind.judgedPairs(card).map(([a, b]) => judgementOf(a, b) || (state === "no" ? card.j : null) || null);
+      return state === "no" ? verdicts.some((verdict) => verdict === null) : verdicts.includes(state);
+    }
+
+    get pages() { return Math.max(1, Math.ceil(this.found.length / this.perPage)); }
+
+    draw() {
+      this.page = Math.min(this.page, this.pages - 1);
+      const first = this.page * this.perPage;
+      this.shown = this.found.slice(first, first + this.perPage);
+      this.list.replaceChildren(...this.shown.map((card) => this.drawn(card)));
+      if (!this.shown.length) {
+        this.list.append(h("li.panel.empty", null, h("strong", null, "Nothing fits these filters"), `None of the ${plural(this.cards.length, this.kind.noun[0], this.kind.noun[1])} on this page does. Clear some of the filters.`));
+      } else this.list.children[0].tabIndex = 0;
+      const last = first + this.shown.length;
+      const of = this.found.length === this.cards.length ? "" : `, of ${count(this.cards.length)}`;
+      this.status.textContent = this.shown.length ? `${count(first + 1)}–${count(last)} of ${plural(this.found.length, this.kind.noun[0], this.kind.noun[1])}${of}` : `0 ${this.kind.noun[1]}${of}`;
+      for (const pager of [this.above, this.below]) {
+        pager.where.textContent = `Page ${count(this.page + 1)} of ${count(this.pages)}`;
+        pager.back.disabled = this.page === 0;
+        pager.next.disabled = this.page >= this.pages - 1;
+        pager.size.value = String(this.perPage);
+      }
+    }
+
+    drawn(card) {
+      const element = this.kind.draw(card, () => this.redraw(card));
+      element.card = card;
+      return element;
+    }
+
+    // One card is drawn anew in its place; the focus stays on the same part of it.
+    redraw(card) {
+      const place = this.shown.indexOf(card);
+      const old = this.list.children[place];
+      const inside = old.contains(document.activeElement);
+      const part = inside ? document.activeElement.closest("[data-place]") : null;
+      const button = inside && document.activeElement.matches(".judge button") ? document.activeElement.classList[0] : null;
+      const element = this.drawn(card);
+      element.tabIndex = old.tabIndex;
+      old.replaceWith(element);
+      if (!inside) return;
+      const area = part ? element.querySelector(`[data-place="${part.dataset.place}"]`) : element;
+      ((button && area.querySelector(`.judge .${button}`)) || area).focus();
+    }
+
+    turn(by) {
+      const page = Math.min(Math.max(0, this.page + by), this.pages - 1);
+      if (page === this.page) return;
+      this.page = page;
+      this.focused = 0;
+      this.draw();
+      this.mount.scrollIntoView({ block: "start" });
+      this.list.children[0].focus({ preventScroll: true });
+    }
+
+    move(by) {
+      const inside = this.list.contains(document.activeElement);
+      const place = inside ? this.focused + by : this.focused;
+      if (place >= this.shown.length) { this.turn(1); return; }
+      if (place < 0) return;
+      this.focused = place;
+      const element = this.list.children[place];
+      element.focus({ preventScroll: true });
+      element.scrollIntoView({ block: "nearest" });
+    }
+
+    moveInside(by) {
+      const card = this.list.children[this.focused];
+      if (!card || !card.contains(document.activeElement)) return;
+      const parts = [...card.querySelectorAll(".member")];
+      const now = parts.indexOf(document.activeElement.closest(".member"));
+      const next = parts[Math.min(parts.length - 1, Math.max(0, now < 0 ? (by > 0 ? 0 : parts.length - 1) : now + by))];
+      if (next) { next.focus({ preventScroll: true }); next.scrollIntoView({ block: "nearest", inline: "nearest" }); }
+    }
+
+    judgeFocused(judgement) {
+      const element = this.list.children[this.focused];
+      if (!setup.judged || !this.kind.judgedPairs || !element || !element.contains(document.activeElement)) return;
+      const part = document.activeElement.closest("[data-place]");
+      const pairs = this.kind.judgedPairs(element.card);
+      const chosen = part ? pairs.slice(Number(part.dataset.place) - 1, Number(part.dataset.place)) : pairs;
+      if (part && part.dataset.place === "0") return;
+      for (const [a, b] of chosen) judge(a, b, judgement);
+      this.redraw(element.card);
+    }
+  }
+
+  /* ---- the page ---- */
+  const galleries = [...document.querySelectorAll(".gallery")].map((root) => new Gallery(root));
+  let current = galleries[0];
+  const redrawAll = () => galleries.filter((each) => each.started && each.cards.length).forEach((each) => each.apply());
+  const tabs = [...document.querySelectorAll('[role="tab"]')];
+  const select = (place, focus) => {
+    tabs.forEach((tab, number) => {
+      tab.setAttribute("aria-selected", String(number === place));
+      tab.tabIndex = number === place ? 0 : -1;
+      galleries[number].root.hidden = number !== place;
+    });
+    current = galleries[place];
+    if (current.started && current.cards.length) current.apply();
+    current.start();
+    if (focus) tabs[place].focus();
+  };
+  tabs.forEach((tab, place) => {
+    tab.addEventListener("click", () => select(place, false));
+    tab.addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (by) { event.preventDefault(); select((place + by + tabs.length) % tabs.length, true); }
+    });
+  });
+
+  const themeButton = document.getElementById("theme-button");
+  const THEMES = ["system", "light", "dark"];
+  let theme = memory.get("batchsearch.theme");
+  if (!THEMES.includes(theme)) theme = "system";
+  const wear = () => {
+    if (theme === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    themeButton.textContent = `Theme: ${theme}`;
+  };
+  const nextTheme = () => { theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]; memory.set("batchsearch.theme", theme); wear(); };
+  themeButton.addEventListener("click", nextTheme);
+  wear();
+
+  const help = document.getElementById("help");
+  document.getElementById("help-button").addEventListener("click", () => help.showModal());
+  document.getElementById("help-close").addEventListener("click", () => help.close());
+
+  if (setup.judged) {
+    try { accept(JSON.parse(memory.get(memoryName) || "[]")); } catch { /* what was kept is not readable: begin anew */ }
+    tell(true);
+    document.getElementById("export-button").addEventListener("click", exportJudgements);
+    const file = document.getElementById("import-file");
+    document.getElementById("import-button").addEventListener("click", () => file.click());
+    file.addEventListener("change", async () => {
+      if (!file.files.length) return;
+      const taken = accept(csvRows(await file.files[0].text()));
+      file.value = "";
+      keep();
+      if (!taken) document.getElementById("judged-count").textContent = "No judgement was found in that file.";
+      redrawAll();
+    });
+  }
+
+  const KEYS = {
+    j: () => current.move(1), k: () => current.move(-1),
+    ArrowRight: () => current.moveInside(1), ArrowLeft: () => current.moveInside(-1),
+    n: () => current.turn(1), p: () => current.turn(-1),
+    s: () => current.judgeFocused("same"), d: () => current.judgeFocused("different"), u: () => current.judgeFocused(null),
+    "/": () => { current.text.focus(); current.text.select(); },
+    r: () => current.regions.click(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
+    const typing = event.target.matches("input, select, textarea");
+    if (typing) { if (event.key === "Escape") event.target.blur(); return; }
+    if (event.target.matches('[role="tab"], [role="region"]') && event.key.startsWith("Arrow")) return;
+    if (event.key === "?") { event.preventDefault(); help.showModal(); return; }
+    if (event.key === "t") { nextTheme(); return; }
+    if (event.key === "e" && setup.judged) { exportJudgements(); return; }
+    const act = KEYS[event.key];
+    if (act && current && current.started && current.cards.length) { event.preventDefault(); act(); }
+  });
+  if (current) current.start();
+})();

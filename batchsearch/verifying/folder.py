@@ -1,0 +1,237 @@
+"""One output folder verified, from its ledger to its last hit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.errors import ConfigError, OutputError
+from batchsearch.output.parts import HITS, RESULTS
+from batchsearch.verifying.compare import Comparison
+from batchsearch.verifying.findings import MOST_LISTED, Findings
+from batchsearch.verifying.holder import is_held
+from batchsearch.verifying.ledger_view import Codes, sealed_parts, view_ledger
+from batchsearch.verifying.manifest_keys import ManifestUnknownError, keys_at, manifest_of, read_keys
+from batchsearch.verifying.parts_scan import PartsScan
+from batchsearch.verifying.records import SortedRecords
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from batchsearch.manifest.source import Manifest
+    from batchsearch.verifying.compare import Compared, Suspect
+    from batchsearch.verifying.ledger_view import LedgerView
+    from batchsearch.verifying.parts_scan import Scanned
+
+LEDGER: Final = Path("ledger", "ledger.sqlite3")
+LOCK: Final = Path("ledger", "lock")
+INSIDE: Final = ("search", "sync")
+"""Where a folder of `batchsearch dedup` has its runs' output folders."""
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What became of verifying one output folder.
+
+    Attributes:
+        folder: It.
+        taken_at: The moment that it was looked at, UTC.
+        running: A run was working on it.
+        parts: Sealed parts.
+        rows: Rows in them.
+        hits: Hits in them.
+        pending: Outcomes that wait in the ledger for their part.
+        manifest_rows: Rows of the manifest; None when it could not be read.
+        findings: What was found.
+    """
+
+    folder: Path
+    taken_at: datetime
+    running: bool
+    parts: int
+    rows: int
+    hits: int
+    pending: int
+    manifest_rows: int | None
+    findings: Findings
+
+
+def output_folders(folder: Path) -> list[Path]:
+    """The output folders that a path means: itself, or those of the runs inside a dedup folder.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if (folder / LEDGER).is_file():
+        return [folder]
+    inside = [folder / name for name in INSIDE if (folder / name / LEDGER).is_file()]
+    if not inside:
+        raise ConfigError(
+            f"{folder}: has no ledger ({LEDGER}); give the `output.dir` of a job that has run at least once, "
+            "on this machine's own disk"
+        )
+    return inside
+
+
+def verify_folder(folder: Path, *, manifest: Path | None = None, config: Path | None = None) -> Verified:
+    """Compare an output folder's parts, ledger and manifest; a run may go on meanwhile.
+
+    Memory stays at some tens of megabytes whatever the number of rows; 41 bytes for each row, pending
+    outcome, manifest row and row with hits go through the temporary folder (TMPDIR).
+
+    Args:
+        folder: The output folder of one run.
+        manifest: Another place of the manifest than the job's.
+        config: The job file, in place of what the ledger says of the job.
+
+    Raises:
+        ConfigError: The job file is not usable.
+        OutputError: The ledger cannot be read, or the temporary folder cannot be written.
+    """
+    try:
+        for _ in range(_TRIES - 1):
+            verified = _Verification(folder, manifest, config).run()
+            if verified is not None:
+                return verified
+        last = _Verification(folder, manifest, config).run(even_if_moving=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be compared: {error.strerror or error}; room is needed in the temporary "
+            "folder (TMPDIR), some 200 bytes a row"
+        ) from error
+    if last is None:
+        raise AssertionError("the last look always has a result")
+    return last
+
+
+class _Verification:
+    """One look at a folder."""
+
+    def __init__(self, folder: Path, manifest: Path | None, config: Path | None) -> None:
+        self._folder = folder
+        self._given = (manifest, config)
+        self._findings = Findings()
+        self._codes = Codes()
+
+    def run(self, *, even_if_moving: bool = False) -> Verified | None:
+        """What was found; None when parts were replaced meanwhile, so that it means nothing."""
+        folder, findings, ledger = self._folder, self._findings, self._folder / LEDGER
+        running = is_held(folder / LOCK)
+        with SortedRecords() as records:
+            view = view_ledger(ledger, records, self._codes)
+            if view.damages:
+                for damage in view.damages:
+                    findings.add("ledger_damaged", str(LEDGER), damage)
+                return Verified(folder, view.taken_at, running, 0, 0, 0, 0, None, findings)
+            manifest, manifest_rows = self._manifest(view, records)
+            scan = PartsScan(folder, _operation(view), view.parts)
+            scanned = scan.run(records, self._codes, findings)
+            self._leftovers(view, running=running)
+            if not set(view.parts) <= sealed_parts(ledger):
+                if not even_if_moving:
+                    return None
+                findings = self._findings = Findings()
+                findings.add("moving", str(folder))
+                return Verified(
+                    folder, view.taken_at, running, 0, 0, 0, view.pending, manifest_rows, findings
+                )
+            comparison = Comparison(has_manifest=manifest_rows is not None, listed=MOST_LISTED)
+            for piece in records.slices():
+                comparison.slice(piece)
+        self._tell(comparison.found, scan, scanned, manifest)
+        if view.pending:
+            findings.add("rows_pending", str(LEDGER), f"{view.pending:,} outcomes", count=view.pending)
+        return Verified(
+            folder,
+            view.taken_at,
+            running,
+            len(view.parts),
+            scanned.rows,
+            scanned.hits,
+            view.pending,
+            manifest_rows,
+            findings,
+        )
+
+    def _manifest(self, view: LedgerView, records: SortedRecords) -> tuple[Manifest | None, int | None]:
+        """The manifest, its keys handed on; without, what is known instead goes into the findings."""
+        try:
+            manifest = manifest_of(view, *self._given)
+            return manifest, read_keys(manifest, records)
+        except ManifestUnknownError as error:
+            known = "" if view.total is None else f"; it had {view.total:,} rows, {view.rows:,} are finished"
+            self._findings.add("manifest_unknown", "manifest", f"{error}{known}")
+            return None, None
+
+    def _leftovers(self, view: LedgerView, *, running: bool) -> None:
+        """Files beside the sealed ones."""
+        sealed = {part.name for part in view.parts}
+        for name, path in _files(self._folder):
+            if path.name in sealed:
+                continue
+            ours = path.name.startswith("part-")
+            if running and ours:
+                self._findings.add("being_written", name)
+            elif ours:
+                self._findings.add("leftover", name)
+            elif path.suffix == ".parquet" and not path.name.startswith("."):
+                self._findings.add("stray_table", name)
+            else:
+                self._findings.add("stray_file", name)
+
+    def _tell(self, compared: Compared, scan: PartsScan, scanned: Scanned, manifest: Manifest | None) -> None:
+        """Turn what a comparison found into findings that name rows and files."""
+        counts = dict(compared.counts)
+        # The rows of a file that cannot be read are not lost twice: the file has its own finding.
+        for kind in ("row_lost", "hit_count", "hit_without_row") if scanned.unread else ():
+            if counts.get(kind, 0) <= scanned.unread:
+                counts.pop(kind, None)
+        numbers = {
+            suspect.manifest_row
+            for kind in counts
+            for suspect in compared.suspects[kind]
+            if suspect.place is None and suspect.manifest_row is not None
+        }
+        keys = keys_at(manifest, numbers) if manifest is not None else {}
+        for kind, count in counts.items():
+            suspects = compared.suspects[kind]
+            for suspect in suspects:
+                where, what = self._words(kind, suspect, scan, keys)
+                self._findings.add(kind, where, what)
+            self._findings.count_only(kind, count - len(suspects))
+
+    def _words(self, kind: str, suspect: Suspect, scan: PartsScan, keys: dict[int, str]) -> tuple[str, str]:
+        where = f"a row whose key has the digest {suspect.digest.hex()}"
+        if suspect.place is not None and kind == "hit_without_row":
+            where = f"{scan.name_at(suspect.place, HITS)}: {where}"
+        elif suspect.place is not None:
+            where = f"{scan.name_at(suspect.place, RESULTS)}: {scan.key_at(suspect.place)}"
+        elif suspect.manifest_row in keys:
+            where = f"row {suspect.manifest_row + 1:,} of the manifest: {keys[suspect.manifest_row]}"
+        text = self._codes.text
+        match kind:
+            case "key_doubled" | "manifest_doubled":
+                return where, f"{suspect.first:,} times"
+            case "code_differs":
+                return where, f"results say {text(suspect.first)}, the ledger {text(suspect.second)}"
+            case "hit_count":
+                return where, f"`hit_count` is {suspect.first:,}, there are {suspect.second:,} hits"
+            case "hit_without_row" | "hit_of_failed":
+                return where, f"{suspect.first:,} hits"
+        return where, ""
+
+
+def _operation(view: LedgerView) -> str | None:
+    named = (view.job or {}).get("operation") or view.fingerprint.get("operation")
+    return str(named) if named else None
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Everything in the folders of parts, with its name for messages."""
+    for name in (RESULTS, HITS):
+        if (folder / name).is_dir():
+            for path in sorted((folder / name).iterdir()):
+                yield f"{name}/{path.name}", path

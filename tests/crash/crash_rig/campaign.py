@@ -1,0 +1,160 @@
+"""Kill after kill: what to do to a run, seeded, and what must be true of it afterwards."""
+
+import random
+import shutil
+import signal
+import time
+from dataclasses import dataclass, field
+
+from .checks import never_wrong, repeats, same_output, whole
+from .world import MOST_IN_FLIGHT
+
+# Calls that a kill may repeat: those that were out, answers that were not committed among them.
+MOST_REPEATED = MOST_IN_FLIGHT
+
+# Places that every run passes which begins again, and those that it passes while something is left to do.
+ALWAYS_PASSED = ("open_leftovers", "open_counted", "ledger_commit_before", "ledger_commit_after")
+RECOVERY = (
+    *ALWAYS_PASSED,
+    "before_send",
+    "answer_read",
+    "part_write",
+    "part_sync",
+    "part_rename",
+    "part_between",
+    "part_seal_before",
+    "part_seal_after",
+)
+_TRIES = 8
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill: at a crash point the so-manieth time, or after a share of the time that the run takes."""
+
+    point: str | None = None
+    count: int = 1
+    share: float = 0.0
+
+    def __str__(self):
+        return f"{self.point}:{self.count}" if self.point else f"{self.share:.3f} of its time"
+
+
+@dataclass
+class Tally:
+    """What a campaign did: kills by place, and how many calls single kills repeated."""
+
+    kills: dict = field(default_factory=dict)
+    repeated: list = field(default_factory=list)
+    scenarios: int = 0
+
+    def __str__(self):
+        total = sum(self.kills.values())
+        places = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
+        most = max(self.repeated, default=0)
+        return (
+            f"{total} kills in {self.scenarios} scenarios ({places}); calls repeated: "
+            f"{sum(self.repeated)} in all, at most {most} by one kill"
+        )
+
+
+class Campaign:
+    """Kills runs of a world's jobs and looks at what becomes of them.
+
+    Args:
+        world: Where.
+        starter: Starts the runs.
+        killing: Off, nothing is killed: every scenario must then fail.
+    """
+
+    def __init__(self, world, starter, *, killing=True):
+        self._world = world
+        self._starter = starter
+        self._killing = killing
+        self.tally = Tally()
+
+    def scenario(self, job, kills):
+        """Run a job, kill it so, let it recover to its end, and compare.
+
+        Raises:
+            AssertionError: A process did not die by SIGKILL, or an output is not what it must be.
+        """
+        folder = self._world.place(f"{job.name}-killed")
+        self._world.emulator.log.clear()
+        moments = []
+        for number, kill in enumerate(kills):
+            expected = job.seconds if number == 0 else max(job.idle_seconds, job.seconds / 2)
+            moments.append(self._killed(job, folder, kill, expected))
+            never_wrong(folder)
+        last = self._start(job, folder, "")
+        assert last.wait() == 0, last.text()
+        same_output(folder, job)
+        whole(folder)
+        again = repeats(self._world.granted(), moments, job)
+        assert max(again) <= MOST_REPEATED, again
+        self.tally.repeated += again
+        self.tally.scenarios += 1
+        shutil.rmtree(folder)
+
+    def _start(self, job, folder, crash_at):
+        arguments = ["run", job.file, "--no-progress", "--set", f"output.dir={folder}"]
+        output = folder.with_suffix(".txt")
+        return self._starter.start(arguments, output, crash_at=crash_at if self._killing else "")
+
+    def _killed(self, job, folder, kill, expected):
+        """Kill one run; the moment of its death. One that ends before it is killed gets an earlier kill."""
+        count, share = kill.count, kill.share
+        process = None
+        for _ in range(_TRIES if self._killing else 1):
+            process = self._start(job, folder, f"{kill.point}:{count}" if kill.point else "")
+            if kill.point is None and not process.ended(share * expected) and self._killing:
+                process.kill()
+            code = process.wait()
+            moment = time.monotonic()
+            if code == -signal.SIGKILL:
+                place = kill.point or "by time"
+                self.tally.kills[place] = self.tally.kills.get(place, 0) + 1
+                return moment
+            assert code == 0, process.text()
+            if folder.exists() and kill.point not in ALWAYS_PASSED and count == 1 and kill.point is not None:
+                # Nothing was left to do that would lead there.
+                kill = Kill(ALWAYS_PASSED[len(job.name) % 2])
+            count, share = max(1, count // 2), share / 2
+        raise AssertionError(f"{job.name}: no run died by SIGKILL at {kill}")
+
+
+def by_time(rng):
+    """A kill at any moment of a run's life, its end included."""
+    return Kill(share=rng.uniform(0.0, 1.0))
+
+
+def at_point(rng, job, name):
+    """A kill at one of the times that a run of this job passes a place."""
+    return Kill(name, rng.randint(1, max(1, job.passed.get(name, 1))))
+
+
+def first_kills(rng, jobs, *, timed, each_point):
+    """Scenarios of one kill: so many by time, and so many at each place that a run passes."""
+    made = [(rng.choice(jobs), (by_time(rng),)) for _ in range(timed)]
+    for name in RECOVERY:
+        made += [(job, (at_point(rng, job, name),)) for job in (rng.choice(jobs) for _ in range(each_point))]
+    return made
+
+
+def deep_kills(rng, jobs, scenarios, *, deep=3):
+    """Scenarios of one kill and `deep` more of the runs that recover from it, one after the other."""
+    made = []
+    for _ in range(scenarios):
+        job = rng.choice(jobs)
+        first = by_time(rng) if rng.random() < 0.5 else at_point(rng, job, rng.choice(RECOVERY))
+        later = [
+            by_time(rng) if rng.random() < 0.3 else Kill(rng.choice(RECOVERY), rng.randint(1, 3))
+            for _ in range(deep)
+        ]
+        made.append((job, (first, *later)))
+    return made
+
+
+def seeded(seed):
+    """Chance that can be had again."""
+    return random.Random(seed)

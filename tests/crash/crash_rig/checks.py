@@ -1,0 +1,89 @@
+"""What must hold after any sequence of kills, compared with a run that was left alone."""
+
+import pandas as pd
+import pyarrow.dataset as ds
+
+# What may differ between two runs over the same rows: who did it, when, and under which request ids.
+FREE = frozenset(
+    {
+        "run_id",
+        "request_id",
+        "request_ids",
+        "first_sent_at",
+        "finished_at",
+        "answered_at",
+        "latency_ms",
+        "prepare_ms",
+        "search_time_ms",
+    }
+)
+
+# Of rows that ask the same, chance decides which one is called for.
+FREE_WHEN_SHARED = ("coalesced_from", "calls", "attempts", "body_bytes")
+
+
+def table(folder, name):
+    """Results or hits, every column that two runs must agree on, in an order of their own."""
+    read = ds.dataset(folder / name, format="parquet", exclude_invalid_files=False).to_table().to_pandas()
+    order = ["row_key"] if name == "results" else ["row_key", "rank"]
+    return read.drop(columns=FREE & set(read.columns)).sort_values(order).reset_index(drop=True)
+
+
+def same_output(folder, job):
+    """Results and hits equal those of the run that was left alone."""
+    for name in ("results", "hits"):
+        found, expected = table(folder, name), table(job.reference, name)
+        for column in FREE_WHEN_SHARED if name == "results" else ():
+            for frame in (found, expected):
+                frame.loc[frame["row_key"].isin(job.shared), column] = None
+        pd.testing.assert_frame_equal(found, expected)
+    assert len(table(folder, "results")) == job.rows
+
+
+def verdict_of(folder):
+    """What `batchsearch verify` says, and its page."""
+    from batchsearch.verifying.folder import verify_folder
+    from batchsearch.verifying.page import VerifyPage
+
+    page = VerifyPage((verify_folder(folder),))
+    return page.verdict.name, page.as_text()
+
+
+def whole(folder):
+    """Verify finds nothing at all, not even something worth knowing."""
+    verdict, text = verdict_of(folder)
+    assert verdict == "WHOLE", text
+    from batchsearch.verifying.folder import verify_folder
+
+    assert not +verify_folder(folder).findings.counts, text
+
+
+def never_wrong(folder):
+    """After a kill an output may be incomplete; nothing in it is ever wrong."""
+    if (folder / "ledger" / "ledger.sqlite3").exists():
+        verdict, text = verdict_of(folder)
+        assert verdict in {"WHOLE", "INCOMPLETE"}, text
+
+
+def repeats(entries, kills, job):
+    """How many calls each kill made necessary again.
+
+    Args:
+        entries: Requests let in, by moment of arrival.
+        kills: Moments of the kills, monotonic seconds, ascending.
+        job: The job: nothing but its requests may have been asked.
+
+    Returns:
+        For each kill the number of requests that were asked before it and after it again.
+    """
+    counted = [0] * len(kills)
+    last = {}
+    for entry in entries:
+        assert entry.body_sha256 in job.bodies, "a request that the job does not need"
+        sitting = sum(moment < entry.arrived for moment in kills)
+        if entry.body_sha256 in last:
+            assert last[entry.body_sha256] < sitting, "asked twice with no kill between"
+            counted[sitting - 1] += 1
+        last[entry.body_sha256] = sitting
+    assert set(last) == job.bodies
+    return counted

@@ -1,0 +1,162 @@
+"""The world that runs are killed in: an emulator that lives on, its pictures, and jobs of several shapes."""
+
+import csv
+import json
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from PIL import Image
+
+MOST_IN_FLIGHT = 4
+ROWS_PER_PART = 7
+PICTURES = 24
+ITEMS = 130
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that was run once and left alone.
+
+    Attributes:
+        name: Of the job.
+        file: Its job file.
+        rows: Rows of its manifest.
+        shared: Row keys whose request another row has too: which of them is called for is chance.
+        reference: The output of the run that was left alone.
+        bodies: SHA-256 of each request that is needed.
+        seconds: How long that run took.
+        idle_seconds: How long a run takes that finds nothing to do.
+        passed: How often that run passed each crash point.
+    """
+
+    name: str
+    file: Path
+    rows: int
+    shared: frozenset
+    reference: Path
+    bodies: frozenset
+    seconds: float
+    idle_seconds: float
+    passed: dict
+
+
+class World:
+    """An emulator, pictures and jobs, as a context manager.
+
+    Args:
+        folder: Where everything goes.
+    """
+
+    def __init__(self, folder):
+        from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+        from batchsearch.emulator.server import Emulator
+
+        self.folder = folder
+        unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
+        instance = InstanceOptions(name="demo", qps=1e9, rates=unlimited)
+        self.emulator = Emulator(EmulatorOptions(instances=(instance,), log_size=1_000_000))
+        self.pictures = folder / "pictures"
+        self._numbers = iter(range(1_000_000))
+
+    def __enter__(self):
+        self.pictures.mkdir()
+        self.emulator.start()
+        self._fill()
+        return self
+
+    def __exit__(self, *_):
+        self.emulator.stop()
+
+    @property
+    def environ(self):
+        """What a run needs to be let in."""
+        return {
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": self.emulator.access_key_id,
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": self.emulator.access_key_secret,
+        }
+
+    def _fill(self):
+        from batchsearch.emulator.pictures import decode_picture
+        from batchsearch.emulator.records import NewItem
+
+        for number in range(ITEMS):
+            rng = random.Random(number)
+            small = Image.frombytes("RGB", (8, 6), rng.randbytes(144))
+            path = self.pictures / f"p{number:03}.jpg"
+            small.resize((120, 100), Image.Resampling.BICUBIC).save(path, quality=90)
+            picture = decode_picture(path.read_bytes(), "generic")
+            item = NewItem(f"P{number:03}", "front", custom_content="x" * (number % 40))
+            self.emulator.catalogue().add(item, picture, crop=True, region=None)
+        (self.pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+
+    def place(self, name):
+        """A folder of its own."""
+        return self.folder / f"{name}-{next(self._numbers):05}"
+
+    def granted(self):
+        """Every request that was let in, oldest first: (moment of arrival, monotonic seconds; entry)."""
+        return sorted(
+            (entry for entry in self.emulator.log.entries() if entry.verdict == "granted"),
+            key=lambda entry: entry.arrived,
+        )
+
+    def pictures_job(self):
+        """Search by picture: some requests equal, one picture missing, one broken."""
+        rows = [{"id": f"r{n:02}", "image": f"p{n % PICTURES:03}.jpg", "price": n} for n in range(PICTURES + 4)]
+        rows += [{"id": "gone", "image": "missing.jpg", "price": 0}]
+        rows += [{"id": "broken", "image": "broken.jpg", "price": 0}]
+        shared = {f"r{n:02}" for number in range(4) for n in (number, number + PICTURES)}
+        return self._write("pictures", rows, shared, operation="SearchImageByPic")
+
+    def names_job(self, rows=60, name="names", **settings):
+        """Search by name: no picture is prepared, one name is unknown to the service."""
+        made = [
+            {"id": f"n{n:03}", "product_id": f"P{n % ITEMS:03}", "pic_name": "front"} for n in range(rows - 1)
+        ]
+        made.append({"id": "unknown", "product_id": "P999", "pic_name": "front"})
+        shared = {row["id"] for n, row in enumerate(made[:-1]) if rows - 1 > ITEMS and n % ITEMS < rows - 1 - ITEMS}
+        return self._write(name, made, shared, operation="SearchImageByName", **settings)
+
+    def paged_job(self):
+        """Search by name for more hits than one call gives: every row is two calls."""
+        made = [{"id": f"w{n:02}", "product_id": f"P{n:03}", "pic_name": "front"} for n in range(24)]
+        return self._write("paged", made, set(), operation="SearchImageByName", results_per_row=120)
+
+    def _write(self, name, rows, shared, **settings):
+        manifest = self.folder / f"{name}.csv"
+        with manifest.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        job = {
+            "instance": {"endpoint": self.emulator.endpoint, "name": "demo", "qps": 500, "custom_qps": True},
+            "manifest": {"path": manifest.name, "key": ["id"]},
+            "images": {"root": str(self.pictures)},
+            "calls": {"max_in_flight": MOST_IN_FLIGHT},
+            "output": {"dir": f"{name}-reference", "rows_per_part": ROWS_PER_PART},
+            "max_failed": "100%",
+            **settings,
+        }
+        file = self.folder / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(job), encoding="utf-8")
+        return name, file, len(rows), frozenset(shared)
+
+    def left_alone(self, starter, described):
+        """Run a job to its end, as what the killed ones are compared with."""
+        name, file, rows, shared = described
+        reference, counts = self.folder / f"{name}-reference", self.folder / f"{name}-passed.json"
+        self.emulator.log.clear()
+        took = []
+        for arguments in ({"count_to": counts}, {}):
+            began = time.monotonic()
+            output = self.folder / f"{name}-reference.txt"
+            process = starter.start(["run", file, "--no-progress"], output, **arguments)
+            assert process.wait() == 0, process.text()
+            took.append(time.monotonic() - began)
+        bodies = frozenset(entry.body_sha256 for entry in self.granted())
+        assert len(bodies) == len(self.granted())
+        passed = json.loads(counts.read_text())
+        return Job(name, file, rows, shared, reference, bodies, took[0], took[1], passed)

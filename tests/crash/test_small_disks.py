@@ -1,0 +1,150 @@
+"""Real small file systems: full, read-only, gone, and without power; the run stops, and goes on when mended."""
+
+import json
+import shutil
+import time
+
+import pytest
+from crash_rig.campaign import MOST_REPEATED, seeded
+from crash_rig.checks import never_wrong, repeats, same_output, whole
+from crash_rig.mounts import Ext4, fill, memory, remount, why_not
+from crash_rig.power import acknowledged
+
+tmpfs = pytest.mark.skipif(why_not("mount", "umount") is not None, reason=str(why_not("mount", "umount")))
+_EXT4_NEEDS = ("mount", "umount", "mkfs.ext4", "losetup")
+ext4 = pytest.mark.skipif(why_not(*_EXT4_NEEDS) is not None, reason=str(why_not(*_EXT4_NEEDS)))
+
+
+@pytest.fixture(scope="module")
+def job(world, runs):
+    """Some hundred rows of ten hits each: enough to fill a small disk."""
+    return world.left_alone(runs, world.names_job(120, name="small-disk"))
+
+
+def start(runs, job, folder):
+    output = folder.parent.with_suffix(".txt")
+    arguments = ["run", job.file, "--no-progress", "--set", f"output.dir={folder}"]
+    return runs.start([*arguments, "--log-level", "debug", "--log-format", "json"], output)
+
+
+def message_of(process):
+    """What the line for schedulers says of the failure."""
+    lines = [json.loads(line) for line in process.text().splitlines() if line.startswith('{"status"')]
+    assert lines, process.text()
+    return lines[-1]["message"]
+
+
+def finishes(world, runs, job, folder, ended):
+    """Run again to the end: whole, the same rows, and no more calls repeated than were out."""
+    process = start(runs, job, folder)
+    assert process.wait() == 0, process.text()
+    same_output(folder, job)
+    whole(folder)
+    again = repeats(world.granted(), ended, job)
+    assert max(again) <= MOST_REPEATED, again
+
+
+@tmpfs
+@pytest.mark.parametrize("free", [180_000, 300_000, 420_000])
+def test_a_disk_that_fills_up_stops_the_run(world, runs, job, free):
+    """Full in the middle: exit code 5, the folder named, no call whose answer finds no room; room mends it."""
+    world.emulator.log.clear()
+    with memory(world.place("full"), 3) as mounted:
+        ballast, folder = fill(mounted, free), mounted / "out"
+        process = start(runs, job, folder)
+        assert process.wait() == 5, process.text()
+        ended = time.monotonic()
+        assert str(folder) in message_of(process)
+        assert "running again" in message_of(process)
+        spent = len(world.granted())
+        assert 0 < spent < job.rows
+        # What the ledger does not have is what was out when it could no longer be written.
+        assert spent - len(acknowledged([process.text().encode()])) <= MOST_REPEATED
+        # Still full: it stops again, and makes no call for which there is no room.
+        process = start(runs, job, folder)
+        assert process.wait() == 5, process.text()
+        again = time.monotonic()
+        assert len(world.granted()) - spent <= MOST_REPEATED
+        ballast.unlink()
+        never_wrong(folder)
+        finishes(world, runs, job, folder, [ended, again])
+
+
+@tmpfs
+def test_a_disk_without_room_costs_no_call(world, runs, job):
+    """Full from the start: nothing is asked of the service."""
+    world.emulator.log.clear()
+    with memory(world.place("no-room"), 1) as mounted:
+        ballast, folder = fill(mounted, 0), mounted / "out"
+        process = start(runs, job, folder)
+        assert process.wait() == 5, process.text()
+        assert str(folder) in message_of(process)
+        assert not world.granted()
+        ballast.unlink()
+    assert not world.granted()
+
+
+@tmpfs
+def test_a_read_only_disk_costs_no_call(world, runs, job):
+    """An output that became read-only: refused before any call, and gone on with when it can be written."""
+    world.emulator.log.clear()
+    with memory(world.place("read-only"), 8) as mounted:
+        folder = mounted / "out"
+        process = start(runs, job, folder)
+        world.emulator.log.wait_for(30, action="SearchImageByName")
+        process.kill()
+        process.wait()
+        ended = time.monotonic()
+        remount(mounted, "ro")
+        spent = len(world.granted())
+        process = start(runs, job, folder)
+        assert process.wait() == 5, process.text()
+        assert str(folder) in message_of(process)
+        assert len(world.granted()) == spent
+        remount(mounted, "rw")
+        finishes(world, runs, job, folder, [ended])
+
+
+@ext4
+def test_a_disk_that_is_gone_stops_the_run(world, runs, job):
+    """Every write fails from some moment on: the run ends by itself, and goes on when the disk is back."""
+    world.emulator.log.clear()
+    with Ext4(world.place("gone")) as disk:
+        folder = disk.folder / "out"
+        process = start(runs, job, folder)
+        world.emulator.log.wait_for(40, action="SearchImageByName")
+        disk.power_goes()
+        assert process.wait() == 5, process.text()
+        ended = time.monotonic()
+        assert str(folder) in message_of(process)
+        told = acknowledged([process.text().encode()])
+        assert len(world.granted()) - len(told) <= MOST_REPEATED
+        disk.power_comes()
+        never_wrong(folder)
+        finishes(world, runs, job, folder, [ended])
+
+
+@ext4
+def test_a_real_file_system_keeps_what_was_acknowledged(world, runs, job):
+    """The power of a journalling file system goes at seeded moments: no acknowledged row is paid for again."""
+    rng = seeded("real power")
+    with Ext4(world.place("power")) as disk:
+        for _ in range(6):
+            folder = disk.folder / "out"
+            world.emulator.log.clear()
+            ended, told = [], set()
+            for _ in range(2):
+                process = start(runs, job, folder)
+                process.ended(rng.uniform(0.0, job.seconds))
+                told |= acknowledged([process.text().encode()])
+                disk.power_goes()
+                process.kill()
+                process.wait()
+                ended.append(time.monotonic())
+                disk.power_comes()
+                never_wrong(folder)
+            before = len(world.granted())
+            finishes(world, runs, job, folder, ended)
+            asked = {entry.product_id for entry in world.granted()[before:]}
+            assert not asked & {f"P{int(key[1:]):03}" for key in told if key != "unknown"}
+            shutil.rmtree(folder)

@@ -1,0 +1,10 @@
+"""Puts the crash tests' rig on the path, and its fixtures at hand."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "crash"))
+
+from crash_rig.fixtures import campaign, jobs, runs, world
+
+__all__ = ["campaign", "jobs", "runs", "world"]

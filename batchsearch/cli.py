@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -64,9 +65,11 @@ COMMANDS: Final = {
     "compact": Listed(_AFTER, "Merge the small parts of an output folder."),
     "report": Listed(_AFTER, "Write one HTML page about an output folder, with pictures."),
     "usage": Listed(_AFTER, "State what was spent and spared, by day and instance."),
+    "schema": Listed(_KNOW, "Say what the columns of the tables mean."),
     "codes": Listed(_KNOW, "Explain an error code, or all of them."),
     "events": Listed(_KNOW, "List every log event, or every metric."),
     "emulator": Listed(_KNOW, "Serve an embedded instance over HTTP."),
+    "completion": Listed(_KNOW, "Print a script that completes words in a shell."),
 }
 """Every command, by the sections of the help page."""
 
@@ -119,6 +122,10 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; every way out has its code in the table of `--help`."""
+    if "_BATCHSEARCH_COMPLETE" in os.environ:
+        from batchsearch.commands.completion import register
+
+        register()
     try:
         ended = cli.main(prog_name="batchsearch", standalone_mode=False)
     except click.ClickException as error:

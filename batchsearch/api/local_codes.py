@@ -57,6 +57,12 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
                 "Remove one of them, or add the one that is missing.",
             ),
             LocalCode(
+                "Local.UnknownInstance",
+                "InvalidInstance",
+                "The row names an instance that the job file does not have.",
+                "Add it to `instances`, or correct the manifest's cell.",
+            ),
+            LocalCode(
                 "Local.InvalidInstanceName",
                 "InvalidInstance",
                 "An instance name is 1 to 20 characters long.",

@@ -53,6 +53,15 @@ def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return level(log_format(command))
 
 
+def begin_in(folder: Path) -> str:
+    """The override that makes a job begin anew in a folder; raises ConfigError when something is in there."""
+    from batchsearch.errors import ConfigError
+
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"--fresh {folder}: the folder is not empty; name another one")
+    return f"output.dir={folder.absolute()}"
+
+
 def load(config: Path, overrides: tuple[str, ...]) -> LoadedJob:
     """The job file with its overrides; raises ConfigError with every problem."""
     from batchsearch.config.load import load_job

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import CONFIG, SET, load, logging_options
+from batchsearch.commands.options import CONFIG, SET, begin_in, load, logging_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from batchsearch.reporting.summary import Summary
 
 
@@ -22,6 +21,12 @@ if TYPE_CHECKING:
     "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
 )
 @click.option("--max-calls", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4.")
+@click.option(
+    "--fresh",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Begin anew, in this folder in place of `output.dir`; it must be empty or not there.",
+)
 @click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
 @logging_options
 def command(
@@ -30,6 +35,7 @@ def command(
     overrides: tuple[str, ...],
     until: str | None,
     max_calls: int | None,
+    fresh: Path | None,
     progress: bool,
     log_format: str,
     log_level: str,
@@ -40,7 +46,7 @@ def command(
     """
 
     def work() -> Summary:
-        job = load(config, overrides)
+        job = load(config, overrides if fresh is None else (*overrides, begin_in(fresh)))
         from batchsearch.engine.job import run_to_end
 
         return run_to_end(

@@ -240,7 +240,7 @@ class _List:
             raise ManifestError([Problem(path, self._nothing(sizes))])
         if pairs <= self.compare.max_pairs:
             return
-        pace = pace_of(self.settings)
+        pace = pace_of(self.settings, self.settings.instance)
         said = too_many(pairs, self.compare.max_pairs, rate=pace.rate, night_hours=pace.night_hours)
         advice = "raise `compare.max_pairs` if that is meant"
         if sizes is not None:

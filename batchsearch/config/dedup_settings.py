@@ -49,6 +49,13 @@ class DedupSettings(Settings):
         description="Pairs up to this much below their threshold are kept in `pairs` without being "
         "accepted: they resemble each other, which is what the chain guard goes by.",
     )
+    colours: float | None = Field(
+        0.55,
+        gt=0,
+        le=1,
+        description="Products whose best matching pictures differ more than this in colour, 0 to 1, are "
+        "variants and no duplicates. Pictures of pairs are read once for it; `null` does not look at colours.",
+    )
     mutual_best: int | None = Field(
         None,
         ge=1,

@@ -27,6 +27,9 @@ from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, 
 PRIORITY: Final = "priority"
 """What `manifest.columns` calls the column that says which rows go first."""
 
+INSTANCE: Final = "instance"
+"""What `manifest.columns` calls the column that says which of a job's instances a row goes to."""
+
 OperationName = Literal[
     "SearchImageByPic",
     "SearchImageByName",
@@ -266,6 +269,11 @@ class JobSettings(Settings):
 
     operation: OperationName = Field(description="What is called for each row.")
     instance: InstanceSettings = Field(description="Which instance is called.")
+    instances: list[InstanceSettings] = Field(
+        default_factory=list,
+        description="Further instances, each with its own rate; a manifest column mapped to `instance` names "
+        "the one that a row goes to. Rows that name none go to `instance`.",
+    )
     parameters: dict[str, Any] = Field(
         default_factory=dict,
         description="Parameters of the operation for every row, by snake_case name; "
@@ -294,15 +302,23 @@ class JobSettings(Settings):
     metrics: MetricsSettings = Field(
         default_factory=MetricsSettings, description="Where a run's numbers go while it works."
     )
-    notify: NotifySettings = Field(
-        default_factory=NotifySettings, description="Who is told how a run ended."
-    )
+    notify: NotifySettings = Field(default_factory=NotifySettings, description="Who is told how a run ended.")
     dedup: DedupSettings | None = Field(
         None, description="Which products are the same, for `batchsearch dedup`."
     )
     compare: CompareSettings | None = Field(
         None, description="Which pairs `batchsearch compare` makes, and what becomes of their scores."
     )
+
+    @field_validator("instances")
+    @classmethod
+    def _names_differ(cls, instances: list[InstanceSettings], info: ValidationInfo) -> list[InstanceSettings]:
+        first = info.data.get("instance")
+        names = [each.name for each in instances] + ([first.name] if first is not None else [])
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is there twice; rows find their instance by its name")
+        return instances
 
     @field_validator("results_per_row")
     @classmethod

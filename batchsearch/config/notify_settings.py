@@ -7,11 +7,14 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from batchsearch.config.nearest import did_you_mean
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import ONE_OR_MANY
 
 NotifyKind = Literal["done", "incomplete", "failed"]
 """How a run ended: all done; stopped before the end, resumable; or failed in any way."""
+
+KINDS: Final[tuple[str, ...]] = get_args(NotifyKind)
 
 NOTIFY_VARIABLE: Final = "BATCHSEARCH_NOTIFY_URL"
 """Variable with the webhook's address, where that is a secret; it wins over the job file."""
@@ -27,13 +30,22 @@ class NotifySettings(Settings):
         description="Address to POST the summary to, `https://host/path`. One that holds a secret, as those "
         "of chats do, belongs into the environment: BATCHSEARCH_NOTIFY_URL.",
     )
-    when: Annotated[tuple[NotifyKind, ...], ONE_OR_MANY] = Field(
-        get_args(NotifyKind),
+    when: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
+        KINDS,
         min_length=1,
         description="Which endings are told: `done` (exit code 0), `incomplete` (4), `failed` (any other).",
     )
     timeout: float = Field(10.0, gt=0, le=60, description="Seconds for one attempt.")
     attempts: int = Field(3, ge=1, le=10, description="Most attempts; the run's outcome stands either way.")
+
+    @field_validator("when")
+    @classmethod
+    def _known_kinds(cls, when: tuple[str, ...]) -> tuple[str, ...]:
+        for kind in when:
+            if kind not in KINDS:
+                listed = ", ".join(KINDS)
+                raise ValueError(f"{kind[:40]!r} is no way to end ({listed}){did_you_mean(kind, KINDS)}")
+        return when
 
     @field_validator("webhook")
     @classmethod

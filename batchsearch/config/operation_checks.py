@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from batchsearch.api.codes import CODES
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.api.parameters import check_parameters
-from batchsearch.config.model import PRIORITY, OperationName
+from batchsearch.config.model import INSTANCE, PRIORITY, OperationName
 from batchsearch.config.nearest import did_you_mean, nearest
 from batchsearch.errors import Problem
 from batchsearch.service import SERVICE_TYPES
@@ -44,7 +44,7 @@ def check_against_operation(document: Document) -> list[Problem]:
 def _of_operation(document: Document, operation: str) -> list[Problem]:
     return [
         *_parameters(document, operation),
-        *_columns(document, ("manifest", "columns"), operation, PRIORITY),
+        *_columns(document, ("manifest", "columns"), operation, PRIORITY, INSTANCE),
     ]
 
 

@@ -53,7 +53,9 @@ class Sources:
         columns: What columns are called in the search's results.
         keys: The manifest's row keys, some thousand at a time.
         judgements: What people have said.
-        local: Matches that were found without a call, given what the results know; None finds none.
+        local: Finds matches without a call; None where there is no pre-check.
+        colours: Tells how much the pictures of two rows each differ in colour; None does not look.
+        copies: File of rows that were not searched; None for none.
         night: Tonight's id.
         now: UTC.
     """
@@ -63,9 +65,24 @@ class Sources:
     columns: Columns
     keys: Iterator[list[str]]
     judgements: Judgements
-    local: Callable[[Pictures], Matches] | None
+    local: Callable[[Pictures], LocalMatches] | None
+    colours: Callable[[Pictures, NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]] | None
+    copies: Path | None
     night: str
     now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMatches:
+    """What was found without a call.
+
+    Attributes:
+        matches: The matches.
+        crowded: Products that have more identical pictures than were paired.
+    """
+
+    matches: Matches
+    crowded: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +115,21 @@ def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict
     """
     keep = dedup.outside == "keep"
     others = ids_in(sources.search) if keep else None
-    pictures = read_pictures(sources.search, sources.columns, sources.keys, others)
+    pictures = read_pictures(sources.search, sources.columns, sources.keys, others, sources.copies)
     rules = HitRules(dedup.floor, keep, dedup.order == "add_first", hits_wanted(settings))
     tally = Tally(np.zeros(len(pictures.products), bool))
     folder = PairFolder()
     for matches in read_matches(sources.search, pictures, rules, tally):
         folder.add(matches)
     if sources.local is not None:
-        folder.add(sources.local(pictures))
+        local = sources.local(pictures)
+        folder.add(local.matches)
+        tally.cut[local.crowded] = True
     judged = sources.judgements.of_products(pictures.products)
     pairs = with_judged(folder.pairs(), judged)
     thresholds = thresholds_of(pairs, pictures, dedup)
+    colours = _colours(pairs, thresholds, pictures, dedup, sources)
+    variants = np.nan_to_num(colours) > (1.0 if dedup.colours is None else dedup.colours)
     decision = decide(
         pairs,
         thresholds,
@@ -116,6 +137,7 @@ def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict
         near=dedup.near,
         best=dedup.mutual_best,
         trust_perceptual=dedup.precheck == "instead",
+        variants=variants,
     )
     shown = pictures.present | keep
     counts = np.bincount(pictures.product[shown], minlength=len(pictures.products))
@@ -128,7 +150,7 @@ def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict
         TableWriter(sources.folder, PAIRS, pairs_schema(), sources.night) as pairs_file,
         TableWriter(sources.folder, CLUSTERS, clusters_schema(), sources.night) as clusters_file,
     ):
-        for piece in _pair_rows(pairs, decision, thresholds, pictures, earlier, sources):
+        for piece in _pair_rows(pairs, decision, (thresholds, colours), pictures, earlier, sources):
             pairs_file.add(piece)
         for piece in _cluster_rows(clusters, pictures, counts, shown, sources):
             clusters_file.add(piece)
@@ -152,6 +174,7 @@ def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict
         "gone_pairs": int((~np.isin(known, key)).sum()),
         "judged_same": int((decision.judged == 1).sum()),
         "judged_different": int((decision.judged == 2).sum()),  # noqa: PLR2004 - place in `JUDGED`
+        "colour_variants": int((variants & ~decision.accepted & (pairs.score >= thresholds)).sum()),
         "clusters": clusters.count,
         "duplicates": len(clusters.product) - clusters.count,
         "members": len(clusters.product),
@@ -162,6 +185,24 @@ def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict
         "hits_outside": tally.outside,
         "products_cut": int(tally.cut.sum()),
     }
+
+
+def _colours(
+    pairs: Pairs,
+    thresholds: NDArray[np.float64],
+    pictures: Pictures,
+    dedup: DedupSettings,
+    sources: Sources,
+) -> NDArray[np.float64]:
+    """How much the best matching pictures of each pair differ in colour; NaN where that is not known."""
+    distance = np.full(len(pairs), np.nan)
+    if sources.colours is None:
+        return distance
+    one, other = pictures.row_of(pairs.a, pairs.picture_a), pictures.row_of(pairs.b, pairs.picture_b)
+    asked = np.flatnonzero((pairs.score >= thresholds - dedup.near) & (one >= 0) & (other >= 0))
+    if len(asked):
+        distance[asked] = sources.colours(pictures, one[asked], other[asked])
+    return distance
 
 
 def thresholds_of(pairs: Pairs, pictures: Pictures, dedup: DedupSettings) -> NDArray[np.float64]:
@@ -233,12 +274,13 @@ def _named(texts: pa.Array, numbers: NDArray[Any]) -> pa.Array:
 def _pair_rows(
     pairs: Pairs,
     decision: Decision,
-    thresholds: NDArray[np.float64],
+    measures: tuple[NDArray[np.float64], NDArray[np.float64]],
     pictures: Pictures,
     earlier: Earlier,
     sources: Sources,
 ) -> Iterator[pa.Table]:
     schema = pairs_schema()
+    thresholds, colours = measures
     now = int(sources.now.timestamp() * 1e6)
     ways, verdicts = pa.array(FOUND_BY), pa.array(JUDGED, pa.string())
     for start in range(0, len(pairs), ROWS_AT_ONCE):
@@ -269,6 +311,7 @@ def _pair_rows(
             "found_by": ways.take(pa.array(pairs.found_by[some])),
             "category_id": pa.array(pairs.category[some], mask=pairs.category[some] < 0),
             "threshold": pa.array(thresholds[some]),
+            "colour_distance": pa.array(colours[some], mask=np.isnan(colours[some])),
             "judged": verdicts.take(pa.array(decision.judged[some])),
             "accepted": pa.array(decision.accepted[some]),
             "run_id": _named(pictures.runs, run),
@@ -349,7 +392,7 @@ def _images(row: NDArray[np.int64], pictures: Pictures, sources: Sources) -> pa.
     number = np.cumsum(wanted) - 1
     found = []
     start = 0
-    for batch in batches_of(sources.search / RESULTS, [column]):
+    for batch in batches_of(sources.search / RESULTS, [column], sources.copies):
         chosen = pa.array(wanted[start : start + len(batch)])
         found.append(batch.column(column).cast(pa.string()).filter(chosen))
         start += len(batch)

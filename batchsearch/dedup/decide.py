@@ -116,6 +116,7 @@ def decide(
     near: float,
     best: int | None,
     trust_perceptual: bool,
+    variants: NDArray[np.bool_] | None = None,
 ) -> Decision:
     """What becomes of each pair.
 
@@ -129,6 +130,7 @@ def decide(
         near: How far below its threshold a pair still resembles.
         best: Accept only pairs that are each other's so many best; None accepts any.
         trust_perceptual: Accept what the perceptual hash found and no search has scored.
+        variants: Which pairs differ in colour: they neither are duplicates nor resemble; None for none.
     """
     verdict = _verdicts(pairs, judged)
     mutual = mutual_best(pairs, best or 1)
@@ -138,8 +140,10 @@ def decide(
     if best is not None:
         reaches &= mutual
     accepted = certain | np.where(hashed, trust_perceptual, reaches)
+    differs = np.zeros(len(pairs), bool) if variants is None else variants & ~certain
+    accepted &= ~differs
     accepted = np.where(verdict == SAME, True, np.where(verdict == DIFFERENT, False, accepted))
-    resembles = (pairs.score >= thresholds - near - _ROUNDING) | accepted
+    resembles = ((pairs.score >= thresholds - near - _ROUNDING) & ~differs) | accepted
     return Decision(verdict, mutual, accepted, resembles & (verdict != DIFFERENT))
 
 

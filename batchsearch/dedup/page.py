@@ -100,6 +100,8 @@ class DedupSummary:
             f"  clusters   {counts['clusters']:,} of {counts['members']:,} products: "
             f"{counts['duplicates']:,} are duplicates of another one; {counts['review']:,} to be looked at",
         ]
+        if counts["colour_variants"]:
+            lines.append(f"  variants   {counts['colour_variants']:,} pairs reach the score and differ in colour")
         local = sum(amount for way, amount in counts["accepted_by"].items() if way not in ("search", "judgement"))
         if local:
             lines.append(f"  found      {local:,} of the accepted pairs without a call, by the pictures alone")

@@ -112,8 +112,13 @@ def _picture_key(product: NDArray[np.int32], name: NDArray[np.int32]) -> NDArray
     return (product.astype(np.int64) << 32) | (name.astype(np.int64) & 0xFFFFFFFF)
 
 
-def batches_of(folder: Path, columns: Sequence[str], rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of a folder of Parquet parts, in the order of the files' names.
+
+    Args:
+        folder: Where the parts are.
+        columns: What is read.
+        more: A file to be read after them; columns that it does not have are null.
 
     Raises:
         OutputError: A part cannot be read.
@@ -121,9 +126,12 @@ def batches_of(folder: Path, columns: Sequence[str], rows: int = BATCH_ROWS) -> 
     files = sorted(str(path) for path in folder.glob("*.parquet"))
     if not files:
         return
+    if more is not None:
+        files.append(str(more))
     try:
-        scanned = ds.dataset(files, format="parquet").scanner(
-            columns=list(columns), batch_size=rows, batch_readahead=2, fragment_readahead=1, use_threads=True
+        schema = schema_of(folder)
+        scanned = ds.dataset(files, schema=schema, format="parquet").scanner(
+            columns=list(columns), batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1, use_threads=True
         )
         yield from scanned.to_batches()
     except (OSError, pa.ArrowException) as error:
@@ -146,6 +154,7 @@ def read_pictures(
     columns: Columns,
     present_keys: Iterator[list[str]] | None,
     others: tuple[pa.Array, pa.Array] | None = None,
+    copies: Path | None = None,
 ) -> Pictures:
     """Everything that is needed of the search results.
 
@@ -154,6 +163,7 @@ def read_pictures(
         columns: What columns are called in its results.
         present_keys: The manifest's row keys; None counts every row as present.
         others: Further products and names of pictures, which no row has.
+        copies: File of further rows, which were not searched; None for none.
 
     Raises:
         OutputError: The results cannot be read.
@@ -174,7 +184,7 @@ def read_pictures(
     plain = [columns.oldest] if columns.oldest and columns.oldest not in wanted else []
     history = [EARLIER] if EARLIER in given else []
     read: dict[str, list[pa.Array]] = {name: [] for name in (*wanted, *plain, "renewed")}
-    for batch in batches_of(search / RESULTS, [*wanted, *plain, *history]):
+    for batch in batches_of(search / RESULTS, [*wanted, *plain, *history], copies):
         for name, kind in wanted.items():
             column = batch.column(name)
             if pa.types.is_timestamp(column.type):

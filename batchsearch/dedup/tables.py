@@ -44,6 +44,7 @@ PAIR_COLUMNS: Final = (
     Column("found_by", _TEXT, "search, identical_bytes, identical_pixels, perceptual or judgement."),
     Column("category_id", pa.int64(), "The service's category of the picture found in the best match."),
     Column("threshold", _REAL, "The score that the pair needs to be accepted."),
+    Column("colour_distance", _REAL, "How much the two pictures' colours differ, 0 to 1; null: not known."),
     Column("judged", _TEXT, "same or different, where a person has said so."),
     Column("accepted", pa.bool_(), "Whether the two count as the same product."),
     Column("run_id", _TEXT, "Run of the search that answered that row."),

@@ -8,6 +8,7 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ from batchsearch.api.upload import OPEN_PLATFORM, Uploader
 from batchsearch.config.model import EMULATOR, PRIORITY
 from batchsearch.engine import embedded
 from batchsearch.engine.earlier import EarlierAnswers
+from batchsearch.engine.lane import lanes_of
+from batchsearch.engine.lanes import Lanes, Manned
 from batchsearch.engine.places import picture_root
 from batchsearch.engine.policy import RetryRules
 from batchsearch.engine.prepare import Preparer
@@ -41,106 +44,154 @@ if TYPE_CHECKING:
 
     from batchsearch.api.credentials import CredentialsProvider
     from batchsearch.api.operations import Operation
-    from batchsearch.config.model import JobSettings
+    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.emulator.server import Emulator
+    from batchsearch.engine.lane import Lane
     from batchsearch.engine.opening import Opened
     from batchsearch.engine.sealer import Sealer
     from batchsearch.engine.stats import Stats
     from batchsearch.engine.window import Limits
+    from batchsearch.images.prepare import Repairer
     from batchsearch.images.rules import Rules
 
 _HOUR = 3600.0
 
 
 @asynccontextmanager
-async def assembled(
-    opened: Opened, stats: Stats, sealer: Sealer, limits: Limits
-) -> AsyncIterator[tuple[Runner, int]]:
-    """A runner over everything it needs, and how many rows it should prepare at once.
+async def assembled(opened: Opened, stats: Stats, sealer: Sealer, limits: Limits) -> AsyncIterator[Lanes]:
+    """The lanes of a job over everything they need.
 
     Raises:
         ConfigError: There are no credentials, an endpoint is unusable, or an optional part is missing.
     """
     settings = opened.settings
-    calls, rate = settings.calls, rate_of(settings)
     threads = settings.images.threads or os.cpu_count() or 1
-    in_flight = InFlightLimit(rate, floor=min(2, calls.max_in_flight or 2), ceiling=calls.max_in_flight)
     async with AsyncExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="prepare"))
-        session = await stack.enter_async_context(new_session(connections=in_flight.ceiling))
-        endpoint, credentials = await _service(settings, stack)
-        timeouts = Timeouts(connect=calls.connect_timeout, total=calls.timeout)
-        client = Client(session, endpoint, credentials, timeouts=timeouts, signature=calls.signing)
-        pacer = pacer_for(
-            settings.instance,
-            opened.operation.budget,
-            endpoint.authority,
-            embedded=settings.instance.endpoint == EMULATOR,
+        shared = _Shared(
+            opened,
+            stats,
+            sealer,
+            limits,
+            pool,
+            threads,
+            fetcher=await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
+            repair=stack.enter_context(Decoders(settings.images)).repair,
+            earlier=await asyncio.to_thread(_earlier_answers, opened),
+            services=Services(settings, stack),
         )
-        stack.push_async_callback(pacer.close)
-        facts = facts_of(settings, opened.operation, opened.run_id)
-        uploader = None
-        if calls.upload == "url" and facts.prefixes:
-            uploader = Uploader(
-                session,
-                settings.instance.region or "",
-                credentials,
-                clock=client.service_time,
-                platform=_open_platform(settings, endpoint),
-                timeouts=timeouts,
-            )
-        earlier = await asyncio.to_thread(_earlier_answers, opened)
-        stages = Stages(
-            reader=RowReader(
-                opened.manifest,
-                opened.ledger,
-                facts,
-                by_priority=PRIORITY in settings.manifest.columns,
-                only_renewed=opened.only_renewed,
-            ),
-            preparer=Preparer(
-                facts,
-                rules_of(settings, opened.operation),
-                await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
-                pool,
-                sources=sources_of(settings, picture_root(settings)),
-                repair=stack.enter_context(Decoders(settings.images)).repair,
-                earlier=earlier.find,
-                by_address=uploader is not None,
-                jitter=random.random,
-            ),
-            pacer=pacer,
-            in_flight=in_flight,
-            client=client,
-            uploader=uploader,
-            ledger=opened.ledger,
-            sealer=sealer,
-            earlier=earlier,
+        manned = [await _manned(lane, shared, stack) for lane in lanes_of(settings)]
+        yield Lanes(manned, sealer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the lanes of a run have in common.
+
+    Attributes:
+        opened: The job.
+        stats: What the run counts.
+        sealer: Writes parts.
+        limits: What ends the run before its rows do.
+        pool: Threads for work that takes the processor.
+        threads: How many.
+        fetcher: Reads pictures.
+        repair: Makes a picture fit that does not.
+        earlier: Finds answers to equal requests.
+        services: Finds where calls go.
+    """
+
+    opened: Opened
+    stats: Stats
+    sealer: Sealer
+    limits: Limits
+    pool: ThreadPoolExecutor
+    threads: int
+    fetcher: Fetcher
+    repair: Repairer
+    earlier: EarlierAnswers
+    services: Services
+
+
+async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
+    """One lane, ready to run."""
+    opened = shared.opened
+    settings, calls, instance = opened.settings, opened.settings.calls, lane.instance
+    rate = instance.qps_of(opened.operation.budget) * instance.share
+    in_flight = InFlightLimit(rate, floor=min(2, calls.max_in_flight or 2), ceiling=calls.max_in_flight)
+    session = await stack.enter_async_context(new_session(connections=in_flight.ceiling))
+    endpoint, credentials = await shared.services.of(instance)
+    timeouts = Timeouts(connect=calls.connect_timeout, total=calls.timeout)
+    client = Client(session, endpoint, credentials, timeouts=timeouts, signature=calls.signing)
+    embedded_here = instance.endpoint == EMULATOR
+    pacer = pacer_for(instance, opened.operation.budget, endpoint.authority, embedded=embedded_here)
+    stack.push_async_callback(pacer.close)
+    facts = facts_of(settings, opened.operation, opened.run_id, instance)
+    uploader = None
+    if calls.upload == "url" and facts.prefixes:
+        uploader = Uploader(
+            session,
+            instance.region or "",
+            credentials,
+            clock=client.service_time,
+            platform=_open_platform(settings, instance, endpoint),
+            timeouts=timeouts,
         )
-        runner = Runner(
-            stages,
+    stages = Stages(
+        reader=RowReader(
+            opened.manifest,
+            opened.ledger,
             facts,
-            RetryRules(
-                max_attempts=calls.max_attempts,
-                max_seconds=calls.max_retry_seconds,
-                end_after=calls.end_after,
-            ),
-            actions=settings.codes,
-            stats=stats,
-            admitted=admitted_at_once(rate, in_flight.ceiling),
-            limits=limits,
-            max_outage=calls.max_outage_seconds,
-            log=logger(),
-        )
-        yield runner, threads + min(32, max(4, int(rate)))
+            lane,
+            by_priority=PRIORITY in settings.manifest.columns,
+            only_renewed=opened.only_renewed,
+        ),
+        preparer=Preparer(
+            facts,
+            rules_of(settings, opened.operation, instance),
+            shared.fetcher,
+            shared.pool,
+            sources=sources_of(settings, picture_root(settings)),
+            repair=shared.repair,
+            earlier=shared.earlier.find,
+            by_address=uploader is not None,
+            jitter=random.random,
+        ),
+        pacer=pacer,
+        in_flight=in_flight,
+        client=client,
+        uploader=uploader,
+        ledger=opened.ledger,
+        sealer=shared.sealer,
+        earlier=shared.earlier,
+    )
+    runner = Runner(
+        stages,
+        facts,
+        RetryRules(
+            max_attempts=calls.max_attempts,
+            max_seconds=calls.max_retry_seconds,
+            end_after=calls.end_after,
+        ),
+        actions=settings.codes,
+        stats=shared.stats,
+        admitted=admitted_at_once(rate, in_flight.ceiling),
+        limits=shared.limits,
+        max_outage=calls.max_outage_seconds,
+        log=logger(),
+    )
+    return Manned(runner, shared.threads + min(32, max(4, int(rate))))
 
 
-def facts_of(settings: JobSettings, operation: Operation, run_id: str) -> JobFacts:
-    """What holds for every row of a job."""
+def facts_of(
+    settings: JobSettings, operation: Operation, run_id: str, instance: InstanceSettings
+) -> JobFacts:
+    """What holds for every row of a job that goes to one of its instances."""
     return JobFacts.of(
         run_id=run_id,
         operation=operation.name,
-        instance=settings.instance.name,
-        service_type=settings.instance.service_type,
+        instance=instance.name,
+        service_type=instance.service_type,
         parameters=settings.parameters,
         results_per_row=settings.results_per_row,
         roles=tuple(picture.role for picture in operation.pictures),
@@ -151,14 +202,15 @@ def facts_of(settings: JobSettings, operation: Operation, run_id: str) -> JobFac
 
 
 def rate_of(settings: JobSettings) -> float:
-    """Calls per second that the job may make: its share of the budget that its operation draws on."""
-    return settings.instance.qps_of(OPERATIONS[settings.operation].budget) * settings.instance.share
+    """Calls per second that the job may make: its share of each budget that its operation draws on."""
+    budget = OPERATIONS[settings.operation].budget
+    return sum(lane.instance.qps_of(budget) * lane.instance.share for lane in lanes_of(settings))
 
 
-def rules_of(settings: JobSettings, operation: Operation) -> Rules:
-    """What a picture of this job must be; those that travel in one body share its size."""
+def rules_of(settings: JobSettings, operation: Operation, instance: InstanceSettings) -> Rules:
+    """What a picture must be that goes to an instance; those that travel in one body share its size."""
     together = 1 if settings.calls.upload == "url" else max(1, len(operation.pictures))
-    return rules_for(settings.instance.service_type, settings.images, pictures=together)
+    return rules_for(instance.service_type, settings.images, pictures=together)
 
 
 def _earlier_answers(opened: Opened) -> EarlierAnswers:
@@ -170,23 +222,46 @@ def _earlier_answers(opened: Opened) -> EarlierAnswers:
     )
 
 
-async def _service(settings: JobSettings, stack: AsyncExitStack) -> tuple[Endpoint, CredentialsProvider]:
-    """Where calls go and who makes them; found before anything is spent."""
-    instance = settings.instance
-    if instance.endpoint == EMULATOR:
-        emulator = await asyncio.to_thread(embedded.start, settings)
-        stack.push_async_callback(asyncio.to_thread, emulator.stop)
-        await embedded.fill(settings, emulator, logger())
-        logger().info("instance_ready", endpoint=emulator.endpoint, instance=instance.name)
-        return parse_endpoint(emulator.endpoint), embedded.credentials_of(emulator)
-    chain = default_chain()
-    await chain.get()
-    host = instance.endpoint or endpoint_of(instance.region or "", vpc=instance.vpc)
-    return parse_endpoint(host), chain
+class Services:
+    """Where a job's calls go and who makes them; found before anything is spent.
+
+    Args:
+        settings: The job.
+        stack: Takes down what is started here.
+    """
+
+    def __init__(self, settings: JobSettings, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._chain: CredentialsProvider | None = None
+        self._emulator: Emulator | None = None
+
+    async def of(self, instance: InstanceSettings) -> tuple[Endpoint, CredentialsProvider]:
+        """Endpoint and credentials of an instance.
+
+        Raises:
+            ConfigError: There are no credentials, or the endpoint is unusable.
+        """
+        if instance.endpoint == EMULATOR:
+            emulator = await self._embedded()
+            await embedded.fill(self._settings, instance, emulator, logger())
+            logger().info("instance_ready", endpoint=emulator.endpoint, instance=instance.name)
+            return parse_endpoint(emulator.endpoint), embedded.credentials_of(emulator)
+        if self._chain is None:
+            self._chain = default_chain()
+            await self._chain.get()
+        host = instance.endpoint or endpoint_of(instance.region or "", vpc=instance.vpc)
+        return parse_endpoint(host), self._chain
+
+    async def _embedded(self) -> Emulator:
+        if self._emulator is None:
+            self._emulator = await asyncio.to_thread(embedded.start, self._settings)
+            self._stack.push_async_callback(asyncio.to_thread, self._emulator.stop)
+        return self._emulator
 
 
-def _open_platform(settings: JobSettings, endpoint: Endpoint) -> Endpoint:
+def _open_platform(settings: JobSettings, instance: InstanceSettings, endpoint: Endpoint) -> Endpoint:
     """Where permissions to upload are given; the embedded instance gives its own."""
     if settings.calls.open_platform is not None:
         return parse_endpoint(settings.calls.open_platform)
-    return endpoint if settings.instance.endpoint == EMULATOR else OPEN_PLATFORM
+    return endpoint if instance.endpoint == EMULATOR else OPEN_PLATFORM

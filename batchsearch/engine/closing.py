@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from batchsearch.engine.assembly import rate_of
 from batchsearch.engine.codes import advice_on
+from batchsearch.engine.lane import lanes_of, names_of
 from batchsearch.errors import ExitCode
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.reporting.summary import Summary
@@ -58,7 +59,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         exit_code=int(exit_code),
         run_id=opened.run_id,
         operation=settings.operation,
-        instance=settings.instance.name,
+        instance=names_of(lanes_of(settings)),
         rows=opened.total,
         others=opened.finished.others,
         done=stats.done,

@@ -14,7 +14,9 @@ from batchsearch.api.credentials import Credentials, StaticCredentials
 from batchsearch.api.endpoint import parse_endpoint
 from batchsearch.api.exchange import new_session
 from batchsearch.api.operations import OPERATIONS
+from batchsearch.config.model import EMULATOR
 from batchsearch.emulator.installed import check_installed
+from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.prepare import Preparer
 from batchsearch.engine.work import JobFacts
 from batchsearch.errors import ConfigError
@@ -26,8 +28,9 @@ from batchsearch.manifest.source import Manifest, Wanted
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-    from batchsearch.config.model import CatalogueSettings, JobSettings
+    from batchsearch.config.model import CatalogueSettings, InstanceSettings, JobSettings
     from batchsearch.emulator.flow import Budget
+    from batchsearch.emulator.options import InstanceOptions
     from batchsearch.emulator.server import Emulator
     from batchsearch.manifest.rows import RowBatch
 
@@ -38,23 +41,36 @@ _AT_ONCE: Final = 4
 
 def start(settings: JobSettings) -> Emulator:
     """Start the job's embedded instance; stop it with its `stop`."""
-    from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+    from batchsearch.emulator.options import EmulatorOptions
 
     check_installed()
     from batchsearch.emulator.server import Emulator
 
-    own = settings.instance
-    rates: dict[Budget, float] = {"add": own.add_qps, "update": own.update_qps, "delete": own.delete_qps}
+    instances = tuple(
+        _options_of(settings, lane.instance)
+        for lane in lanes_of(settings)
+        if lane.instance.endpoint == EMULATOR
+    )
+    return Emulator(EmulatorOptions(data=data_folder(settings), instances=instances)).start()
+
+
+def _options_of(settings: JobSettings, instance: InstanceSettings) -> InstanceOptions:
+    from batchsearch.emulator.options import InstanceOptions
+
+    rates: dict[Budget, float] = {
+        "add": instance.add_qps,
+        "update": instance.update_qps,
+        "delete": instance.delete_qps,
+    }
     if settings.operation != _ADD.name:
         # Filling it is not what the job is about: no slot of the add budget is waited for.
         rates["add"] = math.inf
-    instance = InstanceOptions(
-        name=settings.instance.name,
-        service_type=settings.instance.service_type,
-        qps=settings.emulator.qps or settings.instance.qps,
+    return InstanceOptions(
+        name=instance.name,
+        service_type=instance.service_type,
+        qps=settings.emulator.qps or instance.qps,
         rates=rates,
     )
-    return Emulator(EmulatorOptions(data=data_folder(settings), instances=(instance,))).start()
 
 
 def data_folder(settings: JobSettings) -> Path:
@@ -67,8 +83,10 @@ def credentials_of(emulator: Emulator) -> StaticCredentials:
     return StaticCredentials(Credentials(emulator.access_key_id, emulator.access_key_secret))
 
 
-async def fill(settings: JobSettings, emulator: Emulator, log: FilteringBoundLogger) -> None:
-    """Add the job's catalogue to its embedded instance, once: a second run finds it there.
+async def fill(
+    settings: JobSettings, instance: InstanceSettings, emulator: Emulator, log: FilteringBoundLogger
+) -> None:
+    """Add the job's catalogue to an embedded instance, once: a second run finds it there.
 
     Raises:
         ConfigError: A product of the catalogue cannot be added; the message names it.
@@ -83,7 +101,7 @@ async def fill(settings: JobSettings, emulator: Emulator, log: FilteringBoundLog
     )
     manifest = Manifest.open(catalogue.manifest, base=base, wanted=wanted)
     identity = json.dumps([manifest.identity(), catalogue.model_dump(mode="json")], sort_keys=True)
-    marker = data_folder(settings) / f"{settings.instance.name}.{_INDEXED}"
+    marker = data_folder(settings) / f"{instance.name}.{_INDEXED}"
     if marker.exists() and marker.read_text(encoding="utf-8") == identity:
         return
     products = await asyncio.to_thread(manifest.check)
@@ -97,14 +115,14 @@ async def fill(settings: JobSettings, emulator: Emulator, log: FilteringBoundLog
             facts = JobFacts.of(
                 run_id="",
                 operation=_ADD.name,
-                instance=settings.instance.name,
-                service_type=settings.instance.service_type,
+                instance=instance.name,
+                service_type=instance.service_type,
                 parameters={},
                 results_per_row=None,
                 roles=tuple(picture.role for picture in _ADD.pictures),
                 has_hits=False,
             )
-            rules = rules_for(settings.instance.service_type, settings.images)
+            rules = rules_for(instance.service_type, settings.images)
             preparer = Preparer(facts, rules, fetcher, threads, jitter=lambda: 0.0)
             for batch in manifest.batches():
                 await _add(batch, facts, preparer, client, catalogue)

@@ -193,6 +193,7 @@ class Plan:
         by_address: Pictures are uploaded before their call, and counted without it.
         pace: How fast calls may be made.
         price: What the instance costs, when the job file says.
+        lanes: The plans of its instances, when it has several.
     """
 
     operation: str
@@ -211,6 +212,7 @@ class Plan:
     by_address: bool
     pace: Pace
     price: Price | None = None
+    lanes: tuple[Plan, ...] = ()
 
     @property
     def to_do(self) -> int:
@@ -301,6 +303,8 @@ class Plan:
                 "monthly_price": self.price.monthly,
                 "share_of_month": round(share, 6),
             }
+        if self.lanes:
+            values["instances"] = [plan.as_dict() for plan in self.lanes]
         return values
 
     def as_json(self) -> str:

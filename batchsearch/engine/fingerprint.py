@@ -44,6 +44,8 @@ def fingerprint(settings: JobSettings, carried: pa.Schema) -> dict[str, Any]:
         found[f"manifest.csv.{name}"] = value
     for name in ("endpoint", "region", "name", "service_type"):
         found[f"instance.{name}"] = values["instance"][name]
+        for other in values["instances"]:
+            found[f"instances: {other['name']}.{name}"] = other[name]
     for name, value in values["parameters"].items():
         found[f"parameters.{name}"] = value
     for name, value in values["manifest"]["columns"].items():

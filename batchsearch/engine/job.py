@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 from batchsearch.engine.assembly import assembled, rate_of
 from batchsearch.engine.closing import Ending, summarise
 from batchsearch.engine.heartbeat import Owner
+from batchsearch.engine.lane import lanes_of, names_of
 from batchsearch.engine.opening import LEDGER_FOLDER, open_job
 from batchsearch.engine.sealer import Sealer
 from batchsearch.engine.signals import StopSignals
@@ -117,7 +118,7 @@ async def run_job(
     limits = limits_of(window_of(settings.window), until, max_calls, datetime.now(UTC))
     async with telling(settings, when_cancelled=signals is not None) as ended:
         async with open_job(settings, chosen=chosen) as opened:
-            owner = Owner.here(opened.run_id, settings.operation, settings.instance.name)
+            owner = Owner.here(opened.run_id, settings.operation, names_of(lanes_of(settings)))
             stats = Stats(
                 total=opened.total,
                 resumed=opened.finished.rows,
@@ -152,7 +153,7 @@ async def _run(
     log.info(
         "run_started" if not stats.resumed else "run_resumed" if left else "nothing_left",
         operation=settings.operation,
-        instance=settings.instance.name,
+        instance=names_of(lanes_of(settings)),
         rows=opened.total,
         done=stats.resumed,
         qps=rate_of(settings),
@@ -210,21 +211,21 @@ async def _work(
             opening = limits.opens.astimezone().isoformat(timespec="minutes")
             return Ending(unfinished=True, why=f"the window opens at {opening}; nothing was sent")
         await asyncio.sleep(max(0.0, ahead))
-    async with assembled(opened, stats, sealer, limits) as (runner, preparers):
+    async with assembled(opened, stats, sealer, limits) as lanes:
         if signals is not None:
-            signals.runner = runner
+            signals.running = lanes
         if limits.deadline is not None:
             left = (limits.deadline - datetime.now(UTC)).total_seconds()
             closing = limits.deadline.astimezone().isoformat(timespec="minutes")
-            asyncio.get_running_loop().call_later(max(0.0, left), runner.stop, f"it is {closing}")
+            asyncio.get_running_loop().call_later(max(0.0, left), lanes.stop, f"it is {closing}")
         with progress:
             showing = asyncio.create_task(_show(progress, stats))
             try:
-                await runner.run(preparers)
+                await lanes.run()
             finally:
                 showing.cancel()
                 progress.update(stats)
-        return Ending(unfinished=runner.unfinished, why=runner.stopped_because)
+        return Ending(unfinished=lanes.unfinished, why=lanes.stopped_because)
 
 
 async def _show(progress: Progress, stats: Stats) -> None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
 from batchsearch.api.operations import OPERATIONS, Operation
-from batchsearch.config.model import EMULATOR, PRIORITY
+from batchsearch.config.model import EMULATOR, INSTANCE, PRIORITY
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.fingerprint import differences, fingerprint
 from batchsearch.engine.generation import Generations
+from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.places import picture_root
 from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.engine.survey import Finished, Survey, take_stock
@@ -90,7 +91,7 @@ async def open_job(settings: JobSettings, *, chosen: Chosen | None = None) -> As
         OutputError: The output or the ledger cannot be written.
     """
     operation = OPERATIONS[settings.operation]
-    if settings.instance.endpoint == EMULATOR:
+    if any(lane.instance.endpoint == EMULATOR for lane in lanes_of(settings)):
         check_installed()
     folder = Path(settings.output.dir)
     manifest = open_manifest(settings, operation)
@@ -215,7 +216,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
         wanted=Wanted(
             images=tuple(picture.role for picture in operation.pictures),
             required=tuple(name for name in operation.required if name not in settings.parameters),
-            allowed=operation.keys | {PRIORITY},
+            allowed=operation.keys | {PRIORITY, INSTANCE},
             base64=settings.images.text == "base64",
         ),
     )
@@ -256,5 +257,6 @@ async def _hold_fingerprint(settings: JobSettings, manifest: Manifest, ledger: L
         raise ConfigError(
             f"{settings.output.dir}: holds the results of another job; what changed since:\n  "
             + "\n  ".join(changed)
-            + "\nGive this job another `output.dir`, or change the settings back."
+            + "\nBegin anew in another folder (`--fresh DIR` or another `output.dir`), or change the "
+            "settings back."
         )

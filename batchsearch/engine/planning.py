@@ -24,12 +24,14 @@ from batchsearch.engine.assembly import facts_of, rules_of
 from batchsearch.engine.distinct import DistinctRequests
 from batchsearch.engine.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
 from batchsearch.engine.fingerprint import differences, fingerprint
+from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest
 from batchsearch.engine.places import picture_root
 from batchsearch.engine.prepare import Preparer
 from batchsearch.engine.records import request_name
+from batchsearch.engine.several import together
 from batchsearch.engine.survey import Survey
-from batchsearch.engine.undone import Known, UndoneRows
+from batchsearch.engine.undone import Known, UndoneRows, rows_of
 from batchsearch.engine.window import window_of
 from batchsearch.errors import ConfigError
 from batchsearch.images.fetch import Fetcher
@@ -40,10 +42,10 @@ from batchsearch.reporting.row_counter import RowCounter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from batchsearch.config.model import JobSettings
+    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.engine.lane import Lane
     from batchsearch.engine.undone import ChosenRows
     from batchsearch.engine.work import JobFacts, Work
-    from batchsearch.images.rules import Rules
     from batchsearch.manifest.source import Manifest
 
 _REQUESTS_AT_ONCE: Final = 4_096
@@ -77,7 +79,6 @@ async def plan_job(
     """
     operation = OPERATIONS[settings.operation]
     manifest = open_manifest(settings, operation)
-    rules = rules_of(settings, operation)
     folder = Path(settings.output.dir)
     ledger = folder / LEDGER_FOLDER / LEDGER_FILE
     oldest = time.time() - settings.reuse.max_age_hours * 3600
@@ -87,15 +88,21 @@ async def plan_job(
             reader = stack.enter_context(LedgerReader(ledger))
             _same_job(settings, manifest, reader)
             survey = Survey(settings, operation, manifest, reader, picture_root(settings))
-        return await _plan(
-            settings,
-            manifest=manifest,
-            rules=rules,
-            rows=await asyncio.to_thread(manifest.check),
-            known=Known(reader, survey, folder, oldest),
-            sample=sample,
-            counter=counter or RowCounter(),
-        )
+        rows = await asyncio.to_thread(manifest.check)
+        known = Known(reader, survey, folder, oldest)
+        plans = [
+            await _plan(
+                settings,
+                lane,
+                manifest=manifest,
+                rows=rows if lane.alone else await asyncio.to_thread(rows_of, lane, manifest),
+                known=known,
+                sample=sample,
+                counter=counter or RowCounter(),
+            )
+            for lane in lanes_of(settings)
+        ]
+    return together(plans)
 
 
 def _same_job(settings: JobSettings, manifest: Manifest, reader: LedgerReader) -> None:
@@ -113,9 +120,9 @@ def _same_job(settings: JobSettings, manifest: Manifest, reader: LedgerReader) -
 
 async def _plan(
     settings: JobSettings,
+    lane: Lane,
     *,
     manifest: Manifest,
-    rules: Rules,
     rows: int,
     known: Known,
     sample: int | None,
@@ -123,15 +130,15 @@ async def _plan(
 ) -> Plan:
     operation = OPERATIONS[settings.operation]
     by_address = settings.calls.upload == "url" and bool(operation.pictures)
-    undone = await asyncio.to_thread(UndoneRows, manifest, known, rows, sample)
+    undone = await asyncio.to_thread(UndoneRows, manifest, known, rows, sample, lane)
     threads = settings.images.threads or os.cpu_count() or 1
     counter.begin()
-    facts = facts_of(settings, operation, run_id="")
+    facts = facts_of(settings, operation, "", lane.instance)
     async with AsyncExitStack() as stack:
         distinct = stack.enter_context(DistinctRequests())
         preparer = Preparer(
             facts,
-            rules,
+            rules_of(settings, operation, lane.instance),
             await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
             stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="plan")),
             repair=stack.enter_context(Decoders(settings.images)).repair,
@@ -153,7 +160,7 @@ async def _plan(
     valid = to_do - sum(refused.rows for refused in (*unreadable, *invalid))
     return Plan(
         operation=settings.operation,
-        instance=settings.instance.name,
+        instance=lane.instance.name,
         manifest=settings.manifest.path,
         output=settings.output.dir,
         rows=rows,
@@ -166,26 +173,25 @@ async def _plan(
         pages=len(facts.pages),
         largest=tally.largest,
         by_address=by_address,
-        pace=pace_of(settings),
-        price=price_of(settings),
+        pace=pace_of(settings, lane.instance),
+        price=price_of(lane.instance),
     )
 
 
-def pace_of(settings: JobSettings) -> Pace:
-    """How fast the job may call, and for how long each night."""
-    instance, window = settings.instance, window_of(settings.window)
+def pace_of(settings: JobSettings, instance: InstanceSettings) -> Pace:
+    """How fast the job may call an instance, and for how long each night."""
+    window = window_of(settings.window)
     qps = instance.qps_of(OPERATIONS[settings.operation].budget)
     if window is None:
         return Pace(qps, instance.share, NIGHT_HOURS)
     return Pace(qps, instance.share, window.hours, has_window=True)
 
 
-def price_of(settings: JobSettings) -> Price | None:
+def price_of(instance: InstanceSettings) -> Price | None:
     """What the job file says that the instance costs; None when it does not."""
-    monthly = settings.instance.monthly_price
-    if monthly is None:
+    if instance.monthly_price is None:
         return None
-    return Price(monthly, settings.instance.currency)
+    return Price(instance.monthly_price, instance.currency)
 
 
 class _Look:

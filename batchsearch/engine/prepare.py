@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from batchsearch.api.form import build_call
 from batchsearch.api.parameters import ParameterProblem, check_parameters
-from batchsearch.config.model import PRIORITY
+from batchsearch.config.model import INSTANCE, PRIORITY
 from batchsearch.engine.fetching import fetch_patiently
 from batchsearch.engine.records import request_key
 from batchsearch.engine.work import Failure
@@ -128,7 +128,11 @@ class Preparer:
 
     def _check(self, work: Work) -> Failure | None:
         """Read and check the row's parameters: nothing is fetched for a row that cannot be sent."""
-        own = {name: value for name, value in work.row.parameters.items() if name != PRIORITY}
+        named = work.row.parameters.get(INSTANCE)
+        if named not in {None, "", self._facts.instance}:
+            message = f"the job file has no instance {str(named)[:40]!r}"
+            return Failure("Local.UnknownInstance", "local", "row", message)
+        own = {name: value for name, value in work.row.parameters.items() if name not in {PRIORITY, INSTANCE}}
         merged = {**self._facts.parameters, **own}
         values, problems = check_parameters(
             self._facts.operation, merged, service_type=self._facts.service_type

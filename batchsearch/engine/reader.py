@@ -19,6 +19,7 @@ from batchsearch.errors import ManifestError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from batchsearch.engine.lane import Lane
     from batchsearch.engine.renewal import Reason
     from batchsearch.engine.work import JobFacts, Work
     from batchsearch.ledger.records import RowState
@@ -71,6 +72,7 @@ class RowReader:
         manifest: The rows.
         ledger: Knows which have their outcome, and what was tried for the others.
         facts: What holds for every row.
+        lane: Which rows are read.
         by_priority: The manifest has a priority column.
         only_renewed: Leave out the rows without an outcome.
     """
@@ -80,6 +82,7 @@ class RowReader:
         manifest: Manifest,
         ledger: Ledger,
         facts: JobFacts,
+        lane: Lane,
         *,
         by_priority: bool,
         only_renewed: bool = False,
@@ -87,6 +90,7 @@ class RowReader:
         self._manifest = manifest
         self._ledger = ledger
         self._facts = facts
+        self._lane = lane
         self._by_priority = by_priority
         self._only_renewed = only_renewed
         self._histories = ledger.histories()
@@ -130,7 +134,9 @@ class RowReader:
         digests = batch.digests()
         states = self._ledger.states(digests)
         places = [
-            place for place, digest in enumerate(digests) if self._is_wanted(states.get(digest), one_pass)
+            place
+            for place in self._lane.places(batch)
+            if self._is_wanted(states.get(digests[place]), one_pass)
         ]
         found = []
         for place, row in zip(places, batch.pick(places), strict=True):

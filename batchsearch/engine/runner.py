@@ -59,7 +59,7 @@ _LOOK_SECONDS: Final = 0.5
 
 
 class Runner:
-    """Runs one job's rows through the stages, once.
+    """Runs one lane's rows through the stages, once.
 
     Args:
         stages: The parts of the pipeline.
@@ -102,6 +102,7 @@ class Runner:
         self._ready: list[tuple[int, int, Work]] = []
         self._wake = asyncio.Event()
         self._open = 0
+        self._in_flight = 0
         self._admitted = 0
         self._uploading = 0
         self._read_all = False
@@ -117,7 +118,7 @@ class Runner:
         self._out: dict[Work, float] = {}
 
     async def run(self, preparers: int) -> None:
-        """Work until every row has its outcome, or until stopped; what is known is sealed on return.
+        """Work until every row has its outcome, or until stopped; what is known is committed on return.
 
         Args:
             preparers: Rows prepared at once.
@@ -126,11 +127,9 @@ class Runner:
             RunEndedError: An answer that no row can survive.
             OutputError: The ledger or the output cannot be written.
         """
-        sealing = asyncio.create_task(self._stages.sealer.run())
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                watch = group.create_task(self._watch(sealing))
                 self._stoppable = [
                     group.create_task(self._read()),
                     group.create_task(self._watchdog.run(self._snapshot)),
@@ -142,13 +141,8 @@ class Runner:
                 await asyncio.wait([dispatching])
                 for task in self._stoppable:
                     task.cancel()
-                watch.cancel()
         except BaseExceptionGroup as problems:
             raise problems.exceptions[0] from None
-        finally:
-            sealing.cancel()
-            await asyncio.gather(sealing, return_exceptions=True)
-        await self._stages.sealer.finish(at_least_one=not self.unfinished)
         if self._ended is not None:
             raise self._ended
 
@@ -166,11 +160,6 @@ class Runner:
         self._log.info("run_stopping", why=why, in_flight=self.stats.in_flight)
         for task in self._stoppable:
             task.cancel()
-
-    @staticmethod
-    async def _watch(sealing: asyncio.Task[None]) -> None:
-        await asyncio.wait([sealing])
-        sealing.result()
 
     async def _watch_outage(self) -> None:
         """Stop the run when nothing but failures came for too long."""
@@ -195,7 +184,7 @@ class Runner:
             return None
         now, stats, stages = self._clock(), self.stats, self._stages
         return Snapshot(
-            in_flight=stats.in_flight,
+            in_flight=self._in_flight,
             oldest_call=now - min(self._out.values(), default=now),
             ready=len(self._ready),
             preparing=stats.preparing + self._to_prepare.qsize(),
@@ -293,6 +282,7 @@ class Runner:
 
     def _make_ready(self, work: Work) -> None:
         heapq.heappush(self._ready, (work.place, work.page, work))
+        self.stats.ready += 1
         self._wake.set()
 
     # -- calls ---------------------------------------------------------------------------------------
@@ -300,7 +290,7 @@ class Runner:
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
         while not self._stopping and not (self._read_all and self._open == 0):
             most = 1 if self._judge.health.paused else self._stages.in_flight.limit()
-            if not self._ready or self.stats.in_flight >= most:
+            if not self._ready or self._in_flight >= most:
                 await self._woken()
                 continue
             now = self._clock()
@@ -316,6 +306,8 @@ class Runner:
                 return
             slot_at = await self._stages.pacer.slot()
             _, _, work = heapq.heappop(self._ready)
+            self.stats.ready -= 1
+            self._in_flight += 1
             self.stats.in_flight += 1
             self.stats.sent(self._clock())
             group.create_task(self._call(work, slot_at))
@@ -339,6 +331,7 @@ class Runner:
         try:
             answer = await self._stages.client.send(call)
         finally:
+            self._in_flight -= 1
             self.stats.in_flight -= 1
             del self._out[work]
             self._wake.set()

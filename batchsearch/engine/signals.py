@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from batchsearch.errors import ExitCode
 
 if TYPE_CHECKING:
-    from batchsearch.engine.runner import Runner
+    from batchsearch.engine.lanes import Lanes
 
 
 _SAME_WISH_SECONDS: Final = 1.0
@@ -21,7 +21,7 @@ class StopSignals:
     """SIGTERM and SIGINT: the first stops the run in good order, a second one ends the process at once."""
 
     def __init__(self) -> None:
-        self.runner: Runner | None = None
+        self.running: Lanes | None = None
         self._main = asyncio.current_task()
         self._first_at: float | None = None
 
@@ -39,7 +39,7 @@ class StopSignals:
                 os._exit(int(ExitCode.INCOMPLETE))
             return
         self._first_at = now
-        if self.runner is not None:
-            self.runner.stop(signal.Signals(number).name)
+        if self.running is not None:
+            self.running.stop(signal.Signals(number).name)
         elif self._main is not None:
             self._main.cancel()

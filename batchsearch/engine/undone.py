@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from batchsearch.engine.lane import Lane
     from batchsearch.engine.renewal import Renewal
     from batchsearch.engine.survey import Survey
     from batchsearch.ledger.reader import LedgerReader
     from batchsearch.ledger.records import History
     from batchsearch.manifest.rows import RowBatch
     from batchsearch.manifest.source import Manifest
+
+
+def rows_of(lane: Lane, manifest: Manifest) -> int:
+    """How many rows of the manifest are a lane's.
+
+    Raises:
+        ManifestError: The manifest cannot be read to its end.
+    """
+    return sum(len(lane.places(batch)) for batch in manifest.batches(ROWS_A_BATCH))
 
 
 class Known:
@@ -43,21 +53,25 @@ class Known:
         self._oldest = oldest
         self._parts: dict[tuple[str, str], bool] = {}
 
-    def standing(self) -> int:
-        """How many rows of the manifest have an outcome that stands."""
+    def standing(self, manifest: Manifest, lane: Lane) -> int:
+        """How many rows of a lane have an outcome that stands."""
         if self._survey is None or self._reader is None or self._reader.finished_count() == 0:
             return 0
-        return sum(len(found.codes) for found in self._survey.batches())
+        if lane.alone:
+            return sum(len(found.codes) for found in self._survey.batches())
+        batches = manifest.batches(ROWS_A_BATCH)
+        return sum(len(lane.places(batch)) - len(self.undone(batch, lane)) for batch in batches)
 
-    def undone(self, batch: RowBatch) -> list[tuple[int, bytes, Renewal | None]]:
-        """Rows of a batch that are to get an outcome: place, digest, and the outcome they have already."""
+    def undone(self, batch: RowBatch, lane: Lane) -> list[tuple[int, bytes, Renewal | None]]:
+        """A lane's rows in a batch that are to get an outcome: place, digest, what they have already."""
         digests = batch.digests()
         if self._survey is None or self._reader is None:
-            return [(place, digest, None) for place, digest in enumerate(digests)]
+            return [(place, digests[place], None) for place in lane.places(batch)]
         states = self._reader.states(digests)
         reasons = self._survey.look(digests, batch).reasons if states else {}
         found: list[tuple[int, bytes, Renewal | None]] = []
-        for place, digest in enumerate(digests):
+        for place in lane.places(batch):
+            digest = digests[place]
             state = states.get(digest)
             if state is None:
                 found.append((place, digest, None))
@@ -104,7 +118,7 @@ class ChosenRows:
 
 
 class UndoneRows:
-    """The rows of a manifest that are to get an outcome, or a sample spread evenly over them.
+    """The rows of a lane that are to get an outcome, or a sample spread evenly over them.
 
     Attributes:
         wanted: How many are to be looked at, as far as is known beforehand.
@@ -112,10 +126,11 @@ class UndoneRows:
             run finishes meanwhile are not among them.
     """
 
-    def __init__(self, manifest: Manifest, known: Known, rows: int, sample: int | None) -> None:
+    def __init__(self, manifest: Manifest, known: Known, rows: int, sample: int | None, lane: Lane) -> None:
+        self._lane = lane
         self._manifest = manifest
         self._known = known
-        self._expected = rows - known.standing()
+        self._expected = rows - known.standing(manifest, lane)
         self.wanted = self._expected if sample is None else min(sample, self._expected)
         self.counted = 0
 
@@ -132,7 +147,7 @@ class UndoneRows:
                 # A run reads them all before its first call, and ends at one that is no number.
                 deque(map(priority_of, batch.rows), maxlen=0)
             places = []
-            for place, digest, renewal in self._known.undone(batch):
+            for place, digest, renewal in self._known.undone(batch, self._lane):
                 if is_sampled(self.counted, self.wanted, self._expected):
                     places.append((place, digest, renewal))
                 self.counted += 1

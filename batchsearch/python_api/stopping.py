@@ -23,8 +23,8 @@ _CANCELLED: Final = "cancelled"
 class Stop:
     """Asks runs to stop in good order: nothing more is sent, and what was answered is kept.
 
-    Running again resumes. Give one to `run` and ask from any thread, before the run has begun or while it works. Once asked it
-    stays so.
+    Running again resumes. Give one to `run` and ask from any thread, before the run has begun or while it
+    works. Once asked it stays so.
 
     Examples:
         >>> from batchsearch import Stop
@@ -89,8 +89,8 @@ async def stoppable(start: Callable[[StopSignals], Coroutine[Any, Any, T]], stop
     run = asyncio.create_task(start(signals))
 
     def end(why: str) -> None:
-        if signals.runner is not None:
-            signals.runner.stop(why)
+        if signals.running is not None:
+            signals.running.stop(why)
         else:
             run.cancel()
 

@@ -34,6 +34,9 @@ def plan_page(plan: Plan, *, advice: Callable[[str], str]) -> str:
         ]
     lines += _funnel(plan, advice)
     lines += ["", *_time(plan), _bytes(plan)]
+    for lane in plan.lanes:
+        hours = _hours(lane.pace.hours(lane.calls))
+        lines.append(f"  {lane.instance:<10} {lane.calls:,} calls at {lane.pace.rate:g} a second: {hours}")
     if plan.price is not None:
         share = plan.pace.share_of_month(plan.calls)
         amount = f"{plan.price.of_slots(share):,.2f} {plan.price.currency}".rstrip()

@@ -1,7 +1,7 @@
 """Which failures are tried again, and what their tasks say."""
 
 import fcntl
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,19 +11,18 @@ NIGHT = "2026-11-20"
 @pytest.mark.parametrize(
     ("variables", "tries", "says"),
     [
-        ({"BATCHSEARCH__INSTANCE__QPS": "fast"}, 1, "qps"),
+        ({"BATCHSEARCH__INSTANCE__QPS": "fast"}, 1, "must be a number"),
         ({"BATCHSEARCH__MANIFEST__KEY": "[no_such_column]"}, 1, "no_such_column"),
         ({"BATCHSEARCH__MAX_FAILED": "0"}, 1, "Local.ImageMissing"),
-        ({"BATCHSEARCH__WINDOW": "{start: '00:00', end: '00:01', tz: Etc/GMT+%d}"}, 2, "window"),
+        ({"BATCHSEARCH__WINDOW": "{start: '%H:00', end: '%H:01'}"}, 2, "the window opens"),
     ],
     ids=["bad configuration", "bad manifest", "too many failed rows", "out of its window"],
 )
 def test_only_what_another_try_can_mend_is_tried_again(run, place, monkeypatch, capfd, variables, tries, says):
     """Configuration, manifest and too many failed rows end the task; an incomplete run is tried again."""
-    # A time zone in which the window has just closed, whatever the time is here.
-    away = (datetime.now(UTC).hour - 12) % 24 - 12
+    in_six_hours = datetime.now(UTC) + timedelta(hours=6)
     for name, value in variables.items():
-        monkeypatch.setenv(name, value % away if "%" in value else value)
+        monkeypatch.setenv(name, in_six_hours.strftime(value))
     ended = run("nightly_search", NIGHT, 1)
     search = ended["tasks"]["search"]
     assert (search["state"], search["tries"]) == ("failed", tries)
@@ -56,9 +55,8 @@ def test_an_output_in_use_is_tried_again(run, place):
 
 
 def test_an_output_that_cannot_be_written_is_tried_again(run, place):
-    """A file stands where the output's folder should be; somebody may mend that until the next try."""
-    place.mkdir()
-    (place / "search").write_text("not a folder")
+    """The output's lock cannot be made; somebody may mend that until the next try."""
+    (place / "search" / NIGHT / "ledger" / "lock").mkdir(parents=True)
     search = run("nightly_search", NIGHT, 1)["tasks"]["search"]
     assert (search["state"], search["tries"]) == ("failed", 2)
     assert search["xcom"]["summary"]["exit_code"] == 5

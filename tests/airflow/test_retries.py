@@ -8,6 +8,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 import run_dag
+from airflow.exceptions import AirflowTaskTimeout
 from processes import answered, child_of, is_alive, wait_for
 
 NIGHT = "2026-11-20"
@@ -56,7 +57,7 @@ def test_a_task_that_is_told_to_stop_stops_its_child_in_good_order(start, slow):
     os.kill(task.process.pid, signal.SIGTERM)
     wait_for(lambda: not is_alive(child))
     assert "run_stopping" in task.log()
-    assert '"exit_code": 4' in (slow / "summary.json").read_text() or answered(slow) == ROWS
+    wait_for(lambda: "exit_code=4" in task.log())
     ended = task.ended()
     if ended is None:  # Airflow 2 ends the process; the scheduler would start the next try
         task = start("nightly_search", NIGHT, 1)
@@ -92,8 +93,12 @@ def test_a_task_out_of_time_stops_its_child(run, slow, monkeypatch):
         return dag
 
     monkeypatch.setattr(run_dag, "load_dag", hasty)
-    ended = run("nightly_search", NIGHT, 0)
-    assert ended["tasks"]["search"]["state"] == "failed"
+    try:
+        ended = run("nightly_search", NIGHT, 0)
+    except AirflowTaskTimeout:  # Airflow 2 hands it on
+        pass
+    else:
+        assert ended["tasks"]["search"]["state"] == "failed"
     assert child_of(os.getpid()) is None
     assert 0 < answered(slow) < ROWS
     monkeypatch.setattr(run_dag, "load_dag", whole)

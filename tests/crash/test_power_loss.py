@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 def recorder(world, tmp_path_factory):
     """Starts runs that are recorded."""
     library = disk_log.build(tmp_path_factory.mktemp("recorder"))
-    with ForkServer(world.environ, preload=library) as server:
+    with ForkServer(world.environ(), preload=library) as server:
         yield server
 
 

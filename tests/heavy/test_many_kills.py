@@ -22,7 +22,7 @@ def test_two_hundred_and_fifty_seeded_kills(campaign, jobs, capsys):
 
 def test_fresh_processes_die_like_forked_ones(world, jobs, capsys):
     """`python -m batchsearch`, started anew each time and killed, behaves as the forked runs do."""
-    campaign = Campaign(world, FreshStarter(world.environ))
+    campaign = Campaign(world, FreshStarter(world.environ()))
     rng = seeded("fresh processes")
     for job, kills in [*first_kills(rng, jobs, timed=6, each_point=1), *deep_kills(rng, jobs, 2)]:
         campaign.scenario(job, kills)

@@ -177,3 +177,17 @@ def test_a_wrong_secret_ends_the_run_with_5(served, make_job):
     summary = json.loads(ran.stdout)
     assert "SignatureDoesNotMatch" in summary["message"]
     assert summary["done"] == 0
+
+
+def test_fresh_begins_in_an_empty_folder_only(signed_in, tmp_path, make_job):
+    """`--fresh DIR` is another place for the output; one that holds something is refused by name."""
+    job = make_job(ROWS, instance__endpoint=signed_in.endpoint)
+    used, new = tmp_path / "used", tmp_path / "new"
+    used.mkdir()
+    (used / "file").write_text("mine")
+    ran = batchsearch("run", job, "--fresh", used)
+    assert ran.returncode == 64
+    assert f"--fresh {used}: the folder is not empty" in ran.stderr
+    ran = batchsearch("run", job, "--fresh", new)
+    assert json.loads(ran.stdout)["results"] == str(new / "results")
+    assert not (tmp_path / "out").exists()

@@ -187,9 +187,11 @@ async def test_a_task_cancelled_twice_ends_at_once(slow_job):
 def test_ctrl_c_stops_in_good_order(slow_job):
     """KeyboardInterrupt is raised in the waiting thread when the run has come to its end."""
     main = threading.main_thread().ident
+    pressed = []
 
     def tell(reading):
-        if reading.done == 1:
+        if reading.done and not pressed:
+            pressed.append(reading.done)
             signal.pthread_kill(main, signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
@@ -230,7 +232,7 @@ def test_runs_in_several_threads(filled, make_job):
 
 
 def test_errors_are_those_of_the_package(job, make_job, filled, tmp_path):
-    """A bad manifest, an unknown column, an empty folder: each its own class, with the command's exit code."""
+    """A bad manifest, an empty folder, one without a ledger: each has its own class."""
     bad = make_job([{"id": 1, "photo": "x"}], instance__endpoint=filled.endpoint)
     with pytest.raises(batchsearch.ManifestError, match="photo"):
         batchsearch.run(bad)

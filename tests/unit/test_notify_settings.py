@@ -51,7 +51,7 @@ def test_what_is_no_address_is_refused(address):
         NotifySettings(webhook=address)
     with pytest.raises(ConfigError, match=NOTIFY_VARIABLE) as refused:
         webhook_of(NotifySettings(), {NOTIFY_VARIABLE: address})
-    assert address not in str(refused.value)
+    assert address.removeprefix("https://") not in str(refused.value) or address == "https://"
 
 
 def test_the_environments_address_wins_and_is_never_shown():
@@ -69,7 +69,7 @@ def test_when_takes_one_kind_or_several(make_job):
     """`when: failed` is `when: [failed]`; a mistyped kind is named with what there is."""
     job = make_job([{"id": 1, "image": "p00.jpg"}], notify__when="failed")
     assert load_job(job, environ={}).settings.notify.when == ("failed",)
-    with pytest.raises(ConfigError, match="incomplete"):
+    with pytest.raises(ConfigError, match=r"incomplete.*did you mean .?failed"):
         load_job(make_job([{"id": 1, "image": "p00.jpg"}], notify__when="failing"), environ={})
 
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from batchsearch.reporting.html.histogram import Bin
     from batchsearch.reporting.html.spans import Step
 
-WIDTH, HEIGHT = 720, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 16, 30
+WIDTH, HEIGHT = 560, 232
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 10, 18, 30
 _Y_TICKS: Final = 4
-_TIME_TICKS: Final = 6
-_MOST_X_LABELS: Final = 12
+_TIME_TICKS: Final = 5
+_MOST_X_LABELS: Final = 9
 _DAY: Final = 86_400
 Series = Literal["main", "second", "bad"]
 

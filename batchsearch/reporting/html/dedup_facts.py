@@ -156,7 +156,11 @@ def _size_table(clusters: ClusterCounts) -> FactTable:
     for size, count in sorted(clusters.sizes.items()):
         after = next((step for step in _SIZES if step > size), None)
         label = (
-            f"{size} and more" if after is None else f"{size}" if after == size + 1 else f"{size} to {after - 1}"
+            f"{size} and more"
+            if after is None
+            else f"{size}"
+            if after == size + 1
+            else f"{size} to {after - 1}"
         )
         rows.append((label, count))
     return FactTable("cluster_sizes", "Sizes of clusters", columns, tuple(rows))
@@ -164,7 +168,7 @@ def _size_table(clusters: ClusterCounts) -> FactTable:
 
 def _reason_table(clusters: ClusterCounts) -> FactTable:
     columns = (
-        FactColumn("review", "Why a person should look", "text"),
+        FactColumn("review", "Why a person should look", "code"),
         FactColumn("clusters", "Clusters", "count"),
     )
     rows = tuple((reason, count) for (reason,), count in clusters.reasons.most()[:_MOST_LISTED])
@@ -173,7 +177,7 @@ def _reason_table(clusters: ClusterCounts) -> FactTable:
 
 def _said_table(summary: Mapping[str, Any]) -> FactTable:
     """What the job itself wrote down: every plain value, by its path."""
-    columns = (FactColumn("name", "Setting or count", "code"), FactColumn("value", "Value", "text"))
+    columns = (FactColumn("name", "Setting or count", "code"), FactColumn("value", "Value", "code"))
     return FactTable("dedup", "As the job wrote it down", columns, tuple(_plain(summary))[:_MOST_LISTED])
 
 

@@ -13,12 +13,14 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Kind = Literal["text", "code", "count", "number", "share", "score", "rate", "ms", "moment", "day"]
-"""How a value is meant: decides its Arrow type, its alignment and how it is written for people."""
+Kind = Literal["text", "code", "id", "count", "number", "share", "score", "rate", "ms", "moment", "day"]
+"""How a value is meant: decides its Arrow type, its alignment and how it is written for people. A `text` is
+batchsearch's own words, a `code` a name or a text that came from outside."""
 
 TYPES: Final[Mapping[Kind, pa.DataType]] = {
     "text": pa.string(),
     "code": pa.string(),
+    "id": pa.int64(),
     "count": pa.int64(),
     "number": pa.float64(),
     "share": pa.float64(),

@@ -26,8 +26,9 @@ _BAR: Final = 24
 _BARS: Final = frozenset({"scores", "first_scores", "latency", "pair_scores"})
 _LEFT_OUT: Final = frozenset({"calls", "dedup"})
 _LONGEST: Final = 120
-_OUTSIDE: Final = frozenset({"code"})
-_SIGNS: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~@:])")
+_SIGNS: Final = re.compile(r"([\\`*_\[\]<>|~&#])")
+_BREAK: Final = "\u2060"
+"""A word joiner: invisible, and behind it no mention and no address begins."""
 
 
 def markdown_of(report: Report) -> str:
@@ -66,26 +67,26 @@ def span(text: str) -> str:
 
 def plain(text: str) -> str:
     """A sentence in which nothing is markup."""
-    return _SIGNS.sub(r"\\\1", printable(text))
+    quiet = printable(text).replace("@", f"@{_BREAK}").replace("://", f":{_BREAK}//")
+    return _SIGNS.sub(r"\\\1", quiet)
 
 
-def _cell(value: Any, kind: Kind, *, first: bool) -> str:
+def _cell(value: Any, kind: Kind) -> str:
     if value is None or value == "":
         return ""
     words = written(value, kind)
-    return span(words) if kind in _OUTSIDE or (first and kind == "text") else plain(words)
+    return span(words) if kind == "code" else plain(words)
 
 
 def _table(table: FactTable) -> list[str]:
     lines = [f"**{table.title}**", ""]
     heads = [column.heading for column in table.columns]
-    sides = ["---" if column.kind in ("text", "code") else "---:" for column in table.columns]
+    sides = [
+        "---" if column.kind in ("text", "code", "day", "moment") else "---:" for column in table.columns
+    ]
     lines += [f"| {' | '.join(heads)} |", f"|{'|'.join(sides)}|"]
     for row in table.rows[:MOST_ROWS]:
-        cells = [
-            _cell(value, column.kind, first=place == 0)
-            for place, (column, value) in enumerate(zip(table.columns, row, strict=True))
-        ]
+        cells = [_cell(value, column.kind) for column, value in zip(table.columns, row, strict=True)]
         lines.append(f"| {' | '.join(cells)} |")
     more = len(table.rows) - MOST_ROWS
     return [*lines, "", f"… and {more:,} more."] if more > 0 else lines

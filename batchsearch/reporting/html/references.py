@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.config.image_settings import ImageSettings
 from batchsearch.config.model import EMULATOR
-from batchsearch.manifest.columns import reference
+from batchsearch.manifest.rows import reference
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.reporting.html.parts import batches, columns_of
 
@@ -82,9 +82,11 @@ class RowSource:
             base64=self.settings.text == "base64",
         )
         left = set(wanted)
+        keys = {key for key, _ in left}
         base = Path(self.job.manifest.path).parent
         for batch in Manifest.open(self.job.manifest, base=base, wanted=wishes).batches():
-            for row in batch.rows:
+            places = [place for place, key in enumerate(batch.keys()) if key in keys]
+            for row in batch.pick(places) if places else ():
                 for role, image in zip(roles, row.images, strict=True):
                     if (row.key, role) in left and image is not None:
                         left.remove((row.key, role))
@@ -115,10 +117,12 @@ class CatalogueSource:
         )
         base = Path(self.manifest.path).parent
         for batch in Manifest.open(self.manifest, base=base, wanted=wishes).batches():
-            for row in batch.rows:
-                values = row.parameters
-                key = (str(values.get("product_id")), str(values.get("pic_name")))
-                if key in left and row.images and row.images[0] is not None:
+            named = zip(batch.values("product_id"), batch.values("pic_name"), strict=True)
+            found = {place: (str(product), str(name)) for place, (product, name) in enumerate(named)}
+            places = [place for place, key in found.items() if key in left]
+            for place, row in zip(places, batch.pick(places) if places else (), strict=True):
+                key = found[place]
+                if key in left and row.images[0] is not None:
                     left.remove(key)
                     yield key, row.images[0]
             if not left:

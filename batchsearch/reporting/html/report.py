@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def make_report(
     status = _status(run, sections)
     notes = (
         *(note for section in sections for note in section.notes),
-        *_picture_notes(thumbnails, options, run),
+        *_picture_notes(thumbnails, options, run, galleries),
     )
     page = PageFacts(
         title=title,
@@ -147,7 +148,9 @@ def _status(run: RunFolder | None, sections: tuple[Section, ...]) -> tuple[str, 
     return ("complete", "good") if not failed else (f"complete, {failed:,} failed", "warn")
 
 
-def _picture_notes(thumbnails: Thumbnails, options: ReportOptions, run: RunFolder | None) -> list[str]:
+def _picture_notes(
+    thumbnails: Thumbnails, options: ReportOptions, run: RunFolder | None, galleries: tuple[Gallery, ...]
+) -> list[str]:
     notes = []
     if options.pictures and run is not None and run.job is None:
         notes.append(
@@ -159,7 +162,13 @@ def _picture_notes(thumbnails: Thumbnails, options: ReportOptions, run: RunFolde
             f"{thumbnails.left_out:,} pictures are left out: at most {options.pictures:,} thumbnails and "
             f"{options.megabytes:,} MB are on this page (--pictures, --picture-mb)."
         )
-    missing = [(why, count) for why, count in thumbnails.missing() if why != OVER_BUDGET]
+    # Where a row failed because of its picture, its card says so: that is no news here.
+    told = Counter(card["e"] for gallery in galleries for card in gallery.cards if "e" in card)
+    missing = [
+        (why, count - told[why])
+        for why, count in thumbnails.missing()
+        if why != OVER_BUDGET and count > told[why]
+    ]
     if missing:
         total = sum(count for _, count in missing)
         reasons = ", ".join(f"{why} ({count:,})" for why, count in missing[:_MOST_REASONS])

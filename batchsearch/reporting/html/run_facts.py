@@ -261,7 +261,7 @@ def quantile_table(histogram: Histogram) -> FactTable:
 def category_table(tally: Tally) -> FactTable:
     """Rows by the category that was given or predicted."""
     columns = (
-        FactColumn("category_id", "Category", "count"),
+        FactColumn("category_id", "Category", "id"),
         FactColumn("name", "Name", "text"),
         FactColumn("rows", "Rows", "count"),
     )
@@ -277,8 +277,8 @@ def usage_table(lines: Sequence[UsageLine]) -> FactTable:
     """Call slots used and spared, from the ledger."""
     columns = (
         FactColumn("day", "Day (UTC)", "day"),
-        FactColumn("instance", "Instance", "text"),
-        FactColumn("operation", "Operation", "text"),
+        FactColumn("instance", "Instance", "code"),
+        FactColumn("operation", "Operation", "code"),
         FactColumn("slots_used", "Slots used", "count"),
         FactColumn("slots_denied", "denied", "count"),
         FactColumn("saved_by_validation", "Saved by validation", "count"),

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from batchsearch.reporting.html.references import RowSource
     from batchsearch.reporting.html.thumbnails import Thumbnails
 
-Charts = tuple[tuple["Chart", FactTable | None], ...]
+_NARROW = 3
+"""Most columns of a table that takes half of the page's width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def _figures(found: RunFindings, usage: Any) -> list[Figure]:
     failed = found.ended - found.ok
     share = failed / found.ended if found.ended else 0.0
     figures = [
-        Figure("rows with an outcome", "count", found.ended, left),
+        Figure("rows", "count", found.ended, left),
         Figure("ok", "count", found.ok, written(1 - share, "share") if found.ended else "", "good"),
         Figure("failed", "count", failed, "see the outcomes" if failed else "", "bad" if failed else "plain"),
         Figure("calls", "count", calls.attempts, f"{calls.denied:,} of them denied"),
@@ -235,6 +236,8 @@ def part_of(found: RunFindings, section: Section, *, anchor: str, figures: bool)
         add(histogram_chart("Scores of pairs", scores.all.bins(), kind="score", what="pairs"), "scores")
     charted = {table.name for _, table in drawn if table is not None} | {"first_scores"}
     tables = tuple(table for table in section.tables if table.name not in charted)
+    # Wide ones first, so that narrow ones stand side by side.
+    tables = tuple(sorted(tables, key=lambda table: len(table.columns) <= _NARROW))
     return Part(
         anchor, section.title, section.notes, section.figures if figures else (), tuple(drawn), tables
     )

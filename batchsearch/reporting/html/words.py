@@ -71,6 +71,7 @@ def _day(value: date) -> str:
 _WRITERS: Final[Mapping[Kind, Callable[[Any], str]]] = {
     "text": lambda value: printable(str(value)),
     "code": lambda value: printable(str(value)),
+    "id": str,
     "count": lambda value: f"{value:,}",
     "number": lambda value: f"{value:,.6g}",
     "share": _share,

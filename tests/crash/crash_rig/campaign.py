@@ -3,7 +3,6 @@
 import random
 import shutil
 import signal
-import time
 from dataclasses import dataclass, field
 
 from .checks import never_wrong, repeats, same_output, whole
@@ -71,6 +70,7 @@ class Campaign:
         self._world = world
         self._starter = starter
         self._killing = killing
+        self._started = 0
         self.tally = Tally()
 
     def scenario(self, job, kills):
@@ -81,28 +81,31 @@ class Campaign:
         """
         folder = self._world.place(f"{job.name}-killed")
         self._world.emulator.log.clear()
-        moments = []
+        self._started, killed = 0, []
         for number, kill in enumerate(kills):
             expected = job.seconds if number == 0 else max(job.idle_seconds, job.seconds / 2)
-            moments.append(self._killed(job, folder, kill, expected))
+            self._killed(job, folder, kill, expected)
+            killed.append(self._started - 1)
             never_wrong(folder)
         last = self._start(job, folder, "")
         assert last.wait() == 0, last.text()
         same_output(folder, job)
         whole(folder)
-        again = repeats(self._world.granted(), moments, job)
-        assert max(again) <= MOST_REPEATED, again
-        self.tally.repeated += again
+        again = repeats(self._world.granted(), killed, job)
+        assert max(again.values()) <= MOST_REPEATED, again
+        self.tally.repeated += again.values()
         self.tally.scenarios += 1
         shutil.rmtree(folder)
 
     def _start(self, job, folder, crash_at):
         arguments = ["run", job.file, "--no-progress", "--set", f"output.dir={folder}"]
-        output = folder.with_suffix(".txt")
-        return self._starter.start(arguments, output, crash_at=crash_at if self._killing else "")
+        environ = self._world.environ(self._started)
+        self._started += 1
+        crash_at = crash_at if self._killing else ""
+        return self._starter.start(arguments, folder.with_suffix(".txt"), crash_at=crash_at, environ=environ)
 
     def _killed(self, job, folder, kill, expected):
-        """Kill one run; the moment of its death. One that ends before it is killed gets an earlier kill."""
+        """Kill one run. One that comes to its end before is followed by one that is killed earlier."""
         count, share = kill.count, kill.share
         process = None
         for _ in range(_TRIES if self._killing else 1):
@@ -110,11 +113,10 @@ class Campaign:
             if kill.point is None and not process.ended(share * expected) and self._killing:
                 process.kill()
             code = process.wait()
-            moment = time.monotonic()
             if code == -signal.SIGKILL:
                 place = kill.point or "by time"
                 self.tally.kills[place] = self.tally.kills.get(place, 0) + 1
-                return moment
+                return
             assert code == 0, process.text()
             if folder.exists() and kill.point not in ALWAYS_PASSED and count == 1 and kill.point is not None:
                 # Nothing was left to do that would lead there.

@@ -65,25 +65,25 @@ def never_wrong(folder):
         assert verdict in {"WHOLE", "INCOMPLETE"}, text
 
 
-def repeats(entries, kills, job):
-    """How many calls each kill made necessary again.
+def repeats(granted, killed, job):
+    """How many calls each killed run made necessary again.
 
     Args:
-        entries: Requests let in, by moment of arrival.
-        kills: Moments of the kills, monotonic seconds, ascending.
-        job: The job: nothing but its requests may have been asked.
+        granted: Requests let in, each with the number of the run that made it.
+        killed: Numbers of the runs that were killed, or could not go on.
+        job: The job: nothing but its requests may have been asked, and all of them.
 
     Returns:
-        For each kill the number of requests that were asked before it and after it again.
+        For each of these runs, how many of its requests a later run made again.
     """
-    counted = [0] * len(kills)
-    last = {}
-    for entry in entries:
+    again, last = dict.fromkeys(killed, 0), {}
+    for run, entry in granted:
         assert entry.body_sha256 in job.bodies, "a request that the job does not need"
-        sitting = sum(moment < entry.arrived for moment in kills)
-        if entry.body_sha256 in last:
-            assert last[entry.body_sha256] < sitting, "asked twice with no kill between"
-            counted[sitting - 1] += 1
-        last[entry.body_sha256] = sitting
+        before = last.get(entry.body_sha256)
+        if before is not None:
+            assert before != run, "one run asked the same twice"
+            assert before in again, "asked again, though the run before had come to its end"
+            again[before] += 1
+        last[entry.body_sha256] = run
     assert set(last) == job.bodies
-    return counted
+    return again

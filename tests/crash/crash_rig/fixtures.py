@@ -17,7 +17,7 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="session")
 def runs(world):
     """Starts runs quickly."""
-    with ForkServer(world.environ) as server:
+    with ForkServer(world.environ()) as server:
         yield server
 
 

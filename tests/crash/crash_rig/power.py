@@ -99,7 +99,7 @@ def finishes(world, runs, job, folder, promised):
     assert process.wait() == 0, process.text()
     same_output(folder, job)
     whole(folder)
-    asked = {entry.product_id for entry in world.granted()}
+    asked = {entry.product_id for _, entry in world.granted()}
     promised_products = {f"P{int(key[1:]):03}" for key in promised if key != "unknown"}
     assert not asked & promised_products, "a row that was acknowledged was called for again"
     shutil.rmtree(folder)

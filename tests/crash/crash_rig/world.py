@@ -14,6 +14,7 @@ MOST_IN_FLIGHT = 4
 ROWS_PER_PART = 7
 PICTURES = 24
 ITEMS = 130
+KEYS = 64
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,15 @@ class World:
     """
 
     def __init__(self, folder):
-        from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+        from batchsearch.emulator.options import EmulatorOptions, InstanceOptions, random_key
         from batchsearch.emulator.server import Emulator
 
         self.folder = folder
         unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
         instance = InstanceOptions(name="demo", qps=1e9, rates=unlimited)
-        self.emulator = Emulator(EmulatorOptions(instances=(instance,), log_size=1_000_000))
+        self._keys = tuple(random_key() for _ in range(KEYS))
+        options = EmulatorOptions(instances=(instance,), keys=self._keys, log_size=1_000_000)
+        self.emulator = Emulator(options)
         self.pictures = folder / "pictures"
         self._numbers = iter(range(1_000_000))
 
@@ -70,12 +73,12 @@ class World:
     def __exit__(self, *_):
         self.emulator.stop()
 
-    @property
-    def environ(self):
-        """What a run needs to be let in."""
+    def environ(self, number=0):
+        """What a run needs to be let in: each may have a key of its own, by which its requests are known."""
+        key = self._keys[number % KEYS]
         return {
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": self.emulator.access_key_id,
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": self.emulator.access_key_secret,
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": key.access_key_id,
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": key.access_key_secret,
         }
 
     def _fill(self):
@@ -97,11 +100,14 @@ class World:
         return self.folder / f"{name}-{next(self._numbers):05}"
 
     def granted(self):
-        """Every request that was let in, oldest first: (moment of arrival, monotonic seconds; entry)."""
-        return sorted(
-            (entry for entry in self.emulator.log.entries() if entry.verdict == "granted"),
-            key=lambda entry: entry.arrived,
-        )
+        """Every request that was let in, of the runs in the order of their keys' numbers."""
+        numbers = {key.access_key_id: number for number, key in enumerate(self._keys)}
+        found = [
+            (numbers[entry.access_key_id], entry)
+            for entry in self.emulator.log.entries()
+            if entry.verdict == "granted"
+        ]
+        return sorted(found, key=lambda one: (one[0], one[1].arrived))
 
     def pictures_job(self):
         """Search by picture: some requests equal, one picture missing, one broken."""
@@ -156,7 +162,7 @@ class World:
             process = starter.start(["run", file, "--no-progress"], output, **arguments)
             assert process.wait() == 0, process.text()
             took.append(time.monotonic() - began)
-        bodies = frozenset(entry.body_sha256 for entry in self.granted())
+        bodies = frozenset(entry.body_sha256 for _, entry in self.granted())
         assert len(bodies) == len(self.granted())
         passed = json.loads(counts.read_text())
         return Job(name, file, rows, shared, reference, bodies, took[0], took[1], passed)

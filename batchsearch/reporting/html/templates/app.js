@@ -32,6 +32,13 @@
   const count = (number) => Number(number).toLocaleString("en-US");
   const score = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
   const category = (id) => setup.categories[id] || `category ${id}`;
+  // A key of several columns is a JSON array; people read its parts.
+  const keyText = (key) => {
+    try {
+      const parts = key && key.startsWith("[") ? JSON.parse(key) : null;
+      return Array.isArray(parts) ? parts.join(" · ") : key;
+    } catch { return key; }
+  };
   const plural = (number, one, many) => `${count(number)} ${number === 1 ? one : many}`;
   const memory = {
     get(name) { try { return localStorage.getItem(name); } catch { return null; } },
@@ -175,7 +182,7 @@
   };
   const drawCluster = (card, changed) => {
     const more = card.n - card.m.length;
-    const element = h("li.card.panel", { tabindex: "-1", "aria-label": `Cluster ${card.k}, ${plural(card.n, "product", "products")}` },
+    const element = h(`li.card.panel${card.m.length > 2 ? "" : ".small"}`, { tabindex: "-1", "aria-label": `Cluster ${card.k}, ${plural(card.n, "product", "products")}` },
       h("div.head", null, h("span.name.out", null, card.k),
         h("span.facts-line", null, [plural(card.n, "product", "products"), `confidence ${score(card.c)}`,
           card.g === undefined ? "" : category(card.g)].filter(Boolean).join(" · ")),
@@ -209,20 +216,25 @@
       h("div.foot", null, buttons(card.a, card.b, changed), note));
   };
   const drawPair = (card) => h("li.card.panel", { tabindex: "-1", "aria-label": `Pair ${card.k}, ${card.e ? `failed: ${card.e}` : `score ${score(card.s)}`}` },
-    h("div.head", null, card.e ? h("span.pill.bad.out", null, card.e) : h("span.pair-score", null, score(card.s)), h("span.facts-line.out", null, card.k)),
+    h("div.head", null, card.e ? h("span.pill.bad.out", null, card.e) : h("span.pair-score", null, score(card.s)), h("span.facts-line.out", null, keyText(card.k))),
     card.x && card.e ? h("p.message.out", null, card.x) : null,
     h("div.pair-pictures", null, side(card.ta, card.pa, card.pa), side(card.tb, card.pb, card.pb)));
   const drawRow = (card) => {
-    const facts = [card.e ? "" : plural(card.n || 0, "hit", "hits"), card.g === undefined ? "" : category(card.g)];
-    const hits = (card.h || []).map(([product, picture, value, index, kind]) => h("li.member", { tabindex: "-1", ...hint(picture) },
+    const facts = [plural(card.n || 0, "hit", "hits"), card.g === undefined ? "" : category(card.g)];
+    const hits = (card.h || []).map(([product, picture, value, index]) => h("li.member", { tabindex: "-1", ...hint(picture) },
       frame(index, `hit ${product}, score ${score(value)}`), h("div.id.out", hint(product), product),
-      h("div.sub", null, h("span.strong", null, score(value)), h("span.what.out", null, kind === null ? picture : `${picture}`))));
-    return h("li.card.panel", { tabindex: "-1", "aria-label": `Row ${card.k}, ${card.e ? `failed: ${card.e}` : plural(card.n || 0, "hit", "hits")}` },
-      h("div.head", null, h("span.name.out", null, card.k), card.e ? h("span.pill.bad.out", null, card.e) : null, h("span.facts-line", null, facts.filter(Boolean).join(" · "))),
-      card.x && card.e ? h("p.message.out", null, card.x) : null,
+      h("div.sub", null, h("span.strong", null, score(value)), h("span.what.out", null, picture))));
+    if (card.e) {
+      return h("li.card.panel.failed", { tabindex: "-1", "aria-label": `Row ${keyText(card.k)}, failed: ${card.e}` },
+        h("div.member", { tabindex: "-1", ...hint(card.q) }, frame(card.t, "picture of the row")),
+        h("div", null, h("div.head", null, h("span.name.out", null, keyText(card.k)), h("span.pill.bad.out", null, card.e)),
+          card.x ? h("p.message.out", null, card.x) : null, card.q ? h("p.muted.out", null, card.q) : null));
+    }
+    return h("li.card.panel", { tabindex: "-1", "aria-label": `Row ${keyText(card.k)}, ${plural(card.n || 0, "hit", "hits")}` },
+      h("div.head", null, h("span.name.out", null, keyText(card.k)), h("span.facts-line", null, facts.filter(Boolean).join(" · "))),
       h("div.query", null, h("div.member", { tabindex: "-1", ...hint(card.q) }, frame(card.t, "picture searched"), h("div.sub", null, h("span.what.out", null, card.q || ""))),
         hits.length ? h("span.arrow", { "aria-hidden": "true" }, "→") : null,
-        hits.length ? h("ul.members", { "aria-label": "First hits" }, hits) : card.e ? null : h("p.muted", null, "Nothing was found.")));
+        hits.length ? h("ul.members", { "aria-label": "First hits" }, hits) : h("p.muted", null, "Nothing was found.")));
   };
 
   /* ---- kinds of galleries: how to draw, find, sort and filter ---- */
@@ -244,7 +256,7 @@
         ["By id", (x, y) => (before(x.a + "\0" + x.b, y.a + "\0" + y.b) ? -1 : 1)]],
     },
     pairs: {
-      draw: drawPair, noun: ["pair", "pairs"], score: "Score", scoreOf: (card) => card.s, codes: true, narrow: true,
+      draw: drawPair, noun: ["pair", "pairs"], score: "Score", scoreOf: (card) => card.s, codes: true, narrow: true, regions: false,
       text: (card) => [card.k, card.pa || "", card.pb || "", card.e || "", card.x || ""],
       sorts: [["Highest score first", down((card) => card.s)], ["Lowest score first", up((card) => card.s)], ["Failed first", (x, y) => (y.e ? 1 : 0) - (x.e ? 1 : 0)]],
     },
@@ -320,11 +332,11 @@
         controls.push(h("label.check", null, this.review, "To be looked at only"));
       }
       this.regions = h("input", { type: "checkbox", checked: true, onchange: () => this.list.classList.toggle("no-regions", !this.regions.checked) });
-      controls.push(h("label.check", null, this.regions, "Regions"));
+      if (this.kind.regions !== false) controls.push(h("label.check", null, this.regions, "Regions"));
       const reset = h("button", { type: "button", onclick: () => { this.reset(); again(); } }, "Clear filters");
       this.bar = h("div.bar.panel", { role: "search", "aria-label": "Filters" }, controls, reset);
       this.status = h("span", { role: "status" });
-      this.list = h(`ul.cards${this.kind.narrow ? ".pairs" : ""}`, { "aria-label": this.kind.noun[1] });
+      this.list = h(`ul.cards${this.kind.narrow ? ".pairs" : ".wide"}`, { "aria-label": this.kind.noun[1] });
       this.list.addEventListener("focusin", (event) => {
         const card = event.target.closest(".card");
         if (card) this.focused = [...this.list.children].indexOf(card);

@@ -1,0 +1,56 @@
+"""A job's instances, each a lane with rows, a rate and an endpoint of its own (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchsearch.config.model import INSTANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.manifest.rows import RowBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One instance of a job, and which rows go to it.
+
+    Attributes:
+        instance: Its settings.
+        elsewhere: Names of the job's other instances, when this is the one for rows that name none, or one
+            that the job does not have; None for any other.
+        alone: It is the job's only instance.
+    """
+
+    instance: InstanceSettings
+    elsewhere: frozenset[str] | None
+    alone: bool
+
+    def places(self, batch: RowBatch) -> list[int]:
+        """Where in a batch the rows of this lane are."""
+        if self.alone:
+            return list(range(len(batch)))
+        named = [str(name) if name is not None else "" for name in batch.values(INSTANCE)]
+        if self.elsewhere is None:
+            return [place for place, name in enumerate(named) if name == self.instance.name]
+        return [place for place, name in enumerate(named) if name not in self.elsewhere]
+
+
+def lanes_of(settings: JobSettings) -> tuple[Lane, ...]:
+    """The lanes of a job: `instance` first, then `instances`."""
+    others = settings.instances
+    if not others:
+        return (Lane(settings.instance, frozenset(), alone=True),)
+    names = frozenset(other.name for other in others)
+    return (
+        Lane(settings.instance, names, alone=False),
+        *(Lane(other, None, alone=False) for other in others),
+    )
+
+
+def names_of(lanes: Sequence[Lane]) -> str:
+    """The instances' names, for people."""
+    return ", ".join(lane.instance.name for lane in lanes)

@@ -1,0 +1,249 @@
+"""Moves an output between its work folder and the store: up with an index written last, down by an index."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from batchsearch.errors import OutputError
+from batchsearch.remote.index import (
+    BadIndexError,
+    CarriedFile,
+    Index,
+    Moment,
+    index_from,
+    left_over,
+    object_name,
+)
+from batchsearch.remote.lease import highest, number_of, numbered
+from batchsearch.remote.snapshot import copy_ledger
+from batchsearch.remote.work_folder import (
+    room_for_coming,
+    set_ledger,
+    sha256_of,
+    sync_folder,
+)
+from batchsearch.stores.failures import Failure
+from batchsearch.stores.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from batchsearch.stores.address import StoreAddress
+    from batchsearch.stores.store import ObjectStore
+
+INDEXES: Final = ("_carried", "index")
+LEASES: Final = ("_carried", "lease")
+LEDGERS: Final = "_carried/ledger"
+LEDGER: Final = "ledger/ledger.sqlite3"
+"""Where a ledger is in its work folder."""
+
+_CHANGING: Final = 3
+"""How often a copy of the ledger is made whose files are gone before they are sent, as after compaction."""
+
+
+class LocalFile(Protocol):
+    """A file that a ledger counts."""
+
+    @property
+    def path(self) -> str:
+        """Below the output folder, with slashes."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its content, lower-case hexadecimal."""
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A file that a ledger counts; see `LocalFile`."""
+
+    path: str
+    sha256: str
+    rows: int | None = None
+
+
+def read_index(store: ObjectStore, output: StoreAddress) -> Index | None:
+    """The index of an output that counts; None where nothing was carried yet.
+
+    Raises:
+        OutputError: There is one, and it cannot be understood.
+        StoreError: The store cannot be asked.
+    """
+    folder = output.below(*INDEXES)
+    for _ in range(_CHANGING):
+        found = store.listing(folder)
+        if not highest(found):
+            return None
+        last = max(found, key=lambda each: number_of(each.address) or 0)
+        facts = store.facts(last.address)
+        if facts is None:  # The next run has just written its own, and removed this one.
+            continue
+        try:
+            return index_from(store.read(facts))
+        except BadIndexError as error:
+            raise OutputError(f"{last.address}: {error}") from None
+        except StoreError as error:
+            if error.failure is not Failure.CHANGED:
+                raise
+    raise OutputError(f"{folder}: changes faster than it can be read; try again")
+
+
+def bring_down(store: ObjectStore, output: StoreAddress, index: Index, folder: Path) -> int:
+    """Make a folder hold what an index names; files that are there already stay.
+
+    The ledger comes last: until it is in its place, the folder's ledger is that from before.
+
+    Returns:
+        How many files were fetched.
+
+    Raises:
+        OutputError: An object is missing or not what the index says, or the disk refuses.
+        StoreError: The store cannot be read.
+    """
+    try:
+        room = room_for_coming(folder)
+        fetched = 0
+        for file in index.files:
+            place = folder / file.path
+            if place.is_file() and sha256_of(place) == file.sha256:
+                continue
+            arrived = _fetched(store, output, file, room)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            arrived.replace(place)
+            sync_folder(place.parent)
+            fetched += 1
+        set_ledger(_fetched(store, output, index.ledger, room), folder / LEDGER)
+    except StoreError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    return fetched + 1
+
+
+def _fetched(store: ObjectStore, output: StoreAddress, file: CarriedFile, room: Path) -> Path:
+    place = room / "file"
+    address = output.below(file.object)
+    facts = store.facts(address)
+    if facts is None:
+        raise OutputError(f"{address}: is not in the store, though the output's index names it")
+    store.fetch(facts, place)
+    if sha256_of(place) != file.sha256:
+        raise OutputError(f"{address}: is not what was carried there (its SHA-256 differs)")
+    with place.open("rb+") as content:
+        os.fsync(content.fileno())
+    return place
+
+
+class Cargo:
+    """What one run carries up; used by one thread at a time.
+
+    Args:
+        store: Where the output is.
+        output: Its address.
+        folder: The work folder.
+        files_of: The files that a copy of the ledger counts, those of `results` and `hits` and others.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        output: StoreAddress,
+        folder: Path,
+        files_of: Callable[[Path], Sequence[LocalFile]],
+    ) -> None:
+        self._store = store
+        self._output = output
+        self._folder = folder
+        self._files_of = files_of
+        self._there: set[str] = set()
+
+    def look(self) -> None:
+        """Learn which objects are there, so that none is sent twice and none is missed.
+
+        Raises:
+            StoreError: The store cannot be listed.
+        """
+        base = len(self._output.path) + 1
+        self._there = {each.address.path[base:] for each in self._store.listing(self._output)}
+
+    def pack(self, moment: Moment, work: str, run: str) -> Index:
+        """Send everything that an index of this moment names, but for the index.
+
+        Raises:
+            OutputError: A file is not what the ledger says, or the ledger cannot be copied.
+            StoreError: The store does not take it.
+        """
+        for more in reversed(range(_CHANGING)):
+            room = room_for_coming(self._folder)
+            copy = room / "ledger.sqlite3"
+            copy_ledger(self._folder / LEDGER, copy)
+            files = [
+                CarriedFile(file.path, object_name(file.path, file.sha256), file.sha256, file.rows)
+                for file in self._files_of(copy)
+            ]
+            try:
+                for file in files:
+                    self._send(file)
+            except FileNotFoundError:
+                if not more:
+                    raise
+                continue
+            sha256 = sha256_of(copy)
+            name = object_name(
+                f"{LEDGERS}/{numbered(moment.generation, f'-{moment.sequence:08d}')}.sqlite3", sha256
+            )
+            ledger = CarriedFile(LEDGER, name, sha256)
+            self._store.put_file(self._output.below(name), copy)
+            self._there.add(name)
+            return Index(moment, work, run, ledger, tuple(files))
+        raise AssertionError("the last try has returned or raised")
+
+    def _send(self, file: CarriedFile) -> None:
+        if file.object in self._there:
+            return
+        place = self._folder / file.path
+        if sha256_of(place) != file.sha256:
+            raise OutputError(f"{place}: is not what was sealed; it was not carried to the store")
+        self._store.put_file(self._output.below(file.object), place)
+        self._there.add(file.object)
+
+    def publish(self, index: Index) -> None:
+        """Write the index: from now on it counts.
+
+        Raises:
+            StoreError: The store does not take it.
+        """
+        self._store.put(self._index(index.moment.generation), index.as_json().encode())
+
+    def tidy(self, index: Index) -> None:
+        """Remove what this output has had and the index does not name.
+
+        Raises:
+            StoreError: The store refuses.
+        """
+        for name in left_over(self._there, index):
+            self._store.delete([self._output.below(name)])
+            self._there.discard(name)
+        own = index.moment.generation
+        earlier = (each.address for each in self._store.listing(self._output.below(*INDEXES)))
+        self._store.delete(address for address in earlier if (number_of(address) or own) < own)
+
+    def send_extra(self, name: str) -> None:
+        """Send a small file under its own name, if it is there.
+
+        Raises:
+            StoreError: The store does not take it.
+        """
+        file = self._folder / name
+        if file.is_file():
+            self._store.put_file(self._output.below(name), file)
+
+    def _index(self, generation: int) -> StoreAddress:
+        return self._output.below(*INDEXES, numbered(generation, ".json"))

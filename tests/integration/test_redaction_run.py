@@ -1,0 +1,244 @@
+"""Nothing secret in anything that a failing run writes: every byte of it is searched."""
+
+import base64
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchsearch.config.notify_settings import NOTIFY_VARIABLE
+from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, NotJson, Reset
+
+SECRET = "k7PlantedAccessKeySecretQ2"
+TOKEN = "t0PlantedSecurityTokenZ9+/="
+SIGNATURE = "PlantedSignature%2Bof%2Ban%2Baddress"
+PASSWORD = "PlantedUserPassword"
+HOOK = "PlantedHookPathSecret"
+IN_MESSAGE = "PlantedInTheServicesWords"
+
+PLANTED = {
+    "access key secret": SECRET,
+    "security token": TOKEN,
+    "signature of an address": SIGNATURE,
+    "password in an address": PASSWORD,
+    "path of the webhook": HOOK,
+    "signature in the service's message": IN_MESSAGE,
+}
+
+
+def forms(secret):
+    """Every way in which a secret may be written down."""
+    plain = secret.encode()
+    yield from (plain, quote(secret, safe="").encode(), base64.b64encode(plain).rstrip(b"="))
+    yield from (plain.replace(b"%2B", b"+"), plain[::-1])
+
+
+def leaks(texts):
+    """Which secrets are found, and where."""
+    return [
+        (name, place)
+        for place, data in texts.items()
+        for name, secret in PLANTED.items()
+        if any(form in data for form in forms(secret))
+    ]
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A host of pictures, and of a webhook, that answers everything with an error."""
+
+    def do_GET(self):
+        self.send_error(int(self.path.split("/")[1].split("?")[0]))
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_error(500)
+
+    def log_message(self, *_):
+        """Not to our stderr."""
+
+
+@pytest.fixture
+def host():
+    """Where the refusing host is, `127.0.0.1:PORT`."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def key(emulator):
+    """The emulator accepts one key pair, a temporary one: its secret and token are the planted ones."""
+    from batchsearch.emulator.signatures import AccessKey
+
+    emulator.set_keys([AccessKey("STS.planted", SECRET, TOKEN)])
+    return emulator
+
+
+def rows(host):
+    """Pictures that fail in many ways, each by an address with a signature, and some that are found."""
+    signed = f"?Expires=9&OSSAccessKeyId=STS.planted&Signature={SIGNATURE}"
+    addresses = [
+        *(f"http://{host}/{status}/p.jpg{signed}" for status in (403, 404, 500)),
+        f"http://user:{PASSWORD}@{host}/404/p.jpg",
+        f"http://127.0.0.1:9/p.jpg{signed}",
+        f"https://{host}/p.jpg{signed}",
+        f"http://169.254.169.254/latest{signed}",
+        f"ftp://{host}/p.jpg{signed}",
+        f"http://[bad/p.jpg{signed}",
+        f"s3://bucket/p.jpg{signed}",
+        f"oss://user:{PASSWORD}@bucket/p.jpg{signed}",
+        f"data:text/plain,{signed}",
+    ]
+    found = [f"p{n:02}.jpg" for n in range(6)]
+    return [{"id": f"r{n:02}", "image": image} for n, image in enumerate([*addresses, *found])]
+
+
+def everything(folder, ran):
+    """All that a run has left anywhere: streams, and each file's bytes."""
+    texts = {"stdout": ran.stdout, "stderr": ran.stderr}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            texts[str(path.relative_to(folder))] = path.read_bytes()
+            if path.suffix == ".parquet":
+                texts[f"{path.name}, read"] = repr(pq.read_table(path).to_pylist()).encode()
+    return texts
+
+
+def run(job, tmp_path, host, log_format="json", kill=False, **environ):
+    """The job by the command line, at debug level; all that it wrote."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "batchsearch", "run", str(job)]
+    given = {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.planted",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRET,
+        "ALIBABA_CLOUD_SECURITY_TOKEN": TOKEN,
+        NOTIFY_VARIABLE: f"http://{host}/{HOOK}",
+    }
+    command += ["--log-format", log_format, "--log-level", "debug"]
+    metrics = [
+        *("--set", f"metrics.textfile={out / 'run.prom'}", "--set", "images.fetch_timeout=1"),
+        *("--set", f"images.allow_hosts=[{host.partition(':')[0]}]", "--set", "notify.attempts=1"),
+    ]
+    out.mkdir(exist_ok=True)
+    environment = {**os.environ, **given, **environ}
+    if kill:
+        with subprocess.Popen([*command, *metrics], stdout=-1, stderr=-1, env=environment) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(3)
+            process.kill()
+            stdout, stderr = process.communicate()
+        ran = subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+    else:
+        ran = subprocess.run([*command, *metrics], capture_output=True, check=False, env=environment, timeout=60)
+    return ran, everything(out, ran)
+
+
+def told(code):
+    """A refusal whose words quote an address with a signature, and the string that was signed."""
+    words = (
+        f"cannot read https://b.oss.example/p.jpg?Signature={IN_MESSAGE} "
+        f"x-acs-security-token: {TOKEN} Authorization: ACS3-HMAC-SHA256 Credential=a,Signature={IN_MESSAGE}"
+    )
+    body = json.dumps({"Code": code, "Message": words, "RequestId": "r", "Success": False})
+    return NotJson(status=400, body=body, content_type="application/json")
+
+
+FAULTS = {
+    "rows fail": (
+        FaultRule(ErrorAnswer("DeniedRequest"), times=2),
+        FaultRule(Reset(), times=2),
+        FaultRule(told("InvalidImage.Unknown")),
+    ),
+    "the run ends": (FaultRule(told("NoPermission")),),
+}
+
+
+def settings_of(emulator, **more):
+    return {
+        "instance__endpoint": emulator.endpoint,
+        "instance__region": "ap-southeast-1",
+        "calls__open_platform": emulator.endpoint,
+        "calls__max_outage_seconds": 3,
+        "calls__max_attempts": 2,
+        "output__rows_per_part": 5,
+        **more,
+    }
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("upload", ["body", "url"])
+def test_nothing_that_a_failing_run_writes_holds_a_secret(key, make_job, tmp_path, host, fault, upload):
+    """Bad pictures by signed addresses, refusals that quote them, uploads by address, a dead webhook."""
+    key.set_faults(FaultPlan(FAULTS[fault]))
+    job = make_job(rows(host), **settings_of(key, calls__upload=upload))
+    ran, texts = run(job, tmp_path, host)
+    assert b"notify_failed" in texts["stderr"]
+    assert b"row_finished" in texts["stderr"]
+    assert {"run.prom", "summary.json", "ledger/heartbeat.json", "ledger/ledger.sqlite3"} <= set(texts)
+    assert leaks(texts) == []
+
+
+def test_a_wrong_key_is_shown_nowhere(emulator, make_job, tmp_path, host):
+    """A key that the service refuses ends the run; neither the key nor what was signed with it is told."""
+    job = make_job(rows(host)[-6:], **settings_of(emulator))
+    ran, texts = run(job, tmp_path, host, log_format="console")
+    assert ran.returncode in (4, 5), ran.stderr
+    assert leaks(texts) == []
+
+
+def test_a_killed_run_leaves_no_secret_in_its_log(key, make_job, tmp_path, host):
+    """The ledger's write-ahead log, which a clean end would have emptied, is searched as well."""
+    key.set_faults(FaultPlan(FAULTS["rows fail"]))
+    many = [{**row, "id": f"{row['id']}-{n}"} for n in range(30) for row in rows(host)]
+    job = make_job(many, **settings_of(key, instance__qps=5))
+    ran, texts = run(job, tmp_path, host, kill=True)
+    assert ran.returncode == -9
+    assert texts["ledger/ledger.sqlite3-wal"]
+    assert leaks(texts) == []
+
+
+def test_a_manifest_that_is_not_usable_quotes_no_secret(key, make_job, tmp_path, host):
+    """Keys that are there twice are named; the addresses beside them are not."""
+    twice = [row | {"id": "same"} for row in rows(host)]
+    ran, texts = run(make_job(twice, **settings_of(key)), tmp_path, host)
+    assert ran.returncode == 65
+    assert leaks(texts) == []
+
+
+@pytest.mark.parametrize("name", list(PLANTED))
+def test_a_leak_would_be_found(tmp_path, name):
+    """The search finds each secret, in any of its forms, in a stream and in a file of any kind."""
+    for number, form in enumerate(forms(PLANTED[name])):
+        (tmp_path / f"{number}.bin").write_bytes(b"\x00before" + form + b"after\x00")
+    table = pa.table({"a": [PLANTED[name]] * 3})
+    pq.write_table(table, tmp_path / "part.parquet", compression="zstd")
+    clean = subprocess.CompletedProcess([], 0, b"", b"x " + PLANTED[name].encode())
+    found = leaks(everything(tmp_path, clean))
+    places = {place for leaked, place in found if leaked == name}
+    assert {"stderr", "0.bin", "1.bin", "2.bin", "part.parquet, read"} <= places
+
+
+def test_a_planted_leak_is_found_in_a_real_run(key, make_job, tmp_path, host):
+    """With one line that prints the secret, the same run is not clean: the search sees the real streams."""
+    planted = Path(tmp_path / "planted")
+    planted.mkdir()
+    (planted / "sitecustomize.py").write_text(
+        "import os, sys\nsys.stderr.write(os.environ['ALIBABA_CLOUD_ACCESS_KEY_SECRET'] + '\\n')\n"
+    )
+    job = make_job(rows(host)[-1:], **settings_of(key))
+    paths = os.pathsep.join(filter(None, [str(planted), os.environ.get("PYTHONPATH")]))
+    _, texts = run(job, tmp_path, host, PYTHONPATH=paths)
+    assert leaks(texts) == [("access key secret", "stderr")]

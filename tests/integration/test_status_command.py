@@ -1,0 +1,130 @@
+"""`batchsearch status` beside a real run, from another process."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
+
+ROWS = [{"id": f"r{n:02}", "image": f"p{n:02}.jpg"} for n in range(40)]
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def status(folder, *options):
+    ran = subprocess.run(
+        [sys.executable, "-m", "batchsearch", "status", str(folder), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ran.returncode, ran.stdout, ran.stderr
+
+
+@pytest.fixture
+def working(signed_in, make_job, tmp_path):
+    """A run in a process of its own that takes ten seconds; it, and its output folder."""
+    signed_in.set_faults(FaultPlan((FaultRule(Latency(seconds=0.1)),)))
+    job = make_job(ROWS, instance__endpoint=signed_in.endpoint, instance__qps=4)
+    with subprocess.Popen(
+        [sys.executable, "-m", "batchsearch", "run", str(job), "--log-format", "json", "--log-level", "debug"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+    ) as process:
+        for line in process.stderr:
+            if json.loads(line)["event"] == "row_finished":
+                break
+        yield process, tmp_path / "out"
+        process.kill()
+
+
+def beat_of(folder, wanted):
+    """The first status that fits, read as another process would; at most some seconds from now."""
+    give_up = time.monotonic() + 20
+    while time.monotonic() < give_up:
+        code, out, err = status(folder, "--json")
+        assert code == 0, err
+        told = json.loads(out)
+        if wanted(told):
+            return told
+    raise AssertionError(out)
+
+
+def test_a_run_is_seen_at_work_then_dead(working):
+    """Progress, pace and owner while it works; after kill -9 that it is dead, and how far it had come."""
+    process, folder = working
+    told = beat_of(folder, lambda told: told["runs"][0]["progress"] and told["runs"][0]["progress"]["done"])
+    [run] = told["runs"]
+    progress = run["progress"]
+    assert (told["state"], run["state"], progress["pid"]) == ("running", "running", process.pid)
+    assert (progress["total"], progress["tier"], progress["ended"]) == (40, 4, False)
+    assert 0 < progress["done"] < 40
+    code, page, _ = status(folder)
+    assert code == 0
+    assert "running for" in page
+    assert "calls/s of 4" in page
+    process.kill()
+    process.wait()
+    code, page, _ = status(folder)
+    assert code == 0
+    assert "dead since about" in page
+    assert "run the same command again to resume" in page
+
+
+def test_watching_ends_with_the_run(working):
+    """One line of JSON each time, the last one with how it ended; the run is not disturbed."""
+    process, folder = working
+    process.send_signal(signal.SIGTERM)
+    code, out, err = status(folder, "--json", "--watch", "--every", "0.2")
+    assert code == 0, err
+    last = json.loads(out.splitlines()[-1])["runs"][0]
+    assert process.wait(30) == 4
+    assert (last["state"], last["progress"]["exit_code"]) == ("ended", 4)
+    assert last["summary"]["exit_code"] == 4
+    assert "SIGTERM" in last["progress"]["why"]
+
+
+def test_a_mistyped_folder_exits_64(tmp_path):
+    """Nothing is made, and the message says what is wanted."""
+    code, out, err = status(tmp_path / "outt")
+    assert (code, out) == (64, "")
+    assert "output.dir" in err
+    assert not (tmp_path / "outt").exists()
+
+
+def test_bar_and_log_lines_share_a_terminal(signed_in, make_job):
+    """A run on a real terminal at debug level: every log line is whole, the bar's last state is left below."""
+    job = make_job(ROWS[:20], instance__endpoint=signed_in.endpoint, instance__qps=20)
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "300", "LINES": "50", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "batchsearch", "run", str(job), "--log-level", "debug"]
+    with subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, env=environ) as process:
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                piece = os.read(ours, 65_536)
+            except OSError:  # the other end is closed: how a terminal says that it is over
+                break
+            if not piece:
+                break
+            written += piece
+    os.close(ours)
+    assert process.returncode == 0
+    lines = re.split(r"[\r\n]+", CONTROL.sub("", written.decode()))
+    events = [line for line in lines if "row_finished" in line]
+    assert len(events) == 20
+    whole = re.compile(r"\d\d:\d\d:\d\d \[debug +\] row_finished .*\brow=r\d\d\b.*run_id=\S+ *")
+    assert all(whole.fullmatch(line) for line in events), events
+    assert any("20/20" in line and "100%" in line for line in lines)
+    assert any("calls/s of 20" in line for line in lines)
+    colours = re.compile(rb"\x1b\[(?:3[0-7]|38;[^m]*|9[0-7])m")
+    assert not colours.search(written)

@@ -32,12 +32,12 @@ POINTS: Final[Mapping[str, str]] = MappingProxyType(
         "part_seal_after": "A part is sealed.",
         "open_leftovers": "A run that begins has cleared away what no seal covers.",
         "open_counted": "A run that begins has counted what earlier ones have done; no call was made.",
-        "compact_build": "A compacted part is written beside those that it is to replace.",
-        "compact_intent": "The ledger says what a compaction is going to replace.",
-        "compact_exchange_results": "Compacted results take their place.",
-        "compact_exchange_hits": "Compacted hits take their place.",
-        "compact_switch": "The ledger counts the compacted parts in place of the old ones.",
-        "compact_clean": "What compaction has replaced is cleared away.",
+        "compact_build": "A part of the next generation is written, beside those that readers see.",
+        "compact_intent": "The next generation is whole and durable; the ledger does not know of it.",
+        "compact_exchange_hits": "The ledger knows what is coming; both folders are the old ones.",
+        "compact_exchange_results": "The ledger knows what is coming; the folder of results is the old one.",
+        "compact_switch": "Both folders are exchanged; the ledger still counts the old parts.",
+        "compact_clean": "The exchange is over; what it has replaced still lies beside.",
     }
 )
 """Every place, and what the world is like when the process ends there."""

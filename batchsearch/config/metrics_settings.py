@@ -62,5 +62,7 @@ class MetricsSettings(Settings):
             if not _LABEL.fullmatch(name) or name.startswith("__"):
                 raise ValueError(f"{name[:40]!r} is no name of a label: letters, digits and `_`")
             if name in TAKEN_LABELS:
-                raise ValueError(f"{name!r} is a label that the metrics or Prometheus have already; choose another")
+                raise ValueError(
+                    f"{name!r} is a label that the metrics or Prometheus have already; choose another"
+                )
         return labels

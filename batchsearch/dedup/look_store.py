@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from batchsearch.dedup.looks import COLOURS, THUMB, Look, look_of
 from batchsearch.dedup.pictures import places
-from batchsearch.engine.places import picture_root, rules_of
+from batchsearch.engine.places import picture_root
+from batchsearch.images.rules import rules_for
 from batchsearch.engine.fetching import fetch_patiently
 from batchsearch.errors import OutputError
 from batchsearch.images.fetch import Fetcher
@@ -79,7 +80,7 @@ class LookStore:
         stop: threading.Event,
     ) -> None:
         self._settings = settings
-        self._rules = rules_of(settings, operation)
+        self._rules = rules_for(settings.instance.service_type, settings.images)
         self._root = picture_root(settings)
         self._path = path
         self._whole = whole

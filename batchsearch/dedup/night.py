@@ -7,6 +7,7 @@ computed anew from what those hold. A kill at any point leaves the tables of the
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,7 +28,7 @@ from batchsearch.dedup.columns import (
 from batchsearch.dedup.judgements import read_judgements
 from batchsearch.dedup.nights import RECORD, keep_night, read_record
 from batchsearch.dedup.page import DedupSummary
-from batchsearch.dedup.precheck import Precheck
+from batchsearch.dedup.precheck import LocalLooks
 from batchsearch.dedup.withdrawn import withdrawn_job
 from batchsearch.engine.job import run_job
 from batchsearch.engine.opening import new_run_id, open_manifest
@@ -148,8 +149,17 @@ class _Night:
         self._folder = Path(settings.output.dir)
         self._night = new_run_id()
         self._started = datetime.now(UTC)
+        self._stop = threading.Event()
 
     async def run(self) -> DedupSummary:
+        try:
+            return await self._run_through()
+        except asyncio.CancelledError:
+            # A thread that looks at pictures ends soon, too, and keeps what it has seen.
+            self._stop.set()
+            raise
+
+    async def _run_through(self) -> DedupSummary:
         # What the tables need is found out before anything is spent.
         await asyncio.to_thread(components, 1, np.empty(0, np.int64), np.empty(0, np.int64))
         manifest = open_manifest(self._settings, OPERATIONS[self._settings.operation])
@@ -160,14 +170,14 @@ class _Night:
         _make(self._folder / LOCK.parent)
         with OutputLock(self._folder / LOCK, self._night):
             search_settings = search_job(self._settings)
-            precheck = Precheck(self._settings, self._dedup, self._folder)
-            search_settings = await precheck.prepare(search_settings, manifest, given)
+            looks = LocalLooks(self._settings, self._dedup, manifest, self._stop)
+            search_settings = await looks.before_search(search_settings, given)
             sync: Summary | None = None
             if self._dedup.order == "add_first":
                 sync = await self._bring_in_step(given)
                 if sync is not None and sync.exit_code in _UNFINISHED:
                     # Without tonight's pictures in the instance the search would miss their pairs.
-                    return self._summary(None, sync, {}, given, precheck)
+                    return self._summary(None, sync, {}, given, looks)
             search = await self._run(search_settings, self._max_calls)
             if self._dedup.order == "search_first" and search.exit_code not in _UNFINISHED:
                 sync = await self._bring_in_step(given)
@@ -178,14 +188,16 @@ class _Night:
                 columns=columns,
                 keys=manifest.keys(),
                 judgements=judgements,
-                local=precheck.matches,
+                local=looks.matches if self._dedup.precheck != "none" else None,
+                colours=looks.colours if self._dedup.colours is not None else None,
+                copies=looks.copies,
                 night=self._night,
                 now=self._started,
             )
             logger().info("dedup_started", night=self._night, output=str(self._folder))
             await asyncio.to_thread(keep_night, self._folder, self._dedup.keep_nights)
             counts = await asyncio.to_thread(build, self._settings, self._dedup, sources)
-            summary = self._summary(search, sync, counts, given, precheck)
+            summary = self._summary(search, sync, counts, given, looks)
             write_text_atomically(self._folder / RECORD, summary.as_json() + "\n")
         logger().info(
             "dedup_finished",
@@ -223,7 +235,7 @@ class _Night:
         sync: Summary | None,
         counts: dict[str, object],
         given: Given,
-        precheck: Precheck,
+        looks: LocalLooks,
     ) -> DedupSummary:
         codes = [run.exit_code for run in (sync, search) if run is not None]
         before = read_record(self._folder)
@@ -241,7 +253,7 @@ class _Night:
             settings=self._dedup.model_dump(mode="json"),
             columns={"product": given.product, "picture": given.picture},
             instance=self._settings.instance.name,
-            precheck=precheck.counts,
+            precheck=looks.counts,
         )
 
 

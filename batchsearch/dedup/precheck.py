@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch.api.operations import OPERATIONS
@@ -23,13 +24,12 @@ from batchsearch.dedup.look_store import LOOKS_FILE, ROWS_A_BATCH, LookStore
 from batchsearch.dedup.looks import COLOURS, THUMB, colour_distance
 from batchsearch.dedup.matches import FOUND_BY, IDENTICAL_BYTES, NO_RANK, PERCEPTUAL, UNKNOWN, Matches
 from batchsearch.dedup.pictures import coded, places
-from batchsearch.engine.assembly import picture_root
+from batchsearch.engine.places import picture_root
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.output.schemas import carried_names
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -66,7 +66,6 @@ class LocalLooks:
     ) -> None:
         self._settings = settings
         self._mode = dedup.precheck
-        self._checks_colours = dedup.colours is not None
         self._manifest = manifest
         self._folder = Path(settings.output.dir)
         self._stop = stop
@@ -243,9 +242,5 @@ def _struct(reference: ImageReference | None) -> dict[str, object] | None:
 def _numbered(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """A number for each different value; -1 for empty ones."""
     plain = pa.concat_arrays(column.chunks).cast(pa.binary()) if column.num_chunks else pa.array([], pa.binary())
-    known = pa.compute.if_else(pa.compute.equal(plain, b""), pa.scalar(None, pa.binary()), plain)
+    known = pc.if_else(pc.equal(plain, b""), pa.scalar(None, pa.binary()), plain)
     return coded(known)[1].astype(np.int64)
-
-
-def _keys_of(manifest: Manifest) -> Iterator[list[str]]:
-    return manifest.keys()

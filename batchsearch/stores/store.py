@@ -121,6 +121,8 @@ class ObjectStore:
                 f"{wanted_for}: an oss:// address needs `stores.oss.region` or `stores.oss.endpoint`"
             )
         files = self._kind.make(connection or StoreConnection(), self._patience.timeout, writes, _OPTIONS)
+        if self._kind.speaks_s3:
+            files.retries = 1  # s3fs repeats by itself, with waits that nobody here would know of
         if self.scheme == "oss" and writes:
             files.connect()
             files.s3.meta.events.register("before-call.s3.PutObject", _forbid_overwrite)

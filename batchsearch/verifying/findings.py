@@ -90,6 +90,16 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             "Outcomes are in the ledger and not in a part yet.",
             "Run the job again: it writes them without a call.",
         ),
+        "rows_staged": Kind(
+            "incomplete",
+            "Renewed outcomes wait to take the place of those that readers see.",
+            "Run the job again: it exchanges them without a call.",
+        ),
+        "switching": Kind(
+            "incomplete",
+            "Parts were being exchanged for others when it was interrupted.",
+            "Run the job again, or compact it again: the exchange is finished first.",
+        ),
         "leftover": Kind(
             "incomplete",
             "A file that no seal covers, left by a run that was killed.",

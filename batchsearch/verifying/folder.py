@@ -11,13 +11,14 @@ from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.verifying.compare import Comparison
 from batchsearch.verifying.findings import MOST_LISTED, Findings
 from batchsearch.verifying.holder import is_held
+from batchsearch.verifying.layout import STAGED, readings, unsealed
 from batchsearch.verifying.ledger_view import Codes, sealed_parts, view_ledger
 from batchsearch.verifying.manifest_keys import ManifestUnknownError, keys_at, manifest_of, read_keys
 from batchsearch.verifying.parts_scan import PartsScan
+from batchsearch.verifying.records import RESULTS as SEEN
 from batchsearch.verifying.records import SortedRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from batchsearch.manifest.source import Manifest
@@ -127,10 +128,11 @@ class _Verification:
                     findings.add("ledger_damaged", str(LEDGER), damage)
                 return Verified(folder, view.taken_at, running, 0, 0, 0, 0, None, findings)
             manifest, manifest_rows = self._manifest(view, records)
-            scan = PartsScan(folder, _operation(view), view.parts)
+            parts = readings(folder, view)
+            scan = PartsScan(folder, _operation(view), parts)
             scanned = scan.run(records, self._codes, findings)
-            self._leftovers(view, running=running)
-            if not set(view.parts) <= sealed_parts(ledger):
+            self._beside(view, running=running)
+            if not frozenset(view.parts) <= sealed_parts(ledger):
                 if not even_if_moving:
                     return None
                 findings = self._findings = Findings()
@@ -144,11 +146,15 @@ class _Verification:
         self._tell(comparison.found, scan, scanned, manifest)
         if view.pending:
             findings.add("rows_pending", str(LEDGER), f"{view.pending:,} outcomes", count=view.pending)
+        if scanned.staged:
+            findings.add("rows_staged", STAGED, f"{scanned.staged:,} outcomes", count=scanned.staged)
+        if view.switching:
+            findings.add("switching", str(LEDGER), "says which parts are coming")
         return Verified(
             folder,
             view.taken_at,
             running,
-            len(view.parts),
+            sum(part.source == SEEN for part in parts),
             scanned.rows,
             scanned.hits,
             view.pending,
@@ -166,21 +172,10 @@ class _Verification:
             self._findings.add("manifest_unknown", "manifest", f"{error}{known}")
             return None, None
 
-    def _leftovers(self, view: LedgerView, *, running: bool) -> None:
-        """Files beside the sealed ones."""
-        sealed = {part.name for part in view.parts}
-        for name, path in _files(self._folder):
-            if path.name in sealed:
-                continue
-            ours = path.name.startswith("part-")
-            if running and ours:
-                self._findings.add("being_written", name)
-            elif ours:
-                self._findings.add("leftover", name)
-            elif path.suffix == ".parquet" and not path.name.startswith("."):
-                self._findings.add("stray_table", name)
-            else:
-                self._findings.add("stray_file", name)
+    def _beside(self, view: LedgerView, *, running: bool) -> None:
+        """Files beside the sealed ones; those of a run that is going on are its own business."""
+        for kind, name in unsealed(self._folder, view):
+            self._findings.add("being_written" if running and kind == "leftover" else kind, name)
 
     def _tell(self, compared: Compared, scan: PartsScan, scanned: Scanned, manifest: Manifest | None) -> None:
         """Turn what a comparison found into findings that name rows and files."""
@@ -227,11 +222,3 @@ class _Verification:
 def _operation(view: LedgerView) -> str | None:
     named = (view.job or {}).get("operation") or view.fingerprint.get("operation")
     return str(named) if named else None
-
-
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Everything in the folders of parts, with its name for messages."""
-    for name in (RESULTS, HITS):
-        if (folder / name).is_dir():
-            for path in sorted((folder / name).iterdir()):
-                yield f"{name}/{path.name}", path

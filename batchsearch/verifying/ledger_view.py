@@ -17,6 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from batchsearch.errors import OutputError
+from batchsearch.ledger.queries import SWITCHING
 from batchsearch.ledger.records import digest_of
 from batchsearch.ledger.store import SCHEMA_VERSION
 from batchsearch.verifying.records import LEDGER, PENDING, records_of
@@ -32,6 +33,7 @@ _PENDING_AT_ONCE: Final = 200
 _BUSY_SECONDS: Final = 30.0
 _DIGEST_BYTES: Final = 16
 _MOST_DAMAGES: Final = 5
+_OF_VERSION_1: Final = "'current', 0"
 
 
 class Codes:
@@ -56,8 +58,21 @@ class Codes:
 
 @dataclass(frozen=True, slots=True)
 class SealedPart:
-    """A part as the ledger has it: a file of this name in `results/` and in `hits/`."""
+    """A part as the ledger has it.
 
+    Attributes:
+        place: `current`: readers see it; `staged`: its outcomes are to replace earlier ones; `coming`: it is
+            being exchanged for current ones; `history`: it holds outcomes that were replaced.
+        stays: It is in the generation of parts that is coming.
+        name: Of its files.
+        rows: Rows of results.
+        hits: Rows of hits.
+        results_sha256: Of the file of results, lower-case hexadecimal.
+        hits_sha256: Of the file of hits; empty for `history`, which has none.
+    """
+
+    place: str
+    stays: bool
     name: str
     rows: int
     hits: int
@@ -71,7 +86,8 @@ class LedgerView:
 
     Attributes:
         taken_at: When, UTC.
-        parts: The sealed parts.
+        parts: The sealed parts, wherever they are.
+        switching: One generation of parts was being exchanged for another.
         rows: Rows that have their outcome.
         pending: Outcomes that wait for their part.
         total: Rows of the manifest as of the latest run; None when the ledger does not say.
@@ -82,6 +98,7 @@ class LedgerView:
 
     taken_at: datetime
     parts: tuple[SealedPart, ...]
+    switching: bool
     rows: int
     pending: int
     total: int | None
@@ -102,15 +119,12 @@ def view_ledger(path: Path, records: SortedRecords, codes: Codes) -> LedgerView:
             damages = _damages(connection)
             # A run that was killed before its ledger had any table leaves version 0.
             if damages or not _version(path, connection):
-                return LedgerView(taken_at, (), 0, 0, None, None, {}, damages)
-            named = dict(
-                connection.execute(
-                    "SELECT name, value FROM meta WHERE name IN ('job', 'total', 'fingerprint')"
-                )
-            )
+                return LedgerView(taken_at, (), False, 0, 0, None, None, {}, damages)
+            named = dict(connection.execute("SELECT name, value FROM meta"))
             return LedgerView(
                 taken_at,
                 _parts(connection),
+                SWITCHING in named,
                 _rows(connection, records, codes),
                 _pending(connection, records, codes),
                 int(named["total"]) if named.get("total", "").isdigit() else None,
@@ -163,8 +177,14 @@ def _damages(connection: sqlite3.Connection) -> tuple[str, ...]:
 
 
 def _parts(connection: sqlite3.Connection) -> tuple[SealedPart, ...]:
-    asked = "SELECT name, rows, hits, results_sha256, hits_sha256 FROM parts ORDER BY part"
-    return tuple(SealedPart(*row) for row in connection.execute(asked))
+    # Version 1 of the ledger knew current parts only.
+    knows = {row[1] for row in connection.execute("PRAGMA table_info(parts)")}
+    asked = (
+        f"SELECT {'place, stays' if 'place' in knows else _OF_VERSION_1}, "  # noqa: S608 - constants
+        "name, rows, hits, results_sha256, hits_sha256 FROM parts ORDER BY part"
+    )
+    found = connection.execute(asked)
+    return tuple(SealedPart(row[0], bool(row[1]), *row[2:]) for row in found)
 
 
 def _rows(connection: sqlite3.Connection, records: SortedRecords, codes: Codes) -> int:

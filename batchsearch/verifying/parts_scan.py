@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchsearch.verifying.findings import Findings
-    from batchsearch.verifying.ledger_view import Codes, SealedPart
+    from batchsearch.verifying.layout import Reading
+    from batchsearch.verifying.ledger_view import Codes
     from batchsearch.verifying.records import SortedRecords
 
 _ROWS_AT_ONCE: Final = 16_384
@@ -39,10 +40,18 @@ _MOST_COLUMNS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What the parts hold: rows of results, hits, and the rows of files that could not be read."""
+    """What the parts hold.
+
+    Attributes:
+        rows: Rows of results that readers see.
+        hits: Rows of hits that they see.
+        staged: Renewed outcomes that they do not see yet.
+        unread: Rows of files that could not be read.
+    """
 
     rows: int
     hits: int
+    staged: int
     unread: int
 
 
@@ -52,10 +61,10 @@ class PartsScan:
     Args:
         folder: The output folder.
         operation: Operation of the job, whose columns are expected; None when it is not known.
-        parts: The sealed parts.
+        parts: The sealed parts and where they are.
     """
 
-    def __init__(self, folder: Path, operation: str | None, parts: Sequence[SealedPart]) -> None:
+    def __init__(self, folder: Path, operation: str | None, parts: Sequence[Reading]) -> None:
         self._folder = folder
         self._parts = parts
         own = own_results_schema(operation) if operation in RESULT_COLUMNS else None
@@ -64,23 +73,30 @@ class PartsScan:
 
     def run(self, records: SortedRecords, codes: Codes, findings: Findings) -> Scanned:
         """Read everything; what is wrong with a file goes into the findings."""
-        rows = hits = unread = 0
+        rows = hits = staged = unread = 0
         for number, part in enumerate(self._parts):
-            read = self._table(RESULTS_FOLDER, part, findings)
-            counted = None if read is None else self._results(number, read, records, codes, findings)
+            results = part.results if self._is_sound(RESULTS_FOLDER, part, findings) else None
+            found = part.hits if part.hits and self._is_sound(HITS_FOLDER, part, findings) else None
+            if part.source is None:
+                continue
+            counted = self._results(
+                number, results, records, source=part.source, codes=codes, findings=findings
+            )
+            unread += part.part.rows if counted is None else 0
+            if part.source != RESULTS:
+                staged += counted or 0
+                continue
             rows += counted or 0
-            unread += part.rows if counted is None else 0
-            read = self._table(HITS_FOLDER, part, findings)
-            counted = None if read is None else self._hits(number, read, records, findings)
+            counted = self._hits(number, found, records, findings)
             hits += counted or 0
-            unread += part.rows if counted is None else 0
-        return Scanned(rows, hits, unread)
+            unread += part.part.rows if counted is None else 0
+        return Scanned(rows, hits, staged, unread)
 
     def key_at(self, place: int) -> str:
         """The row key at a place of the results, for messages."""
         part = self._parts[place >> _PART_SHIFT]
         row, seen = place & ((1 << _PART_SHIFT) - 1), 0
-        with pq.ParquetFile(self._folder / RESULTS_FOLDER / part.name) as file:
+        with pq.ParquetFile(part.results) as file:
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["row_key"]):
                 if row < seen + batch.num_rows:
                     return str(batch.column(0)[row - seen].as_py())
@@ -89,17 +105,22 @@ class PartsScan:
 
     def name_at(self, place: int, folder: str) -> str:
         """The file that a place is in, for messages."""
-        return f"{folder}/{self._parts[place >> _PART_SHIFT].name}"
+        part = self._parts[place >> _PART_SHIFT]
+        return self._name(part.results if folder == RESULTS_FOLDER else part.hits or part.results)
 
-    def _table(self, folder: str, part: SealedPart, findings: Findings) -> Path | None:
-        """A file that can be read, its facts compared with the seal; None when it cannot be."""
-        path, name = self._folder / folder / part.name, f"{folder}/{part.name}"
-        rows, sealed = (
-            (part.rows, part.results_sha256) if folder == RESULTS_FOLDER else (part.hits, part.hits_sha256)
-        )
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self._folder))
+
+    def _is_sound(self, folder: str, part: Reading, findings: Findings) -> bool:
+        """Whether a file can be read; its facts are compared with the seal."""
+        if folder == RESULTS_FOLDER:
+            path, rows, sealed = part.results, part.part.rows, part.part.results_sha256
+        else:
+            path, rows, sealed = part.hits or part.results, part.part.hits, part.part.hits_sha256
+        name = self._name(path)
         if not path.exists():
             findings.add("part_missing", name, f"was sealed with {rows:,} rows")
-            return None
+            return False
         damage = damage_of(path, rows)
         try:
             with path.open("rb") as file:
@@ -107,13 +128,13 @@ class PartsScan:
             schema = pq.read_schema(path)
         except _UNREADABLE as error:
             findings.add("part_unreadable", name, damage or reason_of(error))
-            return None
+            return False
         if found != sealed:
             findings.add("part_changed", name, f"was sealed as {sealed[:12]}…, is {found[:12]}…")
         if damage is not None:
             findings.add("part_rows", name, damage)
         self._compare_schema(folder, name, schema, findings)
-        return path
+        return True
 
     def _compare_schema(self, folder: str, name: str, schema: pa.Schema, findings: Findings) -> None:
         expected = self._expected[folder]
@@ -137,24 +158,37 @@ class PartsScan:
             findings.add("part_schema", name, f"has other columns than {first}")
 
     def _results(
-        self, number: int, path: Path, records: SortedRecords, codes: Codes, findings: Findings
+        self,
+        number: int,
+        path: Path | None,
+        records: SortedRecords,
+        *,
+        source: int,
+        codes: Codes,
+        findings: Findings,
     ) -> int | None:
-        seen = 0
+        """Rows of a file of results, handed on as records; None when it cannot be read."""
+        if path is None:
+            return None
+        name, seen = self._name(path), 0
         try:
             with pq.ParquetFile(path) as file:
                 has_hits = "hit_count" in file.schema_arrow.names
                 columns = [*_RESULT_COLUMNS, *(["hit_count"] if has_hits else [])]
                 for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns):
                     place = (number << _PART_SHIFT) + seen
-                    records.add(_result_records(batch.select(columns), place, codes))
-                    _compare_outcomes(batch, f"{RESULTS_FOLDER}/{path.name}", findings)
+                    records.add(_result_records(source, batch.select(columns), place, codes))
+                    _compare_outcomes(batch.select(columns), name, findings)
                     seen += batch.num_rows
         except _UNREADABLE as error:
-            findings.add("part_unreadable", f"{RESULTS_FOLDER}/{path.name}", reason_of(error))
+            findings.add("part_unreadable", name, reason_of(error))
             return None
         return seen
 
-    def _hits(self, number: int, path: Path, records: SortedRecords, findings: Findings) -> int | None:
+    def _hits(self, number: int, path: Path | None, records: SortedRecords, findings: Findings) -> int | None:
+        """Rows of a file of hits, likewise."""
+        if path is None:
+            return None
         seen = 0
         try:
             with pq.ParquetFile(path) as file:
@@ -163,7 +197,7 @@ class PartsScan:
                         records.add(_hit_records(batch.select(["row_key", "rank"]), number << _PART_SHIFT))
                     seen += batch.num_rows
         except _UNREADABLE as error:
-            findings.add("part_unreadable", f"{HITS_FOLDER}/{path.name}", reason_of(error))
+            findings.add("part_unreadable", self._name(path), reason_of(error))
             return None
         return seen
 
@@ -179,7 +213,7 @@ def _present(keys: pa.Array) -> Iterator[str]:
         yield key
 
 
-def _result_records(batch: pa.RecordBatch, place: int, codes: Codes) -> NDArray[Any]:
+def _result_records(source: int, batch: pa.RecordBatch, place: int, codes: Codes) -> NDArray[Any]:
     places = np.arange(place, place + batch.num_rows, dtype=np.uint64)
     counts = np.full(batch.num_rows, NO_COUNT, np.uint64)
     if batch.num_columns > len(_RESULT_COLUMNS):
@@ -187,7 +221,7 @@ def _result_records(batch: pa.RecordBatch, place: int, codes: Codes) -> NDArray[
         counts = given.to_numpy(zero_copy_only=False).astype(np.uint64)
     failed = [batch.column(2).to_pylist(), batch.column(3).to_pylist()]
     numbers = np.array([codes.number(*pair) for pair in zip(*failed, strict=True)], np.uint64)
-    return records_of(RESULTS, _digests(batch.column(0)), places, numbers, counts)
+    return records_of(source, _digests(batch.column(0)), places, numbers, counts)
 
 
 def _compare_outcomes(batch: pa.RecordBatch, name: str, findings: Findings) -> None:

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from one_task import made
 from processes import wait_for
 from run_dag import EXAMPLES, bag_of, load_dag
+
+from batchsearch.airflow import BatchSearchCheckOperator
+from batchsearch.airflow.sdk import AirflowFailException
 
 NIGHT = "2026-11-20"
 NIGHT_TEMPLATE = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
@@ -42,15 +46,18 @@ def test_a_night_of_search(run, place):
     assert (repeated["calls"], repeated["resumed"]) == (0, 229)
 
 
-def test_a_broken_output_is_found_and_not_looked_at_again(run, place):
-    """The check fails at once, without a retry: looking again would find the same."""
+def test_a_broken_output_is_not_handed_on(run, place, context):
+    """The check says what is wrong, and that another look would find the same."""
     ended = run("nightly_search", NIGHT)
     assert ended["state"] == "success", ended
-    hits = next((place / "search" / NIGHT / "hits").glob("*.parquet"))
+    folder = place / "search" / NIGHT
+    check = made(BatchSearchCheckOperator, output_dir=str(folder))
+    assert check.execute(context)["status"] == "whole"
+    hits = next((folder / "hits").glob("*.parquet"))
     hits.write_bytes(hits.read_bytes()[:-100])
-    found = run("nightly_search", NIGHT, 1)
-    assert (found["tasks"]["whole"]["state"], found["tasks"]["whole"]["tries"]) == ("failed", 1)
-    assert found["tasks"]["hand_on"]["state"] == "upstream_failed"
+    with pytest.raises(AirflowFailException, match="verify ended with exit code 3"):
+        check.execute(context)
+    assert context["ti"].pushed["summary"]["exit_code"] == 3
 
 
 def test_nights_of_dedup_share_a_folder(run, place):
@@ -102,6 +109,7 @@ def test_several_instances_and_tasks_that_share_one(instances, start, place, mon
         assert [Path(shard["output_dir"]).name for shard in shards] == ["a-1", "a-2", "b-1"]
         total = ended["tasks"]["add_up"]["xcom"]["return_value"]
         assert (total["rows"], total["ok"]) == (3 * 229, 3 * 220)
+        print([(shard["calls"], shard["denied"], shard["seconds"]) for shard in shards])
         # Apart, two processes of a hundred a second each would have near every second call refused.
         assert sum(shard["denied"] for shard in shards) < 0.02 * total["calls"]
 

@@ -44,7 +44,9 @@ def logged(source):
     """The names of all events that a module logs."""
     found = set()
     functions = [
-        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     for function in functions:
         for node in ast.walk(function):
@@ -60,7 +62,9 @@ def logged(source):
 
 def test_every_event_that_is_logged_is_listed_and_every_listed_one_is_logged():
     """A new name needs its line in EVENTS; a line that nobody logs any more goes."""
-    found = set().union(*(logged(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")))
+    # What the Airflow part logs goes to Airflow's own log of the task.
+    modules = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "airflow"]
+    found = set().union(*(logged(path.read_text(encoding="utf-8")) for path in modules))
     assert len(found) > 15
     assert found - set(EVENTS) == set()
     assert set(EVENTS) - found == set()

@@ -127,7 +127,11 @@ async def test_attempts_are_bounded_and_the_outcome_stands(receiver, capsys):
     receiver.statuses = [500]
     assert await sent(receiver, attempts=4) == (False, [1.0, 2.0, 4.0])
     [event] = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert (event["event"], event["host"], event["reason"]) == ("notify_failed", "127.0.0.1", "HTTP status 500")
+    assert (event["event"], event["host"], event["reason"]) == (
+        "notify_failed",
+        "127.0.0.1",
+        "HTTP status 500",
+    )
 
 
 @pytest.mark.parametrize("status", [400, 404, 410])
@@ -171,16 +175,15 @@ async def test_a_signal_before_the_first_call_is_told(receiver, make_job):
     now = datetime.now(UTC)
     window = {"start": f"{now + timedelta(minutes=5):%H:%M}", "end": f"{now + timedelta(hours=2):%H:%M}"}
     job = make_job(ROWS, window=window, notify__webhook=receiver.url)
-    with subprocess.Popen(
-        [sys.executable, "-m", "batchsearch", "run", str(job), "--log-format", "json"],
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "batchsearch", "run", str(job), "--log-format", "json"),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
         env=dict(os.environ),
-    ) as process:
-        line = await asyncio.to_thread(process.stderr.readline)
-        assert json.loads(line)["event"] == "run_started"
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 30) == 4
+    )
+    assert json.loads(await process.stderr.readline())["event"] == "run_started"
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+    assert process.returncode == 4
     [told] = receiver.received
     assert (told["kind"], told["exit_code"]) == ("incomplete", 4)

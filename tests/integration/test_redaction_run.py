@@ -117,9 +117,9 @@ def everything(folder, ran):
     return texts
 
 
-def run(job, tmp_path, host, log_format="json", kill=False, **environ):
+def run(job, host, *, log_format="json", kill=False, **environ):
     """The job by the command line, at debug level; all that it wrote."""
-    out = tmp_path / "out"
+    out = job.parent / "out"
     command = [sys.executable, "-m", "batchsearch", "run", str(job)]
     given = {
         "ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.planted",
@@ -142,7 +142,9 @@ def run(job, tmp_path, host, log_format="json", kill=False, **environ):
             stdout, stderr = process.communicate()
         ran = subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
     else:
-        ran = subprocess.run([*command, *metrics], capture_output=True, check=False, env=environment, timeout=60)
+        ran = subprocess.run(
+            [*command, *metrics], capture_output=True, check=False, env=environment, timeout=60
+        )
     return ran, everything(out, ran)
 
 
@@ -180,40 +182,40 @@ def settings_of(emulator, **more):
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("upload", ["body", "url"])
-def test_nothing_that_a_failing_run_writes_holds_a_secret(key, make_job, tmp_path, host, fault, upload):
+def test_nothing_that_a_failing_run_writes_holds_a_secret(key, make_job, host, fault, upload):
     """Bad pictures by signed addresses, refusals that quote them, uploads by address, a dead webhook."""
     key.set_faults(FaultPlan(FAULTS[fault]))
     job = make_job(rows(host), **settings_of(key, calls__upload=upload))
-    ran, texts = run(job, tmp_path, host)
+    _, texts = run(job, host)
     assert b"notify_failed" in texts["stderr"]
     assert b"row_finished" in texts["stderr"]
     assert {"run.prom", "summary.json", "ledger/heartbeat.json", "ledger/ledger.sqlite3"} <= set(texts)
     assert leaks(texts) == []
 
 
-def test_a_wrong_key_is_shown_nowhere(emulator, make_job, tmp_path, host):
+def test_a_wrong_key_is_shown_nowhere(emulator, make_job, host):
     """A key that the service refuses ends the run; neither the key nor what was signed with it is told."""
     job = make_job(rows(host)[-6:], **settings_of(emulator))
-    ran, texts = run(job, tmp_path, host, log_format="console")
+    ran, texts = run(job, host, log_format="console")
     assert ran.returncode in (4, 5), ran.stderr
     assert leaks(texts) == []
 
 
-def test_a_killed_run_leaves_no_secret_in_its_log(key, make_job, tmp_path, host):
+def test_a_killed_run_leaves_no_secret_in_its_log(key, make_job, host):
     """The ledger's write-ahead log, which a clean end would have emptied, is searched as well."""
     key.set_faults(FaultPlan(FAULTS["rows fail"]))
     many = [{**row, "id": f"{row['id']}-{n}"} for n in range(30) for row in rows(host)]
     job = make_job(many, **settings_of(key, instance__qps=5))
-    ran, texts = run(job, tmp_path, host, kill=True)
+    ran, texts = run(job, host, kill=True)
     assert ran.returncode == -9
     assert texts["ledger/ledger.sqlite3-wal"]
     assert leaks(texts) == []
 
 
-def test_a_manifest_that_is_not_usable_quotes_no_secret(key, make_job, tmp_path, host):
+def test_a_manifest_that_is_not_usable_quotes_no_secret(key, make_job, host):
     """Keys that are there twice are named; the addresses beside them are not."""
     twice = [row | {"id": "same"} for row in rows(host)]
-    ran, texts = run(make_job(twice, **settings_of(key)), tmp_path, host)
+    ran, texts = run(make_job(twice, **settings_of(key)), host)
     assert ran.returncode == 65
     assert leaks(texts) == []
 
@@ -231,7 +233,7 @@ def test_a_leak_would_be_found(tmp_path, name):
     assert {"stderr", "0.bin", "1.bin", "2.bin", "part.parquet, read"} <= places
 
 
-def test_a_planted_leak_is_found_in_a_real_run(key, make_job, tmp_path, host):
+def test_a_planted_leak_is_found_in_a_real_run(key, make_job, host):
     """With one line that prints the secret, the same run is not clean: the search sees the real streams."""
     planted = Path(tmp_path / "planted")
     planted.mkdir()
@@ -240,5 +242,5 @@ def test_a_planted_leak_is_found_in_a_real_run(key, make_job, tmp_path, host):
     )
     job = make_job(rows(host)[-1:], **settings_of(key))
     paths = os.pathsep.join(filter(None, [str(planted), os.environ.get("PYTHONPATH")]))
-    _, texts = run(job, tmp_path, host, PYTHONPATH=paths)
+    _, texts = run(job, host, PYTHONPATH=paths)
     assert leaks(texts) == [("access key secret", "stderr")]

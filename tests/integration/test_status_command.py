@@ -33,7 +33,17 @@ def working(signed_in, make_job, tmp_path):
     signed_in.set_faults(FaultPlan((FaultRule(Latency(seconds=0.1)),)))
     job = make_job(ROWS, instance__endpoint=signed_in.endpoint, instance__qps=4)
     with subprocess.Popen(
-        [sys.executable, "-m", "batchsearch", "run", str(job), "--log-format", "json", "--log-level", "debug"],
+        [
+            sys.executable,
+            "-m",
+            "batchsearch",
+            "run",
+            str(job),
+            "--log-format",
+            "json",
+            "--log-level",
+            "debug",
+        ],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -101,7 +111,7 @@ def test_a_mistyped_folder_exits_64(tmp_path):
 
 
 def test_bar_and_log_lines_share_a_terminal(signed_in, make_job):
-    """A run on a real terminal at debug level: every log line is whole, the bar's last state is left below."""
+    """A run on a real terminal at debug level: log lines are whole, the bar's last state is left."""
     job = make_job(ROWS[:20], instance__endpoint=signed_in.endpoint, instance__qps=20)
     ours, theirs = pty.openpty()
     environ = {**os.environ, "TERM": "xterm", "COLUMNS": "300", "LINES": "50", "NO_COLOR": "1"}

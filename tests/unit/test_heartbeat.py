@@ -137,7 +137,7 @@ def test_a_process_that_is_gone_is_dead_at_once(folder):
 
 
 def test_a_run_that_has_not_beaten_yet_is_opening(folder):
-    """The lock is taken before the manifest is checked; an earlier run's last beat is not mistaken for its own."""
+    """The lock comes before the manifest's check; an earlier run's last beat is not its own."""
     write_beat(folder / "ledger", beat(ended=True, exit_code=0))
     with OutputLock(folder / "ledger" / "lock", "run-2"):
         [run] = look_at(folder, NOW)
@@ -149,7 +149,9 @@ def test_a_run_killed_before_its_first_beat_is_dead(folder):
     """Its name is still in the lock's file; the earlier run's end says nothing of it."""
     write_beat(folder / "ledger", beat(ended=True, exit_code=0))
     since = (NOW - timedelta(minutes=5)).isoformat()
-    (folder / "ledger" / "lock").write_text(json.dumps({"run": "run-2", "pid": 1, "host": "x", "since": since}))
+    (folder / "ledger" / "lock").write_text(
+        json.dumps({"run": "run-2", "pid": 1, "host": "x", "since": since})
+    )
     [run] = look_at(folder, NOW)
     assert (run.state, run.beat, run.last_sign) == ("dead", None, NOW - timedelta(minutes=5))
 

@@ -232,15 +232,16 @@ def test_the_json_is_plain():
 def test_a_window_is_the_jobs_night(load):
     """With a window, a night is as long as that; without, it has eight hours."""
     rows = [{"id": "a", "image": "p00.jpg"}]
-    assert pace_of(load(rows, instance__share=0.8)) == Pace(1000, 0.8, 8.0)
+    shared = load(rows, instance__share=0.8)
+    assert pace_of(shared, shared.instance) == Pace(1000, 0.8, 8.0)
     windowed = load(rows, window={"start": "22:30", "end": "04:00", "tz": "Europe/Berlin"})
-    assert pace_of(windowed) == Pace(1000, 1.0, 5.5, has_window=True)
-    assert "the job's window of 5.5 h" in page_of(plan_of(pace=pace_of(windowed)))
+    assert pace_of(windowed, windowed.instance) == Pace(1000, 1.0, 5.5, has_window=True)
+    assert "the job's window of 5.5 h" in page_of(plan_of(pace=pace_of(windowed, windowed.instance)))
 
 
 def test_without_a_price_there_is_no_talk_of_money(load):
     """A job file need not say what the instance costs."""
-    assert price_of(load([{"id": "a", "image": "p00.jpg"}])) is None
+    assert price_of(load([{"id": "a", "image": "p00.jpg"}]).instance) is None
 
 
 def test_progress_speaks_only_of_what_takes_long():

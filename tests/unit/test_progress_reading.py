@@ -150,7 +150,7 @@ def test_a_file_with_nonsense_is_no_reading(change):
 
 
 def test_what_a_tired_person_needs_is_said():
-    """Pace against the tier, denials, in flight, last success; failures by code; the end, and what it leaves."""
+    """Pace against the tier, denials, last success; failures by code; the end, and what it leaves."""
     reading = Reading(
         NOW,
         total=1000,
@@ -190,7 +190,14 @@ def test_nothing_is_foretold_of_a_run_that_stands_still():
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0 s"), (59.4, "59 s"), (65, "1 min 05 s"), (3_900, "1 h 05 min"), (97_200, "1 d 03 h"), (-5, "0 s")],
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (65, "1 min 05 s"),
+        (3_900, "1 h 05 min"),
+        (97_200, "1 d 03 h"),
+        (-5, "0 s"),
+    ],
 )
 def test_durations_are_said_in_two_units(seconds, said):
     """The two largest units that say something."""

@@ -44,7 +44,9 @@ def test_lines_come_at_a_bounded_pace(capsys, stats):
             progress.update(stats)
     found = events(capsys)
     assert [event["event"] for event in found] == ["progress"] * 3
-    assert {"done", "total", "rate", "mean_rate", "tier", "denied_share", "in_flight", "codes"} <= set(found[0])
+    assert {"done", "total", "rate", "mean_rate", "tier", "denied_share", "in_flight", "codes"} <= set(
+        found[0]
+    )
     assert {"done_at", "ends", "left_at_end", "seconds_since_success"} <= set(found[0])
     assert (found[0]["done"], found[0]["tier"]) == (40, 5)
 

@@ -83,10 +83,8 @@ def test_no_event_shows_a_secret(monkeypatch, log_format):
     configure(log_format, "debug", {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "the-environments"})
     signed = "https://host/p.jpg?Signature=planted-leak"
     logger().info("run_started", a=signed, b=[signed], c={"d": signed}, e="the-environments")
-    try:
-        raise OSError(f"cannot read {signed} with the-environments")
-    except OSError as error:
-        logger().exception("run_ending", error=error)
+    error = OSError(f"cannot read {signed} with the-environments")
+    logger().error("run_ending", error=error, exc_info=error)
     shown = stream.getvalue()
     assert "planted-leak" not in shown
     assert "the-environments" not in shown

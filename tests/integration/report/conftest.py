@@ -22,7 +22,7 @@ HOSTILE = (
     "line\u2028separator\u2029and<!--<script>",
     "{{ 7*7 }}{% raw %}",
     "=cmd|' /C calc'!A0",
-    "comma,\"quote\" and `tick` | pipe",
+    'comma,"quote" and `tick` | pipe',
     "@everyone https://example.invalid/x",
     "\u202ereversed",
 )
@@ -175,7 +175,9 @@ def compared(tmp_path_factory):
     matrix = folder / "out" / "matrix"
     matrix.mkdir()
     names = ["alpha", HOSTILE[0], "gamma"]
-    columns = {"picture": names} | dict(zip(names, [[1.0, 0.7, None], [0.7, 1.0, 0.2], [None, 0.2, 1.0]], strict=True))
+    columns = {"picture": names} | dict(
+        zip(names, [[1.0, 0.7, None], [0.7, 1.0, 0.2], [None, 0.2, 1.0]], strict=True)
+    )
     table = pa.table(columns).replace_schema_metadata({"batchsearch.group": HOSTILE[1]})
     pq.write_table(table, matrix / "g.parquet")
     return SimpleNamespace(folder=folder / "out")
@@ -188,7 +190,9 @@ def deduped(tmp_path_factory, searched):
     folder.mkdir()
     (folder / "search").symlink_to(searched.folder)
     named = [(row["product_id"], row["pic_name"]) for row in searched.rows[:28]]
-    groups = [named[start:stop] for start, stop in ((0, 2), (2, 5), (5, 7), (7, 11), (11, 13), (13, 15), (15, 21))]
+    groups = [
+        named[start:stop] for start, stop in ((0, 2), (2, 5), (5, 7), (7, 11), (11, 13), (13, 15), (15, 21))
+    ]
     members, pairs = [], []
     for number, group in enumerate(groups):
         head = group[0]

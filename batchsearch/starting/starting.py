@@ -1,0 +1,202 @@
+"""`batchsearch init` from a manifest to a job file that loads."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.config.load import load_job
+from batchsearch.errors import BatchsearchError, ConfigError, ManifestError, OutputError, Problem
+from batchsearch.manifest.source import Manifest, Wanted
+from batchsearch.reporting.logs import printable
+from batchsearch.starting.facts import look_at
+from batchsearch.starting.guesses import Guess, Guesses, guess
+from batchsearch.starting.job_text import job_text
+from batchsearch.starting.template import Wishes, lines, title
+
+if TYPE_CHECKING:
+    from batchsearch.config.model import JobSettings
+    from batchsearch.starting.facts import ManifestFacts
+    from batchsearch.starting.guesses import Kind
+
+_MOST_FOLDERS: Final = 20
+_EMULATED_QPS: Final = 10.0
+_BOUGHT_QPS: Final = 1.0
+_EMULATED_NAME: Final = "demo"
+_BOUGHT_NAME: Final = "my-instance"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A job file that was written.
+
+    Attributes:
+        file: Where it is.
+        kind: What it is about.
+        told: What was guessed, and why.
+        rows: Rows of the manifest; None where none was looked at, or it is not usable as guessed.
+        problem: What is still wrong with the guesses; empty when nothing is.
+    """
+
+    file: Path
+    kind: Kind
+    told: tuple[Guess, ...]
+    rows: int | None
+    problem: str = ""
+
+    def as_text(self) -> str:
+        """A page for people."""
+        text = [f"{self.file}: a job file for `batchsearch {_COMMANDS[self.kind]}`"]
+        if self.told:
+            width = max(len(each.what) for each in self.told)
+            found = max(len(printable(each.found)) for each in self.told)
+            text += [
+                f"  {each.what:<{width}}  {printable(each.found):<{found}}  {printable(each.why)}"
+                for each in self.told
+            ]
+        else:
+            text.append("  no manifest was looked at: change what is marked CHANGE")
+        if self.rows is not None:
+            text.append(f"  {self.rows:,} rows, each with a key of its own")
+        if self.problem:
+            text += ["  to be mended first:", *(f"    {line}" for line in self.problem.splitlines())]
+        text.append(f"next: batchsearch plan {self.file}")
+        return "\n".join(text)
+
+
+_COMMANDS: Final[dict[Kind, str]] = {"search": "run", "compare": "compare", "dedup": "dedup"}
+
+
+def start(
+    manifest: Path | None,
+    kind: Kind | None,
+    file: Path | None,
+    *,
+    region: str | None = None,
+    name: str | None = None,
+    qps: float | None = None,
+) -> Started:
+    """Write a first job file; nothing that is there is replaced.
+
+    Args:
+        manifest: The manifest to look at; None for a file to be filled in by hand.
+        kind: Which job; by the manifest's columns when None.
+        file: Where to write it; a name after the kind in the current folder when None.
+        region: Region of the purchased instance; the embedded one when None.
+        name: Name of the instance.
+        qps: Queries per second that were bought.
+
+    Raises:
+        ConfigError: The file is there already, its folder is not, or an option makes no sense.
+        ManifestError: The manifest cannot be read, or it has no pictures.
+        OutputError: The file cannot be written.
+    """
+    facts = None if manifest is None else look_at(manifest)
+    found = _guesses(facts, kind)
+    path = file or Path(f"{found.kind}.yaml")
+    if path.exists():
+        raise ConfigError([Problem(str(path), "is there already; give another name with `-o`")])
+    if not path.parent.is_dir():
+        raise ConfigError([Problem(str(path.parent), "there is no such folder")])
+    wishes = Wishes(
+        kind=found.kind,
+        manifest="manifest.csv" if facts is None else _from(path.parent, facts.path),
+        output=f"output/{path.stem}",
+        guesses=_with_root(found, facts, path.parent),
+        csv=None if facts is None else facts.csv,
+        region=region,
+        name=name or (_EMULATED_NAME if region is None else _BOUGHT_NAME),
+        qps=qps or (_EMULATED_QPS if region is None else _BOUGHT_QPS),
+        seen=facts is not None,
+    )
+    text = job_text(title(wishes, str(path)), lines(wishes))
+    settings = _write(path, text)
+    rows, problem = (None, "") if facts is None else _tried(settings)
+    return Started(path, found.kind, found.told, rows, problem)
+
+
+def _guesses(facts: ManifestFacts | None, kind: Kind | None) -> Guesses:
+    if facts is None:
+        pair = ("primary_image", "secondary_image") if kind == "compare" else None
+        picture = None if kind == "compare" else "image"
+        return Guesses(kind or "search", picture=picture, pair=pair, key=("product_id", "pic_name"))
+    found = guess(
+        facts,
+        kind,
+        folders=_folders(facts.folder),
+        is_there=lambda folder, path: _is_file(facts.folder / folder / path),
+    )
+    if found.picture is None and found.pair is None:
+        names = ", ".join(f"`{printable(column.name)}`" for column in facts.columns[:_MOST_FOLDERS])
+        what = (
+            "has no column that looks like pictures: paths, addresses, or bytes; "
+            f"it has {names}. Name it `image`, or write the job file by hand: `batchsearch init`"
+        )
+        raise ManifestError([Problem(str(facts.path), what)])
+    return found
+
+
+def _folders(folder: Path) -> list[str]:
+    """Folders in which pictures may lie, from the manifest's: those in it, the one above, those beside."""
+    above = [".."] if folder.resolve() != folder.resolve().parent else []
+    found: list[str] = []
+    for base in ("", *above):
+        with suppress(OSError):
+            inside = sorted(entry.name for entry in (folder / base).iterdir() if entry.is_dir())
+            found += [os.path.join(base, name) for name in inside if not name.startswith(".")][:_MOST_FOLDERS]  # noqa: PTH118 - a text for a job file
+    return [*found, *above]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _with_root(found: Guesses, facts: ManifestFacts | None, folder: Path) -> Guesses:
+    """The guesses, with the pictures' folder as the job file is to have it."""
+    from dataclasses import replace
+
+    if facts is None or found.root is None:
+        return found
+    return replace(found, root=_from(folder, facts.folder / found.root))
+
+
+def _from(folder: Path, path: Path) -> str:
+    """A path from a folder on: as it is where it is absolute."""
+    return str(path) if path.is_absolute() else os.path.relpath(path, folder)
+
+
+def _write(path: Path, text: str) -> JobSettings:
+    """Write the file once it is known to load; at no moment is there half of one."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.yaml")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        settings = load_job(temporary, environ={}).settings
+        os.link(temporary, path)
+    except FileExistsError:
+        raise ConfigError([Problem(str(path), "is there already; give another name with `-o`")]) from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    return settings
+
+
+def _tried(settings: JobSettings) -> tuple[int | None, str]:
+    """The rows of the manifest as the file reads it, or what is wrong with it."""
+    manifest = settings.manifest
+    try:
+        opened = Manifest.open(
+            manifest.model_copy(update={"columns": {}}),
+            base=Path(manifest.path).parent,
+            wanted=Wanted(base64=settings.images.text == "base64"),
+        )
+        return opened.check(), ""
+    except BatchsearchError as error:
+        return None, str(error)

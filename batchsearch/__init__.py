@@ -8,9 +8,9 @@ From a program or a notebook::
     result = batchsearch.run("nightly.yaml", overrides={"instance.qps": 5})
     results = result.to_pandas()
 
-`run`, `plan`, `check`, `usage` and `run_compare` work anywhere, also where an event loop is running; each has
-a form with an `a` before its name to be awaited. Errors are those of `batchsearch.errors`. Everything else
-in this package is its own business and may change.
+`run`, `run_compare`, `run_dedup`, `plan`, `check` and `usage` work anywhere, also where an event loop is
+running; each has a form with an `a` before its name to be awaited. Errors are those of `batchsearch.errors`.
+Everything else in this package is its own business and may change.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     )
     from batchsearch.python_api.jobs import load
     from batchsearch.python_api.looking import acheck, aplan, ausage, check, open_output, plan, usage
-    from batchsearch.python_api.output import CompareResult, Output, RunFailedError, RunResult
-    from batchsearch.python_api.runs import arun, arun_compare, run, run_compare
+    from batchsearch.python_api.output import CompareResult, DedupResult, Output, RunFailedError, RunResult
+    from batchsearch.python_api.runs import arun, arun_compare, arun_dedup, run, run_compare, run_dedup
     from batchsearch.python_api.stopping import Stop
     from batchsearch.reporting.reading import Reading
 
@@ -44,6 +44,7 @@ __all__ = [
     "BatchsearchError",
     "CompareResult",
     "ConfigError",
+    "DedupResult",
     "ExitCode",
     "JobSettings",
     "ManifestError",
@@ -62,6 +63,7 @@ __all__ = [
     "aplan",
     "arun",
     "arun_compare",
+    "arun_dedup",
     "ausage",
     "check",
     "load",
@@ -69,6 +71,7 @@ __all__ = [
     "plan",
     "run",
     "run_compare",
+    "run_dedup",
     "usage",
 ]
 
@@ -87,8 +90,8 @@ _HOMES: Final = {
     ),
     "python_api.jobs": ("load",),
     "python_api.looking": ("acheck", "aplan", "ausage", "check", "open_output", "plan", "usage"),
-    "python_api.output": ("CompareResult", "Output", "RunFailedError", "RunResult"),
-    "python_api.runs": ("arun", "arun_compare", "run", "run_compare"),
+    "python_api.output": ("CompareResult", "DedupResult", "Output", "RunFailedError", "RunResult"),
+    "python_api.runs": ("arun", "arun_compare", "arun_dedup", "run", "run_compare", "run_dedup"),
     "python_api.stopping": ("Stop",),
     "reporting.reading": ("Reading",),
 }

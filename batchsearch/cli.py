@@ -52,8 +52,8 @@ class Listed:
 _BEFORE, _NIGHT, _AFTER, _KNOW = "Before the night", "Spend slots", "Afterwards", "To know"
 
 COMMANDS: Final = {
-    "config": Listed(_BEFORE, "Check a job file, explain its settings."),
     "init": Listed(_BEFORE, "Write a job file after looking at a manifest."),
+    "config": Listed(_BEFORE, "Check a job file, explain its settings."),
     "check": Listed(_BEFORE, "Check every picture of a job; no call is made."),
     "plan": Listed(_BEFORE, "Say what a job would take: calls, hours, nights, money."),
     "run": Listed(_NIGHT, "Work through a job file; run it again to resume."),

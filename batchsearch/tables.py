@@ -99,6 +99,12 @@ TABLES: Final[Mapping[str, Table]] = {
         "batchsearch.dedup.tables",
         "CLUSTER_COLUMNS",
     ),
+    "changes": Table(
+        "where `batchsearch diff --parquet FILE` says",
+        "One difference between two runs or two nights.",
+        "batchsearch.dedup.diffs",
+        "CHANGE_COLUMNS",
+    ),
     "usage": Table(
         "where `batchsearch usage --parquet FILE` says",
         "What one operation took of one instance on one day.",

@@ -183,6 +183,24 @@ def name_rows(products: Sequence[Product]) -> Iterator[tuple[str, ...]]:
     yield "NO-SUCH-PRODUCT", known.image, "", NO_SUCH_ITEM
 
 
+DEDUP_COLUMNS: Final = ("product_id", "pic_name", "image", "category", "truth")
+
+
+def dedup_rows(products: Sequence[Product], queries: Sequence[Query]) -> Iterator[tuple[str, ...]]:
+    """Rows of `dedup.csv`: the catalogue and each changed copy as a product of its own.
+
+    `truth` is the product whose photograph it shows: two rows are duplicates where it is equal.
+    """
+    by_id = {product.product_id: product for product in products}
+    for item in products:
+        if item.in_catalogue:
+            yield item.product_id, item.image, item.path, item.category, item.product_id
+    for query in queries:
+        if query.change in CHANGES:
+            shown = by_id[query.truth_product_id]
+            yield query.product_id, query.pic_name, query.image, shown.category, shown.product_id
+
+
 def make_all(folder: Path = HERE) -> tuple[Query, ...]:
     """Makes every made file in `folder`, which holds the kept ones, and returns the queries."""
     products = read_products(folder)
@@ -204,6 +222,7 @@ def make_all(folder: Path = HERE) -> tuple[Query, ...]:
     write_csv(folder / "catalogue.csv", CATALOGUE_COLUMNS, catalogue_rows(products))
     write_csv(folder / "queries.csv", Query._fields, queries)
     write_csv(folder / "pairs.csv", PAIR_COLUMNS, pair_rows(products, queries))
+    write_csv(folder / "dedup.csv", DEDUP_COLUMNS, dedup_rows(products, queries))
     write_csv(folder / "names.csv", NAME_COLUMNS, name_rows(products))
     pq.write_table(query_table(queries), folder / "queries.parquet", compression="zstd")
     # Pictures repeat rarely: a dictionary would only hold them twice.

@@ -129,7 +129,9 @@ class DedupSettings(Settings):
     @classmethod
     def _oldest_needs_a_column(cls, column: str | None, info: ValidationInfo) -> str | None:
         if column is None and info.data.get("representative") == "oldest":
-            raise ValueError("is needed for `representative: oldest`: the column that says how old a product is")
+            raise ValueError(
+                "is needed for `representative: oldest`: the column that says how old a product is"
+            )
         return column
 
     @property

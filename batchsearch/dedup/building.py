@@ -118,6 +118,8 @@ def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict
     pictures = read_pictures(sources.search, sources.columns, sources.keys, others, sources.copies)
     rules = HitRules(dedup.floor, keep, dedup.order == "add_first", hits_wanted(settings))
     tally = Tally(np.zeros(len(pictures.products), bool))
+    # A product with a picture that could not be searched cannot testify against any pair.
+    tally.cut[pictures.product[~pictures.searched]] = True
     folder = PairFolder()
     for matches in read_matches(sources.search, pictures, rules, tally):
         folder.add(matches)
@@ -183,7 +185,7 @@ def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict
         "hits_on_itself": tally.of_itself,
         "hits_stale": tally.stale,
         "hits_outside": tally.outside,
-        "products_cut": int(tally.cut.sum()),
+        "searches_cut": tally.full,
     }
 
 

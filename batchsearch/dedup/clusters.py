@@ -112,9 +112,9 @@ def cluster(
     return _described(pairs, decision, guard, nodes, labels, review, preference)
 
 
-def _inside(pairs: Pairs, which: NDArray[np.bool_], nodes: NDArray[np.int32], labels: NDArray[np.int64]) -> (
-    tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-):
+def _inside(
+    pairs: Pairs, which: NDArray[np.bool_], nodes: NDArray[np.int32], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Of the pairs chosen, those whose products share a label: positions, and both places in `nodes`."""
     at = np.flatnonzero(which)
     one, other = np.searchsorted(nodes, pairs.a[at]), np.searchsorted(nodes, pairs.b[at])
@@ -164,7 +164,9 @@ def _guarded(
                 )
                 for at in links.get(label, ())
             ],
-            different=[(place[int(apart_one[at])], place[int(apart_other[at])]) for at in judged.get(label, ())],
+            different=[
+                (place[int(apart_one[at])], place[int(apart_other[at])]) for at in judged.get(label, ())
+            ],
             cut=[place[int(node)] for node in inside if guard.cut[nodes[node]]],
             min_share=guard.min_share,
         )

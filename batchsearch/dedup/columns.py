@@ -151,7 +151,9 @@ def sync_job(settings: JobSettings, given: Given) -> JobSettings:
     if operation.pictures:
         columns["image"] = given.image
     job = _in_folder(settings, SYNC)
-    parameters = {name: value for name, value in settings.parameters.items() if name in _SHARED & operation.keys}
+    parameters = {
+        name: value for name, value in settings.parameters.items() if name in _SHARED & operation.keys
+    }
     return job.model_copy(
         update={
             "operation": operation.name,

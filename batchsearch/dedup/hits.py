@@ -55,10 +55,12 @@ class Tally:
         of_itself: On the product that was searched.
         stale: On pictures that were renewed since.
         outside: On or of products that the manifest does not have.
-        cut: By product: whether a search's list was full to its end with scores not below the floor.
+        cut: By product: whether more than its hits say may resemble it.
+        full: Searches whose list was full to its end with scores not below the floor.
     """
 
     cut: NDArray[np.bool_]
+    full: int = 0
     hits: int = 0
     of_itself: int = 0
     stale: int = 0
@@ -193,6 +195,7 @@ def _mark_cut(
     """Lists that are full, and whose last entry would still have been kept, may have been cut."""
     full = (row >= 0) & (rank == rules.wanted) & (score >= rules.floor)
     tally.cut[product[full]] = True
+    tally.full += int(full.sum())
 
 
 def _place_among_products(
@@ -205,7 +208,9 @@ def _place_among_products(
         return place
     # The first picture of each product in a row's list gives the product its place.
     order = at[np.lexsort((rank[at], other[at], row[at]))]
-    heads = np.concatenate(([True], (row[order][1:] != row[order][:-1]) | (other[order][1:] != other[order][:-1])))
+    heads = np.concatenate(
+        ([True], (row[order][1:] != row[order][:-1]) | (other[order][1:] != other[order][:-1]))
+    )
     group = np.cumsum(heads) - 1
     first = order[heads]
     by_rank = np.lexsort((rank[first], row[first]))

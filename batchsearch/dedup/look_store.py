@@ -145,7 +145,8 @@ class LookStore:
         rows = [
             _Row(row.key, row.images[0], self._token(row.images[0]))
             for row in batch.rows
-            if row.images[0] is not None and (wanted is None or (row.number < len(wanted) and wanted[row.number]))
+            if row.images[0] is not None
+            and (wanted is None or (row.number < len(wanted) and wanted[row.number]))
         ]
         if not rows:
             return []
@@ -174,7 +175,9 @@ class LookStore:
             if read.schema.equals(SCHEMA):
                 table = read
         self._keys = table.column("row_key").combine_chunks()
-        self._keys = pa.concat_arrays(self._keys.chunks) if isinstance(self._keys, pa.ChunkedArray) else self._keys
+        self._keys = (
+            pa.concat_arrays(self._keys.chunks) if isinstance(self._keys, pa.ChunkedArray) else self._keys
+        )
         return table
 
     def _keep(self) -> None:

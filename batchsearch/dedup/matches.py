@@ -141,7 +141,9 @@ def folded(pairs: Pairs) -> Pairs:
         return pairs
     key = pairs.key
     # The best match first: a certain one, then the higher score, then the earlier row.
-    order = np.lexsort((pairs.picture_b, pairs.picture_a, pairs.row, -pairs.score, _PRECEDENCE[pairs.found_by], key))
+    order = np.lexsort(
+        (pairs.picture_b, pairs.picture_a, pairs.row, -pairs.score, _PRECEDENCE[pairs.found_by], key)
+    )
     key = key[order]
     starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
     first = order[starts]

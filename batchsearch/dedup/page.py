@@ -101,18 +101,24 @@ class DedupSummary:
             f"{counts['duplicates']:,} are duplicates of another one; {counts['review']:,} to be looked at",
         ]
         if counts["colour_variants"]:
-            lines.append(f"  variants   {counts['colour_variants']:,} pairs reach the score and differ in colour")
-        local = sum(amount for way, amount in counts["accepted_by"].items() if way not in ("search", "judgement"))
+            lines.append(
+                f"  variants   {counts['colour_variants']:,} pairs reach the score and differ in colour"
+            )
+        local = sum(
+            amount for way, amount in counts["accepted_by"].items() if way not in ("search", "judgement")
+        )
         if local:
-            lines.append(f"  found      {local:,} of the accepted pairs without a call, by the pictures alone")
+            lines.append(
+                f"  found      {local:,} of the accepted pairs without a call, by the pictures alone"
+            )
         if counts["judged_same"] or counts["judged_different"]:
             lines.append(
                 f"  judged     {counts['judged_same']:,} pairs the same, "
                 f"{counts['judged_different']:,} different"
             )
-        if counts["products_cut"]:
+        if counts["searches_cut"]:
             lines.append(
-                f"  mind       {counts['products_cut']:,} products had more alike than their search lists: "
+                f"  mind       {counts['searches_cut']:,} searches may have had more alike than they list: "
                 "raise `results_per_row`"
             )
         if not self.complete:

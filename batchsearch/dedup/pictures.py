@@ -59,6 +59,7 @@ class Pictures:
         renewed: Whether the row had another outcome before, by row.
         area: Pixels of the picture, by row; 0 where they are not known.
         sha256: Of the picture's file, by row; null where it is not known.
+        searched: Whether the row has hits to tell of: it was searched, and well; by row.
         present: Whether the manifest has the row; by row.
         oldest: Order of the products by age, by row; None where nothing says it.
         categories: Texts that thresholds go by, each once; None for the service's own.
@@ -76,6 +77,7 @@ class Pictures:
     renewed: NDArray[np.bool_]
     area: NDArray[np.int64]
     sha256: pa.Array
+    searched: NDArray[np.bool_]
     present: NDArray[np.bool_]
     oldest: NDArray[np.int64] | None
     categories: pa.Array | None
@@ -131,7 +133,11 @@ def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -
     try:
         schema = schema_of(folder)
         scanned = ds.dataset(files, schema=schema, format="parquet").scanner(
-            columns=list(columns), batch_size=BATCH_ROWS, batch_readahead=2, fragment_readahead=1, use_threads=True
+            columns=list(columns),
+            batch_size=BATCH_ROWS,
+            batch_readahead=2,
+            fragment_readahead=1,
+            use_threads=True,
         )
         yield from scanned.to_batches()
     except (OSError, pa.ArrowException) as error:
@@ -174,6 +180,7 @@ def read_pictures(
         columns.product: pa.string(),
         **({columns.picture: pa.string()} if columns.picture else {}),
         "run_id": pa.string(),
+        "outcome": pa.string(),
         "answered_at": pa.int64(),
         "finished_at": pa.int64(),
         "source_width": pa.int32(),
@@ -192,7 +199,9 @@ def read_pictures(
             read[name].append(column.cast(kind))
         for name in plain:
             read[name].append(batch.column(name))
-        read["renewed"].append(_any_earlier(batch.column(EARLIER)) if history else pa.nulls(len(batch), pa.bool_()))
+        read["renewed"].append(
+            _any_earlier(batch.column(EARLIER)) if history else pa.nulls(len(batch), pa.bool_())
+        )
     return _pictures(read, columns, present_keys, others)
 
 
@@ -234,6 +243,7 @@ def _pictures(
         renewed=column("renewed", pa.bool_()).fill_null(False).to_numpy(zero_copy_only=False),
         area=_whole(column("source_width", pa.int32())) * _whole(column("source_height", pa.int32())),
         sha256=column("source_sha256"),
+        searched=pc.equal(column("outcome"), "ok").fill_null(False).to_numpy(zero_copy_only=False),
         present=_present(row_keys, present_keys),
         oldest=oldest,
         categories=categories,
@@ -252,7 +262,9 @@ def _whole(column: pa.Array) -> NDArray[np.int64]:
     return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _in_time(runs: pa.Array, run: NDArray[np.int32], at: NDArray[np.int64]) -> tuple[pa.Array, NDArray[np.int32]]:
+def _in_time(
+    runs: pa.Array, run: NDArray[np.int32], at: NDArray[np.int64]
+) -> tuple[pa.Array, NDArray[np.int32]]:
     """Runs in the order of their first moment."""
     first = np.full(len(runs), np.iinfo(np.int64).max)
     np.minimum.at(first, run, at)

@@ -175,9 +175,7 @@ class LocalLooks:
             dtype=bool,
         )
         colours = store.bytes_of("colours", np.where(same, at, -1).astype(np.int32), COLOURS)
-        return colour_distance(
-            colours[np.searchsorted(needed, one)], colours[np.searchsorted(needed, other)]
-        )
+        return colour_distance(colours[np.searchsorted(needed, one)], colours[np.searchsorted(needed, other)])
 
     def _looks(self) -> LookStore:
         if self._store is None:
@@ -210,12 +208,18 @@ class LocalLooks:
         schema = pa.schema([*fields, (given.image, _PICTURE), (PRIORITY_COLUMN, pa.int64())])
         written = carried_names("SearchImageByPic", carried.names)
         copies = pa.schema(
-            [("row_key", pa.string()), *(field.with_name(name) for field, name in zip(carried, written, strict=True))]
+            [
+                ("row_key", pa.string()),
+                *(field.with_name(name) for field, name in zip(carried, written, strict=True)),
+            ]
         )
         temporary = [folder / f".{name}.tmp" for name in (ROWS, COPIES)]
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with pq.ParquetWriter(temporary[0], schema) as rows, pq.ParquetWriter(temporary[1], copies) as left:
+            with (
+                pq.ParquetWriter(temporary[0], schema) as rows,
+                pq.ParquetWriter(temporary[1], copies) as left,
+            ):
                 for batch in self._manifest.batches():
                     number = np.array([row.number for row in batch.rows])
                     stays = (copy_of[number] < 0) | (self._mode != "instead")
@@ -241,6 +245,8 @@ def _struct(reference: ImageReference | None) -> dict[str, object] | None:
 
 def _numbered(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """A number for each different value; -1 for empty ones."""
-    plain = pa.concat_arrays(column.chunks).cast(pa.binary()) if column.num_chunks else pa.array([], pa.binary())
+    plain = (
+        pa.concat_arrays(column.chunks).cast(pa.binary()) if column.num_chunks else pa.array([], pa.binary())
+    )
     known = pc.if_else(pc.equal(plain, b""), pa.scalar(None, pa.binary()), plain)
     return coded(known)[1].astype(np.int64)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.parquet as pq
 
+from batchsearch.engine.seen import SeenRequests
 from batchsearch.engine.work import Failure
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.output.schemas import ANSWER_COLUMNS
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 _REMEMBERED: Final = 256
 _SAME_MOMENT: Final = 1e-3
 """Seconds that Parquet's microseconds and the ledger's float may differ by for one answer."""
-_MOST_KNOWN: Final = 200_000
-"""Answered requests known without asking the ledger, some 20 MB; with more, the ledger is asked for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +70,15 @@ class EarlierAnswers:
         self._folder = folder
         self._run_began = run_began
         self._oldest = run_began - max_age
-        self._answered: set[bytes] | None = ledger.answered_requests(_MOST_KNOWN)
+        self._answered = SeenRequests()
+        for request_key in ledger.answered_requests():
+            self._answered.add(request_key)
         self._remembered: OrderedDict[str, EarlierAnswer] = OrderedDict()
         self._lock = threading.Lock()
 
     def note(self, request_key: str) -> None:
         """An answer to this request is in the ledger from now on."""
-        if self._answered is not None:
-            if len(self._answered) < _MOST_KNOWN:
-                self._answered.add(bytes.fromhex(request_key))
-            else:
-                self._answered = None
+        self._answered.add(bytes.fromhex(request_key))
 
     def find(self, request_key: str, *, of_this_run: bool = False) -> EarlierAnswer | None:
         """The answer to this request, None when a call is needed.
@@ -93,8 +90,7 @@ class EarlierAnswers:
         Raises:
             OutputError: The ledger cannot be read.
         """
-        answered = self._answered
-        if answered is not None and bytes.fromhex(request_key) not in answered:
+        if not self._answered.may_hold(bytes.fromhex(request_key)):
             return None
         with self._lock:
             remembered = self._remembered.get(request_key)

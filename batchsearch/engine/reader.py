@@ -17,7 +17,7 @@ from batchsearch.engine.renewal import ORDER, renewal_of
 from batchsearch.errors import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 
     from batchsearch.engine.lane import Lane
     from batchsearch.engine.renewal import Reason
@@ -94,6 +94,7 @@ class RowReader:
         self._by_priority = by_priority
         self._only_renewed = only_renewed
         self._histories = ledger.histories()
+        self._any_renewed = True
 
     async def rows(self) -> AsyncIterator[Work]:
         """Rows to be worked on, one after another.
@@ -109,6 +110,7 @@ class RowReader:
 
     def _passes(self) -> list[_Pass]:
         marked = set(self._ledger.renewals())
+        self._any_renewed = bool(marked)
         kinds = [reasons for reasons in ORDER if None in reasons or reasons & marked]
         if self._only_renewed:
             kinds = [reasons for reasons in ORDER if reasons & marked]
@@ -132,11 +134,26 @@ class RowReader:
         if batch is None:
             return None
         digests = batch.digests()
-        states = self._ledger.states(digests)
+        if not self._any_renewed:
+            done = self._ledger.finished(digests)
+            if len(done) == len(digests):
+                return []
+            return self._works(batch, digests, {}, one_pass, without=done)
+        return self._works(batch, digests, self._ledger.states(digests), one_pass)
+
+    def _works(
+        self,
+        batch: RowBatch,
+        digests: list[bytes],
+        states: Mapping[bytes, RowState],
+        one_pass: _Pass,
+        *,
+        without: Collection[bytes] = (),
+    ) -> list[Work]:
         places = [
             place
             for place in self._lane.places(batch)
-            if self._is_wanted(states.get(digests[place]), one_pass)
+            if digests[place] not in without and self._is_wanted(states.get(digests[place]), one_pass)
         ]
         found = []
         for place, row in zip(places, batch.pick(places), strict=True):

@@ -25,6 +25,7 @@ ORDER: Final[tuple[frozenset[Reason | None], ...]] = (
 )
 """What is worked on first: new and changed rows, then expired ones, then repeats."""
 
+_REASONS: Final = frozenset(get_args(Reason))
 _NOT_THERE: Final = "Local.ImageMissing"
 
 
@@ -90,7 +91,7 @@ class RenewalRules:
             state: What the ledger knows of it.
             source: What is known of it now; None when nobody looked.
         """
-        if state.renewal in get_args(Reason):
+        if state.renewal in _REASONS:
             return cast(Reason, state.renewal)
         differs = source is not None and state.source is not None and source.digest != state.source
         # A picture that cannot be seen now may be what it was: its outcome stands.
@@ -107,7 +108,7 @@ class RenewalRules:
 
 def renewal_of(state: RowState | None) -> Renewal | None:
     """The renewal of a row that is marked for one; None for a row that is not, or has no outcome."""
-    if state is None or state.renewal not in get_args(Reason):
+    if state is None or state.renewal not in _REASONS:
         return None
     return Renewal(cast(Reason, state.renewal), state.code, state.request, state.outcomes)
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _FILE: Final = "file:"
 
+# `json.dumps` with these options would make an encoder for every row.
+_encode = json.JSONEncoder(sort_keys=True, default=str, check_circular=False).encode
+
 
 class SourceReader:
     """Finds out what rows came from; may be used from several threads.
@@ -40,7 +43,7 @@ class SourceReader:
             said, is_missing = self._picture(reference)
             missing |= is_missing
             pictures.append(said)
-        told = json.dumps([pictures, dict(row.parameters)], sort_keys=True, default=str)
+        told = _encode([pictures, row.parameters])
         digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         return Source(digest, missing)
 

@@ -149,6 +149,10 @@ class Stats:
         elif code.startswith(_LOCAL):
             self.rejected += 1
 
+    def kept(self, now: float) -> None:
+        """Count a row that keeps the outcome it has: for the pace, and as nobody's success."""
+        self._rows.add(now)
+
     def mean_rate(self) -> float | None:
         """Calls a second from the first call to the last; None when they are too few to say."""
         if self.first_sent is None or self.last_sent is None or self.calls < _FEWEST_CALLS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchsearch.config.model import PRIORITY
@@ -76,7 +76,7 @@ class Known:
             if state is None:
                 found.append((place, digest, None))
             elif digest in reasons:
-                found.append((place, digest, renewal_of(replace(state, renewal=reasons[digest]))))
+                found.append((place, digest, renewal_of(state._replace(renewal=reasons[digest]))))
         return found
 
     def histories(self) -> dict[bytes, History]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import threading
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -38,6 +40,25 @@ class Watch:
         self.exit_code, self.why = exit_code, redacted(why)
 
 
+class _Beats:
+    """Writes beats one at a time; one that comes late, after a newer one, is not written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._newest = 0
+        self._writing = threading.Lock()
+
+    async def write(self, beat: Beat) -> None:
+        await asyncio.to_thread(self._write, next(self._numbers), beat)
+
+    def _write(self, number: int, beat: Beat) -> None:
+        with self._writing:
+            if number > self._newest:
+                self._newest = number
+                write_beat(self._folder, beat)
+
+
 @asynccontextmanager
 async def watching(
     folder: Path, owner: Owner, stats: Stats, metrics: MetricsSettings
@@ -55,31 +76,39 @@ async def watching(
     """
     publisher = Publisher(metrics, stats, instance=owner.instance, operation=owner.operation)
     watch = Watch()
+    beats = _Beats(folder)
 
-    def beat() -> Beat:
+    async def beat() -> None:
+        # Counters are read here, in the thread that writes them; only the file is written in another.
         reading = reading_of(stats, time.monotonic(), datetime.now(UTC))
-        return Beat(owner, reading, watch.exit_code is not None, watch.exit_code, watch.why)
+        ended = watch.exit_code is not None
+        await beats.write(Beat(owner, reading, ended, watch.exit_code, watch.why))
 
-    async def keep_up() -> None:
-        next_beat = 0.0
+    async def keep_beating() -> None:
         while True:
-            if time.monotonic() >= next_beat:
-                next_beat = time.monotonic() + BEAT_SECONDS
-                await asyncio.to_thread(write_beat, folder, beat())
+            await asyncio.sleep(BEAT_SECONDS)
+            await beat()
+
+    async def keep_publishing() -> None:
+        while True:
             await publisher.update()
             await asyncio.sleep(_UPDATE_SECONDS)
 
-    keeping = asyncio.create_task(keep_up())
+    await beat()
+    keeping = [asyncio.create_task(keep_beating()), asyncio.create_task(keep_publishing())]
     try:
         yield watch
     except BaseException as error:
         watch.ended(exit_code_of(error), str(error) if isinstance(error, BatchsearchError) else "")
         raise
     finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
-        await publisher.close(_DEFECT if watch.exit_code is None else watch.exit_code)
-        write_beat(folder, beat())
+        for task in keeping:
+            task.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
+        if watch.exit_code is None:
+            watch.ended(_DEFECT)
+        await publisher.close(watch.exit_code or 0)
+        await beat()
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -23,7 +23,7 @@ STAGED: Final = "staged"
 SWITCHING: Final = "switching"
 """Named text that is there while the current parts are being exchanged for the coming ones."""
 
-_LOOKUP_CHUNK: Final = 500
+_LOOKUP_CHUNK: Final = 1_000
 
 
 def chunks_of(values: Sequence[bytes]) -> list[tuple[Sequence[bytes], str]]:
@@ -76,12 +76,19 @@ class LedgerQueries(ABC):
         found: dict[bytes, RowState] = {}
         for chunk, marks in chunks_of(digests):
             wanted = (
-                "SELECT rows.digest, code, origin, finished_at, outcomes, request, source, reason "
+                "SELECT code, origin, finished_at, outcomes, request, source, reason, rows.digest "
                 "FROM rows LEFT JOIN renewals ON renewals.digest = rows.digest "
                 "WHERE rows.digest IN (" + marks + ")"
             )
-            for digest, *state in self._all(wanted, chunk):
-                found[digest] = RowState(*state)
+            found.update((row[-1], RowState._make(row[:-1])) for row in self._all(wanted, chunk))
+        return found
+
+    def codes_of(self, digests: Sequence[bytes]) -> dict[bytes, str | None]:
+        """The error code of each of `digests` that has its outcome; None for success."""
+        found: dict[bytes, str | None] = {}
+        for chunk, marks in chunks_of(digests):
+            wanted = "SELECT digest, code FROM rows WHERE digest IN (" + marks + ")"  # noqa: S608 - only question marks
+            found.update(self._all(wanted, chunk))
         return found
 
     def renewals(self) -> dict[str, int]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 2
 _OLDEST_VERSION: Final = 1
+_KEYS_AT_ONCE: Final = 10_000
 _PENDING_CHUNK_ROWS: Final = 200
 _PENDING_CHUNK_BYTES: Final = 8 * 1024 * 1024
 
@@ -277,10 +278,15 @@ class Ledger(PartLedger):
         held = tuple((STAGED if place == STAGED else "", name) for place, name in parts)
         return KnownAnswer(answered_at, result, hits, held)
 
-    def answered_requests(self, most: int) -> set[bytes] | None:
-        """The requests that have a lasting answer (SHA-256 each); None when there are more than `most`."""
-        found = self._all("SELECT request_key FROM answers LIMIT ?", (most + 1,))
-        return {row[0] for row in found} if len(found) <= most else None
+    def answered_requests(self) -> Iterator[bytes]:
+        """The requests that have a lasting answer, SHA-256 each, a few thousand in memory at a time."""
+        after = b""
+        while found := self._all(
+            "SELECT request_key FROM answers WHERE request_key > ? ORDER BY request_key LIMIT ?",
+            (after, _KEYS_AT_ONCE),
+        ):
+            yield from (row[0] for row in found)
+            after = found[-1][0]
 
     def waiting(self, *, replaces: bool = False) -> Waiting:
         """What waits for its part, as of the last commit; costs nothing to ask.

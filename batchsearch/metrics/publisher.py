@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -62,6 +63,7 @@ class Publisher:
         self._otel: OtelMetrics | None = None
         self._write_at = clock()
         self._failing = False
+        self._writing = threading.Lock()
         self._samples = self._read()
         own = dict(zip(COMMON_LABELS, (instance, operation), strict=True))
         labels = {**own, **settings.labels}
@@ -132,14 +134,16 @@ class Publisher:
             return
         from batchsearch.metrics.prometheus import write_metrics
 
-        try:
-            write_metrics(self._path, self._registry)
-        except OSError as error:
-            if not self._failing:
-                logger().warning("metrics_failed", file=str(self._path), reason=error.strerror)
-            self._failing = True
-        else:
-            self._failing = False
+        # One at a time, each with the values that are the latest when its turn comes.
+        with self._writing:
+            try:
+                write_metrics(self._path, self._registry)
+            except OSError as error:
+                if not self._failing:
+                    logger().warning("metrics_failed", file=str(self._path), reason=error.strerror)
+                self._failing = True
+            else:
+                self._failing = False
 
 
 def _has_opentelemetry() -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from batchsearch.compare.comparison import Comparison
     from batchsearch.config.model import JobSettings
+    from batchsearch.dedup.page import DedupSummary
     from batchsearch.reporting.summary import Summary
 
 _ROWS: Final = 8_192
@@ -137,7 +138,7 @@ class RunResult(Output):
     @property
     def ok(self) -> bool:
         """Whether every row has its outcome and no more failed than the job allows."""
-        return self.summary.exit_code == 0
+        return self.summary.exit_code == ExitCode.DONE
 
     def raise_if_failed(self) -> Self:
         """This result, if the run is done.
@@ -146,8 +147,7 @@ class RunResult(Output):
             RunFailedError: It stopped before the end, or more rows failed than the job allows; with the exit
                 code of the command line.
         """
-        if not self.ok:
-            raise RunFailedError(self.summary.exit_code, self.summary.as_text().strip())
+        _raise_if_failed(self.summary)
         return self
 
 
@@ -164,3 +164,44 @@ class CompareResult(RunResult):
     def scores(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The table `scores`: one row for each pair; see `results`."""
         return self.table("scores", columns)
+
+
+@dataclass(frozen=True, slots=True)
+class DedupResult(Output):
+    """How a night of dedup ended, and what it has written. Its search is an output of its own.
+
+    Attributes:
+        summary: Counts and figures, as the command line prints them.
+        settings: The job that ran.
+    """
+
+    summary: DedupSummary
+    settings: JobSettings
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row was searched and no more failed than the job allows."""
+        return self.summary.exit_code == ExitCode.DONE
+
+    @property
+    def search(self) -> Output:
+        """The search's own output: its results and hits."""
+        return Output(self.folder / "search")
+
+    def raise_if_failed(self) -> Self:
+        """This result, if the night is done; raises RunFailedError otherwise, as a run's does."""
+        _raise_if_failed(self.summary)
+        return self
+
+    def pairs(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The table `pairs`: one row for each two products found alike; see `results`."""
+        return self.table("pairs", columns)
+
+    def clusters(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The table `clusters`: one row for each product found more than once; see `results`."""
+        return self.table("clusters", columns)
+
+
+def _raise_if_failed(summary: Summary | DedupSummary) -> None:
+    if summary.exit_code != ExitCode.DONE:
+        raise RunFailedError(summary.exit_code, summary.as_text().strip())

@@ -12,7 +12,7 @@ from batchsearch.compare.job import compare_job
 from batchsearch.engine.job import run_job
 from batchsearch.python_api.events import events_to_logging
 from batchsearch.python_api.jobs import load
-from batchsearch.python_api.output import CompareResult, RunResult
+from batchsearch.python_api.output import CompareResult, DedupResult, RunResult
 from batchsearch.python_api.stopping import Stop, in_own_thread, stoppable
 from batchsearch.reporting.reading import reading_of
 
@@ -156,6 +156,72 @@ async def arun_compare(
         )
     shown.raise_what_was_raised()
     return CompareResult(Path(settings.output.dir), comparison.summary, settings, comparison)
+
+
+def run_dedup(
+    job: JobLike,
+    *,
+    overrides: Overrides = (),
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    progress: Callable[[Reading], object] | None = None,
+    stop: Stop | None = None,
+) -> DedupResult:
+    """Find out which products are the same, as `batchsearch dedup` does; otherwise like `run`.
+
+    Progress is that of each run of the night in turn: the upkeep of the instance, the search.
+
+    Raises:
+        MissingExtraError: The extra `dedup` is not installed.
+
+    Examples:
+        >>> import batchsearch
+        >>> result = batchsearch.run_dedup(catalogue_job, overrides={"output.dir": folder})
+        >>> result.ok
+        True
+        >>> result.clusters(["cluster_id", "product_id"]).num_rows
+        2
+        >>> result.search.results().num_rows
+        4
+    """
+    asked = stop or Stop()
+    return in_own_thread(
+        lambda: arun_dedup(
+            job, overrides=overrides, until=until, max_calls=max_calls, progress=progress, stop=asked
+        ),
+        asked,
+    )
+
+
+async def arun_dedup(
+    job: JobLike,
+    *,
+    overrides: Overrides = (),
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    progress: Callable[[Reading], object] | None = None,
+    stop: Stop | None = None,
+) -> DedupResult:
+    """Like `run_dedup`, in the event loop that is running; see `arun`."""
+    # Its numbers need scipy, which a plain search goes without.
+    from batchsearch.dedup.night import run_night
+
+    settings = load(job, overrides)
+    asked = stop or Stop()
+    shown = _Told(progress, asked)
+    with events_to_logging():
+        summary = await stoppable(
+            lambda signals: run_night(
+                settings,
+                until=_aware(until),
+                max_calls=max_calls,
+                progress=lambda: shown,
+                signals=signals,
+            ),
+            asked,
+        )
+    shown.raise_what_was_raised()
+    return DedupResult(Path(settings.output.dir), summary, settings)
 
 
 def _aware(until: datetime | None) -> datetime | None:

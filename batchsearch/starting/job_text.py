@@ -7,7 +7,6 @@ at once.
 
 from __future__ import annotations
 
-import json
 import textwrap
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
+from batchsearch.config.document import plain_scalar
 from batchsearch.config.model import JobSettings
 from batchsearch.config.shape import shape_of
 
@@ -95,13 +95,23 @@ def _setting(path: tuple[str, ...], line: Line, indent: str) -> list[str]:
 
 
 def _written(value: Any) -> str:
-    """A value on one line."""
-    text = yaml.safe_dump(
-        value, default_flow_style=True, allow_unicode=True, width=_NEVER_WRAPPED, sort_keys=False
+    """A value on one line, read back as the same by `config.document`."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_written(name)}: {_written(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    text = _dumped(value, None)
+    # What other readers of YAML take for text may be a number here: `1e3`.
+    is_other = isinstance(value, str) and text == value and not isinstance(plain_scalar(text), str)
+    return _dumped(value, '"') if is_other or "\n" in text else text
+
+
+def _dumped(value: Any, style: str | None) -> str:
+    # In flow style, so that no text holds what ends an entry of a list.
+    text: str = yaml.safe_dump(
+        [value], default_flow_style=True, default_style=style, allow_unicode=True, width=_NEVER_WRAPPED
     )
-    text = text.removesuffix("...\n").removesuffix("\n")
-    # JSON is YAML too, and has no line ends in its texts.
-    return text if "\n" not in text else json.dumps(value)
+    return text.rstrip("\n").removeprefix("[").removesuffix("]")
 
 
 def _comment(text: str, indent: str) -> list[str]:

@@ -157,30 +157,36 @@ def _images(wishes: Wishes) -> Iterator[Line]:
 
 
 def _of_the_kind(wishes: Wishes) -> Iterator[Line]:
-    found = wishes.guesses
     if wishes.kind == "compare":
-        given = found.pair is not None or not wishes.seen
-        known: dict[str, Any] = {"pairs": "given" if given else "groups"}
-        if not given:
-            known |= {"image": found.picture}
-        if found.group is not None:
-            known["group"] = found.group
-        yield from _section("compare", CompareSettings, known)
+        yield from _section("compare", CompareSettings, _compared(wishes))
     elif wishes.kind == "dedup":
-        known = {"threshold": DedupSettings.model_fields["threshold"].default, "sync": "add"}
-        if found.product is not None and found.product != "product_id":
-            known["product_column"] = found.product
-        picture = found.picture_name or found.picture
-        if picture is not None and picture != "pic_name":
-            known["picture_column"] = picture
-        if found.category is not None:
-            known["category_column"] = found.category
-        if found.oldest is not None:
-            known |= {"representative": "oldest", "oldest_column": found.oldest}
-        if found.category_id is not None:
-            known["attributes"] = {"category_id": found.category_id}
-        known["judgements"] = "judgements.csv"
-        yield from _section("dedup", DedupSettings, known)
+        yield from _section("dedup", DedupSettings, _deduplicated(wishes))
+
+
+def _compared(wishes: Wishes) -> dict[str, Any]:
+    found = wishes.guesses
+    if found.pair is not None or not wishes.seen:
+        return {"pairs": "given"}
+    known: dict[str, Any] = {"pairs": "groups", "image": found.picture}
+    return known if found.group is None else known | {"group": found.group}
+
+
+def _deduplicated(wishes: Wishes) -> dict[str, Any]:
+    found = wishes.guesses
+    picture = found.picture_name or found.picture
+    wanted = {
+        "threshold": DedupSettings.model_fields["threshold"].default,
+        # The embedded instance is empty at first; what a purchased one holds is not changed unasked.
+        "sync": "add" if wishes.region is None else None,
+        "product_column": found.product if found.product != "product_id" else None,
+        "picture_column": picture if picture != "pic_name" else None,
+        "category_column": found.category,
+        "representative": "oldest" if found.oldest is not None else None,
+        "oldest_column": found.oldest,
+        "attributes": {"category_id": found.category_id} if found.category_id is not None else None,
+        "judgements": "judgements.csv",
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def _section(name: str, model: type[BaseModel], known: dict[str, Any]) -> Iterator[Line]:

@@ -33,6 +33,7 @@ _PENDING_AT_ONCE: Final = 200
 _BUSY_SECONDS: Final = 30.0
 _DIGEST_BYTES: Final = 16
 _MOST_DAMAGES: Final = 5
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _OF_VERSION_1: Final = "'current', 0"
 
 
@@ -133,6 +134,8 @@ def view_ledger(path: Path, records: SortedRecords, codes: Codes) -> LedgerView:
                 (),
             )
     except (OSError, sqlite3.Error, ValueError) as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            return LedgerView(datetime.now(UTC), (), False, 0, 0, None, None, {}, (str(error),))
         raise OutputError(f"{path}: the ledger cannot be read: {error}") from error
 
 

@@ -133,7 +133,7 @@ def python(tmp_path):
         "told.write_text(json.dumps({'arguments': sys.argv[1:], 'environment': dict(os.environ)}))\n"
         "print(json.dumps({'event': 'run_started', 'level': 'info', 'rows': 3}), file=sys.stderr)\n"
         "print('something before')\n"
-        "print(os.environ.get('SAYS', '{\"status\": \"done\", \"rows\": 3}'))\n"
+        'print(os.environ.get(\'SAYS\', \'{"status": "done", "rows": 3}\'))\n'
         "sys.exit(int(os.environ.get('ENDS', '0')))\n"
     )
     script.chmod(script.stat().st_mode | stat.S_IXUSR)

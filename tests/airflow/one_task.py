@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime
 
-from airflow import DAG
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2
+    from airflow import DAG
 
 
 def made(kind, **arguments):

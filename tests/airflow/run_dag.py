@@ -1,7 +1,6 @@
 """Run one example DAG for one date as `dag.test()` does, and say how it ended; a script and a module."""
 
 import json
-import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,7 +74,6 @@ def _xcoms(run):
 
 
 if __name__ == "__main__":
-    print(f"pid {os.getpid()}", flush=True)
     ended = run_dag(sys.argv[1], sys.argv[2], int(sys.argv[3]))
-    print(json.dumps(ended, default=str), flush=True)
+    sys.stdout.write(json.dumps(ended, default=str) + "\n")
     sys.exit(ended["state"] != "success")

@@ -34,7 +34,7 @@ def test_a_connection_signs_the_childs_calls(conn_type, instances, place, contex
 
     def look():
         child = wait_for(lambda: child_of(os.getpid()))
-        wait_for(lambda: (place / "ledger").exists())
+        wait_for((place / "ledger").exists)
         seen["arguments"] = Path(f"/proc/{child}/cmdline").read_text()
         seen["environment"] = Path(f"/proc/{child}/environ").read_text().split("\0")
 
@@ -51,6 +51,20 @@ def test_a_connection_signs_the_childs_calls(conn_type, instances, place, contex
     assert not [
         path for path in place.rglob("*") if path.is_file() and b"secret-of-image" in path.read_bytes()
     ]
+
+
+def test_the_alibaba_providers_own_hook_reads_the_same(monkeypatch):
+    """One `alibaba_cloud` connection serves both: names of its extras are that provider's."""
+    base_alibaba = pytest.importorskip("airflow.providers.alibaba.cloud.hooks.base_alibaba")
+    extra = json.dumps({"access_key_id": "theirs", "access_key_secret": "theirs-too", "region": "oss-eu"})
+    monkeypatch.setenv("AIRFLOW_CONN_THEIRS", json.dumps({"conn_type": "alibaba_cloud", "extra": extra}))
+    read = BatchSearchHook("theirs").get_conn()
+    assert base_alibaba.AlibabaBaseHook("theirs").get_access_key_credential() == (
+        read.access_key_id,
+        read.access_key_secret,
+    )
+    # What else it says is about other services.
+    assert read.settings == {}
 
 
 def test_a_secret_is_masked_in_the_tasks_log(instances, capfd):

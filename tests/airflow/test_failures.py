@@ -9,17 +9,18 @@ NIGHT = "2026-11-20"
 
 
 @pytest.mark.parametrize(
-    ("variables", "tries", "says"),
+    ("variables", "expected"),
     [
-        ({"BATCHSEARCH__INSTANCE__QPS": "fast"}, 1, "must be a number"),
-        ({"BATCHSEARCH__MANIFEST__KEY": "[no_such_column]"}, 1, "no_such_column"),
-        ({"BATCHSEARCH__MAX_FAILED": "0"}, 1, "Local.ImageMissing"),
-        ({"BATCHSEARCH__WINDOW": "{start: '%H:00', end: '%H:01'}"}, 2, "the window opens"),
+        ({"BATCHSEARCH__INSTANCE__QPS": "fast"}, (1, "must be a number")),
+        ({"BATCHSEARCH__MANIFEST__KEY": "[no_such_column]"}, (1, "no_such_column")),
+        ({"BATCHSEARCH__MAX_FAILED": "0"}, (1, "Local.ImageMissing")),
+        ({"BATCHSEARCH__WINDOW": "{start: '%H:00', end: '%H:01'}"}, (2, "the window opens")),
     ],
     ids=["bad configuration", "bad manifest", "too many failed rows", "out of its window"],
 )
-def test_only_what_another_try_can_mend_is_tried_again(run, place, monkeypatch, capfd, variables, tries, says):
+def test_only_what_another_try_can_mend_is_tried_again(run, monkeypatch, capfd, variables, expected):
     """Configuration, manifest and too many failed rows end the task; an incomplete run is tried again."""
+    tries, says = expected
     in_six_hours = datetime.now(UTC) + timedelta(hours=6)
     for name, value in variables.items():
         monkeypatch.setenv(name, in_six_hours.strftime(value))

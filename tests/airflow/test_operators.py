@@ -6,8 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from airflow import DAG
-from one_task import made
+from one_task import DAG, made
 
 from batchsearch.airflow import (
     NIGHT,
@@ -19,8 +18,10 @@ from batchsearch.airflow import (
 from batchsearch.airflow.sdk import AirflowException, AirflowFailException, BaseOperator
 from batchsearch.errors import ConfigError
 
+
 @pytest.mark.parametrize(
-    ("kind", "command"), [(BatchSearchOperator, "run"), (DedupOperator, "dedup"), (CompareOperator, "compare")]
+    ("kind", "command"),
+    [(BatchSearchOperator, "run"), (DedupOperator, "dedup"), (CompareOperator, "compare")],
 )
 def test_settings_become_arguments(kind, command, python, context, tmp_path):
     """Each operator is its command; paths start from the DAG's file, values are as `--set` takes them."""
@@ -96,22 +97,23 @@ def test_default_arguments_reach_every_setting():
 
 
 @pytest.mark.parametrize(
-    ("ends", "says", "accept", "raises"),
+    ("ending", "accept", "raises"),
     [
-        (3, '{"exit_code": 3, "codes": {"Local.ImageMissing": 2}}', (), AirflowFailException),
-        (3, '{"exit_code": 3}', (3,), None),
-        (4, '{"exit_code": 4}', (), AirflowException),
-        (4, '{"exit_code": 4}', (4,), None),
-        (5, '{"exit_code": 5, "status": "ended by an error"}', (3, 4), AirflowFailException),
-        (5, '{"exit_code": 5, "status": "failed", "message": "disk full"}', (), AirflowException),
-        (64, '{"exit_code": 64, "status": "failed"}', (), AirflowFailException),
-        (65, '{"exit_code": 65, "status": "failed"}', (), AirflowFailException),
-        (75, '{"exit_code": 75, "status": "failed"}', (), AirflowException),
-        (1, "Traceback", (), AirflowException),
+        ((3, '{"exit_code": 3, "codes": {"Local.ImageMissing": 2}}'), (), AirflowFailException),
+        ((3, '{"exit_code": 3}'), (3,), None),
+        ((4, '{"exit_code": 4}'), (), AirflowException),
+        ((4, '{"exit_code": 4}'), (4,), None),
+        ((5, '{"exit_code": 5, "status": "ended by an error"}'), (3, 4), AirflowFailException),
+        ((5, '{"exit_code": 5, "status": "failed", "message": "disk full"}'), (), AirflowException),
+        ((64, '{"exit_code": 64, "status": "failed"}'), (), AirflowFailException),
+        ((65, '{"exit_code": 65, "status": "failed"}'), (), AirflowFailException),
+        ((75, '{"exit_code": 75, "status": "failed"}'), (), AirflowException),
+        ((1, "Traceback"), (), AirflowException),
     ],
 )
-def test_the_exception_says_whether_to_try_again(python, context, ends, says, accept, raises):
+def test_the_exception_says_whether_to_try_again(python, context, ending, accept, raises):
     """Exit code and last line decide; the summary is pushed beside the exception."""
+    ends, says = ending
     env = {"ENDS": str(ends), "SAYS": says}
     task = made(BatchSearchOperator, config="c", python=python.path, accept=accept, env=env)
     if raises is None:
@@ -134,16 +136,6 @@ def test_an_interpreter_that_is_not_there_ends_the_task(context):
     task = made(BatchSearchOperator, config="c", python="/no/such/python")
     with pytest.raises(AirflowFailException, match="/no/such/python"):
         task.execute(context)
-
-
-def test_lines_are_in_the_tasks_log_as_they_come(python, context, caplog):
-    """An event is one line with its facts; it has its own level."""
-    caplog.set_level("INFO")
-    task = made(BatchSearchOperator, config="c", python=python.path)
-    lines = []
-    task._forward = lambda line, forward=task._forward: lines.append(line) or forward(line)
-    task.execute(context)
-    assert json.loads(lines[0])["event"] == "run_started"
 
 
 def test_what_an_asset_is_told(python, context):

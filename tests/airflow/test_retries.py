@@ -50,7 +50,7 @@ def test_a_killed_child_is_tried_again_and_resumes(run, slow):
 
 
 def test_a_task_that_is_told_to_stop_stops_its_child_in_good_order(start, slow):
-    """SIGTERM to the task's process: `on_kill` waits until the child has kept what it had; then it resumes."""
+    """SIGTERM to the task's process: `on_kill` waits until the child has kept all it had; then it resumes."""
     task = start("nightly_search", NIGHT, 1)
     child = task.child()
     wait_for(lambda: answered(slow) > 30)

@@ -1,7 +1,7 @@
 """Runs killed at seeded moments and places, again and again: the same output as if nothing had happened."""
 
 import pytest
-from crash_rig.campaign import Campaign, Kill, deep_kills, first_kills, seeded
+from crash_rig.campaign import Campaign, Kill, compaction_kills, deep_kills, first_kills, seeded
 
 SEED = 20261121
 
@@ -24,3 +24,10 @@ def test_without_killing_the_campaign_fails(world, runs, jobs):
         with pytest.raises(AssertionError, match="no run died by SIGKILL"):
             harmless.scenario(jobs[0], (kill,))
     assert not harmless.tally.kills
+
+
+def test_a_compaction_that_is_killed_is_finished_or_never_was(campaign, jobs):
+    """Killed at each of its steps, a compaction loses no row and doubles none, whoever finishes it."""
+    for job, kills, finished_by in compaction_kills(seeded(SEED), jobs, 6):
+        campaign.compacting(job, kills, finished_by=finished_by)
+    assert sum(campaign.tally.kills.values()) >= 6, campaign.tally

@@ -1,6 +1,9 @@
 """`batchsearch compare` over real HTTP: pairs made, called once each, and summed up."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import pandas as pd
 import pyarrow as pa
@@ -289,3 +292,39 @@ def test_a_bad_section_is_bad_configuration(make_job):
     ran = CliRunner().invoke(cli, ["compare", str(make_job(LIST, operation=COMPARE, compare={"pairs": "x"}))])
     assert ran.exit_code == 64
     assert json.loads(ran.stdout.splitlines()[-1])["exit_code"] == 64
+
+
+def test_a_terminated_comparison_sums_up_and_goes_on(signed_in, make_job):
+    """SIGTERM ends it with 4 and the scores so far; the same command makes the others, none twice."""
+    rows = [{"id": f"r{n:02}", "image": f"p{n:02}.jpg"} for n in range(9)]
+    job = make_job(
+        rows,
+        operation=COMPARE,
+        instance__endpoint=signed_in.endpoint,
+        instance__qps=10,
+        compare={"pairs": "groups"},
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "batchsearch",
+        "compare",
+        job,
+        "--log-format",
+        "json",
+        "--log-level",
+        "debug",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if '"row_finished"' in line:
+                process.send_signal(signal.SIGTERM)
+                break
+        out, _ = process.communicate(timeout=60)
+    first = json.loads(out.splitlines()[-1])
+    assert (process.returncode, first["exit_code"]) == (4, 4)
+    assert 0 < first["compare"]["compared"] < 36
+    assert first["compare"]["left"] == 36 - first["compare"]["compared"]
+    ran = CliRunner().invoke(cli, ["compare", str(job), "--set", "instance.qps=1000", "--no-progress"])
+    again = json.loads(ran.stdout.splitlines()[-1])
+    assert (again["compare"]["compared"], again["calls"]) == (36, 36 - first["done"])

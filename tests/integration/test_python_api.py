@@ -6,11 +6,13 @@ import importlib
 import logging
 import os
 import pkgutil
+import shutil
 import signal
 import threading
 
 import pyarrow as pa
 import pytest
+import structlog
 
 import batchsearch
 import batchsearch.python_api
@@ -61,7 +63,17 @@ def test_a_run_gives_its_tables(job, tmp_path):
     assert batchsearch.open_output(tmp_path / "out").results().num_rows == 4
 
 
-def test_nothing_is_printed(job, capfd, caplog):
+@pytest.fixture
+def unconfigured():
+    """Structlog as a program finds it that has never heard of it; other tests may have set it up."""
+    was, before = structlog.is_configured(), structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    if was:
+        structlog.configure(**before)
+
+
+def test_nothing_is_printed(unconfigured, job, capfd, caplog):
     """Neither stdout nor stderr gets a character; events go to `logging`."""
     caplog.set_level(logging.INFO, "batchsearch")
     batchsearch.run(job)
@@ -70,6 +82,7 @@ def test_nothing_is_printed(job, capfd, caplog):
     assert capfd.readouterr() == ("", "")
     assert any("run_finished" in record.getMessage() for record in caplog.records)
     assert {record.name for record in caplog.records if "run_" in record.getMessage()} == {"batchsearch"}
+    assert not structlog.is_configured()
 
 
 async def test_the_plain_form_works_inside_a_running_loop(job):
@@ -291,8 +304,20 @@ def test_the_examples_of_the_docstrings_run(example, filled, make_job, tmp_path,
         compare={"pairs": "groups"},
     )
     pairs_job = batchsearch.load(pairs)
+    # Two of four products have the same picture.
+    catalogue = [{"id": f"P{n}", "pic_name": "front", "image": f"p{n % 3:02}.jpg"} for n in range(4)]
+    catalogue_job = batchsearch.load(
+        make_job(catalogue, instance__endpoint="emulator", dedup={"sync": "add", "threshold": 0.97})
+    ).model_dump(mode="json", exclude_unset=True)
+    shutil.copy(tmp_path / "manifest.csv", tmp_path / "catalogue.csv")
+    catalogue_job["manifest"]["path"] = "catalogue.csv"
     job = make_job(ROWS, instance__endpoint=filled.endpoint)
-    example.globs = {"job": job, "pairs_job": pairs_job, "folder": str(tmp_path / "example")}
+    example.globs = {
+        "job": job,
+        "pairs_job": pairs_job,
+        "catalogue_job": catalogue_job,
+        "folder": str(tmp_path / "example"),
+    }
     said = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL)
     failed = runner.run(example, out=said.append).failed

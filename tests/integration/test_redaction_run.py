@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -235,12 +234,12 @@ def test_a_leak_would_be_found(tmp_path, name):
 
 def test_a_planted_leak_is_found_in_a_real_run(key, make_job, host):
     """With one line that prints the secret, the same run is not clean: the search sees the real streams."""
-    planted = Path(tmp_path / "planted")
+    job = make_job(rows(host)[-1:], **settings_of(key))
+    planted = job.parent / "planted"
     planted.mkdir()
     (planted / "sitecustomize.py").write_text(
         "import os, sys\nsys.stderr.write(os.environ['ALIBABA_CLOUD_ACCESS_KEY_SECRET'] + '\\n')\n"
     )
-    job = make_job(rows(host)[-1:], **settings_of(key))
     paths = os.pathsep.join(filter(None, [str(planted), os.environ.get("PYTHONPATH")]))
     _, texts = run(job, host, PYTHONPATH=paths)
     assert leaks(texts) == [("access key secret", "stderr")]

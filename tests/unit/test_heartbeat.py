@@ -13,7 +13,7 @@ import pytest
 from batchsearch.config.metrics_settings import MetricsSettings
 from batchsearch.engine.heartbeat import HEARTBEAT_FILE, Beat, Owner, read_beat, write_beat
 from batchsearch.engine.stats import Stats
-from batchsearch.engine.watching import watching
+from batchsearch.engine.watching import _Beats, watching
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.ledger.lock import OutputLock
 from batchsearch.ledger.store import Ledger
@@ -73,12 +73,18 @@ def test_a_file_that_is_no_beat_is_none(tmp_path, text):
     assert read_beat(tmp_path) is None
 
 
+async def test_a_late_beat_does_not_undo_the_last_one(tmp_path):
+    """A slow disk may finish an old write after the run has ended: the end stays what is read."""
+    beats = _Beats(tmp_path)
+    beats._write(2, beat(ended=True, exit_code=0))
+    beats._write(1, beat())
+    assert read_beat(tmp_path).ended
+
+
 async def test_a_watched_run_beats_and_says_how_it_ended(tmp_path):
     """There from the start; at the end marked, with exit code and reason."""
     stats = Stats(total=3)
     async with watching(tmp_path, Owner.here("run-1", "o", "i"), stats, QUIET) as watch:
-        while read_beat(tmp_path) is None:
-            await __import__("asyncio").sleep(0)
         assert read_beat(tmp_path).ended is False
         stats.ok = 3
         watch.ended(4, "see https://host/x?Signature=leak")

@@ -95,6 +95,8 @@ def test_the_last_success_is_an_answer_or_a_row():
     assert (stats.last_success, stats.rejected) == (5, 1)
     stats.finished(None, 8)
     assert stats.last_success == 8
+    stats.kept(9)
+    assert (stats.last_success, stats._rows.count(9)) == (8, 3)
 
 
 def test_how_long_the_rest_takes_follows_the_last_minutes():

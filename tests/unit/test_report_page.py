@@ -178,7 +178,7 @@ def test_colours_can_be_read(theme):
         if contrast(colour[pair[0]], colour[pair[1]]) < 4.5
     } == {}
     assert contrast(colour["line-strong"], colour["surface"]) >= 3
-    for series in ("chart-main", "chart-bad"):
+    for series in ("chart-main", "chart-second", "chart-bad"):
         assert contrast(colour[series], colour["surface"]) >= 3
 
 

@@ -114,7 +114,7 @@ def look_at(run: RunFolder, options: ReportOptions, *, only_failed: bool = False
     if run.hits:
         scores = Scores(where="rank", holds=lambda rank: pc.equal(rank, 1))
         look_through(run.hits, [scores])
-    bad = failed.rows(max(most // 2, 1))
+    bad = failed.rows(most if only_failed else (most + 1) // 2)
     rest = good.rows()[: max(0, most - len(bad))]
     return RunFindings(run, outcomes, runs, calls, scores, categories, span, bad, rest)
 

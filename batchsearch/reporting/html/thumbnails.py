@@ -100,7 +100,7 @@ class Thumbnails:
         self._wishes: list[_Wish] = []
         self._indices: dict[tuple[int, PictureKey], int] = {}
         self._made: list[Thumbnail | Missing] = []
-        self.left_out = 0
+        self._left_out: set[tuple[int, PictureKey]] = set()
 
     def want(
         self,
@@ -127,11 +127,16 @@ class Thumbnails:
         if known is not None:
             return known
         if len(self._wishes) >= self._most:
-            self.left_out += 1
+            self._left_out.add((id(source), key))
             return -1
         self._indices[id(source), key] = len(self._wishes)
         self._wishes.append(_Wish(source, key, reference, regions[:_MOST_REGIONS]))
         return len(self._wishes) - 1
+
+    @property
+    def left_out(self) -> int:
+        """How many pictures have no thumbnail because a bound was reached."""
+        return len(self._left_out) + sum(each == Missing(OVER_BUDGET) for each in self._made)
 
     @property
     def made(self) -> list[Thumbnail | Missing]:
@@ -149,8 +154,11 @@ class Thumbnails:
             progress: Told how many of how many are done.
         """
         self._made = [Missing(NOT_FOUND)] * len(self._wishes)
-        if self._wishes:
-            asyncio.run(self._make(progress or (lambda _done, _total: None)))
+        if not self._wishes:
+            return
+        # In a thread of its own: a notebook or a scheduler may have an event loop in this one.
+        with ThreadPoolExecutor(1, thread_name_prefix="thumbnails") as loop:
+            loop.submit(lambda: asyncio.run(self._make(progress or (lambda _done, _total: None)))).result()
 
     async def _make(self, progress: Callable[[int, int], None]) -> None:
         threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="thumbnail")
@@ -167,6 +175,10 @@ class Thumbnails:
                 decoders = stack.enter_context(Decoders(settings))
                 one = _Maker(fetcher, decoders, _rules(self._side, settings), threads, self._fetch)
                 for group in _groups(_located(wishes, self._made)):
+                    if self._bytes_left <= 0:
+                        for place, _ in group:
+                            self._made[place] = Missing(OVER_BUDGET)
+                        continue
                     found = await asyncio.gather(
                         *(one.make(reference, wishes[place].regions) for place, reference in group)
                     )
@@ -180,7 +192,6 @@ class Thumbnails:
             return made
         if len(made.data) > self._bytes_left:
             self._bytes_left = 0
-            self.left_out += 1
             return Missing(OVER_BUDGET)
         self._bytes_left -= len(made.data)
         return made

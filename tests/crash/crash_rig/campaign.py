@@ -24,6 +24,14 @@ RECOVERY = (
     "part_seal_before",
     "part_seal_after",
 )
+COMPACTION = (
+    "compact_build",
+    "compact_intent",
+    "compact_exchange_hits",
+    "compact_exchange_results",
+    "compact_switch",
+    "compact_clean",
+)
 _TRIES = 8
 
 
@@ -97,8 +105,48 @@ class Campaign:
         self.tally.scenarios += 1
         shutil.rmtree(folder)
 
+    def compacting(self, job, kills, *, finished_by):
+        """Compact a copy of a finished output, kill that so, let another command finish it, and compare.
+
+        Args:
+            job: The job, whose reference output is copied.
+            kills: Kills of one compaction after the other.
+            finished_by: `run` or `compact`.
+
+        Raises:
+            AssertionError: As `scenario`.
+        """
+        folder = self._world.place(f"{job.name}-compacted")
+        shutil.copytree(job.reference, folder)
+        self._world.emulator.log.clear()
+        for kill in kills:
+            crash_at = f"{kill.point}:{kill.count}" if kill.point else ""
+            process = self._command(["compact", folder, "--rows", "20"], folder, crash_at)
+            if kill.point is None and not process.ended(kill.share * job.idle_seconds) and self._killing:
+                process.kill()
+            code = process.wait()
+            if kill.point is not None or code != 0:
+                assert code == -signal.SIGKILL, process.text()
+                place = kill.point or "by time"
+                self.tally.kills[place] = self.tally.kills.get(place, 0) + 1
+            never_wrong(folder)
+        last = (
+            self._start(job, folder, "")
+            if finished_by == "run"
+            else self._command(["compact", folder, "--rows", "20"], folder, "")
+        )
+        assert last.wait() == 0, last.text()
+        same_output(folder, job)
+        whole(folder)
+        assert not self._world.granted(), "compaction needs no call"
+        self.tally.scenarios += 1
+        shutil.rmtree(folder)
+
     def _start(self, job, folder, crash_at):
         arguments = ["run", job.file, "--no-progress", "--set", f"output.dir={folder}"]
+        return self._command(arguments, folder, crash_at)
+
+    def _command(self, arguments, folder, crash_at):
         environ = self._world.environ(self._started)
         self._started += 1
         crash_at = crash_at if self._killing else ""
@@ -140,6 +188,18 @@ def first_kills(rng, jobs, *, timed, each_point):
     made = [(rng.choice(jobs), (by_time(rng),)) for _ in range(timed)]
     for name in RECOVERY:
         made += [(job, (at_point(rng, job, name),)) for job in (rng.choice(jobs) for _ in range(each_point))]
+    return made
+
+
+def compaction_kills(rng, jobs, scenarios):
+    """Scenarios of compactions that are killed, one to three times."""
+    made = []
+    for number in range(scenarios):
+        place = COMPACTION[number % len(COMPACTION)]
+        # After the ledger has said what is coming, the next command finishes that, and compacts no more.
+        first = Kill(place)
+        later = [by_time(rng) for _ in range(rng.randint(0, 2))]
+        made.append((rng.choice(jobs), (first, *later), rng.choice(("run", "compact"))))
     return made
 
 

@@ -18,7 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { OPENED = 1, WRITTEN, TRUNCATED, RENAMED, UNLINKED, MADE_FOLDER, REMOVED_FOLDER, SYNCED, MARK };
+enum kind { OPENED = 1, WRITTEN, TRUNCATED, RENAMED, UNLINKED, MADE_FOLDER, REMOVED_FOLDER, SYNCED, MARK, EXCHANGED, LINKED };
 
 struct record {
     uint32_t kind, first_path, second_path, reserved;
@@ -55,6 +55,27 @@ static void record(enum kind kind, const char *first, const char *second, const 
     if (second) put(second, head.second_path);
     if (data) put(data, size);
     errno = kept;
+}
+
+static void path_of(int descriptor, char *path, size_t size) {
+    char link[64] = "/proc/self/fd/", digits[16];
+    int count = 0, left = descriptor;
+    do digits[count++] = (char)('0' + left % 10);
+    while (left /= 10);
+    size_t end = strlen(link);
+    while (count) link[end++] = digits[--count];
+    link[end] = 0;
+    ssize_t length = readlink(link, path, size - 1);
+    path[length < 0 ? 0 : length] = 0;
+}
+
+/* The path from the root, where it was given from an open folder. */
+static const char *full(int at, const char *path, char *space, size_t size) {
+    if (path[0] == '/' || at == AT_FDCWD || log_descriptor < 0) return path;
+    path_of(at, space, size);
+    if (strlen(space) + strlen(path) + 2 > size) _exit(97);
+    strcat(strcat(space, "/"), path);
+    return space;
 }
 
 static int inside(const char *path) {
@@ -179,17 +200,8 @@ static int synced(int descriptor, long call) {
     if (ended == 0) {
         struct stat about;
         fstat(descriptor, &about);
-        char link[64], path[4096];
-        strcpy(link, "/proc/self/fd/");
-        char digits[16];
-        int count = 0, left = descriptor;
-        do digits[count++] = (char)('0' + left % 10);
-        while (left /= 10);
-        size_t end = strlen(link);
-        while (count) link[end++] = digits[--count];
-        link[end] = 0;
-        ssize_t length = readlink(link, path, sizeof path - 1);
-        path[length < 0 ? 0 : length] = 0;
+        char path[4096];
+        path_of(descriptor, path, sizeof path);
         record(SYNCED, S_ISDIR(about.st_mode) ? path : NULL, NULL, &about, 0, NULL, 0);
     }
     pthread_mutex_unlock(&lock);
@@ -198,33 +210,43 @@ static int synced(int descriptor, long call) {
 int fsync(int descriptor) { return synced(descriptor, SYS_fsync); }
 int fdatasync(int descriptor) { return synced(descriptor, SYS_fdatasync); }
 
-#define PATH_CALL(kind, path, other, call)                            \
-    if (!inside(path)) return (int)(call);                            \
-    pthread_mutex_lock(&lock);                                        \
-    int ended = (int)(call);                                          \
-    if (ended == 0) record(kind, path, other, NULL, 0, NULL, 0);      \
-    pthread_mutex_unlock(&lock);                                      \
+#define PATH_CALL(kind, path, other, call)                       \
+    if (!inside(path)) return (int)(call);                       \
+    pthread_mutex_lock(&lock);                                   \
+    int ended = (int)(call);                                     \
+    if (ended == 0) record(kind, path, other, NULL, 0, NULL, 0); \
+    pthread_mutex_unlock(&lock);                                 \
     return ended;
 
-int rename(const char *from, const char *to) {
-    PATH_CALL(RENAMED, from, to, syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0))
+#define EXCHANGE 2 /* RENAME_EXCHANGE */
+
+int renameat2(int at, const char *from, int to_at, const char *to, unsigned flags) {
+    char space[4096], other[4096];
+    const char *path = full(at, from, space, sizeof space), *target = full(to_at, to, other, sizeof other);
+    if (inside(path) && flags & ~EXCHANGE) _exit(98);
+    PATH_CALL(flags & EXCHANGE ? EXCHANGED : RENAMED, path, target, syscall(SYS_renameat2, at, from, to_at, to, flags))
 }
-int renameat(int at, const char *from, int to_at, const char *to) {
-    PATH_CALL(RENAMED, from, to, syscall(SYS_renameat2, at, from, to_at, to, 0))
+int renameat(int at, const char *from, int to_at, const char *to) { return renameat2(at, from, to_at, to, 0); }
+int rename(const char *from, const char *to) { return renameat2(AT_FDCWD, from, AT_FDCWD, to, 0); }
+int linkat(int at, const char *from, int to_at, const char *to, int flags) {
+    char space[4096], other[4096];
+    const char *path = full(at, from, space, sizeof space), *target = full(to_at, to, other, sizeof other);
+    PATH_CALL(LINKED, path, target, syscall(SYS_linkat, at, from, to_at, to, flags))
 }
-int unlink(const char *path) { PATH_CALL(UNLINKED, path, NULL, syscall(SYS_unlinkat, AT_FDCWD, path, 0)) }
-int unlinkat(int at, const char *path, int flags) {
-    PATH_CALL(flags & AT_REMOVEDIR ? REMOVED_FOLDER : UNLINKED, path, NULL, syscall(SYS_unlinkat, at, path, flags))
+int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
+int unlinkat(int at, const char *name, int flags) {
+    char space[4096];
+    const char *path = full(at, name, space, sizeof space);
+    PATH_CALL(flags & AT_REMOVEDIR ? REMOVED_FOLDER : UNLINKED, path, NULL, syscall(SYS_unlinkat, at, name, flags))
 }
-int mkdir(const char *path, mode_t mode) {
-    PATH_CALL(MADE_FOLDER, path, NULL, syscall(SYS_mkdirat, AT_FDCWD, path, mode))
+int unlink(const char *path) { return unlinkat(AT_FDCWD, path, 0); }
+int rmdir(const char *path) { return unlinkat(AT_FDCWD, path, AT_REMOVEDIR); }
+int mkdirat(int at, const char *name, mode_t mode) {
+    char space[4096];
+    const char *path = full(at, name, space, sizeof space);
+    PATH_CALL(MADE_FOLDER, path, NULL, syscall(SYS_mkdirat, at, name, mode))
 }
-int mkdirat(int at, const char *path, mode_t mode) {
-    PATH_CALL(MADE_FOLDER, path, NULL, syscall(SYS_mkdirat, at, path, mode))
-}
-int rmdir(const char *path) {
-    PATH_CALL(REMOVED_FOLDER, path, NULL, syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR))
-}
+int mkdir(const char *path, mode_t mode) { return mkdirat(AT_FDCWD, path, mode); }
 
 /* Ways to change a file that the model does not know: the process ends, so that no change goes unseen. */
 #define REFUSED(signature, descriptor, call) \
@@ -237,10 +259,6 @@ REFUSED(ssize_t pwritev(int descriptor, const struct iovec *pieces, int count, o
 REFUSED(ssize_t sendfile64(int out, int in, off_t *at, size_t size), out, syscall(SYS_sendfile, out, in, at, size))
 REFUSED(ssize_t copy_file_range(int in, off_t *in_at, int out, off_t *out_at, size_t size, unsigned flags), out,
         syscall(SYS_copy_file_range, in, in_at, out, out_at, size, flags))
-int link(const char *from, const char *to) {
-    if (inside(to)) _exit(98);
-    return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
-}
 REFUSED(int fallocate64(int descriptor, int mode, off_t at, off_t size), descriptor,
         (int)syscall(SYS_fallocate, descriptor, mode, at, size))
 REFUSED(int posix_fallocate64(int descriptor, off_t at, off_t size), descriptor,

@@ -9,7 +9,19 @@ from pathlib import Path
 SOURCE = Path(__file__).with_name("disk_log.c")
 _HEAD = struct.Struct("<4I4Q")
 
-OPENED, WRITTEN, TRUNCATED, RENAMED, UNLINKED, MADE_FOLDER, REMOVED_FOLDER, SYNCED, MARK = range(1, 10)
+(
+    OPENED,
+    WRITTEN,
+    TRUNCATED,
+    RENAMED,
+    UNLINKED,
+    MADE_FOLDER,
+    REMOVED_FOLDER,
+    SYNCED,
+    MARK,
+    EXCHANGED,
+    LINKED,
+) = range(1, 12)
 
 
 @dataclass(frozen=True)
@@ -19,7 +31,7 @@ class Record:
     Attributes:
         kind: One of the constants above.
         path: What it was done to; empty where only the file's inode says so.
-        target: New path of a renamed one.
+        target: New path of a renamed or linked one, or what it was exchanged for.
         inode: Device and inode number of a file.
         offset: Where it was written, or the new size.
         data: What was written, or said.

@@ -51,6 +51,38 @@ class File:
         return bytes(data)
 
 
+@dataclass
+class Folder:
+    """A folder: which names are durable in it, which there are now, and how these became of those."""
+
+    durable: dict = field(default_factory=dict)
+    now: dict = field(default_factory=dict)
+    since: list = field(default_factory=list)
+
+    def change(self, changed):
+        """Names get other nodes (None: no node), all of them together or none."""
+        self.since.append(changed)
+        _done(self.now, changed)
+
+    def sync(self):
+        self.durable, self.since = dict(self.now), []
+
+    def names(self, kept):
+        """The names when only so many changes are done."""
+        names = dict(self.durable)
+        for changed in self.since[:kept]:
+            _done(names, changed)
+        return names
+
+
+def _done(names, changed):
+    for name, node in changed.items():
+        if node is None:
+            names.pop(name, None)
+        else:
+            names[name] = node
+
+
 class Disk:
     """The disk below one folder.
 
@@ -59,51 +91,63 @@ class Disk:
     """
 
     def __init__(self, root):
-        self._root = PurePosixPath(root)
+        self._root_path = PurePosixPath(root)
         self._files = {}
-        self._names = {}
-        self._changes = {}
+        self._root = self._as_found(Path(root))
         self.said = []
-        for folder, folders, files in os.walk(root):
-            for name in folders:
-                self._names[PurePosixPath(folder, name)] = None
-            for name in files:
-                path = Path(folder, name)
-                about = path.stat()
-                self._files[about.st_dev, about.st_ino] = file = File(path.read_bytes())
-                self._names[PurePosixPath(path)] = file
+
+    def _as_found(self, path):
+        folder = Folder()
+        for entry in path.iterdir():
+            if entry.is_dir():
+                node = self._as_found(entry)
+            else:
+                about = entry.stat()
+                node = self._files.setdefault((about.st_dev, about.st_ino), File(entry.read_bytes()))
+            folder.now[entry.name] = node
+        folder.sync()
+        return folder
+
+    def _folder(self, path):
+        node = self._root
+        for name in path.relative_to(self._root_path).parts:
+            node = node.now[name]
+        return node
 
     def apply(self, record):
         """Something was done."""
-        path = PurePosixPath(record.path) if record.path else None
+        if record.kind == disk_log.MARK:
+            self.said.append(record.data)
+        elif record.kind in (disk_log.WRITTEN, disk_log.TRUNCATED):
+            written = record.data if record.kind == disk_log.WRITTEN else None
+            self._files[record.inode].since.append((record.offset, written))
+        elif record.kind == disk_log.SYNCED:
+            node = self._folder(PurePosixPath(record.path)) if record.path else self._files[record.inode]
+            node.sync()
+        else:
+            self._name(record)
+
+    def _name(self, record):
+        path = PurePosixPath(record.path)
+        folder, name = self._folder(path.parent), path.name
+        target = PurePosixPath(record.target) if record.target else path
+        same = target.parent == path.parent
         match record.kind:
             case disk_log.OPENED:
                 self._files[record.inode] = File()
-                self._change(path, ("name", path, self._files[record.inode]))
-            case disk_log.WRITTEN:
-                self._files[record.inode].since.append((record.offset, record.data))
-            case disk_log.TRUNCATED:
-                self._files[record.inode].since.append((record.offset, None))
-            case disk_log.RENAMED:
-                target = PurePosixPath(record.target)
-                if path.parent != target.parent:
-                    raise AssertionError(f"{path} is renamed into another folder, which the model cannot follow")
-                self._change(path, ("rename", path, target))
-            case disk_log.UNLINKED | disk_log.REMOVED_FOLDER:
-                self._change(path, ("remove", path, None))
+                folder.change({name: self._files[record.inode]})
             case disk_log.MADE_FOLDER:
-                self._change(path, ("name", path, None))
-            case disk_log.SYNCED:
-                if path is None:
-                    self._files[record.inode].sync()
-                else:
-                    for change in self._changes.pop(path, []):
-                        _rename(self._names, change)
-            case disk_log.MARK:
-                self.said.append(record.data)
-
-    def _change(self, path, change):
-        self._changes.setdefault(path.parent, []).append(change)
+                folder.change({name: Folder()})
+            case disk_log.UNLINKED | disk_log.REMOVED_FOLDER:
+                folder.change({name: None})
+            case disk_log.LINKED:
+                self._folder(target.parent).change({target.name: folder.now[name]})
+            case disk_log.RENAMED if same:
+                folder.change({name: None, target.name: folder.now[name]})
+            case disk_log.EXCHANGED if same:
+                folder.change({name: folder.now[target.name], target.name: folder.now[name]})
+            case _:
+                raise AssertionError(f"{path} goes into another folder, which the model cannot follow")
 
     def left(self, rng, *, files="some", names="some"):
         """What is on the disk after the power went now: content by path; None for a folder.
@@ -113,12 +157,6 @@ class Disk:
             files: Changes of files that were not synced: `none`, `some` or `all` are there.
             names: Changes of folders that were not synced: likewise.
         """
-        kept_names = dict(self._names)
-        for changes in self._changes.values():
-            some = rng.randint(0, len(changes))
-            kept = {"none": 0, "all": len(changes), "some": some}[names]
-            for change in changes[:kept]:
-                _rename(kept_names, change)
 
         def torn(change):
             offset, data = change
@@ -130,21 +168,23 @@ class Disk:
             return offset, data[: rng.randint(0, len(data) // SECTOR) * SECTOR]
 
         keep = {"none": lambda _: None, "all": lambda change: change, "some": torn}[files]
-        found = {}
-        for path, file in kept_names.items():
-            if all(parent in kept_names for parent in path.parents if self._root in parent.parents):
-                found[path] = None if file is None else file.content(keep)
-        return {path: data for path, data in found.items() if not path.name.endswith(NOT_FOLLOWED)}
+        found, contents = {}, {}
 
+        def look(folder, path):
+            some = rng.randint(0, len(folder.since))
+            kept = {"none": 0, "all": len(folder.since), "some": some}[names]
+            for name, node in sorted(folder.names(kept).items()):
+                if isinstance(node, Folder):
+                    found[path / name] = None
+                    look(node, path / name)
+                elif not name.endswith(NOT_FOLLOWED):
+                    # A file of two names has one content.
+                    if id(node) not in contents:
+                        contents[id(node)] = node.content(keep)
+                    found[path / name] = contents[id(node)]
 
-def _rename(names, change):
-    kind, path, value = change
-    if kind == "name":
-        names[path] = value
-    elif kind == "remove":
-        names.pop(path, None)
-    elif path in names:
-        names[value] = names.pop(path)
+        look(self._root, self._root_path)
+        return found
 
 
 def restore(root, found, target):

@@ -111,7 +111,9 @@ class World:
 
     def pictures_job(self):
         """Search by picture: some requests equal, one picture missing, one broken."""
-        rows = [{"id": f"r{n:02}", "image": f"p{n % PICTURES:03}.jpg", "price": n} for n in range(PICTURES + 4)]
+        rows = [
+            {"id": f"r{n:02}", "image": f"p{n % PICTURES:03}.jpg", "price": n} for n in range(PICTURES + 4)
+        ]
         rows += [{"id": "gone", "image": "missing.jpg", "price": 0}]
         rows += [{"id": "broken", "image": "broken.jpg", "price": 0}]
         shared = {f"r{n:02}" for number in range(4) for n in (number, number + PICTURES)}
@@ -123,7 +125,9 @@ class World:
             {"id": f"n{n:03}", "product_id": f"P{n % ITEMS:03}", "pic_name": "front"} for n in range(rows - 1)
         ]
         made.append({"id": "unknown", "product_id": "P999", "pic_name": "front"})
-        shared = {row["id"] for n, row in enumerate(made[:-1]) if rows - 1 > ITEMS and n % ITEMS < rows - 1 - ITEMS}
+        shared = {
+            row["id"] for n, row in enumerate(made[:-1]) if rows - 1 > ITEMS and n % ITEMS < rows - 1 - ITEMS
+        }
         return self._write(name, made, shared, operation="SearchImageByName", **settings)
 
     def paged_job(self):

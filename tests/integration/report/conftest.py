@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -86,7 +87,10 @@ def run(folder, job):
     """Work through a job to its end."""
     file = folder / "job.yaml"
     file.write_text(yaml.safe_dump(job), encoding="utf-8")
-    return asyncio.run(run_job(load_job(file, environ={}).settings))
+    settings = load_job(file, environ={}).settings
+    # In a thread of its own: the browser's driver has an event loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(run_job(settings))).result()
 
 
 def job_over(folder, manifest, *, key=("product_id", "pic_name"), **settings):

@@ -16,8 +16,9 @@
     const element = document.createElement(tag);
     if (classes.length) element.className = classes.join(" ");
     for (const [name, value] of Object.entries(attributes || {})) {
-      if (value === null || value === undefined || value === false) continue;
-      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      if (name.startsWith("aria-") && typeof value === "boolean") element.setAttribute(name, String(value));
+      else if (value === null || value === undefined || value === false) continue;
+      else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
       else element.setAttribute(name, value === true ? "" : String(value));
     }
     element.append(...children.flat().filter((child) => child !== null && child !== undefined));

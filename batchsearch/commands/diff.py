@@ -1,0 +1,70 @@
+"""`batchsearch diff`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from batchsearch.commands.options import fail
+from batchsearch.errors import BatchsearchError
+
+_EXAMPLES = """\b
+Examples:
+  batchsearch diff out/nightly/nights/20261120T220000Z-3f2a91 out/nightly
+  batchsearch diff out/last-night out/tonight --json | jq .counts
+  batchsearch diff out/last-night out/tonight --markdown --show 50 > changes.md
+  batchsearch diff out/a out/b --least 0.01 --parquet changes.parquet
+"""
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("run_a", type=_FOLDER)
+@click.argument("run_b", type=_FOLDER)
+@click.option(
+    "--least",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.001,
+    show_default=True,
+    help="Scores that differ by less than this count as equal.",
+)
+@click.option(
+    "--show",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Changes of each kind that are shown.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the page.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Markdown in place of the page.")
+@click.option(
+    "--parquet",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write every change to this Parquet file as well; an older one is replaced.",
+)
+def command(
+    run_a: Path,
+    run_b: Path,
+    *,
+    least: float,
+    show: int,
+    as_json: bool,
+    as_markdown: bool,
+    parquet: Path | None,
+) -> None:
+    """Say what is new, gone or changed in score from RUN_A to RUN_B.
+
+    Both are output folders: of `dedup` (pairs and clusters; earlier nights are in its `nights/`), or of two
+    runs of one operation (rows and hits). Nothing in them is touched.
+    """
+    if as_json and as_markdown:
+        raise click.UsageError("give --json or --markdown, not both")
+    try:
+        from batchsearch.dedup.diff_page import diff_of
+
+        diff = diff_of(run_a, run_b, least=least, show=show, parquet=parquet)
+    except BatchsearchError as error:
+        fail(error)
+    click.echo(diff.as_json() if as_json else diff.as_markdown() if as_markdown else diff.as_text())

@@ -1,0 +1,291 @@
+"""Night after night over real HTTP: what is called, what is found, what stays."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+
+from batchsearch.config.load import load_job
+from batchsearch.dedup.night import run_night
+from batchsearch.emulator.pictures import decode_picture
+from batchsearch.emulator.records import NewItem
+from batchsearch.errors import ConfigError, ExitCode
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
+COPIES = {"recompressed", "half size", "cropped", "mirrored", "banner", "brighter"}
+
+
+def samples():
+    """Every photograph of the sample catalogue and its changed copies: product, picture, file."""
+    found = []
+    with (SAMPLES / "catalogue.csv").open(encoding="utf-8") as file:
+        found += [(row["product_id"], row["pic_name"], row["image"]) for row in csv.DictReader(file)]
+    with (SAMPLES / "queries.csv").open(encoding="utf-8") as file:
+        found += [
+            (row["product_id"], row["pic_name"], row["image"])
+            for row in csv.DictReader(file)
+            if row["change"] in COPIES
+        ]
+    return found
+
+
+class Shop:
+    """A catalogue in a folder, the instance that it is added to, and the job over both."""
+
+    def __init__(self, folder, emulator):
+        self.folder = folder
+        self.emulator = emulator
+        self.rows = []
+        (folder / "pictures").mkdir(exist_ok=True)
+
+    def put(self, product, name, source):
+        """A product's picture, new or changed, in the catalogue and in the instance."""
+        data = (SAMPLES / source).read_bytes()
+        path = self.folder / "pictures" / f"{product}-{name}"
+        path.write_bytes(data)
+        row = (product, name, path.name)
+        if row not in self.rows:
+            self.rows.append(row)
+        picture = decode_picture(data, "generic")
+        self.emulator.catalogue().add(NewItem(product, name), picture, crop=True, region=None)
+
+    def job(self, name="out", **dedup):
+        with (self.folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["product_id", "pic_name", "image"])
+            writer.writerows(self.rows)
+        job = {
+            "operation": "SearchImageByPic",
+            "instance": {
+                "endpoint": self.emulator.endpoint,
+                "name": "demo",
+                "qps": 1000,
+                "custom_qps": True,
+            },
+            "results_per_row": 30,
+            "manifest": {"path": "manifest.csv"},
+            "images": {"root": "pictures"},
+            "output": {"dir": name},
+            "dedup": dedup,
+        }
+        path = self.folder / "job.yaml"
+        path.write_text(yaml.safe_dump(job), encoding="utf-8")
+        return path
+
+    async def night(self, name="out", **dedup):
+        return await run_night(load_job(self.job(name, **dedup), environ={}).settings)
+
+    def asked(self):
+        return len(self.emulator.log.entries("SearchImageByPic"))
+
+
+@pytest.fixture
+def shop(tmp_path, signed_in):
+    return Shop(tmp_path, signed_in)
+
+
+def clusters_of(folder):
+    """Members by representative."""
+    table = pd.read_parquet(folder / "clusters")
+    return {name: set(rows["product_id"]) for name, rows in table.groupby("representative")}
+
+
+def pairs_of(folder):
+    table = pd.read_parquet(folder / "pairs")
+    return table.set_index(["product_a", "product_b"]).sort_index()
+
+
+async def test_a_second_night_pays_for_new_and_changed_products_only(shop, tmp_path):
+    """With 3 % new and 1 % changed products, exactly those 4 % are called; clusters as from nothing."""
+    everything = samples()[:206]
+    random.Random(3).shuffle(everything)
+    first, new = everything[:200], everything[200:]
+    for each in first:
+        shop.put(*each)
+    await shop.night()
+    assert shop.asked() == 200
+    for each in new:
+        shop.put(*each)
+    # Two products show from now on what another product shows: their old pairs are stale.
+    for (product, name, _), (_, _, other) in zip(first[:2], first[100:102], strict=True):
+        shop.put(product, name, other)
+    second = await shop.night()
+    assert shop.asked() == 200 + 6 + 2
+    assert (second.exit_code, second.counts["hits_stale"] > 0) == (ExitCode.DONE, True)
+    await shop.night("fresh")
+    assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "fresh")
+    ours, fresh = pairs_of(tmp_path / "out"), pairs_of(tmp_path / "fresh")
+    assert list(ours.index) == list(fresh.index)
+    assert (ours["accepted"] == fresh["accepted"]).all()
+
+
+async def test_a_night_without_changes_makes_no_call_and_keeps_when_pairs_were_found(shop, tmp_path):
+    """Running again gives the same tables, `found_at` and cluster ids included, and keeps the night before."""
+    for each in samples()[40:70]:
+        shop.put(*each)
+    one = await shop.night()
+    before = pairs_of(tmp_path / "out")
+    clusters = pd.read_parquet(tmp_path / "out" / "clusters")
+    asked = shop.asked()
+    two = await shop.night()
+    assert shop.asked() == asked
+    pd.testing.assert_frame_equal(pairs_of(tmp_path / "out"), before)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / "clusters"), clusters)
+    assert (two.previous_night, two.counts["new_pairs"]) == (one.night, 0)
+    kept = tmp_path / "out" / "nights" / one.night
+    assert (kept / "pairs" / "pairs.parquet").is_file()
+    assert json.loads((kept / "dedup.json").read_text())["night"] == one.night
+
+
+async def test_colour_variants_are_not_merged_by_default(shop, tmp_path):
+    """T-shirts that differ in colour alone stay products of their own, and so do wristbands."""
+    wanted = ("t-shirt", "band")
+    for product, name, image in samples():
+        if Path(image).parent.name == "catalogue" and any(part in image for part in wanted):
+            shop.put(product, name, image)
+    assert len(shop.rows) == 9
+    summary = await shop.night()
+    assert clusters_of(tmp_path / "out") == {}
+    assert summary.counts["colour_variants"] > 0
+    merged = await shop.night("blind", colours=None)
+    assert merged.counts["clusters"] > 0
+
+
+async def test_products_that_left_the_manifest_leave_the_tables(shop, tmp_path):
+    """A withdrawn product is in no pair and no cluster, and is counted; `outside: keep` keeps it."""
+    for each in samples()[45:53]:
+        shop.put(*each)
+    shop.put("gone", "front.jpg", samples()[45][2])
+    await shop.night()
+    assert any("gone" in members for members in clusters_of(tmp_path / "out").values())
+    shop.rows = [row for row in shop.rows if row[0] != "gone"]
+    summary = await shop.night()
+    assert summary.counts["left_out"] == 1
+    assert not any("gone" in members for members in clusters_of(tmp_path / "out").values())
+    kept = await shop.night(outside="keep")
+    assert kept.counts["left_out"] == 0
+    assert any("gone" in members for members in clusters_of(tmp_path / "out").values())
+
+
+async def test_judgements_are_kept_across_nights(shop, tmp_path):
+    """A pair judged different is parted and stays parted; one judged the same is joined without a score."""
+    for each in samples()[45:53]:
+        shop.put(*each)
+    await shop.night()
+    accepted = pairs_of(tmp_path / "out").query("accepted")
+    one, other = accepted.index[0]
+    stranger = next(product for product, _, _ in samples() if product not in {row[0] for row in shop.rows})
+    shop.put(stranger, "front.jpg", samples()[0][2])
+    lines = ["product_a,product_b,judgement,judged_at,note", f"{other},{one},different,,", f"{one},{stranger},same,,x"]
+    (tmp_path / "judged.csv").write_text("\n".join(lines), encoding="utf-8")
+    for _ in range(2):
+        await shop.night(judgements="judged.csv")
+        groups = clusters_of(tmp_path / "out").values()
+        assert not any({one, other} <= members for members in groups)
+        assert any({one, stranger} <= members for members in groups)
+    pair = pairs_of(tmp_path / "out").loc[tuple(sorted((one, stranger)))]
+    assert (pair["judged"], pair["accepted"]) == ("same", True)
+
+
+@pytest.mark.parametrize("mode", ["report", "first", "instead"])
+async def test_identical_pictures_are_found_without_a_call(shop, tmp_path, mode):
+    """The pre-check pairs identical files; `instead` makes no call for the later copies."""
+    for each in samples()[45:49]:
+        shop.put(*each)
+    for product, name, image in samples()[45:47]:
+        shop.put(f"copy-of-{product}", name, image)
+    summary = await shop.night(precheck=mode)
+    assert summary.precheck["identical_bytes"] == 2
+    assert shop.asked() == (4 if mode == "instead" else 6) - (0 if mode == "instead" else 2)
+    by_way = pairs_of(tmp_path / "out").groupby("found_by").size()
+    assert by_way["identical_bytes"] == 2
+    groups = clusters_of(tmp_path / "out").values()
+    for product, _, _ in samples()[45:47]:
+        assert any({product, f"copy-of-{product}"} <= members for members in groups)
+
+
+async def test_pairs_that_only_tonights_products_make_are_missed_when_searched_first(shop, tmp_path):
+    """`search_first` trusts no hit of the same night on a renewed picture (see the documentation)."""
+    for each in samples()[45:49]:
+        shop.put(*each)
+    await shop.night(order="search_first")
+    product, name, _ = shop.rows[0][0], shop.rows[0][1], None
+    shop.put(product, name, samples()[0][2])
+    shop.put("new", "front.jpg", samples()[1][2])
+    summary = await shop.night(order="search_first")
+    assert summary.counts["hits_stale"] > 0
+
+
+async def test_an_unusable_section_is_reported_before_any_call(shop):
+    """A column that there is not is named beside the nearest one; nothing is called."""
+    shop.put(*samples()[0])
+    with pytest.raises(ConfigError, match=r"dedup\.product_column.*did you mean `product_id`"):
+        await shop.night(product_column="product")
+    with pytest.raises(ConfigError, match=r"UpdateImage takes nothing called `pice`"):
+        await shop.night(sync="update", attributes={"pice": "image"})
+    assert shop.asked() == 0
+
+
+def test_killed_in_the_middle_and_run_again_gives_the_same_clusters(shop, tmp_path):
+    """After SIGKILL in the search the night goes on; its clusters are those of a night left alone."""
+    for each in samples()[45:85]:
+        shop.put(*each)
+    job = shop.job()
+    command = [sys.executable, "-m", "batchsearch", "dedup", str(job), "--no-progress"]
+    slowly = ["--set", "instance.qps=40", "--set", "calls.max_in_flight=4"]
+    run = subprocess.Popen([*command, *slowly], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    shop.emulator.log.wait_for(15, action="SearchImageByPic")
+    run.send_signal(signal.SIGKILL)
+    run.wait(timeout=30)
+    assert not (tmp_path / "out" / "pairs").exists()
+    again = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    assert again.returncode == 0, again.stderr
+    summary = json.loads(again.stdout.splitlines()[-1])
+    assert (summary["status"], summary["complete"]) == ("done", True)
+    assert shop.asked() <= 40 + 4
+    alone = subprocess.run([*command, "--set", f"output.dir={tmp_path / 'alone'}"], capture_output=True, check=False)
+    assert alone.returncode == 0
+    assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "alone")
+
+
+async def test_an_unfinished_search_says_so_and_goes_on(shop, tmp_path):
+    """Stopped after some calls: exit code 4, tables of what is known, marked as incomplete."""
+    for each in samples()[45:57]:
+        shop.put(*each)
+    settings = load_job(shop.job(), environ={}).settings
+    part = await run_night(settings, max_calls=5)
+    assert (part.exit_code, part.complete, shop.asked()) == (ExitCode.INCOMPLETE, False, 5)
+    assert "not every row is searched yet" in part.as_text()
+    whole = await run_night(settings)
+    assert (whole.exit_code, whole.complete, shop.asked()) == (ExitCode.DONE, True, 12)
+    assert whole.previous_night == part.night
+
+
+async def test_tables_say_which_night_wrote_them(shop, tmp_path):
+    """Pairs and clusters carry the night's id in their metadata, the same as `dedup.json`."""
+    for each in samples()[45:49]:
+        shop.put(*each)
+    summary = await shop.night()
+    for table in ("pairs", "clusters"):
+        metadata = pq.read_metadata(tmp_path / "out" / table / f"{table}.parquet").metadata
+        assert metadata[b"batchsearch.night"].decode() == summary.night
+    assert not list((tmp_path / "out").glob("*/.*.tmp"))
+    shutil.rmtree(tmp_path / "out")
+
+
+def test_pictures_of_these_tests_are_readable():
+    """The samples that the nights are made of can be opened."""
+    for _, _, image in samples()[:60:7]:
+        with Image.open(SAMPLES / image) as picture:
+            assert min(picture.size) >= 100

@@ -1,0 +1,125 @@
+"""What columns are taken to be."""
+
+from pathlib import Path
+
+import pytest
+
+from batchsearch.config.manifest_settings import CsvSettings
+from batchsearch.starting.facts import ColumnFacts, ManifestFacts
+from batchsearch.starting.guesses import guess
+
+
+def facts(rows=4, **columns):
+    """A manifest with these columns; a string is repeated with a number, a list taken as it is."""
+    made = []
+    for name, given in columns.items():
+        if given in ("bytes", "picture"):
+            made.append(ColumnFacts(name, given))
+            continue
+        values = [f"{given}{number}" for number in range(rows)] if isinstance(given, str) else given
+        kind = "whole" if all(isinstance(value, int) for value in values) else "text"
+        made.append(ColumnFacts(name, kind, tuple(values)))
+    return ManifestFacts(Path("m.csv"), Path(), tuple(made), rows, CsvSettings())
+
+
+PATHS = [f"pics/{number}.jpg" for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "picture"),
+    [
+        ({"a": "x", "b": PATHS}, "b"),
+        ({"a": "x", "b": [f"https://host.example/{n}.webp?sig=1" for n in range(4)]}, "b"),
+        ({"a": "x", "b": [f"s3://bucket/{n}" for n in range(4)]}, "b"),
+        ({"a": "x", "b": ["/9j/" + "A" * 400] * 4}, "b"),
+        ({"a": PATHS, "data": "bytes"}, "data"),
+        ({"a": PATHS, "data": "picture"}, "data"),
+        ({"a": "x", "image": "thing"}, "image"),
+        ({"title": PATHS, "Image-URL": PATHS}, "Image-URL"),
+        ({"a": "x", "b": "y"}, None),
+    ],
+)
+def test_pictures_are_found_by_what_is_in_a_column(columns, picture):
+    """Bytes before files, files before names alone; without anything of the kind there is no guess."""
+    assert guess(facts(**columns), "search").picture == picture
+
+
+def test_files_that_are_there_decide():
+    """Two columns look like picture files; the one whose files exist has the pictures."""
+    columns = facts(pic_name=[f"{n}.jpg" for n in range(4)], ref=PATHS)
+    found = guess(columns, "search", is_there=lambda folder, path: folder == "" and path in PATHS)
+    assert (found.picture, found.root) == ("ref", None)
+    beside = guess(
+        columns,
+        "search",
+        folders=["images"],
+        is_there=lambda folder, path: folder == "images" and path in PATHS,
+    )
+    assert (beside.picture, beside.root) == ("ref", "images")
+
+
+@pytest.mark.parametrize(
+    ("columns", "key"),
+    [
+        ({"product_id": "P", "pic_name": "n", "image": PATHS}, ("product_id", "pic_name")),
+        ({"Product ID": "P", "image": PATHS}, ("Product ID",)),
+        (
+            {"sku": ["a", "a", "b", "b"], "pic_name": ["1", "2", "1", "2"], "image": PATHS},
+            ("sku", "pic_name"),
+        ),
+        ({"sku": ["a", "a", "b", "b"], "image": PATHS}, ("image",)),
+        ({"sku": ["a", "a", "b", "b"], "image": PATHS, "row_no": [1, 2, 3, 4]}, ("row_no",)),
+        ({"title": "x", "image": PATHS}, ("title",)),
+        ({"sku": ["a", "a", "", "b"], "image": PATHS, "code": [4, 3, 2, 1]}, ("code",)),
+    ],
+)
+def test_a_key_is_never_repeated(columns, key):
+    """Product and picture name where they name rows, else one column that does."""
+    assert guess(facts(**columns), "search").key == key
+
+
+def test_a_key_that_cannot_be_found_is_told():
+    """Where every column repeats, the reason says that somebody has to look."""
+    found = guess(facts(sku=["a", "a", "a", "a"], image=["x.jpg"] * 4), "search")
+    assert "LOOK AT THIS" in next(each.why for each in found.told if each.what == "key")
+
+
+def test_two_columns_of_pictures_are_pairs():
+    """Without a wish the job is a comparison; with another one it is not."""
+    columns = facts(id="i", image_a=PATHS, image_b=PATHS)
+    assert (guess(columns, None).kind, guess(columns, None).pair) == ("compare", ("image_a", "image_b"))
+    assert guess(columns, "search").picture == "image_a"
+
+
+def test_a_group_comes_back_but_not_everywhere():
+    """Pictures are compared within what several rows share; not by a column that never repeats, or always."""
+    grouped = facts(id="i", image=PATHS, family=["a", "a", "b", "b"], style=["s"] * 4)
+    assert guess(grouped, "compare").group == "family"
+    assert guess(facts(id="i", image=PATHS, family="f"), "compare").group is None
+    assert guess(grouped, "search").group is None
+
+
+def test_categories_are_the_services_or_the_catalogues_own():
+    """Numbers that the service knows become `category_id`; other texts are for thresholds and filters."""
+    found = guess(
+        facts(
+            sku="s", image=PATHS, category=["Tops", "Tops", "Bags", "Bags"], category_id=["0", "0", "3", "3"]
+        ),
+        "dedup",
+    )
+    assert (found.category_id, found.category) == ("category_id", "category")
+    assert guess(facts(sku="s", image=PATHS, category_id=["7777"] * 4), "search").category_id is None
+
+
+def test_boxes_and_priorities_are_found():
+    """Four numbers are a region; a column of numbers with that name says what goes first."""
+    found = guess(facts(sku="s", image=PATHS, box=["1,2,3,4"] * 4, priority=["1", "2", "1", "9"]), "search")
+    assert (found.region, found.priority) == ("box", "priority")
+    assert guess(facts(sku="s", image=PATHS, region=["eu-west"] * 4), "search").region is None
+
+
+def test_every_guess_has_a_reason():
+    """Nothing is decided in silence."""
+    found = guess(facts(product_id="P", pic_name="n", image=PATHS), "search")
+    assert {each.what for each in found.told} == {"picture", "product", "picture's name", "key"}
+    assert all(each.why for each in found.told)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from batchsearch.errors import ConfigError, Problem
+from batchsearch.redaction import keep_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,6 +65,8 @@ class Credentials:
                 raise ConfigError(
                     f"the {name} from {self.source} has characters that none has; copy it again"
                 )
+        keep_secret(self.access_key_secret)
+        keep_secret(self.security_token)
 
 
 @dataclass(frozen=True, slots=True)

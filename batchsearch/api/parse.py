@@ -33,6 +33,7 @@ from batchsearch.api.responses import (
     Response,
     SearchResponse,
 )
+from batchsearch.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -208,7 +209,11 @@ def _xml_error(body: bytes) -> tuple[str, str | None, str | None] | None:
 
 
 def _shortened(text: str | None) -> str | None:
-    return text if text is None or len(text) <= _MESSAGE_LENGTH else f"{text[: _MESSAGE_LENGTH - 1]}…"
+    """The other side's words as they may be kept: not too many, and without the secrets that they quote."""
+    if text is None:
+        return None
+    text = redacted(text[: 4 * _MESSAGE_LENGTH])
+    return text if len(text) <= _MESSAGE_LENGTH else f"{text[: _MESSAGE_LENGTH - 1]}…"
 
 
 class _Fields:

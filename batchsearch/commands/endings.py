@@ -45,12 +45,15 @@ def run_to_exit(work: Callable[[], Ended], *, log_format: str, log_level: str) -
     try:
         ended = work()
     except BatchsearchError as error:
-        hand_on({"status": "failed", "exit_code": int(error.exit_code), "message": str(error)})
+        from batchsearch.redaction import redacted
+
+        message = redacted(str(error))
+        hand_on({"status": "failed", "exit_code": int(error.exit_code), "message": message})
         if as_events:
             from batchsearch.reporting.logs import configure, logger
 
             configure("json", log_level)
-            logger().error("command_failed", exit_code=int(error.exit_code), message=str(error))
+            logger().error("command_failed", exit_code=int(error.exit_code), message=message)
             sys.exit(int(error.exit_code))
         fail(error)
     if not as_events:

@@ -26,7 +26,9 @@ SET = click.option(
 
 def fail(error: BatchsearchError) -> NoReturn:
     """End the command as the error says: its message to stderr, its exit code to the shell."""
-    click.echo(f"batchsearch: {error}", err=True)
+    from batchsearch.redaction import redacted
+
+    click.echo(f"batchsearch: {redacted(str(error))}", err=True)
     sys.exit(int(error.exit_code))
 
 

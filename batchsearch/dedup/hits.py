@@ -53,7 +53,7 @@ class Tally:
     Attributes:
         hits: All there are.
         of_itself: On the product that was searched.
-        stale: On pictures that were renewed since.
+        stale: Of those not below the floor, on pictures that were renewed since.
         outside: On or of products that the manifest does not have.
         cut: By product: whether more than its hits say may resemble it.
         full: Searches whose list was full to its end with scores not below the floor.
@@ -134,14 +134,15 @@ def _matches(hits: pa.Table, pictures: Pictures, rules: HitRules, tally: Tally) 
     if not rules.outside:
         inside = known & pictures.present[row] & pictures.present_products()[other]
     own = inside & (product == other)
-    usable = inside & ~own
-    usable[usable] = trusted(pictures, row[usable], other[usable], found[usable], add_first=rules.add_first)
+    # Lists are ordered by score: what is below the floor moves no other product's place.
+    strong = inside & ~own & (score >= rules.floor - 1e-9)
+    kept = strong.copy()
+    kept[strong] = trusted(pictures, row[strong], other[strong], found[strong], add_first=rules.add_first)
     tally.hits += len(hits)
     tally.of_itself += int(own.sum())
     tally.outside += int((~inside).sum())
-    tally.stale += int((inside & ~own & ~usable).sum())
-    place = _place_among_products(row, other, rank, usable)
-    kept = usable & (score >= rules.floor - 1e-9)
+    tally.stale += int((strong & ~kept).sum())
+    place = _place_among_products(row, other, rank, kept)
     return Matches(
         product=product[kept],
         other=other[kept],
@@ -176,6 +177,8 @@ def trusted(
         found: Name of its picture.
         add_first: Whether a night's pictures are in the instance before its searches.
     """
+    if not pictures.renewed.any():
+        return np.ones(len(row), bool)
     answer = pictures.row_of(other, found)
     known = answer >= 0
     renewed = known & pictures.renewed[np.where(known, answer, 0)]

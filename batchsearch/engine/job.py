@@ -15,7 +15,7 @@ from batchsearch.engine.assembly import assembled, rate_of
 from batchsearch.engine.closing import Ending, summarise
 from batchsearch.engine.heartbeat import Owner
 from batchsearch.engine.lane import lanes_of, names_of
-from batchsearch.engine.opening import LEDGER_FOLDER, open_job
+from batchsearch.engine.opening import LEDGER_FOLDER, new_run_id, open_job
 from batchsearch.engine.sealer import Sealer
 from batchsearch.engine.signals import StopSignals
 from batchsearch.engine.stats import Stats
@@ -116,25 +116,39 @@ async def run_job(
         OutputError: The output or the ledger cannot be written.
     """
     limits = limits_of(window_of(settings.window), until, max_calls, datetime.now(UTC))
+    run_id = new_run_id()
     async with telling(settings, when_cancelled=signals is not None) as ended:
-        async with open_job(settings, chosen=chosen) as opened:
-            owner = Owner.here(opened.run_id, settings.operation, names_of(lanes_of(settings)))
-            stats = Stats(
-                total=opened.total,
-                resumed=opened.finished.rows,
-                earlier_codes=opened.finished.codes,
-                tier=rate_of(settings),
-                ends=limits.deadline,
+        with bound_contextvars(run_id=run_id):
+            showing = progress or progress_for(wanted=False)
+            summary = await _opened(
+                settings, run_id, limits, chosen=chosen, progress=showing, signals=signals
             )
-            with bound_contextvars(run_id=opened.run_id):
-                async with watching(
-                    Path(settings.output.dir) / LEDGER_FOLDER, owner, stats, settings.metrics
-                ) as watch:
-                    summary = await _run(
-                        opened, stats, limits, progress or progress_for(wanted=False), signals
-                    )
-                    watch.ended(summary.exit_code, summary.message)
         ended(summary)
+    return summary
+
+
+async def _opened(
+    settings: JobSettings,
+    run_id: str,
+    limits: Limits,
+    *,
+    chosen: Chosen | None,
+    progress: Progress,
+    signals: StopSignals | None,
+) -> Summary:
+    async with open_job(settings, run_id=run_id, chosen=chosen) as opened:
+        owner = Owner.here(run_id, settings.operation, names_of(lanes_of(settings)))
+        stats = Stats(
+            total=opened.total,
+            resumed=opened.finished.rows,
+            earlier_codes=opened.finished.codes,
+            tier=rate_of(settings),
+            ends=limits.deadline,
+        )
+        ledger_folder = Path(settings.output.dir) / LEDGER_FOLDER
+        async with watching(ledger_folder, owner, stats, settings.metrics) as watch:
+            summary = await _run(opened, stats, limits, progress, signals)
+            watch.ended(summary.exit_code, summary.message)
     return summary
 
 

@@ -77,11 +77,14 @@ def new_run_id() -> str:
 
 
 @asynccontextmanager
-async def open_job(settings: JobSettings, *, chosen: Chosen | None = None) -> AsyncIterator[Opened]:
+async def open_job(
+    settings: JobSettings, *, run_id: str, chosen: Chosen | None = None
+) -> AsyncIterator[Opened]:
     """Check the manifest, take the output, and find out what is left to do.
 
     Args:
         settings: The job, its paths absolute.
+        run_id: The run's name.
         chosen: Finished rows that are to be asked for again, and no others.
 
     Raises:
@@ -96,7 +99,6 @@ async def open_job(settings: JobSettings, *, chosen: Chosen | None = None) -> As
     folder = Path(settings.output.dir)
     manifest = open_manifest(settings, operation)
     truth = _truth_columns(settings, manifest)
-    run_id = new_run_id()
     with taken(folder, run_id) as ledger:
         await _hold_fingerprint(settings, manifest, ledger)
         total = await asyncio.to_thread(manifest.check)

@@ -342,6 +342,13 @@ class Runner:
         entry = code_for(answer.code, answer.http_status) if answer.code is not None else None
         denied = entry is not None and entry.throttles
         work.attempts.append(Attempt.of(work.page, answer, denied=denied))
+        self.stats.answered(
+            answer.latency,
+            None if entry is None else entry.name,
+            denied=denied,
+            now=self._clock(),
+            sent_bytes=len(call.body),
+        )
         if entry is None:
             self._judge.succeeded(slot_at, answer.latency)
             await self._answered(work, answer)
@@ -458,7 +465,19 @@ class Runner:
         else:
             self.stats.failed += 1
             self.stats.codes[failure.code] += 1
-        self._log.debug("row_finished", row=work.row.key, code=row.code, attempts=len(work.attempts))
+        self.stats.finished(row.code, self._clock())
+        last = work.attempts[-1] if work.attempts else None
+        self._log.debug(
+            "row_finished",
+            row=work.row.key,
+            code=row.code,
+            attempts=len(work.attempts),
+            denied=work.denied_here,
+            answered_by=None if work.earlier is None else work.earlier.row_key,
+            hits=row.hits.count(b"\n"),
+            prepare_ms=round(work.prepare_seconds * 1000, 1),
+            latency_ms=None if last is None else round(last.latency * 1000, 1),
+        )
         self._leave()
         if work.earlier is None:
             if lasting and work.request_key is not None:
@@ -495,6 +514,7 @@ class Runner:
         self._log.debug("row_stands", row=work.row.key, code=failure.code if failure else None)
         self.stats.resumed += 1
         self.stats.stood += 1
+        self.stats.kept(self._clock())
         if work.renewal.code is not None:
             self.stats.earlier_codes[work.renewal.code] += 1
         self._leave()

@@ -67,8 +67,9 @@ class Responder(asyncio.Protocol):
 
 async def respond(hits):
     body = answer(hits)
-    Responder.reply = (
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    Responder.reply = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(body),
+        body,
     )
     server = await asyncio.get_running_loop().create_server(Responder, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -145,7 +146,11 @@ async def bare(port, calls):
 
         async def work():
             for number in left:
-                body = {"InstanceName": "demo", "ProductId": f"P{number:08}", "PicName": f"{number:08}-front.jpg"}
+                body = {
+                    "InstanceName": "demo",
+                    "ProductId": f"P{number:08}",
+                    "PicName": f"{number:08}-front.jpg",
+                }
                 async with session.post(f"http://127.0.0.1:{port}/", data=body) as reply:
                     json.loads(await reply.read())
 
@@ -176,7 +181,9 @@ def measured(rows, port):
     for name, calls in (("run", rows), ("again", 0), ("appended", 100)):
         took = found[name]
         if (took["calls"], took["exit_code"]) != (calls, 0):
-            raise SystemExit(f"{name} of {rows:,} rows made {took['calls']:,} calls, exit code {took['exit_code']}")
+            raise SystemExit(
+                f"{name} of {rows:,} rows made {took['calls']:,} calls, exit code {took['exit_code']}"
+            )
     return found
 
 
@@ -209,7 +216,8 @@ def main():
         responder.kill()
         responder.wait()
     bare_cpu = reference["cpu"] / reference["calls"] * 1e3
-    print(f"bare loop: {bare_cpu:.3f} ms of processor a request, {reference['calls'] / reference['seconds']:,.0f}/s")
+    per_second = reference["calls"] / reference["seconds"]
+    print(f"bare loop: {bare_cpu:.3f} ms of processor a request, {per_second:,.0f} requests a second")
     print(
         f"{'rows':>12} {'rows/s':>8} {'ms CPU':>8} {'to bare':>8} {'peak MB':>8} {'ledger MB':>10} "
         f"{'again s':>8} {'peak MB':>8} {'+100 s':>8} {'peak MB':>8}"
@@ -220,7 +228,8 @@ def main():
         print(
             f"{rows:>12,} {rows / run['seconds']:>8,.0f} {run['cpu'] / rows * 1e3:>8.3f} "
             f"{each['ratio_to_bare']:>8.2f} {run['peak_mb']:>8.0f} {run['ledger_mb']:>10.1f} "
-            f"{again['seconds']:>8.2f} {again['peak_mb']:>8.0f} {more['seconds']:>8.2f} {more['peak_mb']:>8.0f}"
+            f"{again['seconds']:>8.2f} {again['peak_mb']:>8.0f} "
+            f"{more['seconds']:>8.2f} {more['peak_mb']:>8.0f}"
         )
     if options.json:
         print(json.dumps({"benchmark": "memory", "hits": options.hits, "bare": reference, "sizes": found}))

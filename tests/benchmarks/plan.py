@@ -1,9 +1,12 @@
 """How fast `plan` looks at rows, and that its count is right: 100,000 rows of which 20 % repeat a picture.
 
 Run from the project's folder: `python tests/benchmarks/plan.py [--rows N] [--repeats SHARE] [--bytes N]
-[--json]`. The pictures are copies of one small photograph, each with another comment in it, so that they
-differ by content; repeating rows have a file of their own name, a hard link to another's. Memory is the
-process's peak over the plan, above what it had before.
+[--run] [--json]`. With `--run` the job is run as well, against a responder on loopback that answers every
+request alike: the plan's count of calls has to be the number that the run makes.
+
+The pictures are copies of one small photograph, each with another comment in it, so that they differ by
+content; repeating rows have a file of their own name, a hard link to another's. Memory is the process's
+peak over the plan, above what it had before.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import json
 import os
 import random
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +29,9 @@ from PIL import Image
 
 from batchsearch.config.manifest_settings import ManifestSettings
 from batchsearch.config.model import InstanceSettings, JobSettings, OutputSettings
+from batchsearch.engine.job import run_job
 from batchsearch.engine.planning import plan_job
+from batchsearch.reporting.logs import configure
 
 
 def photograph(byte_count: int) -> bytes:
@@ -78,6 +84,30 @@ def make(folder: Path, rows: int, repeats: float, byte_count: int) -> tuple[JobS
     return settings, distinct
 
 
+def calls_of_a_run(settings: JobSettings) -> int:
+    """How many calls the job makes when it is run, the tier lifted."""
+    responder = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("calls.py")), "--respond"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        port = int(responder.stdout.readline())
+        os.environ |= {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret"}
+        configure("json", "error")
+        lifted = {"endpoint": f"http://127.0.0.1:{port}", "qps": 1e6, "custom_qps": True}
+        instance = settings.instance.model_copy(update=lifted)
+        calls = settings.calls.model_copy(update={"max_in_flight": 16})
+        job = settings.model_copy(update={"instance": instance, "calls": calls})
+        summary = asyncio.run(run_job(job))
+    finally:
+        responder.kill()
+        responder.wait()
+    if summary.ok != summary.rows:
+        sys.exit(f"the run failed: {summary.codes}")
+    return summary.calls
+
+
 def peak_mb() -> float:
     """The most memory that this process has had, megabytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -89,6 +119,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--repeats", type=float, default=0.2)
     parser.add_argument("--bytes", type=int, default=8_000, help="size of one picture")
+    parser.add_argument("--run", action="store_true", help="run the job as well, and compare the calls")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="batchsearch-plan-") as name:
@@ -99,12 +130,18 @@ def main() -> int:
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         grown = peak_mb() - before
         touched = Path(settings.output.dir).exists()
-    right = (plan.valid, plan.calls, plan.repeats) == (arguments.rows, distinct, arguments.rows - distinct)
+        made = calls_of_a_run(settings) if arguments.run else None
+    right = made in {None, plan.calls} and (plan.valid, plan.calls, plan.repeats) == (
+        arguments.rows,
+        distinct,
+        arguments.rows - distinct,
+    )
     found = {
         "rows": plan.rows,
         "valid": plan.valid,
         "distinct_known": distinct,
         "calls_planned": plan.calls,
+        **({} if made is None else {"calls_made_by_run": made}),
         "repeats_planned": plan.repeats,
         "upload_bytes": plan.needed.bytes,
         "hours_at_tier_10": round(plan.pace.hours(plan.calls), 3),

@@ -20,6 +20,8 @@ CSV = "sku,note\n" + "".join(f"{key},{'x' * 1_000}\n" for key in KEYS)  # more t
 
 
 def connections(endpoint):
+    if endpoint is None:
+        return None
     reached = StoreConnection(endpoint=endpoint)
     return ConnectionsSettings(s3=reached, oss=reached)
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.reporting.html.facts import FactColumn, FactTable, Figure
+from batchsearch.reporting.html.folder import SEARCH, SYNC
 from batchsearch.reporting.html.histogram import even
 from batchsearch.reporting.html.run_facts import (
     OTHERS,
@@ -35,11 +36,16 @@ _FOUND_BY: Final = {
 }
 _SIZES: Final = (2, 3, 4, 5, 10, 20, 50, 100)
 _LONGEST_VALUE: Final = 120
+_OWN_SECTIONS: Final = frozenset({SEARCH, SYNC})
+"""Parts of the summary that the report states by itself."""
 _MOST_LISTED: Final = 60
 
 
 class ClusterCounts:
-    """Clusters, their members, and why people should look."""
+    """Clusters, their members, and why people should look.
+
+    Reasons are counted by kind: up to the first colon, numbers left out.
+    """
 
     columns: Final = ("is_representative", "size", "confidence", "review")
 
@@ -57,7 +63,9 @@ class ClusterCounts:
         self.confidence.add(numbers(heads, "confidence"))
         review = heads.column(heads.schema.get_field_index("review"))
         self.flagged += heads.num_rows - review.null_count
-        self.reasons.add(heads.filter(pc.is_valid(review)))
+        kinds = pc.replace_substring_regex(review.cast(pa.string()), r"(?s):.*", "")
+        kinds = pc.replace_substring_regex(kinds, r"[0-9]+", "…")
+        self.reasons.add(pa.record_batch([kinds.drop_null()], names=["review"]))
         for size in heads.column(heads.schema.get_field_index("size")).value_counts().to_pylist():
             if size["values"] is not None:
                 wide = max((step for step in _SIZES if step <= size["values"]), default=1)
@@ -184,6 +192,8 @@ def _said_table(summary: Mapping[str, Any]) -> FactTable:
 def _plain(value: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     for name, each in value.items():
+        if not before and name in _OWN_SECTIONS:
+            continue
         path = f"{before}{name}"
         if isinstance(each, dict):
             rows += _plain(each, f"{path}.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST_MATRICES: Final = 24
-MOST_NAMES: Final = 40
+MOST_NAMES: Final = 60
 """Members of a group that still make a readable matrix."""
 _GROUP: Final = b"batchsearch.group"
 

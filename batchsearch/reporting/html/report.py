@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from batchsearch.output.atomic import write_text_atomically
 from batchsearch.reporting.html.dedup_parts import dedup_parts
 from batchsearch.reporting.html.folder import DedupFolder, open_folder
-from batchsearch.reporting.html.matrices import matrices_of
+from batchsearch.reporting.html.matrices import MOST_MATRICES, MOST_NAMES, matrices_of
 from batchsearch.reporting.html.page import PageFacts, page_of
 from batchsearch.reporting.html.run_parts import gallery_of, look_at, part_of, section_of
 from batchsearch.reporting.html.thumbnails import NOT_FETCHED, OVER_BUDGET, Thumbnails
@@ -92,6 +92,7 @@ def make_report(
     notes = (
         *(note for section in sections for note in section.notes),
         *_picture_notes(thumbnails, options, run, galleries),
+        *_matrix_notes(run, matrices),
     )
     page = PageFacts(
         title=title,
@@ -146,6 +147,14 @@ def _status(run: RunFolder | None, sections: tuple[Section, ...]) -> tuple[str, 
     outcomes = next((table for section in sections if (table := section.table("outcomes"))), None)
     failed = sum(row[1] for row in outcomes.rows if row[0] != "ok") if outcomes is not None else 0
     return ("complete", "good") if not failed else (f"complete, {failed:,} failed", "warn")
+
+
+def _matrix_notes(run: RunFolder | None, matrices: tuple[Matrix, ...]) -> list[str]:
+    left = len(run.matrix) - len(matrices) if run is not None else 0
+    if not left:
+        return []
+    bound = f"up to {MOST_MATRICES} of up to {MOST_NAMES} pictures"
+    return [f"{left:,} matrices are not on this page, which shows {bound}; matrix/ has them all."]
 
 
 def _picture_notes(

@@ -4,7 +4,6 @@ import copy
 import json
 import random
 import shutil
-import signal
 from pathlib import PurePosixPath
 
 from .checks import never_wrong, same_output, whole
@@ -23,18 +22,18 @@ class Recorded:
 
     Args:
         folder: Its output folder.
-        disk: The disk before it.
+        before: The disk before it.
         records: What it did.
     """
 
-    def __init__(self, folder, disk, records):
+    def __init__(self, folder, before, records):
         self.folder = folder
+        self.before = before
         self.records = records
-        self._before = disk
 
     def cut_at(self, moment):
         """The disk after so many records; the row keys that were acknowledged until then."""
-        disk = copy.deepcopy(self._before)
+        disk = copy.deepcopy(self.before)
         for record in self.records[:moment]:
             disk.apply(record)
         return disk, acknowledged(disk.said)
@@ -55,18 +54,16 @@ def prepare(folder):
         (folder / name).mkdir(parents=True)
 
 
-def run_recorded(world, runs, job, folder, *, crash_at=""):
-    """Run a job to its end, or to its crash, and record what it does to its output folder."""
-    log, output = folder.with_suffix(".disk"), folder.with_suffix(".txt")
-    before = Disk(folder)
-    process = runs.start(
-        ["run", job.file, "--no-progress", "--set", f"output.dir={folder}", *_LOGGING],
-        output,
-        crash_at=crash_at,
-        record=(folder, log),
-    )
-    code = process.wait()
-    assert code in {0, -signal.SIGKILL}, process.text()
+def run_arguments(job, folder):
+    """A run of a job into a folder."""
+    return ["run", job.file, "--no-progress", "--set", f"output.dir={folder}", *_LOGGING]
+
+
+def recorded_command(recorder, arguments, folder):
+    """Do a command to its end, and record what it does to a folder."""
+    log, before = folder.with_suffix(".disk"), Disk(folder)
+    process = recorder.start(arguments, folder.with_suffix(".txt"), record=(folder, log))
+    assert process.wait() == 0, process.text()
     return Recorded(folder, before, read(log))
 
 
@@ -77,55 +74,75 @@ def model_is_right(recorded):
     assert found == as_it_is(recorded.folder)
 
 
-def recovers(world, runs, job, recorded, moment, rng, left):
-    """Cut a recorded run off, lay out what is left, run it to its end, and compare.
+class Power:
+    """Loses power, and has runs recover.
 
-    Returns:
-        Rows that were acknowledged when the power went.
+    Args:
+        world: Where.
+        runs: Starts runs.
+        recorder: Starts runs that are recorded.
+        rng: Chance.
     """
-    disk, promised = recorded.cut_at(moment)
-    folder = world.place(f"{job.name}-power")
-    restore(PurePosixPath(recorded.folder), disk.left(rng, files=left[0], names=left[1]), folder)
-    never_wrong(folder)
-    finishes(world, runs, job, folder, promised)
-    return len(promised)
 
+    def __init__(self, world, runs, recorder, rng):
+        self._world = world
+        self._runs = runs
+        self._recorder = recorder
+        self._rng = rng
 
-def finishes(world, runs, job, folder, promised):
-    """Run what is left to its end: the output is whole, and no acknowledged row is called for again."""
-    world.emulator.log.clear()
-    arguments = ["run", job.file, "--no-progress", "--set", f"output.dir={folder}"]
-    process = runs.start(arguments, folder.with_suffix(".txt"))
-    assert process.wait() == 0, process.text()
-    same_output(folder, job)
-    whole(folder)
-    asked = {entry.product_id for _, entry in world.granted()}
-    promised_products = {f"P{int(key[1:]):03}" for key in promised if key != "unknown"}
-    assert not asked & promised_products, "a row that was acknowledged was called for again"
-    shutil.rmtree(folder)
+    def recovers(self, job, recorded, moment, left, *, promised=frozenset()):
+        """Cut a recorded command off, lay out what is left, run the job to its end, and compare.
 
+        Args:
+            job: The job.
+            recorded: What was done.
+            moment: The power goes after so many records.
+            left: One of `LEFT`.
+            promised: Rows that had been acknowledged before it began.
 
-def deep(world, runs, recorder, job, rng, times):
-    """Lose the power of a run, of the run that recovers from it, and so on; then run to the end, and compare.
+        Returns:
+            How many rows had been acknowledged when the power went.
+        """
+        folder, said = self._left(job, recorded, moment, left)
+        self._finishes(job, folder, said | promised)
+        return len(said | promised)
 
-    Returns:
-        Rows that had been acknowledged when the power went for the last time.
-    """
-    folder, promised = world.place(f"{job.name}-deep"), set()
-    prepare(folder)
-    for _ in range(times):
-        recorded = run_recorded(world, recorder, job, folder)
-        moment = rng.randint(0, len(recorded.records))
+    def deep(self, job, times):
+        """Lose the power of a run, of the run that recovers from it, and so on; then recover to the end.
+
+        Returns:
+            How many rows had been acknowledged when the power went for the last time.
+        """
+        folder, promised = self._world.place(f"{job.name}-deep"), set()
+        prepare(folder)
+        for _ in range(times):
+            recorded = recorded_command(self._recorder, run_arguments(job, folder), folder)
+            moment = self._rng.randint(0, len(recorded.records))
+            folder, said = self._left(job, recorded, moment, self._rng.choice(LEFT))
+            promised |= said
+            shutil.rmtree(recorded.folder)
+        self._finishes(job, folder, promised)
+        return len(promised)
+
+    def _left(self, job, recorded, moment, left):
         disk, said = recorded.cut_at(moment)
-        promised |= said
-        files, names = rng.choice(LEFT)
-        found = disk.left(rng, files=files, names=names)
-        folder = world.place(f"{job.name}-deep")
+        folder = self._world.place(f"{job.name}-power")
+        found = disk.left(self._rng, files=left[0], names=left[1])
         restore(PurePosixPath(recorded.folder), found, folder)
         never_wrong(folder)
-        shutil.rmtree(recorded.folder)
-    finishes(world, runs, job, folder, promised)
-    return len(promised)
+        return folder, said
+
+    def _finishes(self, job, folder, promised):
+        """The output becomes whole, and no acknowledged row is called for again."""
+        self._world.emulator.log.clear()
+        process = self._runs.start(run_arguments(job, folder), folder.with_suffix(".txt"))
+        assert process.wait() == 0, process.text()
+        same_output(folder, job)
+        whole(folder)
+        asked = {entry.product_id for _, entry in self._world.granted()}
+        acknowledged_products = {f"P{int(key[1:]):03}" for key in promised if key != "unknown"}
+        assert not asked & acknowledged_products, "a row that was acknowledged was called for again"
+        shutil.rmtree(folder)
 
 
 def interesting(recorded, rng, moments):

@@ -6,6 +6,7 @@ import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -225,3 +226,28 @@ def deduped(tmp_path_factory, searched):
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / name / f"{name}.parquet")
     (folder / "dedup.json").write_text(json.dumps({"night": "2026-11-20", "counts": {"pairs": len(pairs)}}))
     return SimpleNamespace(folder=folder, pairs=pairs, members=members, clusters=len(groups))
+
+
+@pytest.fixture
+def make_products():
+    """Makes products with pictures in a folder."""
+    return products
+
+
+@pytest.fixture
+def make_rows():
+    """Writes rows as CSV."""
+    return write_rows
+
+
+@pytest.fixture
+def make_run():
+    """Works through a job over a manifest; its output folder."""
+
+    def make(folder, manifest, **settings):
+        job = job_over(folder, manifest, **settings)
+        job["images"].setdefault("root", str(folder / "pictures"))
+        run(folder, job)
+        return Path(job["output"]["dir"])
+
+    return make

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from batchsearch.dedup.judgements import read_judgements
 from batchsearch.reporting.html.options import ReportOptions
 from batchsearch.reporting.html.report import make_report, write_page
 
@@ -91,8 +92,11 @@ def verdicts(tab):
 def exported(tab):
     with tab.expect_download() as download:
         tab.click("#export-button")
-    with Path(download.value.path()).open(encoding="utf-8", newline="") as file:
-        return download.value.suggested_filename, list(csv.DictReader(file))
+    path = Path(download.value.path())
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert set(read_judgements(path).verdicts) == {(row["product_a"], row["product_b"]) for row in rows}
+    return download.value.suggested_filename, rows
 
 
 def test_clusters_are_drawn_with_pictures_and_regions(opened, deduped):
@@ -137,7 +141,7 @@ def test_clusters_are_found_filtered_and_sorted(opened, deduped):
 
 
 def test_judgements_are_marked_kept_and_exported(opened, deduped):
-    """Marks survive a reload, and the file holds each pair once in code point order, as dedup reads it."""
+    """Marks survive a reload, and the file holds each pair once in code point order, and dedup reads it."""
     tab = opened(deduped.folder)
     hostile = tab.locator("#gallery-clusters .card", has_text="window.pwned")
     hostile.get_by_role("button", name="Different").click()

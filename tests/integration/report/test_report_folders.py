@@ -133,7 +133,7 @@ def test_figures_of_a_dedup_job(deduped):
     }
     assert [section.name for section in report.sections] == ["", "search"]
     assert sum(row[1] for row in table(report, "cluster_sizes").rows) == 7
-    assert table(report, "review").rows == (("split: members do not resemble each other", 2),)
+    assert table(report, "review").rows == (("split", 2),)
     assert ("counts.pairs", str(len(deduped.pairs))) in table(report, "dedup").rows
 
 
@@ -261,3 +261,26 @@ def test_help_pays_for_no_templates():
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_duplicates_without_a_search(deduped, tmp_path):
+    """A dedup job that found everything without a call is reported too, without pictures to look up."""
+    folder = tmp_path / "local"
+    for name in ("pairs", "clusters"):
+        shutil.copytree(deduped.folder / name, folder / name)
+    report = report_on(folder)
+    assert [section.name for section in report.sections] == [""]
+    assert len(cards_of(report, "clusters").cards) == deduped.clusters
+    assert report.page.thumbnails == []
+
+
+def test_a_job_that_found_no_duplicates(deduped, tmp_path):
+    """Empty tables make a page that says so, not an error."""
+    folder = tmp_path / "none"
+    for name in ("pairs", "clusters"):
+        (folder / name).mkdir(parents=True)
+        schema = pq.read_schema(deduped.folder / name / f"{name}.parquet")
+        pq.write_table(schema.empty_table(), folder / name / f"{name}.parquet")
+    report = report_on(folder)
+    assert [figure.value for figure in report.figures] == [0, 0, 0, 0]
+    assert write_page(report, tmp_path / "p.html") > 10_000

@@ -20,7 +20,7 @@ try() {
   "$python" -m venv "$home/venv"
   (
     export PATH="$home/venv/bin:$PATH"
-    pip install --quiet --disable-pip-version-check "$source_tree[emulator]" pytest pytest-timeout "$@"
+    pip install --quiet --disable-pip-version-check "$source_tree[dedup,emulator]" pytest pytest-timeout "$@"
     airflow version
 
     # From here on nothing leaves this machine.

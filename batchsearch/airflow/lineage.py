@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)/?([^?#]*)")
 
 _TABLES: Final = {"results": "done", "hits_folder": "hits"}
-"""Folders that a summary names, each with the summary's count of rows that are in it."""
+"""Folders that a run's summary names, each with the summary's count of rows that are in it."""
+
+_OF_DEDUP: Final = {"pairs": "pairs", "clusters": "members"}
+"""Folders in the folder that a dedup's summary names, likewise."""
 
 
 def place_of(reference: str) -> tuple[str, str]:
@@ -24,6 +27,14 @@ def place_of(reference: str) -> tuple[str, str]:
     if found is None:
         return "file", str(PurePosixPath(reference))
     return f"{found[1].lower()}://{found[2].rpartition('@')[2]}", found[3] or "/"
+
+
+def tables_of(summary: Mapping[str, Any]) -> dict[str, int | None]:
+    """Folders of the tables that a summary tells of, each with its rows as far as it says."""
+    folder = summary.get("folder")
+    if isinstance(folder, str) and "products" in summary:
+        return {f"{folder}/{name}": summary.get(count) for name, count in _OF_DEDUP.items()}
+    return {summary[key]: summary.get(count) for key, count in _TABLES.items() if summary.get(key)}
 
 
 def operator_lineage(read: Iterable[str | None], summary: Mapping[str, Any]) -> Any:
@@ -46,11 +57,8 @@ def operator_lineage(read: Iterable[str | None], summary: Mapping[str, Any]) -> 
             namespace, name = place_of(reference)
             inputs.append(InputDataset(namespace=namespace, name=name))
     outputs = []
-    for key, count in _TABLES.items():
-        if isinstance(summary.get(key), str):
-            namespace, name = place_of(summary[key])
-            rows = OutputStatisticsOutputDatasetFacet(rowCount=summary.get(count))
-            outputs.append(
-                OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": rows})
-            )
+    for folder, count in tables_of(summary).items():
+        namespace, name = place_of(folder)
+        rows = OutputStatisticsOutputDatasetFacet(rowCount=count)
+        outputs.append(OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": rows}))
     return OperatorLineage(inputs=inputs, outputs=outputs)

@@ -10,7 +10,7 @@ from batchsearch.airflow.hook import BatchSearchHook
 from batchsearch.airflow.night import check_output_dir
 from batchsearch.airflow.sdk import AirflowException, AirflowFailException, BaseOperator
 from batchsearch.child.command import environment_of, job_arguments, settings_of
-from batchsearch.child.ending import ACCEPTABLE, Ended, describe, meaning_of
+from batchsearch.child.ending import ACCEPTABLE, Ended, describe, meaning_of, small
 from batchsearch.child.events import event_of
 from batchsearch.child.process import STOP_SECONDS, Child
 from batchsearch.config.paths import absolute
@@ -172,7 +172,7 @@ class JobOperator(ChildOperator):
         except ConfigError as error:
             raise AirflowFailException(str(error)) from None
         ended = self._run_child(arguments, credentials)
-        self._summary = summary = {**(ended.result or {}), **self._places()}
+        self._summary = summary = {**small(ended.result or {}), **self._places()}
         meaning = meaning_of(ended, accepted=self.accept)
         if meaning == "done":
             self._tell_assets(context, summary)

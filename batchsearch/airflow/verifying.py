@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from batchsearch.airflow.night import check_output_dir
 from batchsearch.airflow.operators import SUMMARY, ChildOperator
 from batchsearch.airflow.sdk import AirflowException, AirflowFailException
-from batchsearch.child.ending import describe, meaning_of
+from batchsearch.child.ending import describe, meaning_of, small
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class BatchSearchCheckOperator(ChildOperator):
         except ConfigError as error:
             raise AirflowFailException(str(error)) from None
         ended = self._run_child((_COMMAND, self._absolute(self.output_dir)), {})
-        found = dict(ended.result or {})
+        found = small(ended.result or {})
         if meaning_of(ended) == "done":
             return found
         context["ti"].xcom_push(key=SUMMARY, value=found)

@@ -33,6 +33,7 @@ _FINAL: Final = frozenset(
 )
 _COMMAND_FAILED: Final = "failed"
 _LONGEST: Final = 4_000
+_LONGEST_VALUE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,13 @@ def result_of(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def small(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result without what is long: a scheduler keeps it in its database, the whole is in the output."""
+    return {
+        name: value for name, value in result.items() if len(json.dumps(value, default=str)) <= _LONGEST_VALUE
+    }
 
 
 def meaning_of(ended: Ended, *, accepted: Collection[int] = ()) -> Meaning:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import CONFIG, SET, load, logging_options
+from batchsearch.commands.options import CONFIG, SET, begin_in, load, logging_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from batchsearch.compare.comparison import Comparison
 
 _EXAMPLES = """\b
@@ -28,7 +27,15 @@ Examples:
 @click.option(
     "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
 )
-@click.option("--max-calls", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4.")
+@click.option(
+    "--max-calls", type=click.IntRange(min=1), metavar="N", help="Stop after so many calls; exit code 4."
+)
+@click.option(
+    "--fresh",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Begin anew, in this folder in place of `output.dir`; it must be empty or not there.",
+)
 @click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
 @logging_options
 def command(
@@ -37,6 +44,7 @@ def command(
     overrides: tuple[str, ...],
     until: str | None,
     max_calls: int | None,
+    fresh: Path | None,
     progress: bool,
     log_format: str,
     log_level: str,
@@ -52,7 +60,7 @@ def command(
     """
 
     def work() -> Comparison:
-        job = load(config, overrides)
+        job = load(config, overrides if fresh is None else (*overrides, begin_in(fresh)))
         from batchsearch.compare.job import compare_to_end
 
         return compare_to_end(

@@ -11,6 +11,7 @@ import click
 
 from batchsearch.commands.options import fail
 from batchsearch.errors import BatchsearchError
+from batchsearch.reporting.html import options
 
 if TYPE_CHECKING:
     from batchsearch.reporting.html.report import Report
@@ -49,32 +50,46 @@ _PAGE = "report.html"
     help="Write the facts as Markdown too; - is stdout.",
 )
 @click.option(
-    "--rows", type=click.IntRange(0, 20_000), default=500, show_default=True, help="Rows of a search."
+    "--rows",
+    type=click.IntRange(0, 20_000),
+    default=options.DEFAULT_ROWS,
+    show_default=True,
+    help="Most rows of a search.",
 )
-@click.option("--pairs", type=click.IntRange(0, 100_000), default=5_000, show_default=True, help="Pairs.")
 @click.option(
-    "--clusters", type=click.IntRange(0, 100_000), default=10_000, show_default=True, help="Clusters."
+    "--pairs",
+    type=click.IntRange(0, 100_000),
+    default=options.DEFAULT_PAIRS,
+    show_default=True,
+    help="Most pairs.",
+)
+@click.option(
+    "--clusters",
+    type=click.IntRange(0, 100_000),
+    default=options.DEFAULT_CLUSTERS,
+    show_default=True,
+    help="Most clusters.",
 )
 @click.option(
     "--pictures",
     type=click.IntRange(0, 50_000),
-    default=4_000,
+    default=options.DEFAULT_PICTURES,
     show_default=True,
-    help="Thumbnails; 0 for a page without pictures.",
+    help="Most thumbnails; 0 for a page without pictures.",
 )
 @click.option(
     "--picture-side",
     type=click.IntRange(48, 512),
-    default=160,
+    default=options.DEFAULT_SIDE,
     show_default=True,
     help="Longest side of a thumbnail, pixels.",
 )
 @click.option(
     "--picture-mb",
     type=click.IntRange(1, 500),
-    default=24,
+    default=options.DEFAULT_MEGABYTES,
     show_default=True,
-    help="Megabytes of all thumbnails.",
+    help="Most megabytes of all thumbnails.",
 )
 @click.option(
     "--images",
@@ -110,10 +125,9 @@ def command(
     asks for nothing when opened. How much it shows is bounded, and it says so when a bound was reached.
     """
     try:
-        from batchsearch.reporting.html.options import ReportOptions
         from batchsearch.reporting.html.report import make_report, write_page
 
-        options = ReportOptions(
+        wanted = options.ReportOptions(
             rows=rows,
             pairs=pairs,
             clusters=clusters,
@@ -123,7 +137,7 @@ def command(
             images=images,
             fetch=fetch_pictures,
         )
-        report = make_report(folder, options, now=datetime.now(UTC))
+        report = make_report(folder, wanted, now=datetime.now(UTC))
         if page:
             place = output or folder / _PAGE
             written = write_page(report, place)

@@ -68,6 +68,11 @@ class CompareSettings(Settings):
         200, ge=0, le=10_000, description="Most matrices: those of the first such groups of the manifest."
     )
 
+    @property
+    def makes_pairs(self) -> bool:
+        """Whether pairs are made of a list; otherwise the manifest gives them, and any run can work on it."""
+        return self.pairs != "given"
+
     @field_validator("group")
     @classmethod
     def _no_groups_for_one(cls, group: str | None, info: ValidationInfo) -> str | None:

@@ -54,7 +54,7 @@ class DedupSettings(Settings):
         gt=0,
         le=1,
         description="Products whose best matching pictures differ more than this in colour, 0 to 1, are "
-        "variants and no duplicates. Pictures of pairs are read once for it; `null` does not look at colours.",
+        "variants and no duplicates. Their pictures are read once for it; `null` does not look at colours.",
     )
     mutual_best: int | None = Field(
         None,

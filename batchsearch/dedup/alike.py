@@ -94,7 +94,7 @@ def later_copies(count: int, alike: Alike) -> NDArray[np.int64]:
 def _bits(values: NDArray[np.uint64]) -> NDArray[np.int64]:
     """How many bits of each value are set."""
     parts = np.ascontiguousarray(values).view(np.uint8).reshape(-1, 8)
-    return np.unpackbits(parts, axis=1).sum(axis=1, dtype=np.int64)
+    return np.asarray(np.unpackbits(parts, axis=1).sum(axis=1), dtype=np.int64)
 
 
 def _groups(

@@ -152,7 +152,9 @@ def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict
         TableWriter(sources.folder, PAIRS, pairs_schema(), sources.night) as pairs_file,
         TableWriter(sources.folder, CLUSTERS, clusters_schema(), sources.night) as clusters_file,
     ):
-        for piece in _pair_rows(pairs, decision, (thresholds, colours), pictures, earlier, sources):
+        for piece in _pair_rows(
+            pairs, decision, (thresholds, colours), pictures=pictures, earlier=earlier, sources=sources
+        ):
             pairs_file.add(piece)
         for piece in _cluster_rows(clusters, pictures, counts, shown, sources):
             clusters_file.add(piece)
@@ -223,7 +225,7 @@ def thresholds_of(pairs: Pairs, pictures: Pictures, dedup: DedupSettings) -> NDA
         by_category[place] = dedup.thresholds.get(name, dedup.threshold)
     by_product = np.full(len(pictures.products), dedup.threshold)
     by_product[pictures.product[::-1]] = by_category[pictures.category[::-1]]
-    return np.maximum(by_product[pairs.a], by_product[pairs.b])
+    return np.asarray(np.maximum(by_product[pairs.a], by_product[pairs.b]), dtype=np.float64)
 
 
 def preference_of(
@@ -277,6 +279,7 @@ def _pair_rows(
     pairs: Pairs,
     decision: Decision,
     measures: tuple[NDArray[np.float64], NDArray[np.float64]],
+    *,
     pictures: Pictures,
     earlier: Earlier,
     sources: Sources,

@@ -1,9 +1,10 @@
 """The chain guard: a group whose members do not resemble each other is taken apart (pure).
 
 Connected components follow chains: A is like B, B like C, and A is nothing like C. Within one component
-groups are therefore joined step by step, pairs with the highest score first, and two groups become one only
-if at least `min_share` of the pairs between them resemble each other. One bridge between two tight groups
-is not enough. Pairs judged `same` join in any case; no group ever holds a pair judged `different`, unless
+groups are therefore joined step by step, and two groups become one only if at least `min_share` of the pairs
+between them resemble each other. One bridge between two tight groups is not enough. First come the pairs
+whose members resemble the same others, then those with the higher score: a bridge has the former's least,
+whatever its score. Pairs judged `same` join in any case; no group ever holds a pair judged `different`, unless
 pairs judged `same` force it.
 
 A pair that no search shows does not resemble, with one exception: where the list of hits of one of the two
@@ -104,6 +105,12 @@ def split(
     return _Splitting(size, links, different, cut, min_share).run()
 
 
+def _shared(one: set[int], other: set[int]) -> float:
+    """The share of two members' neighbours that they have in common, each its own neighbour."""
+    common = len(one & other)
+    return common / (len(one) + len(other) - common)
+
+
 class _Splitting:
     def __init__(
         self,
@@ -115,9 +122,19 @@ class _Splitting:
     ) -> None:
         self._min_share = min_share
         self._different = different
+        around: dict[int, set[int]] = {number: {number} for number in range(size)}
+        for link in links:
+            around[link.first].add(link.second)
+            around[link.second].add(link.first)
         self._links = sorted(
             (link for link in links if link.accepted or link.same),
-            key=lambda link: (not link.same, -link.score, link.first, link.second),
+            key=lambda link: (
+                not link.same,
+                -_shared(around[link.first], around[link.second]),
+                -link.score,
+                link.first,
+                link.second,
+            ),
         )
         cut = frozenset(cut)
         self._home = list(range(size))

@@ -1,4 +1,4 @@
-"""Pairs to clusters: connected components, taken apart where they are chains, each with a representative (pure).
+"""Pairs to clusters: connected components, taken apart where they are chains, each with a representative.
 
 Memory grows with the products that are in any pair, not with the catalogue. Components come from
 `scipy.sparse.csgraph`; only those whose members do not all resemble one another are looked at one by one.
@@ -108,8 +108,10 @@ def cluster(
     nodes, ends = np.unique(np.concatenate((pairs.a[edges], pairs.b[edges])), return_inverse=True)
     first, second = ends[: len(edges)], ends[len(edges) :]
     labels = components(len(nodes), first, second).astype(np.int64)
-    labels, review = _guarded(pairs, decision, guard, nodes, labels, name)
-    return _described(pairs, decision, guard, nodes, labels, review, preference)
+    labels, review = _guarded(pairs, decision, guard, nodes=nodes, labels=labels, name=name)
+    return _described(
+        pairs, decision, guard, nodes=nodes, labels=labels, review=review, preference=preference
+    )
 
 
 def _inside(
@@ -130,6 +132,7 @@ def _guarded(
     pairs: Pairs,
     decision: Decision,
     guard: GuardRules,
+    *,
     nodes: NDArray[np.int32],
     labels: NDArray[np.int64],
     name: Callable[[int], str],
@@ -211,6 +214,7 @@ def _described(
     pairs: Pairs,
     decision: Decision,
     guard: GuardRules,
+    *,
     nodes: NDArray[np.int32],
     labels: NDArray[np.int64],
     review: dict[int, str],

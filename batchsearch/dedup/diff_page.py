@@ -37,7 +37,7 @@ _WORDS: Final = {
 }
 """What each change is called, in the order in which they are told."""
 
-_NO_NUMBER: Final = "–"
+_NO_NUMBER: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Diff:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they go into JSON."""
         counts: dict[str, dict[str, int]] = {}
-        for (table, change), _ in _WORDS.items():
+        for table, change in _WORDS:
             if (table in ("pairs", "clusters")) == (self.kind == "dedup"):
                 counts.setdefault(table, {})[change] = self.counts.get((table, change), 0)
         return {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pandas as pd
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from batchsearch.dedup.nights import RECORD, read_record
+from batchsearch.dedup.nights import read_record
 from batchsearch.dedup.tables import CLUSTERS, PAIRS
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 from batchsearch.ledger.reader import LedgerReader
@@ -25,7 +24,8 @@ from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.output.schemas import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 Kind = Literal["dedup", "run"]
 
@@ -167,8 +167,8 @@ def changes(a: Side, b: Side, *, least: float) -> Iterator[pa.Table]:
 
 
 def _pair_changes(both: pd.DataFrame, least: float) -> pa.Table:
-    was = both["accepted_a"].eq(True)  # noqa: FBT003 - compares cell by cell
-    now = both["accepted_b"].eq(True)  # noqa: FBT003 - compares cell by cell
+    was = both["accepted_a"].eq(True)
+    now = both["accepted_b"].eq(True)
     change = _score_change(both, least, only=was & now)
     change[now & ~was] = "new"
     change[was & ~now] = "gone"
@@ -211,7 +211,7 @@ def _cluster_changes(both: pd.DataFrame) -> Iterator[pa.Table]:
         after=both["cluster_id_b"],
     )
     # A cluster's representative is told once, by the product that is it now.
-    is_new = both["is_representative_b"].eq(True) & both_sides  # noqa: FBT003 - compares cell by cell
+    is_new = both["is_representative_b"].eq(True) & both_sides
     is_new &= (both["cluster_id_a"] == both["cluster_id_b"]) & (
         both["representative_a"] != both["representative_b"]
     )
@@ -334,7 +334,6 @@ def _unreadable(folder: Path, error: Exception) -> OutputError:
 
 __all__ = [
     "CHANGE_COLUMNS",
-    "RECORD",
     "NotComparableError",
     "Side",
     "changes",

@@ -129,7 +129,7 @@ def _matches(hits: pa.Table, pictures: Pictures, rules: HitRules, tally: Tally) 
     category = _numbers(hits, "category_id", np.int64, absent=-1)
     known = (row >= 0) & (other >= 0)
     product = np.where(row >= 0, pictures.product[row], -1).astype(np.int32)
-    _mark_cut(row, rank, score, product, rules, tally)
+    _mark_cut(row, rank, score, product=product, rules=rules, tally=tally)
     inside = known
     if not rules.outside:
         inside = known & pictures.present[row] & pictures.present_products()[other]
@@ -191,6 +191,7 @@ def _mark_cut(
     row: NDArray[np.int32],
     rank: NDArray[np.int32],
     score: NDArray[np.float64],
+    *,
     product: NDArray[np.int32],
     rules: HitRules,
     tally: Tally,

@@ -1,4 +1,4 @@
-"""What pictures look like, kept from night to night: a picture is read and decoded again only when it changed."""
+"""What pictures look like, kept from night to night: only a changed picture is read and decoded again."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 
 from batchsearch.dedup.looks import COLOURS, THUMB, Look, look_of
 from batchsearch.dedup.pictures import places
-from batchsearch.engine.places import picture_root
-from batchsearch.images.rules import rules_for
 from batchsearch.engine.fetching import fetch_patiently
+from batchsearch.engine.places import picture_root
 from batchsearch.errors import OutputError
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
+from batchsearch.images.rules import rules_for
 
 if TYPE_CHECKING:
     import threading
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from batchsearch.api.operations import Operation
     from batchsearch.config.model import JobSettings
     from batchsearch.manifest.rows import ImageReference, RowBatch
 
@@ -64,7 +63,6 @@ class LookStore:
 
     Args:
         settings: The job; its pictures are fetched as a run fetches them.
-        operation: Its operation.
         path: File that keeps them.
         whole: Decode every pixel, for `Look.pixels`.
         stop: Set when looking is to end; what was looked at is kept.
@@ -73,7 +71,6 @@ class LookStore:
     def __init__(
         self,
         settings: JobSettings,
-        operation: Operation,
         path: Path,
         *,
         whole: bool,

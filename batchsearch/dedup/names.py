@@ -25,7 +25,7 @@ def cluster_ids(
     """
     claims = []
     for number, members in enumerate(clusters):
-        votes = Counter(earlier[member] for member in members if member in earlier)
+        votes = Counter(earlier[member] for member in members if member in earlier) if earlier else Counter()
         claims += [(-count, name, number) for name, count in votes.items()]
     ids: dict[int, str] = {}
     taken: set[str] = set()

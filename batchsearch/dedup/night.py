@@ -225,8 +225,8 @@ class _Night:
             signals=self._signals,
         )
         if self._signals is not None:
-            # From here a signal cancels what waits, as no runner can be told to stop.
-            self._signals.runner = None
+            # From here a signal cancels what waits, as no run can be told to stop.
+            self._signals.running = None
         return summary
 
     def _summary(

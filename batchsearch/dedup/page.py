@@ -93,12 +93,15 @@ class DedupSummary:
 
     def _lines(self) -> list[str]:
         counts = self.counts
+        kept = counts["pairs"] - counts["accepted"]
+        pairs = f"{counts['accepted']:,} accepted, {kept:,} more that resemble"
+        night = f"{counts['new_pairs']:,} new tonight, {counts['gone_pairs']:,} gone"
+        clusters = f"{counts['clusters']:,} of {counts['members']:,} products"
+        more = f"{counts['duplicates']:,} are duplicates of another one; {counts['review']:,} to be looked at"
         lines = [
             f"  products   {counts['products']:,} with {counts['pictures']:,} pictures",
-            f"  pairs      {counts['accepted']:,} accepted, {counts['pairs'] - counts['accepted']:,} more "
-            f"that resemble; {counts['new_pairs']:,} new tonight, {counts['gone_pairs']:,} gone",
-            f"  clusters   {counts['clusters']:,} of {counts['members']:,} products: "
-            f"{counts['duplicates']:,} are duplicates of another one; {counts['review']:,} to be looked at",
+            f"  pairs      {pairs}; {night}",
+            f"  clusters   {clusters}: {more}",
         ]
         if counts["colour_variants"]:
             lines.append(
@@ -123,7 +126,4 @@ class DedupSummary:
             )
         if not self.complete:
             lines.append("  mind       not every row is searched yet: pairs of the others are missing")
-        lines += [
-            f"  tables     {self.folder}/pairs, {self.folder}/clusters",
-        ]
-        return lines
+        return [*lines, f"  tables     {self.folder}/pairs, {self.folder}/clusters"]

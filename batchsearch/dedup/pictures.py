@@ -226,7 +226,7 @@ def _pictures(
     oldest = None
     if columns.oldest:
         ages = column(columns.oldest)
-        oldest = pc.rank(ages, sort_keys="ascending", null_placement="at_end", tiebreaker="min")
+        oldest = pc.rank(ages, sort_keys="ascending", tiebreaker="min")
         oldest = oldest.to_numpy(zero_copy_only=False).astype(np.int64)
     categories = category = None
     if columns.category:

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batchsearch.api.operations import OPERATIONS
 from batchsearch.config.model import PRIORITY
 from batchsearch.dedup.alike import Alike, find_alike, later_copies
 from batchsearch.dedup.building import LocalMatches
@@ -103,8 +102,8 @@ class LocalLooks:
             return search
         if given.image in self._settings.manifest.key:
             raise ConfigError(
-                f"dedup.precheck: `{self._mode}` needs row keys without the picture's column {given.image!r}; "
-                "use `report`, or another `manifest.key`"
+                f"dedup.precheck: `{self._mode}` needs row keys without the picture's column "
+                f"{given.image!r}; use `report`, or another `manifest.key`"
             )
         copy_of = later_copies(len(self._keys), alike)
         self.counts["rows_not_called"] = int((copy_of >= 0).sum()) if self._mode == "instead" else 0
@@ -181,7 +180,6 @@ class LocalLooks:
         if self._store is None:
             self._store = LookStore(
                 self._settings,
-                OPERATIONS[self._settings.operation],
                 self._folder / PRECHECK / LOOKS_FILE,
                 whole=self._mode != "none",
                 stop=self._stop,

@@ -1,4 +1,4 @@
-"""The tables `pairs` and `clusters`: their columns, declared once, and files that appear whole or not at all."""
+"""The tables `pairs` and `clusters`: columns declared once, files that appear whole or not at all."""
 
 from __future__ import annotations
 

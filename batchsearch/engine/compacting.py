@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchsearch.engine.generation import ROWS_COMPACTED, Generations
+from batchsearch.engine.generation import ROWS_COMPACTED, Generations, recover
 from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, new_run_id, put_in_order, taken
 from batchsearch.engine.sealer import Writers
 from batchsearch.errors import ConfigError, OutputError
@@ -61,11 +61,12 @@ def compact(folder: Path, *, rows: int = ROWS_COMPACTED) -> Compacted:
 
 async def _compact(folder: Path, rows: int) -> Compacted:
     with taken(folder, new_run_id()) as ledger:
+        await recover(ledger, folder, logger())
         if not ledger.parts():
             return Compacted(0, 0, 0, 0)
         schemas = _schemas(folder, ledger)
         generations = Generations(ledger, folder, schemas, logger())
-        await put_in_order(ledger, Writers.reading(folder, schemas), generations)
+        await put_in_order(ledger, Writers.reading(folder, schemas))
         if not await asyncio.to_thread(can_exchange, folder):
             raise OutputError(
                 f"{folder}: this file system cannot exchange two folders in one step, so readers would find "

@@ -85,14 +85,6 @@ class Generations:
         self._log = log
         self._next = NextGeneration(folder)
 
-    async def recover(self) -> None:
-        """Finish an exchange that a kill has interrupted, or remove what was built for one."""
-        if self._ledger.coming() is not None:
-            await self._finish()
-        else:
-            await asyncio.to_thread(self._next.clean)
-            await asyncio.to_thread(self._remove_history)
-
     def staged(self) -> bool:
         """Whether renewed outcomes wait to take their place, sealed or not."""
         return bool(self._ledger.parts(STAGED)) or self._ledger.waiting(replaces=True).rows > 0
@@ -118,28 +110,7 @@ class Generations:
     async def _switch(self, built: Built) -> None:
         crash_points.reached("compact_intent")
         await self._ledger.intend(built.coming, built.stays, built.history)
-        await self._finish()
-
-    async def _finish(self) -> None:
-        """Do what the ledger says is to be done: every step may have been done already."""
-        names = self._ledger.coming()
-        if names is None:
-            return
-        in_one_step = await asyncio.to_thread(self._next.exchange, names)
-        if not in_one_step:
-            self._log.warning("folders_not_exchanged", output=str(self._folder))
-        adopted = [
-            self._folder / STAGED / table / part.name
-            for part in self._ledger.parts(STAGED)
-            for table in (RESULTS, HITS)
-        ]
-        crash_points.reached("compact_switch")
-        await self._ledger.switched()
-        await asyncio.to_thread(self._next.clean, adopted)
-        await asyncio.to_thread(self._remove_history)
-
-    def _remove_history(self) -> None:
-        remove_history_but(self._folder, [part.name for part in self._ledger.parts("history")])
+        await _finish(self._ledger, self._folder, self._log)
 
     def _build_compacted(self, groups: Sequence[Sequence[Part]]) -> Built:
         self._next.begin()
@@ -193,6 +164,40 @@ class Generations:
         written = write_history(history)
         self._next.sync()
         return Built(tuple(coming), tuple(stays), (_part(written, 0, 0),), replaced)
+
+
+async def recover(ledger: Ledger, folder: Path, log: FilteringBoundLogger) -> None:
+    """Finish an exchange that a kill has interrupted, or remove what was built for one.
+
+    Raises:
+        OutputError: The disk or the ledger refuses.
+    """
+    if ledger.coming() is not None:
+        await _finish(ledger, folder, log)
+    else:
+        await asyncio.to_thread(NextGeneration(folder).clean)
+        await asyncio.to_thread(_remove_history, ledger, folder)
+
+
+async def _finish(ledger: Ledger, folder: Path, log: FilteringBoundLogger) -> None:
+    """Do what the ledger says is to be done: every step may have been done already."""
+    names, coming = ledger.coming(), NextGeneration(folder)
+    if names is None:
+        return
+    in_one_step = await asyncio.to_thread(coming.exchange, names)
+    if not in_one_step:
+        log.warning("folders_not_exchanged", output=str(folder))
+    adopted = [
+        folder / STAGED / table / part.name for part in ledger.parts(STAGED) for table in (RESULTS, HITS)
+    ]
+    crash_points.reached("compact_switch")
+    await ledger.switched()
+    await asyncio.to_thread(coming.clean, adopted)
+    await asyncio.to_thread(_remove_history, ledger, folder)
+
+
+def _remove_history(ledger: Ledger, folder: Path) -> None:
+    remove_history_but(folder, [part.name for part in ledger.parts("history")])
 
 
 def grouped(parts: Sequence[Part], rows: int) -> list[list[Part]]:

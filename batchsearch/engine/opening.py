@@ -16,7 +16,7 @@ from batchsearch.api.operations import OPERATIONS, Operation
 from batchsearch.config.model import EMULATOR, INSTANCE, PRIORITY
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.fingerprint import differences, fingerprint
-from batchsearch.engine.generation import Generations
+from batchsearch.engine.generation import Generations, recover
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.places import picture_root
 from batchsearch.engine.sealer import Sealer, Writers
@@ -107,7 +107,7 @@ async def open_job(
         _tell_renamed(settings, manifest)
         writers = Writers.of(folder, settings.operation, manifest.schema_carried)
         generations = Generations(ledger, folder, writers.current.schemas, logger())
-        await put_in_order(ledger, writers, generations)
+        await put_in_order(ledger, writers)
         if generations.staged():
             # What an interrupted run has renewed takes its place before anything is renewed once more.
             await seal_everything(ledger, writers, generations, settings)
@@ -157,18 +157,17 @@ def taken(folder: Path, run_id: str) -> Iterator[Ledger]:
             ledger.close()
 
 
-async def put_in_order(ledger: Ledger, writers: Writers, generations: Generations) -> None:
+async def put_in_order(ledger: Ledger, writers: Writers) -> None:
     """Finish or undo what a kill has interrupted, and look whether the sealed parts are whole.
 
     Args:
         ledger: Knows what is sealed.
         writers: Write its parts.
-        generations: Exchanges parts.
 
     Raises:
         OutputError: Parts are missing or damaged, or the disk refuses.
     """
-    await generations.recover()
+    await recover(ledger, writers.current.folder, logger())
     damaged = []
     for writer, sealed in (
         (writers.current, ledger.parts()),

@@ -6,6 +6,8 @@ The promises, and what each crash window does to them:
   Results and hits are written from the ledger alone, so a part can always be written again.
 * **Calls at least once, bounded.** A kill repeats at most the calls that were in flight: those whose
   answers had not been committed.
+* **A renewed row keeps its old outcome** until the new one is committed, and readers see the old one until
+  the new one takes its place: never both, never neither.
 
 ======================================  ==========================================================
 killed …                                then running again …
@@ -18,8 +20,17 @@ while a part is written                 removes the temporary file and writes th
 between the renames of the two files    removes both and writes the part again; no call
 after the renames, before the seal      removes the unsealed files and writes the part again; no call
 after the seal                          nothing: the part stands and is never touched again
+while the next generation is built      removes it and builds it again; no call
+after it is noted, before the exchange  exchanges the folders: from the note on there is one way, forward
+between the exchanges of two folders    exchanges the other one
+after them, before that is noted        notes it
+after that, before the old is removed   removes it
 ======================================  ==========================================================
 
-`schema.sql`, `store` (a run's), `reader` (anybody's, without touching it) and `queries` (what both ask) hold
-all the SQL, `commits` the transactions; `lock` keeps a second run out.
+A generation is all the parts that readers see. It is exchanged as a whole when renewed outcomes take the
+place of earlier ones (which go to `history/`) and when `batchsearch compact` merges parts (`parts`).
+
+`schema.sql`, `store` (a run's), `parts` (what is sealed), `reader` (anybody's, without touching it) and
+`queries` (what all ask) hold the SQL, `from_version_*.sql` bring older ledgers up to date, `commits` has the
+transactions; `lock` keeps a second run out.
 """

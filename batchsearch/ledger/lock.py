@@ -10,14 +10,21 @@ import fcntl
 import json
 import os
 import socket
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from batchsearch.errors import OutputError, OutputInUseError
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
+
+
+_TRIES: Final = 3
+_INSTANT: Final = 0.02
+"""Seconds."""
 
 
 class OutputLock:
@@ -39,7 +46,7 @@ class OutputLock:
         except OSError as error:
             raise OutputError(f"{self._path}: cannot make the lock file: {error.strerror}") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError:
             holder = _holder(descriptor)
             os.close(descriptor)
@@ -71,6 +78,16 @@ class OutputLock:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock; whoever only looks whether it is held holds it for an instant, which is waited out."""
+    for _ in range(_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_INSTANT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _holder(descriptor: int) -> str:

@@ -182,8 +182,12 @@ class CsvFile:
             if "Empty CSV file" in str(error):  # Nothing after the header.
                 return
             raise
-        with reader:
-            yield from reader
+        try:
+            with reader:
+                yield from reader
+        finally:
+            if isinstance(source, pa.NativeFile):
+                source.close()  # what Arrow reads ahead is of no use any more
 
     def _source(self) -> Any:
         """The file as Arrow reads it; by name, it unpacks `.gz` itself."""

@@ -6,7 +6,10 @@ object that was replaced meanwhile is refused, since its rows would be half of o
 
 from __future__ import annotations
 
+import atexit
 import io
+import threading
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -95,6 +98,8 @@ class RemoteReader(io.RawIOBase):
         self._at = 0
         self._held = b""
         self._held_from = 0
+        self._reading = threading.Lock()
+        _OPEN.add(self)
 
     def readable(self) -> bool:
         """It is."""
@@ -138,10 +143,30 @@ class RemoteReader(io.RawIOBase):
     def _fetched(self, start: int, count: int) -> bytes:
         if not count:
             return b""
-        try:
-            return self._file.store.read(self._file.facts, start, start + count)
-        except StoreError as error:
-            raise LostError(None, why(error)) from error
+        with self._reading:
+            if self.closed:
+                raise LostError(None, "is not read any more")
+            try:
+                return self._file.store.read(self._file.facts, start, start + count)
+            except StoreError as error:
+                raise LostError(None, why(error)) from error
+
+    def end(self) -> None:
+        """Stop reading for good, whichever thread is at it, and wait until it has stopped."""
+        self.close()
+        self._file.store.close()
+        with self._reading:
+            pass
+
+
+_OPEN: Final[weakref.WeakSet[RemoteReader]] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    """End what Arrow still reads ahead: its threads would wait for ever for an interpreter that is gone."""
+    for reader in list(_OPEN):
+        reader.end()
 
 
 def why(error: StoreError) -> str:

@@ -16,10 +16,19 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from structlog.typing import Processor
+
 LOGGER: Final = logging.getLogger("batchsearch")
 """Where events go; silent until a program adds a handler or configures `logging`."""
 
 LOGGER.addHandler(logging.NullHandler())
+
+_PROCESSORS: Final[list[Processor]] = [
+    structlog.stdlib.filter_by_level,
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.format_exc_info,
+    structlog.processors.KeyValueRenderer(key_order=["event"], sort_keys=True),
+]
 
 _lock: Final = threading.Lock()
 _users = 0
@@ -29,7 +38,8 @@ _users = 0
 def events_to_logging() -> Iterator[None]:
     """Events inside go to the logger `batchsearch`, unless the program has configured structlog itself.
 
-    Several threads may be inside at once; what was configured before comes back when the last one leaves.
+    Several threads may be inside at once. When the last one leaves, structlog is as it was found, unless the
+    program has configured it meanwhile.
     """
     global _users  # noqa: PLW0603 - structlog's configuration is one for the whole process
     with _lock:
@@ -44,19 +54,18 @@ def events_to_logging() -> Iterator[None]:
         if mine:
             with _lock:
                 _users -= 1
-                if _users == 0:
+                if _users == 0 and structlog.get_config()["processors"] is _PROCESSORS:
                     structlog.reset_defaults()
+
+
+def _logger(*_names: object) -> logging.Logger:
+    return LOGGER
 
 
 def _configure() -> None:
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["event"], sort_keys=True),
-        ],
+        processors=_PROCESSORS,
         wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=lambda *_: LOGGER,
+        logger_factory=_logger,
         cache_logger_on_first_use=False,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -78,13 +79,9 @@ async def aplan(
 ) -> Plan:
     """Like `plan`, in the event loop that is running."""
     settings = load(job, overrides)
-    with events_to_logging():
-        to_plan = job_to_plan(settings)
-        pairs = await asyncio.to_thread(to_plan.__enter__)
-        try:
-            return await plan_job(pairs, sample=sample, counter=_Counted(progress))
-        finally:
-            to_plan.__exit__(None, None, None)
+    with events_to_logging(), ExitStack() as stack:
+        to_plan = await asyncio.to_thread(stack.enter_context, job_to_plan(settings))
+        return await plan_job(to_plan, sample=sample, counter=_Counted(progress))
 
 
 def check(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from batchsearch.compare.job import compare_job
 from batchsearch.engine.job import run_job
+from batchsearch.errors import ConfigError, Problem
 from batchsearch.python_api.events import events_to_logging
 from batchsearch.python_api.jobs import load
 from batchsearch.python_api.output import CompareResult, DedupResult, RunResult
@@ -93,6 +94,10 @@ async def arun(
     kept. A second one ends it at once.
     """
     settings = load(job, overrides)
+    if settings.compare is not None and settings.compare.makes_pairs:
+        raise ConfigError(
+            [Problem("compare.pairs", "the pairs of this job are made of a list: `run_compare`")]
+        )
     asked = stop or Stop()
     shown = _Told(progress, asked)
     with events_to_logging():

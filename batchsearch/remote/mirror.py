@@ -45,9 +45,6 @@ Found = TypeVar("Found")
 EXTRAS: Final = ("summary.json",)
 """Files that are sent at the end under their own names."""
 
-_REST: Final = 10
-"""Carrying takes at most one part in so many of a run's time."""
-
 _SAFE: Final = 2 / 3
 """Of the time after which a lease lapses: without a renewal for so long, its holder stops by itself."""
 
@@ -63,11 +60,14 @@ class Rhythm:
         lapse: A lease that was not renewed for so long has lapsed. Without a renewal for two thirds of it
             the holder stops by itself.
         carry: Between carryings, at least.
+        rest: Between carryings, at least so many times as long as the last one took: a large ledger is carried
+            less often.
     """
 
     beat: float = 20.0
     lapse: float = 180.0
     carry: float = 60.0
+    rest: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +261,7 @@ class Mirror:
                 self._warn(error)
                 continue
             carried = self._clock()
-            pause = max(self._rhythm.carry, _REST * (carried - began))
+            pause = max(self._rhythm.carry, self._rhythm.rest * (carried - began))
 
     def _warn(self, error: Exception) -> None:
         if self._log is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +39,7 @@ class Started:
         told: What was guessed, and why.
         rows: Rows of the manifest; None where none was looked at, or it is not usable as guessed.
         problem: What is still wrong with the guesses; empty when nothing is.
+        grouped: A column says which rows are compared; without one all of a list are.
     """
 
     file: Path
@@ -46,6 +47,7 @@ class Started:
     told: tuple[Guess, ...]
     rows: int | None
     problem: str = ""
+    grouped: bool = True
 
     def as_text(self) -> str:
         """A page for people."""
@@ -61,6 +63,12 @@ class Started:
             text.append("  no manifest was looked at: change what is marked CHANGE")
         if self.rows is not None:
             text.append(f"  {self.rows:,} rows, each with a key of its own")
+            if not self.grouped:
+                pairs = self.rows * (self.rows - 1) // 2
+                text.append(
+                    f"  {pairs:,} pairs, and as many calls: each row with each; "
+                    "`compare.group` names a column within whose values rows are compared"
+                )
         if self.problem:
             text += ["  to be mended first:", *(f"    {line}" for line in self.problem.splitlines())]
         text.append(f"next: batchsearch plan {self.file}")
@@ -115,7 +123,8 @@ def start(
     text = job_text(title(wishes, str(path)), lines(wishes))
     settings = _write(path, text)
     rows, problem = (None, "") if facts is None else _tried(settings)
-    return Started(path, found.kind, found.told, rows, problem)
+    grouped = found.kind != "compare" or found.pair is not None or found.group is not None
+    return Started(path, found.kind, found.told, rows, problem, grouped)
 
 
 def _guesses(facts: ManifestFacts | None, kind: Kind | None) -> Guesses:
@@ -159,8 +168,6 @@ def _is_file(path: Path) -> bool:
 
 def _with_root(found: Guesses, facts: ManifestFacts | None, folder: Path) -> Guesses:
     """The guesses, with the pictures' folder as the job file is to have it."""
-    from dataclasses import replace
-
     if facts is None or found.root is None:
         return found
     return replace(found, root=_from(folder, facts.folder / found.root))

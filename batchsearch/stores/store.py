@@ -7,7 +7,7 @@ from any thread: a caller on an event loop calls it in a worker thread.
 
 from __future__ import annotations
 
-import time
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -88,7 +88,7 @@ class ObjectStore:
         wanted_for: What it is opened for, for messages: `manifest.path`.
         writes: Whether it is written to.
         patience: How long it is waited for.
-        pause: Waits so many seconds.
+        pause: Waits so many seconds; until `close` when absent.
 
     Raises:
         MissingExtraError: The package for it is not installed.
@@ -103,11 +103,12 @@ class ObjectStore:
         wanted_for: str,
         writes: bool = False,
         patience: Patience | None = None,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], object] | None = None,
     ) -> None:
         self.scheme = scheme
+        self._closed = threading.Event()
         self._patience = patience or Patience()
-        self._pause = pause
+        self._pause = pause or self._closed.wait
         self._kind: Kind | None = KINDS.get(scheme)
         self._files = self._opened(connections or ConnectionsSettings(), wanted_for, writes=writes)
 
@@ -127,6 +128,10 @@ class ObjectStore:
             files.connect()
             files.s3.meta.events.register("before-call.s3.PutObject", _forbid_overwrite)
         return files
+
+    def close(self) -> None:
+        """Ask for nothing more, in any thread: what is under way is not repeated, what comes fails at once."""
+        self._closed.set()
 
     def facts(self, address: StoreAddress) -> ObjectFacts | None:
         """What the store says of an object; None where there is none.
@@ -252,6 +257,8 @@ class ObjectStore:
     def _asked(self, address: StoreAddress, ask: Callable[[], Found]) -> Found:
         """An answer of the store; what may pass is asked again after a pause."""
         for pause in (*self._patience.pauses, None):
+            if self._closed.is_set():
+                raise StoreError(Failure.PASSING, str(address), "the store was closed")
             try:
                 return ask()
             except StoreError:

@@ -68,6 +68,9 @@ def test_nights_of_dedup_share_a_folder(run, place):
     assert first["tasks"]["tell"]["xcom"]["return_value"] == str(place / "dedup")
     second = run("nightly_dedup", "2026-11-21")
     assert second["state"] == "success", second
+    before, after = (each["tasks"]["dedup"]["xcom"]["return_value"] for each in (first, second))
+    assert (before["search"]["calls"], after["search"]["calls"]) == (before["products"], 0)
+    assert after["clusters"] == before["clusters"] > 0
 
 
 def test_pairs_are_compared(run, place):

@@ -1,6 +1,5 @@
 """Operators by themselves: what reaches the child, what is refused, what Airflow is told."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from batchsearch.airflow import (
     CompareOperator,
     DedupOperator,
 )
+from batchsearch.airflow.lineage import tables_of
 from batchsearch.airflow.sdk import AirflowException, AirflowFailException, BaseOperator
 from batchsearch.errors import ConfigError
 
@@ -169,6 +169,18 @@ def test_lineage_names_what_was_read_and_written(python, context):
         ("s3://bucket", "out/hits"),
     ]
     assert [one.outputFacets["outputStatistics"].rowCount for one in lineage.outputs] == [7, 30]
+
+
+def test_lineage_of_dedup_names_its_own_tables():
+    """Pairs and clusters lie in the folder that its summary names."""
+    summary = {
+        "folder": "/out",
+        "products": 9,
+        "pairs": 4,
+        "members": 5,
+        "search": {"results": "/out/search"},
+    }
+    assert tables_of(summary) == {"/out/pairs": 4, "/out/clusters": 5}
 
 
 def test_the_operators_are_operators_of_this_airflow():

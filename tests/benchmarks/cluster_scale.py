@@ -231,7 +231,8 @@ def main() -> int:
         }
         lines.append(line)
         print(
-            f"{count:<10,} {count * HITS:<11,} {one['accepted']:<9,} {one['clusters']:<9,} {one['review']:<6,} "
+            f"{count:<10,} {count * HITS:<11,} {one['accepted']:<9,} {one['clusters']:<9,} "
+            f"{one['review']:<6,} "
             f"{one['seconds']:<8} {one['peak_mb'] - ground:<6} {other['seconds']:<8} "
             f"{other['peak_mb'] - ground:<6} {one['seconds'] / other['seconds']:.2f}"
             + ("" if agree else "  THEY DISAGREE")

@@ -237,7 +237,7 @@ def evaluate(rows: list[dict[str, str]], folder: Path, endpoint: str) -> dict[st
     in_clusters = set().union(*(together(part["product_id"]) for _, part in clusters.groupby("cluster_id")))
     families = {"t-shirt": "-t-shirt.jpg", "band": "-band.jpg"}
     variants = [pair for ending in families.values() for pair in _variants(table, ending)]
-    plain_variants = [pair for pair in variants if {table.at[name, "change"] for name in pair} == {"none"}]
+    plain_variants = [pair for pair in variants if {table.loc[name, "change"] for name in pair} == {"none"}]
     wrong = accepted[
         [pair not in truth for pair in zip(accepted["product_a"], accepted["product_b"], strict=True)]
     ]
@@ -266,13 +266,16 @@ def evaluate(rows: list[dict[str, str]], folder: Path, endpoint: str) -> dict[st
             "variant_copies": len(variants),
         },
         "worst": [
-            f"{row.score:.3f} {table.at[row.product_a, 'photograph']} ({table.at[row.product_a, 'change']}) and "
-            f"{table.at[row.product_b, 'photograph']} ({table.at[row.product_b, 'change']})"
+            f"{row.score:.3f} {_shown(table, row.product_a)} and {_shown(table, row.product_b)}"
             for row in worst.itertuples()
         ],
         "searches_cut": counts["searches_cut"],
         "seconds": round(seconds, 1),
     }
+
+
+def _shown(table: pd.DataFrame, name: str) -> str:
+    return f"{table.loc[name, 'photograph']} ({table.loc[name, 'change']})"
 
 
 def _variants(table: pd.DataFrame, ending: str) -> list[tuple[str, str]]:
@@ -281,7 +284,7 @@ def _variants(table: pd.DataFrame, ending: str) -> list[tuple[str, str]]:
     return [
         pair
         for pair in combinations(sorted(family.index), 2)
-        if family.at[pair[0], "photograph"] != family.at[pair[1], "photograph"]
+        if family.loc[pair[0], "photograph"] != family.loc[pair[1], "photograph"]
     ]
 
 

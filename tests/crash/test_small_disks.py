@@ -1,4 +1,4 @@
-"""Real small file systems: full, read-only, gone, and without power; the run stops, and goes on when mended."""
+"""Real small file systems, full, read-only, gone or without power: the run stops, and goes on when mended."""
 
 import json
 
@@ -47,7 +47,7 @@ def finishes(world, runs, job, folder, runs_before):
 @tmpfs
 @pytest.mark.parametrize("free", [180_000, 300_000, 420_000])
 def test_a_disk_that_fills_up_stops_the_run(world, runs, job, free):
-    """Full in the middle: exit code 5, the folder named, no call whose answer finds no room; room mends it."""
+    """Full in the middle: exit code 5, the folder named, no call more; with room again the run goes on."""
     world.emulator.log.clear()
     with memory(world.place("full"), 16) as mounted:
         ballast, folder = fill(mounted, free), mounted / "out"
@@ -122,7 +122,7 @@ def test_a_disk_that_is_gone_stops_the_run(world, runs, job):
 
 @ext4
 def test_a_real_file_system_keeps_what_was_acknowledged(world, runs, job):
-    """The power of a journalling file system goes at seeded moments: no acknowledged row is paid for again."""
+    """Power of a journalling file system goes at seeded moments: no acknowledged row is paid for again."""
     rng = seeded("real power")
     with Ext4(world.place("power")) as disk:
         for number in range(6):

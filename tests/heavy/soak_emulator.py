@@ -53,10 +53,16 @@ def main():
             "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
         }
-        print(json.dumps(told), flush=True)
+        say(json.dumps(told))
         for _ in sys.stdin:
             kept = emulator.log.entries()
-            print(max((entry.number for entry in kept), default=0), flush=True)
+            say(str(max((entry.number for entry in kept), default=0)))
+
+
+def say(line):
+    """Tell the test something."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def fill(catalogue, items):

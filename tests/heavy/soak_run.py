@@ -38,27 +38,27 @@ def sample(counters, began):
         "rows": 0 if stats is None else stats.done,
         "calls": 0 if stats is None else stats.calls,
         "rss": int(Path("/proc/self/statm").read_text().split()[1]) * PAGE,
-        "descriptors": len(os.listdir("/proc/self/fd")),
-        "threads": len(os.listdir("/proc/self/task")),
+        "descriptors": len([*Path("/proc/self/fd").iterdir()]),
+        "threads": len([*Path("/proc/self/task").iterdir()]),
         "tasks": len(asyncio.all_tasks()),
     }
 
 
-async def main():
-    """Run the job and sample it."""
-    settings = load_job(Path(sys.argv[1])).settings
+async def main(job_file, file):
+    """Run the job and write the samples; the summary."""
+    settings = load_job(job_file).settings
     counters, began = Counters(), time.monotonic()
-    with Path(sys.argv[2]).open("w") as file:
-        job = asyncio.create_task(run_job(settings, progress=counters))
-        while not job.done():
-            await asyncio.wait([job], timeout=0.5)
-            if not job.done():
-                file.write(json.dumps(sample(counters, began)) + "\n")
-        summary = job.result()
-    print(summary.as_json())
-    sys.exit(int(summary.exit_code))
+    job = asyncio.create_task(run_job(settings, progress=counters))
+    while not job.done():
+        await asyncio.wait([job], timeout=0.5)
+        if not job.done():
+            file.write(json.dumps(sample(counters, began)) + "\n")
+    return job.result()
 
 
 if __name__ == "__main__":
     configure("json", "warning")
-    asyncio.run(main())
+    with Path(sys.argv[2]).open("w") as samples:
+        summary = asyncio.run(main(Path(sys.argv[1]), samples))
+    sys.stdout.write(summary.as_json() + "\n")
+    sys.exit(int(summary.exit_code))

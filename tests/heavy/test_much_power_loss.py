@@ -61,3 +61,13 @@ def test_forty_moments_of_a_compaction(world, recorder, power, jobs):
     everything = frozenset(f"n{number:03}" for number in range(job.rows - 1))
     for number, moment in enumerate(interesting(recorded, seeded("compaction"), 40)):
         power.recovers(job, recorded, moment, LEFT[number % len(LEFT)], promised=everything)
+
+
+def test_the_first_run_of_a_new_output_folder(world, recorder, power, jobs):
+    """Folders that a run has made are as durable as what it has put into them."""
+    outer = world.place("new")
+    outer.mkdir()
+    job, folder = jobs[1], outer / "deeper" / "out"
+    recorded = recorded_command(recorder, run_arguments(job, folder), outer)
+    for moment in interesting(recorded, seeded("new folder"), 12):
+        power.recovers(job, recorded, moment, ("all", "none"), below="deeper/out")

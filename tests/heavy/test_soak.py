@@ -94,12 +94,13 @@ def test_a_hundred_thousand_faulty_calls_leak_nothing(tmp_path, service, capsys)
     steady = [sample for sample in samples if WARM_UP * CALLS <= sample["rows"] < CALLS - 100]
     grown = {name: slope(steady, name) for name in ("rss", "descriptors", "threads", "tasks")}
     with capsys.disabled():
-        print(
+        sys.stdout.write(
             f"\n{summary['calls']:,} calls for {CALLS:,} rows in {summary['seconds']:.0f} s, "
-            f"{summary['denied']:,} denied, {summary['retries']:,} repeated, {summary['failed']:,} rows failed; "
-            f"at most {max(s['rss'] for s in samples) >> 20} MB; over 100,000 rows: "
-            f"memory {grown['rss'] / 2**20:+.1f} MB, descriptors {grown['descriptors']:+.2f}, "
-            f"threads {grown['threads']:+.2f}, tasks {grown['tasks']:+.2f}"
+            f"{summary['denied']:,} denied, {summary['retries']:,} repeated, "
+            f"{summary['failed']:,} rows failed; at most {max(s['rss'] for s in samples) >> 20} MB; "
+            f"over 100,000 rows: memory {grown['rss'] / 2**20:+.1f} MB, "
+            f"descriptors {grown['descriptors']:+.2f}, threads {grown['threads']:+.2f}, "
+            f"tasks {grown['tasks']:+.2f}\n"
         )
     assert len(steady) >= 20
     assert grown["rss"] < 25 * 2**20

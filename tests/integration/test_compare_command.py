@@ -328,3 +328,16 @@ def test_a_terminated_comparison_sums_up_and_goes_on(signed_in, make_job):
     ran = CliRunner().invoke(cli, ["compare", str(job), "--set", "instance.qps=1000", "--no-progress"])
     again = json.loads(ran.stdout.splitlines()[-1])
     assert (again["compare"]["compared"], again["calls"]) == (36, 36 - first["done"])
+
+
+def test_fresh_begins_in_another_folder(signed_in, make_job, tmp_path):
+    """`--fresh DIR` makes every call anew, into a folder that was empty."""
+    job = make_job(LIST, operation=COMPARE, instance__endpoint=signed_in.endpoint, compare=GROUPS)
+    for folder, code in (("one", 0), ("one", 64), ("two", 0)):
+        ran = CliRunner().invoke(
+            cli, ["compare", str(job), "--no-progress", "--fresh", str(tmp_path / folder)]
+        )
+        assert ran.exit_code == code, ran.stderr
+        if code == 0:
+            assert json.loads(ran.stdout.splitlines()[-1])["calls"] == 12
+            assert (tmp_path / folder / "scores.parquet").exists()

@@ -65,6 +65,16 @@ def test_a_comparison_is_started_too(shop):
     assert result.comparison.compared == 6
 
 
+def test_a_list_without_groups_is_told_its_pairs(shop):
+    """Each with each is many calls: the number is said before anybody is surprised by it."""
+    with (shop / "list.csv").open("w", encoding="utf-8") as file:
+        file.write("sku,image\n" + "".join(f"s{n},photos/{n}.jpg\n" for n in range(6)))
+    ran = init("list.csv", "--kind", "compare")
+    assert "15 pairs, and as many calls" in ran.stderr
+    assert "`compare.group`" in ran.stderr
+    assert batchsearch.plan("compare.yaml").calls == 15
+
+
 def test_a_dedup_job_says_which_columns_name_products(shop):
     """Product and picture are told by their columns; only the embedded instance is filled unasked."""
     init("catalogue.csv", "--kind", "dedup")

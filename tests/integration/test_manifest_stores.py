@@ -1,6 +1,8 @@
 """Manifests in object stores, over the S3 protocol of a real server."""
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -148,11 +150,37 @@ def test_a_line_that_drops_is_taken_up_again(put, s3_server, line, tmp_path, nam
         file.store._pause = waited.append
     found = []
     for keys in manifest.keys(1_000):
+        if not waited:
+            line.drop = 4
+            line.hang_up()
         found += keys
-        line.drop = 3
-        line.hang_up()
     assert found == KEYS
     assert waited
+
+
+def test_a_command_ends_while_a_store_is_silent(put, line, tmp_path):
+    """What Arrow reads ahead in a thread of its own keeps no process from ending."""
+    address = put("m.csv", CSV * 3)
+    script = f"""
+import sys
+from pathlib import Path
+from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection
+from batchsearch.manifest.source import Manifest, Wanted
+stores = ConnectionsSettings(s3=StoreConnection(endpoint={line.address!r}))
+settings = ManifestSettings(path={address!r}, key="sku")
+keys = Manifest.open(settings, base=Path("/"), wanted=Wanted(), stores=stores).keys(1_000)
+print(len(next(keys)), flush=True)
+sys.stdin.readline()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as command:
+        assert command.stdout.readline() == "130\n"
+        line.sever()
+        command.stdin.write("\n")
+        command.stdin.flush()
+        assert command.wait(30) == 0
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.parquet"])

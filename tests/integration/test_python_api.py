@@ -262,6 +262,19 @@ def test_an_unknown_column_is_told_with_the_nearest(job):
         result.results(["row_ky"])
 
 
+def test_a_list_is_no_pairs_yet(filled, make_job):
+    """`run` says which function makes pairs of a list, before anything is opened."""
+    job = make_job(
+        ROWS,
+        operation="CompareSimilarByImage",
+        instance__endpoint=filled.endpoint,
+        compare={"pairs": "groups"},
+    )
+    with pytest.raises(batchsearch.ConfigError, match="`run_compare`"):
+        batchsearch.run(job)
+    assert batchsearch.plan(job).calls == 6
+
+
 def test_a_plan_is_counted_for_a_program(job, tmp_path):
     """Calls are foretold, progress is told, nothing is written."""
     seen = []

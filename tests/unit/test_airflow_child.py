@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from batchsearch.child.command import environment_of, job_arguments, settings_of, text_of
-from batchsearch.child.ending import Ended, describe, meaning_of, result_of
+from batchsearch.child.ending import Ended, describe, meaning_of, result_of, small
 from batchsearch.child.events import event_of
 from batchsearch.child.process import Child
 from batchsearch.config.load import load_job
@@ -143,6 +143,12 @@ def test_a_message_is_bounded():
 def test_only_an_object_is_a_result(line):
     """Whatever else a last line may be."""
     assert result_of(line) is None
+
+
+def test_a_schedulers_database_gets_the_small_part():
+    """Numbers, paths and counts by code are kept, a long list is not."""
+    result = {"rows": 3, "codes": {"Local.ImageMissing": 2}, "listed": ["x" * 100] * 100, "message": None}
+    assert small(result) == {"rows": 3, "codes": {"Local.ImageMissing": 2}, "message": None}
 
 
 def test_an_event_is_one_line_with_its_facts():

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +141,42 @@ def test_what_is_no_ledger_is_refused(tmp_path):
     path.write_bytes(b"not a database, but long enough to look at" * 20)
     with pytest.raises(OutputError, match=r"ledger\.sqlite3: the ledger cannot be opened"):
         Ledger(path)
+
+
+async def test_a_ledger_of_version_1_is_brought_up_to_date(tmp_path):
+    """Rows, what waits, numbers and parts of an older ledger stay; nothing of them is given twice."""
+    path = tmp_path / "ledger.sqlite3"
+    older = sqlite3.connect(path)
+    older.executescript((Path(__file__).parent / "data" / "ledger_version_1.sql").read_text())
+    for key in "abcde":
+        older.execute("INSERT INTO rows VALUES (?, NULL, NULL)", (digest_of(key),))
+        older.execute("INSERT INTO pending (result, hits, carried) VALUES (?, '', '')", (key.encode(),))
+    parts = [("part-000001.parquet", 2, 2), ("part-000002.parquet", 3, 1)]
+    for name, last, rows in parts:
+        older.execute(
+            "INSERT INTO parts (name, last_seq, rows, hits, results_sha256, hits_sha256, sealed_at) "
+            "VALUES (?, ?, ?, 0, 'r', 'h', '')",
+            (name, last, rows),
+        )
+    older.execute("DELETE FROM pending WHERE seq <= 3")
+    older.execute("INSERT INTO answers VALUES (?, 3, 1.0)", (b"k" * 32,))
+    older.execute("PRAGMA user_version = 1")
+    older.commit()
+    older.close()
+    ledger = Ledger(path)
+    try:
+        assert ledger.finished_count() == 5
+        state = ledger.states([digest_of("a")])[digest_of("a")]
+        assert (state.code, state.source, state.outcomes, state.renewal) == (None, None, 1, None)
+        assert ledger.waiting().rows == 2
+        assert [entry.seq for chunk in ledger.pending(9) for entry in chunk] == [4, 5]
+        assert [(part.name, part.first_seq, part.last_seq) for part in ledger.parts()] == [
+            ("part-000001.parquet", 1, 2),
+            ("part-000002.parquet", 3, 3),
+        ]
+        assert ledger.next_part() == 3
+        assert ledger.answer(b"k" * 32).parts == (("", "part-000002.parquet"),)
+        await ledger.finish(row("f"), {})
+        assert [entry.seq for chunk in ledger.pending(9) for entry in chunk] == [4, 5, 6]
+    finally:
+        ledger.close()

@@ -4,8 +4,9 @@ Four steps, each a few modules:
 
 * look: `folder` (what kind of output this is), `parts` (its tables, batch by batch), `best` (what of them is
   kept), `histogram` and `spans` (counts over values and over time);
-* gather: `run_facts`, `dedup_facts` (figures, in tables as `facts` declares them), `cards` and
-  `cluster_cards` (what the galleries show);
+* gather: `run_facts`, `dedup_facts` (figures, in tables as `facts` declares them), `cards`,
+  `cluster_cards` and `matrices` (what can be browsed); `run_parts` and `dedup_parts` bring them together;
 * show pictures: `references` (where each is), `thumbnails` (small, bounded copies);
-* write: `charts`, `page`, `markdown`, `fact_files`; `report` is the whole from a folder to files.
+* write: `words`, `charts`, `page`, `markdown`, `fact_files`; `report` is the whole from a folder to files,
+  within the bounds of `options`.
 """

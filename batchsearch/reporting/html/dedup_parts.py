@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchsearch.reporting.html.charts import histogram_chart
 from batchsearch.reporting.html.cluster_cards import (
@@ -18,10 +18,12 @@ from batchsearch.reporting.html.dedup_facts import dedup_facts
 from batchsearch.reporting.html.facts import Section
 from batchsearch.reporting.html.page import Gallery, Part
 from batchsearch.reporting.html.parts import rows_of
-from batchsearch.reporting.html.references import RowPictures, row_source
+from batchsearch.reporting.html.references import RowPictures, named_columns, row_source
 from batchsearch.reporting.html.run_parts import failed_gallery, look_at, part_of, section_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from batchsearch.reporting.html.dedup_facts import DedupFacts
     from batchsearch.reporting.html.folder import DedupFolder
     from batchsearch.reporting.html.options import ReportOptions
@@ -72,7 +74,8 @@ def _galleries(  # noqa: PLR0917 - what was found, asked for and allowed
     own = None
     if folder.search is not None:
         own = row_source(folder.search, options.images)
-        known.find(folder.search, *wanted_rows(clusters, pairs, options.pictures))
+        named = named_columns(folder.search, **_said_columns(folder.summary))
+        known.find(folder.search, named, *wanted_rows(clusters, pairs, options.pictures))
     shown = cluster_cards(clusters, known, thumbnails, own)
     shown_pairs = pair_cards(pairs, known, thumbnails, own)
     return (
@@ -85,6 +88,15 @@ def _galleries(  # noqa: PLR0917 - what was found, asked for and allowed
         ),
         Gallery("products", "Pairs", shown_pairs, rows_of(folder.pairs), "those nearest to their threshold"),
     )
+
+
+def _said_columns(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Which columns of the search name products and pictures, where the job wrote it down."""
+    said = summary.get("columns")
+    if not isinstance(said, dict):
+        return {}
+    names = {"product": "product", "pic_name": "picture"}
+    return {name: said[key] for name, key in names.items() if isinstance(said.get(key), str)}
 
 
 def _part(facts: DedupFacts) -> Part:

@@ -173,8 +173,13 @@ class Named:
         return [*self.pictures.values(), *(name for name in (self.product, self.pic_name) if name)]
 
 
-def named_columns(run: RunFolder) -> Named:
+def named_columns(run: RunFolder, *, product: str = "product_id", pic_name: str = "pic_name") -> Named:
     """Find the columns by what the job says of them, else by the names they have when it says nothing.
+
+    Args:
+        run: The run.
+        product: What the job, or the column itself, calls product ids.
+        pic_name: What it calls picture names.
 
     Raises:
         OutputError: The results cannot be read.
@@ -190,7 +195,7 @@ def named_columns(run: RunFolder) -> Named:
         return next((each for each in (_RENAMED + name, name) if each in present), None)
 
     pictures = {role: column for role in roles if (column := find(role)) is not None}
-    return Named(pictures, find("product_id"), find("pic_name"))
+    return Named(pictures, find(product), find(pic_name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +227,14 @@ class RowPictures:
     by_key: dict[str, RowPicture] = field(default_factory=dict)
     by_product: dict[PictureKey, RowPicture] = field(default_factory=dict)
 
-    def find(self, run: RunFolder, keys: Collection[str], products: Collection[PictureKey]) -> None:
+    def find(
+        self, run: RunFolder, named: Named, keys: Collection[str], products: Collection[PictureKey]
+    ) -> None:
         """Read the results once.
 
         Args:
             run: The search.
+            named: Which of its columns say what.
             keys: Row keys.
             products: Product ids and picture names.
 
@@ -235,7 +243,6 @@ class RowPictures:
         """
         if not keys and not products:
             return
-        named = named_columns(run)
         ids = {product for product, _ in products}
         columns = ["row_key", "pic_region", "multi_region", "pic_category_id", *named.columns]
         for batch in batches(run.results, list(dict.fromkeys(columns))):

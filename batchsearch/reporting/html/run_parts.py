@@ -261,7 +261,7 @@ def gallery_of(found: RunFindings, thumbnails: Thumbnails, options: ReportOption
     known = RowPictures()
     if catalogue is None:
         products = {(str(hit["product_id"]), str(hit["pic_name"])) for each in hits.values() for hit in each}
-        known.find(found.run, set(), products)
+        known.find(found.run, named, set(), products)
     shown = cards.search_cards(rows, hits, named, thumbnails, own=own, found=catalogue, known=known)
     chosen = "failures of every code, and an even sample of the others"
     return Gallery("rows", "Rows", shown, found.ended, chosen)

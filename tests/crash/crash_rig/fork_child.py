@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 
 def run(order):
@@ -38,13 +39,12 @@ def run(order):
         main()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - a forked process must never return into the server
         import traceback
 
         traceback.print_exc()
     if order["count_to"] is not None:
-        with open(order["count_to"], "w") as file:
-            json.dump(counted, file)
+        Path(order["count_to"]).write_text(json.dumps(counted), encoding="utf-8")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -63,7 +63,7 @@ class Counting:
 def serve():
     """Do as told, a line of JSON at a time, until stdin ends."""
     orders, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    import pandas
+    import pandas as pd
     import pyarrow.json
     import pyarrow.parquet
 
@@ -71,7 +71,7 @@ def serve():
     import batchsearch.engine.assembly
     import batchsearch.engine.job
 
-    _ = pandas, pyarrow.json, pyarrow.parquet, batchsearch.commands.run
+    _ = pd, pyarrow.json, pyarrow.parquet, batchsearch.commands.run
     pids = set()
     for line in orders:
         order = json.loads(line)

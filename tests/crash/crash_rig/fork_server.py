@@ -16,7 +16,7 @@ _CHILD = Path(__file__).with_name("fork_child.py")
 
 
 class Process:
-    """One command that was started; a killed one stays a zombie until `wait`, so its pid is never another's."""
+    """One command that was started; until `wait` it stays a zombie, so that its pid is nobody else's."""
 
     def __init__(self, pid, output, wait):
         self.pid = pid

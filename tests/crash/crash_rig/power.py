@@ -60,7 +60,7 @@ def run_arguments(job, folder):
 
 
 def recorded_command(recorder, arguments, folder):
-    """Do a command to its end, and record what it does to a folder."""
+    """Do a command to its end, and record what it does to a folder, or to what is below it."""
     log, before = folder.with_suffix(".disk"), Disk(folder)
     process = recorder.start(arguments, folder.with_suffix(".txt"), record=(folder, log))
     assert process.wait() == 0, process.text()
@@ -90,7 +90,7 @@ class Power:
         self._recorder = recorder
         self._rng = rng
 
-    def recovers(self, job, recorded, moment, left, *, promised=frozenset()):
+    def recovers(self, job, recorded, moment, left, *, promised=frozenset(), below=""):
         """Cut a recorded command off, lay out what is left, run the job to its end, and compare.
 
         Args:
@@ -99,12 +99,14 @@ class Power:
             moment: The power goes after so many records.
             left: One of `LEFT`.
             promised: Rows that had been acknowledged before it began.
+            below: Where the output folder is in what was recorded.
 
         Returns:
             How many rows had been acknowledged when the power went.
         """
         folder, said = self._left(job, recorded, moment, left)
-        self._finishes(job, folder, said | promised)
+        self._finishes(job, folder / below, said | promised)
+        shutil.rmtree(folder)
         return len(said | promised)
 
     def deep(self, job, times):
@@ -122,6 +124,7 @@ class Power:
             promised |= said
             shutil.rmtree(recorded.folder)
         self._finishes(job, folder, promised)
+        shutil.rmtree(folder)
         return len(promised)
 
     def _left(self, job, recorded, moment, left):
@@ -135,14 +138,14 @@ class Power:
     def _finishes(self, job, folder, promised):
         """The output becomes whole, and no acknowledged row is called for again."""
         self._world.emulator.log.clear()
-        process = self._runs.start(run_arguments(job, folder), folder.with_suffix(".txt"))
+        output = self._world.place("said").with_suffix(".txt")
+        process = self._runs.start(run_arguments(job, folder), output)
         assert process.wait() == 0, process.text()
         same_output(folder, job)
         whole(folder)
         asked = {entry.product_id for _, entry in self._world.granted()}
         acknowledged_products = {f"P{int(key[1:]):03}" for key in promised if key != "unknown"}
         assert not asked & acknowledged_products, "a row that was acknowledged was called for again"
-        shutil.rmtree(folder)
 
 
 def interesting(recorded, rng, moments):

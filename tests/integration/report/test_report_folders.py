@@ -274,6 +274,22 @@ def test_duplicates_without_a_search(deduped, tmp_path):
     assert report.page.thumbnails == []
 
 
+def test_products_are_named_by_the_columns_that_the_job_wrote_down(deduped, tmp_path):
+    """Pictures of pairs are found whatever the manifest calls its columns: `dedup.json` says it."""
+    folder = tmp_path / "named"
+    shutil.copytree(deduped.folder, folder)
+    for part in (folder / "search" / "results").glob("*.parquet"):
+        table = pq.read_table(part)
+        renamed = {"product_id": "sku", "pic_name": "view"}
+        pq.write_table(table.rename_columns([renamed.get(name, name) for name in table.column_names]), part)
+    assert all(card["ta"] == -1 for card in cards_of(report_on(folder, clusters=0), "products").cards)
+    (folder / "dedup.json").write_text(json.dumps({"columns": {"product": "sku", "picture": "view"}}))
+    report = report_on(folder, clusters=0)
+    for card in cards_of(report, "products").cards:
+        assert report.page.thumbnails[card["ta"]].boxes
+        assert report.page.thumbnails[card["tb"]].boxes
+
+
 def test_a_job_that_found_no_duplicates(deduped, tmp_path):
     """Empty tables make a page that says so, not an error."""
     folder = tmp_path / "none"

@@ -54,10 +54,11 @@
     if (!blocks.has(number)) blocks.set(number, read(`thumbnails-${number}`) || []);
     return blocks.get(number)[index % setup.per] || "not shown";
   };
-  const frame = (index, label) => {
+  // `known` is what the card says already of a picture that is not there.
+  const frame = (index, label, known) => {
     const found = thumbnail(index);
     if (typeof found === "string") {
-      return h("div.frame", { role: "img", "aria-label": `${label}: no picture, ${found}` }, h("span.none", null, found));
+      return h("div.frame", { role: "img", "aria-label": `${label}: no picture, ${found}` }, h("span.none", null, found === known ? "no picture" : found));
     }
     const [data, width, height, boxes] = found;
     const picture = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
@@ -227,7 +228,7 @@
       h("div.sub", null, h("span.strong", null, score(value)), h("span.what.out", null, picture))));
     if (card.e) {
       return h("li.card.panel.failed", { tabindex: "-1", "aria-label": `Row ${keyText(card.k)}, failed: ${card.e}` },
-        h("div.member", { tabindex: "-1", ...hint(card.q) }, frame(card.t, "picture of the row")),
+        h("div.member", { tabindex: "-1", ...hint(card.q) }, frame(card.t, "picture of the row", card.e)),
         h("div", null, h("div.head", null, h("span.name.out", null, keyText(card.k)), h("span.pill.bad.out", null, card.e)),
           card.x ? h("p.message.out", null, card.x) : null, card.q ? h("p.muted.out", null, card.q) : null));
     }

@@ -1,0 +1,142 @@
+"""Kills while all parts are exchanged, by renewed outcomes or compaction: real processes, really killed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from batchsearch.crash_points import VARIABLE
+from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.server import Emulator
+
+STEPS = (
+    "compact_build",
+    "compact_intent",
+    "compact_exchange_hits",
+    "compact_exchange_results",
+    "compact_switch",
+    "compact_clean:2",
+)
+ROWS = [f"r{number:02}" for number in range(12)]
+
+
+@pytest.fixture(scope="module")
+def instance():
+    """An emulator that outlives every process that calls it."""
+    options = InstanceOptions(name="demo", qps=1e9, rates=dict.fromkeys(("add", "other"), 1e9))
+    with Emulator(EmulatorOptions(instances=(options,))) as running:
+        yield running
+
+
+def batchsearch(instance, *arguments, crash_at=""):
+    keys = {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": instance.access_key_id,
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": instance.access_key_secret,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "batchsearch", *map(str, arguments)],
+        env=os.environ | keys | {VARIABLE: crash_at},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, pictures, instance):
+    """A folder with a job, its pictures, and the output of a finished run in six parts."""
+    folder = tmp_path_factory.mktemp("night") / "kept"
+    folder.mkdir()
+    (folder / "pictures").mkdir()
+    for number, _ in enumerate(ROWS):
+        shutil.copy(pictures / f"p{number:02}.jpg", folder / "pictures" / f"{number}.jpg")
+    lines = ["id,image", *(f"{row},{number}.jpg" for number, row in enumerate(ROWS))]
+    (folder / "manifest.csv").write_text("\n".join(lines))
+    (folder / "job.yaml").write_text(
+        "operation: SearchImageByPic\n"
+        f"instance: {{endpoint: '{instance.endpoint}', name: demo, qps: 1000, custom_qps: true}}\n"
+        "manifest: {path: manifest.csv, key: [id]}\n"
+        "images: {root: pictures}\n"
+        "output: {dir: out, rows_per_part: 2}\n"
+    )
+    night = restored(folder)
+    ran = batchsearch(instance, "run", night / "job.yaml", "--no-progress")
+    assert ran.returncode == 0, ran.stderr
+    assert len(list((night / "out" / "results").iterdir())) == 6
+    shutil.rmtree(folder)
+    shutil.copytree(night, folder)
+    return folder
+
+
+def restored(kept):
+    """What is kept, at the place where the job runs; files keep their times."""
+    night = kept.with_name("night")
+    shutil.rmtree(night, ignore_errors=True)
+    shutil.copytree(kept, night)
+    return night
+
+
+@pytest.fixture
+def night(finished):
+    """That folder as it was, at the place where the job runs."""
+    return restored(finished)
+
+
+def whole(folder):
+    """The results, each row once; hits agree with them and no leftover is seen."""
+    results = pd.read_parquet(folder / "out" / "results").sort_values("row_key").reset_index(drop=True)
+    assert list(results["row_key"]) == ROWS
+    hits = pd.read_parquet(folder / "out" / "hits")
+    assert hits.groupby("row_key").size().reindex(ROWS, fill_value=0).tolist() == list(results["hit_count"])
+    return results
+
+
+def tidy(folder):
+    """Both tables have the same parts, and nothing is left of what was built beside them."""
+    out = folder / "out"
+    assert {path.name for path in (out / "results").iterdir()} == {p.name for p in (out / "hits").iterdir()}
+    return not [path.name for path in out.iterdir() if ".next" in path.name]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_while_renewed_outcomes_come_in(night, instance, pictures, step):
+    """Whatever the step, every row has one outcome at once, the new one after the next run; no call twice."""
+    for number in (1, 4, 9):
+        shutil.copy(pictures / f"p{number + 20:02}.jpg", night / "pictures" / f"{number}.jpg")
+    calls = len(instance.log.entries("SearchImageByPic"))
+    killed = batchsearch(instance, "run", night / "job.yaml", crash_at=step if ":" in step else f"{step}:1")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    whole(night)
+    ran = batchsearch(instance, "run", night / "job.yaml")
+    assert ran.returncode == 0, ran.stderr
+    results = whole(night).set_index("row_key")
+    assert list(results["earlier_outcomes"][results["earlier_outcomes"] > 0].index) == ["r01", "r04", "r09"]
+    assert sorted(pd.read_parquet(night / "out" / "history")["row_key"]) == ["r01", "r04", "r09"]
+    assert len(instance.log.entries("SearchImageByPic")) - calls == 3
+    assert tidy(night)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_while_parts_are_merged(night, instance, step):
+    """Whatever the step, the rows are all there, unchanged, before and after compaction is repeated."""
+    before = whole(night)
+    killed = batchsearch(instance, "compact", night / "out", crash_at=step if ":" in step else f"{step}:1")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    pd.testing.assert_frame_equal(whole(night), before)
+    assert batchsearch(instance, "compact", night / "out").returncode == 0
+    pd.testing.assert_frame_equal(whole(night), before)
+    assert len(list((night / "out" / "results").iterdir())) == 1
+    assert tidy(night)
+    assert batchsearch(instance, "run", night / "job.yaml").returncode == 0
+
+
+def test_without_the_kill_nothing_is_proved(night, instance):
+    """The tests above stand on the process being killed: a step that is never reached does not kill it."""
+    ran = batchsearch(instance, "compact", night / "out", crash_at="compact_build:99")
+    assert ran.returncode == 0
+    assert Path(night / "out" / "results").is_dir()

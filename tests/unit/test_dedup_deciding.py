@@ -1,0 +1,240 @@
+"""Single decisions of dedup: which hits are trusted, which pairs are accepted, which chains are cut."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from batchsearch.config.dedup_settings import DedupSettings
+from batchsearch.dedup.building import preference_of, thresholds_of
+from batchsearch.dedup.chains import Link, split
+from batchsearch.dedup.decide import SAME, Judged, decide
+from batchsearch.dedup.hits import HitRules, Tally, _matches, trusted
+from batchsearch.dedup.matches import (
+    IDENTICAL_BYTES,
+    NO_RANK,
+    PERCEPTUAL,
+    SEARCH,
+    Matches,
+    folded,
+    pairs_of,
+)
+from batchsearch.dedup.names import cluster_ids
+from batchsearch.dedup.pictures import Columns, _pictures
+
+NOBODY = Judged(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
+COLUMNS = Columns("product_id", "pic_name", "image", None, None)
+
+
+def pictures(rows, present=None, columns=COLUMNS):
+    """Results of rows: product, picture, run, when finished, whether renewed; more by name."""
+    names = ("product_id", "pic_name", "run_id", "finished_at", "renewed")
+    read = {name: [pa.array([row[name] for row in rows])] for name in names}
+    count = len(rows)
+    read["row_key"] = [pa.array([f"r{number}" for number in range(count)])]
+    read["outcome"] = [pa.array([row.get("outcome", "ok") for row in rows])]
+    read["answered_at"] = [pa.array([None] * count, pa.int64())]
+    read["source_width"] = [pa.array([row.get("side", 100) for row in rows], pa.int32())]
+    read["source_height"] = read["source_width"]
+    read["source_sha256"] = [pa.nulls(count, pa.string())]
+    for name in (columns.category, columns.oldest):
+        if name is not None:
+            read[name] = [pa.array([row.get(name) for row in rows])]
+    return _pictures(read, columns, None if present is None else iter([present]), None)
+
+
+def row(product, run="n1", at=1, renewed=False, name="front", **more):
+    return {
+        "product_id": product,
+        "pic_name": name,
+        "run_id": run,
+        "finished_at": at,
+        "renewed": renewed,
+        **more,
+    }
+
+
+def matched(*hits):
+    """Pairs of single hits: product, other, score, how found."""
+    columns = list(zip(*hits, strict=True))
+    count = len(hits)
+    whole = np.arange(count, dtype=np.int32)
+    return folded(
+        pairs_of(
+            Matches(
+                product=np.array(columns[0], np.int32),
+                other=np.array(columns[1], np.int32),
+                row=whole,
+                picture=whole,
+                found_picture=whole,
+                score=np.array(columns[2], np.float64),
+                rank=np.ones(count, np.int32),
+                category=np.full(count, 7, np.int64),
+                found_by=np.array([hit[3] if len(hit) > 3 else SEARCH for hit in hits], np.int8),
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "renewed", "add_first", "wanted"),
+    [
+        (0, False, True, True),  # never changed
+        (0, True, True, False),  # asked before the change
+        (1, True, True, True),  # asked in the night of the change, after the picture was added
+        (1, True, False, False),  # asked in that night, before it was added
+        (2, True, False, True),  # asked on a later night
+    ],
+)
+def test_a_hit_on_a_renewed_picture_is_trusted_only_if_asked_since(asked, renewed, add_first, wanted):
+    """Whether a hit speaks of the picture that is there now follows from the runs' order."""
+    known = pictures(
+        [row("a", "z", 10 * asked + 1), row("b", "m", 11, renewed), row("c", "k", 21), row("d", "z0", 1)]
+    )
+    searching = {0: 3, 1: 1, 2: 2}[asked]
+    found = trusted(
+        known,
+        np.array([searching], np.int32),
+        np.array([1], np.int32),
+        np.array([0], np.int32),
+        add_first=add_first,
+    )
+    assert found.tolist() == [wanted]
+
+
+def test_runs_are_ordered_by_time_and_not_by_name():
+    """Two runs within one second have names that chance orders."""
+    known = pictures([row("a", "b-later-name", 1), row("b", "a-earlier-name", 2)])
+    assert known.runs.to_pylist() == ["b-later-name", "a-earlier-name"]
+    assert known.run.tolist() == [0, 1]
+
+
+def test_hits_on_the_searched_product_and_outside_the_manifest_are_no_matches():
+    """Any picture of the product itself is left out, and its place goes to the next one."""
+    known = pictures([row("a"), row("a", name="back"), row("b"), row("gone")], present=["r0", "r1", "r2"])
+    hits = pa.table(
+        {
+            "row_key": ["r0"] * 5,
+            "rank": pa.array([1, 2, 3, 4, 5], pa.int32()),
+            "score": [1.0, 0.97, 0.95, 0.9, 0.4],
+            "product_id": ["a", "a", "gone", "b", "b"],
+            "pic_name": ["front", "back", "front", "front", "other"],
+            "category_id": pa.nulls(5, pa.int64()),
+        }
+    )
+    tally = Tally(np.zeros(3, bool))
+    found = _matches(hits, known, HitRules(0.5, outside=False, add_first=True, wanted=5), tally)
+    assert (found.product.tolist(), found.other.tolist(), found.rank.tolist()) == ([0], [1], [1])
+    assert (tally.hits, tally.of_itself, tally.outside, tally.stale, tally.full) == (5, 2, 1, 0, 0)
+
+
+def test_a_full_list_with_a_strong_end_may_have_been_cut():
+    """Such a product's silence about another one says nothing."""
+    known = pictures([row("a"), row("b")])
+    hits = pa.table(
+        {
+            "row_key": ["r0", "r0"],
+            "rank": pa.array([1, 2], pa.int32()),
+            "score": [1.0, 0.9],
+            "product_id": ["a", "b"],
+            "pic_name": ["front", "front"],
+            "category_id": pa.nulls(2, pa.int64()),
+        }
+    )
+    tally = Tally(np.zeros(2, bool))
+    _matches(hits, known, HitRules(0.5, outside=False, add_first=True, wanted=2), tally)
+    assert (tally.cut.tolist(), tally.full) == ([True, False], 1)
+
+
+def test_thresholds_go_by_category():
+    """By the service's category, or by a column, where the higher of the two products' applies."""
+    pairs = matched((0, 1, 0.9), (1, 2, 0.9))
+    plain = pictures([row("a"), row("b"), row("c")])
+    by_service = DedupSettings(threshold=0.8, thresholds={"7": 0.95, "nonsense": 0.9})
+    assert thresholds_of(pairs, plain, by_service).tolist() == [0.95, 0.95]
+    columns = Columns("product_id", "pic_name", "image", "kind", None)
+    known = pictures([row("a", kind="shirt"), row("b", kind="shirt"), row("c", kind="shoe")], columns=columns)
+    by_column = DedupSettings(threshold=0.8, thresholds={"shoe": 0.95}, category_column="kind")
+    assert thresholds_of(pairs, known, by_column).tolist() == [0.8, 0.95]
+
+
+def test_what_is_identical_needs_no_score_and_colours_need_one():
+    """Identical pictures are accepted; colour variants only if a person says so; hashes when trusted."""
+    pairs = matched((0, 1, 1.0, IDENTICAL_BYTES), (0, 2, 0.97), (1, 2, 0.97), (2, 3, 0.99, PERCEPTUAL))
+    judged = Judged(np.array([1], np.int32), np.array([2], np.int32), np.array([SAME], np.int8))
+    options = {"near": 0.1, "best": None, "variants": np.array([True, True, True, False])}
+    thresholds = np.full(4, 0.8)
+    decision = decide(pairs, thresholds, judged, trust_perceptual=False, **options)
+    assert decision.accepted.tolist() == [True, False, True, False]
+    assert decision.near.tolist() == [True, False, True, True]
+    trusting = decide(pairs, thresholds, judged, trust_perceptual=True, **options)
+    assert trusting.accepted.tolist() == [True, False, True, True]
+
+
+def test_mutual_best_accepts_only_each_others_best():
+    """With `mutual_best: 1` the weaker of two pairs of one product is not accepted."""
+    pairs = matched((0, 1, 0.95), (1, 2, 0.9))
+    decision = decide(pairs, np.full(2, 0.8), NOBODY, near=0.1, best=1, trust_perceptual=False)
+    assert decision.accepted.tolist() == [True, False]
+    assert decision.near.tolist() == [True, True]
+
+
+def test_both_directions_of_a_pair_are_one():
+    """Scores and ranks of either side are kept apart; the pair has the better score."""
+    pairs = matched((0, 1, 0.9), (1, 0, 0.92))
+    assert (pairs.score_ab[0], pairs.score_ba[0], pairs.score[0]) == (0.9, 0.92, 0.92)
+    assert (pairs.row[0], pairs.rank_ab[0], pairs.rank_ba[0]) == (1, 1, 1)
+    one_way = matched((1, 0, 0.92))
+    assert one_way.rank_ab[0] == NO_RANK
+
+
+def test_a_bridge_between_two_tight_groups_is_cut():
+    """One pair of nine is no reason to join six products; the refusal says so."""
+    tight = [Link(a, b, 0.9) for a, b in ((0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5))]
+    found = split(6, [*tight, Link(2, 3, 0.99)], min_share=0.6)
+    assert found.groups == ((0, 1, 2), (3, 4, 5))
+    assert found.refusals[0] == found.refusals[1]
+    refused = found.refusals[0]
+    assert (refused.link.first, refused.link.second, refused.resembling, refused.counted) == (2, 3, 1, 9)
+
+
+def test_a_chain_is_split_and_a_star_of_copies_is_not():
+    """Copies of one original stay together when they resemble one another, if below the threshold."""
+    chain = split(4, [Link(0, 1, 0.95), Link(1, 2, 0.9), Link(2, 3, 0.94)], min_share=0.6)
+    assert chain.groups == ((0, 1), (2, 3))
+    assert (chain.refusals[0].resembling, chain.refusals[0].counted) == (1, 4)
+    star = [Link(0, other, 0.9) for other in (1, 2, 3)]
+    near = [Link(a, b, 0.75, accepted=False) for a, b in ((1, 2), (1, 3), (2, 3))]
+    assert split(4, [*star, *near], min_share=0.6).groups == ((0, 1, 2, 3),)
+    # Whose list was full may resemble more than was seen: its silence does not split.
+    assert split(3, [Link(0, 1, 0.9), Link(1, 2, 0.9)], cut=[0], min_share=0.6).groups == ((0, 1, 2),)
+
+
+@pytest.mark.parametrize(
+    ("rule", "order"),
+    [("most_pictures", [1, 0, 2]), ("best_image", [2, 1, 0]), ("oldest", [0, 1, 2])],
+)
+def test_the_representative_follows_its_rule(rule, order):
+    """Each rule has its own favourite; ties go to the rules after it."""
+    columns = Columns("product_id", "pic_name", "image", None, "since")
+    rows = [
+        row("a", side=100, since=1),
+        row("b", side=200, since=2),
+        row("b", name="back", side=200, since=2),
+        row("c", side=300, since=None),
+    ]
+    known = pictures(rows, columns=columns)
+    dedup = DedupSettings(representative=rule, oldest_column="since")
+    counts = np.bincount(known.product, minlength=3)
+    preference = preference_of(known, counts, np.ones(4, bool), dedup)
+    assert (
+        np.argsort(preference).tolist() == order
+        if rule != "most_pictures"
+        else np.argsort(preference)[0] == 1
+    )
+
+
+def test_a_cluster_keeps_its_id_when_another_product_stands_for_it():
+    """The id goes to the cluster that has most of the former members; the rest gets a new one."""
+    earlier = {"a": "a", "b": "a", "c": "a", "d": "d"}
+    assert cluster_ids([["a", "b"], ["c", "x"], ["d", "e"]], ["b", "c", "e"], earlier) == ["a", "c", "d"]
+    assert cluster_ids([["b", "c"], ["a", "x"]], ["b", "a"], earlier) == ["a", "a~2"]

@@ -349,6 +349,8 @@ def _may_be_inline(settings: JobSettings, compare: CompareSettings, manifest: Ma
     first = manifest.files[0]
     if (settings.manifest.format if settings.manifest.format != "auto" else format_of(first)) == "csv":
         return False
+    if not isinstance(first, Path):
+        return True  # in an object store: its footer is not worth another request
     try:
         kind = pq.read_schema(first).field(compare.image).type
     except (OSError, pa.ArrowException, ValueError, KeyError):

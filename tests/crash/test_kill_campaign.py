@@ -5,6 +5,8 @@ from crash_rig.campaign import Campaign, Kill, compaction_kills, deep_kills, fir
 
 SEED = 20261121
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def scenarios(jobs, rng):
     return [*first_kills(rng, jobs, timed=8, each_point=1), *deep_kills(rng, jobs, 4)]

@@ -15,9 +15,12 @@ from crash_rig.power import (
     run_arguments,
 )
 
-pytestmark = pytest.mark.skipif(
-    disk_log.compiler() is None, reason="no C compiler: what a run does to its disk cannot be recorded"
-)
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(
+        disk_log.compiler() is None, reason="no C compiler: what a run does to its disk cannot be recorded"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ from crash_rig.checks import never_wrong, repeats, same_output, whole
 from crash_rig.mounts import Ext4, fill, memory, remount, why_not
 from crash_rig.power import acknowledged
 
+pytestmark = pytest.mark.timeout(300)
+
 tmpfs = pytest.mark.skipif(why_not("mount", "umount") is not None, reason=str(why_not("mount", "umount")))
 _EXT4_NEEDS = ("mount", "umount", "mkfs.ext4", "losetup")
 ext4 = pytest.mark.skipif(why_not(*_EXT4_NEEDS) is not None, reason=str(why_not(*_EXT4_NEEDS)))

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from crash_rig.campaign import Campaign, deep_kills, first_kills, seeded
+from crash_rig.campaign import RENEWAL, Campaign, compaction_kills, deep_kills, first_kills, seeded
 from crash_rig.fork_server import FreshStarter
 
 pytestmark = pytest.mark.timeout(900)
@@ -31,3 +31,14 @@ def test_fresh_processes_die_like_forked_ones(world, jobs, capsys):
     with capsys.disabled():
         sys.stdout.write(f"\n{campaign.tally}\n")
     assert sum(campaign.tally.kills.values()) >= 26
+
+
+def test_compactions_and_renewals_are_killed_at_every_step(campaign, jobs, capsys):
+    """Whatever step of exchanging parts a kill hits, the exchange is finished or never was."""
+    for job, kills, finished_by in compaction_kills(seeded("compactions"), jobs, 24):
+        campaign.compacting(job, kills, finished_by=finished_by)
+    for point in RENEWAL:
+        campaign.renewing(jobs[1], point)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{campaign.tally}\n")
+    assert sum(campaign.tally.kills.values()) >= 34

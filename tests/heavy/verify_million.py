@@ -2,12 +2,11 @@
 
     python tests/heavy/verify_million.py [--rows 1000000] [--hits 5]
 
-Makes the output with nothing but the schemas: parts of 5,000 rows, a ledger, a manifest. Then runs the command
-as a process of its own and exits with 1 when it finds anything, or takes more than 300 MB.
+Makes the output with nothing but the schemas: parts of 5,000 rows, a ledger, a manifest. Then runs the
+command as a process of its own, and exits with 1 when it finds anything or takes more than 300 MB.
 """
 
 import argparse
-import asyncio
 import hashlib
 import json
 import os
@@ -118,26 +117,13 @@ def insert(connection, table, rows):
     connection.executemany(statement, ([row[name] for name in names] for row in rows))
 
 
-async def measured(command):
+def measured(command):
     """Run a command; its exit code, what it wrote, seconds, and the most memory that it had, bytes."""
     began = time.monotonic()
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ
-    )
-    most = 0
-
-    async def watch():
-        nonlocal most
-        while True:
-            status = Path(f"/proc/{process.pid}/status")
-            peak = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-            most = max(most, int(peak[0].split()[1]) << 10 if peak else 0)
-            await asyncio.sleep(0.1)
-
-    watching = asyncio.create_task(watch())
-    out, _ = await process.communicate()
-    watching.cancel()
-    return process.returncode, out, time.monotonic() - began, most
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    out = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    return os.waitstatus_to_exitcode(status), out, time.monotonic() - began, used.ru_maxrss << 10
 
 
 def main():
@@ -151,7 +137,7 @@ def main():
         make(folder, options.rows, options.hits)
         command = [sys.executable, "-m", "batchsearch", "verify", str(folder / "out")]
         command += ["--config", str(folder / "job.yaml"), "--json"]
-        code, out, seconds, most = asyncio.run(measured(command))
+        code, out, seconds, most = measured(command)
         told = json.loads(out)["folders"][0]
         size = sum(path.stat().st_size for path in (folder / "out").rglob("*") if path.is_file())
     sys.stdout.write(

@@ -55,7 +55,7 @@ def row(product, run="n1", at=1, renewed=False, name="front", **more):
 
 def matched(*hits):
     """Pairs of single hits: product, other, score, how found."""
-    columns = list(zip(*hits, strict=True))
+    columns = list(zip(*(hit[:3] for hit in hits), strict=True))
     count = len(hits)
     whole = np.arange(count, dtype=np.int32)
     return folded(

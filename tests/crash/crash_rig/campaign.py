@@ -32,6 +32,7 @@ COMPACTION = (
     "compact_switch",
     "compact_clean",
 )
+RENEWAL = ("before_send", "answer_read", "part_seal_before", "part_seal_after", *COMPACTION)
 _TRIES = 8
 
 
@@ -139,6 +140,26 @@ class Campaign:
         same_output(folder, job)
         whole(folder)
         assert not self._world.granted(), "compaction needs no call"
+        self.tally.scenarios += 1
+        shutil.rmtree(folder)
+
+    def renewing(self, job, point):
+        """Ask again for the failed rows of a copy of a finished output, kill that at a place, and run again.
+
+        Raises:
+            AssertionError: As `scenario`.
+        """
+        folder = self._world.place(f"{job.name}-renewed")
+        shutil.copytree(job.reference, folder)
+        failed = ["retry", folder, "--failed", "--no-progress", "--set", f"output.dir={folder}"]
+        process = self._command(failed, folder, f"{point}:1")
+        assert process.wait() == -signal.SIGKILL, process.text()
+        self.tally.kills[point] = self.tally.kills.get(point, 0) + 1
+        never_wrong(folder)
+        last = self._start(job, folder, "")
+        assert last.wait() == 0, last.text()
+        same_output(folder, job, but=("earlier_outcomes",))
+        whole(folder)
         self.tally.scenarios += 1
         shutil.rmtree(folder)
 

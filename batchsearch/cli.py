@@ -16,13 +16,13 @@ from batchsearch.errors import ExitCode, StoppedEarlyError
 
 _EXAMPLES = """\b
 Examples:
-  batchsearch run configs/demo.yaml
-  batchsearch run nightly.yaml --set instance.qps=5 --set output.dir=out/tonight
-  batchsearch plan nightly.yaml
-  batchsearch usage out/tonight out/last-night
-  batchsearch config check nightly.yaml
-  batchsearch check nightly.yaml --save out/pictures
-  batchsearch emulator --port 8088 --data emulator-data
+  batchsearch run configs/demo.yaml              everything, with no account
+  batchsearch init catalogue.csv                 a job file for your own table
+  batchsearch plan search.yaml                   what it would take
+  batchsearch run search.yaml                    do it; once more to resume
+  batchsearch report output/search               see what came out
+
+"batchsearch COMMAND --help" says more, with examples.
 
 \b
 Exit codes:
@@ -59,12 +59,12 @@ COMMANDS: Final = {
     "run": Listed(_NIGHT, "Work through a job file; run it again to resume."),
     "dedup": Listed(_NIGHT, "Find out which products are the same, night after night."),
     "compare": Listed(_NIGHT, "Say how alike pictures are, pair by pair."),
-    "verify": Listed(_AFTER, "Verify an output: rows once, parts unchanged, ledger agrees."),
-    "status": Listed(_AFTER, "Say how a run stands, from another shell while it works."),
-    "diff": Listed(_AFTER, "Say what is new, gone or changed between two runs or nights."),
     "retry": Listed(_NIGHT, "Ask again for failed rows of an output folder."),
-    "compact": Listed(_AFTER, "Merge the small parts of an output folder."),
+    "status": Listed(_AFTER, "Say how a run stands, from another shell while it works."),
     "report": Listed(_AFTER, "Write one HTML page about an output folder, with pictures."),
+    "verify": Listed(_AFTER, "Verify an output: rows once, parts unchanged, ledger agrees."),
+    "diff": Listed(_AFTER, "Say what is new, gone or changed between two runs or nights."),
+    "compact": Listed(_AFTER, "Merge the small parts of an output folder."),
     "usage": Listed(_AFTER, "State what was spent and spared, by day and instance."),
     "schema": Listed(_KNOW, "Say what the columns of the tables mean."),
     "codes": Listed(_KNOW, "Explain an error code, or all of them."),
@@ -117,7 +117,8 @@ def cli() -> None:
     """Search an Alibaba Cloud Image Search instance for every row of a table.
 
     Reads a manifest of pictures, spends the instance's call slots at exactly the purchased rate, and writes
-    Parquet in which every manifest row has exactly one outcome. Running the same command again resumes.
+    Parquet in which every manifest row has exactly one outcome. Finds duplicates in a catalogue night after
+    night (dedup), and says how alike pictures are (compare). Running the same command again resumes.
     """
 
 

@@ -82,22 +82,6 @@ def build_call(
     return Call(operation, tuple(query), bytes(body), digest.hexdigest())
 
 
-def encoded_size(picture: bytes) -> int:
-    """Bytes that a picture takes in the body, counted exactly; costs about half of encoding it."""
-    return sum(
-        len(piece) + 2 * sum(map(piece.count, (b"+", b"/", b"="))) for piece in _base64_pieces(picture)
-    )
-
-
-def expected_size(byte_count: int) -> int:
-    """Bytes that a compressed picture of so many bytes takes in the body, on average.
-
-    Two characters in 64 of random base64 take three bytes each. Uncompressed pictures can take up to
-    four times their size (plain white is all slashes): where it matters, use `encoded_size`.
-    """
-    return -(-byte_count // 3) * 4 * 68 // 64
-
-
 def _pieces(
     form: Sequence[tuple[str, str]], described: Operation, pictures: Sequence[bytes | str]
 ) -> Iterator[bytes]:

@@ -31,13 +31,9 @@ if TYPE_CHECKING:
 Kind = Literal["integer", "boolean", "text", "threshold", "region", "filter", "category"]
 Place = Literal["form", "query"]
 Budget = Literal["query", "add", "delete", "update", "other"]
+"""Separate rates of an instance. Whether Compare and CheckImageExists draw on the query budget is on no page:
+here they do."""
 ResponseKind = Literal["search", "compare", "mutation", "exists", "detail"]
-
-BUDGET_QPS: Final[Mapping[Budget, float | None]] = MappingProxyType(
-    {"query": None, "add": 5.0, "delete": 20.0, "update": 20.0, "other": 1.0}
-)
-"""Calls per second that each budget grants; None is the purchased tier. Instances of 100,000 images add
-at 1 a second. Whether Compare and CheckImageExists draw on the query budget is on no page: here they do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,18 @@ from typing import Any
 
 import click
 
-from batchsearch.commands.options import CONFIG, SET, fail, load, logging_options
+from batchsearch.commands.options import CONFIG, SET, fail, load_for, logging_options
 from batchsearch.errors import BatchsearchError
 
+_EXAMPLES = """\b
+Examples:
+  batchsearch check nightly.yaml
+  batchsearch check nightly.yaml --save out/pictures
+  batchsearch check nightly.yaml --json | jq .unusable_rows
+"""
 
-@click.command()
+
+@click.command(epilog=_EXAMPLES)
 @CONFIG
 @SET
 @click.option(
@@ -36,7 +43,7 @@ def command(
     are unusable than `max_failed` allows.
     """
     try:
-        job = load(config, overrides)
+        job = load_for("check", config, overrides)
         from batchsearch.engine.checking import check_to_end
 
         page = check_to_end(job, show_progress=progress and not only_json, **options)

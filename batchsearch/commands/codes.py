@@ -7,8 +7,15 @@ import click
 from batchsearch.commands.options import fail
 from batchsearch.errors import BatchsearchError
 
+_EXAMPLES = """\b
+Examples:
+  batchsearch codes DeniedRequest
+  batchsearch codes Local.ImageTooSmall
+  batchsearch codes > codes.md
+"""
 
-@click.command()
+
+@click.command(epilog=_EXAMPLES)
 @click.argument("code", required=False)
 def command(code: str | None) -> None:
     """Explain an error CODE, or print the table of all of them as Markdown."""

@@ -18,7 +18,14 @@ def command() -> None:
     """Look at job files."""
 
 
-@command.command("check")
+_EXAMPLES = """\b
+Examples:
+  batchsearch config check nightly.yaml
+  batchsearch config check nightly.yaml --set instance.qps=5
+"""
+
+
+@command.command("check", short_help="Check a job file, show every setting.", epilog=_EXAMPLES)
 @CONFIG
 @SET
 def config_check(config: Path, overrides: tuple[str, ...]) -> None:

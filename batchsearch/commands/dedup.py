@@ -29,7 +29,9 @@ Examples:
 @click.option(
     "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
 )
-@click.option("--max-calls", type=click.IntRange(min=1), help="Stop the search after so many calls.")
+@click.option(
+    "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop the search after so many calls."
+)
 @click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
 @logging_options
 def command(

@@ -11,8 +11,14 @@ import click
 from batchsearch.commands.options import fail, logging_options
 from batchsearch.errors import BatchsearchError, ExitCode
 
+_EXAMPLES = """\b
+Examples:
+  batchsearch emulator --port 8088 --data emulator-data
+  batchsearch emulator --qps 5 --faults faults.yaml
+"""
 
-@click.command()
+
+@click.command(epilog=_EXAMPLES)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8088, show_default=True, help="Port to listen on; 0 picks a free one.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder that keeps the items.")
@@ -21,13 +27,22 @@ from batchsearch.errors import BatchsearchError, ExitCode
 @click.option("--service-type", default="generic", show_default=True, help="Kind of instance.")
 @click.option("--capacity", default=100_000, show_default=True, help="Most pictures that it takes.")
 @click.option(
-    "--access-key-id", default="emulator", show_default=True, envvar="BATCHSEARCH_EMULATOR_ACCESS_KEY_ID"
+    "--access-key-id",
+    default="emulator",
+    show_default=True,
+    envvar="BATCHSEARCH_EMULATOR_ACCESS_KEY_ID",
+    help="Key that requests must be signed with.",
 )
 @click.option(
     "--access-key-secret",
     default="emulator-secret",
     envvar="BATCHSEARCH_EMULATOR_ACCESS_KEY_SECRET",
     help="Secret that requests must be signed with; a local, made-up one by default.",
+)
+@click.option(
+    "--faults",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="YAML file of what goes wrong, to practise on: as `emulator.faults` in configs/bad-night.yaml.",
 )
 @logging_options
 def command(log_format: str, log_level: str, **options: Any) -> None:

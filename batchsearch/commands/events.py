@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import click
 
+_EXAMPLES = """\b
+Examples:
+  batchsearch events
+  batchsearch events --metrics
+"""
 
-@click.command()
+
+@click.command(epilog=_EXAMPLES)
 @click.option("--metrics", is_flag=True, help="List the metrics in place of the log events.")
 def command(*, metrics: bool) -> None:
     """List every log event there is, or every metric, as Markdown.

@@ -64,6 +64,22 @@ def begin_in(folder: Path) -> str:
     return f"output.dir={folder.absolute()}"
 
 
+def load_for(command: str, config: Path, overrides: tuple[str, ...]) -> LoadedJob:
+    """The job file for a command that works on the manifest as it is; raises ConfigError as `load` does.
+
+    A comparison whose pairs are made from a list has no such manifest: its own command makes them.
+    """
+    from batchsearch.errors import ConfigError
+
+    job = load(config, overrides)
+    if job.settings.compare is not None and job.settings.compare.makes_pairs:
+        raise ConfigError(
+            f"{config}: `compare.pairs: {job.settings.compare.pairs}` makes the pairs that are compared; "
+            f"use `batchsearch compare` in place of `{command}`"
+        )
+    return job
+
+
 def load(config: Path, overrides: tuple[str, ...]) -> LoadedJob:
     """The job file with its overrides; raises ConfigError with every problem."""
     from batchsearch.config.load import load_job

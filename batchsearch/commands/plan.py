@@ -41,13 +41,14 @@ def command(config: Path, *, overrides: tuple[str, ...], as_json: bool, sample: 
         job = load(config, overrides)
         import asyncio
 
+        from batchsearch.compare.expansion import job_to_plan
         from batchsearch.engine.codes import advice_on
         from batchsearch.engine.planning import plan_job
         from batchsearch.reporting.plan_page import plan_page
         from batchsearch.reporting.row_counter import RowCounter
 
-        with RowCounter() as counter:
-            found = asyncio.run(plan_job(job.settings, sample=sample, counter=counter))
+        with RowCounter() as counter, job_to_plan(job.settings) as settings:
+            found = asyncio.run(plan_job(settings, sample=sample, counter=counter))
     except BatchsearchError as error:
         fail(error)
     click.echo(found.as_json() if as_json else plan_page(found, advice=advice_on))

@@ -42,7 +42,9 @@ Examples:
 @click.option(
     "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
 )
-@click.option("--max-calls", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4.")
+@click.option(
+    "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4."
+)
 @click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
 @logging_options
 def command(

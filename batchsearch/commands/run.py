@@ -8,19 +8,30 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import CONFIG, SET, begin_in, load, logging_options
+from batchsearch.commands.options import CONFIG, SET, begin_in, load_for, logging_options
 
 if TYPE_CHECKING:
     from batchsearch.reporting.summary import Summary
 
 
-@click.command()
+_EXAMPLES = """\b
+Examples:
+  batchsearch run configs/demo.yaml
+  batchsearch run nightly.yaml --until 06:00
+  batchsearch run nightly.yaml --set instance.qps=5 --fresh out/again
+  batchsearch run nightly.yaml --log-format json | jq .status
+"""
+
+
+@click.command(epilog=_EXAMPLES)
 @CONFIG
 @SET
 @click.option(
     "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
 )
-@click.option("--max-calls", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4.")
+@click.option(
+    "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4."
+)
 @click.option(
     "--fresh",
     metavar="DIR",
@@ -46,7 +57,7 @@ def command(
     """
 
     def work() -> Summary:
-        job = load(config, overrides if fresh is None else (*overrides, begin_in(fresh)))
+        job = load_for("run", config, overrides if fresh is None else (*overrides, begin_in(fresh)))
         from batchsearch.engine.job import run_to_end
 
         return run_to_end(

@@ -22,6 +22,7 @@ from batchsearch.config.metrics_settings import MetricsSettings
 from batchsearch.config.notify_settings import NotifySettings
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH
+from batchsearch.config.store_settings import CarriedOutput, ConnectionsSettings, no_secret_in
 from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, ServiceTypeName
 
 PRIORITY: Final = "priority"
@@ -224,14 +225,21 @@ class WindowSettings(Settings):
         return name
 
 
-class OutputSettings(Settings):
+class OutputSettings(CarriedOutput):
     """Where results go."""
 
     dir: Annotated[str, IS_PATH] = Field(
-        min_length=1, description="Folder of `results/`, `hits/` and the ledger."
+        min_length=1,
+        description="Folder of `results/`, `hits/` and the ledger, on this machine or in an object store "
+        "(`s3://bucket/folder`).",
     )
     rows_per_part: int = Field(5_000, ge=1, description="Rows in one Parquet part.")
     seal_seconds: float = Field(300.0, gt=0, description="A part is written at least this often, seconds.")
+
+    @field_validator("dir")
+    @classmethod
+    def _no_secret_in_dir(cls, dir: str) -> str:  # noqa: A002 - the setting's name
+        return no_secret_in(dir)
 
 
 class TruthSettings(Settings):
@@ -262,6 +270,20 @@ class EmulatorSettings(Settings):
     qps: float | None = Field(
         None, gt=0, description="Queries per second that the instance grants; `instance.qps` when absent."
     )
+    faults: dict[str, Any] | None = Field(
+        None,
+        description="What goes wrong, to practise on: a `seed` and `rules`, each with an effect (`error`, "
+        "`latency`, `reset` …), `operations`, `probability`, `times`; see `configs/bad-night.yaml`.",
+    )
+
+    @field_validator("faults")
+    @classmethod
+    def _faults_read(cls, faults: dict[str, Any] | None) -> dict[str, Any] | None:
+        if faults is not None:
+            from batchsearch.emulator.faults import parse_plan
+
+            parse_plan(faults)
+        return faults
 
 
 class JobSettings(Settings):
@@ -291,6 +313,9 @@ class JobSettings(Settings):
     window: WindowSettings | None = Field(None, description="When calls may be made; always when absent.")
     codes: dict[str, Literal["retry", "fail_row", "end_run"]] = Field(
         default_factory=dict, description="Another action for an error code than the table's."
+    )
+    stores: ConnectionsSettings | None = Field(
+        None, description="How object stores are reached that hold the manifest or the output."
     )
     output: OutputSettings = Field(description="Where results go.")
     max_failed: str | float = Field(

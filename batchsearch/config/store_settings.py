@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, field_validator
 
 from batchsearch.config.section import Settings
+from batchsearch.config.shape import IS_PATH
+from batchsearch.stores.address import AddressError, is_store_url, parse_address
+
+
+def no_secret_in(address: str) -> str:
+    """A path as it is, or an address that names a place in a store and holds no secret.
+
+    Raises:
+        ValueError: The address has a user part or a query, or names no place; nothing of it is repeated.
+    """
+    if is_store_url(address):
+        try:
+            parse_address(address)
+        except AddressError as error:
+            raise ValueError(str(error)) from None
+    return address
 
 
 class StoreConnection(Settings):
@@ -63,3 +81,19 @@ class ConnectionsSettings(Settings):
     def _oss_is_somewhere(cls, oss: StoreConnection | None) -> StoreConnection | None:
         oss_is_somewhere(oss)
         return oss
+
+
+class CarriedOutput(Settings):
+    """What of the `output` section is for outputs in an object store."""
+
+    work_dir: Annotated[str | None, IS_PATH] = Field(
+        None,
+        description="Local folder in which a run works whose `dir` is in an object store; one of the user's "
+        "cache for each such output when absent.",
+    )
+    carry_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="Parts and ledger are carried to the object store about this often, seconds; a run that "
+        "is resumed on another machine has lost no more than that.",
+    )

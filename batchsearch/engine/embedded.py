@@ -41,6 +41,7 @@ _AT_ONCE: Final = 4
 
 def start(settings: JobSettings) -> Emulator:
     """Start the job's embedded instance; stop it with its `stop`."""
+    from batchsearch.emulator.faults import parse_plan
     from batchsearch.emulator.options import EmulatorOptions
 
     check_installed()
@@ -51,7 +52,9 @@ def start(settings: JobSettings) -> Emulator:
         for lane in lanes_of(settings)
         if lane.instance.endpoint == EMULATOR
     )
-    return Emulator(EmulatorOptions(data=data_folder(settings), instances=instances)).start()
+    faults = parse_plan(settings.emulator.faults or {})
+    options = EmulatorOptions(data=data_folder(settings), instances=instances, faults=faults)
+    return Emulator(options).start()
 
 
 def _options_of(settings: JobSettings, instance: InstanceSettings) -> InstanceOptions:

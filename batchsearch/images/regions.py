@@ -70,15 +70,6 @@ class Geometry:
             raise ValueError("a picture has at least one pixel a side")
 
     @property
-    def is_identity(self) -> bool:
-        """Whether both pictures have the same coordinates."""
-        return (
-            self.orientation == 1
-            and self.box is None
-            and (self.source_width, self.source_height) == (self.sent_width, self.sent_height)
-        )
-
-    @property
     def _content(self) -> tuple[int, int, int, int]:
         return self.box or (0, 0, self.sent_width, self.sent_height)
 

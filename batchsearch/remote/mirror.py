@@ -60,8 +60,8 @@ class Rhythm:
         lapse: A lease that was not renewed for so long has lapsed. Without a renewal for two thirds of it
             the holder stops by itself.
         carry: Between carryings, at least.
-        rest: Between carryings, at least so many times as long as the last one took: a large ledger is carried
-            less often.
+        rest: Between carryings, at least so many times as long as the last one took: a large ledger is
+            carried less often.
     """
 
     beat: float = 20.0

@@ -130,7 +130,7 @@ class ObjectStore:
         return files
 
     def close(self) -> None:
-        """Ask for nothing more, in any thread: what is under way is not repeated, what comes fails at once."""
+        """Ask for nothing more, from any thread: what is under way is not repeated, the rest fails."""
         self._closed.set()
 
     def facts(self, address: StoreAddress) -> ObjectFacts | None:

@@ -49,14 +49,19 @@ class Shop:
         self.rows = []
         (folder / "pictures").mkdir(exist_ok=True)
 
-    def put(self, product, name, source):
-        """A product's picture, new or changed, in the catalogue and in the instance."""
+    def write(self, product, name, source):
+        """A product's picture, new or changed, in the catalogue alone."""
         data = (SAMPLES / source).read_bytes()
         path = self.folder / "pictures" / f"{product}-{name}"
         path.write_bytes(data)
         row = (product, name, path.name)
         if row not in self.rows:
             self.rows.append(row)
+        return data
+
+    def put(self, product, name, source):
+        """A product's picture, new or changed, in the catalogue and in the instance."""
+        data = self.write(product, name, source)
         picture = decode_picture(data, "generic")
         self.emulator.catalogue().add(NewItem(product, name), picture, crop=True, region=None)
 
@@ -72,6 +77,8 @@ class Shop:
                 "name": "demo",
                 "qps": 1000,
                 "custom_qps": True,
+                "add_qps": 1000,
+                "delete_qps": 1000,
             },
             "results_per_row": 30,
             "manifest": {"path": "manifest.csv"},
@@ -230,6 +237,54 @@ async def test_pairs_that_only_tonights_products_make_are_missed_when_searched_f
     shop.put("new", "front.jpg", samples()[1][2])
     summary = await shop.night(order="search_first")
     assert summary.counts["hits_stale"] > 0
+
+
+async def test_the_instance_is_kept_in_step_with_the_manifest(shop, tmp_path):
+    """`sync: add` adds new and changed pictures, each once; then tonight's find one another."""
+    some = samples()[45:57]
+    for each in some[:10]:
+        shop.write(*each)
+    first = await shop.night(sync="add")
+    catalogue = shop.emulator.catalogue()
+    assert (first.sync.calls, catalogue.count(), shop.asked()) == (10, 10, 10)
+    for each in some[10:]:
+        shop.write(*each)
+    # A picture is exchanged for another one: it is added again under its name, and searched again.
+    shop.write(some[0][0], some[0][1], some[11][2])
+    second = await shop.night(sync="add")
+    # Two of tonight's three pictures are equal: they are searched by one call.
+    assert (second.sync.calls, catalogue.count(), shop.asked()) == (3, 12, 12)
+    groups = clusters_of(tmp_path / "out").values()
+    assert any({some[0][0], some[11][0]} <= members for members in groups)
+    third = await shop.night(sync="add")
+    assert (third.sync.calls, third.search.calls) == (0, 0)
+
+
+async def test_what_has_left_the_manifest_leaves_the_instance(shop):
+    """`sync: delete` removes the pictures that the manifest no longer has, and nothing else."""
+    for each in samples()[45:50]:
+        shop.put(*each)
+    assert (await shop.night(sync="delete")).sync is None
+    gone = shop.rows.pop(2)
+    summary = await shop.night(sync="delete")
+    catalogue = shop.emulator.catalogue()
+    assert (summary.sync.calls, catalogue.count()) == (1, 4)
+    assert catalogue.get(gone[0], gone[1]) is None
+
+
+async def test_a_search_does_not_begin_before_the_instance_is_in_step(shop, tmp_path):
+    """With `add_first` an upkeep that could not be finished ends the night; the old tables stay."""
+    from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+
+    for each in samples()[45:50]:
+        shop.write(*each)
+    shop.emulator.set_faults(FaultPlan((FaultRule(ErrorAnswer("NoPermission"), frozenset({"AddImage"})),)))
+    stopped = await shop.night(sync="add")
+    assert (stopped.exit_code, stopped.search, shop.asked()) == (ExitCode.ENDED, None, 0)
+    assert not (tmp_path / "out" / "pairs").exists()
+    assert "as they were" in stopped.as_text()
+    shop.emulator.set_faults(FaultPlan())
+    assert (await shop.night(sync="add")).exit_code == ExitCode.DONE
 
 
 async def test_an_unusable_section_is_reported_before_any_call(shop):

@@ -169,9 +169,9 @@ async def test_unlike_runs_are_not_compared(filled, load, nights, tmp_path):
         rows, instance__endpoint=filled.endpoint, output__dir="names", operation="SearchImageByName"
     )
     await run_job(by_name)
-    with pytest.raises(NotComparableError, match="holds SearchImageByPic and .* holds SearchImageByName"):
+    with pytest.raises(NotComparableError, match=r"holds SearchImageByPic and .* holds SearchImageByName"):
         difference(tmp_path / "pics", tmp_path / "names")
     with pytest.raises(NotComparableError, match="compare two of one kind"):
         difference(tmp_path / "pics", nights[0])
-    with pytest.raises(NotComparableError, match="named by id in .* and by sku in"):
+    with pytest.raises(NotComparableError, match=r"named by id in .* and by sku in"):
         difference(tmp_path / "pics", tmp_path / "keys")

@@ -68,7 +68,9 @@ def test_repeats_are_those_of_a_dictionary(keys, run, step):
     with RepeatFinder(listed=1000, run_rows=run) as finder:
         for start in range(0, len(texts), step):
             part = texts[start : start + step]
-            finder.add(digests_of(pa.array(part, pa.string())), np.arange(start, start + len(part), dtype=np.uint64))
+            finder.add(
+                digests_of(pa.array(part, pa.string())), np.arange(start, start + len(part), dtype=np.uint64)
+            )
         found = finder.repeats()
     repeated = [row for row, key in enumerate(keys) if key in keys[:row]]
     assert found.total == len(repeated)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from batchsearch.api.form import PIECE_BYTES, Call, build_call, encoded_size, expected_size
+from batchsearch.api.form import PIECE_BYTES, Call, build_call
 from batchsearch.api.parameters import ParameterProblem
 from batchsearch.service import MAX_BODY_BYTES
 
@@ -88,19 +88,6 @@ def test_a_body_over_the_limit_is_a_problem():
     assert problem.code == "Local.BodyTooLarge"
     assert f"{MAX_BODY_BYTES:,}" in problem.message
     assert "`primary_image` and `secondary_image`" in problem.message
-
-
-@pytest.mark.parametrize("picture", [b"", b"\xff" * 1000, b"\x00" * 1001, bytes(range(256)) * 300])
-def test_the_size_is_known_beforehand(picture):
-    """The counted size is the encoded size, whatever the bytes."""
-    bare = len(_call("SearchImageByPic", {}, [b""]).body)
-    assert encoded_size(picture) == len(_call("SearchImageByPic", {}, [picture]).body) - bare
-
-
-def test_the_expected_size_fits_compressed_pictures():
-    """The estimate for random bytes is within one per cent of the truth."""
-    noise = b"".join(hashlib.sha256(bytes([n % 256, n // 256])).digest() for n in range(10_000))
-    assert expected_size(len(noise)) == pytest.approx(encoded_size(noise), rel=0.01)
 
 
 def test_the_body_is_never_shown():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from decimal import Decimal
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from batchsearch.api.local_codes import LOCAL_CODES
-from batchsearch.api.operations import BUDGET_QPS, OPERATIONS
+from batchsearch.api.operations import OPERATIONS, Budget
 from batchsearch.api.parameters import check_instance_name, check_parameters
 
 
@@ -265,7 +266,7 @@ def test_operations_are_described_consistently():
         wires += [picture.wire for picture in operation.pictures]
         assert len(set(keys)) == len(keys)
         assert len(set(wires)) == len(wires)
-        assert operation.budget in BUDGET_QPS
+        assert operation.budget in get_args(Budget)
         assert set(operation.required) <= operation.keys
 
 

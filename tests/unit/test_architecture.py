@@ -58,6 +58,8 @@ PURE = (
     "starting/job_text.py",
     "starting/template.py",
     "tables.py",
+    "verifying/compare.py",
+    "verifying/findings.py",
 )
 NOT_PURE = {
     "aiohttp",

@@ -68,13 +68,6 @@ def test_a_region_wholly_outside_is_refused():
         Geometry(100, 100, 1, 100, 100).to_source("100,120,0,10")
 
 
-def test_only_an_unchanged_grid_is_an_identity():
-    """Turning, scaling and padding each make coordinates differ."""
-    assert Geometry(9, 9, 1, 9, 9).is_identity
-    assert not Geometry(9, 9, 3, 9, 9).is_identity
-    assert not Geometry(9, 9, 1, 8, 8).is_identity
-    assert not Geometry(9, 9, 1, 9, 11, (0, 1, 9, 9)).is_identity
-
 
 @pytest.mark.parametrize("values", [(9, 9, 0, 9, 9), (9, 9, 9, 9, 9), (0, 9, 1, 9, 9)])
 def test_an_impossible_geometry_is_refused(values):

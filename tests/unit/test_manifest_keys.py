@@ -44,7 +44,9 @@ def repeats_of(keys, run_rows, at_once=3):
     with RepeatFinder(listed=20, run_rows=run_rows) as finder:
         for start in range(0, len(keys), at_once):
             part = keys[start : start + at_once]
-            finder.add(digests_of(pa.array(part, pa.string())), np.arange(start, start + len(part), dtype=np.uint64))
+            finder.add(
+                digests_of(pa.array(part, pa.string())), np.arange(start, start + len(part), dtype=np.uint64)
+            )
         return finder.repeats()
 
 

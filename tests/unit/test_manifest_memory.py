@@ -1,0 +1,44 @@
+"""Memory that does not grow with the manifest."""
+
+import subprocess
+import sys
+
+import pytest
+
+MEASURE = """
+import sys
+from pathlib import Path
+from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.manifest.source import Manifest, Wanted
+manifest = Manifest.open(ManifestSettings(path=sys.argv[1]), base=Path("/"), wanted=Wanted())
+rows = manifest.check()
+assert sum(len(batch.digests()) for batch in manifest.batches(256)) == rows
+print(next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+MAKE = """
+import sys
+import pyarrow as pa, pyarrow.csv, pyarrow.parquet as pq
+name, rows = sys.argv[1], int(sys.argv[2])
+schema = pa.schema([("product_id", pa.string()), ("pic_name", pa.string())])
+writer = pa.csv.CSVWriter(name, schema) if name.endswith(".csv") else pq.ParquetWriter(name, schema)
+with writer:
+    for start in range(0, rows, 50_000):
+        numbers = range(start, min(rows, start + 50_000))
+        columns = [[f"P{n // 3:09}" for n in numbers], [f"{n}.jpg" for n in numbers]]
+        writer.write_table(pa.table(columns, schema=schema))
+"""
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_peak_memory_is_flat(tmp_path, ending):
+    """A process that checks and walks 600,000 rows needs at most a tenth more than one with 20,000."""
+    peaks = []
+    for rows in (20_000, 600_000):
+        file = tmp_path / f"{rows}.{ending}"
+        subprocess.run([sys.executable, "-c", MAKE, str(file), str(rows)], check=True)
+        ran = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(file)], check=True, capture_output=True, text=True
+        )
+        peaks.append(int(ran.stdout))
+    assert peaks[1] < peaks[0] * 1.1

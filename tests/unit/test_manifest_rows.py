@@ -1,0 +1,58 @@
+"""Batches of rows, made into Python objects only when asked for."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.ledger.records import digest_of
+from batchsearch.manifest.keys import digests_of
+from batchsearch.manifest.source import Manifest, Wanted
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Twenty-five rows with a picture and a parameter that is null in each third row."""
+    numbers = range(25)
+    table = pa.table(
+        {
+            "sku": [f'"{number}"\n图' for number in numbers],
+            "no": list(numbers),
+            "image": [f"{number}.jpg" for number in numbers],
+            "num": [None if number % 3 == 0 else number for number in numbers],
+        }
+    )
+    pq.write_table(table, tmp_path / "m.parquet")
+    settings = ManifestSettings(path="m.parquet", key=("sku", "no"), columns={"num": "num"})
+    wanted = Wanted(images=("image",), allowed=frozenset({"num"}))
+    return Manifest.open(settings, base=tmp_path, wanted=wanted)
+
+
+def test_digests_are_those_of_the_ledger(manifest):
+    """A row is named alike wherever its digest is made, whatever its key is written with."""
+    keys = [key for keys in manifest.keys() for key in keys]  # noqa: SIM118 - no dictionary
+    wanted = [digest_of(key) for key in keys]
+    assert [digest for batch in manifest.key_batches(7) for digest in batch.digests()] == wanted
+    assert [digest for batch in manifest.batches(7) for digest in batch.digests()] == wanted
+    assert digests_of(pa.array(["", "a", "图"])) == [digest_of(text) for text in ("", "a", "图")]
+
+
+def test_rows_picked_are_the_rows_at_those_places(manifest):
+    """Picking a few gives what all would have, in the order that was asked for."""
+    for batch in manifest.batches(10):
+        wanted = [len(batch) - 1, 0, 3]
+        picked = batch.pick(wanted)
+        assert picked == [batch.rows[place] for place in wanted]
+        assert [row.index for row in picked] == wanted
+        assert batch.pick(range(len(batch))) == list(batch.rows)
+        assert batch.pick([]) == []
+
+
+def test_a_batch_says_where_it_begins_and_what_a_parameter_is(manifest):
+    """Numbers go on over batches; a parameter's column comes without making rows, null where it is null."""
+    batches = list(manifest.batches(10))
+    assert [(batch.start, len(batch)) for batch in batches] == [(0, 10), (10, 10), (20, 5)]
+    assert batches[2].values("num") == [20, None, 22, 23, None]
+    assert batches[2].values("filter") == [None] * 5
+    assert batches[2].keys() == [row.key for row in batches[2].rows]
+    assert "num" not in batches[2].rows[1].parameters

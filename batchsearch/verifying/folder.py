@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,7 +31,9 @@ LEDGER: Final = Path("ledger", "ledger.sqlite3")
 LOCK: Final = Path("ledger", "lock")
 INSIDE: Final = ("search", "sync")
 """Where a folder of `batchsearch dedup` has its runs' output folders."""
-_TRIES: Final = 3
+_TRIES: Final = 5
+_PAUSE: Final = 0.2
+"""Between two looks at a folder whose parts are being exchanged, seconds: the exchange takes less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ def verify_folder(folder: Path, *, manifest: Path | None = None, config: Path | 
             verified = _Verification(folder, manifest, config).run()
             if verified is not None:
                 return verified
+            time.sleep(_PAUSE)
         last = _Verification(folder, manifest, config).run(even_if_moving=True)
     except OSError as error:
         raise OutputError(
@@ -132,7 +136,7 @@ class _Verification:
             scan = PartsScan(folder, _operation(view), parts)
             scanned = scan.run(records, self._codes, findings)
             self._beside(view, running=running)
-            if not frozenset(view.parts) <= sealed_parts(ledger):
+            if self._moved(view):
                 if not even_if_moving:
                     return None
                 findings = self._findings = Findings()
@@ -161,6 +165,12 @@ class _Verification:
             manifest_rows,
             findings,
         )
+
+    def _moved(self, view: LedgerView) -> bool:
+        """Whether files may have been exchanged for others while they were read."""
+        parts, switching = sealed_parts(self._folder / LEDGER)
+        busy = switching and is_held(self._folder / LOCK)
+        return busy or switching != view.switching or not frozenset(view.parts) <= parts
 
     def _manifest(self, view: LedgerView, records: SortedRecords) -> tuple[Manifest | None, int | None]:
         """The manifest, its keys handed on; without, what is known instead goes into the findings."""

@@ -139,15 +139,18 @@ def view_ledger(path: Path, records: SortedRecords, codes: Codes) -> LedgerView:
         raise OutputError(f"{path}: the ledger cannot be read: {error}") from error
 
 
-def sealed_parts(path: Path) -> frozenset[SealedPart]:
-    """The sealed parts as of now.
+def sealed_parts(path: Path) -> tuple[frozenset[SealedPart], bool]:
+    """The sealed parts as of now, and whether they are being exchanged for others.
 
     Raises:
         OutputError: The ledger cannot be read.
     """
     try:
         with _transaction(path) as connection:
-            return frozenset(_parts(connection) if _version(path, connection) else ())
+            if not _version(path, connection):
+                return frozenset(), False
+            switching = connection.execute("SELECT 1 FROM meta WHERE name = ?", (SWITCHING,)).fetchone()
+            return frozenset(_parts(connection)), switching is not None
     except (OSError, sqlite3.Error) as error:
         raise OutputError(f"{path}: the ledger cannot be read: {error}") from error
 

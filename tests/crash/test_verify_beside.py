@@ -24,7 +24,7 @@ def looks(folder, process):
 
 
 def test_beside_a_run_nothing_is_wrong(world, runs, jobs):
-    """Rows are added, sealed and counted meanwhile: never lost, doubled or different, and ever more of them."""
+    """Rows are added and sealed meanwhile: never lost, doubled or different, and ever more of them."""
     job, folder = jobs[1], world.place("beside")
     arguments = [
         "run",

@@ -18,6 +18,7 @@ from PIL import Image
 
 from batchsearch.config.load import load_job
 from batchsearch.dedup.night import run_night
+from batchsearch.dedup.tables import TableWriter
 from batchsearch.emulator.pictures import decode_picture
 from batchsearch.emulator.records import NewItem
 from batchsearch.errors import ConfigError, ExitCode
@@ -316,6 +317,42 @@ def test_killed_in_the_middle_and_run_again_gives_the_same_clusters(shop, tmp_pa
     assert shop.asked() <= 40 + 4
     command += ["--set", f"output.dir={tmp_path / 'alone'}"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("table", ["pairs", "clusters"])
+async def test_a_night_that_ends_between_its_files_leaves_whole_ones(shop, tmp_path, monkeypatch, table):
+    """Each file is last night's or tonight's, whichever publication was the last; the next night mends it."""
+    for each in samples()[45:53]:
+        shop.put(*each)
+    one = await shop.night()
+    shop.put(*samples()[53])
+
+    class PowerCutError(Exception):
+        pass
+
+    publish = TableWriter.publish
+
+    def cut(self):
+        if self.path.stem == table:
+            raise PowerCutError
+        publish(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TableWriter, "publish", cut)
+        with pytest.raises(PowerCutError):
+            await shop.night()
+    nights = {}
+    for name in ("pairs", "clusters"):
+        metadata = pq.read_metadata(tmp_path / "out" / name / f"{name}.parquet").metadata
+        nights[name] = metadata[b"batchsearch.night"].decode()
+        assert len(pd.read_parquet(tmp_path / "out" / name)) > 0
+    assert nights["clusters"] == one.night
+    assert (nights["pairs"] == one.night) == (table == "pairs")
+    await shop.night()
+    asked = shop.asked()
+    await shop.night("alone")
+    assert asked == 9
     assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "alone")
 
 

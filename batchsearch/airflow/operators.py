@@ -55,7 +55,7 @@ class ChildOperator(BaseOperator):
     def on_kill(self) -> None:
         """Stop the process in good order and wait for its end: what is in flight is finished and kept."""
         if self._child is not None:
-            self._child.stop(self.stop_seconds)
+            self._child.stop()
 
     def _run_child(self, arguments: Sequence[str], credentials: Mapping[str, str]) -> Ended:
         environment = environment_of(
@@ -67,6 +67,7 @@ class ChildOperator(BaseOperator):
             on_line=self._forward,
             folder=self._folder(),
             python=self.python,
+            stop_seconds=self.stop_seconds,
         )
         try:
             return self._child.run()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 try:
-    from airflow.sdk import BaseHook, BaseOperator
+    from airflow.sdk import BaseOperator
 except ImportError:  # Airflow 2
-    from airflow.hooks.base import BaseHook
     from airflow.models.baseoperator import BaseOperator
+
+try:
+    from airflow.sdk import BaseHook
+except ImportError:  # before Airflow 3.1
+    from airflow.hooks.base import BaseHook
 
 try:
     from airflow.sdk.exceptions import AirflowException, AirflowFailException

@@ -39,6 +39,7 @@ class Child:
             was an event. The last ones that were none are kept for the error message.
         folder: Where its relative paths start; this process's folder when absent.
         python: The interpreter that has batchsearch installed; this one when absent.
+        stop_seconds: How long it may take to stop; then it is killed.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Child:
         on_line: Callable[[str], bool],
         folder: Path | None = None,
         python: str | None = None,
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._command = [python or sys.executable, "-m", "batchsearch.child", *arguments]
         self._environment = dict(environment)
         self._on_line = on_line
         self._folder = folder
+        self._stop_seconds = stop_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -109,7 +112,7 @@ class Child:
             process.returncode, result_of(self._last_output), tuple(self._last_lines), stopped=self._stopped
         )
 
-    def stop(self, seconds: float = STOP_SECONDS) -> None:
+    def stop(self) -> None:
         """Tell it to stop as SIGTERM does, and wait for its end; kill it when that takes too long.
 
         May be called at any time, from a signal handler too, and more than once.
@@ -119,7 +122,7 @@ class Child:
         if process is None:
             return
         self._tell()
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + self._stop_seconds
         while process.poll() is None:
             if time.monotonic() >= deadline:
                 process.kill()

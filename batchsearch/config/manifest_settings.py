@@ -9,7 +9,6 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
-from batchsearch.config.store_settings import no_secret_in
 
 CsvTypeName = Literal["string", "int64", "float64", "bool", "date", "timestamp"]
 
@@ -59,10 +58,7 @@ class CsvSettings(Settings):
 class ManifestSettings(Settings):
     """The table whose rows are worked on."""
 
-    path: Annotated[str, IS_PATH] = Field(
-        min_length=1,
-        description="File, folder or glob, on this machine or in an object store (`s3://bucket/folder`).",
-    )
+    path: Annotated[str, IS_PATH] = Field(min_length=1, description="File, folder or glob.")
     format: Literal["auto", "csv", "parquet"] = Field("auto", description="By file name when `auto`.")
     key: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
         ("product_id", "pic_name"),
@@ -77,11 +73,6 @@ class ManifestSettings(Settings):
         "own name when not given.",
     )
     csv: CsvSettings = Field(default_factory=CsvSettings, description="How a CSV manifest is written.")
-
-    @field_validator("path")
-    @classmethod
-    def _no_secret_in_path(cls, path: str) -> str:
-        return no_secret_in(path)
 
     @field_validator("key")
     @classmethod

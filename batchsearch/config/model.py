@@ -22,7 +22,7 @@ from batchsearch.config.metrics_settings import MetricsSettings
 from batchsearch.config.notify_settings import NotifySettings
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH
-from batchsearch.config.store_settings import CarriedOutput, ConnectionsSettings, no_secret_in
+from batchsearch.config.store_settings import CarriedOutput, ConnectionsSettings
 from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, ServiceTypeName
 
 PRIORITY: Final = "priority"
@@ -235,11 +235,6 @@ class OutputSettings(CarriedOutput):
     )
     rows_per_part: int = Field(5_000, ge=1, description="Rows in one Parquet part.")
     seal_seconds: float = Field(300.0, gt=0, description="A part is written at least this often, seconds.")
-
-    @field_validator("dir")
-    @classmethod
-    def _no_secret_in_dir(cls, dir: str) -> str:  # noqa: A002 - the setting's name
-        return no_secret_in(dir)
 
 
 class TruthSettings(Settings):

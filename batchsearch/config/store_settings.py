@@ -8,21 +8,6 @@ from pydantic import Field, field_validator
 
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH
-from batchsearch.stores.address import AddressError, is_store_url, parse_address
-
-
-def no_secret_in(address: str) -> str:
-    """A path as it is, or an address that names a place in a store and holds no secret.
-
-    Raises:
-        ValueError: The address has a user part or a query, or names no place; nothing of it is repeated.
-    """
-    if is_store_url(address):
-        try:
-            parse_address(address)
-        except AddressError as error:
-            raise ValueError(str(error)) from None
-    return address
 
 
 class StoreConnection(Settings):

@@ -4,8 +4,8 @@ Connected components follow chains: A is like B, B like C, and A is nothing like
 groups are therefore joined step by step, and two groups become one only if at least `min_share` of the pairs
 between them resemble each other. One bridge between two tight groups is not enough. First come the pairs
 whose members resemble the same others, then those with the higher score: a bridge has the former's least,
-whatever its score. Pairs judged `same` join in any case; no group ever holds a pair judged `different`, unless
-pairs judged `same` force it.
+whatever its score. Pairs judged `same` join in any case; no group ever holds a pair judged `different`,
+unless pairs judged `same` force it.
 
 A pair that no search shows does not resemble, with one exception: where the list of hits of one of the two
 was full to its end with products that resemble it, more may have been behind, and the pair is not counted.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from batchsearch.api.operations import OPERATIONS
-from batchsearch.dedup.building import Sources, build
+from batchsearch.dedup.building import build
 from batchsearch.dedup.clusters import components
 from batchsearch.dedup.columns import (
     SEARCH,
@@ -29,6 +29,7 @@ from batchsearch.dedup.judgements import read_judgements
 from batchsearch.dedup.nights import RECORD, keep_night, read_record
 from batchsearch.dedup.page import DedupSummary
 from batchsearch.dedup.precheck import LocalLooks
+from batchsearch.dedup.table_rows import Sources
 from batchsearch.dedup.withdrawn import withdrawn_job
 from batchsearch.engine.job import run_job
 from batchsearch.engine.opening import new_run_id, open_manifest

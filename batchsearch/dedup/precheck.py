@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 
 from batchsearch.config.model import PRIORITY
 from batchsearch.dedup.alike import Alike, find_alike, later_copies
-from batchsearch.dedup.building import LocalMatches
 from batchsearch.dedup.look_store import LOOKS_FILE, ROWS_A_BATCH, LookStore
 from batchsearch.dedup.looks import COLOURS, THUMB, colour_distance
 from batchsearch.dedup.matches import FOUND_BY, IDENTICAL_BYTES, NO_RANK, PERCEPTUAL, UNKNOWN, Matches
 from batchsearch.dedup.pictures import coded, places
+from batchsearch.dedup.table_rows import LocalMatches
 from batchsearch.engine.places import picture_root
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.output.schemas import carried_names

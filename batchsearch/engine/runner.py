@@ -21,23 +21,19 @@ import contextlib
 import heapq
 import random
 import time
-from collections import Counter
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
 from batchsearch.api.codes import code_for
 from batchsearch.api.upload import Uploaded
 from batchsearch.engine.coalesce import Coalescer
-from batchsearch.engine.earlier import from_record
 from batchsearch.engine.judge import Judge
+from batchsearch.engine.outcomes import Outcomes
 from batchsearch.engine.policy import EndRun, Retry
-from batchsearch.engine.records import finished_row, page_answer, request_name
-from batchsearch.engine.renewal import stands
+from batchsearch.engine.records import page_answer, request_name
 from batchsearch.engine.watchdog import Snapshot, Watchdog
 from batchsearch.engine.work import Attempt, Failure
 from batchsearch.errors import ConfigError, RunEndedError
-from batchsearch.ledger.records import UsageKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,13 +42,11 @@ if TYPE_CHECKING:
 
     from batchsearch.api.client import Answer
     from batchsearch.api.error_code import ErrorCode
-    from batchsearch.engine.earlier import EarlierAnswer
     from batchsearch.engine.policy import Action, RetryRules
     from batchsearch.engine.stages import Stages
     from batchsearch.engine.stats import Stats
     from batchsearch.engine.window import Limits
     from batchsearch.engine.work import JobFacts, Work
-    from batchsearch.ledger.records import FinishedRow
 
 
 _LOOK_SECONDS: Final = 0.5
@@ -96,7 +90,6 @@ class Runner:
         self.stats = stats
         self._log = log
         self._clock = clock
-        self._began = datetime.now(UTC)
         self._admission = asyncio.Semaphore(admitted)
         self._to_prepare: asyncio.Queue[Work] = asyncio.Queue()
         self._ready: list[tuple[int, int, Work]] = []
@@ -109,12 +102,21 @@ class Runner:
         self._stopping = False
         self._ended: RunEndedError | None = None
         self._stoppable: list[asyncio.Task[None]] = []
-        self._group: asyncio.TaskGroup | None = None
         self._limits = limits
         self._max_outage = max_outage
         self._coalescer = Coalescer()
         self.stopped_because = ""
         self._watchdog = Watchdog(log, clock)
+        self._outcomes = Outcomes(
+            stages,
+            facts,
+            stats,
+            self._coalescer,
+            log=log,
+            heard=self._watchdog.heard,
+            left=self._left,
+            clock=clock,
+        )
         self._out: dict[Work, float] = {}
 
     async def run(self, preparers: int) -> None:
@@ -129,7 +131,7 @@ class Runner:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                self._group = group
+                self._outcomes.begin(group)
                 self._stoppable = [
                     group.create_task(self._read()),
                     group.create_task(self._watchdog.run(self._snapshot)),
@@ -222,11 +224,13 @@ class Runner:
     async def _prepare_row(self, work: Work) -> None:
         if work.request_key is None:
             failure = await self._stages.preparer.prepare(work)
-            if failure is None and self._is_unchanged(work):
-                await self._stand(work)
+            if failure is None and _is_unchanged(work):
+                await self._outcomes.stand(work)
                 return
             if failure is not None:
-                await self._finish(work, failure, {"rejected": 1} if failure.origin == "local" else {})
+                await self._outcomes.finish(
+                    work, failure, {"rejected": 1} if failure.origin == "local" else {}
+                )
                 return
             if not await self._leads(work):
                 return
@@ -235,7 +239,7 @@ class Runner:
                 return
             failure = await self._stages.preparer.build(work)
             if failure is not None:
-                await self._finish(work, failure, {"rejected": 1})
+                await self._outcomes.finish(work, failure, {"rejected": 1})
                 return
         self._make_ready(work)
 
@@ -245,17 +249,9 @@ class Runner:
             # Its answer was committed after this row had looked for it.
             await asyncio.to_thread(self._stages.preparer.look_again, work)
         if work.earlier is not None:
-            await self._finish_as(work, work.earlier)
+            await self._outcomes.finish_as(work, work.earlier)
             return False
         return self._coalescer.leads(work)
-
-    async def _finish_as(self, work: Work, earlier: EarlierAnswer) -> None:
-        """Give a row the answer to an equal request."""
-        work.earlier = earlier
-        here = earlier.answered_at >= self._began
-        self.stats.coalesced += here
-        self.stats.reused += not here
-        await self._finish(work, earlier.failure, {"coalesced" if here else "reused": 1})
 
     async def _uploaded(self, work: Work) -> bool:
         """Whether all pictures are where the service can fetch them; if not, the row's fate is decided."""
@@ -359,19 +355,19 @@ class Runner:
         page = page_answer(work, answer)
         work.answers[work.page] = page
         if self._facts.is_last(work.page, len(page.hits)):
-            await self._finish(work, None, {"calls": 1}, lasting=True)
+            await self._outcomes.finish(work, None, {"calls": 1}, lasting=True)
             return
         await self._stages.ledger.attempt(
             work.digest,
             len(work.attempts),
             work.attempts[-1].as_json(),
-            self._usage({"calls": 1}),
+            self._outcomes.usage({"calls": 1}),
             page=(work.page, page.as_json()),
         )
         work.begin_page(work.page + 1)
         failure = await self._stages.preparer.build(work)
         if failure is not None:
-            await self._finish(work, failure, {})
+            await self._outcomes.finish(work, failure, {})
         else:
             self._make_ready(work)
 
@@ -393,11 +389,11 @@ class Runner:
             failure = Failure(
                 entry.name, answer.origin or "api", entry.owner, answer.message or entry.meaning
             )
-            await self._finish(work, failure, spent, lasting=verdict.lasting)
+            await self._outcomes.finish(work, failure, spent, lasting=verdict.lasting)
             return
         if slot_at is not None:
             await self._stages.ledger.attempt(
-                work.digest, len(work.attempts), work.attempts[-1].as_json(), self._usage(spent)
+                work.digest, len(work.attempts), work.attempts[-1].as_json(), self._outcomes.usage(spent)
             )
             work.has_history = True
         if isinstance(decision, EndRun):
@@ -433,103 +429,12 @@ class Runner:
 
     # -- rows out ------------------------------------------------------------------------------------
 
-    async def _finish(
-        self, work: Work, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool = False
-    ) -> None:
-        """Commit a row's outcome, then that of rows that asked the same; `lasting`: for later ones too."""
-        if self._group is None:
-            raise AssertionError("rows are finished only while the run is on")
-        if work.renewal is not None and stands(work.renewal, failure, lasting=lasting):
-            await self._stand(work, seen=False, spent=spent, failure=failure)
-            return
-        # A run that is stopped may cancel whoever waits here; what is committed must be counted all the same.
-        committing = self._group.create_task(self._commit(work, failure, spent, lasting=lasting))
-        await asyncio.shield(committing)
-
-    async def _commit(
-        self, work: Work, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool
-    ) -> None:
-        row = finished_row(self._facts, work, failure, datetime.now(UTC), lasting=lasting)
-        counted = Counter(spent)
-        counted["rows_ok" if failure is None else "rows_failed"] += 1
-        self.stats.committing += 1
-        try:
-            await self._stages.ledger.finish(row, self._usage(counted))
-        finally:
-            self.stats.committing -= 1
-        self._watchdog.heard()
-        self.stats.hits += row.hits.count(b"\n")
-        self._stages.sealer.added()
-        if failure is None:
-            self.stats.ok += 1
-        else:
-            self.stats.failed += 1
-            self.stats.codes[failure.code] += 1
-        self.stats.finished(row.code, self._clock())
-        last = work.attempts[-1] if work.attempts else None
-        self._log.debug(
-            "row_finished",
-            row=work.row.key,
-            code=row.code,
-            attempts=len(work.attempts),
-            denied=work.denied_here,
-            answered_by=None if work.earlier is None else work.earlier.row_key,
-            hits=row.hits.count(b"\n"),
-            prepare_ms=round(work.prepare_seconds * 1000, 1),
-            latency_ms=None if last is None else round(last.latency * 1000, 1),
-        )
-        self._leave()
-        if work.earlier is None:
-            if lasting and work.request_key is not None:
-                self._stages.earlier.note(work.request_key)
-            await self._tell_followers(work, row, lasting=lasting)
-
-    async def _tell_followers(self, work: Work, row: FinishedRow, *, lasting: bool) -> None:
-        """Give the rows that waited for this one's answer what it was."""
-        followers = self._coalescer.finished(work, lasting=lasting)
-        if followers:
-            earlier = from_record(row.result, row.hits)
-            await asyncio.gather(*(self._finish_as(follower, earlier) for follower in followers))
-
-    @staticmethod
-    def _is_unchanged(work: Work) -> bool:
-        """Whether a row that looked changed would ask what it has asked before."""
-        return work.renewal is not None and work.renewal.is_same(request_name(work.request_key))
-
-    async def _stand(
-        self,
-        work: Work,
-        *,
-        seen: bool = True,
-        spent: Mapping[str, int] | None = None,
-        failure: Failure | None = None,
-    ) -> None:
-        """Let a row keep the outcome that it has; `seen`: what it comes from now was looked at."""
-        if self._group is None or work.renewal is None:
-            raise AssertionError("only a row that is renewed, in a run that is on, has an outcome to keep")
-        source = work.source.digest if seen and work.source is not None else None
-        usage = self._usage(spent or {})
-        standing = self._group.create_task(self._stages.ledger.stand(work.digest, source, usage))
-        await asyncio.shield(standing)
-        self._log.debug("row_stands", row=work.row.key, code=failure.code if failure else None)
-        self.stats.resumed += 1
-        self.stats.stood += 1
-        self.stats.kept(self._clock())
-        if work.renewal.code is not None:
-            self.stats.earlier_codes[work.renewal.code] += 1
-        self._leave()
-        if failure is not None and work.earlier is None:
-            row = finished_row(self._facts, work, failure, datetime.now(UTC))
-            await self._tell_followers(work, row, lasting=False)
-
-    def _leave(self) -> None:
+    def _left(self) -> None:
         self._open -= 1
         self._admission.release()
         self._wake.set()
 
-    def _usage(self, counted: Mapping[str, int]) -> dict[UsageKey, int]:
-        day = datetime.now(UTC).date().isoformat()
-        return {
-            UsageKey(day, self._facts.instance, self._facts.operation, name): amount
-            for name, amount in counted.items()
-        }
+
+def _is_unchanged(work: Work) -> bool:
+    """Whether a row that looked changed would ask what it has asked before."""
+    return work.renewal is not None and work.renewal.is_same(request_name(work.request_key))

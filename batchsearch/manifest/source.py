@@ -154,10 +154,25 @@ class Manifest:
         start = 0
         for number in range(len(self._tables)):
             seen = 0
-            for piece in self._pieces(number, wished, _Stop(self._tables, number)):
+            stop = _Stop(self._tables, number)
+            for piece in self._pieces(number, wished, stop):
+                keys = [self._plain(piece, name) for name in self.settings.key]
+                self._usable(keys, number, seen, stop)
+                named = key_column(keys)
                 pictures = [self._plain(piece, name) for name in self._meaning.pictures]
+                parameters = {
+                    name: self._plain(piece, column) for name, column in self._meaning.parameters.items()
+                }
                 for offset, length in _cuts(piece.num_rows, pictures, rows):
-                    yield self._row_batch(piece.slice(offset, length), number, start, seen + offset)
+                    yield RowBatch(
+                        named.slice(offset, length),
+                        start=start + seen + offset,
+                        pictures=[column.slice(offset, length) for column in pictures],
+                        parameters={
+                            name: column.slice(offset, length) for name, column in parameters.items()
+                        },
+                        carry=partial(self._carried, piece, offset, length),
+                    )
                 seen += piece.num_rows
             start += seen
 
@@ -306,29 +321,9 @@ class Manifest:
                     return found
         return found
 
-    def _row_batch(self, batch: pa.RecordBatch, number: int, start: int, seen: int) -> RowBatch:
-        """Rows of one slice of a file, column by column.
-
-        Args:
-            batch: The slice.
-            number: Which file.
-            start: Rows in the files before.
-            seen: Rows of this file before the slice.
-        """
-        stop = _Stop(self._tables, number)
-        keys = [self._plain(batch, name) for name in self.settings.key]
-        self._usable(keys, number, seen, stop)
-        return RowBatch(
-            key_column(keys),
-            start=start + seen,
-            pictures=[self._plain(batch, name) for name in self._meaning.pictures],
-            parameters={
-                name: self._plain(batch, column) for name, column in self._meaning.parameters.items()
-            },
-            carry=partial(self._carried, batch),
-        )
-
-    def _carried(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _carried(self, piece: pa.RecordBatch, offset: int, length: int) -> pa.RecordBatch:
+        """What of some rows goes into the results."""
+        batch = piece.slice(offset, length)
         arrays = []
         for use in self._meaning.columns:
             if use.carried is None:

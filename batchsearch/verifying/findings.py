@@ -33,7 +33,7 @@ class Kind:
         weight: `problem`: the output is not what was promised; `incomplete`: rows or a seal are still to
             come; `unknown`: it could not be looked at; `note`: worth knowing, nothing is wrong.
         meaning: What it is, one sentence.
-        advice: What to do, one sentence; empty for a note.
+        advice: What to do, one sentence; empty when nothing has to be done.
     """
 
     weight: Weight
@@ -114,6 +114,11 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             "unknown",
             "Parts were replaced faster than they could be read.",
             "Verify again when the run or the compaction is over.",
+        ),
+        "part_older": Kind(
+            "note",
+            "A part of an older version lacks columns that newer parts have.",
+            "Compact the folder: its parts then have the same columns.",
         ),
         "being_written": Kind("note", "A file of the run that is going on; it is not sealed yet."),
         "stray_file": Kind("note", "A file that batchsearch did not write."),

@@ -140,19 +140,23 @@ class PartsScan:
         expected = self._expected[folder]
         found = {field.name: field.type for field in schema}
         version = (schema.metadata or {}).get(_VERSION_KEY)
+        if version is None:
+            findings.add("part_schema", name, "does not say which version of batchsearch wrote it")
+            return
         # An older version's columns are its own business; its parts must agree with one another all the same.
         if expected is not None and version == SCHEMA_VERSION.encode():
             wrong = [
-                f"{field.name} is {found.get(field.name, 'absent')}, must be {field.type}"
+                f"{field.name} is {found[field.name]}, must be {field.type}"
                 for field in expected
-                if found.get(field.name) != field.type
+                if found.get(field.name, field.type) != field.type
             ]
+            absent = [field.name for field in expected if field.name not in found]
             if wrong:
                 findings.add("part_schema", name, "; ".join(wrong[:_MOST_COLUMNS]))
                 return
-        elif version is None:
-            findings.add("part_schema", name, "does not say which version of batchsearch wrote it")
-            return
+            if absent:
+                findings.add("part_older", name, f"has no {', '.join(absent[:_MOST_COLUMNS])}")
+                return
         first, pattern = self._first.setdefault(f"{folder}/{version!r}", (name, schema))
         if not schema.equals(pattern):
             findings.add("part_schema", name, f"has other columns than {first}")

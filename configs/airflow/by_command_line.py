@@ -12,12 +12,15 @@ from pathlib import Path
 try:
     from airflow.providers.standard.operators.bash import BashOperator
     from airflow.sdk import DAG, task
-    from airflow.sdk.exceptions import AirflowFailException
 except ImportError:  # Airflow 2
     from airflow import DAG
     from airflow.decorators import task
-    from airflow.exceptions import AirflowFailException
     from airflow.operators.bash import BashOperator
+
+try:
+    from airflow.sdk.exceptions import AirflowFailException
+except ImportError:  # before Airflow 3.2
+    from airflow.exceptions import AirflowFailException
 
 NIGHT = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
 

@@ -41,7 +41,7 @@ with DAG(
     KubernetesPodOperator(
         task_id="search",
         name="batchsearch",
-        image="registry.example.com/batchsearch:latest",
+        image="batchsearch:latest",
         cmds=["sh", "-c", SCRIPT],
         env_vars={
             "CONFIG": "/etc/batchsearch/nightly.yaml",

@@ -31,9 +31,10 @@ import pyarrow.parquet as pq
 
 from batchsearch.config.dedup_settings import DedupSettings
 from batchsearch.config.model import JobSettings
-from batchsearch.dedup.building import Sources, build
+from batchsearch.dedup.building import build
 from batchsearch.dedup.judgements import Judgements
 from batchsearch.dedup.pictures import Columns
+from batchsearch.dedup.table_rows import Sources
 from batchsearch.output.schemas import hits_schema, results_schema
 
 HITS = 10

@@ -127,7 +127,7 @@ def test_a_real_file_system_keeps_what_was_acknowledged(world, runs, job):
     """Power of a journalling file system goes at seeded moments: no acknowledged row is paid for again."""
     rng = seeded("real power")
     with Ext4(world.place("power")) as disk:
-        for number in range(6):
+        for number in range(4):
             folder = disk.folder / f"out-{number}"
             world.emulator.log.clear()
             told = set()

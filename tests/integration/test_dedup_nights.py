@@ -186,6 +186,21 @@ async def test_products_that_left_the_manifest_leave_the_tables(shop, tmp_path):
     assert any("gone" in members for members in clusters_of(tmp_path / "out").values())
 
 
+async def test_products_that_only_the_instance_has_count_when_asked(shop, tmp_path):
+    """With `outside: keep` a manifest of new products alone finds what they repeat in the instance."""
+    for each in samples()[45:49]:
+        shop.put(*each)
+    shop.rows = shop.rows[:1]
+    dropped = await shop.night()
+    assert (dropped.counts["clusters"], dropped.counts["hits_outside"]) == (0, 3)
+    await shop.night(outside="keep")
+    members = {product for product, _, _ in samples()[45:49]}
+    assert any(members >= group for group in clusters_of(tmp_path / "out").values())
+    table = pd.read_parquet(tmp_path / "out" / "clusters").set_index("product_id")
+    assert table.loc[shop.rows[0][0], "row_key"] is not None
+    assert table.drop(shop.rows[0][0])["row_key"].isna().all()
+
+
 async def test_judgements_are_kept_across_nights(shop, tmp_path):
     """A pair judged different is parted and stays parted; one judged the same is joined without a score."""
     for each in samples()[45:53]:

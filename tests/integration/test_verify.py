@@ -152,7 +152,8 @@ SPOILT = {
     ),
     "part_unreadable": lambda made: first_part(made, "hits").write_bytes(b"PAR1 and no more"),
     "part_rows": lambda made: execute(made, "UPDATE parts SET rows = rows + 1 WHERE part = 1"),
-    "part_schema": lambda made: rewrite(made, "hits", lambda table: table.drop_columns(["score"])),
+    "part_schema": lambda made: rewrite(made, "hits", with_text_for_scores),
+    "part_older": lambda made: rewrite(made, "hits", lambda table: table.drop_columns(["score"])),
     "key_doubled": lambda made: rewrite(
         made, "results", lambda table: pa.concat_tables([table, table.slice(2, 1)])
     ),
@@ -189,6 +190,11 @@ SPOILT = {
 
 def with_other_compression(path):
     return pq.read_table(path)
+
+
+def with_text_for_scores(table):
+    place = table.schema.get_field_index("score")
+    return table.set_column(place, "score", table["score"].cast(pa.string()))
 
 
 def hit_of_the_failed_row(table):

@@ -26,7 +26,14 @@ def why_not(*programs):
     libc = ctypes.CDLL(None, use_errno=True)
     # An impossible mount: refused as not permitted where none is, as senseless elsewhere.
     libc.mount(b"none", b"/", b"no such file system", 0, None)
-    return "mounting is not permitted here" if ctypes.get_errno() in {errno.EPERM, errno.EACCES} else None
+    if ctypes.get_errno() in {errno.EPERM, errno.EACCES}:
+        return "mounting is not permitted here"
+    if (
+        "losetup" in programs
+        and subprocess.run(["losetup", "-f"], capture_output=True, check=False).returncode
+    ):
+        return "there is no loop device"
+    return None
 
 
 def _run(*command):

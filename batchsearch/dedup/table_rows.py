@@ -1,0 +1,265 @@
+"""The rows of tonight's tables: numbers back to texts, some hundred thousand at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from batchsearch.dedup.decide import JUDGED
+from batchsearch.dedup.matches import FOUND_BY, NO_RANK, NOT_FOUND, pair_key
+from batchsearch.dedup.names import cluster_ids
+from batchsearch.dedup.pictures import batches_of, places
+from batchsearch.dedup.tables import CLUSTERS, PAIRS, clusters_schema, pairs_schema, read_table
+from batchsearch.output.parts import RESULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from batchsearch.dedup.clusters import Clusters
+    from batchsearch.dedup.decide import Decision
+    from batchsearch.dedup.judgements import Judgements
+    from batchsearch.dedup.matches import Matches, Pairs
+    from batchsearch.dedup.pictures import Columns, Pictures
+
+ROWS_AT_ONCE: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What tonight's tables are made from.
+
+    Attributes:
+        folder: Output folder of the dedup job.
+        search: Output folder of its search.
+        columns: What columns are called in the search's results.
+        keys: The manifest's row keys, some thousand at a time.
+        judgements: What people have said.
+        local: Finds matches without a call; None where there is no pre-check.
+        colours: Tells how much the pictures of two rows each differ in colour; None does not look.
+        copies: File of rows that were not searched; None for none.
+        night: Tonight's id.
+        now: UTC.
+    """
+
+    folder: Path
+    search: Path
+    columns: Columns
+    keys: Iterator[list[str]]
+    judgements: Judgements
+    local: Callable[[Pictures], LocalMatches] | None
+    colours: Callable[[Pictures, NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]] | None
+    copies: Path | None
+    night: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMatches:
+    """What was found without a call.
+
+    Attributes:
+        matches: The matches.
+        crowded: Products that have more identical pictures than were paired.
+    """
+
+    matches: Matches
+    crowded: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The pairs of the night before, by `pair_key`, ascending."""
+
+    key: NDArray[np.int64]
+    found_at: NDArray[np.int64]
+    accepted: NDArray[np.bool_]
+
+
+def earlier_pairs(folder: Path, pictures: Pictures) -> Earlier:
+    """The pairs that the night before wrote, in the numbers of tonight's products.
+
+    Raises:
+        OutputError: They cannot be read.
+    """
+    read = read_table(folder, PAIRS, ["product_a", "product_b", "found_at", "accepted"])
+    if read is None:
+        return Earlier(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool))
+    read = read.combine_chunks()
+    one = places(_plain(read.column("product_a")), pictures.products)
+    other = places(_plain(read.column("product_b")), pictures.products)
+    # Products that are no longer known have numbers of no product: their pairs are gone.
+    key = np.where((one >= 0) & (other >= 0), pair_key(one, other), -1 - np.arange(len(one)))
+    order = np.argsort(key, kind="stable")
+    found = _plain(read.column("found_at")).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    accepted = _plain(read.column("accepted")).to_numpy(zero_copy_only=False).astype(bool)
+    return Earlier(key[order], found[order], accepted[order])
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _named(texts: pa.Array, numbers: NDArray[Any]) -> pa.Array:
+    """Texts by number; null for numbers below 0."""
+    return texts.take(pa.array(numbers, pa.int64(), mask=numbers < 0))
+
+
+def pair_rows(
+    pairs: Pairs,
+    decision: Decision,
+    measures: tuple[NDArray[np.float64], NDArray[np.float64]],
+    *,
+    pictures: Pictures,
+    earlier: Earlier,
+    sources: Sources,
+) -> Iterator[pa.Table]:
+    """The rows of `pairs`, ascending by both products.
+
+    A pair that an earlier night had keeps the moment at which it was first found.
+
+    Args:
+        pairs: All pairs kept.
+        decision: What was decided of each.
+        measures: The score that each needs, and how much its pictures differ in colour (NaN: not known).
+        pictures: What the numbers stand for.
+        earlier: The pairs of the night before.
+        sources: Says which night it is.
+    """
+    schema = pairs_schema()
+    thresholds, colours = measures
+    now = int(sources.now.timestamp() * 1e6)
+    ways, verdicts = pa.array(FOUND_BY), pa.array(JUDGED, pa.string())
+    for start in range(0, len(pairs), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        row = pairs.row[some].astype(np.int64)
+        run = np.where(row >= 0, pictures.run[row], -1)
+        found = np.where(row >= 0, pictures.answered_at[row], now)
+        key = pairs.key[some]
+        place = np.minimum(np.searchsorted(earlier.key, key), max(len(earlier.key) - 1, 0))
+        if len(earlier.key):
+            found = np.where(earlier.key[place] == key, np.minimum(found, earlier.found_at[place]), found)
+        values = {
+            "product_a": _named(pictures.products, pairs.a[some]),
+            "product_b": _named(pictures.products, pairs.b[some]),
+            **{
+                name: pa.array(getattr(pairs, name)[some], mask=getattr(pairs, name)[some] == NOT_FOUND)
+                for name in ("score", "score_ab", "score_ba")
+            },
+            **{
+                name: pa.array(getattr(pairs, name)[some], mask=getattr(pairs, name)[some] == NO_RANK)
+                for name in ("rank_ab", "rank_ba")
+            },
+            "mutual": pa.array(decision.mutual[some]),
+            "pictures": pa.array(np.maximum(pairs.count_ab[some], pairs.count_ba[some])),
+            "row_key": _named(pictures.row_keys, row),
+            "pic_a": _named(pictures.names, pairs.picture_a[some]),
+            "pic_b": _named(pictures.names, pairs.picture_b[some]),
+            "found_by": ways.take(pa.array(pairs.found_by[some])),
+            "category_id": pa.array(pairs.category[some], mask=pairs.category[some] < 0),
+            "threshold": pa.array(thresholds[some]),
+            "colour_distance": pa.array(colours[some], mask=np.isnan(colours[some])),
+            "judged": verdicts.take(pa.array(decision.judged[some])),
+            "accepted": pa.array(decision.accepted[some]),
+            "run_id": _named(pictures.runs, run),
+            "found_at": pa.array(found, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
+        }
+        yield pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def cluster_rows(
+    clusters: Clusters,
+    pictures: Pictures,
+    counts: NDArray[np.int64],
+    shown: NDArray[np.bool_],
+    sources: Sources,
+) -> Iterator[pa.Table]:
+    """The rows of `clusters`, cluster by cluster, the representative first.
+
+    Args:
+        clusters: The clusters.
+        pictures: What the numbers stand for.
+        counts: Pictures of each product.
+        shown: Rows whose pictures may be shown: those of the manifest.
+        sources: Where the search's results and the clusters of the night before are.
+
+    Raises:
+        OutputError: One of them cannot be read.
+    """
+    schema = clusters_schema()
+    row = _best_rows(clusters, pictures, shown)
+    image = _images(row, pictures, sources)
+    ids = _named(_ids(clusters, pictures, sources), clusters.cluster)
+    reviews = [clusters.review.get(number) for number in range(clusters.count)]
+    review = pa.array(reviews, pa.string()).take(pa.array(clusters.cluster))
+    for start in range(0, len(clusters.product), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        values = {
+            "cluster_id": ids[some],
+            "product_id": _named(pictures.products, clusters.product[some]),
+            "is_representative": pa.array(clusters.product[some] == clusters.representative[some]),
+            "representative": _named(pictures.products, clusters.representative[some]),
+            "confidence": pa.array(clusters.confidence[some]),
+            "size": pa.array(clusters.size[some]),
+            "review": review[some],
+            "score": pa.array(clusters.score[some]),
+            "pictures": pa.array(counts[clusters.product[some]]),
+            "image": image[some],
+            "row_key": _named(pictures.row_keys, row[some]),
+        }
+        yield pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def _ids(clusters: Clusters, pictures: Pictures, sources: Sources) -> pa.Array:
+    """The id of each cluster, by its number."""
+    before = read_table(sources.folder, CLUSTERS, ["product_id", "cluster_id"])
+    earlier: dict[str, str] = {}
+    if before is not None:
+        earlier = dict(
+            zip(before.column("product_id").to_pylist(), before.column("cluster_id").to_pylist(), strict=True)
+        )
+    if not clusters.count:
+        return pa.array([], pa.string())
+    products = _named(pictures.products, clusters.product).to_pylist()
+    starts = np.flatnonzero(np.concatenate(([True], clusters.cluster[1:] != clusters.cluster[:-1])))
+    ends = [*starts[1:], len(products)]
+    members = [products[start:end] for start, end in zip(starts, ends, strict=True)]
+    stand = _named(pictures.products, clusters.representative[starts]).to_pylist()
+    return pa.array(cluster_ids(members, stand, earlier), pa.string())
+
+
+def _best_rows(clusters: Clusters, pictures: Pictures, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each member the row of its largest picture, the first of several; -1 where it has no row."""
+    rows = np.flatnonzero(shown)
+    order = rows[np.lexsort((rows, -pictures.area[rows], pictures.product[rows]))]
+    product = pictures.product[order]
+    place = np.searchsorted(product, clusters.product)
+    inside = place < len(product)
+    inside[inside] = product[place[inside]] == clusters.product[inside]
+    found = np.full(len(clusters.product), -1, np.int64)
+    found[inside] = order[place[inside]]
+    return found
+
+
+def _images(row: NDArray[np.int64], pictures: Pictures, sources: Sources) -> pa.Array:
+    """Where the pictures of these rows are, as the results carry it."""
+    column = sources.columns.image
+    if column is None or not len(row):
+        return pa.nulls(len(row), pa.string())
+    wanted = np.zeros(len(pictures), bool)
+    wanted[row[row >= 0]] = True
+    number = np.cumsum(wanted) - 1
+    found = []
+    start = 0
+    for batch in batches_of(sources.search / RESULTS, [column], sources.copies):
+        chosen = pa.array(wanted[start : start + len(batch)])
+        found.append(batch.column(column).cast(pa.string()).filter(chosen))
+        start += len(batch)
+    texts = pa.concat_arrays(found) if found else pa.array([], pa.string())
+    return _named(texts, np.where(row >= 0, number[row], -1))

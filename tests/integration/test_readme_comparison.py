@@ -1,4 +1,4 @@
-"""The README's examples about comparisons and Python, as they stand there."""
+"""The README's examples about comparisons, duplicates and Python, as they stand there."""
 
 import contextlib
 import io
@@ -16,20 +16,28 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A folder with what a checkout has, where the comparison has run; the instance grants more a second."""
+    """A folder with what a checkout has, where both jobs have run; the instance grants more a second."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("configs", "sample_data"):
         shutil.copytree(ROOT / name, folder / name)
-    batchsearch.run_compare(
-        folder / "configs" / "similarity-report.yaml",
-        overrides={"instance.qps": 100, "instance.custom_qps": True},
-    ).raise_if_failed()
+    faster = {"instance.qps": 1000, "instance.custom_qps": True}
+    configs = folder / "configs"
+    batchsearch.run_compare(configs / "similarity-report.yaml", overrides=faster).raise_if_failed()
+    batchsearch.run_dedup(configs / "nightly-dedup.yaml", overrides=faster).raise_if_failed()
     return folder
 
 
-@pytest.mark.parametrize(("name", "printed"), [("compare", "colour variant"), ("python", "48 of 48")])
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("compare", "colour variant"),
+        ("python", "48 of 48"),
+        ("dedup pandas", "products can go"),
+        ("dedup duckdb", "Electronics"),
+    ],
+)
 def test_the_readmes_example_runs(checkout, name, printed, monkeypatch):
-    """The example prints something about the shipped comparison."""
+    """The example prints something about the shipped jobs."""
     found = re.search(rf"<!-- example: {name} -->\s*```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(checkout)
     said = io.StringIO()

@@ -26,6 +26,7 @@ from batchsearch.ledger.lock import OutputLock
 from batchsearch.ledger.queries import STAGED
 from batchsearch.ledger.store import Ledger
 from batchsearch.manifest.source import Manifest, Wanted
+from batchsearch.output.atomic import make_folder
 from batchsearch.output.schemas import carried_names
 from batchsearch.reporting.logs import logger
 
@@ -142,7 +143,7 @@ def taken(folder: Path, run_id: str) -> Iterator[Ledger]:
     """
     ledger_folder = folder / LEDGER_FOLDER
     try:
-        ledger_folder.mkdir(parents=True, exist_ok=True)
+        make_folder(ledger_folder)
     except (FileExistsError, NotADirectoryError):
         raise ConfigError(
             f"output.dir: {folder} is not a folder, or lies in something that is none"

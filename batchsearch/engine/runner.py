@@ -96,6 +96,8 @@ class Runner:
         self._wake = asyncio.Event()
         self._open = 0
         self._in_flight = 0
+        # Calls that a kill would repeat: those that are out, and those whose answers are not committed yet.
+        self._unsettled = 0
         self._admitted = 0
         self._uploading = 0
         self._read_all = False
@@ -286,7 +288,7 @@ class Runner:
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
         while not self._stopping and not (self._read_all and self._open == 0):
             most = 1 if self._judge.health.paused else self._stages.in_flight.limit()
-            if not self._ready or self._in_flight >= most:
+            if not self._ready or self._unsettled >= most:
                 await self._woken()
                 continue
             now = self._clock()
@@ -303,10 +305,11 @@ class Runner:
             slot_at = await self._stages.pacer.slot()
             _, _, work = heapq.heappop(self._ready)
             self.stats.ready -= 1
+            self._unsettled += 1
             self._in_flight += 1
             self.stats.in_flight += 1
             self.stats.sent(self._clock())
-            group.create_task(self._call(work, slot_at))
+            group.create_task(self._settled(work, slot_at))
 
     async def _woken(self, most: float | None = None) -> None:
         """Wait until something has changed, at most so many seconds."""
@@ -314,6 +317,16 @@ class Runner:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(most):
                 await self._wake.wait()
+
+    async def _settled(self, work: Work, slot_at: float) -> None:
+        """Make a call and commit what came of it: until then a kill would repeat it."""
+        began = self._clock()
+        try:
+            await self._call(work, slot_at)
+        finally:
+            self._unsettled -= 1
+            self._stages.in_flight.observe(self._clock() - began)
+            self._wake.set()
 
     async def _call(self, work: Work, slot_at: float) -> None:
         call = work.call
@@ -334,7 +347,6 @@ class Runner:
         crash_points.reached("answer_read")
         self._watchdog.heard()
         self.stats.retries += bool(work.attempts) and work.attempts[-1].code is not None
-        self._stages.in_flight.observe(answer.latency)
         entry = code_for(answer.code, answer.http_status) if answer.code is not None else None
         denied = entry is not None and entry.throttles
         work.attempts.append(Attempt.of(work.page, answer, denied=denied))

@@ -32,5 +32,5 @@ place of earlier ones (which go to `history/`) and when `batchsearch compact` me
 
 `schema.sql`, `store` (a run's), `parts` (what is sealed), `reader` (anybody's, without touching it) and
 `queries` (what all ask) hold the SQL, `from_version_*.sql` bring older ledgers up to date, `commits` has the
-transactions; `lock` keeps a second run out.
+transactions, and `verifying.ledger_view` what `batchsearch verify` asks; `lock` keeps a second run out.
 """

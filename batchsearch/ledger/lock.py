@@ -63,8 +63,15 @@ class OutputLock:
             "host": socket.gethostname(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(owner).encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(owner).encode(), 0)
+        except OSError as error:
+            os.close(descriptor)
+            raise OutputError(
+                f"{self._path}: the lock file cannot be written: {error.strerror}; make room there, "
+                "then run again"
+            ) from error
         self._descriptor = descriptor
         return self
 
@@ -75,7 +82,9 @@ class OutputLock:
         traceback: TracebackType | None,
     ) -> None:
         if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
+            # A disk that is gone must not hide why the run ended.
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 

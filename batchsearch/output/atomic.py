@@ -25,6 +25,22 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and what is missing above it, so that it stays when the machine stops.
+
+    Raises:
+        OSError: The disk refuses, or something that is no folder is in the way.
+    """
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for made in reversed(missing):
+        made.mkdir(exist_ok=True)
+        # Whatever is synced inside is lost with its name.
+        sync_folder(made.parent)
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Write a UTF-8 text file: at every moment a reader finds the old file or the new one, never a piece.
 

@@ -16,6 +16,7 @@ import pyarrow.json as pj
 
 from batchsearch import crash_points
 from batchsearch.errors import OutputError
+from batchsearch.output.atomic import make_folder
 from batchsearch.output.table_file import TableFile, damage_of, reason_of
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class PartWriter:
         """
         try:
             for name in (RESULTS, HITS):
-                (self._folder / name).mkdir(parents=True, exist_ok=True)
+                make_folder(self._folder / name)
         except OSError as error:
             raise OutputError(f"{self._folder}: cannot make the output folder: {error.strerror}") from error
 

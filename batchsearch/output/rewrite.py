@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from batchsearch import crash_points
 from batchsearch.errors import OutputError
+from batchsearch.output.atomic import make_folder
 from batchsearch.output.parts import HITS, RESULTS, WrittenPart
 from batchsearch.output.table_file import TableFile, reason_of
 
@@ -135,7 +136,7 @@ def history_file(folder: Path, name: str, schema: pa.Schema) -> TableFile:
         OutputError: The disk refuses.
     """
     try:
-        (folder / HISTORY).mkdir(exist_ok=True)
+        make_folder(folder / HISTORY)
         return TableFile(folder / HISTORY / name, schema)
     except OSError as error:
         raise OutputError(f"{folder / HISTORY}: {error.strerror or error}") from error

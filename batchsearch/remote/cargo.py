@@ -19,6 +19,7 @@ from batchsearch.remote.index import (
 from batchsearch.remote.lease import highest, number_of, numbered
 from batchsearch.remote.snapshot import copy_ledger
 from batchsearch.remote.work_folder import (
+    clear_coming,
     room_for_coming,
     set_ledger,
     sha256_of,
@@ -120,6 +121,7 @@ def bring_down(store: ObjectStore, output: StoreAddress, index: Index, folder: P
             sync_folder(place.parent)
             fetched += 1
         set_ledger(_fetched(store, output, index.ledger, room), folder / LEDGER)
+        clear_coming(folder)
     except StoreError:
         raise
     except OSError as error:
@@ -148,7 +150,8 @@ class Cargo:
         store: Where the output is.
         output: Its address.
         folder: The work folder.
-        files_of: The files that a copy of the ledger counts, those of `results` and `hits` and others.
+        files_of: The files that a copy of the ledger counts, those of `results` and `hits` and others; None
+            when it was copied in the middle of an exchange of parts, so that another copy has to be made.
     """
 
     def __init__(
@@ -156,7 +159,7 @@ class Cargo:
         store: ObjectStore,
         output: StoreAddress,
         folder: Path,
-        files_of: Callable[[Path], Sequence[LocalFile]],
+        files_of: Callable[[Path], Sequence[LocalFile] | None],
     ) -> None:
         self._store = store
         self._output = output
@@ -173,8 +176,8 @@ class Cargo:
         base = len(self._output.path) + 1
         self._there = {each.address.path[base:] for each in self._store.listing(self._output)}
 
-    def pack(self, moment: Moment, work: str, run: str) -> Index:
-        """Send everything that an index of this moment names, but for the index.
+    def pack(self, moment: Moment, work: str, run: str) -> Index | None:
+        """Send everything that an index of this moment names, but for the index; None in an exchange.
 
         Raises:
             OutputError: A file is not what the ledger says, or the ledger cannot be copied.
@@ -184,9 +187,12 @@ class Cargo:
             room = room_for_coming(self._folder)
             copy = room / "ledger.sqlite3"
             copy_ledger(self._folder / LEDGER, copy)
+            counted = self._files_of(copy)
+            if counted is None:
+                return None
             files = [
                 CarriedFile(file.path, object_name(file.path, file.sha256), file.sha256, file.rows)
-                for file in self._files_of(copy)
+                for file in counted
             ]
             try:
                 for file in files:
@@ -202,6 +208,7 @@ class Cargo:
             ledger = CarriedFile(LEDGER, name, sha256)
             self._store.put_file(self._output.below(name), copy)
             self._there.add(name)
+            clear_coming(self._folder)
             return Index(moment, work, run, ledger, tuple(files))
         raise AssertionError("the last try has returned or raised")
 

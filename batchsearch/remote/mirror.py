@@ -95,7 +95,8 @@ class Mirror:
         output: Its address.
         folder: The work folder.
         run: The run's name.
-        files_of: The files that a ledger counts, given the path of a copy of it.
+        files_of: The files that a ledger counts, given the path of a copy of it; None while parts are being
+            exchanged, which is waited for.
         rhythm: How often what is done.
         log: Told of `output_taken`, `output_carried` and `output_store_slow`; a structlog logger.
         clock: A steady clock, seconds.
@@ -108,7 +109,7 @@ class Mirror:
         folder: Path,
         *,
         run: str,
-        files_of: Callable[[Path], Sequence[LocalFile]],
+        files_of: Callable[[Path], Sequence[LocalFile] | None],
         rhythm: Rhythm | None = None,
         log: Any = None,
         clock: Callable[[], float] = time.monotonic,
@@ -272,15 +273,21 @@ class Mirror:
         self._held_lease().renew()
         self._beaten = began
 
-    async def carry(self) -> None:
-        """Carry what is new: files, a copy of the ledger, then the index that names them."""
-        await self._in_thread(self._carry)
+    async def carry(self) -> bool:
+        """Carry what is new: files, a copy of the ledger, then the index that names them.
 
-    def _carry(self) -> None:
+        Returns:
+            Whether it was carried: not while parts are being exchanged.
+        """
+        return await self._in_thread(self._carry)
+
+    def _carry(self) -> bool:
         lease = self._held_lease()
         changes = changes_of(self._folder / LEDGER)
         moment = Moment(lease.generation, self._sequence + 1)
         index = self._cargo.pack(moment, self._note.work, self._run)
+        if index is None:
+            return False
         self._noted(replace(self._note, sending=moment))
         self._sure_of_lease(lease)
         self._cargo.publish(index)
@@ -293,14 +300,15 @@ class Mirror:
             self._log.debug(
                 "output_carried", output=str(self._output), files=len(index.files), sequence=moment.sequence
             )
+        return True
 
     async def finish(self) -> None:
         """Carry everything, for a run that comes to its end; then `summary.json`, for whoever looks."""
         await self._in_thread(self._finish)
 
     def _finish(self) -> None:
-        if self._carried_changes != changes_of(self._folder / LEDGER):
-            self._carry()
+        if self._carried_changes != changes_of(self._folder / LEDGER) and not self._carry():
+            raise OutputError(f"{self._folder}: its parts are being exchanged; run again to carry them")
         self._sure_of_lease(self._held_lease())
         for name in EXTRAS:
             self._cargo.send_extra(name)

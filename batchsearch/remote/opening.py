@@ -51,7 +51,7 @@ def open_mirror(
     *,
     folder: Path,
     run: str,
-    files_of: Callable[[Path], Sequence[LocalFile]],
+    files_of: Callable[[Path], Sequence[LocalFile] | None],
     carry_seconds: float = 60.0,
     log: Any = None,
 ) -> Mirror:
@@ -62,7 +62,8 @@ def open_mirror(
         connections: How stores are reached.
         folder: The work folder, from `work_folder`.
         run: The run's name.
-        files_of: The files that a ledger counts, given the path of a copy of it.
+        files_of: The files that a ledger counts, given the path of a copy of it; None while parts are being
+            exchanged.
         carry_seconds: Seconds between carryings, at least.
         log: A structlog logger.
 

@@ -133,10 +133,15 @@ def room_for_coming(folder: Path) -> Path:
     Raises:
         OSError: The disk refuses.
     """
+    clear_coming(folder)
     room = folder / COMING
-    shutil.rmtree(room, ignore_errors=True)
     room.mkdir(parents=True)
     return room
+
+
+def clear_coming(folder: Path) -> None:
+    """Remove what was on its way."""
+    shutil.rmtree(folder / COMING, ignore_errors=True)
 
 
 def set_ledger(new: Path, ledger: Path) -> None:

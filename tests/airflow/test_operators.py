@@ -145,13 +145,18 @@ def test_what_an_asset_is_told(python, context):
     except ImportError:  # Airflow 2
         from airflow.datasets import Dataset as Asset
     asset = Asset("batchsearch://catalogue/hits")
-    context["outlet_events"][asset] = SimpleNamespace(extra={})
+    event = SimpleNamespace(extra={})
+
+    class Events:
+        def __getitem__(self, outlet):
+            return {asset.uri: event}[outlet.uri]
+
+    context["outlet_events"] = Events()
     task = made(
         BatchSearchOperator, config="c", python=python.path, output_dir="/out/tonight", outlets=[asset]
     )
     task.execute(context)
-    extra = context["outlet_events"][asset].extra
-    assert extra == {"status": "done", "rows": 3, "output_dir": "/out/tonight"}
+    assert event.extra == {"status": "done", "rows": 3, "output_dir": "/out/tonight"}
 
 
 def test_lineage_names_what_was_read_and_written(python, context):

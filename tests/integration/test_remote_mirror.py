@@ -295,6 +295,21 @@ async def test_a_damaged_local_part_is_never_carried(run):
         assert read_index(made.store, made.output) is None
 
 
+async def test_nothing_is_carried_in_the_middle_of_an_exchange(run):
+    """A copy of the ledger that counts parts on their way is let go; the next one is carried."""
+    made = run()
+    async with made.mirror.held():
+        made.seal(1)
+        made.mirror._cargo._files_of = lambda copy: None
+        assert not await made.mirror.carry()
+        assert read_index(made.store, made.output) is None
+        with pytest.raises(OutputError, match="being exchanged"):
+            await made.mirror.finish()
+        made.mirror._cargo._files_of = files_of
+        assert await made.mirror.carry()
+        assert len(read_index(made.store, made.output).files) == 1
+
+
 async def test_what_is_new_is_carried_while_the_run_goes_on(run):
     """Now and then, without being asked; nothing is sent while nothing changes."""
     made = run(beat=0.05, carry=0.05, rest=0)

@@ -21,7 +21,6 @@ try() {
   (
     export PATH="$home/venv/bin:$PATH"
     pip install --quiet --disable-pip-version-check "$source_tree[dedup,emulator]" pytest pytest-timeout "$@"
-    airflow version
 
     # From here on nothing leaves this machine.
     export http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 no_proxy=127.0.0.1,localhost
@@ -29,6 +28,7 @@ try() {
     export AIRFLOW_HOME=$home/airflow AIRFLOW__CORE__DAGS_FOLDER=$source_tree/configs/airflow
     export AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False
     mkdir -p "$TMPDIR" && mkdir -m 700 "$XDG_RUNTIME_DIR"
+    airflow version
     airflow db migrate >"$home/migrate.log" 2>&1 || { cat "$home/migrate.log"; exit 1; }
 
     step "Airflow $release: the example DAGs run, are killed and resume"

@@ -4,11 +4,17 @@ import csv
 import random
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 from PIL import Image, ImageDraw
 
 from batchsearch.config.load import load_job
+
+
+# Machines are shared: how long one example takes says nothing.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def draw(seed, size=(160, 120)):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.api.local_codes import LOCAL_CODES as PARAMETER_CODES
 from batchsearch.api.operations import OPERATIONS
+from batchsearch.engine.carrying import localised
 from batchsearch.engine.codes import advice_on
 from batchsearch.engine.fetching import fetch_patiently
 from batchsearch.engine.opening import open_manifest
@@ -144,7 +145,7 @@ async def check_job(
     rules = rules_for(settings.instance.service_type, settings.images, pictures=1 if alone else len(roles))
     manifest = open_manifest(settings, operation)
     tally = CheckTally(total=await asyncio.to_thread(manifest.check))
-    folder = output or Path(settings.output.dir) / CHECK_FOLDER
+    folder = output or Path(localised(settings).output.dir) / CHECK_FOLDER
     threads = settings.images.threads or os.cpu_count() or 1
     logger().info("check_started", operation=settings.operation, rows=tally.total, output=str(folder))
     async with AsyncExitStack() as stack:

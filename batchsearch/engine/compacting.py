@@ -60,7 +60,7 @@ def compact(folder: Path, *, rows: int = ROWS_COMPACTED) -> Compacted:
 
 
 async def _compact(folder: Path, rows: int) -> Compacted:
-    with taken(folder, new_run_id()) as ledger:
+    async with taken(folder, new_run_id()) as ledger:
         await recover(ledger, folder, logger())
         if not ledger.parts():
             return Compacted(0, 0, 0, 0)

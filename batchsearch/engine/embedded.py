@@ -14,6 +14,7 @@ from batchsearch.api.credentials import Credentials, StaticCredentials
 from batchsearch.api.endpoint import parse_endpoint
 from batchsearch.api.exchange import new_session
 from batchsearch.api.operations import OPERATIONS
+from batchsearch.config.image_settings import connections_of
 from batchsearch.config.model import EMULATOR
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.lane import lanes_of
@@ -102,7 +103,8 @@ async def fill(
     wanted = Wanted(
         images=tuple(picture.role for picture in _ADD.pictures), required=_ADD.required, allowed=_ADD.keys
     )
-    manifest = Manifest.open(catalogue.manifest, base=base, wanted=wanted)
+    stores = connections_of(settings.stores, settings.images.stores)
+    manifest = Manifest.open(catalogue.manifest, base=base, wanted=wanted, stores=stores)
     identity = json.dumps([manifest.identity(), catalogue.model_dump(mode="json")], sort_keys=True)
     marker = data_folder(settings) / f"{instance.name}.{_INDEXED}"
     if marker.exists() and marker.read_text(encoding="utf-8") == identity:

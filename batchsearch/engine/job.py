@@ -7,11 +7,12 @@ import contextlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from structlog.contextvars import bound_contextvars
 
 from batchsearch.engine.assembly import assembled, rate_of
+from batchsearch.engine.carrying import localised, mirror_of
 from batchsearch.engine.closing import Ending, summarise
 from batchsearch.engine.heartbeat import Owner
 from batchsearch.engine.lane import lanes_of, names_of
@@ -29,10 +30,13 @@ from batchsearch.reporting.logs import LogFormat, configure, logger
 from batchsearch.reporting.progress import progress_for
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.choice import Chosen
     from batchsearch.engine.opening import Opened
+    from batchsearch.remote.mirror import Mirror
     from batchsearch.reporting.progress import Progress
     from batchsearch.reporting.summary import Summary
 
@@ -117,11 +121,13 @@ async def run_job(
     """
     limits = limits_of(window_of(settings.window), until, max_calls, datetime.now(UTC))
     run_id = new_run_id()
+    local = localised(settings)
+    mirror = mirror_of(settings, Path(local.output.dir), run_id)
     async with telling(settings, when_cancelled=signals is not None) as ended:
         with bound_contextvars(run_id=run_id):
             showing = progress or progress_for(wanted=False)
             summary = await _opened(
-                settings, run_id, limits, chosen=chosen, progress=showing, signals=signals
+                local, run_id, limits, chosen=chosen, mirror=mirror, progress=showing, signals=signals
             )
         ended(summary)
     return summary
@@ -133,10 +139,11 @@ async def _opened(
     limits: Limits,
     *,
     chosen: Chosen | None,
+    mirror: Mirror | None,
     progress: Progress,
     signals: StopSignals | None,
 ) -> Summary:
-    async with open_job(settings, run_id=run_id, chosen=chosen) as opened:
+    async with open_job(settings, run_id=run_id, chosen=chosen, mirror=mirror) as opened:
         owner = Owner.here(run_id, settings.operation, names_of(lanes_of(settings)))
         stats = Stats(
             total=opened.total,
@@ -147,8 +154,22 @@ async def _opened(
         )
         ledger_folder = Path(settings.output.dir) / LEDGER_FOLDER
         async with watching(ledger_folder, owner, stats, settings.metrics) as watch:
-            summary = await _run(opened, stats, limits, progress, signals)
+            running = _run(opened, stats, limits, progress, signals)
+            summary = await (running if mirror is None else _carried(running, mirror))
             watch.ended(summary.exit_code, summary.message)
+    return summary
+
+
+async def _carried(running: Coroutine[Any, Any, Summary], mirror: Mirror) -> Summary:
+    """Run while the output is carried to its store; a store that is lost ends the run."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching_store = group.create_task(mirror.watch())
+            summary = await running
+            watching_store.cancel()
+    except BaseExceptionGroup as problems:
+        raise problems.exceptions[0] from None
+    await mirror.finish()
     return summary
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
 from batchsearch.api.operations import OPERATIONS, Operation
+from batchsearch.config.image_settings import connections_of
 from batchsearch.config.model import EMULATOR, INSTANCE, PRIORITY
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.fingerprint import differences, fingerprint
@@ -31,10 +32,11 @@ from batchsearch.output.schemas import carried_names
 from batchsearch.reporting.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.choice import Chosen
+    from batchsearch.remote.mirror import Mirror
 
 LEDGER_FOLDER: Final = "ledger"
 LEDGER_FILE: Final = "ledger.sqlite3"
@@ -79,7 +81,7 @@ def new_run_id() -> str:
 
 @asynccontextmanager
 async def open_job(
-    settings: JobSettings, *, run_id: str, chosen: Chosen | None = None
+    settings: JobSettings, *, run_id: str, chosen: Chosen | None = None, mirror: Mirror | None = None
 ) -> AsyncIterator[Opened]:
     """Check the manifest, take the output, and find out what is left to do.
 
@@ -87,6 +89,7 @@ async def open_job(
         settings: The job, its paths absolute.
         run_id: The run's name.
         chosen: Finished rows that are to be asked for again, and no others.
+        mirror: Carries the output to an object store.
 
     Raises:
         ConfigError: The job cannot run as it is set.
@@ -100,7 +103,7 @@ async def open_job(
     folder = Path(settings.output.dir)
     manifest = open_manifest(settings, operation)
     truth = _truth_columns(settings, manifest)
-    with taken(folder, run_id) as ledger:
+    async with taken(folder, run_id, mirror) as ledger:
         await _hold_fingerprint(settings, manifest, ledger)
         total = await asyncio.to_thread(manifest.check)
         await ledger.set_meta("job", settings.model_dump_json())
@@ -132,9 +135,12 @@ async def open_job(
         )
 
 
-@contextmanager
-def taken(folder: Path, run_id: str) -> Iterator[Ledger]:
+@asynccontextmanager
+async def taken(folder: Path, run_id: str, mirror: Mirror | None = None) -> AsyncIterator[Ledger]:
     """Hold an output folder for one process, with its ledger open; both are made when they are not there.
+
+    Where it is the work folder of an output in an object store, that is held as well, and the folder made
+    what the store has.
 
     Raises:
         ConfigError: It is no folder.
@@ -150,12 +156,13 @@ def taken(folder: Path, run_id: str) -> Iterator[Ledger]:
         ) from None
     except OSError as error:
         raise OutputError(f"{ledger_folder}: cannot make the folder: {error.strerror}") from error
-    with OutputLock(ledger_folder / "lock", run_id):
+    async with AsyncExitStack() as stack:
+        stack.enter_context(OutputLock(ledger_folder / "lock", run_id))
+        if mirror is not None:
+            await stack.enter_async_context(mirror.held())
         ledger = Ledger(ledger_folder / LEDGER_FILE)
-        try:
-            yield ledger
-        finally:
-            ledger.close()
+        stack.callback(ledger.close)
+        yield ledger
 
 
 async def put_in_order(ledger: Ledger, writers: Writers) -> None:
@@ -215,6 +222,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
     return Manifest.open(
         settings.manifest,
         base=Path(settings.manifest.path).parent,
+        stores=connections_of(settings.stores, settings.images.stores),
         wanted=Wanted(
             images=tuple(picture.role for picture in operation.pictures),
             required=tuple(name for name in operation.required if name not in settings.parameters),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.engine.assembly import facts_of, rules_of
+from batchsearch.engine.carrying import localised
 from batchsearch.engine.distinct import DistinctRequests
 from batchsearch.engine.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
 from batchsearch.engine.fingerprint import differences, fingerprint
@@ -77,6 +78,7 @@ async def plan_job(
         ManifestError: The manifest is not usable.
         OutputError: The ledger cannot be read, or the temporary folder cannot be used.
     """
+    settings = localised(settings)
     operation = OPERATIONS[settings.operation]
     manifest = open_manifest(settings, operation)
     folder = Path(settings.output.dir)

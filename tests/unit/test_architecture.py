@@ -12,7 +12,7 @@ import batchsearch
 PACKAGE = Path(batchsearch.__file__).parent
 
 # Rooms that know nothing of each other; only the engine joins them.
-APART = ("api", "images", "pacing", "ledger", "output")
+APART = ("api", "images", "pacing", "ledger", "output", "remote")
 
 # Decisions: plain functions and records, given clock and randomness.
 PURE = (
@@ -55,11 +55,14 @@ PURE = (
     "notify/message.py",
     "pacing/adaptive.py",
     "pacing/in_flight.py",
+    "remote/index.py",
     "reporting/durations.py",
     "reporting/reading.py",
     "reporting/reading_words.py",
     "reporting/status_page.py",
     "service.py",
+    "stores/address.py",
+    "stores/failures.py",
     "starting/guesses.py",
     "starting/job_text.py",
     "starting/template.py",

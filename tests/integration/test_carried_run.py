@@ -1,0 +1,140 @@
+"""A job whose manifest and output are in an object store: killed, resumed elsewhere, one run at a time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection
+from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
+from batchsearch.emulator.pictures import decode_picture
+from batchsearch.emulator.records import NewItem
+from batchsearch.remote.opening import fetch_output
+from batchsearch.stores.address import parse_address
+from batchsearch.stores.store import ObjectStore
+
+ROWS = [f"r{number:02}" for number in range(30)]
+
+
+@pytest.fixture
+def store(s3_server, bucket):
+    """Where the job's output is, looked at as a reader of the store does."""
+
+    class Place:
+        connections = ConnectionsSettings(s3=StoreConnection(endpoint=s3_server))
+        objects = ObjectStore("s3", connections, wanted_for="tests", writes=True)
+        endpoint = s3_server
+        output = f"s3://{bucket}/out/night"
+
+        def results(self, folder):
+            assert fetch_output(self.output, self.connections, folder) is not None
+            return pd.read_parquet(Path(folder, "results"))
+
+    return Place()
+
+
+@pytest.fixture
+def machine(emulator, store, bucket, pictures, tmp_path):
+    """Runs the job as a process of a machine with a work folder of its own."""
+    picture = decode_picture((pictures / "p01.jpg").read_bytes(), "generic")
+    emulator.catalogue().add(NewItem("P1", "front"), picture, crop=True, region=None)
+    lines = ["id,image", *(f"{row},p{number:02}.jpg" for number, row in enumerate(ROWS))]
+    store.objects.put(parse_address(f"s3://{bucket}/in/rows.csv"), "\n".join(lines).encode())
+    job = {
+        "operation": "SearchImageByPic",
+        "instance": {"endpoint": emulator.endpoint, "name": "demo", "qps": 1000, "custom_qps": True},
+        "stores": {"s3": {"endpoint": store.endpoint}},
+        "manifest": {"path": f"s3://{bucket}/in/rows.csv", "key": ["id"]},
+        "images": {"root": str(pictures)},
+        "calls": {"max_in_flight": 2},
+        "output": {"dir": store.output, "rows_per_part": 4, "carry_seconds": 0.2},
+    }
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+    keys = {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
+    }
+
+    def start(name, *arguments):
+        command = [sys.executable, "-m", "batchsearch", "run", str(tmp_path / "job.yaml"), "--no-progress"]
+        return subprocess.Popen(
+            [*command, f"--set=output.work_dir={tmp_path / name}", "--log-format=json", *arguments],
+            env=os.environ | keys,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def ended(process):
+    out, err = process.communicate(timeout=60)
+    return process.returncode, json.loads(out.splitlines()[-1]), err
+
+
+def calls(emulator):
+    return len(emulator.log.entries("SearchImageByPic"))
+
+
+def test_the_output_is_whole_in_the_store(machine, store, tmp_path, emulator):
+    """After the run the store alone has every row; another machine has nothing left to do."""
+    code, summary, err = ended(machine("one"))
+    assert (code, summary["ok"]) == (0, 30), err
+    assert sorted(store.results(tmp_path / "copy")["row_key"]) == ROWS
+    made = calls(emulator)
+    code, summary, err = ended(machine("other"))
+    assert (code, summary["resumed"], calls(emulator)) == (0, 30, made), err
+
+
+def test_a_killed_run_goes_on_and_another_machine_has_it_all(machine, store, tmp_path, emulator):
+    """SIGKILL in the middle: the next run asks for the rest alone, and each row is there once."""
+    emulator.set_faults(FaultPlan((FaultRule(Latency(seconds=0.1), frozenset({"SearchImageByPic"})),)))
+    first = machine("one")
+    emulator.log.wait_for(24, action="SearchImageByPic")
+    first.kill()
+    first.communicate()
+    assert first.returncode == -signal.SIGKILL
+    emulator.set_faults(FaultPlan(()))
+    # The dead holder's lease lapses by the store's clock; its own work folder may be taken over at once.
+    code, summary, err = ended(machine("one"))
+    assert (code, summary["done"]) == (0, 30), err
+    assert summary["resumed"] > 0
+    assert calls(emulator) <= 30 + 2  # as many as may be in flight are repeated
+    assert sorted(store.results(tmp_path / "copy")["row_key"]) == ROWS
+    code, summary, _ = ended(machine("other"))
+    assert (code, summary["resumed"]) == (0, 30)
+
+
+def test_a_second_run_over_the_output_is_refused(machine, emulator):
+    """Another machine is told who works there, and spends nothing."""
+    emulator.set_faults(FaultPlan((FaultRule(Latency(seconds=0.3), frozenset({"SearchImageByPic"})),)))
+    first = machine("one")
+    emulator.log.wait_for(2, action="SearchImageByPic")
+    code, summary, err = ended(machine("other"))
+    assert code == 75, err
+    assert "process" in summary["message"]
+    emulator.set_faults(FaultPlan(()))
+    assert ended(first)[0] == 0
+
+
+def test_a_lost_store_ends_the_run_resumable(machine, emulator, store, bucket):
+    """A bucket that is gone stops the run with code 5: what was answered is kept in the work folder."""
+    emulator.set_faults(FaultPlan((FaultRule(Latency(seconds=0.5), frozenset({"SearchImageByPic"})),)))
+    first = machine("one")
+    emulator.log.wait_for(4, action="SearchImageByPic")
+    for name in ("out", "in"):
+        store.objects._files.rm(f"{bucket}/{name}", recursive=True)
+    store.objects._files.rmdir(bucket)
+    began = time.monotonic()
+    code, summary, err = ended(first)
+    assert code == 5, err
+    assert f"s3://{bucket}/out/night" in summary["message"]
+    assert time.monotonic() - began < 30

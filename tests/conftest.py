@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw
 
 from batchsearch.config.load import load_job
 
-
 # Machines are shared: how long one example takes says nothing.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")

@@ -340,6 +340,16 @@ class JobSettings(Settings):
             raise ValueError(f"{twice[0]!r} is there twice; rows find their instance by its name")
         return instances
 
+    @field_validator("manifest")
+    @classmethod
+    def _rows_name_their_instance(cls, manifest: ManifestSettings, info: ValidationInfo) -> ManifestSettings:
+        if info.data.get("instances") and INSTANCE not in manifest.columns:
+            raise ValueError(
+                "has to map a column to `instance` (`columns: {instance: shop}`): with `instances`, rows say "
+                "where they go"
+            )
+        return manifest
+
     @field_validator("results_per_row")
     @classmethod
     def _num_once(cls, results_per_row: int | None, info: ValidationInfo) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from batchsearch.engine.reader import RowReader
 from batchsearch.engine.runner import Runner
 from batchsearch.engine.stages import Stages, admitted_at_once
 from batchsearch.engine.survey import sources_of
+from batchsearch.engine.window import CallsLeft
 from batchsearch.engine.work import JobFacts
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
@@ -72,7 +72,7 @@ async def assembled(opened: Opened, stats: Stats, sealer: Sealer, limits: Limits
             opened,
             stats,
             sealer,
-            limits,
+            CallsLeft(limits.max_calls),
             pool,
             threads,
             fetcher=await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
@@ -92,7 +92,7 @@ class _Shared:
         opened: The job.
         stats: What the run counts.
         sealer: Writes parts.
-        limits: What ends the run before its rows do.
+        calls_left: How many calls the run may make.
         pool: Threads for work that takes the processor.
         threads: How many.
         fetcher: Reads pictures.
@@ -104,7 +104,7 @@ class _Shared:
     opened: Opened
     stats: Stats
     sealer: Sealer
-    limits: Limits
+    calls_left: CallsLeft
     pool: ThreadPoolExecutor
     threads: int
     fetcher: Fetcher
@@ -176,7 +176,7 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
         actions=settings.codes,
         stats=shared.stats,
         admitted=admitted_at_once(rate, in_flight.ceiling),
-        limits=shared.limits,
+        calls_left=shared.calls_left,
         max_outage=calls.max_outage_seconds,
         log=logger(),
     )
@@ -217,7 +217,7 @@ def _earlier_answers(opened: Opened) -> EarlierAnswers:
     return EarlierAnswers(
         opened.ledger,
         Path(opened.settings.output.dir),
-        run_began=time.time(),
+        round_began=opened.round_began,
         max_age=opened.settings.reuse.max_age_hours * _HOUR,
     )
 

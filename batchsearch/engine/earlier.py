@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,15 +62,15 @@ class EarlierAnswers:
     Args:
         ledger: Knows which requests are answered.
         folder: The output folder that holds the parts.
-        run_began: When this run began, seconds since 1970: its own answers are never too old.
+        round_began: When this round of runs began, seconds since 1970: its own answers are never too old.
         max_age: How old answers of earlier runs may be, seconds.
     """
 
-    def __init__(self, ledger: Ledger, folder: Path, *, run_began: float, max_age: float) -> None:
+    def __init__(self, ledger: Ledger, folder: Path, *, round_began: float, max_age: float) -> None:
         self._ledger = ledger
         self._folder = folder
-        self._run_began = run_began
-        self._oldest = run_began - max_age
+        self._round_began = round_began
+        self._oldest = min(round_began, time.time() - max_age)
         self._answered = SeenRequests()
         for request_key in ledger.answered_requests():
             self._answered.add(request_key)
@@ -79,13 +80,15 @@ class EarlierAnswers:
     def note(self, request_key: str) -> None:
         """An answer to this request is in the ledger from now on."""
         self._answered.add(bytes.fromhex(request_key))
+        with self._lock:
+            self._remembered.pop(request_key, None)
 
-    def find(self, request_key: str, *, of_this_run: bool = False) -> EarlierAnswer | None:
+    def find(self, request_key: str, *, of_this_round: bool = False) -> EarlierAnswer | None:
         """The answer to this request, None when a call is needed.
 
         Args:
             request_key: Names the request, SHA-256 in hexadecimal.
-            of_this_run: Earlier runs' answers do not count.
+            of_this_round: Earlier rounds' answers do not count.
 
         Raises:
             OutputError: The ledger cannot be read.
@@ -94,9 +97,9 @@ class EarlierAnswers:
             return None
         with self._lock:
             remembered = self._remembered.get(request_key)
-        oldest = self._run_began if of_this_run else self._oldest
-        if remembered is not None:
-            return remembered if remembered.answered_at.timestamp() >= oldest else None
+        oldest = self._round_began if of_this_round else self._oldest
+        if remembered is not None and remembered.answered_at.timestamp() >= oldest:
+            return remembered
         known = self._ledger.answer(bytes.fromhex(request_key))
         if known is None or known.answered_at < oldest:
             return None
@@ -152,7 +155,7 @@ def _answer(result: Mapping[str, Any], hits: tuple[Mapping[str, Any], ...]) -> E
             fields.get("error_owner") or "service",
             fields.get("error_message") or "",
         )
-    answered_at = result["answered_at"]
+    answered_at = result.get("answered_at") or result["finished_at"]
     if isinstance(answered_at, str):
         answered_at = datetime.fromisoformat(answered_at)
     return EarlierAnswer(

@@ -13,16 +13,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
-
 from batchsearch import crash_points
+from batchsearch.engine.renewed_rows import RenewedRows
 from batchsearch.ledger.queries import STAGED
 from batchsearch.ledger.records import Part
 from batchsearch.output.generation import NextGeneration
 from batchsearch.output.parts import HITS, RESULTS, part_name
 from batchsearch.output.rewrite import (
     history_file,
-    holds_any,
     remove_history_but,
     rewrite,
     row_keys,
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pyarrow as pa
     from structlog.typing import FilteringBoundLogger
 
     from batchsearch.ledger.store import Ledger
@@ -100,6 +99,7 @@ class Generations:
 
     async def compact(self, rows: int = ROWS_COMPACTED) -> tuple[int, int]:
         """Merge parts that follow one another until each has so many rows; how many parts it was, and is."""
+        await self.bring_in()
         before = self._ledger.parts()
         groups = grouped(before, rows)
         if all(len(group) == 1 for group in groups):
@@ -131,13 +131,7 @@ class Generations:
 
     def _build_renewed(self) -> Built:
         staged = self._ledger.parts(STAGED)
-        renewed = pa.concat_arrays(
-            [
-                chunk
-                for part in staged
-                for chunk in row_keys(self._folder / STAGED / RESULTS / part.name).chunks
-            ]
-        )
+        renewed = RenewedRows(row_keys(self._folder / STAGED / RESULTS / part.name) for part in staged)
         self._next.begin()
         number = self._ledger.next_part()
         history = history_file(self._folder, part_name(number), self._schemas[0])
@@ -147,14 +141,18 @@ class Generations:
         try:
             for part in self._ledger.parts():
                 path = self._folder / RESULTS / part.name
-                if not holds_any(path, renewed):
+                gone = renewed.among(row_keys(path))
+                if not len(gone):
                     self._next.keep(part.name)
                     stays.append(part.name)
                     continue
                 name = part_name(number + 1 + len(coming))
-                made = rewrite([path], self._folder, name, self._schemas, leave_out=renewed, replaced=history)
+                made = rewrite([path], self._folder, name, self._schemas, leave_out=gone, replaced=history)
                 replaced += made.replaced
-                coming.append(_part(made.part, part.first_seq, part.last_seq))
+                if made.part.rows:
+                    coming.append(_part(made.part, part.first_seq, part.last_seq))
+                else:
+                    self._next.drop(name)
             for part in staged:
                 self._next.keep(part.name, under=STAGED)
                 stays.append(part.name)
@@ -187,9 +185,7 @@ async def _finish(ledger: Ledger, folder: Path, log: FilteringBoundLogger) -> No
     in_one_step = await asyncio.to_thread(coming.exchange, names)
     if not in_one_step:
         log.warning("folders_not_exchanged", output=str(folder))
-    adopted = [
-        folder / STAGED / table / part.name for part in ledger.parts(STAGED) for table in (RESULTS, HITS)
-    ]
+    adopted = [folder / STAGED / table / name for name in ledger.adopted() for table in (RESULTS, HITS)]
     crash_points.reached("compact_switch")
     await ledger.switched()
     await asyncio.to_thread(coming.clean, adopted)

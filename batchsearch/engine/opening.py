@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from batchsearch.engine.generation import Generations, recover
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.places import picture_root
 from batchsearch.engine.sealer import Sealer, Writers
-from batchsearch.engine.survey import Finished, Survey, take_stock
+from batchsearch.engine.survey import Finished, Survey, round_began, take_stock
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.lock import OutputLock
 from batchsearch.ledger.queries import STAGED
@@ -58,6 +59,7 @@ class Opened:
         total: Rows of the manifest.
         finished: What earlier runs have made of them, and what stands of it.
         run_id: This run's name.
+        round_began: When the round of runs began that this one belongs to, seconds since 1970.
         only_renewed: Rows without an outcome are left alone.
     """
 
@@ -71,6 +73,7 @@ class Opened:
     total: int
     finished: Finished
     run_id: str
+    round_began: float
     only_renewed: bool = False
 
 
@@ -116,9 +119,13 @@ async def open_job(
             # What an interrupted run has renewed takes its place before anything is renewed once more.
             await seal_everything(ledger, writers, generations, settings)
         if chosen is not None:
-            await ledger.mark_outcomes(chosen.outcomes(ledger.outcomes()), "retry")
-        survey = Survey(settings, operation, manifest, ledger, picture_root(settings))
-        finished = await take_stock(survey, ledger, manifest)
+            await _mark(chosen, ledger)
+        survey = Survey(
+            settings, operation, manifest, ledger, picture_root(settings), only_asked_for=chosen is not None
+        )
+        finished = await take_stock(survey, ledger, manifest, changes=chosen is None)
+        if total == 0 and finished.others:
+            logger().warning("manifest_empty", others=finished.others)
         crash_points.reached("open_counted")
         yield Opened(
             settings,
@@ -131,6 +138,7 @@ async def open_job(
             total,
             finished,
             run_id,
+            time.time() if chosen is not None else round_began(ledger),
             only_renewed=chosen is not None,
         )
 
@@ -211,6 +219,16 @@ async def seal_everything(
         log=logger(),
     )
     await sealer.finish()
+
+
+async def _mark(chosen: Chosen, ledger: Ledger) -> None:
+    there = ledger.outcomes()
+    outcomes = chosen.outcomes(there)
+    if not outcomes and chosen.codes:
+        codes = sorted({code for code, _ in there if code is not None})
+        listed = f"; rows failed with {', '.join(codes[:_MOST_LISTED])}" if codes else "; no row failed"
+        raise ConfigError(f"no row failed with {', '.join(chosen.codes)}{listed}")
+    await ledger.mark_outcomes(outcomes, "retry")
 
 
 def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:

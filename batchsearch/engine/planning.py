@@ -31,7 +31,7 @@ from batchsearch.engine.places import picture_root
 from batchsearch.engine.prepare import Preparer
 from batchsearch.engine.records import request_name
 from batchsearch.engine.several import together
-from batchsearch.engine.survey import Survey
+from batchsearch.engine.survey import Survey, round_began
 from batchsearch.engine.undone import Known, UndoneRows, rows_of
 from batchsearch.engine.window import window_of
 from batchsearch.errors import ConfigError
@@ -61,6 +61,7 @@ class _Request:
     calls: int
     byte_count: int
     may_reuse: bool
+    of_this_round: bool
 
 
 async def plan_job(
@@ -91,7 +92,8 @@ async def plan_job(
             _same_job(settings, manifest, reader)
             survey = Survey(settings, operation, manifest, reader, picture_root(settings))
         rows = await asyncio.to_thread(manifest.check)
-        known = Known(reader, survey, folder, oldest)
+        began = time.time() if reader is None else round_began(reader)
+        known = Known(reader, survey, folder, oldest=oldest, round_began=began)
         plans = [
             await _plan(
                 settings,
@@ -272,7 +274,8 @@ class _Look:
                 bytes.fromhex(work.request_key),
                 len(self._facts.pages) - work.page,
                 sum(sizes),
-                may_reuse=not work.has_history and not (renewal is not None and renewal.asks_again),
+                may_reuse=not work.answers,
+                of_this_round=renewal is not None and renewal.asks_again,
             )
         )
         if len(self._waiting) >= _REQUESTS_AT_ONCE:
@@ -288,9 +291,15 @@ class _Look:
 
     def _count_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        covered = self._known.covered([request.key for request in waiting if request.may_reuse])
+        covered = {
+            fresh: self._known.covered(
+                [each.key for each in waiting if each.may_reuse and each.of_this_round == fresh],
+                of_this_round=fresh,
+            )
+            for fresh in (False, True)
+        }
         for request in waiting:
-            if request.may_reuse and request.key in covered:
+            if request.may_reuse and request.key in covered[request.of_this_round]:
                 self.tally.reused += 1
             else:
                 self._distinct.add(request.key, calls=request.calls, byte_count=request.byte_count)

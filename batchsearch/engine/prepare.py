@@ -38,7 +38,7 @@ _NO_IMAGE: Final = "the manifest's cell is empty: there is no picture to send"
 class EarlierFinder(Protocol):
     """Finds the answer to an equal request by its key (see `earlier.EarlierAnswers.find`)."""
 
-    def __call__(self, request_key: str, *, of_this_run: bool = False) -> EarlierAnswer | None:
+    def __call__(self, request_key: str, *, of_this_round: bool = False) -> EarlierAnswer | None:
         """The answer to this request, None when a call is needed."""
 
 
@@ -129,7 +129,7 @@ class Preparer:
     def _check(self, work: Work) -> Failure | None:
         """Read and check the row's parameters: nothing is fetched for a row that cannot be sent."""
         named = work.row.parameters.get(INSTANCE)
-        if named not in {None, "", self._facts.instance}:
+        if named is not None and str(named) not in {"", self._facts.instance}:
             message = f"the job file has no instance {str(named)[:40]!r}"
             return Failure("Local.UnknownInstance", "local", "row", message)
         own = {name: value for name, value in work.row.parameters.items() if name not in {PRIORITY, INSTANCE}}
@@ -166,7 +166,8 @@ class Preparer:
         if isinstance(values, Failure):
             return values
         work.request_key = request_key(self._facts, values, work.pictures)
-        if not work.has_history:
+        work.forget_other_requests()
+        if not work.answers:
             self.look_again(work)
         return None
 
@@ -174,7 +175,7 @@ class Preparer:
         """Look for an answer to an equal request that has come since; for a worker thread."""
         if self._earlier is not None and work.request_key is not None:
             asks_again = work.renewal is not None and work.renewal.asks_again
-            work.earlier = self._earlier(work.request_key, of_this_run=asks_again)
+            work.earlier = self._earlier(work.request_key, of_this_round=asks_again)
 
     def _page_values(self, work: Work, number: int) -> dict[str, Any] | Failure:
         """The parameters of one page, regions mapped to what is sent."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.model import PRIORITY
-from batchsearch.engine.renewal import ORDER, renewal_of
+from batchsearch.engine.renewal import ASKED_FOR, ORDER, renewal_of
 from batchsearch.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class RowReader:
         facts: What holds for every row.
         lane: Which rows are read.
         by_priority: The manifest has a priority column.
-        only_renewed: Leave out the rows without an outcome.
+        only_renewed: Only finished rows that somebody asked for.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class RowReader:
         self._any_renewed = bool(marked)
         kinds = [reasons for reasons in ORDER if None in reasons or reasons & marked]
         if self._only_renewed:
-            kinds = [reasons for reasons in ORDER if reasons & marked]
+            kinds = [ASKED_FOR]
         priorities: Sequence[float | None] = self._priorities() if self._by_priority else [None]
         return [_Pass(priority, reasons) for priority in priorities for reasons in kinds]
 

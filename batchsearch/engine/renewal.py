@@ -25,6 +25,7 @@ ORDER: Final[tuple[frozenset[Reason | None], ...]] = (
 )
 """What is worked on first: new and changed rows, then expired ones, then repeats."""
 
+ASKED_FOR: Final[frozenset[Reason | None]] = frozenset({"retry"})
 _REASONS: Final = frozenset(get_args(Reason))
 _NOT_THERE: Final = "Local.ImageMissing"
 
@@ -77,12 +78,14 @@ class RenewalRules:
         expired_before: Outcomes from before this are too old, seconds since 1970; None: none is.
         passing: Rows that failed for reasons that pass are repeated in a new round.
         actions: Another action for a code than the table's.
+        only_asked_for: Nothing is renewed but rows that somebody asked for.
     """
 
     new_round: bool
     expired_before: float | None
     passing: bool
     actions: Mapping[str, Action]
+    only_asked_for: bool = False
 
     def reason_for(self, state: RowState, source: Source | None) -> Reason | None:
         """Why a finished row is renewed; None when it is not.
@@ -91,8 +94,9 @@ class RenewalRules:
             state: What the ledger knows of it.
             source: What is known of it now; None when nobody looked.
         """
-        if state.renewal in _REASONS:
-            return cast(Reason, state.renewal)
+        if self.only_asked_for or state.renewal in _REASONS:
+            marked = cast(Reason | None, state.renewal)
+            return marked if not self.only_asked_for or marked == "retry" else None
         differs = source is not None and state.source is not None and source.digest != state.source
         # A picture that cannot be seen now may be what it was: its outcome stands.
         if differs and not (source is not None and source.missing and state.code is None):
@@ -131,8 +135,11 @@ def stands(renewal: Renewal, failure: Failure | None, *, lasting: bool) -> bool:
         failure: What it would end as now; None for success.
         lasting: Every equal request would be refused in the same way.
     """
-    if failure is None or renewal.code is not None:
+    if failure is None:
         return False
+    if renewal.code is not None:
+        # Refused here as before: nothing new is known.
+        return not renewal.asks_again and failure.origin == "local" and failure.code == renewal.code
     if failure.origin == "local":
         return failure.code == _NOT_THERE
     return not lasting

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.policy import Action, RetryRules
     from batchsearch.engine.stages import Stages
     from batchsearch.engine.stats import Stats
-    from batchsearch.engine.window import Limits
+    from batchsearch.engine.window import CallsLeft
     from batchsearch.engine.work import JobFacts, Work
 
 
@@ -62,7 +62,7 @@ class Runner:
         actions: Another action for a code than the table's.
         stats: Counters that this run keeps up to date.
         admitted: Rows held at once.
-        limits: What ends the run before its rows do.
+        calls_left: How many calls the run may make.
         max_outage: A dead service or network is waited for so long, seconds.
         log: Where events go.
         clock: A steady clock, seconds.
@@ -78,7 +78,7 @@ class Runner:
         actions: Mapping[str, Action],
         stats: Stats,
         admitted: int,
-        limits: Limits,
+        calls_left: CallsLeft,
         max_outage: float,
         log: FilteringBoundLogger,
         clock: Callable[[], float] = time.monotonic,
@@ -104,7 +104,7 @@ class Runner:
         self._stopping = False
         self._ended: RunEndedError | None = None
         self._stoppable: list[asyncio.Task[None]] = []
-        self._limits = limits
+        self._calls_left = calls_left
         self._max_outage = max_outage
         self._coalescer = Coalescer()
         self.stopped_because = ""
@@ -226,6 +226,8 @@ class Runner:
     async def _prepare_row(self, work: Work) -> None:
         if work.request_key is None:
             failure = await self._stages.preparer.prepare(work)
+            if work.forgotten:
+                await self._stages.ledger.forget(work.digest)
             if failure is None and _is_unchanged(work):
                 await self._outcomes.stand(work)
                 return
@@ -292,9 +294,6 @@ class Runner:
                 await self._woken()
                 continue
             now = self._clock()
-            if self._limits.max_calls is not None and self.stats.calls >= self._limits.max_calls:
-                self.stop(f"{self.stats.calls:,} calls are made, as many as were allowed")
-                return
             pause = self._judge.health.wait(now)
             if pause > 0:
                 await self._woken(pause)
@@ -302,7 +301,14 @@ class Runner:
             # Returns at once unless credentials were refused: then no slot is spent until there are others.
             if not await self._renewed_credentials():
                 return
-            slot_at = await self._stages.pacer.slot()
+            if not self._calls_left.take():
+                self.stop(f"{self._calls_left.most:,} calls are made, as many as were allowed")
+                return
+            try:
+                slot_at = await self._stages.pacer.slot()
+            except BaseException:
+                self._calls_left.give_back()
+                raise
             _, _, work = heapq.heappop(self._ready)
             self.stats.ready -= 1
             self._unsettled += 1
@@ -349,7 +355,8 @@ class Runner:
         self.stats.retries += bool(work.attempts) and work.attempts[-1].code is not None
         entry = code_for(answer.code, answer.http_status) if answer.code is not None else None
         denied = entry is not None and entry.throttles
-        work.attempts.append(Attempt.of(work.page, answer, denied=denied))
+        attempt = Attempt.of(work.page, answer, denied=denied, request=work.request_key)
+        work.attempts.append(attempt)
         self.stats.answered(
             answer.latency,
             None if entry is None else entry.name,

@@ -29,6 +29,7 @@ ROUND: Final = "round"
 
 COMPLETE: Final = "complete"
 _OPEN: Final = "open"
+_ROUND_BEGAN: Final = "round_began"
 _SURVEYED: Final = "manifest"
 _ROWS_AT_ONCE: Final = 4_096
 _HOUR: Final = 3600.0
@@ -75,6 +76,7 @@ class Survey:
         manifest: Its rows.
         ledger: What is known of them.
         root: Where relative picture paths start from.
+        only_asked_for: Look at nothing but the marks of rows that somebody asked for.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class Survey:
         manifest: Manifest,
         ledger: LedgerQueries,
         root: Path,
+        *,
+        only_asked_for: bool = False,
     ) -> None:
         reuse = settings.reuse
         hours = reuse.renew_after_hours
@@ -92,14 +96,17 @@ class Survey:
             expired_before=None if hours is None else time.time() - hours * _HOUR,
             passing=reuse.retry == "passing",
             actions=settings.codes,
+            only_asked_for=only_asked_for,
         )
         self._manifest = manifest
         self._ledger = ledger
         self.sources = sources_of(settings, root)
         self._every_picture = reuse.notice_changes == "contents" and bool(operation.pictures)
         same = ledger.meta(_SURVEYED) == identity_of(manifest)
-        self.looks = reuse.notice_changes != "no" and not (
-            same and (reuse.notice_changes == "manifest" or not operation.pictures)
+        self.looks = not (
+            only_asked_for
+            or reuse.notice_changes == "no"
+            or (same and (reuse.notice_changes == "manifest" or not operation.pictures))
         )
 
     def batches(self) -> Iterator[Looked]:
@@ -146,10 +153,17 @@ class Survey:
         return found
 
 
-async def take_stock(survey: Survey, ledger: Ledger, manifest: Manifest) -> Finished:
+async def take_stock(survey: Survey, ledger: Ledger, manifest: Manifest, *, changes: bool) -> Finished:
     """Count the rows whose outcome stands and mark in the ledger those that are to get another one.
 
     A kill on the way is made up for by the next run, which surveys again.
+
+    Args:
+        survey: Looks at the rows.
+        ledger: Where they are marked.
+        manifest: The rows.
+        changes: Mark rows; else only those that are marked are counted as to be renewed, and the round of
+            runs stays what it is.
 
     Raises:
         ManifestError: The manifest cannot be read to its end.
@@ -162,17 +176,26 @@ async def take_stock(survey: Survey, ledger: Ledger, manifest: Manifest) -> Fini
             rows += len(found.codes)
             finished.codes.update(code for code in found.codes if code is not None)
             finished.renewed.update(found.reasons.values())
-            if found.reasons:
+            if found.reasons and changes:
                 await ledger.mark(found.reasons)
             if found.unknown:
                 await ledger.set_sources(found.unknown)
         others = ledger.finished_count() - rows - finished.renewed.total()
         finished = Finished(rows, finished.codes, finished.renewed, others)
+    if not changes:
+        return finished
     if survey.looks or ledger.meta(_SURVEYED) is None:
         await ledger.set_meta(_SURVEYED, identity_of(manifest))
     if ledger.meta(ROUND) != _OPEN:
+        await ledger.set_meta(_ROUND_BEGAN, str(time.time()))
         await ledger.set_meta(ROUND, _OPEN)
     return finished
+
+
+def round_began(ledger: LedgerQueries) -> float:
+    """When the round of runs began that is going on, seconds since 1970; now, where one is about to begin."""
+    noted = ledger.meta(_ROUND_BEGAN)
+    return time.time() if noted is None or ledger.meta(ROUND) == COMPLETE else float(noted)
 
 
 async def complete_round(ledger: Ledger) -> None:

@@ -42,15 +42,23 @@ class Known:
         survey: Looks at its finished rows; None when there is no ledger.
         folder: The output folder.
         oldest: Answers from before this are too old to be used again, seconds since 1970.
+        round_began: Answers since then are used even for rows that are asked for again, likewise.
     """
 
     def __init__(
-        self, reader: LedgerReader | None, survey: Survey | None, folder: Path, oldest: float
+        self,
+        reader: LedgerReader | None,
+        survey: Survey | None,
+        folder: Path,
+        *,
+        oldest: float,
+        round_began: float,
     ) -> None:
         self._reader = reader
         self._survey = survey
         self._folder = folder
-        self._oldest = oldest
+        self._oldest = min(oldest, round_began)
+        self._round_began = round_began
         self._parts: dict[tuple[str, str], bool] = {}
 
     def standing(self, manifest: Manifest, lane: Lane) -> int:
@@ -83,15 +91,16 @@ class Known:
         """What was tried for rows without an outcome, by digest."""
         return {} if self._reader is None else self._reader.histories()
 
-    def covered(self, request_keys: Sequence[bytes]) -> set[bytes]:
+    def covered(self, request_keys: Sequence[bytes], *, of_this_round: bool) -> set[bytes]:
         """Those of these requests whose answer is there, and young enough to be used again."""
         if self._reader is None or not request_keys:
             return set()
         found = self._reader.answered(request_keys)
+        oldest = self._round_began if of_this_round else self._oldest
         return {
             key
             for key, answer in found.items()
-            if answer.answered_at >= self._oldest and (answer.pending or self._is_there(answer.part))
+            if answer.answered_at >= oldest and (answer.pending or self._is_there(answer.part))
         }
 
     def _is_there(self, part: tuple[str, str] | None) -> bool:

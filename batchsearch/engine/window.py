@@ -11,6 +11,32 @@ if TYPE_CHECKING:
     from batchsearch.config.model import WindowSettings
 
 
+class CallsLeft:
+    """How many calls a run may still make, all its lanes together.
+
+    Args:
+        most: Calls of the whole run; None for no bound.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self.most = most
+        self._left = most
+
+    def take(self) -> bool:
+        """Whether one more may be made; if so, it is counted."""
+        if self._left is None:
+            return True
+        if self._left == 0:
+            return False
+        self._left -= 1
+        return True
+
+    def give_back(self) -> None:
+        """One that was counted is not made."""
+        if self._left is not None:
+            self._left += 1
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A time of day in which calls may be made; it may span midnight.

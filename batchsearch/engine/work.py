@@ -52,6 +52,7 @@ class Attempt:
         code: Error code, None for success.
         request_id: The service's id of the answer.
         denied: Flow control refused it.
+        request: Names what was asked; None when an older batchsearch noted the attempt.
     """
 
     page: int
@@ -61,9 +62,10 @@ class Attempt:
     code: str | None
     request_id: str | None
     denied: bool
+    request: str | None = None
 
     @classmethod
-    def of(cls, page: int, answer: Answer, *, denied: bool) -> Self:
+    def of(cls, page: int, answer: Answer, *, denied: bool, request: str | None) -> Self:
         """The attempt that brought this answer."""
         return cls(
             page,
@@ -73,6 +75,7 @@ class Attempt:
             answer.code,
             answer.request_id,
             denied,
+            request,
         )
 
     def as_json(self) -> str:
@@ -86,6 +89,7 @@ class Attempt:
                 self.code,
                 self.request_id,
                 self.denied,
+                self.request,
             ]
         )
 
@@ -151,6 +155,7 @@ class Work:
         earlier: The answer to an equal request: no call is needed.
         renewal: The outcome that it has already, when it is to get another one.
         source: What the manifest and its pictures' files said of it when it was read.
+        forgotten: What the ledger holds of its attempts and pages is of another request.
     """
 
     row: Row
@@ -177,6 +182,13 @@ class Work:
     earlier: EarlierAnswer | None = None
     renewal: Renewal | None = None
     source: Source | None = None
+    forgotten: bool = False
+
+    def forget_other_requests(self) -> None:
+        """Begin anew where what was tried and answered before was another request: the row has changed."""
+        if any(attempt.request not in {None, self.request_key} for attempt in self.attempts):
+            self.attempts, self.answers, self.page = [], {}, 0
+            self.forgotten = True
 
     def let_go_of_pictures(self) -> None:
         """Drop the pictures' bytes; what they were is kept."""

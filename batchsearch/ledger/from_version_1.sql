@@ -5,12 +5,18 @@ ALTER TABLE rows ADD COLUMN finished_at REAL NOT NULL DEFAULT 0;
 ALTER TABLE rows ADD COLUMN outcomes INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE rows ADD COLUMN request BLOB;
 ALTER TABLE rows ADD COLUMN source BLOB;
-UPDATE rows SET finished_at = unixepoch('now');
+ALTER TABLE rows ADD COLUMN seq INTEGER;
+UPDATE rows SET finished_at = CAST(strftime('%s', 'now') AS REAL);
 
 CREATE TABLE renewals (
     digest BLOB PRIMARY KEY,
     reason TEXT NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE retired (
+    seq     INTEGER PRIMARY KEY,
+    request BLOB NOT NULL
+);
 
 ALTER TABLE pending RENAME COLUMN result TO result_before;
 ALTER TABLE pending RENAME TO pending_before;

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from batchsearch.ledger.queries import Place
     from batchsearch.ledger.records import Part, UsageKey
 
+_LAST_HALF: Final = b"\xff" * 16
+"""What the second half of a request key can be at most."""
+
 _PAYLOAD: Final = "length(result) + length(hits) + length(carried)"
 
 
@@ -107,9 +110,16 @@ class PartLedger(LedgerQueries):
         """
 
         def apply(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM parts WHERE place != 'history' AND stays = 0")
+            connection.execute("DELETE FROM parts WHERE place = 'current' AND stays = 0")
             connection.execute("UPDATE parts SET place = 'current', stays = 0 WHERE stays = 1")
             connection.execute("DELETE FROM meta WHERE name = ?", (SWITCHING,))
+            # What has left the parts that readers see serves no equal request any more.
+            retired = connection.execute("SELECT request, seq FROM retired").fetchall()
+            connection.executemany(
+                "DELETE FROM answers WHERE request_key >= ? AND request_key <= ? AND seq = ?",
+                [(request, request + _LAST_HALF, seq) for request, seq in retired],
+            )
+            connection.execute("DELETE FROM retired")
 
         await self._write(apply)
 

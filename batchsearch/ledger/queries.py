@@ -115,3 +115,8 @@ class LedgerQueries(ABC):
             return None
         found = self._all("SELECT name FROM parts WHERE stays = 1 ORDER BY last_seq, part")
         return [row[0] for row in found]
+
+    def adopted(self) -> list[str]:
+        """Names of staged parts that are among the coming ones."""
+        found = self._all("SELECT name FROM parts WHERE stays = 1 AND place = ?", (STAGED,))
+        return [row[0] for row in found]

@@ -13,7 +13,8 @@ CREATE TABLE rows (
     finished_at REAL NOT NULL,       -- seconds since 1970
     outcomes    INTEGER NOT NULL,    -- how many it has had; all but the latest are in `history/`
     request     BLOB,                -- first 16 bytes of the request key; NULL when no request could be made
-    source      BLOB                 -- what the manifest and the picture's file said then; NULL when unknown
+    source      BLOB,                -- what the manifest and the picture's file said then; NULL when unknown
+    seq         INTEGER              -- number of its outcome; NULL when unknown
 ) WITHOUT ROWID;
 
 -- Rows that have an outcome and are to get another one. A mark leaves with the new outcome.
@@ -21,6 +22,12 @@ CREATE TABLE renewals (
     digest BLOB PRIMARY KEY,
     reason TEXT NOT NULL             -- changed, expired, passing or retry
 ) WITHOUT ROWID;
+
+-- Outcomes that were replaced by pending or staged ones: when those take their place, they answer nothing more.
+CREATE TABLE retired (
+    seq     INTEGER PRIMARY KEY,
+    request BLOB NOT NULL            -- first 16 bytes of the request key
+);
 
 -- Outcomes that no sealed part holds yet. They leave with the seal; their numbers are never given again.
 CREATE TABLE pending (

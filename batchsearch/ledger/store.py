@@ -109,11 +109,11 @@ class Ledger(PartLedger):
         """
 
         def apply(connection: sqlite3.Connection) -> None:
-            _set_outcome(connection, row)
             added = connection.execute(
                 "INSERT INTO pending (replaces, result, hits, carried) VALUES (?, ?, ?, ?)",
                 (row.replaces, row.result, row.hits, row.carried),
             )
+            _set_outcome(connection, row, added.lastrowid)
             if row.answer is not None:
                 connection.execute(
                     "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)",
@@ -144,6 +144,14 @@ class Ledger(PartLedger):
             _forget_history(connection, digest)
 
         await self._write(apply, usage)
+
+    async def forget(self, digest: bytes) -> None:
+        """Drop the attempts and pages of a row that are of another request than it makes now.
+
+        Raises:
+            OutputError: When it could not be committed.
+        """
+        await self._write(lambda connection: _forget_history(connection, digest))
 
     async def mark(self, reasons: Mapping[bytes, str]) -> None:
         """Note that finished rows, by digest, are to get another outcome, and why.
@@ -350,18 +358,23 @@ class Ledger(PartLedger):
         return found, size
 
 
-def _set_outcome(connection: sqlite3.Connection, row: FinishedRow) -> None:
-    about = (row.code, row.origin, row.finished_at, row.request, row.source, row.digest)
+def _set_outcome(connection: sqlite3.Connection, row: FinishedRow, seq: int | None) -> None:
+    about = (row.code, row.origin, row.finished_at, row.request, row.source, seq, row.digest)
     if not row.replaces:
         connection.execute(
-            "INSERT INTO rows (code, origin, finished_at, outcomes, request, source, digest) "
-            "VALUES (?, ?, ?, 1, ?, ?, ?)",
+            "INSERT INTO rows (code, origin, finished_at, outcomes, request, source, seq, digest) "
+            "VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
             about,
         )
         return
+    connection.execute(
+        "INSERT OR IGNORE INTO retired SELECT seq, request FROM rows "
+        "WHERE digest = ? AND seq IS NOT NULL AND request IS NOT NULL",
+        (row.digest,),
+    )
     changed = connection.execute(
         "UPDATE rows SET code = ?, origin = ?, finished_at = ?, outcomes = outcomes + 1, request = ?, "
-        "source = ? WHERE digest = ?",
+        "source = ?, seq = ? WHERE digest = ?",
         about,
     )
     if changed.rowcount != 1:

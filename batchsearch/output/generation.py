@@ -12,13 +12,14 @@ import ctypes
 import errno
 import os
 import shutil
+import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
 from batchsearch.errors import OutputError
 from batchsearch.output.atomic import sync_folder
-from batchsearch.output.parts import HITS, RESULTS
+from batchsearch.output.parts import HITS, RESULTS, is_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,10 +68,17 @@ class NextGeneration:
             for table in (RESULTS, HITS):
                 _link(self._folder / under / table / name, self.place(table) / name)
 
-    def sync(self) -> None:
-        """Make the names durable; contents are already."""
+    def drop(self, name: str) -> None:
+        """Leave out a part that was built."""
         with _told(self._folder):
             for table in (RESULTS, HITS):
+                (self.place(table) / name).unlink()
+
+    def sync(self) -> None:
+        """Make the names durable; contents are already. Access rights are those of the folders replaced."""
+        with _told(self._folder):
+            for table in (RESULTS, HITS):
+                self.place(table).chmod(stat.S_IMODE((self._folder / table).stat().st_mode))
                 sync_folder(self.place(table))
             sync_folder(self._folder)
 
@@ -100,9 +108,17 @@ class NextGeneration:
             for table in (RESULTS, HITS):
                 for old in (self.place(table), self._old(table)):
                     if old.exists():
+                        self._save_others(old, self._folder / table)
                         shutil.rmtree(old)
             for path in also:
                 path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _save_others(old: Path, seen: Path) -> None:
+        """Move what is not ours into the folder that readers see."""
+        for path in old.iterdir():
+            if not is_part(path.name) and not (seen / path.name).exists():
+                path.rename(seen / path.name)
 
     def _old(self, table: str) -> Path:
         return self._folder / (table + _NEXT + ".old")

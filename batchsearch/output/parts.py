@@ -79,6 +79,11 @@ def part_name(number: int) -> str:
     return f"part-{number:06d}.parquet"
 
 
+def is_part(name: str) -> bool:
+    """Whether a file is called as parts are, or as one that is being written."""
+    return _PART_NAME.fullmatch(name) is not None
+
+
 def table_from_json(lines: bytes, schema: pa.Schema) -> pa.Table:
     """Read JSON lines into a table of exactly `schema`; absent fields are null."""
     if not lines.strip():
@@ -137,8 +142,17 @@ class PartWriter:
         try:
             for name in (RESULTS, HITS):
                 make_folder(self._folder / name)
+                self._refuse_elsewhere(self._folder / name)
         except OSError as error:
             raise OutputError(f"{self._folder}: cannot make the output folder: {error.strerror}") from error
+
+    def _refuse_elsewhere(self, folder: Path) -> None:
+        """Refuse a folder that cannot be exchanged for another one beside it."""
+        if folder.is_symlink() or folder.stat().st_dev != self._folder.stat().st_dev:
+            raise OutputError(
+                f"{folder}: is a link or a mount of its own, so it cannot be exchanged when outcomes are "
+                "renewed; put the whole output folder there (`output.dir`)"
+            )
 
     def remove_unsealed(self, sealed: Collection[str]) -> list[str]:
         """Remove parts that no seal covers, and temporary files; the names removed.

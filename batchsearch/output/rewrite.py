@@ -52,15 +52,6 @@ def row_keys(path: Path) -> pa.ChunkedArray:
         raise _unreadable(path, error) from error
 
 
-def holds_any(path: Path, keys: pa.Array) -> bool:
-    """Whether a file of `results` has rows with any of these keys.
-
-    Raises:
-        OutputError: It cannot be read.
-    """
-    return bool(pc.any(pc.is_in(row_keys(path), value_set=keys)).as_py())
-
-
 def rewrite(
     sources: Sequence[Path],
     target: Path,
@@ -78,7 +69,7 @@ def rewrite(
         target: Folder that holds the new part's `results` and `hits` folders, each with the suffix `.next`.
         name: The new part's name.
         schemas: Columns of `results` and of `hits`; what an older part does not have becomes null.
-        leave_out: Row keys to leave out.
+        leave_out: Row keys to leave out; a few thousand.
         replaced: Takes the rows of `results` that are left out.
 
     Raises:

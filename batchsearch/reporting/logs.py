@@ -41,6 +41,7 @@ EVENTS: Final = {
     "run_waiting": "Nothing was answered for some seconds: what the run waits for.",
     "run_stopping": "The run was asked to stop: nothing more is sent.",
     "run_ending": "An answer that no row can survive: the run ends.",
+    "manifest_empty": "The manifest has no rows, the output has: a failed export looks like this.",
     "row_stands": "A row that was to be renewed keeps the outcome that it has (debug).",
     "outcomes_renewed": "Renewed outcomes have taken the place of the ones that they replace.",
     "folders_not_exchanged": "The file system cannot exchange folders: for a moment readers found none.",

@@ -100,16 +100,23 @@ def _written(value: Any) -> str:
         return "{" + ", ".join(f"{_written(name)}: {_written(each)}" for name, each in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_written, value)) + "]"
+    if isinstance(value, str) and not value.isprintable():
+        # Line ends that not everybody takes for one, such as U+0085, are spelt out.
+        return _dumped(value, '"', spelt_out=True)
     text = _dumped(value, None)
     # What other readers of YAML take for text may be a number here: `1e3`.
     is_other = isinstance(value, str) and text == value and not isinstance(plain_scalar(text), str)
     return _dumped(value, '"') if is_other or "\n" in text else text
 
 
-def _dumped(value: Any, style: str | None) -> str:
+def _dumped(value: Any, style: str | None, *, spelt_out: bool = False) -> str:
     # In flow style, so that no text holds what ends an entry of a list.
     text: str = yaml.safe_dump(
-        [value], default_flow_style=True, default_style=style, allow_unicode=True, width=_NEVER_WRAPPED
+        [value],
+        default_flow_style=True,
+        default_style=style,
+        allow_unicode=not spelt_out,
+        width=_NEVER_WRAPPED,
     )
     return text.rstrip("\n").removeprefix("[").removesuffix("]")
 

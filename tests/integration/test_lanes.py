@@ -1,6 +1,8 @@
 """Several instances in one job: each row goes to its own, each instance at its own pace, one output."""
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
@@ -103,3 +105,38 @@ def test_two_instances_of_one_name_are_refused(job):
     """Rows could not tell them apart."""
     with pytest.raises(ConfigError, match="there twice"):
         job(rows(1, 1), instances=[{"endpoint": "http://127.0.0.1:9", "name": "fast", "qps": 1}])
+
+
+async def test_the_most_calls_are_those_of_all_lanes(shops, job):
+    """`--max-calls` bounds the run, however many lanes wait for their slots."""
+    other = {"endpoint": shops.endpoint, "name": "slow", "qps": 10}
+    summary = await run_job(job(rows(20, 20), instance__qps=10, instances=[other]), max_calls=5)
+    assert (summary.calls, len(shops.log.entries(SEARCH))) == (5, 5)
+    assert summary.message == "5 calls are made, as many as were allowed"
+
+
+async def test_numbers_may_name_instances(load, tmp_path, monkeypatch):
+    """A column of whole numbers names instances by their digits."""
+    instances = (InstanceOptions(name="7", qps=1000), InstanceOptions(name="8", qps=1000))
+    with Emulator(EmulatorOptions(instances=instances)) as running:
+        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", running.access_key_id)
+        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", running.access_key_secret)
+        pq.write_table(
+            pa.table({"id": ["a", "b"], "image": ["p00.jpg", "p01.jpg"], "shop": [7, 8]}),
+            tmp_path / "shops.parquet",
+        )
+        settings = load(
+            [{"id": "a"}],
+            instance__endpoint=running.endpoint,
+            instance__name="7",
+            instances=[{"endpoint": running.endpoint, "name": "8", "qps": 10}],
+            manifest__columns={"instance": "shop"},
+            manifest__path=str(tmp_path / "shops.parquet"),
+        )
+        assert (await run_job(settings)).ok == 2
+
+
+def test_instances_need_a_column(job):
+    """Without a column that says where rows go, further instances would never be called."""
+    with pytest.raises(ConfigError, match="map a column to `instance`"):
+        job(rows(1, 1), manifest__columns={})

@@ -274,7 +274,7 @@ async def test_rows_finished_while_a_plan_looks_are_not_counted_as_to_do(load):
     manifest = open_manifest(settings, OPERATIONS[settings.operation])
     with LedgerReader(Path(settings.output.dir, "ledger", "ledger.sqlite3")) as reader:
         survey = Survey(settings, OPERATIONS[settings.operation], manifest, reader, Path())
-        known = Known(reader, survey, Path(settings.output.dir), oldest=0.0)
+        known = Known(reader, survey, Path(settings.output.dir), oldest=0.0, round_began=0.0)
         undone = UndoneRows(manifest, known, 6, None, lanes_of(settings)[0])
         await ledger.finish(FinishedRow(digest_of("r3"), None, None, b"{}", b"", b"", has_history=False), {})
         chosen = [rows.batch.rows[place].key for rows in undone.batches() for place, _, _ in rows.places]

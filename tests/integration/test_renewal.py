@@ -18,7 +18,7 @@ from batchsearch.engine.choice import Chosen
 from batchsearch.engine.compacting import compact
 from batchsearch.engine.job import run_job
 from batchsearch.engine.planning import plan_job
-from batchsearch.errors import ConfigError, OutputInUseError
+from batchsearch.errors import ConfigError, OutputError, OutputInUseError
 from batchsearch.ledger.lock import OutputLock
 
 SEARCH = "SearchImageByPic"
@@ -285,3 +285,172 @@ def compact_in_thread(folder):
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(compact, folder).result()
+
+
+def ledger_of(settings):
+    return sqlite3.connect(Path(settings.output.dir, "ledger", "ledger.sqlite3"), isolation_level=None)
+
+
+def age(settings, hours=2):
+    """Make every outcome older than it is."""
+    ledger = ledger_of(settings)
+    ledger.execute("UPDATE rows SET finished_at = finished_at - ?", (hours * 3600,))
+    ledger.close()
+
+
+def fill(emulator, pictures):
+    """More items than a page of results holds, five of each picture."""
+    for number in range(3, 40):
+        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
+        for copy in range(5):
+            item = NewItem(f"P{number}-{copy}", "front")
+            emulator.catalogue().add(item, picture, crop=True, region=None)
+
+
+async def test_compaction_keeps_what_is_about_to_come_in(nightly, folder, pictures, signed_in, monkeypatch):
+    """Outcomes that an interrupted run had renewed and sealed survive compaction, and take their place."""
+    await run_job(nightly())
+    for number in range(8):
+        changed(folder, number, pictures, by=39 - number)
+
+    async def killed(self):
+        raise RuntimeError("killed here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("batchsearch.engine.generation.Generations.bring_in", killed)
+        with pytest.raises(RuntimeError):
+            await run_job(nightly())
+    compact_in_thread(Path(nightly().output.dir))
+    paid = calls(signed_in)
+    summary = await run_job(nightly())
+    assert (summary.done, calls(signed_in)) == (20, paid)
+    results = table(nightly()).set_index("row_key")
+    assert sorted(results.index[results["earlier_outcomes"] == 1]) == [f"r{n:02}" for n in range(8)]
+
+
+async def test_pages_of_another_picture_are_not_continued(nightly, folder, pictures, signed_in):
+    """A row that changed between its pages begins anew: all its hits are of one picture."""
+    fill(signed_in, pictures)
+    options = {"results_per_row": 150, "parameters": {}}
+    assert (await run_job(nightly(ROWS[:1], **options), max_calls=1)).done == 0
+    changed(folder, 0, pictures, by=33)
+    summary = await run_job(nightly(ROWS[:1], **options))
+    assert (summary.done, summary.calls) == (1, 2)
+    hits = table(nightly(), "hits").sort_values("rank")
+    assert len(hits) == 150
+    assert hits["product_id"].iloc[0].startswith("P33")
+    assert hits["score"].is_monotonic_decreasing
+
+
+async def test_attempts_at_another_picture_do_not_count(nightly, folder, signed_in):
+    """A row that changed after a failed attempt uses an answer that is there, with no attempt of its own."""
+    rule = FaultRule(ErrorAnswer("InternalError"), frozenset({SEARCH}), times=1)
+    signed_in.set_faults(FaultPlan((rule,)))
+    rows = ROWS[:2]
+    await run_job(nightly(rows, calls__max_in_flight=1), max_calls=2)
+    [done] = table(nightly(rows))["row_key"]
+    left, answered = ("q01.jpg", "q00.jpg") if done == "r00" else ("q00.jpg", "q01.jpg")
+    shutil.copy(folder / answered, folder / left)
+    plan = await plan_job(nightly(rows))
+    summary = await run_job(nightly(rows))
+    assert (plan.calls, summary.calls, summary.reused) == (0, 0, 1)
+    assert sorted(table(nightly(rows))["attempts"]) == [0, 1]
+
+
+async def test_retry_leaves_the_night_alone(nightly, folder, pictures, signed_in):
+    """Changed and expired rows are not asked for by `retry`; the next night renews them all the same."""
+    rule = FaultRule(ErrorAnswer("PicNotExist"), frozenset({SEARCH}), times=2)
+    signed_in.set_faults(FaultPlan((rule,)))
+    await run_job(nightly())
+    changed(folder, 15, pictures, by=35)
+    chosen = Chosen(codes=("PicNotExist",))
+    retried = await run_job(job_of(Path(nightly().output.dir)).settings, chosen=chosen)
+    assert (retried.calls, retried.exit_code) == (2, 0)
+    age(nightly())
+    plan = await plan_job(nightly(reuse__renew_after_hours=1.0))
+    assert plan.calls == (await run_job(nightly(reuse__renew_after_hours=1.0))).calls == 20
+
+
+async def test_retry_of_a_code_that_no_row_has_is_told(nightly):
+    """A mistyped code is refused with those that there are, and nothing is called."""
+    await run_job(nightly(images__root="/nowhere-at-all"))
+    with pytest.raises(ConfigError, match=r"no row failed with PictureEror; rows failed with Transport"):
+        await run_job(job_of(Path(nightly().output.dir)).settings, chosen=Chosen(codes=("PictureEror",)))
+
+
+async def test_a_refused_upload_tells_who_waited(nightly, signed_in):
+    """Rows with one picture end alike when it is refused on its way, before any call."""
+    rule = FaultRule(ErrorAnswer("InvalidPicContent"), frozenset({"AuthorizeFileUpload"}))
+    signed_in.set_faults(FaultPlan((rule,)))
+    rows = [{"id": "a", "image": "q01.jpg"}, {"id": "b", "image": "q01.jpg"}]
+    settings = nightly(
+        rows,
+        calls__upload="url",
+        instance__region="ap-southeast-1",
+        calls__open_platform=signed_in.endpoint,
+    )
+    assert (await run_job(settings)).codes == {"InvalidPicContent": 2}
+
+
+async def test_a_picture_that_changes_back_is_planned_as_it_is_paid(nightly, folder, pictures):
+    """An answer whose outcome was replaced serves nobody, in the plan and in the run."""
+    await run_job(nightly())
+    for by in (33, 4):
+        changed(folder, 4, pictures, by=by)
+        plan = await plan_job(nightly())
+        assert plan.calls == (await run_job(nightly())).calls == 1
+
+
+async def test_equal_expired_rows_are_paid_once_a_round(nightly, folder):
+    """However often a night is stopped, each different request is paid once in it."""
+    rows = [{"id": f"r{n:02}", "image": f"q{n % 5:02}.jpg"} for n in range(20)]
+    options = {"reuse__renew_after_hours": 1.0}
+    await run_job(nightly(rows, **options))
+    age(nightly(rows))
+    planned, paid = (await plan_job(nightly(rows, **options))).calls, 0
+    for _ in range(20):
+        summary = await run_job(nightly(rows, **options), max_calls=1)
+        paid += summary.calls
+        if summary.exit_code == 0:
+            break
+    assert planned == paid == 5
+
+
+async def test_parts_do_not_pile_up(nightly):
+    """A part whose rows were all renewed is gone."""
+    options = {"reuse__renew_after_hours": 1.0}
+    for _ in range(4):
+        await run_job(nightly(**options))
+        age(nightly())
+    assert [pq.read_metadata(part).num_rows for part in parts(nightly())] == [6, 6, 6, 2]
+
+
+async def test_what_is_refused_as_before_stays_as_it_is(nightly, folder):
+    """A file that is no picture has one outcome, however often it is looked at."""
+    (folder / "q03.jpg").write_bytes(b"no picture")
+    for mode in ("contents", "files", "contents"):
+        await run_job(nightly(reuse__notice_changes=mode))
+    assert table(nightly())["earlier_outcomes"].sum() == 0
+    assert parts(nightly(), "history") == []
+
+
+async def test_a_folder_of_results_that_is_elsewhere_is_refused(nightly, tmp_path):
+    """A link cannot be exchanged: said before anything is spent."""
+    output = Path(nightly().output.dir)
+    output.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (output / "results").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match="is a link or a mount of its own"):
+        await run_job(nightly())
+
+
+async def test_what_is_not_ours_stays_in_the_folder(nightly, folder, pictures):
+    """An exchange keeps foreign files and the folder's access rights."""
+    await run_job(nightly())
+    results = Path(nightly().output.dir, "results")
+    (results / "notes.txt").write_text("mine")
+    results.chmod(0o2775)
+    changed(folder, 4, pictures, by=33)
+    await run_job(nightly())
+    assert (results / "notes.txt").read_text() == "mine"
+    assert results.stat().st_mode & 0o7777 == 0o2775

@@ -68,7 +68,6 @@ def test_a_region_wholly_outside_is_refused():
         Geometry(100, 100, 1, 100, 100).to_source("100,120,0,10")
 
 
-
 @pytest.mark.parametrize("values", [(9, 9, 0, 9, 9), (9, 9, 9, 9, 9), (0, 9, 1, 9, 9)])
 def test_an_impossible_geometry_is_refused(values):
     """An orientation outside 1..8 or a side of no pixels raises ValueError."""

@@ -109,7 +109,9 @@ async def open_job(
     async with taken(folder, run_id, mirror) as ledger:
         await _hold_fingerprint(settings, manifest, ledger)
         total = await asyncio.to_thread(manifest.check)
-        await ledger.set_meta("job", settings.model_dump_json())
+        if chosen is None:
+            # What somebody overrides for once, to ask again, is not the job.
+            await ledger.set_meta("job", settings.model_dump_json())
         await ledger.set_meta("total", str(total))
         _tell_renamed(settings, manifest)
         writers = Writers.of(folder, settings.operation, manifest.schema_carried)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 NO_COUNT: Final = 0xFFFF_FFFF
 """`hit_count` of a row that has none."""
 
+EARLIER_SHIFT: Final = np.uint64(32)
+CODE: Final = np.uint64(0xFFFF_FFFF)
+"""A row's first number in results and ledger: its code below, how many outcomes it had before above."""
+
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
@@ -67,7 +71,8 @@ class Comparison:
         results, ledger, pending, manifest, hits = (rows.count[source] for source in range(SOURCES))
         once = results == 1
         settled = once & (pending == 0)
-        code = rows.sum("first", RESULTS)
+        written, noted = rows.sum("first", RESULTS), rows.sum("first", LEDGER)
+        code, earlier = written & CODE, written >> EARLIER_SHIFT
         # A row may have several pieces of hits: where a file is read in batches, and where it stands twice.
         hit_rows = rows.sum("first", HITS)
         claimed = rows.sum("second", RESULTS)
@@ -80,9 +85,16 @@ class Comparison:
         self._note(
             rows,
             "code_differs",
-            settled & (ledger > 0) & (code != rows.sum("first", LEDGER)),
+            settled & (ledger > 0) & (code != noted & CODE),
             code,
-            rows.sum("first", LEDGER),
+            noted & CODE,
+        )
+        self._note(
+            rows,
+            "outcome_old",
+            settled & (ledger > 0) & (earlier != noted >> EARLIER_SHIFT),
+            earlier,
+            noted >> EARLIER_SHIFT,
         )
         self._note(rows, "hit_without_row", (hits > 0) & (results == 0), hit_rows)
         self._note(rows, "hit_of_failed", once & (hits > 0) & (code != 0), hit_rows)

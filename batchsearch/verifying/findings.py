@@ -67,6 +67,11 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "code_differs": Kind(
             "problem", "Results and ledger give the row different codes or origins.", _REPORT
         ),
+        "outcome_old": Kind(
+            "problem",
+            "Results have another outcome of the row than the latest that the ledger noted.",
+            _REPORT,
+        ),
         "outcome_differs": Kind("problem", "The row's `outcome` does not fit its error code.", _REPORT),
         "hit_without_row": Kind("problem", "Hits whose row is not in the results.", _REPORT),
         "hit_of_failed": Kind("problem", "Hits of a row that did not end `ok`.", _REPORT),

@@ -222,6 +222,11 @@ class _Verification:
                 return where, f"{suspect.first:,} times"
             case "code_differs":
                 return where, f"results say {text(suspect.first)}, the ledger {text(suspect.second)}"
+            case "outcome_old":
+                return (
+                    where,
+                    f"outcome {suspect.first + 1:,} in the results, {suspect.second + 1:,} in the ledger",
+                )
             case "hit_count":
                 return where, f"`hit_count` is {suspect.first:,}, there are {suspect.second:,} hits"
             case "hit_without_row" | "hit_of_failed":

@@ -20,6 +20,7 @@ from batchsearch.errors import OutputError
 from batchsearch.ledger.queries import SWITCHING
 from batchsearch.ledger.records import digest_of
 from batchsearch.ledger.store import SCHEMA_VERSION
+from batchsearch.verifying.compare import EARLIER_SHIFT
 from batchsearch.verifying.records import LEDGER, PENDING, records_of
 
 if TYPE_CHECKING:
@@ -194,14 +195,18 @@ def _parts(connection: sqlite3.Connection) -> tuple[SealedPart, ...]:
 
 
 def _rows(connection: sqlite3.Connection, records: SortedRecords, codes: Codes) -> int:
-    cursor = connection.execute("SELECT digest, code, origin FROM rows")
+    # Version 1 of the ledger knew one outcome of each row only.
+    knows = {row[1] for row in connection.execute("PRAGMA table_info(rows)")}
+    earlier = "outcomes - 1" if "outcomes" in knows else "0"
+    cursor = connection.execute(f"SELECT digest, code, origin, {earlier} FROM rows")  # noqa: S608 - constants
     total = 0
     while chunk := cursor.fetchmany(_ROWS_AT_ONCE):
         total += len(chunk)
         digests = [row[0] for row in chunk]
         if any(len(digest) != _DIGEST_BYTES for digest in digests):
             raise ValueError("a row's digest has not 16 bytes")
-        records.add(records_of(LEDGER, digests, first=_numbers(codes, [row[1:] for row in chunk])))
+        before = np.array([row[3] for row in chunk], np.uint64) << EARLIER_SHIFT
+        records.add(records_of(LEDGER, digests, first=_numbers(codes, [row[1:3] for row in chunk]) | before))
     return total
 
 

@@ -16,7 +16,7 @@ from batchsearch.output.parts import HITS as HITS_FOLDER
 from batchsearch.output.parts import RESULTS as RESULTS_FOLDER
 from batchsearch.output.schemas import RESULT_COLUMNS, SCHEMA_VERSION, hits_schema, own_results_schema
 from batchsearch.output.table_file import damage_of, reason_of
-from batchsearch.verifying.compare import NO_COUNT
+from batchsearch.verifying.compare import EARLIER_SHIFT, NO_COUNT
 from batchsearch.verifying.records import HITS, RESULTS, marked, records_of
 
 if TYPE_CHECKING:
@@ -177,8 +177,10 @@ class PartsScan:
         name, seen = self._name(path), 0
         try:
             with pq.ParquetFile(path) as file:
-                has_hits = "hit_count" in file.schema_arrow.names
-                columns = [*_RESULT_COLUMNS, *(["hit_count"] if has_hits else [])]
+                there = [
+                    name for name in ("hit_count", "earlier_outcomes") if name in file.schema_arrow.names
+                ]
+                columns = [*_RESULT_COLUMNS, *there]
                 for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns):
                     place = (number << _PART_SHIFT) + seen
                     records.add(_result_records(source, batch.select(columns), place, codes))
@@ -219,13 +221,20 @@ def _present(keys: pa.Array) -> Iterator[str]:
 
 def _result_records(source: int, batch: pa.RecordBatch, place: int, codes: Codes) -> NDArray[Any]:
     places = np.arange(place, place + batch.num_rows, dtype=np.uint64)
-    counts = np.full(batch.num_rows, NO_COUNT, np.uint64)
-    if batch.num_columns > len(_RESULT_COLUMNS):
-        given = pc.fill_null(batch.column(len(_RESULT_COLUMNS)).cast(pa.int64()), NO_COUNT)
-        counts = given.to_numpy(zero_copy_only=False).astype(np.uint64)
+    counts = _numbers(batch, "hit_count", NO_COUNT)
+    earlier = _numbers(batch, "earlier_outcomes", 0)
     failed = [batch.column(2).to_pylist(), batch.column(3).to_pylist()]
     numbers = np.array([codes.number(*pair) for pair in zip(*failed, strict=True)], np.uint64)
-    return records_of(source, _digests(batch.column(0)), places, numbers, counts)
+    return records_of(source, _digests(batch.column(0)), places, numbers | (earlier << EARLIER_SHIFT), counts)
+
+
+def _numbers(batch: pa.RecordBatch, name: str, missing: int) -> NDArray[np.uint64]:
+    """A column of counts; `missing` where there is none."""
+    if name not in batch.schema.names:
+        return np.full(batch.num_rows, missing, np.uint64)
+    given = pc.fill_null(batch.column(name).cast(pa.int64()), missing)
+    found: NDArray[np.uint64] = given.to_numpy(zero_copy_only=False).astype(np.uint64)
+    return found
 
 
 def _compare_outcomes(batch: pa.RecordBatch, name: str, findings: Findings) -> None:

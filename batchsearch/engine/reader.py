@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.model import PRIORITY
+from batchsearch.engine.one_thread import one_by_one
 from batchsearch.engine.renewal import ASKED_FOR, ORDER, renewal_of
 from batchsearch.errors import ManifestError
 
@@ -103,8 +104,7 @@ class RowReader:
             ManifestError: The manifest cannot be read to its end, or a priority is no number.
         """
         for one_pass in await asyncio.to_thread(self._passes):
-            batches = self._manifest.batches(ROWS_A_BATCH)
-            while (found := await asyncio.to_thread(self._next, batches, one_pass)) is not None:
+            async for found in one_by_one(self._batches(one_pass)):
                 for work in found:
                     yield work
 
@@ -128,11 +128,12 @@ class RowReader:
                 )
         return sorted(found, reverse=True)
 
-    def _next(self, batches: Iterator[RowBatch], one_pass: _Pass) -> list[Work] | None:
-        """The rows left to do in the next batch, None after the last."""
-        batch = next(batches, None)
-        if batch is None:
-            return None
+    def _batches(self, one_pass: _Pass) -> Iterator[list[Work]]:
+        """The rows left to do, batch by batch."""
+        for batch in self._manifest.batches(ROWS_A_BATCH):
+            yield self._left_in(batch, one_pass)
+
+    def _left_in(self, batch: RowBatch, one_pass: _Pass) -> list[Work]:
         digests = batch.digests()
         if not self._any_renewed:
             done = self._ledger.finished(digests)

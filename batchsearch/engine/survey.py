@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.engine.one_thread import one_by_one
 from batchsearch.engine.renewal import RenewalRules
 from batchsearch.engine.source import SourceReader
 
@@ -31,7 +31,7 @@ COMPLETE: Final = "complete"
 _OPEN: Final = "open"
 _ROUND_BEGAN: Final = "round_began"
 _SURVEYED: Final = "manifest"
-_ROWS_AT_ONCE: Final = 4_096
+_ROWS_AT_ONCE: Final = 1_024
 _HOUR: Final = 3600.0
 
 
@@ -171,8 +171,8 @@ async def take_stock(survey: Survey, ledger: Ledger, manifest: Manifest, *, chan
     """
     finished = Finished(0, Counter(), Counter(), 0)
     if ledger.finished_count() > 0:
-        rows, batches = 0, survey.batches()
-        while (found := await asyncio.to_thread(next, batches, None)) is not None:
+        rows = 0
+        async for found in one_by_one(survey.batches()):
             rows += len(found.codes)
             finished.codes.update(code for code in found.codes if code is not None)
             finished.renewed.update(found.reasons.values())

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import html
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from batchsearch.api.fields import INT64, WHOLE, Fields
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.api.responses import (
     AccessDeniedDetail,
@@ -36,8 +36,6 @@ from batchsearch.api.responses import (
 from batchsearch.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from batchsearch.api.operations import Operation
 
 Origin = Literal["api", "transport"]
@@ -61,8 +59,6 @@ _ANSWER_FIELDS: Final = frozenset(
 )
 _STATUS_NAMED: Final = frozenset({408, 413, 429})  # what they mean needs no body
 _CODE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
-_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")
-_INT64: Final = 2**63
 _MESSAGE_LENGTH: Final = 2_000
 
 
@@ -105,7 +101,7 @@ def parse_answer(operation: str, status: int, body: bytes, *, request_id: str | 
         what = f"HTTP {status} with a JSON object that has none of an answer's fields"
         return _foreign("Transport.NotJson", what, request_id)
     described = OPERATIONS[operation]
-    fields = _Fields(content, "", set())
+    fields = Fields(content, "", set())
     own_id = fields.text("RequestId") or request_id
     success = fields.boolean("Success", expected=True)
     raw_code = content.get("Code")
@@ -131,7 +127,7 @@ def parse_failure(
     content = json_object(body)
     if content is None:
         return _not_json(status, body, request_id)
-    fields = _Fields(content, "", set())
+    fields = Fields(content, "", set())
     return _refused(OPERATIONS.get(operation or ""), fields, status, fields.text("RequestId") or request_id)
 
 
@@ -151,16 +147,16 @@ def _says_success(code: object) -> bool:
 def _code_of(code: object) -> str:
     if isinstance(code, bool) or code is None:
         return "Code.Missing"
-    if isinstance(code, int) and abs(code) < _INT64:
+    if isinstance(code, int) and abs(code) < INT64:
         return f"Code.{code}"
-    if isinstance(code, str) and _WHOLE.fullmatch(code.strip()):
+    if isinstance(code, str) and WHOLE.fullmatch(code.strip()):
         return f"Code.{int(code)}"
     if isinstance(code, str) and _CODE_NAME.fullmatch(code.strip()):
         return code.strip()
     return "Code.Unreadable"
 
 
-def _refused(described: Operation | None, fields: _Fields, status: int, request_id: str | None) -> Parsed:
+def _refused(described: Operation | None, fields: Fields, status: int, request_id: str | None) -> Parsed:
     raw_code = fields.content.get("Code")
     code = f"Http.{status}" if raw_code in (None, "") else _code_of(raw_code)
     message = fields.text("Message") or fields.text("Msg")
@@ -216,115 +212,7 @@ def _shortened(text: str | None) -> str | None:
     return text if len(text) <= _MESSAGE_LENGTH else f"{text[: _MESSAGE_LENGTH - 1]}…"
 
 
-class _Fields:
-    """One object of the answer, read field by field; deviations are noted once for each place and kind."""
-
-    __slots__ = ("_place", "_seen", "content", "problems")
-
-    def __init__(self, content: Mapping[str, Any], place: str, problems: set[str]) -> None:
-        self.content = content
-        self.problems = problems
-        self._place = place
-        self._seen: set[str] = set()
-
-    def text(self, name: str, *, expected: bool = False) -> str | None:
-        value = self._take(name, expected=expected)
-        if isinstance(value, str):
-            if value.isascii():
-                return value
-            readable = value.encode("utf-8", "replace").decode()  # half a surrogate pair fits no column
-            if readable != value:
-                self._note(name)
-            return readable
-        if value is None:
-            return None
-        self._note(name)
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-    def integer(self, name: str, *, expected: bool = False) -> int | None:
-        value = self._take(name, expected=expected)
-        if type(value) is int and -_INT64 <= value < _INT64:
-            return value
-        if value is None:
-            return None
-        self._note(name)
-        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-            return int(value)
-        if isinstance(value, str) and _WHOLE.fullmatch(value.strip()) and abs(int(value)) < _INT64:
-            return int(value)
-        return None
-
-    def real(self, name: str, *, expected: bool = False) -> float | None:
-        value = self._take(name, expected=expected)
-        if type(value) is float and math.isfinite(value):
-            return value
-        if type(value) is int and abs(value) < _INT64:
-            return float(value)
-        if value is None:
-            return None
-        self._note(name)
-        if isinstance(value, str):
-            try:
-                number = float(value)
-            except ValueError:
-                return None
-            return number if math.isfinite(number) else None
-        return None
-
-    def boolean(self, name: str, *, expected: bool = False) -> bool | None:
-        value = self._take(name, expected=expected)
-        if value is None or isinstance(value, bool):
-            return value
-        self._note(name)
-        return {"true": True, "false": False, "1": True, "0": False}.get(str(value).strip().lower())
-
-    def inner(self, name: str, *, expected: bool = False) -> _Fields | None:
-        value = self._take(name, expected=expected)
-        if isinstance(value, dict):
-            return _Fields(value, f"{self._place}{name}.", self.problems)
-        if value is not None:
-            self._note(name)
-        return None
-
-    def each(self, name: str, *, expected: bool = False) -> list[_Fields]:
-        """The objects of a list; entries that are none are noted and left out."""
-        value = self._take(name, expected=expected)
-        if value is None:
-            return []
-        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-            self._note(name)
-        entries = value if isinstance(value, list) else []
-        place = f"{self._place}{name}[]."
-        return [_Fields(entry, place, self.problems) for entry in entries if isinstance(entry, dict)]
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """The texts of a list; entries that are none are noted and left out."""
-        value = self._take(name, expected=False)
-        if value is None:
-            return ()
-        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-            self._note(name)
-        entries = value if isinstance(value, list) else []
-        return tuple(entry for entry in entries if isinstance(entry, str))
-
-    def done(self, *others: str) -> None:
-        """Note the fields that nobody asked for; `others` are known and deliberately not kept."""
-        for name in self.content:
-            if name not in self._seen and name not in others:
-                self.problems.add(f"{self._place}{name[:64]} is not documented")
-
-    def _take(self, name: str, *, expected: bool) -> Any:
-        self._seen.add(name)
-        value = self.content.get(name)
-        if value is None and (expected or name in self.content):
-            self.problems.add(f"{self._place}{name} is missing or null")
-        return value
-
-    def _note(self, name: str) -> None:
-        self.problems.add(f"{self._place}{name} is of another type")
-
-
-def _read(described: Operation, fields: _Fields) -> Response:
+def _read(described: Operation, fields: Fields) -> Response:
     """The typed answer of an operation; notes every deviation in `fields.problems`."""
     success = fields.boolean("Success", expected=True)
     request_id = fields.text("RequestId", expected=True)
@@ -382,23 +270,23 @@ def _read(described: Operation, fields: _Fields) -> Response:
     return response
 
 
-def _code_number(fields: _Fields) -> int | None:
+def _code_number(fields: Fields) -> int | None:
     """`Code` as a number; a name there is the failure's code and no deviation."""
     raw = fields.content.get("Code")
-    if isinstance(raw, str) and not _WHOLE.fullmatch(raw.strip()):
+    if isinstance(raw, str) and not WHOLE.fullmatch(raw.strip()):
         fields.text("Code")
         return None
     return fields.integer("Code", expected=True)
 
 
-def _message(fields: _Fields, name: Literal["Msg", "Message"]) -> str | None:
+def _message(fields: Fields, name: Literal["Msg", "Message"]) -> str | None:
     """The message under the operation's own name, or the other one: the pages mix them."""
     message = fields.text(name)
     other = fields.text("Message" if name == "Msg" else "Msg")
     return message if message is not None else other
 
 
-def _head(fields: _Fields) -> Head:
+def _head(fields: Fields) -> Head:
     head = Head(
         fields.integer("DocsFound", expected=True),
         fields.integer("DocsReturn", expected=True),
@@ -408,7 +296,7 @@ def _head(fields: _Fields) -> Head:
     return head
 
 
-def _pic_info(fields: _Fields) -> PicInfo:
+def _pic_info(fields: Fields) -> PicInfo:
     regions = []
     for entry in fields.each("MultiRegion"):
         region = entry.text("Region", expected=True)
@@ -426,7 +314,7 @@ def _pic_info(fields: _Fields) -> PicInfo:
     return info
 
 
-def _hit(fields: _Fields, *, found: bool = True) -> Hit:
+def _hit(fields: Fields, *, found: bool = True) -> Hit:
     """One entry of `Auctions`; what a search finds has a score, what `CheckImageExists` shows has none."""
     hit = Hit(
         product_id=fields.text("ProductId", expected=True),
@@ -448,7 +336,7 @@ def _hit(fields: _Fields, *, found: bool = True) -> Hit:
     return hit
 
 
-def _denial(fields: _Fields) -> AccessDeniedDetail:
+def _denial(fields: Fields) -> AccessDeniedDetail:
     detail = AccessDeniedDetail(
         fields.text("AuthAction"),
         fields.text("AuthPrincipalDisplayName"),
@@ -462,7 +350,7 @@ def _denial(fields: _Fields) -> AccessDeniedDetail:
     return detail
 
 
-def _instance(fields: _Fields) -> InstanceFacts:
+def _instance(fields: Fields) -> InstanceFacts:
     facts = InstanceFacts(
         fields.text("Name", expected=True),
         fields.text("Region"),

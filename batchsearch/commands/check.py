@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from batchsearch.commands.options import CONFIG, SET, fail, load_for, logging_options
+from batchsearch.commands.options import CONFIG, PROGRESS, SET, fail, load_for, logging_options
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -31,7 +31,7 @@ Examples:
     "--save", type=click.Path(path_type=Path, file_okay=False), help="Folder to write what would be sent to."
 )
 @click.option("--json", "only_json", is_flag=True, help="No page and no progress: the line of JSON alone.")
-@click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
+@PROGRESS
 @logging_options
 def command(
     config: Path, overrides: tuple[str, ...], only_json: bool, progress: bool, **options: Any

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import CONFIG, SET, begin_in, load, logging_options
+from batchsearch.commands.options import (
+    CONFIG,
+    FRESH,
+    MAX_CALLS,
+    PROGRESS,
+    SET,
+    UNTIL,
+    begin_in,
+    load,
+    logging_options,
+)
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from batchsearch.compare.comparison import Comparison
 
 _EXAMPLES = """\b
@@ -24,19 +35,10 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @CONFIG
 @SET
-@click.option(
-    "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
-)
-@click.option(
-    "--max-calls", type=click.IntRange(min=1), metavar="N", help="Stop after so many calls; exit code 4."
-)
-@click.option(
-    "--fresh",
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Begin anew, in this folder in place of `output.dir`; it must be empty or not there.",
-)
-@click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
+@UNTIL
+@MAX_CALLS
+@FRESH
+@PROGRESS
 @logging_options
 def command(
     config: Path,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import CONFIG, SET, load, logging_options
+from batchsearch.commands.options import CONFIG, PROGRESS, SET, UNTIL, load, logging_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +26,11 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @CONFIG
 @SET
-@click.option(
-    "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
-)
+@UNTIL
 @click.option(
     "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop the search after so many calls."
 )
-@click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
+@PROGRESS
 @logging_options
 def command(
     config: Path,

@@ -22,6 +22,19 @@ SET = click.option(
     metavar="NAME=VALUE",
     help="Override a setting of the job file, such as `instance.qps=5`. May be repeated.",
 )
+UNTIL = click.option(
+    "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
+)
+MAX_CALLS = click.option(
+    "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4."
+)
+FRESH = click.option(
+    "--fresh",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Begin anew, in this folder in place of `output.dir`; it must be empty or not there.",
+)
+PROGRESS = click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
 
 
 def fail(error: BatchsearchError) -> NoReturn:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import SET, logging_options
+from batchsearch.commands.options import MAX_CALLS, PROGRESS, SET, UNTIL, logging_options
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,13 +39,9 @@ Examples:
 )
 @click.option("--failed", is_flag=True, help="Every failed row.")
 @SET
-@click.option(
-    "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
-)
-@click.option(
-    "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4."
-)
-@click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
+@UNTIL
+@MAX_CALLS
+@PROGRESS
 @logging_options
 def command(
     folder: Path,

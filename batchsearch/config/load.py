@@ -71,6 +71,24 @@ def load_text(
         ConfigError: With every problem that was found.
     """
     document = parse_document(text, str(path))
+    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - a linked job file's folder is the link's
+    settings, problems = settled(document, overrides=overrides, environ=environ, folder=folder)
+    if problems or settings is None:
+        raise ConfigError(_in_order(problems))
+    return LoadedJob(settings, path, MappingProxyType(_sources(settings, document)))
+
+
+def settled(
+    document: Document, *, overrides: Sequence[str], environ: Mapping[str, str], folder: Path
+) -> tuple[JobSettings | None, list[Problem]]:
+    """The settings of a document with what is laid over it, and every problem that was found.
+
+    Args:
+        document: Changed in place.
+        overrides: As for `load_job`.
+        environ: Likewise.
+        folder: Where relative paths start.
+    """
     shape = shape_of(JobSettings)
     problems = [*document.problems, *take_out_credentials(document)]
     given: list[Override] = [*from_environment(environ)]
@@ -81,8 +99,7 @@ def load_text(
             given.append(override)
     problems += apply(document, given, shape)
     problems += take_out_credentials(document)
-    make_absolute(document, shape, folder=Path(os.path.abspath(path)).parent)  # noqa: PTH100 - a linked job file's folder is the link's
-
+    make_absolute(document, shape, folder=folder)
     settings = None
     try:
         settings = JobSettings.model_validate(document.root)
@@ -90,9 +107,7 @@ def load_text(
         found = error.errors(include_url=False)
         problems += explain([dict(each) for each in found], document, shape)
     problems += check_against_operation(document)
-    if problems or settings is None:
-        raise ConfigError(_in_order(problems))
-    return LoadedJob(settings, path, MappingProxyType(_sources(settings, document)))
+    return settings, problems
 
 
 def job_schema() -> dict[str, Any]:

@@ -7,20 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from batchsearch.config.credential_names import take_out_credentials
 from batchsearch.config.document import Document, Source
-from batchsearch.config.explain import explain
-from batchsearch.config.model import JobSettings
-from batchsearch.config.operation_checks import check_against_operation
-from batchsearch.config.overrides import Override, apply, from_command_line
-from batchsearch.config.paths import make_absolute
-from batchsearch.config.shape import shape_of
+from batchsearch.config.load import settled
 from batchsearch.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from batchsearch.config.model import JobSettings
 
 _NAME = "job"
 
@@ -39,23 +33,8 @@ def job_of_mapping(
         ConfigError: With every problem that was found.
     """
     document = Document(_plain(job, ()), {(): Source("file", _NAME)})
-    shape = shape_of(JobSettings)
-    problems = list(take_out_credentials(document))
-    given: list[Override] = []
-    for override in from_command_line(overrides):
-        if isinstance(override, Problem):
-            problems.append(override)
-        else:
-            given.append(override)
-    problems += apply(document, given, shape)
-    problems += take_out_credentials(document)
-    make_absolute(document, shape, folder=Path(os.path.abspath(folder or Path.cwd())))  # noqa: PTH100 - a link stays one, as for job files
-    settings = None
-    try:
-        settings = JobSettings.model_validate(document.root)
-    except ValidationError as error:
-        problems += explain([dict(each) for each in error.errors(include_url=False)], document, shape)
-    problems += check_against_operation(document)
+    start = Path(os.path.abspath(folder or Path.cwd()))  # noqa: PTH100 - a link stays one, as for job files
+    settings, problems = settled(document, overrides=overrides, environ={}, folder=start)
     if problems or settings is None:
         raise ConfigError(list(dict.fromkeys(problems)), summary="the job is not usable:")
     return settings

@@ -218,7 +218,7 @@ class SharedPacer(Pacer):
         elif note.kind is Kind.DENIED:
             self._controller.denied(note.slot, note.at)
 
-    async def _serve(self, loop: asyncio.AbstractEventLoop) -> float:  # noqa: ARG002, a board belongs to no loop
+    async def _serve(self, loop: asyncio.AbstractEventLoop) -> float:  # noqa: ARG002 - a board belongs to no loop
         while True:
             if self._reserved is None:
                 self._reserved = await self._patiently(self._reserve)
@@ -238,7 +238,7 @@ class SharedPacer(Pacer):
         return await self._board.reserve(self._interval(), self._hold())
 
     async def _take_reserved(self) -> Taken:
-        assert self._reserved is not None  # noqa: S101, only called with one, see _serve
+        assert self._reserved is not None  # noqa: S101 - only called with one, see _serve
         with self._lock:
             notes, self._notes = self._notes, []
         visit = Visit(

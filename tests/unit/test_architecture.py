@@ -17,6 +17,7 @@ APART = ("api", "images", "pacing", "ledger", "output", "remote")
 # Decisions: plain functions and records, given clock and randomness.
 PURE = (
     "api/codes.py",
+    "api/fields.py",
     "api/filter.py",
     "api/operations.py",
     "api/parameters.py",

@@ -1,7 +1,8 @@
 """Matrices: the scores of a small group, each picture against each, as one wide Parquet file.
 
 The first column, `picture`, names the row's picture; the others are named by the pictures they stand for, in
-the same order. Both halves are filled, the diagonal is 1, and a pair without a score is null.
+the same order. Both halves are filled, and a pair without a score is null. The diagonal is 1 for an image that
+has a score with any other one, and null for one that has none: nothing says that it could be read.
 """
 
 from __future__ import annotations
@@ -128,13 +129,13 @@ def _written(folder: Path, group: str | None, cells: _Cells) -> Matrix:
     names = sorted(cells.places)
     size = len(names)
     places = [cells.places[name] for name in names]
-    rows: list[list[Any]] = [
-        [1.0 if row == column else None for column in range(size)] for row in range(size)
-    ]
+    rows: list[list[Any]] = [[None] * size for _ in range(size)]
     back = {place: index for index, place in enumerate(places)}
     for (first, second), score in cells.scores.items():
-        rows[back[first]][back[second]] = rows[back[second]][back[first]] = score
-    missing = sum(cell is None for row in rows for cell in row) // 2
+        one, other = back[first], back[second]
+        rows[one][other] = rows[other][one] = score
+        rows[one][one] = rows[other][other] = 1.0
+    missing = sum(rows[row][column] is None for row in range(size) for column in range(row))
     table = _table(group, names, rows)
     file = TableFile(folder / file_of(group), table.schema)
     try:

@@ -9,7 +9,7 @@ import numpy as np
 from batchsearch.dedup.clusters import GuardRules, cluster
 from batchsearch.dedup.decide import decide, with_judged
 from batchsearch.dedup.hits import HitRules, Tally, ids_in, read_matches
-from batchsearch.dedup.matches import FOUND_BY, PairFolder
+from batchsearch.dedup.matches import FOUND_BY, PairFolder, taken
 from batchsearch.dedup.pictures import read_pictures
 from batchsearch.dedup.table_rows import cluster_rows, earlier_pairs, pair_rows
 from batchsearch.dedup.tables import (
@@ -64,9 +64,14 @@ def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict
         local = sources.local(pictures)
         folder.add(local.matches)
         tally.cut[local.crowded] = True
+    shown = pictures.present | keep
     judged = sources.judgements.of_products(pictures.products)
     pairs = with_judged(folder.pairs(), judged)
-    thresholds = thresholds_of(pairs, pictures, dedup)
+    if not keep:
+        # Wherever a pair comes from: both its products are in the manifest, or there is no pair.
+        there = pictures.present_products()
+        pairs = taken(pairs, there[pairs.a] & there[pairs.b])
+    thresholds = thresholds_of(pairs, pictures, shown, dedup)
     colours = _colours(pairs, thresholds, pictures, dedup, sources)
     variants = np.nan_to_num(colours) > (1.0 if dedup.colours is None else dedup.colours)
     decision = decide(
@@ -78,7 +83,6 @@ def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict
         trust_perceptual=dedup.precheck == "instead",
         variants=variants,
     )
-    shown = pictures.present | keep
     counts = np.bincount(pictures.product[shown], minlength=len(pictures.products))
     guard = GuardRules(dedup.chain_guard.min_share, dedup.chain_guard.largest, tally.cut)
     clusters = cluster(
@@ -146,8 +150,17 @@ def _colours(
     return distance
 
 
-def thresholds_of(pairs: Pairs, pictures: Pictures, dedup: DedupSettings) -> NDArray[np.float64]:
-    """The score that each pair needs."""
+def thresholds_of(
+    pairs: Pairs, pictures: Pictures, shown: NDArray[np.bool_], dedup: DedupSettings
+) -> NDArray[np.float64]:
+    """The score that each pair needs.
+
+    Args:
+        pairs: All pairs kept.
+        pictures: What the results say.
+        shown: Rows that count: those of the manifest, or all.
+        dedup: The job's `dedup` section.
+    """
     needed = np.full(len(pairs), dedup.threshold)
     if not dedup.thresholds:
         return needed
@@ -160,8 +173,11 @@ def thresholds_of(pairs: Pairs, pictures: Pictures, dedup: DedupSettings) -> NDA
     by_category = np.full(len(pictures.categories) + 1, dedup.threshold)
     for place, name in enumerate(pictures.categories.to_pylist()):
         by_category[place] = dedup.thresholds.get(name, dedup.threshold)
-    by_product = np.full(len(pictures.products), dedup.threshold)
-    by_product[pictures.product[::-1]] = by_category[pictures.category[::-1]]
+    # As between two products the higher threshold counts, so it does between a product's own rows: the
+    # order in which rows were answered says nothing. What has left the manifest has no say.
+    by_product = np.full(len(pictures.products), -np.inf)
+    np.maximum.at(by_product, pictures.product[shown], by_category[pictures.category[shown]])
+    by_product[np.isneginf(by_product)] = dedup.threshold
     return np.asarray(np.maximum(by_product[pairs.a], by_product[pairs.b]), dtype=np.float64)
 
 

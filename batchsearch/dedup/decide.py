@@ -74,6 +74,7 @@ def with_judged(pairs: Pairs, judged: Judged) -> Pairs:
         rank_ba=np.full(count, NO_RANK, np.int32),
         count_ab=np.zeros(count, np.int32),
         count_ba=np.zeros(count, np.int32),
+        count_local=np.zeros(count, np.int32),
         score=np.full(count, NOT_FOUND),
         row=np.full(count, UNKNOWN, np.int32),
         picture_a=np.full(count, UNKNOWN, np.int32),

@@ -152,10 +152,11 @@ def changes(a: Side, b: Side, *, least: float) -> Iterator[pa.Table]:
     if a.kind == "dedup":
         for both in _joined(a, b, PAIRS, ["product_a", "product_b"], ["score", "accepted"]):
             yield _pair_changes(both, least)
-        for both in _joined(
-            a, b, CLUSTERS, ["product_id"], ["cluster_id", "representative", "is_representative"]
-        ):
-            yield from _cluster_changes(both)
+        for both in _joined(a, b, CLUSTERS, ["product_id"], ["cluster_id"]):
+            yield _member_changes(both)
+        # One row a cluster: who stands for it is told by the cluster, whoever its members were.
+        for both in _joined(a, b, CLUSTERS, ["cluster_id"], ["representative"], where="is_representative"):
+            yield _representative_changes(both)
         return
     scored = a.operation == "CompareSimilarByImage"
     values = ["outcome", "error_code", *(["score"] if scored else [])]
@@ -194,14 +195,14 @@ def _state(seen: bool, accepted: bool) -> str | None:
     return None if not seen else "accepted" if accepted else "not accepted"
 
 
-def _cluster_changes(both: pd.DataFrame) -> Iterator[pa.Table]:
+def _member_changes(both: pd.DataFrame) -> pa.Table:
     change = pd.Series("", index=both.index, dtype=object)
     both_sides = both["_seen"] == "both"
     change[both_sides & (both["cluster_id_a"] != both["cluster_id_b"])] = "moved"
     change[both["_seen"] == "right_only"] = "joined"
     change[both["_seen"] == "left_only"] = "left"
     other = both["cluster_id_b"].where(both["cluster_id_b"].notna(), both["cluster_id_a"])
-    yield _table(
+    return _table(
         both,
         "clusters",
         change,
@@ -210,19 +211,19 @@ def _cluster_changes(both: pd.DataFrame) -> Iterator[pa.Table]:
         before=both["cluster_id_a"],
         after=both["cluster_id_b"],
     )
-    # A cluster's representative is told once, by the product that is it now.
-    is_new = both["is_representative_b"].eq(True) & both_sides
-    is_new &= (both["cluster_id_a"] == both["cluster_id_b"]) & (
-        both["representative_a"] != both["representative_b"]
-    )
+
+
+def _representative_changes(both: pd.DataFrame) -> pa.Table:
+    """Clusters of both sides that another product stands for, by the product that it is now."""
     change = pd.Series("", index=both.index, dtype=object)
-    change[is_new] = "representative"
-    yield _table(
+    differs = both["representative_a"] != both["representative_b"]
+    change[(both["_seen"] == "both") & differs] = "representative"
+    return _table(
         both,
         "clusters",
         change,
-        name=both["product_id"],
-        other=other,
+        name=both["representative_b"],
+        other=both["cluster_id"],
         before=both["representative_a"],
         after=both["representative_b"],
     )
@@ -283,26 +284,38 @@ def _table(both: pd.DataFrame, table: str, change: pd.Series, **columns: Any) ->
 
 
 def _joined(
-    a: Side, b: Side, table: str, keys: Sequence[str], values: Sequence[str]
+    a: Side, b: Side, table: str, keys: Sequence[str], values: Sequence[str], *, where: str | None = None
 ) -> Iterator[pd.DataFrame]:
-    """Both sides by key, an outer join, a share of the keys at a time; `_seen` says which side has a row."""
+    """Both sides by key, an outer join, a share of the keys at a time; `_seen` says which side has a row.
+
+    Args:
+        a: Before.
+        b: After.
+        table: What is joined.
+        keys: Columns that name its rows.
+        values: Columns that are compared.
+        where: A column of true and false: only rows where it is true.
+    """
     folders = [side.folder / table for side in (a, b)]
     rows = sum(_row_count(folder) for folder in folders)
     shares = max(1, math.ceil(rows / ROWS_AT_ONCE))
     for share in range(shares):
-        frames = [_share(folder, [*keys, *values], keys[0], share, shares) for folder in folders]
+        frames = [_share(folder, [*keys, *values], keys[0], share, shares, where) for folder in folders]
         yield frames[0].merge(frames[1], on=list(keys), how="outer", suffixes=("_a", "_b"), indicator="_seen")
 
 
-def _share(folder: Path, columns: Sequence[str], key: str, share: int, shares: int) -> pd.DataFrame:
+def _share(
+    folder: Path, columns: Sequence[str], key: str, share: int, shares: int, where: str | None
+) -> pd.DataFrame:
     """Rows whose first key falls into one of the shares."""
     pieces = []
-    for batch in _batches(folder, columns):
+    for batch in _batches(folder, columns, where):
         frame = pa.Table.from_batches([batch]).to_pandas()
         if shares > 1:
             hashed = pd.util.hash_array(frame[key].to_numpy(dtype=object), categorize=False)
             frame = frame[hashed % shares == share]
-        pieces.append(frame)
+        if len(frame):
+            pieces.append(frame)
     empty = pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
     return pd.concat(pieces, ignore_index=True) if pieces else empty
 
@@ -318,12 +331,13 @@ def _row_count(folder: Path) -> int:
         raise _unreadable(folder, error) from error
 
 
-def _batches(folder: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _batches(folder: Path, columns: Sequence[str], where: str | None = None) -> Iterator[pa.RecordBatch]:
     files = _files(folder)
     if not files:
         return
     try:
-        yield from ds.dataset(files, format="parquet").to_batches(columns=list(columns))
+        chosen = None if where is None else ds.field(where)
+        yield from ds.dataset(files, format="parquet").to_batches(columns=list(columns), filter=chosen)
     except (OSError, pa.ArrowException, ValueError) as error:
         raise _unreadable(folder, error) from error
 

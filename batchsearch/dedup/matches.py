@@ -72,6 +72,7 @@ class Pairs:
         rank_ba: The other way round.
         count_ab: Matches of a's searches.
         count_ba: Matches of b's searches.
+        count_local: Matches found without a call, either way round: a search may have found them, too.
         score: The best score of either way.
         row: Row whose search found that; the first of several; `UNKNOWN` where no search did.
         picture_a: Name of a's picture in the best match, as a number; `UNKNOWN` for none.
@@ -88,6 +89,7 @@ class Pairs:
     rank_ba: NDArray[np.int32]
     count_ab: NDArray[np.int32]
     count_ba: NDArray[np.int32]
+    count_local: NDArray[np.int32]
     score: NDArray[np.float64]
     row: NDArray[np.int32]
     picture_a: NDArray[np.int32]
@@ -97,6 +99,11 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.a)
+
+    @property
+    def images(self) -> NDArray[np.int32]:
+        """Matches between the two: as many as the way that found most; what two ways find counts once."""
+        return np.maximum(np.maximum(self.count_ab, self.count_ba), self.count_local)
 
     @property
     def key(self) -> NDArray[np.int64]:
@@ -124,8 +131,9 @@ def pairs_of(matches: Matches) -> Pairs:
         score_ba=np.where(back, matches.score, missing),
         rank_ab=np.where(there, matches.rank, none),
         rank_ba=np.where(back, matches.rank, none),
-        count_ab=np.where(forward, ones, zeros),
-        count_ba=np.where(forward, zeros, ones),
+        count_ab=np.where(there, ones, zeros),
+        count_ba=np.where(back, ones, zeros),
+        count_local=np.where(by_search, zeros, ones),
         score=matches.score,
         row=matches.row,
         picture_a=np.where(forward, matches.picture, matches.found_picture),
@@ -156,6 +164,7 @@ def folded(pairs: Pairs) -> Pairs:
         rank_ba=np.minimum.reduceat(pairs.rank_ba[order], starts),
         count_ab=np.add.reduceat(pairs.count_ab[order], starts),
         count_ba=np.add.reduceat(pairs.count_ba[order], starts),
+        count_local=np.add.reduceat(pairs.count_local[order], starts),
         score=pairs.score[first],
         row=pairs.row[first],
         picture_a=pairs.picture_a[first],

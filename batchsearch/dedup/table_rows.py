@@ -157,7 +157,7 @@ def pair_rows(
                 for name in ("rank_ab", "rank_ba")
             },
             "mutual": pa.array(decision.mutual[some]),
-            "pictures": pa.array(np.maximum(pairs.count_ab[some], pairs.count_ba[some])),
+            "pictures": pa.array(pairs.images[some]),
             "row_key": _named(pictures.row_keys, row),
             "pic_a": _named(pictures.names, pairs.picture_a[some]),
             "pic_b": _named(pictures.names, pairs.picture_b[some]),

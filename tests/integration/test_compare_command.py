@@ -82,7 +82,7 @@ async def test_the_record_sums_up_the_scores(comparing):
 
 
 async def test_a_small_group_has_a_matrix(comparing):
-    """Both halves hold the scores, the diagonal is 1, a pair without a score is null."""
+    """Both halves hold the scores, a pair without a score is null; so is a missing image beside itself."""
     settings = comparing([*LIST, {"id": "r9", "image": "gone.jpg", "family": "a", "name": ""}], GROUPS)
     ended = await compare_job(settings)
     written = {matrix.group: matrix for matrix in ended.matrices}
@@ -93,6 +93,7 @@ async def test_a_small_group_has_a_matrix(comparing):
     assert table.loc["r0", "r4"] == table.loc["r4", "r0"] == scores["r0", "r4"]
     assert table.loc["r2", "r2"] == 1.0
     assert table.loc["r0"].isna().sum() == 1
+    assert table.loc["r9"].isna().all()
 
 
 async def test_large_groups_have_no_matrix_and_old_ones_go(comparing):

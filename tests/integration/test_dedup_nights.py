@@ -225,6 +225,24 @@ async def test_judgements_are_kept_across_nights(shop, tmp_path):
     assert (pair["judged"], pair["accepted"]) == ("same", True)
 
 
+async def test_judgements_bring_no_product_back_that_left(shop, tmp_path):
+    """Two products judged the same and withdrawn are in no table, from whichever source their pair comes."""
+    for each in samples()[45:49]:
+        shop.put(*each)
+    for product in ("left-1", "left-2"):
+        shop.put(product, "front.jpg", samples()[0][2])
+    (tmp_path / "judged.csv").write_text("product_a,product_b,judgement\nleft-1,left-2,same\n", encoding="utf-8")
+    await shop.night(judgements="judged.csv", precheck="report")
+    assert any({"left-1", "left-2"} <= members for members in clusters_of(tmp_path / "out").values())
+    shop.rows = [row for row in shop.rows if not row[0].startswith("left")]
+    await shop.night(judgements="judged.csv", precheck="report")
+    assert not any(name.startswith("left") for pair in pairs_of(tmp_path / "out").index for name in pair)
+    members = set().union(*clusters_of(tmp_path / "out").values())
+    assert not {"left-1", "left-2"} & members
+    await shop.night(judgements="judged.csv", precheck="report", outside="keep")
+    assert any({"left-1", "left-2"} <= members for members in clusters_of(tmp_path / "out").values())
+
+
 @pytest.mark.parametrize("mode", ["report", "first", "instead"])
 async def test_identical_pictures_are_found_without_a_call(shop, tmp_path, mode):
     """The pre-check pairs identical files; `instead` makes no call for the later copies."""

@@ -83,6 +83,21 @@ def test_two_nights_differ_in_pairs_and_clusters(nights):
     assert difference(*nights, least=0.05).counts.get(("pairs", "score"), 0) == 0
 
 
+def test_a_representative_that_joined_tonight_is_told(tmp_path):
+    """A cluster that a newcomer stands for from tonight on has another representative; so has one whose left."""
+    a = night(tmp_path / "a", [], [("c1", "m", "m"), ("c1", "n", "m"), ("c2", "x", "x"), ("c2", "y", "x")])
+    b = night(
+        tmp_path / "b", [], [("c1", "a-new", "a-new"), ("c1", "m", "a-new"), ("c2", "y", "y"), ("c2", "z", "y")]
+    )
+    difference(a, b, parquet=tmp_path / "diff.parquet")
+    table = pd.read_parquet(tmp_path / "diff.parquet")
+    told = table[table["change"] == "representative"]
+    assert told[["name", "other", "before", "after"]].to_numpy().tolist() == [
+        ["a-new", "c1", "m", "a-new"],
+        ["y", "c2", "x", "y"],
+    ]
+
+
 def test_nothing_differs_from_itself(nights):
     """A night compared with itself says so."""
     diff = difference(nights[0], nights[0])

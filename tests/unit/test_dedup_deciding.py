@@ -150,11 +150,35 @@ def test_thresholds_go_by_category():
     pairs = matched((0, 1, 0.9), (1, 2, 0.9))
     plain = pictures([row("a"), row("b"), row("c")])
     by_service = DedupSettings(threshold=0.8, thresholds={"7": 0.95, "nonsense": 0.9})
-    assert thresholds_of(pairs, plain, by_service).tolist() == [0.95, 0.95]
+    assert thresholds_of(pairs, plain, plain.present, by_service).tolist() == [0.95, 0.95]
     columns = Columns("product_id", "pic_name", "image", "kind", None)
     known = pictures([row("a", kind="shirt"), row("b", kind="shirt"), row("c", kind="shoe")], columns=columns)
     by_column = DedupSettings(threshold=0.8, thresholds={"shoe": 0.95}, category_column="kind")
-    assert thresholds_of(pairs, known, by_column).tolist() == [0.8, 0.95]
+    assert thresholds_of(pairs, known, known.present, by_column).tolist() == [0.8, 0.95]
+
+
+def test_a_products_highest_threshold_counts_in_whatever_order_its_rows_were_answered():
+    """Where a product's own images differ in category, the higher threshold counts; gone rows have no say."""
+    pairs = matched((0, 1, 0.9))
+    columns = Columns("product_id", "pic_name", "image", "kind", None)
+    by_column = DedupSettings(threshold=0.8, thresholds={"shoe": 0.95, "hat": 0.7}, category_column="kind")
+    rows = [
+        row("a", kind="hat"),
+        row("a", kind="shoe", name="back"),
+        row("a", kind="hat", name="side"),
+        row("b", kind="hat"),
+    ]
+    for order in (rows, rows[::-1], [rows[1], rows[3], rows[0], rows[2]]):
+        known = pictures(order, columns=columns)
+        assert thresholds_of(pairs, known, known.present, by_column).tolist() == [0.95]
+    known = pictures(rows, present=["r0", "r2", "r3"], columns=columns)
+    assert thresholds_of(pairs, known, known.present, by_column).tolist() == [0.7]
+
+
+def test_what_two_ways_find_counts_once():
+    """A match that both a search and the pre-check find is one; both ways round it is one as well."""
+    found = matched((0, 1, 0.95), (1, 0, 0.95), (0, 1, 1.0, IDENTICAL_BYTES), (2, 3, 1.0, IDENTICAL_BYTES))
+    assert found.images.tolist() == [1, 1]
 
 
 def test_what_is_identical_needs_no_score_and_colours_need_one():

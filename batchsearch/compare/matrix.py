@@ -1,8 +1,8 @@
 """Matrices: the scores of a small group, each picture against each, as one wide Parquet file.
 
 The first column, `picture`, names the row's picture; the others are named by the pictures they stand for, in
-the same order. Both halves are filled, and a pair without a score is null. The diagonal is 1 for an image that
-has a score with any other one, and null for one that has none: nothing says that it could be read.
+the same order. Both halves are filled, and a pair without a score is null. The diagonal is 1 for an image
+that has a score with any other one, and null for one that has none: nothing says that it could be read.
 """
 
 from __future__ import annotations

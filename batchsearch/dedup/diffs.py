@@ -300,20 +300,24 @@ def _joined(
     rows = sum(_row_count(folder) for folder in folders)
     shares = max(1, math.ceil(rows / ROWS_AT_ONCE))
     for share in range(shares):
-        frames = [_share(folder, [*keys, *values], keys[0], share, shares, where) for folder in folders]
+        frames = [
+            _share(folder, [*keys, *values], share=(keys[0], share, shares), where=where)
+            for folder in folders
+        ]
         yield frames[0].merge(frames[1], on=list(keys), how="outer", suffixes=("_a", "_b"), indicator="_seen")
 
 
 def _share(
-    folder: Path, columns: Sequence[str], key: str, share: int, shares: int, where: str | None
+    folder: Path, columns: Sequence[str], *, share: tuple[str, int, int], where: str | None
 ) -> pd.DataFrame:
-    """Rows whose first key falls into one of the shares."""
+    """Rows whose key, the first of `share`, falls into one share of so many."""
+    key, number, shares = share
     pieces = []
     for batch in _batches(folder, columns, where):
         frame = pa.Table.from_batches([batch]).to_pandas()
         if shares > 1:
             hashed = pd.util.hash_array(frame[key].to_numpy(dtype=object), categorize=False)
-            frame = frame[hashed % shares == share]
+            frame = frame[hashed % shares == number]
         if len(frame):
             pieces.append(frame)
     empty = pd.DataFrame({name: pd.Series(dtype=object) for name in columns})

@@ -231,7 +231,9 @@ async def test_judgements_bring_no_product_back_that_left(shop, tmp_path):
         shop.put(*each)
     for product in ("left-1", "left-2"):
         shop.put(product, "front.jpg", samples()[0][2])
-    (tmp_path / "judged.csv").write_text("product_a,product_b,judgement\nleft-1,left-2,same\n", encoding="utf-8")
+    (tmp_path / "judged.csv").write_text(
+        "product_a,product_b,judgement\nleft-1,left-2,same\n", encoding="utf-8"
+    )
     await shop.night(judgements="judged.csv", precheck="report")
     assert any({"left-1", "left-2"} <= members for members in clusters_of(tmp_path / "out").values())
     shop.rows = [row for row in shop.rows if not row[0].startswith("left")]

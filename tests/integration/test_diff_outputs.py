@@ -84,11 +84,10 @@ def test_two_nights_differ_in_pairs_and_clusters(nights):
 
 
 def test_a_representative_that_joined_tonight_is_told(tmp_path):
-    """A cluster that a newcomer stands for from tonight on has another representative; so has one whose left."""
+    """A cluster has another representative where a newcomer stands for it, or where the old one left."""
     a = night(tmp_path / "a", [], [("c1", "m", "m"), ("c1", "n", "m"), ("c2", "x", "x"), ("c2", "y", "x")])
-    b = night(
-        tmp_path / "b", [], [("c1", "a-new", "a-new"), ("c1", "m", "a-new"), ("c2", "y", "y"), ("c2", "z", "y")]
-    )
+    tonight = [("c1", "a-new", "a-new"), ("c1", "m", "a-new"), ("c2", "y", "y"), ("c2", "z", "y")]
+    b = night(tmp_path / "b", [], tonight)
     difference(a, b, parquet=tmp_path / "diff.parquet")
     table = pd.read_parquet(tmp_path / "diff.parquet")
     told = table[table["change"] == "representative"]

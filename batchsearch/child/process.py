@@ -73,6 +73,7 @@ class Child:
         Raises:
             OSError: It cannot be started.
         """
+        readers: list[threading.Thread] = []
         try:
             # A session of its own: signals to the parent's group leave it to be told once, by `stop`.
             self._process = process = subprocess.Popen(  # noqa: S603 - this program's own command line
@@ -84,15 +85,13 @@ class Child:
                 cwd=self._folder,
                 start_new_session=True,
             )
-            readers = [
-                threading.Thread(target=read, args=(pipe,), name=f"batchsearch-{name}", daemon=True)
-                for name, read, pipe in (
-                    ("stderr", self._read_events, process.stderr),
-                    ("stdout", self._read_output, process.stdout),
-                )
-            ]
-            for reader in readers:
+            for name, read, pipe in (
+                ("stderr", self._read_events, process.stderr),
+                ("stdout", self._read_output, process.stdout),
+            ):
+                reader = threading.Thread(target=read, args=(pipe,), name=f"batchsearch-{name}", daemon=True)
                 reader.start()
+                readers.append(reader)
             if self._stopped:
                 self._tell()
             while process.poll() is None:
@@ -100,14 +99,11 @@ class Child:
                     readers[0].join(_TICK)
                 else:
                     time.sleep(_TICK)
-            # A process that the child left behind may hold its pipes open; it isn't waited for.
-            deadline = time.monotonic() + _STRAY_SECONDS
-            for reader in readers:
-                reader.join(max(0.0, deadline - time.monotonic()))
         except BaseException:
             self.stop()
             raise
-        self._tell()
+        finally:
+            self._let_go(readers)
         return Ended(
             process.returncode, result_of(self._last_output), tuple(self._last_lines), stopped=self._stopped
         )
@@ -134,6 +130,20 @@ class Child:
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+
+    def _let_go(self, readers: Sequence[threading.Thread]) -> None:
+        """Let go of the ended child's pipes: a reader closes its own when it has read everything."""
+        self._tell()
+        process = self._process
+        if process is None or process.returncode is None:
+            return
+        for pipe in (process.stderr, process.stdout)[len(readers) :]:
+            if pipe is not None:
+                pipe.close()
+        # A process that the child left behind may hold its pipes open; it isn't waited for.
+        deadline = time.monotonic() + _STRAY_SECONDS
+        for reader in readers:
+            reader.join(max(0.0, deadline - time.monotonic()))
 
     def _read_events(self, pipe: IO[bytes]) -> None:
         for line in _lines(pipe):

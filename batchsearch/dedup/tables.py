@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 import pyarrow as pa
@@ -106,9 +106,12 @@ class TableWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._temporary.open("wb")
+            with ExitStack() as undo:
+                undo.callback(self._file.close)
+                self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+                undo.pop_all()
         except OSError as error:
             raise self._refused(error) from error
-        self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
         return self
 
     def __exit__(
@@ -116,7 +119,8 @@ class TableWriter:
     ) -> None:
         with suppress(Exception):
             self._writer.close()
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
         with suppress(OSError):
             self._temporary.unlink()
 

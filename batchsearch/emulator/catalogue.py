@@ -18,6 +18,7 @@ Decisions the API pages leave open:
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -90,19 +91,17 @@ class Catalogue:
         self._embedder = shared_embedder()
         path = None if data is None else data / f"{quote(name, safe='')}.sqlite3"
         facts = {"instance name": name, "service type": service_type, "model": MODEL}
-        self._store = ItemStore(path, facts)
-        self._index = VectorIndex(DIMENSIONS)
-        try:
+        with ExitStack() as handles:
+            # The store is closed first: what it still commits is passed on to the index.
+            self._index = handles.enter_context(closing(VectorIndex(DIMENSIONS)))
+            self._store = handles.enter_context(closing(ItemStore(path, facts)))
             for ids, items, vectors in self._store.load():
                 self._index.append(ids, vectors, items)
-        except BaseException:
-            self.close()
-            raise
+            self._handles = handles.pop_all()
 
     def close(self) -> None:
         """Finish what waits and let go of the file; later calls raise RuntimeError."""
-        self._store.close()
-        self._index.close()
+        self._handles.close()
 
     # -- upkeep --------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import fcntl
 import json
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass, fields
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -123,8 +123,11 @@ class ItemStore:
         connection = sqlite3.connect(
             path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30
         )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            undo.pop_all()
         return connection
 
     def _prepare(self, facts: Mapping[str, str]) -> None:
@@ -160,12 +163,11 @@ class ItemStore:
                 self._release()
 
     def _release(self) -> None:
-        for name in ("_reader", "_writer"):
-            connection = getattr(self, name, None)
-            if connection is not None:
-                connection.close()
-        if self._held is not None:
-            self._held.close()
+        handles = (self._held, getattr(self, "_writer", None), getattr(self, "_reader", None))
+        with ExitStack() as stack:
+            for handle in handles:
+                if handle is not None:
+                    stack.callback(handle.close)
 
     # -- changing ------------------------------------------------------------------------------------
 
@@ -340,8 +342,8 @@ def ids_of(product_id: str, pic_name: str | None) -> Callable[[sqlite3.Connectio
 
 def _ids_of(connection: sqlite3.Connection, product_id: str, pic_name: str | None) -> list[int]:
     found = connection.execute(
-        "SELECT id FROM items WHERE product_id = ?1 AND (?2 IS NULL OR pic_name = ?2) ORDER BY id",
-        (product_id, pic_name),
+        "SELECT id FROM items WHERE product_id = :product AND (:pic IS NULL OR pic_name = :pic) ORDER BY id",
+        {"product": product_id, "pic": pic_name},
     )
     return [row[0] for row in found]
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -63,7 +64,9 @@ class Decoders:
     def __init__(self, settings: ImageSettings) -> None:
         self._isolate = settings.isolate
         self._timeout = settings.decode_timeout
-        self._idle: queue.LifoQueue[_Child] = queue.LifoQueue()
+        self._idle: list[_Child] = []
+        self._gate = threading.Lock()
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -75,11 +78,10 @@ class Decoders:
 
     def close(self) -> None:
         """Ends all children that are not at work; the others end with their picture."""
-        while True:
-            try:
-                child = self._idle.get_nowait()
-            except queue.Empty:
-                return
+        with self._gate:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for child in idle:
             child.end()
 
     def repair(
@@ -89,10 +91,9 @@ class Decoders:
         inside = self._isolate == "never" or (self._isolate == "rare" and seen.format in FAMILIAR_FORMATS)
         if inside:
             return reencode(data, seen, reasons, rules)
-        try:
-            child = self._idle.get_nowait()
-        except queue.Empty:
-            child = _Child(rules)
+        with self._gate:
+            rested = self._idle.pop() if self._idle else None
+        child = rested or _Child(rules)
         try:
             result = child.repair(data, reasons, rules, self._timeout)
         except DecoderError as error:
@@ -101,7 +102,12 @@ class Decoders:
         except BaseException:
             child.end()
             raise
-        self._idle.put(child)
+        with self._gate:
+            kept = not self._closed
+            if kept:
+                self._idle.append(child)
+        if not kept:
+            child.end()
         return result
 
 
@@ -118,7 +124,8 @@ class _Child:
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         }
         memory = MEMORY_BASE + MEMORY_A_PIXEL * rules.max_pixels
-        with theirs:
+        with theirs, ExitStack() as undo:
+            undo.callback(self._socket.close)
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter and this package's own module
                 [sys.executable, "-m", "batchsearch.images.isolated", str(theirs.fileno()), str(memory)],
                 stdin=subprocess.DEVNULL,
@@ -128,6 +135,7 @@ class _Child:
                 env=environment,
                 cwd="/",
             )
+            undo.pop_all()
 
     def repair(self, data: bytes, reasons: tuple[str, ...], rules: Rules, timeout: float) -> Encoded | Reject:
         """Has one picture repaired.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import pyarrow as pa
@@ -75,11 +75,14 @@ class VerdictFile:
         self._waiting: list[Mapping[str, Any]] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._schema = verdicts_schema()
             self._file = self._temporary.open("wb")
+            with ExitStack() as undo:
+                undo.callback(self._file.close)
+                self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+                undo.pop_all()
         except OSError as error:
             raise OutputError(f"{folder}: the verdicts cannot be written here: {error.strerror}") from error
-        self._schema = verdicts_schema()
-        self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
 
     def __enter__(self) -> Self:
         return self
@@ -122,7 +125,8 @@ class VerdictFile:
     def _abandon(self) -> None:
         with suppress(Exception):
             self._writer.close()
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
         with suppress(OSError):
             self._temporary.unlink()
 

@@ -176,7 +176,7 @@ class FileBoard:
                 # WAL survives a kill at any moment. Without `synchronous` a power cut may spoil the file,
                 # but the next boot uses another one.
                 self._open.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {_SCHEMA}")
-            except sqlite3.Error:
+            except BaseException:
                 self._shut()
                 raise
         return self._open

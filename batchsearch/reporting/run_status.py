@@ -7,7 +7,6 @@ makes us try the lock, for a few microseconds.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.engine.heartbeat import Beat, read_beat
 from batchsearch.errors import ConfigError, OutputError
+from batchsearch.ledger.lock import is_held
 from batchsearch.ledger.reader import LedgerReader
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _look_at_run(folder: Path, now: datetime) -> RunStatus:
     working = beat is not None and not beat.ended
     if beat is not None and working and _is_fresh(beat, now) and not _is_gone(beat):
         return RunStatus(name, "running", now, beat, holder)
-    if _is_held(ledger / "lock"):
+    if is_held(ledger / "lock"):
         # The file of the one who holds it may not be written yet, and the beat may be an earlier run's.
         same = beat is not None and holder is not None and holder.get("run") == beat.owner.run_id
         if beat is not None and same and working:
@@ -152,22 +152,6 @@ def _is_gone(beat: Beat) -> bool:
         return True
     except (OSError, OverflowError):
         return False
-    return False
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
     return False
 
 

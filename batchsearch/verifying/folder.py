@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import ConfigError, OutputError
+from batchsearch.ledger.lock import is_held
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.verifying.compare import Comparison
 from batchsearch.verifying.findings import MOST_LISTED, Findings
-from batchsearch.verifying.holder import is_held
 from batchsearch.verifying.layout import STAGED, readings, unsealed
 from batchsearch.verifying.ledger_view import Codes, sealed_parts, view_ledger
 from batchsearch.verifying.manifest_keys import ManifestUnknownError, keys_at, manifest_of, read_keys

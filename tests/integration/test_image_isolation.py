@@ -30,7 +30,7 @@ def decoders():
 
 
 def pids(decoders):
-    return [child._process.pid for child in decoders._idle.queue]
+    return [child._process.pid for child in decoders._idle]
 
 
 def test_a_child_gives_what_a_thread_gives(decoders):
@@ -74,7 +74,7 @@ def test_a_refusal_comes_back_as_one(decoders):
 def test_a_crash_costs_its_picture_only(decoders):
     """A child that is killed by a signal is reported, and the next picture gets a new one."""
     assert isinstance(prepare(tiff(1), RULES, repair=decoders.repair), Prepared)
-    child = decoders._idle.queue[0]
+    child = decoders._idle[0]
     os.kill(child._process.pid, signal.SIGSEGV)
     child._process.wait()
     result = prepare(tiff(2), RULES, repair=decoders.repair)
@@ -87,7 +87,7 @@ def test_a_crash_costs_its_picture_only(decoders):
 def test_a_hanging_decoder_is_stopped(decoders, monkeypatch):
     """A child that does not answer in time is killed, and its picture refused."""
     assert isinstance(prepare(tiff(1), RULES, repair=decoders.repair), Prepared)
-    child = decoders._idle.queue[0]
+    child = decoders._idle[0]
     os.kill(child._process.pid, signal.SIGSTOP)
     decoders._timeout = 0.05
     result = prepare(tiff(2), RULES, repair=decoders.repair)
@@ -138,6 +138,6 @@ def test_threads_have_children_of_their_own(decoders):
     for thread in threads:
         thread.join()
     assert all(isinstance(result, Prepared) for result in results)
-    children = list(decoders._idle.queue)
+    children = list(decoders._idle)
     decoders.close()
     assert all(child._process.returncode is not None for child in children)

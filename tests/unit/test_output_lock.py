@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from batchsearch.errors import ExitCode, OutputInUseError
-from batchsearch.ledger.lock import OutputLock
+from batchsearch.ledger.lock import OutputLock, is_held
 
 HOLD = """
 import sys
@@ -47,3 +47,22 @@ def test_a_killed_holders_lock_lapses(tmp_path):
     with OutputLock(path, "mine"):
         assert b"mine" in path.read_bytes()
     assert path.read_bytes() == b""
+
+
+def test_a_look_at_the_lock_changes_nothing(tmp_path, monkeypatch):
+    """Whether a run holds a folder is told without /proc, without a change to the file, and not for good."""
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    assert not path.exists()
+    monkeypatch.setattr("pathlib.Path.read_text", None)  # no list of the kernel's is read
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        before = path.read_bytes()
+        assert is_held(path)
+        assert path.read_bytes() == before
+        holder.stdin.close()
+    assert not is_held(path)
+    with OutputLock(path, "mine"):
+        assert is_held(path)

@@ -16,7 +16,14 @@ Everything else in this package is its own business and may change.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any, Final
+
+if sys.platform == "win32":
+    raise ImportError(
+        "batchsearch needs Linux or macOS: Windows has neither the file locks nor the signals that it is "
+        "built on; install it in WSL (`wsl --install`) or run it in a Linux container"
+    )
 
 if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.local_code import LocalCode
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-@dataclass(frozen=True, slots=True)
-class LocalCode:
-    """A code that this side gives before any call.
-
-    Attributes:
-        name: `Local.…`.
-        prevents: The vendor's code that the call would have been answered with, where it is known; a
-            problem may name a closer one.
-        meaning: What is wrong, one sentence.
-        advice: What to do about it, one sentence.
-    """
-
-    name: str
-    prevents: str | None
-    meaning: str
-    advice: str
 
 
 LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(

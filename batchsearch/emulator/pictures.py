@@ -14,6 +14,7 @@ from typing import Final, Literal
 import numpy as np
 from PIL import Image
 
+from batchsearch.own_errors import is_own
 from batchsearch.service import MAX_PICTURE_BYTES, SERVICE_TYPES
 
 PictureCode = Literal[
@@ -84,6 +85,8 @@ def decode_picture(data: bytes, service_type: str) -> Picture:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureRefusedError("UnsupportedPicPixels", "far more pixels than are allowed") from error
     except Exception as error:  # decoders raise nearly anything on hostile bytes; all mean the same here
+        if is_own(error):
+            raise  # the emulator's own fault: no answer may blame the image for it
         raise PictureRefusedError(
             "UnsupportedPicFormat", f"it cannot be decoded ({type(error).__name__})"
         ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from batchsearch.api.codes import CODES, code_for, codes_as_markdown
 from batchsearch.api.local_codes import LOCAL_CODES as PARAMETER_CODES
@@ -10,27 +10,17 @@ from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import ConfigError
 from batchsearch.images.fetch_codes import FETCH_CODES
 from batchsearch.images.rules import LOCAL_CODES as IMAGE_CODES
+from batchsearch.own_errors import OWN_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
-class _Entry(Protocol):
-    """What the tables of local codes have in common."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def prevents(self) -> str | None: ...
-    @property
-    def meaning(self) -> str: ...
-    @property
-    def advice(self) -> str: ...
+    from batchsearch.local_code import LocalCode
 
 
 def advice_on(code: str) -> str:
     """What to do about a code, one sentence."""
-    for table in (IMAGE_CODES, PARAMETER_CODES, FETCH_CODES):
+    for table in (IMAGE_CODES, PARAMETER_CODES, FETCH_CODES, OWN_CODES):
         if code in table:
             return table[code].advice
     return code_for(code, None).advice
@@ -42,7 +32,12 @@ def explain(code: str) -> str:
     Raises:
         ConfigError: No table has it; the nearest one is named.
     """
-    for table, owner in ((IMAGE_CODES, "image"), (PARAMETER_CODES, "row"), (FETCH_CODES, "network")):
+    for table, owner in (
+        (IMAGE_CODES, "image"),
+        (PARAMETER_CODES, "row"),
+        (FETCH_CODES, "network"),
+        (OWN_CODES, "this program"),
+    ):
         if code in table:
             local = table[code]
             spared = f", so no call was spent on a {local.prevents}" if local.prevents else ""
@@ -51,7 +46,7 @@ def explain(code: str) -> str:
                 f"  advice  {local.advice}"
             )
     if not _is_known(code):
-        hint = did_you_mean(code, [*IMAGE_CODES, *PARAMETER_CODES, *FETCH_CODES, *CODES])
+        hint = did_you_mean(code, [*IMAGE_CODES, *PARAMETER_CODES, *FETCH_CODES, *OWN_CODES, *CODES])
         raise ConfigError(
             f"no table has the code {code[:60]!r}{hint}; a code that nobody has documented fails its row "
             "under a 4xx status, and is repeated under any other"
@@ -77,6 +72,7 @@ def codes_page() -> str:
             "",
             *_local("The picture", IMAGE_CODES.values()),
             *_local("The row's parameters", PARAMETER_CODES.values()),
+            *_local("This program", OWN_CODES.values()),
             "### Pictures that could not be fetched",
             "",
             *_local("The way to the picture", FETCH_CODES.values()),
@@ -87,7 +83,7 @@ def codes_page() -> str:
     )
 
 
-def _local(title: str, codes: Iterable[_Entry]) -> list[str]:
+def _local(title: str, codes: Iterable[LocalCode]) -> list[str]:
     rows = []
     for code in codes:
         prevents = f"`{code.prevents}`" if code.prevents else ""

@@ -6,12 +6,13 @@ Ghostscript or a slow reader by its first bytes.
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
-from PIL import Image
+from PIL import Image, features
 
 from batchsearch.images import netpbm
 from batchsearch.images.fit import DCT_SCALES
@@ -19,6 +20,7 @@ from batchsearch.images.headers.facts import DamagedError
 from batchsearch.images.headers.jpeg import MAX_SCANS, too_many_scans
 from batchsearch.images.regions import SWAPPED
 from batchsearch.images.verdict import Reject
+from batchsearch.own_errors import INTERNAL_ERROR, is_own, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +47,9 @@ _PLUGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "HEIF": ("HEIF",),
 }
 """Format: the Pillow plugins that may open it. PPM is decoded with numpy."""
+_LIBRARIES: Final[Mapping[str, str]] = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
+"""Format: the part of Pillow that decodes it, which a distribution may have left out."""
+_NOT_BUILT_IN: Final = re.compile(r"^decoder \w+ not available")
 _ORIENTATION: Final = 0x0112
 
 
@@ -108,6 +113,9 @@ def _decode(data: bytes, seen: Inspection, rules: Rules, wanted: Size | None) ->
             "Local.ImageFormatUnsupported",
             "HEIF is read only with an optional package: pip install 'batchsearch[heif]'",
         )
+    needed = _LIBRARIES.get(seen.format or "")
+    if needed is not None and not features.check(needed):
+        return _without_decoder(seen)
     if seen.format == "JPEG" and seen.progressive and too_many_scans(data):
         return Reject("Local.ImageBroken", f"JPEG: more than {MAX_SCANS} scans")
     with Image.open(BytesIO(data), formats=plugins) as picture:
@@ -173,10 +181,21 @@ def _heif_is_readable() -> bool:
     return True
 
 
+def _without_decoder(seen: Inspection) -> Reject:
+    return Reject(
+        "Local.ImageFormatUnsupported",
+        f"{seen.format}: the Pillow installed here was built without its decoder; install Pillow from PyPI",
+    )
+
+
 def _refusal(seen: Inspection, error: Exception) -> Reject:
     """The outcome of a decoder's error; its text may quote the file, so only its kind is kept."""
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return Reject("Local.ImageTooManyPixels", f"{seen.format}: the decoder refuses a canvas of that size")
+    if is_own(error):
+        return Reject(INTERNAL_ERROR, f"{seen.format}: {told(error)}")
+    if isinstance(error, OSError) and _NOT_BUILT_IN.search(str(error)):
+        return _without_decoder(seen)
     if isinstance(error, OSError) and "truncated" in str(error):
         return Reject("Local.ImageTruncated", f"{seen.format}: the picture data ends early")
     return Reject("Local.ImageBroken", f"{seen.format}: the decoder gave up ({type(error).__name__})")

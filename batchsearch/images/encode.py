@@ -7,8 +7,11 @@ comes before what costs time for each pixel. Nothing of the file's metadata is c
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Final
 
 from PIL import Image
 
@@ -215,10 +218,20 @@ def _write(picture: Image.Image, quality: int) -> bytes:
     by side; to a memory buffer it holds the lock throughout.
     """
     picture.info = {}
-    descriptor = os.memfd_create("picture", os.MFD_CLOEXEC)
-    with os.fdopen(descriptor, "w+b", buffering=0) as file:
+    with _scratch_file() as file:
         picture.save(file, "JPEG", quality=quality)
-        return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        file.seek(0)
+        return file.read()
+
+
+def _scratch_file() -> IO[bytes]:
+    """A nameless file: in memory where the system has such, else on disk, else a mere buffer."""
+    if hasattr(os, "memfd_create"):
+        with suppress(OSError):
+            return os.fdopen(os.memfd_create("image", os.MFD_CLOEXEC), "w+b", buffering=0)
+    with suppress(OSError):
+        return tempfile.TemporaryFile(buffering=0)
+    return BytesIO()
 
 
 def _swapped(size: Size, orientation: int) -> Size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.images.rules import LocalCode
+from batchsearch.local_code import LocalCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,6 +27,7 @@ from batchsearch.images.encode import Encoded, reencode
 from batchsearch.images.inspect import inspect
 from batchsearch.images.regions import Geometry
 from batchsearch.images.verdict import Reject
+from batchsearch.own_errors import INTERNAL_ERROR
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -49,7 +50,15 @@ _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 
 
 class DecoderError(Exception):
-    """A child ended, hung, or answered with something else than an answer."""
+    """A child ended, hung, or answered with something else than an answer.
+
+    Attributes:
+        own: This program failed there, not the decoder at the image.
+    """
+
+    def __init__(self, message: str, *, own: bool = False) -> None:
+        super().__init__(message)
+        self.own = own
 
 
 class Decoders:
@@ -98,7 +107,8 @@ class Decoders:
             result = child.repair(data, reasons, rules, self._timeout)
         except DecoderError as error:
             child.end()
-            return Reject("Local.ImageDecoderFailed", f"{seen.format}: {error}")
+            code = INTERNAL_ERROR if error.own else "Local.ImageDecoderFailed"
+            return Reject(code, f"{seen.format}: {error}")
         except BaseException:
             child.end()
             raise
@@ -154,19 +164,21 @@ class _Child:
         except TimeoutError:
             raise DecoderError(f"its decoder was stopped after {timeout:g} s") from None
         except (OSError, EOFError):
-            raise DecoderError(f"its decoder {self._fate()}") from None
+            raise self._fate() from None
         except (ValueError, KeyError, TypeError):
             raise DecoderError("its decoder gave no proper answer") from None
 
-    def _fate(self) -> str:
-        """How the child ended, in words."""
+    def _fate(self) -> DecoderError:
+        """How the child ended. Decoders end it by a signal; with a status it ends by an error of Python's."""
         try:
             status = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
-            return "broke off"
+            return DecoderError("its decoder broke off")
         if status == -signal.SIGXCPU:
-            return "took more time than allowed"
-        return f"crashed ({signal.Signals(-status).name})" if status < 0 else "broke off"
+            return DecoderError("its decoder took more time than allowed")
+        if status < 0:
+            return DecoderError(f"its decoder crashed ({signal.Signals(-status).name})")
+        return DecoderError(f"the process for its decoder ended with {status}; please report it", own=True)
 
     def end(self) -> None:
         """Stops the child, whatever it is doing."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from batchsearch.images.inspect import inspect
 from batchsearch.images.isolate import receive_frame, send_frame
 from batchsearch.images.rules import Rules
 from batchsearch.images.verdict import Reject
+from batchsearch.own_errors import INTERNAL_ERROR, told
 
 if TYPE_CHECKING:
     from batchsearch.images.encode import Encoded
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 
 def serve(connection: socket.socket, memory: int) -> None:
     """Repairs pictures until the other side closes the connection."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    # macOS refuses to bound the address space: an image then has as much as in a thread.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while True:
         try:
@@ -62,6 +66,8 @@ def _repair(order: dict[str, Any], data: bytes) -> Encoded | Reject:
         return reencode(data, inspect(data, frame=rules.frame), tuple(order["reasons"]), rules)
     except MemoryError:
         return Reject("Local.ImageOutOfMemory", "there is not enough memory for this picture")
+    except Exception as error:  # noqa: BLE001 - told apart from a crash of the decoder
+        return Reject(INTERNAL_ERROR, told(error))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from batchsearch.images.outcome import PictureFacts, Prepared, Rejected
 from batchsearch.images.regions import Geometry
 from batchsearch.images.trim import can_trim, trimmed
 from batchsearch.images.verdict import PASS, Reject, Repair, judge
+from batchsearch.own_errors import INTERNAL_ERROR, told
 
 if TYPE_CHECKING:
     from batchsearch.images.encode import Encoded
@@ -46,7 +47,7 @@ def prepare(data: bytes, rules: Rules, *, repair: Repairer = reencode) -> Prepar
     except MemoryError:
         return Rejected("Local.ImageOutOfMemory", "there is not enough memory for this picture", source)
     except Exception as error:  # noqa: BLE001 - one row's picture must never end the run
-        return Rejected("Local.ImageBroken", f"preparing it failed ({type(error).__name__})", source)
+        return Rejected(INTERNAL_ERROR, told(error), source)
 
 
 def _prepare(

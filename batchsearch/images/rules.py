@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from batchsearch.errors import ConfigError, Problem
+from batchsearch.local_code import LocalCode
 from batchsearch.service import (
     MAX_BODY_BYTES,
     MAX_PICTURE_BYTES,
@@ -126,23 +127,6 @@ def _max_bytes(settings: ImageSettings, pictures: int) -> int:
         body = settings.upload_kbps * 1000 / 8 * TRANSFER_SECONDS * UPLOAD_SHARE
         limits.append(int(body / FORM_GROWTH / pictures))
     return min(limits)
-
-
-@dataclass(frozen=True, slots=True)
-class LocalCode:
-    """A refusal made here, before any call.
-
-    Attributes:
-        name: What stands in the results as the error code, `Local.…`.
-        prevents: The vendor's code that the call would have ended with, or None where no call was possible.
-        meaning: What is wrong with the picture.
-        advice: What its owner can do.
-    """
-
-    name: str
-    prevents: str | None
-    meaning: str
-    advice: str
 
 
 LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(

@@ -9,13 +9,14 @@ from batchsearch.api.local_codes import LOCAL_CODES as PARAMETER_CODES
 from batchsearch.engine.codes import advice_on
 from batchsearch.images.fetch_codes import FETCH_CODES
 from batchsearch.images.rules import LOCAL_CODES as IMAGE_CODES
+from batchsearch.own_errors import OWN_CODES
 
 LITERAL = re.compile(r'"((?:Local|Transport)\.[A-Za-z]+)"')
 
 
 def test_every_code_written_anywhere_is_in_a_table():
     """A code in the source without meaning and advice would reach people unexplained."""
-    tables = {*CODES, *PARAMETER_CODES, *IMAGE_CODES, *FETCH_CODES}
+    tables = {*CODES, *PARAMETER_CODES, *IMAGE_CODES, *FETCH_CODES, *OWN_CODES}
     written = {
         code
         for path in Path(batchsearch.__file__).parent.rglob("*.py")
@@ -33,6 +34,6 @@ def test_local_codes_name_real_vendor_codes():
 
 def test_no_code_stands_in_two_tables():
     """One code, one meaning."""
-    tables = [set(CODES), set(PARAMETER_CODES), set(IMAGE_CODES), set(FETCH_CODES)]
+    tables = [set(CODES), set(PARAMETER_CODES), set(IMAGE_CODES), set(FETCH_CODES), set(OWN_CODES)]
     assert len(set().union(*tables)) == sum(map(len, tables))
     assert all(advice_on(code).endswith(".") for code in FETCH_CODES)

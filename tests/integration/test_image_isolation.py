@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import threading
 
@@ -82,6 +83,25 @@ def test_a_crash_costs_its_picture_only(decoders):
     assert result.code == "Local.ImageDecoderFailed"
     assert "SIGSEGV" in result.message
     assert isinstance(prepare(tiff(2), RULES, repair=decoders.repair), Prepared)
+
+
+def test_a_child_that_cannot_work_does_not_blame_the_image(decoders, monkeypatch):
+    """A process that ends by an error of Python's, before any decoder ran, is this program's fault."""
+    monkeypatch.setattr(isolate_module.sys, "executable", shutil.which("false"))
+    result = prepare(tiff(), RULES, repair=decoders.repair)
+    assert isinstance(result, Rejected)
+    assert (result.code, "ended with 1" in result.message) == ("Local.InternalError", True)
+
+
+def test_a_child_at_work_when_all_is_closed_ends_with_its_image():
+    """A child that comes back after the end is not kept: nothing would ever end it."""
+    decoders = Decoders(ImageSettings())
+    assert isinstance(prepare(tiff(1), RULES, repair=decoders.repair), Prepared)
+    [child] = decoders._idle
+    decoders.close()
+    assert child._process.returncode is not None
+    assert isinstance(prepare(tiff(2), RULES, repair=decoders.repair), Prepared)
+    assert decoders._idle == []
 
 
 def test_a_hanging_decoder_is_stopped(decoders, monkeypatch):

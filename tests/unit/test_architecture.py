@@ -132,6 +132,14 @@ def test_decisions_do_no_input_or_output(name):
     assert not roots & NOT_PURE
 
 
+def test_windows_is_told_in_one_sentence():
+    """Where neither locks nor signals are what they must be, importing says so and what to do instead."""
+    script = "import sys; sys.platform = 'win32'; import batchsearch"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith("ImportError: batchsearch needs Linux or macOS: ")
+
+
 def test_help_pays_for_nothing_heavy():
     """`--help` imports neither tables nor pictures nor network nor the embedded instance."""
     heavy = ["aiohttp", "numpy", "onnxruntime", "pandas", "PIL", "pyarrow", "pydantic", "rich", "structlog"]

@@ -1,5 +1,6 @@
 """The outcomes of preparing that settings or the machine bring about."""
 
+import errno
 import io
 import sys
 import threading
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from batchsearch.config.image_settings import ImageSettings
+from batchsearch.images import decode as decode_module
 from batchsearch.images.prepare import Prepared, Rejected, prepare
 from batchsearch.images.rules import rules_for
 
@@ -110,6 +112,54 @@ def test_lack_of_memory_is_the_rows_outcome():
     assert isinstance(result, Rejected)
     assert result.code == "Local.ImageOutOfMemory"
     assert result.source.format == "BMP"
+
+
+def test_this_programs_own_error_is_not_a_broken_image():
+    """What fails in this package's code is told as its fault, with the place, and asks for a report."""
+
+    def faulty(*_):
+        return decode_module._grid(None, None)
+
+    result = prepare(saved(noise(200, 200), "BMP"), rules(), repair=faulty)
+    assert isinstance(result, Rejected)
+    assert result.code == "Local.InternalError"
+    assert "AttributeError at batchsearch.images.decode (decode.py, line " in result.message
+    assert "please report it" in result.message
+
+
+def test_an_own_error_beside_a_decoder_is_not_a_broken_image(monkeypatch):
+    """The step around the decoder is this package's; what the decoder itself raises speaks of the image."""
+    data = saved(noise(200, 200), "BMP")
+    monkeypatch.setattr(decode_module, "_grid", None)
+    assert prepare(data, rules()).code == "Local.InternalError"
+    monkeypatch.undo()
+    assert prepare(data[:-3000], rules()).code in ("Local.ImageTruncated", "Local.ImageBroken")
+
+
+def test_a_decoder_that_was_not_built_in_is_named(monkeypatch):
+    """A Pillow without a format's library reads no such image: that is no damage of the image."""
+    data = saved(noise(200, 200), "WEBP", lossless=True)
+    monkeypatch.setattr(decode_module.features, "check", lambda name: name != "webp")
+    result = prepare(data, rules(max_side=128))
+    assert (result.code, "built without" in result.message) == ("Local.ImageFormatUnsupported", True)
+
+
+@pytest.mark.parametrize("missing", ["absent", "refused", "no disk either"])
+def test_images_are_written_where_no_file_in_memory_is_to_be_had(monkeypatch, missing):
+    """MacOS has no memfd, a sandbox may refuse it, a disk may be full: the same bytes come out."""
+
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSPC, "refused")
+
+    data = saved(noise(200, 200), "BMP")
+    usual = prepare(data, rules())
+    if missing == "absent":
+        monkeypatch.delattr("os.memfd_create")
+    else:
+        monkeypatch.setattr("os.memfd_create", refuse)
+    if missing == "no disk either":
+        monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert prepare(data, rules()) == usual
 
 
 def test_a_keyboard_interrupt_is_not_swallowed():

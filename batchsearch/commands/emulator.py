@@ -14,7 +14,8 @@ from batchsearch.errors import BatchsearchError, ExitCode
 _EXAMPLES = """\b
 Examples:
   batchsearch emulator --port 8088 --data emulator-data
-  batchsearch emulator --qps 5 --faults faults.yaml
+  batchsearch emulator --qps 5 --counting sliding_log --faults faults.yaml
+  batchsearch emulator --instance shoes:service_type=product,qps=5 --instance logos:service_type=trademark
 """
 
 
@@ -22,10 +23,36 @@ Examples:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8088, show_default=True, help="Port to listen on; 0 picks a free one.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder that keeps the items.")
-@click.option("--instance", "name", default="demo", show_default=True, help="Name of the instance.")
+@click.option(
+    "--instance",
+    "instances",
+    multiple=True,
+    default=("demo",),
+    show_default=True,
+    metavar="NAME[:KEY=VALUE,...]",
+    help="An instance, and what it has unlike the options below, by their names (`qps=5,add_qps=1`); "
+    "repeat it for several.",
+)
 @click.option("--qps", default=10.0, show_default=True, help="Queries per second that it grants.")
+@click.option("--add-qps", type=float, help="AddImage calls per second; the documented 1 or 5 by default.")
+@click.option("--update-qps", type=float, help="UpdateImage calls per second; the documented 20 by default.")
+@click.option("--delete-qps", type=float, help="DeleteImage calls per second; the documented 20 by default.")
+@click.option(
+    "--counting",
+    default="token_bucket",
+    show_default=True,
+    help="How it counts a second: token_bucket, token_bucket_one, fixed_window, sliding_log or "
+    "sliding_log_denials.",
+)
+@click.option("--announce-retry", is_flag=True, help="Tell a denied caller how long to wait.")
 @click.option("--service-type", default="generic", show_default=True, help="Kind of instance.")
-@click.option("--capacity", default=100_000, show_default=True, help="Most pictures that it takes.")
+@click.option("--capacity", default=100_000, show_default=True, help="Most images that it takes.")
+@click.option(
+    "--predicted-category-limits/--no-predicted-category-limits",
+    default=True,
+    show_default=True,
+    help="On product instances, search only the category that is predicted when none is given.",
+)
 @click.option(
     "--access-key-id",
     default="emulator",
@@ -40,13 +67,26 @@ Examples:
     help="Secret that requests must be signed with; a local, made-up one by default.",
 )
 @click.option(
+    "--security-token",
+    envvar="BATCHSEARCH_EMULATOR_SECURITY_TOKEN",
+    help="Token that must come with the key, as with a temporary (STS) one.",
+)
+@click.option(
+    "--tls",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    nargs=2,
+    metavar="CERTIFICATE KEY",
+    help="Listen over TLS too, with this certificate and key (PEM): where official clients upload images.",
+)
+@click.option("--tls-port", default=0, show_default=True, help="Port for TLS; 0 picks a free one.")
+@click.option(
     "--faults",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="YAML file of what goes wrong, to practise on: as `emulator.faults` in configs/bad-night.yaml.",
 )
 @logging_options
 def command(log_format: str, log_level: str, **options: Any) -> None:
-    """Serve an embedded Image Search instance over HTTP, until interrupted.
+    """Serve embedded Image Search instances over HTTP, until interrupted.
 
     It speaks the vendor's protocol, checks signatures, grants the given rate, and keeps what is added in
     --data. Needs the extra `emulator`.

@@ -265,6 +265,11 @@ class EmulatorSettings(Settings):
     qps: float | None = Field(
         None, gt=0, description="Queries per second that the instance grants; `instance.qps` when absent."
     )
+    predicted_category_limits: bool = Field(
+        True,
+        description="On product instances, a search without a category finds only images of the category "
+        "that is predicted, as the service's pages say; false: of every category.",
+    )
     faults: dict[str, Any] | None = Field(
         None,
         description="What goes wrong, to practise on: a `seed` and `rules`, each with an effect (`error`, "

@@ -11,13 +11,15 @@ import hashlib
 import time
 from dataclasses import dataclass
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
 
 from batchsearch.emulator.console import console_page
-from batchsearch.emulator.delivery import deliver, harmed
+from batchsearch.emulator.delivery import deliver, harmed, response_of
 from batchsearch.emulator.error_table import RefusedError
 from batchsearch.emulator.faults import Decision, Harm
 from batchsearch.emulator.protocol import Inbound, read_inbound, wants_xml
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _INLINE_BYTES: Final = 256 * 1024
 _SHOWN: Final = 256
 POST_OBJECT: Final = "PostObject"
+CONSOLE: Final = "/console"
 UNHARMED: Final = Decision()
 
 _log = structlog.get_logger("batchsearch.emulator")
@@ -92,6 +95,29 @@ def _shown(text: str | None) -> str | None:
     return text[:_SHOWN].encode("utf-8", errors="replace").decode("utf-8")
 
 
+async def _continue(request: web.BaseRequest) -> None:
+    """Tell a client that waits for it, as curl does with more than a megabyte, to send its body."""
+    transport = request.transport
+    if transport is not None and not transport.is_closing():
+        transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def is_own_host(request: web.BaseRequest, listens_on: str) -> bool:
+    """Whether a request names this emulator as its host: by address, as `localhost`, or as it listens.
+
+    Args:
+        request: The request.
+        listens_on: The address or name that the emulator was told to listen on.
+    """
+    try:
+        named = (urlsplit(f"//{request.headers.get('Host', '')}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    place = None if request.transport is None else request.transport.get_extra_info("sockname")
+    own = {"localhost", listens_on.lower(), *(() if place is None else (str(place[0]).lower(),))}
+    return named in own
+
+
 class Front:
     """Answers HTTP requests for a gateway."""
 
@@ -110,22 +136,16 @@ class Front:
         self._number = 0
         self.stopping = asyncio.Event()
 
-    def application(self) -> web.Application:
-        """The aiohttp application: one handler for every path and method."""
-        # The limit is this class's own; aiohttp's would answer in a shape of its own.
-        application = web.Application(client_max_size=self._options.max_body + 1)
-        application.router.add_get("/console", self._console)
-        application.router.add_route("*", "/{path:.*}", self._handle)
-        return application
-
-    async def _console(self, _request: web.Request) -> web.Response:
-        page = await self._in_thread(console_page, self._gateway, self._log)
-        return web.Response(text=page, content_type="text/html")
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        self._number += 1
-        trace = _Trace(self._number, time.monotonic(), self._gateway.now(), new_request_id())
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, of any path and method."""
+        # To a page of another site, whose name was made to lead here, the console is not there at all.
+        if request.method == "GET" and request.path == CONSOLE and is_own_host(request, self._options.host):
+            page = await self._in_thread(console_page, self._gateway, self._log)
+            return web.Response(text=page, content_type="text/html")
+        trace = self._new_trace()
         try:
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                await _continue(request)
             trace.reply = await self._reply(request, trace)
             return await deliver(
                 request,
@@ -137,7 +157,26 @@ class Front:
         finally:
             self._log.add(trace.entry(time.monotonic()))
 
-    async def _reply(self, request: web.Request, trace: _Trace) -> Reply:
+    def malformed(self, status: int) -> web.Response:
+        """The answer to what is no HTTP request, or to one that failed before it was read, logged like any.
+
+        Args:
+            status: 400 for what the sender did wrong; another one stands for an error here.
+        """
+        trace = self._new_trace()
+        trace.reply = self._refusal(
+            RefusedError("BadRequest" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "UnknownException"),
+            trace,
+            "",
+        )
+        self._log.add(trace.entry(time.monotonic()))
+        return response_of(trace.reply, formatdate(self._gateway.now(), usegmt=True))
+
+    def _new_trace(self) -> _Trace:
+        self._number += 1
+        return _Trace(self._number, time.monotonic(), self._gateway.now(), new_request_id())
+
+    async def _reply(self, request: web.BaseRequest, trace: _Trace) -> Reply:
         host = request.headers.get("Host", "")
         try:
             trace.body = await self._read(request)
@@ -164,7 +203,7 @@ class Front:
             retry_after=retry_after,
         )
 
-    async def _read(self, request: web.Request) -> bytes:
+    async def _read(self, request: web.BaseRequest) -> bytes:
         """The whole body, within the limits of size and time."""
         limit = self._options.max_body
         if (request.content_length or 0) > limit:
@@ -184,7 +223,7 @@ class Front:
             raise RefusedError("BadRequest") from None
         return b"".join(chunks)
 
-    async def _answer(self, request: web.Request, trace: _Trace) -> Reply:
+    async def _answer(self, request: web.BaseRequest, trace: _Trace) -> Reply:
         # The moment that counts is when the request was there, not when a thread had time for it.
         read_at = time.monotonic()
         if len(trace.body) <= _INLINE_BYTES:
@@ -208,7 +247,7 @@ class Front:
             reply = harmed(reply, trace.decision.harm, action=call.action, host=host)
         return reply
 
-    def _examine(self, request: web.Request, trace: _Trace) -> Examined:
+    def _examine(self, request: web.BaseRequest, trace: _Trace) -> Examined:
         headers = [
             (name.decode("utf-8", "replace"), value.decode("utf-8", "surrogateescape"))
             for name, value in request.raw_headers
@@ -233,7 +272,7 @@ class Front:
         await self._hold(trace.decision)
         return reply
 
-    async def _post_object(self, request: web.Request, trace: _Trace) -> Reply:
+    async def _post_object(self, request: web.BaseRequest, trace: _Trace) -> Reply:
         """The object store's own small protocol: a multipart form in, XML out."""
         trace.verdict, trace.action = "upload", POST_OBJECT
         trace.decision = self._gateway.faults.decide(POST_OBJECT, None)

@@ -5,8 +5,10 @@ as checked; what the service would refuse is refused before this.
 
 Decisions the API pages leave open:
 
-- A category limits a search only where it is given and the instance is of the product type. A predicted one
-  is reported and limits nothing, so that a wrong guess cannot hide the very picture that is looked for.
+- On product instances a category limits a search, a predicted one as much as a given one: "If no category is
+  specified, the system predicts and selects a category." An item searched by name has its own. So a wrong
+  guess can hide the very picture that is looked for, as it can at the service; `predicted_category_limits`
+  turns that off, and a predicted category is then reported and limits nothing.
 - Whatever is not of the product type has the one category 88888888.
 - A category is predicted by the nearest items, each weighing its similarity squared; an empty catalogue
   predicts 88888888.
@@ -69,6 +71,8 @@ class Catalogue:
         capacity: Most items that it takes.
         data: Folder to keep the items in, shared with other instances; None keeps them in memory.
         subject: How subjects are identified: `border` or `u2netp`.
+        predicted_category_limits: On product instances, search only the category that is predicted when
+            none is given.
 
     Raises:
         ConfigError: No such service type or way, or the file is of another service type or model.
@@ -78,7 +82,14 @@ class Catalogue:
     """
 
     def __init__(
-        self, *, name: str, service_type: str, capacity: int, data: Path | None, subject: str = "border"
+        self,
+        *,
+        name: str,
+        service_type: str,
+        capacity: int,
+        data: Path | None,
+        subject: str = "border",
+        predicted_category_limits: bool = True,
     ) -> None:
         if service_type not in SERVICE_TYPES:
             raise ConfigError(
@@ -86,6 +97,7 @@ class Catalogue:
             )
         self._subject = _subject_way(subject)
         self._category = SERVICE_TYPES[service_type].category
+        self._keeps_to_predicted = predicted_category_limits
         self._service_type = service_type
         self._capacity = capacity
         self._embedder = shared_embedder()
@@ -202,10 +214,12 @@ class Catalogue:
         stored = self._store.stored(product_id, pic_name)
         if stored is None:
             return None
-        found = self._find(stored.vector, query, predict=False)
         category = self._category
         if category is None:
             category = stored.item.category_id if query.category_id is None else query.category_id
+            if self._keeps_to_predicted:
+                query = replace(query, category_id=category)
+        found = self._find(stored.vector, query, predict=False)
         info = PictureInfo(
             OTHER_CATEGORY if category is None else category,
             stored.regions.region,
@@ -243,6 +257,7 @@ class Catalogue:
             threshold=query.score_threshold,
             distinct=query.distinct_product_id,
             predict=predict,
+            keep_to_predicted=self._keeps_to_predicted,
         )
         return self._index.search(wanted)
 

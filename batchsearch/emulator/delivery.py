@@ -69,7 +69,8 @@ def harmed(reply: Reply, harm: Harm, *, action: str | None, host: str) -> Reply:
     return Reply(200, body, reply.content_type, None, reply.request_id, value=value, root=reply.root)
 
 
-def _response(reply: Reply, date: str) -> web.Response:
+def response_of(reply: Reply, date: str) -> web.Response:
+    """The answer as HTTP, with this Date header."""
     headers = {**reply.headers, "Content-Type": reply.content_type, "Date": date}
     if reply.request_id:
         headers["x-acs-request-id"] = reply.request_id
@@ -88,7 +89,7 @@ async def deliver(
         date: The Date header.
         stopping: Set when the emulator ends; ends a stall early.
     """
-    response = _response(reply, date)
+    response = response_of(reply, date)
     match harm:
         case Reset():
             reset(request)

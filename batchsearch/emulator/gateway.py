@@ -110,6 +110,7 @@ class Gateway:
             capacity=instance.capacity,
             data=options.data,
             subject=instance.subject,
+            predicted_category_limits=instance.predicted_category_limits,
         )
         flow = FlowControl(instance.all_rates(), instance.counting)
         return LiveInstance(instance, catalogue, flow, self.now())

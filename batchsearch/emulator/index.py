@@ -53,6 +53,7 @@ class Wanted:
         threshold: Only items that score this or more, 0 to 1.
         distinct: Only the best item of each product.
         predict: Ask the nearest items, whatever was wanted of them, for the picture's category.
+        keep_to_predicted: Only items of the category that is predicted.
     """
 
     vector: NDArray[np.float32]
@@ -62,6 +63,7 @@ class Wanted:
     threshold: float = 0.0
     distinct: bool = False
     predict: bool = False
+    keep_to_predicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,18 +263,19 @@ class VectorIndex:
 
         columns = self._columns
         raw = np.ascontiguousarray(raw[: len(columns)])
-        ranked = rank(
-            raw,
-            rescore=rescore,
-            most=wanted.most,
-            mask=columns.matching(wanted.filter, wanted.category),
-            threshold=wanted.threshold,
-            products=columns.products if wanted.distinct else None,
-        )
         category = None
         if wanted.predict:
             near: Ranked = rank(raw, rescore=rescore, most=_NEIGHBOURS, mask=columns.matching(None, None))
             category = vote(columns.categories[near.rows], near.scores)
+        kept_to = category if wanted.keep_to_predicted and wanted.category is None else wanted.category
+        ranked = rank(
+            raw,
+            rescore=rescore,
+            most=wanted.most,
+            mask=columns.matching(wanted.filter, kept_to),
+            threshold=wanted.threshold,
+            products=columns.products if wanted.distinct else None,
+        )
         return Found(
             ids=tuple(columns.ids[ranked.rows].tolist()),
             scores=tuple(np.maximum(ranked.scores, 0.0).tolist()),

@@ -42,6 +42,8 @@ class InstanceOptions:
         subject: How a picture's subject is found: `border` colours, or the `u2netp` model.
         region: Region that `Detail` reports.
         available: False: it answers `InstanceStatusError`.
+        predicted_category_limits: On product instances, a search without a category finds only items of the
+            category that is predicted, as the service's pages say.
     """
 
     name: str = "demo"
@@ -53,6 +55,7 @@ class InstanceOptions:
     subject: Literal["border", "u2netp"] = "border"
     region: str = "ap-southeast-1"
     available: bool = True
+    predicted_category_limits: bool = True
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -100,8 +103,9 @@ class EmulatorOptions:
         idle_seconds: A connection that sends no whole request head for so long is closed.
         max_body: Largest body, bytes.
         threads: Threads that decode and search.
-        tls: Certificate and key file (PEM): a second listener for the object upload, which official clients
-            only do over TLS; None to spell the place as plain HTTP.
+        tls: Certificate and key file (PEM): a second listener, which the object upload is sent to, since
+            official clients only do that over TLS; None to spell the place as plain HTTP.
+        tls_port: Port of that listener, or 0 for a free one.
         clock_offset: Seconds that the emulator's wall clock is ahead of the machine's.
     """
 
@@ -119,6 +123,7 @@ class EmulatorOptions:
     max_body: int = MAX_BODY_BYTES
     threads: int = 4
     tls: tuple[Path, Path] | None = None
+    tls_port: int = 0
     clock_offset: float = 0.0
 
     def __post_init__(self) -> None:

@@ -27,6 +27,13 @@ _NAMED_AS: Final = {"MPO": "JPEG"}
 _ORIENTATION: Final = 274  # EXIF tag 0x0112
 _UPRIGHT: Final = 1
 
+MOST_SCANS: Final = 64
+"""Scans of a progressive JPEG: encoders write some ten, and each costs as much as all pixels read once, so
+that 122 KB with thousands of them took four minutes. The limit is on no page; sides don't bound that cost."""
+_SCAN: Final = b"\xff\xda"
+_METADATA: Final = frozenset((*range(0xE0, 0xF0), 0xFE))  # JPEG: application segments, comment
+_STRIPS: Final = (273, 324)  # TIFF: offsets of strips, of tiles
+
 
 class PictureRefusedError(Exception):
     """The service would answer this picture with an error.
@@ -100,6 +107,7 @@ def _read(opened: Image.Image, data: bytes, service_type: str) -> Picture:
     # A PNG's EXIF may stand behind its pixels. A TIFF is turned while it is decoded, and forgets its tag.
     if name != "PNG":
         _check_upright(opened)
+    _check_scans(opened, data)
     opened.load()
     if name == "PNG":
         _check_upright(opened)
@@ -114,6 +122,30 @@ def _check_sides(size: tuple[int, int], least: int, most: int) -> None:
         raise PictureRefusedError(
             "UnsupportedPicPixels", f"{size[0]} x {size[1]} pixels, sides must be {least} to {most}"
         )
+
+
+def _check_scans(opened: Image.Image, data: bytes) -> None:
+    if opened.format in ("JPEG", "MPO"):
+        scans, most = data.count(_SCAN, _end_of_metadata(data)), MOST_SCANS
+    elif opened.format == "TIFF" and "jpeg" in str(opened.info.get("compression")):
+        # Each strip is a JPEG of its own.
+        tags = opened.getexif()
+        strips = max(len(tags.get(tag, ())) for tag in _STRIPS)
+        scans, most = data.count(_SCAN), MOST_SCANS * max(1, min(strips, opened.height))
+    else:
+        return
+    if scans > most:
+        raise PictureRefusedError("UnsupportedPicFormat", f"{scans:,} scans, at most {most:,} are decoded")
+
+
+def _end_of_metadata(data: bytes) -> int:
+    """Where a JPEG's leading application segments and comments end: a preview in them has scans too."""
+    place = 2
+    while data[place : place + 1] == b"\xff" and data[place + 1] in _METADATA:
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        if place + 4 > len(data):
+            break
+    return place
 
 
 def _check_upright(opened: Image.Image) -> None:

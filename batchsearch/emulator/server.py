@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from aiohttp import web
 
 from batchsearch.emulator.app import Front
 from batchsearch.emulator.caller import Caller
+from batchsearch.emulator.connections import Server, tls_context
 from batchsearch.emulator.faults import FaultPlan, Faults
 from batchsearch.emulator.gateway import Gateway
 from batchsearch.emulator.options import EmulatorOptions, random_key
@@ -73,6 +73,7 @@ class Emulator:
         self._ready = threading.Event()
         self._failed: BaseException | None = None
         self._port: int | None = None
+        self._tls_port: int | None = None
         self._closed = False
 
     @property
@@ -85,8 +86,14 @@ class Emulator:
     @property
     def endpoint(self) -> str:
         """Its address, `http://HOST:PORT`."""
-        host = self.options.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"http://{_in_address(self.options.host)}:{self.port}"
+
+    @property
+    def tls_endpoint(self) -> str | None:
+        """Its address over TLS, `https://HOST:PORT`; None where it has no certificate or is not started."""
+        if self._tls_port is None:
+            return None
+        return f"https://{_in_address(self.options.host)}:{self._tls_port}"
 
     @property
     def access_key_id(self) -> str:
@@ -147,7 +154,7 @@ class Emulator:
             if loop is not None and stop is not None and not loop.is_closed():
                 loop.call_soon_threadsafe(stop.set)
             thread.join()
-        self._port = None
+        self._port = self._tls_port = None
         if not self._closed:
             self._closed = True
             self._gateway.close()
@@ -172,8 +179,8 @@ class Emulator:
         options = self.options
         with ThreadPoolExecutor(options.threads, thread_name_prefix="batchsearch-emulator") as executor:
             front = Front(self._gateway, options, self.log, executor)
-            runner = web.AppRunner(
-                front.application(),
+            server = Server(
+                front,
                 access_log=None,
                 logger=_HTTP_LOG,
                 # The body is signed as it was sent.
@@ -183,8 +190,8 @@ class Emulator:
                 lingering_time=min(options.transfer_seconds, _SHUTDOWN_SECONDS),
                 max_field_size=MAX_HEAD,
                 max_line_size=MAX_HEAD,
-                shutdown_timeout=_SHUTDOWN_SECONDS,
             )
+            runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
             await runner.setup()
             try:
                 await self._listen(runner)
@@ -192,26 +199,29 @@ class Emulator:
                 await self._stop.wait()
             finally:
                 front.stopping.set()
-                left = [one.transport for one in runner.server.connections] if runner.server else []
+                left = [one.transport for one in server.connections]
                 await runner.cleanup()
                 for transport in left:
                     # TLS would wait for the other side to say goodbye.
                     if transport is not None:
                         transport.abort()
 
-    async def _listen(self, runner: web.AppRunner) -> None:
+    async def _listen(self, runner: web.ServerRunner) -> None:
         options = self.options
         site = web.TCPSite(runner, options.host, options.port)
         await site.start()
         self._port = int(runner.addresses[0][1])
         upload_port = self._port
         if options.tls is not None:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(*options.tls)
-            await web.TCPSite(runner, options.host, 0, ssl_context=context).start()
-            upload_port = int(runner.addresses[1][1])
+            context = tls_context(*options.tls)
+            await web.TCPSite(runner, options.host, options.tls_port, ssl_context=context).start()
+            upload_port = self._tls_port = int(runner.addresses[-1][1])
         if "." in options.host:
             self._gateway.place = place_of(options.host, upload_port, tls=options.tls is not None)
+
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def serve_forever(options: EmulatorOptions, *, ready: Callable[[Emulator], None] | None = None) -> None:

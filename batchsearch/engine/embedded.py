@@ -74,6 +74,7 @@ def _options_of(settings: JobSettings, instance: InstanceSettings) -> InstanceOp
         service_type=instance.service_type,
         qps=settings.emulator.qps or instance.qps,
         rates=rates,
+        predicted_category_limits=settings.emulator.predicted_category_limits,
     )
 
 

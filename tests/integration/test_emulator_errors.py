@@ -608,13 +608,21 @@ def test_a_refused_request_changes_nothing_and_burns_no_nonce(emulator):
     assert caller.call(*call, headers=headers).code == "SignatureNonceUsed"
 
 
+# CompareSimilarByImage 2026-01 says 400 where the older metadata says 500.
+NEWER = {
+    ("CompareSimilarByImage", code): 400
+    for code in ("PictureError", "UnsupportedInstanceType", "UnsupportedOperationType")
+}
+
+
 def test_the_table_holds_every_documented_error_as_documented():
     """Status and message of each error list's entry, for each emulated operation, are in the table."""
     documented = json.loads(DOCUMENTED.read_text("utf-8"))["ops"]
     for operation in EMULATED:
         for error in documented[operation]:
             found = ERRORS[error["code"]].answer_for(operation)
-            assert found == (error["http"], error["message"]), (operation, error["code"])
+            status = NEWER.get((operation, error["code"]), error["http"])
+            assert found == (status, error["message"]), (operation, error["code"])
 
 
 @pytest.mark.parametrize("code", sorted(ERRORS))

@@ -224,13 +224,17 @@ HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         (HEAD + b"Content-Length: 1048577\r\n\r\n", b"RequestBodyTooLarge"),
         (HEAD + b"Content-Length: 99999999999999\r\n\r\n", b"RequestBodyTooLarge"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n" + b"x" * 65536 + b"\r\n", b"Timeout"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"400 Bad Request"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b'"Code":"BadRequest"'),
         (HEAD + b"Content-Type: multipart/form-data\r\nContent-Length: 1\r\n\r\nx", b"MalformedPOSTRequest"),
         (HEAD + b"X-Acs-Action: \xff\xfe\r\nContent-Length: 0\r\n\r\n", b"MissingVersion"),
-        (HEAD + b"X-Long: " + b"x" * 20000 + b"\r\n\r\n", b"400 Bad Request"),
+        (HEAD + b"X-Long: " + b"x" * 20000 + b"\r\n\r\n", b'"Code":"BadRequest"'),
         (b"POST /?%ff=%fe&&&= HTTP/1.1\r\nHost: http://[\r\nConnection: close\r\n\r\n", b"MissingAction"),
-        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404 Not Found"),
-        (b"not HTTP at all\r\n\r\n", b"400 Bad Request"),
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b'"Code":"InvalidApi.NotFound"'),
+        (b"not HTTP at all\r\n\r\n", b'"Code":"BadRequest"'),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b'"Code":"BadRequest"'),
+        (HEAD + b"Content-Length: -1\r\n\r\n", b'"Code":"BadRequest"'),
+        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", b'"Code":"BadRequest"'),
+        (b"POST / HTTP/9.9\r\nHost: x\r\n\r\n", b'"Code":"BadRequest"'),
         (b"POST / HTTP/1.1\r\nHost: x", b""),
         (b"", b""),
     ],
@@ -242,6 +246,29 @@ def test_slow_big_and_broken_requests_are_answered_or_cut_off(emulator, data, ex
     assert b"Traceback" not in received
     assert b"UnknownException" not in received
     assert emulator.caller().call(*DETAIL).status == 200
+
+
+def test_what_is_no_http_gets_an_answer_in_the_services_shape(emulator):
+    """Malformed HTTP is answered as any refusal is, with a request id, and stands in the request log."""
+    head, _, body = raw(emulator, b"not HTTP at all\r\n\r\n").partition(b"\r\n\r\n")
+    answer = json.loads(body)
+    assert head.partition(b"\r\n")[0].endswith(b" 400 Bad Request")
+    assert b"application/json;charset=utf-8" in head
+    assert answer.keys() == {"RequestId", "HostId", "Code", "Message", "Recommend"}
+    entry = emulator.log.entries()[-1]
+    assert (entry.verdict, entry.status, entry.code) == ("refused", 400, "BadRequest")
+    assert entry.request_id == answer["RequestId"]
+    assert f"x-acs-request-id: {entry.request_id}".encode() in head
+
+
+def test_a_client_that_waits_to_be_told_sends_its_body(emulator):
+    """`Expect: 100-continue`, as curl sends with a large body, is answered before the body is read."""
+    head = HEAD + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", emulator.port), timeout=10) as connection:
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.sendall(b"a=b")
+        assert b"MissingAction" in connection.recv(65536)
 
 
 def test_a_chunked_body_too_large_is_refused_as_it_comes(emulator):

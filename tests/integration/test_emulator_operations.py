@@ -324,6 +324,21 @@ def test_the_console_page_shows_requests_and_escapes_them(emulator, caller):
     assert emulator.access_key_secret not in page
 
 
+@pytest.mark.parametrize("host", ["elsewhere.example", "127.0.0.1.elsewhere.example:80", "10.0.0.1", "[", ""])
+def test_the_console_page_is_not_there_under_another_name(caller, host):
+    """A name of somebody else that was made to lead here gets what any unknown path gets."""
+    received = caller.send("GET", "/console", b"", {"Host": host})
+    assert (received.status, received.code) == (404, "InvalidApi.NotFound")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:1", "LOCALHOST.:8088"])
+def test_the_console_page_is_there_under_its_own_names(caller, host):
+    """By its address or as localhost, whatever port leads to it, the page is shown."""
+    received = caller.send("GET", "/console", b"", {"Host": host})
+    assert received.status == 200
+    assert b"batchsearch emulator" in received.body
+
+
 def test_answers_come_as_xml_when_asked(caller):
     """Accept: text/xml gives the vendor's XML form."""
     received = caller.call("Detail", {"InstanceName": "one"}, headers={"accept": "text/xml"})

@@ -321,7 +321,7 @@ async def test_a_rows_own_columns_win_over_the_jobs_parameters(serve, load, tmp_
 
 
 async def test_a_product_instance_predicts_the_category(serve, load, tmp_path):
-    """Without a category the nearest items' one is reported and nothing is excluded by it."""
+    """Without a category the nearest items' one is reported, and the search keeps to it."""
     emulator = serve("product")
     for number in range(6):
         put(emulator, "product", painted(number), f"P{number}", category_id=(4, 7)[number >= 3])
@@ -338,7 +338,7 @@ async def test_a_product_instance_predicts_the_category(serve, load, tmp_path):
     await run_job(settings)
     results, hits = results_of(settings), hits_of(settings)
     assert dict(results["pic_category_id"]) == {"low": 4, "high": 7}
-    assert dict(results["hit_count"]) == {"low": 6, "high": 6}
+    assert dict(results["hit_count"]) == {"low": 3, "high": 3}
     first = hits[hits["rank"] == 1].set_index("row_key")
     assert dict(first["product_id"]) == {"low": "P1", "high": "P5"}
     assert dict(first["category_id"]) == {"low": 4, "high": 7}

@@ -171,6 +171,36 @@ def test_a_phones_double_picture_is_a_jpeg():
     assert decode_picture(data, "generic").format == "JPEG"
 
 
+def with_scans(data, number):
+    """The JPEG with its last scan repeated."""
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * number + data[-2:]
+
+
+def test_scans_without_end_are_refused_before_they_are_decoded():
+    """A progressive JPEG is read up to 64 scans; thousands of them, which cost minutes, are not decoded."""
+    data = encoded(plain(), "JPEG", progressive=True)
+    scans = data.count(b"\xff\xda")
+    assert decode_picture(with_scans(data, 64 - scans), "generic").format == "JPEG"
+    assert refusal(with_scans(data, 65 - scans)) == "UnsupportedPicFormat"
+    assert refusal(with_scans(data, 5000)) == "UnsupportedPicFormat"
+
+
+def test_scans_of_a_preview_are_not_the_pictures():
+    """What looks like scans in a JPEG's metadata limits nothing."""
+    data = encoded(plain(), "JPEG", comment=b"\xff\xda" * 100, exif=b"Exif\0\0" + b"\xff\xda" * 100)
+    assert decode_picture(data, "generic").format == "JPEG"
+
+
+def test_strips_of_jpeg_in_a_tiff_have_a_scan_each():
+    """A TIFF of many small JPEG strips is read; one whose strips hold scans without end is not."""
+    noise = Image.effect_noise((160, 2000), 60).convert("RGB")
+    data = encoded(noise, "TIFF", compression="jpeg", strip_size=160 * 8 * 3)
+    assert data.count(b"\xff\xda") > 64
+    assert decode_picture(data, "generic").format == "TIFF"
+    assert refusal(data + b"\xff\xda" * 64 * 2000) == "UnsupportedPicFormat"
+
+
 def test_damaged_files_never_raise_anything_else():
     """Whatever a damaged file makes a decoder do, it ends as a picture or as a refusal."""
     rng = np.random.default_rng(3)

@@ -41,8 +41,21 @@ def sent(image, form="PNG", **options):
 
 @pytest.fixture(scope="module")
 def product():
-    """A product instance: every shape in every colour, category by shape, two pictures a product."""
-    catalogue = Catalogue(name="demo", service_type="product", capacity=100, data=None)
+    """A product instance: every shape in every colour, category by shape, two pictures a product.
+
+    A predicted category limits nothing here, so that rankings span all items.
+    """
+    yield from shapes_in_colours(predicted_category_limits=False)
+
+
+@pytest.fixture(scope="module")
+def by_category():
+    """The same, as it is by default: a predicted category limits the search."""
+    yield from shapes_in_colours()
+
+
+def shapes_in_colours(**settings):
+    catalogue = Catalogue(name="demo", service_type="product", capacity=100, data=None, **settings)
     for category, shape in enumerate(SHAPES):
         for number, colour in enumerate(COLOURS):
             for view, moved in enumerate((0, 30)):
@@ -138,11 +151,37 @@ def test_a_given_category_limits_the_search(product):
     assert found.total == 6
 
 
-def test_a_predicted_category_limits_nothing(product):
-    """Without a category the nearest items' one is reported, and every item is searched."""
+def test_a_predicted_category_limits_the_search(by_category):
+    """Without a category the nearest items' one is reported, and only its items are searched."""
+    found = search(by_category, drawn("cross", "blue"), num=100)
+    assert found.info.category_id == SHAPES.index("cross")
+    assert {hit.item.category_id for hit in found.hits} == {SHAPES.index("cross")}
+    assert found.total == 6
+
+
+def test_an_item_searched_by_name_has_its_own_category(by_category):
+    """A search by name without a category stays within the item's own; a given one prevails."""
+    found = by_category.search_name("ring-red", "1.png", Query(num=100))
+    assert found.info.category_id == SHAPES.index("ring")
+    assert found.total == 6
+    assert by_category.search_name("ring-red", "1.png", Query(category_id=0)).info.category_id == 0
+
+
+def test_a_predicted_category_that_limits_nothing(product):
+    """Where it is so set, the nearest items' category is reported, and every item is searched."""
     found = search(product, drawn("cross", "blue"), num=100)
     assert found.info.category_id == SHAPES.index("cross")
     assert found.total == 24
+
+
+def test_an_empty_product_instance_finds_nothing_and_says_other():
+    """Without items there is nothing to predict from: 88888888, and no hits."""
+    catalogue = Catalogue(name="demo", service_type="product", capacity=10, data=None)
+    try:
+        found = search(catalogue, drawn("ring", "red"))
+        assert (found.info.category_id, found.total) == (OTHER_CATEGORY, 0)
+    finally:
+        catalogue.close()
 
 
 def test_an_added_item_gets_the_predicted_category():

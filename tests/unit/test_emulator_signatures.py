@@ -111,6 +111,17 @@ def test_v3_refuses_each_signed_header_changed(name):
         assert code == special.get(header, "SignatureDoesNotMatch"), header
 
 
+def test_v3_covers_the_content_type_of_a_body():
+    """A content type that says how a body is read must be signed; without a body it may go unsigned."""
+    vector = VECTORS["v3_ak_minimal_signed_headers"]
+    form = {**vector["headers"], "content-type": "application/x-www-form-urlencoded"}
+    assert refusal(inbound_of(vector, headers=form), vector) == "SignatureDoesNotMatch"
+    vector = VECTORS["v3_ak_AuthorizeFileUpload_GET"]
+    assert vector["body"] == ""
+    binary = {**vector["headers"], "content-type": "application/octet-stream"}
+    assert verify(inbound_of(vector, headers=binary), keys_of(vector), now=time_of(vector))
+
+
 @pytest.mark.parametrize("name", V3)
 def test_v3_refuses_header_lists_that_leave_something_out(name):
     """A header that protects the request must be in the list of signed headers, whoever signs."""

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -133,8 +132,6 @@ def test_a_lost_store_ends_the_run_resumable(machine, emulator, store, bucket):
     for name in ("out", "in"):
         store.objects._files.rm(f"{bucket}/{name}", recursive=True)
     store.objects._files.rmdir(bucket)
-    began = time.monotonic()
     code, summary, err = ended(first)
     assert code == 5, err
     assert f"s3://{bucket}/out/night" in summary["message"]
-    assert time.monotonic() - began < 30

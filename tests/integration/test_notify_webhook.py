@@ -49,7 +49,7 @@ class Receiver:
         self.received.append(await request.json())
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         if status == "hang":
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         headers = {"Location": self.elsewhere} if status in (302, 307) else {}
         return web.Response(status=status, headers=headers)
 

@@ -1,7 +1,6 @@
 """Nothing secret in anything that a failing run writes: every byte of it is searched."""
 
 import base64
-import contextlib
 import json
 import os
 import subprocess
@@ -116,8 +115,8 @@ def everything(folder, ran):
     return texts
 
 
-def run(job, host, *, log_format="json", kill=False, **environ):
-    """The job by the command line, at debug level; all that it wrote."""
+def run(job, host, *, log_format="json", kill_after=None, **environ):
+    """The job by the command line, at debug level, killed after so many rows; all that it wrote."""
     out = job.parent / "out"
     command = [sys.executable, "-m", "batchsearch", "run", str(job)]
     given = {
@@ -133,13 +132,15 @@ def run(job, host, *, log_format="json", kill=False, **environ):
     ]
     out.mkdir(exist_ok=True)
     environment = {**os.environ, **given, **environ}
-    if kill:
+    if kill_after is not None:
         with subprocess.Popen([*command, *metrics], stdout=-1, stderr=-1, env=environment) as process:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(3)
+            lines, finished = [], 0
+            while finished < kill_after and (line := process.stderr.readline()):
+                lines.append(line)
+                finished += b'"row_finished"' in line
             process.kill()
             stdout, stderr = process.communicate()
-        ran = subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+        ran = subprocess.CompletedProcess(command, process.returncode, stdout, b"".join([*lines, stderr]))
     else:
         ran = subprocess.run(
             [*command, *metrics], capture_output=True, check=False, env=environment, timeout=60
@@ -205,8 +206,8 @@ def test_a_killed_run_leaves_no_secret_in_its_log(key, make_job, host):
     key.set_faults(FaultPlan(FAULTS["rows fail"]))
     many = [{**row, "id": f"{row['id']}-{n}"} for n in range(30) for row in rows(host)]
     job = make_job(many, **settings_of(key, instance__qps=5))
-    ran, texts = run(job, host, kill=True)
-    assert ran.returncode == -9
+    ran, texts = run(job, host, kill_after=30)
+    assert ran.returncode == -9, ran.stderr
     assert texts["ledger/ledger.sqlite3-wal"]
     assert leaks(texts) == []
 

@@ -317,7 +317,7 @@ async def test_what_is_new_is_carried_while_the_run_goes_on(run):
         watching = asyncio.create_task(made.mirror.watch())
         for number in (1, 2):
             made.seal(number)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(100):
                 while len(getattr(read_index(made.store, made.output), "files", ())) < number:  # noqa: ASYNC110 - the store tells nobody
                     await asyncio.sleep(0.02)  # another process would look, too
         moment = read_index(made.store, made.output).moment
@@ -339,7 +339,7 @@ async def test_a_lost_store_ends_the_run(run, line):
         made.seal(2)
         line.sever()
         with pytest.raises(OutputError, match="kept in the work folder"):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(100):
                 await made.mirror.watch()
     again = run("here")
     async with again.mirror.held():
@@ -354,7 +354,7 @@ async def test_a_store_that_is_away_for_a_moment_ends_nothing(run, line):
         line.hang_up()
         made.seal(1)
         watching = asyncio.create_task(made.mirror.watch())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             while read_index(made.store, made.output) is None:
                 assert not watching.done()
                 await asyncio.sleep(0.05)

@@ -225,7 +225,7 @@ def test_a_signal_handler_may_stop_it(child):
 
 def test_a_child_that_does_not_stop_is_killed(child):
     """After the time it was given; what was answered is in the ledger."""
-    made, _ = child("print('up', file=sys.stderr, flush=True); time.sleep(600)")
+    made, _ = child("print('up', file=sys.stderr, flush=True); signal.pause()")
     made._stop_seconds = 0.1
     made._on_line = lambda line: threading.Thread(target=made.stop).start() or True
     assert made.run().exit_code == -signal.SIGKILL

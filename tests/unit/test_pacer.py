@@ -51,6 +51,36 @@ def test_late_timers_lose_no_slots():
     assert all(later - earlier >= 1.0 for earlier, later in zip(times, times[10:], strict=False))
 
 
+def test_a_tier_is_used_by_calls_that_leave_late():
+    """Of the first second at most one slot is lost when calls leave some milliseconds after their slot."""
+
+    async def caller(pacer, number, left):
+        slot = await pacer.slot()
+        if number % 4 == 0:
+            await asyncio.sleep(0.003)
+        pacer.departed(slot)
+        left.append(asyncio.get_running_loop().time())
+        pacer.granted(slot, 0.1)
+
+    async def crowd(runner):
+        pacer, left = pacer_on(runner, 10), []
+        await asyncio.gather(*(caller(pacer, number, left) for number in range(25)))
+        return sorted(left)
+
+    with virtual_time.virtual_runner(0.001, 3) as late:
+        left = late.run(crowd(late))
+    windows = [sum(begin <= at < begin + 1 for at in left) for begin in left]
+    assert max(windows) <= 10
+    assert windows[0] >= 9
+
+
+def test_a_high_rate_is_not_held_back_by_timers():
+    """At a rate far above what timers can keep, a thousand slots are handed out in well under a second."""
+    with virtual_time.virtual_runner(0.001, 3) as late:
+        times = late.run(slots(pacer_on(late, 20_000), 1001))
+    assert times[-1] - times[0] < 1.0
+
+
 def test_nothing_is_saved_up_while_idle(runner):
     """After a pause calls are as far apart as before: an idle second is gone, not owed."""
 
@@ -265,10 +295,11 @@ def test_threads_share_one_rate():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join()
     times.sort()
     assert len(times) == 30
-    assert min(later - earlier for earlier, later in pairwise(times)) >= 1 / 40 - 0.003
+    # A machine that is busy makes a call leave late, and the next one on time.
+    assert all(at - times[0] >= number / 40 - 0.003 for number, at in enumerate(times))
 
 
 @pytest.mark.parametrize("qps", [60, 1000, 5000])

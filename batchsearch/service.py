@@ -30,6 +30,7 @@ class ServiceType:
         min_side: Smallest accepted width and height, pixels.
         max_side: Largest accepted width and height, pixels, inclusive.
         category: The only category of this kind, or None where categories are given or predicted.
+        subject: Whether `Crop` and `Region` have a meaning; fabric ignores both (SearchImageByPic, `Crop`).
     """
 
     name: ServiceTypeName
@@ -37,6 +38,7 @@ class ServiceType:
     min_side: int
     max_side: int
     category: int | None
+    subject: bool = True
 
 
 OTHER_CATEGORY: Final = 88888888
@@ -49,7 +51,7 @@ SERVICE_TYPES: Final[Mapping[str, ServiceType]] = MappingProxyType(
         for kind in (
             ServiceType("product", (0,), 100, 4096, None),
             ServiceType("generic", (1,), 100, 4096, OTHER_CATEGORY),
-            ServiceType("fabric", (2,), 448, 4096, OTHER_CATEGORY),
+            ServiceType("fabric", (2,), 448, 4096, OTHER_CATEGORY, subject=False),
             ServiceType("trademark", (3, 7), 200, 4095, OTHER_CATEGORY),
             ServiceType("copyright", (4,), 100, 4096, OTHER_CATEGORY),
             ServiceType("furniture", (5,), 100, 4096, OTHER_CATEGORY),

@@ -78,6 +78,9 @@ def check_parameters(
         only if there are none.
     """
     known = OPERATIONS[operation]
+    if not SERVICE_TYPES[service_type].subject:
+        # The service ignores them, whatever they say: nothing is refused, and equal requests are equal.
+        values = {name: value for name, value in values.items() if name not in _OF_THE_SUBJECT}
     problems = [_unknown(known, name) for name in values if name not in known.keys]
     checked: dict[str, Any] = {}
     refused: set[str] = set()
@@ -107,6 +110,9 @@ def check_parameters(
     if only_category is not None and "category_id" in checked:
         checked["category_id"] = only_category
     return checked, tuple(problems)
+
+
+_OF_THE_SUBJECT: Final = frozenset({"crop", "region"})
 
 
 def check_instance_name(name: str) -> ParameterProblem | None:

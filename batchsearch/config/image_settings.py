@@ -117,8 +117,19 @@ class ImageSettings(Settings):
     decode_timeout: float = Field(
         30.0, ge=1, description="Seconds after which an isolated decoder is stopped."
     )
+    blank: Literal["reject", "send", "contrast"] = Field(
+        "reject",
+        description="What becomes of an image that would go out white or black all over, or as one flat "
+        "colour that the file is not (a white logo on transparency): refused with `Local.ImageBlank`, sent "
+        "all the same, or set on black or white instead of `background` where that shows it, else refused.",
+    )
     max_megapixels: int = Field(
-        80, ge=1, le=178, description="Larger canvases are refused before decoding, million pixels."
+        80,
+        ge=1,
+        le=450,
+        description="Images whose decoding costs more are refused before it, million pixels. A JPEG that is "
+        "shrunk while it is decoded counts for what is decoded and an eighth of its canvas, any other image "
+        "for its whole canvas: 200 megapixels of a phone's JPEG pass by default, of its PNG need 200.",
     )
     max_upload_bytes: int | None = Field(
         None, ge=16_384, description="Most bytes of a picture sent; the service's own limit when absent."

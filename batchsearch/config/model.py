@@ -355,6 +355,17 @@ class JobSettings(Settings):
             )
         return manifest
 
+    @field_validator("manifest")
+    @classmethod
+    def _num_not_row_by_row(cls, manifest: ManifestSettings, info: ValidationInfo) -> ManifestSettings:
+        given = [name for name in ("num", "start") if name in manifest.columns]
+        if info.data.get("results_per_row") is not None and given:
+            raise ValueError(
+                f"maps the column {manifest.columns[given[0]]!r} to `{given[0]}`, which `results_per_row` "
+                "decides for all rows; give one of them"
+            )
+        return manifest
+
     @field_validator("results_per_row")
     @classmethod
     def _num_once(cls, results_per_row: int | None, info: ValidationInfo) -> int | None:

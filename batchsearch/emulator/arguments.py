@@ -203,7 +203,8 @@ class Arguments:
         if match is None:
             raise RefusedError("InvalidRegion")
         x1, x2, y1, y2 = (int(part) for part in match.groups())
-        if not (x1 < x2 <= picture.width and y1 < y2 <= picture.height):
+        # Both corners are pixels of the picture, the last one included.
+        if not (x1 < x2 < picture.width and y1 < y2 < picture.height):
             raise RefusedError("InvalidRegion")
         return Box(x1=x1, x2=x2, y1=y1, y2=y2)
 

@@ -26,6 +26,11 @@ _FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _NAMED_AS: Final = {"MPO": "JPEG"}
 _ORIENTATION: Final = 274  # EXIF tag 0x0112
 _UPRIGHT: Final = 1
+_MOST_SCANS: Final = 100  # each is a pass over the whole canvas; encoders write about ten
+_PNG_HEAD: Final = 8
+_NOT_NEEDED: Final = frozenset(
+    {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
+)  # the decoder unpacks them, and may give up
 
 MOST_SCANS: Final = 64
 """Scans of a progressive JPEG: encoders write some ten, and each costs as much as all pixels read once, so
@@ -84,8 +89,10 @@ def decode_picture(data: bytes, service_type: str) -> Picture:
         raise PictureRefusedError(
             "InvalidPicContent", f"{len(data):,} bytes, {MAX_PICTURE_BYTES:,} are allowed"
         )
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MOST_SCANS:
+        raise PictureRefusedError("UnsupportedPicFormat", f"more than {_MOST_SCANS} scans")
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+        with Image.open(io.BytesIO(_plain_png(data)), formats=_FORMATS) as opened:
             return _read(opened, data, service_type)
     except PictureRefusedError:
         raise
@@ -97,6 +104,20 @@ def decode_picture(data: bytes, service_type: str) -> Picture:
         raise PictureRefusedError(
             "UnsupportedPicFormat", f"it cannot be decoded ({type(error).__name__})"
         ) from error
+
+
+def _plain_png(data: bytes) -> bytes:
+    """A PNG without texts and profile, which say nothing about its pixels here; any other file as it is."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return data
+    kept = [data[:_PNG_HEAD]]
+    at = _PNG_HEAD
+    while at < len(data):
+        after = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in _NOT_NEEDED:
+            kept.append(data[at:after])
+        at = after
+    return b"".join(kept)
 
 
 def _read(opened: Image.Image, data: bytes, service_type: str) -> Picture:

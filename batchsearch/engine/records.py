@@ -121,7 +121,14 @@ def _to_source(region: str | None, geometry: Geometry | None) -> str | None:
         return None
 
 
-def _picture_fields(prefix: str, source: PictureFacts | None, picture: Prepared | None) -> dict[str, Any]:
+def picture_fields(prefix: str, source: PictureFacts | None, picture: Prepared | None) -> dict[str, Any]:
+    """What a row says of one image: the file as it came, and as it was sent.
+
+    Args:
+        prefix: Before each column's name, where a row has several images.
+        source: The file; None where its format is not known.
+        picture: What is sent for it; None where it is refused.
+    """
     found: dict[str, Any] = {}
     for side, facts in (("source", source), ("sent", picture.sent if picture is not None else None)):
         if facts is not None:
@@ -229,7 +236,7 @@ def _row_fields(facts: JobFacts, work: Work, failure: Failure | None, now: datet
     for place, prefix in enumerate(facts.prefixes):
         source = work.sources[place] if place < len(work.sources) else None
         picture = work.pictures[place] if place < len(work.pictures) else None
-        result |= _picture_fields(prefix, source, picture)
+        result |= picture_fields(prefix, source, picture)
     return result
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image, ImageCms
 
+from batchsearch.images.headers.icc import is_srgb, is_usable
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -17,9 +19,8 @@ if TYPE_CHECKING:
 Colour = tuple[int, int, int]
 
 _DEEP_MODES: Final = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
-_PROFILE_MODES: Final = {"RGB": b"RGB ", "CMYK": b"CMYK", "L": b"GRAY"}
-"""Picture mode: the colour space that an ICC profile must be for to be used with it."""
-_MAX_PROFILE: Final = 4 << 20
+_PROFILE_MODES: Final = {"RGB": 3, "CMYK": 4, "L": 1}
+"""Image mode that a colour profile can be used with: samples of a pixel."""
 _BYTE: Final = 0xFF
 _WORD: Final = 0xFFFF
 
@@ -78,7 +79,7 @@ def to_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, t
     if profile and picture.mode in _PROFILE_MODES:
         try:
             source = _read_profile(profile, _PROFILE_MODES[picture.mode])
-            return (picture, ()) if _is_srgb(source) else (_transform(picture, source), words)
+            return (picture, ()) if is_srgb(profile) else (_transform(picture, source), words)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             words = ("icc:unusable", *words[: int(cmyk)])
     elif not cmyk:
@@ -86,24 +87,16 @@ def to_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, t
     return (picture.convert("RGB") if cmyk else picture), words
 
 
-def _read_profile(profile: bytes, space: bytes) -> ImageCms.ImageCmsProfile:
+def _read_profile(profile: bytes, components: int) -> ImageCms.ImageCmsProfile:
     """An embedded profile.
 
     Raises:
         OSError: It cannot be read.
         ValueError: It is for another colour space, or far larger than profiles are.
     """
-    if profile[16:20] != space or len(profile) > _MAX_PROFILE:
+    if not is_usable(profile, components):
         raise ValueError("not a profile for this picture")
     return ImageCms.ImageCmsProfile(BytesIO(profile))
-
-
-def _is_srgb(profile: ImageCms.ImageCmsProfile) -> bool:
-    """Whether the profile calls itself sRGB, as 39 photographs of 40 with a profile do."""
-    if profile.profile.xcolor_space != "RGB ":
-        return False
-    description = (profile.profile.profile_description or "").lower()
-    return description.startswith(("srgb", "c2")) and "linear" not in description
 
 
 def _transform(picture: Image.Image, source: object) -> Image.Image:

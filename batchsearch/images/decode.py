@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
-from PIL import Image, features
+from PIL import Image, UnidentifiedImageError, features
 
-from batchsearch.images import netpbm
-from batchsearch.images.fit import DCT_SCALES
+from batchsearch.images import netpbm, tiff
+from batchsearch.images.cost import decoding_cost
+from batchsearch.images.fit import dct_divisor
 from batchsearch.images.headers.facts import DamagedError
-from batchsearch.images.headers.jpeg import MAX_SCANS, too_many_scans
+from batchsearch.images.headers.png import without_texts
 from batchsearch.images.regions import SWAPPED
 from batchsearch.images.verdict import Reject
 from batchsearch.own_errors import INTERNAL_ERROR, is_own, told
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 # Pillow warns about damaged metadata and large canvases on standard error, once for each place in its
 # code. Both are settled here by the structure scan and by checks of the size before and after decoding.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# Pillow's own limit stands behind the one of the job: it must not refuse what a job allows.
+Image.MAX_IMAGE_PIXELS = 450_000_000
 
 _PLUGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "JPEG": ("JPEG", "MPO"),
@@ -116,32 +120,42 @@ def _decode(data: bytes, seen: Inspection, rules: Rules, wanted: Size | None) ->
     needed = _LIBRARIES.get(seen.format or "")
     if needed is not None and not features.check(needed):
         return _without_decoder(seen)
-    if seen.format == "JPEG" and seen.progressive and too_many_scans(data):
-        return Reject("Local.ImageBroken", f"JPEG: more than {MAX_SCANS} scans")
+    if seen.format == "PNG":
+        data = without_texts(data)
+    elif seen.format == "TIFF":
+        data = tiff.only_page(data, seen)
+        tiff.learn_depths()
     with Image.open(BytesIO(data), formats=plugins) as picture:
-        if rules.frame and seen.frames > 1:
-            picture.seek(min(rules.frame, seen.frames - 1))
-        if picture.width * picture.height > rules.max_pixels:
-            return Reject(
-                "Local.ImageTooManyPixels", f"{seen.format} of {picture.width}x{picture.height} pixels"
-            )
-        stored, orientation = _grid(picture, seen)
-        box = _draft(picture, wanted) if seen.format == "JPEG" and wanted else None
-        expected = picture.size
-        picture.load()
-        if picture.size != expected:
-            return Reject(
-                "Local.ImageBroken",
-                f"{seen.format}: {expected[0]}x{expected[1]} pixels declared, "
-                f"{picture.width}x{picture.height} decoded",
-            )
-        turned = 1
-        if seen.format == "TIFF":
-            # Pillow turns TIFF pixels while loading and removes the tag then.
-            left = getattr(picture, "tag_v2", {}).get(_ORIENTATION, 1)
-            if left not in range(2, 9):
-                orientation, turned = 1, orientation
-        return Decoded(picture, stored, orientation, turned, box)
+        return _loaded(picture, seen, rules, wanted)
+
+
+def _loaded(picture: ImageFile, seen: Inspection, rules: Rules, wanted: Size | None) -> Decoded | Reject:
+    """The pixels of a file that is opened, if what the decoder made of it is what was declared."""
+    if rules.frame and seen.frames > 1 and seen.format != "TIFF":
+        picture.seek(min(rules.frame, seen.frames - 1))
+    opened = replace(seen, width=picture.width, height=picture.height)
+    if decoding_cost(opened, wanted) > rules.max_pixels:
+        return Reject("Local.ImageTooManyPixels", f"{seen.format} of {picture.width}x{picture.height} pixels")
+    if seen.format == "TIFF":
+        tiff.mend_palette(picture)
+    stored, orientation = _grid(picture, seen)
+    box = _draft(picture, wanted) if seen.format == "JPEG" and wanted else None
+    expected = picture.size
+    picture.load()
+    if picture.size != expected:
+        return Reject(
+            "Local.ImageBroken",
+            f"{seen.format}: {expected[0]}x{expected[1]} pixels declared, "
+            f"{picture.width}x{picture.height} decoded",
+        )
+    pixels = tiff.mend_levels(picture) if seen.format == "TIFF" else picture
+    turned = 1
+    if seen.format == "TIFF":
+        # Pillow turns TIFF pixels while loading and removes the tag then.
+        left = getattr(picture, "tag_v2", {}).get(_ORIENTATION, 1)
+        if left not in range(2, 9):
+            orientation, turned = 1, orientation
+    return Decoded(pixels, stored, orientation, turned, box)
 
 
 def _grid(picture: ImageFile, seen: Inspection) -> tuple[Size, int]:
@@ -161,14 +175,12 @@ def _grid(picture: ImageFile, seen: Inspection) -> tuple[Size, int]:
 def _draft(picture: ImageFile, wanted: Size) -> tuple[float, float, float, float] | None:
     """Tells a JPEG decoder to deliver the smallest scale that has the wanted sides."""
     width, height = picture.size
-    for divisor in reversed(DCT_SCALES):
-        small = -(-width // divisor), -(-height // divisor)
-        if min(width, height) >= divisor and small[0] >= wanted[0] and small[1] >= wanted[1]:
-            result = picture.draft(None, (width // divisor, height // divisor))
-            if result is None or picture.size == small == wanted:
-                return None
-            return result[1]
-    return None
+    divisor = dct_divisor(picture.size, wanted)
+    if divisor == 1:
+        return None
+    small = -(-width // divisor), -(-height // divisor)
+    result = picture.draft(None, (width // divisor, height // divisor))
+    return None if result is None or picture.size == small == wanted else result[1]
 
 
 def _heif_is_readable() -> bool:
@@ -196,6 +208,10 @@ def _refusal(seen: Inspection, error: Exception) -> Reject:
         return Reject(INTERNAL_ERROR, f"{seen.format}: {told(error)}")
     if isinstance(error, OSError) and _NOT_BUILT_IN.search(str(error)):
         return _without_decoder(seen)
+    if seen.format == "TIFF" and isinstance(error, UnidentifiedImageError):
+        # The structure scan found it whole: its pixels are of a kind that the decoder does not know.
+        kind = f"{seen.components}x{seen.bits} bits"
+        return Reject("Local.ImageFormatUnsupported", f"TIFF with pixels of {kind} is not read")
     if isinstance(error, OSError) and "truncated" in str(error):
         return Reject("Local.ImageTruncated", f"{seen.format}: the picture data ends early")
     return Reject("Local.ImageBroken", f"{seen.format}: the decoder gave up ({type(error).__name__})")

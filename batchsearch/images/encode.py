@@ -15,15 +15,17 @@ from typing import IO, TYPE_CHECKING, Final
 
 from PIL import Image
 
+from batchsearch.images.blank import blankness, contrasting, flat_colour, is_blank
 from batchsearch.images.colour import flatten, to_srgb
 from batchsearch.images.decode import decode
-from batchsearch.images.fit import NoFit, fit, scaled, snapped
-from batchsearch.images.regions import SWAPPED, Geometry
+from batchsearch.images.fit import NoFit, scaled, stored_sides, swapped
+from batchsearch.images.regions import Geometry
 from batchsearch.images.verdict import Reject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from batchsearch.images.colour import Colour
     from batchsearch.images.decode import Decoded
     from batchsearch.images.fit import Size
     from batchsearch.images.headers.facts import Inspection
@@ -71,23 +73,16 @@ def reencode(data: bytes, seen: Inspection, reasons: tuple[str, ...], rules: Rul
     Raises:
         MemoryError: There is not enough memory.
     """
-    stored, orientation = (seen.width, seen.height), seen.orientation
-    wanted = _stored_sides(stored, orientation, rules, snap=seen.format == "JPEG")
-    if isinstance(wanted, Reject):
-        return wanted
-    decoded = decode(data, seen, rules, wanted)
-    if isinstance(decoded, Reject):
-        return decoded
-    if (decoded.stored, decoded.whole_turn) != (stored, orientation):
-        # The decoder knows better (a frame or box of its own size): plan again from what it delivered.
-        orientation = decoded.whole_turn
-        wanted = _stored_sides(decoded.stored, orientation, rules, snap=False)
-        if isinstance(wanted, Reject):
-            return wanted
+    planned = _decoded(data, seen, rules)
+    if isinstance(planned, Reject):
+        return planned
+    decoded, wanted = planned
     done: list[str] = []
     if seen.frames > 1:
         done.append(f"frame:{min(rules.frame, seen.frames - 1)}")
-    picture = _upright_picture(decoded, wanted, rules, done)
+    picture = _something_to_see(decoded, wanted, rules, done)
+    if isinstance(picture, Reject):
+        return picture
     if "metadata" in reasons:
         done.append("metadata")
     written = _fitting(picture, rules)
@@ -98,35 +93,65 @@ def reencode(data: bytes, seen: Inspection, reasons: tuple[str, ...], rules: Rul
     if written.box is not None:
         done.append("pad:{}x{}->{}x{}".format(*written.content, *written.size))
     done.append(f"encode:jpeg:q{written.quality}")
-    geometry = Geometry(*decoded.stored, orientation, *written.size, written.box)
+    geometry = Geometry(*decoded.stored, decoded.whole_turn, *written.size, written.box)
     return Encoded(written.data, geometry, tuple(done))
 
 
-def _stored_sides(stored: Size, orientation: int, rules: Rules, *, snap: bool) -> Size | Reject:
-    """The sides to shrink (or enlarge) the stored grid to, before turning and padding."""
-    plan = fit(_swapped(stored, orientation), rules)
-    if isinstance(plan, NoFit):
-        return Reject(plan.code, plan.message)
-    wanted = _swapped(plan.content, orientation)
-    snapping = snap and plan.canvas == plan.content
-    return (snapped(stored, wanted, rules) if snapping else None) or wanted
+def _decoded(data: bytes, seen: Inspection, rules: Rules) -> tuple[Decoded, Size] | Reject:
+    """The pixels, and the sides that the stored grid is to have."""
+    stored, orientation = (seen.width, seen.height), seen.orientation
+    wanted = stored_sides(stored, orientation, rules, snap=seen.format == "JPEG")
+    if isinstance(wanted, NoFit):
+        return Reject(wanted.code, wanted.message)
+    decoded = decode(data, seen, rules, wanted)
+    if isinstance(decoded, Reject):
+        return decoded
+    if (decoded.stored, decoded.whole_turn) != (stored, orientation):
+        # The decoder knows better (a frame or box of its own size): plan again from what it delivered.
+        wanted = stored_sides(decoded.stored, decoded.whole_turn, rules, snap=False)
+        if isinstance(wanted, NoFit):
+            return Reject(wanted.code, wanted.message)
+    return decoded, wanted
 
 
-def _upright_picture(decoded: Decoded, stored_wanted: Size, rules: Rules, done: list[str]) -> Image.Image:
+def _something_to_see(decoded: Decoded, wanted: Size, rules: Rules, done: list[str]) -> Image.Image | Reject:
+    """The upright picture, on another background if it cannot be seen on its own, or why it is not sent."""
+    words: list[str] = []
+    picture = _upright_picture(decoded, wanted, rules.background, words)
+    colour = None if rules.blank == "send" else flat_colour(picture)
+    if colour is not None:
+        several = flat_colour(decoded.picture) is None
+        see_through = any(word.startswith("alpha->") for word in words)
+        background = rules.background if see_through else None
+        refusal = Reject("Local.ImageBlank", blankness(colour, several=several, see_through=see_through))
+        if is_blank(colour, several=several, background=background):
+            if not (see_through and rules.blank == "contrast"):
+                return refusal
+            words = []
+            picture = _upright_picture(decoded, wanted, contrasting(colour), words)
+            if flat_colour(picture) is not None:
+                return refusal
+    done += words
+    return picture
+
+
+def _upright_picture(
+    decoded: Decoded, stored_wanted: Size, background: Colour, done: list[str]
+) -> Image.Image:
     """Flattens, shrinks, converts and turns; adds the words for it to `done`."""
     picture = decoded.picture
     profile = picture.info.get("icc_profile")
     if decoded.turned != 1:
         done.append(f"orientation:{decoded.turned}")
-    picture, words = flatten(picture, rules.background)
+    picture, words = flatten(picture, background)
     done += words
     if picture.mode == "LAB":
         # Its signed channels do not survive resampling.
         picture, words = to_srgb(picture, None)
         profile = None
         done += words
-    wanted = _swapped(stored_wanted, decoded.turned)
-    before = _swapped(decoded.stored, decoded.turned)
+    wanted = swapped(stored_wanted, decoded.turned)
+    before = swapped(decoded.stored, decoded.turned)
     if wanted != before:
         done.append(_resized(before, wanted))
     if picture.size != wanted:
@@ -232,11 +257,6 @@ def _scratch_file() -> IO[bytes]:
     with suppress(OSError):
         return tempfile.TemporaryFile(buffering=0)
     return BytesIO()
-
-
-def _swapped(size: Size, orientation: int) -> Size:
-    """The sides as they are after turning by an orientation (or before: the exchange undoes itself)."""
-    return (size[1], size[0]) if orientation in SWAPPED else size
 
 
 def _resized(before: Size, after: Size) -> str:

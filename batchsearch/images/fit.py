@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.images.regions import SWAPPED
+
 if TYPE_CHECKING:
     from batchsearch.images.rules import Rules
 
@@ -77,6 +79,30 @@ def scaled(size: Size, scale: float, rules: Rules) -> Size:
     lowest = 1 if rules.too_small == "pad" else rules.min_side
     width, height = (max(lowest, min(rules.max_side, round(side * scale))) for side in size)
     return width, height
+
+
+def stored_sides(stored: Size, orientation: int, rules: Rules, *, snap: bool) -> Size | NoFit:
+    """The sides to shrink (or enlarge) the stored grid to, before turning and padding."""
+    plan = fit(swapped(stored, orientation), rules)
+    if isinstance(plan, NoFit):
+        return plan
+    wanted = swapped(plan.content, orientation)
+    snapping = snap and plan.canvas == plan.content
+    return (snapped(stored, wanted, rules) if snapping else None) or wanted
+
+
+def swapped(size: Size, orientation: int) -> Size:
+    """The sides as they are after turning by an orientation (or before: the exchange undoes itself)."""
+    return (size[1], size[0]) if orientation in SWAPPED else size
+
+
+def dct_divisor(size: Size, wanted: Size) -> int:
+    """By how much a JPEG decoder may shrink each side while it decodes and still deliver those wanted."""
+    for divisor in reversed(DCT_SCALES):
+        small = -(-size[0] // divisor), -(-size[1] // divisor)
+        if min(size) >= divisor and small[0] >= wanted[0] and small[1] >= wanted[1]:
+            return divisor
+    return 1
 
 
 def snapped(stored: Size, wanted: Size, rules: Rules) -> Size | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from batchsearch.images.blank import blankness, flat_colour, is_blank, may_be_blank
 from batchsearch.images.decode import decode
 from batchsearch.images.encode import reencode
 from batchsearch.images.headers.png import picture_data_matches
@@ -61,10 +62,9 @@ def _prepare(
         return _repaired(data, seen, source, verdict.reasons, rules, repair)
     if seen.format == "PNG" and not picture_data_matches(data):
         return Rejected("Local.ImageBroken", "PNG: a checksum of the picture data is wrong", source)
-    if rules.verify == "decode":
-        decoded = decode(data, seen, rules)
-        if isinstance(decoded, Reject):
-            return Rejected(decoded.code, decoded.message, source)
+    refused = _looked_at(data, seen, rules)
+    if refused is not None:
+        return Rejected(refused.code, refused.message, source)
     return Prepared(data, source, source, (), Geometry(seen.width, seen.height, 1, seen.width, seen.height))
 
 
@@ -90,7 +90,29 @@ def _repaired(  # noqa: PLR0917 - what `prepare` has found out, handed on whole
     return Prepared(result.data, source, sent, result.transforms, geometry)
 
 
-def _trimmed(data: bytes, source: PictureFacts, reasons: tuple[str, ...], rules: Rules) -> Prepared | None:
+def _looked_at(data: bytes, seen: Inspection, rules: Rules) -> Reject | None:
+    """Why an image that complies is not sent all the same; its pixels are decoded only where that may be."""
+    suspected = rules.blank != "send" and may_be_blank(seen, len(data))
+    if rules.verify == "none" and not suspected:
+        return None
+    decoded = decode(data, seen, rules, _GLANCE if rules.verify == "none" else None)
+    if (
+        rules.verify == "none"
+        and not isinstance(decoded, Reject)
+        and flat_colour(decoded.picture) is not None
+    ):
+        decoded = decode(data, seen, rules)
+    if isinstance(decoded, Reject):
+        return decoded if rules.verify == "decode" else None
+    colour = flat_colour(decoded.picture) if suspected else None
+    if colour is None or not is_blank(colour, several=False):
+        return None
+    return Reject("Local.ImageBlank", blankness(colour, several=False, see_through=False))
+
+
+def _trimmed(
+    data: bytes, source: PictureFacts, reasons: tuple[str, ...], rules: Rules
+) -> Prepared | Rejected | None:
     """The picture without what stands around it, where that alone makes it comply."""
     picture = trimmed(data)
     if picture is None:
@@ -99,8 +121,9 @@ def _trimmed(data: bytes, source: PictureFacts, reasons: tuple[str, ...], rules:
     same = (seen.width, seen.height) == (source.width, source.height)
     if not same or judge(seen, len(picture), rules) != PASS:
         return None
-    if rules.verify == "decode" and isinstance(decode(picture, seen, rules), Reject):
-        return None
+    refused = _looked_at(picture, seen, rules)
+    if refused is not None:
+        return Rejected(refused.code, refused.message, source) if refused.code == "Local.ImageBlank" else None
     words = ("metadata", "trim:jpeg") if "metadata" in reasons else ("trim:jpeg",)
     geometry = Geometry(seen.width, seen.height, 1, seen.width, seen.height)
     return Prepared(picture, source, _facts(seen, picture), words, geometry)
@@ -110,4 +133,6 @@ def _facts(seen: Inspection, data: bytes) -> PictureFacts:
     return PictureFacts(seen.format or "", seen.width, seen.height, len(data), sha256(data).hexdigest())
 
 
+_GLANCE = (8, 8)
+"""Sides at which a JPEG tells whether it may be flat: decoded at an eighth."""
 _UNKNOWN = ("Local.NotAnImage", "the first bytes are those of no known format")

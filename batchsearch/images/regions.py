@@ -1,8 +1,10 @@
 """Coordinates between a file's own pixels and the picture that was sent.
 
-A region is the vendor's text `x1,x2,y1,y2`: both horizontal edges first, then both vertical ones
-(SearchImageByPic, `Region`). The numbers are read as edges between pixels, 0 to the side's length, so
-that mirroring and scaling are exact and a whole picture stays a whole picture.
+A region is the vendor's text `x1,x2,y1,y2`: both columns first, then both rows (SearchImageByPic,
+`Region`: "x1 and y1 represent the upper-left corner pixel, x2 and y2 the lower-right corner pixel"). The
+numbers name pixels, counted from 0, and the last one belongs to the region: all of a 600x500 image is
+`0,599,0,499`. Inside this module spans run between edges, 0 to the side's length, so that mirroring and
+scaling are exact and a whole image stays a whole image.
 """
 
 from __future__ import annotations
@@ -16,6 +18,12 @@ _REGION: Final = re.compile(
 )
 
 Span = tuple[int, int]
+"""Columns or rows from the first to behind the last."""
+
+LEAST: Final = 2
+"""Fewest columns and rows of a region: x1 is below x2, and y1 below y2."""
+ROUNDING: Final = 2
+"""Pixels by which a region may pass the image's edge: boxes come rounded, or count edges and not pixels."""
 
 MIRRORED_ACROSS: Final = frozenset({2, 3, 6, 7})
 """Orientations whose stored grid reads right to left, after swapping the axes where they are swapped."""
@@ -25,21 +33,29 @@ SWAPPED: Final = frozenset({5, 6, 7, 8})
 """Orientations that exchange width and height."""
 
 
-def read_region(text: str) -> tuple[Span, Span]:
-    """Reads `x1,x2,y1,y2` into its horizontal and its vertical span.
+def read_region(text: str, *, least: int = LEAST) -> tuple[Span, Span]:
+    """Reads `x1,x2,y1,y2` into its horizontal and its vertical span, each up to behind its last pixel.
+
+    Args:
+        text: The region.
+        least: Fewest columns and rows that it has; answers may have a single one.
 
     Raises:
         ValueError: The text is not four whole numbers with x1 < x2 and y1 < y2.
     """
-    found = _REGION.fullmatch(text)
-    if found is None:
-        raise ValueError(f"region {text[:60]!r} is not four whole numbers 'x1,x2,y1,y2'")
-    x1, x2, y1, y2 = (int(number) for number in found.groups())
-    if x1 >= x2 or y1 >= y2:
+    x1, x2, y1, y2 = _numbers(text)
+    if x2 - x1 + 1 < least or y2 - y1 + 1 < least:
         raise ValueError(
             f"region {text[:60]!r} is empty: the order is 'x1,x2,y1,y2' with x1 < x2 and y1 < y2"
         )
-    return (x1, x2), (y1, y2)
+    return (x1, x2 + 1), (y1, y2 + 1)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    found = _REGION.fullmatch(text)
+    if found is None:
+        raise ValueError(f"region {text[:60]!r} is not four whole numbers 'x1,x2,y1,y2'")
+    return tuple(int(number) for number in found.groups())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +92,14 @@ class Geometry:
     def to_sent(self, region: str) -> str:
         """A region of the file, as the same region of the picture sent.
 
-        What lies outside the file is cut off; what would shrink to nothing keeps one pixel.
+        What passes the edge by rounding is cut off; what would shrink to nothing keeps two pixels a side, the
+        fewest that a region has.
 
         Raises:
-            ValueError: The text is no region, or it lies wholly outside the file.
+            ValueError: The text is no region, or it reaches out of the file by more than rounding.
         """
         across, down = read_region(region)
+        self._check_inside(across, down, region)
         across = _clamp(across, self.source_width, region)
         down = _clamp(down, self.source_height, region)
         # Turn in the source's own pixels, then scale: mirroring whole numbers loses nothing.
@@ -100,10 +118,12 @@ class Geometry:
     def to_source(self, region: str) -> str:
         """A region of the picture sent, as the same region of the file's stored grid.
 
+        What lies outside the content that was sent (its padding) is cut off.
+
         Raises:
             ValueError: The text is no region, or it lies wholly outside the content that was sent.
         """
-        across, down = read_region(region)
+        across, down = read_region(region, least=1)
         left, top, content_width, content_height = self._content
         across = _clamp(_shift(across, -left), content_width, region)
         down = _clamp(_shift(down, -top), content_height, region)
@@ -118,12 +138,38 @@ class Geometry:
             across, down = down, across
         return _text(across, down)
 
+    def _check_inside(self, across: Span, down: Span, region: str) -> None:
+        width, height = self.source_width, self.source_height
+        if _is_inside(across, width) and _is_inside(down, height):
+            return
+        raise ValueError(
+            f"region {region[:60]!r} reaches out of the image of {width}x{height} pixels, whose last pixel "
+            f"is {width - 1},{height - 1}; the order is x1,x2,y1,y2{_meant(region, width, height)}"
+        )
+
     @property
     def _upright(self) -> tuple[int, int]:
         """The source's sides after turning."""
         if self.orientation in SWAPPED:
             return self.source_height, self.source_width
         return self.source_width, self.source_height
+
+
+def _meant(region: str, width: int, height: int) -> str:
+    """A hint for a region that lies inside if its numbers are read in another tool's order."""
+    first, second, third, fourth = _numbers(region)
+    orders = {
+        "x1,y1,x2,y2": (first, third, second, fourth),
+        "x,y,width,height": (first, first + third - 1, second, second + fourth - 1),
+    }
+    for name, (x1, x2, y1, y2) in orders.items():
+        if x1 < x2 and y1 < y2 and _is_inside((x1, x2 + 1), width) and _is_inside((y1, y2 + 1), height):
+            return f": read as {name} it lies inside, so write {x1},{x2},{y1},{y2}"
+    return ": both columns before both rows"
+
+
+def _is_inside(span: Span, side: int) -> bool:
+    return span[0] >= -ROUNDING and span[1] <= side + ROUNDING
 
 
 def _clamp(span: Span, side: int, region: str) -> Span:
@@ -142,13 +188,14 @@ def _shift(span: Span, by: int) -> Span:
 
 
 def _scale(span: Span, side: int, new_side: int) -> Span:
-    """Both edges in the new grid, each rounded to the nearest; at least one pixel remains."""
+    """Both edges in the new grid, each rounded to the nearest; at least two pixels remain where there are."""
     start, end = ((2 * edge * new_side + side) // (2 * side) for edge in span)
-    if start == end:
-        # Which neighbour is nearer does not matter at this size; staying inside does.
-        return (start, end + 1) if end < new_side else (start - 1, end)
-    return start, end
+    if end - start >= LEAST:
+        return start, end
+    # Which neighbour is nearer does not matter at this size; staying inside does.
+    end = min(max(end, start + LEAST), new_side)
+    return max(0, end - LEAST), end
 
 
 def _text(across: Span, down: Span) -> str:
-    return f"{across[0]},{across[1]},{down[0]},{down[1]}"
+    return f"{across[0]},{across[1] - 1},{down[0]},{down[1] - 1}"

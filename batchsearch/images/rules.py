@@ -57,7 +57,8 @@ class Rules:
         too_small: What becomes of a picture with a side under `min_side`.
         frame: Which picture of an animation or multi-page file is used, from 0; the last one if it has fewer.
         background: Red, green, blue (0..255) under transparent pixels and around padded pictures.
-        max_pixels: Canvas size from which a file is refused before decoding, pixels.
+        max_pixels: Most pixels that decoding an image may be worth (see `cost`).
+        blank: What becomes of an image that is one flat colour.
     """
 
     service_type: str
@@ -74,6 +75,7 @@ class Rules:
     frame: int
     background: tuple[int, int, int]
     max_pixels: int
+    blank: Literal["reject", "send", "contrast"] = "reject"
 
 
 def rules_for(service_type: str, settings: ImageSettings, *, pictures: int = 1) -> Rules:
@@ -115,6 +117,7 @@ def rules_for(service_type: str, settings: ImageSettings, *, pictures: int = 1) 
         frame=settings.frame,
         background=(int(background[:2], 16), int(background[2:4], 16), int(background[4:], 16)),
         max_pixels=settings.max_megapixels * 1_000_000,
+        blank=settings.blank,
     )
 
 
@@ -209,8 +212,16 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
             LocalCode(
                 "Local.ImageTooManyPixels",
                 "UnsupportedPicPixels",
-                "The canvas has more pixels than are decoded (images.max_megapixels).",
-                "Export a smaller picture; a tiny file with a huge canvas is an attack.",
+                "Decoding the canvas costs more than images.max_megapixels allows.",
+                "Raise images.max_megapixels to at least what the message says, or export a smaller image; "
+                "a tiny file with a huge canvas is an attack.",
+            ),
+            LocalCode(
+                "Local.ImageBlank",
+                None,
+                "The image would go out white or black all over, or as one flat colour that the file is not.",
+                "Look at the file. A white logo on transparency needs another images.background, or "
+                "images.blank: contrast; images.blank: send sends such images as they are.",
             ),
             LocalCode(
                 "Local.ImageAspect",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.images.cost import excess
 from batchsearch.images.fit import NoFit, fit
 from batchsearch.images.regions import SWAPPED
 
@@ -20,6 +21,7 @@ _FLAW_CODES: Final[Mapping[FlawKind, str]] = {
     "unsupported": "Local.ImageFormatUnsupported",
     "truncated": "Local.ImageTruncated",
     "broken": "Local.ImageBroken",
+    "huge": "Local.ImageTooManyPixels",
 }
 
 
@@ -65,11 +67,9 @@ def judge(seen: Inspection, size: int, rules: Rules) -> Pass | Repair | Reject:
     """
     if seen.width * seen.height > rules.max_pixels:
         # Before any flaw: the canvas alone is reason enough, and tells more.
-        return Reject(
-            "Local.ImageTooManyPixels",
-            f"{seen.format} of {seen.width}x{seen.height} pixels; at most "
-            f"{rules.max_pixels // 1_000_000} megapixels are decoded",
-        )
+        too_much = excess(seen, rules)
+        if too_much is not None:
+            return Reject("Local.ImageTooManyPixels", too_much)
     if seen.flaw is not None:
         prefix = f"{seen.format}: " if seen.format and seen.flaw.kind != "unsupported" else ""
         return Reject(_FLAW_CODES[seen.flaw.kind], prefix + seen.flaw.detail)

@@ -55,7 +55,7 @@ def test_a_child_is_used_again(decoders):
 def test_familiar_formats_stay_in_the_thread(decoders):
     """JPEG and its like start no process unless all are to be isolated."""
     buffer = io.BytesIO()
-    Image.new("RGB", (300, 200)).save(buffer, "BMP")
+    Image.new("RGB", (300, 200), "teal").save(buffer, "BMP")
     assert isinstance(prepare(buffer.getvalue(), RULES, repair=decoders.repair), Prepared)
     assert pids(decoders) == []
     with Decoders(ImageSettings(isolate="always")) as every:

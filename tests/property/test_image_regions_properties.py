@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from batchsearch.images.regions import SWAPPED, Geometry
 
-SIDE = st.integers(1, 5000)
+SIDE = st.integers(2, 5000)
 
 
 @st.composite
@@ -16,7 +16,7 @@ def geometries(draw):
 
 def spans(side):
     return (
-        st.tuples(st.integers(0, side), st.integers(0, side))
+        st.tuples(st.integers(0, side - 1), st.integers(0, side - 1))
         .map(sorted)
         .filter(lambda span: span[0] < span[1])
     )
@@ -36,14 +36,14 @@ def test_a_mapped_region_lies_inside_and_keeps_an_area(data, geometry):
     """Whatever the geometry, a mapped region is not empty and within the other picture."""
     region = text(data.draw(spans(geometry.source_width)), data.draw(spans(geometry.source_height)))
     x1, x2, y1, y2 = numbers(geometry.to_sent(region))
-    assert 0 <= x1 < x2 <= geometry.sent_width
-    assert 0 <= y1 < y2 <= geometry.sent_height
+    assert 0 <= x1 < x2 < geometry.sent_width
+    assert 0 <= y1 < y2 < geometry.sent_height
 
 
 @given(st.data(), geometries())
 @settings(max_examples=150)
 def test_there_and_back_is_exact_to_a_pixel_of_the_coarser_grid(data, geometry):
-    """Going there and back rounds to the coarser grid; a region thinner than its pixels widens to one."""
+    """Going there and back rounds to the coarser grid; a region thinner than its pixels widens to two."""
     region = text(data.draw(spans(geometry.source_width)), data.draw(spans(geometry.source_height)))
     back = numbers(geometry.to_source(geometry.to_sent(region)))
     sent = geometry.sent_width, geometry.sent_height
@@ -52,7 +52,7 @@ def test_there_and_back_is_exact_to_a_pixel_of_the_coarser_grid(data, geometry):
     coarse_x = max(1, geometry.source_width / sent[0])
     coarse_y = max(1, geometry.source_height / sent[1])
     for before, after, coarse in zip(numbers(region), back, (coarse_x,) * 2 + (coarse_y,) * 2, strict=True):
-        assert abs(before - after) <= 1.5 * coarse + 1
+        assert abs(before - after) <= 2.5 * coarse + 1
 
 
 @given(st.data(), geometries())
@@ -82,7 +82,7 @@ def test_turning_alone_loses_nothing(data, width, height, orientation):
 @settings(max_examples=50)
 def test_the_whole_picture_stays_the_whole_picture(geometry):
     """The full region maps to the full region in both directions."""
-    source = f"0,{geometry.source_width},0,{geometry.source_height}"
-    sent = f"0,{geometry.sent_width},0,{geometry.sent_height}"
+    source = f"0,{geometry.source_width - 1},0,{geometry.source_height - 1}"
+    sent = f"0,{geometry.sent_width - 1},0,{geometry.sent_height - 1}"
     assert geometry.to_sent(source) == sent
     assert geometry.to_source(sent) == source

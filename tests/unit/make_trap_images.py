@@ -347,6 +347,11 @@ def _transparency() -> list[Trap]:
     index = np.asarray(palette)[0, 0]
     gif_pixels[np.asarray(palette) == index] = 255
     done = "alpha->#ffffff"
+    hidden, blank = upright.copy(), Image.new("RGB", upright.size, "white")
+    hidden.putalpha(0)
+    logo, on_black = blank.copy(), Image.new("RGB", upright.size)
+    logo.putalpha(alpha)
+    on_black.paste(blank, None, alpha)
     deep = np.asarray(upright.convert("L")).astype(np.uint16) * 257
     deep[: HEIGHT // 2, : WIDTH // 2] = 7
     return [
@@ -371,6 +376,24 @@ def _transparency() -> list[Trap]:
         Trap("gif transparent", save(palette, "GIF", transparency=int(index)), "repair", done, gif_pixels, 6),
         Trap(
             "png palette alpha", save(palette, "PNG", transparency=int(index)), "repair", done, gif_pixels, 6
+        ),
+        Trap("png wholly transparent", save(hidden, "PNG"), "Local.ImageBlank"),
+        Trap("png white logo", save(logo, "PNG"), "Local.ImageBlank"),
+        Trap(
+            "png white logo, sent",
+            save(logo, "PNG"),
+            "repair",
+            done,
+            array(blank),
+            settings={"blank": "send"},
+        ),
+        Trap(
+            "png white logo on what shows it",
+            save(logo, "PNG"),
+            "repair",
+            "alpha->#000000",
+            array(on_black),
+            settings={"blank": "contrast"},
         ),
         Trap(
             "png alpha over red",

@@ -111,6 +111,16 @@ def test_what_is_no_region(value):
     assert (problem.code, problem.prevents) == ("Local.InvalidRegion", "InvalidRegion")
 
 
+@pytest.mark.parametrize("region", ["0,50,0,50", "50,0,0,50", "no region", [1]])
+def test_what_fabric_ignores_is_neither_judged_nor_sent(region):
+    """The service looks at no region and no crop of a fabric instance: rows that differ there are equal."""
+    assert _check(service_type="fabric", region=region, crop="perhaps", num=5) == ({"num": 5}, ())
+    assert _check(service_type="generic", region="0,50,0,50", crop=False)[0] == {
+        "crop": False,
+        "region": "0,50,0,50",
+    }
+
+
 def test_a_region_in_the_usual_order_gets_a_hint():
     """x1,y1,x2,y2, the order everyone else uses, is recognised."""
     assert "both x before both y" in _only_problem(region="280,232,486,351").message

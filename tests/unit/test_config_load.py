@@ -370,3 +370,15 @@ def test_the_schema_is_for_editors():
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["operation", "instance", "manifest", "output"]
     assert {"type": "string"} in manifest["properties"]["key"]["anyOf"]
+
+
+@pytest.mark.parametrize("name", ["num", "start"])
+def test_hits_are_counted_in_one_place(job, problems, name):
+    """A column for a parameter that `results_per_row` decides would be overwritten: it is refused."""
+    text = GOOD.replace("queries.csv", f"queries.csv\n  columns: {{image: image, {name}: wanted}}")
+    assert job(text).settings.manifest.columns[name] == "wanted"
+    (found,) = problems(text + "results_per_row: 20\n")
+    assert found.endswith(
+        f"manifest: maps the column 'wanted' to `{name}`, which `results_per_row` decides for all rows; "
+        "give one of them"
+    )

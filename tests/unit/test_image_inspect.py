@@ -9,6 +9,7 @@ from PIL import Image
 
 from batchsearch.config.image_settings import ImageSettings
 from batchsearch.images.inspect import inspect
+from batchsearch.images.prepare import prepare
 from batchsearch.images.rules import rules_for
 from batchsearch.images.verdict import Pass, Repair, judge
 
@@ -89,3 +90,58 @@ def test_every_reason_for_a_repair_is_named():
 def test_endless_structures_are_given_up(head):
     """A file of nothing but headers ends as damaged after a bounded walk."""
     assert inspect(head).flaw is not None
+
+
+def _box(kind, body):
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def _children(data, at, end):
+    """Kind and content of each box in a stretch."""
+    found = []
+    while at < end:
+        length = int.from_bytes(data[at : at + 4], "big")
+        found.append((data[at + 4 : at + 8], data[at + 8 : at + length]))
+        at += length
+    return found
+
+
+def avif_inside_meta(picture):
+    """An AVIF whose coded image stands in `idat` inside `meta`, as some encoders write stills."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "AVIF", quality=90)
+    data = buffer.getvalue()
+    top = dict(_children(data, 0, len(data)))
+    coded = top[b"mdat"]
+    boxes = []
+    for kind, body in _children(top[b"meta"], 4, len(top[b"meta"])):
+        if kind == b"iloc":
+            # Version 1: one item of one extent, by construction method 1, at the beginning of `idat`.
+            entry = struct.pack(">HHHHII", 1, 1, 0, 1, 0, len(coded))
+            boxes.append(_box(b"iloc", b"\1\0\0\0\x44\0" + struct.pack(">H", 1) + entry))
+        else:
+            boxes.append(_box(kind, body))
+    meta = _box(b"meta", top[b"meta"][:4] + b"".join(boxes) + _box(b"idat", coded))
+    return _box(b"ftyp", top[b"ftyp"]) + meta
+
+
+def test_an_avif_with_its_data_inside_meta_is_whole():
+    """`idat` inside `meta` holds the image as well as `mdat` does."""
+    picture = Image.fromarray(np.tile(np.arange(160, dtype=np.uint8), (120, 1))).convert("RGB")
+    data = avif_inside_meta(picture)
+    seen = inspect(data)
+    assert (seen.format, seen.width, seen.height, seen.flaw) == ("AVIF", 160, 120, None)
+    made = prepare(data, rules_for("generic", ImageSettings()))
+    sent = np.asarray(Image.open(io.BytesIO(made.data)).convert("RGB")).astype(int)
+    assert np.abs(sent - np.asarray(picture).astype(int)).mean() < 5
+
+
+def test_an_avif_without_any_data_is_cut_off():
+    """Sizes alone make no image, and an empty box none either."""
+    data = avif_inside_meta(Image.new("RGB", (160, 120), "teal"))
+    at = data.index(b"idat")
+    length = int.from_bytes(data[at - 4 : at], "big")
+    without = bytearray(data[: at - 4] + data[at - 4 + length :])
+    meta = without.index(b"meta") - 4
+    without[meta : meta + 4] = struct.pack(">I", int.from_bytes(without[meta : meta + 4], "big") - length)
+    assert inspect(bytes(without)).flaw.kind == "truncated"

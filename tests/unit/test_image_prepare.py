@@ -54,7 +54,8 @@ def test_bytes_are_saved_by_size_when_quality_is_not_enough():
     assert result.sent.bytes <= 60_000
     assert result.sent.width < 1200
     assert result.transforms[0].startswith("resize:1200x900->")
-    assert result.geometry.to_sent("0,1200,0,900") == f"0,{result.sent.width},0,{result.sent.height}"
+    whole = f"0,{result.sent.width - 1},0,{result.sent.height - 1}"
+    assert result.geometry.to_sent("0,1199,0,899") == whole
 
 
 def test_a_large_jpeg_snaps_to_the_decoders_own_scale():

@@ -18,6 +18,8 @@ _AVIF: Final = frozenset({b"avif", b"avis"})
 _HEIF: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _WHOLE_REST: Final = 0
 _LONG: Final = 1
+_FULL_BOX: Final = 4
+"""Bytes of version and flags at the beginning of the box `meta`."""
 
 
 def family_of(data: bytes) -> str | None:
@@ -93,13 +95,22 @@ def _scan_items(data: bytes, name: str) -> Inspection:
                 if sides[0] * sides[1] > width * height:
                     width, height = sides
                 at += 20
-        elif kind in {b"mdat", b"idat"}:
+            pixels = pixels or _holds(data, b"idat", body + _FULL_BOX, after)
+        elif kind == b"mdat":
             pixels = True
     if not width or not height:
         raise DamagedError("broken", "the file declares no size")
     if not pixels:
         raise DamagedError("truncated", "the box with the picture is missing", width=width, height=height)
     return Inspection(name, width, height)
+
+
+def _holds(data: bytes, wanted: bytes, at: int, end: int) -> bool:
+    """Whether a box of this kind with content stands in a stretch of the file."""
+    try:
+        return any(kind == wanted and after > body for kind, body, after in _boxes(data, at, end))
+    except DamagedError:
+        return False
 
 
 def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-FlawKind = Literal["empty", "unknown", "unsupported", "truncated", "broken"]
+FlawKind = Literal["empty", "unknown", "unsupported", "truncated", "broken", "huge"]
 
 MAX_BLOCKS: Final = 200_000
 """Most chunks, boxes or sub-blocks walked in one file: real ones stay far below, hostile ones end here."""
+
+MAX_SIDE: Final = 2**31 - 1
+"""Longest side that a header is believed to state, pixels: what PNG allows, and what results can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,8 @@ class Flaw:
     """Why a file cannot be used.
 
     Attributes:
-        kind: `empty`, `unknown` (no picture format), `unsupported` (known, not read), `truncated`, `broken`.
+        kind: `empty`, `unknown` (no picture format), `unsupported` (known, not read), `truncated`, `broken`,
+            `huge` (a side beyond any that is believed).
         detail: What was found, for a person; no bytes of the file.
     """
 
@@ -39,6 +43,7 @@ class Inspection:
         orientation: How to turn the grid, 1..8 as in EXIF; 1 where nothing valid says otherwise.
         progressive: Whether the picture data comes in several passes over the canvas.
         icc: Whether a colour profile is embedded.
+        page_at: Where in the file the directory of the page to decode starts, bytes; TIFF only.
         notes: What makes the variant other than plain, in short words (`alpha`, `16bit`, `trailing` …).
         flaw: Why the file cannot be used, or None.
     """
@@ -52,8 +57,17 @@ class Inspection:
     orientation: int = 1
     progressive: bool = False
     icc: bool = False
+    page_at: int | None = None
     notes: tuple[str, ...] = ()
     flaw: Flaw | None = None
+
+
+def believed(seen: Inspection) -> Inspection:
+    """What a reader found, without sides that no image has: they go into no outcome and no arithmetic."""
+    if seen.width <= MAX_SIDE and seen.height <= MAX_SIDE:
+        return seen
+    detail = f"its header claims a side of more than {MAX_SIDE:,} pixels"
+    return Inspection(seen.format, flaw=Flaw("huge", detail))
 
 
 class DamagedError(Exception):

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from batchsearch.images.headers.exif import orientation_of_exif, orientation_of_xmp, settle
 from batchsearch.images.headers.facts import DamagedError, Inspection
+from batchsearch.images.headers.icc import differs
 from batchsearch.images.headers.jpeg_tables import Tables
 
 _APPLICATION: Final = frozenset({0xE1, 0xE2})
@@ -31,10 +32,14 @@ _DEFINITIONS: Final = {0xDB: Tables.define_quantization, 0xC4: Tables.define_huf
 _READ: Final = _DEFINITIONS.keys() | _FRAMES.keys() | _APPLICATION | {_SCAN}
 _MAX_SEGMENTS: Final = 10_000
 _EXIF: Final = b"Exif\0\0"
+_PROFILE: Final = b"ICC_PROFILE\0"
+_PROFILE_HEAD: Final = len(_PROFILE) + 2
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _END: Final = b"\xff\xd9"
-MAX_SCANS: Final = 500
-"""Scans of a progressive picture beyond which decoding it is an attack: real ones have about ten."""
+_SCAN_MARKER: Final = b"\xff\xda"
+MAX_SCANS: Final = 100
+"""Scans beyond which decoding an image is an attack, each a pass over the whole canvas: real ones have
+about ten."""
 
 
 def scan(data: bytes) -> Inspection:
@@ -46,17 +51,15 @@ def scan(data: bytes) -> Inspection:
     """
     found = _Segments(data)
     pixels = found.walk()
+    # Entropy-coded data never holds this pair either: each is a scan's beginning.
+    if found.progressive and data.count(_SCAN_MARKER) > MAX_SCANS:
+        raise found.damaged("broken", f"more than {MAX_SCANS} scans")
     if not data.endswith(_END):
         # Entropy-coded data never holds this pair, so finding it means that the picture is whole.
         if data.rfind(_END, pixels) < 0:
             raise found.damaged("truncated", "the end marker is missing")
         found.notes.append("trailing")
     return found.result()
-
-
-def too_many_scans(data: bytes) -> bool:
-    """Whether a picture has more scans than any real one, each costing a pass over the whole canvas."""
-    return data.count(b"\xff\xda") > MAX_SCANS
 
 
 class _Segments:
@@ -66,7 +69,9 @@ class _Segments:
         self.data = data
         self.notes: list[str] = []
         self.width = self.height = self.bits = self.components = 0
-        self.icc = self.progressive = self.unusual = False
+        self.progressive = self.unusual = False
+        self.profile: list[bytes] = []
+        """Parts of the colour profile: their number, how many there are, and what they hold."""
         self.tables = Tables()
         self.exif: list[int | None] = []
         self.xmp: list[int | None] = []
@@ -144,22 +149,31 @@ class _Segments:
     def _read_scan(self, body: bytes) -> None:
         if not self.components:
             raise self.damaged("broken", "picture data without a frame header")
+        # A first scan of fewer samples means that others follow, and that the decoder keeps all of them.
+        passes = bool(body) and body[0] < self.components
         if self.unusual:
+            self.progressive = self.progressive or passes
             return
         damage, complete = self.tables.check_scan(body, sequential=not self.progressive)
         self._check(damage)
         if not complete:
             self.notes.append("abbreviated")
+        self.progressive = self.progressive or passes
 
     def _read_application(self, body: bytes) -> None:
         if body.startswith(_EXIF):
             self.exif.append(orientation_of_exif(body[6:]))
         elif body.startswith(_XMP):
             self.xmp.append(orientation_of_xmp(body))
-        elif body.startswith(b"ICC_PROFILE\0"):
-            self.icc = True
+        elif body.startswith(_PROFILE) and len(body) > _PROFILE_HEAD:
+            self.profile.append(body[len(_PROFILE) :])
         elif body.startswith(b"MPF\0") and "mpo" not in self.notes:
             self.notes.append("mpo")
+
+    def _whole_profile(self) -> bytes:
+        """The colour profile put together; empty where parts of it are missing, as decoders have it."""
+        parts = sorted(self.profile)
+        return b"".join(part[2:] for part in parts) if parts[0][1] == len(parts) else b""
 
     def result(self) -> Inspection:
         """The file as a whole."""
@@ -172,6 +186,8 @@ class _Segments:
             self.notes.append("cmyk")
         elif self.components not in {1, 3}:
             self.notes.append(f"components:{self.components}")
+        if self.profile and differs(self._whole_profile(), self.components):
+            self.notes.append("profile")
         return Inspection(
             "JPEG",
             self.width,
@@ -180,6 +196,6 @@ class _Segments:
             components=self.components,
             orientation=orientation,
             progressive=self.progressive,
-            icc=self.icc,
+            icc=bool(self.profile),
             notes=tuple(self.notes),
         )

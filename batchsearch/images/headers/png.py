@@ -10,13 +10,19 @@ from typing import Final
 
 from batchsearch.images.headers.exif import orientation_of_exif, orientation_of_xmp, settle
 from batchsearch.images.headers.facts import MAX_BLOCKS, DamagedError, Inspection
+from batchsearch.images.headers.icc import MAX_PROFILE, differs
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _COLOURS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Colour type: samples of a pixel."""
 _PALETTE: Final = 3
+_COLOURED: Final = 2
+"""Bit of the colour type that says that pixels have colours."""
 _ALPHA: Final = frozenset({4, 6})
 _MAX_TEXT: Final = 1 << 20
+_LONGEST_READ: Final = 1 << 20
+"""Unpacked bytes of one chunk that the decoder takes."""
+_TEXTS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _RAW_EXIF: Final = re.compile(rb"Raw profile type (?:exif|APP1)\0")
 
 
@@ -38,17 +44,9 @@ def scan(data: bytes) -> Inspection:
     end = _walk(data, found, size=(width, height))
     if not found.pixels:
         raise DamagedError("broken", "no picture data", width=width, height=height)
-    notes: list[str] = []
+    notes = found.notes(bits, colour)
     if end < len(data):
-        notes.append("trailing")
-    if bits != 8:
-        notes.append(f"{bits}bit")
-    if colour == _PALETTE:
-        notes.append("palette")
-    if colour in _ALPHA or found.transparency:
-        notes.append("alpha")
-    if found.frames > 1:
-        notes.append("animated")
+        notes.insert(0, "trailing")
     orientation, agreed = settle(found.exif, found.other_orientations)
     if not agreed:
         notes.append("metadata")
@@ -61,7 +59,7 @@ def scan(data: bytes) -> Inspection:
         bits=bits,
         components=_COLOURS[colour],
         orientation=orientation,
-        icc=found.icc,
+        icc=bool(found.profile),
         notes=tuple(notes),
     )
 
@@ -86,17 +84,28 @@ class _Chunks:
     def __init__(self) -> None:
         self.pixels = False
         self.transparency = False
-        self.icc = False
+        self.profile = b""
         self.frames = 1
         self.exif: list[int | None] = []
         self.other_orientations: list[int | None] = []
+
+    def notes(self, bits: int, colour: int) -> list[str]:
+        """What makes the variant other than plain, as far as header and chunks tell."""
+        holds = {
+            f"{bits}bit": bits != 8,
+            "palette": colour == _PALETTE,
+            "alpha": colour in _ALPHA or self.transparency,
+            "profile": bool(self.profile) and differs(self.profile, 3 if colour & _COLOURED else 1),
+            "animated": self.frames > 1,
+        }
+        return [note for note, is_so in holds.items() if is_so]
 
     def read(self, kind: bytes, body: bytes) -> None:
         """Takes note of one chunk that is not picture data."""
         if kind == b"tRNS":
             self.transparency = True
-        elif kind == b"iCCP":
-            self.icc = True
+        elif kind == b"iCCP" and not self.profile:
+            self.profile = _profile(body)
         elif kind == b"acTL":
             self.frames = int.from_bytes(body[:4], "big")
         elif kind == b"eXIf":
@@ -129,6 +138,34 @@ def _walk(data: bytes, found: _Chunks, *, size: tuple[int, int]) -> int:
             found.read(kind, data[at + 8 : after - 4])
         at = after
     raise DamagedError("broken", f"more than {MAX_BLOCKS} chunks", width=width, height=height)
+
+
+def without_texts(data: bytes) -> bytes:
+    """A PNG without its texts and oversized profiles: a decoder unpacks them, and gives up on long ones.
+
+    Args:
+        data: A file that `scan` found whole.
+
+    Returns:
+        The shorter file; the very same object if it holds none.
+    """
+    kept: list[bytes] = []
+    start, at = 0, 8
+    while (kind := data[at + 4 : at + 8]) != b"IEND":
+        after = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if kind in _TEXTS or (kind == b"iCCP" and len(_profile(data[at + 8 : after - 4])) > _LONGEST_READ):
+            kept.append(data[start:at])
+            start = after
+        at = after
+    return b"".join([*kept, data[start:]]) if kept else data
+
+
+def _profile(body: bytes) -> bytes:
+    """The colour profile out of its chunk; a single byte, which is no profile, if it cannot be read."""
+    try:
+        return zlib.decompressobj().decompress(body.split(b"\0", 1)[1][1:], MAX_PROFILE + 1) or b"\0"
+    except (zlib.error, IndexError):
+        return b"\0"
 
 
 def _raw_profile(kind: bytes, body: bytes) -> int | None:

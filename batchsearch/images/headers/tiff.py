@@ -7,11 +7,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from batchsearch.images.headers.exif import LAST, ORIENTATION_TAG, SHORT, UPRIGHT
-from batchsearch.images.headers.facts import DamagedError, Inspection
+from batchsearch.images.headers.facts import DamagedError, Flaw, Inspection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
+_SUBFILE: Final = 254
+_OLD_SUBFILE: Final = 255
 _WIDTH: Final = 256
 _HEIGHT: Final = 257
 _BITS: Final = 258
@@ -19,9 +21,11 @@ _PHOTOMETRIC: Final = 262
 _STRIPS: Final = (273, 279)
 _TILES: Final = (324, 325)
 _SAMPLES: Final = 277
+_CHILDREN: Final = 330
 _EXTRA_SAMPLES: Final = 338
 _SAMPLE_FORMAT: Final = 339
 _PROFILE: Final = 34675
+_DNG_VERSION: Final = 50706
 _WANTED: Final = frozenset(
     {
         _WIDTH,
@@ -41,13 +45,26 @@ _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 13: 4, 16: 8, 1
 """Field type: bytes of one value, for the types whose values are whole numbers or bytes."""
 _MAX_ENTRIES: Final = 4096
 _MAX_VALUES: Final = 1 << 20
+_PAGE_FIELDS: Final = frozenset({_SUBFILE, _OLD_SUBFILE, _CHILDREN})
+_REDUCED_OR_MASK: Final = 0b101
+"""Bits of `NewSubfileType` that say: not the image itself, but a smaller version or its transparency."""
+_OLD_REDUCED: Final = 2
+_BIG_BIG: Final = "BigTIFF in big-endian order is not read"
+_MOST_BITS: Final = 1024
+_MOST_SAMPLES: Final = 0xFFFF
 _MAX_PAGES: Final = 10_000
+_MAX_CHILDREN: Final = 64
+_SENSOR: Final = frozenset({32803, 34892})
+"""Photometric interpretations of what a camera's sensor saw: a mosaic of colours, or linear light."""
 _COLOURS: Final = {3: "palette", 5: "cmyk", 6: "ycbcr", 8: "lab", 9: "lab", 10: "lab"}
 """Photometric interpretation: the note it adds."""
 
 
 def scan(data: bytes, *, frame: int = 0) -> Inspection:
     """Reads a TIFF's directories.
+
+    A directory that calls itself a reduced version or a mask is no page: many cameras and scanners put a
+    thumbnail first, and the image itself into a directory below it.
 
     Args:
         data: The file.
@@ -59,33 +76,40 @@ def scan(data: bytes, *, frame: int = 0) -> Inspection:
         IndexError: The file ends inside its header.
     """
     reader = _Reader(data)
-    at = reader.first
-    seen: list[int] = []
-    chosen = at
-    while at and at not in seen and len(seen) < _MAX_PAGES:
-        if len(seen) <= frame:
-            chosen = at
-        seen.append(at)
-        at = reader.next_directory(at)
-    if not seen:
+    pages = reader.pages()
+    if not pages:
         raise DamagedError("broken", "the file has no directory")
-    fields = reader.fields(chosen)
+    chosen = pages[min(frame, len(pages) - 1)]
+    fields = reader.fields(chosen, _WANTED)
     width, height = _one(fields, _WIDTH), _one(fields, _HEIGHT)
     if not width or not height:
         raise DamagedError("broken", "the directory gives no size")
+    if _one(fields, _PHOTOMETRIC) in _SENSOR:
+        name = "DNG" if _DNG_VERSION in reader.fields(reader.first, {_DNG_VERSION}) else "camera RAW"
+        return Inspection(name, width, height, flaw=Flaw("unsupported", f"{name} is not read"))
+    if reader.big and reader.order == "big":
+        return Inspection("TIFF", width, height, flaw=Flaw("unsupported", _BIG_BIG))
     _check_bounds(fields, len(data), (width, height))
     orientation, agreed = _orientation(fields, reader.kinds.get(ORIENTATION_TAG))
     return Inspection(
         "TIFF",
         width,
         height,
-        frames=len(seen),
-        bits=max(fields.get(_BITS, ()), default=1),
-        components=max(1, _one(fields, _SAMPLES)),
+        frames=len(pages),
+        bits=min(_MOST_BITS, max(fields.get(_BITS, ()), default=1)),
+        components=min(_MOST_SAMPLES, max(1, _one(fields, _SAMPLES))),
         orientation=orientation,
         icc=_PROFILE in fields,
-        notes=_notes(fields, pages=len(seen), agreed=agreed),
+        page_at=chosen,
+        notes=_notes(fields, pages=len(pages), agreed=agreed),
     )
+
+
+def _is_reduced(fields: Mapping[int, tuple[int, ...]]) -> bool:
+    """Whether a directory says of itself that it is a smaller version of another one, or a mask."""
+    if _SUBFILE in fields:
+        return bool(_one(fields, _SUBFILE) & _REDUCED_OR_MASK)
+    return _one(fields, _OLD_SUBFILE) == _OLD_REDUCED
 
 
 def _orientation(fields: Mapping[int, tuple[int, ...]], kind: int | None) -> tuple[int, bool]:
@@ -101,7 +125,7 @@ def _orientation(fields: Mapping[int, tuple[int, ...]], kind: int | None) -> tup
 
 def _notes(fields: Mapping[int, tuple[int, ...]], *, pages: int, agreed: bool) -> tuple[str, ...]:
     """What makes the page other than plain."""
-    bits = max(fields.get(_BITS, ()), default=1)
+    bits = min(_MOST_BITS, max(fields.get(_BITS, ()), default=1))
     colour = _COLOURS.get(_one(fields, _PHOTOMETRIC))
     notes = {
         "metadata": not agreed,
@@ -165,19 +189,40 @@ class _Reader:
             raise DamagedError("broken", "a directory has too many fields")
         return count
 
+    def pages(self) -> list[int]:
+        """Where the directories of the full-resolution pages start, in order; all if none says it is one."""
+        every: list[int] = []
+        full: list[int] = []
+        known: set[int] = set()
+        at = self.first
+        while at and at not in known and len(known) < _MAX_PAGES:
+            known.add(at)
+            every.append(at)
+            fields = self.fields(at, _PAGE_FIELDS)
+            if not _is_reduced(fields):
+                full.append(at)
+            else:
+                for child in fields.get(_CHILDREN, ())[:_MAX_CHILDREN]:
+                    if child and child not in known:
+                        known.add(child)
+                        if not _is_reduced(self.fields(child, _PAGE_FIELDS)):
+                            full.append(child)
+            at = self.next_directory(at)
+        return full or every
+
     def next_directory(self, directory: int) -> int:
         """Where the next directory starts, 0 after the last one."""
         end = directory + self._count + self._entry * self._entries(directory)
         return self.number(end, self._word)
 
-    def fields(self, directory: int) -> dict[int, tuple[int, ...]]:
-        """The values of the fields that matter here, by tag; the first of each tag."""
+    def fields(self, directory: int, wanted: Collection[int]) -> dict[int, tuple[int, ...]]:
+        """The values of the fields that are asked for, by tag; the first of each tag."""
         found: dict[int, tuple[int, ...]] = {}
         self.kinds = {}
         for index in range(self._entries(directory)):
             at = directory + self._count + index * self._entry
             tag = self.number(at, 2)
-            if tag not in _WANTED or tag in found:
+            if tag not in wanted or tag in found:
                 continue
             kind = self.number(at + 2, 2)
             count = self.number(at + 4, self._word)

@@ -8,6 +8,7 @@ from typing import Final
 
 from batchsearch.images.headers.exif import orientation_of_exif, orientation_of_xmp, settle
 from batchsearch.images.headers.facts import MAX_BLOCKS, DamagedError, Inspection
+from batchsearch.images.headers.icc import differs
 
 _ANIMATION_FLAG: Final = 0x02
 _ALPHA_FLAG: Final = 0x10
@@ -51,7 +52,7 @@ class _Chunks:
         self.frames = 0
         self.alpha = False
         self.animated = False
-        self.icc = False
+        self.profile = b""
         self.exif: list[int | None] = []
         self.xmp: list[int | None] = []
 
@@ -80,8 +81,8 @@ class _Chunks:
             self.frames += 1
         elif kind == b"ALPH":
             self.alpha = True
-        elif kind == b"ICCP":
-            self.icc = True
+        elif kind == b"ICCP" and not self.profile:
+            self.profile = data[at : at + length]
         elif kind == b"EXIF":
             self.exif.append(orientation_of_exif(data[at : at + length].removeprefix(b"Exif\0\0")))
         elif kind == b"XMP ":
@@ -101,6 +102,8 @@ class _Chunks:
             notes.append("alpha")
         if self.animated or self.frames:
             notes.append("animated")
+        if self.profile and differs(self.profile, 3):
+            notes.append("profile")
         orientation, agreed = settle(self.exif, self.xmp)
         if not agreed:
             notes.append("metadata")
@@ -111,7 +114,7 @@ class _Chunks:
             frames=max(1, self.frames),
             components=4 if self.alpha else 3,
             orientation=orientation,
-            icc=self.icc,
+            icc=bool(self.profile),
             notes=tuple(notes),
         )
 

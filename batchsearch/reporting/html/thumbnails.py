@@ -291,4 +291,5 @@ def _rules(side: int, settings: ImageSettings) -> Rules:
         frame=settings.frame,
         background=(255, 255, 255),
         max_pixels=settings.max_megapixels * 1_000_000,
+        blank="send",
     )

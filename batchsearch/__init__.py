@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any, Final
+
+# Importing `typing` would take half of the time that a command has before it can heed a signal.
+TYPE_CHECKING = False
 
 if sys.platform == "win32":
     raise ImportError(
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         OutputInUseError,
         RunEndedError,
         StoppedEarlyError,
+        StoppedError,
     )
     from batchsearch.python_api.jobs import load
     from batchsearch.python_api.looking import acheck, aplan, ausage, check, open_output, plan, usage
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
     from batchsearch.python_api.runs import arun, arun_compare, arun_dedup, run, run_compare, run_dedup
     from batchsearch.python_api.stopping import Stop
     from batchsearch.reporting.reading import Reading
+
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 __version__ = "0.1.0"
 
@@ -65,6 +71,7 @@ __all__ = [
     "RunResult",
     "Stop",
     "StoppedEarlyError",
+    "StoppedError",
     "__version__",
     "acheck",
     "aplan",
@@ -94,6 +101,7 @@ _HOMES: Final = {
         "OutputInUseError",
         "RunEndedError",
         "StoppedEarlyError",
+        "StoppedError",
     ),
     "python_api.jobs": ("load",),
     "python_api.looking": ("acheck", "aplan", "ausage", "check", "open_output", "plan", "usage"),

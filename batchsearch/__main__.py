@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
 
-def main() -> None:
-    """Run the command line."""
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line; whatever its streams are and whenever a signal comes."""
+    # Before anything that takes a moment to import.
+    from batchsearch.interrupts import listen
+
+    listen()
+    from batchsearch.streams import make_safe
+
+    make_safe()
     from batchsearch.cli import main as command_line
 
     command_line()

@@ -10,9 +10,9 @@ from typing import Final, NoReturn
 
 import click
 
-from batchsearch import __version__
-from batchsearch.commands.options import fail
-from batchsearch.errors import ExitCode, StoppedEarlyError
+from batchsearch import __version__, interrupts, streams
+from batchsearch.commands.options import fail_with, tell_defect
+from batchsearch.errors import BatchsearchError, ExitCode, StoppedError
 
 _EXAMPLES = """\b
 Examples:
@@ -28,9 +28,10 @@ Examples:
 Exit codes:
    0  done                        64  bad configuration
    3  more rows failed than       65  bad manifest
-      the job allows              75  the output is in use by another run
-   4  incomplete, run again to resume
-   5  ended by an error that no row can survive
+      the job allows              70  a defect of batchsearch: please report it
+   4  incomplete: run it again    74  the output cannot be written or read:
+   5  ended by an answer that         mend that, run it again
+      no row can survive          75  the output is in use by another run
 """
 
 
@@ -124,15 +125,30 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line; every way out has its code in the table of `--help`."""
-    if "_BATCHSEARCH_COMPLETE" in os.environ:
-        from batchsearch.commands.completion import register
+    code = _ended()
+    interrupts.hush()
+    code = streams.settled(code)
+    interrupts.over(code)
+    sys.exit(code)
 
-        register()
+
+def _ended() -> int:
+    """Run the command; what it exits with."""
     try:
+        if "_BATCHSEARCH_COMPLETE" in os.environ:
+            from batchsearch.commands.completion import register
+
+            register()
         ended = cli.main(prog_name="batchsearch", standalone_mode=False)
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else int(ExitCode.DONE)
     except click.ClickException as error:
         error.show()
-        sys.exit(int(ExitCode.BAD_CONFIG))
+        return int(ExitCode.BAD_CONFIG)
+    except BatchsearchError as error:
+        return fail_with(error)
     except (click.Abort, KeyboardInterrupt):
-        fail(StoppedEarlyError())
-    sys.exit(ended if isinstance(ended, int) else int(ExitCode.DONE))
+        return fail_with(StoppedError())
+    except Exception as error:  # noqa: BLE001 - told in full, and never as a code of another meaning
+        return tell_defect(error)
+    return ended if isinstance(ended, int) else int(ExitCode.DONE)

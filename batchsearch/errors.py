@@ -7,32 +7,38 @@
     │   └── MissingExtraError  64    an optional dependency is not installed
     ├── ManifestError          65    the manifest cannot be read or is not what the job file says
     ├── OutputInUseError       75    another run holds the output folder
-    ├── OutputError             5    the output or the ledger cannot be read or written
+    ├── OutputError            74    the output or the ledger cannot be read or written: try again
     ├── SlotBoardError          4    processes cannot share the rate (in `pacing.shared`)
-    ├── StoppedEarlyError       4    a signal came before the first call
+    ├── StoppedError            4    a signal came; what the command was to make is not made
+    │   └── StoppedEarlyError   4    before the first call of a run
     └── RunEndedError           5    an answer that no row can survive (credentials, instance, permission)
+
+Whatever else ends a command is a defect of this program, exit code 70 (`cli.main`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from batchsearch.exit_codes import STOPPED_EARLY, ExitCode
+
+__all__ = [
+    "BatchsearchError",
+    "ConfigError",
+    "ExitCode",
+    "ManifestError",
+    "MissingExtraError",
+    "OutputError",
+    "OutputInUseError",
+    "Problem",
+    "RunEndedError",
+    "StoppedEarlyError",
+    "StoppedError",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-class ExitCode(IntEnum):
-    """What the process says to cron, Airflow or a shell when it ends."""
-
-    DONE = 0
-    TOO_MANY_FAILED = 3
-    INCOMPLETE = 4
-    ENDED = 5
-    BAD_CONFIG = 64
-    BAD_MANIFEST = 65
-    OUTPUT_IN_USE = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ class Problem:
 class BatchsearchError(Exception):
     """Something ended the command; the message says what and what to do."""
 
-    exit_code: ExitCode = ExitCode.ENDED
+    exit_code: ExitCode = ExitCode.DEFECT
 
 
 class _ProblemsError(BatchsearchError):
@@ -104,20 +110,34 @@ class OutputInUseError(BatchsearchError):
 
 
 class OutputError(BatchsearchError):
-    """The output folder or its ledger cannot be read or written; what was answered is kept."""
+    """The output folder or its ledger cannot be read or written; what was answered is kept.
+
+    The run can go on where it was as soon as it can be: make room, wait for the disk, run it again.
+    """
+
+    exit_code = ExitCode.OUTPUT_FAILED
 
 
-class StoppedEarlyError(BatchsearchError):
-    """The run was stopped before it had begun to call; nothing was spent."""
+class StoppedError(BatchsearchError):
+    """The command was stopped before it was done; what it was to make is not made."""
 
     exit_code = ExitCode.INCOMPLETE
 
+    def __init__(self, message: str = "stopped: run the same command again") -> None:
+        super().__init__(message)
+
+
+class StoppedEarlyError(StoppedError):
+    """The run was stopped before it had begun to call; nothing was spent."""
+
     def __init__(self) -> None:
-        super().__init__("stopped before the first call; nothing was spent, run the same command again")
+        super().__init__(STOPPED_EARLY)
 
 
 class RunEndedError(BatchsearchError):
     """The service gave an answer that no row can survive; running again resumes."""
+
+    exit_code = ExitCode.ENDED
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code

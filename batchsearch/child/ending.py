@@ -5,9 +5,9 @@
     0                    done
     3                    done, but more rows failed than the job allows: the same again tomorrow
     4, 75, by a signal   incomplete, or the output was in use: again resumes
-    5, with a summary    an answer that no row can survive: again would meet it again
-    5, without           the output or the ledger failed, a full disk for one: again resumes
+    5                    an answer that no row can survive: again would meet it again
     64, 65               job file or manifest: again would say the same
+    74                   the output or the ledger failed, a full disk for one: again resumes
     anything else        the process broke: again resumes, whatever it was
 """
 
@@ -81,8 +81,6 @@ def meaning_of(ended: Ended, *, accepted: Collection[int] = ()) -> Meaning:
         return "again"
     if code == ExitCode.DONE or code in accepted:
         return "done"
-    if code == ExitCode.ENDED and (ended.result is None or ended.result.get("status") == _COMMAND_FAILED):
-        return "again"
     return "final" if code in _FINAL else "again"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from batchsearch.commands.options import CONFIG, PROGRESS, SET, fail, load_for, logging_options
+from batchsearch.commands.options import CONFIG, PROGRESS, SET, fail, hand_on, load_for, logging_options
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -51,5 +51,5 @@ def command(
         fail(error)
     if not only_json:
         click.echo(page.as_text(), err=True)
-    click.echo(page.as_json())
+    hand_on(page.as_json())
     sys.exit(int(page.exit_code))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.options import fail
+from batchsearch.commands.options import fail, hand_on
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -42,9 +42,9 @@ def command(folder: Path, *, rows: int, as_json: bool) -> None:
     except BatchsearchError as error:
         fail(error)
     if as_json:
-        click.echo(json.dumps(asdict(done)))
+        hand_on(json.dumps(asdict(done)))
         return
     said = (
         "nothing to merge" if done.before == done.after else f"{done.before:,} parts are now {done.after:,}"
     )
-    click.echo(f"{folder}: {said}, with {done.rows:,} rows of results and {done.hits:,} of hits")
+    hand_on(f"{folder}: {said}, with {done.rows:,} rows of results and {done.hits:,} of hits")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import click
 
-from batchsearch.commands.options import fail
-from batchsearch.errors import BatchsearchError, StoppedEarlyError
+from batchsearch import interrupts
+from batchsearch.commands.options import DEFECT, hand_on
+from batchsearch.errors import BatchsearchError, ExitCode, StoppedEarlyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,48 +33,50 @@ class Ended(Protocol):
 def run_to_exit(work: Callable[[], Ended], *, log_format: str, log_level: str) -> NoReturn:
     """Do the work of a command and exit as it says: a page to stderr, a line of JSON to stdout.
 
-    A termination signal that comes before the work has its own handling ends the command in good order.
-
     Args:
         work: Returns how it ended, or raises BatchsearchError.
         log_format: `console`, or `json` for events in place of the page.
         log_level: Events of this level and above.
     """
-    signal.signal(signal.SIGTERM, _stopped_early)
     as_events = log_format == "json"
     try:
         ended = work()
-    except BatchsearchError as error:
-        from batchsearch.redaction import redacted
-
-        message = redacted(str(error))
-        hand_on({"status": "failed", "exit_code": int(error.exit_code), "message": message})
-        if as_events:
-            from batchsearch.reporting.logs import configure, logger
-
-            configure("json", log_level)
-            logger().error("command_failed", exit_code=int(error.exit_code), message=message)
-            sys.exit(int(error.exit_code))
-        fail(error)
+    except (BatchsearchError, KeyboardInterrupt) as ending:
+        interrupts.hush()
+        error = ending if isinstance(ending, BatchsearchError) else StoppedEarlyError()
+        message = _failed(error.exit_code, str(error), as_events=as_events, log_level=log_level)
+        if not as_events:
+            click.echo(f"batchsearch: {message}", err=True)
+        sys.exit(int(error.exit_code))
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}. {DEFECT}"
+        _failed(ExitCode.DEFECT, said, as_events=as_events, log_level=log_level)
+        raise
+    interrupts.hush()
     if not as_events:
         click.echo(ended.as_text(), err=True)
-    hand_on(ended.as_dict())
+    _hand_on(ended.as_dict())
     sys.exit(int(ended.exit_code))
 
 
-def hand_on(result: Mapping[str, Any]) -> None:
-    """Write the line of JSON that a scheduler reads; where it cannot be, the exit code still says the end."""
+def _failed(code: ExitCode, message: str, *, as_events: bool, log_level: str) -> str:
+    """Tell schedulers and the log of an error; its message as it may be shown."""
+    from batchsearch.redaction import redacted
+
+    message = redacted(message)
+    _hand_on({"status": "failed", "exit_code": int(code), "message": message})
+    if as_events:
+        from batchsearch.reporting.logs import configure, logger
+
+        configure("json", log_level)
+        logger().error("command_failed", exit_code=int(code), message=message)
+    return message
+
+
+def _hand_on(result: Mapping[str, Any]) -> None:
     import json
 
-    try:
-        click.echo(json.dumps(result, ensure_ascii=False))
-    except OSError as error:
-        click.echo(f"batchsearch: the summary cannot be written to stdout: {error.strerror}", err=True)
-        sys.stdout = None  # or Python tries, and fails, to flush it at exit
-
-
-def _stopped_early(_number: int, _frame: object) -> NoReturn:
-    fail(StoppedEarlyError())
+    hand_on(json.dumps(result, ensure_ascii=False))
 
 
 def moment(text: str | None) -> datetime | None:

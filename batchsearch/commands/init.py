@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.options import fail
+from batchsearch.commands.options import fail, hand_on
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
@@ -61,4 +61,4 @@ def command(
     except BatchsearchError as error:
         fail(error)
     click.echo(started.as_text(), err=True)
-    click.echo(str(started.file))
+    hand_on(str(started.file))

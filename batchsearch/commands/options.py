@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
+
+from batchsearch import streams
+from batchsearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,15 +37,45 @@ FRESH = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="Begin anew, in this folder in place of `output.dir`; it must be empty or not there.",
 )
+DEFECT: Final = (
+    "this is a defect of batchsearch, not of your data: please report it with the lines above. "
+    "What was answered is kept; run the same command again to go on"
+)
+"""What is said of an error that nobody foresaw."""
+
 PROGRESS = click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
 
 
 def fail(error: BatchsearchError) -> NoReturn:
     """End the command as the error says: its message to stderr, its exit code to the shell."""
+    sys.exit(fail_with(error))
+
+
+def fail_with(error: BatchsearchError) -> int:
+    """Write the error's message to stderr; the exit code to end with."""
     from batchsearch.redaction import redacted
 
     click.echo(f"batchsearch: {redacted(str(error))}", err=True)
-    sys.exit(int(error.exit_code))
+    return int(error.exit_code)
+
+
+def tell_defect(error: BaseException) -> int:
+    """Write what a report needs to stderr; the exit code to end with."""
+    import traceback
+
+    from batchsearch.redaction import redacted
+
+    click.echo(redacted("".join(traceback.format_exception(error))), err=True, nl=False)
+    click.echo(f"batchsearch: {DEFECT}", err=True)
+    return int(ExitCode.DEFECT)
+
+
+def hand_on(result: str) -> None:
+    """Write the line that a scheduler reads; where it cannot be, the exit code still says the end."""
+    click.echo(result)
+    problem = streams.let_stdout_be()
+    if problem is not None:
+        streams.tell_unwritten("the summary", problem)
 
 
 def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:

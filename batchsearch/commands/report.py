@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.options import fail
+from batchsearch.commands.options import fail, hand_on
 from batchsearch.errors import BatchsearchError
 from batchsearch.reporting.html import options
 
@@ -141,9 +140,7 @@ def command(
         if page:
             place = output or folder / _PAGE
             written = write_page(report, place)
-            click.echo(
-                f"{place} ({written / 1e6:,.1f} MB)", err=markdown is not None and str(markdown) == "-"
-            )
+            _tell_written(f"{place} ({written / 1e6:,.1f} MB)", markdown)
         _write_facts(report, parquet, markdown)
     except BatchsearchError as error:
         fail(error)
@@ -154,7 +151,7 @@ def _write_facts(report: Report, parquet: Path | None, markdown: Path | None) ->
         from batchsearch.reporting.html.fact_files import write_facts
 
         for path in write_facts(report, parquet):
-            click.echo(path, err=str(markdown) == "-")
+            _tell_written(path, markdown)
     if markdown is None:
         return
     from batchsearch.output.atomic import write_text_atomically
@@ -162,7 +159,15 @@ def _write_facts(report: Report, parquet: Path | None, markdown: Path | None) ->
 
     text = markdown_of(report)
     if str(markdown) == "-":
-        sys.stdout.write(text)
+        click.echo(text, nl=False)
     else:
         write_text_atomically(markdown, text)
-        click.echo(markdown)
+        _tell_written(markdown, markdown)
+
+
+def _tell_written(what: object, markdown: Path | None) -> None:
+    """Say which file was written, where it does not stand between the lines of a Markdown page."""
+    if str(markdown) == "-":
+        click.echo(what, err=True)
+    else:
+        hand_on(str(what))

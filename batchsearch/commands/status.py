@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from batchsearch import streams
 from batchsearch.commands.options import fail
 from batchsearch.errors import BatchsearchError
 
@@ -68,7 +69,7 @@ def _print_each(
     while True:
         runs = look()
         click.echo(shown(runs))
-        if all(run.is_over for run in runs):
+        if all(run.is_over for run in runs) or streams.reader_has_gone():
             return
         time.sleep(every)
 
@@ -81,7 +82,7 @@ def _redraw(
 
     runs = look()
     with Live(Text(shown(runs)), auto_refresh=False) as live:
-        while not all(run.is_over for run in runs):
+        while not all(run.is_over for run in runs) and not streams.reader_has_gone():
             time.sleep(every)
             runs = look()
             live.update(Text(shown(runs)), refresh=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.options import fail
+from batchsearch.commands.options import fail, hand_on
 from batchsearch.errors import BatchsearchError
 
 _EPILOG = """\b
@@ -15,8 +15,8 @@ Exit codes:
    0  whole: every row of the manifest once, everything agrees
    3  something is wrong; each finding says what to do
    4  nothing is wrong, but rows are still to come or the manifest cannot be read
-   5  the folder cannot be looked at
   64  there is no such output folder
+  74  the folder cannot be looked at
 
 \b
 Examples:
@@ -55,5 +55,5 @@ def command(folder: Path, *, manifest: Path | None, config: Path | None, only_js
         fail(error)
     if not only_json:
         click.echo(page.as_text(), err=True)
-    click.echo(page.as_json())
+    hand_on(page.as_json())
     sys.exit(int(page.verdict))

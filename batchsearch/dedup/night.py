@@ -33,8 +33,8 @@ from batchsearch.dedup.table_rows import Sources
 from batchsearch.dedup.withdrawn import withdrawn_job
 from batchsearch.engine.job import run_job
 from batchsearch.engine.opening import new_run_id, open_manifest
-from batchsearch.engine.signals import StopSignals
-from batchsearch.errors import BatchsearchError, ExitCode, OutputError
+from batchsearch.engine.signals import StopSignals, run_stoppable
+from batchsearch.errors import ExitCode, OutputError, StoppedError
 from batchsearch.ledger.lock import OutputLock
 from batchsearch.output.atomic import write_text_atomically
 from batchsearch.reporting.logs import LogFormat, configure, logger
@@ -53,10 +53,8 @@ LOCK: Final = Path("lock", "dedup")
 _UNFINISHED: Final = frozenset({int(ExitCode.INCOMPLETE), int(ExitCode.ENDED)})
 
 
-class NightStoppedError(BatchsearchError):
+class NightStoppedError(StoppedError):
     """A night was stopped between two of its steps; what was answered is kept."""
-
-    exit_code = ExitCode.INCOMPLETE
 
     def __init__(self) -> None:
         super().__init__("stopped; what was answered is kept, run the same command again to go on")
@@ -91,15 +89,13 @@ def dedup_to_end(
     def progress() -> Progress:
         return progress_for(as_events=chosen == "json", wanted=show_progress)
 
-    async def main() -> DedupSummary:
-        signals = StopSignals()
-        signals.install()
+    async def main(signals: StopSignals) -> DedupSummary:
         return await run_night(
             job.settings, until=until, max_calls=max_calls, progress=progress, signals=signals
         )
 
     try:
-        return asyncio.run(main())
+        return run_stoppable(main)
     except asyncio.CancelledError:
         raise NightStoppedError from None
 

@@ -23,6 +23,7 @@ from batchsearch.emulator.gateway import Gateway
 from batchsearch.emulator.options import EmulatorOptions, random_key
 from batchsearch.emulator.request_log import RequestLog
 from batchsearch.emulator.upload import place_of
+from batchsearch.interrupts import listen_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -225,7 +226,7 @@ def _in_address(host: str) -> str:
 
 
 def serve_forever(options: EmulatorOptions, *, ready: Callable[[Emulator], None] | None = None) -> None:
-    """Run an emulator until SIGTERM or SIGINT, then stop it in good order; call it from the main thread.
+    """Run an emulator until SIGTERM, SIGINT or SIGHUP, then stop in good order; for the main thread.
 
     Args:
         options: The set-up.
@@ -235,10 +236,7 @@ def serve_forever(options: EmulatorOptions, *, ready: Callable[[Emulator], None]
         OSError: the address is taken or not this machine's.
     """
     ended = threading.Event()
-    before = {
-        number: signal.signal(number, lambda _number, _frame: ended.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    before = listen_to(lambda _number, _frame: ended.set())
     try:
         with Emulator(options) as emulator:
             if ready is not None:

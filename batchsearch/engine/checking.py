@@ -23,8 +23,8 @@ from batchsearch.engine.carrying import localised
 from batchsearch.engine.codes import advice_on
 from batchsearch.engine.fetching import fetch_patiently
 from batchsearch.engine.opening import open_manifest
-from batchsearch.engine.signals import StopSignals
-from batchsearch.errors import BatchsearchError, ConfigError, ExitCode
+from batchsearch.engine.signals import StopSignals, run_stoppable
+from batchsearch.errors import ConfigError, StoppedError
 from batchsearch.images.addresses import shown_address
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
@@ -68,10 +68,8 @@ Verdict = dict[str, Any]
 """One row of `output.verdicts`, by column name."""
 
 
-class CheckStoppedError(BatchsearchError):
+class CheckStoppedError(StoppedError):
     """The check was stopped; its verdicts were not written, those of an earlier one are as they were."""
-
-    exit_code = ExitCode.INCOMPLETE
 
     def __init__(self) -> None:
         super().__init__("stopped: no verdicts were written; run the same command again")
@@ -102,13 +100,12 @@ def check_to_end(
     chosen: LogFormat = "json" if log_format == "json" else "console"
     configure(chosen, log_level)
 
-    async def main() -> CheckPage:
-        StopSignals().install()
+    async def main(_: StopSignals) -> CheckPage:
         progress = CheckProgress(wanted=show_progress)
         return await check_job(job.settings, output=output, save=save, progress=progress)
 
     try:
-        return asyncio.run(main())
+        return run_stoppable(main)
     except asyncio.CancelledError:
         raise CheckStoppedError from None
 

@@ -18,7 +18,7 @@ from batchsearch.engine.heartbeat import Owner
 from batchsearch.engine.lane import lanes_of, names_of
 from batchsearch.engine.opening import LEDGER_FOLDER, new_run_id, open_job
 from batchsearch.engine.sealer import Sealer
-from batchsearch.engine.signals import StopSignals
+from batchsearch.engine.signals import StopSignals, run_stoppable
 from batchsearch.engine.stats import Stats
 from batchsearch.engine.survey import complete_round
 from batchsearch.engine.telling import telling
@@ -76,9 +76,7 @@ def run_to_end(
     configure(written_as, log_level)
     progress = progress_for(as_events=written_as == "json", wanted=show_progress)
 
-    async def main() -> Summary:
-        signals = StopSignals()
-        signals.install()
+    async def main(signals: StopSignals) -> Summary:
         return await run_job(
             job.settings,
             until=until,
@@ -89,7 +87,7 @@ def run_to_end(
         )
 
     try:
-        return asyncio.run(main())
+        return run_stoppable(main)
     except asyncio.CancelledError:
         raise StoppedEarlyError from None
 

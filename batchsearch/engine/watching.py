@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from batchsearch.engine.stats import Stats
 
 _UPDATE_SECONDS: Final = 1.0
-_DEFECT: Final = 1
-"""What Python exits with when an exception of nobody's ends it."""
 
 
 class Watch:
@@ -106,7 +104,7 @@ async def watching(
             task.cancel()
         await asyncio.gather(*keeping, return_exceptions=True)
         if watch.exit_code is None:
-            watch.ended(_DEFECT)
+            watch.ended(int(ExitCode.DEFECT))
         await publisher.close(watch.exit_code or 0)
         await beat()
 
@@ -115,4 +113,4 @@ def exit_code_of(error: BaseException) -> int:
     """What the process exits with when this error ends a run."""
     if isinstance(error, BatchsearchError):
         return int(error.exit_code)
-    return int(ExitCode.INCOMPLETE) if isinstance(error, asyncio.CancelledError) else _DEFECT
+    return int(ExitCode.INCOMPLETE if isinstance(error, asyncio.CancelledError) else ExitCode.DEFECT)

@@ -7,10 +7,11 @@ one is passed to a logger knowingly; what comes in a message from outside is tak
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 import structlog
 
@@ -67,13 +68,19 @@ EVENTS: Final = {
 
 
 class _CurrentStderr:
-    """Writes to whatever `sys.stderr` is at the moment, so that a progress bar can step aside."""
+    """Writes to whatever `sys.stderr` is at the moment, so that a progress bar can step aside.
+
+    Where it is none, or cannot be written, events are lost: no run ends for its log.
+    """
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            sys.stderr.flush()
 
 
 def _known(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -134,7 +141,8 @@ DUMB_TERMINALS: Final = frozenset({"dumb", "unknown"})
 
 def on_live_terminal() -> bool:
     """Whether stderr is a terminal on which lines can be drawn again."""
-    return sys.stderr.isatty() and os.environ.get("TERM") not in DUMB_TERMINALS
+    stream: TextIO | None = sys.stderr  # a program without a console has none
+    return stream is not None and stream.isatty() and os.environ.get("TERM") not in DUMB_TERMINALS
 
 
 def configure(log_format: LogFormat, level: str, environ: Mapping[str, str] = os.environ) -> None:

@@ -60,4 +60,4 @@ def test_an_output_that_cannot_be_written_is_tried_again(run, place):
     (place / "search" / NIGHT / "ledger" / "lock").mkdir(parents=True)
     search = run("nightly_search", NIGHT, 1)["tasks"]["search"]
     assert (search["state"], search["tries"]) == ("failed", 2)
-    assert search["xcom"]["summary"]["exit_code"] == 5
+    assert search["xcom"]["summary"]["exit_code"] == 74

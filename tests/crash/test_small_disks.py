@@ -54,7 +54,7 @@ def test_a_disk_that_fills_up_stops_the_run(world, runs, job, free):
     with memory(world.place("full"), 16) as mounted:
         ballast, folder = fill(mounted, free), mounted / "out"
         process = start(world, runs, job, folder, 0)
-        assert process.wait() == 5, process.text()
+        assert process.wait() == 74, process.text()
         assert str(folder) in message_of(process)
         assert "running again" in message_of(process)
         spent = len(world.granted())
@@ -63,7 +63,7 @@ def test_a_disk_that_fills_up_stops_the_run(world, runs, job, free):
         assert spent - len(acknowledged([process.text().encode()])) <= MOST_REPEATED
         # Still full: it stops again, and makes no call for which there is no room.
         process = start(world, runs, job, folder, 1)
-        assert process.wait() == 5, process.text()
+        assert process.wait() == 74, process.text()
         assert len(world.granted()) - spent <= MOST_REPEATED
         ballast.unlink()
         never_wrong(folder)
@@ -77,7 +77,7 @@ def test_a_disk_without_room_costs_no_call(world, runs, job):
     with memory(world.place("no-room"), 1) as mounted:
         ballast, folder = fill(mounted, 0), mounted / "out"
         process = start(world, runs, job, folder, 0)
-        assert process.wait() == 5, process.text()
+        assert process.wait() == 74, process.text()
         assert str(folder) in message_of(process)
         assert not world.granted()
         ballast.unlink()
@@ -97,7 +97,7 @@ def test_a_read_only_disk_costs_no_call(world, runs, job):
         remount(mounted, "ro")
         spent = len(world.granted())
         process = start(world, runs, job, folder, 1)
-        assert process.wait() == 5, process.text()
+        assert process.wait() == 74, process.text()
         assert str(folder) in message_of(process)
         assert len(world.granted()) == spent
         remount(mounted, "rw")
@@ -113,7 +113,7 @@ def test_a_disk_that_is_gone_stops_the_run(world, runs, job):
         process = start(world, runs, job, folder, 0)
         world.emulator.log.wait_for(40, action="SearchImageByName")
         disk.power_goes()
-        assert process.wait() == 5, process.text()
+        assert process.wait() == 74, process.text()
         assert str(folder) in message_of(process)
         told = acknowledged([process.text().encode()])
         assert len(world.granted()) - len(told) <= MOST_REPEATED

@@ -1,0 +1,156 @@
+"""A signal at any moment of a command: real processes that are signalled while a given module is imported."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from batchsearch.exit_codes import STOPPED_EARLY, ExitCode
+
+ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(3)]
+
+SIGNALLED = """
+import os, signal, sys
+wanted, number = sys.argv[1], int(sys.argv[2])
+sys.argv[1:3] = []
+class Signaller:
+    def find_spec(self, name, path, target=None):
+        if name == wanted:
+            os.kill(os.getpid(), number)
+        return None
+sys.meta_path.insert(0, Signaller())
+from batchsearch.__main__ import main
+main()
+"""
+
+
+def signalled(module, number, *arguments, before=""):
+    return subprocess.run(
+        [sys.executable, "-c", before + SIGNALLED, module, str(int(number)), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "number"),
+    [
+        ("batchsearch.streams", signal.SIGINT),
+        ("batchsearch.cli", signal.SIGTERM),
+        ("click", signal.SIGINT),
+        ("pydantic", signal.SIGINT),
+        ("structlog", signal.SIGHUP),
+        ("numpy", signal.SIGINT),
+        ("pyarrow.parquet", signal.SIGINT),
+        ("aiohttp", signal.SIGTERM),
+        ("batchsearch.engine.job", signal.SIGINT),
+    ],
+)
+def test_a_signal_during_imports_ends_in_good_order(make_job, tmp_path, module, number):
+    """Whatever is being imported: one line, exit code 4, no traceback, nothing begun."""
+    ran = signalled(module, number, "run", make_job(ROWS))
+    assert ran.returncode == ExitCode.INCOMPLETE
+    assert ran.stderr == f"batchsearch: {STOPPED_EARLY}\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "number"), [("plan", signal.SIGINT), ("plan", signal.SIGHUP), ("check", signal.SIGTERM)]
+)
+def test_a_signal_ends_every_command_without_a_traceback(make_job, command, number):
+    """Commands that only look end with 4 as well; their temporary files go with them."""
+    script = (
+        "import os\n"
+        "from batchsearch.manifest import source\n"
+        "was = source.Manifest.check\n"
+        "def check(self, *args, **kwargs):\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "    return was(self, *args, **kwargs)\n"
+        "source.Manifest.check = check\n"
+        "from batchsearch.__main__ import main\n"
+        "main()\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, command, make_job(ROWS)], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == ExitCode.INCOMPLETE
+    assert "Traceback" not in ran.stderr
+    assert "stopped" in ran.stderr
+
+
+def test_nohup_is_respected(signed_in, make_job):
+    """A SIGHUP that was ignored when the process began stays ignored: the run goes on to its end."""
+    ignored = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    job = make_job(ROWS, instance__endpoint=signed_in.endpoint)
+    ran = signalled("pyarrow", signal.SIGHUP, "run", job, before=ignored)
+    assert ran.returncode == ExitCode.DONE, ran.stderr
+    assert json.loads(ran.stdout)["ok"] == len(ROWS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_a_run_in_good_order(emulator, make_job, number):
+    """The closed terminal too: what is out is answered and kept, exit code 4, and again resumes."""
+    environment = {
+        **os.environ,
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
+    }
+    rows = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(40)]
+    job = make_job(rows, instance__endpoint=emulator.endpoint, instance__qps=4)
+    arguments = [
+        sys.executable,
+        "-m",
+        "batchsearch",
+        "run",
+        job,
+        "--log-format",
+        "json",
+        "--log-level",
+        "debug",
+    ]
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        for line in process.stderr:
+            if json.loads(line)["event"] == "row_finished":
+                process.send_signal(number)
+                break
+        out, _ = process.communicate()
+    summary = json.loads(out)
+    assert process.returncode == ExitCode.INCOMPLETE
+    assert summary["message"] == signal.Signals(number).name
+    assert 0 < summary["done"] < 40
+    again = subprocess.run(
+        [*arguments[:5], "--set", "instance.qps=1000"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert again.returncode == ExitCode.DONE, again.stderr
+    assert json.loads(again.stdout)["ok"] == 40
+
+
+def test_a_signal_while_the_result_is_handed_on_changes_nothing(signed_in, make_job):
+    """A process manager that signals twice gets the run's own exit code, and its summary."""
+    script = (
+        "import os\n"
+        "from batchsearch.reporting.summary import Summary\n"
+        "was = Summary.as_text\n"
+        "def as_text(self):\n"
+        f"    os.kill(os.getpid(), {int(signal.SIGTERM)})\n"
+        "    return was(self)\n"
+        "Summary.as_text = as_text\n"
+        "from batchsearch.__main__ import main\n"
+        "main()\n"
+    )
+    job = make_job(ROWS, instance__endpoint=signed_in.endpoint)
+    ran = subprocess.run(
+        [sys.executable, "-c", script, "run", job], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == ExitCode.DONE, ran.stderr
+    assert json.loads(ran.stdout)["ok"] == len(ROWS)

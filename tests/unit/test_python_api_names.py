@@ -16,7 +16,8 @@ PACKAGE = Path(batchsearch.__file__).parent
 PROMISED = [
     "BatchsearchError", "CompareResult", "ConfigError", "DedupResult", "ExitCode", "JobSettings",
     "ManifestError", "MissingExtraError", "Output", "OutputError", "OutputInUseError", "Reading",
-    "RunEndedError", "RunFailedError", "RunResult", "Stop", "StoppedEarlyError", "__version__", "acheck",
+    "RunEndedError", "RunFailedError", "RunResult", "Stop", "StoppedEarlyError", "StoppedError", "__version__",
+    "acheck",
     "aplan", "arun", "arun_compare", "arun_dedup", "ausage", "check", "load", "open_output", "plan", "run",
     "run_compare", "run_dedup", "usage",
 ]  # fmt: skip

@@ -26,11 +26,9 @@ _FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _NAMED_AS: Final = {"MPO": "JPEG"}
 _ORIENTATION: Final = 274  # EXIF tag 0x0112
 _UPRIGHT: Final = 1
-_MOST_SCANS: Final = 100  # each is a pass over the whole canvas; encoders write about ten
 _PNG_HEAD: Final = 8
-_NOT_NEEDED: Final = frozenset(
-    {b"tEXt", b"zTXt", b"iTXt", b"iCCP"}
-)  # the decoder unpacks them, and may give up
+# The decoder unpacks them, and gives up on long ones.
+_NOT_NEEDED: Final = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
 
 MOST_SCANS: Final = 64
 """Scans of a progressive JPEG: encoders write some ten, and each costs as much as all pixels read once, so
@@ -89,8 +87,6 @@ def decode_picture(data: bytes, service_type: str) -> Picture:
         raise PictureRefusedError(
             "InvalidPicContent", f"{len(data):,} bytes, {MAX_PICTURE_BYTES:,} are allowed"
         )
-    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MOST_SCANS:
-        raise PictureRefusedError("UnsupportedPicFormat", f"more than {_MOST_SCANS} scans")
     try:
         with Image.open(io.BytesIO(_plain_png(data)), formats=_FORMATS) as opened:
             return _read(opened, data, service_type)

@@ -37,7 +37,7 @@ _PROFILE_HEAD: Final = len(_PROFILE) + 2
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _END: Final = b"\xff\xd9"
 _SCAN_MARKER: Final = b"\xff\xda"
-MAX_SCANS: Final = 100
+MAX_SCANS: Final = 64
 """Scans beyond which decoding an image is an attack, each a pass over the whole canvas: real ones have
 about ten."""
 
@@ -51,8 +51,8 @@ def scan(data: bytes) -> Inspection:
     """
     found = _Segments(data)
     pixels = found.walk()
-    # Entropy-coded data never holds this pair either: each is a scan's beginning.
-    if found.progressive and data.count(_SCAN_MARKER) > MAX_SCANS:
+    # Entropy-coded data never holds this pair: each is the beginning of a scan after the first.
+    if found.progressive and data.count(_SCAN_MARKER, pixels) >= MAX_SCANS:
         raise found.damaged("broken", f"more than {MAX_SCANS} scans")
     if not data.endswith(_END):
         # Entropy-coded data never holds this pair, so finding it means that the picture is whole.

@@ -60,8 +60,9 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
             LocalCode(
                 "Local.InvalidRegion",
                 "InvalidRegion",
-                "A region is `x1,x2,y1,y2` in whole pixels, with x1 < x2 and y1 < y2.",
-                "Mind the order: both x before both y.",
+                "A region is `x1,x2,y1,y2` in whole pixels within the image, with x1 < x2 and y1 < y2.",
+                "Mind the order: both x before both y. The last pixel belongs to the region, and two pixels "
+                "beyond the edge are taken for rounding.",
             ),
             LocalCode(
                 "Local.InvalidNum",

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from batchsearch.images.colour import flatten, to_srgb
+from batchsearch.images.cost import decoding_cost
 from batchsearch.images.decode import decode
 from batchsearch.images.encode import reencode
 from batchsearch.images.inspect import inspect
@@ -99,14 +100,15 @@ def look_of(data: bytes, rules: Rules, *, whole: bool, repair: Repairer = reenco
 def _picture(data: bytes, rules: Rules, *, whole: bool, repair: Repairer) -> Image.Image | None:
     """The upright picture, RGB."""
     seen = inspect(data, frame=rules.frame)
-    if seen.format is None or seen.flaw is not None or seen.width * seen.height > rules.max_pixels:
+    wanted = None if whole else _ENOUGH
+    if seen.format is None or seen.flaw is not None or decoding_cost(seen, wanted) > rules.max_pixels:
         return None
     if seen.format not in FAMILIAR_FORMATS:
         made = prepare(data, rules, repair=repair)
         if isinstance(made, Rejected):
             return None
         data, seen = made.data, inspect(made.data)
-    decoded = decode(data, seen, rules, None if whole else _ENOUGH)
+    decoded = decode(data, seen, rules, wanted)
     if isinstance(decoded, Reject):
         return None
     profile = decoded.picture.info.get("icc_profile")

@@ -43,13 +43,13 @@ def only_page(data: bytes, seen: Inspection) -> bytes:
 
 
 def learn_depths() -> None:
-    """Lets the decoder unpack 12-bit grey in both byte orders and polarities: it knows one of the four."""
-    from PIL import TiffImagePlugin  # loaded with the first TIFF, not before
+    """Lets the decoder unpack deep grey in both byte orders and polarities: it knows some of them."""
+    from PIL import TiffImagePlugin as Plugin  # loaded with the first TIFF, not before
 
-    for order in (TiffImagePlugin.II, TiffImagePlugin.MM):
+    for order, sixteen in ((Plugin.II, "I;16"), (Plugin.MM, "I;16B")):
         for polarity in (0, 1):
-            key = (order, polarity, (1,), 1, (_TWELVE,), ())
-            TiffImagePlugin.OPEN_INFO.setdefault(key, ("I;16", "I;12"))
+            Plugin.OPEN_INFO.setdefault((order, polarity, (1,), 1, (_TWELVE,), ()), ("I;16", "I;12"))
+            Plugin.OPEN_INFO.setdefault((order, polarity, (1,), 1, (16,), ()), (sixteen, sixteen))
 
 
 def mend_palette(picture: ImageFile) -> None:

@@ -75,7 +75,9 @@ WHOLE_TO_THE_END = {"jpeg", "jpeg-exif", "jpeg-progressive", "png", "png-exif", 
 
 
 def check(result, rules):
-    """A result is a known refusal, or a picture that opens and complies."""
+    """A result is a known refusal, or a picture that opens and complies; its facts fit their columns."""
+    for facts in (result.source, getattr(result, "sent", None)):
+        assert facts is None or 0 <= min(facts.width, facts.height) <= max(facts.width, facts.height) < 2**31
     if isinstance(result, Rejected):
         assert result.code in LOCAL_CODES
         assert result.message

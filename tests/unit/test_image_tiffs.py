@@ -110,11 +110,7 @@ def test_deep_grey_that_counts_from_white_is_no_negative(order):
     writer = Writer(order)
     pixels = (65535 - LEVELS.astype(int) * 257).astype(order + "u2").tobytes()
     writer.page(pixels, (200, 120), 16, photometric=0)
-    made = prepare(bytes(writer.data), rules())
-    if isinstance(made, Rejected):  # the decoder knows one of the byte orders only
-        assert (order, made.code) == (">", "Local.ImageFormatUnsupported")
-    else:
-        assert np.abs(sent(bytes(writer.data))[:, :, 0] - LEVELS).mean() < 2
+    assert np.abs(sent(bytes(writer.data))[:, :, 0] - LEVELS).mean() < 2
 
 
 def test_floats_that_count_from_white_are_no_negative():

@@ -30,6 +30,11 @@ Examples:
 @click.option(
     "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop the search after so many calls."
 )
+@click.option(
+    "--delete-all-missing",
+    is_flag=True,
+    help="Delete every image that has left the manifest, however many: `dedup.max_deleted` is not asked.",
+)
 @PROGRESS
 @logging_options
 def command(
@@ -38,6 +43,7 @@ def command(
     overrides: tuple[str, ...],
     until: str | None,
     max_calls: int | None,
+    delete_all_missing: bool,
     progress: bool,
     log_format: str,
     log_level: str,
@@ -60,6 +66,7 @@ def command(
             job,
             until=moment(until),
             max_calls=max_calls,
+            delete_all_missing=delete_all_missing,
             show_progress=progress,
             log_format=log_format,
             log_level=log_level,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -10,8 +12,13 @@ from batchsearch.commands.options import CONFIG, SET, fail, load
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from batchsearch.config.model import JobSettings
+
+_MAIN: Final = "search"
 _EXAMPLES = """\b
 Examples:
   batchsearch plan nightly.yaml
@@ -33,6 +40,9 @@ Examples:
 def command(config: Path, *, overrides: tuple[str, ...], as_json: bool, sample: int | None) -> None:
     """Say what the job file CONFIG would take: calls, hours, nights, bytes and money.
 
+    For a job with a `dedup` section these are the runs of a night: the search, and the upkeep that
+    `dedup.sync` names, a page each; as JSON the search's plan, with the others under `sync`.
+
     No call is made and nothing is written; a run that is going on is not disturbed. Every row is prepared
     as a run would: files are read and pictures with an address are fetched from there, so it takes a while
     for a large manifest. With --sample the counts are estimates, and the page says so.
@@ -41,14 +51,39 @@ def command(config: Path, *, overrides: tuple[str, ...], as_json: bool, sample: 
         job = load(config, overrides)
         import asyncio
 
-        from batchsearch.compare.expansion import job_to_plan
         from batchsearch.engine.codes import advice_on
         from batchsearch.engine.planning import plan_job
         from batchsearch.reporting.plan_page import plan_page
         from batchsearch.reporting.row_counter import RowCounter
 
-        with RowCounter() as counter, job_to_plan(job.settings) as settings:
-            found = asyncio.run(plan_job(settings, sample=sample, counter=counter))
+        with RowCounter() as counter, _runs_of(job.settings) as runs:
+            found = {
+                name: asyncio.run(plan_job(settings, sample=sample, counter=counter))
+                for name, settings in runs.items()
+            }
     except BatchsearchError as error:
         fail(error)
-    click.echo(found.as_json() if as_json else plan_page(found, advice=advice_on))
+    if not as_json:
+        click.echo("\n\n".join(plan_page(plan, advice=advice_on) for plan in found.values()))
+        return
+    page = found.pop(_MAIN).as_dict()
+    if found:
+        page["sync"] = {name: plan.as_dict() for name, plan in found.items()}
+    click.echo(json.dumps(page, ensure_ascii=False, indent=2))
+
+
+def _runs_of(settings: JobSettings) -> AbstractContextManager[dict[str, JobSettings]]:
+    """The runs that a job is made of, by name: one, or those of a night of dedup."""
+    if settings.dedup is not None:
+        from batchsearch.dedup.planning import night_to_plan
+
+        return night_to_plan(settings)
+    return _one_run(settings)
+
+
+@contextmanager
+def _one_run(settings: JobSettings) -> Iterator[dict[str, JobSettings]]:
+    from batchsearch.compare.expansion import job_to_plan
+
+    with job_to_plan(settings) as to_plan:
+        yield {_MAIN: to_plan}

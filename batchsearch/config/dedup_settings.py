@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from batchsearch.config.section import Settings
-from batchsearch.config.shape import IS_PATH
+from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
+from batchsearch.config.share import checked_share
 
 SyncName = Literal["none", "add", "update", "delete"]
+SYNC_ORDER: Final[tuple[SyncName, ...]] = ("delete", "add", "update")
+"""The order in which an instance is brought in step: what is deleted makes room for what is added."""
 PrecheckName = Literal["none", "report", "first", "instead"]
 RepresentativeName = Literal["most_pictures", "best_image", "oldest"]
 
@@ -90,15 +93,22 @@ class DedupSettings(Settings):
         validate_default=True,
         description="Column whose smallest value is the oldest product: a date, a number or text.",
     )
-    judgements: Annotated[str | None, IS_PATH] = Field(
-        None,
-        description="CSV file of pairs that people have judged, with the columns product_a, product_b and "
-        "judgement (`same` or `different`). It may not be there yet.",
+    judgements: Annotated[tuple[str, ...], ONE_OR_MANY, IS_PATH] = Field(
+        (),
+        description="CSV files of pairs that people have judged, one or a list, with the columns product_a, "
+        "product_b and judgement (`same` or `different`), and judged_at where they know it. Of several "
+        "judgements on one pair the newest holds. A file may not be there yet.",
     )
-    sync: SyncName = Field(
-        "none",
-        description="Keep the instance in step: `add` new and changed pictures, `update` attributes, "
-        "`delete` pictures that have left the manifest, or `none`.",
+    sync: Annotated[tuple[SyncName, ...], ONE_OR_MANY] = Field(
+        ("none",),
+        description="Keep the instance in step: `add` new and changed images, `update` attributes, "
+        "`delete` images that have left the manifest, several of these as a list, or `none`.",
+    )
+    max_deleted: str | float = Field(
+        "10%",
+        description="Images that `sync: delete` may delete in one night: a share (`10%`) of those that the "
+        "manifest has had, or a number. When more have left the manifest, the night stops before anything "
+        "is changed; `--delete-all-missing` lets it go on for once.",
     )
     order: Literal["add_first", "search_first"] = Field(
         "add_first", description="Whether the instance is brought in step before the search or after it."
@@ -125,6 +135,18 @@ class DedupSettings(Settings):
             raise ValueError(f"must be less than every threshold; the lowest is {min(given):g}")
         return near
 
+    @field_validator("sync")
+    @classmethod
+    def _sync_is_plain(cls, sync: tuple[SyncName, ...]) -> tuple[SyncName, ...]:
+        if "none" in sync and len(sync) > 1:
+            raise ValueError("`none` stands alone")
+        return sync
+
+    @field_validator("max_deleted")
+    @classmethod
+    def _share_reads(cls, share: str | float) -> str | float:
+        return checked_share(share)
+
     @field_validator("oldest_column")
     @classmethod
     def _oldest_needs_a_column(cls, column: str | None, info: ValidationInfo) -> str | None:
@@ -133,6 +155,11 @@ class DedupSettings(Settings):
                 "is needed for `representative: oldest`: the column that says how old a product is"
             )
         return column
+
+    @property
+    def upkeep(self) -> tuple[SyncName, ...]:
+        """What brings the instance in step, in the order in which it is done."""
+        return tuple(name for name in SYNC_ORDER if name in self.sync)
 
     @property
     def floor(self) -> float:

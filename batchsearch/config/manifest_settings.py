@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
+from batchsearch.config.share import checked_share
 
 CsvTypeName = Literal["string", "int64", "float64", "bool", "date", "timestamp"]
 
@@ -73,6 +74,16 @@ class ManifestSettings(Settings):
         "own name when not given.",
     )
     csv: CsvSettings = Field(default_factory=CsvSettings, description="How a CSV manifest is written.")
+    max_shrink: str | float | None = Field(
+        None,
+        description="Rows that the manifest may have less than at the last run: a share (`20%`) or a number. "
+        "One that has lost more is taken for a broken export and refused; any is taken when absent.",
+    )
+
+    @field_validator("max_shrink")
+    @classmethod
+    def _share_reads(cls, share: str | float | None) -> str | float | None:
+        return None if share is None else checked_share(share)
 
     @field_validator("key")
     @classmethod

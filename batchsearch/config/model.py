@@ -7,7 +7,6 @@ stand at the later one of them, so that each is checked and reported by itself.
 
 from __future__ import annotations
 
-import math
 from datetime import time
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,6 +21,7 @@ from batchsearch.config.metrics_settings import MetricsSettings
 from batchsearch.config.notify_settings import NotifySettings
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH
+from batchsearch.config.share import allowed_of, checked_share
 from batchsearch.config.store_settings import CarriedOutput, ConnectionsSettings
 from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, ServiceTypeName
 
@@ -42,8 +42,6 @@ OperationName = Literal[
 
 EMULATOR: Final = "emulator"
 """The `instance.endpoint` that means the embedded instance."""
-
-_HUNDRED_PERCENT: Final = 100.0
 
 
 class InstanceSettings(Settings):
@@ -193,6 +191,10 @@ class ReuseSettings(Settings):
         description="Which failed rows are asked for again once a round is complete: those that failed for "
         "reasons that pass (network, overload), or none. `batchsearch retry` picks others.",
     )
+    notice_parameters: bool = Field(
+        default=True,
+        description="A row whose parameters have changed gets a new outcome; else only changed images count.",
+    )
     symmetric_pairs: bool = Field(
         default=False,
         description="CompareSimilarByImage: the pairs (A, B) and (B, A) are one call.",
@@ -322,6 +324,11 @@ class JobSettings(Settings):
         "10%",
         description="Failed rows allowed before the exit code is 3: a share (`5%`) or a number of rows.",
     )
+    max_deleted: str | float = Field(
+        "10%",
+        description="Deletions that a DeleteImage job may make in one run: a share (`10%`) of the images "
+        "that the instance says it holds, or a number. A run that would make more makes none.",
+    )
     truth: TruthSettings = Field(default_factory=TruthSettings, description="What should come out.")
     emulator: EmulatorSettings = Field(default_factory=EmulatorSettings, description="The embedded instance.")
     metrics: MetricsSettings = Field(
@@ -388,24 +395,11 @@ class JobSettings(Settings):
             )
         return calls
 
-    @field_validator("max_failed")
+    @field_validator("max_failed", "max_deleted")
     @classmethod
-    def _max_failed_reads(cls, max_failed: str | float) -> str | float:
-        share, of_rows = _share(max_failed)
-        if not math.isfinite(share) or share < 0 or (of_rows and share > _HUNDRED_PERCENT):
-            raise ValueError(f"{str(max_failed)[:40]!r} is neither a share like `5%` nor a number of rows")
-        return max_failed
+    def _share_reads(cls, share: str | float) -> str | float:
+        return checked_share(share)
 
     def failures_allowed(self, rows: int) -> float:
         """How many of `rows` may fail before the run counts as failed."""
-        number, of_rows = _share(self.max_failed)
-        return number / 100 * rows if of_rows else number
-
-
-def _share(max_failed: str | float) -> tuple[float, bool]:
-    """The number in a `max_failed`, NaN for what is none, and whether it is per cent."""
-    text = str(max_failed).strip()
-    try:
-        return float(text.removesuffix("%")), text.endswith("%")
-    except ValueError:
-        return math.nan, False
+        return allowed_of(self.max_failed, rows)

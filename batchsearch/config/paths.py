@@ -38,6 +38,11 @@ def make_absolute(document: Document, shape: Shape, *, folder: Path) -> None:
     _walk(document, document.root, shape, (), folder)
 
 
+def _absolute(value: Any, base: Path) -> Any:
+    """One path; what is none, or is empty, is left to the model to refuse."""
+    return absolute(value, base) if isinstance(value, str) and value else value
+
+
 def _walk(document: Document, value: Any, shape: Shape, path: SettingPath, folder: Path) -> None:
     if not isinstance(value, dict):
         return
@@ -45,8 +50,13 @@ def _walk(document: Document, value: Any, shape: Shape, path: SettingPath, folde
         child = shape.child(name)
         if child is None:
             continue
-        if child.is_path and isinstance(below, str) and below:
+        if child.is_path and isinstance(below, (str, list)):
             typed = document.source((*path, name)).kind in ("environment", "override")
-            value[name] = absolute(below, Path.cwd() if typed else folder)
+            base = Path.cwd() if typed else folder
+            value[name] = (
+                _absolute(below, base)
+                if isinstance(below, str)
+                else [_absolute(each, base) for each in below]
+            )
         else:
             _walk(document, below, child, (*path, name), folder)

@@ -60,6 +60,7 @@ class Shape:
         text: Whether it holds text and nothing else, so that `0123` and `yes` stay what they are.
         optional: Whether `null` is a value of it.
         is_list: Whether it holds a list.
+        item_choices: The texts that an item of a list may be, where it may be no others.
         is_path: Whether it is marked `IS_PATH`.
     """
 
@@ -70,6 +71,7 @@ class Shape:
     text: bool = False
     optional: bool = False
     is_list: bool = False
+    item_choices: tuple[str, ...] = ()
     is_path: bool = False
 
     @property
@@ -83,7 +85,7 @@ class Shape:
             field = self.section.model_fields.get(str(name))
             return None if field is None else _shape(field.annotation, field)
         if self.is_list and isinstance(name, int):
-            return Shape(text=True)
+            return Shape(text=True, choices=self.item_choices)
         return self.values
 
 
@@ -109,6 +111,9 @@ def leaves(value: object, path: SettingPath = ()) -> Iterator[tuple[SettingPath,
             yield from leaves(below, (*path, name))
     else:
         yield path, value
+
+
+_LISTS: Final = (tuple, list)
 
 
 def _alternatives(annotation: Any) -> tuple[Any, ...]:
@@ -138,6 +143,12 @@ def _shape(annotation: Any, field: FieldInfo | None = None) -> Shape:
         choices=tuple(choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)),
         text=bool(kinds) and all(_holds_text(kind) for kind in kinds),
         optional=type(None) in get_args(annotation),
-        is_list=any(get_origin(kind) in (tuple, list) for kind in kinds),
+        is_list=any(get_origin(kind) in _LISTS for kind in kinds),
+        item_choices=tuple(
+            choice
+            for kind in kinds
+            if get_origin(kind) in _LISTS and get_origin(get_args(kind)[0]) is Literal
+            for choice in get_args(get_args(kind)[0])
+        ),
         is_path=field is not None and IS_PATH in field.metadata,
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from batchsearch.dedup.clusters import GuardRules, cluster
 from batchsearch.dedup.decide import decide, with_judged
 from batchsearch.dedup.hits import HitRules, Tally, ids_in, read_matches
 from batchsearch.dedup.matches import FOUND_BY, PairFolder, taken
+from batchsearch.dedup.own_image import CatalogueNotHeldError, lost_images, not_held_message
 from batchsearch.dedup.pictures import read_pictures
 from batchsearch.dedup.table_rows import cluster_rows, earlier_pairs, pair_rows
 from batchsearch.dedup.tables import (
@@ -36,30 +38,37 @@ def hits_wanted(settings: JobSettings) -> int:
     return settings.results_per_row or int(settings.parameters.get("num", DEFAULT_NUM))
 
 
-def build(settings: JobSettings, dedup: DedupSettings, sources: Sources) -> dict[str, Any]:
+def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]:
     """Write tonight's pairs and clusters; what is in them, in numbers.
 
     Until both are whole under temporary names, the tables of the night before stay as they are.
 
     Args:
-        settings: The job.
-        dedup: Its `dedup` section.
+        wanted: Hits that each search asks for.
+        dedup: The job's `dedup` section.
         sources: What the tables are made from.
 
     Raises:
+        CatalogueNotHeldError: The instance does not hold what was searched.
         MissingExtraError: scipy is not installed.
         OutputError: The search's output cannot be read or a table cannot be written.
     """
     keep = dedup.outside == "keep"
     others = ids_in(sources.search) if keep else None
     pictures = read_pictures(sources.search, sources.columns, sources.keys, others, sources.copies)
-    rules = HitRules(dedup.floor, keep, dedup.order == "add_first", hits_wanted(settings))
-    tally = Tally(np.zeros(len(pictures.products), bool))
+    rules = HitRules(dedup.floor, keep, dedup.order == "add_first", wanted)
+    tally = Tally(np.zeros(len(pictures.products), bool), np.zeros(len(pictures), bool))
     # A product with a picture that could not be searched cannot testify against any pair.
     tally.cut[pictures.product[~pictures.searched]] = True
     folder = PairFolder()
     for matches in read_matches(sources.search, pictures, rules, tally):
         folder.add(matches)
+    if sources.held_by is not None:
+        lost = lost_images(pictures.searched & pictures.present, tally.found_itself)
+        if lost is not None:
+            searched = int((pictures.searched & pictures.present).sum())
+            message = not_held_message(sources.held_by, searched, int(lost.sum()), adds="add" in dedup.upkeep)
+            raise CatalogueNotHeldError(message, pictures.row_keys.filter(pa.array(lost)).to_pylist())
     if sources.local is not None:
         local = sources.local(pictures)
         folder.add(local.matches)

@@ -12,14 +12,16 @@ from batchsearch.config.model import TruthSettings
 from batchsearch.config.nearest import did_you_mean
 from batchsearch.dedup.pictures import Columns
 from batchsearch.errors import ConfigError, Problem
+from batchsearch.output.inside import SEARCH, UPKEEP
 from batchsearch.output.schemas import carried_names
 
 if TYPE_CHECKING:
+    from batchsearch.config.dedup_settings import SyncName
     from batchsearch.config.model import JobSettings
 
 SEARCH_OPERATION: Final = "SearchImageByPic"
-SEARCH: Final = "search"
-SYNC: Final = "sync"
+DEFAULT_RESULTS: Final = 100
+"""Hits that a search asks for where the job does not say: as many as one call can bring."""
 SYNC_OPERATIONS: Final = {"add": "AddImage", "update": "UpdateImage", "delete": "DeleteImage"}
 """The operation behind each `dedup.sync`."""
 
@@ -80,20 +82,26 @@ def given_columns(settings: JobSettings, names: list[str]) -> Given:
     picture = dedup.picture_column or ("pic_name" if "pic_name" in names else None)
     if picture is None and len(key) > 1:
         picture = key[1]
-    if dedup.sync != "none":
-        operation = OPERATIONS[SYNC_OPERATIONS[dedup.sync]]
-        if picture is None:
+    if dedup.upkeep and picture is None:
+        problems.append(
+            Problem("dedup.picture_column", f"is needed for `sync: {dedup.upkeep[0]}`: the picture's name")
+        )
+    if "update" in dedup.upkeep and not dedup.attributes:
+        problems.append(
+            Problem("dedup.attributes", "is needed for `sync: update`: which attributes it is to update")
+        )
+    taken = [OPERATIONS[SYNC_OPERATIONS[step]] for step in dedup.upkeep if step != "delete"]
+    for name in dedup.attributes:
+        # With several steps each is given what it takes: UpdateImage cannot change a category.
+        if taken and not any(name in operation.keys for operation in taken):
+            known = {key for operation in taken for key in operation.keys}
+            names_of = " and ".join(operation.name for operation in taken)
             problems.append(
-                Problem("dedup.picture_column", f"is needed for `sync: {dedup.sync}`: the picture's name")
+                Problem(
+                    f"dedup.attributes.{name}",
+                    f"{names_of} takes nothing called `{name[:60]}`{did_you_mean(name, known)}",
+                )
             )
-        problems += [
-            Problem(
-                f"dedup.attributes.{name}",
-                f"{operation.name} takes nothing called `{name[:60]}`{did_you_mean(name, operation.keys)}",
-            )
-            for name in dedup.attributes
-            if name not in operation.keys
-        ]
     if problems:
         raise ConfigError(problems)
     product = dedup.product_column or ("product_id" if "product_id" in names else key[0])
@@ -132,25 +140,44 @@ def _in_folder(settings: JobSettings, name: str) -> JobSettings:
     )
 
 
-def search_job(settings: JobSettings) -> JobSettings:
+def search_job(settings: JobSettings, given: Given) -> JobSettings:
     """The search of a night.
 
-    An answer of an earlier run never serves an equal picture: since then the instance has other products.
+    It asks for `DEFAULT_RESULTS` hits where the job names no number, and for one image of each product where
+    products may have several: else their own images fill the list. An answer of an earlier run never serves
+    an equal image: since then the instance has other products.
     """
     job = _in_folder(settings, SEARCH)
-    return job.model_copy(update={"reuse": job.reuse.model_copy(update={"max_age_hours": 0.0})})
+    said = {*job.parameters, *job.manifest.columns}
+    changed: dict[str, object] = {"reuse": job.reuse.model_copy(update={"max_age_hours": 0.0})}
+    if job.results_per_row is None and not said & {"num", "start"}:
+        changed["results_per_row"] = DEFAULT_RESULTS
+    if given.picture is not None and "distinct_product_id" not in said:
+        changed["parameters"] = {**job.parameters, "distinct_product_id": True}
+    return job.model_copy(update=changed)
 
 
-def sync_job(settings: JobSettings, given: Given) -> JobSettings:
-    """The upkeep of a night: the same manifest, another operation."""
+def sync_job(settings: JobSettings, given: Given, step: SyncName) -> JobSettings:
+    """One step of a night's upkeep: the same manifest, another operation.
+
+    Args:
+        settings: The job.
+        given: Columns of its manifest.
+        step: `add`, `update` or `delete`.
+    """
     dedup = dedup_settings(settings)
-    operation = OPERATIONS[SYNC_OPERATIONS[dedup.sync]]
-    columns = {"product_id": given.product, **dedup.attributes}
+    operation = OPERATIONS[SYNC_OPERATIONS[step]]
+    columns = {"product_id": given.product}
+    if step != "delete":
+        columns |= {name: column for name, column in dedup.attributes.items() if name in operation.keys}
     if given.picture is not None:
         columns["pic_name"] = given.picture
     if operation.pictures:
         columns["image"] = given.image
-    job = _in_folder(settings, SYNC)
+    job = _in_folder(settings, UPKEEP[step])
+    if step == "add" and "update" in dedup.upkeep:
+        # Attributes alone are the update's.
+        job = job.model_copy(update={"reuse": job.reuse.model_copy(update={"notice_parameters": False})})
     parameters = {
         name: value for name, value in settings.parameters.items() if name in _SHARED & operation.keys
     }

@@ -56,10 +56,12 @@ class Tally:
         stale: Of those not below the floor, on pictures that were renewed since.
         outside: On or of products that the manifest does not have.
         cut: By product: whether more than its hits say may resemble it.
+        found_itself: By row: whether its hits name the product that was searched.
         full: Searches whose list was full to its end with scores not below the floor.
     """
 
     cut: NDArray[np.bool_]
+    found_itself: NDArray[np.bool_]
     full: int = 0
     hits: int = 0
     of_itself: int = 0
@@ -130,6 +132,7 @@ def _matches(hits: pa.Table, pictures: Pictures, rules: HitRules, tally: Tally) 
     known = (row >= 0) & (other >= 0)
     product = np.where(row >= 0, pictures.product[row], -1).astype(np.int32)
     _mark_cut(row, rank, score, product=product, rules=rules, tally=tally)
+    tally.found_itself[row[known & (product == other)]] = True
     inside = known
     if not rules.outside:
         inside = known & pictures.present[row] & pictures.present_products()[other]

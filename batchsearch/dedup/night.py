@@ -15,33 +15,34 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from batchsearch.api.operations import OPERATIONS
-from batchsearch.dedup.building import build
+from batchsearch.dedup.building import build, hits_wanted
 from batchsearch.dedup.clusters import components
 from batchsearch.dedup.columns import (
-    SEARCH,
     dedup_settings,
     given_columns,
     result_columns,
     search_job,
-    sync_job,
 )
-from batchsearch.dedup.judgements import read_judgements
+from batchsearch.dedup.judgements import FOLLOWED, read_judgements
 from batchsearch.dedup.nights import RECORD, keep_night, read_record
+from batchsearch.dedup.own_image import CatalogueNotHeldError
 from batchsearch.dedup.page import DedupSummary
 from batchsearch.dedup.precheck import LocalLooks
 from batchsearch.dedup.table_rows import Sources
-from batchsearch.dedup.withdrawn import withdrawn_job
+from batchsearch.dedup.upkeep import add_returned, ask_again, guard_deletions, take_over_former, upkeep_jobs
 from batchsearch.engine.job import run_job
 from batchsearch.engine.opening import new_run_id, open_manifest
 from batchsearch.engine.signals import StopSignals, run_stoppable
 from batchsearch.errors import ExitCode, OutputError, StoppedError
 from batchsearch.ledger.lock import OutputLock
+from batchsearch.ledger.records import digest_of
 from batchsearch.output.atomic import write_text_atomically
+from batchsearch.output.inside import SEARCH
 from batchsearch.reporting.logs import LogFormat, configure, logger
 from batchsearch.reporting.progress import progress_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
@@ -65,6 +66,7 @@ def dedup_to_end(
     *,
     until: datetime | None = None,
     max_calls: int | None = None,
+    delete_all_missing: bool = False,
     show_progress: bool = True,
     log_format: str = "console",
     log_level: str = "info",
@@ -75,6 +77,7 @@ def dedup_to_end(
         job: The job.
         until: Nothing is sent from then on.
         max_calls: Most calls of the search.
+        delete_all_missing: Delete whatever has left the manifest, however much it is.
         show_progress: Show progress on stderr.
         log_format: `console` or `json`.
         log_level: Events of this level and above.
@@ -91,7 +94,12 @@ def dedup_to_end(
 
     async def main(signals: StopSignals) -> DedupSummary:
         return await run_night(
-            job.settings, until=until, max_calls=max_calls, progress=progress, signals=signals
+            job.settings,
+            until=until,
+            max_calls=max_calls,
+            delete_all_missing=delete_all_missing,
+            progress=progress,
+            signals=signals,
         )
 
     try:
@@ -105,6 +113,7 @@ async def run_night(
     *,
     until: datetime | None = None,
     max_calls: int | None = None,
+    delete_all_missing: bool = False,
     progress: Callable[[], Progress] | None = None,
     signals: StopSignals | None = None,
 ) -> DedupSummary:
@@ -114,17 +123,26 @@ async def run_night(
         settings: The job, its paths absolute.
         until: Nothing is sent from then on.
         max_calls: Most calls of the search.
+        delete_all_missing: Delete whatever has left the manifest, however much it is: `dedup.max_deleted`
+            is not asked.
         progress: Makes what is shown the counters of a run.
         signals: Told which runner to stop.
 
     Raises:
         ConfigError: The job cannot run as it is set, or the judgements are not usable.
         MissingExtraError: scipy is not installed.
-        ManifestError: The manifest is not usable.
+        ManifestError: The manifest is not usable, or has lost more than may be deleted.
         OutputInUseError: Another night works in the output folder.
         OutputError: The output cannot be written.
     """
-    night = _Night(settings, until, max_calls, progress, signals)
+    night = _Night(
+        settings,
+        until=until,
+        max_calls=max_calls,
+        delete_all_missing=delete_all_missing,
+        progress=progress,
+        signals=signals,
+    )
     return await night.run()
 
 
@@ -132,8 +150,10 @@ class _Night:
     def __init__(
         self,
         settings: JobSettings,
+        *,
         until: datetime | None,
         max_calls: int | None,
+        delete_all_missing: bool,
         progress: Callable[[], Progress] | None,
         signals: StopSignals | None,
     ) -> None:
@@ -141,6 +161,7 @@ class _Night:
         self._dedup = dedup_settings(settings)
         self._until = until
         self._max_calls = max_calls
+        self._delete_all_missing = delete_all_missing
         self._progress = progress
         self._signals = signals
         self._folder = Path(settings.output.dir)
@@ -162,17 +183,21 @@ class _Night:
         manifest = open_manifest(self._settings, OPERATIONS[self._settings.operation])
         names = manifest.schema_carried.names
         given = given_columns(self._settings, names)
-        judgements_file = self._dedup.judgements
-        judgements = read_judgements(None if judgements_file is None else Path(judgements_file))
+        judgements = read_judgements([Path(file) for file in self._dedup.judgements])
         _make(self._folder / LOCK.parent)
         with OutputLock(self._folder / LOCK, self._night):
-            search_settings = search_job(self._settings)
+            await asyncio.to_thread(take_over_former, self._folder)
+            await asyncio.to_thread(
+                guard_deletions, self._settings, given, self._night, anyway=self._delete_all_missing
+            )
+            search_settings = search_job(self._settings, given)
+            wanted = hits_wanted(search_settings)
             looks = LocalLooks(self._settings, self._dedup, manifest, self._stop)
             search_settings = await looks.before_search(search_settings, given)
-            sync: Summary | None = None
+            sync: dict[str, Summary] = {}
             if self._dedup.order == "add_first":
                 sync = await self._bring_in_step(given)
-                if sync is not None and sync.exit_code in _UNFINISHED:
+                if any(run.exit_code in _UNFINISHED for run in sync.values()):
                     # Without tonight's pictures in the instance the search would miss their pairs.
                     return self._summary(None, sync, {}, given, looks)
             search = await self._run(search_settings, self._max_calls)
@@ -190,11 +215,18 @@ class _Night:
                 copies=looks.copies,
                 night=self._night,
                 now=self._started,
+                held_by=self._settings.instance.name if self._finds_itself() else None,
             )
             logger().info("dedup_started", night=self._night, output=str(self._folder))
             await asyncio.to_thread(keep_night, self._folder, self._dedup.keep_nights)
-            counts = await asyncio.to_thread(build, self._settings, self._dedup, sources)
+            try:
+                counts = await asyncio.to_thread(build, wanted, self._dedup, sources)
+            except CatalogueNotHeldError as error:
+                rows = [digest_of(key) for key in error.rows]
+                await ask_again(self._folder / SEARCH, rows, self._night)
+                raise
             summary = self._summary(search, sync, counts, given, looks)
+            write_text_atomically(self._folder / FOLLOWED, judgements.as_csv())
             write_text_atomically(self._folder / RECORD, summary.as_json() + "\n")
         logger().info(
             "dedup_finished",
@@ -205,13 +237,18 @@ class _Night:
         )
         return summary
 
-    async def _bring_in_step(self, given: Given) -> Summary | None:
-        if self._dedup.sync == "none":
-            return None
-        job: JobSettings | None = sync_job(self._settings, given)
-        if self._dedup.sync == "delete" and job is not None:
-            job = await asyncio.to_thread(withdrawn_job, job, self._settings, given)
-        return None if job is None else await self._run(job, None)
+    async def _bring_in_step(self, given: Given) -> dict[str, Summary]:
+        """Delete, add and update, as far as the job asks for it; a step that does not end ends the upkeep."""
+        ended: dict[str, Summary] = {}
+        if "add" in self._dedup.upkeep:
+            await add_returned(self._settings, given, self._night)
+        jobs = upkeep_jobs(self._settings, given, self._night)
+        while (found := await asyncio.to_thread(next, jobs, None)) is not None:
+            step, job = found
+            ended[step] = await self._run(job, None)
+            if ended[step].exit_code in _UNFINISHED:
+                break
+        return ended
 
     async def _run(self, settings: JobSettings, max_calls: int | None) -> Summary:
         summary = await run_job(
@@ -226,15 +263,20 @@ class _Night:
             self._signals.running = None
         return summary
 
+    def _finds_itself(self) -> bool:
+        """Whether every image that was searched should be among what its search lists."""
+        limited = {*self._settings.parameters, *self._settings.manifest.columns} & _LIMITS
+        return self._dedup.order == "add_first" and self._dedup.outside == "drop" and not limited
+
     def _summary(
         self,
         search: Summary | None,
-        sync: Summary | None,
+        sync: Mapping[str, Summary],
         counts: dict[str, object],
         given: Given,
         looks: LocalLooks,
     ) -> DedupSummary:
-        codes = [run.exit_code for run in (sync, search) if run is not None]
+        codes = [run.exit_code for run in (*sync.values(), search) if run is not None]
         before = read_record(self._folder)
         return DedupSummary(
             exit_code=max(codes, key=_GRAVITY.index, default=int(ExitCode.DONE)),
@@ -253,6 +295,9 @@ class _Night:
             precheck=looks.counts,
         )
 
+
+_LIMITS: Final = frozenset({"filter", "category_id", "start", "score_threshold"})
+"""Parameters that can keep an image out of its own list."""
 
 _GRAVITY: Final = [
     int(code) for code in (ExitCode.DONE, ExitCode.TOO_MANY_FAILED, ExitCode.INCOMPLETE, ExitCode.ENDED)

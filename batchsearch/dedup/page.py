@@ -34,7 +34,7 @@ class DedupSummary:
         finished_at: Likewise.
         complete: Whether every row of the manifest has been searched.
         search: How the search ended; None where it was not begun.
-        sync: How the upkeep ended; None where there was none.
+        sync: How each step of the upkeep ended, by its name in `dedup.sync`; empty where there was none.
         counts: What is in the tables, from `building.build`; empty where they were not written.
         settings: The `dedup` section, plain values.
         columns: The manifest's columns with product and picture name.
@@ -50,7 +50,7 @@ class DedupSummary:
     finished_at: str
     complete: bool
     search: Summary | None
-    sync: Summary | None
+    sync: Mapping[str, Summary]
     counts: Mapping[str, Any]
     settings: Mapping[str, Any]
     columns: Mapping[str, str | None]
@@ -74,7 +74,7 @@ class DedupSummary:
             "columns": dict(self.columns),
             "settings": dict(self.settings),
             "search": None if self.search is None else self.search.as_dict(),
-            "sync": None if self.sync is None else self.sync.as_dict(),
+            "sync": {step: run.as_dict() for step, run in self.sync.items()},
         }
 
     def as_json(self) -> str:
@@ -83,7 +83,7 @@ class DedupSummary:
 
     def as_text(self) -> str:
         """A page for people."""
-        pages = [run.as_text() for run in (self.sync, self.search) if run is not None]
+        pages = [run.as_text() for run in (*self.sync.values(), self.search) if run is not None]
         lines = [f"dedup on {self.instance}: {_STATUS[self.exit_code]}"]
         if self.counts:
             lines += self._lines()

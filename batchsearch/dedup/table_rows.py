@@ -46,6 +46,7 @@ class Sources:
         copies: File of rows that were not searched; None for none.
         night: Tonight's id.
         now: UTC.
+        held_by: Name of the instance that holds every image searched; None where it need not.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Sources:
     copies: Path | None
     night: str
     now: datetime
+    held_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

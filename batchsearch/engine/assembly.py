@@ -7,7 +7,7 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from batchsearch.api.operations import OPERATIONS
 from batchsearch.api.upload import OPEN_PLATFORM, Uploader
 from batchsearch.config.model import EMULATOR, PRIORITY
 from batchsearch.engine import embedded
+from batchsearch.engine.deletions import guard_deletions, is_guarded
 from batchsearch.engine.earlier import EarlierAnswers
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.lanes import Lanes, Manned
@@ -81,6 +82,8 @@ async def assembled(opened: Opened, stats: Stats, sealer: Sealer, limits: Limits
             services=Services(settings, stack),
         )
         manned = [await _manned(lane, shared, stack) for lane in lanes_of(settings)]
+        if is_guarded(settings):
+            await guard_deletions(settings, shared.clients, opened.left)
         yield Lanes(manned, sealer)
 
 
@@ -99,6 +102,7 @@ class _Shared:
         repair: Makes a picture fit that does not.
         earlier: Finds answers to equal requests.
         services: Finds where calls go.
+        clients: Who calls each instance, by its name.
     """
 
     opened: Opened
@@ -111,6 +115,7 @@ class _Shared:
     repair: Repairer
     earlier: EarlierAnswers
     services: Services
+    clients: list[tuple[str, Client]] = field(default_factory=list)
 
 
 async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
@@ -123,6 +128,7 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
     endpoint, credentials = await shared.services.of(instance)
     timeouts = Timeouts(connect=calls.connect_timeout, total=calls.timeout)
     client = Client(session, endpoint, credentials, timeouts=timeouts, signature=calls.signing)
+    shared.clients.append((instance.name, client))
     embedded_here = instance.endpoint == EMULATOR
     pacer = pacer_for(instance, opened.operation.budget, endpoint.authority, embedded=embedded_here)
     stack.push_async_callback(pacer.close)

@@ -75,6 +75,8 @@ def run_to_end(
     written_as: LogFormat = "json" if log_format == "json" else "console"
     configure(written_as, log_level)
     progress = progress_for(as_events=written_as == "json", wanted=show_progress)
+    if job.settings.dedup is not None and chosen is None:
+        logger().warning("only_searched", section="dedup")
 
     async def main(signals: StopSignals) -> Summary:
         return await run_job(
@@ -175,9 +177,7 @@ async def _run(
     opened: Opened, stats: Stats, limits: Limits, progress: Progress, signals: StopSignals | None
 ) -> Summary:
     settings, ledger, log = opened.settings, opened.ledger, logger()
-    left = opened.total - opened.finished.rows
-    if opened.only_renewed:
-        left = opened.finished.renewed.total()
+    left = opened.left
     began = time.monotonic()
     record = Path(settings.output.dir) / "summary.json"
     with contextlib.suppress(OSError):  # a stale summary is worse than none, but no reason to stop

@@ -22,6 +22,7 @@ from batchsearch.engine.generation import Generations, recover
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.places import picture_root
 from batchsearch.engine.sealer import Sealer, Writers
+from batchsearch.engine.shrink import check_shrink
 from batchsearch.engine.survey import Finished, Survey, round_began, take_stock
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.lock import OutputLock
@@ -76,6 +77,11 @@ class Opened:
     round_began: float
     only_renewed: bool = False
 
+    @property
+    def left(self) -> int:
+        """Rows that this run is to work on."""
+        return self.finished.renewed.total() if self.only_renewed else self.total - self.finished.rows
+
 
 def new_run_id() -> str:
     """A name for a run: when it began, and a little chance."""
@@ -109,6 +115,12 @@ async def open_job(
     async with taken(folder, run_id, mirror) as ledger:
         await _hold_fingerprint(settings, manifest, ledger)
         total = await asyncio.to_thread(manifest.check)
+        check_shrink(
+            settings.manifest.path,
+            before=int(ledger.meta("total") or 0),
+            now=total,
+            max_shrink=settings.manifest.max_shrink,
+        )
         if chosen is None:
             # What somebody overrides for once, to ask again, is not the job.
             await ledger.set_meta("job", settings.model_dump_json())

@@ -28,12 +28,14 @@ class SourceReader:
         root: Where relative picture paths start from.
         files: Look at size and time of pictures' files; else only at what the manifest says.
         base64: Text in picture columns is the picture itself.
+        parameters: What the row's parameters are counts, too; else only its images do.
     """
 
-    def __init__(self, root: Path, *, files: bool, base64: bool) -> None:
+    def __init__(self, root: Path, *, files: bool, base64: bool, parameters: bool = True) -> None:
         self._root = str(root)
         self._files = files
         self._base64 = base64
+        self._parameters = parameters
 
     def of(self, row: Row) -> Source:
         """What this row came from: parameters, references, and the size and time of its pictures' files."""
@@ -43,7 +45,7 @@ class SourceReader:
             said, is_missing = self._picture(reference)
             missing |= is_missing
             pictures.append(said)
-        told = _encode([pictures, row.parameters])
+        told = _encode([pictures, row.parameters] if self._parameters else [pictures])
         digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         return Source(digest, missing)
 

@@ -220,4 +220,5 @@ def sources_of(settings: JobSettings, root: Path) -> SourceReader:
         root,
         files=settings.reuse.notice_changes in {"files", "contents"},
         base64=settings.images.text == "base64",
+        parameters=settings.reuse.notice_parameters,
     )

@@ -169,12 +169,14 @@ def run_dedup(
     overrides: Overrides = (),
     until: datetime | None = None,
     max_calls: int | None = None,
+    delete_all_missing: bool = False,
     progress: Callable[[Reading], object] | None = None,
     stop: Stop | None = None,
 ) -> DedupResult:
     """Find out which products are the same, as `batchsearch dedup` does; otherwise like `run`.
 
-    Progress is that of each run of the night in turn: the upkeep of the instance, the search.
+    Progress is that of each run of the night in turn: the upkeep of the instance, the search. With
+    `delete_all_missing`, `dedup.max_deleted` is not asked.
 
     Raises:
         MissingExtraError: The extra `dedup` is not installed.
@@ -192,7 +194,13 @@ def run_dedup(
     asked = stop or Stop()
     return in_own_thread(
         lambda: arun_dedup(
-            job, overrides=overrides, until=until, max_calls=max_calls, progress=progress, stop=asked
+            job,
+            overrides=overrides,
+            until=until,
+            max_calls=max_calls,
+            delete_all_missing=delete_all_missing,
+            progress=progress,
+            stop=asked,
         ),
         asked,
     )
@@ -204,6 +212,7 @@ async def arun_dedup(
     overrides: Overrides = (),
     until: datetime | None = None,
     max_calls: int | None = None,
+    delete_all_missing: bool = False,
     progress: Callable[[Reading], object] | None = None,
     stop: Stop | None = None,
 ) -> DedupResult:
@@ -220,6 +229,7 @@ async def arun_dedup(
                 settings,
                 until=_aware(until),
                 max_calls=max_calls,
+                delete_all_missing=delete_all_missing,
                 progress=lambda: shown,
                 signals=signals,
             ),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LogFormat = Literal["console", "json"]
 
 EVENTS: Final = {
+    "only_searched": "The job has a `dedup` section and is only run: `batchsearch dedup` makes its clusters.",
     "run_started": "A run begins: what it will do and where results go.",
     "run_resumed": "An earlier run over this output was interrupted: what is already done.",
     "nothing_left": "Every row of the manifest has its outcome already: no call is made.",

@@ -19,6 +19,7 @@ from batchsearch.engine.heartbeat import Beat, read_beat
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.ledger.lock import is_held
 from batchsearch.ledger.reader import LedgerReader
+from batchsearch.output.inside import INSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,9 +37,6 @@ STATES: Final[Mapping[State, str]] = {
 
 FRESH_SECONDS: Final = 10.0
 """A heartbeat no older than this is a living run's."""
-
-INNER: Final = ("search", "sync")
-"""Folders inside a dedup folder that are output folders of runs."""
 
 _LEDGER: Final = Path("ledger")
 _MOST_BYTES: Final = 1_000_000
@@ -107,7 +105,7 @@ def look_at(folder: Path, now: datetime) -> list[RunStatus]:
         ConfigError: No run has ever worked there.
         OutputError: A ledger cannot be read.
     """
-    folders = [place for place in (folder, *(folder / name for name in INNER)) if (place / _LEDGER).is_dir()]
+    folders = [place for place in (folder, *(folder / name for name in INSIDE)) if (place / _LEDGER).is_dir()]
     if not folders:
         raise ConfigError(
             f"{folder}: no run has worked here; give the output folder (`output.dir`) of a job"

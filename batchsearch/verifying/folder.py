@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.ledger.lock import is_held
+from batchsearch.output.inside import INSIDE
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.verifying.compare import Comparison
 from batchsearch.verifying.findings import MOST_LISTED, Findings
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 LEDGER: Final = Path("ledger", "ledger.sqlite3")
 LOCK: Final = Path("ledger", "lock")
-INSIDE: Final = ("search", "sync")
-"""Where a folder of `batchsearch dedup` has its runs' output folders."""
 _TRIES: Final = 5
 _PAUSE: Final = 0.2
 """Between two looks at a folder whose parts are being exchanged, seconds: the exchange takes less."""

@@ -1,4 +1,4 @@
-"""A real S3 server in a process of its own, and a line to it that can be cut."""
+"""A real S3 server in a process of its own, and a line to it that can be cut; a shop for nights of dedup."""
 
 import os
 import socket
@@ -6,8 +6,13 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from shop_rig import Shop
 
 S3_SERVER = """
 import sys
@@ -134,3 +139,9 @@ def line(s3_server):
     made = Line(s3_server)
     yield made
     made.close()
+
+
+@pytest.fixture
+def shop(tmp_path, signed_in):
+    """A shop over the running emulator."""
+    return Shop(tmp_path, signed_in)

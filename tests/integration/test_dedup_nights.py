@@ -1,6 +1,5 @@
 """Night after night over real HTTP: what is called, what is found, what stays."""
 
-import csv
 import json
 import os
 import random
@@ -13,105 +12,13 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from PIL import Image
+from shop_rig import SAMPLES, clusters_of, pairs_of, samples
 
 from batchsearch.config.load import load_job
 from batchsearch.dedup.night import run_night
 from batchsearch.dedup.tables import TableWriter
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
 from batchsearch.errors import ConfigError, ExitCode
-
-SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
-COPIES = {"recompressed", "half size", "cropped", "mirrored", "banner", "brighter"}
-
-
-def samples():
-    """Every photograph of the sample catalogue and its changed copies: product, picture, file."""
-    found = []
-    with (SAMPLES / "catalogue.csv").open(encoding="utf-8") as file:
-        found += [(row["product_id"], row["pic_name"], row["image"]) for row in csv.DictReader(file)]
-    with (SAMPLES / "queries.csv").open(encoding="utf-8") as file:
-        found += [
-            (row["product_id"], row["pic_name"], row["image"])
-            for row in csv.DictReader(file)
-            if row["change"] in COPIES
-        ]
-    return found
-
-
-class Shop:
-    """A catalogue in a folder, the instance that it is added to, and the job over both."""
-
-    def __init__(self, folder, emulator):
-        self.folder = folder
-        self.emulator = emulator
-        self.rows = []
-        (folder / "pictures").mkdir(exist_ok=True)
-
-    def write(self, product, name, source):
-        """A product's picture, new or changed, in the catalogue alone."""
-        data = (SAMPLES / source).read_bytes()
-        path = self.folder / "pictures" / f"{product}-{name}"
-        path.write_bytes(data)
-        row = (product, name, path.name)
-        if row not in self.rows:
-            self.rows.append(row)
-        return data
-
-    def put(self, product, name, source):
-        """A product's picture, new or changed, in the catalogue and in the instance."""
-        data = self.write(product, name, source)
-        picture = decode_picture(data, "generic")
-        self.emulator.catalogue().add(NewItem(product, name), picture, crop=True, region=None)
-
-    def job(self, name="out", **dedup):
-        with (self.folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["product_id", "pic_name", "image"])
-            writer.writerows(self.rows)
-        job = {
-            "operation": "SearchImageByPic",
-            "instance": {
-                "endpoint": self.emulator.endpoint,
-                "name": "demo",
-                "qps": 1000,
-                "custom_qps": True,
-                "add_qps": 1000,
-                "delete_qps": 1000,
-            },
-            "results_per_row": 30,
-            "manifest": {"path": "manifest.csv"},
-            "images": {"root": "pictures"},
-            "output": {"dir": name},
-            "dedup": dedup,
-        }
-        path = self.folder / "job.yaml"
-        path.write_text(yaml.safe_dump(job), encoding="utf-8")
-        return path
-
-    async def night(self, name="out", **dedup):
-        return await run_night(load_job(self.job(name, **dedup), environ={}).settings)
-
-    def asked(self):
-        return len(self.emulator.log.entries("SearchImageByPic"))
-
-
-@pytest.fixture
-def shop(tmp_path, signed_in):
-    return Shop(tmp_path, signed_in)
-
-
-def clusters_of(folder):
-    """Members by representative."""
-    table = pd.read_parquet(folder / "clusters")
-    return {name: set(rows["product_id"]) for name, rows in table.groupby("representative")}
-
-
-def pairs_of(folder):
-    table = pd.read_parquet(folder / "pairs")
-    return table.set_index(["product_a", "product_b"]).sort_index()
 
 
 async def test_a_second_night_pays_for_new_and_changed_products_only(shop, tmp_path):
@@ -282,29 +189,29 @@ async def test_the_instance_is_kept_in_step_with_the_manifest(shop, tmp_path):
         shop.write(*each)
     first = await shop.night(sync="add")
     catalogue = shop.emulator.catalogue()
-    assert (first.sync.calls, catalogue.count(), shop.asked()) == (10, 10, 10)
+    assert (first.sync["add"].calls, catalogue.count(), shop.asked()) == (10, 10, 10)
     for each in some[10:]:
         shop.write(*each)
     # A picture is exchanged for another one: it is added again under its name, and searched again.
     shop.write(some[0][0], some[0][1], some[11][2])
     second = await shop.night(sync="add")
     # Two of tonight's three pictures are equal: they are searched by one call.
-    assert (second.sync.calls, catalogue.count(), shop.asked()) == (3, 12, 12)
+    assert (second.sync["add"].calls, catalogue.count(), shop.asked()) == (3, 12, 12)
     groups = clusters_of(tmp_path / "out").values()
     assert any({some[0][0], some[11][0]} <= members for members in groups)
     third = await shop.night(sync="add")
-    assert (third.sync.calls, third.search.calls) == (0, 0)
+    assert (third.sync["add"].calls, third.search.calls) == (0, 0)
 
 
 async def test_what_has_left_the_manifest_leaves_the_instance(shop):
     """`sync: delete` removes the pictures that the manifest no longer has, and nothing else."""
     for each in samples()[45:50]:
         shop.put(*each)
-    assert (await shop.night(sync="delete")).sync is None
+    assert (await shop.night(sync="delete")).sync == {}
     gone = shop.rows.pop(2)
     summary = await shop.night(sync="delete")
     catalogue = shop.emulator.catalogue()
-    assert (summary.sync.calls, catalogue.count()) == (1, 4)
+    assert (summary.sync["delete"].calls, catalogue.count()) == (1, 4)
     assert catalogue.get(gone[0], gone[1]) is None
 
 

@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
+from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.engine.job import run_job
+from batchsearch.errors import ExitCode, ManifestError
 from batchsearch.pacing.shared import SharedPacer
 
 ROWS = [
@@ -47,6 +49,66 @@ async def test_a_second_run_adds_nothing_again(filled, signed_in):
     assert len(signed_in.log.entries()) == before
 
 
+@pytest.mark.parametrize(
+    ("rows", "settings", "said"),
+    [
+        (
+            ROWS[:2],
+            {},
+            r"names 2 images to delete, the instance holds 12 \(16\.7 %\), .*`max_deleted` allows 10%",
+        ),
+        (
+            ROWS[:1],
+            {"parameters__is_delete_by_filter": True, "parameters__filter": "int_attr>=0"},
+            "by filter",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("filled")
+async def test_a_job_that_deletes_more_than_it_may_deletes_nothing(signed_in, load, rows, settings, said):
+    """The guard stands before the first deletion and names the setting; one below it goes through."""
+    job = {
+        "operation": "DeleteImage",
+        "instance__endpoint": signed_in.endpoint,
+        "output__dir": "deleted",
+        "manifest__columns": {"product_id": "product", "pic_name": "name"},
+        **FAST,
+    }
+    with pytest.raises(ManifestError, match=said):
+        await run_job(load(rows, **job, **settings))
+    assert signed_in.catalogue().count() == 12
+    assert not signed_in.log.entries("DeleteImage")
+    assert (await run_job(load(ROWS[:1], **job))).ok == 1
+    assert signed_in.catalogue().count() == 11
+
+
+async def test_an_instance_that_does_not_say_what_it_holds_loses_nothing(filled, signed_in, load):
+    """Without a number nobody can tell what share would go: the run ends and says what helps."""
+    signed_in.set_faults(FaultPlan((FaultRule(ErrorAnswer("NoPermission"), frozenset({"Detail"})),)))
+    job = load(
+        ROWS[:1],
+        operation="DeleteImage",
+        instance__endpoint=signed_in.endpoint,
+        output__dir="deleted",
+        manifest__columns={"product_id": "product", "pic_name": "name"},
+        **FAST,
+    )
+    summary = await run_job(job)
+    assert (summary.exit_code, summary.calls) == (ExitCode.ENDED, 0)
+    assert "allow the operation Detail, or set `max_deleted: 100%`" in summary.as_text()
+    assert signed_in.catalogue().count() == 12
+
+
+async def test_a_manifest_that_has_shrunk_is_refused_where_the_job_asks_for_it(signed_in, load):
+    """`manifest.max_shrink` takes a manifest that lost more for a broken export; without it any is taken."""
+    job = {**ADD, **FAST, "instance__endpoint": signed_in.endpoint}
+    await run_job(load(ROWS, **job))
+    with pytest.raises(ManifestError, match=r"has 8 rows and had 12 at the last run.*lose 30%"):
+        await run_job(load(ROWS[:8], **job, manifest__max_shrink="30%"))
+    assert (await run_job(load(ROWS[:9], **job, manifest__max_shrink="30%"))).exit_code == 0
+    assert (await run_job(load(ROWS[:2], **job))).exit_code == 0
+
+
 async def test_updates_and_deletions_have_outcomes(filled, signed_in, load):
     """UpdateImage changes attributes, DeleteImage tells which pictures went."""
     columns = {"product_id": "product", "pic_name": "name"}
@@ -66,6 +128,7 @@ async def test_updates_and_deletions_have_outcomes(filled, signed_in, load):
         instance__endpoint=signed_in.endpoint,
         output__dir="deleted",
         manifest__columns=columns,
+        max_deleted="50%",
         **FAST,
     )
     assert (await run_job(delete)).ok == 5

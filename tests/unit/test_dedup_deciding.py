@@ -121,7 +121,7 @@ def test_hits_on_the_searched_product_and_outside_the_manifest_are_no_matches():
             "category_id": pa.nulls(5, pa.int64()),
         }
     )
-    tally = Tally(np.zeros(3, bool))
+    tally = Tally(np.zeros(3, bool), np.zeros(4, bool))
     found = _matches(hits, known, HitRules(0.5, outside=False, add_first=True, wanted=5), tally)
     assert (found.product.tolist(), found.other.tolist(), found.rank.tolist()) == ([0], [1], [1])
     assert (tally.hits, tally.of_itself, tally.outside, tally.stale, tally.full) == (5, 2, 1, 0, 0)
@@ -140,7 +140,7 @@ def test_a_full_list_with_a_strong_end_may_have_been_cut():
             "category_id": pa.nulls(2, pa.int64()),
         }
     )
-    tally = Tally(np.zeros(2, bool))
+    tally = Tally(np.zeros(2, bool), np.zeros(2, bool))
     _matches(hits, known, HitRules(0.5, outside=False, add_first=True, wanted=2), tally)
     assert (tally.cut.tolist(), tally.full) == ([True, False], 1)
 

@@ -36,7 +36,7 @@ SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 def judged(tmp_path, text):
     path = tmp_path / "judged.csv"
     path.write_text(text, encoding="utf-8")
-    return read_judgements(path)
+    return read_judgements([path])
 
 
 def test_of_two_judgements_on_a_pair_the_later_holds(tmp_path):
@@ -61,8 +61,8 @@ def test_judgements_apply_to_the_products_that_there_are(tmp_path):
 
 def test_no_file_is_no_judgement(tmp_path):
     """The report writes the file later."""
-    assert not read_judgements(tmp_path / "none.csv").verdicts
-    assert not read_judgements(None).verdicts
+    assert not read_judgements([tmp_path / "none.csv"]).verdicts
+    assert not read_judgements([]).verdicts
 
 
 @pytest.mark.parametrize(

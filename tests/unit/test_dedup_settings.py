@@ -3,7 +3,7 @@
 import pytest
 
 from batchsearch.config.load import load_job
-from batchsearch.dedup.columns import dedup_settings, given_columns, search_job, sync_job
+from batchsearch.dedup.columns import Given, dedup_settings, given_columns, search_job, sync_job
 from batchsearch.errors import ConfigError
 
 ROWS = [{"product_id": "P1", "pic_name": "front", "image": "p00.jpg", "kind": "shirt"}]
@@ -33,6 +33,12 @@ def job(make_job):
         ({"representative": "oldest"}, r"dedup\.oldest_column: is needed for `representative: oldest`"),
         ({"representative": "most_picture"}, r"did you mean `most_pictures`"),
         ({"sync": "ad"}, r"must be one of `none`, `add`, `update`, `delete`"),
+        (
+            {"sync": ["add", "delet"]},
+            r"must be one of `none`, `add`, `update`, `delete`.*did you mean `delete`",
+        ),
+        ({"sync": ["none", "add"]}, r"dedup\.sync: `none` stands alone"),
+        ({"max_deleted": "ten"}, r"dedup\.max_deleted: 'ten' is neither a share"),
         ({"chain_guard": {"min_share": 0}}, r"dedup\.chain_guard\.min_share: must be more than 0"),
     ],
 )
@@ -76,7 +82,7 @@ def test_a_column_that_there_is_not_is_named_with_the_nearest(job):
 
 def test_answers_of_earlier_runs_never_serve_a_night(job):
     """Since then the instance has other products: an equal picture is asked for anew."""
-    search = search_job(job())
+    search = search_job(job(), Given("product_id", "pic_name", "image"))
     assert search.reuse.max_age_hours == 0
     assert search.output.dir.endswith("/search")
     assert search.emulator.data.endswith("out/emulator")
@@ -87,7 +93,7 @@ def test_the_upkeep_is_the_same_manifest_with_another_operation(job):
     settings = job(sync="add", attributes={"str_attr": "kind"})
     settings = settings.model_copy(update={"parameters": {"crop": False, "num": 20}, "results_per_row": None})
     given = given_columns(settings, ["product_id", "pic_name", "image", "kind"])
-    sync = sync_job(settings, given)
+    sync = sync_job(settings, given, "add")
     assert (sync.operation, sync.parameters) == ("AddImage", {"crop": False})
     assert sync.manifest.columns == {
         "product_id": "product_id",
@@ -95,5 +101,5 @@ def test_the_upkeep_is_the_same_manifest_with_another_operation(job):
         "image": "image",
         "str_attr": "kind",
     }
-    assert sync.output.dir.endswith("/sync")
+    assert sync.output.dir.endswith("/sync/add")
     assert sync.manifest.path == settings.manifest.path

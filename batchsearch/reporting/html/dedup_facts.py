@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.reporting.html.facts import FactColumn, FactTable, Figure
-from batchsearch.reporting.html.folder import SEARCH, SYNC
 from batchsearch.reporting.html.histogram import even
 from batchsearch.reporting.html.run_facts import (
     OTHERS,
@@ -36,7 +35,7 @@ _FOUND_BY: Final = {
 }
 _SIZES: Final = (2, 3, 4, 5, 10, 20, 50, 100)
 _LONGEST_VALUE: Final = 120
-_OWN_SECTIONS: Final = frozenset({SEARCH, SYNC})
+_OWN_SECTIONS: Final = frozenset({"search", "sync"})
 """Parts of the summary that the report states by itself."""
 _MOST_LISTED: Final = 60
 

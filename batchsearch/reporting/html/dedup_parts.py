@@ -46,7 +46,8 @@ def dedup_parts(
     section = Section("", "Duplicates", facts.figures, facts.tables)
     sections, parts = [section], [_part(facts)]
     galleries = [*_galleries(folder, facts, clusters, pairs, thumbnails, options)]
-    for run, name, title in ((folder.search, "search", "Search"), (folder.sync, "sync", "Upkeep")):
+    upkeep = [(run, f"sync-{step}", f"Upkeep: {step}") for step, run in folder.sync.items()]
+    for run, name, title in ((folder.search, "search", "Search"), *upkeep):
         if run is None:
             continue
         found = look_at(run, options, only_failed=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.reader import LedgerReader
+from batchsearch.output.inside import SEARCH, UPKEEP
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.reporting.html.parts import columns_of, files_of, rows_of
 from batchsearch.reporting.usage_statement import LEDGER
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.model import JobSettings
 
-SEARCH, SYNC, PAIRS, CLUSTERS, MATRIX = "search", "sync", "pairs", "clusters", "matrix"
+PAIRS, CLUSTERS, MATRIX = "pairs", "clusters", "matrix"
 """Folders inside an output folder, beside `results` and `hits`."""
 DEDUP_SUMMARY: Final = "dedup.json"
 _MOST_SUMMARY_BYTES: Final = 4 * 1024 * 1024
@@ -65,7 +66,7 @@ class DedupFolder:
     Attributes:
         path: The folder.
         search: Its search; None when nothing was searched.
-        sync: Its upkeep of the instance; None when it had none.
+        sync: The runs of its upkeep of the instance, by what they do; empty when it had none.
         pairs: Files of the pairs.
         clusters: Files of the clusters.
         summary: What `dedup.json` says; empty when there is none.
@@ -73,7 +74,7 @@ class DedupFolder:
 
     path: Path
     search: RunFolder | None
-    sync: RunFolder | None
+    sync: Mapping[str, RunFolder]
     pairs: tuple[Path, ...]
     clusters: tuple[Path, ...]
     summary: Mapping[str, Any]
@@ -113,7 +114,7 @@ def _dedup(path: Path) -> DedupFolder:
     found = DedupFolder(
         path,
         _run(path / SEARCH),
-        _run(path / SYNC),
+        {name: run for name, folder in UPKEEP.items() if (run := _run(path / folder)) is not None},
         files_of(path / PAIRS),
         files_of(path / CLUSTERS),
         _summary(path / DEDUP_SUMMARY),

@@ -95,7 +95,7 @@ def exported(tab):
     path = Path(download.value.path())
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert set(read_judgements(path).verdicts) == {(row["product_a"], row["product_b"]) for row in rows}
+    assert set(read_judgements([path]).verdicts) == {(row["product_a"], row["product_b"]) for row in rows}
     return download.value.suggested_filename, rows
 
 

@@ -1,0 +1,163 @@
+"""Images that have left the manifest: the table over which the instance is rid of them.
+
+A row of it is one image and the night on which it was first missing (`left`): one that comes back and leaves
+again is another row, and is deleted once more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batchsearch.api.operations import OPERATIONS
+from batchsearch.dedup.columns import result_columns
+from batchsearch.dedup.pictures import batches_of, coded, read_pictures
+from batchsearch.engine.opening import open_manifest
+from batchsearch.errors import OutputError
+from batchsearch.output.inside import SEARCH, UPKEEP
+from batchsearch.output.parts import RESULTS
+from batchsearch.output.table_file import TableFile, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchsearch.config.model import JobSettings
+    from batchsearch.dedup.columns import Given
+
+REMOVED: Final = "removed.parquet"
+KEY: Final = ("product_id", "pic_name", "left")
+_SCHEMA: Final = pa.schema([(name, pa.string()) for name in KEY])
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What has left the manifest.
+
+    Attributes:
+        table: Columns as in `KEY`, an image each.
+        pending: Those that are still to be deleted.
+        present: Images of the manifest that were searched on some night.
+        rows: Rows of the manifest.
+    """
+
+    table: pa.Table
+    pending: int
+    present: int
+    rows: int
+
+
+def removed_images(settings: JobSettings, given: Given, night: str) -> Removed:
+    """Every image that any night has searched and that no row of the manifest has.
+
+    Args:
+        settings: The job.
+        given: Columns of its manifest.
+        night: Tonight's id, for those that are missing for the first time.
+
+    Raises:
+        ManifestError: The manifest cannot be read.
+        OutputError: The results of the search or of the upkeep cannot be read.
+    """
+    folder = Path(settings.output.dir)
+    manifest = open_manifest(settings, OPERATIONS[settings.operation])
+    columns = result_columns(settings, given, manifest.schema_carried.names)
+    rows = 0
+
+    def keys() -> Iterator[list[str]]:
+        nonlocal rows
+        for some in manifest.keys():  # noqa: SIM118 - a table's row keys
+            rows += len(some)
+            yield some
+
+    pictures = read_pictures(folder / SEARCH, columns, keys())
+    image = (pictures.product.astype(np.int64) << 32) | pictures.name
+    there = np.unique(image[pictures.present])
+    # What another row still has is not gone, whatever row had it before.
+    gone = np.setdiff1d(image, there)
+    names = pa.table(
+        {
+            "product_id": pictures.products.take(pa.array(gone >> 32)),
+            "pic_name": pictures.names.take(pa.array(gone & 0xFFFFFFFF)),
+        }
+    )
+    table = _since(names, _earlier(folder / REMOVED), night)
+    done = _deleted(folder)
+    pending = int(pc.invert(pc.is_in(_texts(table), done)).to_numpy(zero_copy_only=False).sum())
+    return Removed(table, pending, len(there), rows)
+
+
+def removed_job(sync: JobSettings, removed: Removed, folder: Path) -> JobSettings:
+    """The upkeep over what the manifest no longer has.
+
+    Args:
+        sync: The upkeep as `columns.sync_job` makes it.
+        removed: What has left the manifest.
+        folder: Where the table is written.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    path = folder / REMOVED
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = TableFile(path, _SCHEMA)
+        try:
+            file.add(removed.table)
+            file.sync()
+            file.publish()
+        except BaseException:
+            file.abandon()
+            raise
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"{path}: cannot be written: {reason_of(error)}") from error
+    parts = {"path": str(path), "format": "parquet", "key": KEY, "max_shrink": None}
+    named = {"product_id": "product_id", "pic_name": "pic_name"}
+    manifest = sync.manifest.model_copy(update={**parts, "columns": named})
+    # How much may go was asked before anything was changed.
+    return sync.model_copy(update={"manifest": manifest, "max_deleted": "100%"})
+
+
+def _since(names: pa.Table, earlier: pa.Table | None, night: str) -> pa.Table:
+    """The images, each with the night on which it was first missing."""
+    left = pa.repeat(night, len(names))
+    if earlier is not None:
+        known = earlier.set_column(2, "known", earlier.column("left"))
+        joined = names.append_column("at", pa.array(np.arange(len(names)))).join(
+            known, keys=["product_id", "pic_name"], join_type="left outer"
+        )
+        joined = joined.sort_by("at")
+        left = pc.fill_null(joined.column("known").combine_chunks(), night)
+    return pa.table([names.column(0), names.column(1), left], schema=_SCHEMA)
+
+
+def _earlier(path: Path) -> pa.Table | None:
+    """The table as the last night left it; None where there is none that can be read."""
+    try:
+        read = pq.read_table(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error
+    return read if read.schema.names == list(KEY) else None
+
+
+def _deleted(folder: Path) -> pa.Array:
+    """Images that were deleted, each as one text."""
+    done = [
+        _texts(pa.Table.from_batches([batch]).filter(pc.equal(batch.column("outcome"), "ok")))
+        for batch in batches_of(folder / UPKEEP["delete"] / RESULTS, [*KEY, "outcome"])
+    ]
+    return coded(pa.concat_arrays(done))[0] if done else pa.array([], pa.string())
+
+
+def _texts(table: pa.Table) -> pa.Array:
+    """Each row of `KEY` as one text: no id holds the character between them."""
+    columns = [table.column(name).cast(pa.string()).combine_chunks() for name in KEY]
+    joined = pc.binary_join_element_wise(*columns, "\x1f")
+    return pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined

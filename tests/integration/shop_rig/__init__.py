@@ -1,0 +1,97 @@
+"""A shop whose catalogue, instance and nights of dedup a test writes by hand."""
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from batchsearch.config.load import load_job
+from batchsearch.dedup.night import run_night
+from batchsearch.emulator.pictures import decode_picture
+from batchsearch.emulator.records import NewItem
+
+SAMPLES = Path(__file__).resolve().parents[3] / "sample_data"
+COPIES = {"recompressed", "half size", "cropped", "mirrored", "banner", "brighter"}
+
+
+def samples():
+    """Every photograph of the sample catalogue and its changed copies: product, picture, file."""
+    found = []
+    with (SAMPLES / "catalogue.csv").open(encoding="utf-8") as file:
+        found += [(row["product_id"], row["pic_name"], row["image"]) for row in csv.DictReader(file)]
+    with (SAMPLES / "queries.csv").open(encoding="utf-8") as file:
+        found += [
+            (row["product_id"], row["pic_name"], row["image"])
+            for row in csv.DictReader(file)
+            if row["change"] in COPIES
+        ]
+    return found
+
+
+class Shop:
+    """A catalogue in a folder, the instance that it is added to, and the job over both."""
+
+    def __init__(self, folder, emulator):
+        self.folder = folder
+        self.emulator = emulator
+        self.rows = []
+        (folder / "pictures").mkdir(exist_ok=True)
+
+    def write(self, product, name, source):
+        """A product's picture, new or changed, in the catalogue alone."""
+        data = (SAMPLES / source).read_bytes()
+        path = self.folder / "pictures" / f"{product}-{name}"
+        path.write_bytes(data)
+        row = (product, name, path.name)
+        if row not in self.rows:
+            self.rows.append(row)
+        return data
+
+    def put(self, product, name, source):
+        """A product's picture, new or changed, in the catalogue and in the instance."""
+        data = self.write(product, name, source)
+        picture = decode_picture(data, "generic")
+        self.emulator.catalogue().add(NewItem(product, name), picture, crop=True, region=None)
+
+    def job(self, name="out", **dedup):
+        with (self.folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["product_id", "pic_name", "image"])
+            writer.writerows(self.rows)
+        job = {
+            "operation": "SearchImageByPic",
+            "instance": {
+                "endpoint": self.emulator.endpoint,
+                "name": "demo",
+                "qps": 1000,
+                "custom_qps": True,
+                "add_qps": 1000,
+                "delete_qps": 1000,
+            },
+            "results_per_row": 30,
+            "manifest": {"path": "manifest.csv"},
+            "images": {"root": "pictures"},
+            "output": {"dir": name},
+            "dedup": dedup,
+        }
+        path = self.folder / "job.yaml"
+        path.write_text(yaml.safe_dump(job), encoding="utf-8")
+        return path
+
+    async def night(self, name="out", **dedup):
+        return await run_night(load_job(self.job(name, **dedup), environ={}).settings)
+
+    def asked(self):
+        return len(self.emulator.log.entries("SearchImageByPic"))
+
+
+def clusters_of(folder):
+    """Members by representative."""
+    table = pd.read_parquet(folder / "clusters")
+    return {name: set(rows["product_id"]) for name, rows in table.groupby("representative")}
+
+
+def pairs_of(folder):
+    table = pd.read_parquet(folder / "pairs")
+    return table.set_index(["product_a", "product_b"]).sort_index()

@@ -1,8 +1,9 @@
 """Which products of a catalogue are the same, night after night.
 
-The way of a night: the instance is brought in step (when asked), every new or changed picture is searched,
-hits become pairs of products, pairs become clusters. Search and upkeep are ordinary runs in `search/` and
-`sync/`; `pairs/`, `clusters/` and `dedup.json` are computed anew each night from what those hold.
+The way of a night: the instance is brought in step (when asked), every new or changed image is searched,
+hits become pairs of products, pairs become clusters. Search and upkeep are ordinary runs in `search/`,
+`sync/add/`, `sync/update/` and `sync/delete/`; `pairs/`, `clusters/` and `dedup.json` are computed anew each
+night from what those hold.
 
 **Why searching only the newer member of a pair is enough.** A search of picture B lists every picture of the
 instance that is like B, whether those were added tonight or years ago, and likeness is the same from both
@@ -15,12 +16,12 @@ made from all of them.
 * *Changed pictures.* A hit of an older search on a picture that was changed since speaks of the old picture.
   It is not trusted (`hits.trusted`); the changed picture has a search of its own, which decides.
 * *Deletions.* A product that the manifest no longer has stays among the old hits. It is left out of pairs and
-  clusters (`dedup.outside: drop`) and counted. With `sync: delete` its pictures leave the instance, too;
-  one that comes back unchanged is not added again by itself.
-* *A list that is too short.* A search lists `results_per_row` pictures. A product with more duplicates than
-  that (or with many pictures of its own) pushes some out. Searches whose list was full to its end with scores
-  that would have counted are told in the summary (`searches_cut`), and the chain guard does not take silence
-  of such a product for a difference.
+  clusters (`dedup.outside: drop`) and counted. With `sync: delete` its images leave the instance, too, unless
+  more have left than `dedup.max_deleted` allows; with `add` beside it one that comes back is added again.
+* *A list that is too short.* A search lists `results_per_row` images, 100 where nothing is set, and one of
+  each product where products have several. A product with more duplicates than that pushes some out.
+  Searches whose list was full to its end with scores that would have counted are told in the summary
+  (`searches_cut`), and the chain guard does not take silence of such a product for a difference.
 * *Searching first.* With `order: search_first` tonight's pictures are not in the instance while they are
   searched: pairs among tonight's own are missed for good, as neither is searched again. Add first, unless the
   instance must not hold tonight's pictures yet.

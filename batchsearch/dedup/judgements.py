@@ -79,12 +79,18 @@ class Judgements:
         return Judged(low, high, verdict[known])
 
     def as_csv(self) -> str:
-        """All of them as a file of judgements, by product ids."""
+        """All of them as a file of judgements that reads back as the same ones.
+
+        Those that no moment is known of come first, so that no line before them makes them newer.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for (one, other), said in sorted(self.said.items()):
-            writer.writerow([one, other, JUDGED[said.verdict], said.judged_at, said.note])
+        for (one, other), said in sorted(
+            self.said.items(), key=lambda item: (item[1].moment > _NEVER, item[0])
+        ):
+            moment = said.judged_at or (said.moment.isoformat() if said.moment > _NEVER else "")
+            writer.writerow([one, other, JUDGED[said.verdict], moment, said.note])
         return text.getvalue()
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.dedup.columns import result_columns
-from batchsearch.dedup.pictures import batches_of, coded, read_pictures
+from batchsearch.dedup.pictures import batches_of, coded, places, read_pictures
 from batchsearch.engine.opening import open_manifest
 from batchsearch.errors import OutputError
 from batchsearch.output.inside import SEARCH, UPKEEP
@@ -25,10 +25,9 @@ from batchsearch.output.parts import RESULTS
 from batchsearch.output.table_file import TableFile, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from batchsearch.config.model import JobSettings
     from batchsearch.dedup.columns import Given
+    from batchsearch.manifest.rows import RowBatch
 
 REMOVED: Final = "removed.parquet"
 KEY: Final = ("product_id", "pic_name", "left")
@@ -67,19 +66,18 @@ def removed_images(settings: JobSettings, given: Given, night: str) -> Removed:
     folder = Path(settings.output.dir)
     manifest = open_manifest(settings, OPERATIONS[settings.operation])
     columns = result_columns(settings, given, manifest.schema_carried.names)
+    pictures = read_pictures(folder / SEARCH, columns, None)
+    image = np.unique((pictures.product.astype(np.int64) << 32) | pictures.name)
+    there = np.zeros(len(image), bool)
     rows = 0
-
-    def keys() -> Iterator[list[str]]:
-        nonlocal rows
-        for some in manifest.keys():  # noqa: SIM118 - a table's row keys
-            rows += len(some)
-            yield some
-
-    pictures = read_pictures(folder / SEARCH, columns, keys())
-    image = (pictures.product.astype(np.int64) << 32) | pictures.name
-    there = np.unique(image[pictures.present])
-    # What another row still has is not gone, whatever row had it before.
-    gone = np.setdiff1d(image, there)
+    # Whatever row has an image now, it has not left: rows are not compared.
+    for batch in manifest.batches():
+        rows += len(batch.rows)
+        product = places(_column(batch, given.product), pictures.products).astype(np.int64)
+        name = places(_column(batch, given.picture), pictures.names).astype(np.int64)
+        known = (product >= 0) & (name >= 0)
+        there[np.isin(image, (product[known] << 32) | name[known], assume_unique=False)] = True
+    gone = image[~there]
     names = pa.table(
         {
             "product_id": pictures.products.take(pa.array(gone >> 32)),
@@ -89,7 +87,7 @@ def removed_images(settings: JobSettings, given: Given, night: str) -> Removed:
     table = _since(names, _earlier(folder / REMOVED), night)
     done = _deleted(folder)
     pending = int(pc.invert(pc.is_in(_texts(table), done)).to_numpy(zero_copy_only=False).sum())
-    return Removed(table, pending, len(there), rows)
+    return Removed(table, pending, int(there.sum()), rows)
 
 
 def removed_job(sync: JobSettings, removed: Removed, folder: Path) -> JobSettings:
@@ -121,6 +119,14 @@ def removed_job(sync: JobSettings, removed: Removed, folder: Path) -> JobSetting
     manifest = sync.manifest.model_copy(update={**parts, "columns": named})
     # How much may go was asked before anything was changed.
     return sync.model_copy(update={"manifest": manifest, "max_deleted": "100%"})
+
+
+def _column(batch: RowBatch, name: str | None) -> pa.Array:
+    """A column of the manifest as the results have it as text; empty texts where there is none."""
+    if name is None:
+        return pa.repeat("", len(batch.rows))
+    column = batch.carried.column(name)
+    return column.cast(pa.string()).fill_null("")
 
 
 def _since(names: pa.Table, earlier: pa.Table | None, night: str) -> pa.Table:

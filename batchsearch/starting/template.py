@@ -111,8 +111,8 @@ def _instance(wishes: Wishes) -> Iterator[Line]:
 def _what_is_searched(wishes: Wishes) -> Iterator[Line]:
     if wishes.kind == "compare":
         return
-    # A picture of the catalogue finds itself first: one place more is needed.
-    yield Line("results_per_row", 10 if wishes.kind == "search" else 11)
+    if wishes.kind == "search":
+        yield Line("results_per_row", 10)
     yield Line("parameters.filter", 'int_attr >= 100 AND str_attr = "a"', active=False)
 
 

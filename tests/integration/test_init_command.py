@@ -80,7 +80,7 @@ def test_a_dedup_job_says_which_columns_name_products(shop):
     init("catalogue.csv", "--kind", "dedup")
     settings = batchsearch.load("dedup.yaml")
     assert (settings.dedup.product_column, settings.dedup.picture_column) == ("SKU", "photo")
-    assert settings.dedup.sync == "add"
+    assert settings.dedup.sync == ("add",)
     init("catalogue.csv", "--kind", "dedup", "--region", "ap-southeast-1", "-o", "bought.yaml")
     bought = batchsearch.load("bought.yaml")
     assert (bought.instance.region, bought.instance.endpoint, bought.dedup.sync) == (

@@ -52,6 +52,31 @@ def test_of_two_judgements_on_a_pair_the_later_holds(tmp_path):
     assert dict(judged(tmp_path, text).verdicts) == {("a", "b"): 2, ("b", "c"): 1}
 
 
+def test_the_newest_judgement_on_a_pair_holds_whichever_file_has_it(tmp_path):
+    """Files are joined; a line that does not say when it was judged is no older than those before it."""
+    header = "product_a,product_b,judgement,judged_at,note\n"
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    one.write_text(
+        header + "a,b,same,2026-11-02T10:00:00Z,\nc,d,different,2026-11-05T00:00:00+01:00,kept\n",
+        encoding="utf-8",
+    )
+    other.write_text(
+        header + "b,a,different,2026-11-03T09:00:00Z,\nd,c,same,2026-11-04T22:59:59Z,\ne,f,same,,\n",
+        encoding="utf-8",
+    )
+    for paths in ([one, other], [other, one]):
+        found = read_judgements(paths)
+        assert found.verdicts == {("a", "b"): 2, ("c", "d"): 2, ("e", "f"): 1}
+    one.write_text(header + "a,b,same,2026-11-02T10:00:00Z,\na,b,different,,by hand\n", encoding="utf-8")
+    assert read_judgements([one]).verdicts == {("a", "b"): 2}
+    again = tmp_path / "again.csv"
+    again.write_text(found.as_csv(), encoding="utf-8")
+    back = read_judgements([again]).said
+    assert {pair: (said.verdict, said.moment, said.note) for pair, said in back.items()} == {
+        pair: (said.verdict, said.moment, said.note) for pair, said in found.said.items()
+    }
+
+
 def test_judgements_apply_to_the_products_that_there_are(tmp_path):
     """Pairs with a product that is gone are left out; the others are numbered like the products."""
     known = judged(tmp_path, "product_a,product_b,judgement\nc,a,same\na,gone,same\n")

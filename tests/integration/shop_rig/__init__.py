@@ -36,6 +36,9 @@ class Shop:
         self.folder = folder
         self.emulator = emulator
         self.rows = []
+        self.more = {}
+        self.key = ["product_id", "pic_name"]
+        self.results_per_row = 30
         (folder / "pictures").mkdir(exist_ok=True)
 
     def write(self, product, name, source):
@@ -57,8 +60,9 @@ class Shop:
     def job(self, name="out", **dedup):
         with (self.folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["product_id", "pic_name", "image"])
-            writer.writerows(self.rows)
+            writer.writerow(["product_id", "pic_name", "image", *self.more])
+            for row in self.rows:
+                writer.writerow([*row, *(values[row[0]] for values in self.more.values())])
         job = {
             "operation": "SearchImageByPic",
             "instance": {
@@ -69,8 +73,8 @@ class Shop:
                 "add_qps": 1000,
                 "delete_qps": 1000,
             },
-            "results_per_row": 30,
-            "manifest": {"path": "manifest.csv"},
+            "results_per_row": self.results_per_row,
+            "manifest": {"path": "manifest.csv", "key": self.key, "csv": {"types": dedup.pop("types", {})}},
             "images": {"root": "pictures"},
             "output": {"dir": name},
             "dedup": dedup,

@@ -86,7 +86,7 @@ def test_a_dedup_job_says_which_columns_name_products(shop):
     assert (bought.instance.region, bought.instance.endpoint, bought.dedup.sync) == (
         "ap-southeast-1",
         None,
-        "none",
+        ("none",),
     )
 
 

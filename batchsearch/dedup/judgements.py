@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from batchsearch.config.nearest import did_you_mean
-from batchsearch.dedup.decide import DIFFERENT, JUDGED, SAME, Judged
+from batchsearch.dedup.decide import DIFFERENT, JUDGED, NOT_JUDGED, SAME, Judged
 from batchsearch.dedup.pictures import places
 from batchsearch.errors import ConfigError, Problem
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 COLUMNS: Final = ("product_a", "product_b", "judgement", "judged_at", "note")
 """Of the file; the first three are needed."""
-FOLLOWED: Final = "judgements-followed.csv"
-"""File of a dedup's folder with the judgements that its last night followed, each pair once."""
+_NOBODY: Final = "none"
+"""A judgement taken back: nothing is said of the pair, whatever older lines say."""
 
 _NEEDED: Final = COLUMNS[:3]
-_VERDICTS: Final = {text: number for number, text in enumerate(JUDGED) if text is not None}
+_VERDICTS: Final = {text or _NOBODY: number for number, text in enumerate(JUDGED)}
 _LISTED: Final = 20
 _LONGEST_SHOWN: Final = 40
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -106,7 +106,7 @@ def read_judgements(paths: Sequence[Path]) -> Judgements:
             before = newest.get(pair)
             if before is None or said.moment >= before.moment:
                 newest[pair] = said
-    return Judgements(newest)
+    return Judgements({pair: said for pair, said in newest.items() if said.verdict != NOT_JUDGED})
 
 
 def _read_file(path: Path) -> dict[tuple[str, str], Said]:
@@ -173,7 +173,9 @@ def _read(cells: Mapping[str, str], moment: datetime, taken: dict[tuple[str, str
     if one == other:
         return f"judges {one[:_LONGEST_SHOWN]!r} against itself"
     if said.casefold() not in _VERDICTS:
-        return f"judgement {said[:_LONGEST_SHOWN]!r} is neither `same` nor `different`"
+        return (
+            f"judgement {said[:_LONGEST_SHOWN]!r} is neither `same` nor `different` (`none` takes one back)"
+        )
     pair = (min(one, other), max(one, other))
     before = taken.get(pair)
     if before is None or moment >= before.moment:
@@ -182,4 +184,4 @@ def _read(cells: Mapping[str, str], moment: datetime, taken: dict[tuple[str, str
     return None
 
 
-__all__ = ["COLUMNS", "DIFFERENT", "FOLLOWED", "SAME", "Judgements", "Said", "read_judgements"]
+__all__ = ["COLUMNS", "DIFFERENT", "SAME", "Judgements", "Said", "read_judgements"]

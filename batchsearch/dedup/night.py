@@ -23,7 +23,7 @@ from batchsearch.dedup.columns import (
     result_columns,
     search_job,
 )
-from batchsearch.dedup.judgements import FOLLOWED, read_judgements
+from batchsearch.dedup.judgements import read_judgements
 from batchsearch.dedup.nights import RECORD, keep_night, read_record
 from batchsearch.dedup.own_image import CatalogueNotHeldError
 from batchsearch.dedup.page import DedupSummary
@@ -37,7 +37,7 @@ from batchsearch.errors import ExitCode, OutputError, StoppedError
 from batchsearch.ledger.lock import OutputLock
 from batchsearch.ledger.records import digest_of
 from batchsearch.output.atomic import write_text_atomically
-from batchsearch.output.inside import SEARCH
+from batchsearch.output.inside import FOLLOWED, SEARCH
 from batchsearch.reporting.logs import LogFormat, configure, logger
 from batchsearch.reporting.progress import progress_for
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.reader import LedgerReader
-from batchsearch.output.inside import SEARCH, UPKEEP
+from batchsearch.output.inside import FOLLOWED, SEARCH, UPKEEP
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.reporting.html.parts import columns_of, files_of, rows_of
 from batchsearch.reporting.usage_statement import LEDGER
@@ -70,6 +71,7 @@ class DedupFolder:
         pairs: Files of the pairs.
         clusters: Files of the clusters.
         summary: What `dedup.json` says; empty when there is none.
+        followed: The judgements that the night followed, each as its line of the file by column.
     """
 
     path: Path
@@ -78,6 +80,7 @@ class DedupFolder:
     pairs: tuple[Path, ...]
     clusters: tuple[Path, ...]
     summary: Mapping[str, Any]
+    followed: tuple[Mapping[str, str], ...] = ()
 
 
 def open_folder(path: Path) -> RunFolder | DedupFolder:
@@ -118,6 +121,7 @@ def _dedup(path: Path) -> DedupFolder:
         files_of(path / PAIRS),
         files_of(path / CLUSTERS),
         _summary(path / DEDUP_SUMMARY),
+        _followed(path / FOLLOWED),
     )
     if not found.clusters and found.search is None:
         raise OutputError(f"{path}: nothing is written yet; make the report when `dedup` has searched")
@@ -133,6 +137,17 @@ def _summary(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _followed(path: Path) -> tuple[Mapping[str, str], ...]:
+    """The judgements that a night followed; none where it wrote none."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return tuple(csv.DictReader(file, restval="", restkey="more"))
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, csv.Error) as error:
+        raise OutputError(f"{path}: cannot be read: {error}") from error
 
 
 def _run(path: Path) -> RunFolder | None:

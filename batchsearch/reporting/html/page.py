@@ -112,6 +112,7 @@ class PageFacts:
         matrices: Similarities of small groups.
         parts: Runs and parts with their figures, charts and tables.
         judged: Whether pairs can be marked same or different.
+        followed: Judgements that the night followed, each as its line of a file of judgements by column.
     """
 
     title: str
@@ -126,6 +127,7 @@ class PageFacts:
     matrices: tuple[Matrix, ...]
     parts: tuple[Part, ...]
     judged: bool
+    followed: tuple[Mapping[str, str], ...] = ()
 
 
 def embedded(value: Any) -> str:
@@ -155,6 +157,7 @@ def page_of(facts: PageFacts) -> str:
                     "categories": _names(facts),
                 }
             ),
+            followed=_data(list(facts.followed)),
             blocks=list(_blocks(facts.thumbnails)),
         )
     )

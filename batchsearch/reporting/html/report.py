@@ -107,6 +107,7 @@ def make_report(
         matrices=matrices,
         parts=parts,
         judged=isinstance(folder, DedupFolder),
+        followed=folder.followed if isinstance(folder, DedupFolder) else (),
     )
     return Report(title, page.subtitle, now, status, page.figures, sections, notes, page)
 

@@ -165,6 +165,47 @@ def test_judgements_are_marked_kept_and_exported(opened, deduped):
     assert "1 pair judged" in verdicts(tab)
 
 
+def test_an_export_is_the_union_with_what_the_night_followed(opened, deduped):
+    """Another browser drops nothing: the page begins with the night's judgements, and the newest holds."""
+    first, second = "P001", "P002"
+    lines = [
+        "product_a,product_b,judgement,judged_at,note",
+        "elsewhere-1,elsewhere-2,different,2026-11-01T08:00:00Z,kept",
+        f"{first},{second},same,2026-11-01T09:00:00Z,",
+        "elsewhere-3,elsewhere-4,same,,",
+    ]
+    file = deduped.folder / "judgements-followed.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    try:
+        tab = opened(deduped.folder)
+        assert "3 pairs judged: 2 same, 1 different; 0 of them since the night" in verdicts(tab)
+        hostile = tab.locator("#gallery-clusters .card", has_text="window.pwned")
+        hostile.get_by_role("button", name="Different").click()
+        assert "1 of them since the night" in verdicts(tab)
+        rows = {(row["product_a"], row["product_b"]): row for row in exported(tab)[1]}
+        assert len(rows) == 4
+        assert rows["elsewhere-1", "elsewhere-2"]["judgement"] == "different"
+        assert rows["elsewhere-1", "elsewhere-2"]["judged_at"] == "2026-11-01T08:00:00Z"
+    finally:
+        file.unlink()
+
+
+def test_judging_a_whole_cluster_keeps_what_was_judged_and_can_be_undone(opened, deduped):
+    """`s` on a cluster touches only pairs that nobody has judged; `z` takes the whole step back."""
+    tab = opened(deduped.folder)
+    first = tab.locator("#gallery-clusters .card").first
+    first.get_by_role("button", name="Different").nth(0).click()
+    assert "1 pair judged: 0 same, 1 different" in verdicts(tab)
+    first.focus()
+    tab.keyboard.press("s")
+    count = first.get_by_role("button", name="Same").count()
+    assert f"{count} pairs judged: {count - 1} same, 1 different" in verdicts(tab)
+    tab.keyboard.press("z")
+    assert "1 pair judged: 0 same, 1 different" in verdicts(tab)
+    tab.keyboard.press("z")
+    assert "Nothing is judged yet" in verdicts(tab)
+
+
 def test_judgements_of_pairs_have_notes_and_are_loaded_again(opened, deduped, tmp_path):
     """A note goes along with its pair; a file of judgements from elsewhere is taken up."""
     tab = opened(deduped.folder)
@@ -297,4 +338,4 @@ def test_the_page_has_its_data_and_nothing_else(opened, deduped):
     tab = opened(deduped.folder)
     blocks = tab.locator('script[type="application/json"]').all_text_contents()
     assert [type(json.loads(block)) for block in blocks].count(dict) == 1
-    assert len(blocks) == 5
+    assert len(blocks) == 6

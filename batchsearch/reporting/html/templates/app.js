@@ -73,7 +73,12 @@
   };
 
   /* ---- judgements ---- */
+  // What the night followed, what this browser remembers and what is judged here are one: the newest of each
+  // pair holds. `none` is a judgement taken back: it stays, so that no older file brings it up again.
   const judged = new Map();
+  const followed = new Map();
+  const NOBODY = "none";
+  const moment = (each) => Date.parse(each.judged_at) || 0;
   const memoryName = `batchsearch.judgements.${setup.name}`;
   // Code points, as the other side compares texts; UTF-16 units would order some pairs otherwise.
   const before = (a, b) => {
@@ -85,42 +90,62 @@
   };
   const pairOf = (a, b) => (before(a, b) ? [a, b] : [b, a]);
   const pairName = (a, b) => JSON.stringify(pairOf(a, b));
-  const judgementOf = (a, b) => (judged.get(pairName(a, b)) || {}).judgement || null;
-  const judge = (a, b, judgement) => {
-    if (a === b) return;
-    const name = pairName(a, b);
-    if (judgement === null) judged.delete(name);
-    else {
+  const judgementOf = (a, b) => {
+    const said = (judged.get(pairName(a, b)) || {}).judgement || NOBODY;
+    return said === NOBODY ? null : said;
+  };
+  const undone = [];
+  const judge = (pairs, judgement) => {
+    const before = pairs.map(([a, b]) => [pairName(a, b), judged.get(pairName(a, b))]);
+    for (const [a, b] of pairs) {
+      if (a === b) continue;
+      const name = pairName(a, b);
+      if (judgement === null && !followed.has(name)) { judged.delete(name); continue; }
       const [first, second] = pairOf(a, b);
       const note = (judged.get(name) || {}).note || "";
-      judged.set(name, { product_a: first, product_b: second, judgement, judged_at: new Date().toISOString(), note });
+      judged.set(name, { product_a: first, product_b: second, judgement: judgement || NOBODY, judged_at: new Date().toISOString(), note });
+    }
+    undone.push(before);
+    keep();
+  };
+  const undo = () => {
+    for (const [name, said] of undone.pop() || []) {
+      if (said) judged.set(name, said);
+      else judged.delete(name);
     }
     keep();
   };
+  const own = () => [...judged].filter(([name, each]) => each !== followed.get(name)).map(([, each]) => each);
   const keep = () => {
-    const kept = memory.set(memoryName, JSON.stringify([...judged.values()]));
+    const kept = memory.set(memoryName, JSON.stringify(own()));
     tell(kept);
   };
   const tell = (kept) => {
     const place = document.getElementById("judged-count");
     if (!place) return;
-    const all = [...judged.values()];
+    const all = [...judged.values()].filter((each) => each.judgement !== NOBODY);
     const same = all.filter((each) => each.judgement === "same").length;
+    const fresh = own().length;
+    const since = followed.size ? `${count(fresh)} of them since the night; ` : "";
     const where = kept ? "kept in this browser until exported" : "not kept anywhere: export before closing";
-    place.textContent = all.length
-      ? `${plural(all.length, "pair", "pairs")} judged: ${count(same)} same, ${count(all.length - same)} different; ${where}.`
+    place.textContent = all.length || fresh
+      ? `${plural(all.length, "pair", "pairs")} judged: ${count(same)} same, ${count(all.length - same)} different; ${since}${where}.`
       : "Nothing is judged yet.";
-    document.getElementById("export-button").disabled = !all.length;
+    document.getElementById("export-button").disabled = !judged.size;
   };
   const accept = (entries) => {
-    let taken = 0;
+    let taken = 0, newest = 0;
     for (const each of entries) {
       if (!each || typeof each.product_a !== "string" || typeof each.product_b !== "string") continue;
-      if (each.product_a === each.product_b || !["same", "different"].includes(each.judgement)) continue;
+      if (each.product_a === each.product_b || !["same", "different", NOBODY].includes(each.judgement)) continue;
       const [product_a, product_b] = pairOf(each.product_a, each.product_b);
       const [judged_at, note] = [String(each.judged_at || ""), String(each.note || "")];
-      judged.set(pairName(product_a, product_b), { product_a, product_b, judgement: each.judgement, judged_at, note });
+      const [name, said] = [pairName(product_a, product_b), { product_a, product_b, judgement: each.judgement, judged_at, note }];
+      // A line without a moment is no older than those before it.
+      newest = Math.max(newest, moment(said));
       taken += 1;
+      if (!judged_at && newest) said.judged_at = new Date(newest).toISOString();
+      if (!judged.has(name) || moment(said) >= moment(judged.get(name))) judged.set(name, said);
     }
     return taken;
   };
@@ -163,7 +188,7 @@
     const now = judgementOf(a, b);
     const one = (word, label) => h(`button.${word}`, {
       type: "button", "aria-pressed": now === word, "aria-label": `${label}: ${a} and ${b}`,
-      onclick: (event) => { event.stopPropagation(); judge(a, b, now === word ? null : word); changed(); },
+      onclick: (event) => { event.stopPropagation(); judge([[a, b]], now === word ? null : word); changed(); },
     }, label);
     return h("div.judge", { role: "group", "aria-label": "Judgement" }, one("same", "Same"), one("different", "Different"));
   };
@@ -476,7 +501,9 @@
       const pairs = this.kind.judgedPairs(element.card);
       const chosen = part ? pairs.slice(Number(part.dataset.place) - 1, Number(part.dataset.place)) : pairs;
       if (part && part.dataset.place === "0") return;
-      for (const [a, b] of chosen) judge(a, b, judgement);
+      // A whole cluster at once: what somebody has judged one by one stays.
+      const touched = part || judgement === null ? chosen : chosen.filter(([a, b]) => judgementOf(a, b) === null);
+      if (touched.length) judge(touched, judgement);
       this.redraw(element.card);
     }
   }
@@ -523,6 +550,8 @@
   document.getElementById("help-close").addEventListener("click", () => help.close());
 
   if (setup.judged) {
+    accept(read("followed") || []);
+    for (const [name, said] of judged) followed.set(name, said);
     try { accept(JSON.parse(memory.get(memoryName) || "[]")); } catch { /* what was kept is not readable: begin anew */ }
     tell(true);
     document.getElementById("export-button").addEventListener("click", exportJudgements);
@@ -543,6 +572,7 @@
     ArrowRight: () => current.moveInside(1), ArrowLeft: () => current.moveInside(-1),
     n: () => current.turn(1), p: () => current.turn(-1),
     s: () => current.judgeFocused("same"), d: () => current.judgeFocused("different"), u: () => current.judgeFocused(null),
+    z: () => { undo(); redrawAll(); },
     "/": () => { current.text.focus(); current.text.select(); },
     r: () => current.regions.click(),
   };

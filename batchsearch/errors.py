@@ -11,6 +11,7 @@
     ├── SlotBoardError          4    processes cannot share the rate (in `pacing.shared`)
     ├── StoppedError            4    a signal came; what the command was to make is not made
     │   └── StoppedEarlyError   4    before the first call of a run
+    ├── MachineError            4    no file descriptors were left, or the images' folder went away, for long
     └── RunEndedError           5    an answer that no row can survive (credentials, instance, permission)
 
 Whatever else ends a command is a defect of this program, exit code 70 (`cli.main`).
@@ -132,6 +133,12 @@ class StoppedEarlyError(StoppedError):
 
     def __init__(self) -> None:
         super().__init__(STOPPED_EARLY)
+
+
+class MachineError(BatchsearchError):
+    """This machine lacked for long what every row needs; running again resumes."""
+
+    exit_code = ExitCode.INCOMPLETE
 
 
 class RunEndedError(BatchsearchError):

@@ -19,6 +19,8 @@ from batchsearch.api.exchange import Lost, Timeouts, exchange
 from batchsearch.api.parse import parse_answer
 from batchsearch.api.service_clock import ServiceClock
 from batchsearch.api.signing import Scheme, Unsigned, sign
+from batchsearch.proxies import DIRECT
+from batchsearch.retry_after import retry_after
 from batchsearch.service import API_VERSION
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from batchsearch.api.endpoint import Endpoint
     from batchsearch.api.form import Call
     from batchsearch.api.responses import Response
+    from batchsearch.proxies import Proxies
 
 USER_AGENT: Final = f"batchsearch/{__version__}"
 
@@ -86,6 +89,7 @@ class Client:
         credentials: Who asks.
         timeouts: How long one call may take.
         signature: `v3` (ACS3-HMAC-SHA256) or `v1` (RPC HMAC-SHA1).
+        proxies: Which proxy to send calls through.
         clock: Wall clock, UTC.
         steady: Steady seconds.
         nonce: Makes a text never used before.
@@ -99,6 +103,7 @@ class Client:
         *,
         timeouts: Timeouts | None = None,
         signature: Scheme = "v3",
+        proxies: Proxies = DIRECT,
         clock: Callable[[], datetime] = _now,
         steady: Callable[[], float] = time.perf_counter,
         nonce: Callable[[], str] = _nonce,
@@ -108,6 +113,7 @@ class Client:
         self._credentials = credentials
         self._timeouts = timeouts or Timeouts()
         self._signature = signature
+        self._proxies = proxies
         self._clock = clock
         self._steady = steady
         self._nonce = nonce
@@ -152,6 +158,7 @@ class Client:
             headers=signed.headers,
             body=call.body,
             timeouts=self._timeouts,
+            proxies=self._proxies,
         )
         latency = self._steady() - began
         if isinstance(reply, Lost):
@@ -170,7 +177,7 @@ class Client:
             origin=parsed.origin,
             message=parsed.message,
             request_id=parsed.request_id,
-            retry_after=retry_after_of(reply.headers),
+            retry_after=retry_after_of(reply.headers, self._clock()),
             response=parsed.response,
             sent_at=sent_at,
             latency=latency,
@@ -189,13 +196,18 @@ class Client:
         await self._credentials.refresh()
 
 
-def retry_after_of(headers: Mapping[str, str]) -> float | None:
+def retry_after_of(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds that `x-acs-retry-after` asks to wait; it counts milliseconds, 1 to an hour's worth.
 
-    The standard `Retry-After` (whole seconds) is read where the vendor's header is absent: proxies send it.
+    The standard `Retry-After` (whole seconds, or a date) is read where the vendor's header is absent:
+    proxies send it.
+
+    Args:
+        headers: The answer's, by lower-case name.
+        now: Wall clock, UTC.
     """
-    for name, unit in (("x-acs-retry-after", 0.001), ("retry-after", 1.0)):
-        text = headers.get(name, "").strip()
-        if text.isascii() and text.isdigit() and len(text) <= 12 and int(text) > 0:  # noqa: PLR2004 - no overflow
-            return min(int(text) * unit, _MOST_RETRY_AFTER)
-    return None
+    text = headers.get("x-acs-retry-after", "").strip()
+    if text.isascii() and text.isdigit() and len(text) <= 12 and int(text) > 0:  # noqa: PLR2004 - no overflow
+        return min(int(text) * 0.001, _MOST_RETRY_AFTER)
+    asked = retry_after(headers, now)
+    return min(asked, _MOST_RETRY_AFTER) if asked else None

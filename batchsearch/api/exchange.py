@@ -1,10 +1,12 @@
 """One HTTP request and what came of it: a reply with its whole body, or how it was lost.
 
-Nothing that the other side or the network does is an exception here; only cancellation passes.
+Nothing that the other side or the network does is an exception here; only cancellation passes, and a want
+of file descriptors that does not end.
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
 import ssl
 from dataclasses import dataclass, field
@@ -13,12 +15,19 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
+from batchsearch.descriptors import Shortage, is_exhausted, none_left
+from batchsearch.proxies import DIRECT
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from batchsearch.proxies import Proxies
 
 MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
 """Largest answer that is read, decompressed; the service's own stay under one megabyte."""
 
+_HEADER_BYTES: Final = 64 * 1024
 _DIRECT_BYTES: Final = 2**20  # aiohttp writes more than this in one go only under protest
 
 
@@ -70,6 +79,8 @@ def new_session(*, connections: int) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),  # each request brings its own
         skip_auto_headers=("Content-Type", "User-Agent"),
+        max_line_size=_HEADER_BYTES,
+        max_field_size=_HEADER_BYTES,
     )
 
 
@@ -82,8 +93,12 @@ async def exchange(
     body: bytes,
     timeouts: Timeouts,
     max_bytes: int = MAX_REPLY_BYTES,
+    proxies: Proxies = DIRECT,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> Reply | Lost:
     """Send one request, once, and read its answer whole.
+
+    While this machine has no file descriptors left nothing can be sent: that is waited out.
 
     Args:
         session: From `new_session`.
@@ -93,17 +108,40 @@ async def exchange(
         body: Sent as it is; empty for none.
         timeouts: How long to wait.
         max_bytes: Largest answer to read.
+        proxies: Which proxy to send it through.
+        sleep: Waits so many seconds.
+
+    Raises:
+        MachineError: None came back for long.
     """
-    status: int | None = None
-    try:
-        async with session.request(
+    address = URL(url, encoded=True)
+    proxy = proxies.of(address.scheme, address.raw_host or "", address.port or 0)
+    timeout = aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect)
+
+    def request() -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return session.request(
             method,
-            URL(url, encoded=True),
+            address,
             headers=headers,
             data=(body if len(body) <= _DIRECT_BYTES else io.BytesIO(body)) if body else None,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect),
-        ) as response:
+            proxy=proxy,
+            timeout=timeout,
+        )
+
+    shortage = Shortage(sleep)
+    while (found := await _exchanged(request, max_bytes)) is None:
+        await shortage.wait()
+    return found
+
+
+async def _exchanged(
+    request: Callable[[], AbstractAsyncContextManager[aiohttp.ClientResponse]], max_bytes: int
+) -> Reply | Lost | None:
+    """What came of one request; None when it was not sent for want of a descriptor."""
+    status: int | None = None
+    try:
+        async with request() as response:
             status = response.status
             pieces = []
             size = 0
@@ -116,6 +154,8 @@ async def exchange(
             found = {name.lower(): value for name, value in response.headers.items()}
             return Reply(status, found, b"".join(pieces))
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError) and (is_exhausted(error) or none_left()):
+            return None
         code = _transport_code(error)
         return Lost(code, f"{type(error).__name__}: {_said(error)}", status)
 
@@ -135,6 +175,7 @@ _TRANSPORT_CODES: Final[tuple[tuple[type[BaseException] | tuple[type[BaseExcepti
     (aiohttp.ClientConnectorError, "Transport.ConnectFailed"),
     (TimeoutError, "Transport.ReadTimeout"),
     (aiohttp.ClientPayloadError, "Transport.TruncatedBody"),
+    (aiohttp.ClientHttpProxyError, "Transport.ConnectFailed"),
     (aiohttp.ClientResponseError, "Transport.NotHttp"),
     ((aiohttp.ClientConnectionError, OSError), "Transport.ConnectionLost"),
     (aiohttp.ClientError, "Transport.NotHttp"),
@@ -143,6 +184,10 @@ _TRANSPORT_CODES: Final[tuple[tuple[type[BaseException] | tuple[type[BaseExcepti
 
 def _said(error: BaseException) -> str:
     """The error's text, unless it may quote a URL."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered HTTP {error.status}"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"no connection to the proxy ({error.os_error.strerror or 'unknown reason'})"
     if isinstance(error, aiohttp.ClientResponseError):
         return error.message
     if isinstance(error, TimeoutError):

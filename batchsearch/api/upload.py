@@ -20,6 +20,7 @@ from batchsearch.api.exchange import Lost, Reply, Timeouts, exchange
 from batchsearch.api.parse import Parsed, json_object, parse_failure
 from batchsearch.api.signing import Unsigned, sign
 from batchsearch.errors import ConfigError
+from batchsearch.proxies import DIRECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from batchsearch.api.credentials import Credentials, CredentialsProvider
     from batchsearch.api.service_clock import ServiceClock
+    from batchsearch.proxies import Proxies
 
 OPEN_PLATFORM: Final = Endpoint("https", "openplatform.aliyuncs.com", 443)
 """Where permissions to upload are given."""
@@ -64,6 +66,7 @@ class Uploader:
         platform: Where permissions are given. The object store is spoken to over HTTPS, unless this is a
             plain HTTP address, as of a local stand-in.
         timeouts: How long one request may take.
+        proxies: Which proxy to send requests through.
         clock: The service's time; `Client.service_time`. It learns from refusals here as well: the first
             request of a run by address is one for a permission.
         steady: Steady seconds.
@@ -79,6 +82,7 @@ class Uploader:
         clock: ServiceClock,
         platform: Endpoint = OPEN_PLATFORM,
         timeouts: Timeouts | None = None,
+        proxies: Proxies = DIRECT,
         steady: Callable[[], float] = time.perf_counter,
         nonce: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
@@ -87,6 +91,7 @@ class Uploader:
         self._credentials = credentials
         self._platform = platform
         self._timeouts = timeouts or Timeouts()
+        self._proxies = proxies
         self._clock = clock
         self._steady = steady
         self._nonce = nonce
@@ -109,7 +114,7 @@ class Uploader:
                 return Answer(status, code, "transport", said, None, None, None, sent_at, latency)
             said_so = parsed or parse_failure(reply.status, reply.body)
             self._clock.learn(said_so.code, reply.headers)
-            wait = retry_after_of(reply.headers)
+            wait = retry_after_of(reply.headers, self._clock())
             return Answer(
                 reply.status,
                 said_so.code,
@@ -161,6 +166,7 @@ class Uploader:
             headers=signed.headers,
             body=b"",
             timeouts=self._timeouts,
+            proxies=self._proxies,
         )
 
     async def _store(self, permission: _Permission, picture: bytes) -> Reply | Lost:
@@ -185,6 +191,7 @@ class Uploader:
             },
             body=multipart(fields, given["ObjectKey"], picture, boundary),
             timeouts=self._timeouts,
+            proxies=self._proxies,
         )
 
 

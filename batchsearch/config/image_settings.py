@@ -6,9 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from batchsearch.config.header_settings import check_headers
+from batchsearch.config.proxy_settings import proxy_setting
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection, oss_is_somewhere
+from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
 
 
 class StoreSettings(StoreConnection):
@@ -146,6 +149,25 @@ class ImageSettings(Settings):
     allow_hosts: tuple[str, ...] = Field(
         (), description="Hosts whose private or loopback addresses may be fetched from."
     )
+    allow_links: Annotated[tuple[str, ...], IS_PATH, ONE_OR_MANY] = Field(
+        (),
+        description="Folders outside `root` that symbolic links below it may lead to, such as another disk.",
+    )
+    scheme: Literal["https", "http"] | None = Field(
+        None,
+        description="What stands before addresses that begin with `//`; they are refused when absent.",
+    )
+    headers: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="Request headers by host: `cdn.example: {Referer: 'https://shop.example/'}`; "
+        "`*.cdn.example` is every host below it, `*` is all hosts. Secrets are variables of the environment, "
+        "`Authorization: Bearer ${CDN_TOKEN}`, and go to their host alone, over https.",
+    )
+    proxy: str = Field(
+        PROXIES_OF_ENVIRONMENT,
+        description="Proxy for addresses: `environment` (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), `none`, or "
+        "`http://host:port`. One with a password belongs into the environment.",
+    )
     stores: StoresSettings = Field(
         default_factory=StoresSettings, description="Object stores that pictures may be read from."
     )
@@ -157,3 +179,14 @@ class ImageSettings(Settings):
     fetch_per_host: int = Field(
         8, ge=1, le=64, description="Most downloads at a time from one host or store."
     )
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_can_be_sent(cls, headers: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        check_headers(headers)
+        return headers
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, proxy: str) -> str:
+        return proxy_setting(proxy)

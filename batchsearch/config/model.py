@@ -19,10 +19,12 @@ from batchsearch.config.image_settings import ImageSettings
 from batchsearch.config.manifest_settings import ManifestSettings  # noqa: TC001 - pydantic reads it
 from batchsearch.config.metrics_settings import MetricsSettings
 from batchsearch.config.notify_settings import NotifySettings
+from batchsearch.config.proxy_settings import proxy_setting
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH
 from batchsearch.config.share import allowed_of, checked_share
 from batchsearch.config.store_settings import CarriedOutput, ConnectionsSettings
+from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
 from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, ServiceTypeName
 
 PRIORITY: Final = "priority"
@@ -166,6 +168,17 @@ class CallSettings(Settings):
     open_platform: str | None = Field(
         None, description="Where permissions to upload are given; the vendor's own place when absent."
     )
+    proxy: str = Field(
+        PROXIES_OF_ENVIRONMENT,
+        description="Proxy for calls: `environment` (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), `none`, or "
+        "`http://host:port`. One with a password belongs into the environment. This machine itself is "
+        "always asked directly.",
+    )
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, proxy: str) -> str:
+        return proxy_setting(proxy)
 
 
 class ReuseSettings(Settings):

@@ -81,7 +81,9 @@ def apply(document: Document, overrides: Sequence[Override], shape: Shape) -> li
     """
     problems = []
     for override in overrides:
-        if any(names_a_credential(name) for name in override.names) and "types" not in override.names:
+        # Names of columns and of headers are the user's own; headers' values are looked at afterwards.
+        own = "types" in override.names or override.names[:2] == ("images", "headers")
+        if not own and any(names_a_credential(name) for name in override.names):
             problems.append(Problem(str(override.source), f"credentials are no setting of a job. {ADVICE}"))
             continue
         found = _place(override.names, shape)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.dedup.looks import COLOURS, THUMB, Look, look_of
 from batchsearch.dedup.pictures import places
-from batchsearch.engine.fetching import fetch_patiently
+from batchsearch.engine.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.places import picture_root
 from batchsearch.errors import OutputError
 from batchsearch.images.fetch import Fetcher
@@ -114,11 +114,15 @@ class LookStore:
             async def one(row: _Row) -> None:
                 async with room:
                     if fetcher.is_local(row.reference):
-                        data = await loop.run_in_executor(pool, fetcher.read, row.reference)
+                        data = await made_patiently(
+                            lambda: loop.run_in_executor(pool, read_here, fetcher, row.reference)
+                        )
                     else:
                         data = await fetch_patiently(fetcher, row.reference, random.random)
                     if isinstance(data, bytes):
-                        look = await loop.run_in_executor(pool, self._look, data, decoders)
+                        look = await made_patiently(
+                            lambda: loop.run_in_executor(pool, self._look, data, decoders)
+                        )
                         if look is not None:
                             self._added.append(_line(row, look))
 

@@ -37,6 +37,7 @@ from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
 from batchsearch.images.rules import rules_for
 from batchsearch.pacing.in_flight import InFlightLimit
+from batchsearch.proxies import proxies_of
 from batchsearch.reporting.logs import logger
 from batchsearch.service import endpoint_of
 
@@ -127,7 +128,10 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
     session = await stack.enter_async_context(new_session(connections=in_flight.ceiling))
     endpoint, credentials = await shared.services.of(instance)
     timeouts = Timeouts(connect=calls.connect_timeout, total=calls.timeout)
-    client = Client(session, endpoint, credentials, timeouts=timeouts, signature=calls.signing)
+    proxies = proxies_of(calls.proxy, os.environ, where="calls.proxy")
+    client = Client(
+        session, endpoint, credentials, timeouts=timeouts, signature=calls.signing, proxies=proxies
+    )
     shared.clients.append((instance.name, client))
     embedded_here = instance.endpoint == EMULATOR
     pacer = pacer_for(instance, opened.operation.budget, endpoint.authority, embedded=embedded_here)
@@ -142,6 +146,7 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
             clock=client.service_time,
             platform=_open_platform(settings, instance, endpoint),
             timeouts=timeouts,
+            proxies=proxies,
         )
     stages = Stages(
         reader=RowReader(
@@ -161,6 +166,7 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
             repair=shared.repair,
             earlier=shared.earlier.find,
             by_address=uploader is not None,
+            patience=calls.max_outage_seconds,
             jitter=random.random,
         ),
         pacer=pacer,

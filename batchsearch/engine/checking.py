@@ -21,8 +21,9 @@ from batchsearch.api.local_codes import LOCAL_CODES as PARAMETER_CODES
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.engine.carrying import localised
 from batchsearch.engine.codes import advice_on
-from batchsearch.engine.fetching import fetch_patiently
+from batchsearch.engine.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.opening import open_manifest
+from batchsearch.engine.places import picture_root, require_root
 from batchsearch.engine.signals import StopSignals, run_stoppable
 from batchsearch.errors import ConfigError, StoppedError
 from batchsearch.images.addresses import shown_address
@@ -141,6 +142,7 @@ async def check_job(
     alone = settings.calls.upload == "url"
     rules = rules_for(settings.instance.service_type, settings.images, pictures=1 if alone else len(roles))
     manifest = open_manifest(settings, operation)
+    require_root(settings)
     tally = CheckTally(total=await asyncio.to_thread(manifest.check))
     folder = output or Path(localised(settings).output.dir) / CHECK_FOLDER
     threads = settings.images.threads or os.cpu_count() or 1
@@ -150,8 +152,7 @@ async def check_job(
         file = stack.enter_context(VerdictFile(folder))
         decoders = stack.enter_context(Decoders(settings.images))
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="check"))
-        root = Path(settings.images.root or Path(settings.manifest.path).parent)
-        fetcher = await stack.enter_async_context(Fetcher(root, settings.images))
+        fetcher = await stack.enter_async_context(Fetcher(picture_root(settings), settings.images))
         shown = stack.enter_context(progress or CheckProgress(wanted=False))
         checker = _Checker(
             roles=roles,
@@ -249,11 +250,13 @@ class _Checker:
             if isinstance(found, Rejected | Unreachable):
                 return begun | _verdict(found)
             loop = asyncio.get_running_loop()
-            return begun | await loop.run_in_executor(self.threads, self._judge, row.key, role, found)
+            return begun | await made_patiently(
+                lambda: loop.run_in_executor(self.threads, self._judge, row.key, role, found)
+            )
 
     def _judge(self, key: str, role: str, found: ImageReference | bytes) -> Verdict:
         """In a thread: read, prepare, save."""
-        data = found if isinstance(found, bytes) else self.fetcher.read(found)
+        data = found if isinstance(found, bytes) else read_here(self.fetcher, found)
         made = prepare(data, self.rules, repair=self.decoders.repair) if isinstance(data, bytes) else data
         verdict = _verdict(made)
         if self.saved is not None and isinstance(made, Prepared):

@@ -1,10 +1,15 @@
-"""A picture fetched with patience: again after a wait while its source may come back."""
+"""An image read with patience: again after a wait while its source, or this machine, may come back.
+
+A host or a store that fails is asked a few times. What this machine lacks (file descriptors, the folder of
+the images) is waited out for as long as an outage is, and then ends the run: no image is charged with it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from batchsearch.descriptors import PATIENCE, Shortage, is_exhausted
 from batchsearch.engine.policy import RetryRules, backoff
 from batchsearch.images.outcome import Unreachable
 
@@ -20,6 +25,58 @@ FETCH_ATTEMPTS: Final = 4
 LONGEST_WAIT: Final = 30.0
 """Seconds that a host's `Retry-After` is followed at most: other rows are waiting, too."""
 
+Made = TypeVar("Made")
+
+
+class LackError(Exception):
+    """This machine lacks what is needed to read an image."""
+
+    def __init__(self, found: Unreachable) -> None:
+        self.found = found
+        super().__init__(found.message)
+
+
+def read_here(fetcher: Fetcher, reference: ImageReference) -> bytes | Rejected | Unreachable:
+    """One image's bytes where that needs no network; for a worker thread.
+
+    Raises:
+        LackError: This machine cannot read anything just now; see `made_patiently`.
+    """
+    found = fetcher.read(reference)
+    if isinstance(found, Unreachable) and found.here is not None:
+        raise LackError(found)
+    return found
+
+
+async def made_patiently(
+    attempt: Callable[[], Awaitable[Made]],
+    *,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    patience: float = PATIENCE,
+) -> Made:
+    """What an attempt makes, repeated while this machine lacks what it needs.
+
+    Args:
+        attempt: May be made again.
+        sleep: Waits, seconds.
+        patience: Seconds until that is given up.
+
+    Raises:
+        MachineError: It has lasted for too long.
+    """
+    shortage = Shortage(sleep, patience=patience)
+    while True:
+        try:
+            return await attempt()
+        except LackError as lack:
+            if lack.found.here == "root":
+                await shortage.wait(f"{lack.found.message} Run the same command again")
+                continue
+        except OSError as problem:
+            if not is_exhausted(problem):
+                raise
+        await shortage.wait()
+
 
 async def fetch_patiently(
     fetcher: Fetcher,
@@ -27,6 +84,7 @@ async def fetch_patiently(
     jitter: Callable[[], float],
     *,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    patience: float = PATIENCE,
 ) -> bytes | Rejected | Unreachable:
     """One picture's bytes, asked for up to `FETCH_ATTEMPTS` times while failures may pass.
 
@@ -35,11 +93,22 @@ async def fetch_patiently(
         reference: What to fetch.
         jitter: Random numbers in [0, 1).
         sleep: Waits, seconds.
+        patience: Seconds that a want of this machine is waited out; it counts as no attempt.
+
+    Raises:
+        MachineError: Such a want has lasted for too long.
     """
-    for attempt in range(1, FETCH_ATTEMPTS):
+
+    async def fetched() -> bytes | Rejected | Unreachable:
         found = await fetcher.fetch(reference)
+        if isinstance(found, Unreachable) and found.here is not None:
+            raise LackError(found)
+        return found
+
+    for attempt in range(1, FETCH_ATTEMPTS):
+        found = await made_patiently(fetched, sleep=sleep, patience=patience)
         if not isinstance(found, Unreachable) or not found.transient:
             return found
         asked = min(found.retry_after or 0.0, LONGEST_WAIT)
         await sleep(max(asked, backoff(attempt, RetryRules(), jitter())))
-    return await fetcher.fetch(reference)
+    return await made_patiently(fetched, sleep=sleep, patience=patience)

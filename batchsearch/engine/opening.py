@@ -20,7 +20,7 @@ from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.fingerprint import differences, fingerprint
 from batchsearch.engine.generation import Generations, recover
 from batchsearch.engine.lane import lanes_of
-from batchsearch.engine.places import picture_root
+from batchsearch.engine.places import picture_root, require_root
 from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.engine.shrink import check_shrink
 from batchsearch.engine.survey import Finished, Survey, round_began, take_stock
@@ -111,6 +111,7 @@ async def open_job(
         check_installed()
     folder = Path(settings.output.dir)
     manifest = open_manifest(settings, operation)
+    require_root(settings)
     truth = _truth_columns(settings, manifest)
     async with taken(folder, run_id, mirror) as ledger:
         await _hold_fingerprint(settings, manifest, ledger)

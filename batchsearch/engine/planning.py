@@ -27,7 +27,7 @@ from batchsearch.engine.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, s
 from batchsearch.engine.fingerprint import differences, fingerprint
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest
-from batchsearch.engine.places import picture_root
+from batchsearch.engine.places import picture_root, require_root
 from batchsearch.engine.prepare import Preparer
 from batchsearch.engine.records import request_name
 from batchsearch.engine.several import together
@@ -87,6 +87,7 @@ async def plan_job(
     settings = localised(settings)
     operation = OPERATIONS[settings.operation]
     manifest = open_manifest(settings, operation)
+    require_root(settings)
     folder = Path(settings.output.dir)
     ledger = folder / LEDGER_FOLDER / LEDGER_FILE
     oldest = time.time() - settings.reuse.max_age_hours * 3600

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from batchsearch.api.form import build_call
 from batchsearch.api.parameters import ParameterProblem, check_parameters
 from batchsearch.config.model import INSTANCE, PRIORITY
-from batchsearch.engine.fetching import fetch_patiently
+from batchsearch.descriptors import PATIENCE
+from batchsearch.engine.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.records import request_key
 from batchsearch.engine.work import Failure
 from batchsearch.images.encode import reencode
@@ -54,6 +55,7 @@ class Preparer:
         repair: Makes a picture fit that does not.
         earlier: Finds the answer to an equal request; None looks for none.
         by_address: Pictures are uploaded before the request is built: `prepare` stops short of it.
+        patience: Seconds that a want of this machine (file descriptors, the images' folder) is waited out.
         jitter: Random numbers in [0, 1).
     """
 
@@ -68,6 +70,7 @@ class Preparer:
         repair: Repairer = reencode,
         earlier: EarlierFinder | None = None,
         by_address: bool = False,
+        patience: float = PATIENCE,
         jitter: Callable[[], float],
     ) -> None:
         self._facts = facts
@@ -78,6 +81,7 @@ class Preparer:
         self._repair = repair
         self._earlier = earlier
         self._by_address = by_address
+        self._patience = patience
         self._jitter = jitter
 
     async def prepare(self, work: Work) -> Failure | None:
@@ -86,6 +90,9 @@ class Preparer:
         Returns:
             None when `work.call` is ready to be sent (or, by address, when the pictures are ready to be
             uploaded), or when `work.earlier` makes a call needless; else what the row ended as.
+
+        Raises:
+            MachineError: This machine lacked for long what is needed to read any image.
         """
         started = time.monotonic()
         try:
@@ -99,14 +106,18 @@ class Preparer:
                 found = (
                     reference
                     if self._fetcher.is_local(reference)
-                    else await fetch_patiently(self._fetcher, reference, self._jitter)
+                    else await fetch_patiently(
+                        self._fetcher, reference, self._jitter, patience=self._patience
+                    )
                 )
                 if isinstance(found, Rejected):
                     return _rejection(found)
                 if isinstance(found, Unreachable):
                     return _unreachable(found)
                 contents.append(found)
-            return await self._in_thread(self._make, work, contents)
+            return await made_patiently(
+                lambda: self._in_thread(self._make, work, contents), patience=self._patience
+            )
         finally:
             self._note_source(work)
             work.prepare_seconds += time.monotonic() - started
@@ -148,7 +159,7 @@ class Preparer:
         sources: list[PictureFacts | None] = []
         pictures: list[Prepared] = []
         for content in contents:
-            data = content if isinstance(content, bytes) else self._fetcher.read(content)
+            data = content if isinstance(content, bytes) else read_here(self._fetcher, content)
             if isinstance(data, Unreachable):
                 return _unreachable(data)
             made = prepare(data, self._rules, repair=self._repair) if isinstance(data, bytes) else data

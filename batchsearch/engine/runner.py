@@ -33,7 +33,7 @@ from batchsearch.engine.policy import EndRun, Retry
 from batchsearch.engine.records import page_answer, request_name
 from batchsearch.engine.watchdog import Snapshot, Watchdog
 from batchsearch.engine.work import Attempt, Failure
-from batchsearch.errors import ConfigError, RunEndedError
+from batchsearch.errors import ConfigError, MachineError, RunEndedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -220,6 +220,8 @@ class Runner:
             self.stats.preparing += 1
             try:
                 await self._prepare_row(work)
+            except MachineError as error:
+                self.stop(str(error))
             finally:
                 self.stats.preparing -= 1
 
@@ -329,6 +331,8 @@ class Runner:
         began = self._clock()
         try:
             await self._call(work, slot_at)
+        except MachineError as error:
+            self.stop(str(error))
         finally:
             self._unsettled -= 1
             self._stages.in_flight.observe(self._clock() - began)

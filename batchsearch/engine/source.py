@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from batchsearch.engine.renewal import Source
+from batchsearch.images.spellings import other_spellings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,16 +59,18 @@ class SourceReader:
         path = self._path(reference)
         if path is None or not self._files:
             return text, False
-        try:
-            about = os.stat(path)  # noqa: PTH116 - a million of them: no Path objects
-        except (OSError, ValueError):
+        about = _status(path)
+        if about is None and reference.path is not None:
+            spellings = map(_status, map(self._below, other_spellings(reference.path)))
+            about = next(filter(None, spellings), None)
+        if about is None:
             return text, True
         return [text, about.st_size, about.st_mtime_ns], False
 
     def _path(self, reference: ImageReference) -> str | None:
         """The local file that a reference names, None for what is none."""
         if reference.path is not None:
-            return None if self._base64 else os.path.join(self._root, reference.path)  # noqa: PTH118 - as above
+            return None if self._base64 else self._below(reference.path)
         url = reference.url or ""
         if url[: len(_FILE)].lower() != _FILE:
             return None
@@ -76,3 +79,14 @@ class SourceReader:
             _, slash, rest = path[2:].partition("/")
             path = slash + rest
         return unquote(path)
+
+    def _below(self, path: str) -> str:
+        return os.path.join(self._root, path)  # noqa: PTH118 - a million of them: no Path objects
+
+
+def _status(path: str) -> os.stat_result | None:
+    """Of a file, None where there is none that can be looked at."""
+    try:
+        return os.stat(path)  # noqa: PTH116 - as above
+    except (OSError, ValueError):
+        return None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image, UnidentifiedImageError, features
 
+from batchsearch.descriptors import is_exhausted
 from batchsearch.images import netpbm, tiff
 from batchsearch.images.cost import decoding_cost
 from batchsearch.images.fit import dct_divisor
@@ -96,6 +97,7 @@ def decode(data: bytes, seen: Inspection, rules: Rules, wanted: Size | None = No
 
     Raises:
         MemoryError: There is not enough memory.
+        OSError: There are no file descriptors left.
     """
     try:
         if seen.format == "PPM":
@@ -104,6 +106,10 @@ def decode(data: bytes, seen: Inspection, rules: Rules, wanted: Size | None = No
         return _decode(data, seen, rules, wanted)
     except MemoryError:
         raise
+    except OSError as error:
+        if is_exhausted(error):
+            raise
+        return _refusal(seen, error)
     except DamagedError as damage:
         return Reject("Local.ImageBroken", f"{seen.format}: {damage.detail}")
     except Exception as error:  # noqa: BLE001 - decoders raise a dozen unrelated types on hostile files

@@ -1,31 +1,45 @@
-"""Pictures over HTTP: bounded in size, time and redirects, and only from hosts that may be asked."""
+"""Images over HTTP: bounded in size, time and redirects, and only from hosts that may be asked."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
+import inspect
+import os
+import resource
 import ssl
-import zlib
+from datetime import UTC, datetime
 from http import HTTPStatus
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
-from yarl import URL
 
-from batchsearch.images.addresses import is_public, looks_numeric, shown_address
+from batchsearch.descriptors import is_exhausted, none_left
+from batchsearch.images.addresses import shown_address
+from batchsearch.images.cookies import ChainCookies
+from batchsearch.images.hosts import AllowedHosts, RefusedError, refused, resolver_of
+from batchsearch.images.inspect import begins_like_an_image
 from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.unpacking import ENOUGH, BrokenBodyError, UnknownEncodingError, unpacker_for
+from batchsearch.images.urls import UnreadableAddressError, WebAddress, parse
+from batchsearch.proxies import proxies_of
+from batchsearch.retry_after import retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from aiohttp.abc import AbstractResolver
+
+    from batchsearch.config.image_settings import ImageSettings
+    from batchsearch.images.request_headers import HostHeaders
 
 MAX_REDIRECTS: Final = 5
 MAX_CONNECTIONS: Final = 64
 _CHUNK: Final = 64 * 1024
-_LONGEST_WAIT: Final = 5
-"""Most digits of a `Retry-After` that is believed: about a day."""
+_HEADER_BYTES: Final = 64 * 1024
+_HEADER_COUNT: Final[dict[str, Any]] = (
+    {"max_headers": 1_024} if "max_headers" in inspect.signature(aiohttp.ClientSession).parameters else {}
+)
+"""aiohttp bounds the number of headers only from 3.13 on."""
+_LONGEST_ENCODING: Final = 40
 _GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _REDIRECTS: Final = frozenset(
     {
@@ -40,136 +54,174 @@ _PASSING: Final = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)}
 )
 """Statuses that another attempt may not meet."""
-_HEADERS: Final = {"Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity", "User-Agent": "batchsearch"}
-
-
-class _RefusedError(OSError):
-    """A name resolves to an address that may not be asked."""
-
-
-class _PublicResolver(AbstractResolver):
-    """Resolves names, and hides every address that is not public unless the job allows the host."""
-
-    def __init__(self, allowed: Collection[str]) -> None:
-        self._allowed = allowed
-        self._resolver = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        if host.lower() in self._allowed:
-            return found
-        public = [result for result in found if is_public(result["host"])]
-        if not public:
-            raise _RefusedError
-        return public
-
-    async def close(self) -> None:
-        await self._resolver.close()
+_WITH_A_BODY: Final = frozenset(range(200, 300)) - {
+    HTTPStatus.NO_CONTENT,
+    HTTPStatus.RESET_CONTENT,
+    HTTPStatus.PARTIAL_CONTENT,
+}
+"""Statuses whose body is what was asked for; a part that was not asked for is not."""
+_HEADERS: Final = {
+    "accept": "image/*,*/*;q=0.5",
+    "accept-encoding": "identity",
+    "user-agent": "batchsearch",
+}
 
 
 class Downloader:
-    """Gets pictures over one pool of connections of its own: no cookies, no proxies, no shared state.
+    """Gets images over connections of its own, with no state that outlives one image.
+
+    Names are looked up and judged for every connection; through a proxy, which looks names up itself, they
+    are judged before it is asked. The proxy's own host is reached for requests to the proxy alone.
 
     Args:
-        allow_hosts: Hosts that may have any address.
-        timeout: Seconds for one picture, redirects included.
-        per_host: Most requests at a time to one host.
-        limit: Most bytes of one picture.
+        settings: The job's `images`.
+        headers: What is told to each host.
+        limit: Most bytes of one image.
+
+    Raises:
+        ConfigError: The environment's proxy is none.
     """
 
-    def __init__(self, *, allow_hosts: Collection[str], timeout: float, per_host: int, limit: int) -> None:
-        self._allowed = frozenset(host.lower().strip("[]") for host in allow_hosts)
-        self._timeout = timeout
+    def __init__(self, settings: ImageSettings, headers: HostHeaders, *, limit: int) -> None:
+        self._allowed = AllowedHosts(settings.allow_hosts)
+        self._headers = headers
+        self._timeout = settings.fetch_timeout
+        self._per_host = settings.fetch_per_host
         self._limit = limit
-        self._session = aiohttp.ClientSession(
+        self._proxies = proxies_of(settings.proxy, os.environ, where="images.proxy")
+        self._direct = self._session(self._allowed.resolver())
+        self._proxied: aiohttp.ClientSession | None = None
+
+    def _session(self, resolver: AbstractResolver) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=_PublicResolver(self._allowed), limit=MAX_CONNECTIONS, limit_per_host=per_host
+                resolver=resolver, limit=_connections(), limit_per_host=self._per_host
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeout),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeout),
             auto_decompress=False,
-            headers=_HEADERS,
+            max_line_size=_HEADER_BYTES,
+            max_field_size=_HEADER_BYTES,
+            **_HEADER_COUNT,
         )
 
     async def close(self) -> None:
         """Closes all connections."""
-        await self._session.close()
+        await self._direct.close()
+        if self._proxied is not None:
+            await self._proxied.close()
 
     async def get(self, address: str) -> bytes | Rejected | Unreachable:
-        """One picture's bytes, through at most five redirects; each hop is checked like the first."""
+        """One image's bytes, through at most five redirects; each hop is checked like the first."""
         shown = shown_address(address)
         try:
+            first = parse(address)
+        except UnreadableAddressError:
+            return Rejected(
+                "Local.ImageReferenceInvalid",
+                f"{shown}: the address cannot be read; it must be `https://host/…` or `http://host/…`",
+            )
+        try:
             async with asyncio.timeout(self._timeout):
-                return await self._follow(address, shown)
+                return await self._follow(first, shown)
         except TimeoutError:
             return Unreachable(
                 "Transport.ImageTimeout", f"{shown}: not there after {self._timeout:g} s", transient=True
             )
         except (aiohttp.InvalidURL, ValueError):
             return Rejected("Local.ImageReferenceInvalid", f"{shown}: the address cannot be read")
-        except (aiohttp.ClientSSLError, ssl.SSLError):
-            return Unreachable(
-                "Transport.ImageTls", f"{shown}: the host's certificate is refused", transient=False
-            )
         except (aiohttp.ClientError, OSError) as error:
-            if _is_refusal(error):
-                return _refused(shown)
-            return Unreachable("Transport.ImageConnect", f"{shown}: {_cause(error)}", transient=True)
+            return _lost(error, shown)
 
-    async def _follow(self, address: str, shown: str) -> bytes | Rejected | Unreachable:
-        url = URL(address)
+    async def _follow(self, first: WebAddress, shown: str) -> bytes | Rejected | Unreachable:
+        here, basic, cookies = first, first.basic, ChainCookies()
         for _ in range(MAX_REDIRECTS + 1):
-            if refusal := self._check(url):
-                return refusal
-            async with self._session.get(url, allow_redirects=False) as response:
+            proxy = self._proxies.of(here.scheme, here.host, here.port)
+            at = shown_address(str(here.url))
+            if self._allowed.refuses(here) or (proxy and await self._allowed.refuses_by_proxy(here)):
+                return refused(at)
+            async with self._session_for(proxy).get(
+                here.url, headers=self._told(here, basic, cookies), allow_redirects=False, proxy=proxy
+            ) as response:
                 if response.status not in _REDIRECTS:
-                    return await self._take(response, shown_address(str(url)))
-                target = response.headers.get("Location")
-            if not target:
+                    return await self._take(response, at)
+                cookies.keep(response)
+                location = response.headers.get("Location")
+            if not location:
                 return _status(response, shown)
-            # Only the first address may carry a user: a redirect never gets or brings one.
-            url = url.join(URL(target)).with_user(None).with_fragment(None)
+            try:
+                here, basic = here.follow(location), None
+            except UnreadableAddressError:
+                return Rejected(
+                    "Local.ImageReferenceInvalid",
+                    f"{at}: redirects to what is no http: or https: address with a host",
+                )
         return Unreachable(
             "Transport.ImageRedirects", f"{shown}: more than {MAX_REDIRECTS} redirects", transient=False
         )
 
-    def _check(self, url: URL) -> Rejected | None:
-        """Why an address may not be asked, before any name is resolved."""
-        host = (url.host or "").lower()
-        if url.scheme not in {"http", "https"} or not host:
-            return Rejected(
-                "Local.ImageReferenceInvalid",
-                f"{shown_address(str(url))}: only http: and https: addresses with a host are followed",
-            )
-        if host in self._allowed or not looks_numeric(host):
-            return None
-        # Numeric hosts never pass the resolver, so only the plain spelling of a public address will do.
-        canonical = _is_canonical(host)
-        return None if canonical and is_public(host) else _refused(shown_address(str(url)))
+    def _session_for(self, proxy: str | None) -> aiohttp.ClientSession:
+        if proxy is None:
+            return self._direct
+        if self._proxied is None:
+            names = {urlsplit(each).hostname or "" for each in self._proxies.by_scheme.values()}
+            self._proxied = self._session(resolver_of(names))
+        return self._proxied
+
+    def _told(self, address: WebAddress, basic: str | None, cookies: ChainCookies) -> dict[str, str]:
+        """The headers of one request: ours, the job's for the host, the address's user, cookies so far."""
+        told = {**_HEADERS, **self._headers.of(address)}
+        if basic is not None:
+            told["authorization"] = basic
+        if set_here := cookies.of(address.url):
+            told["cookie"] = "; ".join(filter(None, (told.get("cookie"), set_here)))
+        return told
 
     async def _take(self, response: aiohttp.ClientResponse, shown: str) -> bytes | Rejected | Unreachable:
         """The body of a final answer, within the bound."""
-        if response.status in _GONE:
-            return Rejected("Local.ImageMissing", f"{shown}: HTTP {response.status}")
-        if response.status != HTTPStatus.OK:
+        if response.status not in _WITH_A_BODY:
             return _status(response, shown)
-        if (response.content_length or 0) > self._limit:
+        too_large = (response.content_length or 0) > self._limit
+        body = bytearray() if too_large else await self._unpacked(response, shown)
+        if isinstance(body, Unreachable):
+            return body
+        if too_large or len(body) > self._limit:
             return self._too_large(shown)
-        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        unpack = zlib.decompressobj(47) if encoding in {"gzip", "x-gzip", "deflate"} else None
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            try:
-                body += unpack.decompress(chunk, self._limit + 1 - len(body)) if unpack else chunk
-            except zlib.error:
-                return Unreachable(
-                    "Transport.ImageConnect", f"{shown}: broken {encoding} encoding", transient=True
-                )
-            if len(body) > self._limit:
-                return self._too_large(shown)
+        if response.status == HTTPStatus.ACCEPTED and not begins_like_an_image(bytes(body[:ENOUGH])):
+            return _status(response, shown, transient=True)
         return bytes(body)
+
+    async def _unpacked(self, response: aiohttp.ClientResponse, shown: str) -> bytearray | Unreachable:
+        """The body as it was before the host compressed it, or that this cannot be undone."""
+        encoding = ", ".join(response.headers.getall("Content-Encoding", []))
+        try:
+            return await self._body(response.content, encoding)
+        except BrokenBodyError:
+            what, passing = f"the body's {encoding[:_LONGEST_ENCODING]} encoding is broken or cut short", True
+        except UnknownEncodingError:
+            what = f"the host compresses with {encoding[:_LONGEST_ENCODING]!r} unasked, not read here"
+            what, passing = f"{what} (`br` is, with the extra `brotli`)", False
+        return Unreachable("Transport.ImageEncoding", f"{shown}: {what}", transient=passing)
+
+    async def _body(self, content: aiohttp.StreamReader, encoding: str) -> bytearray:
+        """The body, unpacked; one byte beyond the bound if it is larger.
+
+        Raises:
+            BrokenBodyError: It is damaged or cut short.
+            UnknownEncodingError: It cannot be unpacked.
+        """
+        body, most = bytearray(), self._limit + 1
+        start = await _start_of(content)
+        unpacker = unpacker_for(encoding, start)
+        piece = start
+        while piece:
+            body += unpacker.feed(piece, most - len(body)) if unpacker else piece
+            if len(body) >= most:
+                return body
+            piece = await content.read(_CHUNK)
+        if unpacker is not None:
+            unpacker.end()
+        return body
 
     def _too_large(self, shown: str) -> Rejected:
         return Rejected(
@@ -178,35 +230,69 @@ class Downloader:
         )
 
 
-def _is_canonical(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+async def _start_of(content: aiohttp.StreamReader) -> bytes:
+    """A body's beginning: enough of it to see what it is."""
+    start = b""
+    while len(start) < ENOUGH and (piece := await content.read(_CHUNK)):
+        start += piece
+    return start
 
 
-def _status(response: aiohttp.ClientResponse, shown: str) -> Unreachable:
-    """The ending of an answer that is neither the picture nor its absence."""
-    after = response.headers.get("Retry-After", "")
+def _connections() -> int:
+    """Most connections at a time: a part of what may be open, where that is little."""
+    may_be_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(MAX_CONNECTIONS, may_be_open // 4)) if may_be_open > 0 else MAX_CONNECTIONS
+
+
+def _status(
+    response: aiohttp.ClientResponse, shown: str, *, transient: bool | None = None
+) -> Rejected | Unreachable:
+    """The ending of an answer that is not the image."""
+    if response.status in _GONE:
+        return Rejected("Local.ImageMissing", f"{shown}: HTTP {response.status}{_hint(response)}")
+    asks = response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    what = " (the proxy asks for a user and password)" if asks else ""
     return Unreachable(
         "Transport.ImageHttpStatus",
-        f"{shown}: HTTP {response.status}",
-        transient=response.status in _PASSING,
-        retry_after=float(after) if after.isdecimal() and len(after) <= _LONGEST_WAIT else None,
+        f"{shown}: HTTP {response.status}{what}{_hint(response)}",
+        transient=response.status in _PASSING if transient is None else transient,
+        retry_after=retry_after(response.headers, datetime.now(UTC)),
     )
 
 
-def _refused(shown: str) -> Rejected:
-    return Rejected(
-        "Local.ImageAddressRefused", f"{shown} leads to an internal address; images.allow_hosts may allow it"
-    )
+def _hint(response: aiohttp.ClientResponse) -> str:
+    """What may be wrong with an address that a host does not like."""
+    return "; the address holds `&amp;`, which is `&` in HTML" if "&amp;" in str(response.url) else ""
+
+
+def _lost(error: aiohttp.ClientError | OSError, shown: str) -> Rejected | Unreachable:
+    """The ending of a request that brought no whole answer."""
+    if _is_refusal(error):
+        return refused(shown)
+    if is_exhausted(error) or none_left():
+        return Unreachable(
+            "Transport.ImageRead",
+            f"{shown}: this machine has no file descriptors left (`ulimit -n`)",
+            transient=True,
+            here="descriptors",
+        )
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return Unreachable(
+            "Transport.ImageHttpStatus",
+            f"{shown}: the proxy answered HTTP {error.status}",
+            transient=error.status in _PASSING,
+        )
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return Unreachable(
+            "Transport.ImageTls", f"{shown}: the host's certificate is refused", transient=False
+        )
+    return Unreachable("Transport.ImageConnect", f"{shown}: {_cause(error)}", transient=True)
 
 
 def _is_refusal(error: BaseException | None) -> bool:
     """Whether the resolver's refusal is at the bottom of an error."""
     while error is not None:
-        if isinstance(error, _RefusedError):
+        if isinstance(error, RefusedError):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -214,10 +300,14 @@ def _is_refusal(error: BaseException | None) -> bool:
 
 def _cause(error: Exception) -> str:
     """What went wrong, without the address that the library's own text may quote."""
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"no connection to the proxy ({error.os_error.strerror or 'unknown reason'})"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the name cannot be resolved"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"no connection ({error.os_error.strerror or 'unknown reason'})"
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
         return "the connection broke off"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "the answer is not HTTP as it should be"
     return f"the request failed ({type(error).__name__})"

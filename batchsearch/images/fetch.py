@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+from batchsearch.descriptors import EXHAUSTED
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.paths import (
     NotAFileError,
@@ -23,6 +25,8 @@ from batchsearch.images.paths import (
     TooLargeError,
     read_under,
 )
+from batchsearch.images.request_headers import HostHeaders
+from batchsearch.images.spellings import BLANKS, other_spellings, remarks
 from batchsearch.images.stores import SCHEMES as STORES
 from batchsearch.images.stores import ObjectStores
 
@@ -47,8 +51,6 @@ _TRANSIENT: Final = frozenset(
         errno.ESTALE,
         errno.ETIMEDOUT,
         errno.EAGAIN,
-        errno.EMFILE,
-        errno.ENFILE,
         errno.ENOMEM,
         errno.EINTR,
     }
@@ -59,9 +61,14 @@ _TRANSIENT: Final = frozenset(
 Fetched = bytes | Rejected | Unreachable
 
 
+_LOOKED_FOR_AGAIN: Final = frozenset({"Local.ImageMissing", "Local.ImageOutsideRoot"})
+"""Endings of a path that may be meant in another spelling."""
+_NO_SCHEME: Final = re.compile(rf"[{re.escape(BLANKS)}]*//(?:[^/\\]+\.[^/\\]|localhost\b|\[)")
+"""An address that begins with its host, or what may be a path with a slash too many."""
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 """System errors that mean: there is no such file."""
 _LONGEST_SHOWN: Final = 300
+_FROM_URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 class Fetcher:
@@ -72,11 +79,15 @@ class Fetcher:
 
     Raises:
         MissingExtraError: The job reads from an object store whose package is not installed.
+        ConfigError: A variable that `images.headers` names is missing.
     """
 
     def __init__(self, root: Path, settings: ImageSettings) -> None:
         self._root = root.absolute()
+        # A folder that was never there is no folder that comes back.
+        self._root_was_there = self._root.is_dir()
         self._settings = settings
+        self._headers = HostHeaders(settings.headers, os.environ)
         self._downloader: Downloader | None = None
         self._stores = ObjectStores(
             settings.stores,
@@ -102,7 +113,15 @@ class Fetcher:
 
     def is_local(self, ref: ImageReference) -> bool:
         """Whether `read` can bring this picture: everything but addresses of hosts and stores."""
-        return ref.url is None or _scheme_of(ref.url) not in _REMOTE
+        url = self._url_of(ref)
+        return url is None or _scheme_of(url) not in _REMOTE
+
+    def _url_of(self, ref: ImageReference) -> str | None:
+        """The address that a reference is; one without its scheme gets the job's."""
+        scheme = self._settings.scheme
+        if scheme is None or ref.path is None or not _NO_SCHEME.match(ref.path) or self.is_inline(ref):
+            return ref.url
+        return f"{scheme}:{ref.path.strip(BLANKS)}"
 
     def is_inline(self, ref: ImageReference) -> bool:
         """Whether the reference holds the picture itself, as bytes or as base64 text."""
@@ -112,19 +131,15 @@ class Fetcher:
         """Brings one picture's bytes, from anywhere. Files are read in a thread."""
         if ref.data is not None:
             return ref.data
-        if ref.url is not None and _scheme_of(ref.url) in STORES:
-            return await self._stores.get(ref.url)
-        if ref.url is not None and not self.is_local(ref):
+        url = self._url_of(ref)
+        if url is not None and _scheme_of(url) in STORES:
+            return await self._stores.get(url)
+        if url is not None and not self.is_local(ref):
             if self._downloader is None:
                 from batchsearch.images.download import Downloader  # aiohttp is imported only for addresses
 
-                self._downloader = Downloader(
-                    allow_hosts=self._settings.allow_hosts,
-                    timeout=self._settings.fetch_timeout,
-                    per_host=self._settings.fetch_per_host,
-                    limit=MAX_FILE_BYTES,
-                )
-            return await self._downloader.get(ref.url)
+                self._downloader = Downloader(self._settings, self._headers, limit=MAX_FILE_BYTES)
+            return await self._downloader.get(url)
         return await asyncio.to_thread(self.read, ref)
 
     def read(self, ref: ImageReference) -> Fetched:
@@ -148,11 +163,27 @@ class Fetcher:
         return read(ref.url)
 
     def read_path(self, path: str) -> Fetched:
-        """Reads a file below the root, by relative or absolute path."""
+        """Reads a file below the root, by relative or absolute path, in the spelling that there is."""
+        found = self._read_spelling(path)
+        if not isinstance(found, Rejected) or found.code not in _LOOKED_FOR_AGAIN:
+            return found
+        if _NO_SCHEME.match(path):
+            return Rejected(
+                "Local.ImageReferenceInvalid",
+                f"{path[:_LONGEST_SHOWN]!r} is an address without its scheme; write `https:` before it, or "
+                "set `images.scheme: https`",
+            )
+        for spelling in other_spellings(path):
+            other = self._read_spelling(spelling)
+            if isinstance(other, bytes | Unreachable):
+                return other
+        return Rejected(found.code, f"{found.message}{remarks(path)}")
+
+    def _read_spelling(self, path: str) -> Fetched:
         try:
-            return read_under(self._root, path, MAX_FILE_BYTES)
+            return read_under(self._root, path, MAX_FILE_BYTES, self._settings.allow_links)
         except (OutsideRootError, NotAFileError, TooLargeError, RootError, OSError, ValueError) as error:
-            return _ending_of(error, repr(path[:_LONGEST_SHOWN]))
+            return _ending_of(error, repr(path[:_LONGEST_SHOWN]), root_was_there=self._root_was_there)
 
     def _read_file_url(self, url: str) -> Fetched:
         try:
@@ -164,7 +195,7 @@ class Fetcher:
         return self.read_path(unquote(parts.path, errors="surrogateescape"))
 
 
-def _ending_of(error: Exception, shown: str) -> Rejected | Unreachable:
+def _ending_of(error: Exception, shown: str, *, root_was_there: bool) -> Rejected | Unreachable:
     """What an error of reading a file says about its row.
 
     A file that is not there is an outcome for good, and so is a reference that can never be read. Anything
@@ -172,18 +203,30 @@ def _ending_of(error: Exception, shown: str) -> Rejected | Unreachable:
     """
     if isinstance(error, TooLargeError):
         return _too_large(shown)
+    cause = error.error if isinstance(error, RootError) else error
+    if isinstance(cause, OSError) and cause.errno in EXHAUSTED:
+        return Unreachable(
+            "Transport.ImageRead",
+            f"{shown}: this machine has no file descriptors left (`ulimit -n`)",
+            transient=True,
+            here="descriptors",
+        )
     if isinstance(error, RootError):
         return Unreachable(
             "Transport.ImageRead",
-            f"images.root cannot be opened ({error}); is it mounted?",
+            f"{error.folder}: the images' folder cannot be opened ({error}); is it mounted?",
             transient=error.error.errno in _TRANSIENT,
+            here="root" if root_was_there else None,
         )
     if isinstance(error, OSError) and error.errno not in _ABSENT:
         return Unreachable(
             "Transport.ImageRead", f"{shown}: {error.strerror}", transient=error.errno in _TRANSIENT
         )
     code, what = {
-        OutsideRootError: ("Local.ImageOutsideRoot", "leads out of images.root"),
+        OutsideRootError: (
+            "Local.ImageOutsideRoot",
+            "leads out of images.root; where that is a link to another disk, images.allow_links may allow it",
+        ),
         NotAFileError: ("Local.ImageMissing", "is a folder or a device, not a file"),
     }.get(type(error), ("Local.ImageReferenceInvalid", "is no file name"))
     if isinstance(error, OSError):
@@ -205,16 +248,16 @@ def _scheme_of(url: str) -> str | None:
 
 
 def _read_data_url(url: str) -> Fetched:
-    """The bytes inside a `data:` address (RFC 2397)."""
+    """The bytes inside a `data:` address (RFC 2397), read as browsers do."""
     head, comma, body = url.partition(",")
     if not comma:
         return Rejected("Local.ImageReferenceInvalid", "the data: address has no comma")
     if len(body) > 2 * MAX_FILE_BYTES:
         return _too_large("the data: address")
-    if not head.lower().endswith(";base64"):
+    if not head.rstrip().lower().endswith(";base64"):
         return unquote_to_bytes(body)
     try:
-        return b64decode(unquote_to_bytes(body), validate=True)
+        return _unbase64(unquote(body) if "%" in body else body)
     except ValueError:
         return Rejected("Local.ImageReferenceInvalid", "the data: address holds broken base64")
 
@@ -224,6 +267,18 @@ def _read_base64(text: str) -> Fetched:
     if len(text) > 2 * MAX_FILE_BYTES:
         return _too_large("the base64 text")
     try:
-        return b64decode("".join(text.split()), validate=True)
+        return _unbase64(text)
     except ValueError:
         return Rejected("Local.ImageReferenceInvalid", "the cell is no base64 (images.text says that it is)")
+
+
+def _unbase64(text: str) -> bytes:
+    """Base64 as people have it: with line breaks, without padding, in either alphabet.
+
+    Raises:
+        ValueError: It is none.
+    """
+    text = "".join(text.split()).rstrip("=")
+    if "-" in text or "_" in text:
+        text = text.translate(_FROM_URL_SAFE)
+    return b64decode(text + "=" * (-len(text) % 4), validate=True)

@@ -39,6 +39,12 @@ FETCH_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
                 "Look at the status in the message: often access is refused, or the host is overloaded.",
             ),
             LocalCode(
+                "Transport.ImageEncoding",
+                None,
+                "The picture's host has compressed the answer in a way that cannot be undone.",
+                "If the message names `br`, install the extra `brotli`; else ask the host for plain files.",
+            ),
+            LocalCode(
                 "Transport.ImageRedirects",
                 None,
                 "The picture's host sent us around too often.",

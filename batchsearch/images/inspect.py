@@ -16,7 +16,7 @@ from batchsearch.images.headers.unread import camera_raw, describe
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Flaw", "Inspection", "inspect"]
+__all__ = ["Flaw", "Inspection", "begins_like_an_image", "inspect"]
 
 _TIFF_HEADS: Final = frozenset({b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"})
 _NETPBM: Final = re.compile(rb"P[1-6][\s#]")
@@ -75,3 +75,8 @@ def inspect(data: bytes, *, frame: int = 0) -> Inspection:
         except IndexError:
             return Inspection(name, flaw=Flaw("truncated", "the file ends inside its header"))
     return describe(data)
+
+
+def begins_like_an_image(start: bytes) -> bool:
+    """Whether a body's first bytes are those of an image that is read here."""
+    return any(matches(start) for _, matches, _ in _READERS)

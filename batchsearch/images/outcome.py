@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from batchsearch.images.regions import Geometry
+
+Lack = Literal["descriptors", "root"]
+"""What this machine may lack for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,12 @@ class Unreachable:
         message: What happened, for a person; addresses without user, query and fragment.
         transient: Whether another attempt may succeed without anybody changing anything.
         retry_after: Seconds to wait before it, where the host asked for that.
+        here: What this machine lacks, where that is why: file descriptors, or the images' root. It is
+            waited out, and no image is charged with it.
     """
 
     code: str
     message: str
     transient: bool
     retry_after: float | None = None
+    here: Lack | None = None

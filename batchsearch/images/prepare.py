@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from batchsearch.descriptors import is_exhausted
 from batchsearch.images.blank import blankness, flat_colour, is_blank, may_be_blank
 from batchsearch.images.decode import decode
 from batchsearch.images.encode import reencode
@@ -32,12 +33,15 @@ __all__ = ["PictureFacts", "Prepared", "Rejected", "prepare"]
 
 
 def prepare(data: bytes, rules: Rules, *, repair: Repairer = reencode) -> Prepared | Rejected:
-    """Makes a picture ready to be sent; never raises, whatever the bytes.
+    """Makes a picture ready to be sent; nothing that the bytes do raises.
 
     Args:
         data: The whole file.
         rules: What the service takes.
         repair: What decodes and rewrites pictures that do not comply: in this thread, or `Decoders.repair`.
+
+    Raises:
+        OSError: This machine has no file descriptors left; to be tried again.
     """
     source: PictureFacts | None = None
     try:
@@ -45,6 +49,10 @@ def prepare(data: bytes, rules: Rules, *, repair: Repairer = reencode) -> Prepar
         if seen.format is not None:
             source = _facts(seen, data)
         return _prepare(data, seen, source, rules, repair)
+    except OSError as error:
+        if is_exhausted(error):
+            raise
+        return Rejected(INTERNAL_ERROR, told(error), source)
     except MemoryError:
         return Rejected("Local.ImageOutOfMemory", "there is not enough memory for this picture", source)
     except Exception as error:  # noqa: BLE001 - one row's picture must never end the run

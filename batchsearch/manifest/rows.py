@@ -15,7 +15,7 @@ from batchsearch.manifest.keys import digests_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(?i:file|data):")
+_URL: Final = re.compile(r"([\s\ufeff\u200b]*)(?:[A-Za-z][A-Za-z0-9+.-]*://|(?i:file|data):)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +162,15 @@ class RowBatch:
 
 
 def reference(text: str | None) -> ImageReference | None:
-    """What a text cell says of a picture; null and empty text are no picture."""
-    if not text:
+    """What a text cell says of a picture; null and blank text are no picture.
+
+    Blanks around an address are no part of it; a file's name may have some.
+    """
+    if not text or text.isspace():
         return None
-    return ImageReference(url=text) if _URL.match(text) else ImageReference(path=text)
+    if found := _URL.match(text):
+        return ImageReference(url=text[found.end(1) :].rstrip())
+    return ImageReference(path=text)
 
 
 def references(array: pa.Array) -> list[ImageReference | None]:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from batchsearch import __version__
 from batchsearch.config.notify_settings import NOTIFY_VARIABLE, check_webhook
 from batchsearch.errors import ConfigError
+from batchsearch.proxies import ENVIRONMENT, proxies_of
 from batchsearch.redaction import keep_secret
 from batchsearch.reporting.logs import logger
 
@@ -84,9 +85,13 @@ class Webhook:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
-                session.post(self.address, data=body, headers=headers, allow_redirects=False) as answer,
+                session.post(
+                    self.address, data=body, headers=headers, allow_redirects=False, proxy=self._proxy()
+                ) as answer,
             ):
                 status = answer.status
+        except ConfigError as error:
+            return str(error), True
         except (aiohttp.InvalidURL, ValueError):
             return "the address cannot be used", True
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -97,6 +102,12 @@ class Webhook:
         if status < _FIRST_SERVER_ERROR and status not in _PASSING:
             return f"HTTP status {status}", True
         return f"HTTP status {status}", False
+
+    def _proxy(self) -> str | None:
+        """The environment's proxy for the address."""
+        parts = urlsplit(self.address)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return proxies_of(ENVIRONMENT, os.environ, where="").of(parts.scheme, self.host.lower(), port)
 
 
 def webhook_of(settings: NotifySettings, environ: Mapping[str, str] = os.environ) -> Webhook | None:

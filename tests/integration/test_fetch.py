@@ -6,9 +6,9 @@ import socket
 
 import pytest
 from aiohttp import web
+from aiohttp.resolver import ThreadedResolver
 
 from batchsearch.config.image_settings import ImageSettings
-from batchsearch.images import download as download_module
 from batchsearch.images.fetch import MAX_FILE_BYTES, Fetcher, Unreachable
 from batchsearch.images.prepare import Rejected
 from batchsearch.manifest.rows import ImageReference
@@ -231,7 +231,7 @@ async def test_a_name_that_resolves_to_an_internal_address_is_refused(host, tmp_
             }
         ]
 
-    monkeypatch.setattr(download_module.ThreadedResolver, "resolve", loopback)
+    monkeypatch.setattr(ThreadedResolver, "resolve", loopback)
     url = f"http://pictures.example:{host.port}/picture"
     async with Fetcher(tmp_path, ImageSettings()) as fetcher:
         assert (await get(fetcher, url)).code == "Local.ImageAddressRefused"

@@ -373,8 +373,8 @@ async def test_retry_leaves_the_night_alone(nightly, folder, pictures, signed_in
 
 async def test_retry_of_a_code_that_no_row_has_is_told(nightly):
     """A mistyped code is refused with those that there are, and nothing is called."""
-    await run_job(nightly(images__root="/nowhere-at-all"))
-    with pytest.raises(ConfigError, match=r"no row failed with PictureEror; rows failed with Transport"):
+    await run_job(nightly(images__root="/"))
+    with pytest.raises(ConfigError, match=r"no row failed with PictureEror; rows failed with Local"):
         await run_job(job_of(Path(nightly().output.dir)).settings, chosen=Chosen(codes=("PictureEror",)))
 
 

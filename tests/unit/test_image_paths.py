@@ -2,6 +2,9 @@
 
 import errno
 import os
+import resource
+import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -170,3 +173,184 @@ def test_nothing_stays_open(fetcher, root):
     for path in ("a/b/one.jpg", "folder/one.jpg", "nope", "a", "../secret.txt", "a/b/one.jpg/x"):
         fetcher.read_path(path)
     assert count() == before
+
+
+def test_a_long_way_round_takes_no_descriptors(fetcher, root):
+    """`d/../` repeated is one open folder at a time, whatever the way."""
+    (root / "up").symlink_to("a/../a/b/../b")
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_now = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 3, limit[1]))
+    try:
+        assert fetcher.read_path("a/../" * 700 + "a/b/one.jpg") == b"one"
+        assert fetcher.read_path("a/b/../../" * 300 + "up/one.jpg") == b"one"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+
+
+def test_a_path_longer_than_any_is_missing(fetcher):
+    """What no system takes for a path names no file."""
+    assert fetcher.read_path("a/../" * 5_000 + "a/b/one.jpg").code == "Local.ImageMissing"
+
+
+def test_a_folder_that_is_moved_meanwhile_leads_nowhere(fetcher, root, monkeypatch):
+    """`..` leads to the folder that was walked through, or to none."""
+    opened = os.open
+
+    def moving(path, *args, **options):
+        if path == "..":
+            with suppress(FileNotFoundError):
+                (root / "a" / "b").rename(root.parent / "b")
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", moving)
+    found = fetcher.read_path("a/b/../secret.txt")
+    assert isinstance(found, Unreachable)
+    assert (found.code, found.transient) == ("Transport.ImageRead", True)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_want_of_descriptors_is_this_machines(fetcher, monkeypatch, number):
+    """No image is charged with it: it is marked as what is waited out."""
+
+    def failing(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", failing)
+    assert fetcher.read_path("a/b/one.jpg").here == "descriptors"
+
+
+def test_a_root_that_goes_away_is_this_machines(fetcher, root):
+    """A folder that was there and is gone is waited for; one that never was is not."""
+    root.rename(root.with_name("elsewhere"))
+    assert fetcher.read_path("a/b/one.jpg").here == "root"
+    assert Fetcher(root, ImageSettings()).read_path("a/b/one.jpg").here is None
+
+
+# -- links to other disks ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path, root):
+    """A folder outside the root, with links to it and past it."""
+    top = tmp_path / "disk"
+    (top / "season").mkdir(parents=True)
+    (top / "season" / "two.jpg").write_bytes(b"two")
+    (top / "out.jpg").symlink_to("../secret.txt")
+    (top / "back.jpg").symlink_to(root / "a" / "b" / "one.jpg")
+    (root / "absolute").symlink_to(top)
+    (root / "a" / "relative").symlink_to("../../disk/season")
+    (root / "past.jpg").symlink_to("../secret.txt")
+    return top
+
+
+LINKED = ["absolute/season/two.jpg", "a/relative/two.jpg", "absolute/season/../season/two.jpg"]
+
+
+@pytest.mark.parametrize("path", LINKED)
+def test_links_lead_to_the_folders_that_the_job_names(fetcher, root, disk, path):
+    """A disk beside the root is read through links once the job allows it, and not before."""
+    assert fetcher.read_path(path).code == "Local.ImageOutsideRoot"
+    assert "images.allow_links" in fetcher.read_path(path).message
+    allowed = Fetcher(root, ImageSettings(allow_links=(str(disk),)))
+    assert allowed.read_path(path) == b"two"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "past.jpg",
+        "absolute/out.jpg",
+        "absolute/../secret.txt",
+        "absolute/../disk/season/two.jpg",
+        "../disk/season/two.jpg",
+        "a/relative/../../secret.txt",
+    ],
+)
+def test_nothing_else_leads_out(root, disk, path):
+    """Neither the manifest's own `..` nor a link past the named folder gets anywhere."""
+    allowed = Fetcher(root, ImageSettings(allow_links=(str(disk),)))
+    assert allowed.read_path(path).code == "Local.ImageOutsideRoot"
+    assert allowed.read_path(str(disk / "season" / "two.jpg")).code == "Local.ImageOutsideRoot"
+
+
+def test_a_link_leads_back_into_the_root(root, disk):
+    """From a named folder a link may come home."""
+    assert Fetcher(root, ImageSettings(allow_links=(str(disk),))).read_path("absolute/back.jpg") == b"one"
+
+
+# -- spellings -----------------------------------------------------------------------------------------
+
+CAFE = "café.jpg"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [" a/b/one.jpg", "a/b/one.jpg \n", "\u00a0a/b/one.jpg\ufeff", "a\\b\\one.jpg", " .\\a\\b\\one.jpg"],
+)
+def test_blanks_and_backslashes_are_healed(fetcher, path):
+    """What a spreadsheet or Windows adds to a path costs no image."""
+    assert fetcher.read_path(path) == b"one"
+
+
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+@pytest.mark.parametrize("folder", ["NFC", "NFD"])
+@pytest.mark.parametrize("file", ["NFC", "NFD"])
+def test_both_unicode_forms_name_the_file(fetcher, root, written, folder, file):
+    """A letter with its accent is the same letter in one character or in two, in each part of a path."""
+    place = root / unicodedata.normalize(folder, "été")
+    place.mkdir()
+    (place / unicodedata.normalize(file, CAFE)).write_bytes(b"three")
+    assert fetcher.read_path(unicodedata.normalize(written, f"été/{CAFE}")) == b"three"
+
+
+def test_the_written_name_comes_first(fetcher, root):
+    """A file that is called so, blank and all, is the one that is meant."""
+    (root / " x.jpg").write_bytes(b"blank")
+    (root / "x.jpg").write_bytes(b"bare")
+    (root / "a\\x.jpg").write_bytes(b"backslash")
+    assert fetcher.read_path(" x.jpg") == b"blank"
+    assert fetcher.read_path("a\\x.jpg") == b"backslash"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (" nope.jpg", "begins with a space"),
+        ("nope.jpg\t", "ends with a tab"),
+        ("nope.jpg\u200b", "ends with an invisible character"),
+        ("a\\nope.jpg", "backslashes"),
+        ("C:\\shop\\nope.jpg", "a path of a Windows machine"),
+        ("\\\\server\\share\\nope.jpg", "a path of a Windows machine"),
+        ("né.jpg", "both Unicode forms"),
+    ],
+)
+def test_what_is_odd_about_a_missing_path_is_said(fetcher, path, said):
+    """A person sees in the message what cannot be seen in the cell."""
+    found = fetcher.read_path(path)
+    assert found.code == "Local.ImageMissing"
+    assert said in found.message
+
+
+@pytest.mark.parametrize(
+    "path", ["..\\secret.txt", " ../secret.txt", "a\\..\\..\\secret.txt", " /etc/passwd"]
+)
+def test_no_other_spelling_leads_out(fetcher, path):
+    """Healing keeps to the root like everything else."""
+    assert isinstance(fetcher.read_path(path), Rejected)
+
+
+@pytest.mark.parametrize("url", ["data:;base64,aW5s\naW5l\n", "data:;base64 ,aW5saW5l", "data:,inline"])
+def test_data_addresses_are_read_as_browsers_do(fetcher, url):
+    """Line breaks in base64 mean nothing."""
+    assert fetcher.read(ImageReference(url=url)) == b"inline"
+
+
+def test_base64_comes_in_both_alphabets_with_or_without_padding(root):
+    """What is base64 to anybody is read; what is none is refused."""
+    fetcher = Fetcher(root, ImageSettings(text="base64"))
+    for text in ("+/+/YQ==", "-_-_YQ==", "-_-_YQ", "+/+/\r\n YQ"):
+        assert fetcher.read(ImageReference(path=text)) == b"\xfb\xff\xbfa"
+        assert fetcher.read(ImageReference(url=f"data:;base64,{text}")) == b"\xfb\xff\xbfa"
+    for text in ("YQ=Y", "Y", "Y*=="):
+        assert fetcher.read(ImageReference(path=text)).code == "Local.ImageReferenceInvalid"

@@ -15,9 +15,9 @@ PACKAGE = Path(batchsearch.__file__).parent
 
 PROMISED = [
     "BatchsearchError", "CompareResult", "ConfigError", "DedupResult", "ExitCode", "JobSettings",
-    "ManifestError", "MissingExtraError", "Output", "OutputError", "OutputInUseError", "Reading",
-    "RunEndedError", "RunFailedError", "RunResult", "Stop", "StoppedEarlyError", "StoppedError", "__version__",
-    "acheck",
+    "MachineError", "ManifestError", "MissingExtraError", "Output", "OutputError", "OutputInUseError",
+    "Reading", "RunEndedError", "RunFailedError", "RunResult", "Stop", "StoppedEarlyError", "StoppedError",
+    "__version__", "acheck",
     "aplan", "arun", "arun_compare", "arun_dedup", "ausage", "check", "load", "open_output", "plan", "run",
     "run_compare", "run_dedup", "usage",
 ]  # fmt: skip

@@ -170,7 +170,7 @@ class Thumbnails:
                 wishes = {place: wish for place, wish in enumerate(self._wishes) if wish.source is source}
                 settings = source.settings
                 if not self._fetch:
-                    settings = settings.model_copy(update={"stores": StoresSettings()})
+                    settings = settings.model_copy(update={"stores": StoresSettings(), "headers": {}})
                 fetcher = await stack.enter_async_context(Fetcher(source.root, settings))
                 decoders = stack.enter_context(Decoders(settings))
                 one = _Maker(fetcher, decoders, _rules(self._side, settings), threads, self._fetch)

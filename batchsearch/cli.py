@@ -16,7 +16,7 @@ from batchsearch.errors import BatchsearchError, ExitCode, StoppedError
 
 _EXAMPLES = """\b
 Examples:
-  batchsearch run configs/demo.yaml              everything, with no account
+  batchsearch demo                               everything, with no account
   batchsearch init catalogue.csv                 a job file for your own table
   batchsearch plan search.yaml                   what it would take
   batchsearch run search.yaml                    do it; once more to resume
@@ -53,6 +53,7 @@ class Listed:
 _BEFORE, _NIGHT, _AFTER, _KNOW = "Before the night", "Spend slots", "Afterwards", "To know"
 
 COMMANDS: Final = {
+    "demo": Listed(_BEFORE, "Write a demonstration and run it, with no account."),
     "init": Listed(_BEFORE, "Write a job file after looking at a manifest."),
     "config": Listed(_BEFORE, "Check a job file, explain its settings."),
     "check": Listed(_BEFORE, "Check every picture of a job; no call is made."),

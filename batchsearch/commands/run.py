@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\b
 Examples:
-  batchsearch run configs/demo.yaml
+  batchsearch run nightly.yaml
   batchsearch run nightly.yaml --until 06:00
   batchsearch run nightly.yaml --set instance.qps=5 --fresh out/again
   batchsearch run nightly.yaml --log-format json | jq .status

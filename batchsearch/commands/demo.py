@@ -1,0 +1,64 @@
+"""`batchsearch demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batchsearch.commands.endings import run_to_exit
+from batchsearch.commands.options import PROGRESS, SET, load_for, logging_options
+
+if TYPE_CHECKING:
+    from batchsearch.reporting.summary import Summary
+
+_EXAMPLES = """\b
+Examples:
+  batchsearch demo
+  batchsearch demo try-it --set instance.qps=5
+  batchsearch run try-it/configs/demo.yaml
+  batchsearch report try-it/output/demo
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument(
+    "folder", default=Path("batchsearch-demo"), metavar="[FOLDER]", type=click.Path(path_type=Path)
+)
+@SET
+@PROGRESS
+@logging_options
+def command(
+    folder: Path, *, overrides: tuple[str, ...], progress: bool, log_format: str, log_level: str
+) -> None:
+    """Write the demonstration into FOLDER and run it, with no account.
+
+    A small real catalogue goes into an embedded instance and is searched for changed copies of its images;
+    that takes half a minute. FOLDER is `batchsearch-demo` when it is not given. Running it again resumes:
+    files that are there stay as they are, so change `configs/demo.yaml` there as you like.
+
+    The last line of stdout is a JSON summary; everything else goes to stderr.
+    """
+
+    def work() -> Summary:
+        from batchsearch.emulator.installed import check_installed
+        from batchsearch.starting.demo import OUTPUT, write_demo
+
+        check_installed()
+        job_file = write_demo(folder)
+        click.echo(
+            f"The job file is {job_file}; the results go to {folder / OUTPUT}. "
+            f"Look at them: batchsearch report {folder / OUTPUT}",
+            err=True,
+        )
+        from batchsearch.engine.job import run_to_end
+
+        return run_to_end(
+            load_for("run", job_file, overrides),
+            show_progress=progress,
+            log_format=log_format,
+            log_level=log_level,
+        )
+
+    run_to_exit(work, log_format=log_format, log_level=log_level)

@@ -32,10 +32,10 @@ class SafeStream:
         self._stream = stream
         self.problem: OSError | ValueError | None = None
 
-    def write(self, text: str) -> int:
-        """Write, or remember why not; how many characters were taken."""
+    def write(self, text: str | bytes) -> int:
+        """Write, or remember why not; how much was taken. Bytes, as a shell's completions come, are UTF-8."""
         try:
-            self._stream.write(text)
+            self._stream.write(text.decode() if isinstance(text, bytes) else text)
         except (OSError, ValueError) as problem:
             self.problem = problem
         return len(text)

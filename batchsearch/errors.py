@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +142,25 @@ class MachineError(BatchsearchError):
 
 
 class RunEndedError(BatchsearchError):
-    """The service gave an answer that no row can survive; running again resumes."""
+    """The service gave an answer that no row can survive; running again resumes.
+
+    Attributes:
+        code: The answer's code.
+        request_id: The service's id of the answer, for its support.
+        denial: Why access was denied, by the service's names in snake_case.
+    """
 
     exit_code = ExitCode.ENDED
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        request_id: str | None = None,
+        denial: Mapping[str, str | None] | None = None,
+    ) -> None:
         self.code = code
+        self.request_id = request_id
+        self.denial = denial
         super().__init__(message)

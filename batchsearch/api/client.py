@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from batchsearch.api.credentials import CredentialsProvider
     from batchsearch.api.endpoint import Endpoint
     from batchsearch.api.form import Call
-    from batchsearch.api.responses import Response
+    from batchsearch.api.responses import AccessDeniedDetail, Response
     from batchsearch.proxies import Proxies
 
 USER_AGENT: Final = f"batchsearch/{__version__}"
@@ -55,6 +55,7 @@ class Answer:
         sent_at: Wall clock, UTC, when the request left.
         latency: Seconds from then to the end of the answer.
         field_problems: Kinds of deviations of the answer's fields from the documented ones.
+        denial: Why access was denied, where the answer says so.
     """
 
     http_status: int | None
@@ -67,6 +68,7 @@ class Answer:
     sent_at: datetime
     latency: float
     field_problems: int = 0
+    denial: AccessDeniedDetail | None = None
 
 
 def _now() -> datetime:
@@ -182,6 +184,7 @@ class Client:
             sent_at=sent_at,
             latency=latency,
             field_problems=parsed.field_problems,
+            denial=parsed.denial,
         )
 
     async def refresh_credentials(self) -> None:

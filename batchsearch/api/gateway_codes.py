@@ -365,6 +365,14 @@ UNCODED: Final = (
         "Nothing: the call is repeated. If it stays, look for a proxy on the way.",
     ),
     ErrorCode(
+        "Transport.Unreadable",
+        (200,),
+        "service",
+        "retry",
+        "The answer does not say whether it went well, or what it was asked for is of another type.",
+        "Nothing: the call is repeated. If it stays, tell the vendor's support the request id.",
+    ),
+    ErrorCode(
         "Transport.NotTheService",
         (),
         "job",
@@ -384,7 +392,7 @@ UNCODED: Final = (
         "Transport.BodyTooLarge",
         (),
         "network",
-        "fail_row",
+        "retry",
         "The answer is larger than 16 MB, far above what the service answers.",
         "Look for a proxy on the way.",
     ),

@@ -4,6 +4,9 @@ Fields that are missing where the pages promise them, unknown, null or of anothe
 answer: what can be read without loss is read (`"0.5"` as a score), the rest is None, and each kind of
 deviation counts once.
 
+But for the fields that an operation is asked for, and that say whether it went well: an answer that says
+neither is no success with nothing in it. It has a code of its own and is asked for again.
+
 How a failure is named, in this order: the `Code` of the body if it is a name; `Code.<n>` if it is a
 number, which is how HTTP 200 with `Success: false` says it (`Code.Missing` without any); `Http.<status>`
 for an error status whose JSON has no code; a `Transport.…` code where the answer is none of the service's.
@@ -36,7 +39,9 @@ from batchsearch.api.responses import (
 from batchsearch.redaction import redacted
 
 if TYPE_CHECKING:
-    from batchsearch.api.operations import Operation
+    from collections.abc import Mapping
+
+    from batchsearch.api.operations import Operation, ResponseKind
 
 Origin = Literal["api", "transport"]
 
@@ -57,6 +62,15 @@ _ANSWER_FIELDS: Final = frozenset(
         "Instance",
     ]
 )
+_ASKED_FOR: Final[Mapping[ResponseKind, str | None]] = {
+    "search": "Auctions",
+    "compare": "Score",
+    "exists": "Exists",
+    "detail": "Instance",
+    "mutation": None,
+}
+"""The field for which an operation is called; a change is called for no answer but that it went well."""
+
 _STATUS_NAMED: Final = frozenset({408, 413, 429})  # what they mean needs no body
 _CODE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
 _MESSAGE_LENGTH: Final = 2_000
@@ -74,6 +88,7 @@ class Parsed:
         request_id: The service's id of the answer.
         response: The typed answer: of every success, and of failures that carry fields of the operation.
         field_problems: Kinds of deviations from the documented fields.
+        denial: Why access was denied, where the answer says so.
     """
 
     code: str | None
@@ -82,6 +97,7 @@ class Parsed:
     request_id: str | None
     response: Response | None
     field_problems: int
+    denial: AccessDeniedDetail | None = None
 
 
 def parse_answer(operation: str, status: int, body: bytes, *, request_id: str | None = None) -> Parsed:
@@ -106,9 +122,73 @@ def parse_answer(operation: str, status: int, body: bytes, *, request_id: str | 
     success = fields.boolean("Success", expected=True)
     raw_code = content.get("Code")
     failed = success is False or (success is None and not _says_success(raw_code))
+    if not failed:
+        lacking = _lacking(described, content, said=success is True)
+        if lacking is not None:
+            return _foreign("Transport.Unreadable", f"HTTP {status}, but {lacking}", own_id)
+        response = _read(described, fields)
+        return Parsed(None, None, response.message, own_id, response, len(fields.problems))
     response = _read(described, fields)
-    code = _code_of(raw_code) if failed else None
-    return Parsed(code, "api" if failed else None, response.message, own_id, response, len(fields.problems))
+    denial = _denial_in(fields)
+    message = _explained(response.message, denial)
+    return Parsed(_code_of(raw_code), "api", message, own_id, response, len(fields.problems), denial)
+
+
+def _lacking(described: Operation, content: Mapping[str, Any], *, said: bool) -> str | None:
+    """What keeps an answer that refuses nothing from being a success; None for a success.
+
+    Args:
+        described: The operation.
+        content: The answer.
+        said: It says of itself that it is one.
+    """
+    asked_for = _ASKED_FOR[described.response]
+    if not said and content.get("Code") is None:
+        # Not even a code says so: then what was asked for has to be there, and nothing may speak against it.
+        if "Success" in content:
+            return "`Success` is neither true nor false, and there is no `Code`"
+        if asked_for is None or content.get(asked_for) is None:
+            return f"neither `Success` nor `{asked_for or 'Code'}` is there"
+    if described.response == "search":
+        return _lacking_in_hits(content.get("Auctions"))
+    fields = Fields(content, "", set())
+    readable = {
+        "Score": lambda: fields.real("Score") is not None,
+        "Exists": lambda: fields.boolean("Exists") is not None,
+        "Instance": lambda: fields.inner("Instance") is not None,
+    }
+    if asked_for is not None and not readable[asked_for]():
+        return f"`{asked_for}` is missing or of another type"
+    return None
+
+
+def _lacking_in_hits(auctions: object) -> str | None:
+    """What is wrong with a list of hits; one that is null has none, as the official clients read it."""
+    if auctions is None:
+        return None
+    if not isinstance(auctions, list) or not all(isinstance(hit, dict) for hit in auctions):
+        return "`Auctions` is no list of objects"
+    for hit in auctions:
+        fields = Fields(hit, "", set())
+        for name in ("ProductId", "PicName"):
+            if hit.get(name) is not None and fields.text(name) is None:
+                return f"`{name}` in `Auctions` is no text"
+        if hit.get("Score") is not None and fields.real("Score") is None:
+            return "`Score` in `Auctions` is no number"
+    return None
+
+
+def _denial_in(fields: Fields) -> AccessDeniedDetail | None:
+    """Why access was denied, where an answer says so."""
+    detail = fields.inner("AccessDeniedDetail")
+    return _denial(detail) if detail is not None and any(detail.content.values()) else None
+
+
+def _explained(message: str | None, denial: AccessDeniedDetail | None) -> str | None:
+    """A refusal's own words, and why access was denied."""
+    if denial is None:
+        return _shortened(message)
+    return _shortened(f"{message.rstrip('. ')}: {denial}" if message else str(denial))
 
 
 def parse_failure(
@@ -160,10 +240,10 @@ def _refused(described: Operation | None, fields: Fields, status: int, request_i
     raw_code = fields.content.get("Code")
     code = f"Http.{status}" if raw_code in (None, "") else _code_of(raw_code)
     message = fields.text("Message") or fields.text("Msg")
-    denial = fields.content.get("AccessDeniedDetail")
+    denial = _denial_in(fields)
     compared = described is not None and described.response == "compare"
-    response = _read(described, fields) if described and compared and isinstance(denial, dict) else None
-    return Parsed(code, "api", _shortened(message), request_id, response, 0)
+    response = _read(described, fields) if described and compared and denial is not None else None
+    return Parsed(code, "api", _explained(message, denial), request_id, response, 0, denial)
 
 
 def _not_json(status: int, body: bytes, request_id: str | None) -> Parsed:

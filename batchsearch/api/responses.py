@@ -98,6 +98,12 @@ class AccessDeniedDetail:
     no_permission_type: str | None
     policy_type: str | None
 
+    def __str__(self) -> str:
+        """One sentence for people: what is not granted, to whom, and how it is refused."""
+        who = self.auth_principal_display_name or self.auth_principal_owner_id or "this account"
+        how = self.no_permission_type or self.policy_type
+        return f"{self.auth_action or 'the action'} is not granted to {who}" + (f" ({how})" if how else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

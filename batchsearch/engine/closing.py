@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from batchsearch.engine.assembly import rate_of
 from batchsearch.engine.codes import advice_on
@@ -15,8 +15,11 @@ from batchsearch.reporting.summary import Summary
 from batchsearch.reporting.truth import compare_with_truth
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from batchsearch.engine.opening import Opened
     from batchsearch.engine.stats import Stats
+    from batchsearch.errors import RunEndedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,19 @@ class Ending:
         unfinished: Rows are left without an outcome.
         ended: An answer that no row can survive ended it.
         why: What stopped it, for people; empty when nothing did.
+        by: The answer that ended it: code, request id, and why access was denied.
     """
 
     unfinished: bool = False
     ended: bool = False
     why: str = ""
+    by: Mapping[str, Any] | None = None
+
+    @classmethod
+    def after(cls, error: RunEndedError) -> Self:
+        """The ending that an answer brought about which no row can survive."""
+        by = {"code": error.code, "request_id": error.request_id, "access_denied_detail": error.denial}
+        return cls(unfinished=True, ended=True, why=str(error), by=by)
 
 
 def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> Summary:
@@ -82,5 +93,6 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         truth=compare_with_truth(
             folder / RESULTS, folder / HITS, first_hit=opened.truth[0], outcome=opened.truth[1]
         ),
+        ended_by=ending.by,
         advice={code: advice_on(code) for code in codes},
     )

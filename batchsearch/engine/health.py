@@ -85,11 +85,11 @@ class Health:
 
     @property
     def outage(self) -> float:
-        """Seconds over which nothing but failures came, first to latest; 0 unless calls are paused for them.
+        """Seconds over which nothing but failures came, first to latest, however few they were.
 
         Time in which nothing was tried says nothing.
         """
-        return self._failed_at - self._since if self._spent and self._since is not None else 0.0
+        return self._failed_at - self._since if self._since is not None else 0.0
 
     def _refill(self, now: float) -> None:
         if self._left < self._rules.budget and now > self._refilled_at:

@@ -205,7 +205,7 @@ async def _run(
         try:
             ending = await _work(opened, stats, sealer, limits=limits, progress=progress, signals=signals)
         except RunEndedError as error:
-            ending = Ending(unfinished=True, ended=True, why=str(error))
+            ending = Ending.after(error)
     else:
         await sealer.finish(at_least_one=True)
     if not ending.unfinished and not opened.only_renewed:

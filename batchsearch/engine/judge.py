@@ -29,6 +29,9 @@ _API_OUTAGES_BORNE: Final = 3
 _TRANSPORT_OUTAGES_BORNE: Final = 10
 """How many times its attempts a row may fail, with nothing else answered, before it is to blame."""
 
+_RUNS_BORNE: Final = 2
+"""In how many runs it may: one outage is one run's, however long it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -95,14 +98,15 @@ class Judge:
         action = action_of(entry, self._actions)
         self._learn(answer, entry, action, slot_at, throttled=throttled)
         work.denied_here += throttled
-        counts = not throttled and self._says_something(work, answer, entry)
+        hopeless = not throttled and self._has_failed_in_several_runs(work, answer, entry)
+        counts = hopeless or (not throttled and self._says_something(work, answer, entry))
         work.attempts_here += counts
         work.repeats_here += 1
         started = work.first_sent if work.first_sent is not None and counts else self._clock()
         decision = decide(
             action,
             History(
-                attempts=work.attempts_here,
+                attempts=max(work.attempts_here, self._rules.max_attempts if hopeless else 0),
                 repeats=work.repeats_here,
                 denied=work.denied_here,
                 elapsed=self._clock() - started,
@@ -117,17 +121,22 @@ class Judge:
         return Verdict(decision, throttled, lasting=action == "fail_row" and answer.origin == "api")
 
     def _says_something(self, work: Work, answer: Answer, entry: ErrorCode) -> bool:
-        """Whether an attempt counts against its row: not if nothing at all was answered since it began.
-
-        A row that has failed so often, over all runs, that an outage no longer explains it is judged all
-        the same: sooner when it is the service that says so than when the way there does.
-        """
+        """Whether an attempt counts against its row: not if nothing at all was answered since it began."""
         if not _is_outage(answer, entry):
             return True
-        if work.first_sent is not None and self.health.answered_since(work.first_sent):
-            return True
+        return work.first_sent is not None and self.health.answered_since(work.first_sent)
+
+    def _has_failed_in_several_runs(self, work: Work, answer: Answer, entry: ErrorCode) -> bool:
+        """Whether a row has failed so often, in so many runs, that outages no longer explain it.
+
+        Sooner when it is the service that says so than when the way there does.
+        """
+        if not _is_outage(answer, entry):
+            return False
+        failed = [attempt for attempt in work.attempts if attempt.code is not None and not attempt.denied]
         borne = _API_OUTAGES_BORNE if answer.origin == "api" else _TRANSPORT_OUTAGES_BORNE
-        return len(work.attempts) > borne * self._rules.max_attempts
+        runs = {attempt.run for attempt in failed}
+        return len(failed) > borne * self._rules.max_attempts and len(runs) > _RUNS_BORNE
 
     def _learn(
         self, answer: Answer, entry: ErrorCode, action: Action, slot_at: float | None, *, throttled: bool

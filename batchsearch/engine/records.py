@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from batchsearch.api.client import Answer
+    from batchsearch.api.responses import PicInfo
     from batchsearch.engine.work import Failure, JobFacts, Work
     from batchsearch.images.outcome import PictureFacts, Prepared
     from batchsearch.images.regions import Geometry
@@ -58,7 +59,11 @@ def page_answer(work: Work, answer: Answer) -> PageAnswer:
             "response_success": response.success,
         }
     if isinstance(response, SearchResponse):
-        found |= _search_fields(response, work.pictures[0].geometry if work.pictures else None)
+        if response.head is not None:
+            found["docs_found"] = response.head.docs_found
+            found["docs_return"] = response.head.docs_return
+            found["search_time_ms"] = response.head.search_time
+        found |= _subject_fields(response.pic_info, work.pictures[0].geometry if work.pictures else None)
         names = _hit_names()
         for hit in response.hits:
             line = {name: value for name in names if (value := getattr(hit, name)) is not None}
@@ -78,31 +83,21 @@ def _hit_names() -> tuple[str, ...]:
     return tuple(field.name for field in fields(Hit))
 
 
-def _search_fields(response: SearchResponse, geometry: Geometry | None) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if response.head is not None:
-        found["docs_found"] = response.head.docs_found
-        found["docs_return"] = response.head.docs_return
-        found["search_time_ms"] = response.head.search_time
-    info = response.pic_info
-    if info is not None:
-        found["pic_category_id"] = info.category_id
-        found["pic_region"] = _to_source(info.region, geometry)
-        found["pic_region_sent"] = info.region
-        found["multi_region"] = [_to_source(region, geometry) for region in info.multi_region]
-        found["multi_region_sent"] = list(info.multi_region)
-        found["all_categories"] = [
-            {"id": category.id, "name": category.name} for category in info.all_categories
-        ]
-    return found
+def _subject_fields(info: PicInfo | None, geometry: Geometry | None) -> dict[str, Any]:
+    if info is None:
+        return {}
+    return {
+        "pic_category_id": info.category_id,
+        "pic_region": _to_source(info.region, geometry),
+        "pic_region_sent": info.region,
+        "multi_region": [_to_source(region, geometry) for region in info.multi_region],
+        "multi_region_sent": list(info.multi_region),
+        "all_categories": [{"id": category.id, "name": category.name} for category in info.all_categories],
+    }
 
 
 def _mutation_fields(response: MutationResponse, geometry: Geometry | None) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if response.pic_info is not None:
-        found["pic_category_id"] = response.pic_info.category_id
-        found["pic_region"] = _to_source(response.pic_info.region, geometry)
-        found["pic_region_sent"] = response.pic_info.region
+    found = _subject_fields(response.pic_info, geometry)
     if response.pic_names:
         found["deleted_pic_names"] = list(response.pic_names)
     return found

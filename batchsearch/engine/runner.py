@@ -21,6 +21,7 @@ import contextlib
 import heapq
 import random
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
@@ -137,7 +138,6 @@ class Runner:
                 self._stoppable = [
                     group.create_task(self._read()),
                     group.create_task(self._watchdog.run(self._snapshot)),
-                    group.create_task(self._watch_outage()),
                 ]
                 self._stoppable += [group.create_task(self._prepare_rows()) for _ in range(preparers)]
                 dispatching = group.create_task(self._dispatch(group))
@@ -165,20 +165,27 @@ class Runner:
         for task in self._stoppable:
             task.cancel()
 
-    async def _watch_outage(self) -> None:
-        """Stop the run when nothing but failures came for too long."""
-        while True:
-            outage = self._judge.health.outage
-            if outage > self._max_outage:
-                self.stop(f"nothing was answered for {outage:.0f} seconds: service or network is down")
-                return
-            await asyncio.sleep(_LOOK_SECONDS)
+    def _stop_after_outage(self) -> None:
+        """Stop the run when nothing but failures came for too long; to be asked after each of them."""
+        outage = self._judge.health.outage
+        if outage >= self._max_outage:
+            self.stop(f"nothing was answered for {outage:.0f} seconds: service or network is down")
+
+    def _until_end_of_outage(self) -> float | None:
+        """Seconds until an outage has lasted as long as one may; None while there is none."""
+        silent = self._judge.health.silent_for(self._clock())
+        return max(0.0, self._max_outage - silent) if silent else None
+
+    def _until_probe(self) -> float:
+        """Seconds until a call may leave; the last one of an outage leaves when its time is over."""
+        pause, left = self._judge.health.wait(self._clock()), self._until_end_of_outage()
+        return pause if left is None else min(pause, left)
 
     async def _may_upload(self) -> None:
         """Wait while the service or the network is failing: then one request at a time tries it."""
         health = self._judge.health
         while True:
-            pause = health.wait(self._clock())
+            pause = self._until_probe()
             if not pause and not (health.paused and self._uploading):
                 return
             await asyncio.sleep(pause or _LOOK_SECONDS)
@@ -295,8 +302,7 @@ class Runner:
             if not self._ready or self._unsettled >= most:
                 await self._woken()
                 continue
-            now = self._clock()
-            pause = self._judge.health.wait(now)
+            pause = self._until_probe()
             if pause > 0:
                 await self._woken(pause)
                 continue
@@ -359,7 +365,9 @@ class Runner:
         self.stats.retries += bool(work.attempts) and work.attempts[-1].code is not None
         entry = code_for(answer.code, answer.http_status) if answer.code is not None else None
         denied = entry is not None and entry.throttles
-        attempt = Attempt.of(work.page, answer, denied=denied, request=work.request_key)
+        attempt = Attempt.of(
+            work.page, answer, denied=denied, request=work.request_key, run=self._facts.run_id
+        )
         work.attempts.append(attempt)
         self.stats.answered(
             answer.latency,
@@ -423,12 +431,17 @@ class Runner:
             self._end(entry.name, answer, entry.advice)
             return
         event = "call_denied" if throttled else "call_retried"
-        self._log.debug(event, row=work.row.key, code=entry.name, wait=round(decision.wait, 3))
+        wait, left = decision.wait, self._until_end_of_outage()
+        if left is not None:
+            # Whether the outage is over is found out when its time is, not when this row's wait is.
+            wait = max(min(wait, left), answer.retry_after or 0.0)
+        self._log.debug(event, row=work.row.key, code=entry.name, wait=round(wait, 3))
+        self._stop_after_outage()
         work.renewed = work.renewed or decision.renew
         if decision.refresh and not await self._renewed_credentials():
             return
         self.stats.repeating += 1
-        asyncio.get_running_loop().call_later(decision.wait, self._repeat, again, work)
+        asyncio.get_running_loop().call_later(wait, self._repeat, again, work)
 
     async def _renewed_credentials(self) -> bool:
         """Whether there are credentials that were not refused; without, the run stops, resumable."""
@@ -446,8 +459,19 @@ class Runner:
     def _end(self, code: str, answer: Answer, advice: str) -> None:
         if self._ended is None:
             said = f": {answer.message}" if answer.message else ""
-            self._ended = RunEndedError(code, f"{code}{said} ({advice})")
-            self._log.error("run_ending", code=code, message=answer.message, advice=advice)
+            named = f"; request id {answer.request_id}" if answer.request_id else ""
+            denial = None if answer.denial is None else asdict(answer.denial)
+            self._ended = RunEndedError(
+                code, f"{code}{said}{named} ({advice})", request_id=answer.request_id, denial=denial
+            )
+            self._log.error(
+                "run_ending",
+                code=code,
+                message=answer.message,
+                request_id=answer.request_id,
+                access_denied_detail=denial,
+                advice=advice,
+            )
         self.stop(f"the service answered {code}")
 
     # -- rows out ------------------------------------------------------------------------------------

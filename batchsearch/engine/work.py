@@ -53,6 +53,7 @@ class Attempt:
         request_id: The service's id of the answer.
         denied: Flow control refused it.
         request: Names what was asked; None when an older batchsearch noted the attempt.
+        run: The run that made it; None likewise.
     """
 
     page: int
@@ -63,9 +64,10 @@ class Attempt:
     request_id: str | None
     denied: bool
     request: str | None = None
+    run: str | None = None
 
     @classmethod
-    def of(cls, page: int, answer: Answer, *, denied: bool, request: str | None) -> Self:
+    def of(cls, page: int, answer: Answer, *, denied: bool, request: str | None, run: str) -> Self:
         """The attempt that brought this answer."""
         return cls(
             page,
@@ -76,6 +78,7 @@ class Attempt:
             answer.request_id,
             denied,
             request,
+            run,
         )
 
     def as_json(self) -> str:
@@ -90,6 +93,7 @@ class Attempt:
                 self.request_id,
                 self.denied,
                 self.request,
+                self.run,
             ]
         )
 

@@ -100,11 +100,7 @@ def _picture(prefix: str, whose: str) -> tuple[Column, ...]:
     )
 
 
-_SEARCH = (
-    Column("hit_count", _COUNT, "Entries of `Auctions` over all pages: rows in `hits`."),
-    Column("docs_found", _INT, "As sent; the vendor's pages contradict each other.", "Head.DocsFound"),
-    Column("docs_return", _INT, "As sent; the vendor's pages contradict each other.", "Head.DocsReturn"),
-    Column("search_time_ms", _INT, "Search duration as the service says.", "Head.SearchTime"),
+_SUBJECT = (
     Column("pic_category_id", _INT, "Category given or predicted.", "PicInfo.CategoryId"),
     Column("pic_region", _TEXT, "Subject, x1,x2,y1,y2 in the source's pixels.", "PicInfo.Region"),
     Column("pic_region_sent", _TEXT, "Subject as answered, in the sent pixels.", "PicInfo.Region"),
@@ -118,6 +114,14 @@ _SEARCH = (
     ),
 )
 
+_SEARCH = (
+    Column("hit_count", _COUNT, "Entries of `Auctions` over all pages: rows in `hits`."),
+    Column("docs_found", _INT, "As sent; the vendor's pages contradict each other.", "Head.DocsFound"),
+    Column("docs_return", _INT, "As sent; the vendor's pages contradict each other.", "Head.DocsReturn"),
+    Column("search_time_ms", _INT, "Search duration as the service says.", "Head.SearchTime"),
+    *_SUBJECT,
+)
+
 _COMPARE = (
     Column("score", _REAL, "Similarity of the two pictures, 0 to 1.", "Score"),
     Column(
@@ -126,12 +130,6 @@ _COMPARE = (
         "Why access was denied.",
         "AccessDeniedDetail",
     ),
-)
-
-_ADDED = (
-    Column("pic_category_id", _INT, "Category given or predicted.", "PicInfo.CategoryId"),
-    Column("pic_region", _TEXT, "Subject, x1,x2,y1,y2 in the source's pixels.", "PicInfo.Region"),
-    Column("pic_region_sent", _TEXT, "Subject as answered, in the sent pixels.", "PicInfo.Region"),
 )
 
 _DELETED = (Column("deleted_pic_names", _TEXTS, "Names of the pictures that were deleted.", "PicNames"),)
@@ -145,7 +143,7 @@ RESULT_COLUMNS: Final = {
         *_picture("secondary_", "the second picture"),
         *_COMPARE,
     ),
-    "AddImage": (*_ROW, *_picture("", "the picture"), *_ADDED),
+    "AddImage": (*_ROW, *_picture("", "the picture"), *_SUBJECT),
     "UpdateImage": _ROW,
     "DeleteImage": (*_ROW, *_DELETED),
 }

@@ -67,6 +67,7 @@ class Summary:
         hits_folder: Folder of the hits.
         message: Why the run ended early; empty when it did not.
         truth: Comparison with what was known beforehand, when the job names such columns.
+        ended_by: The answer that ended the run: its code, its request id, and why access was denied.
         advice: What to do about each code; for people only.
     """
 
@@ -94,6 +95,7 @@ class Summary:
     hits_folder: str
     message: str = ""
     truth: Truth | None = None
+    ended_by: Mapping[str, Any] | None = None
     advice: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -101,8 +103,9 @@ class Summary:
         values = asdict(self)
         del values["advice"]
         values["status"] = _STATUS[self.exit_code].split(";", maxsplit=1)[0].split(",", maxsplit=1)[0]
-        if self.truth is None:
-            del values["truth"]
+        for name in ("truth", "ended_by"):
+            if values[name] is None:
+                del values[name]
         return values
 
     def as_json(self) -> str:

@@ -5,11 +5,12 @@ import math
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, InBodyFailure, WrongTypes
+from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, InBodyFailure, NotJson, WrongTypes
 from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.pictures import decode_picture
 from batchsearch.emulator.records import NewItem
@@ -17,6 +18,7 @@ from batchsearch.emulator.server import Emulator
 from batchsearch.emulator.signatures import AccessKey
 from batchsearch.engine.job import run_job
 from batchsearch.errors import ExitCode
+from batchsearch.reporting.logs import configure
 from batchsearch.service import CATEGORIES
 
 LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
@@ -198,12 +200,12 @@ async def test_wrong_missing_null_and_extra_fields_are_survived_and_counted(serv
     ("wrong", "problems"),
     [
         ({"Auctions": None}, 1),
-        ({"Auctions": "none", "Head": [], "PicInfo": 7}, 3),
-        ({"Auctions": [1, None], "Head": "<absent>", "RequestId": "<absent>"}, 3),
+        ({"Auctions": None, "Head": [], "PicInfo": 7}, 3),
+        ({"Auctions": [], "Head": "<absent>", "RequestId": "<absent>"}, 2),
     ],
 )
 async def test_an_answer_without_its_parts_is_an_answer_without_hits(serve, job, wrong, problems):
-    """Even whole parts of another type cost the row nothing but those parts."""
+    """Parts beside the hits that are missing or of another type cost the row nothing but those parts."""
     emulator = serve()
     harm(emulator, WrongTypes(wrong))
     settings = job(emulator, rows(1))
@@ -212,6 +214,44 @@ async def test_an_answer_without_its_parts_is_an_answer_without_hits(serve, job,
     assert (summary.ok, row["hit_count"], row["field_problems"]) == (1, 0, problems)
     # Without an id in the body the header's is taken.
     assert row["request_id"] == emulator.log.entries(SEARCH)[0].request_id
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"Auctions": "none"}, {"Auctions": [1, None]}, {"Auctions.*.Score": "high"}]
+)
+async def test_hits_that_cannot_be_read_are_not_no_hits(serve, job, wrong):
+    """A search whose hits are of another type is asked for again; only an answer is an outcome."""
+    emulator = serve()
+    emulator.set_faults(FaultPlan((FaultRule(WrongTypes(wrong), calls=frozenset({1})),)))
+    settings = job(emulator, rows(1))
+    summary = await run_job(settings)
+    assert (summary.ok, summary.calls, summary.retries) == (1, 2, 1)
+    assert results_of(settings).loc["r00"]["hit_count"] > 0
+
+
+async def test_a_denial_ends_the_run_with_all_that_an_administrator_needs(serve, job, capsys):
+    """What is not granted, to whom, and the request id: in the message, the event and the summary's file."""
+    emulator = serve()
+    body = json.dumps(
+        {"RequestId": "ID-1", "Code": "NoPermission", "Message": "No.", "AccessDeniedDetail": DENIAL}
+    )
+    harm(emulator, NotJson(403, body, "application/json"))
+    settings = job(emulator, rows(1))
+    configure("json", "info")
+    summary = await run_job(settings)
+    assert summary.exit_code == ExitCode.ENDED
+    assert "imagesearch:CompareSimilarByImage is not granted to somebody (ImplicitDeny)" in summary.message
+    assert "request id ID-1" in summary.message
+    record = json.loads((Path(settings.output.dir) / "summary.json").read_text())
+    assert record["ended_by"]["code"] == "NoPermission"
+    assert record["ended_by"]["request_id"] == "ID-1"
+    assert record["ended_by"]["access_denied_detail"]["policy_type"] == "AccountLevelIdentityBasedPolicy"
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    [ending] = [event for event in events if event["event"] == "run_ending"]
+    assert (ending["request_id"], ending["access_denied_detail"]["auth_action"]) == (
+        "ID-1",
+        "imagesearch:CompareSimilarByImage",
+    )
 
 
 async def test_success_false_under_200_fails_the_row_with_its_number(serve, job):

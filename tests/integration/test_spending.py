@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, Latency
+from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, Latency, NotJson
 from batchsearch.emulator.pictures import decode_picture
 from batchsearch.emulator.records import NewItem
 from batchsearch.engine.job import run_job
@@ -147,6 +147,41 @@ async def test_a_dead_network_pauses_the_run_and_fails_no_row(filled, load):
     assert "down" in summary.message
     # Twenty failures are borne at full pace; then one call in ten seconds.
     assert 20 <= summary.calls <= 40
+
+
+GARBAGE = {
+    "a proxy's page": NotJson(),
+    "another's JSON": NotJson(200, '{"hello": "world"}', "application/json"),
+    "nothing": NotJson(200, "", "text/plain"),
+    "a broken service": ErrorAnswer("InternalError", 500),
+    "no success": NotJson(200, '{"Success": null}', "application/json"),
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+async def test_an_outage_ends_the_run_with_one_row_left(filled, load, garbage):
+    """The clock starts at the first failure: however few rows are left, none fails, again resumes."""
+    filled.set_faults(FaultPlan((FaultRule(GARBAGE[garbage]),)))
+    given = {"instance__endpoint": filled.endpoint, "calls__max_outage_seconds": 0.6}
+    for _ in range(2):
+        summary = await run_job(load(rows(1), **given))
+        assert (summary.exit_code, summary.done, summary.failed) == (ExitCode.INCOMPLETE, 0, 0)
+        assert "down" in summary.message
+    filled.set_faults(FaultPlan())
+    assert (await run_job(load(rows(1), **given))).ok == 1
+
+
+async def test_a_row_that_fails_in_several_runs_is_given_up_at_last(filled, load):
+    """A row that nothing is answered to, in three runs and many attempts, no longer holds up the output."""
+    filled.set_faults(FaultPlan((FaultRule(ErrorAnswer("InternalError", 500)),)))
+    once = {"calls__max_outage_seconds": 0.6, "calls__max_attempts": 1}
+    given = {"instance__endpoint": filled.endpoint, **once}
+    ended = [await run_job(load(rows(1), **given)) for _ in range(3)]
+    assert [(summary.exit_code, summary.failed) for summary in ended] == [
+        (ExitCode.INCOMPLETE, 0),
+        (ExitCode.INCOMPLETE, 0),
+        (ExitCode.DONE, 1),
+    ]
 
 
 async def test_a_share_of_the_rate_is_left_to_others(filled, load):

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, WrongTypes
 from batchsearch.engine.job import run_job
 from batchsearch.errors import ExitCode, ManifestError
 from batchsearch.pacing.shared import SharedPacer
@@ -40,6 +40,17 @@ async def test_added_pictures_are_found(filled, signed_in, load):
     hits = pd.read_parquet(search.output.dir + "/hits").set_index("row_key")
     assert hits["product_id"].to_dict() == {str(n): f"P{n:02}" for n in range(12)}
     assert hits["int_attr"].to_dict() == {str(n): n for n in range(12)}
+
+
+async def test_all_subjects_of_an_added_picture_are_stored(signed_in, load):
+    """AddImage answers with MultiRegion and AllCategories as a search does: the results have them too."""
+    subjects = {"PicInfo.MultiRegion": [{"Region": "1,50,2,60"}, {"Region": "70,90,10,30"}]}
+    signed_in.set_faults(FaultPlan((FaultRule(WrongTypes(subjects), frozenset({"AddImage"})),)))
+    settings = load(ROWS[:1], instance__endpoint=signed_in.endpoint, output__dir="added", **ADD, **FAST)
+    assert (await run_job(settings)).ok == 1
+    row = results(settings).loc["0"]
+    assert list(row["multi_region"]) == list(row["multi_region_sent"]) == ["1,50,2,60", "70,90,10,30"]
+    assert len(row["all_categories"]) > 0
 
 
 async def test_a_second_run_adds_nothing_again(filled, signed_in):

@@ -66,6 +66,18 @@ def test_it_is_known_whether_anything_was_answered_since():
     assert not health.answered_since(5.0)
 
 
+@given(seconds=st.floats(0.5, 5_000), failures=st.integers(2, 19))
+def test_an_outage_begins_with_its_first_failure(seconds, failures):
+    """However few calls there were to fail: one row left is enough, and one good answer ends it."""
+    health = Health()
+    for number in range(failures):
+        health.failed(10.0 + seconds * number / (failures - 1))
+    assert not health.paused
+    assert abs(health.outage - seconds) < 1e-6
+    health.answered(10.0 + seconds)
+    assert health.outage == 0.0
+
+
 def test_time_in_which_nothing_was_tried_is_no_outage():
     """One failure and a long pause after it say nothing about the service."""
     health = Health()

@@ -79,16 +79,30 @@ def test_a_row_that_fails_while_others_succeed_runs_out_of_attempts(court):
     assert judged(court, row, "Transport.ReadTimeout", origin="transport") == FailRow()
 
 
+def tried(code, *runs):
+    """As many attempts that failed as runs are named."""
+    sent = datetime(2026, 11, 21, tzinfo=UTC)
+    return [Attempt(0, sent, 0.1, 500, code, "id", denied=False, run=run) for run in runs]
+
+
 def test_a_row_that_no_outage_explains_any_longer_is_judged(court):
-    """After many refusals over all runs, the service's own word counts even if nothing else was answered."""
+    """After many refusals in several runs, the service's word counts even if nothing else was answered."""
     row = work(court[2])
-    tried = Attempt(0, datetime(2026, 11, 21, tzinfo=UTC), 0.1, 500, "InternalError", "id", denied=False)
-    row.attempts = [tried] * 9
+    row.attempts = tried("InternalError", *["one"] * 4, *["two"] * 4, "three")
     assert isinstance(judged(court, row, "InternalError", 500), Retry)
     assert row.attempts_here == 0
-    row.attempts = [tried] * 10
-    decisions = [judged(court, row, "InternalError", 500) for _ in range(3)]
-    assert [type(decision) for decision in decisions] == [Retry, Retry, FailRow]
+    row.attempts += tried("InternalError", "three")
+    assert judged(court, row, "InternalError", 500) == FailRow()
+
+
+@pytest.mark.parametrize(("code", "origin"), [("InternalError", "api"), ("Transport.NotJson", "transport")])
+def test_one_outage_fails_no_row_however_long(court, code, origin):
+    """Several runs are several: what one run tried, or two, says nothing about the row."""
+    for runs in (["one"] * 1_000, ["one"] * 500 + ["two"] * 500, [None] * 500 + ["two"] * 500):
+        row = work(court[2])
+        row.attempts = tried(code, *runs)
+        assert isinstance(judged(court, row, code, 500, origin), Retry)
+        assert row.attempts_here == 0
 
 
 def test_waits_grow_while_nothing_counts(court):

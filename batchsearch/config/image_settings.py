@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,10 @@ from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection, oss_is_somewhere
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
+
+
+MOST_MEGAPIXELS: Final = 450
+"""What `images.max_megapixels` can be set to: the largest cameras deliver 400."""
 
 
 class StoreSettings(StoreConnection):
@@ -129,7 +133,7 @@ class ImageSettings(Settings):
     max_megapixels: int = Field(
         80,
         ge=1,
-        le=450,
+        le=MOST_MEGAPIXELS,
         description="Images whose decoding costs more are refused before it, million pixels. A JPEG that is "
         "shrunk while it is decoded counts for what is decoded and an eighth of its canvas, any other image "
         "for its whole canvas: 200 megapixels of a phone's JPEG pass by default, of its PNG need 200.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.config.image_settings import MOST_MEGAPIXELS
 from batchsearch.images.fit import NoFit, dct_divisor, stored_sides
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ def excess(seen: Inspection, rules: Rules) -> str | None:
     cost = decoding_cost(seen, None if isinstance(wanted, NoFit) else wanted)
     if cost <= rules.max_pixels:
         return None
+    worth = -(-cost // 1_000_000)
+    advice = f"; {worth} would allow it" if worth <= MOST_MEGAPIXELS else ""
     return (
-        f"{seen.format} of {seen.width}x{seen.height} pixels: decoding it is worth {-(-cost // 1_000_000)} "
-        f"megapixels, images.max_megapixels is {rules.max_pixels // 1_000_000}"
+        f"{seen.format} of {seen.width}x{seen.height} pixels: decoding it is worth {worth} megapixels, "
+        f"images.max_megapixels is {rules.max_pixels // 1_000_000}{advice}"
     )

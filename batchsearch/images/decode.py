@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from PIL import Image, UnidentifiedImageError, features
 
 from batchsearch.descriptors import is_exhausted
+from batchsearch.config.image_settings import MOST_MEGAPIXELS
 from batchsearch.images import netpbm, tiff
 from batchsearch.images.cost import decoding_cost
 from batchsearch.images.fit import dct_divisor
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 # Pillow's own limit stands behind the one of the job: it must not refuse what a job allows.
-Image.MAX_IMAGE_PIXELS = 450_000_000
+Image.MAX_IMAGE_PIXELS = MOST_MEGAPIXELS * 1_000_000
 
 _PLUGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "JPEG": ("JPEG", "MPO"),

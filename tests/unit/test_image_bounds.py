@@ -152,7 +152,7 @@ def test_the_message_says_which_setting_to_raise_and_to_what():
     data = saved(picture, "PNG")
     refused = prepare(data, RULES)
     assert refused.code == "Local.ImageTooManyPixels"
-    assert "worth 101 megapixels, images.max_megapixels is 80" in refused.message
+    assert "worth 101 megapixels, images.max_megapixels is 80; 101 would allow it" in refused.message
     made = prepare(data, rules_for("generic", ImageSettings(max_megapixels=101, max_side=500)))
     assert isinstance(made, Prepared), made
 

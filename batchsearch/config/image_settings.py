@@ -13,7 +13,6 @@ from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection, oss_is_somewhere
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
 
-
 MOST_MEGAPIXELS: Final = 450
 """What `images.max_megapixels` can be set to: the largest cameras deliver 400."""
 

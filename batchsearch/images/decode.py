@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from PIL import Image, UnidentifiedImageError, features
 
 from batchsearch.descriptors import is_exhausted
-from batchsearch.config.image_settings import MOST_MEGAPIXELS
 from batchsearch.images import netpbm, tiff
 from batchsearch.images.cost import decoding_cost
 from batchsearch.images.fit import dct_divisor
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
 # Pillow warns about damaged metadata and large canvases on standard error, once for each place in its
 # code. Both are settled here by the structure scan and by checks of the size before and after decoding.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-
-# Pillow's own limit stands behind the one of the job: it must not refuse what a job allows.
-Image.MAX_IMAGE_PIXELS = MOST_MEGAPIXELS * 1_000_000
 
 _PLUGINS: Final[Mapping[str, tuple[str, ...]]] = {
     "JPEG": ("JPEG", "MPO"),
@@ -132,8 +128,22 @@ def _decode(data: bytes, seen: Inspection, rules: Rules, wanted: Size | None) ->
     elif seen.format == "TIFF":
         data = tiff.only_page(data, seen)
         tiff.learn_depths()
-    with Image.open(BytesIO(data), formats=plugins) as picture:
+    with _opened(data, seen, plugins) as picture:
         return _loaded(picture, seen, rules, wanted)
+
+
+def _opened(data: bytes, seen: Inspection, plugins: tuple[str, ...]) -> ImageFile:
+    """The file in its decoder, nothing decoded yet.
+
+    Pillow has a limit for canvases, one for the whole process. What a job allows beyond it is opened past
+    that limit; `_loaded` holds the job's own.
+    """
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is None or seen.width * seen.height <= limit:
+        return Image.open(BytesIO(data), formats=plugins)
+    Image.init()
+    factory, _ = Image.OPEN[plugins[0]]
+    return factory(BytesIO(data), "")
 
 
 def _loaded(picture: ImageFile, seen: Inspection, rules: Rules, wanted: Size | None) -> Decoded | Reject:

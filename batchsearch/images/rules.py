@@ -221,7 +221,8 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
                 None,
                 "The image would go out white or black all over, or as one flat colour that the file is not.",
                 "Look at the file. A white logo on transparency needs another images.background, or "
-                "images.blank: contrast; images.blank: send sends such images as they are.",
+                "images.blank: contrast; an animation may need another images.frame; images.blank: send "
+                "sends such images as they are.",
             ),
             LocalCode(
                 "Local.ImageAspect",

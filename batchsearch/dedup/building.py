@@ -61,7 +61,8 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     # A product with a picture that could not be searched cannot testify against any pair.
     tally.cut[pictures.product[~pictures.searched]] = True
     folder = PairFolder()
-    for matches in read_matches(sources.search, pictures, rules, tally):
+    changed_at = None if sources.changed_at is None else sources.changed_at(pictures)
+    for matches in read_matches(sources.search, pictures, rules, tally, changed_at):
         folder.add(matches)
     if sources.held_by is not None:
         lost = lost_images(pictures.searched & pictures.present, tally.found_itself)

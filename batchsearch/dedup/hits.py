@@ -69,7 +69,13 @@ class Tally:
     outside: int = 0
 
 
-def read_matches(search: Path, pictures: Pictures, rules: HitRules, tally: Tally) -> Iterator[Matches]:
+def read_matches(
+    search: Path,
+    pictures: Pictures,
+    rules: HitRules,
+    tally: Tally,
+    changed_at: NDArray[np.int64] | None = None,
+) -> Iterator[Matches]:
     """The matches of all hits, some hundred thousand at a time.
 
     Args:
@@ -77,6 +83,8 @@ def read_matches(search: Path, pictures: Pictures, rules: HitRules, tally: Tally
         pictures: What its results say.
         rules: Which hits count.
         tally: Is told what became of them.
+        changed_at: By row, when its image was first seen to be another one, microseconds since 1970; 0:
+            never. None where nobody looked.
 
     Raises:
         OutputError: The hits cannot be read.
@@ -93,9 +101,9 @@ def read_matches(search: Path, pictures: Pictures, rules: HitRules, tally: Tally
             end = _last_begin(keys)
             waiting = whole.slice(end).to_batches()
             held = len(whole) - end
-            yield _matches(whole.slice(0, end), pictures, rules, tally)
+            yield _matches(whole.slice(0, end), pictures, rules, tally, changed_at)
     if held:
-        yield _matches(pa.Table.from_batches(waiting), pictures, rules, tally)
+        yield _matches(pa.Table.from_batches(waiting), pictures, rules, tally, changed_at)
 
 
 def ids_in(search: Path) -> tuple[pa.Array, pa.Array]:
@@ -122,7 +130,13 @@ def _last_begin(keys: pa.Array) -> int:
     return at or len(keys)
 
 
-def _matches(hits: pa.Table, pictures: Pictures, rules: HitRules, tally: Tally) -> Matches:
+def _matches(
+    hits: pa.Table,
+    pictures: Pictures,
+    rules: HitRules,
+    tally: Tally,
+    changed_at: NDArray[np.int64] | None = None,
+) -> Matches:
     rank = _numbers(hits, "rank", np.int32)
     row = places(_texts(hits, "row_key"), pictures.row_keys)
     score = _numbers(hits, "score", np.float64, absent=-1.0)
@@ -140,7 +154,9 @@ def _matches(hits: pa.Table, pictures: Pictures, rules: HitRules, tally: Tally) 
     # Lists are ordered by score: what is below the floor moves no other product's place.
     strong = inside & ~own & (score >= rules.floor - 1e-9)
     kept = strong.copy()
-    kept[strong] = trusted(pictures, row[strong], other[strong], found[strong], add_first=rules.add_first)
+    kept[strong] = trusted(
+        pictures, row[strong], other[strong], found[strong], add_first=rules.add_first, changed_at=changed_at
+    )
     tally.hits += len(hits)
     tally.of_itself += int(own.sum())
     tally.outside += int((~inside).sum())
@@ -166,6 +182,7 @@ def trusted(
     found: NDArray[np.int32],
     *,
     add_first: bool,
+    changed_at: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
     """Which hits speak of the picture that the product found has now.
 
@@ -179,15 +196,23 @@ def trusted(
         other: Product found.
         found: Name of its picture.
         add_first: Whether a night's pictures are in the instance before its searches.
+        changed_at: By row, when its image was first seen to be another one; see `read_matches`. It knows of
+            images that changed without being searched: a copy that needs no search of its own.
     """
-    if not pictures.renewed.any():
+    seen_changes = changed_at is not None and bool(changed_at.any())
+    if not pictures.renewed.any() and not seen_changes:
         return np.ones(len(row), bool)
     answer = pictures.row_of(other, found)
     known = answer >= 0
-    renewed = known & pictures.renewed[np.where(known, answer, 0)]
-    changed_in = pictures.run[np.where(known, answer, 0)]
+    answer = np.where(known, answer, 0)
+    renewed = known & pictures.renewed[answer]
+    changed_in = pictures.run[answer]
     asked_in = pictures.run[row]
-    return ~renewed | ((asked_in >= changed_in) if add_first else (asked_in > changed_in))
+    fresh = ~renewed | ((asked_in >= changed_in) if add_first else (asked_in > changed_in))
+    if changed_at is not None:
+        asked_at = pictures.answered_at[row]
+        fresh &= ~(known & (changed_at[answer] > asked_at)) & (changed_at[row] <= asked_at)
+    return np.asarray(fresh, dtype=bool)
 
 
 def _mark_cut(

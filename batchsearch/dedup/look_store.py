@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch.dedup.looks import COLOURS, THUMB, Look, look_of
 from batchsearch.dedup.pictures import places
 from batchsearch.engine.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.places import picture_root
+from batchsearch.engine.survey import sources_of
 from batchsearch.errors import OutputError
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
@@ -47,6 +50,7 @@ SCHEMA: Final = pa.schema(
         ("outline", pa.uint64()),
         ("thumb", pa.binary(THUMB)),
         ("colours", pa.binary(COLOURS)),
+        ("changed_at", pa.int64()),
     ]
 )
 
@@ -79,23 +83,34 @@ class LookStore:
         self._settings = settings
         self._rules = rules_for(settings.instance.service_type, settings.images)
         self._root = picture_root(settings)
+        # What says that an image has changed is the same for a look and for a search.
+        self._sources = sources_of(settings, self._root)
+        self._every_image = settings.reuse.notice_changes == "contents"
         self._path = path
         self._whole = whole
         self._stop = stop
         self._table = self._read()
         self._added: list[dict[str, object]] = []
+        self._unusable: list[str] = []
 
     @property
     def table(self) -> pa.Table:
         """All looks that are known, one row a picture; columns as in `SCHEMA`."""
         return self._table
 
-    async def look_at(self, batches: Iterator[RowBatch], wanted: NDArray[np.bool_] | None = None) -> int:
+    async def look_at(
+        self,
+        batches: Iterator[RowBatch],
+        wanted: NDArray[np.bool_] | None = None,
+        *,
+        again: bool = False,
+    ) -> int:
         """Look at pictures that are new or changed.
 
         Args:
             batches: The manifest's rows.
             wanted: By row number of the manifest: which to look at; None for all.
+            again: Look also at those that seem to be what they were.
 
         Returns:
             How many were looked at.
@@ -123,7 +138,9 @@ class LookStore:
                         look = await made_patiently(
                             lambda: loop.run_in_executor(pool, self._look, data, decoders)
                         )
-                        if look is not None:
+                        if look is None:
+                            self._unusable.append(row.key)
+                        else:
                             self._added.append(_line(row, look))
 
             seen = 0
@@ -131,7 +148,7 @@ class LookStore:
                 while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                     if self._stop.is_set():
                         break
-                    rows = await asyncio.to_thread(self._unknown, batch, wanted)
+                    rows = await asyncio.to_thread(self._unknown, batch, wanted, again=again)
                     seen += len(rows)
                     await asyncio.gather(*map(one, rows))
             finally:
@@ -141,7 +158,7 @@ class LookStore:
     def _look(self, data: bytes, decoders: Decoders) -> Look | None:
         return look_of(data, self._rules, whole=self._whole, repair=decoders.repair)
 
-    def _unknown(self, batch: RowBatch, wanted: NDArray[np.bool_] | None) -> list[_Row]:
+    def _unknown(self, batch: RowBatch, wanted: NDArray[np.bool_] | None, *, again: bool) -> list[_Row]:
         """Rows of a batch whose pictures are to be looked at and have not been, as they are now."""
         rows = [
             _Row(row.key, row.images[0], self._token(row.images[0]))
@@ -149,25 +166,20 @@ class LookStore:
             if row.images[0] is not None
             and (wanted is None or (row.number < len(wanted) and wanted[row.number]))
         ]
-        if not rows:
-            return []
+        if not rows or again:
+            return rows
         at = places(pa.array([row.key for row in rows], pa.string()), self._keys)
         kept = self._table.column("token").take(pa.array(at, mask=at < 0)).to_pylist()
         return [row for row, token in zip(rows, kept, strict=True) if row.token is None or row.token != token]
 
     def _token(self, reference: ImageReference) -> bytes | None:
-        """Stands for a picture as it is now; None where only reading it can tell."""
-        if reference.data is not None:
-            text: object = hashlib.sha256(reference.data).hexdigest()
-        elif reference.url is not None:
-            text = reference.url
-        else:
-            try:
-                status = (self._root / (reference.path or "")).stat()
-            except (OSError, ValueError):
-                return None
-            text = (reference.path, status.st_size, status.st_mtime_ns)
-        return hashlib.blake2b(repr((text, self._whole)).encode("utf-8", "replace"), digest_size=16).digest()
+        """Stands for an image as it is now; None where only reading it can tell."""
+        if self._every_image and reference.data is None:
+            return None
+        source = self._sources.of_image(reference)
+        if source.missing:
+            return None
+        return hashlib.blake2b(source.digest + bytes([self._whole]), digest_size=16).digest()
 
     def _read(self) -> pa.Table:
         table = SCHEMA.empty_table()
@@ -175,19 +187,18 @@ class LookStore:
             read = pq.read_table(self._path)
             if read.schema.equals(SCHEMA):
                 table = read
-        self._keys = table.column("row_key").combine_chunks()
-        self._keys = (
-            pa.concat_arrays(self._keys.chunks) if isinstance(self._keys, pa.ChunkedArray) else self._keys
-        )
+        self._keys = _plain(table.column("row_key"))
         return table
 
     def _keep(self) -> None:
-        if not self._added:
+        if not self._added and not self._unusable:
             return
-        added = pa.Table.from_pylist(self._added, SCHEMA)
-        renewed = places(self._keys, added.column("row_key").combine_chunks()) >= 0
+        added = self._with_changes(pa.Table.from_pylist(self._added, SCHEMA))
+        # What is no usable image any more looks like nothing.
+        seen = pa.concat_arrays([_plain(added.column("row_key")), pa.array(self._unusable, pa.string())])
+        renewed = places(self._keys, pc.unique(seen)) >= 0
         self._table = pa.concat_tables([self._table.filter(pa.array(~renewed)), added]).combine_chunks()
-        self._added = []
+        self._added, self._unusable = [], []
         temporary = self._path.with_name(f".{self._path.name}.tmp")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +206,24 @@ class LookStore:
             temporary.replace(self._path)
         except OSError as error:
             raise OutputError(f"{self._path}: cannot be written: {error.strerror or error}") from error
-        self._keys = pa.concat_arrays(self._table.column("row_key").chunks)
+        self._keys = _plain(self._table.column("row_key"))
+
+    def _with_changes(self, added: pa.Table) -> pa.Table:
+        """The looks, each with the moment at which its row's image was last seen to be another one."""
+        at = places(_plain(added.column("row_key")), self._keys)
+        before = self._table.select(["sha256", "changed_at"]).take(pa.array(at, mask=at < 0))
+        same = pc.equal(_plain(before.column("sha256")), _plain(added.column("sha256")))
+        now = pa.scalar(time.time_ns() // 1000, pa.int64())
+        changed = pc.if_else(same, _plain(before.column("changed_at")), now)
+        return added.set_column(
+            added.schema.get_field_index("changed_at"), SCHEMA.field("changed_at"), changed.fill_null(0)
+        )
+
+    def changed_at(self, keys: pa.Array) -> NDArray[np.int64]:
+        """When the image of each row was first seen to be another one, microseconds since 1970; 0: never."""
+        at = self.rows_of(keys)
+        found = self._table.column("changed_at").take(pa.array(at, mask=at < 0)).fill_null(0)
+        return np.asarray(found.to_numpy(), dtype=np.int64)
 
     def rows_of(self, keys: pa.Array) -> NDArray[np.int32]:
         """The place of each row key in `table`; -1 for pictures that were not seen."""
@@ -209,6 +237,10 @@ class LookStore:
         if known.any():
             found[known] = np.frombuffer(b"".join(values), np.uint8).reshape(-1, width)
         return found
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _line(row: _Row, look: Look) -> dict[str, object]:

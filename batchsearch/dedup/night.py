@@ -212,6 +212,7 @@ class _Night:
                 judgements=judgements,
                 local=looks.matches if self._dedup.precheck != "none" else None,
                 colours=looks.colours if self._dedup.colours is not None else None,
+                changed_at=looks.changed_at,
                 copies=looks.copies,
                 night=self._night,
                 now=self._started,

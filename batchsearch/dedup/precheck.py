@@ -163,18 +163,34 @@ class LocalLooks:
                 self._manifest.batches(ROWS_A_BATCH), np.concatenate(wanted) if wanted else np.zeros(0, bool)
             )
         )
-        at = store.rows_of(keys)
-        seen = store.bytes_of("sha256", at, 32)
         searched = pictures.sha256.take(pa.array(needed)).to_pylist()
-        same = np.array(
-            [
-                place >= 0 and (sha256 is None or bytes.fromhex(sha256) == mine.tobytes())
-                for place, sha256, mine in zip(at, searched, seen, strict=True)
-            ],
-            dtype=bool,
-        )
+        at, same = self._searched_ones(store, keys, searched)
+        if not same.all():
+            # An address says nothing of what is behind it: the search has found another image there.
+            other = keys.filter(pa.array(~same))
+            wanted = [places(pa.array(some, pa.string()), other) >= 0 for some in self._manifest.keys()]  # noqa: SIM118 - a table's row keys
+            mask = np.concatenate(wanted) if wanted else np.zeros(0, bool)
+            asyncio.run(store.look_at(self._manifest.batches(ROWS_A_BATCH), mask, again=True))
+            at, same = self._searched_ones(store, keys, searched)
         colours = store.bytes_of("colours", np.where(same, at, -1).astype(np.int32), COLOURS)
         return colour_distance(colours[np.searchsorted(needed, one)], colours[np.searchsorted(needed, other)])
+
+    def changed_at(self, pictures: Pictures) -> NDArray[np.int64]:
+        """When the image of each row was first seen to be another one, microseconds since 1970; 0: never."""
+        return self._looks().changed_at(pictures.row_keys)
+
+    @staticmethod
+    def _searched_ones(
+        store: LookStore, keys: pa.Array, searched: list[str | None]
+    ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """The looks of these rows, and which of them are of the image that was searched."""
+        at = store.rows_of(keys)
+        seen = store.bytes_of("sha256", at, 32)
+        same = [
+            bool(place >= 0) and (sha256 is None or bytes.fromhex(sha256) == mine.tobytes())
+            for place, sha256, mine in zip(at, searched, seen, strict=True)
+        ]
+        return at, np.array(same, dtype=bool)
 
     def _looks(self) -> LookStore:
         if self._store is None:

@@ -43,6 +43,7 @@ class Sources:
         judgements: What people have said.
         local: Finds matches without a call; None where there is no pre-check.
         colours: Tells how much the pictures of two rows each differ in colour; None does not look.
+        changed_at: Tells when each row's image was first seen to be another one; None where nobody looked.
         copies: File of rows that were not searched; None for none.
         night: Tonight's id.
         now: UTC.
@@ -60,6 +61,7 @@ class Sources:
     night: str
     now: datetime
     held_by: str | None = None
+    changed_at: Callable[[Pictures], NDArray[np.int64]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

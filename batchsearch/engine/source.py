@@ -50,6 +50,12 @@ class SourceReader:
         digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         return Source(digest, missing)
 
+    def of_image(self, reference: ImageReference) -> Source:
+        """What one image came from: its reference, and the size and time of its file."""
+        said, missing = self._picture(reference)
+        digest = hashlib.blake2b(_encode(said).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return Source(digest, missing)
+
     def _picture(self, reference: ImageReference | None) -> tuple[Any, bool]:
         if reference is None:
             return None, False

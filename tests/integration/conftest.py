@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from shop_rig import Shop
+from shop_rig import ImageServer, Shop
 
 S3_SERVER = """
 import sys
@@ -137,6 +137,14 @@ class Line:
 def line(s3_server):
     """A line to the S3 server that can be cut."""
     made = Line(s3_server)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def image_server():
+    """A web server of images."""
+    made = ImageServer()
     yield made
     made.close()
 

@@ -18,6 +18,8 @@ from shop_rig import SAMPLES, clusters_of, pairs_of, samples
 from batchsearch.config.load import load_job
 from batchsearch.dedup.night import run_night
 from batchsearch.dedup.tables import TableWriter
+from batchsearch.emulator.pictures import decode_picture
+from batchsearch.emulator.records import NewItem
 from batchsearch.errors import ConfigError, ExitCode
 
 
@@ -328,3 +330,65 @@ def test_pictures_of_these_tests_are_readable():
     for _, _, image in samples()[:60:7]:
         with Image.open(SAMPLES / image) as picture:
             assert min(picture.size) >= 100
+
+
+def address(path):
+    """A file's address, as a manifest may have it."""
+    return path.as_uri()
+
+
+@pytest.mark.parametrize("mode", ["none", "report", "instead"])
+async def test_a_recoloured_image_behind_an_address_is_seen_again(shop, tmp_path, mode):
+    """What the search notices, the looks notice: a shirt recoloured in place is no copy from then on."""
+    source = next(image for _, _, image in samples() if "t-shirt" in image)
+    for product in ("one", "two"):
+        shop.put(product, "front.jpg", source)
+    shop.rows = [(product, name, address(tmp_path / "pictures" / file)) for product, name, file in shop.rows]
+    await shop.night(precheck=mode)
+    assert list(clusters_of(tmp_path / "out").values()) == [{"one", "two"}]
+    path = tmp_path / "pictures" / "two-front.jpg"
+    with Image.open(SAMPLES / source) as opened:
+        red, green, blue = opened.convert("RGB").split()
+    Image.merge("RGB", (blue, red, green)).save(path, quality=92)
+    shop.emulator.catalogue().add(
+        NewItem("two", "front.jpg"), decode_picture(path.read_bytes(), "generic"), crop=True, region=None
+    )
+    await shop.night(precheck=mode)
+    assert clusters_of(tmp_path / "out") == {}
+
+
+async def test_a_copy_that_was_never_searched_parts_when_it_changes(shop, tmp_path):
+    """With `precheck: instead` an older hit on a former copy speaks of what it was, and joins nothing."""
+    some = samples()
+    shop.put("one", "front.jpg", some[45][2])
+    shop.put("two", "front.jpg", some[45][2])
+    shop.put("three", "front.jpg", some[46][2])
+    await shop.night(precheck="instead")
+    assert any({"one", "two"} <= members for members in clusters_of(tmp_path / "out").values())
+    shop.put("two", "front.jpg", some[20][2])
+    await shop.night(precheck="instead")
+    assert not any({"one", "two"} <= members for members in clusters_of(tmp_path / "out").values())
+
+
+async def test_an_image_behind_a_web_address_is_what_was_searched(shop, tmp_path, image_server):
+    """An address that shows another image tonight, and was searched again, is looked at again as well."""
+    source = next(image for _, _, image in samples() if "t-shirt" in image)
+    data = (SAMPLES / source).read_bytes()
+    image_server.files["/one.jpg"] = image_server.files["/two.jpg"] = data
+    for product in ("one", "two"):
+        shop.put(product, "front.jpg", source)
+    shop.rows = [
+        (product, "front.jpg", f"{image_server.address}/{product}.jpg") for product in ("one", "two")
+    ]
+    shop.images, shop.reuse = {"allow_hosts": ["127.0.0.1"]}, {"notice_changes": "contents"}
+    await shop.night()
+    assert list(clusters_of(tmp_path / "out").values()) == [{"one", "two"}]
+    path = tmp_path / "changed.jpg"
+    with Image.open(SAMPLES / source) as opened:
+        red, green, blue = opened.convert("RGB").split()
+    Image.merge("RGB", (blue, red, green)).save(path, quality=92)
+    image_server.files["/two.jpg"] = path.read_bytes()
+    picture = decode_picture(path.read_bytes(), "generic")
+    shop.emulator.catalogue().add(NewItem("two", "front.jpg"), picture, crop=True, region=None)
+    await shop.night()
+    assert clusters_of(tmp_path / "out") == {}

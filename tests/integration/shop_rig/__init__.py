@@ -1,6 +1,8 @@
 """A shop whose catalogue, instance and nights of dedup a test writes by hand."""
 
 import csv
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +31,33 @@ def samples():
     return found
 
 
+class ImageServer:
+    """Serves what `files` says, by path."""
+
+    def __init__(self):
+        self.files = {}
+        files = self.files
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                data = files.get(self.path)
+                self.send_response(404 if data is None else 200)
+                self.send_header("Content-Length", str(len(data or b"")))
+                self.end_headers()
+                self.wfile.write(data or b"")
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
 class Shop:
     """A catalogue in a folder, the instance that it is added to, and the job over both."""
 
@@ -39,6 +68,8 @@ class Shop:
         self.more = {}
         self.key = ["product_id", "pic_name"]
         self.results_per_row = 30
+        self.images = {}
+        self.reuse = {}
         (folder / "pictures").mkdir(exist_ok=True)
 
     def write(self, product, name, source):
@@ -75,7 +106,8 @@ class Shop:
             },
             "results_per_row": self.results_per_row,
             "manifest": {"path": "manifest.csv", "key": self.key, "csv": {"types": dedup.pop("types", {})}},
-            "images": {"root": "pictures"},
+            "images": {"root": "pictures", **self.images},
+            "reuse": self.reuse,
             "output": {"dir": name},
             "dedup": dedup,
         }

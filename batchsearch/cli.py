@@ -32,6 +32,8 @@ Exit codes:
    4  incomplete: run it again    74  the output cannot be written or read:
    5  ended by an answer that         mend that, run it again
       no row can survive          75  the output is in use by another run
+   6  the output is damaged,
+      nothing was deleted: see verify and recover
 """
 
 

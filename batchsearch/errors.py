@@ -8,6 +8,7 @@
     ├── ManifestError          65    the manifest cannot be read or is not what the job file says
     ├── OutputInUseError       75    another run holds the output folder
     ├── OutputError            74    the output or the ledger cannot be read or written: try again
+    │   └── OutputDamagedError  6    files, ledger and manifest do not agree; nothing was deleted
     ├── SlotBoardError          4    processes cannot share the rate (in `pacing.shared`)
     ├── StoppedError            4    a signal came; what the command was to make is not made
     │   └── StoppedEarlyError   4    before the first call of a run
@@ -30,6 +31,7 @@ __all__ = [
     "ExitCode",
     "ManifestError",
     "MissingExtraError",
+    "OutputDamagedError",
     "OutputError",
     "OutputInUseError",
     "Problem",
@@ -117,6 +119,12 @@ class OutputError(BatchsearchError):
     """
 
     exit_code = ExitCode.OUTPUT_FAILED
+
+
+class OutputDamagedError(OutputError):
+    """The output's files, its ledger and its manifest do not agree; nothing was deleted."""
+
+    exit_code = ExitCode.DAMAGED
 
 
 class StoppedError(BatchsearchError):

@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     TOO_MANY_FAILED = 3
     INCOMPLETE = 4
     ENDED = 5
+    DAMAGED = 6
     BAD_CONFIG = 64
     BAD_MANIFEST = 65
     DEFECT = 70

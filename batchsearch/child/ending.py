@@ -6,6 +6,7 @@
     3                    done, but more rows failed than the job allows: the same again tomorrow
     4, 75, by a signal   incomplete, or the output was in use: again resumes
     5                    an answer that no row can survive: again would meet it again
+    6                    the output's files and its ledger do not agree: somebody has to look
     64, 65               job file or manifest: again would say the same
     74                   the output or the ledger failed, a full disk for one: again resumes
     anything else        the process broke: again resumes, whatever it was
@@ -29,7 +30,13 @@ ACCEPTABLE: Final = (ExitCode.TOO_MANY_FAILED, ExitCode.INCOMPLETE)
 """What may count as done if the scheduler's author says so; the output is in good order with both."""
 
 _FINAL: Final = frozenset(
-    {ExitCode.TOO_MANY_FAILED, ExitCode.ENDED, ExitCode.BAD_CONFIG, ExitCode.BAD_MANIFEST}
+    {
+        ExitCode.TOO_MANY_FAILED,
+        ExitCode.ENDED,
+        ExitCode.DAMAGED,
+        ExitCode.BAD_CONFIG,
+        ExitCode.BAD_MANIFEST,
+    }
 )
 _COMMAND_FAILED: Final = "failed"
 _LONGEST: Final = 4_000

@@ -32,12 +32,13 @@ from batchsearch.dedup.table_rows import Sources
 from batchsearch.dedup.upkeep import add_returned, ask_again, guard_deletions, take_over_former, upkeep_jobs
 from batchsearch.engine.job import run_job
 from batchsearch.engine.opening import new_run_id, open_manifest
+from batchsearch.engine.order import refuse_damage
 from batchsearch.engine.signals import StopSignals, run_stoppable
-from batchsearch.errors import ExitCode, OutputError, StoppedError
+from batchsearch.errors import ExitCode, OutputDamagedError, OutputError, StoppedError
 from batchsearch.ledger.lock import OutputLock
 from batchsearch.ledger.records import digest_of
 from batchsearch.output.atomic import write_text_atomically
-from batchsearch.output.inside import FOLLOWED, SEARCH
+from batchsearch.output.inside import FOLLOWED, INSIDE, SEARCH
 from batchsearch.reporting.logs import LogFormat, configure, logger
 from batchsearch.reporting.progress import progress_for
 
@@ -186,6 +187,9 @@ class _Night:
         judgements = read_judgements([Path(file) for file in self._dedup.judgements])
         _make(self._folder / LOCK.parent)
         with OutputLock(self._folder / LOCK, self._night):
+            # Each of its outputs before a call for any of them.
+            for inside in INSIDE:
+                await asyncio.to_thread(refuse_damage, self._folder / inside)
             await asyncio.to_thread(take_over_former, self._folder)
             await asyncio.to_thread(
                 guard_deletions, self._settings, given, self._night, anyway=self._delete_all_missing
@@ -259,6 +263,8 @@ class _Night:
             progress=None if self._progress is None else self._progress(),
             signals=self._signals,
         )
+        if summary.exit_code == ExitCode.DAMAGED:
+            raise OutputDamagedError(summary.message)
         if self._signals is not None:
             # From here a signal cancels what waits, as no run can be told to stop.
             self._signals.running = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from batchsearch.engine.assembly import rate_of
 from batchsearch.engine.codes import advice_on
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from batchsearch.errors import RunEndedError
 
 
+_TOLD: Final = frozenset({ExitCode.ENDED, ExitCode.INCOMPLETE, ExitCode.DAMAGED})
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How the pipeline came to its end.
@@ -29,12 +32,14 @@ class Ending:
     Attributes:
         unfinished: Rows are left without an outcome.
         ended: An answer that no row can survive ended it.
+        damaged: Parts, ledger and manifest do not agree.
         why: What stopped it, for people; empty when nothing did.
         by: The answer that ended it: code, request id, and why access was denied.
     """
 
     unfinished: bool = False
     ended: bool = False
+    damaged: bool = False
     why: str = ""
     by: Mapping[str, Any] | None = None
 
@@ -58,7 +63,9 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
     codes = stats.all_codes
     failed = codes.total()
     exit_code = ExitCode.DONE
-    if ending.ended:
+    if ending.damaged:
+        exit_code = ExitCode.DAMAGED
+    elif ending.ended:
         exit_code = ExitCode.ENDED
     elif ending.unfinished:
         exit_code = ExitCode.INCOMPLETE
@@ -89,7 +96,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         tier=rate_of(settings),
         results=str(folder / RESULTS),
         hits_folder=str(folder / HITS) if opened.operation.paged else "",
-        message=ending.why if exit_code in {ExitCode.ENDED, ExitCode.INCOMPLETE} else "",
+        message=ending.why if exit_code in _TOLD else "",
         truth=compare_with_truth(
             folder / RESULTS, folder / HITS, first_hit=opened.truth[0], outcome=opened.truth[1]
         ),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchsearch.engine.generation import ROWS_COMPACTED, Generations, recover
-from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, new_run_id, put_in_order, taken
+from batchsearch.engine.generation import ROWS_COMPACTED, Generations
+from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, new_run_id, taken
+from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.sealer import Writers
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.output.generation import can_exchange
@@ -54,6 +55,7 @@ def compact(folder: Path, *, rows: int = ROWS_COMPACTED) -> Compacted:
         OutputInUseError: A run is working there.
         OutputError: A part is damaged, the disk refuses, or the file system cannot exchange folders.
     """
+    refuse_without_ledger(folder)
     if not (folder / LEDGER_FOLDER / LEDGER_FILE).exists():
         raise ConfigError(f"{folder}: no job has run here: {LEDGER_FOLDER}/{LEDGER_FILE} is not there")
     return asyncio.run(_compact(folder, rows))
@@ -61,12 +63,12 @@ def compact(folder: Path, *, rows: int = ROWS_COMPACTED) -> Compacted:
 
 async def _compact(folder: Path, rows: int) -> Compacted:
     async with taken(folder, new_run_id()) as ledger:
-        await recover(ledger, folder, logger())
+        await put_in_order(ledger, folder, await examined(ledger, folder))
         if not ledger.parts():
             return Compacted(0, 0, 0, 0)
         schemas = _schemas(folder, ledger)
         generations = Generations(ledger, folder, schemas, logger())
-        await put_in_order(ledger, Writers.reading(folder, schemas))
+        Writers.reading(folder, schemas).prepare()
         if not await asyncio.to_thread(can_exchange, folder):
             raise OutputError(
                 f"{folder}: this file system cannot exchange two folders in one step, so readers would find "

@@ -21,7 +21,6 @@ from batchsearch.output.generation import NextGeneration
 from batchsearch.output.parts import HITS, RESULTS, part_name
 from batchsearch.output.rewrite import (
     history_file,
-    remove_history_but,
     rewrite,
     row_keys,
     write_history,
@@ -164,8 +163,10 @@ class Generations:
         return Built(tuple(coming), tuple(stays), (_part(written, 0, 0),), replaced)
 
 
-async def recover(ledger: Ledger, folder: Path, log: FilteringBoundLogger) -> None:
+async def finish_exchange(ledger: Ledger, folder: Path, log: FilteringBoundLogger) -> None:
     """Finish an exchange that a kill has interrupted, or remove what was built for one.
+
+    To be called when the sealed parts are known to be whole, and nothing beside them to be another ledger's.
 
     Raises:
         OutputError: The disk or the ledger refuses.
@@ -174,7 +175,6 @@ async def recover(ledger: Ledger, folder: Path, log: FilteringBoundLogger) -> No
         await _finish(ledger, folder, log)
     else:
         await asyncio.to_thread(NextGeneration(folder).clean)
-        await asyncio.to_thread(_remove_history, ledger, folder)
 
 
 async def _finish(ledger: Ledger, folder: Path, log: FilteringBoundLogger) -> None:
@@ -189,11 +189,6 @@ async def _finish(ledger: Ledger, folder: Path, log: FilteringBoundLogger) -> No
     crash_points.reached("compact_switch")
     await ledger.switched()
     await asyncio.to_thread(coming.clean, adopted)
-    await asyncio.to_thread(_remove_history, ledger, folder)
-
-
-def _remove_history(ledger: Ledger, folder: Path) -> None:
-    remove_history_but(folder, [part.name for part in ledger.parts("history")])
 
 
 def grouped(parts: Sequence[Part], rows: int) -> list[list[Part]]:

@@ -17,6 +17,7 @@ from batchsearch.engine.closing import Ending, summarise
 from batchsearch.engine.heartbeat import Owner
 from batchsearch.engine.lane import lanes_of, names_of
 from batchsearch.engine.opening import LEDGER_FOLDER, new_run_id, open_job
+from batchsearch.engine.order import KEYS, disagreement
 from batchsearch.engine.sealer import Sealer
 from batchsearch.engine.signals import StopSignals, run_stoppable
 from batchsearch.engine.stats import Stats
@@ -208,6 +209,13 @@ async def _run(
             ending = Ending.after(error)
     else:
         await sealer.finish(at_least_one=True)
+    if left or ledger.meta(KEYS) is None:
+        complete = not ending.unfinished and not opened.only_renewed
+        expected = opened.total + opened.finished.others if complete else None
+        wrong = await disagreement(ledger, Path(settings.output.dir), expected)
+        if wrong:
+            ending = Ending(unfinished=True, damaged=True, why=wrong)
+            log.error("output_disagrees", message=wrong)
     if not ending.unfinished and not opened.only_renewed:
         await complete_round(ledger)
     summary = await asyncio.to_thread(summarise, opened, stats, time.monotonic() - began, ending)

@@ -18,15 +18,15 @@ from batchsearch.config.image_settings import connections_of
 from batchsearch.config.model import EMULATOR, INSTANCE, PRIORITY
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.fingerprint import differences, fingerprint
-from batchsearch.engine.generation import Generations, recover
+from batchsearch.engine.generation import Generations
 from batchsearch.engine.lane import lanes_of
+from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.places import picture_root, require_root
 from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.engine.shrink import check_shrink
 from batchsearch.engine.survey import Finished, Survey, round_began, take_stock
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.lock import OutputLock
-from batchsearch.ledger.queries import STAGED
 from batchsearch.ledger.store import Ledger
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.output.atomic import make_folder
@@ -114,6 +114,7 @@ async def open_job(
     require_root(settings)
     truth = _truth_columns(settings, manifest)
     async with taken(folder, run_id, mirror) as ledger:
+        left = await examined(ledger, folder)
         await _hold_fingerprint(settings, manifest, ledger)
         total = await asyncio.to_thread(manifest.check)
         check_shrink(
@@ -129,7 +130,8 @@ async def open_job(
         _tell_renamed(settings, manifest)
         writers = Writers.of(folder, settings.operation, manifest.schema_carried)
         generations = Generations(ledger, folder, writers.current.schemas, logger())
-        await put_in_order(ledger, writers)
+        await put_in_order(ledger, folder, left)
+        writers.prepare()
         if generations.staged():
             # What an interrupted run has renewed takes its place before anything is renewed once more.
             await seal_everything(ledger, writers, generations, settings)
@@ -168,6 +170,7 @@ async def taken(folder: Path, run_id: str, mirror: Mirror | None = None) -> Asyn
     Raises:
         ConfigError: It is no folder.
         OutputInUseError: Another run holds it.
+        OutputDamagedError: It has parts, and no ledger that would know them.
         OutputError: It cannot be written.
     """
     ledger_folder = folder / LEDGER_FOLDER
@@ -183,38 +186,10 @@ async def taken(folder: Path, run_id: str, mirror: Mirror | None = None) -> Asyn
         stack.enter_context(OutputLock(ledger_folder / "lock", run_id))
         if mirror is not None:
             await stack.enter_async_context(mirror.held())
+        refuse_without_ledger(folder)
         ledger = Ledger(ledger_folder / LEDGER_FILE)
         stack.callback(ledger.close)
         yield ledger
-
-
-async def put_in_order(ledger: Ledger, writers: Writers) -> None:
-    """Finish or undo what a kill has interrupted, and look whether the sealed parts are whole.
-
-    Args:
-        ledger: Knows what is sealed.
-        writers: Write its parts.
-
-    Raises:
-        OutputError: Parts are missing or damaged, or the disk refuses.
-    """
-    await recover(ledger, writers.current.folder, logger())
-    damaged = []
-    for writer, sealed in (
-        (writers.current, ledger.parts()),
-        (writers.staged, ledger.parts(STAGED)),
-    ):
-        writer.prepare()
-        removed = writer.remove_unsealed({part.name for part in sealed})
-        if removed:
-            logger().info("leftovers_removed", files=removed)
-        damaged += await asyncio.to_thread(writer.damaged, sealed)
-    crash_points.reached("open_leftovers")
-    if damaged:
-        raise OutputError(
-            f"{writers.current.folder}: sealed parts are missing or damaged; put them back, or give the job "
-            "another `output.dir`:\n  " + "\n  ".join(damaged[:_MOST_LISTED])
-        )
 
 
 async def seal_everything(

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from batchsearch import crash_points
-from batchsearch.errors import OutputError
+from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.ledger.damage import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -151,10 +152,10 @@ class GroupCommits:
                 if group:
                     self._commit(group)
         except BaseException as error:  # noqa: BLE001 - whoever waits must be told, whatever it was
-            message = f"{self._path}: the ledger can no longer be written: {_told(error)}; {_KEPT}"
-            self._refuse(message)
+            refusing = self._error("the ledger can no longer be written", error)
+            self._refuse(str(refusing))
             for waiting in (*group, *self._left()):
-                waiting.settle(None, OutputError(message))
+                waiting.settle(None, refusing)
         finally:
             with suppress(sqlite3.Error):
                 self._connection.close()
@@ -195,8 +196,7 @@ class GroupCommits:
             if refused is None:
                 waiting.settle(result)
             else:
-                message = f"{self._path}: the ledger cannot be written: {_told(refused)}; {_KEPT}"
-                waiting.settle(None, OutputError(message))
+                waiting.settle(None, self._error("the ledger cannot be written", refused))
 
     def _together(self, group: list[_Waiting]) -> list[_Outcome]:
         """All records in one transaction; any error is everybody's."""
@@ -241,6 +241,12 @@ class GroupCommits:
             outcome = result, None
         self._connection.execute("RELEASE record")
         return outcome
+
+    def _error(self, what: str, error: BaseException) -> OutputError:
+        told = refusal(self._path, what, error)
+        if isinstance(told, OutputDamagedError):
+            return told
+        return OutputError(f"{self._path}: {what}: {_told(error)}; {_KEPT}")
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:

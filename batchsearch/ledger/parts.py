@@ -46,11 +46,6 @@ class PartLedger(LedgerQueries):
     def _count(self, rows: int, payload: int, *, replaces: bool) -> None:
         """Add to what waits for its part."""
 
-    def next_part(self) -> int:
-        """The number of the next part; numbers are never given again."""
-        found = self._all("SELECT seq FROM sqlite_sequence WHERE name = 'parts'")
-        return int(found[0][0]) + 1 if found else 1
-
     async def seal(self, part: Part, *, replaces: bool = False) -> None:
         """Declare a part's files final; its rows leave the pending ones.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from batchsearch.ledger.records import History, Part, RowState, UsageKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Place = Literal["current", "staged", "coming", "history"]
 """Where a sealed part is: what readers see, what waits to replace something there, what is about to be seen,
@@ -24,6 +24,8 @@ SWITCHING: Final = "switching"
 """Named text that is there while the current parts are being exchanged for the coming ones."""
 
 _LOOKUP_CHUNK: Final = 1_000
+_RESULTS_AT_ONCE: Final = 200
+_DIGESTS_AT_ONCE: Final = 20_000
 
 
 def chunks_of(values: Sequence[bytes]) -> list[tuple[Sequence[bytes], str]]:
@@ -51,6 +53,15 @@ class LedgerQueries(ABC):
             wanted = "SELECT digest FROM rows WHERE digest IN (" + marks + ")"  # noqa: S608 - only question marks
             found.update(row[0] for row in self._all(wanted, chunk))
         return found
+
+    def digests(self) -> Iterator[list[bytes]]:
+        """The digests of all rows that have their outcome, a few thousand at a time."""
+        after = b""
+        while found := self._all(
+            "SELECT digest FROM rows WHERE digest > ? ORDER BY digest LIMIT ?", (after, _DIGESTS_AT_ONCE)
+        ):
+            yield [row[0] for row in found]
+            after = found[-1][0]
 
     def finished_count(self) -> int:
         """How many rows have their outcome."""
@@ -108,6 +119,20 @@ class LedgerQueries(ABC):
             (place,),
         )
         return [Part(*row) for row in found]
+
+    def next_part(self) -> int:
+        """The number of the next part; numbers are never given again."""
+        found = self._all("SELECT seq FROM sqlite_sequence WHERE name = 'parts'")
+        return int(found[0][0]) + 1 if found else 1
+
+    def waiting_results(self) -> Iterator[bytes]:
+        """The results of outcomes that wait for their part, one JSON object each, a few at a time."""
+        after = -1
+        while found := self._all(
+            "SELECT seq, result FROM pending WHERE seq > ? ORDER BY seq LIMIT ?", (after, _RESULTS_AT_ONCE)
+        ):
+            yield from (row[1] for row in found)
+            after = found[-1][0]
 
     def coming(self) -> list[str] | None:
         """Names of the parts that are to be the current ones; None when no other ones are coming."""

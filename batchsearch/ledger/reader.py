@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from batchsearch.errors import OutputError
+from batchsearch.ledger.damage import refusal
 from batchsearch.ledger.queries import STAGED, LedgerQueries, chunks_of
 from batchsearch.ledger.store import SCHEMA_VERSION
 
@@ -59,6 +60,9 @@ class LedgerReader(LedgerQueries):
         path: The ledger's file.
         oldest: Oldest schema version that is understood; by default the one that this version writes.
 
+    Attributes:
+        version: Schema version of the ledger, once it is open.
+
     Raises:
         OutputError: From every method: the file cannot be read, or another version wrote it.
     """
@@ -66,12 +70,13 @@ class LedgerReader(LedgerQueries):
     def __init__(self, path: Path, *, oldest: int = SCHEMA_VERSION) -> None:
         self._path = path
         self._oldest = oldest
+        self.version = 0
         self._connection: sqlite3.Connection | None = None
         self._opened: _State | None = None
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        version = self._all("PRAGMA user_version")[0][0]
+        version = self.version = int(self._all("PRAGMA user_version")[0][0])
         if not self._oldest <= version <= SCHEMA_VERSION:
             self.close()
             older = version < SCHEMA_VERSION
@@ -120,7 +125,7 @@ class LedgerReader(LedgerQueries):
                     found = connection.execute(statement, values).fetchall()
                 except (OSError, sqlite3.Error) as error:
                     if self._unchanged():
-                        raise OutputError(f"{self._path}: the ledger cannot be read: {error}") from error
+                        raise refusal(self._path, "the ledger cannot be read", error) from error
                 else:
                     if self._unchanged():
                         return found

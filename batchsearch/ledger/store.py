@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import OutputError
 from batchsearch.ledger.commits import GroupCommits, Record
+from batchsearch.ledger.damage import quick_check, refusal, was_left_open
 from batchsearch.ledger.parts import PartLedger, count_waiting
 from batchsearch.ledger.queries import STAGED
 from batchsearch.ledger.records import (
@@ -51,8 +52,11 @@ class Ledger(PartLedger):
         self._path = path
         self._read_lock = threading.Lock()
         opened: list[sqlite3.Connection] = []
+        left_open = was_left_open(path)
         try:
             self._reader = self._connect(opened)
+            if left_open:
+                quick_check(path, self._reader)
             self._prepare()
             writer = self._connect(opened)
             self._waiting = _count_all_waiting(writer)
@@ -61,7 +65,7 @@ class Ledger(PartLedger):
                 connection.close()
             if isinstance(error, OutputError):
                 raise
-            raise OutputError(f"{path}: the ledger cannot be opened: {error}") from error
+            raise refusal(path, "the ledger cannot be opened", error) from error
         self._commits = GroupCommits(path, writer, add_usage=_add_usage, after_failure=self._recount)
 
     def _connect(self, opened: list[sqlite3.Connection]) -> sqlite3.Connection:
@@ -264,7 +268,7 @@ class Ledger(PartLedger):
                 raise self._unreadable(error) from error
 
     def _unreadable(self, error: sqlite3.Error) -> OutputError:
-        return OutputError(f"{self._path}: the ledger cannot be read: {error}")
+        return refusal(self._path, "the ledger cannot be read", error)
 
     def answer(self, request_key: bytes) -> KnownAnswer | None:
         """Where the answer to this request is, None when it has none."""

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
-from batchsearch.errors import OutputError
+from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.output.atomic import sync_folder
 from batchsearch.output.parts import HITS, RESULTS, is_part
 
@@ -97,6 +97,11 @@ class NextGeneration:
                 crash_points.reached(f"compact_exchange_{table}")
                 seen, coming = self._folder / table, self.place(table)
                 if not _holds(seen, names):
+                    if not _holds(coming, names):
+                        raise OutputDamagedError(
+                            f"{coming}: does not hold the parts that are to replace those in {seen}; "
+                            f"nothing was changed; put them back, or see `batchsearch recover {self._folder}`"
+                        )
                     in_one_step &= _exchange(coming, seen)
                     sync_folder(self._folder)
         return in_one_step

@@ -1,7 +1,7 @@
 """Parts: pairs of Parquet files that appear whole or not at all.
 
 A part is written under a temporary name, synced, renamed, and its folder synced. It counts only once
-the ledger has sealed it; `remove_unsealed` clears away what a killed run left behind.
+the ledger has sealed it; `sealed` says what a killed run can have left behind.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import pyarrow.json as pj
 from batchsearch import crash_points
 from batchsearch.errors import OutputError
 from batchsearch.output.atomic import make_folder
-from batchsearch.output.table_file import TableFile, damage_of, reason_of
+from batchsearch.output.table_file import TableFile, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 RESULTS: Final = "results"
@@ -47,22 +47,6 @@ class Entry(Protocol):
         """An Arrow IPC record batch of one row."""
 
 
-class SealedPart(Protocol):
-    """A part as the ledger sealed it."""
-
-    @property
-    def name(self) -> str:
-        """File name in both folders."""
-
-    @property
-    def rows(self) -> int:
-        """Rows of `results`."""
-
-    @property
-    def hits(self) -> int:
-        """Rows of `hits`."""
-
-
 @dataclass(frozen=True, slots=True)
 class WrittenPart:
     """What was written: counts of rows, and the files' SHA-256 as lower-case hexadecimal text."""
@@ -82,6 +66,11 @@ def part_name(number: int) -> str:
 def is_part(name: str) -> bool:
     """Whether a file is called as parts are, or as one that is being written."""
     return _PART_NAME.fullmatch(name) is not None
+
+
+def part_number(name: str) -> int | None:
+    """The number in a part's file name; None for other names, that of one being written among them."""
+    return int(name[5:-8]) if is_part(name) and name.endswith(".parquet") else None
 
 
 def table_from_json(lines: bytes, schema: pa.Schema) -> pa.Table:
@@ -153,48 +142,6 @@ class PartWriter:
                 f"{folder}: is a link or a mount of its own, so it cannot be exchanged when outcomes are "
                 "renewed; put the whole output folder there (`output.dir`)"
             )
-
-    def remove_unsealed(self, sealed: Collection[str]) -> list[str]:
-        """Remove parts that no seal covers, and temporary files; the names removed.
-
-        Raises:
-            OutputError: Something of such a name cannot be removed: a folder, or the disk refuses.
-        """
-        removed = []
-        for name in (RESULTS, HITS):
-            folder = self._folder / name
-            try:
-                found = sorted(folder.iterdir())
-            except OSError as error:
-                raise OutputError(f"{folder}: cannot be read: {error.strerror or error}") from error
-            for path in found:
-                if _PART_NAME.fullmatch(path.name) and path.name not in sealed:
-                    try:
-                        path.unlink()
-                    except OSError as error:
-                        raise OutputError(
-                            f"{path}: a part is to have this name and what is there cannot be removed: "
-                            f"{error.strerror or error}; move it away"
-                        ) from error
-                    removed.append(f"{name}/{path.name}")
-        return removed
-
-    def damaged(self, parts: Iterable[SealedPart]) -> list[str]:
-        """What is wrong with sealed parts: a line for each file that is gone or is not what was sealed.
-
-        A file is there, its Parquet footer can be read, it has as many rows as were sealed and is no shorter
-        than its footer says. Contents are not read: two footers a part, a few milliseconds.
-
-        Returns:
-            Lines like `results/part-000002.parquet: is not there`; empty when all is well.
-        """
-        problems = []
-        for part in parts:
-            for folder, rows in ((RESULTS, part.rows), (HITS, part.hits)):
-                wrong = damage_of(self._folder / folder / part.name, rows)
-                if wrong is not None:
-                    problems.append(f"{folder}/{part.name}: {wrong}")
-        return problems
 
     def write(self, name: str, chunks: Iterable[Sequence[Entry]]) -> WrittenPart:
         """Write one part; on return both files are durable under their final names.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -131,15 +130,6 @@ def history_file(folder: Path, name: str, schema: pa.Schema) -> TableFile:
         return TableFile(folder / HISTORY / name, schema)
     except OSError as error:
         raise OutputError(f"{folder / HISTORY}: {error.strerror or error}") from error
-
-
-def remove_history_but(folder: Path, names: Sequence[str]) -> None:
-    """Remove files of replaced outcomes that the ledger does not know, left behind by a kill."""
-    known = set(names)
-    with suppress(FileNotFoundError):
-        for path in (folder / HISTORY).iterdir():
-            if path.name not in known and path.name.startswith("part-"):
-                path.unlink()
 
 
 def _tables_of(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:

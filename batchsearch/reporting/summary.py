@@ -16,6 +16,7 @@ _STATUS = {
     3: "done, but more rows failed than the job allows",
     4: "stopped before the end; run the same command again to go on",
     5: "ended by an error that no row can survive; run the same command again when it is mended",
+    6: "damaged; parts, ledger and manifest do not agree",
 }
 
 

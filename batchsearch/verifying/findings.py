@@ -42,8 +42,8 @@ class Kind:
 
 
 _PUT_BACK: Final = (
-    "Put the file back from a copy; without one, do the job again into another `output.dir`: answers that "
-    "only this file has need their calls once more."
+    "Put the file back from a copy. Without one, `batchsearch recover DIR --without-damaged` gives it up: "
+    "the answers that only this file has need their calls once more."
 )
 _REPORT: Final = "Keep the folder as it is and report this; do the job again into another `output.dir`."
 
@@ -56,10 +56,23 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         ),
         "part_rows": Kind("problem", "A sealed file has another number of rows than was sealed.", _PUT_BACK),
         "part_schema": Kind("problem", "A sealed file has other columns than it must have.", _PUT_BACK),
+        "ledger_missing": Kind(
+            "problem",
+            "There are parts, but no ledger that knows them.",
+            "Put the ledger back from a copy, or make it anew from the parts: `batchsearch recover DIR`. "
+            "A run refuses the folder until then, and deletes nothing.",
+        ),
+        "part_unknown": Kind(
+            "problem",
+            "A part that the ledger does not know: the ledger is an older copy, or another one.",
+            "Put the latest ledger back, or make it anew from the parts: `batchsearch recover DIR`. A run "
+            "refuses the folder until then, and deletes nothing.",
+        ),
         "ledger_damaged": Kind(
             "problem",
             "SQLite finds the ledger damaged.",
-            "Restore the folder from a copy; `results/` and `hits/` can still be read as they are.",
+            "Restore the folder from a copy, or make the ledger anew from the parts: `batchsearch recover "
+            "DIR`; `results/` and `hits/` can still be read as they are.",
         ),
         "key_doubled": Kind("problem", "A row key stands in the results more than once.", _REPORT),
         "row_lost": Kind("problem", "The ledger has the row's outcome, but no part has it.", _REPORT),
@@ -107,8 +120,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         ),
         "leftover": Kind(
             "incomplete",
-            "A file that no seal covers, left by a run that was killed.",
-            "Run the job again: it clears it away. Until then its rows may be read twice, here and there.",
+            "A file that no seal covers, left by a run that was killed; its outcomes wait in the ledger.",
+            "Run the job again: it moves it to `set-aside/`. Until then its rows may be read twice.",
         ),
         "manifest_unknown": Kind(
             "unknown",

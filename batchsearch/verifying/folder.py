@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,9 +12,10 @@ from batchsearch.errors import ConfigError, OutputError
 from batchsearch.ledger.lock import is_held
 from batchsearch.output.inside import INSIDE
 from batchsearch.output.parts import HITS, RESULTS
+from batchsearch.sealed.inventory import LEDGER, has_ledger, parts_in
 from batchsearch.verifying.compare import Comparison
 from batchsearch.verifying.findings import MOST_LISTED, Findings
-from batchsearch.verifying.layout import STAGED, readings, unsealed
+from batchsearch.verifying.layout import STAGED, beside, readings
 from batchsearch.verifying.ledger_view import Codes, sealed_parts, view_ledger
 from batchsearch.verifying.manifest_keys import ManifestUnknownError, keys_at, manifest_of, read_keys
 from batchsearch.verifying.parts_scan import PartsScan
@@ -21,14 +23,11 @@ from batchsearch.verifying.records import RESULTS as SEEN
 from batchsearch.verifying.records import SortedRecords
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from batchsearch.manifest.source import Manifest
     from batchsearch.verifying.compare import Compared, Suspect
     from batchsearch.verifying.ledger_view import LedgerView
     from batchsearch.verifying.parts_scan import Scanned
 
-LEDGER: Final = Path("ledger", "ledger.sqlite3")
 LOCK: Final = Path("ledger", "lock")
 _TRIES: Final = 5
 _PAUSE: Final = 0.2
@@ -68,15 +67,19 @@ def output_folders(folder: Path) -> list[Path]:
     Raises:
         ConfigError: There is none.
     """
-    if (folder / LEDGER).is_file():
-        return [folder]
-    inside = [folder / name for name in INSIDE if (folder / name / LEDGER).is_file()]
+    inside = [folder / name for name in INSIDE if _is_output(folder / name)]
+    if _is_output(folder):
+        return [folder, *inside]
     if not inside:
         raise ConfigError(
             f"{folder}: has no ledger ({LEDGER}); give the `output.dir` of a job that has run at least once, "
             "on this machine's own disk"
         )
     return inside
+
+
+def _is_output(folder: Path) -> bool:
+    return (folder / LEDGER).is_file() or bool(parts_in(folder))
 
 
 def verify_folder(folder: Path, *, manifest: Path | None = None, config: Path | None = None) -> Verified:
@@ -124,6 +127,8 @@ class _Verification:
         """What was found; None when parts were replaced meanwhile, so that it means nothing."""
         folder, findings, ledger = self._folder, self._findings, self._folder / LEDGER
         running = is_held(folder / LOCK)
+        if self._ledger_is_missing():
+            return Verified(folder, datetime.now(UTC), running, 0, 0, 0, 0, None, findings)
         with SortedRecords() as records:
             view = view_ledger(ledger, records, self._codes)
             if view.damages:
@@ -147,12 +152,7 @@ class _Verification:
             for piece in records.slices():
                 comparison.slice(piece)
         self._tell(comparison.found, scan, scanned, manifest)
-        if view.pending:
-            findings.add("rows_pending", str(LEDGER), f"{view.pending:,} outcomes", count=view.pending)
-        if scanned.staged:
-            findings.add("rows_staged", STAGED, f"{scanned.staged:,} outcomes", count=scanned.staged)
-        if view.switching:
-            findings.add("switching", str(LEDGER), "says which parts are coming")
+        self._to_come(view, scanned)
         return Verified(
             folder,
             view.taken_at,
@@ -164,6 +164,24 @@ class _Verification:
             manifest_rows,
             findings,
         )
+
+    def _ledger_is_missing(self) -> bool:
+        """Whether there are parts that no ledger knows."""
+        if has_ledger(self._folder):
+            return False
+        parts = parts_in(self._folder)
+        for name in parts:
+            self._findings.add("ledger_missing", name)
+        return bool(parts)
+
+    def _to_come(self, view: LedgerView, scanned: Scanned) -> None:
+        """What the next run finishes."""
+        if view.pending:
+            self._findings.add("rows_pending", str(LEDGER), f"{view.pending:,} outcomes", count=view.pending)
+        if scanned.staged:
+            self._findings.add("rows_staged", STAGED, f"{scanned.staged:,} outcomes", count=scanned.staged)
+        if view.switching:
+            self._findings.add("switching", str(LEDGER), "says which parts are coming")
 
     def _moved(self, view: LedgerView) -> bool:
         """Whether files may have been exchanged for others while they were read."""
@@ -183,8 +201,9 @@ class _Verification:
 
     def _beside(self, view: LedgerView, *, running: bool) -> None:
         """Files beside the sealed ones; those of a run that is going on are its own business."""
-        for kind, name in unsealed(self._folder, view):
-            self._findings.add("being_written" if running and kind == "leftover" else kind, name)
+        for kind, name in beside(self._folder, view, self._folder / LEDGER):
+            of_the_run = running and kind in {"leftover", "part_unknown"}
+            self._findings.add("being_written" if of_the_run else kind, name)
 
     def _tell(self, compared: Compared, scan: PartsScan, scanned: Scanned, manifest: Manifest | None) -> None:
         """Turn what a comparison found into findings that name rows and files."""

@@ -5,19 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.ledger.reader import LedgerReader
 from batchsearch.output.parts import HITS, RESULTS
+from batchsearch.sealed.inventory import NEXT, Inventory
+from batchsearch.sealed.unsealed import WaitingOutcomes, unsealed
 from batchsearch.verifying import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from batchsearch.ledger.queries import Place
+    from batchsearch.sealed.unsealed import Why
     from batchsearch.verifying.ledger_view import LedgerView, SealedPart
 
 STAGED: Final = "staged"
 HISTORY: Final = "history"
-_NEXT: Final = ".next"
-_OURS: Final = "part-"
+_KINDS: Final[dict[Why, str]] = {
+    "temporary": "leftover",
+    "beside": "leftover",
+    "adopted": "leftover",
+    "left": "leftover",
+    "unknown": "part_unknown",
+    "table": "stray_table",
+    "file": "stray_file",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +77,33 @@ def readings(folder: Path, view: LedgerView) -> list[Reading]:
 
 
 def _either(folder: Path, table: str, name: str) -> Path:
-    seen, beside = folder / table / name, folder / (table + _NEXT) / name
+    seen, beside = folder / table / name, folder / (table + NEXT) / name
     return beside if beside.exists() and not seen.exists() else seen
 
 
-def unsealed(folder: Path, view: LedgerView) -> Iterator[tuple[str, str]]:
+def beside(folder: Path, view: LedgerView, ledger: Path) -> Iterator[tuple[str, str]]:
     """Everything beside the sealed files: the kind of finding when no run is going on, and its name.
+
+    Args:
+        folder: The output folder.
+        view: What its ledger says.
+        ledger: The ledger's file.
 
     Raises:
         OSError: A folder cannot be read.
+        OutputError: The ledger cannot be read.
     """
-    if view.switching:
-        return
-    for below, place in (("", "current"), (STAGED, STAGED)):
-        sealed = {part.name for part in view.parts if part.place == place}
-        for table in (RESULTS, HITS):
-            for path in _listed(folder / below / table):
-                if path.name not in sealed:
-                    yield _kind(path), str(path.relative_to(folder))
-    sealed = {part.name for part in view.parts if part.place == HISTORY}
-    for path in _listed(folder / HISTORY):
-        if path.name not in sealed:
-            yield _kind(path), str(path.relative_to(folder))
-    for table in (RESULTS, HITS):
-        for path in folder.glob(f"{table}{_NEXT}*"):
-            yield "leftover", path.name
+
+    def waiting() -> Iterator[bytes]:
+        with LedgerReader(ledger, oldest=1) as reader:
+            yield from reader.waiting_results()
+
+    for each in unsealed(folder, _inventory(view), WaitingOutcomes(waiting)):
+        yield _KINDS[each.why], each.path
 
 
-def _listed(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def _kind(path: Path) -> str:
-    if path.name.startswith(_OURS):
-        return "leftover"
-    is_read = path.suffix == ".parquet" and not path.name.startswith(".")
-    return "stray_table" if is_read else "stray_file"
+def _inventory(view: LedgerView) -> Inventory:
+    places: tuple[Place, ...] = ("current", "staged", "coming", "history")
+    coming = [part.name for part in view.parts if part.stays] if view.switching else None
+    parts = {place: [part for part in view.parts if part.place == place] for place in places}
+    return Inventory.of(parts, next_part=view.next_part, coming=coming)

@@ -89,6 +89,7 @@ class LedgerView:
     Attributes:
         taken_at: When, UTC.
         parts: The sealed parts, wherever they are.
+        next_part: Number that the next part gets.
         switching: One generation of parts was being exchanged for another.
         rows: Rows that have their outcome.
         pending: Outcomes that wait for their part.
@@ -100,6 +101,7 @@ class LedgerView:
 
     taken_at: datetime
     parts: tuple[SealedPart, ...]
+    next_part: int
     switching: bool
     rows: int
     pending: int
@@ -121,11 +123,12 @@ def view_ledger(path: Path, records: SortedRecords, codes: Codes) -> LedgerView:
             damages = _damages(connection)
             # A run that was killed before its ledger had any table leaves version 0.
             if damages or not _version(path, connection):
-                return LedgerView(taken_at, (), False, 0, 0, None, None, {}, damages)
+                return LedgerView(taken_at, (), 1, False, 0, 0, None, None, {}, damages)
             named = dict(connection.execute("SELECT name, value FROM meta"))
             return LedgerView(
                 taken_at,
                 _parts(connection),
+                _next_part(connection),
                 SWITCHING in named,
                 _rows(connection, records, codes),
                 _pending(connection, records, codes),
@@ -136,7 +139,7 @@ def view_ledger(path: Path, records: SortedRecords, codes: Codes) -> LedgerView:
             )
     except (OSError, sqlite3.Error, ValueError) as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
-            return LedgerView(datetime.now(UTC), (), False, 0, 0, None, None, {}, (str(error),))
+            return LedgerView(datetime.now(UTC), (), 1, False, 0, 0, None, None, {}, (str(error),))
         raise OutputError(f"{path}: the ledger cannot be read: {error}") from error
 
 
@@ -192,6 +195,11 @@ def _parts(connection: sqlite3.Connection) -> tuple[SealedPart, ...]:
     )
     found = connection.execute(asked)
     return tuple(SealedPart(row[0], bool(row[1]), *row[2:]) for row in found)
+
+
+def _next_part(connection: sqlite3.Connection) -> int:
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'parts'").fetchone()
+    return 1 if found is None else int(found[0]) + 1
 
 
 def _rows(connection: sqlite3.Connection, records: SortedRecords, codes: Codes) -> int:

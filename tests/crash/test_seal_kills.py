@@ -10,9 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchsearch.engine.generation import Generations
+from batchsearch.engine.order import examined, put_in_order
 from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.ledger.store import Ledger
 from batchsearch.reporting.logs import logger
+from batchsearch.sealed.difference import differences
+from batchsearch.sealed.inventory import inventory_of
 
 CARRIED = pa.schema([("sku", pa.string())])
 
@@ -88,12 +91,17 @@ async def test_a_kill_while_a_part_is_sealed_loses_and_doubles_nothing(tmp_path,
         writers.prepare()
         assert (len(ledger.parts()), ledger.waiting().rows, ledger.finished_count()) == (1, 2, 4)
         first = (tmp_path / "results" / "part-000001.parquet").stat()
-        assert writer.remove_unsealed({part.name for part in ledger.parts()}) == LEFT_BEHIND[step]
+        left = await examined(ledger, tmp_path)
+        assert {each.path for each in left} == set(LEFT_BEHIND[step])
+        await put_in_order(ledger, tmp_path, left)
+        aside = tmp_path / "set-aside"
+        kept = {path.relative_to(aside).as_posix().partition("/")[2] for path in aside.rglob("*.parquet")}
+        assert kept == {name for name in LEFT_BEHIND[step] if not name.endswith(".tmp")}
         await Sealer(ledger, writers, generations, rows_per_part=2, seconds=9.0, log=logger()).finish(
             at_least_one=True
         )
         assert (tmp_path / "results" / "part-000001.parquet").stat() == first
-        assert writer.damaged(ledger.parts()) == []
+        assert differences(tmp_path, inventory_of(ledger)) == []
         assert ledger.waiting().rows == 0
     finally:
         ledger.close()

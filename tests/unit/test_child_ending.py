@@ -5,7 +5,13 @@ import pytest
 from batchsearch.child.ending import Ended, meaning_of
 from batchsearch.errors import ExitCode
 
-FINAL = {ExitCode.TOO_MANY_FAILED, ExitCode.ENDED, ExitCode.BAD_CONFIG, ExitCode.BAD_MANIFEST}
+FINAL = {
+    ExitCode.TOO_MANY_FAILED,
+    ExitCode.ENDED,
+    ExitCode.DAMAGED,
+    ExitCode.BAD_CONFIG,
+    ExitCode.BAD_MANIFEST,
+}
 AGAIN = {ExitCode.INCOMPLETE, ExitCode.DEFECT, ExitCode.OUTPUT_FAILED, ExitCode.OUTPUT_IN_USE}
 
 

@@ -76,24 +76,6 @@ def test_a_failed_part_leaves_nothing_behind(writer, tmp_path):
     assert list(tmp_path.glob("*/*")) == []
 
 
-def test_unsealed_parts_and_only_they_are_removed(writer, tmp_path):
-    """Sealed parts and files of other names are never touched."""
-    for number in (1, 2):
-        writer.write(part_name(number), [[entry("a")]])
-    (tmp_path / "results" / "part-000003.parquet.tmp").write_bytes(b"half")
-    (tmp_path / "results" / "notes.txt").write_bytes(b"mine")
-    removed = writer.remove_unsealed({part_name(1)})
-    assert removed == [
-        "results/part-000002.parquet",
-        "results/part-000003.parquet.tmp",
-        "hits/part-000002.parquet",
-    ]
-    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == [
-        "notes.txt",
-        "part-000001.parquet",
-    ]
-
-
 def test_json_with_an_unknown_field_is_refused():
     """The schema is fixed: a field that it does not have cannot slip in."""
     with pytest.raises(pa.ArrowInvalid):
@@ -166,45 +148,8 @@ def test_no_more_than_five_rows_are_named(writer):
         writer.write(part_name(1), [chunk])
 
 
-def test_a_folder_in_the_way_of_a_part_is_named(writer, tmp_path):
-    """What is no file cannot be removed: the error says where it is."""
-    (tmp_path / "hits" / "part-000002.parquet").mkdir()
-    with pytest.raises(OutputError, match=r"hits/part-000002\.parquet: .* cannot be removed.*move it away"):
-        writer.remove_unsealed({part_name(1)})
-
-
 def test_an_output_folder_that_vanished_is_named(writer, tmp_path):
     """A folder that somebody removed is an error with its name, not a traceback."""
     (tmp_path / "results").rmdir()
-    with pytest.raises(OutputError, match="results: cannot be read"):
-        writer.remove_unsealed(set())
     with pytest.raises(OutputError, match=r"part-000001\.parquet cannot be written: No such file"):
         writer.write(part_name(1), [[entry("a")]])
-
-
-def test_damage_to_sealed_parts_is_found(writer, tmp_path):
-    """Of sealed parts, files that are gone, cut short, no files or not what was sealed are each named."""
-    parts = [writer.write(part_name(n), [[entry("a", 2), entry("b")]]) for n in range(1, 7)]
-    assert writer.damaged(parts) == []
-    results, hits = tmp_path / "results", tmp_path / "hits"
-    (results / part_name(1)).unlink()
-    whole = (hits / part_name(2)).read_bytes()
-    (hits / part_name(2)).write_bytes(whole[:-100])
-    (results / part_name(3)).unlink()
-    (results / part_name(3)).mkdir()
-    other = writer.write("part-000009.parquet", [[entry("z")]])
-    (results / other.name).replace(results / part_name(4))
-    whole = (results / part_name(5)).read_bytes()
-    (results / part_name(5)).write_bytes(whole[:4] + whole[500:])
-    assert [line.split(": ")[0] for line in writer.damaged(parts)] == [
-        "results/part-000001.parquet",
-        "hits/part-000002.parquet",
-        "results/part-000003.parquet",
-        "results/part-000004.parquet",
-        "results/part-000005.parquet",
-    ]
-    lines = "\n".join(writer.damaged(parts))
-    assert "results/part-000001.parquet: is not there" in lines
-    assert "results/part-000003.parquet: is not a file" in lines
-    assert "results/part-000004.parquet: has 1 rows, was sealed with 2" in lines
-    assert "needs at least" in lines

@@ -1,0 +1,62 @@
+"""Whether a ledger's file is damaged, and how that is told."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.errors import OutputDamagedError, OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+"""Primary result codes (https://www.sqlite.org/rescode.html) for pages that are no pages."""
+
+_LACKING: Final = ("no such table", "no such column", "malformed database schema")
+"""How SQLite tells that what every ledger has is not there."""
+
+_MOST_TOLD: Final = 3
+
+
+def refusal(path: Path, what: str, error: BaseException) -> OutputError:
+    """The error that tells what SQLite refuses: that the file is damaged, or that it cannot be used now.
+
+    Args:
+        path: The ledger's file.
+        what: What was tried: `the ledger cannot be read`.
+        error: What SQLite said.
+    """
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    if isinstance(error, sqlite3.Error) and (code & 0xFF in _DAMAGED or str(error).startswith(_LACKING)):
+        return damaged(path, str(error))
+    return OutputError(f"{path}: {what}: {error}")
+
+
+def damaged(path: Path, why: str) -> OutputDamagedError:
+    """The error that tells that a ledger's file is damaged."""
+    return OutputDamagedError(
+        f"{path}: the ledger is damaged: {why}. No part was touched. Put the ledger back from a copy, or let "
+        f"`batchsearch recover {path.parent.parent}` make it anew from the parts, so that nothing is asked "
+        "for twice."
+    )
+
+
+def was_left_open(path: Path) -> bool:
+    """Whether the last one who wrote a ledger did not come to its end: its write-ahead log is still there."""
+    log = path.with_name(path.name + "-wal")
+    try:
+        return log.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def quick_check(path: Path, connection: sqlite3.Connection) -> None:
+    """Read the whole file for pages that are no pages; about a second for a million rows.
+
+    Raises:
+        OutputDamagedError: There are some.
+    """
+    found = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({_MOST_TOLD})")]
+    if found != ["ok"]:
+        raise damaged(path, "; ".join(line.replace("\n", " ") for line in found))

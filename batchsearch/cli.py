@@ -67,6 +67,7 @@ COMMANDS: Final = {
     "status": Listed(_AFTER, "Say how a run stands, from another shell while it works."),
     "report": Listed(_AFTER, "Write one HTML page about an output folder, with pictures."),
     "verify": Listed(_AFTER, "Verify an output: rows once, parts unchanged, ledger agrees."),
+    "recover": Listed(_AFTER, "Make a lost or damaged ledger anew from the parts."),
     "diff": Listed(_AFTER, "Say what is new, gone or changed between two runs or nights."),
     "compact": Listed(_AFTER, "Merge the small parts of an output folder."),
     "usage": Listed(_AFTER, "State what was spent and spared, by day and instance."),

@@ -37,6 +37,9 @@ POINTS: Final[Mapping[str, str]] = MappingProxyType(
         "compact_exchange_hits": "The ledger knows what is coming; both folders are the old ones.",
         "compact_exchange_results": "The ledger knows what is coming; the folder of results is the old one.",
         "compact_switch": "Both folders are exchanged; the ledger still counts the old parts.",
+        "recover_begun": "The ledger that was there is put aside; every part is where it was.",
+        "recover_settled": "Every part that counts is in its place; what it replaces is there too.",
+        "recover_cleared": "Only what counts is in its place; there is no ledger yet.",
         "compact_clean": "The exchange is over; what it has replaced still lies beside.",
     }
 )

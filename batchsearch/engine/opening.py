@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 LEDGER_FOLDER: Final = "ledger"
 LEDGER_FILE: Final = "ledger.sqlite3"
+RECOVERED: Final = "recovered"
+"""Named text of a ledger that was made anew from its parts: when, and what was called where."""
+
 _MOST_LISTED: Final = 10
 
 
@@ -268,6 +271,7 @@ async def _hold_fingerprint(settings: JobSettings, manifest: Manifest, ledger: L
     now = fingerprint(settings, manifest.schema_carried)
     before = ledger.meta("fingerprint")
     if before is None:
+        _hold_recovered(settings, ledger)
         await ledger.set_meta("fingerprint", json.dumps(now))
         return
     changed = differences(json.loads(before), json.loads(json.dumps(now)))
@@ -277,4 +281,18 @@ async def _hold_fingerprint(settings: JobSettings, manifest: Manifest, ledger: L
             + "\n  ".join(changed)
             + "\nBegin anew in another folder (`--fresh DIR` or another `output.dir`), or change the "
             "settings back."
+        )
+
+
+def _hold_recovered(settings: JobSettings, ledger: Ledger) -> None:
+    """A ledger made anew from parts alone knows no settings, but what was called and where."""
+    text = ledger.meta(RECOVERED)
+    known = {} if text is None else json.loads(text)
+    operations = set(known.get("operations", ())) - {settings.operation}
+    instances = set(known.get("instances", ())) - {lane.instance.name for lane in lanes_of(settings)}
+    if operations or instances:
+        raise ConfigError(
+            f"{settings.output.dir}: holds the results of another job: of "
+            f"{', '.join(sorted(operations | instances))}; begin anew in another folder (`--fresh DIR` or "
+            "another `output.dir`), or change the settings back."
         )

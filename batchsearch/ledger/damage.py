@@ -29,14 +29,14 @@ def refusal(path: Path, what: str, error: BaseException) -> OutputError:
     """
     code = getattr(error, "sqlite_errorcode", None) or 0
     if isinstance(error, sqlite3.Error) and (code & 0xFF in _DAMAGED or str(error).startswith(_LACKING)):
-        return damaged(path, str(error))
+        return damaged(path, what, str(error))
     return OutputError(f"{path}: {what}: {error}")
 
 
-def damaged(path: Path, why: str) -> OutputDamagedError:
+def damaged(path: Path, what: str, why: str) -> OutputDamagedError:
     """The error that tells that a ledger's file is damaged."""
     return OutputDamagedError(
-        f"{path}: the ledger is damaged: {why}. No part was touched. Put the ledger back from a copy, or let "
+        f"{path}: {what}, it is damaged: {why}. No part was touched. Put the ledger back from a copy, or let "
         f"`batchsearch recover {path.parent.parent}` make it anew from the parts, so that nothing is asked "
         "for twice."
     )
@@ -59,4 +59,6 @@ def quick_check(path: Path, connection: sqlite3.Connection) -> None:
     """
     found = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({_MOST_TOLD})")]
     if found != ["ok"]:
-        raise damaged(path, "; ".join(line.replace("\n", " ") for line in found))
+        raise damaged(
+            path, "the ledger cannot be opened", "; ".join(line.replace("\n", " ") for line in found)
+        )

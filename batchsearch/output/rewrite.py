@@ -136,13 +136,17 @@ def _tables_of(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(_ROWS_AT_ONCE, use_threads=False):
-                yield _conformed(pa.Table.from_batches([batch]), schema)
+                yield conformed(pa.Table.from_batches([batch]), schema)
     except (OSError, pa.ArrowException, ValueError) as error:
         raise _unreadable(path, error) from error
 
 
-def _conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with exactly these columns; what it lacks is null."""
+def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with exactly these columns; what it lacks is null.
+
+    Raises:
+        pa.ArrowInvalid: A value does not fit.
+    """
     if table.schema.equals(schema):
         return table.cast(schema)
     there = set(table.column_names)

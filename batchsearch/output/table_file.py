@@ -45,7 +45,7 @@ class TableFile:
         self._temporary = path.with_name(path.name + ".tmp")
         self._file = self._temporary.open("wb")
         try:
-            self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
+            self._writer = pq.ParquetWriter(self._file, schema, compression="zstd", write_page_checksum=True)
         except BaseException:
             self._remove()
             raise

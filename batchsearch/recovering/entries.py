@@ -85,7 +85,7 @@ class _Entries:
             for values in zip(*columns.values(), strict=True):
                 self._count(dict(zip(columns, values, strict=True)))
 
-    def wait(self, result: bytes, values: dict[str, Any]) -> tuple[int, bool]:
+    def wait(self, values: dict[str, Any]) -> tuple[int, bool]:
         """Note an outcome that no part holds yet; its number, and whether it replaces one."""
         digest = digest_of(values["row_key"])
         replaces = digest in self.rows
@@ -157,10 +157,10 @@ def contents_of(
     """
     entries = _Entries(earlier)
     sealed: list[tuple[int, Place, Part]] = []
-    for part in parts:
-        sealed.append(
-            (part_number(part.name) or 0, "current", entries.add(folder / RESULTS / part.name, part))
-        )
+    sealed += [
+        (part_number(part.name) or 0, "current", entries.add(folder / RESULTS / part.name, part))
+        for part in parts
+    ]
     for part in histories:
         entries.add_history(folder / HISTORY / part.name)
         sealed.append((part_number(part.name) or 0, "history", part))
@@ -174,7 +174,7 @@ def contents_of(
             there.finished_at + _SAME_MOMENT,
         ):
             continue
-        seq, replaces = entries.wait(result, values)
+        seq, replaces = entries.wait(values)
         pending.append((seq, int(replaces), result, hits, carried))
     rows = [
         (digest, row.code, row.origin, row.finished_at, row.outcomes, row.request, row.source, row.seq)

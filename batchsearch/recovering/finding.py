@@ -52,8 +52,8 @@ _UNREADABLE: Final = (OSError, pa.ArrowException, ValueError, KeyError)
 _TMP: Final = ".tmp"
 
 ROW: Final = np.dtype([("digest", "V16"), ("earlier", "<i4"), ("finished", "<i8"), ("hits", "<i4")])
-"""What is known of each row of a part: its key's digest, how many outcomes it had before, when it was finished
-(microseconds since 1970), and how many hits it claims."""
+"""What is known of each row of a part: its key's digest, how many outcomes it had before, when it was
+finished (microseconds since 1970), and how many hits it claims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def _numbers(batch: pa.RecordBatch, name: str) -> NDArray[np.int64]:
 
 
 def _hits_of(folder: Path, place: str, name: str) -> tuple[str | None, dict[bytes, int], str, Broken | None]:
-    """The hits of a part: where they are, how many each row has, their SHA-256, and what is wrong with them."""
+    """A part's hits: where they are, how many each row has, their SHA-256, what is wrong with them."""
     final = name.removesuffix(_TMP)
     others = [hits for _, hits in PLACES if hits != place]
     wrong = None

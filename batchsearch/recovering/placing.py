@@ -1,4 +1,4 @@
-"""Parts put where readers look for them: as they are, or written anew where rows of theirs stand elsewhere."""
+"""Parts put where readers look for them: as they are, or written anew where rows stand elsewhere too."""
 
 from __future__ import annotations
 
@@ -99,9 +99,8 @@ class Placing:
         for below in part_folders():
             stays = keep if below in TABLES else {part.name for part in histories} if below == HISTORY else ()
             folder = self._folder / below
-            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-                if is_part(path.name) and path.name not in stays:
-                    left.append(f"{below}/{path.name}")
+            names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+            left += [f"{below}/{name}" for name in names if is_part(name) and name not in stays]
         moved = set_aside(self._folder, left, self._stamp)
         for below in part_folders():
             folder = self._folder / below
@@ -149,7 +148,7 @@ class Placing:
                 yield rows
 
         results = _written(self._folder / RESULTS / name, latest(), None)
-        wanted = pa.concat_arrays([each for each in _flat(keys)])
+        wanted = pa.concat_arrays(list(_flat(keys)))
         hits = _written(self._folder / HITS / name, self._hits_of(part, wanted), hits_schema())
         # Hits first: results without their hits are never seen.
         digests = [hits.sync(), results.sync()]

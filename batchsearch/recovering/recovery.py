@@ -1,8 +1,8 @@
 """One output folder recovered: its parts put in their places, its ledger made anew from them.
 
-What is killed on the way can be recovered again: the old ledger is put aside first, so that no run begins over
-a folder that is half done; what is written anew stands before what it replaces makes room; the new ledger
-appears last, whole.
+What is killed on the way can be recovered again: the old ledger is put aside first, so that no run begins
+over a folder that is half done; what is written anew stands before what it replaces makes room; the new
+ledger appears last, whole.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Recovered:
         waiting: Outcomes that an earlier ledger had and no part: the next run writes them.
         answers: Requests that need no call any more.
         history: Outcomes that later ones have replaced.
-        rewritten: Parts that were written anew, because rows of theirs stood elsewhere too or lacked something.
+        rewritten: Parts that were written anew, because rows stood elsewhere too or lacked something.
         moved: Parts that stood beside those that readers see.
         set_aside: Files that made room; they are in `set-aside/`.
         lost: Outcomes that nothing holds whole any more: the next run asks for them again.
@@ -90,7 +90,7 @@ def outputs_in(folder: Path) -> list[Path]:
     found = [each for each in (folder, folder / "search", folder / "sync") if _is_output(each)]
     if not found:
         raise ConfigError(
-            f"{folder}: has neither a ledger ({LEDGER}) nor parts; give the `output.dir` of a job that has run"
+            f"{folder}: has neither a ledger ({LEDGER}) nor parts; give the `output.dir` of a job that ran"
         )
     return found
 

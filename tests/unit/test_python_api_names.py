@@ -15,11 +15,11 @@ PACKAGE = Path(batchsearch.__file__).parent
 
 PROMISED = [
     "BatchsearchError", "CompareResult", "ConfigError", "DedupResult", "ExitCode", "JobSettings",
-    "MachineError", "ManifestError", "MissingExtraError", "Output", "OutputError", "OutputInUseError",
-    "Reading", "RunEndedError", "RunFailedError", "RunResult", "Stop", "StoppedEarlyError", "StoppedError",
-    "__version__", "acheck",
-    "aplan", "arun", "arun_compare", "arun_dedup", "ausage", "check", "load", "open_output", "plan", "run",
-    "run_compare", "run_dedup", "usage",
+    "MachineError", "ManifestError", "MissingExtraError", "Output", "OutputDamagedError", "OutputError",
+    "OutputInUseError", "Reading", "RunEndedError", "RunFailedError", "RunResult", "Stop",
+    "StoppedEarlyError", "StoppedError", "__version__", "acheck", "aplan", "arun", "arun_compare",
+    "arun_dedup", "ausage", "check", "load", "open_output", "plan", "run", "run_compare", "run_dedup",
+    "usage",
 ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from batchsearch.ledger.lock import OutputLock
 from batchsearch.ledger.rebuilt import write_ledger
 from batchsearch.ledger.salvage import Salvage, salvaged
 from batchsearch.output.atomic import make_folder, sync_folder
+from batchsearch.output.inside import INSIDE
 from batchsearch.output.parts import part_number
 from batchsearch.output.table_file import reason_of
 from batchsearch.recovering.choosing import chosen
@@ -87,7 +88,7 @@ def outputs_in(folder: Path) -> list[Path]:
     Raises:
         ConfigError: There is none.
     """
-    found = [each for each in (folder, folder / "search", folder / "sync") if _is_output(each)]
+    found = [each for each in (folder, *(folder / name for name in INSIDE)) if _is_output(each)]
     if not found:
         raise ConfigError(
             f"{folder}: has neither a ledger ({LEDGER}) nor parts; give the `output.dir` of a job that ran"

@@ -56,10 +56,11 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     keep = dedup.outside == "keep"
     others = ids_in(sources.search) if keep else None
     pictures = read_pictures(sources.search, sources.columns, sources.keys, others, sources.copies)
-    rules = HitRules(dedup.floor, keep, dedup.order == "add_first", wanted)
-    tally = Tally(np.zeros(len(pictures.products), bool), np.zeros(len(pictures), bool))
+    rules = HitRules(dedup.floor, dedup.floor + dedup.near, keep, dedup.order == "add_first", wanted)
+    count = len(pictures.products)
+    tally = Tally(np.zeros(count, bool), np.zeros(count, bool), np.zeros(len(pictures), bool))
     # A product with a picture that could not be searched cannot testify against any pair.
-    tally.cut[pictures.product[~pictures.searched]] = True
+    tally.mute[pictures.product[~pictures.searched]] = True
     folder = PairFolder()
     changed_at = None if sources.changed_at is None else sources.changed_at(pictures)
     for matches in read_matches(sources.search, pictures, rules, tally, changed_at):
@@ -94,7 +95,7 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         variants=variants,
     )
     counts = np.bincount(pictures.product[shown], minlength=len(pictures.products))
-    guard = GuardRules(dedup.chain_guard.min_share, dedup.chain_guard.largest, tally.cut)
+    guard = GuardRules(dedup.chain_guard.min_share, dedup.chain_guard.largest, tally.cut, tally.mute)
     clusters = cluster(
         pairs, decision, guard, preference_of(pictures, counts, shown, dedup), pictures.product_id
     )

@@ -7,8 +7,10 @@ whose members resemble the same others, then those with the higher score: a brid
 whatever its score. Pairs judged `same` join in any case; no group ever holds a pair judged `different`,
 unless pairs judged `same` force it.
 
-A pair that no search shows does not resemble, with one exception: where the list of hits of one of the two
-was full to its end with products that resemble it, more may have been behind, and the pair is not counted.
+A pair that no search shows does not resemble: it scores at most what the last entry of either list of hits
+scores. Only where both lists were full to their ends with products that score enough to be the same may it
+still be one, and is not counted. Nor is a pair with a product that could not be searched: its silence, and
+that of others about it, say nothing.
 """
 
 from __future__ import annotations
@@ -74,10 +76,11 @@ class Split:
 
 @dataclass(slots=True)
 class _Group:
-    """Members, how many of them had their hits cut, and what joins them to other groups."""
+    """Members, how many of them could speak and had their hits cut, and what joins them to other groups."""
 
     members: list[int]
-    whole: int
+    speaking: int
+    cut: int
     resembling: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     certain: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     forbidden: set[int] = field(default_factory=set)
@@ -89,6 +92,7 @@ def split(
     *,
     different: Collection[tuple[int, int]] = (),
     cut: Collection[int] = (),
+    mute: Collection[int] = (),
     min_share: float,
 ) -> Split:
     """Take a component apart where its members do not resemble each other.
@@ -99,10 +103,11 @@ def split(
         size: Members of the component, numbered from 0.
         links: Its pairs, each once.
         different: Pairs that people have judged different.
-        cut: Members whose lists of hits were full.
+        cut: Members whose lists of hits were full to their ends with scores that are enough.
+        mute: Members of which no search says anything.
         min_share: Share of the pairs between two groups that must resemble each other, above 0 to 1.
     """
-    return _Splitting(size, links, different, cut, min_share).run()
+    return _Splitting(size, links, different, (frozenset(cut), frozenset(mute)), min_share).run()
 
 
 def _shared(one: set[int], other: set[int]) -> float:
@@ -117,7 +122,7 @@ class _Splitting:
         size: int,
         links: Sequence[Link],
         different: Collection[tuple[int, int]],
-        cut: Collection[int],
+        silent: tuple[frozenset[int], frozenset[int]],
         min_share: float,
     ) -> None:
         self._min_share = min_share
@@ -136,11 +141,15 @@ class _Splitting:
                 link.second,
             ),
         )
-        cut = frozenset(cut)
+        cut, mute = silent
         self._home = list(range(size))
-        self._groups = {number: _Group([number], int(number not in cut)) for number in range(size)}
+        self._groups = {
+            number: _Group([number], int(number not in mute), int(number in cut and number not in mute))
+            for number in range(size)
+        }
         for link in links:
-            certain = link.first not in cut and link.second not in cut
+            both = (link.first, link.second)
+            certain = not any(each in mute for each in both) and not all(each in cut for each in both)
             for one, other in ((link.first, link.second), (link.second, link.first)):
                 self._groups[one].resembling[other] += 1
                 self._groups[one].certain[other] += certain
@@ -177,7 +186,7 @@ class _Splitting:
         """Pairs between two groups: how many resemble each other, how many count."""
         first, second = self._groups[one], self._groups[other]
         resembling = first.resembling.get(other, 0)
-        unseen = first.whole * second.whole - first.certain.get(other, 0)
+        unseen = first.speaking * second.speaking - first.cut * second.cut - first.certain.get(other, 0)
         return resembling, resembling + unseen
 
     def _join(self, link: Link) -> None:
@@ -190,7 +199,8 @@ class _Splitting:
         for member in goes.members:
             self._home[member] = one
         stays.members += goes.members
-        stays.whole += goes.whole
+        stays.speaking += goes.speaking
+        stays.cut += goes.cut
         for kind in ("resembling", "certain"):
             self._move(kind, goes, one, other)
         for third in goes.forbidden:

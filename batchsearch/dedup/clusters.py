@@ -64,12 +64,14 @@ class GuardRules:
     Attributes:
         min_share: Share of the pairs between two groups that must resemble each other.
         largest: Clusters of more members are marked for review.
-        cut: By product: whether a list of its hits was full to its end with products that resemble it.
+        cut: By product: whether a list of its hits was full to its end with scores that are enough.
+        mute: By product: whether an image of it could not be searched.
     """
 
     min_share: float
     largest: int
     cut: NDArray[np.bool_]
+    mute: NDArray[np.bool_]
 
 
 def components(count: int, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -171,6 +173,7 @@ def _guarded(
                 (place[int(apart_one[at])], place[int(apart_other[at])]) for at in judged.get(label, ())
             ],
             cut=[place[int(node)] for node in inside if guard.cut[nodes[node]]],
+            mute=[place[int(node)] for node in inside if guard.mute[nodes[node]]],
             min_share=guard.min_share,
         )
         names = [name(int(nodes[node])) for node in inside]

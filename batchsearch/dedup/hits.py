@@ -35,12 +35,14 @@ class HitRules:
 
     Attributes:
         floor: Lowest score that is kept.
+        enough: Lowest score that two products can be the same with.
         outside: Whether products that the manifest does not have count.
         add_first: Whether a night's pictures are in the instance before its searches.
         wanted: Hits asked for in each search.
     """
 
     floor: float
+    enough: float
     outside: bool
     add_first: bool
     wanted: int
@@ -55,12 +57,14 @@ class Tally:
         of_itself: On the product that was searched.
         stale: Of those not below the floor, on pictures that were renewed since.
         outside: On or of products that the manifest does not have.
-        cut: By product: whether more than its hits say may resemble it.
+        cut: By product: whether more than its hits say may be the same product.
+        mute: By product: whether an image of it could not be searched.
         found_itself: By row: whether its hits name the product that was searched.
         full: Searches whose list was full to its end with scores not below the floor.
     """
 
     cut: NDArray[np.bool_]
+    mute: NDArray[np.bool_]
     found_itself: NDArray[np.bool_]
     full: int = 0
     hits: int = 0
@@ -224,9 +228,9 @@ def _mark_cut(
     rules: HitRules,
     tally: Tally,
 ) -> None:
-    """Lists that are full, and whose last entry would still have been kept, may have been cut."""
+    """Lists that are full: what they do not show scores at most what their last entry scores."""
     full = (row >= 0) & (rank == rules.wanted) & (score >= rules.floor)
-    tally.cut[product[full]] = True
+    tally.cut[product[full & (score >= rules.enough - 1e-9)]] = True
     tally.full += int(full.sum())
 
 

@@ -157,7 +157,7 @@ def test_without_a_guard_clusters_are_connected_components(given_matches):
     none = Judged(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
     decision = decide(pairs, np.full(len(pairs), 0.8), none, near=0.1, best=None, trust_perceptual=False)
     # Every member's list was cut: nothing that was not seen counts against a pair.
-    guard = GuardRules(0.0001, 50, np.ones(12, bool))
+    guard = GuardRules(0.0001, 50, np.ones(12, bool), np.zeros(12, bool))
     found = cluster(pairs, decision, guard, np.arange(12), str)
     home = {number: number for number in range(12)}
     for one, other in zip(

@@ -121,28 +121,29 @@ def test_hits_on_the_searched_product_and_outside_the_manifest_are_no_matches():
             "category_id": pa.nulls(5, pa.int64()),
         }
     )
-    tally = Tally(np.zeros(3, bool), np.zeros(4, bool))
-    found = _matches(hits, known, HitRules(0.5, outside=False, add_first=True, wanted=5), tally)
+    tally = Tally(np.zeros(3, bool), np.zeros(3, bool), np.zeros(4, bool))
+    found = _matches(hits, known, HitRules(0.5, 0.8, outside=False, add_first=True, wanted=5), tally)
     assert (found.product.tolist(), found.other.tolist(), found.rank.tolist()) == ([0], [1], [1])
     assert (tally.hits, tally.of_itself, tally.outside, tally.stale, tally.full) == (5, 2, 1, 0, 0)
 
 
-def test_a_full_list_with_a_strong_end_may_have_been_cut():
-    """Such a product's silence about another one says nothing."""
+@pytest.mark.parametrize(("last", "cut"), [(0.9, True), (0.8, True), (0.79, False)])
+def test_a_full_list_may_have_been_cut_if_its_last_entry_is_enough(last, cut):
+    """What a list does not show scores no more than its last entry: below the threshold, too little."""
     known = pictures([row("a"), row("b")])
     hits = pa.table(
         {
             "row_key": ["r0", "r0"],
             "rank": pa.array([1, 2], pa.int32()),
-            "score": [1.0, 0.9],
+            "score": [1.0, last],
             "product_id": ["a", "b"],
             "pic_name": ["front", "front"],
             "category_id": pa.nulls(2, pa.int64()),
         }
     )
-    tally = Tally(np.zeros(2, bool), np.zeros(2, bool))
-    _matches(hits, known, HitRules(0.5, outside=False, add_first=True, wanted=2), tally)
-    assert (tally.cut.tolist(), tally.full) == ([True, False], 1)
+    tally = Tally(np.zeros(2, bool), np.zeros(2, bool), np.zeros(2, bool))
+    _matches(hits, known, HitRules(0.5, 0.8, outside=False, add_first=True, wanted=2), tally)
+    assert (tally.cut.tolist(), tally.full) == ([cut, False], 1)
 
 
 def test_thresholds_go_by_category():
@@ -229,8 +230,18 @@ def test_a_chain_is_split_and_a_star_of_copies_is_not():
     star = [Link(0, other, 0.9) for other in (1, 2, 3)]
     near = [Link(a, b, 0.75, accepted=False) for a, b in ((1, 2), (1, 3), (2, 3))]
     assert split(4, [*star, *near], min_share=0.6).groups == ((0, 1, 2, 3),)
-    # Whose list was full may resemble more than was seen: its silence does not split.
-    assert split(3, [Link(0, 1, 0.9), Link(1, 2, 0.9)], cut=[0], min_share=0.6).groups == ((0, 1, 2),)
+
+
+def test_silence_is_no_consent_unless_both_lists_were_full():
+    """A pair that one whole list does not show is none; with a product never searched nothing is known."""
+    links = [Link(0, 1, 0.9), Link(1, 2, 0.9)]
+    apart = ((0, 1), (2,))
+    assert split(3, links, cut=[0], min_share=0.6).groups == apart
+    assert split(3, links, cut=[0, 2], min_share=0.6).groups == ((0, 1, 2),)
+    assert split(3, links, mute=[0], min_share=0.6).groups == ((0, 1, 2),)
+    # A crowd whose lists are all full at scores that are too low is no cluster.
+    tight = [Link(a, b, 0.9) for a, b in ((0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5))]
+    assert split(6, [*tight, Link(2, 3, 0.99)], cut=[0, 1, 2], min_share=0.6).groups == ((0, 1, 2), (3, 4, 5))
 
 
 @pytest.mark.parametrize(

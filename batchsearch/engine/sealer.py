@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import pyarrow as pa
 
 from batchsearch import crash_points
+from batchsearch.descriptors import Shortage, is_exhausted
+from batchsearch.errors import OutputError
 from batchsearch.ledger.queries import STAGED
 from batchsearch.ledger.records import Part
 from batchsearch.output.parts import PartWriter, part_name
@@ -201,7 +203,7 @@ class Sealer:
 
     async def _seal_one(self, *, replaces: bool = False) -> None:
         try:
-            part = await asyncio.to_thread(self._write, replaces)
+            part = await self._written(replaces)
             crash_points.reached("part_seal_before")
             await self._ledger.seal(part, replaces=replaces)
             crash_points.reached("part_seal_after")
@@ -209,6 +211,17 @@ class Sealer:
             self._failure = error
             raise
         self._log.debug("part_sealed", part=part.name, rows=part.rows, hits=part.hits)
+
+    async def _written(self, replaces: bool) -> Part:
+        """Write a part; while there are no file descriptors left that is tried again."""
+        shortage = Shortage(asyncio.sleep)
+        while True:
+            try:
+                return await asyncio.to_thread(self._write, replaces)
+            except OutputError as error:
+                if not is_exhausted(error):
+                    raise
+            await shortage.wait()
 
     def _write(self, replaces: bool) -> Part:
         first_seq = last_seq = 0

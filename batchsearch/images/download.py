@@ -19,6 +19,7 @@ from batchsearch.images.addresses import shown_address
 from batchsearch.images.cookies import ChainCookies
 from batchsearch.images.hosts import AllowedHosts, RefusedError, refused, resolver_of
 from batchsearch.images.inspect import begins_like_an_image
+from batchsearch.images.lenient import NoAnswerError, ask_leniently
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.unpacking import ENOUGH, BrokenBodyError, UnknownEncodingError, unpacker_for
 from batchsearch.images.urls import UnreadableAddressError, WebAddress, parse
@@ -140,13 +141,20 @@ class Downloader:
             at = shown_address(str(here.url))
             if self._allowed.refuses(here) or (proxy and await self._allowed.refuses_by_proxy(here)):
                 return refused(at)
-            async with self._session_for(proxy).get(
-                here.url, headers=self._told(here, basic, cookies), allow_redirects=False, proxy=proxy
-            ) as response:
-                if response.status not in _REDIRECTS:
-                    return await self._take(response, at)
-                cookies.keep(response)
-                location = response.headers.get("Location")
+            told = self._told(here, basic, cookies)
+            try:
+                async with self._session_for(proxy).get(
+                    here.url, headers=told, allow_redirects=False, proxy=proxy
+                ) as response:
+                    if response.status not in _REDIRECTS:
+                        return await self._take(response, at)
+                    cookies.keep(response)
+                    location = response.headers.get("Location")
+            except aiohttp.ClientResponseError:
+                found = None if proxy else await self._once_more(here, told)
+                if found is None:
+                    raise
+                return found
             if not location:
                 return _status(response, shown)
             try:
@@ -190,6 +198,22 @@ class Downloader:
         if response.status == HTTPStatus.ACCEPTED and not begins_like_an_image(bytes(body[:ENOUGH])):
             return _status(response, shown, transient=True)
         return bytes(body)
+
+    async def _once_more(self, address: WebAddress, told: dict[str, str]) -> bytes | None:
+        """The image where only the way in which it is answered is odd; None where more is wrong."""
+        most = self._limit + 1
+        try:
+            answer = await ask_leniently(
+                address, told, self._allowed.resolver(), most=most, patience=self._timeout
+            )
+            unpacker = unpacker_for(answer.encoding, answer.body[:ENOUGH])
+            body = answer.body
+            if unpacker is not None:
+                body = unpacker.feed(body, most)
+                unpacker.end()
+        except (NoAnswerError, OSError, BrokenBodyError, UnknownEncodingError):
+            return None
+        return body if answer.status == HTTPStatus.OK and 0 < len(body) < most else None
 
     async def _unpacked(self, response: aiohttp.ClientResponse, shown: str) -> bytearray | Unreachable:
         """The body as it was before the host compressed it, or that this cannot be undone."""

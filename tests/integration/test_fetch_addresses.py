@@ -257,6 +257,28 @@ async def test_an_address_without_its_scheme_gets_the_jobs(host, tmp_path):
         assert (await fetcher.fetch(reference)).code == "Local.ImageAddressRefused"
 
 
+@pytest.mark.parametrize("given", [answer("200 OK", "Connection: close") + b"junk", answer() + b"\r\njunk"])
+async def test_what_follows_the_announced_end_is_ignored(host, tmp_path, given):
+    """Such an answer is read as browsers do, with the same headers and from the same hosts only."""
+    host.answers["/odd"] = given
+    headers = {"127.0.0.1": {"Referer": "https://shop.example/"}}
+    settings = {"allow_hosts": ("127.0.0.1", "localhost"), "headers": headers}
+    url = host.url.replace("127.0.0.1", "localhost")
+    found = await get(tmp_path, host.url + "/odd?a=%27", url + "/odd", **settings)
+    assert found == [BODY] * 2
+    assert set(host.targets) == {"/odd?a=%27", "/odd"}
+    told = [headers.get("referer") for _, target, headers in host.seen if target != "/odd"]
+    assert told == ["https://shop.example/"] * 2
+
+
+async def test_what_is_no_http_at_all_is_unreachable(host, tmp_path):
+    """A host that answers something else is no image's fault."""
+    host.answers["/x"] = b"SSH-2.0-OpenSSH_9.6\r\n\r\n"
+    found = await get(tmp_path, host.url + "/x", fetch_timeout=5)
+    assert isinstance(found, Unreachable)
+    assert found.transient
+
+
 # -- proxies -------------------------------------------------------------------------------------------
 
 

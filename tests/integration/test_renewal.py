@@ -14,11 +14,12 @@ from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.emulator.pictures import decode_picture
 from batchsearch.emulator.records import NewItem
 from batchsearch.engine.again import job_of
+from batchsearch.engine.checking import check_job
 from batchsearch.engine.choice import Chosen
 from batchsearch.engine.compacting import compact
 from batchsearch.engine.job import run_job
 from batchsearch.engine.planning import plan_job
-from batchsearch.errors import ConfigError, OutputError, OutputInUseError
+from batchsearch.errors import ConfigError, ExitCode, OutputError, OutputInUseError
 from batchsearch.ledger.lock import OutputLock
 
 SEARCH = "SearchImageByPic"
@@ -454,3 +455,43 @@ async def test_what_is_not_ours_stays_in_the_folder(nightly, folder, pictures):
     await run_job(nightly())
     assert (results / "notes.txt").read_text() == "mine"
     assert results.stat().st_mode & 0o7777 == 0o2775
+
+
+async def test_a_file_in_another_spelling_is_watched_like_any(nightly, folder, pictures, signed_in):
+    """A path that was healed costs one call, the changed file another one, and a quiet night none."""
+    rows = [{"id": "a", "image": " q01.jpg"}, {"id": "b", "image": ".\\q02.jpg "}]
+    assert (await run_job(nightly(rows))).ok == 2
+    assert (await run_job(nightly(rows))).calls == 0
+    changed(folder, 2, pictures, by=34)
+    assert (await run_job(nightly(rows))).calls == 1
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "file"])
+async def test_a_missing_root_is_one_message_before_the_first_row(nightly, tmp_path, signed_in, kind):
+    """No row is charged with a folder that is not mounted: run, plan and check say so and do nothing."""
+    root = tmp_path / "mount"
+    if kind == "empty":
+        root.mkdir()
+    elif kind == "file":
+        root.write_text("")
+    for command in (run_job, plan_job, check_job):
+        with pytest.raises(ConfigError, match=r"^images\.root: .*/mount ") as caught:
+            await command(nightly(images__root=str(root)))
+        assert caught.value.exit_code is ExitCode.BAD_CONFIG
+    assert not Path(nightly().output.dir, "results").exists()
+    assert calls(signed_in) == 0
+
+
+async def test_calls_go_through_the_proxy_that_the_job_names(nightly, signed_in, load, monkeypatch):
+    """A service that only a proxy can reach is asked through it, by the setting or the environment."""
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    by_setting = nightly(ROWS[:3], calls__proxy=signed_in.endpoint)
+    instance = by_setting.instance.model_copy(update={"endpoint": "http://service.example"})
+    summary = await run_job(by_setting.model_copy(update={"instance": instance}))
+    assert (summary.ok, summary.calls) == (3, 3)
+    assert calls(signed_in) == 3
+    monkeypatch.setenv("HTTP_PROXY", signed_in.endpoint)
+    by_environment = nightly(ROWS[:5]).model_copy(update={"instance": instance})
+    assert (await run_job(by_environment)).calls == 2
+    assert calls(signed_in) == 5

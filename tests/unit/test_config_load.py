@@ -382,3 +382,91 @@ def test_hits_are_counted_in_one_place(job, problems, name):
         f"manifest: maps the column 'wanted' to `{name}`, which `results_per_row` decides for all rows; "
         "give one of them"
     )
+
+
+HEADERS = 'images:\n  headers:\n    tokens.cdn.example:\n      Referer: "https://shop.example/"\n'
+
+
+def test_secrets_of_headers_are_variables_of_the_environment(job):
+    """What is named is kept, what it holds is not in the settings; hosts may be called as they like."""
+    text = f"{GOOD}{HEADERS}      Authorization: Bearer ${{CDN_TOKEN}}\n"
+    images = job(text, CDN_TOKEN="a-very-secret-token").settings.images
+    assert images.headers["tokens.cdn.example"]["Authorization"] == "Bearer ${CDN_TOKEN}"
+    assert "a-very-secret" not in images.model_dump_json()
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X-Api-Key", "Cookie", "X-Auth-Token", "x-signature"])
+@pytest.mark.parametrize("override", [False, True])
+def test_secrets_of_headers_are_not_written_out(problems, name, override):
+    """A secret in the job file, or in an override, is refused by its place and not shown."""
+    value = "Bearer a-very-secret-token"
+    if override:
+        found = problems(GOOD, f'images.headers={{cdn.example: {{{name}: "{value}"}}}}')
+    else:
+        found = problems(f"{GOOD}{HEADERS}      {name}: {value}\n")
+    assert len(found) == 1
+    assert "${NAME}" in found[0]
+    assert ("--set images.headers" if override else name) in found[0]
+    assert "a-very-secret" not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("host", "header", "said"),
+    [
+        ("https://h/x", "Referer: a", "is no host"),
+        ("h:p", "Referer: a", "is no host"),
+        ("'*'", "Authorization: ${TOKEN}", "name the host"),
+        ("'*'", "X-Any: ${TOKEN}", "name the host"),
+        ("h", "Host: other", "set by the HTTP client"),
+        ("h", "Proxy-Authorization: ${TOKEN}", "set by the HTTP client"),
+        ("h", "'a b': c", "no name of a header"),
+        ("h", 'Referer: "a\\r\\nX: y"', "one line"),
+        ("h", "Referer: 'https://ş/'", "one line"),
+    ],
+)
+def test_headers_that_cannot_be_sent_are_refused(problems, host, header, said):
+    """Hosts, names and values are looked at when the job is read."""
+    found = problems(f"{GOOD}images:\n  headers:\n    {host}:\n      {header}\n")
+    assert len(found) == 1
+    assert said in found[0]
+
+
+@pytest.mark.parametrize("setting", ["images.proxy", "calls.proxy"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("http://me:pass-word@p:1", "environment"),
+        ("socks5://p:1", "`none`"),
+        ("p:1", "`none`"),
+        ("http://p:1/x", "end after the port"),
+    ],
+)
+def test_a_proxy_is_an_address_without_a_password(problems, setting, value, said):
+    """A password belongs into the environment, and another kind of proxy is refused."""
+    (found,) = problems(GOOD, f"{setting}={value}")
+    assert said in found
+    assert "pass-word" not in found
+
+
+def test_folders_that_links_may_lead_to_start_at_the_job_file(job, tmp_path):
+    """A list of paths, or one of them, is made absolute like any path."""
+    assert job(f"{GOOD}images: {{allow_links: [disk, /mnt]}}").settings.images.allow_links == (
+        str(tmp_path / "disk"),
+        "/mnt",
+    )
+    assert job(f"{GOOD}images: {{allow_links: disk}}").settings.images.allow_links == (
+        str(tmp_path / "disk"),
+    )
+
+
+def test_time_zones_are_known_everywhere():
+    """A named zone works where the system has no zones of its own."""
+    script = "from zoneinfo import ZoneInfo; print(ZoneInfo('Asia/Shanghai'))"
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONTZPATH": ""},
+    )
+    assert ran.stdout.strip() == "Asia/Shanghai"

@@ -197,6 +197,7 @@ class _List:
                 required=(_GROUP,) if grouped else (),
                 allowed=frozenset({_GROUP}),
                 base64=settings.images.text == "base64",
+                kept=frozenset(compare.carry),
             ),
         )
         _check_carried(manifest, compare)
@@ -206,7 +207,7 @@ class _List:
                 [
                     _SCHEME,
                     manifest.identity(),
-                    settings.manifest.csv.model_dump(mode="json"),
+                    settings.manifest.csv.model_dump(mode="json", exclude_none=True),
                     settings.images.text,
                     compare.model_dump(mode="json", include=set(deciding)),
                 ],

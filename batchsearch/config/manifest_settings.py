@@ -20,6 +20,17 @@ class CsvSettings(Settings):
     encoding: str = Field("utf-8", description="Character encoding; a byte order mark is understood.")
     delimiter: str = Field(",", description="Separator between fields, one character; `tab` is understood.")
     quote: str = Field('"', description="Quote character.")
+    escape: str | None = Field(
+        None,
+        description="Character that takes away the meaning of a quote, delimiter or line end after it, such "
+        "as `\\` in what Spark and MySQL write; before anything else it is text. Absent: quotes in a quoted "
+        "text are doubled.",
+    )
+    header: Annotated[tuple[str, ...] | None, ONE_OR_MANY] = Field(
+        None,
+        min_length=1,
+        description="Column names of files that do not begin with them: their first line is a row, too.",
+    )
     types: dict[str, CsvTypeName] = Field(
         default_factory=dict,
         description="Column types by name: string, int64, float64, bool, date, timestamp. "
@@ -41,18 +52,32 @@ class CsvSettings(Settings):
             ) from error
         return encoding
 
+    @field_validator("header")
+    @classmethod
+    def _each_name_once(cls, header: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        twice = next((name for name in header or () if (header or ()).count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names the column {twice!r} twice")
+        return header
+
     @field_validator("delimiter", mode="before")
     @classmethod
     def _tab_by_name(cls, delimiter: object) -> object:
         return "\t" if delimiter in ("tab", "\\t") else delimiter
 
-    @field_validator("delimiter", "quote")
+    @field_validator("delimiter", "quote", "escape")
     @classmethod
-    def _one_ascii_character(cls, mark: str, info: ValidationInfo) -> str:
+    def _one_ascii_character(cls, mark: str | None, info: ValidationInfo) -> str | None:
+        if mark is None:
+            return None
         if len(mark) != 1 or not mark.isascii() or mark in "\r\n\0":
             raise ValueError(f"must be one ASCII character and no line end, not {mark[:8]!r}")
         if info.field_name == "quote" and mark == info.data.get("delimiter"):
             raise ValueError("cannot be the delimiter as well")
+        if info.field_name == "escape" and mark in (info.data.get("delimiter"), info.data.get("quote")):
+            raise ValueError(
+                "cannot be the delimiter or the quote; without `escape`, quotes in a text are doubled"
+            )
         return mark
 
 
@@ -73,6 +98,11 @@ class ManifestSettings(Settings):
         "`priority`: higher numbers are worked on first. What the operation needs is looked for under its "
         "own name when not given.",
     )
+    carry: Literal["all", "none"] | tuple[str, ...] = Field(
+        "all",
+        description="Columns that are carried into ledger and results: `all`, `none`, or a list. Others are "
+        "read only where something else asks for them. `row_key` names each row anyway.",
+    )
     csv: CsvSettings = Field(default_factory=CsvSettings, description="How a CSV manifest is written.")
     max_shrink: str | float | None = Field(
         None,
@@ -92,3 +122,8 @@ class ManifestSettings(Settings):
         if twice is not None:
             raise ValueError(f"names the column {twice!r} twice")
         return key
+
+    @field_validator("carry", mode="before")
+    @classmethod
+    def _one_column_is_a_list(cls, carry: object) -> object:
+        return (carry,) if isinstance(carry, str) and carry not in ("all", "none") else carry

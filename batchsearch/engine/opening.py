@@ -28,6 +28,7 @@ from batchsearch.engine.survey import Finished, Survey, round_began, take_stock
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.lock import OutputLock
 from batchsearch.ledger.store import Ledger
+from batchsearch.manifest.own_output import takes_in
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.output.atomic import make_folder
 from batchsearch.output.schemas import carried_names
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.choice import Chosen
     from batchsearch.remote.mirror import Mirror
+
+PICTURES: Final = ("image", "primary_image", "secondary_image")
+"""What columns with pictures are called when nothing else is said."""
 
 LEDGER_FOLDER: Final = "ledger"
 LEDGER_FILE: Final = "ledger.sqlite3"
@@ -228,8 +232,16 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
     """The job's manifest, its columns found.
 
     Raises:
+        ConfigError: Its path takes in the output folder.
         ManifestError: It cannot be read, or lacks what the operation needs.
     """
+    if takes_in(settings.manifest.path, settings.output.dir):
+        what = (
+            f"{settings.output.dir} lies where manifest.path ({settings.manifest.path}) looks for tables: "
+            "the results would be rows of the next run; choose a folder elsewhere, or one whose name begins "
+            "with `_`"
+        )
+        raise ConfigError([Problem("output.dir", what)])
     return Manifest.open(
         settings.manifest,
         base=Path(settings.manifest.path).parent,
@@ -239,8 +251,23 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
             required=tuple(name for name in operation.required if name not in settings.parameters),
             allowed=operation.keys | {PRIORITY, INSTANCE},
             base64=settings.images.text == "base64",
+            kept=_read_in_results(settings),
         ),
     )
+
+
+def _read_in_results(settings: JobSettings) -> frozenset[str]:
+    """Columns that other parts of the job look for in the results, whatever `manifest.carry` says."""
+    named = [settings.truth.first_hit, settings.truth.outcome]
+    manifest, dedup, compare = settings.manifest, settings.dedup, settings.compare
+    if dedup is not None or compare is not None:
+        named += [*manifest.key, *manifest.columns.values(), *PICTURES, "product_id", "pic_name"]
+    if dedup is not None:
+        named += [dedup.product_column, dedup.picture_column, dedup.category_column, dedup.oldest_column]
+        named += dedup.attributes.values()
+    if compare is not None:
+        named += [compare.group, *compare.carry]
+    return frozenset(name for name in named if name is not None)
 
 
 def _truth_columns(settings: JobSettings, manifest: Manifest) -> tuple[str | None, str | None]:

@@ -1,8 +1,10 @@
 """What a column may be: Arrow types as the manifest sees them, and columns to Python values (pure).
 
-* A **key** column is text, whole numbers, true/false or dates. Fractions are refused: two programs may write
-  one of them in two ways. So are times (units and zones make the same moment differ) and nested values.
-* A **parameter** column is text, numbers or true/false.
+* A **key** column is text, whole numbers of any width, decimals whose cells have no fraction, UUIDs,
+  true/false or dates. Fractions are refused: two programs may write one of them in two ways. So are times
+  (units and zones make the same moment differ) and nested values.
+* A **parameter** column is text, numbers, UUIDs or true/false.
+* Bytes in either are text: some writers do not say so in the file.
 * A **picture** column is text (a path or a URL), bytes, or a struct of `bytes` and `path` as image data sets
   use it, where `bytes` wins.
 * Any other column may be anything that can be carried into the results (see `carried`).
@@ -20,11 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.manifest.carried import carried_type, with_inner
+from batchsearch.manifest.widening import is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LONGEST_SHOWN: Final = 40
+_DIGITS_OF_128_BITS: Final = 38
 _IN_AN_ADDRESS: Final = re.compile(r"(://)(?:[^/?#\s\"]*@)?([^?#\s\"]*)(?:[?#][^\s\"]*)?")
 
 
@@ -36,7 +40,7 @@ def normal_type(kind: pa.DataType) -> pa.DataType:
     exactly these two.
     """
     if isinstance(kind, pa.BaseExtensionType):
-        return normal_type(kind.storage_type)
+        return kind if is_uuid(kind) else normal_type(kind.storage_type)
     if pa.types.is_dictionary(kind):
         return normal_type(kind.value_type)
     if is_picture_struct(kind):
@@ -56,7 +60,7 @@ def _narrow(kind: pa.DataType) -> pa.DataType:
 
 
 def normalised(array: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """An array as another type of its family; an all-null one as any type.
+    """An array as another type of its family, or as a wider one; an all-null one as any type.
 
     Raises:
         pyarrow.ArrowInvalid: A value does not fit.
@@ -66,7 +70,8 @@ def normalised(array: pa.Array, wanted: pa.DataType) -> pa.Array:
     if isinstance(wanted, pa.BaseExtensionType):
         return wanted.wrap_array(normalised(array, wanted.storage_type))
     if isinstance(array, pa.ExtensionArray):
-        return normalised(array.storage, wanted)
+        is_written = is_uuid(array.type) and pa.types.is_string(wanted)
+        return uuid_texts(array) if is_written else normalised(array.storage, wanted)
     if pa.types.is_dictionary(array.type):
         return normalised(array.dictionary_decode(), wanted)
     if is_picture_struct(array.type) and is_picture_struct(wanted):
@@ -99,10 +104,10 @@ def has_path(kind: pa.DataType) -> bool:
 def key_type_problem(kind: pa.DataType) -> str | None:
     """Why a column of this type cannot name rows, or None."""
     types = pa.types
-    fits = (types.is_string, types.is_integer, types.is_boolean, types.is_date, types.is_null)
-    if any(fit(kind) for fit in fits):
+    fits = (types.is_string, types.is_integer, types.is_decimal, types.is_boolean, types.is_date)
+    if any(fit(kind) for fit in (*fits, types.is_null, is_uuid)):
         return None
-    if types.is_floating(kind) or types.is_decimal(kind):
+    if types.is_floating(kind):
         return f"is {kind}: a fraction cannot name a row; write it as text or as a whole number"
     return f"is {kind}; a column that names rows is text, a whole number, true/false or a date"
 
@@ -110,9 +115,57 @@ def key_type_problem(kind: pa.DataType) -> str | None:
 def parameter_type_problem(kind: pa.DataType) -> str | None:
     """Why a column of this type cannot be a parameter, or None."""
     types = pa.types
-    fits = (types.is_string, types.is_integer, types.is_floating, types.is_boolean, types.is_null)
-    return (
-        None if any(fit(kind) for fit in fits) else f"is {kind}; a parameter is text, a number or true/false"
+    fits = (types.is_string, types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
+    if any(fit(kind) for fit in (*fits, types.is_null, is_uuid)):
+        return None
+    return f"is {kind}; a parameter is text, a number or true/false"
+
+
+def parameter_cells(array: pa.Array) -> pa.Array:
+    """A parameter column as text, whole numbers, numbers or true/false, which is what parameters are.
+
+    A decimal without fraction is a whole number, however large; a UUID is its usual text.
+    """
+    if is_uuid(array.type):
+        return uuid_texts(array)
+    if not pa.types.is_decimal(array.type):
+        return array
+    if fractions(array):
+        return array.cast(pa.float64())
+    whole = whole_numbers(array)
+    try:
+        return whole.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return whole.cast(pa.string())
+
+
+def fractions(array: pa.Array) -> list[int]:
+    """Positions in a column that names rows whose cell has a fraction; only decimals can."""
+    if not pa.types.is_decimal(array.type) or array.type.scale <= 0:
+        return []
+    return bad_cells(array, _whole_type(array.type))
+
+
+def whole_numbers(array: pa.Array) -> pa.Array:
+    """A column of decimals without fraction with no digits after the point."""
+    return array.cast(_whole_type(array.type))
+
+
+def _whole_type(kind: pa.DataType) -> pa.DataType:
+    digits = kind.precision - kind.scale if kind.scale < 0 else kind.precision
+    return pa.decimal128(digits, 0) if digits <= _DIGITS_OF_128_BITS else pa.decimal256(min(digits, 76), 0)
+
+
+def uuid_texts(array: pa.Array) -> pa.Array:
+    """UUIDs as people write them, in lower case."""
+    cells = array.storage.cast(pa.binary()).to_pylist()
+    texts = [None if data is None else data.hex() for data in cells]
+    return pa.array(
+        [
+            None if text is None else f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+            for text in texts
+        ],
+        pa.string(),
     )
 
 
@@ -155,12 +208,12 @@ def without(array: pa.Array, positions: Iterable[int]) -> pa.Array:
 
 
 def bad_cells(array: pa.Array, wanted: pa.DataType) -> list[int]:
-    """Positions in a text column whose value is not one of the wanted type."""
+    """Positions in a column whose value does not fit into the wanted type."""
 
     # Halves that convert whole are not looked at cell by cell: a few bad cells are found quickly.
     def search(start: int, stop: int) -> list[int]:
         try:
-            array.slice(start, stop - start).cast(wanted)
+            normalised(array.slice(start, stop - start), wanted)
         except pa.ArrowInvalid:
             if stop - start == 1:
                 return [start]

@@ -7,16 +7,19 @@ numbered from 1 without the header and without blank lines; the line is looked u
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.columns import bad_cells, bad_text, cell, without
+from batchsearch.manifest.csv_quotes import MisquotedError
+from batchsearch.manifest.csv_stream import CutError
 from batchsearch.manifest.csv_text import CsvText
-from batchsearch.manifest.remote_file import READ_AHEAD, LostError, RemoteFile, arrow_source
+from batchsearch.manifest.remote_file import LostError
 from batchsearch.manifest.table_file import UnreadableError, short
 
 if TYPE_CHECKING:
@@ -66,33 +69,40 @@ class CsvFile:
         self._settings = settings
         self._text = CsvText(path, settings)
         self._ragged: list[tuple[int, str]] = []
+        self._inside_quotes = False
         names = self._text.header()
+        self._names = list(names)
+        while names and not names[-1].strip():
+            names.pop()  # Spreadsheets write the empty columns beside a table, too.
+        if not names:
+            raise ManifestError([Problem(str(path), "names no column in its first line")])
         problems = [
             f"has the column {cell(name)} twice; rename one"
-            for name in sorted(set(names))
-            if names.count(name) > 1
-        ]
-        problems += [
-            f"has no column {cell(name)} (manifest.csv.types){did_you_mean(name, names)}"
-            for name in settings.types
-            if name not in names
+            for name, count in sorted(Counter(names).items())
+            if count > 1
         ]
         if problems:
             raise ManifestError([Problem(str(path), problem) for problem in problems])
         self.schema = pa.schema([(name, TYPES[settings.types.get(name, "string")]) for name in names])
+
+    @property
+    def rows(self) -> None:
+        """See `TableFile.rows`: only reading tells."""
+        return None
 
     def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """See `TableFile.pieces`."""
         self._ragged = []
         told = seen = 0
         batches = self._batches(wished)
-        last = None
         while True:
             unreadable = None
             try:
                 batch = next(batches, None)
             except UnicodeDecodeError:
                 unreadable = self._text.undecodable()
+            except MisquotedError as error:
+                raise UnreadableError(self._text.misquoted(), self._misquoted(error)) from None
             except (pa.ArrowException, KeyError, OSError) as error:
                 unreadable = self._unparsable(error)
             for row, what in self._ragged[told:]:
@@ -104,13 +114,9 @@ class CsvFile:
                 break
             yield self._typed(batch, wished, report, seen)
             seen += batch.num_rows
-            last = batch
-        name = self.schema.names[-1]
-        if last is not None and name in last.schema.names:
-            value = last.column(name)[-1].as_py()
-            if self._text.ends_inside_quotes(value):
-                what = "a quote in this row is never closed, so that all that follows is taken for one text"
-                raise UnreadableError(self.row_at(seen - 1), what)
+        if self._inside_quotes:
+            what = "a quote in this row is never closed, so that all that follows is taken for one text"
+            raise UnreadableError(self.row_at(max(seen - 1, 0)), what)
 
     def row_at(self, position: int) -> int:
         """See `TableFile.row_at`: ragged rows are left out of the pieces."""
@@ -154,62 +160,70 @@ class CsvFile:
 
     def _blocks(self, wished: Sequence[Wished], block: int, *, leave_out: bool) -> Iterator[pa.RecordBatch]:
         self._ragged = []
+        self._inside_quotes = False
+        numbers = {name: str(place) for place, name in enumerate(self._names)}
+        unnamed = map(str, range(len(self.schema), len(self._names)))
+        read = [*(numbers[column.name] for column in wished), *unnamed]
         # Arrow shows a ragged row to its handler as text, and prints an error if it is none.
-        source = self._text.mended() if leave_out else self._source()
-        is_utf8 = leave_out or self._text.is_utf8
-        try:
-            reader = pacsv.open_csv(
-                source,
-                read_options=pacsv.ReadOptions(
-                    use_threads=False, block_size=block, encoding="utf8" if is_utf8 else self._text.codec
-                ),
-                parse_options=pacsv.ParseOptions(
-                    delimiter=self._settings.delimiter,
-                    quote_char=self._settings.quote,
-                    newlines_in_values=True,
-                    invalid_row_handler=self._note_ragged if leave_out else None,
-                ),
-                # Bytes, not text: a cell that is no UTF-8 is then reported by its row, and all of them.
-                convert_options=pacsv.ConvertOptions(
-                    include_columns=[column.name for column in wished],
-                    column_types={column.name: pa.binary() for column in wished},
-                    null_values=list(self._settings.null_values),
-                    strings_can_be_null=bool(self._settings.null_values),
-                    quoted_strings_can_be_null=False,
-                ),
-            )
-        except pa.ArrowInvalid as error:
-            if "Empty CSV file" in str(error):  # Nothing after the header.
-                return
-            raise
-        try:
+        with self._text.stream(mended=leave_out) as stream:
+            try:
+                reader = pacsv.open_csv(
+                    stream,
+                    # Fields by number: names may be given twice or be empty where no one asks for them.
+                    read_options=pacsv.ReadOptions(
+                        use_threads=False,
+                        block_size=block,
+                        column_names=[str(place) for place in range(len(self._names))],
+                    ),
+                    parse_options=pacsv.ParseOptions(
+                        delimiter=self._settings.delimiter,
+                        quote_char=self._settings.quote,
+                        escape_char=self._settings.escape or False,
+                        newlines_in_values=True,
+                        invalid_row_handler=self._note_ragged if leave_out else None,
+                    ),
+                    # Bytes, not text: a cell that is no UTF-8 is then reported by its row, and all of them.
+                    convert_options=pacsv.ConvertOptions(
+                        include_columns=read,
+                        column_types=dict.fromkeys(read, pa.binary()),
+                        null_values=list(self._settings.null_values),
+                        strings_can_be_null=bool(self._settings.null_values),
+                        quoted_strings_can_be_null=False,
+                    ),
+                )
+            except pa.ArrowInvalid as error:
+                if "Empty CSV file" in str(error):
+                    return
+                raise
+            names_follow = not self._settings.header
             with reader:
-                yield from reader
-        finally:
-            if isinstance(source, pa.NativeFile):
-                source.close()  # what Arrow reads ahead is of no use any more
-
-    def _source(self) -> Any:
-        """The file as Arrow reads it; by name, it unpacks `.gz` itself."""
-        source = arrow_source(self.path, ahead=READ_AHEAD)
-        if isinstance(self.path, RemoteFile) and self.path.suffix == ".gz":
-            return pa.CompressedInputStream(source, "gzip")
-        return source
+                for batch in reader:
+                    yield batch.slice(1) if names_follow and batch.num_rows else batch
+                    names_follow = names_follow and not batch.num_rows
+            self._inside_quotes = stream.ends_inside_quotes
 
     def _note_ragged(self, row: pacsv.InvalidRow) -> str:
         """Called from Arrow's thread, blocks ahead of the rows: noted here, reported by `pieces`."""
         if len(self._ragged) >= _MOST_RAGGED:
             return "error"
-        fields = f"has {row.actual_columns} fields, the header has {row.expected_columns}"
-        what = f"{fields}; look for a missing quote or a delimiter in a text"
-        self._ragged.append((row.number - 2, what))  # Arrow counts the header as row 1.
+        # Arrow counts from 1, the names as well.
+        self._ragged.append((row.number - (1 if self._settings.header else 2), _ragged(row)))
         return "skip"
 
     def _typed(
         self, batch: pa.RecordBatch, wished: Sequence[Wished], report: Report, seen: int
     ) -> pa.RecordBatch:
         arrays = []
-        for column, raw in zip(wished, batch.columns, strict=True):
+        columns = batch.columns
+        for place, unnamed in enumerate(columns[len(wished) :], start=len(self.schema) + 1):
+            filled = pc.fill_null(pc.greater(pc.binary_length(unnamed), 0), fill_value=False)
+            for index in pc.indices_nonzero(filled).to_pylist():
+                text = cell((unnamed[index].as_py() or b"").decode(errors="replace"))
+                what = (
+                    f"has {text} in field {place}, which the header does not name; name it or empty the cell"
+                )
+                report(self.row_at(seen + index), what)
+        for column, raw in zip(wished, columns, strict=False):
             array = raw
             try:
                 array = array.cast(pa.string())
@@ -217,7 +231,8 @@ class CsvFile:
                 bad = bad_text(array)
                 for index in bad:
                     what = (
-                        f"column `{column.name}` is not {self._text.codec} text; set `manifest.csv.encoding`"
+                        f"column `{column.name}` is not {self._text.codec} text; set "
+                        "`manifest.csv.encoding`, such as cp1252 or gb18030"
                     )
                     report(self.row_at(seen + index), what)
                 array = without(array, bad).cast(pa.string())
@@ -237,8 +252,18 @@ class CsvFile:
             report(self.row_at(seen + index), what)
         return without(array, bad).cast(column.type)
 
+    def _misquoted(self, error: MisquotedError) -> str:
+        quote = self._settings.quote
+        what = f"a text in {quote} quotes {quote} goes on after the quote that closes it"
+        if error.looks_escaped and self._settings.escape is None:
+            return (
+                f"{what}; if a backslash stands before quotes that belong to the text, set "
+                "`manifest.csv.escape: '\\'`"
+            )
+        return f"{what}; a quote that belongs to the text is written twice"
+
     def _unparsable(self, error: Exception) -> str:
-        if isinstance(error, LostError):
+        if isinstance(error, LostError | CutError):
             return str(error.strerror)
         if _STRADDLING in str(error):
             mebibytes = _BLOCKS[-1] // 2**20
@@ -249,3 +274,18 @@ class CsvFile:
             )
         # Arrow's text would repeat the row.
         return f"cannot be read from here on: {short(error).split(':')[0][:80]}"
+
+
+def _ragged(row: pacsv.InvalidRow) -> str:
+    """What to say of a row that has more or fewer fields than the header."""
+    if row.text is not None and row.actual_columns == 1:
+        if row.text and not row.text.strip("\0"):
+            return "is nothing but NUL bytes: the file was not written to its end; write it anew"
+        if row.text.strip() == "\x1a":
+            return "is the end-of-file mark of DOS (Ctrl-Z); remove it"
+        if not row.text.strip():
+            return "is a line of blanks; remove it"
+    return (
+        f"has {row.actual_columns} fields, the header has {row.expected_columns}; look for a missing quote "
+        "or a delimiter in a text"
+    )

@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
-from typing import IO, TYPE_CHECKING, Any, Final
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ManifestError, Problem
-from batchsearch.manifest.remote_file import READ_AHEAD, RemoteFile
+from batchsearch.manifest.csv_stream import UTF8, CsvStream, opened, unpacked
 from batchsearch.manifest.table_file import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from _typeshed import WriteableBuffer
-
     from batchsearch.config.manifest_settings import CsvSettings
     from batchsearch.manifest.remote_file import ManifestPath
 
-_UTF8: Final = frozenset({"utf-8", "utf-8-sig", "ascii"})
 _REPLACED: Final = "\ufffd"  # what Python decodes wrong bytes to
-_LONGEST_HEADER: Final = 1024 * 1024
+_FIRST_LOOK: Final = 64 * 1024
+_LONGEST_HEADER: Final = 8 * 1024 * 1024
+_SNIFFED: Final = 4 * 1024
+_SEP: Final = re.compile(r"(?i)sep=(.?)[;,\t|]*")
+_MARKUP: Final = (b"<!doctype", b"<html", b"<?xml")
+_GZIP: Final = b"\x1f\x8b"
+_UNPACK: Final = "; unpack it, or pack it with gzip and let its name end with `.gz`"
+_SOMETHING_ELSE: Final = {
+    _GZIP: "is packed with gzip, and its name does not say so: let it end with `.gz`",
+    b"\x28\xb5\x2f\xfd": f"is packed with zstd{_UNPACK}",
+    b"BZh": f"is packed with bzip2{_UNPACK}",
+    b"\xfd7zXZ\0": f"is packed with xz{_UNPACK}",
+    b"\x04\x22\x4d\x18": f"is packed with lz4{_UNPACK}",
+    b"PK\x03\x04": "is a zip file, or an Excel workbook; save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "is an old Excel workbook; save the table as CSV",
+    b"PAR1": "is a Parquet file; set `manifest.format: parquet`",
+    b"ARROW1": "is an Arrow file; write the table as Parquet",
+    b"SQLite format 3\0": "is an SQLite database; write the table as Parquet or CSV",
+}
+"""What files that are taken for CSV are, by their first bytes, and what to do."""
 
 
 class CsvText:
@@ -30,6 +46,7 @@ class CsvText:
 
     def __init__(self, path: ManifestPath, settings: CsvSettings) -> None:
         self._path = path
+        self._settings = settings
         self._delimiter = settings.delimiter
         self._quote = settings.quote
         self.codec = codecs.lookup(settings.encoding).name
@@ -37,7 +54,7 @@ class CsvText:
     @property
     def is_utf8(self) -> bool:
         """Whether the file is read as UTF-8, which needs no other encoding."""
-        return self.codec in _UTF8
+        return self.codec in UTF8
 
     def header(self) -> list[str]:
         """The column names.
@@ -45,25 +62,80 @@ class CsvText:
         Raises:
             ManifestError: There are none, or they cannot be read.
         """
+        begins = self._begins()
         try:
-            with self._open() as file:
-                beginning = io.StringIO(file.read(_LONGEST_HEADER), newline="")
-                names = next((record for record in self._records(beginning) if record), None)
+            names = None if begins == b"" else self._first_record()
         except csv.Error as error:
-            raise self._error(f"has no readable header: {short(error)}") from None
+            what = f"has no readable header: {short(error)}; look for a quote that is never closed"
+            raise self._error(what) from None
         except OSError as error:
             raise self._error(f"cannot be read: {error.strerror or short(error)}") from None
         if not names:
+            if self._settings.header:
+                return list(self._settings.header)
             raise self._error("is empty; a CSV file begins with its column names")
         if any(_REPLACED in name for name in names):
             raise self._error(self.undecodable())
-        return [names[0].removeprefix("\ufeff"), *names[1:]]
+        names[0] = names[0].removeprefix("\ufeff")
+        if (mark := _SEP.fullmatch(self._delimiter.join(names))) is not None:
+            given = "tab" if mark[1] == "\t" else f'"{mark[1]}"'
+            raise self._error(
+                f"begins with Excel's line `sep={mark[1]}`; remove that line, and set "
+                f"`manifest.csv.delimiter: {given}`"
+            )
+        if self.is_utf8 and sum(name.count("\0") for name in names) * 3 > sum(map(len, names)):
+            which = "utf-16-le" if begins[1:2] == b"\0" else "utf-16-be"
+            raise self._error(f"is UTF-16 text without its mark; set `manifest.csv.encoding: {which}`")
+        if self._settings.header and len(names) != len(self._settings.header):
+            raise self._error(
+                f"has {len(names)} fields in its first line, `manifest.csv.header` names "
+                f"{len(self._settings.header)}; is `manifest.csv.delimiter` right?"
+            )
+        return list(self._settings.header or names)
+
+    def _begins(self) -> bytes:
+        """The first bytes, unpacked; a file that is something else is refused by what it is."""
+        is_packed = self._path.suffix.lower() == ".gz"
+        try:
+            with opened(self._path) as file:
+                begins = file.read(_SNIFFED)
+            if is_packed and begins and not begins.startswith(_GZIP):
+                raise self._error(
+                    "is not packed with gzip, although its name ends with `.gz`; take that away"
+                )
+            if is_packed and begins:
+                with unpacked(self._path) as file:
+                    begins = file.read(_SNIFFED)
+        except OSError as error:
+            raise self._error(f"cannot be read: {error.strerror or short(error)}") from None
+        for mark, what in _SOMETHING_ELSE.items():
+            if begins.startswith(mark):
+                raise self._error(what)
+        if begins.lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower().startswith(_MARKUP):
+            raise self._error("is HTML or XML and no table; was a login or an error page saved?")
+        return begins
+
+    def _first_record(self) -> list[str] | None:
+        size = _FIRST_LOOK
+        while True:
+            with self._open() as file:
+                text = file.read(size)
+            records = (record for record in self._records(io.StringIO(text, newline="")) if record)
+            first = next(records, None)
+            if len(text) < size or next(records, None) is not None:
+                return first
+            if size >= _LONGEST_HEADER:
+                raise self._error(
+                    f"has no end of its first line in {size // 2**20} MiB; look for a quote that is never "
+                    "closed"
+                )
+            size = _LONGEST_HEADER
 
     def lines(self, rows: Sequence[int]) -> dict[int, int]:
         """The lines, from 1, on which rows, from 0, begin; as far as the file can be read."""
         sought = set(rows)
         found: dict[int, int] = {}
-        number, begins = -2, 1
+        number, begins = -1 if self._settings.header else -2, 1
         try:
             with self._open() as file:
                 records = self._records(file)
@@ -82,97 +154,49 @@ class CsvText:
             pass
         return found
 
-    def ends_inside_quotes(self, last: bytes | None) -> bool:
-        """Whether the file's last field began with a quote that nothing closed.
-
-        Arrow takes the end of the file for the missing quote, so that the rest of a table may have become
-        one text.
+    def stream(self, *, mended: bool = False) -> CsvStream:
+        """The file's bytes as Arrow reads them.
 
         Args:
-            last: The last field of the last row as Arrow read it, UTF-8.
+            mended: Bytes that are no text become U+FFFD.
         """
-        if last is None:
-            return False
-        field = last.decode(errors="replace").replace(self._quote, self._quote * 2)
-        begins = (self._delimiter, "\n", "\r")
-        return self._tail(len(field) + 2).endswith(tuple(f"{each}{self._quote}{field}" for each in begins))
+        return CsvStream(self._path, self._settings, mended=mended)
 
-    def mended(self) -> io.RawIOBase:
-        """The file's bytes in UTF-8 without a fault."""
-        return _Mended(self._open())
+    def misquoted(self) -> int | None:
+        """The first row, from 0, in which a quoted text goes on after its closing quote."""
+        number = -1 if self._settings.header else -2
+        try:
+            with self._open() as file:
+                for record in self._records(file, strict=True):
+                    number += bool(record)
+        except (csv.Error, OSError):
+            return max(number + 1, 0)
+        return None
 
     def undecodable(self) -> str:
         """What to say of a file that is not in the encoding that the job file gives."""
         begins = b""
         if self.is_utf8:
-            with self._bytes() as file:
-                begins = file.read(2)
-        if begins in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            with unpacked(self._path) as file:
+                begins = file.read(4)
+        if begins in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+            return "is UTF-32 text; set `manifest.csv.encoding: utf-32`"
+        if begins[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "is UTF-16 text; set `manifest.csv.encoding: utf-16`"
-        return f"is not {self.codec} text; set `manifest.csv.encoding`, such as gb18030"
+        return f"is not {self.codec} text; set `manifest.csv.encoding`, such as cp1252 or gb18030"
 
     def _open(self) -> io.TextIOWrapper:
-        raw: Any = self._bytes()
-        if self._path.suffix == ".gz":
-            raw = _Unpacked(raw)
         codec = "utf-8-sig" if self.is_utf8 else self.codec
-        return io.TextIOWrapper(raw, encoding=codec, newline="", errors="replace")
+        return io.TextIOWrapper(unpacked(self._path), encoding=codec, newline="", errors="replace")
 
-    def _bytes(self) -> IO[bytes]:
-        if isinstance(self._path, RemoteFile):
-            return io.BufferedReader(self._path.open(ahead=READ_AHEAD))
-        return self._path.open("rb")
-
-    def _records(self, file: Any) -> Any:
-        return csv.reader(file, delimiter=self._delimiter, quotechar=self._quote)
-
-    def _tail(self, characters: int) -> str:
-        """The last characters of the text, at least as many as asked for."""
-        if self.is_utf8 and self._path.suffix != ".gz":
-            with self._bytes() as raw:
-                raw.seek(max(0, raw.seek(0, io.SEEK_END) - 4 * characters))
-                return bytes(raw.read()).decode(errors="replace")
-        tail = ""
-        with self._open() as file:
-            while chunk := file.read(max(characters, _LONGEST_HEADER)):
-                tail = tail[-characters:] + chunk
-        return tail
+    def _records(self, file: Any, *, strict: bool = False) -> Any:
+        return csv.reader(
+            file,
+            delimiter=self._delimiter,
+            quotechar=self._quote,
+            escapechar=self._settings.escape,
+            strict=strict,
+        )
 
     def _error(self, what: str) -> ManifestError:
         return ManifestError([Problem(str(self._path), what)])
-
-
-class _Unpacked(gzip.GzipFile):
-    """What a packed file holds; closing it closes that file."""
-
-    def __init__(self, packed: IO[bytes]) -> None:
-        super().__init__(fileobj=packed, mode="rb")
-        self._packed = packed
-
-    def close(self) -> None:
-        super().close()
-        self._packed.close()
-
-
-class _Mended(io.RawIOBase):
-    """Text as a stream of UTF-8 bytes."""
-
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self._text = text
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer)
-        if not self._rest:
-            self._rest = self._text.read(len(view)).encode()
-        taken = self._rest[: len(view)]
-        view[: len(taken)] = taken
-        self._rest = self._rest[len(taken) :]
-        return len(taken)
-
-    def close(self) -> None:
-        self._text.close()
-        super().close()

@@ -42,10 +42,13 @@ class ManifestFiles:
     Attributes:
         paths: In the order in which their rows are numbered: by name, folder by folder.
         format: The same for all.
+        folders: Of each file the names of the folders below the one that was given, or from the first
+            wildcard on.
     """
 
     paths: tuple[ManifestPath, ...]
     format: Format
+    folders: tuple[tuple[str, ...], ...]
 
 
 def format_of(path: ManifestPath) -> Format | None:
@@ -64,7 +67,7 @@ def find_files(
     """The files that a path names: one file, those in a folder and below it, or those a glob matches.
 
     Names that begin with a dot or `_` are left out of folders and globs, as table writers put their own
-    notes there. Folder names such as `day=1` give no column.
+    notes there.
 
     Args:
         text: File, folder or glob, on this machine or in an object store (`s3://bucket/folder`); a relative
@@ -82,19 +85,21 @@ def find_files(
     if HAS_SCHEME.match(text):
         raise ManifestError([Problem(shown_url(text), "write the path without `file://`")])
     path = Path(absolute(text, base))
+    fixed = path
     if path.is_dir():
         found: Sequence[Path] = sorted(_below(path), key=lambda each: each.relative_to(path).parts)
         nothing = "is a folder without any .parquet or .csv file"
     elif path.exists():
         if not path.is_file():
             raise ManifestError([Problem(str(path), "is neither a file nor a folder")])
-        return ManifestFiles((path,), _format_of_one(path, wanted))
+        return ManifestFiles((path,), _format_of_one(path, wanted), ((),))
     elif glob.has_magic(text):
-        found = sorted(_matching(path))
+        fixed = _fixed_folder(path)
+        found = sorted(_matching(path, fixed))
         nothing = "matches no file"
     else:
         raise ManifestError([Problem(str(path), f"there is no such file or folder{_similar(path)}")])
-    return _of_one_kind(str(path), found, wanted, nothing)
+    return _of_one_kind(str(path), found, wanted, nothing, len(fixed.parts))
 
 
 def _in_store(
@@ -107,7 +112,7 @@ def _in_store(
         facts = store.facts(address)
         if facts is not None:
             file = RemoteFile(store, facts)
-            return ManifestFiles((file,), _format_of_one(file, wanted))
+            return ManifestFiles((file,), _format_of_one(file, wanted), ((),))
         found = store.listing(address)
         nothing = "is a folder without any .parquet or .csv file"
         if not found and glob.has_magic(address.path):
@@ -123,9 +128,9 @@ def _in_store(
     visible = [
         RemoteFile(store, each)
         for each in found
-        if not any(_is_hidden(part) for part in each.address.path.split("/")[fixed:])
+        if not any(is_hidden(part) for part in each.address.path.split("/")[fixed:])
     ]
-    return _of_one_kind(shown, visible, wanted, nothing)
+    return _of_one_kind(shown, visible, wanted, nothing, fixed)
 
 
 def _fixed_parts(pattern: str) -> int:
@@ -149,8 +154,9 @@ def _of_one_kind(
     found: Sequence[ManifestPath],
     wanted: Literal["auto", "csv", "parquet"],
     nothing: str,
+    fixed: int,
 ) -> ManifestFiles:
-    """Those of some files that are tables, all of one format."""
+    """Those of some files that are tables, all of one format; `fixed` parts of their paths were given."""
     formats = {each: format_of(each) if wanted == "auto" else wanted for each in found}
     known = [each for each in found if formats[each] is not None and format_of(each) in (None, formats[each])]
     if not known:
@@ -159,7 +165,12 @@ def _of_one_kind(
     if len(kinds) > 1:
         what = "holds CSV and Parquet files; set `manifest.format`, or give a glob of one kind"
         raise ManifestError([Problem(shown, what)])
-    return ManifestFiles(tuple(known), "csv" if "csv" in kinds else "parquet")
+    folders = tuple(tuple(_parts(each)[fixed:-1]) for each in known)
+    return ManifestFiles(tuple(known), "csv" if "csv" in kinds else "parquet", folders)
+
+
+def _parts(path: ManifestPath) -> Sequence[str]:
+    return path.facts.address.path.split("/") if isinstance(path, RemoteFile) else path.parts
 
 
 def _format_of_one(path: ManifestPath, wanted: Literal["auto", "csv", "parquet"]) -> Format:
@@ -174,27 +185,29 @@ def _format_of_one(path: ManifestPath, wanted: Literal["auto", "csv", "parquet"]
     return named
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether folders and globs pass over a name: table writers put their own notes there."""
     return name.startswith((".", "_"))
 
 
 def _below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
-        yield from (Path(parent, name) for name in names if not _is_hidden(name))
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        yield from (Path(parent, name) for name in names if not is_hidden(name))
 
 
-def _matching(pattern: Path) -> Iterator[Path]:
-    """Files that a glob matches; what stands before its first wildcard is taken as it is."""
+def _fixed_folder(pattern: Path) -> Path:
+    """What stands before a glob's first wildcard."""
     parts = pattern.parts
-    fixed = next(
-        (count for count in range(len(parts), 0, -1) if Path(*parts[:count]).is_dir()),
-        1,
-    )
-    root = Path(*parts[:fixed])
-    for name in glob.iglob(os.path.join(*parts[fixed:]), root_dir=root, recursive=True):  # noqa: PTH118, PTH207 - Path.glob cannot start at a folder with wildcards in its name
+    fixed = next((count for count in range(len(parts), 0, -1) if Path(*parts[:count]).is_dir()), 1)
+    return Path(*parts[:fixed])
+
+
+def _matching(pattern: Path, root: Path) -> Iterator[Path]:
+    """Files that a glob matches; what stands before its first wildcard, `root`, is taken as it is."""
+    for name in glob.iglob(os.path.join(*pattern.parts[len(root.parts) :]), root_dir=root, recursive=True):  # noqa: PTH118, PTH207 - Path.glob cannot start at a folder with wildcards in its name
         found = root / name
-        if found.is_file() and not any(_is_hidden(part) for part in Path(name).parts):
+        if found.is_file() and not any(is_hidden(part) for part in Path(name).parts):
             yield found
 
 
@@ -203,7 +216,7 @@ def _similar(path: Path) -> str:
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     try:
-        names: Iterable[str] = [each.name for each in folder.iterdir() if not _is_hidden(each.name)]
+        names: Iterable[str] = [each.name for each in folder.iterdir() if not is_hidden(each.name)]
     except OSError:
         return ""
     near = nearest(path.relative_to(folder).parts[0], names)

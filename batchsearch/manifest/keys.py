@@ -19,6 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.manifest.columns import uuid_texts, whole_numbers
+from batchsearch.manifest.widening import is_uuid
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,8 +44,8 @@ _quoted = json.JSONEncoder(ensure_ascii=False).encode
 def key_column(columns: Sequence[pa.Array]) -> pa.Array:
     """The row keys of a batch as a column of text; null where a key column is null.
 
-    Whole numbers are decimal, true and false in lower case, dates `YYYY-MM-DD`. In a JSON array numbers
-    and true/false stay bare.
+    Whole numbers are decimal, true and false in lower case, dates `YYYY-MM-DD`, UUIDs in lower case. In a
+    JSON array numbers and true/false stay bare.
 
     Args:
         columns: The key columns, of the types that `columns.key_type_problem` lets pass.
@@ -54,7 +57,7 @@ def key_column(columns: Sequence[pa.Array]) -> pa.Array:
     for column in columns:
         closing = ""
         text = _text(column)
-        if pa.types.is_string(column.type) or pa.types.is_date(column.type):
+        if pa.types.is_string(column.type) or pa.types.is_date(column.type) or is_uuid(column.type):
             text = _escaped(text)
             opening, closing = f'{opening}"', '"'
         parts += [opening, text]
@@ -84,6 +87,10 @@ def _text(column: pa.Array) -> pa.Array:
     """Cells as text; None stays None."""
     if pa.types.is_date64(column.type):
         column = column.cast(pa.date32())
+    elif pa.types.is_decimal(column.type):
+        column = whole_numbers(column)
+    elif is_uuid(column.type):
+        return uuid_texts(column)
     return column if pa.types.is_string(column.type) else column.cast(pa.string())
 
 

@@ -13,22 +13,23 @@ import pyarrow as pa
 
 from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import ManifestError, Problem
-from batchsearch.manifest.carried import carried_type, carried_type_problem
+from batchsearch.manifest.agreement import agreed, headerless, lacking
+from batchsearch.manifest.carried import carried_type_problem
 from batchsearch.manifest.columns import (
     cell,
     has_path,
     is_picture_struct,
     key_type_problem,
-    normal_type,
     parameter_type_problem,
     picture_type_problem,
 )
 from batchsearch.manifest.findings import LISTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from batchsearch.config.manifest_settings import ManifestSettings
+    from batchsearch.manifest.agreement import Kind
     from batchsearch.manifest.table_file import TableFile
 
 
@@ -41,12 +42,15 @@ class Wanted:
         required: Parameters that a row must give, because nothing else does.
         allowed: All parameters that a row may give.
         base64: Text in a picture column that is no address is the picture itself, in base64.
+        kept: Columns that other parts of the job read in the results, so that they are carried whatever
+            `manifest.carry` says.
     """
 
     images: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     allowed: frozenset[str] = frozenset()
     base64: bool = False
+    kept: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,31 +114,36 @@ def understand(tables: Sequence[TableFile], settings: ManifestSettings, wanted: 
     Raises:
         ManifestError: With every disagreement between files, missing column and unusable type.
     """
-    kinds, problems = _common_types(tables)
-    types = {name: each.normal for name, each in kinds.items()}
     first = str(tables[0].path)
     roles = {role: settings.columns.get(role, role) for role in wanted.images}
     given = {name: column for name, column in settings.columns.items() if name not in roles}
     parameters = {name: given.get(name, name) for name in wanted.required} | given
-    problems += [Problem(first, what) for what in _unknown_meanings(parameters, roles, wanted)]
+    known = [name for name in parameters if name in wanted.allowed or name in wanted.required]
+    named = {*settings.key, *(parameters[name] for name in known)} - set(roles.values())
+    needed = {*settings.key, *roles.values(), *(parameters[name] for name in wanted.required)}
+    carry = {*settings.carry, *wanted.kept} if isinstance(settings.carry, tuple) else wanted.kept
+    read = None if settings.carry == "all" else needed | named | carry
+    found = agreed(tables, key=frozenset(settings.key), named=frozenset(named), read=read)
+    types = {name: each.normal for name, each in found.kinds.items()}
+    names = tuple({name: None for table in tables for name in table.schema.names})
+    uses = tuple(_uses(found.kinds, set(roles.values()), None if settings.carry == "all" else carry))
+    asked = _Asked(types, names, headerless(tables[0], settings), any(table.rows != 0 for table in tables))
     bodies = frozenset(roles.values()) if wanted.base64 else frozenset()
-    problems += [Problem(first, what) for what in _key_problems(types, settings, bodies)]
-    uses = tuple(_uses(kinds, set(roles.values())))
-    problems += [Problem(first, what) for what in _not_carried(uses)]
-    for role, column in roles.items():
-        if column not in types:
-            what = _missing(f"for the picture `{role}`", column, types, f"columns: {{{role}: …}}")
-            problems.append(Problem(first, what))
-        elif (what := picture_type_problem(types[column]) or "") != "":
-            problems.append(Problem(first, f"column {cell(column)}, mapped to `{role}`, {what}"))
-    for name, column in parameters.items():
-        if name not in wanted.allowed and name not in wanted.required:
-            continue
-        if column not in types:
-            what = _missing(f"for the parameter `{name}`", column, types, f"columns: {{{name}: …}}")
-            problems.append(Problem(first, what))
-        elif (what := parameter_type_problem(types[column]) or "") != "":
-            problems.append(Problem(first, f"column {cell(column)}, mapped to `{name}`, {what}"))
+    about_first = [
+        *_unknown_meanings(parameters, roles, wanted),
+        *_key_problems(asked, settings, bodies),
+        *_not_carried(uses),
+        *_unknown_names(asked, settings, is_csv=tables[0].rows is None),
+        *_use_problems(asked, roles, "picture", picture_type_problem),
+        *_use_problems(
+            asked, {name: parameters[name] for name in known}, "parameter", parameter_type_problem
+        ),
+    ]
+    problems = [
+        *found.problems,
+        *(Problem(first, what) for what in about_first),
+        *lacking(tables, needed & types.keys()),
+    ]
     if problems:
         more = len(problems) - LISTED
         listed = problems[:LISTED]
@@ -144,93 +153,89 @@ def understand(tables: Sequence[TableFile], settings: ManifestSettings, wanted: 
     return Meaning(uses, tuple(roles.values()), parameters, wanted.base64)
 
 
-def _uses(kinds: Mapping[str, _Kind], pictures: set[str]) -> Iterator[ColumnUse]:
+def _uses(
+    kinds: Mapping[str, Kind], pictures: set[str], carry: Collection[str] | None
+) -> Iterator[ColumnUse]:
+    """What is read of each column; `carry` are those that are carried, None for all."""
     for name, kind in kinds.items():
         is_picture = name in pictures
-        carried: pa.DataType | None = kind.carried
+        carried: pa.DataType | None = kind.carried if carry is None or name in carry else None
         if is_picture and is_picture_struct(kind.normal):
-            carried = pa.string() if has_path(kind.normal) else None
+            carried = pa.string() if carried is not None and has_path(kind.normal) else None
         elif is_picture and pa.types.is_binary(kind.normal):
             carried = None
         yield ColumnUse(name, kind.normal, is_picture, carried)
 
 
 def _not_carried(uses: Sequence[ColumnUse]) -> Iterator[str]:
+    problems: dict[pa.DataType, str | None] = {}
     for use in uses:
-        if use.carried is not None and (problem := carried_type_problem(use.carried)) is not None:
-            yield f"column {cell(use.name)} {problem}; leave it out or write it as another type"
+        if use.carried is None:
+            continue
+        if use.carried not in problems:
+            problems[use.carried] = carried_type_problem(use.carried)
+        if (problem := problems[use.carried]) is not None:
+            yield (
+                f"column {cell(use.name)} {problem}; leave it out (`manifest.carry` lists the columns that "
+                "are carried) or write it as another type"
+            )
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """A column's types over all files."""
+class _Asked:
+    """What columns are asked about.
 
-    normal: pa.DataType
-    carried: pa.DataType
-
-
-def _kind(kind: pa.DataType) -> _Kind:
-    return _Kind(normal_type(kind), carried_type(kind))
-
-
-def _common_types(tables: Sequence[TableFile]) -> tuple[dict[str, _Kind], list[Problem]]:
-    """The types of each column over all files, and where the files disagree with the first one.
-
-    A column without any value in one file takes its type from the others. Where files differ in what
-    `normal_type` makes equal, such as the width of text, the column is carried in the normal type.
+    Attributes:
+        types: Normal types by name, of those that are read.
+        names: All names.
+        headerless: What more to say where a column is missing.
+        has_rows: Whether there may be a row; without one nobody knows what a type was to be, and pandas
+            writes double.
     """
-    first = tables[0]
-    kinds = {field.name: _kind(field.type) for field in first.schema}
-    for table in tables[1:]:
-        for field in table.schema:
-            known, own = kinds.get(field.name), _kind(field.type)
-            if known is None or pa.types.is_null(own.normal):
-                continue
-            if pa.types.is_null(known.normal):
-                kinds[field.name] = own
-            elif own.normal == known.normal and own.carried != known.carried:
-                kinds[field.name] = _Kind(known.normal, known.normal)
-    problems = []
-    for table in tables[1:]:
-        given = {field.name: normal_type(field.type) for field in table.schema}
-        path = str(table.path)
-        problems += [
-            Problem(path, f"has no column {cell(name)}, which {first.path.name} has; all files need the same")
-            for name in kinds
-            if name not in given
-        ]
-        problems += [
-            Problem(
-                path, f"has a column {cell(name)} that {first.path.name} has not; all files need the same"
-            )
-            for name in given
-            if name not in kinds
-        ]
-        problems += [
-            Problem(path, f"column {cell(name)} is {kind} here but {kinds[name].normal} in the files before")
-            for name, kind in given.items()
-            if name in kinds and kind != kinds[name].normal and not pa.types.is_null(kind)
-        ]
-    return kinds, problems
+
+    types: Mapping[str, pa.DataType]
+    names: Sequence[str]
+    headerless: str
+    has_rows: bool
+
+    def missing(self, use: str, column: str, setting: str) -> str:
+        """What to say of a column that is not there."""
+        hint = did_you_mean(column, self.names)
+        end = "" if hint.endswith("?") else "."
+        what = f"has no column {cell(column)} {use}{hint}{end} Say which it is under `manifest`: `{setting}`"
+        return what + self.headerless
 
 
-def _missing(use: str, column: str, types: Mapping[str, pa.DataType], setting: str) -> str:
-    hint = did_you_mean(column, types)
-    end = "" if hint.endswith("?") else "."
-    return f"has no column {cell(column)} {use}{hint}{end} Say which it is under `manifest`: `{setting}`"
-
-
-def _key_problems(
-    types: Mapping[str, pa.DataType], settings: ManifestSettings, bodies: frozenset[str]
-) -> Iterator[str]:
+def _key_problems(asked: _Asked, settings: ManifestSettings, bodies: frozenset[str]) -> Iterator[str]:
     """What is wrong with the columns that name rows; `bodies` are those that hold whole pictures as text."""
     for column in settings.key:
-        if column not in types:
-            yield _missing("that is to name rows", column, types, "key: [column, …]")
-        elif (problem := key_type_problem(types[column])) is not None:
+        if column not in asked.types:
+            yield asked.missing("that is to name rows", column, "key: [column, …]")
+        elif asked.has_rows and (problem := key_type_problem(asked.types[column])) is not None:
             yield f"column {cell(column)}, which is to name rows, {problem}"
         elif column in bodies:
             yield f"column {cell(column)}, which is to name rows, holds the pictures (`images.text: base64`)"
+
+
+def _use_problems(
+    asked: _Asked, uses: Mapping[str, str], what: str, type_problem: Callable[[pa.DataType], str | None]
+) -> Iterator[str]:
+    """What is wrong with columns that give pictures or parameters."""
+    for name, column in uses.items():
+        if column not in asked.types:
+            yield asked.missing(f"for the {what} `{name}`", column, f"columns: {{{name}: …}}")
+        elif asked.has_rows and (problem := type_problem(asked.types[column])) is not None:
+            yield f"column {cell(column)}, mapped to `{name}`, {problem}"
+
+
+def _unknown_names(asked: _Asked, settings: ManifestSettings, *, is_csv: bool) -> Iterator[str]:
+    """Settings that name columns that no file has."""
+    named = {"manifest.csv.types": tuple(settings.csv.types) if is_csv else ()}
+    named["manifest.carry"] = settings.carry if isinstance(settings.carry, tuple) else ()
+    for setting, columns in named.items():
+        for column in columns:
+            if column not in asked.names:
+                yield f"has no column {cell(column)} ({setting}){did_you_mean(column, asked.names)}"
 
 
 def _unknown_meanings(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +16,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.columns import (
+    bad_cells,
     bad_text,
     cell,
     has_path,
@@ -20,24 +25,47 @@ from batchsearch.manifest.columns import (
     normalised,
     without,
 )
+from batchsearch.manifest.parquet_bounds import (
+    MOST_ROWS,
+    group_bounds,
+    leaves_below,
+    longest_entry,
+    pieces_of,
+)
 from batchsearch.manifest.remote_file import LostError, RemoteFile, arrow_source
-from batchsearch.manifest.table_file import PIECE_BYTES, UnreadableError, short
+from batchsearch.manifest.table_file import UnreadableError, short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
+    from batchsearch.manifest.parquet_bounds import Leaf
     from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.manifest.table_file import Report, Wished
 
-_MOST_ROWS: Final = 8 * 1024
-_REPEATED_BYTES: Final = 1024 * 1024
-"""How large a value of a column's dictionary is taken to be, at most: a picture of a usual size."""
 _READING: Final[dict[str, Any]] = {"pre_buffer": False, "buffer_size": 256 * 1024}
 """How column data comes in: a quarter of a mebibyte of each column at a time. Arrow's default fetches whole
 row groups ahead and keeps them until the file is closed, pictures and all. What remains is a page and the
 dictionary of each column: writers end a page after a thousand rows or so, and with their row groups."""
 _REMOTE_BUFFER: Final = 1024 * 1024
 """The same from a store, where every piece is a request."""
+
+
+_ROWS_OF_A_RUN: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Row groups that are read together.
+
+    Attributes:
+        groups: Their numbers.
+        rows: Rows at once.
+        dictionaries: Paths of columns that are read as entries of their dictionary.
+    """
+
+    groups: tuple[int, ...]
+    rows: int
+    dictionaries: frozenset[str]
 
 
 class ParquetFile:
@@ -52,35 +80,37 @@ class ParquetFile:
         self.path = path
         try:
             with pq.ParquetFile(arrow_source(path), **_READING) as file:
-                metadata, texts = file.metadata, _texts(file.schema)
+                metadata = file.metadata
                 fields = [(field.name, field.type) for field in file.schema_arrow]
         except (pa.ArrowException, OSError, ValueError) as error:
             raise ManifestError([Problem(str(path), _unopenable(path, error))]) from None
-        names = [name for name, _ in fields]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(name for name, _ in fields).items() if count > 1)
         if twice:
             raise ManifestError([Problem(str(path), f"has the column {cell(twice[0])} twice; rename one")])
         self.schema = pa.schema(fields)
-        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
         self._ends = list(accumulate(group.num_rows for group in groups))
-        self._sizes = [_row_bytes(group, texts) for group in groups]
+
+    @property
+    def rows(self) -> int:
+        """See `TableFile.rows`."""
+        return self._ends[-1] if self._ends else 0
 
     def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """See `TableFile.pieces`."""
-        leaves = [f"{column.name}.path" if column.path_only else column.name for column in wished]
+        names = [f"{column.name}.path" if column.path_only else column.name for column in wished]
         seen = 0
         try:
-            with self._opened() as file:
-                for batch in file.iter_batches(self._rows_at_once(leaves), columns=leaves, use_threads=False):
-                    yield self._normalised(batch, wished, report, seen)
-                    seen += batch.num_rows
+            for batch in self._batches(names):
+                for piece in pieces_of(batch, seen):
+                    yield self._normalised(piece, wished, report, seen)
+                    seen += piece.num_rows
         except LostError as error:
             raise UnreadableError(seen, str(error.strerror)) from None
         except (pa.ArrowException, OSError, ValueError) as error:
             raise UnreadableError(seen, f"cannot be read from here on: {short(error)}") from None
-        expected = self._ends[-1] if self._ends else 0
-        if seen != expected:
-            raise UnreadableError(seen, f"ends here; its footer promises {expected:,} rows")
+        if seen != self.rows:
+            raise UnreadableError(seen, f"ends here; its footer promises {self.rows:,} rows")
 
     def row_at(self, position: int) -> int:
         """See `TableFile.row_at`: every row is given."""
@@ -93,23 +123,50 @@ class ParquetFile:
             row: f"row {row + 1} (row group {min(bisect_right(self._ends, row), last) + 1})" for row in rows
         }
 
-    def _opened(self) -> Any:
+    def _batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows, columns with large dictionaries as entries of these."""
+        with self._opened() as file, ExitStack() as stack:
+            leaves = leaves_below(file.schema, names)
+            pages = None if isinstance(self.path, RemoteFile) else stack.enter_context(self.path.open("rb"))
+            for run in self._runs(file, leaves, pages):
+                with self._opened(run.dictionaries) if run.dictionaries else nullcontext(file) as reader:
+                    yield from reader.iter_batches(
+                        run.rows, row_groups=list(run.groups), columns=list(names), use_threads=False
+                    )
+
+    def _runs(self, file: Any, leaves: Sequence[Leaf], pages: IO[bytes] | None) -> Iterator[_Run]:
+        """Row groups that are read alike, enough of them for a few batches."""
+        metadata = file.metadata
+        run = _Run((), MOST_ROWS, frozenset())
+        waiting = 0
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            longest = partial(self._longest_entry, number)
+            bounds = group_bounds(group, leaves, pages, longest, self._ends[number] - group.num_rows)
+            if run.groups and (waiting >= _ROWS_OF_A_RUN or bounds.dictionaries != run.dictionaries):
+                yield run
+                run, waiting = _Run((), MOST_ROWS, frozenset()), 0
+            run = _Run((*run.groups, number), min(run.rows, bounds.rows), bounds.dictionaries)
+            waiting += group.num_rows
+        if run.groups:
+            yield run
+
+    def _longest_entry(self, group: int, path: str) -> int:
+        """Bytes of the longest entry in the dictionary of a row group's column."""
+        with self._opened({path}) as file:
+            first = next(file.iter_batches(1, row_groups=[group], columns=[path], use_threads=False))
+        return longest_entry(first.column(0))
+
+    def _opened(self, dictionaries: Collection[str] = ()) -> Any:
         options = dict(_READING)
         if isinstance(self.path, RemoteFile):
             options["buffer_size"] = _REMOTE_BUFFER
-        return pq.ParquetFile(arrow_source(self.path), **options, page_checksum_verification=True)
-
-    def _rows_at_once(self, leaves: Sequence[str]) -> int:
-        """Rows whose columns take about `PIECE_BYTES` in the widest row group."""
-        widest = 1.0
-        for sizes in self._sizes:
-            size = sum(
-                bytes_
-                for path, bytes_ in sizes.items()
-                if any(path == leaf or path.startswith(f"{leaf}.") for leaf in leaves)
-            )
-            widest = max(widest, size)
-        return max(1, min(_MOST_ROWS, int(PIECE_BYTES / widest)))
+        return pq.ParquetFile(
+            arrow_source(self.path),
+            **options,
+            page_checksum_verification=True,
+            read_dictionary=sorted(dictionaries) or None,
+        )
 
     def _normalised(
         self, batch: pa.RecordBatch, wished: Sequence[Wished], report: Report, seen: int
@@ -125,8 +182,26 @@ class ParquetFile:
                 text = normalised(array, pa.string())
                 valid = self._valid(text, column, report, seen)
                 array = array if valid is text else valid
-            arrays.append(normalised(array, column.type))
+            arrays.append(self._fitted(array, column, report, seen))
         return pa.record_batch(arrays, names=[column.name for column in wished])
+
+    def _fitted(self, array: pa.Array, column: Wished, report: Report, seen: int) -> pa.Array:
+        """A column in the type that it is to have; cells that do not fit are reported."""
+        try:
+            return normalised(array, column.type)
+        except pa.ArrowInvalid:
+            bad = bad_cells(array, column.type)
+        for index in bad:
+            if pa.types.is_string(column.type) and pa.types.is_binary(normal_type(array.type)):
+                what = f"column `{column.name}` is not UTF-8 text"
+            else:
+                what = (
+                    f"{cell(array[index].as_py())} in `{column.name}` does not fit into {column.type}, in "
+                    "which the files' different types are read; write the column alike in all files, or "
+                    "leave it out (`manifest.carry` lists the columns that are carried)"
+                )
+            report(seen + index, what)
+        return normalised(without(array, bad), column.type)
 
     def _valid(self, array: pa.Array, column: Wished, report: Report, seen: int) -> pa.Array:
         try:
@@ -137,30 +212,6 @@ class ParquetFile:
                 report(seen + index, f"column `{column.name}` is not UTF-8 text")
             return without(array.cast(pa.binary()), bad).cast(pa.string())
         return array
-
-
-def _row_bytes(group: Any, texts: frozenset[str]) -> dict[str, float]:
-    """About how many bytes a row of a row group takes in each column, by the column's path in the schema.
-
-    Many rows may have one and the same large value, a picture that stands once in the column's dictionary:
-    each may then take as much as the whole dictionary, or `_REPEATED_BYTES` where many share a large one.
-    """
-    found = {}
-    for number in range(group.num_columns):
-        column = group.column(number)
-        path = column.path_in_schema
-        size = column.total_uncompressed_size / max(group.num_rows, 1)
-        if column.physical_type == "BYTE_ARRAY" and column.has_dictionary_page and path not in texts:
-            dictionary = column.data_page_offset - column.dictionary_page_offset
-            size = max(size, min(dictionary, _REPEATED_BYTES))
-        found[path] = size
-    return found
-
-
-def _texts(schema: Any) -> frozenset[str]:
-    """Paths of the columns that are text."""
-    columns = (schema.column(number) for number in range(len(schema)))
-    return frozenset(column.path for column in columns if column.logical_type.type == "STRING")
 
 
 def _unopenable(path: ManifestPath, error: Exception) -> str:

@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.carried import never_names, shown_cells
-from batchsearch.manifest.columns import cell, normalised, picture_lengths
+from batchsearch.manifest.columns import cell, fractions, normalised, parameter_cells, picture_lengths
 from batchsearch.manifest.csv_files import CsvFile
 from batchsearch.manifest.files import find_files
 from batchsearch.manifest.findings import LISTED, Findings
+from batchsearch.manifest.folder_columns import InFolders, folder_columns
 from batchsearch.manifest.keys import KeyBatch, RepeatFinder, digests_of, key_column, key_texts
 from batchsearch.manifest.meaning import Meaning, Wanted, understand
 from batchsearch.manifest.memory import use_plain_allocator
@@ -161,7 +162,8 @@ class Manifest:
                 named = key_column(keys)
                 pictures = [self._plain(piece, name) for name in self._meaning.pictures]
                 parameters = {
-                    name: self._plain(piece, column) for name, column in self._meaning.parameters.items()
+                    name: parameter_cells(self._plain(piece, column))
+                    for name, column in self._meaning.parameters.items()
                 }
                 for offset, length in _cuts(piece.num_rows, pictures, rows):
                     yield RowBatch(
@@ -217,18 +219,34 @@ class Manifest:
         return normalised(batch.column(name), self._meaning.types[name])
 
     def _pieces(self, number: int, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
-        """A file's pieces; the place at which it cannot be read is reported like a row's problem."""
+        """A file's pieces; the place at which it cannot be read is reported like a row's problem.
+
+        A column that the file lacks is null in them.
+        """
+        table = self._tables[number]
+        names = frozenset(table.schema.names)
+        given = [column for column in wished if column.name in names]
+        # Without any column a piece would not know how many rows it has.
+        asked = given or [Wished(field.name, field.type) for field in list(table.schema)[:1]]
         try:
-            yield from self._tables[number].pieces(wished, report)
+            for piece in table.pieces(asked, report):
+                if len(given) == len(wished):
+                    yield piece
+                    continue
+                there = dict(zip(piece.schema.names, piece.columns, strict=True))
+                yield pa.record_batch(
+                    [there.get(each.name, pa.nulls(piece.num_rows, each.type)) for each in wished],
+                    names=[each.name for each in wished],
+                )
         except UnreadableError as error:
             report(error.row, error.what)
 
     def _check_file(self, number: int, start: int, findings: Findings, finder: RepeatFinder) -> int:
         """Checks one file whose first row is row `start` of the whole; gives its number of rows."""
         wished = [
-            Wished(use.name, use.carried, path_only=use.has_bytes)
+            Wished(use.name, use.type if use.carried is None else use.carried, path_only=use.has_bytes)
             for use in self._meaning.columns
-            if use.carried is not None
+            if use.carried is not None or not use.has_bytes
         ]
 
         told: set[int | None] = set()
@@ -273,6 +291,10 @@ class Manifest:
             usable = present if usable is None else pc.and_(usable, present)
         for name, key in zip(self.settings.key, keys, strict=True):
             refused = never_names(key) if name in self._meaning.pictures else []
+            refused += [
+                (index, f"has a fraction ({key[index].as_py()}); a row is named by whole numbers or text")
+                for index in fractions(key)
+            ]
             for index, why in refused:
                 report(self._tables[number].row_at(seen + index), f"the key column `{name}` {why}")
             if refused:
@@ -334,6 +356,8 @@ class Manifest:
                 safe = shown_cells(text, is_base64=self._meaning.base64 and not use.has_bytes)
                 array = array if safe is text and not use.has_bytes else safe
             arrays.append(normalised(array, use.carried))
+        if not arrays:
+            return pa.RecordBatch.from_struct_array(pa.array([{}] * length, pa.struct([])))
         return pa.record_batch(arrays, schema=self.schema_carried)
 
 
@@ -354,11 +378,14 @@ def _opened(found: ManifestFiles, settings: ManifestSettings) -> tuple[TableFile
     """The files, their headers or footers read; every one that cannot be is reported."""
     tables: list[TableFile] = []
     problems: list[Problem] = []
-    for path in found.paths:
+    for path, folders in zip(found.paths, found.folders, strict=True):
         try:
-            tables.append(CsvFile(path, settings.csv) if found.format == "csv" else ParquetFile(path))
+            table: TableFile = CsvFile(path, settings.csv) if found.format == "csv" else ParquetFile(path)
         except ManifestError as error:
             problems += error.problems
+            continue
+        columns = folder_columns(folders)
+        tables.append(InFolders(table, columns) if columns else table)
     if problems:
         raise ManifestError(problems[:LISTED])
     return tuple(tables)

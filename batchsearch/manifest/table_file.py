@@ -60,6 +60,10 @@ class TableFile(Protocol):
     def schema(self) -> pa.Schema:
         """Its columns, with their own types."""
 
+    @property
+    def rows(self) -> int | None:
+        """How many rows it has, where that is known without reading it."""
+
     def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """The rows in order, a bounded number of bytes at a time.
 

@@ -145,6 +145,7 @@ class OneTable:
 
     path: Path
     schema: pa.Schema
+    rows: int = 1
 
 
 def test_a_column_that_cannot_be_carried_is_refused_by_name():

@@ -55,6 +55,10 @@ def rows_of(manifest, rows=1024):
     return [row for batch in manifest.batches(rows) for row in batch.rows]
 
 
+def carried_of(manifest):
+    return [row for batch in manifest.batches() for row in batch.carried.to_pylist()]
+
+
 CSV = "product_id,pic_name,note\n001,a.jpg,x\n002,b.jpg,\n"
 
 
@@ -163,9 +167,11 @@ def test_a_wrong_delimiter_ends_soon(opened, write, tmp_path):
 def test_bytes_that_are_no_text_are_reported(opened, write, tmp_path):
     """A cell in another encoding is named by its row; a whole file in UTF-16 is recognised."""
     write("m.csv", b"product_id,pic_name\n1,a\n2,\xff\xfe\n")
-    assert problems(opened("m.csv").check, tmp_path) == [
-        "m.csv: row 2 (line 3): column `pic_name` is not utf-8 text; set `manifest.csv.encoding`"
-    ]
+    (found,) = problems(opened("m.csv").check, tmp_path)
+    assert found == (
+        "m.csv: row 2 (line 3): column `pic_name` is not utf-8 text; set `manifest.csv.encoding`, such as "
+        "cp1252 or gb18030"
+    )
     write("w.csv", CSV, encoding="utf-16")
     assert "set `manifest.csv.encoding: utf-16`" in problems(lambda: opened("w.csv"), tmp_path)[0]
     write("g.csv", b"product_id,pic_name\n" + b"1,a\n" * 200_000 + b"2,\xff\n")
@@ -380,15 +386,17 @@ def test_a_glob_starts_at_folders_as_they_are_named(opened, write, tmp_path):
     assert opened("x[[]1]/part-1.csv").check() == 1
 
 
-def test_files_must_agree(opened, write, tmp_path):
-    """Differences are reported by file and column; a column without any value agrees with all."""
-    write("d/a.parquet", {"product_id": ["1"], "pic_name": pa.nulls(1), "n": [1], "gone": ["x"]})
+def test_files_must_agree_where_no_type_holds_both(opened, write, tmp_path):
+    """What contradicts itself is reported by file and column, with the setting that leaves it out."""
+    write("d/a.parquet", {"product_id": ["1"], "pic_name": pa.nulls(1), "n": [[1]], "gone": ["x"]})
     write("d/b.parquet", {"pic_name": ["p"], "product_id": ["2"], "n": ["x"], "new": [1]})
-    assert problems(lambda: opened("d"), tmp_path) == [
-        "d/b.parquet: has no column 'gone', which a.parquet has; all files need the same",
-        "d/b.parquet: has a column 'new' that a.parquet has not; all files need the same",
-        "d/b.parquet: column 'n' is string here but int64 in the files before",
-    ]
+    (found,) = problems(lambda: opened("d"), tmp_path)
+    assert found == (
+        "d/b.parquet: column 'n' is string here but list<element: int64> in the files before; write it alike "
+        "in all files, or leave it out (`manifest.carry` lists the columns that are carried)"
+    )
+    manifest = opened("d", Wanted(), key="product_id", carry=["gone", "new"])
+    assert carried_of(manifest) == [{"gone": "x", "new": None}, {"gone": None, "new": 1}]
 
 
 def test_files_may_order_and_widen_columns(opened, write):

@@ -66,8 +66,17 @@ def test_a_manifest_is_read_where_it_is(put, s3_server, tmp_path, name):
     assert manifest.check() == ROWS
     assert keys_of(manifest) == KEYS
     here = opened(str(local), None)
-    batches = zip(manifest.batches(3_000), here.batches(3_000), strict=True)
-    assert all(one.rows == other.rows and one.carried == other.carried for one, other in batches)
+    # Where batches end may differ: a store is not asked for the header of every page.
+    there, near = list(manifest.batches(3_000)), list(here.batches(3_000))
+    for one, other in zip(_rows(there), _rows(near), strict=True):
+        assert (one.key, one.number, one.images) == (other.key, other.number, other.images)
+    assert pa.Table.from_batches(each.carried for each in there).equals(
+        pa.Table.from_batches(each.carried for each in near)
+    )
+
+
+def _rows(batches):
+    return [row for batch in batches for row in batch.rows]
 
 
 def test_a_folder_and_a_glob_name_their_files_in_order(put, s3_server, bucket):

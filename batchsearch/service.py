@@ -105,6 +105,8 @@ PICTURE_FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 MAX_INSTANCE_NAME: Final = 20
 MAX_ID: Final = 256
 """Longest ProductId and PicName, characters: the newest SDK says 256, older metadata 512."""
+MAX_LONG_ID: Final = 512
+"""What the older metadata says: a job's `instance.longest_id` may go so far."""
 MAX_CUSTOM_CONTENT: Final = 4096
 MAX_STR_ATTR: Final = 128
 STR_ATTR_FORBIDDEN: Final = "\\¥$&%"

@@ -34,6 +34,9 @@ class SafeStream:
 
     def write(self, text: str | bytes) -> int:
         """Write, or remember why not; how much was taken. Bytes, as a shell's completions come, are UTF-8."""
+        if text == b"":
+            # Whoever tries this looks for a stream of bytes, to encode by a rule of its own.
+            raise TypeError("write() takes text")
         try:
             self._stream.write(text.decode() if isinstance(text, bytes) else text)
         except (OSError, ValueError) as problem:

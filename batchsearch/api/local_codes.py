@@ -95,16 +95,22 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
                 "Round it.",
             ),
             LocalCode(
+                "Local.NothingToChange",
+                None,
+                "An update names an image and no attribute that is to change.",
+                "Fill the manifest's cell, or map a column to an attribute.",
+            ),
+            LocalCode(
                 "Local.InvalidProductId",
                 "InvalidProductId",
                 "A product id is text of 1 to 256 characters.",
-                "Correct the manifest's cell.",
+                "Correct the manifest's cell; `instance.longest_id: 512` allows longer ones.",
             ),
             LocalCode(
                 "Local.InvalidPicName",
                 "InvalidPicName",
                 "A picture name is text of 1 to 256 characters.",
-                "Correct the manifest's cell.",
+                "Correct the manifest's cell; `instance.longest_id: 512` allows longer ones.",
             ),
             LocalCode(
                 "Local.InvalidCustomContent",

@@ -10,7 +10,7 @@ import difflib
 import math
 import operator as operators
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,7 @@ from batchsearch.service import (
     CATEGORIES,
     DEFAULT_NUM,
     INT32_MAX,
+    MAX_ID,
     MAX_INSTANCE_NAME,
     MAX_NUM,
     MAX_RESULTS,
@@ -63,7 +64,7 @@ class _RefusedError(Exception):
 
 
 def check_parameters(
-    operation: str, values: Mapping[str, Any], *, service_type: str
+    operation: str, values: Mapping[str, Any], *, service_type: str, longest_id: int = MAX_ID
 ) -> tuple[dict[str, Any], tuple[ParameterProblem, ...]]:
     """The values in the form in which they are sent, and everything wrong with them.
 
@@ -72,12 +73,14 @@ def check_parameters(
         values: By snake_case name; None and NaN count as absent.
         service_type: The kind of instance; kinds with one category get that one whatever is given, as the
             service itself would take it, so that equal requests are equal.
+        longest_id: Most characters of a product id or a picture name.
 
     Returns:
         The good values in the operation's order (int, bool or str), and the problems; a call may be made
         only if there are none.
     """
     known = OPERATIONS[operation]
+    only_category = SERVICE_TYPES[service_type].category
     if not SERVICE_TYPES[service_type].subject:
         # The service ignores them, whatever they say: nothing is refused, and equal requests are equal.
         values = {name: value for name, value in values.items() if name not in _OF_THE_SUBJECT}
@@ -88,8 +91,12 @@ def check_parameters(
         value = values.get(parameter.key)
         if _is_absent(parameter, value):
             continue
+        if parameter.kind == "category" and only_category is not None:
+            checked[parameter.key] = only_category
+            continue
+        limited = replace(parameter, max_length=longest_id) if parameter.key in _IDS else parameter
         try:
-            checked[parameter.key] = _READERS[parameter.kind](parameter, value)
+            checked[parameter.key] = _READERS[parameter.kind](limited, value)
         except _RefusedError as refusal:
             refused.add(parameter.key)
             problems.append(
@@ -106,13 +113,35 @@ def check_parameters(
         if parameter.required and parameter.key not in checked and parameter.key not in refused
     ]
     problems += _across(known, checked, refused)
-    only_category = SERVICE_TYPES[service_type].category
-    if only_category is not None and "category_id" in checked:
-        checked["category_id"] = only_category
     return checked, tuple(problems)
 
 
 _OF_THE_SUBJECT: Final = frozenset({"crop", "region"})
+_IDS: Final = frozenset({"product_id", "pic_name"})
+
+
+def without_defaults(operation: str, values: Mapping[str, Any], *, service_type: str) -> dict[str, Any]:
+    """What is asked for, in the one form that all ways of writing it have in common.
+
+    A value that the service assumes by itself says nothing: left out, and written out, it is one request.
+
+    Args:
+        operation: A name in `OPERATIONS`.
+        values: What `check_parameters` returned.
+        service_type: The kind of instance; where there is one category only, naming it says nothing.
+    """
+    assumed = {
+        each.key: each.default for each in OPERATIONS[operation].parameters if each.default is not None
+    }
+    only_category = SERVICE_TYPES[service_type].category
+    if only_category is not None:
+        assumed["category_id"] = only_category
+    # By type as well: 1 is no other way of writing true.
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in assumed or type(value) is not type(assumed[name]) or value != assumed[name]
+    }
 
 
 def check_instance_name(name: str) -> ParameterProblem | None:
@@ -167,6 +196,16 @@ def _across(operation: Operation, checked: Mapping[str, Any], refused: set[str])
             )
     if operation.name == "DeleteImage":
         problems += _across_delete(operation, checked, refused)
+    if operation.name == "UpdateImage" and not refused and not checked.keys() - _IDS:
+        changes = ", ".join(f"`{key}`" for key in sorted(operation.keys - _IDS))
+        problems.append(
+            ParameterProblem(
+                "custom_content",
+                "Local.NothingToChange",
+                None,
+                f"no attribute has a value, so the call would change nothing; give one of {changes}",
+            )
+        )
     return problems
 
 

@@ -25,7 +25,15 @@ from batchsearch.config.shape import IS_PATH
 from batchsearch.config.share import allowed_of, checked_share
 from batchsearch.config.store_settings import CarriedOutput, ConnectionsSettings
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
-from batchsearch.service import MAX_INSTANCE_NAME, MAX_RESULTS, REGIONS, TIERS, ServiceTypeName
+from batchsearch.service import (
+    MAX_ID,
+    MAX_INSTANCE_NAME,
+    MAX_LONG_ID,
+    MAX_RESULTS,
+    REGIONS,
+    TIERS,
+    ServiceTypeName,
+)
 
 PRIORITY: Final = "priority"
 """What `manifest.columns` calls the column that says which rows go first."""
@@ -86,6 +94,13 @@ class InstanceSettings(Settings):
         "environment, BATCHSEARCH_REDIS_URL.",
     )
     service_type: ServiceTypeName = Field("generic", description="Kind of instance; decides the image rules.")
+    longest_id: int = Field(
+        MAX_ID,
+        ge=1,
+        le=MAX_LONG_ID,
+        description="Most characters of a product id and of a picture name: the vendor's documents say 256, "
+        "older ones 512.",
+    )
 
     def qps_of(self, budget: str) -> float:
         """Calls per second that the instance grants to a budget (`api.operations.Budget`)."""

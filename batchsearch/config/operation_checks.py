@@ -14,7 +14,7 @@ from batchsearch.api.parameters import check_parameters
 from batchsearch.config.model import INSTANCE, PRIORITY, OperationName
 from batchsearch.config.nearest import did_you_mean, nearest
 from batchsearch.errors import Problem
-from batchsearch.service import SERVICE_TYPES
+from batchsearch.service import MAX_LONG_ID, SERVICE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from batchsearch.config.document import Document
     from batchsearch.config.shape import SettingPath
 
-_FROM_A_COLUMN: Final = "Local.MissingParameter"
+_FROM_A_COLUMN: Final = frozenset({"Local.MissingParameter", "Local.NothingToChange"})
 _DEFAULT_SERVICE_TYPE: Final = "generic"
 _INDEXING: Final = "AddImage"
 _JOB_OPERATIONS: Final[tuple[str, ...]] = get_args(OperationName)
@@ -69,9 +69,14 @@ def _parameters(document: Document, operation: str) -> Iterator[Problem]:
     service_type = _at(document.root, ("instance",)).get("service_type", _DEFAULT_SERVICE_TYPE)
     if not isinstance(service_type, str) or service_type not in SERVICE_TYPES:
         service_type = _DEFAULT_SERVICE_TYPE
-    _, found = check_parameters(operation, _at(document.root, ("parameters",)), service_type=service_type)
+    _, found = check_parameters(
+        operation,
+        _at(document.root, ("parameters",)),
+        service_type=service_type,
+        longest_id=MAX_LONG_ID,
+    )
     for problem in found:
-        if problem.code != _FROM_A_COLUMN:
+        if problem.code not in _FROM_A_COLUMN:
             path = ("parameters", problem.parameter)
             yield Problem(document.source(path).where(path), problem.message)
 

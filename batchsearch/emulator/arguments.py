@@ -54,6 +54,7 @@ class Arguments:
     """Reads one call's parameters. Every method raises `RefusedError` for what the service would refuse."""
 
     values: Mapping[str, str]
+    longest_id: int = MAX_ID
 
     def text(self, name: str) -> str | None:
         """An optional text; None when absent or empty."""
@@ -69,8 +70,8 @@ class Arguments:
         return value
 
     def name_of(self, name: str) -> str:
-        """A ProductId or PicName that must be there: at most 256 characters, no control characters."""
-        return _checked_name(name, self.mandatory(name))
+        """A ProductId or PicName that must be there: not too long, no control characters."""
+        return _checked_name(name, self.mandatory(name), self.longest_id)
 
     def optional_name_of(self, name: str) -> str | None:
         """A ProductId or PicName that may be left out, but not be empty."""
@@ -209,7 +210,7 @@ class Arguments:
         return Box(x1=x1, x2=x2, y1=y1, y2=y2)
 
 
-def _checked_name(name: str, value: str) -> str:
-    if len(value) > MAX_ID or _CONTROL.search(value):
+def _checked_name(name: str, value: str, longest: int) -> str:
+    if len(value) > longest or _CONTROL.search(value):
         raise RefusedError(f"Invalid{name}")
     return value

@@ -183,7 +183,7 @@ class Gateway:
             return self.uploads.authorize(self.place, now=self.now())
         instance = admitted.instance
         context = Context(
-            arguments=Arguments(admitted.call.parameters),
+            arguments=Arguments(admitted.call.parameters, instance.options.longest_id),
             instance=instance.options,
             catalogue=instance.catalogue,
             uploads=self.uploads,

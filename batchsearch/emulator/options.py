@@ -14,6 +14,7 @@ from batchsearch.emulator.request_log import DEFAULT_SIZE
 from batchsearch.emulator.signatures import AccessKey
 from batchsearch.service import (
     MAX_BODY_BYTES,
+    MAX_ID,
     MAX_INSTANCE_NAME,
     SERVICE_TYPES,
     TRANSFER_SECONDS,
@@ -44,6 +45,7 @@ class InstanceOptions:
         available: False: it answers `InstanceStatusError`.
         predicted_category_limits: On product instances, a search without a category finds only items of the
             category that is predicted, as the service's pages say.
+        longest_id: Most characters of a product id and of a picture name.
     """
 
     name: str = "demo"
@@ -56,6 +58,7 @@ class InstanceOptions:
     region: str = "ap-southeast-1"
     available: bool = True
     predicted_category_limits: bool = True
+    longest_id: int = MAX_ID
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

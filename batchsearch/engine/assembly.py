@@ -204,6 +204,7 @@ def facts_of(
         operation=operation.name,
         instance=instance.name,
         service_type=instance.service_type,
+        longest_id=instance.longest_id,
         parameters=settings.parameters,
         results_per_row=settings.results_per_row,
         roles=tuple(picture.role for picture in operation.pictures),

@@ -75,6 +75,7 @@ def _options_of(settings: JobSettings, instance: InstanceSettings) -> InstanceOp
         qps=settings.emulator.qps or instance.qps,
         rates=rates,
         predicted_category_limits=settings.emulator.predicted_category_limits,
+        longest_id=instance.longest_id,
     )
 
 
@@ -127,6 +128,7 @@ async def fill(
                 results_per_row=None,
                 roles=tuple(picture.role for picture in _ADD.pictures),
                 has_hits=False,
+                longest_id=instance.longest_id,
             )
             rules = rules_for(instance.service_type, settings.images)
             preparer = Preparer(facts, rules, fetcher, threads, jitter=lambda: 0.0)

@@ -57,7 +57,7 @@ _FETCHED_AT_ONCE: Final = 32
 class _Request:
     """A valid row's request, waiting to be counted."""
 
-    key: bytes
+    keys: tuple[bytes, ...]
     calls: int
     byte_count: int
     may_reuse: bool
@@ -269,14 +269,14 @@ class _Look:
         if work.request_key is None:
             raise AssertionError("a row that may be sent has a request key")
         renewal = work.renewal
-        if renewal is not None and renewal.is_same(request_name(work.request_key)):
+        if renewal is not None and renewal.is_same(*map(request_name, work.request_keys)):
             self.tally.reused += 1
             return
         sizes = self._sizes(work)
         self.tally.largest = max(self.tally.largest, *sizes)
         self._waiting.append(
             _Request(
-                bytes.fromhex(work.request_key),
+                tuple(map(bytes.fromhex, work.request_keys)),
                 len(self._facts.pages) - work.page,
                 sum(sizes),
                 may_reuse=not work.answers,
@@ -298,13 +298,18 @@ class _Look:
         waiting, self._waiting = self._waiting, []
         covered = {
             fresh: self._known.covered(
-                [each.key for each in waiting if each.may_reuse and each.of_this_round == fresh],
+                [
+                    key
+                    for each in waiting
+                    if each.may_reuse and each.of_this_round == fresh
+                    for key in each.keys
+                ],
                 of_this_round=fresh,
             )
             for fresh in (False, True)
         }
         for request in waiting:
-            if request.may_reuse and request.key in covered[request.of_this_round]:
+            if request.may_reuse and not covered[request.of_this_round].isdisjoint(request.keys):
                 self.tally.reused += 1
             else:
-                self._distinct.add(request.key, calls=request.calls, byte_count=request.byte_count)
+                self._distinct.add(request.keys[0], calls=request.calls, byte_count=request.byte_count)

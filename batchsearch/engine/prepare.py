@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from batchsearch.api.form import build_call
-from batchsearch.api.parameters import ParameterProblem, check_parameters
+from batchsearch.api.parameters import ParameterProblem, check_parameters, without_defaults
 from batchsearch.config.model import INSTANCE, PRIORITY
 from batchsearch.descriptors import PATIENCE
 from batchsearch.engine.fetching import fetch_patiently, made_patiently, read_here
@@ -146,7 +146,10 @@ class Preparer:
         own = {name: value for name, value in work.row.parameters.items() if name not in {PRIORITY, INSTANCE}}
         merged = {**self._facts.parameters, **own}
         values, problems = check_parameters(
-            self._facts.operation, merged, service_type=self._facts.service_type
+            self._facts.operation,
+            merged,
+            service_type=self._facts.service_type,
+            longest_id=self._facts.longest_id,
         )
         if problems:
             return _bad_parameter(problems[0])
@@ -176,7 +179,11 @@ class Preparer:
         values = self._page_values(work, 0)
         if isinstance(values, Failure):
             return values
-        work.request_key = request_key(self._facts, values, work.pictures)
+        said = without_defaults(self._facts.operation, values, service_type=self._facts.service_type)
+        work.request_key = request_key(self._facts, said, work.pictures)
+        work.written_key = None
+        if said != values:
+            work.written_key = request_key(self._facts, values, work.pictures)
         work.forget_other_requests()
         if not work.answers:
             self.look_again(work)
@@ -184,9 +191,13 @@ class Preparer:
 
     def look_again(self, work: Work) -> None:
         """Look for an answer to an equal request that has come since; for a worker thread."""
-        if self._earlier is not None and work.request_key is not None:
-            asks_again = work.renewal is not None and work.renewal.asks_again
-            work.earlier = self._earlier(work.request_key, of_this_round=asks_again)
+        if self._earlier is None:
+            return
+        asks_again = work.renewal is not None and work.renewal.asks_again
+        for key in work.request_keys:
+            work.earlier = self._earlier(key, of_this_round=asks_again)
+            if work.earlier is not None:
+                return
 
     def _page_values(self, work: Work, number: int) -> dict[str, Any] | Failure:
         """The parameters of one page, regions mapped to what is sent."""

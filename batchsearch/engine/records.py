@@ -28,7 +28,7 @@ def request_key(facts: JobFacts, values: Mapping[str, Any], pictures: Sequence[P
 
     Args:
         facts: Operation, instance, and how many pages are asked for.
-        values: Parameters of the first page, regions as they are sent.
+        values: Parameters of the first page, regions as they are sent, without what the service assumes.
         pictures: What is sent.
     """
     sent = [picture.sent.sha256 for picture in pictures]

@@ -51,9 +51,9 @@ class Renewal:
         """Whether a call has to be made even if an equal request was answered in an earlier run."""
         return self.reason != "changed"
 
-    def is_same(self, request: bytes | None) -> bool:
-        """Whether a row that looked changed asks what it has asked before (first 16 bytes of its key)."""
-        return not self.asks_again and request is not None and request == self.request
+    def is_same(self, *requests: bytes | None) -> bool:
+        """Whether a row that looked changed asks what it has asked before (first 16 bytes of its keys)."""
+        return not self.asks_again and self.request is not None and self.request in requests
 
 
 @dataclass(frozen=True, slots=True)

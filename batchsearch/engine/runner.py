@@ -484,4 +484,4 @@ class Runner:
 
 def _is_unchanged(work: Work) -> bool:
     """Whether a row that looked changed would ask what it has asked before."""
-    return work.renewal is not None and work.renewal.is_same(request_name(work.request_key))
+    return work.renewal is not None and work.renewal.is_same(*map(request_name, work.request_keys))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from batchsearch.engine.plan import Page, pages_of
+from batchsearch.service import MAX_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,6 +149,7 @@ class Work:
         addresses: Where they were uploaded to, when they travel by address. Never shown.
         call: The request for `page`, when it is built.
         request_key: Names the request; equal keys would be equal requests.
+        written_key: Names it as it is written, defaults and all, as batchsearch 0.1.0 did; None if equal.
         prepare_seconds: Time spent on fetching, checking and encoding.
         first_sent: When this run first sent it, steady clock.
         attempts_here: Attempts of this run for this page that flow control did not refuse.
@@ -175,6 +177,7 @@ class Work:
     addresses: tuple[str, ...] = field(default=(), repr=False)
     call: Call | None = None
     request_key: str | None = None
+    written_key: str | None = None
     prepare_seconds: float = 0.0
     first_sent: float | None = None
     attempts_here: int = 0
@@ -188,9 +191,14 @@ class Work:
     source: Source | None = None
     forgotten: bool = False
 
+    @property
+    def request_keys(self) -> tuple[str, ...]:
+        """Every name under which a ledger may know the request."""
+        return tuple(key for key in (self.request_key, self.written_key) if key is not None)
+
     def forget_other_requests(self) -> None:
         """Begin anew where what was tried and answered before was another request: the row has changed."""
-        if any(attempt.request not in {None, self.request_key} for attempt in self.attempts):
+        if any(attempt.request not in {None, *self.request_keys} for attempt in self.attempts):
             self.attempts, self.answers, self.page = [], {}, 0
             self.forgotten = True
 
@@ -228,6 +236,7 @@ class JobFacts:
         has_hits: The operation answers with hits.
         symmetric: The order of a row's pictures does not matter to its answer.
         reusable: An answer serves equal requests of later runs: the operation only asks.
+        longest_id: Most characters of a product id or a picture name.
     """
 
     run_id: str
@@ -240,6 +249,7 @@ class JobFacts:
     has_hits: bool
     symmetric: bool = False
     reusable: bool = True
+    longest_id: int = MAX_ID
 
     @classmethod
     def of(
@@ -255,6 +265,7 @@ class JobFacts:
         has_hits: bool,
         symmetric: bool = False,
         reusable: bool = True,
+        longest_id: int = MAX_ID,
     ) -> Self:
         """The facts of a job whose operation takes pictures in these roles."""
         prefixes = tuple(role.removesuffix("image") for role in roles)
@@ -270,6 +281,7 @@ class JobFacts:
             has_hits,
             symmetric,
             reusable,
+            longest_id,
         )
 
     def is_last(self, page: int, hits: int) -> bool:

@@ -8,7 +8,9 @@ import pytest
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, Latency, NotJson
 from batchsearch.emulator.pictures import decode_picture
 from batchsearch.emulator.records import NewItem
+from batchsearch.engine import prepare
 from batchsearch.engine.job import run_job
+from batchsearch.engine.planning import plan_job
 from batchsearch.errors import ExitCode, ManifestError
 
 
@@ -147,6 +149,65 @@ async def test_a_dead_network_pauses_the_run_and_fails_no_row(filled, load):
     assert "down" in summary.message
     # Twenty failures are borne at full pace; then one call in ten seconds.
     assert 20 <= summary.calls <= 40
+
+
+WAYS = [
+    {"num": "", "start": "", "crop": "", "distinct": "", "threshold": "", "category": ""},
+    {
+        "num": "10",
+        "start": "0",
+        "crop": "true",
+        "distinct": "false",
+        "threshold": "0",
+        "category": "88888888",
+    },
+    {"num": "10.0", "start": "", "crop": "1", "distinct": "", "threshold": "0.00", "category": "17"},
+]
+COLUMNS = {
+    "num": "num",
+    "start": "start",
+    "crop": "crop",
+    "distinct_product_id": "distinct",
+    "score_threshold": "threshold",
+    "category_id": "category",
+}
+
+
+async def test_a_default_that_is_written_out_is_no_other_request(filled, load):
+    """Rows that differ only in what the service assumes anyway are one call, and plan says so beforehand."""
+    given = [{"id": f"r{n}", "image": "p01.jpg", **way} for n, way in enumerate(WAYS)]
+    settings = load(given, instance__endpoint=filled.endpoint, manifest__columns=COLUMNS)
+    planned = await plan_job(settings)
+    summary = await run_job(settings)
+    assert (summary.ok, summary.calls, planned.needed.calls) == (3, 1, 1)
+    assert len(set(results_of(settings)["request_key"])) == 1
+
+
+async def test_answers_of_a_ledger_that_named_defaults_are_not_paid_again(filled, load, monkeypatch):
+    """What batchsearch 0.1.0 asked with its defaults written out is found under the name that it had."""
+    given = [{"id": f"r{n}", "image": "p01.jpg", **WAYS[1]} for n in range(3)]
+    endpoint = {"instance__endpoint": filled.endpoint, "manifest__columns": COLUMNS}
+    with monkeypatch.context() as before:
+        before.setattr(prepare, "without_defaults", lambda _operation, values, **_: dict(values))
+        assert (await run_job(load(given[:1], **endpoint))).calls == 1
+    settings = load(given, **endpoint)
+    assert (await plan_job(settings)).needed.calls == 0
+    summary = await run_job(settings)
+    assert (summary.ok, summary.calls, summary.reused) == (3, 0, 2)
+
+
+async def test_longer_ids_pass_where_the_job_says_so(filled, load):
+    """257 to 512 characters are refused before a call by default, and asked for by the setting."""
+    long = [{"id": "r0", "image": "", "product": "x" * 300, "name": "y"}]
+    given = {
+        "operation": "SearchImageByName",
+        "instance__endpoint": filled.endpoint,
+        "manifest__columns": {"product_id": "product", "pic_name": "name"},
+    }
+    settings = load(long, **given)
+    assert (await run_job(settings)).codes == {"Local.InvalidProductId": 1}
+    longer = load(long, **given, instance__longest_id=512, output__dir="longer")
+    assert (await run_job(longer)).calls == 1
 
 
 GARBAGE = {

@@ -12,7 +12,7 @@ import pytest
 
 from batchsearch.api.local_codes import LOCAL_CODES
 from batchsearch.api.operations import OPERATIONS, Budget
-from batchsearch.api.parameters import check_instance_name, check_parameters
+from batchsearch.api.parameters import check_instance_name, check_parameters, without_defaults
 
 
 def _check(operation="SearchImageByPic", service_type="product", **values):
@@ -243,9 +243,15 @@ def test_good_deletions(values):
     assert _check("DeleteImage", **values)[1] == ()
 
 
-def test_instances_of_one_category_get_that_one():
-    """Where the service would overrule the category, equal requests become equal."""
-    assert _check(category_id=3, service_type="generic")[0] == {"category_id": 88888888}
+@pytest.mark.parametrize("category", [3, 17, "123456", -1, "shoes", 10**30])
+def test_instances_of_one_category_get_that_one(category):
+    """Where the service would overrule the category, whatever it is, none is refused."""
+    assert _check(category_id=category, service_type="generic") == ({"category_id": 88888888}, ())
+
+
+def test_categories_of_a_product_instance_are_checked():
+    """Where there are several, an unknown one is a call that would be refused."""
+    assert _check(category_id=17, service_type="product")[1][0].code == "Local.InvalidCategory"
     assert _check(category_id=3, service_type="product")[0] == {"category_id": 3}
 
 
@@ -288,3 +294,57 @@ def test_checking_a_job_file_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("operation", ["AddImage", "SearchImageByName", "UpdateImage", "DeleteImage"])
+def test_how_long_an_id_may_be_is_a_setting(operation):
+    """The vendor's documents say 256 and 512: up to 512 where the job says so, never more."""
+
+    def codes(length, longest):
+        values = {"product_id": "x" * length, "pic_name": "y" * length, "str_attr": "z"}
+        known = {key: value for key, value in values.items() if key in OPERATIONS[operation].keys}
+        _, problems = check_parameters(operation, known, service_type="generic", longest_id=longest)
+        return [problem.code for problem in problems]
+
+    too_long = ["Local.InvalidProductId", "Local.InvalidPicName"]
+    assert (codes(256, 256), codes(257, 256)) == ([], too_long)
+    assert (codes(512, 512), codes(513, 512)) == ([], too_long)
+
+
+@pytest.mark.parametrize("value", [None, float("nan")])
+def test_an_update_of_nothing_is_no_call(value):
+    """A row that names an image and no attribute is refused before a slot is spent, by its own code."""
+    image = {"product_id": "p", "pic_name": "n"}
+    _, problems = check_parameters("UpdateImage", image | {"str_attr": value}, service_type="generic")
+    assert [problem.code for problem in problems] == ["Local.NothingToChange"]
+    for change in ({"str_attr": ""}, {"int_attr4": 0}, {"custom_content": "x"}):
+        assert check_parameters("UpdateImage", image | change, service_type="generic")[1] == ()
+    _, problems = check_parameters("UpdateImage", image | {"int_attr": "x"}, service_type="generic")
+    assert [problem.code for problem in problems] == ["Local.InvalidIntAttr"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "key"),
+    [
+        (operation.name, parameter.key)
+        for operation in OPERATIONS.values()
+        for parameter in operation.parameters
+        if parameter.default is not None
+    ],
+)
+def test_a_written_out_default_says_nothing(operation, key):
+    """For every operation: what the service assumes by itself is one request, written out or left out."""
+    default = OPERATIONS[operation].parameter(key).default
+    for written in (default, str(default)):
+        values, problems = check_parameters(operation, {key: written}, service_type="product")
+        assert key not in {problem.parameter for problem in problems}
+        assert without_defaults(operation, values, service_type="product") == {}
+
+
+def test_only_defaults_say_nothing():
+    """Any other value is kept; where there is one category only, naming it says nothing either."""
+    given = {"num": 11, "start": 1, "crop": False, "distinct_product_id": True, "score_threshold": "0.10"}
+    assert without_defaults("SearchImageByPic", given, service_type="generic") == given
+    category = {"category_id": 88888888}
+    assert without_defaults("SearchImageByPic", category, service_type="generic") == {}
+    assert without_defaults("SearchImageByPic", category, service_type="product") == category

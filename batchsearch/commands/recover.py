@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.options import fail
+from batchsearch.commands.options import fail, hand_on
 from batchsearch.errors import BatchsearchError
 
 _EPILOG = """\b
@@ -47,4 +47,4 @@ def command(folder: Path, *, without_damaged: bool, only_json: bool) -> None:
         fail(error)
     if not only_json:
         click.echo(as_text(done), err=True)
-    click.echo(as_json(done))
+    hand_on(as_json(done))

@@ -14,6 +14,7 @@ from batchsearch.config.image_settings import ImageSettings
 from batchsearch.emulator.pictures import PictureRefusedError, decode_picture
 from batchsearch.engine.records import picture_fields
 from batchsearch.images.cost import decoding_cost
+from batchsearch.images.headers import tiff as tiff_headers
 from batchsearch.images.headers.facts import MAX_SIDE, Inspection
 from batchsearch.images.headers.jpeg import MAX_SCANS
 from batchsearch.images.inspect import inspect
@@ -218,3 +219,48 @@ def test_texts_of_a_png_decide_nothing(kind, side):
     made = prepare(text_png(kind), rules)
     assert isinstance(made, Prepared), made
     assert decode_picture(made.data, "generic").width == made.sent.width
+
+
+def test_unpacking_is_not_repeated_as_often_as_a_file_asks(monkeypatch):
+    """A PNG of very many packed profiles has a few of them unpacked, whatever is done with it."""
+    unpacked = []
+    real = zlib.decompressobj
+
+    def counting():
+        unpacked.append(1)
+        return real()
+
+    monkeypatch.setattr("batchsearch.images.headers.png.zlib.decompressobj", counting)
+    packed = zlib.compress(b"x" * 2_000_000)
+    data = saved(Image.effect_noise((160, 120), 60).convert("RGB"), "PNG")
+    chunks = b""
+    for kind, body in ((b"iCCP", b"p\0\0" + packed), (b"zTXt", b"Raw profile type exif\0\0" + packed)):
+        chunks += (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        ) * 500
+    made = prepare(data[:33] + chunks + data[33:], rules_for("generic", ImageSettings(max_side=120)))
+    assert isinstance(made, Prepared), made
+    assert len(unpacked) <= 10
+
+
+def test_a_tiff_of_endless_directories_is_read_in_bounds(monkeypatch):
+    """Thousands of directories, each with very many others below it, cost a bounded number of reads."""
+    looked_at = []
+    real = tiff_headers._Reader.fields
+
+    def counting(self, directory, wanted, **bounds):
+        found = real(self, directory, wanted, **bounds)
+        looked_at.append(sum(map(len, found.values())))
+        return found
+
+    monkeypatch.setattr(tiff_headers._Reader, "fields", counting)
+    count = 3_000
+    body = b""
+    for number in range(count):
+        at = 8 + number * 30
+        fields = struct.pack("<HHII", 254, 4, 1, 1) + struct.pack("<HHII", 330, 4, 200_000, 8 + count * 30)
+        body += struct.pack("<H", 2) + fields + struct.pack("<I", at + 30 if number + 1 < count else 0)
+    seen = inspect(b"II*\0" + struct.pack("<I", 8) + body + bytes(800_000))
+    assert seen.flaw is not None
+    assert 1_000 <= len(looked_at) <= 5_000
+    assert max(looked_at) <= 100

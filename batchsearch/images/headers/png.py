@@ -20,6 +20,7 @@ _COLOURED: Final = 2
 """Bit of the colour type that says that pixels have colours."""
 _ALPHA: Final = frozenset({4, 6})
 _MAX_TEXT: Final = 1 << 20
+_MOST_PROFILES: Final = 8
 _LONGEST_READ: Final = 1 << 20
 """Unpacked bytes of one chunk that the decoder takes."""
 _TEXTS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
@@ -113,7 +114,9 @@ class _Chunks:
         elif kind == b"iTXt" and body.startswith(b"XML:com.adobe.xmp\0"):
             self.other_orientations.append(orientation_of_xmp(body))
         elif kind in {b"tEXt", b"zTXt"} and _RAW_EXIF.match(body):
-            self.other_orientations.append(_raw_profile(kind, body))
+            # A file with more of them than programs write is not believed, and not unpacked.
+            many = len(self.other_orientations) >= _MOST_PROFILES
+            self.other_orientations.append(0 if many else _raw_profile(kind, body))
 
 
 def _walk(data: bytes, found: _Chunks, *, size: tuple[int, int]) -> int:
@@ -150,10 +153,16 @@ def without_texts(data: bytes) -> bytes:
         The shorter file; the very same object if it holds none.
     """
     kept: list[bytes] = []
+    profile_is_read = False
     start, at = 0, 8
     while (kind := data[at + 4 : at + 8]) != b"IEND":
         after = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if kind in _TEXTS or (kind == b"iCCP" and len(_profile(data[at + 8 : after - 4])) > _LONGEST_READ):
+        unwanted = kind in _TEXTS
+        if kind == b"iCCP":
+            # One is allowed; unpacking every one of very many would take minutes.
+            unwanted = profile_is_read or len(_profile(data[at + 8 : after - 4])) > _LONGEST_READ
+            profile_is_read = True
+        if unwanted:
             kept.append(data[start:at])
             start = after
         at = after

@@ -10,7 +10,7 @@ from batchsearch.images.headers.exif import LAST, ORIENTATION_TAG, SHORT, UPRIGH
 from batchsearch.images.headers.facts import DamagedError, Flaw, Inspection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _SUBFILE: Final = 254
 _OLD_SUBFILE: Final = 255
@@ -52,8 +52,11 @@ _OLD_REDUCED: Final = 2
 _BIG_BIG: Final = "BigTIFF in big-endian order is not read"
 _MOST_BITS: Final = 1024
 _MOST_SAMPLES: Final = 0xFFFF
-_MAX_PAGES: Final = 10_000
+_MAX_PAGES: Final = 2_000
+"""Directories looked at: `images.frame` names one of the first thousand pages."""
 _MAX_CHILDREN: Final = 64
+_PAGE_ENTRIES: Final = 512
+"""Fields in front of a directory among which it says what it is; real ones have some dozens in all."""
 _SENSOR: Final = frozenset({32803, 34892})
 """Photometric interpretations of what a camera's sensor saw: a mosaic of colours, or linear light."""
 _COLOURS: Final = {3: "palette", 5: "cmyk", 6: "ycbcr", 8: "lab", 9: "lab", 10: "lab"}
@@ -198,28 +201,50 @@ class _Reader:
         while at and at not in known and len(known) < _MAX_PAGES:
             known.add(at)
             every.append(at)
-            fields = self.fields(at, _PAGE_FIELDS)
-            if not _is_reduced(fields):
-                full.append(at)
+            fields = self._page_fields(at)
+            if _is_reduced(fields):
+                full += self._full_children(fields.get(_CHILDREN, ()), known)
             else:
-                for child in fields.get(_CHILDREN, ())[:_MAX_CHILDREN]:
-                    if child and child not in known:
-                        known.add(child)
-                        if not _is_reduced(self.fields(child, _PAGE_FIELDS)):
-                            full.append(child)
+                full.append(at)
             at = self.next_directory(at)
         return full or every
+
+    def _full_children(self, children: tuple[int, ...], known: set[int]) -> Iterator[int]:
+        """Those of the directories below another one that are full-resolution pages."""
+        for child in children:
+            if child and child not in known and len(known) < _MAX_PAGES:
+                known.add(child)
+                if not _is_reduced(self._page_fields(child)):
+                    yield child
+
+    def _page_fields(self, directory: int) -> dict[int, tuple[int, ...]]:
+        """What a directory says of its place among the others, at a cost that no file decides."""
+        return self.fields(directory, _PAGE_FIELDS, entries=_PAGE_ENTRIES, values=_MAX_CHILDREN)
 
     def next_directory(self, directory: int) -> int:
         """Where the next directory starts, 0 after the last one."""
         end = directory + self._count + self._entry * self._entries(directory)
         return self.number(end, self._word)
 
-    def fields(self, directory: int, wanted: Collection[int]) -> dict[int, tuple[int, ...]]:
-        """The values of the fields that are asked for, by tag; the first of each tag."""
+    def fields(
+        self,
+        directory: int,
+        wanted: Collection[int],
+        *,
+        entries: int = _MAX_ENTRIES,
+        values: int | None = None,
+    ) -> dict[int, tuple[int, ...]]:
+        """The values of the fields that are asked for, by tag; the first of each tag.
+
+        Args:
+            directory: Where it starts.
+            wanted: Tags.
+            entries: Fields looked at.
+            values: Values read of one field; all of them when None.
+        """
         found: dict[int, tuple[int, ...]] = {}
         self.kinds = {}
-        for index in range(self._entries(directory)):
+        for index in range(min(entries, self._entries(directory))):
             at = directory + self._count + index * self._entry
             tag = self.number(at, 2)
             if tag not in wanted or tag in found:
@@ -236,6 +261,8 @@ class _Reader:
                 value = self.number(value, self._word)
             if tag == _PROFILE:
                 count = 1
+            elif values is not None:
+                count = min(count, values)
             if count > _MAX_VALUES:
                 raise DamagedError("broken", "a field has too many values")
             if value + size * count > len(self.data):

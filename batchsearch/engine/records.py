@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from batchsearch.api.responses import CompareResponse, Hit, MutationResponse, SearchResponse
 from batchsearch.engine.work import PageAnswer
 from batchsearch.ledger.records import AnswerKey, FinishedRow
+from batchsearch.output.fitting import PROBLEMS, counted, hits_fitting, results_fitting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -182,7 +183,14 @@ def finished_row(
     if lasting and facts.reusable and work.request_key is not None and earlier is None:
         answer = AnswerKey(bytes.fromhex(work.request_key), now.timestamp())
     own = {"row_key": work.row.key}
-    lines = [_json(own | dict(hit) | {"rank": rank}) for rank, hit in enumerate(hits, start=1)]
+    found = [
+        hits_fitting().fitted(own | dict(hit) | {"rank": rank}) for rank, hit in enumerate(hits, start=1)
+    ]
+    lines = [_json(line) for line, _ in found]
+    result, misfits = results_fitting(facts.operation).fitted(result)
+    dropped = len(misfits) + sum(len(names) for _, names in found)
+    if dropped:
+        result[PROBLEMS] = counted(result.get(PROBLEMS), dropped)
     return FinishedRow(
         digest=work.digest,
         code=failure.code if failure is not None else None,

@@ -236,7 +236,10 @@ class Sealer:
 
         name = part_name(self._ledger.next_part())
         writer = self._writers.staged if replaces else self._writers.current
+        before = writer.left_out
         written: WrittenPart = writer.write(name, chunks())
+        if writer.left_out > before:
+            self._log.warning("fields_left_out", part=name, fields=writer.left_out - before)
         return Part(
             name=written.name,
             first_seq=first_seq,

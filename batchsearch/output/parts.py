@@ -15,18 +15,18 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from batchsearch import crash_points
-from batchsearch.errors import OutputError
+from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.output.atomic import make_folder
+from batchsearch.output.fitting import PROBLEMS, counted, fitting_of
 from batchsearch.output.table_file import TableFile, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 RESULTS: Final = "results"
 HITS: Final = "hits"
 _PART_NAME: Final = re.compile(r"part-\d{6,}\.parquet(\.tmp)?")
-_MOST_NAMED: Final = 5
 _UNFIT: Final = (pa.ArrowException, ValueError, OSError, EOFError)
 """What an outcome can raise that does not fit; the last two are Arrow's for a record batch cut off."""
 
@@ -45,6 +45,15 @@ class Entry(Protocol):
     @property
     def carried(self) -> bytes:
         """An Arrow IPC record batch of one row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """An outcome whose fields all fit."""
+
+    result: bytes
+    hits: bytes
+    carried: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,9 @@ class PartWriter:
         own_schema: The columns of `results` that come from the ledger's JSON.
         hits_schema: The columns of `hits`.
         carried_schema: The manifest's own columns as the ledger keeps them.
+
+    Attributes:
+        left_out: Fields that their columns could not hold: they are null in the parts.
     """
 
     def __init__(
@@ -111,6 +123,9 @@ class PartWriter:
         self._own_schema = own_schema
         self._hits_schema = hits_schema
         self._carried_schema = carried_schema
+        self._results_fitting = fitting_of(own_schema)
+        self._hits_fitting = fitting_of(hits_schema)
+        self.left_out = 0
 
     @property
     def folder(self) -> Path:
@@ -153,8 +168,8 @@ class PartWriter:
             chunks: The outcomes, each chunk small enough for memory.
 
         Raises:
-            OutputError: The disk refuses, or an outcome does not fit the columns (the message names up to
-                five row keys); nothing is left under a final name that is not whole.
+            OutputDamagedError: What the ledger holds is no outcome; the message names it.
+            OutputError: The disk refuses; nothing is left under a final name that is not whole.
         """
         tables: list[TableFile] = []
         try:
@@ -186,26 +201,52 @@ class PartWriter:
         """A chunk's rows of `results` and of `hits`."""
         try:
             return self._results_of(chunk), self._hits_of(chunk)
+        except _UNFIT:
+            fitted = [self._fitted(name, entry) for entry in chunk]
+        try:
+            return self._results_of(fitted), self._hits_of(fitted)
         except _UNFIT as error:
-            keys = self._unwritable(chunk)
-            which = f"the outcome of row {', '.join(keys)}" if keys else "its outcomes together"
             raise OutputError(
-                f"{self._folder}: part {name} cannot be written: {which}: {reason_of(error)}; "
+                f"{self._folder}: part {name} cannot be written: its outcomes together: {reason_of(error)}; "
                 "all outcomes are kept in the ledger; please report this with the message"
             ) from error
 
-    def _unwritable(self, chunk: Sequence[Entry]) -> list[str]:
-        """Keys of the first rows that cannot be written even alone."""
-        keys: list[str] = []
-        for entry in chunk:
-            try:
-                self._results_of([entry])
-                self._hits_of([entry])
-            except _UNFIT:
-                keys.append(_row_key(entry))
-                if len(keys) == _MOST_NAMED:
-                    break
-        return keys
+    def _fitted(self, name: str, entry: Entry) -> Entry:
+        """An outcome as its columns can hold it: what they cannot is null, and counted."""
+        try:
+            self._results_of([entry])
+            self._hits_of([entry])
+        except _UNFIT:
+            pass
+        else:
+            return entry
+        try:
+            values, lines = _read(entry)
+        except (ValueError, KeyError, TypeError) as error:
+            raise OutputDamagedError(
+                f"{self._folder}: part {name} cannot be written: the outcome of row {_row_key(entry)}: "
+                f"{reason_of(error)}; the ledger is damaged there; put it back from a copy, or see "
+                "`batchsearch recover --help`"
+            ) from error
+        key = values["row_key"]
+        found = [self._hits_fitting.fitted(line) for line in lines]
+        carried, lost = self._carried_of(entry)
+        result, dropped = self._results_fitting.fitted(values)
+        left_out = len(dropped) + lost + sum(len(names) for _, names in found)
+        self.left_out += left_out
+        result[PROBLEMS] = counted(result.get(PROBLEMS), left_out)
+        kept = [{"row_key": key} | line for line, _ in found]
+        return _Fitted(_json(result), b"".join(_json(line) + b"\n" for line in kept), carried)
+
+    def _carried_of(self, entry: Entry) -> tuple[bytes, int]:
+        """The manifest's own columns of an outcome; nulls, and how many, where they cannot be read."""
+        try:
+            pa.ipc.read_record_batch(pa.py_buffer(entry.carried), self._carried_schema)
+        except _UNFIT:
+            nulls = [pa.nulls(1, field.type) for field in self._carried_schema]
+            batch = pa.RecordBatch.from_arrays(nulls, schema=self._carried_schema)
+            return batch.serialize().to_pybytes(), len(nulls)
+        return entry.carried, 0
 
     def _results_of(self, chunk: Sequence[Entry]) -> pa.Table:
         own = table_from_json(b"\n".join(entry.result for entry in chunk), self._own_schema)
@@ -236,3 +277,16 @@ def _row_key(entry: Entry) -> str:
         return repr(json.loads(entry.result)["row_key"])
     except (ValueError, KeyError, TypeError):
         return "(its key cannot be read)"
+
+
+def _read(entry: Entry) -> tuple[dict[str, object], list[dict[str, object]]]:
+    """An outcome's result and hits; raises what JSON raises, or TypeError where it is none."""
+    values = json.loads(entry.result)
+    lines = [json.loads(line) for line in entry.hits.splitlines()]
+    if not isinstance(values["row_key"], str) or not all(isinstance(line, dict) for line in lines):
+        raise TypeError("it is no outcome")
+    return values, lines
+
+
+def _json(values: Mapping[str, object]) -> bytes:
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")

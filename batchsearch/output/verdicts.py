@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.errors import OutputError
+from batchsearch.output.fitting import fitting_of
 from batchsearch.output.schemas import SCHEMA_VERSION, Column
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class VerdictFile:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._schema = verdicts_schema()
+            self._fitting = fitting_of(self._schema)
             self._file = self._temporary.open("wb")
             with ExitStack() as undo:
                 undo.callback(self._file.close)
@@ -110,7 +112,8 @@ class VerdictFile:
         Raises:
             OutputError: The disk refuses.
         """
-        self._waiting += verdicts
+        # A number in a file's header may be more than any column holds: it costs that field, not the table.
+        self._waiting += [self._fitting.fitted(verdict)[0] for verdict in verdicts]
         if len(self._waiting) >= _ROW_GROUP_ROWS:
             try:
                 self._flush()

@@ -30,6 +30,7 @@ EVENTS: Final = {
     "run_resumed": "An earlier run over this output was interrupted: what is already done.",
     "nothing_left": "Every row of the manifest has its outcome already: no call is made.",
     "leftovers_set_aside": "Parts that a killed run had not sealed make room; their rows are in the ledger.",
+    "fields_left_out": "Fields of outcomes that their columns cannot hold are null in a part (warning).",
     "output_disagrees": "Parts, ledger and manifest do not agree at the end of a run (error; exit code 6).",
     "output_taken": "The output in the object store is this run's; how many files were brought down.",
     "output_carried": "Parts, ledger and index were carried to the object store (debug).",

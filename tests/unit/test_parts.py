@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.errors import OutputError
+from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.output.parts import PartWriter, part_name, table_from_json
 from batchsearch.output.schemas import carried_names, hits_schema, own_results_schema, results_schema
 
@@ -117,35 +117,47 @@ def test_row_groups_are_bounded_by_bytes(writer, tmp_path):
     assert [footer.row_group(n).num_rows for n in range(footer.num_row_groups)] == [40, 40]
 
 
-BROKEN = {
-    "an unknown field": replace(entry("bad"), result=b'{"row_key":"bad","surprise":1}'),
-    "a value of the wrong type": replace(entry("bad"), result=b'{"row_key":"bad","calls":"many"}'),
-    "no row": replace(entry("bad"), result=b" "),
-    "two rows": replace(entry("bad"), result=b'{"row_key":"bad"}\n{"row_key":"worse"}'),
-    "hits that are no JSON": replace(entry("bad"), hits=b"oops\n"),
-    "a number too large": replace(entry("bad"), hits=b'{"row_key":"bad","rank":99999999999}\n'),
+MISFITS = {
+    "an unknown field": replace(entry("bad"), result=b'{"row_key":"bad","outcome":"ok","surprise":1}'),
+    "a value of the wrong type": replace(
+        entry("bad"), result=b'{"row_key":"bad","outcome":"ok","calls":"many"}'
+    ),
+    "a side of 2^31": replace(
+        entry("bad"), result=b'{"row_key":"bad","outcome":"ok","source_width":2147483648}'
+    ),
+    "a rank too large": replace(entry("bad"), hits=b'{"row_key":"bad","rank":99999999999}\n'),
     "manifest columns that are cut off": replace(entry("bad"), carried=entry("bad").carried[:-40]),
     "no manifest columns": replace(entry("bad"), carried=b""),
 }
 
 
+@pytest.mark.parametrize("why", MISFITS)
+def test_a_field_that_does_not_fit_costs_that_field_alone(writer, tmp_path, why):
+    """What a column cannot hold is null and counted; the row and those written with it are whole."""
+    written = writer.write(part_name(1), [[entry("first")], [entry("a", 1), MISFITS[why], entry("c")]])
+    rows = {row["row_key"]: row for row in pq.read_table(tmp_path / "results" / part_name(1)).to_pylist()}
+    assert written.rows == 4
+    assert rows["bad"]["outcome"] == "ok"
+    assert rows["bad"]["field_problems"] == (3 if "manifest" in why else 1)
+    assert writer.left_out == rows["bad"]["field_problems"]
+    assert rows["a"]["field_problems"] is None
+    hits = pq.read_table(tmp_path / "hits" / part_name(1)).to_pylist()
+    assert [(hit["row_key"], hit["rank"]) for hit in hits if hit["row_key"] == "a"] == [("a", 1)]
+
+
+BROKEN = {
+    "no row": replace(entry("bad"), result=b" "),
+    "two rows": replace(entry("bad"), result=b'{"row_key":"bad"}\n{"row_key":"worse"}'),
+    "hits that are no JSON": replace(entry("bad"), hits=b"oops\n"),
+}
+
+
 @pytest.mark.parametrize("why", BROKEN)
-def test_an_outcome_that_does_not_fit_is_named(writer, tmp_path, why):
-    """Whatever the columns cannot hold ends in an error with the part and the row, and leaves no file."""
-    chunk = [entry("a", 1), BROKEN[why], entry("c")]
-    key = r"\(its key cannot be read\)" if why in {"no row", "two rows"} else "'bad'"
-    with pytest.raises(OutputError, match=rf"part-000001\.parquet cannot be written.* row {key}: "):
-        writer.write(part_name(1), [[entry("first")], chunk])
+def test_what_is_no_outcome_is_named(writer, tmp_path, why):
+    """A record that nobody can have written ends in an error with the part, and leaves no file."""
+    with pytest.raises(OutputDamagedError, match=r"part-000001\.parquet cannot be written.* of row "):
+        writer.write(part_name(1), [[entry("first")], [entry("a", 1), BROKEN[why], entry("c")]])
     assert list(tmp_path.glob("*/*")) == []
-
-
-def test_no_more_than_five_rows_are_named(writer):
-    """A chunk in which nothing fits gives a message that can be read."""
-    chunk = [
-        replace(entry(str(n)), result=json.dumps({"row_key": str(n), "no": 1}).encode()) for n in range(9)
-    ]
-    with pytest.raises(OutputError, match=r"row '0', '1', '2', '3', '4': "):
-        writer.write(part_name(1), [chunk])
 
 
 def test_an_output_folder_that_vanished_is_named(writer, tmp_path):

@@ -100,7 +100,7 @@ def _ask(  # noqa: PLR0917 - what a thread is given
     client.sock = connection
     try:
         client.putrequest("GET", address.target, skip_host=True, skip_accept_encoding=True)
-        client.putheader("Host", address.url.host_port_subcomponent or address.host)
+        client.putheader("Host", address.authority)
         client.putheader("Connection", "close")
         for name, value in headers.items():
             client.putheader(name, value.encode("latin-1"))

@@ -8,10 +8,11 @@ get it over http, too.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from batchsearch.config.header_settings import HOST, VARIABLE, is_secret, sendable
 from batchsearch.errors import ConfigError, Problem
+from batchsearch.images.urls import PORTS
 from batchsearch.proxies import is_this_machine
 from batchsearch.redaction import keep_secret
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batchsearch.images.urls import WebAddress
-
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class _Host:
     def trusts(self, address: WebAddress) -> bool:
         """Whether an address that it takes may have a secret."""
         safe = address.scheme == "https" or self.scheme == "http" or is_this_machine(address.host)
-        return safe and (self.port is not None or address.port == _PORTS[address.scheme])
+        return safe and (self.port is not None or address.port == PORTS[address.scheme])
 
     @property
     def rank(self) -> tuple[bool, bool, int]:

@@ -15,7 +15,8 @@ from urllib.parse import unquote_to_bytes
 
 from yarl import URL
 
-_PORTS: Final = {"http": 80, "https": 443}
+PORTS: Final = {"http": 80, "https": 443}
+"""The port of each scheme where an address names none."""
 _ADDRESS: Final = re.compile(r"(https?)://([^/\\?#]*)([^#]*)", re.IGNORECASE | re.DOTALL)
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HOST: Final = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
@@ -46,6 +47,12 @@ class WebAddress:
     port: int
     target: str = field(repr=False)
     user: str | None = field(default=None, repr=False)
+
+    @property
+    def authority(self) -> str:
+        """The `Host` header: the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def url(self) -> URL:
@@ -107,7 +114,7 @@ def parse(text: str) -> WebAddress:
     host, port = _host_and_port(place)
     path, question, query = found[3].partition("?")
     target = _encoded((path.replace("\\", "/") or "/") + question + query)
-    return WebAddress(scheme, host, _PORTS[scheme] if port is None else port, target, user if at else None)
+    return WebAddress(scheme, host, PORTS[scheme] if port is None else port, target, user if at else None)
 
 
 def _bare(text: str) -> str:

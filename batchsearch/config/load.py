@@ -99,7 +99,10 @@ def settled(
             given.append(override)
     problems += apply(document, given, shape)
     problems += take_out_credentials(document)
-    make_absolute(document, shape, folder=folder)
+    unusable = make_absolute(document, shape, folder=folder)
+    if unusable:
+        # What checks the values would fail at them itself.
+        return None, [*problems, *unusable]
     settings = None
     try:
         settings = JobSettings.model_validate(document.root)
@@ -127,6 +130,10 @@ def _read(path: Path) -> str:
         raise ConfigError([Problem(str(path), "is a folder; give the job file in it")]) from None
     except OSError as error:
         raise ConfigError([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
+    except ValueError:
+        raise ConfigError(
+            [Problem(repr(str(path)), "is no path: it holds a NUL character or half a character")]
+        ) from None
     if len(data) > MAX_BYTES:
         raise ConfigError(
             [Problem(str(path), f"is larger than {MAX_BYTES // 1024} KiB: this is no job file")]

@@ -7,7 +7,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.errors import Problem
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from batchsearch.config.document import Document
     from batchsearch.config.shape import SettingPath, Shape
 
@@ -26,7 +30,7 @@ def absolute(text: str, base: Path) -> str:
     return tidy if os.path.realpath(tidy) == os.path.realpath(joined) else joined
 
 
-def make_absolute(document: Document, shape: Shape, *, folder: Path) -> None:
+def make_absolute(document: Document, shape: Shape, *, folder: Path) -> list[Problem]:
     """Makes every path in a document absolute.
 
     Args:
@@ -34,8 +38,36 @@ def make_absolute(document: Document, shape: Shape, *, folder: Path) -> None:
         shape: The shape of the whole; says which settings are paths.
         folder: Where the file's relative paths start. Those given by the environment or `--set` start at
             the current folder, where a person typed them.
+
+    Returns:
+        Texts that no file's name and no table can hold; they stay as they are.
     """
-    _walk(document, document.root, shape, (), folder)
+    return list(_walk(document, document.root, shape, (), folder))
+
+
+def _walk(document: Document, value: Any, shape: Shape, path: SettingPath, folder: Path) -> Iterator[Problem]:
+    if not isinstance(value, dict):
+        texts = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and not _is_text(text) for text in texts):
+            yield Problem(document.source(path).where(path), "holds half a character (a lone surrogate)")
+        return
+    for name, below in value.items():
+        child = shape.child(name)
+        if child is None:
+            continue
+        here = (*path, name)
+        if child.is_path and isinstance(below, (str, list)):
+            paths = below if isinstance(below, list) else [below]
+            wrong = next((why for each in paths if (why := _unnameable(each)) is not None), None)
+            if wrong is not None:
+                yield Problem(document.source(here).where(here), wrong)
+                continue
+            typed = document.source(here).kind in ("environment", "override")
+            base = Path.cwd() if typed else folder
+            made = [_absolute(each, base) for each in paths]
+            value[name] = made if isinstance(below, list) else made[0]
+        else:
+            yield from _walk(document, below, child, here, folder)
 
 
 def _absolute(value: Any, base: Path) -> Any:
@@ -43,20 +75,22 @@ def _absolute(value: Any, base: Path) -> Any:
     return absolute(value, base) if isinstance(value, str) and value else value
 
 
-def _walk(document: Document, value: Any, shape: Shape, path: SettingPath, folder: Path) -> None:
-    if not isinstance(value, dict):
-        return
-    for name, below in value.items():
-        child = shape.child(name)
-        if child is None:
-            continue
-        if child.is_path and isinstance(below, (str, list)):
-            typed = document.source((*path, name)).kind in ("environment", "override")
-            base = Path.cwd() if typed else folder
-            value[name] = (
-                _absolute(below, base)
-                if isinstance(below, str)
-                else [_absolute(each, base) for each in below]
-            )
-        else:
-            _walk(document, below, child, (*path, name), folder)
+def _unnameable(path: Any) -> str | None:
+    """Why no file can have this path, or None."""
+    if not isinstance(path, str):
+        return None
+    if "\0" in path:
+        return "holds a NUL character, which no path can"
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return "holds a character that no file's name here can"
+    return None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.config.load import job_schema, load_job
+from batchsearch.config.load import job_schema, load_job, load_text
+from batchsearch.config.mapping import job_of_mapping
 from batchsearch.errors import ConfigError, ExitCode
 
 GOOD = """\
@@ -470,3 +471,32 @@ def test_time_zones_are_known_everywhere():
         env={**os.environ, "PYTHONTZPATH": ""},
     )
     assert ran.stdout.strip() == "Asia/Shanghai"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["manifest.path", "output.dir", "images.root", "emulator.data", "dedup.judgements", "metrics.textfile"],
+)
+@pytest.mark.parametrize("path", ["a\0b", "a\ud800b"])
+def test_a_path_that_no_file_can_have_is_refused_by_its_setting(setting, path):
+    """A NUL or half a character in a path is the job's mistake, in a file as from a program."""
+    section, name = setting.split(".")
+    written = {
+        "operation": "SearchImageByPic",
+        "instance": {"endpoint": "emulator", "name": "demo", "qps": 5},
+        "manifest": {"path": "m.csv"},
+        "output": {"dir": "out"},
+    }
+    written[section] = written.get(section, {}) | {name: path}
+    for load in (lambda: job_of_mapping(written), lambda: load_text(json.dumps(written), Path("job.yaml"))):
+        with pytest.raises(ConfigError, match=rf"{setting}: holds a") as caught:
+            load()
+        assert caught.value.exit_code is ExitCode.BAD_CONFIG
+
+
+def test_half_a_character_is_refused_everywhere(tmp_path):
+    """No table could hold it, and no file has such a name."""
+    with pytest.raises(ConfigError, match=r"instance\.name: holds half a character"):
+        load_text(GOOD.replace("demo", '"a\\ud800"'), Path("job.yaml"))
+    with pytest.raises(ConfigError, match="is no path"):
+        load_job(tmp_path / "a\0b.yaml")

@@ -52,6 +52,13 @@ def facts_with(text, *, cards=(), thumbnails=()):
     )
 
 
+def test_control_characters_are_written_out():
+    """What a terminal or a browser would obey in a job's own texts is shown, not sent."""
+    made = page_of(facts_with("a\x1b[2Jb\x00c\u202ed"))
+    assert "a\\x1b[2Jb\\x00c\\u202ed" in made
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\u202e]", made)
+
+
 class Elements(HTMLParser):
     """The elements of a page with their attributes, and the texts of its scripts."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from batchsearch.reporting.html.facts import FactTable, Figure
 
 _TEMPLATES: Final = "templates"
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line ends, and those that turn the direction of what follows."""
 THUMBNAILS_PER_BLOCK: Final = 100
 """Thumbnails that the page reads at a time, when the first of them comes into view."""
 MOST_GALLERY_BYTES: Final = 24_000_000
@@ -219,6 +222,13 @@ def _thumbnail(each: Thumbnail | Missing) -> Any:
     return [b64encode(each.data).decode(), each.width, each.height, each.boxes]
 
 
+def _visible(value: Any) -> Any:
+    """A text with its control characters written out: no page may hold most of them, and none shows them."""
+    if type(value) is not str:
+        return value
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -228,6 +238,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_visible,
     )
     environment.filters["written"] = written
     return environment

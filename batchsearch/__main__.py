@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Run the command line; whatever its streams are and whenever a signal comes."""
-    # Before anything that takes a moment to import.
+    from batchsearch.first_moments import watch
+
+    watch()
     from batchsearch.interrupts import listen
 
     listen()

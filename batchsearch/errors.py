@@ -23,7 +23,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchsearch.exit_codes import STOPPED_EARLY, ExitCode
+from batchsearch.exit_codes import ExitCode
+from batchsearch.first_moments import STOPPED_EARLY
 
 __all__ = [
     "BatchsearchError",

@@ -21,7 +21,3 @@ class ExitCode(IntEnum):
     DEFECT = 70
     OUTPUT_FAILED = 74
     OUTPUT_IN_USE = 75
-
-
-STOPPED_EARLY = "stopped before the first call; nothing was spent, run the same command again"
-"""What is said when a signal comes before there was anything to stop."""

@@ -2,22 +2,22 @@
 
 ::
 
-    while modules are imported     the process ends at once: nothing was begun
+    before all imports             the process ends at once (`first_moments`)
+    while modules are imported     the same: nothing was begun
     while a command works          KeyboardInterrupt, so that what it holds is let go
     while a run works              the run's own: it stops in good order (`engine.signals`)
     once the exit code is known    the process ends with it at once
 
 An exception inside an import may be swallowed or turned into another one by what is imported; so the
-first line is no exception. Importing this module costs next to nothing.
+first two are none. Importing this module costs next to nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 
-from batchsearch.exit_codes import STOPPED_EARLY, ExitCode
+from batchsearch.first_moments import leave
 
 TYPE_CHECKING = False
 
@@ -64,12 +64,6 @@ def hush() -> None:
 def _begun(_number: int, frame: FrameType | None) -> None:
     while frame is not None:
         if frame.f_code.co_filename.startswith(_IMPORTING):
-            _leave()
+            leave()
         frame = frame.f_back
     raise KeyboardInterrupt
-
-
-def _leave() -> None:
-    with contextlib.suppress(OSError):  # if nobody listens, the exit code says it
-        os.write(2, f"batchsearch: {STOPPED_EARLY}\n".encode())
-    os._exit(int(ExitCode.INCOMPLETE))

@@ -11,7 +11,7 @@ import signal
 import threading
 
 from batchsearch.__main__ import main as command_line
-from batchsearch.interrupts import listen
+from batchsearch.first_moments import watch
 
 
 def stop_when_stdin_ends() -> None:
@@ -26,7 +26,7 @@ def stop_when_stdin_ends() -> None:
 
 def main() -> None:
     """Run the command line until it is done or its parent is gone."""
-    listen()
+    watch()
     threading.Thread(target=stop_when_stdin_ends, name="parent", daemon=True).start()
     command_line()
 

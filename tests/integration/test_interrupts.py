@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from batchsearch.exit_codes import STOPPED_EARLY, ExitCode
+from batchsearch.errors import ExitCode
+from batchsearch.first_moments import INCOMPLETE, STOPPED_EARLY
 
 ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(3)]
 
@@ -27,6 +28,11 @@ main()
 """
 
 
+def test_the_first_moments_know_the_table():
+    """The one code that is written where the table is not imported yet is the table's."""
+    assert INCOMPLETE == ExitCode.INCOMPLETE
+
+
 def signalled(module, number, *arguments, before=""):
     return subprocess.run(
         [sys.executable, "-c", before + SIGNALLED, module, str(int(number)), *map(str, arguments)],
@@ -39,6 +45,7 @@ def signalled(module, number, *arguments, before=""):
 @pytest.mark.parametrize(
     ("module", "number"),
     [
+        ("batchsearch.interrupts", signal.SIGINT),
         ("batchsearch.streams", signal.SIGINT),
         ("batchsearch.cli", signal.SIGTERM),
         ("click", signal.SIGINT),

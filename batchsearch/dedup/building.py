@@ -38,6 +38,12 @@ def hits_wanted(settings: JobSettings) -> int:
     return settings.results_per_row or int(settings.parameters.get("num", DEFAULT_NUM))
 
 
+def hit_rules(dedup: DedupSettings, wanted: int) -> HitRules:
+    """Which hits count."""
+    enough = dedup.floor + dedup.near
+    return HitRules(dedup.floor, enough, dedup.outside == "keep", dedup.order == "add_first", wanted)
+
+
 def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]:
     """Write tonight's pairs and clusters; what is in them, in numbers.
 
@@ -56,7 +62,7 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     keep = dedup.outside == "keep"
     others = ids_in(sources.search) if keep else None
     pictures = read_pictures(sources.search, sources.columns, sources.keys, others, sources.copies)
-    rules = HitRules(dedup.floor, dedup.floor + dedup.near, keep, dedup.order == "add_first", wanted)
+    rules = hit_rules(dedup, wanted)
     count = len(pictures.products)
     tally = Tally(np.zeros(count, bool), np.zeros(count, bool), np.zeros(len(pictures), bool))
     # A product with a picture that could not be searched cannot testify against any pair.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SEARCH_OPERATION: Final = "SearchImageByPic"
 DEFAULT_RESULTS: Final = 100
 """Hits that a search asks for where the job does not say: as many as one call can bring."""
+DISTINCT: Final = "distinct_product_id"
+"""The search's parameter that lists one image of each product."""
 SYNC_OPERATIONS: Final = {"add": "AddImage", "update": "UpdateImage", "delete": "DeleteImage"}
 """The operation behind each `dedup.sync`."""
 
@@ -152,8 +154,8 @@ def search_job(settings: JobSettings, given: Given) -> JobSettings:
     changed: dict[str, object] = {"reuse": job.reuse.model_copy(update={"max_age_hours": 0.0})}
     if job.results_per_row is None and not said & {"num", "start"}:
         changed["results_per_row"] = DEFAULT_RESULTS
-    if given.picture is not None and "distinct_product_id" not in said:
-        changed["parameters"] = {**job.parameters, "distinct_product_id": True}
+    if given.picture is not None and DISTINCT not in said:
+        changed["parameters"] = {**job.parameters, DISTINCT: True}
     return job.model_copy(update=changed)
 
 

@@ -123,6 +123,44 @@ def ids_in(search: Path) -> tuple[pa.Array, pa.Array]:
     return found["product_id"].drop_null(), found["pic_name"].drop_null()
 
 
+def hidden_rows(
+    search: Path, pictures: Pictures, rules: HitRules, changed_at: NDArray[np.int64] | None = None
+) -> list[str]:
+    """Rows to be searched again, where a search lists one image of each product.
+
+    Such a list names a product by its best image alone. When that image has changed since, the hit speaks of
+    what it was, and the product's other images, which may be alike, were never listed.
+
+    Args:
+        search: Output folder of the search.
+        pictures: What its results say.
+        rules: Which hits count.
+        changed_at: As in `read_matches`.
+
+    Raises:
+        OutputError: The hits cannot be read.
+    """
+    rows = np.bincount(pictures.product[pictures.present], minlength=len(pictures.products))
+    several = rows > 1
+    again: list[pa.Array] = []
+    for batch in batches_of(search / HITS, _COLUMNS):
+        hits = pa.Table.from_batches([batch])
+        row = places(_texts(hits, "row_key"), pictures.row_keys)
+        other = places(_texts(hits, "product_id"), pictures.products)
+        found = places(_texts(hits, "pic_name"), pictures.names)
+        score = _numbers(hits, "score", np.float64, absent=-1.0)
+        asked = (row >= 0) & (other >= 0) & (score >= rules.floor - 1e-9)
+        asked &= pictures.present[row] & pictures.searched[row] & several[other]
+        asked &= pictures.product[row] != other
+        at = np.flatnonzero(asked)
+        fresh = trusted(
+            pictures, row[at], other[at], found[at], add_first=rules.add_first, changed_at=changed_at
+        )
+        again.append(pictures.row_keys.take(pa.array(np.unique(row[at[~fresh]]))))
+    keys: list[str] = pc.unique(pa.concat_arrays(again)).to_pylist() if again else []
+    return keys
+
+
 def _last_begin(keys: pa.Array) -> int:
     """Where the last row key's run begins; the end where there is no other key."""
     if isinstance(keys, pa.ChunkedArray):

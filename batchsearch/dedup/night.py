@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from batchsearch.api.operations import OPERATIONS
-from batchsearch.dedup.building import build, hits_wanted
+from batchsearch.dedup.building import build, hit_rules, hits_wanted
 from batchsearch.dedup.clusters import components
 from batchsearch.dedup.columns import (
+    DISTINCT,
     dedup_settings,
     given_columns,
     result_columns,
     search_job,
 )
+from batchsearch.dedup.hits import hidden_rows
 from batchsearch.dedup.judgements import read_judgements
 from batchsearch.dedup.nights import RECORD, keep_night, read_record
 from batchsearch.dedup.own_image import CatalogueNotHeldError
 from batchsearch.dedup.page import DedupSummary
+from batchsearch.dedup.pictures import read_pictures
 from batchsearch.dedup.precheck import LocalLooks
 from batchsearch.dedup.table_rows import Sources
 from batchsearch.dedup.upkeep import add_returned, ask_again, guard_deletions, take_over_former, upkeep_jobs
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
     from batchsearch.dedup.columns import Given
+    from batchsearch.dedup.pictures import Columns
+    from batchsearch.manifest.source import Manifest
     from batchsearch.reporting.progress import Progress
     from batchsearch.reporting.summary import Summary
 
@@ -208,6 +213,8 @@ class _Night:
             if self._dedup.order == "search_first" and search.exit_code not in _UNFINISHED:
                 sync = await self._bring_in_step(given)
             columns = result_columns(self._settings, given, names)
+            if search_settings.parameters.get(DISTINCT) is True and search.exit_code not in _UNFINISHED:
+                search = await self._ask_hidden(search, search_settings, columns, manifest, looks, wanted)
             sources = Sources(
                 folder=self._folder,
                 search=self._folder / SEARCH,
@@ -241,6 +248,32 @@ class _Night:
             exit_code=summary.exit_code,
         )
         return summary
+
+    async def _ask_hidden(  # noqa: PLR0917 - what was searched and how
+        self,
+        search: Summary,
+        settings: JobSettings,
+        columns: Columns,
+        manifest: Manifest,
+        looks: LocalLooks,
+        wanted: int,
+    ) -> Summary:
+        """Search the rows again whose lists name a product by an image that has changed since."""
+
+        def rows() -> list[bytes]:
+            folder = self._folder / SEARCH
+            pictures = read_pictures(folder, columns, manifest.keys(), copies=looks.copies)
+            changed_at = looks.changed_at(pictures)
+            if not pictures.renewed.any() and not changed_at.any():
+                return []
+            keys = hidden_rows(folder, pictures, hit_rules(self._dedup, wanted), changed_at)
+            return [digest_of(key) for key in keys]
+
+        again = await asyncio.to_thread(rows)
+        if not again:
+            return search
+        await ask_again(self._folder / SEARCH, again, self._night)
+        return await self._run(settings, self._max_calls)
 
     async def _bring_in_step(self, given: Given) -> dict[str, Summary]:
         """Delete, add and update, as far as the job asks for it; a step that does not end ends the upkeep."""

@@ -392,3 +392,26 @@ async def test_an_image_behind_a_web_address_is_what_was_searched(shop, tmp_path
     shop.emulator.catalogue().add(NewItem("two", "front.jpg"), picture, crop=True, region=None)
     await shop.night()
     assert clusters_of(tmp_path / "out") == {}
+
+
+async def test_a_changed_image_hides_no_other_image_of_its_product(shop, tmp_path):
+    """A list names a product by its best image; when that one changes, the next best is looked for again."""
+    one, other = samples()[45], samples()[53]
+    shop.put("late", "front.jpg", one[2])
+    await shop.night()
+    shop.put("shop", "a.jpg", one[2])
+    shop.put("shop", "b.jpg", samples()[46][2])
+    shop.put("third", "front.jpg", other[2])
+    await shop.night()
+    shop.rows.append(shop.rows.pop(0))
+    shop.put("late", "front.jpg", samples()[47][2])
+    await shop.night()
+    shop.put("shop", "a.jpg", other[2])
+    summary = await shop.night()
+    assert summary.exit_code == ExitCode.DONE
+    await shop.night("fresh")
+    assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "fresh")
+    ours, fresh = pairs_of(tmp_path / "out"), pairs_of(tmp_path / "fresh")
+    assert list(ours.index) == list(fresh.index)
+    assert (ours["accepted"] == fresh["accepted"]).all()
+    assert (await shop.night()).search.calls == 0

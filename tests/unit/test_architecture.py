@@ -33,6 +33,8 @@ PURE = (
     "dedup/decide.py",
     "dedup/matches.py",
     "dedup/names.py",
+    "dedup/own_image.py",
+    "dedup/shared_images.py",
     "engine/coalesce.py",
     "engine/estimate.py",
     "engine/fingerprint.py",

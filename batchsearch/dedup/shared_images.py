@@ -1,0 +1,178 @@
+"""Images that are on many products, and what each of them is worth as evidence (pure).
+
+A size chart, a banner, a "no image" picture: all products that show it have an identical image, and are not
+the same product. Ninety offers of one product with the maker's one photograph have one as well, and are. What
+tells the two apart is what else these products show, and what their titles say:
+
+* where they have other images, too, and those disagree, the shared one proves nothing;
+* where they have nothing else, an image that looks or is called like a placeholder proves nothing;
+* nor does one on many products whose titles have nothing in common;
+* one on many products that nothing is known of joins them, and a person is asked to look.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+FEWEST_PRODUCTS: Final = 3
+"""Products that an image is on before it is asked what it is worth: two may well be a pair."""
+FEWEST_FOR_LOOKS: Final = 5
+"""Products before an image may be taken for a placeholder by its looks or its name."""
+FEWEST_FOR_TITLES: Final = 10
+"""Products before their titles alone speak, or before nobody knowing anything is worth a look."""
+LEAST_FLAT: Final = 0.9
+"""Share of an image that its three most frequent colours cover, from which it is a drawing."""
+
+_LEAST_AGREEMENT: Final = 0.5
+_ALIKE_TITLES, _UNLIKE_TITLES = 0.5, 0.25
+_PAIRS_OF_TITLES: Final = 60
+_PLACEHOLDER: Final = re.compile(
+    r"place.?holder|no.?(image|img|photo|pic|picture)|(image|photo|picture).?(not.?available|missing)"
+    r"|not.?available|coming.?soon|dummy|kein.?bild|sin.?imagen|pas.?d.?image",
+    re.IGNORECASE,
+)
+_WORD: Final = re.compile(r"\w+")
+
+Worth = Literal["proof", "look", "nothing"]
+"""`proof`: its products are joined; `look`: joined, and a person should look; `nothing`: no vote."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedImage:
+    """One image, in however many files, that several products have.
+
+    Attributes:
+        rows: Its rows.
+        products: The products of those, each once, ascending.
+        worth: What it is worth as evidence.
+        why: Why, for people.
+    """
+
+    rows: NDArray[np.int64]
+    products: NDArray[np.int32]
+    worth: Worth = "proof"
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside the image itself.
+
+    Attributes:
+        speaking: By product: whether it has an image that is not on many products.
+        together: By product: a number that products have in common whose other images agree.
+        title: A product's title; empty where there is none.
+        name: What a row's image is called.
+        flat: Share of a row's image that its three most frequent colours cover; NaN where nobody looked.
+    """
+
+    speaking: NDArray[np.bool_]
+    together: NDArray[np.int64]
+    title: Callable[[int], str]
+    name: Callable[[int], str]
+    flat: Callable[[int], float]
+
+
+def on_many_products(
+    label: NDArray[np.int64], product: NDArray[np.int32], counted: NDArray[np.bool_]
+) -> list[SharedImage]:
+    """Images that are on at least `FEWEST_PRODUCTS` products.
+
+    Args:
+        label: By row: a number that rows have in common whose images are one.
+        product: By row.
+        counted: Which rows count.
+    """
+    rows = np.flatnonzero(counted)
+    rows = rows[np.argsort(label[rows], kind="stable")]
+    if len(rows) == 0:
+        return []
+    starts = np.flatnonzero(np.concatenate(([True], label[rows][1:] != label[rows][:-1])))
+    found = []
+    for some in np.split(rows, starts[1:]):
+        if len(some) < FEWEST_PRODUCTS:
+            continue
+        products = np.unique(product[some])
+        if len(products) >= FEWEST_PRODUCTS:
+            found.append(SharedImage(some.astype(np.int64), products))
+    return found
+
+
+def weighed(image: SharedImage, known: Known) -> SharedImage:
+    """The image with what it is worth, and why."""
+    worth, why = _worth(image, known)
+    return SharedImage(image.rows, image.products, worth, why)
+
+
+def _worth(image: SharedImage, known: Known) -> tuple[Worth, str]:
+    count = len(image.products)
+    speaking = image.products[known.speaking[image.products]]
+    if len(speaking) > 1:
+        agree = _agreement(known.together[speaking]) >= _LEAST_AGREEMENT
+        how = "agree" if agree else "differ"
+        return "proof" if agree else "nothing", f"on {count:,} products whose other images {how}"
+    titles = _likeness(image.products, known.title)
+    if titles is not None and titles >= _ALIKE_TITLES:
+        return "proof", f"on {count:,} products of one title"
+    placeholder = _placeholder(int(image.rows[0]), known) if count >= FEWEST_FOR_LOOKS else None
+    if placeholder is not None:
+        return "nothing", f"on {count:,} products and {placeholder}"
+    if count < FEWEST_FOR_TITLES:
+        return "proof", f"on {count:,} products that show nothing else"
+    if titles is not None and titles <= _UNLIKE_TITLES:
+        return "nothing", f"on {count:,} products whose titles have nothing in common"
+    return "look", f"one image is all that {count:,} products show"
+
+
+def _placeholder(row: int, known: Known) -> str | None:
+    """How an image gives away that it stands for a missing one; None where it does not."""
+    if _PLACEHOLDER.search(known.name(row)):
+        return "called like a placeholder"
+    if known.flat(row) >= LEAST_FLAT:
+        return "a drawing of few colours, like a placeholder"
+    return None
+
+
+def _agreement(together: NDArray[np.int64]) -> float:
+    """The share of pairs that have a number in common."""
+    count = len(together)
+    sizes = np.unique(together, return_counts=True)[1]
+    return float((sizes * (sizes - 1)).sum() / (count * (count - 1)))
+
+
+def _likeness(products: NDArray[np.int32], title: Callable[[int], str]) -> float | None:
+    """How many words titles have in common on average, 0 to 1; None where too few have a title."""
+    step = max(1, len(products) // 12)
+    words = [frozenset(_WORD.findall(title(int(each)).casefold())) for each in products[::step]]
+    words = [some for some in words if some]
+    if len(words) < FEWEST_PRODUCTS:
+        return None
+    pairs = list(combinations(words, 2))[:_PAIRS_OF_TITLES]
+    return sum(len(one & other) / len(one | other) for one, other in pairs) / len(pairs)
+
+
+def without_images(
+    images: Sequence[SharedImage], product: NDArray[np.int32], shown: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    """Products that have nothing but images that prove nothing, ascending.
+
+    Args:
+        images: What was weighed.
+        product: By row.
+        shown: Rows that count.
+    """
+    useless = np.zeros(len(product), bool)
+    for image in images:
+        if image.worth == "nothing":
+            useless[image.rows] = True
+    return np.setdiff1d(product[shown & useless], product[shown & ~useless])

@@ -6,13 +6,15 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from batchsearch.errors import OutputError
+from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.remote.index import (
+    SET_ASIDE,
     BadIndexError,
     CarriedFile,
     Index,
     Moment,
     index_from,
+    is_carried_object,
     left_over,
     object_name,
 )
@@ -20,6 +22,7 @@ from batchsearch.remote.lease import highest, number_of, numbered
 from batchsearch.remote.snapshot import copy_ledger
 from batchsearch.remote.work_folder import (
     clear_coming,
+    make_room,
     room_for_coming,
     set_ledger,
     sha256_of,
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 INDEXES: Final = ("_carried", "index")
 LEASES: Final = ("_carried", "lease")
 LEDGERS: Final = "_carried/ledger"
+BEGUN: Final = "_carried/begun"
+"""There while an output is carried for the first time, until it has an index."""
+
 LEDGER: Final = "ledger/ledger.sqlite3"
 """Where a ledger is in its work folder."""
 
@@ -111,6 +117,13 @@ def bring_down(store: ObjectStore, output: StoreAddress, index: Index, folder: P
     try:
         room = room_for_coming(folder)
         fetched = 0
+        # The ledger first of all: without it nothing here may be changed.
+        facts = store.facts(output.below(index.ledger.object))
+        if facts is None:
+            raise OutputDamagedError(
+                f"{output.below(index.ledger.object)}: is not in the store, though the index names it"
+            )
+        make_room(folder, {file.path: file.sha256 for file in index.files})
         for file in index.files:
             place = folder / file.path
             if place.is_file() and sha256_of(place) == file.sha256:
@@ -166,6 +179,45 @@ class Cargo:
         self._folder = folder
         self._files_of = files_of
         self._there: set[str] = set()
+        # What an index has named, or this run has sent: known to be replaced when a later index drops it.
+        self._known: set[str] = set()
+
+    def know(self, index: Index) -> None:
+        """Learn what an index names: when a later one names it no more, it may go."""
+        self._known |= index.objects()
+
+    def begin(self) -> None:
+        """Note that an output is carried for the first time: until its index is there, it has none to lose.
+
+        Raises:
+            StoreError: The store does not take it.
+        """
+        self._store.put(self._output.below(BEGUN), b"")
+        self._there.add(BEGUN)
+
+    def begun(self) -> None:
+        """Note that it has its index.
+
+        Raises:
+            StoreError: The store refuses.
+        """
+        if BEGUN in self._there:
+            self._store.delete([self._output.below(BEGUN)])
+            self._there.discard(BEGUN)
+
+    def unindexed(self) -> list[str]:
+        """Objects of an output that has lost its index, but for those that this folder's ledger counts."""
+        if BEGUN in self._there:
+            return []
+        mine: set[str] = set()
+        if (self._folder / LEDGER).exists():
+            counted = self._files_of(self._folder / LEDGER) or ()
+            mine = {object_name(file.path, file.sha256) for file in counted}
+        return sorted(
+            name
+            for name in self._there
+            if is_carried_object(name) and name not in mine and not name.startswith(f"{LEDGERS}/")
+        )
 
     def look(self) -> None:
         """Learn which objects are there, so that none is sent twice and none is missed.
@@ -220,6 +272,7 @@ class Cargo:
             raise OutputError(f"{place}: is not what was sealed; it was not carried to the store")
         self._store.put_file(self._output.below(file.object), place)
         self._there.add(file.object)
+        self._known.add(file.object)
 
     def publish(self, index: Index) -> None:
         """Write the index: from now on it counts.
@@ -235,8 +288,14 @@ class Cargo:
         Raises:
             StoreError: The store refuses.
         """
+        self.know(index)
         for name in left_over(self._there, index):
-            self._store.delete([self._output.below(name)])
+            # A copy of the ledger that this index has left behind is an older one; a part that no index has
+            # named may be all that is left of what somebody was answered.
+            if name in self._known or name.startswith(f"{LEDGERS}/"):
+                self._store.delete([self._output.below(name)])
+            else:
+                self._store.move(self._output.below(name), self._output.below(f"{SET_ASIDE}/{name}"))
             self._there.discard(name)
         own = index.moment.generation
         earlier = (each.address for each in self._store.listing(self._output.below(*INDEXES)))

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FORMAT: Final = 1
+SET_ASIDE: Final = "_carried/set-aside"
+"""Where objects go that had to make room and that no index has named; nothing there is read or deleted."""
+
 TAG_LETTERS: Final = 16
 """Letters of a file's SHA-256 in its object's name."""
 
@@ -134,10 +137,15 @@ def object_name(path: str, sha256: str) -> str:
     return f"{folder}{slash}{stem}-{sha256[:TAG_LETTERS]}{dot}{ending}"
 
 
+def is_carried_object(name: str) -> bool:
+    """Whether an object, by its name below the output's address, is one that `object_name` has named."""
+    return _OBJECT.search(name) is not None and not name.startswith(f"{SET_ASIDE}/")
+
+
 def left_over(names: Iterable[str], index: Index | None) -> list[str]:
     """Objects with names as `object_name` makes them that an index does not name."""
     kept = index.objects() if index is not None else set()
-    return sorted(name for name in names if _OBJECT.search(name) and name not in kept)
+    return sorted(name for name in names if is_carried_object(name) and name not in kept)
 
 
 def _file_as_dict(file: CarriedFile) -> dict[str, Any]:

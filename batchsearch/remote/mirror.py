@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from batchsearch.errors import OutputError
+from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.remote.cargo import INDEXES, LEASES, LEDGER, Cargo, bring_down, read_index
 from batchsearch.remote.index import Index, Moment
 from batchsearch.remote.lease import Lease, Owner
@@ -49,6 +49,7 @@ _SAFE: Final = 2 / 3
 """Of the time after which a lease lapses: without a renewal for so long, its holder stops by itself."""
 
 _LOOK_SECONDS: Final = 2.0
+_MOST_LISTED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class Mirror:
         self._note = Note("", str(output))
         self._lease: Lease | None = None
         self._sequence = 0
+        self._has_index = False
         self._carried_changes: tuple[int, ...] | None = None
         self._beaten = 0.0
         self._beating: asyncio.Task[None] | None = None
@@ -181,8 +183,9 @@ class Mirror:
         lease.take()
         self._lease, self._beaten = lease, began
         index = read_index(self._store, self._output)
-        fetched = self._made_equal(index)
         self._cargo.look()
+        self._refuse_without_index(index)
+        fetched = self._made_equal(index)
         if (self._folder / LEDGER).exists():
             # Under this run's own number, so that nothing that an earlier one still writes can count.
             self._carry()
@@ -191,6 +194,23 @@ class Mirror:
                 "output_taken", output=str(self._output), generation=lease.generation, fetched=fetched
             )
         return Taken(lease.generation, fetched, index is not None)
+
+    def _refuse_without_index(self, index: Index | None) -> None:
+        """Refuse an output that has lost its index: a new one would take all of it for leftovers."""
+        if index is not None:
+            self._cargo.know(index)
+            self._cargo.begun()
+            self._has_index = True
+            return
+        there = self._cargo.unindexed()
+        if there:
+            listed = "\n  ".join([*there[:_MOST_LISTED], *(["…"] if there[_MOST_LISTED:] else [])])
+            raise OutputDamagedError(
+                f"{self._output}: has parts, but no index that names them (`_carried/index` is missing):\n"
+                f"  {listed}\nNothing was changed and no call was made. Put the index back; or let "
+                f"`batchsearch recover {self._output}` make it anew from the ledger that was carried there; "
+                "or give the job another `output.dir`."
+            )
 
     def _made_equal(self, index: Index | None) -> int:
         """Bring the work folder to where the store is, unless it is there or ahead; the files fetched."""
@@ -285,12 +305,17 @@ class Mirror:
         lease = self._held_lease()
         changes = changes_of(self._folder / LEDGER)
         moment = Moment(lease.generation, self._sequence + 1)
+        if not self._has_index:
+            self._cargo.begin()
         index = self._cargo.pack(moment, self._note.work, self._run)
         if index is None:
             return False
         self._noted(replace(self._note, sending=moment))
         self._sure_of_lease(lease)
         self._cargo.publish(index)
+        if not self._has_index:
+            self._cargo.begun()
+            self._has_index = True
         self._sequence = moment.sequence
         self._noted(replace(self._note, carried=moment, sending=None))
         self._sure_of_lease(lease)

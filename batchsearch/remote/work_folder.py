@@ -24,6 +24,10 @@ NOTE: Final = "carried.json"
 COMING: Final = ".coming"
 """Folder in the work folder for files on their way; nothing in it outlasts a run."""
 
+SET_ASIDE: Final = "set-aside"
+"""Folder in the work folder for parts that had to make room; nothing in it is read or deleted."""
+
+LEFT: Final = "left-behind"
 LEFT_BEHIND: Final = "left-behind.sqlite3"
 """Beside the ledger: the last one whose place was taken by that of a run on another machine."""
 
@@ -142,6 +146,26 @@ def room_for_coming(folder: Path) -> Path:
 def clear_coming(folder: Path) -> None:
     """Remove what was on its way."""
     shutil.rmtree(folder / COMING, ignore_errors=True)
+
+
+def make_room(folder: Path, files: Mapping[str, str]) -> None:
+    """Set aside parts that the output does not have: another machine has taken it over since.
+
+    Args:
+        folder: The work folder.
+        files: SHA-256 of every file that the output has, by its path below the folder.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    room = folder / SET_ASIDE / f"{LEFT}-{secrets.token_hex(4)}"
+    for path in sorted(folder.rglob("part-*.parquet")):
+        name = path.relative_to(folder).as_posix()
+        if name.startswith(f"{SET_ASIDE}/") or (name in files and sha256_of(path) == files[name]):
+            continue
+        target = room / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
 
 
 def set_ledger(new: Path, ledger: Path) -> None:

@@ -241,6 +241,15 @@ class ObjectStore:
         facts = self.facts(address)
         return facts is not None and facts.size == len(data) and self.read(facts) == data
 
+    def move(self, source: StoreAddress, target: StoreAddress) -> None:
+        """Give an object another name; killed on the way, it has both.
+
+        Raises:
+            StoreError: It cannot be copied or removed.
+        """
+        self._asked(source, lambda: self._files.cp_file(source.path, target.path))
+        self.delete([source])
+
     def delete(self, addresses: Iterable[StoreAddress]) -> None:
         """Remove objects; those that are not there are no problem.
 

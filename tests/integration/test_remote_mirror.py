@@ -14,7 +14,7 @@ from contextlib import closing
 import pytest
 
 from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection
-from batchsearch.errors import ConfigError, OutputError, OutputInUseError
+from batchsearch.errors import ConfigError, OutputDamagedError, OutputError, OutputInUseError
 from batchsearch.remote.cargo import LEDGER, TableFile, read_index
 from batchsearch.remote.mirror import Mirror, Rhythm
 from batchsearch.remote.opening import fetch_output, open_mirror, work_folder
@@ -236,6 +236,61 @@ async def test_a_part_of_one_name_and_other_content_replaces_nothing(run):
         assert len(third.objects("results/")) == 2  # the other content was cleared away
     await first.mirror.release()
     await second.mirror.release()
+
+
+async def test_parts_without_their_index_are_refused_and_kept(run):
+    """An output that has lost its index is taken by nobody: a new one would take all of it for leftovers."""
+    made = run()
+    async with made.mirror.held():
+        made.seal(1, 2)
+        await made.mirror.carry()
+    made.store.delete(made.output.below(name) for name in made.objects("_carried/index"))
+    parts = made.objects("results/")
+    assert len(parts) == 2
+    with pytest.raises(OutputDamagedError, match="no index that names them") as refused:
+        await run("there").mirror.take()
+    assert "batchsearch recover" in str(refused.value)
+    with pytest.raises(OutputError, match=r"holds nothing of this output|no index that names"):
+        await run().mirror.take()
+    assert made.objects("results/") == parts
+    assert made.objects("_carried/ledger")
+
+
+async def test_a_part_that_no_index_has_named_is_set_aside_and_not_deleted(run):
+    """What an interrupted carrying has left makes room under `_carried/set-aside`, whole."""
+    made = run()
+    async with made.mirror.held():
+        made.seal(1)
+        await made.mirror.carry()
+        stray = "results/part-000009-0123456789abcdef.parquet"
+        made.store.put(made.output.below(stray), b"rows 9")
+    again = run("there")
+    async with again.mirror.held():
+        again.seal(2)
+        await again.mirror.carry()
+        assert stray not in again.objects("results/")
+        facts = again.store.facts(again.output.below(f"_carried/set-aside/{stray}"))
+        assert again.store.read(facts) == b"rows 9"
+
+
+async def test_a_work_folder_that_lost_the_output_keeps_its_own_parts(run):
+    """Parts sealed here that the machine which took over does not have are moved, never overwritten."""
+    first, second = run("here"), run("there", lapse=-1)
+    await first.mirror.take()
+    first.seal(1)
+    await first.mirror.carry()
+    first.seal(2, 3, content="mine")
+    await second.mirror.take()
+    second.seal(2, content="yours")
+    await second.mirror.carry()
+    await second.mirror.release()
+    first.mirror._beating.cancel()
+    again = run("here", lapse=-1)
+    async with again.mirror.held():
+        assert again.parts()["results/part-000002.parquet"] == "yours 2"
+        kept = sorted(path.read_text() for path in (again.folder / "set-aside").rglob("part-*"))
+        assert kept == ["mine 2", "mine 3"]
+        assert not (again.folder / "results/part-000003.parquet").exists()
 
 
 async def test_a_work_folder_put_back_from_an_older_copy_is_brought_forward(run, tmp_path):

@@ -22,6 +22,7 @@ from batchsearch.api.operations import OPERATIONS
 from batchsearch.engine.carrying import localised
 from batchsearch.engine.codes import advice_on
 from batchsearch.engine.fetching import fetch_patiently, made_patiently, read_here
+from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.opening import open_manifest
 from batchsearch.engine.places import picture_root, require_root
 from batchsearch.engine.signals import StopSignals, run_stoppable
@@ -143,7 +144,7 @@ async def check_job(
     rules = rules_for(settings.instance.service_type, settings.images, pictures=1 if alone else len(roles))
     manifest = open_manifest(settings, operation)
     require_root(settings)
-    tally = CheckTally(total=await asyncio.to_thread(manifest.check))
+    tally = CheckTally(total=await checked(manifest))
     folder = output or Path(localised(settings).output.dir) / CHECK_FOLDER
     threads = settings.images.threads or os.cpu_count() or 1
     logger().info("check_started", operation=settings.operation, rows=tally.total, output=str(folder))

@@ -18,6 +18,7 @@ from batchsearch.config.image_settings import connections_of
 from batchsearch.config.model import EMULATOR
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.lane import lanes_of
+from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.prepare import Preparer
 from batchsearch.engine.work import JobFacts
 from batchsearch.errors import ConfigError
@@ -111,7 +112,7 @@ async def fill(
     marker = data_folder(settings) / f"{instance.name}.{_INDEXED}"
     if marker.exists() and marker.read_text(encoding="utf-8") == identity:
         return
-    products = await asyncio.to_thread(manifest.check)
+    products = await checked(manifest)
     log.info("instance_indexing", products=products)
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="index") as threads:
         async with (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import time
@@ -20,6 +19,7 @@ from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.fingerprint import differences, fingerprint
 from batchsearch.engine.generation import Generations
 from batchsearch.engine.lane import lanes_of
+from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.places import picture_root, require_root
 from batchsearch.engine.sealer import Sealer, Writers
@@ -123,7 +123,7 @@ async def open_job(
     async with taken(folder, run_id, mirror) as ledger:
         left = await examined(ledger, folder)
         await _hold_fingerprint(settings, manifest, ledger)
-        total = await asyncio.to_thread(manifest.check)
+        total = await checked(manifest)
         check_shrink(
             settings.manifest.path,
             before=int(ledger.meta("total") or 0),

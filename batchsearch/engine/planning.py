@@ -26,6 +26,7 @@ from batchsearch.engine.distinct import DistinctRequests
 from batchsearch.engine.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
 from batchsearch.engine.fingerprint import differences, fingerprint
 from batchsearch.engine.lane import lanes_of
+from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest
 from batchsearch.engine.places import picture_root, require_root
 from batchsearch.engine.prepare import Preparer
@@ -97,7 +98,7 @@ async def plan_job(
             reader = stack.enter_context(LedgerReader(ledger))
             _same_job(settings, manifest, reader, rows_made=rows_made or settings.compare is not None)
             survey = Survey(settings, operation, manifest, reader, picture_root(settings))
-        rows = await asyncio.to_thread(manifest.check)
+        rows = await checked(manifest)
         began = time.time() if reader is None else round_began(reader)
         known = Known(reader, survey, folder, oldest=oldest, round_began=began)
         plans = [

@@ -37,6 +37,10 @@ _WIDTHS: Final = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8,
 _LEVELS: Final = 5
 """Bytes that Arrow takes for a cell beside the cell itself."""
 
+_SMALL: Final = 4 * 1024
+_LITTLE_PACKED: Final = frozenset({"UNCOMPRESSED", "SNAPPY"})
+"""Of these a byte becomes some twenty at most."""
+
 _MEBIBYTE: Final = 2**20
 
 
@@ -110,7 +114,7 @@ def group_bounds(
     rows = max(group.num_rows, 1)
     for leaf in leaves:
         column = group.column(leaf.number)
-        pages = _pages_of(column, file)
+        pages = _small(leaf, column) or _pages_of(column, file)
         packed += pages.packed
         unpacked += pages.unpacked
         worst = max(worst, (pages.unpacked, leaf.path))
@@ -132,6 +136,15 @@ def group_bounds(
     if unpacked > max(_MOST_UNPACKED, _HONEST * packed):
         raise UnreadableError(row, _too_large(worst[1], unpacked))
     return GroupBounds(max(1, min(MOST_ROWS, int(PIECE_BYTES / size))), frozenset(dictionaries))
+
+
+def _small(leaf: Leaf, column: Any) -> ChunkPages | None:
+    """A chunk of few bytes that no packing makes many: its pages need no look."""
+    size = column.total_compressed_size
+    is_flat = leaf.width is not None and not leaf.repeated
+    if is_flat and column.compression in _LITTLE_PACKED and size <= _SMALL:
+        return ChunkPages(packed=size, unpacked=_HONEST * size)
+    return None
 
 
 def _pages_of(column: Any, file: IO[bytes] | None) -> ChunkPages:

@@ -27,6 +27,7 @@ from batchsearch.manifest.rows import RowBatch
 from batchsearch.manifest.table_file import UnreadableError, Wished
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -42,6 +43,10 @@ _BATCH_BYTES: Final = 16 * 1024 * 1024
 """Picture bytes in one batch of rows; a single row may have more."""
 
 _KEYS_AT_ONCE: Final = 8_192
+
+
+class CheckStoppedError(Exception):
+    """Nobody waits for the check any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +115,17 @@ class Manifest:
             "files": files,
         }
 
-    def check(self) -> int:
+    def check(self, stop: threading.Event | None = None) -> int:
         """Reads everything but inline pictures once: whole, well-typed, keys present and unique.
+
+        Args:
+            stop: Set when nobody waits for it any more.
 
         Returns:
             The number of rows.
 
         Raises:
+            CheckStoppedError: `stop` was set.
             ManifestError: With up to 20 problems by file and row, and how many there are in all.
         """
         findings = Findings(self._tables)
@@ -126,7 +135,7 @@ class Manifest:
             with RepeatFinder(listed=LISTED) as finder:
                 for number in range(len(self._tables)):
                     starts.append(total)
-                    total += self._check_file(number, total, findings, finder)
+                    total += self._check_file(number, total, findings, finder, stop)
                 repeats = finder.repeats()
         except OSError as error:
             raise ManifestError(
@@ -241,7 +250,14 @@ class Manifest:
         except UnreadableError as error:
             report(error.row, error.what)
 
-    def _check_file(self, number: int, start: int, findings: Findings, finder: RepeatFinder) -> int:
+    def _check_file(
+        self,
+        number: int,
+        start: int,
+        findings: Findings,
+        finder: RepeatFinder,
+        stop: threading.Event | None,
+    ) -> int:
         """Checks one file whose first row is row `start` of the whole; gives its number of rows."""
         wished = [
             Wished(use.name, use.type if use.carried is None else use.carried, path_only=use.has_bytes)
@@ -259,6 +275,8 @@ class Manifest:
 
         seen = 0
         for piece in self._pieces(number, wished, report):
+            if stop is not None and stop.is_set():
+                raise CheckStoppedError
             # Keys become Python text a few thousand at a time: a piece's worth would be a hundred megabytes.
             for offset in range(0, piece.num_rows, _KEYS_AT_ONCE):
                 part = piece.slice(offset, _KEYS_AT_ONCE)

@@ -51,13 +51,13 @@ def mirror_of(settings: JobSettings, folder: Path, run_id: str) -> Mirror | None
         connections_of(settings.stores, settings.images.stores),
         folder=folder,
         run=run_id,
-        files_of=_files_of,
+        files_of=files_of,
         carry_seconds=settings.output.carry_seconds,
         log=logger(),
     )
 
 
-def _files_of(ledger_copy: Path) -> list[TableFile] | None:
+def files_of(ledger_copy: Path) -> list[TableFile] | None:
     """The files that a ledger counts; None in the middle of an exchange."""
     with LedgerReader(ledger_copy) as ledger:
         if ledger.coming() is not None:

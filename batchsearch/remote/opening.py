@@ -41,7 +41,7 @@ def work_folder(output_dir: str, work_dir: str | None = None) -> Path:
     Raises:
         ConfigError: The address names no place that can be written to.
     """
-    address = _address(output_dir)
+    address = address_of(output_dir)
     return default_folder(str(address)) if work_dir is None else Path(work_dir)
 
 
@@ -71,7 +71,7 @@ def open_mirror(
         ConfigError: The address names no place that can be written to.
         MissingExtraError: The package for such stores is not installed.
     """
-    address = _address(output_dir)
+    address = address_of(output_dir)
     store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, writes=True, patience=_PATIENCE)
     rhythm = Rhythm(carry=carry_seconds)
     return Mirror(store, address, folder, run=run, files_of=files_of, rhythm=rhythm, log=log)
@@ -92,7 +92,7 @@ def fetch_output(output_dir: str, connections: ConnectionsSettings | None, folde
         ConfigError: The address names no place.
         OutputError: The store cannot be read, or what is there is not whole.
     """
-    address = _address(output_dir)
+    address = address_of(output_dir)
     store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, patience=_PATIENCE)
     for more in (True, True, False):
         try:
@@ -110,7 +110,12 @@ def fetch_output(output_dir: str, connections: ConnectionsSettings | None, folde
     raise AssertionError("the last try has returned or raised")
 
 
-def _address(output_dir: str) -> StoreAddress:
+def address_of(output_dir: str) -> StoreAddress:
+    """The address of an output in a store.
+
+    Raises:
+        ConfigError: It names no place that can be written to.
+    """
     try:
         address = parse_address(output_dir)
     except AddressError as error:

@@ -135,3 +135,32 @@ def test_a_lost_store_ends_the_run_resumable(machine, emulator, store, bucket):
     code, summary, err = ended(first)
     assert code == 5, err
     assert f"s3://{bucket}/out/night" in summary["message"]
+
+
+def test_an_output_that_lost_its_index_is_recovered_without_a_call(machine, store, tmp_path, emulator):
+    """Refused by every machine until `recover` has made the index anew; then nothing is asked for twice."""
+    assert ended(machine("one"))[0] == 0
+    made = calls(emulator)
+    output = parse_address(store.output)
+    there = [each.address for each in store.objects.listing(output)]
+    store.objects.delete(each for each in there if "/_carried/index/" in each.path)
+    code, summary, _ = ended(machine("other"))
+    assert (code, calls(emulator)) == (6, made)
+    assert "batchsearch recover" in summary["message"]
+    kept = {each.address for each in store.objects.listing(output)}
+    assert {each for each in there if "/results/" in each.path} <= kept
+    command = [
+        sys.executable,
+        "-m",
+        "batchsearch",
+        "recover",
+        store.output,
+        "--config",
+        tmp_path / "job.yaml",
+    ]
+    ran = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["results"] == 30
+    for name in ("third", "one"):
+        code, summary, err = ended(machine(name))
+        assert (code, summary["resumed"], calls(emulator)) == (0, 30, made), err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.config.dedup_settings import DedupSettings
@@ -16,6 +16,8 @@ from batchsearch.output.inside import SEARCH, UPKEEP
 from batchsearch.output.schemas import carried_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from batchsearch.config.dedup_settings import SyncName
     from batchsearch.config.model import JobSettings
 
@@ -142,19 +144,27 @@ def _in_folder(settings: JobSettings, name: str) -> JobSettings:
     )
 
 
-def search_job(settings: JobSettings, given: Given) -> JobSettings:
+def search_job(settings: JobSettings, given: Given, began: Mapping[str, Any] | None = None) -> JobSettings:
     """The search of a night.
 
     It asks for `DEFAULT_RESULTS` hits where the job names no number, and for one image of each product where
     products may have several: else their own images fill the list. An answer of an earlier run never serves
     an equal image: since then the instance has other products.
+
+    Args:
+        settings: The job.
+        given: Columns of its manifest.
+        began: What the search is that the output folder holds, by setting (`engine.fingerprint`): what it
+            was silent about stays as it was then. None for a first night.
     """
     job = _in_folder(settings, SEARCH)
     said = {*job.parameters, *job.manifest.columns}
     changed: dict[str, object] = {"reuse": job.reuse.model_copy(update={"max_age_hours": 0.0})}
-    if job.results_per_row is None and not said & {"num", "start"}:
+    silent = began is not None and began.get("results_per_row") is None
+    if job.results_per_row is None and not said & {"num", "start"} and not silent:
         changed["results_per_row"] = DEFAULT_RESULTS
-    if given.picture is not None and DISTINCT not in said:
+    silent = began is not None and f"parameters.{DISTINCT}" not in began
+    if given.picture is not None and DISTINCT not in said and not silent:
         changed["parameters"] = {**job.parameters, DISTINCT: True}
     return job.model_copy(update=changed)
 

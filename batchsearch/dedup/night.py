@@ -32,7 +32,14 @@ from batchsearch.dedup.page import DedupSummary
 from batchsearch.dedup.pictures import read_pictures
 from batchsearch.dedup.precheck import LocalLooks
 from batchsearch.dedup.table_rows import Sources
-from batchsearch.dedup.upkeep import add_returned, ask_again, guard_deletions, take_over_former, upkeep_jobs
+from batchsearch.dedup.upkeep import (
+    add_returned,
+    ask_again,
+    began_as,
+    guard_deletions,
+    take_over_former,
+    upkeep_jobs,
+)
 from batchsearch.engine.job import run_job
 from batchsearch.engine.opening import new_run_id, open_manifest
 from batchsearch.engine.order import refuse_damage
@@ -199,7 +206,8 @@ class _Night:
             await asyncio.to_thread(
                 guard_deletions, self._settings, given, self._night, anyway=self._delete_all_missing
             )
-            search_settings = search_job(self._settings, given)
+            began = await asyncio.to_thread(began_as, self._folder / SEARCH)
+            search_settings = search_job(self._settings, given, began)
             wanted = hits_wanted(search_settings)
             looks = LocalLooks(self._settings, self._dedup, manifest, self._stop)
             search_settings = await looks.before_search(search_settings, given)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.dedup.columns import dedup_settings, given_columns, search_job
-from batchsearch.dedup.upkeep import upkeep_jobs
+from batchsearch.dedup.upkeep import began_as, upkeep_jobs
 from batchsearch.engine.opening import open_manifest
+from batchsearch.output.inside import SEARCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,5 +38,5 @@ def night_to_plan(settings: JobSettings) -> Iterator[dict[str, JobSettings]]:
     given = given_columns(settings, manifest.schema_carried.names)
     with tempfile.TemporaryDirectory(prefix="batchsearch-plan-") as folder:
         upkeep: dict[str, JobSettings] = dict(upkeep_jobs(settings, given, _PLANNED, into=Path(folder)))
-        search = {"search": search_job(settings, given)}
+        search = {"search": search_job(settings, given, began_as(Path(settings.output.dir) / SEARCH))}
         yield search | upkeep if dedup_settings(settings).order == "search_first" else upkeep | search

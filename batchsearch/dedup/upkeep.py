@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.dedup.attributes import changed_attributes_job
@@ -84,6 +85,20 @@ def upkeep_jobs(
             ]
             job = changed_attributes_job(job, manifest, attributes, folder, into or folder)
         yield step, job
+
+
+def began_as(folder: Path) -> dict[str, Any] | None:
+    """What the job of an output folder was when it began, by setting; None where none has begun.
+
+    Raises:
+        OutputError: Its ledger cannot be read.
+    """
+    ledger = folder / LEDGER_FOLDER / LEDGER_FILE
+    if not ledger.is_file():
+        return None
+    with LedgerReader(ledger, oldest=1) as reader:
+        text = reader.meta("fingerprint")
+    return None if text is None else dict(json.loads(text))
 
 
 async def ask_again(folder: Path, rows: list[bytes], run_id: str) -> None:

@@ -88,6 +88,18 @@ def test_answers_of_earlier_runs_never_serve_a_night(job):
     assert search.emulator.data.endswith("out/emulator")
 
 
+def test_a_search_that_began_with_other_defaults_keeps_them(job):
+    """What an output of an earlier version was silent about stays: nothing is paid for again."""
+    given = Given("product_id", "pic_name", "image")
+    silent = job().model_copy(update={"results_per_row": None})
+    fresh = search_job(silent, given)
+    assert (fresh.results_per_row, fresh.parameters) == (100, {"distinct_product_id": True})
+    kept = search_job(silent, given, {"operation": "SearchImageByPic", "results_per_row": None})
+    assert (kept.results_per_row, kept.parameters) == (None, {})
+    begun = {"results_per_row": 100, "parameters.distinct_product_id": True}
+    assert search_job(silent, given, begun) == fresh
+
+
 def test_the_upkeep_is_the_same_manifest_with_another_operation(job):
     """Names, picture and attributes go to AddImage's parameters; the search's own do not."""
     settings = job(sync="add", attributes={"str_attr": "kind"})

@@ -59,6 +59,30 @@ class DedupSettings(Settings):
         description="Products whose best matching pictures differ more than this in colour, 0 to 1, are "
         "variants and no duplicates. Their pictures are read once for it; `null` does not look at colours.",
     )
+    verify: int | None = Field(
+        10,
+        ge=1,
+        description="So many of each product's best pairs are verified on the images themselves: only what "
+        "is one photograph in one light is a duplicate, the rest is for review. `null` decides by score and "
+        "colours alone.",
+    )
+    different_when: tuple[str, ...] = Field(
+        (),
+        description="Columns whose values speak against a pair: products that differ in one of them are "
+        "different. Empty cells, and products whose rows disagree, say nothing.",
+    )
+    same_when: tuple[str, ...] = Field(
+        (),
+        description="Columns whose values speak for a pair, such as a GTIN: products that share one are the "
+        "same where they resemble each other at all. Empty cells, and products whose rows disagree, say "
+        "nothing.",
+    )
+    title_column: str | None = Field(
+        None, description="Column with the product's title, shown beside its images in tables and page."
+    )
+    min_confidence: float = Field(
+        0.5, ge=0, le=1, description="Clusters whose pairs are less sure than this on average are not made."
+    )
     mutual_best: int | None = Field(
         None,
         ge=1,

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from batchsearch.dedup.clusters import GuardRules, cluster
-from batchsearch.dedup.decide import decide, with_judged
+from batchsearch.dedup.decide import Catalogue, decide, to_verify, with_judged
 from batchsearch.dedup.hits import HitRules, Tally, ids_in, read_matches
 from batchsearch.dedup.matches import FOUND_BY, PairFolder, taken
 from batchsearch.dedup.own_image import CatalogueNotHeldError, lost_images, not_held_message
 from batchsearch.dedup.pictures import read_pictures
+from batchsearch.dedup.spoken import speaking_column, value_of_products
 from batchsearch.dedup.table_rows import cluster_rows, earlier_pairs, pair_rows
 from batchsearch.dedup.tables import (
     CLUSTERS,
@@ -21,16 +22,28 @@ from batchsearch.dedup.tables import (
     clusters_schema,
     pairs_schema,
 )
+from batchsearch.dedup.verdicts import (
+    ALIKE,
+    COLOURS_DIFFER,
+    RECOLOURED,
+    VERDICTS,
+    nothing_measured,
+    spread_out,
+)
 from batchsearch.service import DEFAULT_NUM
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from batchsearch.config.dedup_settings import DedupSettings
     from batchsearch.config.model import JobSettings
+    from batchsearch.dedup.decide import Judged
     from batchsearch.dedup.matches import Pairs
     from batchsearch.dedup.pictures import Pictures
     from batchsearch.dedup.table_rows import Sources
+    from batchsearch.dedup.verdicts import Measures
 
 
 def hits_wanted(settings: JobSettings) -> int:
@@ -89,7 +102,7 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         there = pictures.present_products()
         pairs = taken(pairs, there[pairs.a] & there[pairs.b])
     thresholds = thresholds_of(pairs, pictures, shown, dedup)
-    colours = _colours(pairs, thresholds, pictures, dedup, sources)
+    colours, measures = _compared(pairs, judged, thresholds, pictures, dedup, sources)
     variants = np.nan_to_num(colours) > (1.0 if dedup.colours is None else dedup.colours)
     decision = decide(
         pairs,
@@ -99,9 +112,17 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         best=dedup.mutual_best,
         trust_perceptual=dedup.precheck == "instead",
         variants=variants,
+        measures=None if dedup.verify is None else measures,
+        catalogue=_catalogue(pairs, pictures, shown, sources),
     )
     counts = np.bincount(pictures.product[shown], minlength=len(pictures.products))
-    guard = GuardRules(dedup.chain_guard.min_share, dedup.chain_guard.largest, tally.cut, tally.mute)
+    guard = GuardRules(
+        dedup.chain_guard.min_share,
+        dedup.chain_guard.largest,
+        tally.cut,
+        tally.mute,
+        dedup.min_confidence,
+    )
     clusters = cluster(
         pairs, decision, guard, preference_of(pictures, counts, shown, dedup), pictures.product_id
     )
@@ -111,7 +132,12 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         TableWriter(sources.folder, CLUSTERS, clusters_schema(), sources.night) as clusters_file,
     ):
         for piece in pair_rows(
-            pairs, decision, (thresholds, colours), pictures=pictures, earlier=earlier, sources=sources
+            pairs,
+            decision,
+            (thresholds, colours, measures),
+            pictures=pictures,
+            earlier=earlier,
+            sources=sources,
         ):
             pairs_file.add(piece)
         for piece in cluster_rows(clusters, pictures, counts, shown, sources):
@@ -136,7 +162,21 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         "gone_pairs": int((~np.isin(known, key)).sum()),
         "judged_same": int((decision.judged == 1).sum()),
         "judged_different": int((decision.judged == 2).sum()),  # noqa: PLR2004 - place in `JUDGED`
-        "colour_variants": int((variants & ~decision.accepted & (pairs.score >= thresholds)).sum()),
+        "colour_variants": int(
+            (
+                (
+                    (decision.verdict == RECOLOURED)
+                    | ((decision.reason == COLOURS_DIFFER) & (pairs.score >= thresholds))
+                )
+                & ~decision.accepted
+            ).sum()
+        ),
+        "verdicts": {name: int((decision.verdict == number).sum()) for number, name in enumerate(VERDICTS)},
+        "compared": int(measures.known.sum()),
+        "to_review": int(
+            (((decision.verdict == RECOLOURED) | (decision.verdict == ALIKE)) & ~decision.accepted).sum()
+        ),
+        "clusters_unsure": clusters.unsure,
         "clusters": clusters.count,
         "duplicates": len(clusters.product) - clusters.count,
         "members": len(clusters.product),
@@ -149,22 +189,53 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     }
 
 
-def _colours(
+def _compared(  # noqa: PLR0917 - what is compared, why and with what
     pairs: Pairs,
+    judged: Judged,
     thresholds: NDArray[np.float64],
     pictures: Pictures,
     dedup: DedupSettings,
     sources: Sources,
-) -> NDArray[np.float64]:
-    """How much the best matching pictures of each pair differ in colour; NaN where that is not known."""
-    distance = np.full(len(pairs), np.nan)
-    if sources.colours is None:
-        return distance
+) -> tuple[NDArray[np.float64], Measures]:
+    """How much the best matching images of each pair differ in colour (or NaN), and what was measured.
+
+    Where the job verifies, only the pairs that it verifies are compared.
+    """
+    distance, measures = np.full(len(pairs), np.nan), nothing_measured(len(pairs))
+    if sources.compare is None:
+        return distance, measures
     one, other = pictures.row_of(pairs.a, pairs.picture_a), pictures.row_of(pairs.b, pairs.picture_b)
-    asked = np.flatnonzero((pairs.score >= thresholds - dedup.near) & (one >= 0) & (other >= 0))
+    wanted = (one >= 0) & (other >= 0)
+    if dedup.verify is None:
+        wanted &= pairs.score >= thresholds - dedup.near
+    else:
+        wanted &= to_verify(pairs, judged, dedup.verify)
+    asked = np.flatnonzero(wanted)
     if len(asked):
-        distance[asked] = sources.colours(pictures, one[asked], other[asked])
-    return distance
+        distance[asked], found = sources.compare(pictures, one[asked], other[asked])
+        measures = spread_out(found, asked, len(pairs))
+    return distance, measures
+
+
+def _catalogue(
+    pairs: Pairs, pictures: Pictures, shown: NDArray[np.bool_], sources: Sources
+) -> Catalogue | None:
+    """What the columns that the job names say of each pair."""
+    columns = sources.columns
+    if not columns.different_when and not columns.same_when:
+        return None
+
+    def values(names: Mapping[str, str]) -> list[NDArray[np.int32]]:
+        return [
+            value_of_products(
+                pictures.values[written][shown], pictures.product[shown], len(pictures.products)
+            )
+            for written in names.values()
+        ]
+
+    against = speaking_column(values(columns.different_when), pairs.a, pairs.b, equal=False)
+    in_favour = speaking_column(values(columns.same_when), pairs.a, pairs.b, equal=True)
+    return Catalogue(against, in_favour, len(columns.different_when))
 
 
 def thresholds_of(

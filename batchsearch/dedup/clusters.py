@@ -38,9 +38,11 @@ class Clusters:
         cluster: Number of its cluster, from 0; ascending.
         size: Members of its cluster.
         representative: The product that stands for its cluster.
-        confidence: Mean score over the other members, 0 to 1; pairs that no search has shown count as 0.
+        confidence: How sure it is that the member belongs: the mean over its pairs that were looked at.
+            Where scores alone decide, over all other members, those that no search has shown with 0.
         score: To the representative; to the nearest member where that pair is not known.
         review: Why a person should look, by cluster; absent for none.
+        unsure: Clusters that were not made, because they are not sure enough.
     """
 
     product: NDArray[np.int32]
@@ -50,6 +52,7 @@ class Clusters:
     confidence: NDArray[np.float64]
     score: NDArray[np.float64]
     review: Mapping[int, str]
+    unsure: int = 0
 
     @property
     def count(self) -> int:
@@ -66,12 +69,14 @@ class GuardRules:
         largest: Clusters of more members are marked for review.
         cut: By product: whether a list of its hits was full to its end with scores that are enough.
         mute: By product: whether an image of it could not be searched.
+        min_confidence: Clusters that are less sure on average are not made.
     """
 
     min_share: float
     largest: int
     cut: NDArray[np.bool_]
     mute: NDArray[np.bool_]
+    min_confidence: float = 0.0
 
 
 def components(count: int, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -111,9 +116,49 @@ def cluster(
     first, second = ends[: len(edges)], ends[len(edges) :]
     labels = components(len(nodes), first, second).astype(np.int64)
     labels, review = _guarded(pairs, decision, guard, nodes=nodes, labels=labels, name=name)
+    confidence = _confidence(pairs, decision, nodes, labels)
+    labels, unsure = _sure(labels, confidence, guard.min_confidence)
     return _described(
-        pairs, decision, guard, nodes=nodes, labels=labels, review=review, preference=preference
+        pairs,
+        decision,
+        guard,
+        nodes=nodes,
+        labels=labels,
+        review=review,
+        preference=preference,
+        confidence=confidence,
+        unsure=unsure,
     )
+
+
+def _confidence(
+    pairs: Pairs, decision: Decision, nodes: NDArray[np.int32], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """How sure it is that each node belongs to its group."""
+    weighed = decision.near if decision.weighed is None else decision.weighed
+    at, one, other = _inside(pairs, weighed, nodes, labels)
+    sure = decision.confidence[at]
+    total = np.bincount(one, sure, len(nodes)) + np.bincount(other, sure, len(nodes))
+    if decision.weighed is None:
+        count = np.bincount(labels)[labels] - 1 if len(labels) else np.zeros(0, np.int64)
+    else:
+        count = np.bincount(one, minlength=len(nodes)) + np.bincount(other, minlength=len(nodes))
+    return np.asarray(np.clip(total / np.maximum(count, 1), 0.0, 1.0))
+
+
+def _sure(
+    labels: NDArray[np.int64], confidence: NDArray[np.float64], least: float
+) -> tuple[NDArray[np.int64], int]:
+    """New labels without the groups that are not sure enough: their members stand alone; and how many."""
+    if len(labels) == 0:
+        return labels, 0
+    sizes = np.bincount(labels)
+    mean = np.bincount(labels, confidence) / np.maximum(sizes, 1)
+    doubtful = (sizes >= _PAIR) & (mean < least)
+    alone = np.flatnonzero(doubtful[labels])
+    labels = labels.copy()
+    labels[alone] = len(sizes) + np.arange(len(alone))
+    return labels, int(doubtful.sum())
 
 
 def _inside(
@@ -222,6 +267,8 @@ def _described(
     labels: NDArray[np.int64],
     review: dict[int, str],
     preference: NDArray[np.int64],
+    confidence: NDArray[np.float64],
+    unsure: int,
 ) -> Clusters:
     """The clusters of two and more: in the order of their representatives, the representative first."""
     sizes = np.bincount(labels) if len(labels) else np.zeros(0, np.int64)
@@ -241,7 +288,6 @@ def _described(
     mine = labels[order]
     at, one, other = _inside(pairs, decision.near, nodes, labels)
     score = np.where(pairs.score[at] < 0, 1.0, pairs.score[at])  # judged the same, and never seen together
-    total = np.bincount(one, score, len(nodes)) + np.bincount(other, score, len(nodes))
     to_representative = np.zeros(len(nodes))
     nearest = np.zeros(len(nodes))
     for here, there in ((one, other), (other, one)):
@@ -252,6 +298,8 @@ def _described(
     known = (to_representative[order] > 0) & ~is_representative
     notes: dict[int, list[str]] = defaultdict(list)
     for label, why in review.items():
+        if number[label] < 0:
+            continue
         notes[int(number[label])].append(why)
     for label in np.unique(old[sizes[old] > guard.largest]) if len(old) else ():
         notes[int(number[label])].append(f"more than {guard.largest} products")
@@ -260,7 +308,8 @@ def _described(
         cluster=number[mine].astype(np.int32),
         size=sizes[mine].astype(np.int32),
         representative=nodes[stands[mine]].astype(np.int32),
-        confidence=np.clip(total[order] / np.maximum(sizes[mine] - 1, 1), 0.0, 1.0),
+        confidence=confidence[order],
         score=np.where(known, to_representative[order], nearest[order]),
         review={label: "; ".join(said) for label, said in notes.items()},
+        unsure=unsure,
     )

@@ -76,6 +76,9 @@ def given_columns(settings: JobSettings, names: list[str]) -> Given:
         "picture_column": dedup.picture_column,
         "category_column": dedup.category_column,
         "oldest_column": dedup.oldest_column,
+        "title_column": dedup.title_column,
+        **{f"different_when[{at}]": column for at, column in enumerate(dedup.different_when)},
+        **{f"same_when[{at}]": column for at, column in enumerate(dedup.same_when)},
         **{f"attributes.{name}": column for name, column in dedup.attributes.items()},
     }
     problems = [
@@ -128,6 +131,9 @@ def result_columns(settings: JobSettings, given: Given, names: list[str]) -> Col
         image=written.get(given.image),
         category=None if dedup.category_column is None else written[dedup.category_column],
         oldest=None if dedup.oldest_column is None else written[dedup.oldest_column],
+        title=None if dedup.title_column is None else written[dedup.title_column],
+        different_when={name: written[name] for name in dedup.different_when},
+        same_when={name: written[name] for name in dedup.same_when},
     )
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batchsearch.dedup.features import packed_features
 from batchsearch.dedup.looks import COLOURS, THUMB, Look, look_of
 from batchsearch.dedup.pictures import places
 from batchsearch.engine.fetching import fetch_patiently, made_patiently, read_here
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     from batchsearch.config.model import JobSettings
+    from batchsearch.dedup.feature_store import FeatureStore
     from batchsearch.manifest.rows import ImageReference, RowBatch
 
 LOOKS_FILE: Final = "looks.parquet"
@@ -70,6 +73,7 @@ class LookStore:
         path: File that keeps them.
         whole: Decode every pixel, for `Look.pixels`.
         stop: Set when looking is to end; what was looked at is kept.
+        features: Is given the features of the images that are looked at because they are wanted.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class LookStore:
         *,
         whole: bool,
         stop: threading.Event,
+        features: FeatureStore | None = None,
     ) -> None:
         self._settings = settings
         self._rules = rules_for(settings.instance.service_type, settings.images)
@@ -89,6 +94,7 @@ class LookStore:
         self._path = path
         self._whole = whole
         self._stop = stop
+        self._features = features
         self._table = self._read()
         self._added: list[dict[str, object]] = []
         self._unusable: list[str] = []
@@ -109,7 +115,8 @@ class LookStore:
 
         Args:
             batches: The manifest's rows.
-            wanted: By row number of the manifest: which to look at; None for all.
+            wanted: By row number of the manifest: which to look at, and to keep the features of; None looks
+                at all, and keeps none.
             again: Look also at those that seem to be what they were.
 
         Returns:
@@ -120,6 +127,7 @@ class LookStore:
         """
         threads = self._settings.images.threads or os.cpu_count() or 1
         async with AsyncExitStack() as stack:
+            features = None if wanted is None else self._features
             decoders = stack.enter_context(Decoders(self._settings.images))
             pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="look"))
             fetcher = await stack.enter_async_context(Fetcher(self._root, self._settings.images))
@@ -136,7 +144,7 @@ class LookStore:
                         data = await fetch_patiently(fetcher, row.reference, random.random)
                     if isinstance(data, bytes):
                         look = await made_patiently(
-                            lambda: loop.run_in_executor(pool, self._look, data, decoders)
+                            lambda: loop.run_in_executor(pool, self._look, data, decoders, features)
                         )
                         if look is None:
                             self._unusable.append(row.key)
@@ -151,12 +159,19 @@ class LookStore:
                     rows = await asyncio.to_thread(self._unknown, batch, wanted, again=again)
                     seen += len(rows)
                     await asyncio.gather(*map(one, rows))
+                    if features is not None:
+                        await asyncio.to_thread(features.keep)
             finally:
                 await asyncio.to_thread(self._keep)
         return seen
 
-    def _look(self, data: bytes, decoders: Decoders) -> Look | None:
-        return look_of(data, self._rules, whole=self._whole, repair=decoders.repair)
+    def _look(self, data: bytes, decoders: Decoders, features: FeatureStore | None) -> Look | None:
+        def keep(image: Image.Image) -> None:
+            if features is not None:
+                features.add(hashlib.sha256(data).digest(), packed_features(image))
+
+        also = None if features is None else keep
+        return look_of(data, self._rules, whole=self._whole, repair=decoders.repair, also=also)
 
     def _unknown(self, batch: RowBatch, wanted: NDArray[np.bool_] | None, *, again: bool) -> list[_Row]:
         """Rows of a batch whose pictures are to be looked at and have not been, as they are now."""
@@ -169,8 +184,17 @@ class LookStore:
         if not rows or again:
             return rows
         at = places(pa.array([row.key for row in rows], pa.string()), self._keys)
-        kept = self._table.column("token").take(pa.array(at, mask=at < 0)).to_pylist()
-        return [row for row, token in zip(rows, kept, strict=True) if row.token is None or row.token != token]
+        known = pa.array(at, mask=at < 0)
+        kept = self._table.column("token").take(known).to_pylist()
+        lacking: set[bytes] = set()
+        files = self._table.column("sha256").take(known).to_pylist()
+        if wanted is not None and self._features is not None:
+            lacking = self._features.lacking([file for file in files if file is not None])
+        return [
+            row
+            for row, token, file in zip(rows, kept, files, strict=True)
+            if row.token is None or row.token != token or file in lacking
+        ]
 
     def _token(self, reference: ImageReference) -> bytes | None:
         """Stands for an image as it is now; None where only reading it can tell."""
@@ -228,6 +252,11 @@ class LookStore:
     def rows_of(self, keys: pa.Array) -> NDArray[np.int32]:
         """The place of each row key in `table`; -1 for pictures that were not seen."""
         return places(keys, self._keys)
+
+    def files(self, at: NDArray[np.int32]) -> list[bytes]:
+        """The SHA-256 of the files at these places in `table`."""
+        found: list[bytes] = self._table.column("sha256").take(pa.array(at)).to_pylist()
+        return found
 
     def bytes_of(self, column: str, at: NDArray[np.int32], width: int) -> NDArray[np.uint8]:
         """A column of fixed width as an array of shape (n, width); zeros where `at` is -1."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
+from batchsearch.dedup.features import SIDE
 from batchsearch.images.colour import flatten, to_srgb
 from batchsearch.images.cost import decoding_cost
 from batchsearch.images.decode import decode
@@ -26,6 +27,8 @@ from batchsearch.images.prepare import prepare
 from batchsearch.images.verdict import Reject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from batchsearch.images.prepare import Repairer
@@ -73,7 +76,14 @@ class Look:
     colours: bytes
 
 
-def look_of(data: bytes, rules: Rules, *, whole: bool, repair: Repairer = reencode) -> Look | None:
+def look_of(
+    data: bytes,
+    rules: Rules,
+    *,
+    whole: bool,
+    repair: Repairer = reencode,
+    also: Callable[[Image.Image], None] | None = None,
+) -> Look | None:
     """What a file's picture looks like; None for what is no usable picture. Never raises for any bytes.
 
     Args:
@@ -81,10 +91,14 @@ def look_of(data: bytes, rules: Rules, *, whole: bool, repair: Repairer = reenco
         rules: Frame, background and largest canvas.
         whole: Decode every pixel, for `pixels`; else large JPEG files are decoded small.
         repair: Decodes rare formats, as in `prepare`.
+        also: Is shown the upright image, RGB, at no less than `features.SIDE` pixels where it has so many.
     """
-    picture = _picture(data, rules, whole=whole, repair=repair)
+    enough = _ENOUGH if also is None else (SIDE, SIDE)
+    picture = _picture(data, rules, None if whole else enough, repair)
     if picture is None:
         return None
+    if also is not None:
+        also(picture)
     pixels = b""
     if whole:
         pixels = hashlib.sha256(b"%dx%d:" % picture.size + picture.tobytes()).digest()
@@ -97,10 +111,11 @@ def look_of(data: bytes, rules: Rules, *, whole: bool, repair: Repairer = reenco
     )
 
 
-def _picture(data: bytes, rules: Rules, *, whole: bool, repair: Repairer) -> Image.Image | None:
+def _picture(
+    data: bytes, rules: Rules, wanted: tuple[int, int] | None, repair: Repairer
+) -> Image.Image | None:
     """The upright picture, RGB."""
     seen = inspect(data, frame=rules.frame)
-    wanted = None if whole else _ENOUGH
     if seen.format is None or seen.flaw is not None or decoding_cost(seen, wanted) > rules.max_pixels:
         return None
     if seen.format not in FAMILIAR_FORMATS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,7 @@ from batchsearch.dedup.columns import (
 from batchsearch.dedup.hits import hidden_rows
 from batchsearch.dedup.judgements import read_judgements
 from batchsearch.dedup.nights import RECORD, keep_night, read_record
+from batchsearch.dedup.opencv import opencv
 from batchsearch.dedup.own_image import CatalogueNotHeldError
 from batchsearch.dedup.page import DedupSummary
 from batchsearch.dedup.pictures import read_pictures
@@ -143,7 +145,7 @@ async def run_night(
 
     Raises:
         ConfigError: The job cannot run as it is set, or the judgements are not usable.
-        MissingExtraError: scipy is not installed.
+        MissingExtraError: scipy is not installed, or OpenCV where the job verifies.
         ManifestError: The manifest is not usable, or has lost more than may be deleted.
         OutputInUseError: Another night works in the output folder.
         OutputError: The output cannot be written.
@@ -193,12 +195,14 @@ class _Night:
     async def _run_through(self) -> DedupSummary:
         # What the tables need is found out before anything is spent.
         await asyncio.to_thread(components, 1, np.empty(0, np.int64), np.empty(0, np.int64))
+        if self._dedup.verify is not None:
+            await asyncio.to_thread(opencv)
         manifest = open_manifest(self._settings, OPERATIONS[self._settings.operation])
         names = manifest.schema_carried.names
         given = given_columns(self._settings, names)
         judgements = read_judgements([Path(file) for file in self._dedup.judgements])
         _make(self._folder / LOCK.parent)
-        with OutputLock(self._folder / LOCK, self._night):
+        with OutputLock(self._folder / LOCK, self._night), ExitStack() as stack:
             # Each of its outputs before a call for any of them.
             for inside in INSIDE:
                 await asyncio.to_thread(refuse_damage, self._folder / inside)
@@ -209,7 +213,7 @@ class _Night:
             began = await asyncio.to_thread(began_as, self._folder / SEARCH)
             search_settings = search_job(self._settings, given, began)
             wanted = hits_wanted(search_settings)
-            looks = LocalLooks(self._settings, self._dedup, manifest, self._stop)
+            looks = stack.enter_context(LocalLooks(self._settings, self._dedup, manifest, self._stop))
             search_settings = await looks.before_search(search_settings, given)
             sync: dict[str, Summary] = {}
             if self._dedup.order == "add_first":
@@ -230,7 +234,7 @@ class _Night:
                 keys=manifest.keys(),
                 judgements=judgements,
                 local=looks.matches if self._dedup.precheck != "none" else None,
-                colours=looks.colours if self._dedup.colours is not None else None,
+                compare=looks.compared if self._looks_at_images() else None,
                 changed_at=looks.changed_at,
                 copies=looks.copies,
                 night=self._night,
@@ -245,6 +249,7 @@ class _Night:
                 rows = [digest_of(key) for key in error.rows]
                 await ask_again(self._folder / SEARCH, rows, self._night)
                 raise
+            await asyncio.to_thread(looks.forget_others)
             summary = self._summary(search, sync, counts, given, looks)
             write_text_atomically(self._folder / FOLLOWED, judgements.as_csv())
             write_text_atomically(self._folder / RECORD, summary.as_json() + "\n")
@@ -310,6 +315,10 @@ class _Night:
             # From here a signal cancels what waits, as no run can be told to stop.
             self._signals.running = None
         return summary
+
+    def _looks_at_images(self) -> bool:
+        """Whether candidates are compared on the images themselves."""
+        return self._dedup.verify is not None or self._dedup.colours is not None
 
     def _finds_itself(self) -> bool:
         """Whether every image that was searched should be among what its search lists."""

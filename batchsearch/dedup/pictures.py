@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from batchsearch.errors import OutputError
 from batchsearch.output.parts import RESULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -34,6 +34,9 @@ class Columns:
         image: The picture's reference; None where pictures are inline.
         category: What thresholds go by; None for the service's own.
         oldest: What says how old a product is; None for nothing.
+        title: What a product is called; None for nothing.
+        different_when: What speaks against a pair, by the manifest's name.
+        same_when: What speaks for a pair, likewise.
     """
 
     product: str
@@ -41,6 +44,9 @@ class Columns:
     image: str | None
     category: str | None
     oldest: str | None
+    title: str | None = None
+    different_when: Mapping[str, str] = field(default_factory=dict)
+    same_when: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class Pictures:
         oldest: Order of the products by age, by row; None where nothing says it.
         categories: Texts that thresholds go by, each once; None for the service's own.
         category: Place in `categories`, by row; -1 for none; None likewise.
+        titles: What products are called, by row; None where nothing says it.
+        values: Numbers of the values that columns have, by row; -1 for empty ones; by the results' name.
     """
 
     products: pa.Array
@@ -82,6 +90,8 @@ class Pictures:
     oldest: NDArray[np.int64] | None
     categories: pa.Array | None
     category: NDArray[np.int32] | None
+    titles: pa.Array | None = None
+    values: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.row_keys)
@@ -188,6 +198,9 @@ def read_pictures(
         "source_sha256": pa.string(),
         **({columns.category: pa.string()} if columns.category else {}),
     }
+    said = {*columns.different_when.values(), *columns.same_when.values()}
+    said |= {columns.title} if columns.title else set()
+    wanted |= {name: pa.string() for name in sorted(said - wanted.keys())}
     plain = [columns.oldest] if columns.oldest and columns.oldest not in wanted else []
     history = [EARLIER] if EARLIER in given else []
     read: dict[str, list[pa.Array]] = {name: [] for name in (*wanted, *plain, "renewed")}
@@ -248,7 +261,18 @@ def _pictures(
         oldest=oldest,
         categories=categories,
         category=category,
+        titles=column(columns.title).cast(pa.string()) if columns.title else None,
+        values={
+            name: _valued(column(name).cast(pa.string()))
+            for name in {*columns.different_when.values(), *columns.same_when.values()}
+        },
     )
+
+
+def _valued(column: pa.Array) -> NDArray[np.int32]:
+    """A number for each different value, -1 for empty ones; blanks around it and case do not matter."""
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+    return coded(pc.if_else(pc.equal(plain, ""), pa.scalar(None, pa.string()), plain))[1]
 
 
 def _any_earlier(column: pa.Array) -> pa.Array:

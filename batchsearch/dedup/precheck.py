@@ -1,4 +1,4 @@
-"""The local pre-check and the colour check: what the pictures themselves say, without a call.
+"""The local pre-check, the colour check and verification: what the pictures themselves say, without a call.
 
 The pre-check is opt-in. It finds pictures that are identical, byte by byte or pixel by pixel, or nearly so.
 `report` only writes them into `pairs`. `first` has the search begin with them. `instead` searches only the
@@ -18,17 +18,22 @@ import pyarrow.parquet as pq
 
 from batchsearch.config.model import PRIORITY
 from batchsearch.dedup.alike import Alike, find_alike, later_copies
+from batchsearch.dedup.feature_store import FEATURES_FILE, FeatureStore
 from batchsearch.dedup.look_store import LOOKS_FILE, ROWS_A_BATCH, LookStore
 from batchsearch.dedup.looks import COLOURS, THUMB, colour_distance
 from batchsearch.dedup.matches import FOUND_BY, IDENTICAL_BYTES, NO_RANK, PERCEPTUAL, UNKNOWN, Matches
 from batchsearch.dedup.pictures import coded, places
 from batchsearch.dedup.table_rows import LocalMatches
+from batchsearch.dedup.verdicts import nothing_measured
+from batchsearch.dedup.verification import measure_pairs
 from batchsearch.engine.places import picture_root
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.output.schemas import carried_names
 
 if TYPE_CHECKING:
     import threading
+    from types import TracebackType
+    from typing import Self
 
     from numpy.typing import NDArray
 
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
     from batchsearch.dedup.columns import Given
     from batchsearch.dedup.pictures import Pictures
+    from batchsearch.dedup.verdicts import Measures
     from batchsearch.manifest.rows import ImageReference
     from batchsearch.manifest.source import Manifest
 
@@ -69,6 +75,8 @@ class LocalLooks:
         self._folder = Path(settings.output.dir)
         self._stop = stop
         self._store: LookStore | None = None
+        self._verifies = dedup.verify is not None
+        self._features: FeatureStore | None = None
         self._keys: pa.Array = pa.array([], pa.string())
         self._alike: Alike | None = None
         self.counts: dict[str, int] = {}
@@ -146,13 +154,14 @@ class LocalLooks:
             pictures.product[crowded[crowded >= 0]],
         )
 
-    def colours(
+    def compared(
         self, pictures: Pictures, one: NDArray[np.int64], other: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """How much the pictures of two rows each differ in colour; NaN where a picture cannot be told.
+    ) -> tuple[NDArray[np.float64], Measures]:
+        """What the images of two rows each say of them.
 
-        Reads pictures, in its own event loop: for a worker thread. A file that is no longer the one that
-        was searched says nothing.
+        How much they differ in colour (NaN where an image cannot be told), and what was measured where the
+        job verifies. Reads images, in its own event loop: for a worker thread. A file that is no longer the
+        one that was searched says nothing.
         """
         store = self._looks()
         needed = np.unique(np.concatenate((one, other)))
@@ -167,13 +176,43 @@ class LocalLooks:
         at, same = self._searched_ones(store, keys, searched)
         if not same.all():
             # An address says nothing of what is behind it: the search has found another image there.
-            other = keys.filter(pa.array(~same))
-            wanted = [places(pa.array(some, pa.string()), other) >= 0 for some in self._manifest.keys()]  # noqa: SIM118 - a table's row keys
+            stale = keys.filter(pa.array(~same))
+            wanted = [places(pa.array(some, pa.string()), stale) >= 0 for some in self._manifest.keys()]  # noqa: SIM118 - a table's row keys
             mask = np.concatenate(wanted) if wanted else np.zeros(0, bool)
             asyncio.run(store.look_at(self._manifest.batches(ROWS_A_BATCH), mask, again=True))
             at, same = self._searched_ones(store, keys, searched)
         colours = store.bytes_of("colours", np.where(same, at, -1).astype(np.int32), COLOURS)
-        return colour_distance(colours[np.searchsorted(needed, one)], colours[np.searchsorted(needed, other)])
+        first, second = np.searchsorted(needed, one), np.searchsorted(needed, other)
+        distance = colour_distance(colours[first], colours[second])
+        if self._features is None:
+            return distance, nothing_measured(len(one))
+        named = iter(store.files(at[same]))
+        files = [next(named) if known else b"" for known in same]
+        pairs = [
+            (min(files[here], files[there]), max(files[here], files[there]))
+            for here, there in zip(first.tolist(), second.tolist(), strict=True)
+        ]
+        threads = self._settings.images.threads
+        found = measure_pairs(self._features, pairs, threads=threads, stop=self._stop)
+        if self._stop.is_set():
+            raise asyncio.CancelledError
+        return distance, found
+
+    def forget_others(self) -> None:
+        """Keep the features of the images that the manifest has, and no others."""
+        if self._features is not None and self._store is not None:
+            keys = (pa.array(some, pa.string()) for some in self._manifest.keys())  # noqa: SIM118 - a table's row keys
+            at = (self._store.rows_of(some) for some in keys)
+            self._features.forget_others(name for some in at for name in self._store.files(some[some >= 0]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._features is not None:
+            self._features.close()
 
     def changed_at(self, pictures: Pictures) -> NDArray[np.int64]:
         """When the image of each row was first seen to be another one, microseconds since 1970; 0: never."""
@@ -194,11 +233,14 @@ class LocalLooks:
 
     def _looks(self) -> LookStore:
         if self._store is None:
+            if self._verifies:
+                self._features = FeatureStore(self._folder / PRECHECK / FEATURES_FILE)
             self._store = LookStore(
                 self._settings,
                 self._folder / PRECHECK / LOOKS_FILE,
                 whole=self._mode != "none",
                 stop=self._stop,
+                features=self._features,
             )
         return self._store
 

@@ -13,6 +13,7 @@ from batchsearch.dedup.matches import FOUND_BY, NO_RANK, NOT_FOUND, pair_key
 from batchsearch.dedup.names import cluster_ids
 from batchsearch.dedup.pictures import batches_of, places
 from batchsearch.dedup.tables import CLUSTERS, PAIRS, clusters_schema, pairs_schema, read_table
+from batchsearch.dedup.verdicts import REASONS, VERDICTS
 from batchsearch.output.parts import RESULTS
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from batchsearch.dedup.judgements import Judgements
     from batchsearch.dedup.matches import Matches, Pairs
     from batchsearch.dedup.pictures import Columns, Pictures
+    from batchsearch.dedup.verdicts import Measures
 
 ROWS_AT_ONCE: Final = 100_000
 
@@ -42,7 +44,8 @@ class Sources:
         keys: The manifest's row keys, some thousand at a time.
         judgements: What people have said.
         local: Finds matches without a call; None where there is no pre-check.
-        colours: Tells how much the pictures of two rows each differ in colour; None does not look.
+        compare: Compares the images of two rows each: how much they differ in colour, and what was
+            measured; None does not look.
         changed_at: Tells when each row's image was first seen to be another one; None where nobody looked.
         copies: File of rows that were not searched; None for none.
         night: Tonight's id.
@@ -56,7 +59,10 @@ class Sources:
     keys: Iterator[list[str]]
     judgements: Judgements
     local: Callable[[Pictures], LocalMatches] | None
-    colours: Callable[[Pictures, NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]] | None
+    compare: (
+        Callable[[Pictures, NDArray[np.int64], NDArray[np.int64]], tuple[NDArray[np.float64], Measures]]
+        | None
+    )
     copies: Path | None
     night: str
     now: datetime
@@ -118,7 +124,7 @@ def _named(texts: pa.Array, numbers: NDArray[Any]) -> pa.Array:
 def pair_rows(
     pairs: Pairs,
     decision: Decision,
-    measures: tuple[NDArray[np.float64], NDArray[np.float64]],
+    measures: tuple[NDArray[np.float64], NDArray[np.float64], Measures],
     *,
     pictures: Pictures,
     earlier: Earlier,
@@ -131,13 +137,18 @@ def pair_rows(
     Args:
         pairs: All pairs kept.
         decision: What was decided of each.
-        measures: The score that each needs, and how much its pictures differ in colour (NaN: not known).
+        measures: The score that each needs, how much its pictures differ in colour (NaN: not known), and
+            what was measured of them.
         pictures: What the numbers stand for.
         earlier: The pairs of the night before.
         sources: Says which night it is.
     """
     schema = pairs_schema()
-    thresholds, colours = measures
+    thresholds, colours, compared = measures
+    speak = [f"`{name}` differs" for name in sources.columns.different_when]
+    speak += [f"`{name}` is the same" for name in sources.columns.same_when]
+    reasons, names = pa.array([*REASONS, *speak]), pa.array(VERDICTS)
+    titles = titles_of(pictures)
     now = int(sources.now.timestamp() * 1e6)
     ways, verdicts = pa.array(FOUND_BY), pa.array(JUDGED, pa.string())
     for start in range(0, len(pairs), ROWS_AT_ONCE):
@@ -169,6 +180,22 @@ def pair_rows(
             "category_id": pa.array(pairs.category[some], mask=pairs.category[some] < 0),
             "threshold": pa.array(thresholds[some]),
             "colour_distance": pa.array(colours[some], mask=np.isnan(colours[some])),
+            "verdict": names.take(pa.array(decision.verdict[some])),
+            "reason": reasons.take(pa.array(decision.reason[some])),
+            "confidence": pa.array(decision.confidence[some]),
+            "inliers": pa.array(compared.inliers[some], mask=~compared.known[some]),
+            **{
+                name: pa.array(values[some], mask=np.isnan(values[some]))
+                for name, values in (
+                    ("overlap", compared.overlap),
+                    ("agreement", compared.agreement),
+                    ("colour_shift", compared.colour),
+                    ("light_shift", compared.light),
+                )
+            },
+            "mirrored": pa.array(compared.mirrored[some] > 0, mask=~(compared.inliers[some] > 0)),
+            "title_a": _named(titles, pairs.a[some]),
+            "title_b": _named(titles, pairs.b[some]),
             "judged": verdicts.take(pa.array(decision.judged[some])),
             "accepted": pa.array(decision.accepted[some]),
             "run_id": _named(pictures.runs, run),
@@ -201,6 +228,7 @@ def cluster_rows(
     image = _images(row, pictures, sources)
     ids = _named(_ids(clusters, pictures, sources), clusters.cluster)
     reviews = [clusters.review.get(number) for number in range(clusters.count)]
+    titles = titles_of(pictures)
     review = pa.array(reviews, pa.string()).take(pa.array(clusters.cluster))
     for start in range(0, len(clusters.product), ROWS_AT_ONCE):
         some = slice(start, start + ROWS_AT_ONCE)
@@ -216,8 +244,22 @@ def cluster_rows(
             "pictures": pa.array(counts[clusters.product[some]]),
             "image": image[some],
             "row_key": _named(pictures.row_keys, row[some]),
+            "title": _named(titles, clusters.product[some]),
         }
         yield pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def titles_of(pictures: Pictures) -> pa.Array:
+    """What each product is called: what the first of its rows in the manifest says, or else of any."""
+    count = len(pictures.products)
+    if pictures.titles is None:
+        return pa.nulls(count, pa.string())
+    filled = pictures.titles.is_valid().to_numpy(zero_copy_only=False)
+    row = np.full(count, -1, np.int64)
+    for some in (filled, filled & pictures.present):
+        at = np.flatnonzero(some)[::-1]
+        row[pictures.product[at]] = at
+    return _named(pictures.titles, row)
 
 
 def _ids(clusters: Clusters, pictures: Pictures, sources: Sources) -> pa.Array:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PAIRS: Final = "pairs"
 CLUSTERS: Final = "clusters"
-DEDUP_SCHEMA_VERSION: Final = "1"
+DEDUP_SCHEMA_VERSION: Final = "2"
 NIGHT: Final = b"batchsearch.night"
 """Metadata that says which night wrote a file: tables of one night belong together."""
 
@@ -45,6 +45,26 @@ PAIR_COLUMNS: Final = (
     Column("category_id", pa.int64(), "The service's category of the picture found in the best match."),
     Column("threshold", _REAL, "The score that the pair needs to be accepted."),
     Column("colour_distance", _REAL, "How much the two pictures' colours differ, 0 to 1; null: not known."),
+    Column(
+        "verdict",
+        _TEXT,
+        "identical (file or pixels), same_photo, recoloured (one photograph in other colours), alike (score "
+        "alone, a detail, a pack) or different.",
+    ),
+    Column("reason", _TEXT, "Why that, in words."),
+    Column("confidence", _REAL, "How sure it is that they are the same, 0 to 1; what is worth a look first."),
+    Column("inliers", _COUNT, "Places at which both images agree in shape; null: not compared."),
+    Column(
+        "overlap", _REAL, "Share of each image's features that lies on the other one, the smaller, 0 to 1."
+    ),
+    Column(
+        "agreement", _REAL, "Share of the structure that agrees once one image lies on the other, 0 to 1."
+    ),
+    Column("colour_shift", _REAL, "Difference of colour (CIELAB) that no change of light explains."),
+    Column("light_shift", _REAL, "Difference of lightness (CIELAB) that no change of light explains."),
+    Column("mirrored", pa.bool_(), "Whether one image is the other one's mirror image."),
+    Column("title_a", _TEXT, "What a is called, by `dedup.title_column`."),
+    Column("title_b", _TEXT, "What b is called."),
     Column("judged", _TEXT, "same or different, where a person has said so."),
     Column("accepted", pa.bool_(), "Whether the two count as the same product."),
     Column("run_id", _TEXT, "Run of the search that answered that row."),
@@ -56,13 +76,18 @@ CLUSTER_COLUMNS: Final = (
     Column("product_id", _TEXT, "A member."),
     Column("is_representative", pa.bool_(), "Whether it stands for the cluster."),
     Column("representative", _TEXT, "The product that stands for the cluster."),
-    Column("confidence", _REAL, "Mean score over the other members, 0 to 1; pairs not seen count as 0."),
+    Column(
+        "confidence",
+        _REAL,
+        "How sure it is that it belongs: the mean over its pairs that were looked at, 0 to 1.",
+    ),
     Column("size", _COUNT, "Members of the cluster."),
     Column("review", _TEXT, "Why a person should look; null for no reason."),
     Column("score", _REAL, "To the representative, or to the nearest member where that is not known."),
     Column("pictures", _COUNT, "Pictures of the product."),
     Column("image", _TEXT, "Where its largest picture is; null where pictures are in the manifest."),
     Column("row_key", _TEXT, "Row of the search that has that picture."),
+    Column("title", _TEXT, "What the product is called, by `dedup.title_column`."),
 )
 
 

@@ -139,12 +139,12 @@ def ours(folder: Path) -> dict[str, Any]:
         keys=keys,
         judgements=Judgements({}),
         local=None,
-        colours=None,
+        compare=None,
         copies=None,
         night="20261121T220000Z-000000",
         now=datetime.now(UTC),
     )
-    dedup = DedupSettings(threshold=THRESHOLD, colours=None)
+    dedup = DedupSettings(threshold=THRESHOLD, colours=None, verify=None)
     counts = build(settings, dedup, sources)
     return {name: counts[name] for name in ("accepted", "clusters", "members", "review")}
 

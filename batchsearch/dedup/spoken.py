@@ -1,0 +1,53 @@
+"""What the catalogue's own columns say of pairs of products (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+SILENT: Final = -1
+
+
+def value_of_products(value: NDArray[np.int32], product: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """The one value of each product; `SILENT` where its rows have none, or not all the same.
+
+    Args:
+        value: By row; negative where the cell is empty.
+        product: By row.
+        count: Products that there are.
+    """
+    lowest = np.full(count, np.iinfo(np.int32).max, np.int32)
+    highest = np.full(count, SILENT, np.int32)
+    filled = value >= 0
+    np.minimum.at(lowest, product[filled], value[filled])
+    np.maximum.at(highest, product[filled], value[filled])
+    return np.where(lowest == highest, highest, SILENT).astype(np.int32)
+
+
+def speaking_column(
+    values: Sequence[NDArray[np.int32]],
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    *,
+    equal: bool,
+) -> NDArray[np.int8]:
+    """For each pair the first column that speaks, by its place; `SILENT` for none.
+
+    Args:
+        values: The values of products, by column.
+        a: One product of each pair.
+        b: The other.
+        equal: Whether equal values speak, or different ones.
+    """
+    speaks = np.full(len(a), SILENT, np.int8)
+    for place, value in enumerate(values):
+        one, other = value[a], value[b]
+        said = (one >= 0) & (other >= 0) & ((one == other) == equal)
+        speaks[said & (speaks == SILENT)] = place
+    return speaks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -235,7 +236,8 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
         ConfigError: Its path takes in the output folder.
         ManifestError: It cannot be read, or lacks what the operation needs.
     """
-    if takes_in(settings.manifest.path, settings.output.dir):
+    own = settings.output.dir if takes_in(settings.manifest.path, settings.output.dir) else None
+    if own is not None and Path(os.path.realpath(settings.manifest.path)) == Path(os.path.realpath(own)):
         what = (
             f"{settings.output.dir} lies where manifest.path ({settings.manifest.path}) looks for tables: "
             "the results would be rows of the next run; choose a folder elsewhere, or one whose name begins "
@@ -246,6 +248,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
         settings.manifest,
         base=Path(settings.manifest.path).parent,
         stores=connections_of(settings.stores, settings.images.stores),
+        without=own,
         wanted=Wanted(
             images=tuple(picture.role for picture in operation.pictures),
             required=tuple(name for name in operation.required if name not in settings.parameters),

@@ -63,6 +63,7 @@ def find_files(
     base: Path,
     wanted: Literal["auto", "csv", "parquet"],
     stores: ConnectionsSettings | None = None,
+    without: str | None = None,
 ) -> ManifestFiles:
     """The files that a path names: one file, those in a folder and below it, or those a glob matches.
 
@@ -75,6 +76,7 @@ def find_files(
         base: Folder of the job file.
         wanted: The format, or `auto` to go by the names.
         stores: How object stores are reached.
+        without: Folder whose files are never rows: the job's own output.
 
     Raises:
         ManifestError: There is no such file, it may not be read, or its format cannot be told.
@@ -99,6 +101,9 @@ def find_files(
         nothing = "matches no file"
     else:
         raise ManifestError([Problem(str(path), f"there is no such file or folder{_similar(path)}")])
+    if without is not None:
+        own = Path(os.path.realpath(without))
+        found = [each for each in found if not Path(os.path.realpath(each)).is_relative_to(own)]
     return _of_one_kind(str(path), found, wanted, nothing, len(fixed.parts))
 
 

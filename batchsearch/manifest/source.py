@@ -74,6 +74,7 @@ class Manifest:
         base: Path,
         wanted: Wanted,
         stores: ConnectionsSettings | None = None,
+        without: str | None = None,
     ) -> Self:
         """Finds the files, reads their headers or footers, and settles what each column means.
 
@@ -82,6 +83,7 @@ class Manifest:
             base: Where a relative path starts: the job file's folder.
             wanted: What the operation takes.
             stores: How object stores are reached, for a manifest in one.
+            without: Folder whose files are never rows: the job's own output.
 
         Raises:
             ConfigError: The path is an address that nothing installed reads.
@@ -89,7 +91,7 @@ class Manifest:
                 is missing or of a type that cannot be used; with every such problem.
         """
         use_plain_allocator()
-        found = find_files(settings.path, base=base, wanted=settings.format, stores=stores)
+        found = find_files(settings.path, base=base, wanted=settings.format, stores=stores, without=without)
         tables = _opened(found, settings)
         meaning = understand(tables, settings, wanted)
         return cls(settings, found.paths, meaning.carried, tables, meaning, found.format)

@@ -36,7 +36,7 @@ class Comparison:
         same_bytes: Pairs of two files with the same bytes.
         statistics: Mean, spread, extremes and percentiles of the scores; None without any.
         histogram: The scores from 0 to 1 in equal parts.
-        groups: The scores of each group, in the order met.
+        groups: The scores of each group, by name.
         other_groups: Scores of groups beyond those.
         most_alike: Pairs with the highest scores.
         least_alike: Pairs with the lowest scores.

@@ -113,7 +113,7 @@ def summed_up(made: PairsJob, summary: Summary) -> Comparison:
         same_bytes=scores.same_bytes,
         statistics=scores.statistics(),
         histogram=scores.histogram(compare.bins),
-        groups=scores.groups,
+        groups=dict(sorted(scores.groups.items())),
         other_groups=scores.other_groups,
         most_alike=scores.most_alike(),
         least_alike=scores.least_alike(),

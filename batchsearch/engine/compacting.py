@@ -35,12 +35,14 @@ class Compacted:
         after: Parts now.
         rows: Rows of `results` in them.
         hits: Rows of `hits`.
+        renewed: Renewed outcomes of an interrupted run that took their place meanwhile.
     """
 
     before: int
     after: int
     rows: int
     hits: int
+    renewed: int = 0
 
 
 def compact(folder: Path, *, rows: int = ROWS_COMPACTED) -> Compacted:
@@ -74,9 +76,12 @@ async def _compact(folder: Path, rows: int) -> Compacted:
                 f"{folder}: this file system cannot exchange two folders in one step, so readers would find "
                 "none for a moment; copy the folder to another file system and compact it there"
             )
+        renewed = await generations.bring_in()
         before, after = await generations.compact(rows)
         parts = ledger.parts()
-    return Compacted(before, after, sum(part.rows for part in parts), sum(part.hits for part in parts))
+    return Compacted(
+        before, after, sum(part.rows for part in parts), sum(part.hits for part in parts), renewed
+    )
 
 
 def _schemas(folder: Path, ledger: Ledger) -> tuple[pa.Schema, pa.Schema]:

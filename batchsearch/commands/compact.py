@@ -47,4 +47,6 @@ def command(folder: Path, *, rows: int, as_json: bool) -> None:
     said = (
         "nothing to merge" if done.before == done.after else f"{done.before:,} parts are now {done.after:,}"
     )
+    if done.renewed:
+        said += f", {done.renewed:,} renewed outcomes of an interrupted run have taken their place"
     hand_on(f"{folder}: {said}, with {done.rows:,} rows of results and {done.hits:,} of hits")

@@ -191,4 +191,4 @@ def _to_grey(image: Image.Image) -> Image.Image:
     else:
         low, high = float(pixels.min(initial=0)), float(pixels.max(initial=0))
         pixels = (pixels - low) * (255 / (high - low)) if high > low else pixels * 0
-    return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), mode="L")
+    return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))

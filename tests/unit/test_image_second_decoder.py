@@ -25,11 +25,13 @@ def _traps():
     return module.traps()
 
 
+LATER_CV2 = int(cv2.__version__.partition(".")[0]) >= 5
 TRAPS = [trap for trap in _traps() if trap.pixels is not None]
 TURNED = [
     trap
     for trap in TRAPS
-    if trap.word.startswith("orientation:") and trap.name.split()[0] in {"jpeg", "png", "webp", "tiff"}
+    if trap.word.startswith("orientation:")
+    and trap.name.split()[0] in {"jpeg", "png", "tiff", *(("webp",) if LATER_CV2 else ())}
 ]
 
 

@@ -18,6 +18,10 @@ from batchsearch.manifest.source import Manifest, Wanted
 
 BY_PIC = Wanted(images=("image",), allowed=frozenset({"region"}))
 WORDS = pa.dictionary(pa.int8(), pa.string())
+LATER_ARROW = pytest.mark.skipif(
+    int(pa.__version__.partition(".")[0]) < 25,
+    reason="pyarrow writes this type into no file, or reads it wrongly",
+)
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.large_string())])
 
 
@@ -65,8 +69,8 @@ def results_of(manifest):
         (WORDS, ["a", None], pa.string()),
         (pa.list_(WORDS), [["a", None], None], pa.list_(pa.string())),
         (pa.large_list(WORDS), [["a", "b"], []], pa.large_list(pa.string())),
-        (pa.list_(WORDS, 2), [["a", "b"], None], pa.list_(pa.string(), 2)),
-        (pa.list_view(pa.int8()), [[1], None], pa.list_view(pa.int8())),
+        pytest.param(pa.list_(WORDS, 2), [["a", "b"], None], pa.list_(pa.string(), 2), marks=LATER_ARROW),
+        pytest.param(pa.list_view(pa.int8()), [[1], None], pa.list_view(pa.int8()), marks=LATER_ARROW),
         (pa.map_(pa.string(), WORDS), [[("k", "v")], None], pa.map_(pa.string(), pa.string())),
         (
             pa.struct([("a", pa.list_(pa.struct([("b", WORDS)]))), ("c", pa.large_string())]),
@@ -157,6 +161,7 @@ def test_a_column_that_cannot_be_carried_is_refused_by_name():
         understand([OneTable(Path("odd.parquet"), odd)], ManifestSettings(path="x", key="sku"), Wanted())
 
 
+@LATER_ARROW
 def test_a_list_view_of_dictionaries_in_a_file_is_refused(opened):
     """The one column of a real file that cannot be carried ends the command before its first row."""
     with pytest.raises(

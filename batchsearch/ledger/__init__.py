@@ -17,8 +17,8 @@ while a call was out                    repeats it: the answer was never seen
 after the answer, before its commit     repeats it: the answer was seen by nobody who could keep it
 after the commit, before its part       writes the part from the ledger; no call
 while a part is written                 removes the temporary file and writes the part again; no call
-between the renames of the two files    removes both and writes the part again; no call
-after the renames, before the seal      removes the unsealed files and writes the part again; no call
+between the renames of the two files    sets them aside and writes the part again; no call
+after the renames, before the seal      sets the files aside and writes the part again; no call
 after the seal                          nothing: the part stands and is never touched again
 while the next generation is built      removes it and builds it again; no call
 after it is noted, before the exchange  exchanges the folders: from the note on there is one way, forward

@@ -4,40 +4,37 @@ The service grants QPS calls a second, but what it calls a second is documented 
 shifts every arrival by some milliseconds. Even spacing at exactly the tier is perfect against fixed
 windows or a deep token bucket; against a sliding log, or a bucket of one, the same jitter gets up to half
 of all calls denied, and a little more space between calls would get nearly all of them granted. How much
-more depends on jitter and way of counting together, and can only be learned.
+more depends on jitter, way of counting and who else uses the instance, and can only be learned.
 
-**What is believed.** Let the *margin* m be the extra spacing, as a fraction of the tier's own interval.
-Whatever counts the calls and whatever shifts them, denials become rarer as m grows, so the belief is over
-curves of one family:
+**What is believed.** Two things at once, each with a weight for every possibility: how denials depend on the
+*margin*, the extra spacing (`curves`), and whether this is a *time* in which the curve decides at all or one
+in which no spacing helps (`times`). So two minutes of denials don't make the curve forgotten: when the first
+call is granted again, calls leave as they did before.
 
-    p(m) = rare + a x exp(-m / s)        probability that a call sent with margin m is denied
-
-`a` says how bad it is at the tier itself (a deep bucket: next to nothing; a sliding log that counts denials:
-half of all), `s` how much space it takes to get away from it: the jitter of the network measured in what
-the service counts by, or, when somebody else uses the same instance, about the share that they take.
-Fifty-two combinations of `a` and `s`, and one curve without denials, each carry a weight.
-
-**What is learned.** Every answer multiplies each weight by the probability that its curve gave to what
-happened (Bayes). Spacing changes while answers are still under way, so an answer counts for the margin
-that its call really left with, measured twice: against the call before it, and over the last QPS calls,
-since one kind of service looks at the gap and the other at the second. A denial counts for the smaller
-of the two, a grant for the larger: each says the least that it can mean.
+**What is learned.** Every answer multiplies each weight by the probability that it gave to what happened
+(Bayes). Spacing changes while answers are still under way, so an answer counts for the margin that its call
+really left with, measured twice: against the call before it, and over the last calls (at most QPS of them,
+within two seconds), since one kind of service looks at the gap and the other at the second. A grant counts
+for nearly the larger of the two, the least that it can mean; a denial for what lies halfway. A grant that
+comes late, after news of a later call, says nothing about which time it is now.
 
 **What is forgotten.** Networks change and other users come and go. As if the world were made anew once in a
-thousand slots, a little of every weight is given back to the starting mixture as time passes. A curve
-ruled out long ago is thus never quite gone, and a few contrary answers bring it back: recovery takes
-tens of answers, not as long as the lesson took.
+thousand slots, a little of every curve's weight is given back to the starting mixture as time passes, as far
+as this is a time in which there is something to learn.
 
 **What is decided.** Once a second, and at once after a denial, the margin with the highest expected worth:
 
     worth(m) = (1 - price x p(m)) / (1 + m)        granted calls less what denials cost, per slot
 
-A denied call costs its slot (1) and counts as a mistake (1 more); the rest of the price is what it is likely
-to have cost someone else on the same instance, so that where nothing is lost by giving way, it gives way.
+A bad time argues for calls some tenths of a second (at ten a second) to some seconds (at one) apart, the
+seldomer the longer it may last, so that its end is soon found out.
+
+**What is tried.** Where calls are far apart, nothing is learned about closer ones. So a smaller margin is
+tried, for eight calls and with a rest after them, where the curves under which it would be better, by what it
+would bring over the next ten calls, outweigh what it probably costs.
 
 The margin starts at zero, is never negative (the tier is never exceeded), and ends at about a tenth of the
-tier: even where everything is denied, a call now and then finds out when that ends. Nothing is drawn by
-chance, so equal events give equal spacing.
+tier. Nothing is drawn by chance, so equal events give equal spacing.
 """
 
 from __future__ import annotations
@@ -45,31 +42,26 @@ from __future__ import annotations
 import math
 from bisect import bisect
 from collections import deque
-from functools import cache
 from itertools import pairwise
-from operator import mul
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-MARGINS: Final[tuple[float, ...]] = (0.0, *(0.001 * 1.25**step for step in range(42)))
-"""Margins to choose from: none, and then from a thousandth to 9.4 in steps of a quarter."""
+import numpy as np
 
-_AT_THE_TIER: Final = (0.05, 0.15, 0.5, 1.0)
-"""`a`: how many calls are denied without any margin, beyond the rare ones."""
+from batchsearch.pacing.curves import MARGINS, all_curves, worth_of
+from batchsearch.pacing.times import BAD_TIMES, DENIED, GOOD_TIMES, TIMES, passed
 
-_SCALES: Final[tuple[float, ...]] = tuple(0.001 * 2.0**step for step in range(13))
-"""`s`: the margin that lets a third of those denials remain; 0.001 to 4.1."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-_RARE: Final = 0.002
-"""Denials that no margin prevents: flow control has its own bad moments."""
+    Floats = NDArray[np.float64]
 
-_NO_DENIALS: Final = 0.2
-"""Weight, in the starting mixture, of the curve without denials; the others share the rest equally."""
+__all__ = ["MARGINS", "SpacingController"]
+
+_GOOD: Final = len(GOOD_TIMES)
 
 _CONFIDENCE: Final = 0.995
-"""Extra weight of that curve before the first answer: the tier was bought, so it is tried first."""
-
-_PRICE: Final = 2.5
-"""What a denial costs, in granted calls."""
+"""Extra weight of the curve without denials before the first answer: the tier was bought, so it is tried
+first."""
 
 _CHANGES_PER_SLOT: Final = 1 / 1000
 """How often the world is reckoned to change, per slot of the tier."""
@@ -80,37 +72,46 @@ _LONGEST_STEP: Final = 0.1
 _DECIDE_EVERY: Final = 1.0
 """Seconds between decisions while nothing is denied."""
 
+_LOOKED_BACK: Final = 2.0
 _MOST_LOOKED_BACK: Final = 64
+"""Seconds, and calls, over which the margin is measured besides the last gap."""
+
+_GRANT_MEANS: Final = 0.9
+_DENIAL_MEANS: Final = 0.5
+"""What an answer counts for: 0 is the smaller of the two margins measured, 1 the larger."""
+
+_HOPE: Final = 10.0
+"""Calls over which a smaller margin, if it proves right, is expected to pay."""
+
+_TRIAL: Final = 8
+"""Calls of a trial."""
+
+_REST_SLOTS: Final = 15.0
+_REST_SECONDS: Final = 2.0
+"""Pause after a trial: so many slots of the tier and so many seconds."""
+
+_SLOWEST_PROBE: Final = 1.0
+"""A bad time argues for at least this margin."""
+
 _MOST_OPEN: Final = 4096
 """Departures remembered while their answers are awaited; calls that never get one are forgotten first."""
 
 _BOUNDS: Final = tuple((low + high) / 2 for low, high in pairwise(MARGINS))
 
 
-class _Curves(NamedTuple):
-    """The family of curves as tables, margins by curves."""
-
-    start: tuple[float, ...]
-    denied: tuple[tuple[float, ...], ...]
-    granted: tuple[tuple[float, ...], ...]
-    worth: tuple[tuple[float, ...], ...]
+def _level(margin: float) -> int:
+    """Place of the margin nearest to this one."""
+    return bisect(_BOUNDS, margin)
 
 
-@cache
-def _curves() -> _Curves:
-    pairs = [(a, s) for a in _AT_THE_TIER for s in _SCALES]
-    denied = tuple(
-        (_RARE, *(min(0.98, _RARE + a * math.exp(-margin / s)) for a, s in pairs)) for margin in MARGINS
-    )
-    return _Curves(
-        start=(_NO_DENIALS, *((1 - _NO_DENIALS) / len(pairs) for _ in pairs)),
-        denied=denied,
-        granted=tuple(tuple(1 - p for p in row) for row in denied),
-        worth=tuple(
-            tuple((1 - _PRICE * p) / (1 + margin) for p in row)
-            for margin, row in zip(MARGINS, denied, strict=True)
-        ),
-    )
+def _worth_in_bad_times(shortest: float) -> Floats:
+    """Worth of every margin in each bad time: none is wider than that time's probes are apart."""
+    margins = np.array(MARGINS)
+    columns = []
+    for time in BAD_TIMES:
+        probe = max(_SLOWEST_PROBE, math.sqrt(time.patience / shortest) - 1)
+        columns.append(worth_of(time.denied, np.minimum(margins, probe)))
+    return np.array(columns).T
 
 
 class SpacingController:
@@ -126,20 +127,30 @@ class SpacingController:
         "_answered_at",
         "_curves",
         "_decided_at",
+        "_heard_of",
+        "_in_bad_times",
         "_left",
         "_level",
         "_open",
+        "_rest_until",
         "_shortest",
+        "_trial",
         "_weights",
     )
 
     def __init__(self, shortest: float) -> None:
         self._shortest = shortest
-        self._curves = _curves()
-        self._weights = [(1 - _CONFIDENCE) * weight for weight in self._curves.start]
-        self._weights[0] += _CONFIDENCE
+        self._curves = all_curves()
+        self._in_bad_times = _worth_in_bad_times(shortest)
+        # Rows are times, columns curves.
+        self._weights = np.zeros((TIMES, len(self._curves.start)))
+        self._weights[0] = (1 - _CONFIDENCE) * self._curves.start
+        self._weights[0, 0] += _CONFIDENCE
         self._level = 0
+        self._trial = 0
+        self._rest_until = -math.inf
         self._answered_at: float | None = None
+        self._heard_of = -math.inf
         self._decided_at = -math.inf
         looked_back = min(_MOST_LOOKED_BACK, math.ceil(1 / shortest - 1e-9))
         self._left: deque[float] = deque(maxlen=looked_back + 1)
@@ -158,49 +169,95 @@ class SpacingController:
     @property
     def expected_denials(self) -> float:
         """Probability that a call sent with the present margin is denied, as believed now."""
-        return math.fsum(map(mul, self._weights, self._curves.denied[self._level]))
+        good, bad = self._weights[:_GOOD].sum(axis=0), self._weights[_GOOD:].sum(axis=1)
+        # Sums of floats may pass 1 by their rounding.
+        return min(1.0, float(self._curves.denied[self._level] @ good + DENIED @ bad))
 
     def departed(self, at: float) -> None:
         """A call leaves at `at`; its answer will name it by this time."""
-        left = self._left
-        gap = second = MARGINS[-1]
-        if left:
-            gap = (at - left[-1]) / self._shortest - 1
-        left.append(at)
-        if len(left) == left.maxlen:
-            second = (at - left[0]) / ((len(left) - 1) * self._shortest) - 1
-        self._open[at] = bisect(_BOUNDS, min(gap, second)), bisect(_BOUNDS, max(gap, second))
+        gap, second = self._measured(at)
+        self._left.append(at)
+        less, more = min(gap, second), max(gap, second)
+        self._open[at] = (
+            _level(less + _DENIAL_MEANS * (more - less)),
+            _level(less + _GRANT_MEANS * (more - less)),
+        )
         if len(self._open) > _MOST_OPEN:
             del self._open[next(iter(self._open))]
-        if at >= self._decided_at + _DECIDE_EVERY:
-            self._decided_at = at
-            self._level = self._best()
+        trial_ended = False
+        if self._trial:
+            self._trial -= 1
+            if not self._trial:
+                trial_ended = True
+                self._rest_until = at + _REST_SLOTS * self._shortest + _REST_SECONDS
+        if trial_ended or at >= self._decided_at + _DECIDE_EVERY:
+            self._decide(at)
 
     def granted(self, slot_at: float, now: float) -> None:
         """The call that left at `slot_at` was answered, at `now`, and not denied."""
         _, level = self._open.pop(slot_at, (self._level, self._level))
-        self._learn(self._curves.granted[level], now)
+        self._learn(self._curves.granted[level], 1 - DENIED, now, says_when=slot_at >= self._heard_of)
+        self._heard_of = max(self._heard_of, slot_at)
 
     def denied(self, slot_at: float, now: float) -> None:
         """The call that left at `slot_at` was denied, at `now`: the spacing grows or stays, at once."""
         level, _ = self._open.pop(slot_at, (self._level, self._level))
-        self._learn(self._curves.denied[level], now)
+        self._learn(self._curves.denied[level], DENIED, now, says_when=True)
+        self._heard_of = max(self._heard_of, slot_at)
         # Denials that no margin seems to help against must not argue for less of it.
-        self._level = max(self._level, self._best())
+        best, hopeful = self._best()
+        self._level = max(self._level, hopeful if self._trial else best)
 
-    def _learn(self, likelihood: tuple[float, ...], now: float) -> None:
-        weights = list(map(mul, self._weights, likelihood))
-        changed = 0.0
-        if self._answered_at is not None and now > self._answered_at:
-            changed = min(_LONGEST_STEP, (now - self._answered_at) / self._shortest * _CHANGES_PER_SLOT)
-        self._answered_at = now if self._answered_at is None else max(now, self._answered_at)
-        kept = (1 - changed) / sum(weights)
-        self._weights = [
-            kept * weight + changed * start for weight, start in zip(weights, self._curves.start, strict=True)
-        ]
+    def _measured(self, at: float) -> tuple[float, float]:
+        """Margins of a call that leaves now: against the last one, and over the last ones."""
+        left = self._left
+        if not left:
+            return MARGINS[-1], MARGINS[-1]
+        gap = (at - left[-1]) / self._shortest - 1
+        while len(left) > 1 and at - left[0] > _LOOKED_BACK + 1.5 * self._shortest:
+            left.popleft()
+        if len(left) < left.maxlen and at - left[0] <= 0.9 * _LOOKED_BACK:  # type: ignore[operator]  # it has one
+            return gap, gap
+        return gap, (at - left[0]) / (len(left) * self._shortest) - 1
 
-    def _best(self) -> int:
-        """Place of the margin with the highest expected worth; the smallest of equals."""
+    def _learn(self, by_curve: Floats, by_time: Floats, now: float, *, says_when: bool) -> None:
         weights = self._weights
-        worths = [sum(map(mul, weights, row)) for row in self._curves.worth]
-        return worths.index(max(worths))
+        if self._answered_at is not None and now > self._answered_at:
+            weights = self._older(now - self._answered_at)
+        self._answered_at = now if self._answered_at is None else max(now, self._answered_at)
+        good, bad = weights[:_GOOD], weights[_GOOD:]
+        learned = good * by_curve
+        if says_when:
+            bad = bad * by_time[:, None]
+        else:
+            learned *= good.sum() / learned.sum()
+        together = np.concatenate((learned, bad))
+        self._weights = together / together.sum()
+
+    def _older(self, seconds: float) -> Floats:
+        weights = passed(self._weights, seconds)
+        forgotten = min(_LONGEST_STEP, seconds / self._shortest * _CHANGES_PER_SLOT)
+        forgotten *= float(weights[:_GOOD].sum())
+        anew = weights.sum(axis=1, keepdims=True) * self._curves.start
+        older: Floats = (1 - forgotten) * weights + forgotten * anew
+        return older
+
+    def _decide(self, at: float) -> None:
+        self._decided_at = at
+        self._level, hopeful = self._best()
+        if hopeful >= self._level:
+            return
+        if not self._trial and at >= self._rest_until:
+            self._trial = _TRIAL
+        if self._trial:
+            self._level = hopeful
+
+    def _best(self) -> tuple[int, int]:
+        """Places of two margins: of the highest expected worth, and the one that is worth a trial."""
+        good = self._weights[:_GOOD].sum(axis=0)
+        worth = self._curves.worth
+        expected = worth @ good + self._in_bad_times @ self._weights[_GOOD:].sum(axis=1)
+        best = int(expected.argmax())
+        gain = np.maximum(worth[:best] - worth[best], 0.0) @ good
+        hopeful = np.append(expected[:best] + _HOPE * gain, expected[best])
+        return best, int(hopeful.argmax())

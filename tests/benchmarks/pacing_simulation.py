@@ -114,15 +114,39 @@ class Cell:
 
 @dataclass(frozen=True)
 class Rival:
-    """Somebody else on the same instance: nearly even calls that know of no denial.
+    """Somebody else on the same instance, whose calls know of no denial.
 
     Attributes:
         rate: Calls per second.
         until: When they stop, seconds.
+        bursts: Seconds of calling, and from the start of one burst to that of the next; None: all the time.
+        poisson: Calls come independently of each other; otherwise nearly evenly.
     """
 
     rate: float
     until: float = math.inf
+    bursts: tuple[float, float] | None = None
+    poisson: bool = False
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A time in which the service denies every call, and counts none.
+
+    Attributes:
+        since: Start, seconds.
+        seconds: Length.
+        every: Seconds from one start to the next; endless when it happens once.
+    """
+
+    since: float
+    seconds: float
+    every: float = math.inf
+
+    def at(self, at: float) -> bool:
+        """Whether the service is closed at a time."""
+        into = at - self.since
+        return into >= 0 and (into if self.every == math.inf else into % self.every) < self.seconds
 
 
 @dataclass
@@ -178,6 +202,8 @@ class Simulation:
         seconds: Length.
         count_from: Calls that left before are not tallied: the time of learning.
         rival: Somebody else on the instance.
+        closed: When the service denies everything.
+        grants: Calls that the service grants in so many seconds; the tier's in one when None.
         work: Seconds of work and seconds of pause, alternating; endless work when None.
     """
 
@@ -190,17 +216,23 @@ class Simulation:
         seconds: float,
         count_from: float = 0.0,
         rival: Rival | None = None,
+        closed: Closed | None = None,
+        grants: tuple[int, float] | None = None,
         work: tuple[float, float] | None = None,
     ) -> None:
         name = f"{seed}/{cell.tier}/{cell.counting}/{cell.jitter}/{cell.shape}"
         self._chance = random.Random(f"world {name}")
-        self._flow = COUNTINGS[cell.counting](cell.tier, self._chance.random())
+        count, second = grants or (cell.tier, 1.0)
+        self._flow = COUNTINGS[cell.counting](count, self._chance.random())
         self._mine = _Network(cell, random.Random(f"mine {name}"))
         self._theirs = _Network(cell, random.Random(f"theirs {name}"))
         self._client = client
         self._seconds = seconds
         self._count_from = count_from
         self._rival = rival
+        self._rival_phase = random.Random(f"phase {name}").random()
+        self._closed = closed
+        self._second = second
         self._work = work
         self._last = -math.inf
         self._serial = itertools.count()
@@ -233,7 +265,7 @@ class Simulation:
             self._at(max(at, self._client.due(at)), self._depart)
 
     def _arrive(self, at: float, slot_at: float) -> None:
-        granted = self._flow.admits(at)
+        granted = self._admits(at)
         if slot_at >= self._count_from:
             self.mine.count(granted)
         self._at(at + self._mine.back(granted), self._answer, slot_at, granted)
@@ -241,14 +273,28 @@ class Simulation:
     def _answer(self, at: float, slot_at: float, granted: bool) -> None:
         self._client.answered(slot_at, at, granted)
 
+    def _admits(self, at: float) -> bool:
+        if self._closed is not None and self._closed.at(at):
+            return False
+        return self._flow.admits(at / self._second)
+
     def _rival_departs(self, at: float) -> None:
-        if at < min(self._seconds, self._rival.until):
-            self._at(at + self._theirs.there(), self._rival_arrives, at)
-            # A tenth either way: two exact clocks would stay in one phase for ever, which none do.
-            self._at(at + self._chance.uniform(0.9, 1.1) / self._rival.rate, self._rival_departs)
+        rival = self._rival
+        if at >= min(self._seconds, rival.until):
+            return
+        if rival.bursts is not None:
+            calling, every = rival.bursts
+            into = (at + self._rival_phase * every) % every
+            if into >= calling:
+                self._at(at + every - into, self._rival_departs)
+                return
+        self._at(at + self._theirs.there(), self._rival_arrives, at)
+        # A tenth either way: two exact clocks would stay in one phase for ever, which none do.
+        apart = self._chance.expovariate(1) if rival.poisson else self._chance.uniform(0.9, 1.1)
+        self._at(at + apart / rival.rate, self._rival_departs)
 
     def _rival_arrives(self, at: float, slot_at: float) -> None:
-        granted = self._flow.admits(at)
+        granted = self._admits(at)
         if slot_at >= self._count_from:
             self.theirs.count(granted)
 

@@ -106,6 +106,40 @@ def test_close_to_the_best_constant_rate(what, monkeypatch):
     assert benchmark.utility(cell, benchmark.Adaptive) >= 0.95 * best
 
 
+@pytest.mark.parametrize("trouble", benchmark.TROUBLES)
+@pytest.mark.parametrize("what", [(1, "sliding log"), (5, "bucket of QPS"), (10, "fixed window")])
+def test_close_to_the_best_constant_rate_with_troubles(what, trouble, monkeypatch):
+    """Beside others, at half the tier and after an outage it reaches 75 % (the benchmark asks for 80)."""
+    monkeypatch.setattr(benchmark, "SEEDS", (11, 12))
+    monkeypatch.setattr(benchmark, "TROUBLED_STRETCHES", (1, 1.05, 1.1, 1.2, 1.45, 2, 2.1))
+    cell = benchmark.Cell(*what, 0.020)
+    best, _ = benchmark.best_troubled(cell, trouble)
+    assert benchmark.troubled(cell, benchmark.Adaptive, trouble) >= 0.75 * best
+
+
+@settings(max_examples=25, deadline=None)
+@given(tier=st.sampled_from([1, 5, 10]), history=histories, latency=st.floats(0.01, 1.0))
+def test_is_back_half_a_minute_after_an_outage(tier, history, latency):
+    """Whatever came before, 30 s after two minutes of total denial calls leave as close as 30 s before."""
+
+    def go_on(until, *, denied):
+        nonlocal at
+        while at < until:
+            at += controller.interval
+            controller.departed(at)
+            (controller.denied if denied else controller.granted)(at, at + latency)
+
+    controller = SpacingController(1 / tier)
+    for controller in play(1 / tier, history):  # noqa: B007, the last state is what counts
+        pass
+    at = 10_000.0
+    go_on(10_400.0, denied=False)
+    before = controller.interval
+    go_on(10_520.0, denied=True)
+    go_on(10_550.0, denied=False)
+    assert controller.interval <= before / 0.95
+
+
 @pytest.mark.parametrize("counting", ["fixed window", "sliding log", "bucket of QPS"])
 def test_leaves_a_competitor_its_half(counting, monkeypatch):
     """Beside a competitor that takes half the tier it gives way: the competitor keeps 85 % of its half."""

@@ -57,6 +57,8 @@ PURE = (
     "metrics/samples.py",
     "notify/message.py",
     "pacing/adaptive.py",
+    "pacing/curves.py",
+    "pacing/times.py",
     "pacing/in_flight.py",
     "remote/index.py",
     "reporting/durations.py",

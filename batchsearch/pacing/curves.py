@@ -1,0 +1,114 @@
+"""How likely a call is denied, by the space it leaves: the curves that are believed in (pure).
+
+Let the *margin* m be the extra spacing between calls, as a fraction of the tier's own interval. Whatever
+counts the calls and whatever shifts them, denials become rarer as m grows. Four families say how:
+
+- **none**: a rare denial that no margin prevents, and nothing else;
+- **fading**, `a x exp(-m / s)`: a jittery network before an exact count. `a` says how bad it is at the tier
+  itself (a deep bucket: next to nothing; a sliding log that counts denials: half of all), `s` how much space
+  it takes to get away from it;
+- **shared**, the same above a floor: somebody else calls at random, and a part of all calls meets theirs;
+- **less than bought**, a bend or a wall at an interval of `t` times the tier's: the service grants only a
+  part of what was bought, or somebody else takes the rest evenly.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+
+def _margins() -> tuple[float, ...]:
+    small = [0.001 * 1.25**step for step in range(21)]
+    middle = [1.1 * 1.03**step - 1 for step in range(34)]
+    large = [3.0 * 1.1**step - 1 for step in range(14)]
+    return (0.0, *small, *middle, *large)
+
+
+MARGINS: Final = _margins()
+"""Margins to choose from: none, from a thousandth to 0.1 in steps of a quarter, then intervals in steps of
+3 % up to three times the tier's, and in steps of a tenth up to some ten times."""
+
+PRICE: Final = 2.0
+"""What a denial costs, in granted calls: its own slot, and as much again."""
+
+_RARE: Final = 0.002
+"""Denials that no margin prevents: flow control has its own bad moments."""
+
+_MOST: Final = 0.98
+"""No curve is surer than this of a denial."""
+
+_AT_THE_TIER: Final = (0.05, 0.15, 0.5, 1.0)
+_SCALES: Final[tuple[float, ...]] = tuple(0.001 * 2.0**step for step in range(11))
+_WIDEST: Final = 0.3
+"""`a` and `s` of the fading curves, 0.001 to 1.02, as far as their product is no more than the last: a
+network that denies everything is not that jittery, and such a curve would be mistaken for a floor."""
+
+_FLOORS: Final = (0.05, 0.1, 0.2, 0.3)
+_FLAT: Final = (0.1, 0.2, 0.3, 0.4)
+_ABOVE_A_FLOOR: Final = ((0.1, 0.25), (0.03, 0.12, 0.5))
+"""Floors of the shared curves, what is on them at the tier (`a`) and how it fades (`s`)."""
+
+_BOUGHT: Final[tuple[float, ...]] = tuple(1.1**step for step in range(1, 12))
+"""`t`: the interval, in tiers, at which less than was bought is granted; 1.1 to 2.85."""
+
+_WALL: Final = 0.95
+_SOFT: Final = 0.03
+"""How many calls a wall denies, and how soft bend and wall are."""
+
+_NONE_WEIGHT, _FADING_WEIGHT, _SHARED_WEIGHT, _LESS_WEIGHT = 0.2, 0.48, 0.2, 0.12
+"""What each family weighs in the starting mixture; its curves share that equally."""
+
+
+class Curves(NamedTuple):
+    """The families as tables, margins by curves; the first curve is the one without denials.
+
+    Attributes:
+        start: Weight of each curve in the starting mixture.
+        denied: Probability that a call is denied.
+        granted: Probability that it is not.
+        worth: Granted calls less what denials cost, per slot.
+    """
+
+    start: Floats
+    denied: Floats
+    granted: Floats
+    worth: Floats
+
+
+def worth_of(denied: Floats | float, margin: Floats) -> Floats:
+    """Granted calls less what denials cost, per slot of the tier."""
+    worth: Floats = (1 - PRICE * np.asarray(denied)) / (1 + margin)
+    return worth
+
+
+@cache
+def all_curves() -> Curves:
+    """The curves; made once."""
+    margin = np.array(MARGINS)
+    none = [np.zeros_like(margin)]
+    fading = [a * np.exp(-margin / s) for a, s in product(_AT_THE_TIER, _SCALES) if a * s <= _WIDEST]
+    shared = [np.full_like(margin, floor) for floor in _FLAT]
+    shared += [floor + a * np.exp(-margin / s) for floor, a, s in product(_FLOORS, *_ABOVE_A_FLOOR)]
+    less = []
+    for times in _BOUGHT:
+        short = 1 - (1 + margin) / times
+        less += [_SOFT * np.logaddexp(0.0, short / _SOFT), _WALL / (1 + np.exp(-short / _SOFT))]
+    families = (
+        (none, _NONE_WEIGHT),
+        (fading, _FADING_WEIGHT),
+        (shared, _SHARED_WEIGHT),
+        (less, _LESS_WEIGHT),
+    )
+    start = np.array([weight / len(curves) for curves, weight in families for _ in curves])
+    rows = [curve for curves, _ in families for curve in curves]
+    denied = np.minimum(_MOST, _RARE + np.array(rows)).T
+    return Curves(start, denied, 1 - denied, worth_of(denied, margin[:, None]))

@@ -24,8 +24,9 @@ LEAST_OVERLAP: Final = 0.4
 """Share of each image's features that lies on the other one, at least: less is a detail."""
 MOST_REPEATED: Final = 7
 """More places than these agreeing once more make a pack of several."""
-LEAST_AGREEMENT: Final = 0.5
-"""Share of the structure that agrees, at least: less is another thing with a part in common."""
+LEAST_AGREEMENT: Final = 0.72
+"""Share of the structure that agrees, at least: less is another thing with a part in common, such as another
+print on the same shirt, worn by the same model."""
 MOST_COLOUR: Final = 8.0
 """Difference of colour in CIELAB from which a photograph is recoloured."""
 MOST_LIGHT: Final = 11.0
@@ -122,7 +123,7 @@ class Measures:
             (
                 (self.inliers - FEWEST_INLIERS + 1) / 20,
                 (self.overlap - LEAST_OVERLAP) / 0.2,
-                (self.agreement - LEAST_AGREEMENT) / 0.3,
+                (self.agreement - LEAST_AGREEMENT) / 0.2,
                 (MOST_COLOUR - self.colour) / (0.75 * MOST_COLOUR),
                 (MOST_LIGHT - self.light) / (0.75 * MOST_LIGHT),
             )

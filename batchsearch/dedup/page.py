@@ -103,7 +103,15 @@ class DedupSummary:
             f"  pairs      {pairs}; {night}",
             f"  clusters   {clusters}: {more}",
         ]
-        if counts["colour_variants"]:
+        said = counts["verdicts"]
+        if counts["compared"]:
+            verdicts = ", ".join(f"{amount:,} {name}" for name, amount in said.items())
+            compared = f"{counts['compared']:,} were compared on their images"
+            lines += [
+                f"  verdicts   {verdicts}; {compared}",
+                f"  review     {counts['to_review']:,} pairs for people: recoloured or alike",
+            ]
+        elif counts["colour_variants"]:
             lines.append(
                 f"  variants   {counts['colour_variants']:,} pairs reach the score and differ in colour"
             )

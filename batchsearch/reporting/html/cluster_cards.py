@@ -6,7 +6,8 @@ Cards as in `cards`, with these names:
   members, each `[product id, thumbnail, score, pictures, picture]`, the representative first, `p` pairs among
   them, each `[place, place, score, accepted, judgement]`;
 * a pair of products: also `d` how far its score is from its threshold, `f` how it was found, `ok` accepted,
-  `j` judgement, `g` category, `w` threshold, `u` each among the other's best.
+  `j` judgement, `g` category, `w` threshold, `u` each among the other's best, `x` verdict,
+  reason and numbers in words, `na` and `nb` titles.
 """
 
 from __future__ import annotations
@@ -65,7 +66,25 @@ _PAIR: Final = (
     "pic_a",
     "pic_b",
     "row_key",
+    "verdict",
+    "reason",
+    "confidence",
+    "inliers",
+    "overlap",
+    "colour_shift",
+    "light_shift",
+    "title_a",
+    "title_b",
 )
+_FOR_REVIEW: Final = ("recoloured", "alike")
+_NUMBERS: Final = {
+    "inliers": ("{:.0f} places agree in shape", 1),
+    "overlap": ("{:.0f} % in common", 100),
+    "colour_shift": ("colours differ by {:.1f}", 1),
+    "light_shift": ("light by {:.1f}", 1),
+    "confidence": ("confidence {:.2f}", 1),
+}
+"""How the numbers behind a verdict are written, and what they are multiplied with."""
 
 
 class ChosenClusters:
@@ -92,7 +111,11 @@ class ChosenClusters:
 
 
 class ChosenPairs:
-    """The pairs nearest to the threshold that applied: those that people can decide best."""
+    """The pairs that people can decide best.
+
+    Those for review first, the surest of them before the others; then those nearest to the threshold that
+    applied. Tables without verdicts have only the latter.
+    """
 
     columns: Final = _PAIR
 
@@ -103,6 +126,13 @@ class ChosenPairs:
         """Look at a batch of pairs."""
         away = np.abs(numbers(batch, "score") - numbers(batch, "threshold"))
         places = np.nan_to_num(away, nan=1.0)
+        verdict = batch.column(batch.schema.get_field_index("verdict")).cast(pa.string())
+        open_ones = pc.is_in(verdict, value_set=pa.array(_FOR_REVIEW)).to_numpy(zero_copy_only=False)
+        judged = batch.column(batch.schema.get_field_index("judged")).is_valid()
+        accepted = pc.fill_null(batch.column(batch.schema.get_field_index("accepted")), False)
+        settled = pc.or_(judged, accepted).to_numpy(zero_copy_only=False)
+        worth = np.nan_to_num(numbers(batch, "confidence"), nan=0.0)
+        places = np.where(open_ones & ~settled, -worth, places)
         self._best.offer(places, lambda rows: batch.take(pa.array(rows)).select(list(_PAIR)).to_pylist())
 
     def rows(self) -> list[dict[str, Any]]:
@@ -264,6 +294,21 @@ def pair_cards(
                 j=pair["judged"],
                 ok=int(bool(pair["accepted"])),
                 u=int(bool(pair["mutual"])),
+                x=_said_of(pair),
+                na=pair["title_a"],
+                nb=pair["title_b"],
             )
         )
     return cards
+
+
+def _said_of(pair: Mapping[str, Any]) -> str | None:
+    """The verdict, why, and the numbers behind it, in words; None where nobody has given one."""
+    if pair["verdict"] is None:
+        return None
+    numbers = [
+        text.format(pair[name] * factor)
+        for name, (text, factor) in _NUMBERS.items()
+        if isinstance(pair[name], int | float)
+    ]
+    return "; ".join((f"{pair['verdict']}: {pair['reason']}", *numbers))

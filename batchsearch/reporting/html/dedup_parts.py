@@ -87,7 +87,13 @@ def _galleries(  # noqa: PLR0917 - what was found, asked for and allowed
             int(facts.figures[0].value),
             "those with a reason to be looked at, then the least certain",
         ),
-        Gallery("products", "Pairs", shown_pairs, rows_of(folder.pairs), "those nearest to their threshold"),
+        Gallery(
+            "products",
+            "Pairs",
+            shown_pairs,
+            rows_of(folder.pairs),
+            "those for review, then those nearest to their threshold",
+        ),
     )
 
 

@@ -232,14 +232,14 @@
   const drawProducts = (card, changed) => {
     const verdict = judgementOf(card.a, card.b);
     const facts = [card.ok ? "accepted" : "not accepted", card.w === undefined ? "" : `threshold ${score(card.w)}`,
-      FOUND[card.f] || card.f, card.u ? "mutual" : "", card.g === undefined ? "" : category(card.g), card.j ? `judged ${card.j} before` : ""];
+      FOUND[card.f] || card.f, card.u ? "mutual" : "", card.g === undefined ? "" : category(card.g), card.j ? `judged ${card.j} before` : "", card.x || ""];
     const note = verdict ? h("input", {
       type: "text", placeholder: "Note", "aria-label": "Note", maxlength: "500", value: judged.get(pairName(card.a, card.b)).note,
       onchange: (event) => { judged.get(pairName(card.a, card.b)).note = event.target.value; keep(); },
     }) : null;
     return h(`li.card.panel${verdict ? `.${verdict}` : ""}`, { tabindex: "-1", "aria-label": `Products ${card.a} and ${card.b}, score ${score(card.s)}` },
       h("div.head", null, h("span.pair-score", null, score(card.s)), h("span.facts-line", null, facts.filter(Boolean).join(" · "))),
-      h("div.pair-pictures", null, side(card.ta, card.a, card.pa), side(card.tb, card.b, card.pb)),
+      h("div.pair-pictures", null, side(card.ta, card.a, card.na || card.pa), side(card.tb, card.b, card.nb || card.pb)),
       h("div.foot", null, buttons(card.a, card.b, changed), note));
   };
   const drawPair = (card) => h("li.card.panel", { tabindex: "-1", "aria-label": `Pair ${card.k}, ${card.e ? `failed: ${card.e}` : `score ${score(card.s)}`}` },
@@ -278,8 +278,8 @@
     },
     products: {
       draw: drawProducts, noun: ["pair", "pairs"], score: "Score", scoreOf: (card) => card.s, accepted: true, narrow: true,
-      text: (card) => [card.a, card.b, card.pa || "", card.pb || "", card.f || ""], judgedPairs: (card) => [[card.a, card.b]],
-      sorts: [["Nearest to the threshold first", null], ["Highest score first", down((card) => card.s)], ["Lowest score first", up((card) => card.s)],
+      text: (card) => [card.a, card.b, card.pa || "", card.pb || "", card.f || "", card.x || "", card.na || "", card.nb || ""], judgedPairs: (card) => [[card.a, card.b]],
+      sorts: [["Most worth a look first", null], ["Highest score first", down((card) => card.s)], ["Lowest score first", up((card) => card.s)],
         ["By id", (x, y) => (before(x.a + "\0" + x.b, y.a + "\0" + y.b) ? -1 : 1)]],
     },
     pairs: {

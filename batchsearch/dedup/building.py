@@ -13,7 +13,7 @@ from batchsearch.dedup.hits import HitRules, Tally, ids_in, read_matches
 from batchsearch.dedup.matches import FOUND_BY, PairFolder, taken
 from batchsearch.dedup.own_image import CatalogueNotHeldError, lost_images, not_held_message
 from batchsearch.dedup.pictures import read_pictures
-from batchsearch.dedup.spoken import speaking_column, value_of_products
+from batchsearch.dedup.spoken import all_agree, speaking_column, value_of_products
 from batchsearch.dedup.table_rows import cluster_rows, earlier_pairs, pair_rows
 from batchsearch.dedup.tables import (
     CLUSTERS,
@@ -233,9 +233,11 @@ def _catalogue(
             for written in names.values()
         ]
 
-    against = speaking_column(values(columns.different_when), pairs.a, pairs.b, equal=False)
+    distinguishing = values(columns.different_when)
+    against = speaking_column(distinguishing, pairs.a, pairs.b, equal=False)
     in_favour = speaking_column(values(columns.same_when), pairs.a, pairs.b, equal=True)
-    return Catalogue(against, in_favour, len(columns.different_when))
+    one_variant = all_agree(distinguishing, pairs.a, pairs.b)
+    return Catalogue(against, in_favour, one_variant, len(columns.different_when))
 
 
 def thresholds_of(

@@ -93,11 +93,13 @@ class Catalogue:
     Attributes:
         against: By pair, of the columns that speak against one.
         in_favour: By pair, of those that speak for one.
+        one_variant: By pair, whether all columns that may speak against it are filled and agree.
         columns: Columns that may speak against.
     """
 
     against: NDArray[np.int8]
     in_favour: NDArray[np.int8]
+    one_variant: NDArray[np.bool_]
     columns: int
 
 
@@ -204,7 +206,12 @@ def decide(
     reaches = pairs.score >= thresholds - _ROUNDING
     differs = np.zeros(len(pairs), bool) if variants is None else variants & ~certain
     known = np.zeros(len(pairs), bool) if measures is None else measures.known
-    images = said_of(nothing_measured(len(pairs)) if measures is None else measures, reaches, pairs.score)
+    images = said_of(
+        nothing_measured(len(pairs)) if measures is None else measures,
+        reaches,
+        pairs.score,
+        None if catalogue is None else catalogue.one_variant,
+    )
     verdict, reason, confidence = images.verdict, images.reason, images.confidence
     trusted = (pairs.found_by == PERCEPTUAL) & trust_perceptual & ~known
     if measures is None:

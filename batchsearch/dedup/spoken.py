@@ -51,3 +51,13 @@ def speaking_column(
         said = (one >= 0) & (other >= 0) & ((one == other) == equal)
         speaks[said & (speaks == SILENT)] = place
     return speaks
+
+
+def all_agree(
+    values: Sequence[NDArray[np.int32]], a: NDArray[np.int32], b: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """For each pair whether both products have one value in every column; False without columns."""
+    agree = np.full(len(a), bool(values))
+    for value in values:
+        agree &= (value[a] >= 0) & (value[a] == value[b])
+    return agree

@@ -32,6 +32,9 @@ MOST_COLOUR: Final = 8.0
 MOST_LIGHT: Final = 11.0
 """Difference of lightness from which it is."""
 
+ONE_VARIANT: Final = 2.0
+"""So many times as much may colour and light differ where the catalogue says that both are one variant."""
+
 NOT_MEASURED: Final = -1
 
 REASONS: Final = (
@@ -168,15 +171,22 @@ class Said:
     confidence: NDArray[np.float64]
 
 
-def said_of(measures: Measures, reaches: NDArray[np.bool_], score: NDArray[np.float64]) -> Said:
+def said_of(
+    measures: Measures,
+    reaches: NDArray[np.bool_],
+    score: NDArray[np.float64],
+    one_variant: NDArray[np.bool_] | None = None,
+) -> Said:
     """What images say of pairs that were measured; of the others only what their score says.
 
     Args:
         measures: What was measured.
         reaches: Whether the pair's score reaches its threshold.
         score: 0 to 1.
+        one_variant: Whether the catalogue says that the two are no variants of each other; None for never.
     """
     count = len(reaches)
+    allowed = np.ones(count) if one_variant is None else np.where(one_variant, ONE_VARIANT, 1.0)
     verdict = np.where(reaches, ALIKE, DIFFERS).astype(np.int8)
     reason = np.where(reaches, NOT_COMPARED, LOW_SCORE).astype(np.int8)
     known = measures.known
@@ -185,7 +195,7 @@ def said_of(measures: Measures, reaches: NDArray[np.bool_], score: NDArray[np.fl
     several = shaped & (measures.repeated > MOST_REPEATED)
     part = shaped & ~several & (measures.overlap < LEAST_OVERLAP)
     whole = shaped & ~several & ~part
-    same = whole & (measures.colour < MOST_COLOUR) & (measures.light < MOST_LIGHT)
+    same = whole & (measures.colour < MOST_COLOUR * allowed) & (measures.light < MOST_LIGHT * allowed)
     for which, what, why in (
         (several, ALIKE, SEVERAL),
         (part, ALIKE, A_PART),

@@ -11,7 +11,8 @@ files). With it, it is made from a folder of one's own: `labels.csv` with the co
 
 Each photograph is a product, and gets `--copies` changed copies, each a product of its own; the 36 kinds of
 `merchants.CHANGES` take turns. Every third photograph gets one of the hard negatives of
-`merchants.NEGATIVES`: another colour, a pack, a detail. Pairs of one photograph are true, all others are
+`merchants.NEGATIVES`: another colour, a pack, a detail (not where nothing changes that one can see, such as
+the hue of a black shoe). Pairs of one photograph are true, all others are
 not, colour variants and other views of one design among them. Files whose pixels are nearly equal count as
 one photograph, whatever their labels say.
 
@@ -61,6 +62,8 @@ SIDE = 100
 MOST_DIFFERENT = 6.0
 MOST_DIFFERENT_ANYWHERE = 12.0
 NEGATIVE_EVERY = 3
+VISIBLE = 40
+LEAST_VISIBLE = 0.05
 RIGHT = ("identical", "same_photo")
 REVIEW = ("recoloured", "alike")
 
@@ -138,6 +141,14 @@ def photographs(rows: list[dict[str, object]]) -> list[int]:
     return photograph
 
 
+def visibly_other(image: Image.Image, other: Image.Image) -> bool:
+    """Whether a negative is one: a black shoe made black, or turned in hue, is the same shoe."""
+    if image.size != other.size:
+        return True
+    apart = np.abs(np.asarray(image, np.float32) - np.asarray(other, np.float32)).max(axis=2)
+    return bool((apart > VISIBLE).mean() >= LEAST_VISIBLE)
+
+
 def taking_turns(names: list[str], seed: int) -> object:
     """Names without end: each as often as any other, in an order of chance."""
     chance = random.Random(seed)
@@ -169,13 +180,16 @@ def make(folder: Path, rows: list[dict[str, object]], copies: int) -> pd.DataFra
         if number % NEGATIVE_EVERY == 0:
             kind = next(negatives)
             chance = random.Random(f"{kind}/{name}")
+            other = NEGATIVES[kind](image, chance)
+            if not visibly_other(image, other):
+                continue
             # What is another product says so: in its colour, or in what would be a column of its own.
             write(
                 row,
                 f"{photograph}/{kind}",
                 kind,
                 f"{colour} {kind}",
-                as_file(NEGATIVES[kind](image, chance), chance),
+                as_file(other, chance),
             )
     table = pd.DataFrame(made)
     table.to_csv(folder / "manifest.csv", index=False)

@@ -11,7 +11,7 @@ from batchsearch.dedup.feature_store import FeatureStore
 from batchsearch.dedup.features import packed_features, unpacked_features
 from batchsearch.dedup.matches import SEARCH, Matches, folded, pairs_of
 from batchsearch.dedup.opencv import opencv
-from batchsearch.dedup.spoken import speaking_column, value_of_products
+from batchsearch.dedup.spoken import all_agree, speaking_column, value_of_products
 from batchsearch.dedup.verdicts import (
     ALIKE,
     DIFFERS,
@@ -214,7 +214,8 @@ def test_columns_speak_louder_than_images_and_people_louder_than_columns():
     """A different colour parts what looks the same, a common GTIN joins what is alike, a judgement wins."""
     pairs = pairs_with_scores(0.95, 0.9, 0.85)
     measures = measured([GOOD, GOOD._replace(colour=40.0), GOOD])
-    catalogue = Catalogue(np.array([0, -1, 0], np.int8), np.array([-1, 0, -1], np.int8), 1)
+    nothing = np.zeros(3, bool)
+    catalogue = Catalogue(np.array([0, -1, 0], np.int8), np.array([-1, 0, -1], np.int8), nothing, 1)
     judged = Judged(np.array([0], np.int32), np.array([3], np.int32), np.array([1], np.int8))
     decision = decide(
         pairs,
@@ -239,6 +240,16 @@ def test_empty_cells_and_products_that_disagree_with_themselves_say_nothing():
     a, b = np.array([0, 0, 0], np.int32), np.array([1, 2, 3], np.int32)
     assert speaking_column([value], a, b, equal=False).tolist() == [0, -1, -1]
     assert speaking_column([value], a, b, equal=True).tolist() == [-1, -1, -1]
+    assert all_agree([value], a, a).tolist() == [True, True, True]
+    assert all_agree([value], a, b).tolist() == [False, False, False]
+    assert all_agree([], a, a).tolist() == [False, False, False]
+
+
+def test_one_variant_may_differ_more_in_light_and_colour():
+    """Where the catalogue says that both are of one colour, a warmer light is no other colour."""
+    many = measured([GOOD._replace(colour=12.0), GOOD._replace(colour=12.0), GOOD._replace(colour=30.0)])
+    said = said_of(many, np.ones(3, bool), np.full(3, 0.9), np.array([True, False, True]))
+    assert said.verdict.tolist() == [SAME_PHOTO, RECOLOURED, RECOLOURED]
 
 
 def test_only_what_leaves_doubt_is_verified():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.reporting.logs import printable
+from batchsearch.sealed.delivered import TABLES_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,8 +85,8 @@ class Comparison:
         """One line of JSON."""
         return json.dumps(self.as_dict(), ensure_ascii=False)
 
-    def as_record(self) -> str:
-        """All that is known, as JSON for `compare.json`."""
+    def as_record(self, tables: Mapping[str, Any]) -> str:
+        """All that is known, as JSON for `compare.json`, with the files that were written."""
         found = {
             "run_id": self.summary.run_id,
             "instance": self.summary.instance,
@@ -109,6 +110,7 @@ class Comparison:
             "groups_too_large_for_a_matrix": self.too_large,
             "scores": self.scores_file,
             "matrix_folder": self.matrix_folder,
+            TABLES_FIELD: dict(tables),
         }
         return json.dumps(found, ensure_ascii=False, indent=2) + "\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,18 +19,19 @@ from batchsearch.compare.scores_table import SCORES_FILE, write_scores
 from batchsearch.compare.statistics import Scores
 from batchsearch.engine.job import run_job, run_to_end
 from batchsearch.engine.opening import open_manifest
-from batchsearch.errors import ConfigError, Problem
+from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.output.atomic import write_text_atomically
+from batchsearch.output.inside import COMPARE_RECORD
 from batchsearch.output.schemas import carried_names
+from batchsearch.output.table_file import reason_of
 from batchsearch.reporting.logs import LogFormat, configure, logger
+from batchsearch.sealed.delivered import written_tables
 
 if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
     from batchsearch.manifest.source import Manifest
     from batchsearch.reporting.summary import Summary
-
-COMPARE_RECORD: Final = "compare.json"
 
 
 def compare_to_end(
@@ -102,8 +103,8 @@ def summed_up(made: PairsJob, summary: Summary) -> Comparison:
             matrices.add(batch)
 
     manifest = open_manifest(made.settings, OPERATIONS[made.settings.operation])
-    rows = write_scores(folder, manifest, _named(made, manifest), seen)
-    written = () if matrices is None else matrices.write(folder / MATRIX_FOLDER)
+    rows = write_scores(folder, manifest, _named(made, manifest), seen, summary.run_id)
+    written = () if matrices is None else matrices.write(folder / MATRIX_FOLDER, summary.run_id)
     found = Comparison(
         summary=summary,
         pairs=compare.pairs,
@@ -123,9 +124,18 @@ def summed_up(made: PairsJob, summary: Summary) -> Comparison:
         matrix_folder=str(folder / MATRIX_FOLDER) if written else None,
         record=str(folder / COMPARE_RECORD),
     )
-    write_text_atomically(folder / COMPARE_RECORD, found.as_record())
+    write_text_atomically(folder / COMPARE_RECORD, found.as_record(_tables(folder, found)))
     logger().info("scores_written", scores=rows, matrices=len(written), file=found.scores_file)
     return found
+
+
+def _tables(folder: Path, found: Comparison) -> dict[str, Any]:
+    """The files that were written, each as the record names it."""
+    matrices = [folder / MATRIX_FOLDER / matrix.file for matrix in found.matrices]
+    try:
+        return written_tables(folder, [folder / SCORES_FILE, *matrices])
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"{folder}: what was written cannot be read: {reason_of(error)}") from error
 
 
 def _take(scores: Scores, batch: pa.RecordBatch) -> None:

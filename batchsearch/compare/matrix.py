@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.errors import OutputError
 from batchsearch.output.table_file import TableFile, reason_of
+from batchsearch.sealed.delivered import MADE_BY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +99,12 @@ class Matrices:
             if cells is not None and score is not None and first in cells.places and second in cells.places:
                 cells.scores[cells.places[first], cells.places[second]] = score
 
-    def write(self, folder: Path) -> tuple[Matrix, ...]:
+    def write(self, folder: Path, run_id: str) -> tuple[Matrix, ...]:
         """Write them into a folder, each appearing whole; matrices of earlier comparisons go.
+
+        Args:
+            folder: The folder of matrices.
+            run_id: The run that they are made by, for their metadata.
 
         Raises:
             OutputError: The disk refuses.
@@ -107,7 +112,7 @@ class Matrices:
         try:
             if self._groups:
                 folder.mkdir(parents=True, exist_ok=True)
-            written = tuple(_written(folder, group, cells) for group, cells in self._groups.items())
+            written = tuple(_written(folder, group, cells, run_id) for group, cells in self._groups.items())
             names = {matrix.file for matrix in written}
             for path in folder.iterdir() if folder.is_dir() else ():
                 if _NAME.fullmatch(path.name) and path.name not in names:
@@ -125,7 +130,7 @@ def file_of(group: str | None) -> str:
     return f"{plain}-{digest}.parquet"
 
 
-def _written(folder: Path, group: str | None, cells: _Cells) -> Matrix:
+def _written(folder: Path, group: str | None, cells: _Cells, run_id: str) -> Matrix:
     names = sorted(cells.places)
     size = len(names)
     places = [cells.places[name] for name in names]
@@ -137,6 +142,7 @@ def _written(folder: Path, group: str | None, cells: _Cells) -> Matrix:
         rows[one][one] = rows[other][other] = 1.0
     missing = sum(rows[row][column] is None for row in range(size) for column in range(row))
     table = _table(group, names, rows)
+    table = table.replace_schema_metadata({**table.schema.metadata, MADE_BY: run_id.encode()})
     file = TableFile(folder / file_of(group), table.schema)
     try:
         file.add(table)

@@ -16,8 +16,11 @@ import pyarrow.parquet as pq
 
 from batchsearch.errors import OutputError
 from batchsearch.manifest.keys import digests_of
+from batchsearch.output.parts import RESULTS
 from batchsearch.output.schemas import RESULT_COLUMNS, Column
 from batchsearch.output.table_file import TableFile, reason_of
+from batchsearch.sealed.delivered import MADE_BY
+from batchsearch.sealed.reading import sealed_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,7 +86,11 @@ def scores_schema() -> pa.Schema:
 
 
 def write_scores(
-    folder: Path, manifest: Manifest, named: Mapping[str, str], seen: Callable[[pa.RecordBatch], None]
+    folder: Path,
+    manifest: Manifest,
+    named: Mapping[str, str],
+    seen: Callable[[pa.RecordBatch], None],
+    run_id: str,
 ) -> int:
     """Write the scores of a run's sealed results; the file appears whole or not at all.
 
@@ -93,6 +100,7 @@ def write_scores(
         named: Column of the results by the score column that it gives, of `group`, `primary`, `secondary`,
             `primary_image` and `secondary_image`; what is not named is null.
         seen: Shown every batch of scores.
+        run_id: The run that they are made by, for the table's metadata.
 
     Returns:
         How many rows were written.
@@ -104,17 +112,17 @@ def write_scores(
     table: TableFile | None = None
     path = folder / SCORES_FILE
     try:
-        for part in sorted((folder / "results").glob("*.parquet")):
+        for part in sealed_files(folder / RESULTS):
             for batch in _batches(part):
                 kept = batch.filter(_among(batch.column("row_key"), wanted))
                 schema = _whole_schema(batch.schema, named)
                 if table is None:
-                    table = TableFile(path, schema)
+                    table = TableFile(path, _made_by(schema, run_id))
                 scores = _scores(kept, named, table.schema)
                 table.add(pa.Table.from_batches([scores]))
                 seen(scores)
         if table is None:
-            table = TableFile(path, scores_schema())
+            table = TableFile(path, _made_by(scores_schema(), run_id))
         table.sync()
         table.publish()
     except BaseException as error:
@@ -124,6 +132,10 @@ def write_scores(
             raise OutputError(f"{path}: the scores cannot be written: {reason_of(error)}") from error
         raise
     return table.rows
+
+
+def _made_by(schema: pa.Schema, run_id: str) -> pa.Schema:
+    return schema.with_metadata({**(schema.metadata or {}), MADE_BY: run_id.encode()})
 
 
 def _digests(manifest: Manifest) -> NDArray[Any]:
@@ -145,7 +157,7 @@ def _among(keys: pa.Array, wanted: NDArray[Any]) -> pa.Array:
 
 
 def _batches(part: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(part, pre_buffer=False) as file:
+    with pq.ParquetFile(part, pre_buffer=False, page_checksum_verification=True) as file:
         yield from file.iter_batches(_BATCH_ROWS)
 
 

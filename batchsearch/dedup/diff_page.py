@@ -50,6 +50,7 @@ class Diff:
         kind: `dedup` or `run`.
         counts: How many changes of each kind, by table and change.
         shown: The first changes of each kind, as rows of `diffs.changes_schema`.
+        notes: What could not be checked, one sentence each.
     """
 
     before: str
@@ -57,6 +58,7 @@ class Diff:
     kind: str
     counts: Mapping[tuple[str, str], int]
     shown: Sequence[Mapping[str, Any]]
+    notes: Sequence[str] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they go into JSON."""
@@ -70,6 +72,7 @@ class Diff:
             "kind": self.kind,
             "counts": counts,
             "changes": [dict(row) for row in self.shown],
+            "notes": list(self.notes),
         }
 
     def as_json(self) -> str:
@@ -78,7 +81,8 @@ class Diff:
 
     def as_text(self) -> str:
         """A page for people."""
-        lines = [f"from {self.before}", f"to   {self.after}", ""]
+        notes = [printable(f"not checked: {note}") for note in self.notes]
+        lines = [f"from {self.before}", f"to   {self.after}", *notes, ""]
         if not self.counts:
             return "\n".join([*lines, "Nothing differs."])
         for kind, what in _WORDS.items():
@@ -95,6 +99,7 @@ class Diff:
     def as_markdown(self) -> str:
         """The same for a pull request or an e-mail."""
         lines = [f"**{_code(self.after)}** against {_code(self.before)}", ""]
+        lines += [line for note in self.notes for line in (f"> not checked: {_code(note)}", "")]
         if not self.counts:
             return "\n".join([*lines, "Nothing differs."])
         lines += ["| changes | what |", "| ---: | --- |"]
@@ -163,7 +168,8 @@ def diff_of(before: Path, after: Path, *, least: float, show: int, parquet: Path
                 temporary.replace(parquet)
     except OSError as error:
         raise OutputError(f"{parquet}: cannot be written: {error.strerror or error}") from error
-    return Diff(str(before), str(after), a.kind, counts, shown)
+    notes = tuple(side.warning for side in (a, b) if side.warning)
+    return Diff(str(before), str(after), a.kind, counts, shown, notes)
 
 
 def _first(table: Any, kind: tuple[str, str], count: int) -> list[dict[str, Any]]:

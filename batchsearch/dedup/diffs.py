@@ -20,11 +20,15 @@ from batchsearch.dedup.nights import read_record
 from batchsearch.dedup.tables import CLUSTERS, PAIRS
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 from batchsearch.ledger.reader import LedgerReader
+from batchsearch.output.inside import DEDUP_RECORD
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.output.schemas import Column
+from batchsearch.output.table_file import checked_parquet, reason_of
+from batchsearch.sealed.delivered import delivered_files
+from batchsearch.sealed.reading import readable_output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 Kind = Literal["dedup", "run"]
@@ -62,6 +66,8 @@ class Side:
         operation: Operation of a run, or of a dedup's search.
         keys: What names its rows: key columns of a run, columns of product and picture of a dedup.
         label: The night or run, for people.
+        tables: Files of each table, known to be what was sealed or written.
+        warning: What to say of files for which nobody knows; empty when they were compared.
     """
 
     folder: Path
@@ -69,6 +75,8 @@ class Side:
     operation: str
     keys: tuple[str, ...]
     label: str
+    tables: Mapping[str, tuple[Path, ...]]
+    warning: str = ""
 
 
 def changes_schema() -> pa.Schema:
@@ -82,25 +90,32 @@ def open_side(folder: Path) -> Side:
 
     Raises:
         NotComparableError: It is neither the output of a run nor of a dedup.
+        OutputDamagedError: Its files are not those that were sealed or written.
         OutputError: Its ledger cannot be read.
     """
-    if (folder / PAIRS).is_dir():
+    if (folder / PAIRS).is_dir() or (folder / DEDUP_RECORD).is_file():
         record = read_record(folder) or {}
         columns = record.get("columns") or {}
         names = tuple(str(columns[name]) for name in ("product", "picture") if columns.get(name))
-        return Side(folder, "dedup", "SearchImageByPic", names, str(record.get("night") or folder))
+        tables = {table: delivered_files(folder, table) for table in (PAIRS, CLUSTERS)}
+        warning = (
+            "" if record else f"{folder}: has no {DEDUP_RECORD}: whether its tables are whole is not known"
+        )
+        label = str(record.get("night") or folder)
+        return Side(folder, "dedup", "SearchImageByPic", names, label, tables, warning)
     if (folder / RESULTS).is_dir():
-        job = _job_of(folder)
+        readable = readable_output(folder)
+        job = _job_of(folder, readable.tables[RESULTS])
         operation = str(job.get("operation") or "")
         keys = tuple(job.get("manifest", {}).get("key", ())) if "manifest" in job else ()
-        return Side(folder, "run", operation, keys, str(folder))
+        return Side(folder, "run", operation, keys, str(folder), readable.tables, readable.warning)
     what = "has no `results` and no `pairs`" if folder.is_dir() else "is no folder"
     raise NotComparableError(
         f"{folder}: {what}; give the output folder of a run or of a dedup, or one of its `nights/`"
     )
 
 
-def _job_of(folder: Path) -> dict[str, Any]:
+def _job_of(folder: Path, results: Sequence[Path]) -> dict[str, Any]:
     """What a run's ledger or summary says of its job."""
     ledger = folder / "ledger" / "ledger.sqlite3"
     try:
@@ -112,7 +127,7 @@ def _job_of(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
     except (BatchsearchError, OSError, ValueError, TypeError):
         # An output that was copied without them can still be compared by what its parts say.
-        for batch in _batches(folder / RESULTS, ["operation"]):
+        for batch in _batches(results, ["operation"]):
             if len(batch):
                 return {"operation": batch.column("operation")[0].as_py()}
         return {}
@@ -296,24 +311,23 @@ def _joined(
         values: Columns that are compared.
         where: A column of true and false: only rows where it is true.
     """
-    folders = [side.folder / table for side in (a, b)]
-    rows = sum(_row_count(folder) for folder in folders)
+    tables = [side.tables[table] for side in (a, b)]
+    rows = sum(_row_count(files) for files in tables)
     shares = max(1, math.ceil(rows / ROWS_AT_ONCE))
     for share in range(shares):
         frames = [
-            _share(folder, [*keys, *values], share=(keys[0], share, shares), where=where)
-            for folder in folders
+            _share(files, [*keys, *values], share=(keys[0], share, shares), where=where) for files in tables
         ]
         yield frames[0].merge(frames[1], on=list(keys), how="outer", suffixes=("_a", "_b"), indicator="_seen")
 
 
 def _share(
-    folder: Path, columns: Sequence[str], *, share: tuple[str, int, int], where: str | None
+    files: Sequence[Path], columns: Sequence[str], *, share: tuple[str, int, int], where: str | None
 ) -> pd.DataFrame:
     """Rows whose key, the first of `share`, falls into one share of so many."""
     key, number, shares = share
     pieces = []
-    for batch in _batches(folder, columns, where):
+    for batch in _batches(files, columns, where):
         frame = pa.Table.from_batches([batch]).to_pandas()
         if shares > 1:
             hashed = pd.util.hash_array(frame[key].to_numpy(dtype=object), categorize=False)
@@ -324,30 +338,28 @@ def _share(
     return pd.concat(pieces, ignore_index=True) if pieces else empty
 
 
-def _files(folder: Path) -> list[str]:
-    return sorted(str(path) for path in folder.glob("*.parquet"))
-
-
-def _row_count(folder: Path) -> int:
+def _row_count(files: Sequence[Path]) -> int:
     try:
-        return sum(pq.read_metadata(path).num_rows for path in _files(folder))
+        return sum(pq.read_metadata(path).num_rows for path in files)
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(folder, error) from error
+        raise _unreadable(files[0].parent, error) from error
 
 
-def _batches(folder: Path, columns: Sequence[str], where: str | None = None) -> Iterator[pa.RecordBatch]:
-    files = _files(folder)
+def _batches(
+    files: Sequence[Path], columns: Sequence[str], where: str | None = None
+) -> Iterator[pa.RecordBatch]:
     if not files:
         return
     try:
         chosen = None if where is None else ds.field(where)
-        yield from ds.dataset(files, format="parquet").to_batches(columns=list(columns), filter=chosen)
+        found = ds.dataset([str(path) for path in files], format=checked_parquet())
+        yield from found.to_batches(columns=list(columns), filter=chosen)
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise _unreadable(folder, error) from error
+        raise _unreadable(files[0].parent, error) from error
 
 
 def _unreadable(folder: Path, error: Exception) -> OutputError:
-    return OutputError(f"{folder}: cannot be read: {str(error).splitlines()[0][:300]}")
+    return OutputError(f"{folder}: cannot be read: {reason_of(error)}")
 
 
 __all__ = [

@@ -25,9 +25,10 @@ from batchsearch.dedup.columns import (
     result_columns,
     search_job,
 )
+from batchsearch.dedup.earlier_tables import set_damaged_aside
 from batchsearch.dedup.hits import hidden_rows
 from batchsearch.dedup.judgements import read_judgements
-from batchsearch.dedup.nights import RECORD, keep_night, read_record
+from batchsearch.dedup.nights import keep_night, read_record, write_record
 from batchsearch.dedup.opencv import opencv
 from batchsearch.dedup.own_image import CatalogueNotHeldError
 from batchsearch.dedup.page import DedupSummary
@@ -50,7 +51,7 @@ from batchsearch.errors import ExitCode, OutputDamagedError, OutputError, Stoppe
 from batchsearch.ledger.lock import OutputLock
 from batchsearch.ledger.records import digest_of
 from batchsearch.output.atomic import write_text_atomically
-from batchsearch.output.inside import FOLLOWED, INSIDE, SEARCH
+from batchsearch.output.inside import FOLLOWED, INSIDE, NIGHT_LOCK, SEARCH
 from batchsearch.reporting.logs import LogFormat, configure, logger
 from batchsearch.reporting.progress import progress_for
 
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     from batchsearch.reporting.progress import Progress
     from batchsearch.reporting.summary import Summary
 
-LOCK: Final = Path("lock", "dedup")
+LOCK: Final = Path(NIGHT_LOCK)
 _UNFINISHED: Final = frozenset({int(ExitCode.INCOMPLETE), int(ExitCode.ENDED)})
 
 
@@ -242,6 +243,7 @@ class _Night:
                 held_by=self._settings.instance.name if self._finds_itself() else None,
             )
             logger().info("dedup_started", night=self._night, output=str(self._folder))
+            await asyncio.to_thread(set_damaged_aside, self._folder)
             await asyncio.to_thread(keep_night, self._folder, self._dedup.keep_nights)
             try:
                 counts = await asyncio.to_thread(build, wanted, self._dedup, sources)
@@ -252,7 +254,7 @@ class _Night:
             await asyncio.to_thread(looks.forget_others)
             summary = self._summary(search, sync, counts, given, looks)
             write_text_atomically(self._folder / FOLLOWED, judgements.as_csv())
-            write_text_atomically(self._folder / RECORD, summary.as_json() + "\n")
+            await asyncio.to_thread(write_record, self._folder, summary.as_dict())
         logger().info(
             "dedup_finished",
             night=self._night,

@@ -7,13 +7,20 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from batchsearch.dedup.tables import CLUSTERS, PAIRS, table_path
 from batchsearch.errors import OutputError
+from batchsearch.output.atomic import write_text_atomically
+from batchsearch.output.inside import DEDUP_RECORD as RECORD
+from batchsearch.output.inside import FOLLOWED, NIGHTS
+from batchsearch.output.table_file import reason_of
+from batchsearch.sealed.delivered import TABLES_FIELD, faults_of, written_tables
 
-NIGHTS: Final = "nights"
-RECORD: Final = "dedup.json"
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
@@ -23,6 +30,21 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def write_record(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write what a night tells of itself, with the files that it has written: the last thing it does.
+
+    Raises:
+        OutputError: The disk refuses, or a table that was just written cannot be read.
+    """
+    try:
+        paths = [table_path(folder, PAIRS), table_path(folder, CLUSTERS), folder / FOLLOWED]
+        tables = written_tables(folder, [path for path in paths if path.is_file()])
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"{folder}: tonight's tables cannot be read: {reason_of(error)}") from error
+    record = {**summary, TABLES_FIELD: tables}
+    write_text_atomically(folder / RECORD, json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def keep_night(folder: Path, most: int) -> None:
@@ -36,7 +58,8 @@ def keep_night(folder: Path, most: int) -> None:
     record = read_record(folder)
     kept = folder / NIGHTS
     try:
-        if record is not None and most:
+        # One whose tables are not what it wrote is none to compare with; older versions did not note it.
+        if record is not None and most and (TABLES_FIELD not in record or not faults_of(folder)):
             _link(folder, kept / Path(str(record.get("night"))).name)
         if kept.is_dir():
             nights = sorted(path for path in kept.iterdir() if not path.name.startswith("."))
@@ -51,7 +74,8 @@ def _link(folder: Path, target: Path) -> None:
         return
     coming = target.with_name(f".{target.name}")
     shutil.rmtree(coming, ignore_errors=True)
-    for source in (table_path(folder, PAIRS), table_path(folder, CLUSTERS), folder / RECORD):
+    tables = (table_path(folder, PAIRS), table_path(folder, CLUSTERS))
+    for source in (*tables, folder / FOLLOWED, folder / RECORD):
         place = coming / source.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):

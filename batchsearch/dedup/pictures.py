@@ -12,6 +12,8 @@ import pyarrow.dataset as ds
 
 from batchsearch.errors import OutputError
 from batchsearch.output.parts import RESULTS
+from batchsearch.output.table_file import checked_parquet
+from batchsearch.sealed.reading import sealed_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -135,14 +137,14 @@ def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -
     Raises:
         OutputError: A part cannot be read.
     """
-    files = sorted(str(path) for path in folder.glob("*.parquet"))
+    files = [str(path) for path in sealed_files(folder)]
     if not files:
         return
     if more is not None:
         files.append(str(more))
     try:
-        schema = schema_of(folder)
-        scanned = ds.dataset(files, schema=schema, format="parquet").scanner(
+        schema = ds.dataset(files[:1], format="parquet").schema
+        scanned = ds.dataset(files, schema=schema, format=checked_parquet()).scanner(
             columns=list(columns),
             batch_size=BATCH_ROWS,
             batch_readahead=2,
@@ -156,7 +158,7 @@ def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -
 
 def schema_of(folder: Path) -> pa.Schema:
     """The columns of a folder of Parquet parts; none where there is no part."""
-    files = sorted(str(path) for path in folder.glob("*.parquet"))
+    files = [str(path) for path in sealed_files(folder)]
     if not files:
         return pa.schema([])
     try:

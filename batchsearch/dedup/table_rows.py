@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from batchsearch.dedup.decide import JUDGED
+from batchsearch.dedup.earlier_tables import read_earlier
 from batchsearch.dedup.matches import FOUND_BY, NO_RANK, NOT_FOUND, pair_key
 from batchsearch.dedup.names import cluster_ids
 from batchsearch.dedup.pictures import batches_of, places
-from batchsearch.dedup.tables import CLUSTERS, PAIRS, clusters_schema, pairs_schema, read_table
+from batchsearch.dedup.tables import CLUSTERS, PAIRS, clusters_schema, pairs_schema
 from batchsearch.dedup.verdicts import REASONS, VERDICTS
 from batchsearch.output.parts import RESULTS
 
@@ -98,7 +99,7 @@ def earlier_pairs(folder: Path, pictures: Pictures) -> Earlier:
     Raises:
         OutputError: They cannot be read.
     """
-    read = read_table(folder, PAIRS, ["product_a", "product_b", "found_at", "accepted"])
+    read = read_earlier(folder, PAIRS, ["product_a", "product_b", "found_at", "accepted"])
     if read is None:
         return Earlier(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool))
     read = read.combine_chunks()
@@ -264,7 +265,7 @@ def titles_of(pictures: Pictures) -> pa.Array:
 
 def _ids(clusters: Clusters, pictures: Pictures, sources: Sources) -> pa.Array:
     """The id of each cluster, by its number."""
-    before = read_table(sources.folder, CLUSTERS, ["product_id", "cluster_id"])
+    before = read_earlier(sources.folder, CLUSTERS, ["product_id", "cluster_id"])
     earlier: dict[str, str] = {}
     if before is not None:
         earlier = dict(

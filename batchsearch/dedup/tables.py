@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from batchsearch.errors import OutputError
 from batchsearch.output.atomic import sync_folder
 from batchsearch.output.schemas import Column
+from batchsearch.output.table_file import reason_of
+from batchsearch.sealed.delivered import MADE_BY as NIGHT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 PAIRS: Final = "pairs"
 CLUSTERS: Final = "clusters"
 DEDUP_SCHEMA_VERSION: Final = "2"
-NIGHT: Final = b"batchsearch.night"
-"""Metadata that says which night wrote a file: tables of one night belong together."""
 
 _TEXT = pa.string()
 _COUNT = pa.int32()
@@ -133,7 +133,9 @@ class TableWriter:
             self._file = self._temporary.open("wb")
             with ExitStack() as undo:
                 undo.callback(self._file.close)
-                self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+                self._writer = pq.ParquetWriter(
+                    self._file, self._schema, compression="zstd", write_page_checksum=True
+                )
                 undo.pop_all()
         except OSError as error:
             raise self._refused(error) from error
@@ -186,8 +188,8 @@ def read_table(folder: Path, table: str, columns: list[str]) -> pa.Table | None:
     """
     path = table_path(folder, table)
     try:
-        return pq.read_table(path, columns=columns)
+        return pq.read_table(path, columns=columns, page_checksum_verification=True)
     except FileNotFoundError:
         return None
     except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{path}: cannot be read: {str(error).splitlines()[0][:300]}") from error
+        raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error

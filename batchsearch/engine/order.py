@@ -149,7 +149,14 @@ async def disagreement(ledger: Ledger, folder: Path, expected: int | None) -> st
         OutputError: The ledger cannot be read or written.
     """
     keys = await asyncio.to_thread(keys_of_ledger, ledger)
-    parts = await asyncio.to_thread(keys_of_parts, folder, inventory_of(ledger))
+    inventory, checked = inventory_of(ledger), CheckedFiles(folder)
+    damaged = await asyncio.to_thread(differences, folder, inventory, checked)
+    if damaged:
+        listed = _listed([str(one) for one in damaged])
+        return f"{folder}: sealed parts are missing or damaged:\n  {listed}\n{_ways_on(folder, 'them')}"
+    # Readers need not read again what was read now.
+    checked.keep()
+    parts = await asyncio.to_thread(keys_of_parts, folder, inventory)
     said = ""
     if parts.count != keys.count:
         said = f"the parts have {parts.count:,} rows, the ledger {keys.count:,}"

@@ -1,4 +1,7 @@
-"""The runs inside a dedup's output folder: each has an output folder of its own there."""
+"""What is inside the output folder of a dedup or a comparison: records, tables, and a dedup's own runs.
+
+Each run inside a dedup's folder has an output folder of its own there.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,18 @@ SEARCH: Final = "search"
 SYNC: Final = "sync"
 UPKEEP: Final = {"add": f"{SYNC}/add", "update": f"{SYNC}/update", "delete": f"{SYNC}/delete"}
 """Folder of the run behind each `dedup.sync`."""
+
+NIGHTS: Final = "nights"
+"""Folder of a dedup's folder with its earlier nights."""
+
+NIGHT_LOCK: Final = "lock/dedup"
+"""File of a dedup's folder that a night holds."""
+
+DEDUP_RECORD: Final = "dedup.json"
+"""File of a dedup's folder in which the last night tells of itself and of its tables."""
+
+COMPARE_RECORD: Final = "compare.json"
+"""File of a comparison's folder in which it tells of itself and of its tables."""
 
 FOLLOWED: Final = "judgements-followed.csv"
 """File of a dedup's folder with the judgements that its last night followed, each pair once."""

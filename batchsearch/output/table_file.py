@@ -17,6 +17,8 @@ from batchsearch.output.atomic import sync_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pyarrow.dataset as ds
+
 _ROW_GROUP_BYTES: Final = 32 * 1024 * 1024
 _ROW_GROUP_ROWS: Final = 100_000
 _LONGEST_REASON: Final = 300
@@ -93,6 +95,14 @@ class TableFile:
             self._file.close()
         with suppress(OSError):
             self._temporary.unlink()
+
+
+def checked_parquet() -> ds.ParquetFileFormat:
+    """How the Parquet files of a data set are read: every page is compared with its checksum."""
+    import pyarrow.dataset as ds
+
+    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    return ds.ParquetFileFormat(default_fragment_scan_options=options)
 
 
 def reason_of(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import BatchsearchError, ConfigError, ExitCode, OutputError
-from batchsearch.output.table_file import reason_of
+from batchsearch.output.table_file import checked_parquet, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,6 +56,7 @@ class Output:
 
         Raises:
             ConfigError: There is no such column.
+            OutputDamagedError: Files are missing, or are not those that were sealed or written.
             OutputError: Nothing is written yet, or a file cannot be read.
         """
         return self.table(_RESULTS, columns)
@@ -104,16 +105,39 @@ class Output:
         frame: pd.DataFrame = self.table(name, columns).to_pandas()
         return frame
 
+    @property
+    def unchecked(self) -> str | None:
+        """Why the files could not be compared with what was sealed; None when they are.
+
+        A folder that was copied without its `ledger/` can be read, but whether all its parts are there
+        nobody knows.
+        """
+        from batchsearch.sealed.reading import readable_output
+
+        return readable_output(self.folder).warning or None
+
+    def _files(self, name: str) -> Sequence[Path]:
+        """The files of a table, once they are known to be what was sealed or delivered."""
+        from batchsearch.sealed.delivered import DELIVERED, delivered_files
+        from batchsearch.sealed.reading import readable_output
+
+        if name in (_RESULTS, _HITS):
+            return readable_output(self.folder).tables[name]
+        one = self.folder / f"{name}.parquet"
+        below = one.name if one.name in DELIVERED else name
+        if below in DELIVERED:
+            return delivered_files(self.folder, below)
+        return [one] if one.is_file() else sorted((self.folder / name).glob("*.parquet"))
+
     def _dataset(self, name: str, columns: Sequence[str] | None) -> Any:
         import pyarrow as pa
         import pyarrow.dataset as ds
 
-        one = self.folder / f"{name}.parquet"
-        files = [one] if one.is_file() else sorted((self.folder / name).glob("*.parquet"))
+        files = self._files(name)
         if not files:
             raise OutputError(f"{self.folder}: has no table `{name}` yet; give the `output.dir` of a run")
         try:
-            found = ds.dataset([str(path) for path in files], format="parquet")
+            found = ds.dataset([str(path) for path in files], format=checked_parquet())
         except (OSError, pa.ArrowException) as error:
             raise OutputError(f"{self.folder / name}: cannot be read: {reason_of(error)}") from error
         for column in columns or ():

@@ -62,6 +62,8 @@ EVENTS: Final = {
     "check_progress": "How far a check of pictures is, at intervals, when stderr is no terminal.",
     "check_finished": "The check of pictures is over.",
     "dedup_started": "The search is done as far as it goes: pairs and clusters are being made.",
+    "tables_set_aside": "Tables of the night before are not what it wrote: moved to `set-aside/` (warning).",
+    "earlier_table_missing": "A table of the night before is gone: from which night ids are taken (warning).",
     "dedup_finished": "Tonight's pairs and clusters are written.",
     "emulator_listening": "The embedded instance serves on this address.",
     "emulator_stopped": "The embedded instance has stopped.",

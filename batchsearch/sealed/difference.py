@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.ledger.queries import CURRENT
 from batchsearch.output.table_file import damage_of
 
 if TYPE_CHECKING:
@@ -52,10 +53,12 @@ class CheckedFiles:
 
     Args:
         folder: The output folder.
+        copied: The folder may be a copy, whose files have the times of the first ones and not their inodes.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, copied: bool = False) -> None:
         self._folder = folder
+        self._copied = copied
         self._before: dict[str, list[int | str]] = {}
         with suppress(OSError, ValueError):
             read = json.loads((folder / CHECKED).read_text(encoding="utf-8"))
@@ -72,10 +75,15 @@ class CheckedFiles:
         about = path.stat()
         name = path.relative_to(self._folder).as_posix()
         mark: list[int | str] = [about.st_size, about.st_mtime_ns, about.st_ino, sha256]
-        if self._before.get(name) != mark and sha256_of(path) != sha256:
+        if not self._is_known(self._before.get(name), mark) and sha256_of(path) != sha256:
             return False
         self._now[name] = mark
         return True
+
+    def _is_known(self, before: object, mark: list[int | str]) -> bool:
+        if self._copied and isinstance(before, list):
+            return before[:2] == mark[:2] and before[3:] == mark[3:]
+        return before == mark
 
     def keep(self) -> None:
         """Note what is known now; a disk that refuses costs no more than time."""
@@ -89,7 +97,12 @@ class CheckedFiles:
 
 
 def differences(
-    folder: Path, inventory: Inventory, checked: CheckedFiles | None = None, *, contents: bool = True
+    folder: Path,
+    inventory: Inventory,
+    checked: CheckedFiles | None = None,
+    *,
+    contents: bool = True,
+    only_seen: bool = False,
 ) -> list[Difference]:
     """What is wrong with the sealed files of an output folder; empty when nothing is.
 
@@ -98,10 +111,13 @@ def differences(
         inventory: What is sealed there.
         checked: Knows files whose content was read before.
         contents: Compare contents too; without, two footers a part are read.
+        only_seen: Only the files that readers see.
     """
     known = CheckedFiles(folder) if checked is None else checked
     found = []
     for file in inventory.files:
+        if only_seen and file.place != CURRENT:
+            continue
         path = inventory.where(folder, file)
         if not path.exists():
             found.append(Difference(MISSING, file.path, "is not there", file.rows))

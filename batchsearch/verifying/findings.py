@@ -47,6 +47,11 @@ _PUT_BACK: Final = (
 )
 _REPORT: Final = "Keep the folder as it is and report this; do the job again into another `output.dir`."
 
+_MAKE_ANEW: Final = (
+    "Run `batchsearch dedup`, or `batchsearch compare`, with the job again: it makes them anew without a "
+    "call. Of an earlier night: put the file back from a copy, or remove that night's folder."
+)
+
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "part_missing": Kind("problem", "A sealed file is not there.", _PUT_BACK),
@@ -73,6 +78,14 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             "SQLite finds the ledger damaged.",
             "Restore the folder from a copy, or make the ledger anew from the parts: `batchsearch recover "
             "DIR`; `results/` and `hits/` can still be read as they are.",
+        ),
+        "table_missing": Kind("problem", "A table that was delivered is not there.", _MAKE_ANEW),
+        "table_changed": Kind("problem", "A table that was delivered is not what was written.", _MAKE_ANEW),
+        "record_unreadable": Kind("problem", "The record of what was delivered cannot be read.", _MAKE_ANEW),
+        "search_missing": Kind(
+            "problem",
+            "The search that a night of dedup was made from is not there.",
+            "Put the folder `search` back from a copy. Without it the next night searches every image again.",
         ),
         "key_doubled": Kind("problem", "A row key stands in the results more than once.", _REPORT),
         "row_lost": Kind("problem", "The ledger has the row's outcome, but no part has it.", _REPORT),
@@ -117,6 +130,17 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             "incomplete",
             "Parts were being exchanged for others when it was interrupted.",
             "Run the job again, or compact it again: the exchange is finished first.",
+        ),
+        "table_other_night": Kind(
+            "incomplete",
+            "A delivered table and its record are of two nights or runs: one was killed while it wrote them, "
+            "or the file was exchanged.",
+            _MAKE_ANEW,
+        ),
+        "record_missing": Kind(
+            "incomplete",
+            "Tables were delivered, but the record that tells what they must be is not there.",
+            _MAKE_ANEW,
         ),
         "leftover": Kind(
             "incomplete",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.ledger.lock import is_held
-from batchsearch.output.inside import INSIDE
+from batchsearch.output.inside import INSIDE, NIGHT_LOCK, SEARCH
 from batchsearch.output.parts import HITS, RESULTS
+from batchsearch.sealed.delivered import delivered_count, delivers, faults
 from batchsearch.sealed.inventory import LEDGER, has_ledger, parts_in
 from batchsearch.verifying.compare import Comparison
 from batchsearch.verifying.findings import MOST_LISTED, Findings
@@ -48,6 +49,7 @@ class Verified:
         pending: Outcomes that wait in the ledger for their part.
         manifest_rows: Rows of the manifest; None when it could not be read.
         findings: What was found.
+        tables: Files that dedup or comparison has delivered in it.
     """
 
     folder: Path
@@ -59,6 +61,7 @@ class Verified:
     pending: int
     manifest_rows: int | None
     findings: Findings
+    tables: int = 0
 
 
 def output_folders(folder: Path) -> list[Path]:
@@ -68,7 +71,7 @@ def output_folders(folder: Path) -> list[Path]:
         ConfigError: There is none.
     """
     inside = [folder / name for name in INSIDE if _is_output(folder / name)]
-    if _is_output(folder):
+    if _is_output(folder) or delivers(folder):
         return [folder, *inside]
     if not inside:
         raise ConfigError(
@@ -98,10 +101,12 @@ def verify_folder(folder: Path, *, manifest: Path | None = None, config: Path | 
         OutputError: The ledger cannot be read, or the temporary folder cannot be written.
     """
     try:
+        if not _is_output(folder):
+            return _only_delivered(folder)
         for _ in range(_TRIES - 1):
             verified = _Verification(folder, manifest, config).run()
             if verified is not None:
-                return verified
+                return _with_delivered(verified)
             time.sleep(_PAUSE)
         last = _Verification(folder, manifest, config).run(even_if_moving=True)
     except OSError as error:
@@ -111,7 +116,30 @@ def verify_folder(folder: Path, *, manifest: Path | None = None, config: Path | 
         ) from error
     if last is None:
         raise AssertionError("the last look always has a result")
-    return last
+    return _with_delivered(last)
+
+
+def _only_delivered(folder: Path) -> Verified:
+    """What dedup delivers, in a folder whose runs have folders of their own."""
+    findings = Findings()
+    verified = Verified(folder, datetime.now(UTC), is_held(folder / NIGHT_LOCK), 0, 0, 0, 0, None, findings)
+    if not _is_output(folder / SEARCH):
+        findings.add("search_missing", SEARCH)
+    return _with_delivered(verified)
+
+
+def _with_delivered(verified: Verified) -> Verified:
+    """With what is found of the tables that were made from the parts."""
+    found = faults(verified.folder)
+    for _ in range(_TRIES):
+        if not any(fault.kind == "table_other_night" for fault in found):
+            break
+        # They are replaced one after the other, the record last.
+        time.sleep(_PAUSE)
+        found = faults(verified.folder)
+    for fault in found:
+        verified.findings.add(fault.kind, fault.path, fault.what)
+    return replace(verified, tables=delivered_count(verified.folder))
 
 
 class _Verification:

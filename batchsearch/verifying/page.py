@@ -59,6 +59,7 @@ def _page(verified: Verified) -> str:
     lines = [
         f"{verified.folder}: {_WORDS[findings.verdict()]}",
         f"  as of     {moment}{', a run is going on' if verified.running else ''}",
+        *([f"  tables    {verified.tables:,} delivered"] if verified.tables else ()),
         f"  rows      {verified.rows:,} in {verified.parts:,} parts",
         f"  waiting   {verified.pending:,}",
         f"  manifest  {known}",
@@ -95,6 +96,7 @@ def _values(verified: Verified) -> dict[str, Any]:
         "parts": verified.parts,
         "rows": verified.rows,
         "hits": verified.hits,
+        "tables": verified.tables,
         "pending": verified.pending,
         "manifest_rows": verified.manifest_rows,
         "missing": None if verified.manifest_rows is None else findings.counts["row_missing"],

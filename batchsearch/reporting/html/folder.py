@@ -11,8 +11,10 @@ from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.reader import LedgerReader
 from batchsearch.output.inside import FOLLOWED, SEARCH, UPKEEP
 from batchsearch.output.parts import HITS, RESULTS
-from batchsearch.reporting.html.parts import columns_of, files_of, rows_of
+from batchsearch.reporting.html.parts import columns_of, rows_of
 from batchsearch.reporting.usage_statement import LEDGER
+from batchsearch.sealed.delivered import delivered_files
+from batchsearch.sealed.reading import readable_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +44,7 @@ class RunFolder:
         total: Rows of the manifest; None when the ledger does not say.
         finished: Rows that have their outcome, those included that no part holds yet; None likewise.
         matrix: Files of similarity matrices.
+        warning: What to say of parts that could not be compared with what was sealed; empty when they were.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class RunFolder:
     total: int | None
     finished: int | None
     matrix: tuple[Path, ...] = ()
+    warning: str = ""
 
     @property
     def has_ledger(self) -> bool:
@@ -82,12 +86,21 @@ class DedupFolder:
     summary: Mapping[str, Any]
     followed: tuple[Mapping[str, str], ...] = ()
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to say of files that could not be compared with what was written."""
+        runs = [run for run in (self.search, *self.sync.values()) if run is not None]
+        missing = not (self.path / DEDUP_SUMMARY).is_file()
+        told = [f"{self.path}: has no {DEDUP_SUMMARY}: whether its tables are whole could not be checked"]
+        return (*(told if missing else ()), *(run.warning for run in runs if run.warning))
+
 
 def open_folder(path: Path) -> RunFolder | DedupFolder:
     """Find out what a folder holds; nothing in it is changed, also while a run works on it.
 
     Raises:
         ConfigError: It is no output folder.
+        OutputDamagedError: Files in it are not those that were sealed or written.
         OutputError: It is one, but nothing is written yet, or something in it cannot be read.
     """
     if not path.is_dir():
@@ -118,8 +131,8 @@ def _dedup(path: Path) -> DedupFolder:
         path,
         _run(path / SEARCH),
         {name: run for name, folder in UPKEEP.items() if (run := _run(path / folder)) is not None},
-        files_of(path / PAIRS),
-        files_of(path / CLUSTERS),
+        delivered_files(path, PAIRS),
+        delivered_files(path, CLUSTERS),
         _summary(path / DEDUP_SUMMARY),
         _followed(path / FOLLOWED),
     )
@@ -152,7 +165,8 @@ def _followed(path: Path) -> tuple[Mapping[str, str], ...]:
 
 def _run(path: Path) -> RunFolder | None:
     """The output of one job; None while nothing is sealed."""
-    results = files_of(path / RESULTS)
+    readable = readable_output(path)
+    results = readable.tables[RESULTS]
     if not results:
         return None
     job, total, finished = _ledger(path / LEDGER)
@@ -166,12 +180,13 @@ def _run(path: Path) -> RunFolder | None:
         path,
         kind,
         results,
-        files_of(path / HITS),
+        readable.tables[HITS],
         rows_of(results),
         job,
         total,
         finished,
-        files_of(path / MATRIX),
+        delivered_files(path, MATRIX),
+        readable.warning,
     )
 
 

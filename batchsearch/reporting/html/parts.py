@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 _BATCH_ROWS: Final = 16_384
 
 
-def files_of(folder: Path) -> tuple[Path, ...]:
-    """The Parquet files of a table, in the order of their names; none when there is no such folder."""
-    return tuple(sorted(path for path in folder.glob("*.parquet") if path.is_file()))
-
-
 def columns_of(files: Sequence[Path]) -> tuple[str, ...]:
     """Names of the columns of a table, by its first file; none for a table without files.
 
@@ -44,7 +39,7 @@ def batches(files: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.Record
     """A table's rows in order, a few thousand at a time, with exactly the columns asked for.
 
     Args:
-        files: From `files_of`.
+        files: The table's files.
         columns: Names; one that a file does not have comes as nulls (another version wrote it).
 
     Raises:
@@ -72,7 +67,7 @@ def _completed(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
 
 def _opened(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise OutputError(
             f"{path}: this part was replaced while the report was made; make the report again"

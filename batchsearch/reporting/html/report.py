@@ -90,6 +90,7 @@ def make_report(
     title = path.resolve().name or str(path)
     status = _status(run, sections)
     notes = (
+        *(f"{warning}." for warning in _warnings(folder)),
         *(note for section in sections for note in section.notes),
         *_picture_notes(thumbnails, options, run, galleries),
         *_matrix_notes(run, matrices),
@@ -110,6 +111,12 @@ def make_report(
         followed=folder.followed if isinstance(folder, DedupFolder) else (),
     )
     return Report(title, page.subtitle, now, status, page.figures, sections, notes, page)
+
+
+def _warnings(folder: RunFolder | DedupFolder) -> tuple[str, ...]:
+    if isinstance(folder, DedupFolder):
+        return folder.warnings
+    return (folder.warning,) if folder.warning else ()
 
 
 def write_page(report: Report, path: Path) -> int:

@@ -69,8 +69,8 @@ class DedupSettings(Settings):
     different_when: tuple[str, ...] = Field(
         (),
         description="Columns whose values speak against a pair: products that differ in one of them are "
-        "different, and those that agree in all of them are one variant, whose photographs may differ twice as "
-        "much in light and colour. Empty cells, and products whose rows disagree, say nothing.",
+        "different, and those that agree in all of them are one variant, whose photographs may differ twice "
+        "as much in light and colour. Empty cells, and products whose rows disagree, say nothing.",
     )
     same_when: tuple[str, ...] = Field(
         (),

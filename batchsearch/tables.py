@@ -99,6 +99,12 @@ TABLES: Final[Mapping[str, Table]] = {
         "batchsearch.dedup.tables",
         "CLUSTER_COLUMNS",
     ),
+    "findings": Table(
+        "findings/*.parquet",
+        "One image that is on many products, or one product that `batchsearch dedup` has no usable image of.",
+        "batchsearch.dedup.tables",
+        "FINDING_COLUMNS",
+    ),
     "changes": Table(
         "where `batchsearch diff --parquet FILE` says",
         "One difference between two runs or two nights.",

@@ -79,7 +79,10 @@ class DedupSettings(Settings):
         "nothing.",
     )
     title_column: str | None = Field(
-        None, description="Column with the product's title, shown beside its images in tables and page."
+        None,
+        description="Column with the product's title, shown beside its images in tables and page; one of the "
+        "usual names (`title`, `product_name`, `name`) when absent. Titles also tell what an image is worth "
+        "that is on many products.",
     )
     min_confidence: float = Field(
         0.5, ge=0, le=1, description="Clusters whose pairs are less sure than this on average are not made."

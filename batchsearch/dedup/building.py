@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from batchsearch.dedup.clusters import GuardRules, cluster
-from batchsearch.dedup.decide import Catalogue, decide, to_verify, with_judged
-from batchsearch.dedup.hits import HitRules, Tally, ids_in, read_matches
-from batchsearch.dedup.matches import FOUND_BY, PairFolder, taken
+from batchsearch.dedup.clusters import GuardRules, cluster, with_notes
+from batchsearch.dedup.decide import Catalogue, decide, to_verify
+from batchsearch.dedup.gathering import Gathering
+from batchsearch.dedup.hits import HitRules, ids_in
+from batchsearch.dedup.matches import FOUND_BY
 from batchsearch.dedup.own_image import CatalogueNotHeldError, lost_images, not_held_message
 from batchsearch.dedup.pictures import read_pictures
+from batchsearch.dedup.shared_images import without_images
+from batchsearch.dedup.sharing import Sharing
 from batchsearch.dedup.spoken import all_agree, speaking_column, value_of_products
-from batchsearch.dedup.table_rows import cluster_rows, earlier_pairs, pair_rows
+from batchsearch.dedup.table_rows import cluster_rows, earlier_pairs, finding_rows, pair_rows
 from batchsearch.dedup.tables import (
     CLUSTERS,
+    FINDINGS,
     PAIRS,
     TableWriter,
     clusters_schema,
+    findings_schema,
     pairs_schema,
 )
 from batchsearch.dedup.verdicts import (
@@ -39,7 +45,8 @@ if TYPE_CHECKING:
 
     from batchsearch.config.dedup_settings import DedupSettings
     from batchsearch.config.model import JobSettings
-    from batchsearch.dedup.decide import Judged
+    from batchsearch.dedup.decide import Decision, Judged
+    from batchsearch.dedup.hits import Tally
     from batchsearch.dedup.matches import Pairs
     from batchsearch.dedup.pictures import Pictures
     from batchsearch.dedup.table_rows import Sources
@@ -75,46 +82,30 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     keep = dedup.outside == "keep"
     others = ids_in(sources.search) if keep else None
     pictures = read_pictures(sources.search, sources.columns, sources.keys, others, sources.copies)
-    rules = hit_rules(dedup, wanted)
-    count = len(pictures.products)
-    tally = Tally(np.zeros(count, bool), np.zeros(count, bool), np.zeros(len(pictures), bool))
-    # A product with a picture that could not be searched cannot testify against any pair.
-    tally.mute[pictures.product[~pictures.searched]] = True
-    folder = PairFolder()
-    changed_at = None if sources.changed_at is None else sources.changed_at(pictures)
-    for matches in read_matches(sources.search, pictures, rules, tally, changed_at):
-        folder.add(matches)
-    if sources.held_by is not None:
-        lost = lost_images(pictures.searched & pictures.present, tally.found_itself)
-        if lost is not None:
-            searched = int((pictures.searched & pictures.present).sum())
-            message = not_held_message(sources.held_by, searched, int(lost.sum()), adds="add" in dedup.upkeep)
-            raise CatalogueNotHeldError(message, pictures.row_keys.filter(pa.array(lost)).to_pylist())
-    if sources.local is not None:
-        local = sources.local(pictures)
-        folder.add(local.matches)
-        tally.cut[local.crowded] = True
-    shown = pictures.present | keep
-    judged = sources.judgements.of_products(pictures.products)
-    pairs = with_judged(folder.pairs(), judged)
-    if not keep:
-        # Wherever a pair comes from: both its products are in the manifest, or there is no pair.
-        there = pictures.present_products()
-        pairs = taken(pairs, there[pairs.a] & there[pairs.b])
-    thresholds = thresholds_of(pairs, pictures, shown, dedup)
-    colours, measures = _compared(pairs, judged, thresholds, pictures, dedup, sources)
-    variants = np.nan_to_num(colours) > (1.0 if dedup.colours is None else dedup.colours)
-    decision = decide(
-        pairs,
-        thresholds,
-        judged,
-        near=dedup.near,
-        best=dedup.mutual_best,
-        trust_perceptual=dedup.precheck == "instead",
-        variants=variants,
-        measures=None if dedup.verify is None else measures,
-        catalogue=_catalogue(pairs, pictures, shown, sources),
+    gathering = Gathering(
+        pictures,
+        hit_rules(dedup, wanted),
+        sources,
+        sources.judgements.of_products(pictures.products),
+        None if sources.changed_at is None else sources.changed_at(pictures),
     )
+    shown = pictures.present | keep
+    deciding = _Deciding(dedup, sources, pictures, shown, gathering.judged)
+    pairs, tally = gathering.pairs()
+    _check_held(pictures, tally, dedup, sources)
+    decided = deciding.of(pairs)
+
+    def accepted(useless: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        others = gathering.pairs(useless)[0]
+        said = deciding.of(others).decision.accepted
+        return others.a[said], others.b[said]
+
+    shared = Sharing(pictures, shown, sources, accepted).weigh(pairs, decided.decision)
+    if shared.useless.any():
+        # What proves nothing is no evidence: the pairs are those that are left without it.
+        pairs, tally = gathering.pairs(shared.useless)
+        decided = deciding.of(pairs)
+    decision, thresholds, measures = decided.decision, decided.thresholds, decided.measures
     counts = np.bincount(pictures.product[shown], minlength=len(pictures.products))
     guard = GuardRules(
         dedup.chain_guard.min_share,
@@ -126,15 +117,18 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     clusters = cluster(
         pairs, decision, guard, preference_of(pictures, counts, shown, dedup), pictures.product_id
     )
+    clusters = with_notes(clusters, [image for image in shared.images if image.worth == "look"])
     earlier = earlier_pairs(sources.folder, pictures)
+    bare = without_images(shared.images, pictures.product, shown)
     with (
         TableWriter(sources.folder, PAIRS, pairs_schema(), sources.night) as pairs_file,
         TableWriter(sources.folder, CLUSTERS, clusters_schema(), sources.night) as clusters_file,
+        TableWriter(sources.folder, FINDINGS, findings_schema(), sources.night) as findings_file,
     ):
         for piece in pair_rows(
             pairs,
             decision,
-            (thresholds, colours, measures),
+            (thresholds, decided.colours, measures),
             pictures=pictures,
             earlier=earlier,
             sources=sources,
@@ -142,10 +136,11 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
             pairs_file.add(piece)
         for piece in cluster_rows(clusters, pictures, counts, shown, sources):
             clusters_file.add(piece)
-        pairs_file.finish()
-        clusters_file.finish()
-        pairs_file.publish()
-        clusters_file.publish()
+        findings_file.add(finding_rows(shared.images, bare, pictures, sources))
+        for file in (pairs_file, clusters_file, findings_file):
+            file.finish()
+        for file in (pairs_file, clusters_file, findings_file):
+            file.publish()
     key = pairs.key[decision.accepted]
     known = earlier.key[earlier.accepted]
     return {
@@ -186,7 +181,60 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         "hits_stale": tally.stale,
         "hits_outside": tally.outside,
         "searches_cut": tally.full,
+        "shared_images": sum(image.worth == "nothing" for image in shared.images),
+        "without_image": len(bare),
     }
+
+
+def _check_held(pictures: Pictures, tally: Tally, dedup: DedupSettings, sources: Sources) -> None:
+    """Refuse a night whose images are not in the instance."""
+    if sources.held_by is None:
+        return
+    searched = pictures.searched & pictures.present
+    lost = lost_images(searched, tally.found_itself)
+    if lost is not None:
+        message = not_held_message(
+            sources.held_by, int(searched.sum()), int(lost.sum()), adds="add" in dedup.upkeep
+        )
+        raise CatalogueNotHeldError(message, pictures.row_keys.filter(pa.array(lost)).to_pylist())
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What was decided of pairs, and by which numbers."""
+
+    decision: Decision
+    thresholds: NDArray[np.float64]
+    colours: NDArray[np.float64]
+    measures: Measures
+
+
+@dataclass(frozen=True, slots=True)
+class _Deciding:
+    """Decides pairs by everything that is known but the pairs themselves."""
+
+    dedup: DedupSettings
+    sources: Sources
+    pictures: Pictures
+    shown: NDArray[np.bool_]
+    judged: Judged
+
+    def of(self, pairs: Pairs) -> _Decided:
+        dedup, pictures = self.dedup, self.pictures
+        thresholds = thresholds_of(pairs, pictures, self.shown, dedup)
+        colours, measures = _compared(pairs, self.judged, thresholds, pictures, dedup, self.sources)
+        decision = decide(
+            pairs,
+            thresholds,
+            self.judged,
+            near=dedup.near,
+            best=dedup.mutual_best,
+            trust_perceptual=dedup.precheck == "instead",
+            variants=np.nan_to_num(colours) > (1.0 if dedup.colours is None else dedup.colours),
+            measures=None if dedup.verify is None else measures,
+            catalogue=_catalogue(pairs, pictures, self.shown, self.sources),
+        )
+        return _Decided(decision, thresholds, colours, measures)
 
 
 def _compared(  # noqa: PLR0917 - what is compared, why and with what

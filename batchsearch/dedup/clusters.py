@@ -7,7 +7,7 @@ Memory grows with the products that are in any pair, not with the catalogue. Com
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from batchsearch.dedup.decide import Decision
     from batchsearch.dedup.matches import Pairs
+    from batchsearch.dedup.shared_images import SharedImage
 
 _PAIR: Final = 2
 _GUARDED_FROM: Final = 3
@@ -77,6 +78,19 @@ class GuardRules:
     cut: NDArray[np.bool_]
     mute: NDArray[np.bool_]
     min_confidence: float = 0.0
+
+
+def with_notes(clusters: Clusters, images: Sequence[SharedImage]) -> Clusters:
+    """The clusters, those for review too that only an image on many products holds together."""
+    if not images or not clusters.count:
+        return clusters
+    review = dict(clusters.review)
+    for image in images:
+        inside = np.isin(clusters.product, image.products)
+        found, many = np.unique(clusters.cluster[inside], return_counts=True)
+        for number in found[many >= _GUARDED_FROM].tolist():
+            review[number] = "; ".join(filter(None, (review.get(number), image.why)))
+    return replace(clusters, review=review)
 
 
 def components(count: int, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -131,10 +131,23 @@ def result_columns(settings: JobSettings, given: Given, names: list[str]) -> Col
         image=written.get(given.image),
         category=None if dedup.category_column is None else written[dedup.category_column],
         oldest=None if dedup.oldest_column is None else written[dedup.oldest_column],
-        title=None if dedup.title_column is None else written[dedup.title_column],
+        title=_title(dedup.title_column, names, written),
         different_when={name: written[name] for name in dedup.different_when},
         same_when={name: written[name] for name in dedup.same_when},
     )
+
+
+_TITLES: Final = ("title", "product_title", "product_name", "item_name", "name", "titel", "nombre", "titre")
+"""Columns that are taken for the product's title where the job names none, the likelier ones first."""
+
+
+def _title(named: str | None, names: list[str], written: Mapping[str, str]) -> str | None:
+    """The results' column with the product's title; None where there is none."""
+    if named is not None:
+        return written[named]
+    by_name = {name.casefold().replace(" ", "_"): name for name in reversed(names)}
+    found = next((by_name[usual] for usual in _TITLES if usual in by_name), None)
+    return None if found is None else written[found]
 
 
 def _in_folder(settings: JobSettings, name: str) -> JobSettings:

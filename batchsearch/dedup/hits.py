@@ -78,7 +78,9 @@ def read_matches(
     pictures: Pictures,
     rules: HitRules,
     tally: Tally,
+    *,
     changed_at: NDArray[np.int64] | None = None,
+    useless: NDArray[np.bool_] | None = None,
 ) -> Iterator[Matches]:
     """The matches of all hits, some hundred thousand at a time.
 
@@ -89,6 +91,7 @@ def read_matches(
         tally: Is told what became of them.
         changed_at: By row, when its image was first seen to be another one, microseconds since 1970; 0:
             never. None where nobody looked.
+        useless: By row, whether its image proves nothing: it makes no match and fills no list.
 
     Raises:
         OutputError: The hits cannot be read.
@@ -105,9 +108,13 @@ def read_matches(
             end = _last_begin(keys)
             waiting = whole.slice(end).to_batches()
             held = len(whole) - end
-            yield _matches(whole.slice(0, end), pictures, rules, tally, changed_at)
+            yield _matches(
+                whole.slice(0, end), pictures, rules, tally, changed_at=changed_at, useless=useless
+            )
     if held:
-        yield _matches(pa.Table.from_batches(waiting), pictures, rules, tally, changed_at)
+        yield _matches(
+            pa.Table.from_batches(waiting), pictures, rules, tally, changed_at=changed_at, useless=useless
+        )
 
 
 def ids_in(search: Path) -> tuple[pa.Array, pa.Array]:
@@ -177,7 +184,9 @@ def _matches(
     pictures: Pictures,
     rules: HitRules,
     tally: Tally,
+    *,
     changed_at: NDArray[np.int64] | None = None,
+    useless: NDArray[np.bool_] | None = None,
 ) -> Matches:
     rank = _numbers(hits, "rank", np.int32)
     row = places(_texts(hits, "row_key"), pictures.row_keys)
@@ -187,7 +196,8 @@ def _matches(
     category = _numbers(hits, "category_id", np.int64, absent=-1)
     known = (row >= 0) & (other >= 0)
     product = np.where(row >= 0, pictures.product[row], -1).astype(np.int32)
-    _mark_cut(row, rank, score, product=product, rules=rules, tally=tally)
+    speaks = row if useless is None else np.where((row >= 0) & useless[row], -1, row)
+    _mark_cut(speaks, rank, score, product=product, rules=rules, tally=tally)
     tally.found_itself[row[known & (product == other)]] = True
     inside = known
     if not rules.outside:
@@ -199,10 +209,14 @@ def _matches(
     kept[strong] = trusted(
         pictures, row[strong], other[strong], found[strong], add_first=rules.add_first, changed_at=changed_at
     )
+    stale = int((strong & ~kept).sum())
+    if useless is not None:
+        answer = pictures.row_of(other[kept], found[kept])
+        kept[kept] = ~(useless[row[kept]] | ((answer >= 0) & useless[answer]))
     tally.hits += len(hits)
     tally.of_itself += int(own.sum())
     tally.outside += int((~inside).sum())
-    tally.stale += int((strong & ~kept).sum())
+    tally.stale += stale
     place = _place_among_products(row, other, rank, kept)
     return Matches(
         product=product[kept],

@@ -53,6 +53,7 @@ SCHEMA: Final = pa.schema(
         ("outline", pa.uint64()),
         ("thumb", pa.binary(THUMB)),
         ("colours", pa.binary(COLOURS)),
+        ("flat", pa.float32()),
         ("changed_at", pa.int64()),
     ]
 )
@@ -282,4 +283,5 @@ def _line(row: _Row, look: Look) -> dict[str, object]:
         "outline": look.outline,
         "thumb": look.thumb,
         "colours": look.colours,
+        "flat": look.flat,
     }

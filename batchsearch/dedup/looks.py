@@ -67,6 +67,7 @@ class Look:
         outline: 64 bits: where the picture becomes brighter from left to right, on a grid of 8 x 8.
         thumb: A picture of 4 x 4 pixels, RGB, 48 bytes.
         colours: How much there is of each colour, `COLOURS` bytes; see `colour_distance`.
+        flat: Share of it that its three most frequent colours cover, 0 to 1: much of a drawing.
     """
 
     sha256: bytes
@@ -74,6 +75,7 @@ class Look:
     outline: int
     thumb: bytes
     colours: bytes
+    flat: float = 0.0
 
 
 def look_of(
@@ -108,6 +110,7 @@ def look_of(
         outline=_outline(picture),
         thumb=picture.resize((4, 4), Image.Resampling.BOX, reducing_gap=2.0).tobytes(),
         colours=_colours(picture),
+        flat=_flat(picture),
     )
 
 
@@ -139,6 +142,14 @@ def _outline(picture: Image.Image) -> int:
     grey = np.asarray(small, dtype=np.int16)
     bits = np.packbits((grey[:, 1:] > grey[:, :-1]).ravel())
     return int.from_bytes(bits.tobytes(), "big")
+
+
+def _flat(picture: Image.Image) -> float:
+    """The share of its three most frequent colours, of 4,096."""
+    small = picture.resize((_SIDE, _SIDE), Image.Resampling.NEAREST)
+    shades = np.asarray(small, dtype=np.int32) >> 4
+    counts = np.bincount((shades[..., 0] << 8 | shades[..., 1] << 4 | shades[..., 2]).ravel())
+    return float(np.sort(counts)[-3:].sum() / _SIDE**2)
 
 
 def _colours(picture: Image.Image) -> bytes:

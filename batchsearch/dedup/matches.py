@@ -143,6 +143,11 @@ def pairs_of(matches: Matches) -> Pairs:
     )
 
 
+def only(matches: Matches, which: NDArray[np.bool_]) -> Matches:
+    """Some of the matches, by mask."""
+    return Matches(*(getattr(matches, field.name)[which] for field in fields(Matches)))
+
+
 def folded(pairs: Pairs) -> Pairs:
     """Each pair once: the best of its scores and ranks, the sum of its counts; in any order of folding."""
     if len(pairs) == 0:

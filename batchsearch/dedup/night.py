@@ -240,6 +240,7 @@ class _Night:
                 copies=looks.copies,
                 night=self._night,
                 now=self._started,
+                flat=looks.flat,
                 held_by=self._settings.instance.name if self._finds_itself() else None,
             )
             logger().info("dedup_started", night=self._night, output=str(self._folder))

@@ -127,6 +127,11 @@ class DedupSummary:
                 f"  judged     {counts['judged_same']:,} pairs the same, "
                 f"{counts['judged_different']:,} different"
             )
+        if counts["shared_images"]:
+            lines.append(
+                f"  shared     {counts['shared_images']:,} images are on many products and prove nothing; "
+                f"{counts['without_image']:,} products have no other: see {self.folder}/findings"
+            )
         if counts["searches_cut"]:
             lines.append(
                 f"  mind       {counts['searches_cut']:,} searches may have had more alike than they list: "

@@ -166,20 +166,12 @@ class LocalLooks:
         store = self._looks()
         needed = np.unique(np.concatenate((one, other)))
         keys = pictures.row_keys.take(pa.array(needed))
-        wanted = [places(pa.array(some, pa.string()), keys) >= 0 for some in self._manifest.keys()]  # noqa: SIM118 - a table's row keys
-        asyncio.run(
-            store.look_at(
-                self._manifest.batches(ROWS_A_BATCH), np.concatenate(wanted) if wanted else np.zeros(0, bool)
-            )
-        )
+        self._look_at(store, keys)
         searched = pictures.sha256.take(pa.array(needed)).to_pylist()
         at, same = self._searched_ones(store, keys, searched)
         if not same.all():
             # An address says nothing of what is behind it: the search has found another image there.
-            stale = keys.filter(pa.array(~same))
-            wanted = [places(pa.array(some, pa.string()), stale) >= 0 for some in self._manifest.keys()]  # noqa: SIM118 - a table's row keys
-            mask = np.concatenate(wanted) if wanted else np.zeros(0, bool)
-            asyncio.run(store.look_at(self._manifest.batches(ROWS_A_BATCH), mask, again=True))
+            self._look_at(store, keys.filter(pa.array(~same)), again=True)
             at, same = self._searched_ones(store, keys, searched)
         colours = store.bytes_of("colours", np.where(same, at, -1).astype(np.int32), COLOURS)
         first, second = np.searchsorted(needed, one), np.searchsorted(needed, other)
@@ -197,6 +189,20 @@ class LocalLooks:
         if self._stop.is_set():
             raise asyncio.CancelledError
         return distance, found
+
+    def flat(self, pictures: Pictures, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What share of these rows' images their three most frequent colours cover; NaN: not known."""
+        store = self._looks()
+        keys = pictures.row_keys.take(pa.array(rows))
+        self._look_at(store, keys)
+        at = store.rows_of(keys)
+        found = store.table.column("flat").take(pa.array(at, mask=at < 0))
+        return np.asarray(found.to_numpy(), dtype=np.float64)
+
+    def _look_at(self, store: LookStore, keys: pa.Array, *, again: bool = False) -> None:
+        wanted = [places(pa.array(some, pa.string()), keys) >= 0 for some in self._manifest.keys()]  # noqa: SIM118 - a table's row keys
+        mask = np.concatenate(wanted) if wanted else np.zeros(0, bool)
+        asyncio.run(store.look_at(self._manifest.batches(ROWS_A_BATCH), mask, again=again))
 
     def forget_others(self) -> None:
         """Keep the features of the images that the manifest has, and no others."""

@@ -93,15 +93,14 @@ def on_many_products(
         product: By row.
         counted: Which rows count.
     """
-    rows = np.flatnonzero(counted)
+    many = np.bincount(label[counted], minlength=int(label.max(initial=0)) + 1) >= FEWEST_PRODUCTS
+    rows = np.flatnonzero(counted & many[label])
     rows = rows[np.argsort(label[rows], kind="stable")]
     if len(rows) == 0:
         return []
     starts = np.flatnonzero(np.concatenate(([True], label[rows][1:] != label[rows][:-1])))
     found = []
     for some in np.split(rows, starts[1:]):
-        if len(some) < FEWEST_PRODUCTS:
-            continue
         products = np.unique(product[some])
         if len(products) >= FEWEST_PRODUCTS:
             found.append(SharedImage(some.astype(np.int64), products))

@@ -7,18 +7,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batchsearch.dedup.decide import JUDGED
 from batchsearch.dedup.earlier_tables import read_earlier
 from batchsearch.dedup.matches import FOUND_BY, NO_RANK, NOT_FOUND, pair_key
 from batchsearch.dedup.names import cluster_ids
 from batchsearch.dedup.pictures import batches_of, places
-from batchsearch.dedup.tables import CLUSTERS, PAIRS, clusters_schema, pairs_schema
+from batchsearch.dedup.tables import (
+    CLUSTERS,
+    PAIRS,
+    clusters_schema,
+    findings_schema,
+    pairs_schema,
+)
 from batchsearch.dedup.verdicts import REASONS, VERDICTS
 from batchsearch.output.parts import RESULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
     from batchsearch.dedup.judgements import Judgements
     from batchsearch.dedup.matches import Matches, Pairs
     from batchsearch.dedup.pictures import Columns, Pictures
+    from batchsearch.dedup.shared_images import SharedImage
     from batchsearch.dedup.verdicts import Measures
 
 ROWS_AT_ONCE: Final = 100_000
@@ -51,6 +59,8 @@ class Sources:
         copies: File of rows that were not searched; None for none.
         night: Tonight's id.
         now: UTC.
+        flat: Tells what share of some rows' images their three most frequent colours cover, NaN for those
+            not known; None does not look.
         held_by: Name of the instance that holds every image searched; None where it need not.
     """
 
@@ -69,6 +79,7 @@ class Sources:
     now: datetime
     held_by: str | None = None
     changed_at: Callable[[Pictures], NDArray[np.int64]] | None = None
+    flat: Callable[[Pictures, NDArray[np.int64]], NDArray[np.float64]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +237,7 @@ def cluster_rows(
     """
     schema = clusters_schema()
     row = _best_rows(clusters, pictures, shown)
-    image = _images(row, pictures, sources)
+    image = image_references(row, pictures, sources)
     ids = _named(_ids(clusters, pictures, sources), clusters.cluster)
     reviews = [clusters.review.get(number) for number in range(clusters.count)]
     titles = titles_of(pictures)
@@ -263,6 +274,53 @@ def titles_of(pictures: Pictures) -> pa.Array:
     return _named(pictures.titles, row)
 
 
+def finding_rows(
+    images: Sequence[SharedImage], bare: NDArray[np.int32], pictures: Pictures, sources: Sources
+) -> pa.Table:
+    """The rows of `findings`: images on many products, on most first, then products without a usable image.
+
+    Args:
+        images: The images.
+        bare: Products that have nothing but images that prove nothing.
+        pictures: What the numbers stand for.
+        sources: Where the search's results are.
+
+    Raises:
+        OutputError: The results cannot be read.
+    """
+    order = sorted(images, key=lambda image: (-len(image.products), int(image.rows[0])))
+    first = _first_rows(bare, pictures)
+    row = np.concatenate([np.array([image.rows[0] for image in order], np.int64), first])
+    where = image_references(row, pictures, sources)
+    called = _named(pictures.names, np.where(row >= 0, pictures.name[row], -1))
+    count, more = len(order), len(bare)
+    schema = findings_schema()
+    values = {
+        "finding": pa.array(["shared_image"] * count + ["no_usable_image"] * more, pa.string()),
+        "image": pc.coalesce(where, called),
+        "products": pa.array([len(image.products) for image in order] + [None] * more, pa.int32()),
+        "product_id": _named(
+            pictures.products, np.concatenate([[image.products[0] for image in order], bare]).astype(np.int64)
+        ),
+        "worth": pa.array([image.worth for image in order] + [None] * more, pa.string()),
+        "why": pa.array(
+            [image.why for image in order] + ["it shows nothing but images that are on many products"] * more,
+            pa.string(),
+        ),
+        "row_key": _named(pictures.row_keys, row),
+    }
+    return pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def _first_rows(products: NDArray[np.int32], pictures: Pictures) -> NDArray[np.int64]:
+    """The first row of each product; these are ascending."""
+    rows = np.flatnonzero(np.isin(pictures.product, products))
+    found, at = np.unique(pictures.product[rows], return_index=True)
+    first = np.full(len(products), -1, np.int64)
+    first[np.searchsorted(products, found)] = rows[at]
+    return first
+
+
 def _ids(clusters: Clusters, pictures: Pictures, sources: Sources) -> pa.Array:
     """The id of each cluster, by its number."""
     before = read_earlier(sources.folder, CLUSTERS, ["product_id", "cluster_id"])
@@ -294,8 +352,12 @@ def _best_rows(clusters: Clusters, pictures: Pictures, shown: NDArray[np.bool_])
     return found
 
 
-def _images(row: NDArray[np.int64], pictures: Pictures, sources: Sources) -> pa.Array:
-    """Where the pictures of these rows are, as the results carry it."""
+def image_references(row: NDArray[np.int64], pictures: Pictures, sources: Sources) -> pa.Array:
+    """Where the pictures of these rows are, as the results carry it; null for rows below 0.
+
+    Raises:
+        OutputError: The results cannot be read.
+    """
     column = sources.columns.image
     if column is None or not len(row):
         return pa.nulls(len(row), pa.string())

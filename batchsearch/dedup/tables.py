@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PAIRS: Final = "pairs"
 CLUSTERS: Final = "clusters"
+FINDINGS: Final = "findings"
 DEDUP_SCHEMA_VERSION: Final = "2"
 
 _TEXT = pa.string()
@@ -89,6 +90,22 @@ CLUSTER_COLUMNS: Final = (
     Column("row_key", _TEXT, "Row of the search that has that picture."),
     Column("title", _TEXT, "What the product is called, by `dedup.title_column`."),
 )
+
+
+FINDING_COLUMNS: Final = (
+    Column("finding", _TEXT, "shared_image or no_usable_image."),
+    Column("image", _TEXT, "Where the image is, or what it is called."),
+    Column("products", _COUNT, "Products that show it; null for a product without a usable image."),
+    Column("product_id", _TEXT, "The product without a usable image; of a shared one the first product."),
+    Column("worth", _TEXT, "Of a shared image: proof (joins), look (joins, for review), nothing (no vote)."),
+    Column("why", _TEXT, "Why, in words."),
+    Column("row_key", _TEXT, "A row of the search that has the image."),
+)
+
+
+def findings_schema() -> pa.Schema:
+    """The columns of `findings`."""
+    return _schema(FINDING_COLUMNS, FINDINGS)
 
 
 def pairs_schema() -> pa.Schema:

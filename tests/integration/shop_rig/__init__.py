@@ -73,8 +73,8 @@ class Shop:
         (folder / "pictures").mkdir(exist_ok=True)
 
     def write(self, product, name, source):
-        """A product's picture, new or changed, in the catalogue alone."""
-        data = (SAMPLES / source).read_bytes()
+        """A product's picture, new or changed, in the catalogue alone; a sample's path, or bytes."""
+        data = source if isinstance(source, bytes) else (SAMPLES / source).read_bytes()
         path = self.folder / "pictures" / f"{product}-{name}"
         path.write_bytes(data)
         row = (product, name, path.name)

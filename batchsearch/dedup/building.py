@@ -81,7 +81,8 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     """
     keep = dedup.outside == "keep"
     others = ids_in(sources.search) if keep else None
-    pictures = read_pictures(sources.search, sources.columns, sources.keys, others, sources.copies)
+    told = None if sources.told is None else sources.told()
+    pictures = read_pictures(sources.search, sources.columns, sources.keys, others, sources.copies, told)
     gathering = Gathering(
         pictures,
         hit_rules(dedup, wanted),

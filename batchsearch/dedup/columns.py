@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
+
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.config.dedup_settings import DedupSettings
 from batchsearch.config.model import TruthSettings
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.dedup_settings import SyncName
     from batchsearch.config.model import JobSettings
+    from batchsearch.manifest.source import Manifest
 
 SEARCH_OPERATION: Final = "SearchImageByPic"
 DEFAULT_RESULTS: Final = 100
@@ -148,6 +151,26 @@ def _title(named: str | None, names: list[str], written: Mapping[str, str]) -> s
     by_name = {name.casefold().replace(" ", "_"): name for name in reversed(names)}
     found = next((by_name[usual] for usual in _TITLES if usual in by_name), None)
     return None if found is None else written[found]
+
+
+def told_now(manifest: Manifest, columns: Columns) -> pa.Table | None:
+    """What the manifest's columns that speak of products say now: by `row_key`, named as in the results.
+
+    None where no column speaks.
+    """
+    speaking = {*columns.different_when.values(), *columns.same_when.values()}
+    speaking |= {columns.title} if columns.title else set()
+    if not speaking:
+        return None
+    schema = pa.schema([("row_key", pa.string()), *((name, pa.string()) for name in sorted(speaking))])
+    given = manifest.schema_carried.names
+    written = dict(zip(carried_names(SEARCH_OPERATION, given), given, strict=True))
+    batches = []
+    for batch in manifest.batches():
+        keys = pa.array([row.key for row in batch.rows], pa.string())
+        texts = [batch.carried.column(written[name]).cast(pa.string()) for name in schema.names[1:]]
+        batches.append(pa.record_batch([keys, *texts], schema=schema))
+    return pa.Table.from_batches(batches, schema)
 
 
 def _in_folder(settings: JobSettings, name: str) -> JobSettings:

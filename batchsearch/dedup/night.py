@@ -10,6 +10,7 @@ import asyncio
 import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ from batchsearch.dedup.columns import (
     given_columns,
     result_columns,
     search_job,
+    told_now,
 )
 from batchsearch.dedup.earlier_tables import set_damaged_aside
 from batchsearch.dedup.hits import hidden_rows
@@ -237,6 +239,7 @@ class _Night:
                 local=looks.matches if self._dedup.precheck != "none" else None,
                 compare=looks.compared if self._looks_at_images() else None,
                 changed_at=looks.changed_at,
+                told=partial(told_now, manifest, columns),
                 copies=looks.copies,
                 night=self._night,
                 now=self._started,

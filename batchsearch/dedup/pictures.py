@@ -167,12 +167,13 @@ def schema_of(folder: Path) -> pa.Schema:
         raise OutputError(f"{folder}: cannot be read: {str(error).splitlines()[0][:300]}") from error
 
 
-def read_pictures(
+def read_pictures(  # noqa: PLR0917 - what is read, and what else is known
     search: Path,
     columns: Columns,
     present_keys: Iterator[list[str]] | None,
     others: tuple[pa.Array, pa.Array] | None = None,
     copies: Path | None = None,
+    told: pa.Table | None = None,
 ) -> Pictures:
     """Everything that is needed of the search results.
 
@@ -182,6 +183,8 @@ def read_pictures(
         present_keys: The manifest's row keys; None counts every row as present.
         others: Further products and names of pictures, which no row has.
         copies: File of further rows, which were not searched; None for none.
+        told: What the manifest says now, by `row_key` and the results' names of columns: a row that was
+            searched on an earlier night has in the results what its columns said then.
 
     Raises:
         OutputError: The results cannot be read.
@@ -217,7 +220,7 @@ def read_pictures(
         read["renewed"].append(
             _any_earlier(batch.column(EARLIER)) if history else pa.nulls(len(batch), pa.bool_())
         )
-    return _pictures(read, columns, present_keys, others)
+    return _pictures(read, columns, present_keys, others, told)
 
 
 def _pictures(
@@ -225,6 +228,7 @@ def _pictures(
     columns: Columns,
     present_keys: Iterator[list[str]] | None,
     others: tuple[pa.Array, pa.Array] | None,
+    told: pa.Table | None,
 ) -> Pictures:
     def column(name: str, kind: Any = None) -> pa.Array:
         pieces = read[name]
@@ -233,6 +237,18 @@ def _pictures(
     more_products, more_names = others or (None, None)
     products, product = coded(column(columns.product).fill_null(""), more_products)
     row_keys = column("row_key")
+
+    def said(name: str) -> pa.Array:
+        """A column's texts as the manifest has them now, or else as they were."""
+        texts = column(name).cast(pa.string())
+        if told is None or name not in told.column_names:
+            return texts
+        none = pa.array([], pa.string())
+        keys, now = (pa.concat_arrays([none, *told.column(each).chunks]) for each in ("row_key", name))
+        at = places(row_keys, keys)
+        now = now.take(pa.array(at, mask=at < 0))
+        return pc.if_else(pa.array(at >= 0), now, texts)
+
     given = column(columns.picture).fill_null("") if columns.picture else pa.repeat("", len(row_keys))
     names, name = coded(given, more_names)
     finished = _whole(column("finished_at", pa.int64()))
@@ -263,9 +279,9 @@ def _pictures(
         oldest=oldest,
         categories=categories,
         category=category,
-        titles=column(columns.title).cast(pa.string()) if columns.title else None,
+        titles=said(columns.title) if columns.title else None,
         values={
-            name: _valued(column(name).cast(pa.string()))
+            name: _valued(said(name))
             for name in {*columns.different_when.values(), *columns.same_when.values()}
         },
     )

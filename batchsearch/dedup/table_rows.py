@@ -61,6 +61,7 @@ class Sources:
         now: UTC.
         flat: Tells what share of some rows' images their three most frequent colours cover, NaN for those
             not known; None does not look.
+        told: Reads what the manifest says now of the columns that speak; None where none do.
         held_by: Name of the instance that holds every image searched; None where it need not.
     """
 
@@ -80,6 +81,7 @@ class Sources:
     held_by: str | None = None
     changed_at: Callable[[Pictures], NDArray[np.int64]] | None = None
     flat: Callable[[Pictures, NDArray[np.int64]], NDArray[np.float64]] | None = None
+    told: Callable[[], pa.Table | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,7 @@ def _pictures(
     columns: Columns,
     present_keys: Iterator[list[str]] | None,
     others: tuple[pa.Array, pa.Array] | None,
-    told: pa.Table | None,
+    told: pa.Table | None = None,
 ) -> Pictures:
     def column(name: str, kind: Any = None) -> pa.Array:
         pieces = read[name]

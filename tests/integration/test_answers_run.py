@@ -141,7 +141,7 @@ async def test_the_subjects_of_a_turned_picture_come_back_in_its_own_pixels(serv
 
     def mirrored(region):
         x1, x2, y1, y2 = map(int, region.split(","))
-        return f"{160 - x2},{160 - x1},{120 - y2},{120 - y1}"
+        return f"{159 - x2},{159 - x1},{119 - y2},{119 - y1}"
 
     assert row["pic_region"] == mirrored(row["pic_region_sent"])
     assert row["multi_region_sent"][0] == row["pic_region_sent"]

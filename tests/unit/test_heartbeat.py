@@ -94,7 +94,7 @@ async def test_a_watched_run_beats_and_says_how_it_ended(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "exit_code"), [(OutputError("the disk is full"), 5), (ZeroDivisionError("secret"), 1)]
+    ("error", "exit_code"), [(OutputError("the disk is full"), 74), (ZeroDivisionError("secret"), 70)]
 )
 async def test_an_error_ends_the_beat_with_its_exit_code(tmp_path, error, exit_code):
     """Our own errors say why; a defect's text could hold anything and is not kept."""

@@ -294,7 +294,7 @@ def evaluate(table: pd.DataFrame, folder: Path, endpoint: str) -> dict[str, obje
         "clusters": measured(inside, truth),
         "review": measured(inside | by_verdict(pairs, *RIGHT, *REVIEW), truth),
         "clusters_told_colours": measured(by_column, truth),
-        "other_designs_merged": sum(design[one] != design[other] for one, other in inside),
+        "other_designs_merged": sum(design[one] != design[other] for one, other in wrong),
         "variants": len(variants),
         "variants_merged": sum(pair in inside for pair in variants),
         "negatives_merged": {

@@ -26,7 +26,7 @@ _HOPELESS: Final = "table_changed"
 
 
 def set_damaged_aside(folder: Path) -> None:
-    """Move tables of the night before out of the way that are not what that night wrote.
+    """Move tables of the night before out of the way that are not what it wrote, and earlier nights likewise.
 
     Raises:
         OutputError: The disk refuses.
@@ -34,6 +34,7 @@ def set_damaged_aside(folder: Path) -> None:
     if not folder.is_dir():
         return
     damaged = [name for name in OF_DEDUP if (folder / name).is_file() and not _is_sound(folder, name)]
+    damaged += [f"{NIGHTS}/{night.name}" for night in _nights(folder) if faults_of(night)]
     if not damaged:
         return
     try:
@@ -54,16 +55,22 @@ def read_earlier(folder: Path, table: str, columns: list[str]) -> pa.Table | Non
     """
     if table_path(folder, table).is_file():
         return read_table(folder, table, columns)
-    nights = folder / NIGHTS
-    there = sorted((path for path in nights.iterdir()), reverse=True) if nights.is_dir() else []
+    there = _nights(folder)
     name = table_path(folder, table).relative_to(folder).as_posix()
     for night in there:
-        if not night.name.startswith(".") and (night / name).is_file() and _is_sound(night, name):
+        if (night / name).is_file() and _is_sound(night, name):
             logger().warning("earlier_table_missing", table=table, taken_from=f"{NIGHTS}/{night.name}")
             return read_table(night, table, columns)
     if there or read_record(folder) is not None:
         logger().warning("earlier_table_missing", table=table, taken_from=None)
     return None
+
+
+def _nights(folder: Path) -> list[Path]:
+    """The earlier nights, the newest first."""
+    nights = folder / NIGHTS
+    there = nights.iterdir() if nights.is_dir() else ()
+    return sorted((path for path in there if not path.name.startswith(".")), reverse=True)
 
 
 def _is_sound(folder: Path, name: str) -> bool:

@@ -49,7 +49,7 @@ _REPORT: Final = "Keep the folder as it is and report this; do the job again int
 
 _MAKE_ANEW: Final = (
     "Run `batchsearch dedup`, or `batchsearch compare`, with the job again: it makes them anew without a "
-    "call. Of an earlier night: put the file back from a copy, or remove that night's folder."
+    "call, and moves an earlier night that is damaged to `set-aside/`."
 )
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(

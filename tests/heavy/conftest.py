@@ -1,9 +1,10 @@
-"""Puts the crash tests' rig on the path, and its fixtures at hand."""
+"""Puts the crash tests' rig and the damage rig on the path, and the fixtures at hand."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "crash"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from crash_rig.fixtures import campaign, jobs, runs, world
 

@@ -159,3 +159,14 @@ async def test_a_damaged_comparison_is_told_and_made_anew(compared, name, spoil,
     assert said("verify", out)[0] == 0
     record = json.loads((out / "compare.json").read_text())
     assert "scores.parquet" in record["tables"]
+
+
+async def test_a_damaged_earlier_night_is_told_and_set_aside(dedup):
+    """An earlier night that is not what it was is named by verify, and kept apart by the next night."""
+    (night,) = (dedup.out / "nights").iterdir()
+    halved(night / "clusters" / "clusters.parquet")
+    code, text = said("verify", dedup.out)
+    assert (code, f"nights/{night.name}/clusters" in text) == (3, True), text
+    await dedup.night()
+    assert said("verify", dedup.out)[0] == 0
+    assert list(dedup.out.glob(f"set-aside/*/nights/{night.name}/clusters/clusters.parquet"))

@@ -147,10 +147,10 @@ def _fetched(store: ObjectStore, output: StoreAddress, file: CarriedFile, room: 
     address = output.below(file.object)
     facts = store.facts(address)
     if facts is None:
-        raise OutputError(f"{address}: is not in the store, though the output's index names it")
+        raise OutputDamagedError(f"{address}: is not in the store, though the output's index names it")
     store.fetch(facts, place)
     if sha256_of(place) != file.sha256:
-        raise OutputError(f"{address}: is not what was carried there (its SHA-256 differs)")
+        raise OutputDamagedError(f"{address}: is not what was carried there (its SHA-256 differs)")
     with place.open("rb+") as content:
         os.fsync(content.fileno())
     return place
@@ -179,6 +179,8 @@ class Cargo:
         self._folder = folder
         self._files_of = files_of
         self._there: set[str] = set()
+        # Sizes in bytes of those that were there before this run sent any.
+        self._sizes: dict[str, int] = {}
         # What an index has named, or this run has sent: known to be replaced when a later index drops it.
         self._known: set[str] = set()
 
@@ -226,7 +228,8 @@ class Cargo:
             StoreError: The store cannot be listed.
         """
         base = len(self._output.path) + 1
-        self._there = {each.address.path[base:] for each in self._store.listing(self._output)}
+        self._sizes = {each.address.path[base:]: each.size for each in self._store.listing(self._output)}
+        self._there = set(self._sizes)
 
     def pack(self, moment: Moment, work: str, run: str) -> Index | None:
         """Send everything that an index of this moment names, but for the index; None in an exchange.
@@ -265,14 +268,23 @@ class Cargo:
         raise AssertionError("the last try has returned or raised")
 
     def _send(self, file: CarriedFile) -> None:
-        if file.object in self._there:
-            return
         place = self._folder / file.path
+        if file.object in self._there and not self._is_cut(file.object, place):
+            return
         if sha256_of(place) != file.sha256:
             raise OutputError(f"{place}: is not what was sealed; it was not carried to the store")
         self._store.put_file(self._output.below(file.object), place)
         self._there.add(file.object)
+        self._sizes.pop(file.object, None)
         self._known.add(file.object)
+
+    def _is_cut(self, name: str, place: Path) -> bool:
+        """Whether an object that was there has another size than the file that it is the copy of."""
+        size = self._sizes.get(name)
+        try:
+            return size is not None and size != place.stat().st_size
+        except FileNotFoundError:
+            return False
 
     def publish(self, index: Index) -> None:
         """Write the index: from now on it counts.

@@ -53,7 +53,7 @@ def test_no_flipped_bit_ends_in_0_with_a_wrong_output(states, world, runs, jobs,
     job, ended, wrong = jobs[1], Counter(), []
 
     def start(flip):
-        kind, state, name, content = flip
+        _, state, name, content = flip
         folder = world.place("flip")
         put(folder, states[state] | {name: content})
         arguments = ["run", job.file, "--no-progress", "--set", f"output.dir={folder}"]

@@ -97,8 +97,7 @@ def comparison(folder, instance):
 
 @pytest.mark.parametrize("make", [run, renewal, dedup, comparison], ids=lambda make: make.__name__)
 def test_no_damage_deletes_lies_or_costs(make, instance, tmp_path, capsys):
-    """One file removed, emptied, halved, swapped or older: nothing sealed is deleted, nothing wrong ends in 0,
-    no call is paid twice."""
+    """Whatever file is spoilt: nothing sealed is deleted, nothing wrong ends in 0, no call is paid twice."""
     case = make(tmp_path / "case", instance)
     out = case.folder / "out"
     assert case.night(out) == 0
@@ -128,3 +127,97 @@ def test_no_damage_deletes_lies_or_costs(make, instance, tmp_path, capsys):
         sys.stdout.write(f"\n{case.name}: {len(files)} files, {dict(trials)}\n")
     assert not broken, "\n".join(broken)
     assert min(trials[damage.__name__] for damage in DAMAGES) > 0
+
+
+ADDRESS = "memory://shelf/night"
+
+
+def objects():
+    """What is in the store below the output, by path."""
+    import fsspec
+
+    held = fsspec.filesystem("memory").store
+    under = ADDRESS.removeprefix("memory:/") + "/"
+    return {
+        path.removeprefix(under): file.getvalue() for path, file in held.items() if path.startswith(under)
+    }
+
+
+def put_objects(files):
+    """Make the store hold these and nothing else."""
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    store.store.clear()
+    store.pseudo_dirs[:] = [""]
+    for name, content in files.items():
+        store.pipe_file(f"/shelf/night/{name}", content)
+
+
+@pytest.fixture(scope="module")
+def carried(instance, tmp_path_factory):
+    """A run whose output is in a store, stopped once; what the store and the work folder held, and hold."""
+    from batchsearch.reporting.logs import configure
+
+    configure("json", "error")
+    folder = tmp_path_factory.mktemp("carried")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", instance.emulator.access_key_id)
+        patch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", instance.emulator.access_key_secret)
+        case = Case("store", folder / "case", instance, operation="SearchImageByName")
+        case.rows(named_rows(10))
+        work = case.folder / "work"
+        case.night(ADDRESS, f"output.work_dir={work}", max_calls=6)
+        case.earlier = {"store": objects(), "work": files_in(work)}
+        for _ in range(2):
+            assert case.night(ADDRESS, f"output.work_dir={work}") == 0
+        case.now = {"store": objects(), "work": files_in(work)}
+    yield case
+    put_objects({})
+
+
+@pytest.mark.parametrize(("where", "machine"), [("store", "same"), ("store", "another"), ("work", "same")])
+def test_no_damage_in_a_store_deletes_lies_or_costs(carried, where, machine, capsys):
+    """An object or a file of the work folder is spoilt: the run, here or on another machine, keeps it all."""
+    case, broken, trials = carried, [], Counter()
+    copy, fetched = case.folder / "copy", case.folder / "fetched"
+
+    def tables():
+        fetched_files = {name: data for name, data in objects().items() if not name.startswith("_carried")}
+        put(fetched, fetched_files)
+        found = tables_of(fetched, case)
+        shutil.rmtree(fetched)
+        return found
+
+    put_objects(case.now["store"])
+    expected = tables()
+    assert len(expected[0]) == 10
+    sealed = {data for name, data in case.now["store"].items() if "part-" in name}
+    for name in case.now[where]:
+        if name.split("/")[-1] in NO_OUTPUT:
+            continue
+        for damage in DAMAGES:
+            spoilt = damaged(case.now[where], case.earlier[where], name, damage)
+            if spoilt is None:
+                continue
+            held = case.now | {where: spoilt}
+            put_objects(held["store"])
+            put(copy, held["work"] if machine == "same" else {"empty": b""})
+            kept = sealed & {*held["store"].values(), *(held["work"].values() if machine == "same" else ())}
+            calls = case.instance.calls()
+            trials[damage.__name__] += 1
+            code = case.night(ADDRESS, f"output.work_dir={copy}")
+            promises = []
+            if case.instance.calls() != calls:
+                promises.append(f"{case.instance.calls() - calls} calls were paid again, exit code {code}")
+            lost = kept - {*objects().values(), *files_in(copy).values()}
+            if lost:
+                promises.append(f"{len(lost)} sealed files were deleted, exit code {code}")
+            if code == 0 and not same(tables(), expected):
+                promises.append("the run ended with 0 and a wrong output")
+            broken += [f"{name} {damage.__name__}: {promise}" for promise in promises]
+            shutil.rmtree(copy)
+    with capsys.disabled():
+        sys.stdout.write(f"\n{where}, {machine} machine: {len(case.now[where])} files, {dict(trials)}\n")
+    assert not broken, "\n".join(broken)
+    assert trials.total() > len(DAMAGES)

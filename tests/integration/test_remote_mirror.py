@@ -574,3 +574,26 @@ def test_a_kill_at_any_step_leaves_a_whole_output(s3_server, bucket, tmp_path, r
             look.store.delete(look.output.below(name) for name in look.objects())
         runner.stdin.close()
     assert killed > 40 / EVERY
+
+
+async def test_an_object_that_was_cut_off_is_sent_again(run):
+    """An object of another size than the part that it is the copy of is replaced; one that is whole stays."""
+    made = run()
+    async with made.mirror.held():
+        made.seal(1, 2)
+        await made.mirror.finish()
+    cut, whole = made.objects("results/")
+    made.store.put(made.output.below(cut), b"ro")
+    before = made.store.facts(made.output.below(whole))
+    again = run()
+    async with again.mirror.held():
+        await again.mirror.finish()
+    assert made.store.read(made.store.facts(made.output.below(cut))) == b"rows 1"
+    assert made.store.facts(made.output.below(whole)) == before
+    assert (await fetched_elsewhere(run)) == again.parts()
+
+
+async def fetched_elsewhere(run):
+    other = run("elsewhere")
+    async with other.mirror.held():
+        return other.parts()

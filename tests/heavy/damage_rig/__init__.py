@@ -1,4 +1,4 @@
-"""The rig of the damage campaigns: finished outputs of every kind, ways to spoil a file, what must hold then.
+"""The rig of the damage campaigns: finished outputs of every kind, ways to spoil a file, what must hold.
 
-`outputs` makes them, `damages` spoils one file of a copy, `trial` puts every reader and the job itself over it.
+`outputs` makes them, `damages` spoils a file of a copy, `trial` puts every reader and the job itself over it.
 """

@@ -1,4 +1,4 @@
-"""What becomes of one file: each way takes it, a file of its kind beside it and its earlier self, as bytes."""
+"""What becomes of one file: each way takes it, one of its kind beside it and its earlier self, as bytes."""
 
 
 def removed(content, beside, earlier):

@@ -1,4 +1,4 @@
-"""Finished outputs of every kind over one emulator, each with its earlier self, and the jobs that made them."""
+"""Finished outputs of every kind over one emulator, and the jobs that made them."""
 
 import asyncio
 import csv
@@ -90,7 +90,7 @@ class Case:
             writer.writerows(rows)
 
     def night(self, out, *overrides, **run):
-        """The job's own command over an output: its exit code. Whatever is no error of batchsearch comes out."""
+        """The job's own command over an output: its exit code; what is no error of batchsearch comes out."""
         from batchsearch.compare.job import compare_job
         from batchsearch.config.load import load_job
         from batchsearch.dedup.night import run_night

@@ -58,7 +58,7 @@ def command(config: Path, *, overrides: tuple[str, ...], as_json: bool, sample: 
 
         with RowCounter() as counter, _runs_of(job.settings) as runs:
             found = {
-                name: asyncio.run(plan_job(settings, sample=sample, counter=counter, rows_made=name != _MAIN))
+                name: asyncio.run(plan_job(settings, sample=sample, counter=counter))
                 for name, settings in runs.items()
             }
     except BatchsearchError as error:

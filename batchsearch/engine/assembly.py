@@ -154,6 +154,7 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
             opened.ledger,
             facts,
             lane,
+            carried=opened.carried,
             by_priority=PRIORITY in settings.manifest.columns,
             only_renewed=opened.only_renewed,
         ),

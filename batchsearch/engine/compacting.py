@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, new_run_id, t
 from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.sealer import Writers
 from batchsearch.errors import ConfigError, OutputError
+from batchsearch.output.carried import joined
 from batchsearch.output.generation import can_exchange
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.output.table_file import reason_of
@@ -102,4 +104,4 @@ def _unified(folder: Path, ledger: Ledger) -> pa.Schema:
     for schema in schemas():
         if not any(schema.equals(known) for known in found):
             found.append(schema)
-    return pa.unify_schemas(found)
+    return functools.reduce(joined, found)

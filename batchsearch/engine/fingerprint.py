@@ -1,17 +1,31 @@
-"""What must not change between runs over one output, and how a change is told (pure)."""
+"""What must not change between runs over one output, and how a change is told (pure).
+
+It is what decides which answer a row gets, and nothing else. Where the manifest lies and how its file is
+written may change from night to night, and its columns too: a row is known by its key, and a row whose image
+or parameters have changed is noticed by itself. Both are noted all the same, for those who look for the
+manifest later.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import pyarrow as pa
+    from collections.abc import Mapping, Sequence
 
     from batchsearch.config.model import JobSettings
 
 _ABSENT: Final = "(not set)"
+
+COLUMNS_ONCE: Final = "manifest's columns"
+"""Under this name version 0.1.0 noted the manifest's columns, each as `name: type`."""
+
+QUOTED: Final = "key columns in quotes"
+"""Under this name it is noted which key columns were text when rows were first named."""
+
+_NOTED_ONLY: Final = frozenset({"manifest.path", "manifest.format", COLUMNS_ONCE, QUOTED})
+_NOTED_ONLY_BELOW: Final = "manifest.csv."
+_IN_QUOTES: Final = ("string", "large_string", "date", "extension<arrow.uuid")
 
 # How fast and where pictures are read says nothing about what is sent for them.
 _IMAGE_SETTINGS_FREE: Final = frozenset(
@@ -33,8 +47,8 @@ _IMAGE_SETTINGS_FREE: Final = frozenset(
 )
 
 
-def fingerprint(settings: JobSettings, carried: pa.Schema) -> dict[str, Any]:
-    """Everything that decides what a row's outcome means, by setting."""
+def fingerprint(settings: JobSettings) -> dict[str, Any]:
+    """Everything that decides what a row's outcome means, by setting, and how the manifest is found."""
     values = settings.model_dump(mode="json")
     found: dict[str, Any] = {
         "operation": values["operation"],
@@ -42,7 +56,6 @@ def fingerprint(settings: JobSettings, carried: pa.Schema) -> dict[str, Any]:
         "manifest.path": values["manifest"]["path"],
         "manifest.format": values["manifest"]["format"],
         "manifest.key": values["manifest"]["key"],
-        "manifest's columns": [f"{field.name}: {field.type}" for field in carried],
     }
     for name, value in values["manifest"]["csv"].items():
         found[f"manifest.csv.{name}"] = value
@@ -60,13 +73,30 @@ def fingerprint(settings: JobSettings, carried: pa.Schema) -> dict[str, Any]:
     return found
 
 
+def quoted_before(known: Mapping[str, Any], key: Sequence[str]) -> tuple[bool, ...] | None:
+    """Which of several key columns were text when rows were first named; None where that is not known.
+
+    A row's key is then a JSON array, in which text stands in quotes and numbers do not.
+    """
+    if QUOTED in known:
+        return tuple(known[QUOTED])
+    kinds = dict(text.split(": ", 1) for text in known.get(COLUMNS_ONCE, ()) if ": " in text)
+    if not all(name in kinds for name in key):
+        return None
+    return tuple(kinds[name].startswith(_IN_QUOTES) for name in key)
+
+
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What changed, one line a setting: `name: was X, is Y`."""
     return [
         f"{name}: was {_shown(before, name)}, is {_shown(now, name)}"
         for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
+        if before.get(name) != now.get(name) and not _may_change(name)
     ]
+
+
+def _may_change(name: str) -> bool:
+    return name in _NOTED_ONLY or name.startswith(_NOTED_ONLY_BELOW)
 
 
 def _shown(values: Mapping[str, Any], name: str) -> str:

@@ -1,4 +1,4 @@
-"""Exchanging all parts of an output at once: to bring in renewed outcomes, or to merge small parts.
+"""Exchanging all parts of an output at once: for renewed outcomes, wider columns, or fewer parts.
 
 ::
 
@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
@@ -23,11 +23,12 @@ from batchsearch.output.rewrite import (
     history_file,
     rewrite,
     row_keys,
+    widened,
     write_history,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -106,6 +107,10 @@ class Generations:
         await self._switch(await asyncio.to_thread(self._build_compacted, groups))
         return len(before), len(groups)
 
+    async def widen(self, others: Collection[str]) -> None:
+        """Write parts anew, by name, with the columns of results that all are to have."""
+        await self._switch(await asyncio.to_thread(self._build_widened, others))
+
     async def _switch(self, built: Built) -> None:
         crash_points.reached("compact_intent")
         await self._ledger.intend(built.coming, built.stays, built.history)
@@ -125,6 +130,23 @@ class Generations:
             made = rewrite(sources, self._folder, part_name(number + len(coming)), self._schemas)
             first = min(part.first_seq for part in group)
             coming.append(_part(made.part, first, max(part.last_seq for part in group)))
+        self._next.sync()
+        return Built(tuple(coming), tuple(stays))
+
+    def _build_widened(self, others: Collection[str]) -> Built:
+        self._next.begin()
+        number = self._ledger.next_part()
+        coming: list[Part] = []
+        stays: list[str] = []
+        for part in self._ledger.parts():
+            if part.name not in others:
+                self._next.keep(part.name)
+                stays.append(part.name)
+                continue
+            name = part_name(number + len(coming))
+            rows, digest = widened(self._folder / RESULTS / part.name, self._folder, name, self._schemas[0])
+            self._next.keep_hits(part.name, name)
+            coming.append(replace(part, name=name, rows=rows, results_sha256=digest))
         self._next.sync()
         return Built(tuple(coming), tuple(stays))
 

@@ -6,40 +6,46 @@ import json
 import os
 import secrets
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch import crash_points
 from batchsearch.api.operations import OPERATIONS, Operation
 from batchsearch.config.image_settings import connections_of
 from batchsearch.config.model import EMULATOR, INSTANCE, PRIORITY
 from batchsearch.emulator.installed import check_installed
-from batchsearch.engine.fingerprint import differences, fingerprint
-from batchsearch.engine.generation import Generations
+from batchsearch.engine.carried_columns import settled
+from batchsearch.engine.fingerprint import QUOTED, differences, fingerprint, quoted_before
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.places import picture_root, require_root
-from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.engine.shrink import check_shrink
 from batchsearch.engine.survey import Finished, Survey, round_began, take_stock
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.lock import OutputLock
+from batchsearch.ledger.reader import LedgerReader
 from batchsearch.ledger.store import Ledger
 from batchsearch.manifest.own_output import takes_in
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.output.atomic import make_folder
+from batchsearch.output.inside import SEARCH
 from batchsearch.output.schemas import carried_names
 from batchsearch.reporting.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import pyarrow as pa
+
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.choice import Chosen
+    from batchsearch.engine.generation import Generations
+    from batchsearch.engine.sealer import Writers
+    from batchsearch.ledger.queries import LedgerQueries
     from batchsearch.remote.mirror import Mirror
 
 PICTURES: Final = ("image", "primary_image", "secondary_image")
@@ -61,6 +67,7 @@ class Opened:
         settings: The job.
         operation: Operation called.
         manifest: Its rows.
+        carried: The manifest's columns in the output, over all nights.
         ledger: What is known of them.
         writers: Write what becomes of them.
         generations: Exchanges the parts that readers see.
@@ -75,6 +82,7 @@ class Opened:
     settings: JobSettings
     operation: Operation
     manifest: Manifest
+    carried: pa.Schema
     ledger: Ledger
     writers: Writers
     generations: Generations
@@ -123,8 +131,12 @@ async def open_job(
     truth = _truth_columns(settings, manifest)
     async with taken(folder, run_id, mirror) as ledger:
         left = await examined(ledger, folder)
-        await _hold_fingerprint(settings, manifest, ledger)
+        now = _held_fingerprint(settings, ledger)
+        quoted = quoted_before(_noted(ledger), settings.manifest.key)
+        manifest = manifest.naming_rows(quoted)
         total = await checked(manifest)
+        if total or quoted is not None:
+            now[QUOTED] = manifest.quoted
         check_shrink(
             settings.manifest.path,
             before=int(ledger.meta("total") or 0),
@@ -136,13 +148,10 @@ async def open_job(
             await ledger.set_meta("job", settings.model_dump_json())
         await ledger.set_meta("total", str(total))
         _tell_renamed(settings, manifest)
-        writers = Writers.of(folder, settings.operation, manifest.schema_carried)
-        generations = Generations(ledger, folder, writers.current.schemas, logger())
         await put_in_order(ledger, folder, left)
-        writers.prepare()
-        if generations.staged():
-            # What an interrupted run has renewed takes its place before anything is renewed once more.
-            await seal_everything(ledger, writers, generations, settings)
+        carried, writers, generations = await settled(ledger, settings, folder, manifest.schema_carried)
+        if chosen is None or not _noted(ledger):
+            await ledger.set_meta("fingerprint", json.dumps(now))
         if chosen is not None:
             await _mark(chosen, ledger)
         survey = Survey(
@@ -156,6 +165,7 @@ async def open_job(
             settings,
             operation,
             manifest,
+            carried,
             ledger,
             writers,
             generations,
@@ -200,25 +210,6 @@ async def taken(folder: Path, run_id: str, mirror: Mirror | None = None) -> Asyn
         yield ledger
 
 
-async def seal_everything(
-    ledger: Ledger, writers: Writers, generations: Generations, settings: JobSettings
-) -> None:
-    """Seal every outcome that waits, and bring in the renewed ones.
-
-    Raises:
-        OutputError: A part cannot be written or sealed.
-    """
-    sealer = Sealer(
-        ledger,
-        writers,
-        generations,
-        rows_per_part=settings.output.rows_per_part,
-        seconds=settings.output.seal_seconds,
-        log=logger(),
-    )
-    await sealer.finish()
-
-
 async def _mark(chosen: Chosen, ledger: Ledger) -> None:
     there = ledger.outcomes()
     outcomes = chosen.outcomes(there)
@@ -236,6 +227,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
         ConfigError: Its path takes in the output folder.
         ManifestError: It cannot be read, or lacks what the operation needs.
     """
+    known = _noted_in(Path(settings.output.dir)) if len(settings.manifest.key) > 1 else {}
     own = settings.output.dir if takes_in(settings.manifest.path, settings.output.dir) else None
     if own is not None and Path(os.path.realpath(settings.manifest.path)) == Path(os.path.realpath(own)):
         what = (
@@ -244,7 +236,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
             "with `_`"
         )
         raise ConfigError([Problem("output.dir", what)])
-    return Manifest.open(
+    manifest = Manifest.open(
         settings.manifest,
         base=Path(settings.manifest.path).parent,
         stores=connections_of(settings.stores, settings.images.stores),
@@ -257,6 +249,18 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
             kept=_read_in_results(settings),
         ),
     )
+    return manifest.naming_rows(quoted_before(known, settings.manifest.key))
+
+
+def _noted_in(folder: Path) -> dict[str, Any]:
+    """What the job of an output folder was, or that of a dedup's search; empty where nobody can say."""
+    for place in (folder, folder / SEARCH):
+        ledger = place / LEDGER_FOLDER / LEDGER_FILE
+        if ledger.is_file():
+            # One that is damaged is refused by whoever works on it.
+            with suppress(OutputError), LedgerReader(ledger, oldest=1) as reader:
+                return _noted(reader)
+    return {}
 
 
 def _read_in_results(settings: JobSettings) -> frozenset[str]:
@@ -297,14 +301,19 @@ def _tell_renamed(settings: JobSettings, manifest: Manifest) -> None:
             logger().info("column_renamed", column=old, written_as=new)
 
 
-async def _hold_fingerprint(settings: JobSettings, manifest: Manifest, ledger: Ledger) -> None:
-    now = fingerprint(settings, manifest.schema_carried)
-    before = ledger.meta("fingerprint")
-    if before is None:
+def _noted(ledger: LedgerQueries) -> dict[str, Any]:
+    """What the job was, by setting; empty where the ledger does not know."""
+    return dict(json.loads(ledger.meta("fingerprint") or "{}"))
+
+
+def _held_fingerprint(settings: JobSettings, ledger: Ledger) -> dict[str, Any]:
+    """What the job is now; refused where it is another job than it was."""
+    now: dict[str, Any] = json.loads(json.dumps(fingerprint(settings)))
+    before = _noted(ledger)
+    if not before:
         _hold_recovered(settings, ledger)
-        await ledger.set_meta("fingerprint", json.dumps(now))
-        return
-    changed = differences(json.loads(before), json.loads(json.dumps(now)))
+        return now
+    changed = differences(before, now)
     if changed:
         raise ConfigError(
             f"{settings.output.dir}: holds the results of another job; what changed since:\n  "
@@ -312,6 +321,7 @@ async def _hold_fingerprint(settings: JobSettings, manifest: Manifest, ledger: L
             + "\nBegin anew in another folder (`--fresh DIR` or another `output.dir`), or change the "
             "settings back."
         )
+    return now
 
 
 def _hold_recovered(settings: JobSettings, ledger: Ledger) -> None:

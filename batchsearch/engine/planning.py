@@ -70,7 +70,6 @@ async def plan_job(
     *,
     sample: int | None = None,
     counter: RowCounter | None = None,
-    rows_made: bool = False,
 ) -> Plan:
     """Find out what a job takes if it runs now. Pictures are read, or fetched from their addresses.
 
@@ -78,7 +77,6 @@ async def plan_job(
         settings: The job, its paths absolute.
         sample: Prepare only so many of the rows to do, spread evenly over them, and scale up.
         counter: Shown how far it has come.
-        rows_made: The manifest was made for this plan, in a place of its own.
 
     Raises:
         ConfigError: The job cannot run as it is set, or its output holds another job's results.
@@ -96,7 +94,7 @@ async def plan_job(
         reader = survey = None
         if ledger.exists():
             reader = stack.enter_context(LedgerReader(ledger))
-            _same_job(settings, manifest, reader, rows_made=rows_made or settings.compare is not None)
+            _same_job(settings, reader)
             survey = Survey(settings, operation, manifest, reader, picture_root(settings))
         rows = await checked(manifest)
         began = time.time() if reader is None else round_began(reader)
@@ -116,16 +114,11 @@ async def plan_job(
     return together(plans)
 
 
-def _same_job(settings: JobSettings, manifest: Manifest, reader: LedgerReader, *, rows_made: bool) -> None:
+def _same_job(settings: JobSettings, reader: LedgerReader) -> None:
     before = reader.meta("fingerprint")
     if before is None:
         return
-    found = json.loads(before)
-    now = json.loads(json.dumps(fingerprint(settings, manifest.schema_carried)))
-    if rows_made:
-        found.pop("manifest.path", None)
-        now.pop("manifest.path")
-    changed = differences(found, now)
+    changed = differences(json.loads(before), json.loads(json.dumps(fingerprint(settings))))
     if changed:
         raise ConfigError(
             f"{settings.output.dir}: holds the results of another job, so a run would be refused; "

@@ -16,9 +16,12 @@ from batchsearch.config.model import PRIORITY
 from batchsearch.engine.one_thread import one_by_one
 from batchsearch.engine.renewal import ASKED_FOR, ORDER, renewal_of
 from batchsearch.errors import ManifestError
+from batchsearch.output.carried import conformed_batch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
 
     from batchsearch.engine.lane import Lane
     from batchsearch.engine.renewal import Reason
@@ -74,6 +77,7 @@ class RowReader:
         ledger: Knows which have their outcome, and what was tried for the others.
         facts: What holds for every row.
         lane: Which rows are read.
+        carried: The manifest's columns in the output.
         by_priority: The manifest has a priority column.
         only_renewed: Only finished rows that somebody asked for.
     """
@@ -85,6 +89,7 @@ class RowReader:
         facts: JobFacts,
         lane: Lane,
         *,
+        carried: pa.Schema,
         by_priority: bool,
         only_renewed: bool = False,
     ) -> None:
@@ -92,6 +97,7 @@ class RowReader:
         self._ledger = ledger
         self._facts = facts
         self._lane = lane
+        self._carried = carried
         self._by_priority = by_priority
         self._only_renewed = only_renewed
         self._histories = ledger.histories()
@@ -156,12 +162,15 @@ class RowReader:
             for place in self._lane.places(batch)
             if digests[place] not in without and self._is_wanted(states.get(digests[place]), one_pass)
         ]
-        found = []
+        found: list[Work] = []
+        if not places:
+            return found
+        carried = conformed_batch(batch.carried, self._carried)
         for place, row in zip(places, batch.pick(places), strict=True):
             if one_pass.priority is not None and priority_of(row) != one_pass.priority:
                 continue
             digest = digests[place]
-            work = self._facts.work_for(row, batch.carried, digest, self._histories.pop(digest, None))
+            work = self._facts.work_for(row, carried, digest, self._histories.pop(digest, None))
             work.renewal = renewal_of(states.get(digest))
             found.append(work)
         return found

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_KEPT: Final = ("fingerprint", "job", "total", "round_began")
+_KEPT: Final = ("fingerprint", "carried", "job", "total", "round_began")
 """Named texts that hold of the job and not of one moment."""
 
 

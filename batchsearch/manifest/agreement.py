@@ -16,7 +16,7 @@ from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import Problem
 from batchsearch.manifest.carried import carried_type
 from batchsearch.manifest.columns import cell, key_type_problem, normal_type
-from batchsearch.manifest.widening import wider_type
+from batchsearch.widening import wider_type
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.manifest.carried import carried_type, with_inner
-from batchsearch.manifest.widening import is_uuid
+from batchsearch.widening import is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

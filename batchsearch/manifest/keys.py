@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Self
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.manifest.columns import uuid_texts, whole_numbers
-from batchsearch.manifest.widening import is_uuid
+from batchsearch.widening import is_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,13 +36,19 @@ DIGEST_BYTES: Final = 16
 _SLICES: Final = 512
 _ENTRY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<u8")])
 _BOUNDS: Final = (np.arange(1, _SLICES, dtype=np.uint64) << np.uint64(55)).astype(np.uint64)
+_NUMBER_OR_TRUTH: Final = re.compile(r"0|-?[1-9][0-9]*|true|false")
 _QUOTE: Final = ord('"')
 _BACKSLASH: Final = ord("\\")
 
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def key_column(columns: Sequence[pa.Array]) -> pa.Array:
+def is_quoted(kind: pa.DataType) -> bool:
+    """Whether cells of this type stand in quotes in a key of several columns."""
+    return bool(pa.types.is_string(kind) or pa.types.is_date(kind) or is_uuid(kind))
+
+
+def key_column(columns: Sequence[pa.Array], quoted: Sequence[bool] | None = None) -> pa.Array:
     """The row keys of a batch as a column of text; null where a key column is null.
 
     Whole numbers are decimal, true and false in lower case, dates `YYYY-MM-DD`, UUIDs in lower case. In a
@@ -49,25 +56,30 @@ def key_column(columns: Sequence[pa.Array]) -> pa.Array:
 
     Args:
         columns: The key columns, of the types that `columns.key_type_problem` lets pass.
+        quoted: Which of several columns stand in quotes, as `is_quoted` said of them when rows were first
+            named: ids that were whole numbers and are text now name the rows that they named.
     """
     if len(columns) == 1:
         return _text(columns[0])
     parts: list[Any] = []
     opening = "["
-    for column in columns:
+    for place, column in enumerate(columns):
         closing = ""
         text = _text(column)
-        if pa.types.is_string(column.type) or pa.types.is_date(column.type) or is_uuid(column.type):
+        is_text = is_quoted(column.type)
+        if is_text if quoted is None else quoted[place]:
             text = _escaped(text)
             opening, closing = f'{opening}"', '"'
+        elif is_text:
+            text = _bare(text)
         parts += [opening, text]
         opening = f"{closing},"
     return pc.binary_join_element_wise(*parts, f"{closing}]", "")
 
 
-def key_texts(columns: Sequence[pa.Array]) -> list[str | None]:
+def key_texts(columns: Sequence[pa.Array], quoted: Sequence[bool] | None = None) -> list[str | None]:
     """The row keys of a batch as Python texts; None where a key column is null. See `key_column`."""
-    found: list[str | None] = key_column(columns).to_pylist()
+    found: list[str | None] = key_column(columns, quoted).to_pylist()
     return found
 
 
@@ -92,6 +104,15 @@ def _text(column: pa.Array) -> pa.Array:
     elif is_uuid(column.type):
         return uuid_texts(column)
     return column if pa.types.is_string(column.type) else column.cast(pa.string())
+
+
+def _bare(column: pa.Array) -> pa.Array:
+    """Texts as a JSON array has them that had numbers or true/false in their place; other text in quotes."""
+    texts = [
+        text if text is None or _NUMBER_OR_TRUTH.fullmatch(text) else _quoted(text)
+        for text in column.to_pylist()
+    ]
+    return pa.array(texts, pa.string())
 
 
 def _escaped(column: pa.Array) -> pa.Array:

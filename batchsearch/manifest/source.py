@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -18,7 +18,7 @@ from batchsearch.manifest.csv_files import CsvFile
 from batchsearch.manifest.files import find_files
 from batchsearch.manifest.findings import LISTED, Findings
 from batchsearch.manifest.folder_columns import InFolders, folder_columns
-from batchsearch.manifest.keys import KeyBatch, RepeatFinder, digests_of, key_column, key_texts
+from batchsearch.manifest.keys import KeyBatch, RepeatFinder, digests_of, is_quoted, key_column, key_texts
 from batchsearch.manifest.meaning import Meaning, Wanted, understand
 from batchsearch.manifest.memory import use_plain_allocator
 from batchsearch.manifest.parquet_files import ParquetFile
@@ -65,6 +65,7 @@ class Manifest:
     _tables: tuple[TableFile, ...]
     _meaning: Meaning
     _format: str
+    _quoted: tuple[bool, ...] | None = None
 
     @classmethod
     def open(
@@ -95,6 +96,18 @@ class Manifest:
         tables = _opened(found, settings)
         meaning = understand(tables, settings, wanted)
         return cls(settings, found.paths, meaning.carried, tables, meaning, found.format)
+
+    @property
+    def quoted(self) -> tuple[bool, ...]:
+        """Which columns stand in quotes in the key of a row, where the key has several; see `key_column`."""
+        types = self._meaning.types
+        return self._quoted or tuple(is_quoted(types[name]) for name in self.settings.key)
+
+    def naming_rows(self, quoted: Sequence[bool] | None) -> Manifest:
+        """This manifest, its rows named as they were before; None leaves it as it is."""
+        if quoted is None or len(quoted) != len(self.settings.key):
+            return self
+        return replace(self, _quoted=tuple(quoted))
 
     def identity(self) -> dict[str, Any]:
         """What this manifest is, for a run's records: how rows are named and which files there were.
@@ -170,7 +183,7 @@ class Manifest:
             for piece in self._pieces(number, wished, stop):
                 keys = [self._plain(piece, name) for name in self.settings.key]
                 self._usable(keys, number, seen, stop)
-                named = key_column(keys)
+                named = key_column(keys, self._quoted)
                 pictures = [self._plain(piece, name) for name in self._meaning.pictures]
                 parameters = {
                     name: parameter_cells(self._plain(piece, column))
@@ -222,7 +235,7 @@ class Manifest:
                 for offset in range(0, piece.num_rows, rows):
                     keys = [column.slice(offset, rows) for column in piece.columns]
                     self._usable(keys, number, seen + offset, stop)
-                    yield KeyBatch(key_column(keys))
+                    yield KeyBatch(key_column(keys, self._quoted))
                 seen += piece.num_rows
 
     def _plain(self, batch: pa.RecordBatch, name: str) -> pa.Array:
@@ -288,7 +301,7 @@ class Manifest:
                 if usable is not None:
                     keys = [key.filter(usable) for key in keys]
                     places = places[usable.to_numpy(zero_copy_only=False)]
-                finder.add(digests_of(key_column(keys)), places)
+                finder.add(digests_of(key_column(keys, self._quoted)), places)
                 seen += part.num_rows
             told.clear()
         return seen
@@ -356,7 +369,7 @@ class Manifest:
             for piece in self._pieces(number, wished, lambda *_: None):
                 inside = sorted(row for row in rows if seen <= row < seen + piece.num_rows)
                 picked = piece.take(pa.array([row - seen for row in inside], pa.int64()))
-                texts = key_texts([picked.column(name) for name in self.settings.key])
+                texts = key_texts([picked.column(name) for name in self.settings.key], self._quoted)
                 found.update((row, text or "") for row, text in zip(inside, texts, strict=True))
                 seen += piece.num_rows
                 if len(found) == len(rows):

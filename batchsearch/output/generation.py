@@ -68,6 +68,11 @@ class NextGeneration:
             for table in (RESULTS, HITS):
                 _link(self._folder / under / table / name, self.place(table) / name)
 
+    def keep_hits(self, name: str, new_name: str) -> None:
+        """Take a part's hits over as they are, for a part with the same rows and other columns of results."""
+        with _told(self._folder):
+            _link(self._folder / HITS / name, self.place(HITS) / new_name)
+
     def drop(self, name: str) -> None:
         """Leave out a part that was built."""
         with _told(self._folder):

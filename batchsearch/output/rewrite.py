@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from batchsearch import crash_points
 from batchsearch.errors import OutputError
 from batchsearch.output.atomic import make_folder
+from batchsearch.output.carried import conformed
 from batchsearch.output.parts import HITS, RESULTS, WrittenPart
 from batchsearch.output.table_file import TableFile, reason_of
 
@@ -104,6 +105,38 @@ def rewrite(
     return Rewritten(part, left_out)
 
 
+def widened(source: Path, target: Path, name: str, schema: pa.Schema) -> tuple[int, str]:
+    """Write the results of one part with other columns; its hits stay what they are.
+
+    Args:
+        source: The part's file in `results`.
+        target: As for `rewrite`.
+        name: The new part's name.
+        schema: Columns of `results`; what the part does not have becomes null.
+
+    Returns:
+        How many rows, and the file's SHA-256.
+
+    Raises:
+        OutputError: The part cannot be read, or the disk refuses.
+    """
+    table: TableFile | None = None
+    try:
+        table = TableFile(target / f"{RESULTS}.next" / name, schema)
+        for rows in _tables_of(source, schema):
+            table.add(rows)
+        crash_points.reached("compact_build")
+        digest = table.sync()
+        table.publish()
+    except BaseException as error:
+        if table is not None:
+            table.abandon()
+        if isinstance(error, OSError | pa.ArrowException | ValueError):
+            raise OutputError(f"{target}: part {name} cannot be written: {reason_of(error)}") from error
+        raise
+    return table.rows, digest
+
+
 def write_history(file: TableFile) -> WrittenPart:
     """Make a file of replaced outcomes durable under its name.
 
@@ -139,24 +172,6 @@ def _tables_of(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
                 yield conformed(pa.Table.from_batches([batch]), schema)
     except (OSError, pa.ArrowException, ValueError) as error:
         raise _unreadable(path, error) from error
-
-
-def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table with exactly these columns; what it lacks is null.
-
-    Raises:
-        pa.ArrowInvalid: A value does not fit.
-    """
-    if table.schema.equals(schema):
-        return table.cast(schema)
-    there = set(table.column_names)
-    columns = [
-        table[field.name].cast(field.type)
-        if field.name in there
-        else pa.nulls(table.num_rows, type=field.type)
-        for field in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _parted(table: pa.Table, leave_out: pa.Array | None) -> tuple[pa.Table, pa.Table]:

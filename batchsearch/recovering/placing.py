@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 
 from batchsearch.ledger.records import Part
 from batchsearch.output.atomic import make_folder, sync_folder
+from batchsearch.output.carried import conformed
 from batchsearch.output.parts import HITS, RESULTS, is_part, part_name
-from batchsearch.output.rewrite import HISTORY, conformed
+from batchsearch.output.rewrite import HISTORY
 from batchsearch.output.schemas import hits_schema
 from batchsearch.output.table_file import TableFile
 from batchsearch.recovering.finding import batches

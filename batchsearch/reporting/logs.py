@@ -48,6 +48,7 @@ EVENTS: Final = {
     "manifest_empty": "The manifest has no rows, the output has: a failed export looks like this.",
     "row_stands": "A row that was to be renewed keeps the outcome that it has (debug).",
     "outcomes_renewed": "Renewed outcomes have taken the place of the ones that they replace.",
+    "columns_widened": "Parts were written anew: the manifest has new columns, or wider ones.",
     "folders_not_exchanged": "The file system cannot exchange folders: for a moment readers found none.",
     "part_sealed": "A part of the results is final (debug).",
     "metrics_listening": "Metrics are served on this address.",

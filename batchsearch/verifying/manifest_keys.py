@@ -13,6 +13,7 @@ from batchsearch.api.operations import OPERATIONS
 from batchsearch.config.load import load_job
 from batchsearch.config.manifest_settings import ManifestSettings
 from batchsearch.config.model import JobSettings
+from batchsearch.engine.fingerprint import quoted_before
 from batchsearch.engine.opening import open_manifest
 from batchsearch.errors import BatchsearchError
 from batchsearch.ledger.records import digest_of
@@ -51,7 +52,8 @@ def manifest_of(view: LedgerView, manifest: Path | None, config: Path | None) ->
             elsewhere = settings.manifest.model_copy(update={"path": str(manifest.absolute())})
             settings = settings.model_copy(update={"manifest": elsewhere})
         try:
-            return open_manifest(settings, OPERATIONS[settings.operation])
+            found = open_manifest(settings, OPERATIONS[settings.operation])
+            return found.naming_rows(quoted_before(view.fingerprint, settings.manifest.key))
         except (BatchsearchError, OSError) as error:
             raise ManifestUnknownError(str(error)) from error
     return _by_fingerprint(view.fingerprint, manifest)
@@ -84,7 +86,8 @@ def _by_fingerprint(known: Mapping[str, Any], manifest: Path | None) -> Manifest
             }
         )
         wanted = Wanted(images=(), required=(), allowed=frozenset())
-        return Manifest.open(settings, base=Path(path).parent, wanted=wanted)
+        found = Manifest.open(settings, base=Path(path).parent, wanted=wanted)
+        return found.naming_rows(quoted_before(known, settings.key))
     except (BatchsearchError, ValidationError, OSError) as error:
         raise ManifestUnknownError(str(error)) from error
 

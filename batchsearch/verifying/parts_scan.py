@@ -133,10 +133,12 @@ class PartsScan:
             findings.add("part_changed", name, f"was sealed as {sealed[:12]}…, is {found[:12]}…")
         if damage is not None:
             findings.add("part_rows", name, damage)
-        self._compare_schema(folder, name, schema, findings)
+        self._compare_schema(folder, name, schema, part.source, findings)
         return True
 
-    def _compare_schema(self, folder: str, name: str, schema: pa.Schema, findings: Findings) -> None:
+    def _compare_schema(
+        self, folder: str, name: str, schema: pa.Schema, source: int | None, findings: Findings
+    ) -> None:
         expected = self._expected[folder]
         found = {field.name: field.type for field in schema}
         version = (schema.metadata or {}).get(_VERSION_KEY)
@@ -157,6 +159,9 @@ class PartsScan:
             if absent:
                 findings.add("part_older", name, f"has no {', '.join(absent[:_MOST_COLUMNS])}")
                 return
+        if source is None:
+            # What is past keeps the columns that it had; they may have been others on another night.
+            return
         first, pattern = self._first.setdefault(f"{folder}/{version!r}", (name, schema))
         if not schema.equals(pattern):
             findings.add("part_schema", name, f"has other columns than {first}")

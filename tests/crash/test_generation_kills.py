@@ -135,6 +135,28 @@ def test_a_kill_while_parts_are_merged(night, instance, step):
     assert batchsearch(instance, "run", night / "job.yaml").returncode == 0
 
 
+@pytest.mark.parametrize("step", [*STEPS, "compact_clean:3"])
+def test_a_kill_while_columns_become_wider(night, instance, pictures, step):
+    """Whatever the step, every row is there once with all its columns, and no row but the new one is paid."""
+    shutil.copy(pictures / "p30.jpg", night / "pictures" / "12.jpg")
+    added = [*ROWS, "r12"]
+    lines = ["season,image,id", *(f"s{number},{number}.jpg,{row}" for number, row in enumerate(added))]
+    (night / "manifest.csv").write_text("\n".join(lines))
+    calls = len(instance.log.entries("SearchImageByPic"))
+    killed = batchsearch(instance, "run", night / "job.yaml", crash_at=step if ":" in step else f"{step}:1")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    whole(night)
+    ran = batchsearch(instance, "run", night / "job.yaml")
+    assert ran.returncode == 0, ran.stderr
+    results = pd.read_parquet(night / "out" / "results").sort_values("row_key")
+    assert list(results["row_key"]) == added
+    assert list(results["season"].fillna("")) == [""] * 12 + ["s12"]
+    assert list(results["image"]) == [f"{number}.jpg" for number in range(13)]
+    assert len(instance.log.entries("SearchImageByPic")) - calls == 1
+    assert tidy(night)
+    assert batchsearch(instance, "verify", night / "out").returncode == 0
+
+
 def test_without_the_kill_nothing_is_proved(night, instance):
     """The tests above stand on the process being killed: a step that is never reached does not kill it."""
     ran = batchsearch(instance, "compact", night / "out", crash_at="compact_build:99")

@@ -10,7 +10,7 @@ import pytest
 from batchsearch.config.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.source import Manifest, Wanted
-from batchsearch.manifest.widening import wider_type
+from batchsearch.widening import wider_type
 
 DECIMAL = decimal.Decimal
 

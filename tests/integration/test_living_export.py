@@ -1,0 +1,452 @@
+"""A catalogue's table from night to night: columns come, go, move and widen, the path changes."""
+
+import asyncio
+import base64
+import gzip
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+import batchsearch
+from batchsearch.engine.compacting import compact
+from batchsearch.engine.job import run_job
+from batchsearch.engine.planning import plan_job
+from batchsearch.errors import ConfigError, ExitCode
+from batchsearch.recovering.recovery import recover_folder
+from batchsearch.verifying.findings import Verdict
+from batchsearch.verifying.folder import verify_folder
+
+SEARCH = "SearchImageByPic"
+IDS = ["a", "b", "c"]
+MORE = [*IDS, "d"]
+
+
+def images(count):
+    return [f"p{number:02}.jpg" for number in range(count)]
+
+
+@pytest.fixture
+def night(load, signed_in, tmp_path):
+    """Runs the job over a table, or over what lies at another path; `earlier` settings come first."""
+
+    async def run(table=None, *, path="m.parquet", key=("id",), only=None, **more):
+        if table is not None:
+            made = tmp_path / path
+            made.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, made)
+        settings = job(path, key, **more)
+        summary = await run_job(settings)
+        return settings, summary
+
+    def job(path="m.parquet", key=("id",), **more):
+        given = {"output__rows_per_part": 2, **more}
+        return load(
+            [{"id": "unused", "image": "unused"}],
+            instance__endpoint=signed_in.endpoint,
+            manifest__path=path,
+            manifest__key=list(key),
+            **given,
+        )
+
+    run.job = job
+    return run
+
+
+def readers(settings):
+    """What each program that people use reads of the results, by row key; all agree on rows and columns."""
+    folder = Path(settings.output.dir, "results")
+    frames = {
+        "pandas": pd.read_parquet(folder),
+        "arrow": ds.dataset(folder).to_table().to_pandas(),
+        "duckdb": duckdb.sql(f"SELECT * FROM read_parquet('{folder}/*.parquet')").df(),
+        "duckdb by name": duckdb.sql(
+            f"SELECT * FROM read_parquet('{folder}/*.parquet', union_by_name = true)"
+        ).df(),
+        "python": batchsearch.Output(Path(settings.output.dir)).to_pandas(),
+    }
+    columns = list(frames["arrow"].columns)
+    for name, frame in frames.items():
+        assert list(frame.columns) == columns, name
+        assert sorted(frame["row_key"]) == sorted(frames["arrow"]["row_key"]), name
+    assert len({str(pq.read_schema(part)) for part in folder.glob("*.parquet")}) == 1
+    return ds.dataset(folder).to_table().sort_by("row_key")
+
+
+def column(results, name):
+    return dict(zip(results["row_key"].to_pylist(), results[name].to_pylist(), strict=True))
+
+
+def is_whole(settings):
+    found = verify_folder(Path(settings.output.dir))
+    assert not found.findings.listed()
+    return found.findings.verdict() == Verdict.WHOLE
+
+
+def base(**more):
+    return pa.table({"id": IDS, "image": images(3), **more})
+
+
+def grown(**more):
+    return pa.table({"id": MORE, "image": images(4), **more})
+
+
+LARGE = 2**60 + 1
+NIGHTS = {
+    "new column": (base(), grown(season=["s"] * 4), {"season": [None, None, None, "s"]}, pa.string()),
+    "column gone": (base(season=["s"] * 3), grown(), {"season": ["s", "s", "s", None]}, pa.string()),
+    "reordered": (
+        base(n=[1, 2, 3]),
+        grown(n=[1, 2, 3, 4]).select(["n", "image", "id"]),
+        {"n": [1, 2, 3, 4]},
+        pa.int64(),
+    ),
+    "int becomes double": (
+        base(n=[1, 2, 3]),
+        grown(n=[1.0, 2.0, None, 4.5]),
+        {"n": [1.0, 2.0, 3.0, 4.5]},
+        pa.float64(),
+    ),
+    "double becomes int": (
+        base(n=[1.5, None, 3.0]),
+        grown(n=[1, 2, 3, 4]),
+        {"n": [1.5, None, 3.0, 4.0]},
+        pa.float64(),
+    ),
+    "large ids become double": (
+        base(n=[1, 2, LARGE]),
+        grown(n=[1.0, 2.0, None, 4.0]),
+        {"n": ["1", "2", str(LARGE), "4"]},
+        pa.string(),
+    ),
+    "narrow int becomes wide": (
+        base(n=pa.array([1, 2, 3], pa.int16())),
+        grown(n=pa.array([1, 2, 3, 2**40])),
+        {"n": [1, 2, 3, 2**40]},
+        pa.int64(),
+    ),
+    "string becomes large_string": (
+        base(t=["x", "y", "z"]),
+        grown(t=pa.array(["x", "y", "z", "ä"], pa.large_string())),
+        {"t": ["x", "y", "z", "ä"]},
+        pa.string(),
+    ),
+    "large_string becomes string": (
+        base(t=pa.array(["x", "y", "z"], pa.large_string())),
+        grown(t=["x", "y", "z", "ä"]),
+        {"t": ["x", "y", "z", "ä"]},
+        pa.large_string(),
+    ),
+    "dictionary becomes text": (
+        base(t=pa.array(["x", "y", "x"]).dictionary_encode()),
+        grown(t=["x", "y", "x", "z"]),
+        {"t": ["x", "y", "x", "z"]},
+        pa.string(),
+    ),
+    "all null gets a type": (
+        base(n=pa.nulls(3)),
+        grown(n=[None, None, None, 7]),
+        {"n": [None, None, None, 7]},
+        pa.int64(),
+    ),
+    "seconds become finer": (
+        base(at=pa.array([1, 2, 3], pa.timestamp("s"))),
+        grown(at=pa.array([1, 2, 3, 4], pa.timestamp("ms"))),
+        {"at": [pd.Timestamp(n, unit="s" if n < 4 else "ms").to_pydatetime() for n in (1, 2, 3, 4)]},
+        pa.timestamp("ms"),
+    ),
+    "number becomes text": (
+        base(n=[10, 2_000_000, 3]),
+        grown(n=["10", "2000000", "3", "none"]),
+        {"n": ["10", "2000000", "3", "none"]},
+        pa.string(),
+    ),
+    "truth becomes number": (
+        base(n=[True, None, False]),
+        grown(n=[1, 0, 0, 1]),
+        {"n": ["true", None, "false", "1"]},
+        pa.string(),
+    ),
+    "struct gains a field": (
+        base(s=[{"a": 1}, None, {"a": 3}]),
+        grown(s=[{"a": 1.5, "b": "x"}] * 4),
+        {"s": [{"a": 1.0, "b": None}, None, {"a": 3.0, "b": None}, {"a": 1.5, "b": "x"}]},
+        pa.struct([("a", pa.float64()), ("b", pa.string())]),
+    ),
+    "list of wider numbers": (
+        base(tags=pa.array([[1], None, [2, None]], pa.list_(pa.int32()))),
+        grown(tags=[[1.5], [], [2.0], [0.5]]),
+        {"tags": [[1.0], None, [2.0, None], [0.5]]},
+        pa.list_(pa.float64()),
+    ),
+    "list becomes text": (
+        base(tags=[["x", "ü"], None, []]),
+        grown(tags=["x,ü", "", "", "z"]),
+        {"tags": ['["x", "ü"]', None, "[]", "z"]},
+        pa.string(),
+    ),
+    "named like a column of the results": (
+        base(),
+        grown(outcome=["mine"] * 4),
+        {"manifest_outcome": [None, None, None, "mine"], "outcome": ["ok"] * 4},
+        pa.string(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "wanted", "kind"), NIGHTS.values(), ids=NIGHTS.keys())
+async def test_only_the_new_row_is_paid_for(night, first, second, wanted, kind):
+    """Whatever its columns do, the second night pays for the new row, and every program reads all rows."""
+    _, summary = await night(first)
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 3)
+    settings, summary = await night(second)
+    assert (summary.exit_code, summary.calls, summary.rows) == (ExitCode.DONE, 1, 4)
+    results = readers(settings)
+    assert results["row_key"].to_pylist() == MORE
+    for name, values in wanted.items():
+        assert list(column(results, name).values()) == values
+    name = next(iter(wanted))
+    assert results.schema.field(name).type == kind
+    assert is_whole(settings)
+    # The next night finds nothing to do, and writes nothing anew.
+    parts = sorted(Path(settings.output.dir, "results").iterdir())
+    settings, summary = await night(second)
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 0)
+    assert sorted(Path(settings.output.dir, "results").iterdir()) == parts
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (pa.array([1, 2, 3]), pa.array(["1", "2", "3", "4"])),
+        (pa.array(["1", "2", "3"]), pa.array([1, 2, 3, 4])),
+        (pa.array([1, 2, 3], pa.int32()), pa.array([1, 2, 3, 4], pa.uint64())),
+        (pa.array([1, 2, 3], pa.decimal128(18, 0)), pa.array([1, 2, 3, 4])),
+        (pa.array(["1", "2", "3"]), pa.array(["1", "2", "3", "4"], pa.large_string())),
+    ],
+    ids=["text", "numbers", "width", "decimal", "large"],
+)
+@pytest.mark.parametrize("key", [("id",), ("id", "shop")], ids=["one column", "two columns"])
+async def test_a_key_of_the_same_text_names_the_same_row(night, first, second, key):
+    """Ids that are numbers one night and text the next name the rows that they named."""
+    shop = pa.array([f"s{n}" for n in range(4)])
+    await night(pa.table({"id": first, "image": images(3), "shop": shop[:3]}), key=key)
+    again = pa.table({"id": second, "image": images(4), "shop": shop})
+    plan = await plan_job(night.job(key=key))
+    settings, summary = await night(again, key=key)
+    assert (plan.rows, plan.done) == (3, 3)
+    assert (summary.exit_code, summary.calls, summary.rows) == (ExitCode.DONE, 1, 4)
+    results = readers(settings)
+    assert results.num_rows == 4
+    assert [str(value) for value in results["id"].to_pylist()] == ["1", "2", "3", "4"]
+    assert is_whole(settings)
+    assert (await plan_job(settings)).done == 4
+    _, summary = await night(again, key=key)
+    assert summary.calls == 0
+
+
+async def test_text_that_is_no_number_names_a_row_of_its_own(night):
+    """Where ids of two columns were numbers, `007` is not 7, and text that no number is stays text."""
+    await night(pa.table({"id": [7], "image": images(1), "shop": ["s"]}), key=("id", "shop"))
+    table = pa.table({"id": ["7", "007", 'x"y'], "image": images(3), "shop": ["s"] * 3})
+    settings, summary = await night(table, key=("id", "shop"))
+    assert (summary.calls, summary.rows) == (2, 3)
+    assert {tuple(json.loads(key)) for key in readers(settings)["row_key"].to_pylist()} == {
+        (7, "s"),
+        ("007", "s"),
+        ('x"y', "s"),
+    }
+
+
+async def test_the_path_may_carry_a_date_and_the_format_may_change(night, tmp_path):
+    """Parquet, CSV, gzipped CSV with semicolons and another folder, a night each: one row paid each time."""
+    await night(base(n=[1, 2, 3]), path="exports/2026-11-26.parquet")
+    lines = [
+        "image,id,n",
+        *(f"{image},{name},{n}" for n, (image, name) in enumerate(zip(images(4), MORE, strict=True))),
+    ]
+    (tmp_path / "exports" / "2026-11-27.csv").write_text("\n".join(lines))
+    _, summary = await night(path="exports/2026-11-27.csv")
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    (tmp_path / "elsewhere").mkdir()
+    more = [line.replace(",", ";") for line in [*lines, "p04.jpg,e,5"]]
+    with gzip.open(tmp_path / "elsewhere" / "2026-11-28.csv.gz", "wt") as file:
+        file.write("\n".join(more))
+    settings, summary = await night(
+        path="elsewhere/2026-11-28.csv.gz", manifest__csv={"delimiter": ";"}, manifest__format="csv"
+    )
+    assert (summary.exit_code, summary.calls, summary.rows) == (ExitCode.DONE, 1, 5)
+    results = readers(settings)
+    assert column(results, "n") == {"a": "1", "b": "2", "c": "3", "d": "3", "e": "5"}
+    assert is_whole(settings)
+
+
+async def test_a_folder_may_begin_to_name_a_column(night, tmp_path):
+    """The column of a Hive folder that appears is a column like any other."""
+    await night(base(), path="lake/part.parquet")
+    shutil.rmtree(tmp_path / "lake")
+    (tmp_path / "lake" / "day=2026-11-26").mkdir(parents=True)
+    pq.write_table(grown(), tmp_path / "lake" / "day=2026-11-26" / "part.parquet")
+    settings, summary = await night(path="lake")
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    assert column(readers(settings), "day") == {"a": None, "b": None, "c": None, "d": "2026-11-26"}
+
+
+async def test_columns_that_are_not_carried_any_more_stay(night):
+    """`manifest.carry` may be set or taken back: rows keep what was carried of them."""
+    await night(base(n=[1, 2, 3]))
+    settings, summary = await night(grown(n=[1, 2, 3, 4]), manifest__carry=["id"])
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    assert column(readers(settings), "n") == {"a": 1, "b": 2, "c": 3, "d": None}
+
+
+async def test_a_renewed_row_has_tonights_columns(night):
+    """A row whose parameters changed gets tonight's values; what it was stays in history as it was."""
+    mapped = {"manifest__columns": {"num": "most"}}
+    await night(base(most=[5, 6, 7], n=[1, 2, 3]), **mapped)
+    settings, summary = await night(grown(most=[5, 6, 8, 9], n=["x", "y", "z", "w"]), **mapped)
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 2)
+    assert column(readers(settings), "n") == {"a": "1", "b": "2", "c": "z", "d": "w"}
+    (past,) = pd.read_parquet(Path(settings.output.dir, "history"))["n"]
+    assert str(past) == "3"
+    assert is_whole(settings)
+
+
+async def test_a_parameter_that_became_a_double_is_the_same_request(night):
+    """Whole numbers that the first missing value turns into doubles ask what they asked: nothing is paid."""
+    mapped = {"manifest__columns": {"num": "most"}}
+    await night(base(most=[5, 6, 7]), **mapped)
+    settings, summary = await night(grown(most=[5.0, 6.0, 7.0, None]), **mapped)
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    assert is_whole(settings)
+
+
+async def test_what_waits_in_the_ledger_is_sealed_as_it_was_written(night):
+    """Outcomes that a stopped night has left unsealed become parts with the columns that they had."""
+    settings, _ = await night(base(n=[1, 2, 3]))
+    unseal(settings)
+    settings, summary = await night(grown(n=["x", "y", "z", "w"], season=["s"] * 4))
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    results = readers(settings)
+    assert column(results, "n") == {"a": "1", "b": "2", "c": "3", "d": "w"}
+    assert column(results, "season") == {"a": None, "b": None, "c": None, "d": "s"}
+    assert is_whole(settings)
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["sealed", "waiting"])
+async def test_an_output_of_the_first_version_lives_on(night, waits):
+    """A ledger that notes the columns as text only, as 0.1.0 did, is understood; nothing is paid twice."""
+    first = base(n=[1, 2, 3], at=pa.array([1, 2, 3], pa.timestamp("ms", "UTC")))
+    settings, _ = await night(first)
+    if waits:
+        unseal(settings)
+    as_first_version(settings, first)
+    settings, summary = await night(grown(n=[1.5, None, None, 2.0]))
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    results = readers(settings)
+    assert column(results, "n") == {"a": 1.0, "b": 2.0, "c": 3.0, "d": 2.0}
+    assert column(results, "at")["c"].microsecond == 3_000
+    assert is_whole(settings)
+
+
+async def test_a_ledger_made_anew_finds_the_columns_in_the_parts(night):
+    """After `recover` the next night still has all columns, and pays for new rows only."""
+    settings, _ = await night(base(n=[1, 2, 3], outcome=["x"] * 3))
+    shutil.rmtree(Path(settings.output.dir, "ledger"))
+    recover_folder(Path(settings.output.dir))
+    settings, summary = await night(grown(season=["s"] * 4))
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    results = readers(settings)
+    assert column(results, "n") == {"a": 1, "b": 2, "c": 3, "d": None}
+    assert column(results, "manifest_outcome") == {"a": "x", "b": "x", "c": "x", "d": None}
+    assert is_whole(settings)
+
+
+async def test_compaction_follows_the_columns(night):
+    """Parts of several nights merge into one with the columns of all."""
+    await night(base(n=[1, 2, 3]))
+    settings, _ = await night(grown(n=["x", "y", "z", "w"]))
+    done = await in_thread(compact, Path(settings.output.dir))
+    assert done.after == 1
+    assert column(readers(settings), "n") == {"a": "1", "b": "2", "c": "3", "d": "w"}
+    _, summary = await night(grown(n=[1, 2, 3, 4]))
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 0)
+
+
+async def test_equal_requests_are_answered_from_widened_parts(night):
+    """A new row that asks what an earlier night has asked gets its answer, wherever the parts are now."""
+    await night(base(n=[1, 2, 3]))
+    again = pa.table({"id": [*MORE, "e"], "image": [*images(4), "p00.jpg"], "n": ["x"] * 5})
+    settings, summary = await night(again)
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    assert column(readers(settings), "coalesced_from")["e"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"parameters__num": 3}, "parameters.num: was (not set), is 3"),
+        ({"results_per_row": 20}, "results_per_row: was"),
+        ({"key": ("image",)}, "manifest.key: was ['id'], is ['image']"),
+    ],
+)
+async def test_what_truly_differs_is_still_another_job(night, more, said):
+    """Another key or parameter is told by setting, with the ways on; plan and run say the same."""
+    await night(base())
+    with pytest.raises(ConfigError, match="what changed since") as refused:
+        await night(grown(season=["s"] * 4), **more)
+    assert said in str(refused.value)
+    assert "--fresh" in str(refused.value)
+    with pytest.raises(ConfigError, match="another job") as planned:
+        await plan_job(night.job(**more))
+    assert said in str(planned.value)
+
+
+async def in_thread(function, *arguments):
+    return await asyncio.to_thread(function, *arguments)
+
+
+def unseal(settings):
+    """Put the outcomes of a finished night back among those that wait, as a kill leaves them."""
+    folder = Path(settings.output.dir)
+    with sqlite3.connect(folder / "ledger" / "ledger.sqlite3") as ledger:
+        names = [row[0] for row in ledger.execute("SELECT name FROM parts ORDER BY part")]
+        carried = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(meta(ledger, "carried"))))
+        seq = 0
+        for name in names:
+            rows = pq.read_table(folder / "results" / name)
+            own = rows.drop_columns(carried.names)
+            for place in range(rows.num_rows):
+                seq += 1
+                values = own.slice(place, 1).to_pylist()[0]
+                result = json.dumps({k: v for k, v in values.items() if v is not None}, default=str)
+                batch = rows.select(carried.names).cast(carried).slice(place, 1).to_batches()[0]
+                ledger.execute(
+                    "INSERT INTO pending (seq, replaces, result, hits, carried) VALUES (?, 0, ?, ?, ?)",
+                    (seq, result.encode(), b"", batch.serialize().to_pybytes()),
+                )
+            for table in ("results", "hits"):
+                (folder / table / name).unlink()
+        ledger.execute("DELETE FROM parts")
+        ledger.execute("UPDATE meta SET value = '' WHERE name = 'keys'")
+
+
+def as_first_version(settings, table):
+    """What version 0.1.0 noted of the columns, and nothing else."""
+    with sqlite3.connect(Path(settings.output.dir, "ledger", "ledger.sqlite3")) as ledger:
+        known = json.loads(meta(ledger, "fingerprint"))
+        del known["key columns in quotes"]
+        known["manifest's columns"] = [f"{field.name}: {field.type}" for field in table.schema]
+        ledger.execute("UPDATE meta SET value = ? WHERE name = 'fingerprint'", (json.dumps(known),))
+        ledger.execute("DELETE FROM meta WHERE name = 'carried'")
+
+
+def meta(ledger, name):
+    return ledger.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0]

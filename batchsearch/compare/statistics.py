@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import insort
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,7 +17,11 @@ if TYPE_CHECKING:
 
 PERCENTILES: Final = (1, 5, 25, 50, 75, 95, 99)
 MOST_GROUPS: Final = 10_000
-"""Groups that are summed up one by one: the first ones met."""
+"""Groups that are summed up one by one: those whose names come first."""
+
+_WHOLE: Final = 2**60
+"""A score of 1 as a whole number: sums of whole numbers are the same in any order."""
+
 _DIGITS: Final = 6
 
 
@@ -44,20 +50,24 @@ class GroupScores:
 
     Attributes:
         count: Pairs with a score.
-        mean: Their mean.
         lowest: The lowest of them.
         highest: The highest of them.
     """
 
     count: int = 0
-    mean: float = 0.0
     lowest: float = math.inf
     highest: float = -math.inf
+    _sum: int = 0
+
+    @property
+    def mean(self) -> float:
+        """The mean of its scores, whatever order they came in."""
+        return self._sum / (self.count * _WHOLE) if self.count else 0.0
 
     def add(self, score: float) -> None:
         """Take one score more."""
         self.count += 1
-        self.mean += (score - self.mean) / self.count
+        self._sum += int(score * _WHOLE)
         self.lowest = min(self.lowest, score)
         self.highest = max(self.highest, score)
 
@@ -73,13 +83,15 @@ class GroupScores:
 
 @dataclass(slots=True)
 class Scores:
-    """All scores of a comparison: eight bytes each, and a record for each of the first groups.
+    """All scores of a comparison: eight bytes each, and a record for each of the first groups by name.
+
+    What it says follows from the scores alone, whatever order they come in.
 
     Attributes:
         compared: Pairs with a score.
         failed: Pairs that ended with a code.
         same_bytes: Pairs of two files with the same bytes.
-        groups: By group, in the order met.
+        groups: By group; those whose names come first.
         other_groups: Scores of groups beyond `MOST_GROUPS`.
     """
 
@@ -88,6 +100,7 @@ class Scores:
     same_bytes: int = 0
     groups: dict[str, GroupScores] = field(default_factory=dict)
     other_groups: int = 0
+    _names: list[str] = field(default_factory=list)
     _blocks: list[NDArray[np.float64]] = field(default_factory=list)
     _ends: dict[bool, list[Extreme]] = field(default_factory=lambda: {True: [], False: []})
 
@@ -123,19 +136,28 @@ class Scores:
             if group is not None and score is not None:
                 self._add_to_group(group, score)
         places = np.flatnonzero(known)
-        order = places[np.argsort(values[places], kind="stable")]
-        for highest, chosen in ((False, order[:keep]), (True, order[::-1][:keep])):
-            found = [Extreme(keys[at], primary[at], secondary[at], float(values[at])) for at in chosen]
+        for highest in (False, True):
             sign = -1 if highest else 1
-            ends = sorted([*self._ends[highest], *found], key=lambda each: (sign * each.score, each.pair_key))
+            signed = sign * values
+            # Of many that are equal those count whose names come first, not those that were answered first.
+            last = np.partition(signed[places], keep - 1)[keep - 1] if len(places) > keep else math.inf
+            ranked = sorted((float(signed[at]), keys[at], int(at)) for at in places[signed[places] <= last])
+            found = [
+                Extreme(key, primary[at], secondary[at], sign * score) for score, key, at in ranked[:keep]
+            ]
+            ends = sorted([*self._ends[highest], *found], key=partial(_end_order, sign))
             self._ends[highest] = ends[:keep]
 
     def _add_to_group(self, group: str, score: float) -> None:
         found = self.groups.get(group)
         if found is None:
-            if len(self.groups) >= MOST_GROUPS:
-                self.other_groups += 1
-                return
+            if len(self._names) >= MOST_GROUPS:
+                if group > self._names[-1]:
+                    self.other_groups += 1
+                    return
+                # It can never come back: from now on all that are kept come before it.
+                self.other_groups += self.groups.pop(self._names.pop()).count
+            insort(self._names, group)
             found = self.groups[group] = GroupScores()
         found.add(score)
 
@@ -170,4 +192,9 @@ class Scores:
         )
 
     def _values(self) -> NDArray[np.float64]:
-        return np.concatenate(self._blocks) if self._blocks else np.empty(0)
+        # In order: sums of the same numbers differ in their last digits by the order.
+        return np.sort(np.concatenate(self._blocks)) if self._blocks else np.empty(0)
+
+
+def _end_order(sign: int, each: Extreme) -> tuple[float, str]:
+    return sign * each.score, each.pair_key

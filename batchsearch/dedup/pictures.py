@@ -58,7 +58,7 @@ class Pictures:
     Attributes:
         products: Product ids, ascending, each once.
         names: Names of pictures, ascending, each once.
-        row_keys: Row key, by row.
+        row_keys: Row key, by row; ascending.
         product: Product, by row.
         name: Name of the picture, by row.
         run: Run that finished the row, by row.
@@ -230,9 +230,15 @@ def _pictures(
     others: tuple[pa.Array, pa.Array] | None,
     told: pa.Table | None = None,
 ) -> Pictures:
+    # Rows are numbered by the text of their keys, so that where two are equally good the same one is taken
+    # whichever was answered, and so stored, first.
+    keys = read["row_key"]
+    in_order = pc.sort_indices(pa.concat_arrays(keys)) if keys else None
+
     def column(name: str, kind: Any = None) -> pa.Array:
-        pieces = read[name]
-        return pa.concat_arrays(pieces) if pieces else pa.array([], kind or pa.string())
+        if in_order is None:
+            return pa.array([], kind or pa.string())
+        return pa.concat_arrays(read[name]).take(in_order)
 
     more_products, more_names = others or (None, None)
     products, product = coded(column(columns.product).fill_null(""), more_products)

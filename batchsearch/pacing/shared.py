@@ -9,7 +9,9 @@ The board is a file for the processes of one host (`shared_file`) or a Redis ser
 2. sleep until it is due;
 3. **take**: the board writes the departure down, unless the last full second already holds QPS of them;
    then it says how long to wait. So the second is kept by what has really left, however late some
-   process woke up.
+   process woke up;
+4. **leave in time**: what was written down holds for `SlotBoard.slack`. A process that was put aside for
+   longer first tells a later time, before anybody can have filled the second, or lets the slot go.
 
 A process that is killed holds one reservation at the most. Its time passes and the slot is wasted; nobody
 waits for it, and there is nothing to clean up.
@@ -21,11 +23,10 @@ one alone would and from the true spacing: that between the calls of all.
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
@@ -42,6 +43,10 @@ _PATIENCE: Final = 60.0
 
 _LAPSE: Final = 0.05
 """A slot that is this many seconds old, or older than the spacing, is let go: the caller lines up again."""
+
+_STALE: Final = 0.9
+"""Seconds after which a departure that was written down may no longer be moved: the place that it takes in
+the others' second may be given away a full second after it, not before."""
 
 _MOST_OPEN: Final = 4096
 
@@ -89,12 +94,14 @@ class Taken:
     Attributes:
         wait: Seconds to wait before asking again; 0 if the call may leave now.
         at: Board time.
+        since: The same moment by this process's monotonic clock, or an earlier one.
         seen: Number of the latest note, to be given with the next visit.
         news: Notes of the others since the last visit, in order.
     """
 
     wait: float
     at: float
+    since: float
     seen: int
     news: tuple[Note, ...]
 
@@ -127,7 +134,7 @@ class SlotBoard(Protocol):
 
     Attributes:
         slack: Seconds by which the second kept is longer, for what passes between the writing down of a
-            departure and the news of it.
+            departure and the departure. What takes longer is written down again.
     """
 
     slack: float
@@ -143,6 +150,25 @@ class SlotBoard(Protocol):
 
     async def close(self) -> None:
         """Lets go of file or connection; a later visit opens it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A slot that was taken.
+
+    Attributes:
+        at: Its board time, which names it on the board.
+        since: The same by this process's clock, or earlier.
+        until: By this process's clock, how long what the board holds of its departure is true.
+    """
+
+    at: float
+    since: float
+    until: float
+
+    def on_board(self, now: float) -> float:
+        """The board time of a moment, or a later one."""
+        return self.at + (now - self.since)
 
 
 class SharedPacer(Pacer):
@@ -175,20 +201,36 @@ class SharedPacer(Pacer):
         self._notes: list[Note] = []
         self._reserved: Reserved | None = None
         self._due = 0.0
-        self._took = 0.0
-        self._quickest = math.inf
-        self._slots: dict[float, float] = {}
+        self._slots: dict[float, _Slot] = {}
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """Lets go of the board."""
+        """Lets go of the board, once it was told everything."""
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(task for task in self._telling if task.get_loop() is loop))
         await self._board.close()
 
     def departed(self, slot_at: float) -> None:
-        """As `Pacer.departed`; the others are told with this process's next slot."""
-        late = self._clock() - slot_at
+        """As `Pacer.departed`; the others are told at once."""
+        now = self._clock()
         slot = self._slots.get(slot_at)
-        if slot is not None and late > self._board.slack / 2:
-            self._notes.append(Note(Kind.LATE, slot, slot + late))
+        if slot is None or now <= slot.until:
+            return
+        note = Note(Kind.LATE, slot.at, slot.on_board(now))
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # from another thread: with this process's next slot
+            self._notes.append(note)
+            return
+        task = loop.create_task(self._tell(note))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, note: Note) -> None:
+        try:
+            await self._board.tell(self._source(), [note])
+        except SlotBoardError:
+            self._notes.append(note)
 
     def granted(self, slot_at: float, latency: float) -> None:
         """As `Pacer.granted`, for all processes."""
@@ -204,7 +246,7 @@ class SharedPacer(Pacer):
         with self._lock:
             slot = self._slots.pop(slot_at, None)
             if slot is not None and self._controller is not None:
-                note = Note(kind, slot, slot + latency)
+                note = Note(kind, slot.at, slot.at + latency)
                 self._hear(note)
                 self._notes.append(note)
 
@@ -230,9 +272,13 @@ class SharedPacer(Pacer):
                 self._reserved = None
             else:
                 taken = await self._patiently(self._take_reserved)
-                if taken.wait <= 0:
-                    return await self._left_at(taken)
-                self._due = self._clock() + taken.wait
+                if taken.wait > 0:
+                    self._due = self._clock() + taken.wait
+                    continue
+                self._reserved = None
+                slot_at = await self._leave(taken)
+                if slot_at is not None:
+                    return slot_at
 
     async def _reserve(self) -> Reserved:
         return await self._board.reserve(self._interval(), self._hold())
@@ -249,39 +295,46 @@ class SharedPacer(Pacer):
             hold=self._hold(),
             notes=notes,
         )
-        begun = self._clock()
         try:
             taken = await self._board.take(visit)
         except SlotBoardError:
             self._notes[:0] = notes
             raise
         with self._lock:
-            self._took = self._clock() - begun
-            self._quickest = min(self._quickest, self._took)
             self._seen = taken.seen
             for note in taken.news:
                 self._hear(note)
         return taken
 
-    async def _left_at(self, taken: Taken) -> float:
-        self._reserved = None
-        # This process may have been put aside between the writing down and now: how long, the shortest visit
-        # tells. The others must know before they fill the second.
-        late = self._took - self._quickest
-        if late > self._board.slack / 2:
-            note = Note(Kind.LATE, taken.at, taken.at + late)
+    async def _leave(self, taken: Taken) -> float | None:
+        """The slot's time, once what the board holds of its departure is true; None when it came too late.
+
+        This process may have been put aside between the writing down and now. Then the others must know
+        before they fill the second: a later departure is told, with time enough to hear that it was.
+        """
+        allowed = self._board.slack / 2
+        slot = _Slot(taken.at, taken.since, taken.since + allowed)
+        while True:
+            with self._lock:
+                now = self._clock()
+                if now <= slot.until:
+                    self._slots[now] = slot
+                    if len(self._slots) > _MOST_OPEN:
+                        del self._slots[next(iter(self._slots))]
+                    if self._controller is not None:
+                        self._controller.departed(slot.at)
+                    return now
+            if now - slot.since > _STALE:
+                return None
+            told = now + allowed
             try:
-                await self._board.tell(self._source(), [note])
+                await self._board.tell(self._source(), [Note(Kind.LATE, slot.at, slot.on_board(told))])
             except SlotBoardError:
-                self._notes.append(note)
-        with self._lock:
-            now = self._clock()
-            self._slots[now] = taken.at
-            if len(self._slots) > _MOST_OPEN:
-                del self._slots[next(iter(self._slots))]
-            if self._controller is not None:
-                self._controller.departed(taken.at)
-            return now
+                return None
+            if (heard := self._clock()) - slot.since > _STALE:
+                return None
+            slot = replace(slot, until=told)
+            allowed = max(allowed, 2 * (heard - now))
 
     def _source(self) -> str:
         return f"{self._name}-{os.getpid()}"  # a fork is somebody else

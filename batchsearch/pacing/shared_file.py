@@ -13,6 +13,7 @@ import os
 import sqlite3
 import stat
 import tempfile
+import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -103,7 +104,8 @@ class FileBoard:
         self._path = path
         self._clock = clock
         self._open: sqlite3.Connection | None = None
-        self._pid = 0
+        self._pid = os.getpid()
+        self._visiting = threading.Lock()
 
     async def close(self) -> None:
         """As `SlotBoard.close`."""
@@ -133,9 +135,11 @@ class FileBoard:
 
     async def _visit(self, what: Callable[[sqlite3.Connection], T]) -> T:
         """Does one thing while nobody else is on the board."""
+        if self._pid != os.getpid():  # a fork: the lock may be one that nobody here will let go
+            self._visiting = threading.Lock()
         for _ in range(_TRIES):
             try:
-                with self._alone() as connection:
+                with self._visiting, self._alone() as connection:
                     return what(connection)
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
@@ -167,7 +171,7 @@ class FileBoard:
 
     def _connection(self) -> sqlite3.Connection:
         if self._open is None or self._pid != os.getpid():  # SQLite's connections do not survive a fork
-            # One caller at a time is on the board, though perhaps from several threads.
+            # One visit at a time, though perhaps from several threads.
             self._open = sqlite3.connect(
                 self._path, timeout=_BUSY, isolation_level=None, check_same_thread=False
             )
@@ -214,7 +218,7 @@ class FileBoard:
         ).fetchall()
         (seen,) = connection.execute("SELECT coalesce(max(seq), 0) FROM note").fetchone()
         connection.execute("DELETE FROM note WHERE seq <= ?", (seen - max(_KEPT, 4 * visit.calls),))
-        return Taken(wait, now, seen, tuple(Note(Kind(kind), slot, at) for _, kind, slot, at in news))
+        return Taken(wait, now, now, seen, tuple(Note(Kind(kind), slot, at) for _, kind, slot, at in news))
 
     @staticmethod
     def _write(connection: sqlite3.Connection, source: str, note: Note) -> None:

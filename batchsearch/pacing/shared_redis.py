@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -138,6 +139,7 @@ class RedisBoard:
 
     async def take(self, visit: Visit) -> Taken:
         """As `SlotBoard.take`."""
+        since = time.monotonic()
         wait, at, seen, *news = await self._visit(
             "take",
             visit.hold,
@@ -152,7 +154,7 @@ class RedisBoard:
                 *_told(visit.notes),
             ],
         )
-        return Taken(float(wait), float(at), int(seen), tuple(map(_note, news)))
+        return Taken(float(wait), float(at), since, int(seen), tuple(map(_note, news)))
 
     async def tell(self, source: str, notes: Sequence[Note]) -> None:
         """As `SlotBoard.tell`."""

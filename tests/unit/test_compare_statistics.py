@@ -1,5 +1,6 @@
 """What is said of many scores together."""
 
+import itertools
 import statistics
 
 import pytest
@@ -72,3 +73,35 @@ def test_groups_beyond_the_bound_are_counted(monkeypatch):
     assert set(found.groups) == {"a", "b"}
     assert found.groups["a"].count == 2
     assert found.other_groups == 1
+
+
+def test_what_is_said_follows_from_the_scores_whatever_order_they_come_in(monkeypatch):
+    """Groups beyond the bound, equal scores at the ends, the last digit of a mean: all by name and value."""
+    monkeypatch.setattr("batchsearch.compare.statistics.MOST_GROUPS", 2)
+    pairs = [
+        ("k1", "c", 0.123456),
+        ("k2", "a", 0.123457),
+        ("k3", "b", 0.7),
+        ("k4", "a", 0.123456),
+        ("k5", "b", 0.7),
+        ("k6", "d", 0.7),
+    ]
+    seen = set()
+    for order in itertools.permutations(pairs):
+        for size in (1, 4, 6):
+            scores = Scores()
+            for start in range(0, len(order), size):
+                keys, groups, values = zip(*order[start : start + size], strict=True)
+                scores.add(
+                    values, keys=keys, primary=keys, secondary=keys, groups=groups, same_bytes=0, keep=2
+                )
+            groups = {name: tuple(found.as_dict().items()) for name, found in sorted(scores.groups.items())}
+            ends = [
+                tuple(pair.pair_key for pair in end) for end in (scores.most_alike(), scores.least_alike())
+            ]
+            figures = tuple(scores.statistics().items())
+            seen.add((tuple(groups.items()), scores.other_groups, *ends, figures, scores.histogram(5)))
+    ((groups, others, most, least, _, _),) = seen
+    assert [name for name, _ in groups] == ["a", "b"]
+    assert others == 2
+    assert (most, least) == (("k3", "k5"), ("k1", "k4"))

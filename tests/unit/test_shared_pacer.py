@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import random
 import sqlite3
 import sys
 from itertools import pairwise
@@ -177,6 +178,75 @@ def test_late_departures_count_for_all(runner, sharing):
 
     left = runner.run(work())
     assert all(later - earlier >= 1.0 for earlier, later in zip(left, left[2:], strict=False))
+
+
+class BusyMachine(FileBoard):
+    """The file on a machine that puts processes aside, now and then, right after they were on the board."""
+
+    def __init__(self, path, loop, chance):
+        super().__init__(path, clock=loop.time)
+        self._loop, self._chance = loop, chance
+
+    def put_aside(self):
+        if self._chance.random() < 0.4:
+            self._loop.pass_time(self._chance.choice((0.0007, 0.004, 0.03, 0.3)))
+
+    async def take(self, visit):
+        taken = await super().take(visit)
+        self.put_aside()
+        return taken
+
+    async def tell(self, source, notes):
+        await super().tell(source, notes)
+        self.put_aside()
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("qps", [2, 10])
+def test_no_second_holds_more_than_the_rate_on_a_busy_machine(runner, tmp_path, qps, seed):
+    """Whenever a process is put aside, no second of slots, nor of departures, holds more than the rate."""
+    loop, chance = runner.get_loop(), random.Random(seed)
+    slots_at, left = [], []
+
+    async def process():
+        board = BusyMachine(tmp_path / "rate.sqlite", loop, chance)
+        pacer = SharedPacer(qps, board, clock=loop.time)
+        for _ in range(25):
+            slot = await pacer.slot()
+            slots_at.append(slot)
+            board.put_aside()
+            left.append(loop.time())
+            pacer.departed(slot)
+            await asyncio.sleep(0)
+        await pacer.close()
+
+    async def work():
+        await asyncio.gather(*(process() for _ in range(3)))
+
+    runner.run(work())
+    for times in (sorted(slots_at), sorted(left)):
+        assert len(times) == 75
+        assert min(later - earlier for earlier, later in zip(times, times[qps:], strict=False)) >= 1.0
+
+
+def test_a_departure_that_comes_too_late_to_be_told_is_given_up(runner, tmp_path):
+    """Put aside for more than a second a process lets its slot go: others may have filled the second."""
+    loop = runner.get_loop()
+
+    async def work():
+        board = BusyMachine(tmp_path / "rate.sqlite", loop, random.Random(0))
+        board.put_aside = lambda: None
+        pacer = SharedPacer(10, board, clock=loop.time)
+        await pacer.slot()
+        aside = iter((1.5,))
+        board.put_aside = lambda: loop.pass_time(next(aside, 0.0))
+        await pacer.slot()
+        await pacer.close()
+
+    runner.run(work())
+    connection = sqlite3.connect(tmp_path / "rate.sqlite")
+    assert connection.execute("SELECT count(*) FROM note WHERE kind = 0").fetchone()[0] == 3
+    connection.close()
 
 
 def test_a_board_that_comes_back_is_used_again(runner, tmp_path):

@@ -138,9 +138,10 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         for piece in cluster_rows(clusters, pictures, counts, shown, sources):
             clusters_file.add(piece)
         findings_file.add(finding_rows(shared.images, bare, pictures, sources))
-        for file in (pairs_file, clusters_file, findings_file):
+        written = (pairs_file, clusters_file, findings_file)
+        for file in written:
             file.finish()
-        for file in (pairs_file, clusters_file, findings_file):
+        for file in written:
             file.publish()
     key = pairs.key[decision.accepted]
     known = earlier.key[earlier.accepted]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from batchsearch.dedup.tables import CLUSTERS, PAIRS, table_path
+from batchsearch.dedup.tables import TABLES, table_path
 from batchsearch.errors import OutputError
 from batchsearch.output.atomic import write_text_atomically
 from batchsearch.output.inside import DEDUP_RECORD as RECORD
@@ -39,7 +39,7 @@ def write_record(folder: Path, summary: Mapping[str, Any]) -> None:
         OutputError: The disk refuses, or a table that was just written cannot be read.
     """
     try:
-        paths = [table_path(folder, PAIRS), table_path(folder, CLUSTERS), folder / FOLLOWED]
+        paths = [*(table_path(folder, table) for table in TABLES), folder / FOLLOWED]
         tables = written_tables(folder, [path for path in paths if path.is_file()])
     except (OSError, pa.ArrowException) as error:
         raise OutputError(f"{folder}: tonight's tables cannot be read: {reason_of(error)}") from error
@@ -74,7 +74,7 @@ def _link(folder: Path, target: Path) -> None:
         return
     coming = target.with_name(f".{target.name}")
     shutil.rmtree(coming, ignore_errors=True)
-    tables = (table_path(folder, PAIRS), table_path(folder, CLUSTERS))
+    tables = (table_path(folder, table) for table in TABLES)
     for source in (*tables, folder / FOLLOWED, folder / RECORD):
         place = coming / source.relative_to(folder)
         place.parent.mkdir(parents=True, exist_ok=True)

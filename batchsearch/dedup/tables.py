@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PAIRS: Final = "pairs"
 CLUSTERS: Final = "clusters"
 FINDINGS: Final = "findings"
+TABLES: Final = (PAIRS, CLUSTERS, FINDINGS)
+"""What a night writes."""
 DEDUP_SCHEMA_VERSION: Final = "2"
 
 _TEXT = pa.string()

@@ -36,10 +36,10 @@ OF_DEDUP: Final = ("pairs/pairs.parquet", "clusters/clusters.parquet")
 OF_COMPARE: Final = ("scores.parquet",)
 """Those that every comparison has made, beside its matrices."""
 
-DELIVERED: Final = frozenset({"pairs", "clusters", "matrix", "scores.parquet"})
+DELIVERED: Final = frozenset({"pairs", "clusters", "findings", "matrix", "scores.parquet"})
 """What can be read by `delivered_files`."""
 
-_FOLDERS: Final = {DEDUP_RECORD: ("pairs", "clusters"), COMPARE_RECORD: ("matrix",)}
+_FOLDERS: Final = {DEDUP_RECORD: ("pairs", "clusters", "findings"), COMPARE_RECORD: ("matrix",)}
 _ALWAYS: Final = {DEDUP_RECORD: OF_DEDUP, COMPARE_RECORD: OF_COMPARE}
 _MAKER: Final = {DEDUP_RECORD: "night", COMPARE_RECORD: "run_id"}
 _COMMAND: Final = {DEDUP_RECORD: "batchsearch dedup", COMPARE_RECORD: "batchsearch compare"}

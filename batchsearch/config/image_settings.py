@@ -123,11 +123,13 @@ class ImageSettings(Settings):
     decode_timeout: float = Field(
         30.0, ge=1, description="Seconds after which an isolated decoder is stopped."
     )
-    blank: Literal["reject", "send", "contrast"] = Field(
-        "reject",
-        description="What becomes of an image that would go out white or black all over, or as one flat "
-        "colour that the file is not (a white logo on transparency): refused with `Local.ImageBlank`, sent "
-        "all the same, or set on black or white instead of `background` where that shows it, else refused.",
+    blank: Literal["lost", "reject", "send", "contrast"] = Field(
+        "lost",
+        description="Which images without anything to see are refused with `Local.ImageBlank`: `lost`, those "
+        "that would go out as one flat colour though the file holds more, or as nothing but `background` (a "
+        "white logo on transparency); `reject`, also those that are white or black all over in the file; "
+        "`contrast`, as `reject`, but black or white is put under an image where that shows it; "
+        "`send`, none.",
     )
     max_megapixels: int = Field(
         80,

@@ -1,7 +1,8 @@
 """Whether there is anything to see in an image: what came out as one flat colour finds nothing.
 
-A colour chip is an image, and its colour is what it is searched by. Blank is an image that is white or black
-all over, or wholly transparent, or that lost on the way what the file holds (a white logo on transparency).
+A colour chip is an image, and its colour is what it is searched by. Blank is an image that lost on the way
+what the file holds (a white logo on transparency), or is wholly transparent; one that is white or black all
+over in the file may be a chip too, so it counts as blank only where that is asked for.
 Looking costs microseconds for an image that has something in it: a few pixels show that.
 """
 
@@ -55,15 +56,18 @@ def may_be_blank(seen: Inspection, size: int) -> bool:
     return size < _SMALL + seen.width * seen.height // _PIXELS_A_BYTE
 
 
-def is_blank(colour: Colour, *, several: bool, background: Colour | None = None) -> bool:
+def is_blank(colour: Colour, *, several: bool, background: Colour | None = None, chips: bool = False) -> bool:
     """Whether an image of one flat colour has nothing to be searched by.
 
     Args:
         colour: What every pixel would be.
         several: The file itself holds more than one colour.
         background: What shows through its transparent pixels; None where it has none.
+        chips: White or black is a colour like any other.
     """
-    return several or colour == background or min(colour) >= _WHITE[0] - FLAT or max(colour) <= FLAT
+    if several or colour == background:
+        return True
+    return not chips and (min(colour) >= _WHITE[0] - FLAT or max(colour) <= FLAT)
 
 
 def contrasting(colour: Colour) -> Colour:

@@ -80,7 +80,7 @@ def reencode(data: bytes, seen: Inspection, reasons: tuple[str, ...], rules: Rul
     done: list[str] = []
     if seen.frames > 1:
         done.append(f"frame:{min(rules.frame, seen.frames - 1)}")
-    picture = _something_to_see(decoded, wanted, rules, done)
+    picture = _something_to_see(decoded, wanted, rules, done, others=seen.frames > 1)
     if isinstance(picture, Reject):
         return picture
     if "metadata" in reasons:
@@ -114,17 +114,28 @@ def _decoded(data: bytes, seen: Inspection, rules: Rules) -> tuple[Decoded, Size
     return decoded, wanted
 
 
-def _something_to_see(decoded: Decoded, wanted: Size, rules: Rules, done: list[str]) -> Image.Image | Reject:
-    """The upright picture, on another background if it cannot be seen on its own, or why it is not sent."""
+def _something_to_see(
+    decoded: Decoded, wanted: Size, rules: Rules, done: list[str], *, others: bool
+) -> Image.Image | Reject:
+    """The upright picture, on another background if it cannot be seen on its own, or why it is not sent.
+
+    Args:
+        decoded: The pixels.
+        wanted: Sides that the stored grid is to have.
+        rules: What becomes of an image without anything to see.
+        done: Takes the words for what is done.
+        others: The file holds other frames or pages.
+    """
     words: list[str] = []
     picture = _upright_picture(decoded, wanted, rules.background, words)
     colour = None if rules.blank == "send" else flat_colour(picture)
     if colour is not None:
-        several = flat_colour(decoded.picture) is None
+        several = others or flat_colour(decoded.picture) is None
         see_through = any(word.startswith("alpha->") for word in words)
         background = rules.background if see_through else None
         refusal = Reject("Local.ImageBlank", blankness(colour, several=several, see_through=see_through))
-        if is_blank(colour, several=several, background=background):
+        chips = rules.blank == "lost"
+        if is_blank(colour, several=several, background=background, chips=chips):
             if not (see_through and rules.blank == "contrast"):
                 return refusal
             words = []

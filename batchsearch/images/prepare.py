@@ -100,7 +100,7 @@ def _repaired(  # noqa: PLR0917 - what `prepare` has found out, handed on whole
 
 def _looked_at(data: bytes, seen: Inspection, rules: Rules) -> Reject | None:
     """Why an image that complies is not sent all the same; its pixels are decoded only where that may be."""
-    suspected = rules.blank != "send" and may_be_blank(seen, len(data))
+    suspected = rules.blank not in _AS_IN_THE_FILE and may_be_blank(seen, len(data))
     if rules.verify == "none" and not suspected:
         return None
     decoded = decode(data, seen, rules, _GLANCE if rules.verify == "none" else None)
@@ -141,6 +141,8 @@ def _facts(seen: Inspection, data: bytes) -> PictureFacts:
     return PictureFacts(seen.format or "", seen.width, seen.height, len(data), sha256(data).hexdigest())
 
 
+_AS_IN_THE_FILE = frozenset({"send", "lost"})
+"""Values of `images.blank` with which nothing can be blank that goes out untouched."""
 _GLANCE = (8, 8)
 """Sides at which a JPEG tells whether it may be flat: decoded at an eighth."""
 _UNKNOWN = ("Local.NotAnImage", "the first bytes are those of no known format")

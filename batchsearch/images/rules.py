@@ -75,7 +75,7 @@ class Rules:
     frame: int
     background: tuple[int, int, int]
     max_pixels: int
-    blank: Literal["reject", "send", "contrast"] = "reject"
+    blank: Literal["lost", "reject", "send", "contrast"] = "lost"
 
 
 def rules_for(service_type: str, settings: ImageSettings, *, pictures: int = 1) -> Rules:
@@ -219,7 +219,8 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
             LocalCode(
                 "Local.ImageBlank",
                 None,
-                "The image would go out white or black all over, or as one flat colour that the file is not.",
+                "The image would go out as one flat colour that the file is not; with `images.blank: reject`, "
+                "also if it is white or black all over in the file.",
                 "Look at the file. A white logo on transparency needs another images.background, or "
                 "images.blank: contrast; an animation may need another images.frame; images.blank: send "
                 "sends such images as they are.",

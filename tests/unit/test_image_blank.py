@@ -34,18 +34,38 @@ def logo(colour=(255, 255, 255), under=(255, 255, 255, 0)):
 @pytest.mark.parametrize("colour", ["white", "black", "#fdfefd"])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
 def test_a_white_or_black_image_is_blank_whether_it_complies_or_not(kind, colour):
-    """An empty page is refused by its code, also where nothing else would have been done to the file."""
-    made = prepare(saved(Image.new("RGB", (640, 480), colour), kind), rules())
+    """`reject`: an empty page is refused by its code, also where nothing would have been done to the file."""
+    made = prepare(saved(Image.new("RGB", (640, 480), colour), kind), rules(blank="reject"))
     assert isinstance(made, Rejected)
     assert made.code == "Local.ImageBlank"
     assert "nothing to see" in made.message
+
+
+@pytest.mark.parametrize("colour", ["white", "black", "teal"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
+def test_what_is_flat_in_the_file_is_sent_by_default(kind, colour):
+    """Nothing of a black or white swatch is lost on the way, so it is the image that was meant."""
+    assert isinstance(prepare(saved(Image.new("RGB", (640, 480), colour), kind), rules()), Prepared)
+
+
+def test_a_flat_frame_of_an_animation_is_not_the_image_that_was_meant():
+    """A black first frame, from which the rest fades in, is refused; another frame is sent."""
+    rng = np.random.default_rng(4)
+    shown = Image.fromarray(rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)).quantize(64)
+    data = saved(
+        Image.new("RGB", (160, 120), "black"), "GIF", save_all=True, append_images=[shown.convert("RGB")]
+    )
+    refused = prepare(data, rules())
+    assert refused.code == "Local.ImageBlank"
+    assert "the file holds more" in refused.message
+    assert isinstance(prepare(data, rules(frame=1)), Prepared)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "BMP"])
 def test_a_colour_chip_is_an_image(kind):
     """One flat colour that is neither white nor black is what its owner sells."""
     data = saved(Image.new("RGB", (640, 480), "teal"), kind)
-    assert isinstance(prepare(data, rules()), Prepared)
+    assert isinstance(prepare(data, rules(blank="reject")), Prepared)
 
 
 def test_a_compliant_white_image_is_sent_untouched_where_that_is_set():
@@ -86,7 +106,7 @@ def test_a_logo_that_can_be_seen_keeps_its_background():
 
 
 @pytest.mark.parametrize("background", ["#ffffff", "#336699"])
-@pytest.mark.parametrize("blank", ["reject", "contrast"])
+@pytest.mark.parametrize("blank", ["lost", "reject", "contrast"])
 def test_nothing_makes_a_wholly_transparent_image_visible(blank, background):
     """Colours under full transparency are not what anybody meant to show."""
     picture = logo().copy()
@@ -109,7 +129,7 @@ def test_a_fine_pattern_is_no_blank_image():
     lines = np.tile(wave.round().astype(np.uint8)[:, None], (100, 800))
     data = saved(Image.fromarray(lines), "JPEG", quality=60, optimize=True)
     assert may_be_blank(inspect(data), len(data))
-    assert prepare(data, rules()).data is data
+    assert prepare(data, rules(blank="reject")).data is data
 
 
 def test_a_photograph_is_not_decoded_to_see_that(monkeypatch):
@@ -118,7 +138,7 @@ def test_a_photograph_is_not_decoded_to_see_that(monkeypatch):
     rng = np.random.default_rng(1)
     picture = Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).resize((640, 480))
     data = saved(picture, "JPEG", quality=85)
-    assert prepare(data, rules()).data is data
+    assert prepare(data, rules(blank="reject")).data is data
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "LA", "RGBA", "P", "1", "I;16", "F"])

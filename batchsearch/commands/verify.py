@@ -41,8 +41,9 @@ def command(folder: Path, *, manifest: Path | None, config: Path | None, only_js
     """Verify the output folder DIR of a job: nothing lost, nothing doubled, nothing changed.
 
     Compares every row of the sealed parts, the ledger and the manifest, every hit with its row, every file
-    with its checksum. Nothing is changed, and a run may go on meanwhile. DIR may be the folder of a dedup
-    job too. The last line of stdout is JSON; a page for people goes to stderr.
+    with its checksum; pairs, clusters and scores with the record of what was written. Nothing is changed,
+    and a run may go on meanwhile. DIR may be the folder of a dedup job too. The last line of stdout is JSON;
+    a page for people goes to stderr.
     """
     try:
         from batchsearch.verifying.folder import output_folders, verify_folder

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.errors import OutputError
+from batchsearch.output.inside import COMPARED_PAIRS
 from batchsearch.output.schemas import Column
 from batchsearch.output.table_file import reason_of
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from batchsearch.compare.pairing import Member, Pair
     from batchsearch.manifest.rows import ImageReference
 
-PAIRS_FILE: Final = Path("compare", "pairs.parquet")
+PAIRS_FILE: Final = Path(COMPARED_PAIRS)
 """Where an output folder has its pairs."""
 
 _MADE_OF: Final = b"batchsearch.made_of"

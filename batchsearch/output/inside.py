@@ -21,6 +21,9 @@ NIGHT_LOCK: Final = "lock/dedup"
 DEDUP_RECORD: Final = "dedup.json"
 """File of a dedup's folder in which the last night tells of itself and of its tables."""
 
+COMPARED_PAIRS: Final = "compare/pairs.parquet"
+"""File of a comparison's folder with the pairs that it makes."""
+
 COMPARE_RECORD: Final = "compare.json"
 """File of a comparison's folder in which it tells of itself and of its tables."""
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.errors import OutputDamagedError
-from batchsearch.output.inside import COMPARE_RECORD, DEDUP_RECORD, NIGHTS
+from batchsearch.output.inside import COMPARE_RECORD, COMPARED_PAIRS, DEDUP_RECORD, NIGHT_LOCK, NIGHTS
 from batchsearch.output.table_file import reason_of
 from batchsearch.sealed.difference import sha256_of
 
@@ -41,6 +41,8 @@ DELIVERED: Final = frozenset({"pairs", "clusters", "findings", "matrix", "scores
 
 _FOLDERS: Final = {DEDUP_RECORD: ("pairs", "clusters", "findings"), COMPARE_RECORD: ("matrix",)}
 _ALWAYS: Final = {DEDUP_RECORD: OF_DEDUP, COMPARE_RECORD: OF_COMPARE}
+_BEGUN: Final = {DEDUP_RECORD: (NIGHTS, NIGHT_LOCK), COMPARE_RECORD: (COMPARED_PAIRS,)}
+"""What is there as soon as there was a night, or a comparison that makes its own pairs."""
 _MAKER: Final = {DEDUP_RECORD: "night", COMPARE_RECORD: "run_id"}
 _COMMAND: Final = {DEDUP_RECORD: "batchsearch dedup", COMPARE_RECORD: "batchsearch compare"}
 _TRIES: Final = 6
@@ -85,9 +87,7 @@ def delivers(folder: Path) -> list[str]:
     """The records that a folder has, or ought to have: it holds what they tell of."""
     found = []
     for record, always in _ALWAYS.items():
-        beside = (folder / NIGHTS).is_dir() if record == DEDUP_RECORD else False
-        tables = any((folder / name).exists() for name in always)
-        if beside or tables or (folder / record).exists():
+        if any((folder / name).exists() for name in (record, *always, *_BEGUN[record])):
             found.append(record)
     return found
 
@@ -185,7 +185,7 @@ def _faults(folder: Path, record: str, below: str = "") -> list[Fault]:
     values = _read(folder / record)
     if values is None:
         is_there = (folder / record).exists()
-        what = "cannot be read" if is_there else "is not there, so nothing tells what the tables were"
+        what = "cannot be read" if is_there else "is not there, so nothing tells what the tables must be"
         return [Fault("record_unreadable" if is_there else "record_missing", record, what)]
     named = _named(values)
     maker = values.get(_MAKER[record])

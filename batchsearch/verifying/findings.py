@@ -139,7 +139,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         ),
         "record_missing": Kind(
             "incomplete",
-            "Tables were delivered, but the record that tells what they must be is not there.",
+            "The record of the tables that dedup or comparison delivers is not there: none was finished, or "
+            "the file is gone.",
             _MAKE_ANEW,
         ),
         "leftover": Kind(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -144,8 +145,6 @@ async def compared(signed_in, make_job):
 @pytest.mark.parametrize("spoil", [removed, halved, emptied], ids=lambda spoil: spoil.__name__)
 async def test_a_damaged_comparison_is_told_and_made_anew(compared, name, spoil, signed_in):
     """`verify` names the file, and the next comparison writes it again without a call."""
-    from pathlib import Path
-
     out = Path(compared.output.dir)
     assert said("verify", out)[0] == 0
     (path,) = out.glob(name)
@@ -170,3 +169,18 @@ async def test_a_damaged_earlier_night_is_told_and_set_aside(dedup):
     await dedup.night()
     assert said("verify", dedup.out)[0] == 0
     assert list(dedup.out.glob(f"set-aside/*/nights/{night.name}/clusters/clusters.parquet"))
+
+
+async def test_everything_delivered_gone_at_once_is_told(dedup, compared):
+    """Not one delivered table is left: `verify` still knows that there were some."""
+    for name in ("pairs", "clusters", "nights"):
+        shutil.rmtree(dedup.out / name)
+    (dedup.out / "dedup.json").unlink()
+    code, text = said("verify", dedup.out)
+    assert (code, "dedup.json" in text) == (4, True), text
+    out = Path(compared.output.dir)
+    shutil.rmtree(out / "matrix")
+    for name in ("scores.parquet", "compare.json"):
+        (out / name).unlink()
+    code, text = said("verify", out)
+    assert (code, "compare.json" in text) == (4, True), text

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from batchsearch.dedup.pictures import batches_of, places, schema_of
 from batchsearch.errors import OutputError
+from batchsearch.output.carried import as_text
 from batchsearch.output.inside import UPKEEP
 from batchsearch.output.parts import RESULTS
 from batchsearch.output.schemas import carried_names
@@ -111,7 +112,9 @@ def _digests(table: pa.Table, columns: Sequence[str]) -> NDArray[np.uint64]:
             # A column that the manifest did not have then: it was empty.
             found = found * np.uint64(1_000_003) + pd.util.hash_array(np.array(["\0"], object))
             continue
-        texts = table.column(name).cast(pa.string()).to_pandas().astype(object)
+        # Alike whatever type the column had then: 1,000,000 is the same as a whole number and as a double.
+        cells = [as_text(chunk) for chunk in table.column(name).chunks]
+        texts = pa.chunked_array(cells, pa.string()).to_pandas().astype(object)
         texts = texts.where(texts.notna(), "\0")
         found = found * np.uint64(1_000_003) + pd.util.hash_array(texts.to_numpy(), categorize=False)
     return found

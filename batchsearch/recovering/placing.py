@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from batchsearch.ledger.records import Part
 from batchsearch.output.atomic import make_folder, sync_folder
-from batchsearch.output.carried import conformed
+from batchsearch.output.carried import conformed, joined
 from batchsearch.output.parts import HITS, RESULTS, is_part, part_name
 from batchsearch.output.rewrite import HISTORY
 from batchsearch.output.schemas import hits_schema
@@ -73,21 +75,23 @@ class Placing:
         """The parts of history, with one more for replaced outcomes that none of them has."""
         parts = [Part(each.name, 0, 0, len(each.rows), 0, each.sha256, "") for each in history]
         known = {row.tobytes() for each in history for row in each.rows}
-        table: TableFile | None = None
+        sources: list[tuple[Path, NDArray[np.bool_]]] = []
         for part, each in zip(found, kept, strict=True):
             wanted = each.earlier.copy()
             for place in wanted.nonzero()[0]:
                 row = part.rows[place].tobytes()
                 wanted[place] = row not in known
                 known.add(row)
-            if not wanted.any():
-                continue
-            for rows in _masked(self._place_of(part, RESULTS), wanted):
-                if table is None:
-                    make_folder(self._folder / HISTORY)
-                    table = TableFile(self._folder / HISTORY / self._next_name(), rows.schema)
-                table.add(conformed(rows, table.schema))
-        if table is not None:
+            if wanted.any():
+                sources.append((self._place_of(part, RESULTS), wanted))
+        if sources:
+            make_folder(self._folder / HISTORY)
+            # Parts of different nights may have columns of different types.
+            schema = functools.reduce(joined, [pq.read_schema(path) for path, _ in sources])
+            table = TableFile(self._folder / HISTORY / self._next_name(), schema)
+            for path, wanted in sources:
+                for rows in _masked(path, wanted):
+                    table.add(conformed(rows, schema))
             digest = table.sync()
             table.publish()
             parts.append(Part(table.path.name, 0, 0, table.rows, 0, digest, ""))

@@ -299,6 +299,22 @@ async def test_a_folder_may_begin_to_name_a_column(night, tmp_path):
     assert column(readers(settings), "day") == {"a": None, "b": None, "c": None, "d": "2026-11-26"}
 
 
+async def test_columns_without_a_name_come_and_go(night, tmp_path):
+    """A spreadsheet leaves empty columns behind the last one on one night and none on the next."""
+    (tmp_path / "m.csv").write_text("id,image,,\na,p00.jpg,,\nb,p01.jpg,,\n")
+    _, summary = await night(path="m.csv")
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 2)
+    (tmp_path / "m.csv").write_text("id,image\na,p00.jpg\nb,p01.jpg\nc,p02.jpg\n")
+    settings, summary = await night(path="m.csv")
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    assert readers(settings)["id"].to_pylist() == IDS
+    (tmp_path / "m.csv").write_text("id,image,\na,p00.jpg,\nb,p01.jpg,\nc,p02.jpg,\nd,p03.jpg,\n")
+    settings, summary = await night(path="m.csv")
+    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    assert readers(settings)["id"].to_pylist() == MORE
+    assert is_whole(settings)
+
+
 async def test_columns_that_are_not_carried_any_more_stay(night):
     """`manifest.carry` may be set or taken back: rows keep what was carried of them."""
     await night(base(n=[1, 2, 3]))

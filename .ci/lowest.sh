@@ -17,6 +17,4 @@ fi
 "$work/lowest/bin/pip" install --quiet --disable-pip-version-check --constraint "$work/lowest.txt" -e '.[test]'
 echo "the lowest versions on $("$python" --version):"
 "$work/lowest/bin/pip" freeze | grep -i -F -f <(sed 's/==.*/==/' "$work/lowest.txt") | paste -s -d ' '
-# The oldest pytest-asyncio leaves event loops open; what is left open is looked for with current versions.
-"$work/lowest/bin/python" -m pytest -q -p no:cacheprovider -W ignore::pytest.PytestUnraisableExceptionWarning \
-  tests/unit tests/contract
+"$work/lowest/bin/python" -m pytest -q -p no:cacheprovider tests/unit tests/contract

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 import threading
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.dedup.features import VERSION
@@ -75,8 +76,9 @@ class FeatureStore:
     def _opened(self) -> sqlite3.Connection:
         version = VERSION * 1000 + _MEASURES_VERSION
         for _ in range(2):
-            file = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-            try:
+            with ExitStack() as undo, suppress(sqlite3.DatabaseError):
+                file = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+                undo.callback(file.close)
                 found = file.execute("PRAGMA user_version").fetchone()[0]
                 if found in {0, version}:
                     file.execute("PRAGMA journal_mode = WAL")
@@ -84,10 +86,8 @@ class FeatureStore:
                     file.execute("PRAGMA synchronous = OFF")
                     file.executescript(_SCHEMA)
                     file.execute(f"PRAGMA user_version = {version}")
+                    undo.pop_all()
                     return file
-            except sqlite3.DatabaseError:
-                pass
-            file.close()
             for ending in ("", "-wal", "-shm"):
                 self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
         raise sqlite3.OperationalError("cannot be made anew")

@@ -104,6 +104,8 @@ class Gateway:
             raise
 
     def _open(self, instance: InstanceOptions, options: EmulatorOptions) -> LiveInstance:
+        # First what may refuse: a catalogue that is open already would stay so.
+        flow = FlowControl(instance.all_rates(), instance.counting)
         catalogue = Catalogue(
             name=instance.name,
             service_type=instance.service_type,
@@ -112,7 +114,6 @@ class Gateway:
             subject=instance.subject,
             predicted_category_limits=instance.predicted_category_limits,
         )
-        flow = FlowControl(instance.all_rates(), instance.counting)
         return LiveInstance(instance, catalogue, flow, self.now())
 
     def now(self) -> float:

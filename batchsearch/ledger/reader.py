@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
@@ -76,15 +77,19 @@ class LedgerReader(LedgerQueries):
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        version = self.version = int(self._all("PRAGMA user_version")[0][0])
-        if not self._oldest <= version <= SCHEMA_VERSION:
-            self.close()
-            older = version < SCHEMA_VERSION
-            raise OutputError(
-                f"{self._path}: this ledger has schema version {version}, this batchsearch reads version "
-                f"{SCHEMA_VERSION}; "
-                + ("`batchsearch run` brings it up to date" if older else "use the batchsearch that wrote it")
-            )
+        # Where this raises, `__exit__` is not called.
+        with ExitStack() as refused:
+            refused.callback(self.close)
+            version = self.version = int(self._all("PRAGMA user_version")[0][0])
+            if not self._oldest <= version <= SCHEMA_VERSION:
+                advice = "use the batchsearch that wrote it"
+                if version < SCHEMA_VERSION:
+                    advice = "`batchsearch run` brings it up to date"
+                raise OutputError(
+                    f"{self._path}: this ledger has schema version {version}, this batchsearch reads version "
+                    f"{SCHEMA_VERSION}; {advice}"
+                )
+            refused.pop_all()
         return self
 
     def __exit__(

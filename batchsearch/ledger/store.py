@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,26 +51,23 @@ class Ledger(PartLedger):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read_lock = threading.Lock()
-        opened: list[sqlite3.Connection] = []
         left_open = was_left_open(path)
-        try:
-            self._reader = self._connect(opened)
-            if left_open:
-                quick_check(path, self._reader)
-            self._prepare()
-            writer = self._connect(opened)
-            self._waiting = _count_all_waiting(writer)
-        except (sqlite3.Error, OutputError) as error:
-            for connection in opened:
-                connection.close()
-            if isinstance(error, OutputError):
-                raise
-            raise refusal(path, "the ledger cannot be opened", error) from error
-        self._commits = GroupCommits(path, writer, add_usage=_add_usage, after_failure=self._recount)
+        with ExitStack() as opened:
+            try:
+                self._reader = self._connect(opened)
+                if left_open:
+                    quick_check(path, self._reader)
+                self._prepare()
+                writer = self._connect(opened)
+                self._waiting = _count_all_waiting(writer)
+            except sqlite3.Error as error:
+                raise refusal(path, "the ledger cannot be opened", error) from error
+            self._commits = GroupCommits(path, writer, add_usage=_add_usage, after_failure=self._recount)
+            opened.pop_all()
 
-    def _connect(self, opened: list[sqlite3.Connection]) -> sqlite3.Connection:
+    def _connect(self, opened: ExitStack) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
-        opened.append(connection)
+        opened.callback(connection.close)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         return connection

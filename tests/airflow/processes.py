@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 
@@ -42,7 +43,7 @@ def answered(folder):
     if not ledger.exists():
         return 0
     try:
-        with sqlite3.connect(f"file:{ledger}?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as database:
             return database.execute("SELECT count(*) FROM rows").fetchone()[0]
     except sqlite3.OperationalError:
         return 0

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import threading
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -23,6 +25,26 @@ async def outcomes(*calls):
     """What became of calls that were made at once."""
     async with asyncio.timeout(PATIENCE):
         return await asyncio.gather(*calls, return_exceptions=True)
+
+
+@asynccontextmanager
+async def held_up(ledger):
+    """The writing thread comes around only after the block: what is handed over within it is one group."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def wait(_connection):
+        reached.set()
+        go_on.wait(PATIENCE)
+
+    waiting = ledger._commits.submit(Record(wait))
+    await asyncio.to_thread(reached.wait, PATIENCE)
+    try:
+        yield
+        # The tasks that the block made hand their records over now.
+        await asyncio.sleep(0)
+    finally:
+        go_on.set()
+    await waiting
 
 
 @pytest.fixture
@@ -77,7 +99,10 @@ async def test_a_disk_that_refuses_fails_the_group_and_tells_everyone(ledger, tm
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
     writer.execute(f"PRAGMA max_page_count = {pages}")
     large = replace(row("large"), result=b"x" * 100_000)
-    found = await outcomes(ledger.finish(large, {}), *(ledger.finish(row(str(n)), {}) for n in range(5)))
+    async with held_up(ledger):
+        calls = [asyncio.ensure_future(ledger.finish(large, {}))]
+        calls += [asyncio.ensure_future(ledger.finish(row(str(n)), {})) for n in range(5)]
+    found = await outcomes(*calls)
     assert all(isinstance(error, OutputError) for error in found)
     assert "full" in str(found[0])
     assert ledger.finished_count() == 1

@@ -27,6 +27,7 @@ from batchsearch.compare.pairs_table import (
 from batchsearch.config.compare_settings import CompareSettings
 from batchsearch.config.manifest_settings import ManifestSettings
 from batchsearch.config.nearest import did_you_mean
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.opening import LEDGER_FOLDER
 from batchsearch.engine.places import picture_root
 from batchsearch.engine.planning import pace_of
@@ -353,7 +354,7 @@ def _may_be_inline(settings: JobSettings, compare: CompareSettings, manifest: Ma
     if not isinstance(first, Path):
         return True  # in an object store: its footer is not worth another request
     try:
-        kind = pq.read_schema(first).field(compare.image).type
+        kind = pq.read_schema(arrow_readable(first)).field(compare.image).type
     except (OSError, pa.ArrowException, ValueError, KeyError):
         return True
     return not pa.types.is_string(normal_type(kind))

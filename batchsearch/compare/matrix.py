@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.output.table_file import TableFile, reason_of
 from batchsearch.sealed.delivered import MADE_BY
@@ -75,7 +76,7 @@ class Matrices:
         """Find the first small groups, and the order of their pictures."""
         large: set[str | None] = set()
         left_out: set[str | None] = set()
-        with pq.ParquetFile(pairs, pre_buffer=False) as file:
+        with pq.ParquetFile(arrow_readable(pairs), pre_buffer=False) as file:
             for batch in file.iter_batches(_BATCH_ROWS, columns=["group", "primary_key", "secondary_key"]):
                 for group, *keys in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     if group in large or group in left_out:

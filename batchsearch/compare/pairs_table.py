@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.output.inside import COMPARED_PAIRS
 from batchsearch.output.schemas import Column
@@ -91,7 +92,7 @@ def pairs_schema(carried: Mapping[str, pa.DataType], *, inline: bool, made_of: M
 def made_of(path: Path) -> MadeOf | None:
     """What the pairs of a file were made of; None when there is no such file, or it is not whole."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        metadata = pq.read_schema(arrow_readable(path)).metadata or {}
         return MadeOf(**json.loads(metadata[_MADE_OF]))
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
         return None

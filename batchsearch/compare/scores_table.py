@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.manifest.keys import digests_of
 from batchsearch.output.parts import RESULTS
@@ -157,7 +158,7 @@ def _among(keys: pa.Array, wanted: NDArray[Any]) -> pa.Array:
 
 
 def _batches(part: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(part, pre_buffer=False, page_checksum_verification=True) as file:
+    with pq.ParquetFile(arrow_readable(part), pre_buffer=False, page_checksum_verification=True) as file:
         yield from file.iter_batches(_BATCH_ROWS)
 
 

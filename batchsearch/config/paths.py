@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.disk_paths import is_text, named_here
 from batchsearch.errors import Problem
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def make_absolute(document: Document, shape: Shape, *, folder: Path) -> list[Pro
 def _walk(document: Document, value: Any, shape: Shape, path: SettingPath, folder: Path) -> Iterator[Problem]:
     if not isinstance(value, dict):
         texts = value if isinstance(value, list) else [value]
-        if any(isinstance(text, str) and not _is_text(text) for text in texts):
+        if any(isinstance(text, str) and not is_text(text) for text in texts):
             yield Problem(document.source(path).where(path), "holds half a character (a lone surrogate)")
         return
     for name, below in value.items():
@@ -58,6 +59,7 @@ def _walk(document: Document, value: Any, shape: Shape, path: SettingPath, folde
         here = (*path, name)
         if child.is_path and isinstance(below, (str, list)):
             paths = below if isinstance(below, list) else [below]
+            paths = [named_here(each) if isinstance(each, str) else each for each in paths]
             wrong = next((why for each in paths if (why := _unnameable(each)) is not None), None)
             if wrong is not None:
                 yield Problem(document.source(here).where(here), wrong)
@@ -86,11 +88,3 @@ def _unnameable(path: Any) -> str | None:
     except UnicodeEncodeError:
         return "holds a character that no file's name here can"
     return None
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -19,13 +19,34 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.fields import FieldInfo
     from pydantic_core import CoreSchema
+    from pydantic_core.core_schema import ValidatorFunctionWrapHandler
 
 SettingPath: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PathMark:
-    """Marks a setting that is a path on disk; a relative one is taken from the job file's folder."""
+    """Marks a setting that is a path on disk; a relative one is taken from the job file's folder.
+
+    Its name may be no text: on POSIX it is bytes, and Python gives the odd ones as lone surrogates, which the
+    model would refuse in a text. What no file can be called is found before (`paths`).
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(_kept_path, handler(source))
+
+
+def _kept_path(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """The path as it is; checked without the bytes that are no text."""
+    if isinstance(value, tuple | list) and any(isinstance(each, str) for each in value):
+        check([_as_text(each) for each in value])
+        return tuple(value)
+    checked = check(_as_text(value))
+    return value if isinstance(value, str) else checked
+
+
+def _as_text(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 IS_PATH: Final = PathMark()

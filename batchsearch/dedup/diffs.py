@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.dedup.nights import read_record
 from batchsearch.dedup.tables import CLUSTERS, PAIRS
+from batchsearch.disk_paths import arrow_dataset, arrow_readable
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 from batchsearch.ledger.reader import LedgerReader
 from batchsearch.output.inside import DEDUP_RECORD
@@ -340,7 +341,7 @@ def _share(
 
 def _row_count(files: Sequence[Path]) -> int:
     try:
-        return sum(pq.read_metadata(path).num_rows for path in files)
+        return sum(pq.read_metadata(arrow_readable(path)).num_rows for path in files)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(files[0].parent, error) from error
 
@@ -352,7 +353,7 @@ def _batches(
         return
     try:
         chosen = None if where is None else ds.field(where)
-        found = ds.dataset([str(path) for path in files], format=checked_parquet())
+        found = arrow_dataset(files, checked_parquet())
         yield from found.to_batches(columns=list(columns), filter=chosen)
     except (OSError, pa.ArrowException, ValueError) as error:
         raise _unreadable(files[0].parent, error) from error

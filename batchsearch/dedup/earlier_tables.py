@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.dedup.nights import read_record
 from batchsearch.dedup.tables import read_table, table_path
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.output.inside import NIGHTS
 from batchsearch.reporting.logs import logger
@@ -78,7 +79,7 @@ def _is_sound(folder: Path, name: str) -> bool:
     if fault is not None and fault.kind == _HOPELESS:
         return False
     try:
-        with pq.ParquetFile(folder / name, page_checksum_verification=True) as file:
+        with pq.ParquetFile(arrow_readable(folder / name), page_checksum_verification=True) as file:
             for _ in file.iter_batches():
                 pass
     except (OSError, pa.ArrowException, ValueError):

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from batchsearch.dedup.features import packed_features
 from batchsearch.dedup.looks import COLOURS, THUMB, Look, look_of
 from batchsearch.dedup.pictures import places
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.places import picture_root
 from batchsearch.engine.survey import sources_of
@@ -209,7 +210,7 @@ class LookStore:
     def _read(self) -> pa.Table:
         table = SCHEMA.empty_table()
         with suppress(OSError, pa.ArrowException):  # a cache that cannot be read is made anew
-            read = pq.read_table(self._path)
+            read = pq.read_table(arrow_readable(self._path))
             if read.schema.equals(SCHEMA):
                 table = read
         self._keys = _plain(table.column("row_key"))

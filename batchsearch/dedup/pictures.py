@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
+from batchsearch.disk_paths import arrow_dataset
 from batchsearch.errors import OutputError
 from batchsearch.output.parts import RESULTS
 from batchsearch.output.table_file import checked_parquet
@@ -137,14 +137,14 @@ def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -
     Raises:
         OutputError: A part cannot be read.
     """
-    files = [str(path) for path in sealed_files(folder)]
+    files = list(sealed_files(folder))
     if not files:
         return
     if more is not None:
-        files.append(str(more))
+        files.append(more)
     try:
-        schema = ds.dataset(files[:1], format="parquet").schema
-        scanned = ds.dataset(files, schema=schema, format=checked_parquet()).scanner(
+        schema = arrow_dataset(files[:1], checked_parquet()).schema
+        scanned = arrow_dataset(files, checked_parquet(), schema).scanner(
             columns=list(columns),
             batch_size=BATCH_ROWS,
             batch_readahead=2,
@@ -158,11 +158,11 @@ def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -
 
 def schema_of(folder: Path) -> pa.Schema:
     """The columns of a folder of Parquet parts; none where there is no part."""
-    files = [str(path) for path in sealed_files(folder)]
+    files = list(sealed_files(folder))
     if not files:
         return pa.schema([])
     try:
-        return ds.dataset(files, format="parquet").schema
+        return arrow_dataset(files, checked_parquet()).schema
     except (OSError, pa.ArrowException) as error:
         raise OutputError(f"{folder}: cannot be read: {str(error).splitlines()[0][:300]}") from error
 

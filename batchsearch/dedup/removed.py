@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.dedup.columns import result_columns
 from batchsearch.dedup.pictures import batches_of, coded, places, read_pictures
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.opening import open_manifest
 from batchsearch.errors import OutputError
 from batchsearch.output.inside import SEARCH, UPKEEP
@@ -145,7 +146,7 @@ def _since(names: pa.Table, earlier: pa.Table | None, night: str) -> pa.Table:
 def _earlier(path: Path) -> pa.Table | None:
     """The table as the last night left it; None where there is none that can be read."""
     try:
-        read = pq.read_table(path)
+        read = pq.read_table(arrow_readable(path))
     except FileNotFoundError:
         return None
     except (OSError, pa.ArrowException) as error:

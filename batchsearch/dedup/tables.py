@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.output.atomic import sync_folder
 from batchsearch.output.schemas import Column
@@ -207,7 +208,7 @@ def read_table(folder: Path, table: str, columns: list[str]) -> pa.Table | None:
     """
     path = table_path(folder, table)
     try:
-        return pq.read_table(path, columns=columns, page_checksum_verification=True)
+        return pq.read_table(arrow_readable(path), columns=columns, page_checksum_verification=True)
     except FileNotFoundError:
         return None
     except (OSError, pa.ArrowException) as error:

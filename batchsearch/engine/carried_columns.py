@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.fingerprint import COLUMNS_ONCE
 from batchsearch.engine.generation import Generations
 from batchsearch.engine.sealer import Sealer, Writers
@@ -180,7 +181,7 @@ def _schemas(ledger: LedgerQueries, folder: Path) -> Iterator[pa.Schema]:
 
 def _schema_of(path: Path) -> pa.Schema:
     try:
-        return pq.read_schema(path)
+        return pq.read_schema(arrow_readable(path))
     except (OSError, pa.ArrowException, ValueError) as error:
         raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error
 
@@ -211,7 +212,7 @@ def _large_numbers(
     }
     found: set[str] = set()
     for part in ledger.parts() if asked else ():
-        footer = pq.read_metadata(folder / RESULTS / part.name)
+        footer = pq.read_metadata(arrow_readable(folder / RESULTS / part.name))
         places = {footer.schema.column(place).path: place for place in range(footer.num_columns)}
         for name in asked - found:
             place = places.get(written[name])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.generation import ROWS_COMPACTED, Generations
 from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, new_run_id, taken
 from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
@@ -96,7 +97,7 @@ def _unified(folder: Path, ledger: Ledger) -> pa.Schema:
     def schemas() -> Iterator[pa.Schema]:
         for part in reversed(ledger.parts()):
             try:
-                yield pq.read_schema(folder / part.name)
+                yield pq.read_schema(arrow_readable(folder / part.name))
             except (OSError, pa.ArrowException, ValueError) as error:
                 raise OutputError(f"{folder / part.name}: cannot be read: {reason_of(error)}") from error
 

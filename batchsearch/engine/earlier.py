@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.seen import SeenRequests
 from batchsearch.engine.work import Failure
 from batchsearch.output.parts import HITS, RESULTS
@@ -120,11 +121,11 @@ class EarlierAnswers:
     def _read(self, under: str, part: str, request_key: str, answered_at: float) -> EarlierAnswer | None:
         path = self._folder / under / RESULTS / part
         try:
-            there = set(pq.read_schema(path).names)
+            there = set(pq.read_schema(arrow_readable(path)).names)
             wanted = (*ANSWER_COLUMNS, "row_key", "answered_at", "coalesced_from")
             columns = [name for name in wanted if name in there]
             rows = pq.read_table(
-                path, columns=columns, filters=[("request_key", "==", request_key)]
+                arrow_readable(path), columns=columns, filters=[("request_key", "==", request_key)]
             ).to_pylist()
             # Rows with the same request may have ended otherwise before it was answered for good.
             rows = [
@@ -136,7 +137,8 @@ class EarlierAnswers:
             if not rows:
                 return None
             of_row = [("row_key", "==", rows[0]["row_key"])]
-            hits = pq.read_table(self._folder / under / HITS / part, filters=of_row).to_pylist()
+            path = self._folder / under / HITS / part
+            hits = pq.read_table(arrow_readable(path), filters=of_row).to_pylist()
         except (OSError, ValueError):
             # A part that somebody took away: the answer is gone, a call brings it back.
             return None

@@ -145,7 +145,7 @@ async def open_job(
         )
         if chosen is None:
             # What somebody overrides for once, to ask again, is not the job.
-            await ledger.set_meta("job", settings.model_dump_json())
+            await ledger.set_meta("job", json.dumps(settings.model_dump(mode="json")))
         await ledger.set_meta("total", str(total))
         _tell_renamed(settings, manifest)
         await put_in_order(ledger, folder, left)

@@ -53,10 +53,7 @@ class Window:
 
     def opens(self, now: datetime) -> datetime:
         """When the window that holds `now`, or else the next one, opens; UTC."""
-        closes = self.closes(now)
-        local = closes.astimezone(self.zone)
-        day = local.date() - timedelta(days=self.start >= self.end)
-        return datetime.combine(day, self.start, self.zone).astimezone(UTC)
+        return self._before(self.closes(now))
 
     def closes(self, now: datetime) -> datetime:
         """When the window that holds `now`, or else the next one, closes; UTC.
@@ -64,7 +61,16 @@ class Window:
         Args:
             now: An aware time.
         """
-        return next_time(self.end, now, self.zone)
+        closes = next_time(self.end, now, self.zone)
+        while self._before(closes) >= closes:
+            # Clocks go forward over all of it: that night has no window, the next one counts.
+            closes = next_time(self.end, closes, self.zone)
+        return closes
+
+    def _before(self, closes: datetime) -> datetime:
+        """When the window that closes then has opened, as the clocks show it."""
+        day = closes.astimezone(self.zone).date() - timedelta(days=self.start >= self.end)
+        return datetime.combine(day, self.start, self.zone).astimezone(UTC)
 
     @property
     def hours(self) -> float:

@@ -13,6 +13,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final, Self
 
+from batchsearch.disk_paths import named_here
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -64,6 +66,7 @@ def read_under(root: Path, path: str, limit: int, links_to: Sequence[str] = ()) 
         OSError: The file cannot be opened or read; FileNotFoundError and NotADirectoryError if it is missing.
         ValueError: The path holds a NUL character.
     """
+    path = named_here(path)
     if len(os.fsencode(path)) > _LONGEST:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
     parts = _parts_below(str(root), path)

@@ -219,8 +219,8 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
             LocalCode(
                 "Local.ImageBlank",
                 None,
-                "The image would go out as one flat colour that the file is not; with `images.blank: reject`, "
-                "also if it is white or black all over in the file.",
+                "The image would go out as one flat colour that the file is not; with `images.blank: "
+                "reject`, also if it is white or black all over in the file.",
                 "Look at the file. A white logo on transparency needs another images.background, or "
                 "images.blank: contrast; an animation may need another images.frame; images.blank: send "
                 "sends such images as they are.",

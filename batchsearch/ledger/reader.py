@@ -8,6 +8,7 @@ log can be emptied.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from contextlib import ExitStack
@@ -145,7 +146,7 @@ class LedgerReader(LedgerQueries):
         self._opened = state
         how = "mode=ro" if state.logged else "immutable=1"
         self._connection = sqlite3.connect(
-            f"file:{quote(str(self._path.absolute()))}?{how}",
+            f"file:{quote(os.fsencode(self._path.absolute()))}?{how}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ def salvaged(path: Path) -> Salvage:
     logged = path.with_name(path.name + "-wal").exists()
     how = "mode=ro" if logged else "immutable=1"
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True)
+        connection = sqlite3.connect(f"file:{quote(os.fsencode(path.absolute()))}?{how}", uri=True)
         with closing(connection):
             connection.text_factory = lambda data: data.decode("utf-8", "replace")
             check = connection.execute("PRAGMA integrity_check(1)").fetchone()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.stores.failures import Failure
 from batchsearch.stores.store import StoreError
 
@@ -184,4 +185,4 @@ def arrow_source(path: ManifestPath, *, ahead: int = 0) -> Any:
     """What Arrow reads a file from."""
     if isinstance(path, RemoteFile):
         return pa.PythonFile(path.open(ahead=ahead), mode="r")
-    return path
+    return arrow_readable(path)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch import crash_points
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.output.atomic import make_folder
 from batchsearch.output.carried import conformed
@@ -47,7 +48,7 @@ def row_keys(path: Path) -> pa.ChunkedArray:
         OutputError: It cannot be read.
     """
     try:
-        return pq.read_table(path, columns=[_KEY])[_KEY]
+        return pq.read_table(arrow_readable(path), columns=[_KEY])[_KEY]
     except (OSError, pa.ArrowException, ValueError) as error:
         raise _unreadable(path, error) from error
 
@@ -167,7 +168,7 @@ def history_file(folder: Path, name: str, schema: pa.Schema) -> TableFile:
 
 def _tables_of(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(arrow_readable(path)) as file:
             for batch in file.iter_batches(_ROWS_AT_ONCE, use_threads=False):
                 yield conformed(pa.Table.from_batches([batch]), schema)
     except (OSError, pa.ArrowException, ValueError) as error:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch import crash_points
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.output.atomic import sync_folder
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def damage_of(path: Path, rows: int) -> str | None:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
             return "is not a file"
-        footer = pq.read_metadata(path)
+        footer = pq.read_metadata(arrow_readable(path))
     except FileNotFoundError:
         return "is not there"
     except (OSError, pa.ArrowException, ValueError) as error:

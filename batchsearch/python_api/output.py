@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from batchsearch.config.nearest import did_you_mean
+from batchsearch.disk_paths import arrow_dataset
 from batchsearch.errors import BatchsearchError, ConfigError, ExitCode, OutputError
 from batchsearch.output.table_file import checked_parquet, reason_of
 
@@ -131,13 +132,12 @@ class Output:
 
     def _dataset(self, name: str, columns: Sequence[str] | None) -> Any:
         import pyarrow as pa
-        import pyarrow.dataset as ds
 
         files = self._files(name)
         if not files:
             raise OutputError(f"{self.folder}: has no table `{name}` yet; give the `output.dir` of a run")
         try:
-            found = ds.dataset([str(path) for path in files], format=checked_parquet())
+            found = arrow_dataset(files, checked_parquet())
         except (OSError, pa.ArrowException) as error:
             raise OutputError(f"{self.folder / name}: cannot be read: {reason_of(error)}") from error
         for column in columns or ():

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.ledger.queries import STAGED
 from batchsearch.ledger.records import digest_of
 from batchsearch.output.parts import HITS, RESULTS, part_number
@@ -173,7 +174,7 @@ def batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordB
         OSError: It cannot be read.
         pa.ArrowException: Likewise.
     """
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with pq.ParquetFile(arrow_readable(path), page_checksum_verification=True) as file:
         there = file.schema_arrow.names
         wanted = None if columns is None else [name for name in columns if name in there]
         yield from file.iter_batches(_ROWS_AT_ONCE, columns=wanted, use_threads=False)

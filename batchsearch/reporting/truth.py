@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.reporting.summary import Truth
 
@@ -87,6 +88,6 @@ class _FirstHits:
 
 
 def _rows(stack: ExitStack, path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    file = stack.enter_context(pq.ParquetFile(path, pre_buffer=False))
+    file = stack.enter_context(pq.ParquetFile(arrow_readable(path), pre_buffer=False))
     for batch in file.iter_batches(_BATCH_ROWS, columns=list(columns)):
         yield from batch.to_pylist()

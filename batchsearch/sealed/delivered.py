@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputDamagedError
 from batchsearch.output.inside import COMPARE_RECORD, COMPARED_PAIRS, DEDUP_RECORD, NIGHT_LOCK, NIGHTS
 from batchsearch.output.table_file import reason_of
@@ -78,7 +79,7 @@ def written_tables(folder: Path, paths: Iterable[Path]) -> dict[str, dict[str, A
     found = {}
     for path in paths:
         is_table = path.suffix == ".parquet"
-        rows = pq.read_metadata(path).num_rows if is_table else None
+        rows = pq.read_metadata(arrow_readable(path)).num_rows if is_table else None
         found[path.relative_to(folder).as_posix()] = {"rows": rows, "sha256": sha256_of(path)}
     return found
 
@@ -224,5 +225,5 @@ def _fault(folder: Path, name: str, about: Mapping[str, Any] | None, maker: obje
 def _made_by(path: Path) -> str | None:
     if path.suffix != ".parquet":
         return None
-    made_by = (pq.read_schema(path).metadata or {}).get(MADE_BY)
+    made_by = (pq.read_schema(arrow_readable(path)).metadata or {}).get(MADE_BY)
     return None if made_by is None else made_by.decode("utf-8", "replace")

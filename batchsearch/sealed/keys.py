@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputDamagedError
 from batchsearch.ledger.records import digest_of
 from batchsearch.output.parts import RESULTS
@@ -72,7 +73,7 @@ def keys_of_parts(folder: Path, inventory: Inventory) -> Keys:
     for sealed in inventory.seen(RESULTS):
         path = inventory.where(folder, sealed)
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(arrow_readable(path)) as file:
                 for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["row_key"]):
                     keys = keys.added(digest_of(key or "") for key in batch.column(0).to_pylist())
         except (OSError, ValueError, pa.ArrowException) as error:

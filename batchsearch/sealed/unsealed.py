@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.ledger.queries import CURRENT, STAGED
 from batchsearch.output.atomic import make_folder, sync_folder
 from batchsearch.output.parts import HITS, RESULTS, is_part, part_number
@@ -79,9 +80,9 @@ class WaitingOutcomes:
         """Whether every row of a part waits here, so that it can be written again."""
         try:
             known = self._read()
-            there = set(pq.read_schema(path).names)
+            there = set(pq.read_schema(arrow_readable(path)).names)
             columns = [name for name in (_KEYS if table == RESULTS else _KEYS[:1]) if name in there]
-            rows = pq.read_table(path, columns=columns).to_pylist()
+            rows = pq.read_table(arrow_readable(path), columns=columns).to_pylist()
         except (OSError, ValueError, pa.ArrowException, KeyError, TypeError):
             return False
         if table == HITS:

@@ -7,6 +7,7 @@ meanwhile. A ledger without a write-ahead log beside it belongs to no run and is
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -164,7 +165,10 @@ def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
     logged = path.with_name(path.name + "-wal").exists()
     how = "mode=ro" if logged else "immutable=1"
     connection = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?{how}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS
+        f"file:{quote(os.fsencode(path.absolute()))}?{how}",
+        uri=True,
+        isolation_level=None,
+        timeout=_BUSY_SECONDS,
     )
     with closing(connection):
         connection.execute("BEGIN")

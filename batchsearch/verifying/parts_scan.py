@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.ledger.records import digest_of
 from batchsearch.output.parts import HITS as HITS_FOLDER
 from batchsearch.output.parts import RESULTS as RESULTS_FOLDER
@@ -96,7 +97,7 @@ class PartsScan:
         """The row key at a place of the results, for messages."""
         part = self._parts[place >> _PART_SHIFT]
         row, seen = place & ((1 << _PART_SHIFT) - 1), 0
-        with pq.ParquetFile(part.results) as file:
+        with pq.ParquetFile(arrow_readable(part.results)) as file:
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["row_key"]):
                 if row < seen + batch.num_rows:
                     return str(batch.column(0)[row - seen].as_py())
@@ -125,7 +126,7 @@ class PartsScan:
         try:
             with path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
-            schema = pq.read_schema(path)
+            schema = pq.read_schema(arrow_readable(path))
         except _UNREADABLE as error:
             findings.add("part_unreadable", name, damage or reason_of(error))
             return False
@@ -181,7 +182,7 @@ class PartsScan:
             return None
         name, seen = self._name(path), 0
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(arrow_readable(path)) as file:
                 there = [
                     name for name in ("hit_count", "earlier_outcomes") if name in file.schema_arrow.names
                 ]
@@ -202,7 +203,7 @@ class PartsScan:
             return None
         seen = 0
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(arrow_readable(path)) as file:
                 for batch in file.iter_batches(4 * _ROWS_AT_ONCE, columns=["row_key", "rank"]):
                     if batch.num_rows:
                         records.add(_hit_records(batch.select(["row_key", "rank"]), number << _PART_SHIFT))

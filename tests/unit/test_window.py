@@ -33,6 +33,17 @@ def test_a_window_over_midnight(now, opens, closes):
     assert NIGHT.closes(at(now)) == at(closes)
 
 
+@pytest.mark.parametrize(
+    ("start", "end"), [(time(2), time(3)), (time(2, 30), time(3)), (time(2, 50), time(3, 10))]
+)
+def test_a_night_whose_clocks_go_over_the_window_has_none(start, end):
+    """A window of no length is not waited for: the next night's counts, and it closes after it opens."""
+    window = Window(start, end, BERLIN)
+    noon = at("2026-03-28T12:00")
+    assert window.opens(noon) == datetime.combine(at("2026-03-30").date(), start, BERLIN)
+    assert window.closes(noon) == datetime.combine(at("2026-03-30").date(), end, BERLIN)
+
+
 def test_a_window_within_a_day():
     """Before it opens it is ahead; inside, it has opened; after, it is tomorrow's."""
     assert DAY.opens(at("2026-11-21T08:00")) == at("2026-11-21T09:00")

@@ -206,6 +206,6 @@ def _settings(text: str | None) -> JobSettings | None:
     from batchsearch.config.model import JobSettings
 
     try:
-        return JobSettings.model_validate_json(text)
+        return JobSettings.model_validate(json.loads(text))
     except ValidationError:
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.output.table_file import reason_of
 from batchsearch.reporting.html.page import Matrix
@@ -42,7 +43,7 @@ def matrices_of(files: Sequence[Path]) -> tuple[Matrix, ...]:
 
 def _matrix(path: Path) -> Matrix | None:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(arrow_readable(path)) as file:
             schema = file.schema_arrow
             if not 2 <= file.metadata.num_rows <= MOST_NAMES or len(schema) > MOST_NAMES + 1:  # noqa: PLR2004 - a pair at least
                 return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.output.table_file import reason_of
 
@@ -67,7 +68,7 @@ def _completed(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
 
 def _opened(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
+        return pq.ParquetFile(arrow_readable(path), page_checksum_verification=True)
     except FileNotFoundError as error:
         raise OutputError(
             f"{path}: this part was replaced while the report was made; make the report again"

@@ -221,3 +221,23 @@ async def test_deletions_are_counted_before_the_guard_only_once(shop):
     shop.rows = shop.rows[:8]
     with pytest.raises(ManifestError, match="max_deleted"):
         await shop.night(sync="delete")
+
+
+async def test_a_living_export_updates_and_searches_nothing(shop, tmp_path):
+    """A price that became a double and a column more change no image: no call is made."""
+    some = samples()[45:51]
+    for each in some:
+        shop.write(*each)
+    shop.more = {"price": {product: 1_000_000 + n for n, (product, *_) in enumerate(some)}}
+    sync = {"sync": ALL, "attributes": {"int_attr": "price"}}
+    assert (await shop.night(**sync, types={"price": "int64"})).exit_code == ExitCode.DONE
+    clusters, asked = clusters_of(tmp_path / "out"), len(shop.emulator.log.entries())
+    assert asked >= 12  # each image added and searched
+    shop.more["season"] = dict.fromkeys(shop.more["price"], "autumn")
+    summary = await shop.night(**sync, types={"price": "float64"})
+    assert summary.exit_code == ExitCode.DONE
+    assert len(shop.emulator.log.entries()) == asked
+    assert clusters_of(tmp_path / "out") == clusters
+    for run in ("search", "sync/add"):
+        ran = command("verify", tmp_path / "out" / run)
+        assert ran.returncode == 0, ran.stdout

@@ -114,7 +114,7 @@ def test_a_killed_run_goes_on_and_another_machine_has_it_all(machine, store, tmp
 
 def test_a_second_run_over_the_output_is_refused(machine, emulator):
     """Another machine is told who works there, and spends nothing."""
-    emulator.set_faults(FaultPlan((FaultRule(Latency(seconds=0.3), frozenset({"SearchImageByPic"})),)))
+    emulator.set_faults(FaultPlan((FaultRule(Latency(seconds=3.0), frozenset({"SearchImageByPic"})),)))
     first = machine("one")
     emulator.log.wait_for(2, action="SearchImageByPic")
     code, summary, err = ended(machine("other"))
@@ -125,7 +125,7 @@ def test_a_second_run_over_the_output_is_refused(machine, emulator):
 
 
 def test_a_lost_store_ends_the_run_resumable(machine, emulator, store, bucket):
-    """A bucket that is gone stops the run with code 5: what was answered is kept in the work folder."""
+    """A bucket that is gone stops the run with code 74: what was answered is kept in the work folder."""
     emulator.set_faults(FaultPlan((FaultRule(Latency(seconds=0.5), frozenset({"SearchImageByPic"})),)))
     first = machine("one")
     emulator.log.wait_for(4, action="SearchImageByPic")
@@ -133,7 +133,7 @@ def test_a_lost_store_ends_the_run_resumable(machine, emulator, store, bucket):
         store.objects._files.rm(f"{bucket}/{name}", recursive=True)
     store.objects._files.rmdir(bucket)
     code, summary, err = ended(first)
-    assert code == 5, err
+    assert code == 74, err
     assert f"s3://{bucket}/out/night" in summary["message"]
 
 

@@ -279,7 +279,7 @@ def titles_of(pictures: Pictures) -> pa.Array:
 def finding_rows(
     images: Sequence[SharedImage], bare: NDArray[np.int32], pictures: Pictures, sources: Sources
 ) -> pa.Table:
-    """The rows of `findings`: images on many products, on most first, then products without a usable image.
+    """The rows of `findings`: images on many products that are no proof, then products without a usable one.
 
     Args:
         images: The images.
@@ -290,7 +290,8 @@ def finding_rows(
     Raises:
         OutputError: The results cannot be read.
     """
-    order = sorted(images, key=lambda image: (-len(image.products), int(image.rows[0])))
+    told = [image for image in images if image.worth != "proof"]
+    order = sorted(told, key=lambda image: (-len(image.products), int(image.rows[0])))
     first = _first_rows(bare, pictures)
     row = np.concatenate([np.array([image.rows[0] for image in order], np.int64), first])
     where = image_references(row, pictures, sources)
@@ -363,14 +364,14 @@ def image_references(row: NDArray[np.int64], pictures: Pictures, sources: Source
     column = sources.columns.image
     if column is None or not len(row):
         return pa.nulls(len(row), pa.string())
-    wanted = np.zeros(len(pictures), bool)
-    wanted[row[row >= 0]] = True
-    number = np.cumsum(wanted) - 1
-    found = []
-    start = 0
-    for batch in batches_of(sources.search / RESULTS, [column], sources.copies):
-        chosen = pa.array(wanted[start : start + len(batch)])
-        found.append(batch.column(column).cast(pa.string()).filter(chosen))
-        start += len(batch)
-    texts = pa.concat_arrays(found) if found else pa.array([], pa.string())
-    return _named(texts, np.where(row >= 0, number[row], -1))
+    wanted = pictures.row_keys.take(pa.array(np.unique(row[row >= 0])))
+    keys, texts = [], []
+    for batch in batches_of(sources.search / RESULTS, ["row_key", column], sources.copies):
+        chosen = pa.array(places(batch.column("row_key"), wanted) >= 0)
+        keys.append(batch.column("row_key").filter(chosen))
+        texts.append(batch.column(column).cast(pa.string()).filter(chosen))
+    if not keys:
+        return pa.nulls(len(row), pa.string())
+    # By key: the results are stored in the order of the answers.
+    at = places(pictures.row_keys.take(pa.array(row, mask=row < 0)), pa.concat_arrays(keys))
+    return _named(pa.concat_arrays(texts), at)

@@ -100,7 +100,7 @@ FINDING_COLUMNS: Final = (
     Column("image", _TEXT, "Where the image is, or what it is called."),
     Column("products", _COUNT, "Products that show it; null for a product without a usable image."),
     Column("product_id", _TEXT, "The product without a usable image; of a shared one the first product."),
-    Column("worth", _TEXT, "Of a shared image: proof (joins), look (joins, for review), nothing (no vote)."),
+    Column("worth", _TEXT, "Of a shared image: look (it joins, for review) or nothing (it has no vote)."),
     Column("why", _TEXT, "Why, in words."),
     Column("row_key", _TEXT, "A row of the search that has the image."),
 )

@@ -315,6 +315,21 @@ async def test_an_unfinished_search_says_so_and_goes_on(shop, tmp_path):
     assert whole.previous_night == part.night
 
 
+async def test_each_member_shows_its_own_image(shop, tmp_path):
+    """Whatever was answered first, and on whichever night: the image beside a product is the product's."""
+    some = samples()[45:57]
+    for each in some[6:]:
+        shop.put(*each)
+    await shop.night()
+    for each in some[:6]:
+        shop.put(*each)
+    await shop.night()
+    table = pd.read_parquet(tmp_path / "out" / "clusters")
+    assert len(table) > 6
+    own = {(product, file) for product, _, file in shop.rows}
+    assert set(zip(table["product_id"], table["image"], strict=True)) <= own
+
+
 async def test_tables_say_which_night_wrote_them(shop, tmp_path):
     """Pairs and clusters carry the night's id in their metadata, the same as `dedup.json`."""
     for each in samples()[45:49]:

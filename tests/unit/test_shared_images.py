@@ -41,8 +41,11 @@ def titled(product):
         (90, {"title": titled}, "nothing", "titles have nothing in common"),
         (120, {"name": lambda _: "no-image.png"}, "nothing", "called like a placeholder"),
         (120, {"name": lambda _: "no-image.png", "title": lambda _: "Brass lamp"}, "proof", "of one title"),
-        (120, {"flat": lambda _: 0.97}, "nothing", "a drawing of few colours"),
-        (4, {"flat": lambda _: 0.97}, "proof", "show nothing else"),
+        (120, {"flat": lambda _: 0.985}, "nothing", "a drawing of few colours"),
+        (120, {"flat": lambda _: 0.977}, "look", "one image is all"),
+        (9, {"flat": lambda _: 0.99}, "proof", "show nothing else"),
+        (5, {"name": lambda _: "media/placeholder/default.jpg"}, "nothing", "called like a placeholder"),
+        (4, {"name": lambda _: "media/placeholder/default.jpg"}, "proof", "show nothing else"),
         (4, {"title": titled}, "proof", "show nothing else"),
         # One of ninety has a photograph of its own: it cannot disagree with itself.
         (90, {"speaking": np.arange(90) == 0, "title": lambda _: "Brass lamp"}, "proof", "of one title"),

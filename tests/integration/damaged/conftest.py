@@ -74,11 +74,20 @@ class Night:
             found.setdefault(path.read_bytes(), path.relative_to(self.out).as_posix())
         return found
 
+    def copied(self, folder):
+        """A copy to spoil, with its files' times; the manifest stays the first one's, and so the job."""
+        shutil.copytree(self.folder, folder)
+        copy = Night(folder, self._instance)
+        job = yaml.safe_load((folder / "job.yaml").read_text())
+        job["manifest"]["path"] = str(self.folder / "manifest.csv")
+        (folder / "job.yaml").write_text(yaml.safe_dump(job))
+        return copy
+
     def rows(self):
         return sorted(pd.read_parquet(self.out / "results")["row_key"])
 
 
-def made(folder, instance, pictures, **settings):
+def made(folder, instance, pictures, /, **settings):
     folder.mkdir()
     lines = ["id,image,shop,family"]
     lines += [f"r{n:02},p{n:02}.jpg,{'other' if n % 3 == 0 else 'demo'},{n % 4}" for n in range(ROWS)]
@@ -115,15 +124,15 @@ def finished(tmp_path_factory, instance, pictures):
 
 
 @pytest.fixture
-def night(finished, tmp_path, instance):
-    """A copy of it, with its files' times."""
-    shutil.copytree(finished.folder, tmp_path / "night")
-    copy = Night(tmp_path / "night", instance)
-    job = yaml.safe_load((copy.folder / "job.yaml").read_text())
-    # The manifest is the job's own: the copy must be the same job.
-    job["manifest"]["path"] = str(finished.folder / "manifest.csv")
-    (copy.folder / "job.yaml").write_text(yaml.safe_dump(job))
-    return copy
+def night(finished, tmp_path):
+    """A copy of it."""
+    return finished.copied(tmp_path / "night")
+
+
+@pytest.fixture(scope="module")
+def new_night(instance, pictures):
+    """Makes a folder with a job over the instance."""
+    return lambda folder, **settings: made(folder, instance, pictures, **settings)
 
 
 def ledger_removed(night):

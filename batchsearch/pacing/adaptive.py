@@ -15,8 +15,8 @@ call is granted again, calls leave as they did before.
 (Bayes). Spacing changes while answers are still under way, so an answer counts for the margin that its call
 really left with, measured twice: against the call before it, and over the last calls (at most QPS of them,
 within two seconds), since one kind of service looks at the gap and the other at the second. A grant counts
-for nearly the larger of the two, the least that it can mean; a denial for what lies halfway. A grant that
-comes late, after news of a later call, says nothing about which time it is now.
+for nearly the larger of the two, the least that it can mean; a denial for what lies a third of the way up
+from the smaller. A grant that comes late, after news of a later call, says nothing about which time it is.
 
 **What is forgotten.** Networks change and other users come and go. As if the world were made anew once in a
 thousand slots, a little of every curve's weight is given back to the starting mixture as time passes, as far
@@ -31,7 +31,7 @@ seldomer the longer it may last, so that its end is soon found out.
 
 **What is tried.** Where calls are far apart, nothing is learned about closer ones. So a smaller margin is
 tried, for eight calls and with a rest after them, where the curves under which it would be better, by what it
-would bring over the next ten calls, outweigh what it probably costs.
+would bring over the next three calls, outweigh what it probably costs.
 
 The margin starts at zero, is never negative (the tier is never exceeded), and ends at about a tenth of the
 tier. Nothing is drawn by chance, so equal events give equal spacing.
@@ -77,10 +77,10 @@ _MOST_LOOKED_BACK: Final = 64
 """Seconds, and calls, over which the margin is measured besides the last gap."""
 
 _GRANT_MEANS: Final = 0.9
-_DENIAL_MEANS: Final = 0.5
+_DENIAL_MEANS: Final = 0.35
 """What an answer counts for: 0 is the smaller of the two margins measured, 1 the larger."""
 
-_HOPE: Final = 10.0
+_HOPE: Final = 3.0
 """Calls over which a smaller margin, if it proves right, is expected to pay."""
 
 _TRIAL: Final = 8

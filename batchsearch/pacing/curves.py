@@ -47,10 +47,10 @@ _MOST: Final = 0.98
 """No curve is surer than this of a denial."""
 
 _AT_THE_TIER: Final = (0.05, 0.15, 0.5, 1.0)
-_SCALES: Final[tuple[float, ...]] = tuple(0.001 * 2.0**step for step in range(11))
-_WIDEST: Final = 0.3
-"""`a` and `s` of the fading curves, 0.001 to 1.02, as far as their product is no more than the last: a
-network that denies everything is not that jittery, and such a curve would be mistaken for a floor."""
+_SCALES: Final[tuple[float, ...]] = tuple(0.001 * 2.0**step for step in range(10))
+_WIDEST: Final = 0.6
+"""`a` and `s` of the fading curves, 0.001 to 0.51, as far as their product is no more than the last: wider
+ones would be mistaken for a floor. The widest is a network whose jitter is nearly the tier's interval."""
 
 _FLOORS: Final = (0.05, 0.1, 0.2, 0.3)
 _FLAT: Final = (0.1, 0.2, 0.3, 0.4)

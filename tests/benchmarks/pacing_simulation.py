@@ -177,19 +177,23 @@ class Client(Protocol):
 
 
 class _Network:
-    """Ways there and back; a denial costs the service no work."""
+    """Ways there and back; a denial costs the service no work.
 
-    def __init__(self, cell: Cell, chance: random.Random) -> None:
-        self._chance = chance
+    Each way has its own chance, so that a call's way there does not depend on which answers came before.
+    """
+
+    def __init__(self, cell: Cell, name: str) -> None:
+        self._there = random.Random(f"there {name}")
+        self._back = random.Random(f"back {name}")
         self._scale = cell.jitter
         self._draw = JITTERS[cell.shape]
 
     def there(self) -> float:
-        return 0.010 + self._draw(self._chance, self._scale)
+        return 0.010 + self._draw(self._there, self._scale)
 
     def back(self, granted: bool) -> float:
-        work = 0.030 + self._chance.lognormvariate(math.log(0.08), 0.6) if granted else 0.005
-        return work + 0.010 + self._draw(self._chance, self._scale)
+        work = 0.030 + self._back.lognormvariate(math.log(0.08), 0.6) if granted else 0.005
+        return work + 0.010 + self._draw(self._back, self._scale)
 
 
 class Simulation:
@@ -224,8 +228,8 @@ class Simulation:
         self._chance = random.Random(f"world {name}")
         count, second = grants or (cell.tier, 1.0)
         self._flow = COUNTINGS[cell.counting](count, self._chance.random())
-        self._mine = _Network(cell, random.Random(f"mine {name}"))
-        self._theirs = _Network(cell, random.Random(f"theirs {name}"))
+        self._mine = _Network(cell, f"mine {name}")
+        self._theirs = _Network(cell, f"theirs {name}")
         self._client = client
         self._seconds = seconds
         self._count_from = count_from
@@ -249,6 +253,21 @@ class Simulation:
         while events:
             at, _, what, about = pop(events)
             what(at, *about)
+        return self
+
+    def run_evenly(self, interval: float) -> Simulation:
+        """Plays a client that calls every so many seconds and hears nothing: the same tally, sooner.
+
+        Only for a client that is alone and has endless work.
+        """
+        at, calls = self._chance.random(), []
+        while at < self._seconds:
+            calls.append((at + self._mine.there(), at))
+            at += interval
+        for arrival, at in sorted(calls):
+            granted = self._admits(arrival)
+            if at >= self._count_from:
+                self.mine.count(granted)
         return self
 
     def _at(self, at: float, what, *about) -> None:

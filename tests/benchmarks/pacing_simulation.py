@@ -305,7 +305,8 @@ class Simulation:
             calling, every = rival.bursts
             into = (at + self._rival_phase * every) % every
             if into >= calling:
-                self._at(at + every - into, self._rival_departs)
+                # A little late: by rounding the next burst might else begin never.
+                self._at(at + every - into + 1e-6, self._rival_departs)
                 return
         self._at(at + self._theirs.there(), self._rival_arrives, at)
         # A tenth either way: two exact clocks would stay in one phase for ever, which none do.

@@ -49,9 +49,9 @@ SECONDS = 300.0
 JITTERS = (0.002, 0.020, 0.080)
 WORK = (20.0, 5.0)
 WORST, MEDIAN = 0.95, 0.99
-# Cells that miss the bar of troubles, and what they reach at least: an open fault, not a limit that was shown.
+# Cells that miss the bar of troubles, and what they reach at least: open faults, no limits that were shown.
 # Half of the tier: the door that every denied call keeps shut answers a trial of closer calls with a row of
-# denials. At random: many denials are the competitor's doing and are taken for too little space.
+# denials. At random: why is open.
 BELOW = {
     (10, "sliding log of all", "half of the tier"): 0.75,
     (5, "sliding log", "competitor at random"): 0.73,

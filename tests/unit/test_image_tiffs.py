@@ -155,7 +155,7 @@ def test_colour_maps_of_eight_and_sixteen_bits_are_told_apart(scale, big):
 
 
 RED_BLUE = ((200, 30, 30), (20, 60, 220))
-GREEN = ((30, 160, 40), (30, 160, 40))
+GREEN = ((30, 160, 40), (30, 170, 40))
 
 
 @pytest.mark.parametrize(("order", "big"), [("<", False), ("<", True), (">", False)])

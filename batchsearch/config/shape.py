@@ -42,7 +42,10 @@ def _kept_path(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         check([_as_text(each) for each in value])
         return tuple(value)
     checked = check(_as_text(value))
-    return value if isinstance(value, str) else checked
+    if not isinstance(value, str):
+        return checked
+    # A list that may be written as a single text is a list, in whichever order the two marks stand.
+    return (value,) if isinstance(checked, tuple) else value
 
 
 def _as_text(value: Any) -> Any:

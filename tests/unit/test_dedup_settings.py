@@ -115,3 +115,10 @@ def test_the_upkeep_is_the_same_manifest_with_another_operation(job):
     }
     assert sync.output.dir.endswith("/sync/add")
     assert sync.manifest.path == settings.manifest.path
+
+
+@pytest.mark.parametrize("name", ["seen.csv", b"caf\xe9.csv".decode("utf-8", "surrogateescape")])
+def test_one_file_of_judgements_is_a_list_of_one(job, tmp_path, name):
+    """A single path stays one file, and never becomes its letters."""
+    (found,) = job(judgements=str(tmp_path / name)).dedup.judgements
+    assert found == str(tmp_path / name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchsearch.errors import OutputError
 from batchsearch.ledger.store import SCHEMA_VERSION
+from batchsearch.ledger_sum import forget_sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,6 +71,7 @@ def write_ledger(path: Path, contents: Contents) -> None:
             connection.execute("COMMIT")
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        forget_sum(path)
         temporary.replace(path)
         _sync(path.parent)
     except (OSError, sqlite3.Error) as error:

@@ -24,6 +24,7 @@ from batchsearch.ledger.records import (
     UsageKey,
     Waiting,
 )
+from batchsearch.ledger_sum import forget_sum, note_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,6 +53,7 @@ class Ledger(PartLedger):
         self._path = path
         self._read_lock = threading.Lock()
         left_open = was_left_open(path)
+        forget_sum(path)
         with ExitStack() as opened:
             try:
                 self._reader = self._connect(opened)
@@ -91,6 +93,7 @@ class Ledger(PartLedger):
         self._commits.close()
         with self._read_lock:
             self._reader.close()
+        note_sum(self._path)
 
     # -- writing -------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputError
+from batchsearch.ledger_sum import forget_sum
 from batchsearch.remote.index import Moment
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ def set_ledger(new: Path, ledger: Path) -> None:
         with suppress(FileNotFoundError):
             ledger.with_name(ledger.name + ending).rename(aside.with_name(aside.name + ending))
     ledger.with_name(ledger.name + "-shm").unlink(missing_ok=True)
+    forget_sum(ledger)
     new.replace(ledger)
     sync_folder(ledger.parent)
 

@@ -79,6 +79,11 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             "Restore the folder from a copy, or make the ledger anew from the parts: `batchsearch recover "
             "DIR`; `results/` and `hits/` can still be read as they are.",
         ),
+        "ledger_changed": Kind(
+            "problem",
+            "The ledger's file is not what its last writer left.",
+            "Put the ledger back from a copy, or make it anew from the parts: `batchsearch recover DIR`.",
+        ),
         "table_missing": Kind("problem", "A table that was delivered is not there.", _MAKE_ANEW),
         "table_changed": Kind("problem", "A table that was delivered is not what was written.", _MAKE_ANEW),
         "record_unreadable": Kind("problem", "The record of what was delivered cannot be read.", _MAKE_ANEW),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.ledger.lock import is_held
+from batchsearch.ledger_sum import has_changed
 from batchsearch.output.inside import INSIDE, NIGHT_LOCK, SEARCH
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.sealed.delivered import delivered_count, delivers, faults
@@ -163,6 +164,8 @@ class _Verification:
                 for damage in view.damages:
                     findings.add("ledger_damaged", str(LEDGER), damage)
                 return Verified(folder, view.taken_at, running, 0, 0, 0, 0, None, findings)
+            if not running and has_changed(ledger):
+                findings.add("ledger_changed", str(LEDGER), "its SHA-256 is not what its last writer noted")
             manifest, manifest_rows = self._manifest(view, records)
             parts = readings(folder, view)
             scan = PartsScan(folder, _operation(view), parts)

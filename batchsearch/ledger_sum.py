@@ -1,0 +1,82 @@
+"""The SHA-256 of a ledger's file as its last writer left it: any byte that changes afterwards shows.
+
+SQLite's own checks see a page that is no page, not a digit that became another. So whoever closes a ledger in
+good order notes the file's SHA-256 beside it, and whoever opens one takes the note away before anything is
+written: a note that is there speaks of the file as it must be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOTE: Final = "ledger.sum"
+_CHUNK: Final = 1 << 20
+
+
+def note_sum(ledger: Path) -> None:
+    """Note the file's SHA-256, unless somebody else still has it open; a disk that refuses is let be."""
+    if _log(ledger).exists():
+        return
+    note = ledger.with_name(NOTE)
+    temporary = ledger.with_name(f".{NOTE}.tmp")
+    with suppress(OSError):
+        text = json.dumps({"size": ledger.stat().st_size, "sha256": _sha256(ledger)})
+        with temporary.open("w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(note)
+        _sync(ledger.parent)
+
+
+def forget_sum(ledger: Path) -> None:
+    """Take the note away, for good, before the file is written."""
+    note = ledger.with_name(NOTE)
+    with suppress(OSError):
+        note.unlink()
+        _sync(ledger.parent)
+
+
+def has_changed(ledger: Path) -> bool:
+    """Whether the file is another than its last writer left; False where nothing was noted.
+
+    Raises:
+        OSError: The ledger cannot be read.
+    """
+    if _log(ledger).exists():
+        return False
+    try:
+        noted = json.loads(ledger.with_name(NOTE).read_text(encoding="ascii"))
+        size, sha256 = noted["size"], noted["sha256"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    differs = bool(ledger.stat().st_size != size or _sha256(ledger) != sha256)
+    # Somebody who opened it meanwhile has taken the note away first.
+    return differs and ledger.with_name(NOTE).exists() and not _log(ledger).exists()
+
+
+def _log(ledger: Path) -> Path:
+    return ledger.with_name(ledger.name + "-wal")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

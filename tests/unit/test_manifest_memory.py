@@ -30,6 +30,11 @@ with writer:
 """
 
 
+def _peak(file):
+    command = [sys.executable, "-c", MEASURE, str(file)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_peak_memory_is_flat(tmp_path, ending):
     """A process that checks and walks 600,000 rows needs at most a tenth more than one with 20,000."""
@@ -37,8 +42,6 @@ def test_peak_memory_is_flat(tmp_path, ending):
     for rows in (20_000, 600_000):
         file = tmp_path / f"{rows}.{ending}"
         subprocess.run([sys.executable, "-c", MAKE, str(file), str(rows)], check=True)
-        ran = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(file)], check=True, capture_output=True, text=True
-        )
-        peaks.append(int(ran.stdout))
+        # A busy machine can only raise a peak (more is read ahead before it is used): the lowest counts.
+        peaks.append(min(_peak(file) for _ in range(3)))
     assert peaks[1] < peaks[0] * 1.1

@@ -25,6 +25,7 @@ from batchsearch.engine.fingerprint import COLUMNS_ONCE
 from batchsearch.engine.generation import Generations
 from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.errors import OutputError
+from batchsearch.ledger.damage import damaged
 from batchsearch.ledger.queries import STAGED
 from batchsearch.output.carried import joined, turns_into_doubles
 from batchsearch.output.parts import RESULTS
@@ -122,7 +123,13 @@ def columns_so_far(
     """
     noted = ledger.meta(CARRIED)
     if noted is not None:
-        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(noted)))
+        try:
+            return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(noted)))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            ledger_file = folder / "ledger" / "ledger.sqlite3"
+            raise damaged(
+                ledger_file, "the columns of the output cannot be read", reason_of(error)
+            ) from error
     in_parts = _in_parts(ledger, folder, operation)
     told = json.loads(ledger.meta("fingerprint") or "{}").get(COLUMNS_ONCE)
     if told is None:

@@ -25,7 +25,7 @@ from batchsearch.engine.order import examined, put_in_order, refuse_without_ledg
 from batchsearch.engine.places import picture_root, require_root
 from batchsearch.engine.shrink import check_shrink
 from batchsearch.engine.survey import Finished, Survey, round_began, take_stock
-from batchsearch.errors import ConfigError, OutputError, Problem
+from batchsearch.errors import ConfigError, OutputDamagedError, OutputError, Problem
 from batchsearch.ledger.lock import OutputLock
 from batchsearch.ledger.reader import LedgerReader
 from batchsearch.ledger.store import Ledger
@@ -303,7 +303,23 @@ def _tell_renamed(settings: JobSettings, manifest: Manifest) -> None:
 
 def _noted(ledger: LedgerQueries) -> dict[str, Any]:
     """What the job was, by setting; empty where the ledger does not know."""
-    return dict(json.loads(ledger.meta("fingerprint") or "{}"))
+    return _told(ledger, "fingerprint")
+
+
+def _told(ledger: LedgerQueries, name: str) -> dict[str, Any]:
+    """A named text of the ledger as the settings that it holds; empty where there is none.
+
+    Raises:
+        OutputDamagedError: It is not what a run writes.
+    """
+    try:
+        return dict(json.loads(ledger.meta(name) or "{}"))
+    except (ValueError, TypeError) as error:
+        raise OutputDamagedError(
+            f"ledger/{LEDGER_FILE} in the output folder: what it tells of the job (`{name}`) cannot be "
+            f"read, it is damaged: {error}. No part was touched. Put the ledger back from a copy, or let "
+            "`batchsearch recover DIR` make it anew from the parts, so that nothing is asked for twice."
+        ) from error
 
 
 def _held_fingerprint(settings: JobSettings, ledger: Ledger) -> dict[str, Any]:
@@ -326,8 +342,7 @@ def _held_fingerprint(settings: JobSettings, ledger: Ledger) -> dict[str, Any]:
 
 def _hold_recovered(settings: JobSettings, ledger: Ledger) -> None:
     """A ledger made anew from parts alone knows no settings, but what was called and where."""
-    text = ledger.meta(RECOVERED)
-    known = {} if text is None else json.loads(text)
+    known = _told(ledger, RECOVERED)
     operations = set(known.get("operations", ())) - {settings.operation}
     instances = set(known.get("instances", ())) - {lane.instance.name for lane in lanes_of(settings)}
     if operations or instances:

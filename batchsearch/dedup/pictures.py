@@ -296,7 +296,7 @@ def _pictures(
 def _valued(column: pa.Array) -> NDArray[np.int32]:
     """A number for each different value, -1 for empty ones; blanks around it and case do not matter."""
     plain = pc.utf8_lower(pc.utf8_trim_whitespace(column))
-    return coded(pc.if_else(pc.equal(plain, ""), pa.scalar(None, pa.string()), plain))[1]
+    return coded(pc.if_else(pc.equal(plain, ""), pa.nulls(len(plain), pa.string()), plain))[1]
 
 
 def _any_earlier(column: pa.Array) -> pa.Array:

@@ -310,5 +310,5 @@ def _numbered(column: pa.ChunkedArray) -> NDArray[np.int64]:
     plain = (
         pa.concat_arrays(column.chunks).cast(pa.binary()) if column.num_chunks else pa.array([], pa.binary())
     )
-    known = pc.if_else(pc.equal(plain, b""), pa.scalar(None, pa.binary()), plain)
+    known = pc.if_else(pc.equal(plain, b""), pa.nulls(len(plain), pa.binary()), plain)
     return coded(known)[1].astype(np.int64)

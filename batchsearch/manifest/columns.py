@@ -204,7 +204,8 @@ def without(array: pa.Array, positions: Iterable[int]) -> pa.Array:
     mask = [False] * len(array)
     for position in positions:
         mask[position] = True
-    return pc.if_else(pa.array(mask), pa.scalar(None, array.type), array)
+    # An array of nulls rather than a scalar: pyarrow 21 makes a broken array of a scalar and a slice of texts.
+    return pc.if_else(pa.array(mask), pa.nulls(len(array), array.type), array)
 
 
 def bad_cells(array: pa.Array, wanted: pa.DataType) -> list[int]:

@@ -171,7 +171,7 @@ def _numbers_as_text(array: pa.Array) -> pa.Array:
     whole = np.isfinite(values) & (np.abs(values) <= _EXACT) & (values == np.trunc(values))
     integers = pa.array(np.where(whole, values, 0.0).astype(np.int64)).cast(pa.string())
     text = pc.if_else(pa.array(whole), integers, array.cast(pa.string()))
-    return pc.if_else(array.is_null(), pa.scalar(None, pa.string()), text)
+    return pc.if_else(array.is_null(), pa.nulls(len(text), pa.string()), text)
 
 
 def _cell_text(cell: Any) -> str:

@@ -204,7 +204,7 @@ def without(array: pa.Array, positions: Iterable[int]) -> pa.Array:
     mask = [False] * len(array)
     for position in positions:
         mask[position] = True
-    # An array of nulls rather than a scalar: pyarrow 21 makes a broken array of a scalar and a slice of texts.
+    # Nulls as an array: pyarrow 21 makes a broken array of a null scalar and a slice of texts.
     return pc.if_else(pa.array(mask), pa.nulls(len(array), array.type), array)
 
 

@@ -27,9 +27,10 @@ NIGHT = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
 COMMAND = """
 batchsearch run "$CONFIG" --set "output.dir=$OUTPUT" --log-format json
 code=$?
-# 3: too many rows failed; 5: no permission, no such instance; 64, 65: job file or manifest. Another try would
-# end the same way, so this one is the last: the next task judges. Any other code: try again, it resumes.
-case $code in 3 | 5 | 64 | 65) exit 0 ;; *) exit $code ;; esac
+# 3: too many rows failed; 5: no permission, no such instance; 6: the output is damaged; 64, 65: job file or
+# manifest. Another try would end the same way, so this one is the last: the next task judges. Any other code:
+# try again, it resumes.
+case $code in 3 | 5 | 6 | 64 | 65) exit 0 ;; *) exit $code ;; esac
 """
 
 with DAG(

@@ -66,6 +66,7 @@ COMMANDS: Final = {
     "retry": Listed(_NIGHT, "Ask again for failed rows of an output folder."),
     "status": Listed(_AFTER, "Say how a run stands, from another shell while it works."),
     "report": Listed(_AFTER, "Write one HTML page about an output folder, with pictures."),
+    "export": Listed(_AFTER, "Write duplicates, results or scores as CSV, spreadsheet or Parquet."),
     "verify": Listed(_AFTER, "Verify an output: rows once, parts unchanged, ledger agrees."),
     "recover": Listed(_AFTER, "Make a lost or damaged ledger anew from the parts."),
     "diff": Listed(_AFTER, "Say what is new, gone or changed between two runs or nights."),

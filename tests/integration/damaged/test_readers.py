@@ -57,7 +57,8 @@ def test_no_reader_counts_what_is_not_what_was_sealed(night, spoil, table):
     before = night.folder / "before"
     shutil.copytree(night.out, before)
     spoil(part, other)
-    for arguments in (("report", night.out, "--pictures", "0"), ("diff", before, night.out)):
+    readers = (("report", night.out, "--pictures", "0"), ("diff", before, night.out), ("export", night.out))
+    for arguments in readers:
         code, text = said(*arguments)
         assert code == 6, text
         assert part.stem in text

@@ -83,6 +83,13 @@ def settings(begun: str) -> Iterator[str]:
             yield from (f"{setting}={each}" for each in values if each.startswith(value))
 
 
+def setting_names(begun: str) -> Iterator[str]:
+    """Settings and sections that `batchsearch config explain` knows."""
+    from batchsearch.config.meaning import every_setting
+
+    yield from (name for name in every_setting() if name.startswith(begun))
+
+
 def error_codes(begun: str) -> Iterator[str]:
     """Error codes, the vendor's and those of this program."""
     from batchsearch.api.codes import CODES
@@ -107,6 +114,7 @@ def operation_names(begun: str) -> Iterator[str]:
 PROPOSALS: Final[dict[str, Callable[[str], Iterator[str]]]] = {
     "config": job_files,
     "overrides": settings,
+    "setting": setting_names,
     "code": error_codes,
     "table": table_names,
     "operation": operation_names,

@@ -42,11 +42,51 @@ def config_check(config: Path, overrides: tuple[str, ...]) -> None:
         fail(error)
 
 
-@command.command("schema")
-def config_schema() -> None:
-    """Print the JSON Schema of job files, for editors."""
+_EXPLAIN_EXAMPLES = """\b
+Examples:
+  batchsearch config explain
+  batchsearch config explain dedup
+  batchsearch config explain instance.qps
+  batchsearch config explain parameters.filter
+"""
+
+
+@command.command("explain", short_help="Say what a setting means.", epilog=_EXPLAIN_EXAMPLES)
+@click.argument("setting", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line in place of the page.")
+def config_explain(setting: str | None, *, as_json: bool) -> None:
+    """Say what a SETTING means, what it takes, its default, and where it may stand.
+
+    SETTING is a path such as `instance.qps`, a name alone, a section, or a parameter of the operation
+    (`parameters.num`). Without it, all sections are listed.
+    """
     import json
+    import shutil
+
+    try:
+        from batchsearch.config.meaning import as_text, meaning_of, sections
+
+        found = sections() if setting is None else meaning_of(setting)
+    except BatchsearchError as error:
+        fail(error)
+    if as_json:
+        for each in found:
+            click.echo(json.dumps(each.as_dict(), ensure_ascii=False))
+    else:
+        click.echo(as_text(found, shutil.get_terminal_size((80, 24)).columns))
+
+
+@command.command("schema", short_help="Print a JSON Schema of job files, for editors.")
+def config_schema() -> None:
+    """Print the JSON Schema of job files, for editors only: they complete and check by it.
+
+    For people there is `batchsearch config explain`.
+    """
+    import json
+    import sys
 
     from batchsearch.config.load import job_schema
 
     click.echo(json.dumps(job_schema(), indent=2))
+    if sys.stdout.isatty():
+        click.echo("batchsearch: this is for editors; to read: batchsearch config explain", err=True)

@@ -69,7 +69,7 @@ def action_of(entry: ErrorCode, overrides: Mapping[str, Action]) -> Action:
 
 
 def codes_as_markdown() -> str:
-    """The tables as Markdown, for the README: one row a code, grouped by who can mend it."""
+    """The tables as Markdown, for docs/codes.md: one row a code, grouped by who can mend it."""
     lines = []
     for owner, title in _OWNERS.items():
         lines += [

@@ -1,4 +1,4 @@
-"""Every metric there is (pure). The exporters, the README's table and the dashboard's test come from here."""
+"""Every metric there is (pure). The exporters, the list for people, dashboard and alerts come from here."""
 
 from __future__ import annotations
 

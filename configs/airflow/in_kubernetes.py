@@ -23,7 +23,8 @@ batchsearch run "$CONFIG" --set "output.dir=$OUTPUT" --log-format json >/tmp/std
 run=$!
 trap 'kill -TERM $run' TERM
 wait $run; code=$?
-while kill -0 $run 2>/dev/null; do wait $run; code=$?; done
+# A signal ends the wait, not the run; 127: it has been waited for.
+while [ $code -gt 128 ]; do wait $run; again=$?; [ $again -ne 127 ] || break; code=$again; done
 mkdir -p "$XCOM" && tail -n 1 /tmp/stdout.$$ >"$XCOM/return.json"
 exit $code
 """

@@ -15,23 +15,30 @@ set -a
 set +a
 
 run=
-trap '[ -z "$run" ] || kill -TERM "$run"; tries=0' TERM INT HUP
+stop=
+trap 'stop=yes; [ -z "$run" ] || kill -TERM "$run"' TERM INT HUP
 
-code=70
-while [ "$tries" -gt 0 ]; do
+code=4
+while [ -z "$stop" ] && [ "$tries" -gt 0 ]; do
   tries=$((tries - 1))
   "$batchsearch" "$command" "$job" --no-progress --log-format json >>"$log" 2>&1 &
   run=$!
+  # A signal that came before the process had a number is handed on now.
+  [ -z "$stop" ] || kill -TERM "$run"
   wait "$run"; code=$?
-  # A signal ends the first wait; the run goes on until it has stopped in good order.
-  while kill -0 "$run" 2>/dev/null; do wait "$run"; code=$?; done
+  # A signal ends the wait, not the run, which stops in good order; 127: it has been waited for.
+  while [ "$code" -gt 128 ]; do
+    wait "$run"; again=$?
+    [ "$again" -ne 127 ] || break
+    code=$again
+  done
   run=
   case $code in
     0) exit 0 ;;                # done
     4) exit 0 ;;                # the window has closed: the next night goes on
     3 | 5 | 6 | 64 | 65) break ;; # another try would end the same way
   esac
-  [ "$tries" -eq 0 ] || sleep "$pause"
+  [ -n "$stop" ] || [ "$tries" -eq 0 ] || sleep "$pause"
 done
 echo "batchsearch $command $job ended with exit code $code: see $log"
 exit "$code"

@@ -56,8 +56,8 @@ def test_every_entry_says_what_to_do(code):
     assert all(status == 200 or 400 <= status < 600 for status in code.statuses)
 
 
-def test_the_readme_table_has_every_code():
-    """The table for the README names each code once."""
+def test_the_table_has_every_code():
+    """The table for docs/codes.md names each code once."""
     text = codes_as_markdown()
     for name in CODES:
         assert text.count(f"| `{name}` |") == 1

@@ -58,6 +58,7 @@ COMMANDS: Final = {
     "demo": Listed(_BEFORE, "Write a demonstration and run it, with no account."),
     "init": Listed(_BEFORE, "Write a job file after looking at a manifest."),
     "config": Listed(_BEFORE, "Check a job file, explain its settings."),
+    "ping": Listed(_BEFORE, "Check credentials, endpoint, clock, instance and rate of a job."),
     "check": Listed(_BEFORE, "Check every picture of a job; no call is made."),
     "plan": Listed(_BEFORE, "Say what a job would take: calls, hours, nights, money."),
     "run": Listed(_NIGHT, "Work through a job file; run it again to resume."),

@@ -143,11 +143,16 @@ def role_sources(environ: Mapping[str, str], home: Path) -> RoleSources:
 
 
 def _library() -> Any:
-    """The library's providers, without the log handlers that importing it attaches."""
+    """The library's providers, without the log handlers that importing it attaches.
+
+    What it has to say comes back as the reason why a place has no credentials; a traceback of its own on
+    stderr would only hide that.
+    """
     from alibabacloud_credentials import provider
 
     for name in ("credentials", "darabonba-core"):
-        logging.getLogger(name).handlers.clear()
+        # Not none at all: then the last resort of logging writes its warnings.
+        logging.getLogger(name).handlers[:] = [logging.NullHandler()]
     return provider
 
 

@@ -26,6 +26,7 @@ class ServiceClock:
     def __init__(self, machine: Callable[[], datetime] = _now) -> None:
         self._machine = machine
         self._skew = timedelta(0)
+        self._heard: tuple[str, datetime] | None = None
 
     def __call__(self) -> datetime:
         """The time by the service's clock."""
@@ -36,6 +37,17 @@ class ServiceClock:
         """Seconds that the service's clock is ahead of this machine's."""
         return self._skew.total_seconds()
 
+    @property
+    def apart(self) -> float | None:
+        """Seconds that the last answer's date was ahead of this machine's clock; None where it had none.
+
+        Dates count whole seconds, so that half a second is nothing.
+        """
+        if self._heard is None:
+            return None
+        theirs = _moment(self._heard[0])
+        return None if theirs is None else (theirs - self._heard[1]).total_seconds() + 0.5
+
     def learn(self, code: str | None, headers: Mapping[str, str]) -> None:
         """Correct the clock by the answer's Date, if the answer refused a time stamp.
 
@@ -43,12 +55,18 @@ class ServiceClock:
             code: The answer's error code, None for success.
             headers: The answer's, names in lower case.
         """
+        self._heard = (headers.get("date", ""), self._machine())
         if code is None or not code.startswith(_REFUSED_TIME):
             return
-        try:
-            theirs = parsedate_to_datetime(headers.get("date", ""))
-        except ValueError:
-            return
-        if theirs.tzinfo is None:
-            theirs = theirs.replace(tzinfo=UTC)
-        self._skew = theirs - self._machine()
+        theirs = _moment(self._heard[0])
+        if theirs is not None:
+            self._skew = theirs - self._heard[1]
+
+
+def _moment(text: str) -> datetime | None:
+    """The moment that a `Date` header means; None for what is none."""
+    try:
+        theirs = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return theirs.replace(tzinfo=UTC) if theirs.tzinfo is None else theirs

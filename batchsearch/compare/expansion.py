@@ -34,7 +34,8 @@ from batchsearch.engine.planning import pace_of
 from batchsearch.errors import ConfigError, ManifestError, OutputError, Problem
 from batchsearch.ledger.lock import OutputLock
 from batchsearch.manifest.columns import cell, normal_type
-from batchsearch.manifest.files import format_of
+from batchsearch.manifest.formats import format_of
+from batchsearch.manifest.memory_table import GivenTable
 from batchsearch.manifest.rows import reference
 from batchsearch.manifest.source import Manifest, Wanted
 
@@ -347,14 +348,17 @@ def _check_carried(manifest: Manifest, compare: CompareSettings) -> None:
 
 
 def _may_be_inline(settings: JobSettings, compare: CompareSettings, manifest: Manifest) -> bool:
-    """Whether the pictures may be bytes: they are in a Parquet file, and not text."""
+    """Whether the pictures may be bytes: they are in a Parquet or Arrow file, and not text."""
     first = manifest.files[0]
-    if (settings.manifest.format if settings.manifest.format != "auto" else format_of(first)) == "csv":
+    if isinstance(first, GivenTable):
+        return True
+    kind = settings.manifest.format if settings.manifest.format != "auto" else format_of(first)
+    if kind not in ("parquet", "arrow", None):
         return False
     if not isinstance(first, Path):
         return True  # in an object store: its footer is not worth another request
     try:
-        kind = pq.read_schema(arrow_readable(first)).field(compare.image).type
+        column = pq.read_schema(arrow_readable(first)).field(compare.image).type
     except (OSError, pa.ArrowException, ValueError, KeyError):
         return True
-    return not pa.types.is_string(normal_type(kind))
+    return not pa.types.is_string(normal_type(column))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import codecs
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from batchsearch.config.image_folders import with_its_format
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.config.share import checked_share
+
+TableFormat = Literal["csv", "parquet", "jsonl", "arrow", "xlsx", "feed", "list", "images"]
+"""How a manifest's files are written; `manifest.formats` says which endings of names tell it."""
 
 CsvTypeName = Literal["string", "int64", "float64", "bool", "date", "timestamp"]
 
@@ -30,6 +35,13 @@ class CsvSettings(Settings):
         None,
         min_length=1,
         description="Column names of files that do not begin with them: their first line is a row, too.",
+    )
+    skip_lines: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Lines above the column names that are no part of the table, such as the first two of an "
+        "Amazon flat file, or Excel's `sep=;`.",
     )
     types: dict[str, CsvTypeName] = Field(
         default_factory=dict,
@@ -81,11 +93,27 @@ class CsvSettings(Settings):
         return mark
 
 
+class XlsxSettings(Settings):
+    """Which table of an Excel workbook is meant."""
+
+    sheet: str | None = Field(None, description="Name of the sheet; the first one that is shown when absent.")
+    skip_rows: int = Field(
+        0, ge=0, le=100, description="Rows above the column names that are no part of the table."
+    )
+
+
 class ManifestSettings(Settings):
     """The table whose rows are worked on."""
 
-    path: Annotated[str, IS_PATH] = Field(min_length=1, description="File, folder or glob.")
-    format: Literal["auto", "csv", "parquet"] = Field("auto", description="By file name when `auto`.")
+    path: Annotated[str, IS_PATH] = Field(
+        min_length=1, description="File, folder or glob; or a folder of images."
+    )
+    format: Literal["auto"] | TableFormat = Field(
+        "auto",
+        description="How its files are written, by their names when `auto`: `csv`, `parquet`, `jsonl` (JSON "
+        "Lines), `arrow`, `xlsx` (Excel; needs the extra `xlsx`), `feed` (a product feed in XML), `list` (a "
+        "path or address a line, and no header), `images` (a folder of images and no table).",
+    )
     key: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
         ("product_id", "pic_name"),
         min_length=1,
@@ -104,11 +132,32 @@ class ManifestSettings(Settings):
         "read only where something else asks for them. `row_key` names each row anyway.",
     )
     csv: CsvSettings = Field(default_factory=CsvSettings, description="How a CSV manifest is written.")
+    xlsx: XlsxSettings = Field(
+        default_factory=XlsxSettings, description="Which table of an Excel workbook is meant."
+    )
+    row_number: str | None = Field(
+        None,
+        min_length=1,
+        description="Name of a column that is added and numbers the rows of each file, "
+        "`train-0.parquet:17`: a key for tables in which nothing names a row. Only for tables that never "
+        "change: a row that is put in between renames all that follow.",
+    )
     max_shrink: str | float | None = Field(
         None,
         description="Rows that the manifest may have less than at the last run: a share (`20%`) or a number. "
         "One that has lost more is taken for a broken export and refused; any is taken when absent.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_what_the_path_says(cls, given: object) -> object:
+        return with_its_format(given) if isinstance(given, dict) else given
+
+    @property
+    def images_folder(self) -> Path:
+        """Where relative paths of images start when nothing else says so."""
+        path = Path(self.path)
+        return path if self.format == "images" else path.parent
 
     @field_validator("max_shrink")
     @classmethod

@@ -102,7 +102,7 @@ async def fill(
     catalogue = settings.emulator.catalogue
     if catalogue is None:
         return
-    base = Path(catalogue.manifest.path).parent
+    base = catalogue.manifest.images_folder
     wanted = Wanted(
         images=tuple(picture.role for picture in _ADD.pictures), required=_ADD.required, allowed=_ADD.keys
     )

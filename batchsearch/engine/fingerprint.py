@@ -23,8 +23,10 @@ COLUMNS_ONCE: Final = "manifest's columns"
 QUOTED: Final = "key columns in quotes"
 """Under this name it is noted which key columns were text when rows were first named."""
 
-_NOTED_ONLY: Final = frozenset({"manifest.path", "manifest.format", COLUMNS_ONCE, QUOTED})
-_NOTED_ONLY_BELOW: Final = "manifest.csv."
+_NOTED_ONLY: Final = frozenset(
+    {"manifest.path", "manifest.format", "manifest.row_number", COLUMNS_ONCE, QUOTED}
+)
+_NOTED_ONLY_BELOW: Final = ("manifest.csv.", "manifest.xlsx.")
 _IN_QUOTES: Final = ("string", "large_string", "date", "extension<arrow.uuid")
 
 # How fast and where pictures are read says nothing about what is sent for them.
@@ -59,6 +61,9 @@ def fingerprint(settings: JobSettings) -> dict[str, Any]:
     }
     for name, value in values["manifest"]["csv"].items():
         found[f"manifest.csv.{name}"] = value
+    for name, value in values["manifest"]["xlsx"].items():
+        found[f"manifest.xlsx.{name}"] = value
+    found["manifest.row_number"] = values["manifest"]["row_number"]
     for name in ("endpoint", "region", "name", "service_type"):
         found[f"instance.{name}"] = values["instance"][name]
         for other in values["instances"]:

@@ -40,4 +40,4 @@ def require_root(settings: JobSettings) -> None:
 
 def picture_root(settings: JobSettings) -> Path:
     """Where relative picture paths start from."""
-    return Path(settings.images.root or Path(settings.manifest.path).parent)
+    return Path(settings.images.root or settings.manifest.images_folder)

@@ -17,10 +17,10 @@ import pyarrow.csv as pacsv
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.columns import bad_cells, bad_text, cell, without
 from batchsearch.manifest.csv_quotes import MisquotedError
-from batchsearch.manifest.csv_stream import CutError
 from batchsearch.manifest.csv_text import CsvText
 from batchsearch.manifest.remote_file import LostError
 from batchsearch.manifest.table_file import UnreadableError, short
+from batchsearch.manifest.unpacked import CutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

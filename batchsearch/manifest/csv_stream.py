@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
-import zlib
-from typing import IO, TYPE_CHECKING, Any, Final
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.manifest.csv_quotes import Escapes, QuoteCheck
-from batchsearch.manifest.remote_file import READ_AHEAD, RemoteFile
+from batchsearch.manifest.unpacked import unpacked
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -19,52 +18,7 @@ if TYPE_CHECKING:
 
 UTF8: Final = frozenset({"utf-8", "utf-8-sig", "ascii"})
 _CHUNK: Final = 128 * 1024
-
-
-class CutError(OSError):
-    """A packed file ends too early, or is damaged; `strerror` says so."""
-
-
-def opened(path: ManifestPath) -> IO[bytes]:
-    """The file's bytes as they are."""
-    if isinstance(path, RemoteFile):
-        return io.BufferedReader(path.open(ahead=READ_AHEAD))
-    return path.open("rb")
-
-
-def unpacked(path: ManifestPath) -> IO[bytes]:
-    """The file's bytes, unpacked where its name ends with `.gz`."""
-    raw = opened(path)
-    if path.suffix.lower() != ".gz":
-        return raw
-    return io.BufferedReader(_Unpacked(raw), _CHUNK)
-
-
-class _Unpacked(io.RawIOBase):
-    """What a packed file holds; closing it closes that file."""
-
-    def __init__(self, packed: IO[bytes]) -> None:
-        self._packed = packed
-        self._file = gzip.GzipFile(fileobj=packed, mode="rb")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        try:
-            return self._file.readinto(buffer)
-        except EOFError:
-            what = "is packed with gzip and ends too early; it was not written or copied to its end"
-            raise CutError(None, what) from None
-        except (gzip.BadGzipFile, zlib.error):
-            what = "is damaged: its name ends with `.gz`, and what gzip unpacks makes no sense"
-            raise CutError(None, what) from None
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-            self._packed.close()
-        super().close()
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 
 
 class CsvStream(io.RawIOBase):
@@ -97,6 +51,8 @@ class CsvStream(io.RawIOBase):
             if settings.escape is None
             else Escapes(escape=settings.escape, delimiter=settings.delimiter, quote=settings.quote)
         )
+        self._skip = settings.skip_lines
+        self._cut_end = False
         self._rest = b""
         self._ended = False
 
@@ -127,11 +83,28 @@ class CsvStream(io.RawIOBase):
         self._ended = not chunk
         if self._decoder is not None:
             chunk = self._decoder.decode(chunk, final=self._ended).encode(errors="replace")
+        if self._skip or self._cut_end:
+            chunk = self._after_skipped(chunk)
         judged = chunk
         if self._escapes is not None:
             chunk, judged = self._escapes.take(chunk, is_last=self._ended)
         self._check.follow(judged)
         return chunk
+
+    def _after_skipped(self, chunk: bytes) -> bytes:
+        """What of a chunk stands below the lines that are left out; they are no part of the table."""
+        if self._cut_end and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._cut_end = self._cut_end and not chunk and not self._ended
+        place = 0
+        for found in _LINE_END.finditer(chunk):
+            if not self._skip:
+                break
+            self._skip -= 1
+            place = found.end()
+            # A line end of two bytes may be cut between them.
+            self._cut_end = found[0] == b"\r" and place == len(chunk)
+        return b"" if self._skip else chunk[place:]
 
     def close(self) -> None:
         """Close the file."""

@@ -9,8 +9,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ManifestError, Problem
-from batchsearch.manifest.csv_stream import UTF8, CsvStream, opened, unpacked
+from batchsearch.manifest.csv_stream import UTF8, CsvStream
 from batchsearch.manifest.table_file import short
+from batchsearch.manifest.unpacked import opened, packing_of, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,17 +26,17 @@ _SNIFFED: Final = 4 * 1024
 _SEP: Final = re.compile(r"(?i)sep=(.?)[;,\t|]*")
 _MARKUP: Final = (b"<!doctype", b"<html", b"<?xml")
 _GZIP: Final = b"\x1f\x8b"
-_UNPACK: Final = "; unpack it, or pack it with gzip and let its name end with `.gz`"
+_UNPACK: Final = "; unpack it, or pack it with gzip or zstd and let its name end with `.gz` or `.zst`"
 _SOMETHING_ELSE: Final = {
     _GZIP: "is packed with gzip, and its name does not say so: let it end with `.gz`",
-    b"\x28\xb5\x2f\xfd": f"is packed with zstd{_UNPACK}",
+    b"\x28\xb5\x2f\xfd": "is packed with zstd, and its name does not say so: let it end with `.zst`",
     b"BZh": f"is packed with bzip2{_UNPACK}",
     b"\xfd7zXZ\0": f"is packed with xz{_UNPACK}",
     b"\x04\x22\x4d\x18": f"is packed with lz4{_UNPACK}",
-    b"PK\x03\x04": "is a zip file, or an Excel workbook; save the table as CSV",
-    b"\xd0\xcf\x11\xe0": "is an old Excel workbook; save the table as CSV",
+    b"PK\x03\x04": "is a zip file, or an Excel workbook: let its name end with `.zip` or `.xlsx`",
+    b"\xd0\xcf\x11\xe0": "is an old Excel workbook; save the table as .xlsx or CSV",
     b"PAR1": "is a Parquet file; set `manifest.format: parquet`",
-    b"ARROW1": "is an Arrow file; write the table as Parquet",
+    b"ARROW1": "is an Arrow file; set `manifest.format: arrow`",
     b"SQLite format 3\0": "is an SQLite database; write the table as Parquet or CSV",
 }
 """What files that are taken for CSV are, by their first bytes, and what to do."""
@@ -80,8 +81,8 @@ class CsvText:
         if (mark := _SEP.fullmatch(self._delimiter.join(names))) is not None:
             given = "tab" if mark[1] == "\t" else f'"{mark[1]}"'
             raise self._error(
-                f"begins with Excel's line `sep={mark[1]}`; remove that line, and set "
-                f"`manifest.csv.delimiter: {given}`"
+                f"begins with Excel's line `sep={mark[1]}`; remove that line, or set "
+                f"`manifest.csv.skip_lines: 1`, and set `manifest.csv.delimiter: {given}`"
             )
         if self.is_utf8 and sum(name.count("\0") for name in names) * 3 > sum(map(len, names)):
             which = "utf-16-le" if begins[1:2] == b"\0" else "utf-16-be"
@@ -95,15 +96,16 @@ class CsvText:
 
     def _begins(self) -> bytes:
         """The first bytes, unpacked; a file that is something else is refused by what it is."""
-        is_packed = self._path.suffix.lower() == ".gz"
+        packing = packing_of(self._path)
         try:
             with opened(self._path) as file:
                 begins = file.read(_SNIFFED)
-            if is_packed and begins and not begins.startswith(_GZIP):
+            if packing is not None and begins and not begins.startswith(packing.mark):
                 raise self._error(
-                    "is not packed with gzip, although its name ends with `.gz`; take that away"
+                    f"is not packed with {packing.name}, although its name ends with `{packing.suffix}`; "
+                    "take that away"
                 )
-            if is_packed and begins:
+            if packing is not None and begins:
                 with unpacked(self._path) as file:
                     begins = file.read(_SNIFFED)
         except OSError as error:
@@ -112,13 +114,17 @@ class CsvText:
             if begins.startswith(mark):
                 raise self._error(what)
         if begins.lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower().startswith(_MARKUP):
-            raise self._error("is HTML or XML and no table; was a login or an error page saved?")
+            raise self._error(
+                "is HTML or XML and no table; was a login or an error page saved? (A product feed in XML is "
+                "read with `manifest.format: feed`.)"
+            )
         return begins
 
     def _first_record(self) -> list[str] | None:
         size = _FIRST_LOOK
         while True:
             with self._open() as file:
+                self._skip(file)
                 text = file.read(size)
             records = (record for record in self._records(io.StringIO(text, newline="")) if record)
             first = next(records, None)
@@ -135,9 +141,11 @@ class CsvText:
         """The lines, from 1, on which rows, from 0, begin; as far as the file can be read."""
         sought = set(rows)
         found: dict[int, int] = {}
-        number, begins = -1 if self._settings.header else -2, 1
+        above = self._settings.skip_lines
+        number, begins = -1 if self._settings.header else -2, 1 + above
         try:
             with self._open() as file:
+                self._skip(file)
                 records = self._records(file)
                 for record in records:
                     number += bool(record)
@@ -145,7 +153,7 @@ class CsvText:
                         found[number] = begins
                         if len(found) == len(sought):
                             break
-                    begins = records.line_num + 1
+                    begins = records.line_num + 1 + above
         except csv.Error:
             # A field too long for this reader: where its row begins is known all the same.
             if number + 1 in sought:
@@ -167,6 +175,7 @@ class CsvText:
         number = -1 if self._settings.header else -2
         try:
             with self._open() as file:
+                self._skip(file)
                 for record in self._records(file, strict=True):
                     number += bool(record)
         except (csv.Error, OSError):
@@ -188,6 +197,12 @@ class CsvText:
     def _open(self) -> io.TextIOWrapper:
         codec = "utf-8-sig" if self.is_utf8 else self.codec
         return io.TextIOWrapper(unpacked(self._path), encoding=codec, newline="", errors="replace")
+
+    def _skip(self, file: io.TextIOWrapper) -> None:
+        """Read past the lines above the table."""
+        for _ in range(self._settings.skip_lines):
+            while (line := file.readline(_FIRST_LOOK)) and not line.endswith(("\n", "\r")):
+                pass
 
     def _records(self, file: Any, *, strict: bool = False) -> Any:
         return csv.reader(

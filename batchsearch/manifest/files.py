@@ -6,11 +6,13 @@ import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from batchsearch.config.image_folders import has_images_alone
 from batchsearch.config.nearest import nearest
 from batchsearch.config.paths import HAS_SCHEME, absolute
 from batchsearch.errors import ManifestError, Problem
+from batchsearch.manifest.formats import ENDINGS, FORMATS, format_of
 from batchsearch.manifest.remote_file import RemoteFile
 from batchsearch.stores.address import AddressError, is_store_url, shown_url
 from batchsearch.stores.failures import Failure
@@ -19,20 +21,15 @@ from batchsearch.stores.store import StoreError, open_store
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from batchsearch.config.manifest_settings import TableFormat as Format
     from batchsearch.config.store_settings import ConnectionsSettings
     from batchsearch.manifest.remote_file import ManifestPath
 
-Format = Literal["csv", "parquet"]
+Asked: TypeAlias = "Literal['auto'] | Format"
+"""A format, or `auto` to go by the names."""
 
-_SUFFIXES: Final[dict[str, Format]] = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".csv.gz": "csv",
-    ".tsv.gz": "csv",
-}
+_TABLES: Final = frozenset({"csv", "parquet"})
+"""Formats that are tables wherever they lie; other files of a folder with such tables are its notes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +41,20 @@ class ManifestFiles:
         format: The same for all.
         folders: Of each file the names of the folders below the one that was given, or from the first
             wildcard on.
+        without: Folder of which nothing is a row.
     """
 
     paths: tuple[ManifestPath, ...]
     format: Format
     folders: tuple[tuple[str, ...], ...]
-
-
-def format_of(path: ManifestPath) -> Format | None:
-    """The format that a file's name says, or None."""
-    name = path.name.lower()
-    return next((kind for suffix, kind in _SUFFIXES.items() if name.endswith(suffix)), None)
+    without: str | None = None
 
 
 def find_files(
     text: str,
     *,
     base: Path,
-    wanted: Literal["auto", "csv", "parquet"],
+    wanted: Asked,
     stores: ConnectionsSettings | None = None,
     without: str | None = None,
 ) -> ManifestFiles:
@@ -88,9 +81,11 @@ def find_files(
         raise ManifestError([Problem(shown_url(text), "write the path without `file://`")])
     path = Path(absolute(text, base))
     fixed = path
+    if path.is_dir() and (wanted == "images" or (wanted == "auto" and has_images_alone(path))):
+        return ManifestFiles((path,), "images", ((),), without)
     if path.is_dir():
         found: Sequence[Path] = sorted(_below(path), key=lambda each: each.relative_to(path).parts)
-        nothing = "is a folder without any .parquet or .csv file"
+        nothing = _NO_TABLE
     elif path.exists():
         if not path.is_file():
             raise ManifestError([Problem(str(path), "is neither a file nor a folder")])
@@ -107,9 +102,13 @@ def find_files(
     return _of_one_kind(str(path), found, wanted, nothing, len(fixed.parts))
 
 
-def _in_store(
-    text: str, wanted: Literal["auto", "csv", "parquet"], stores: ConnectionsSettings | None
-) -> ManifestFiles:
+_NO_TABLE: Final = (
+    "is a folder without any table (.parquet, .csv, .jsonl, .arrow, .xlsx …); for a folder of images set "
+    "`manifest.format: images`"
+)
+
+
+def _in_store(text: str, wanted: Asked, stores: ConnectionsSettings | None) -> ManifestFiles:
     """The objects that an address names: one, those below a folder, or those a glob matches."""
     shown = shown_url(text)
     try:
@@ -119,7 +118,7 @@ def _in_store(
             file = RemoteFile(store, facts)
             return ManifestFiles((file,), _format_of_one(file, wanted), ((),))
         found = store.listing(address)
-        nothing = "is a folder without any .parquet or .csv file"
+        nothing = _NO_TABLE
         if not found and glob.has_magic(address.path):
             found = store.matching(address)
             nothing = "matches no object"
@@ -157,7 +156,7 @@ def _unfindable(error: StoreError) -> str:
 def _of_one_kind(
     shown: str,
     found: Sequence[ManifestPath],
-    wanted: Literal["auto", "csv", "parquet"],
+    wanted: Asked,
     nothing: str,
     fixed: int,
 ) -> ManifestFiles:
@@ -166,26 +165,28 @@ def _of_one_kind(
     known = [each for each in found if formats[each] is not None and format_of(each) in (None, formats[each])]
     if not known:
         raise ManifestError([Problem(shown, nothing)])
-    kinds = {formats[each] for each in known}
+    if any(formats[each] in _TABLES for each in known):
+        known = [each for each in known if formats[each] in _TABLES or wanted != "auto"]
+    kinds = {kind for each in known if (kind := formats[each]) is not None}
     if len(kinds) > 1:
-        what = "holds CSV and Parquet files; set `manifest.format`, or give a glob of one kind"
+        several = " and ".join(FORMATS[kind].called for kind in FORMATS if kind in kinds)
+        what = f"holds {several} files; set `manifest.format`, or give a glob of one kind"
         raise ManifestError([Problem(shown, what)])
     folders = tuple(tuple(_parts(each)[fixed:-1]) for each in known)
-    return ManifestFiles(tuple(known), "csv" if "csv" in kinds else "parquet", folders)
+    return ManifestFiles(tuple(known), kinds.pop(), folders)
 
 
 def _parts(path: ManifestPath) -> Sequence[str]:
     return path.facts.address.path.split("/") if isinstance(path, RemoteFile) else path.parts
 
 
-def _format_of_one(path: ManifestPath, wanted: Literal["auto", "csv", "parquet"]) -> Format:
+def _format_of_one(path: ManifestPath, wanted: Asked) -> Format:
     if wanted != "auto":
         return wanted
     named = format_of(path)
     if named is None:
-        endings = ", ".join(_SUFFIXES)
         raise ManifestError(
-            [Problem(str(path), f"has no ending that tells its format ({endings}); set `manifest.format`")]
+            [Problem(str(path), f"has no ending that tells its format ({ENDINGS}); set `manifest.format`")]
         )
     return named
 

@@ -16,6 +16,7 @@ from batchsearch.manifest.table_file import Wished
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from batchsearch.manifest.memory_table import GivenTable
     from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.manifest.table_file import Report, TableFile
 
@@ -45,7 +46,7 @@ class InFolders:
         self.schema = pa.schema(fields)
 
     @property
-    def path(self) -> ManifestPath:
+    def path(self) -> ManifestPath | GivenTable:
         """See `TableFile.path`."""
         return self._table.path
 

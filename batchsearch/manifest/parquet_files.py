@@ -11,20 +11,10 @@ from itertools import accumulate
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch.errors import ManifestError, Problem
-from batchsearch.manifest.columns import (
-    bad_cells,
-    bad_text,
-    cell,
-    has_path,
-    is_picture_struct,
-    normal_type,
-    normalised,
-    without,
-)
+from batchsearch.manifest.columns import cell
 from batchsearch.manifest.parquet_bounds import (
     MOST_ROWS,
     group_bounds,
@@ -34,6 +24,7 @@ from batchsearch.manifest.parquet_bounds import (
 )
 from batchsearch.manifest.remote_file import LostError, RemoteFile, arrow_source
 from batchsearch.manifest.table_file import UnreadableError, short
+from batchsearch.manifest.typed_columns import fitted_batch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -103,7 +94,7 @@ class ParquetFile:
         try:
             for batch in self._batches(names):
                 for piece in pieces_of(batch, seen):
-                    yield self._normalised(piece, wished, report, seen)
+                    yield fitted_batch(piece, wished, report, seen)
                     seen += piece.num_rows
         except LostError as error:
             raise UnreadableError(seen, str(error.strerror)) from None
@@ -167,51 +158,6 @@ class ParquetFile:
             page_checksum_verification=True,
             read_dictionary=sorted(dictionaries) or None,
         )
-
-    def _normalised(
-        self, batch: pa.RecordBatch, wished: Sequence[Wished], report: Report, seen: int
-    ) -> pa.RecordBatch:
-        arrays = []
-        for column in wished:
-            array = batch.column(column.name)
-            if column.path_only:
-                array = pc.struct_field(array, "path")
-            if is_picture_struct(column.type) and has_path(array.type):
-                self._valid(normalised(pc.struct_field(array, "path"), pa.string()), column, report, seen)
-            elif pa.types.is_string(normal_type(array.type)):
-                text = normalised(array, pa.string())
-                valid = self._valid(text, column, report, seen)
-                array = array if valid is text else valid
-            arrays.append(self._fitted(array, column, report, seen))
-        return pa.record_batch(arrays, names=[column.name for column in wished])
-
-    def _fitted(self, array: pa.Array, column: Wished, report: Report, seen: int) -> pa.Array:
-        """A column in the type that it is to have; cells that do not fit are reported."""
-        try:
-            return normalised(array, column.type)
-        except pa.ArrowInvalid:
-            bad = bad_cells(array, column.type)
-        for index in bad:
-            if pa.types.is_string(column.type) and pa.types.is_binary(normal_type(array.type)):
-                what = f"column `{column.name}` is not UTF-8 text"
-            else:
-                what = (
-                    f"{cell(array[index].as_py())} in `{column.name}` does not fit into {column.type}, in "
-                    "which the files' different types are read; write the column alike in all files, or "
-                    "leave it out (`manifest.carry` lists the columns that are carried)"
-                )
-            report(seen + index, what)
-        return normalised(without(array, bad), column.type)
-
-    def _valid(self, array: pa.Array, column: Wished, report: Report, seen: int) -> pa.Array:
-        try:
-            array.validate(full=True)
-        except pa.ArrowInvalid:
-            bad = bad_text(array)
-            for index in bad:
-                report(seen + index, f"column `{column.name}` is not UTF-8 text")
-            return without(array.cast(pa.binary()), bad).cast(pa.string())
-        return array
 
 
 def _unopenable(path: ManifestPath, error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -14,26 +15,25 @@ import pyarrow.compute as pc
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.carried import never_names, shown_cells
 from batchsearch.manifest.columns import cell, fractions, normalised, parameter_cells, picture_lengths
-from batchsearch.manifest.csv_files import CsvFile
 from batchsearch.manifest.files import find_files
 from batchsearch.manifest.findings import LISTED, Findings
 from batchsearch.manifest.folder_columns import InFolders, folder_columns
+from batchsearch.manifest.formats import open_table
 from batchsearch.manifest.keys import KeyBatch, RepeatFinder, digests_of, is_quoted, key_column, key_texts
 from batchsearch.manifest.meaning import Meaning, Wanted, understand
 from batchsearch.manifest.memory import use_plain_allocator
-from batchsearch.manifest.parquet_files import ParquetFile
-from batchsearch.manifest.remote_file import RemoteFile
+from batchsearch.manifest.row_numbers import Numbered
 from batchsearch.manifest.rows import RowBatch
 from batchsearch.manifest.table_file import UnreadableError, Wished
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from batchsearch.config.manifest_settings import ManifestSettings
     from batchsearch.config.store_settings import ConnectionsSettings
     from batchsearch.manifest.files import ManifestFiles
+    from batchsearch.manifest.memory_table import GivenTable
     from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.manifest.table_file import Report, TableFile
 
@@ -60,7 +60,7 @@ class Manifest:
     """
 
     settings: ManifestSettings
-    files: tuple[ManifestPath, ...]
+    files: tuple[ManifestPath | GivenTable, ...]
     schema_carried: pa.Schema
     _tables: tuple[TableFile, ...]
     _meaning: Meaning
@@ -76,6 +76,7 @@ class Manifest:
         wanted: Wanted,
         stores: ConnectionsSettings | None = None,
         without: str | None = None,
+        given: Sequence[TableFile] | None = None,
     ) -> Self:
         """Finds the files, reads their headers or footers, and settles what each column means.
 
@@ -85,6 +86,7 @@ class Manifest:
             wanted: What the operation takes.
             stores: How object stores are reached, for a manifest in one.
             without: Folder whose files are never rows: the job's own output.
+            given: Tables that are the manifest themselves, such as a `MemoryTable`; nothing is looked for.
 
         Raises:
             ConfigError: The path is an address that nothing installed reads.
@@ -92,10 +94,17 @@ class Manifest:
                 is missing or of a type that cannot be used; with every such problem.
         """
         use_plain_allocator()
-        found = find_files(settings.path, base=base, wanted=settings.format, stores=stores, without=without)
-        tables = _opened(found, settings)
+        if given is not None:
+            tables = tuple(_numbered(table, settings) for table in given)
+            files: tuple[ManifestPath | GivenTable, ...] = tuple(table.path for table in tables)
+            kind = "given"
+        else:
+            found = find_files(
+                settings.path, base=base, wanted=settings.format, stores=stores, without=without
+            )
+            tables, files, kind = _opened(found, settings), found.paths, found.format
         meaning = understand(tables, settings, wanted)
-        return cls(settings, found.paths, meaning.carried, tables, meaning, found.format)
+        return cls(settings, files, meaning.carried, tables, meaning, kind)
 
     @property
     def quoted(self) -> tuple[bool, ...]:
@@ -117,7 +126,7 @@ class Manifest:
         """
         files = []
         for path in self.files:
-            if isinstance(path, RemoteFile):
+            if not isinstance(path, Path):
                 files.append(path.identity())
                 continue
             status = path.stat()
@@ -413,15 +422,21 @@ def _opened(found: ManifestFiles, settings: ManifestSettings) -> tuple[TableFile
     problems: list[Problem] = []
     for path, folders in zip(found.paths, found.folders, strict=True):
         try:
-            table: TableFile = CsvFile(path, settings.csv) if found.format == "csv" else ParquetFile(path)
+            table = open_table(path, found.format, settings, without=found.without)
         except ManifestError as error:
             problems += error.problems
             continue
         columns = folder_columns(folders)
-        tables.append(InFolders(table, columns) if columns else table)
+        tables.append(_numbered(InFolders(table, columns) if columns else table, settings, folders))
     if problems:
         raise ManifestError(problems[:LISTED])
     return tuple(tables)
+
+
+def _numbered(table: TableFile, settings: ManifestSettings, folders: Sequence[str] = ()) -> TableFile:
+    """The file with its rows numbered, where that is asked for and no column of its own is called so."""
+    column = settings.row_number
+    return table if column is None or column in table.schema.names else Numbered(table, column, folders)
 
 
 def _cuts(total: int, pictures: Sequence[pa.Array], rows: int) -> Iterator[tuple[int, int]]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from batchsearch.manifest.memory_table import GivenTable
     from batchsearch.manifest.remote_file import ManifestPath
 
 PIECE_BYTES: Final = 32 * 1024 * 1024
@@ -53,8 +54,8 @@ class TableFile(Protocol):
     """One file of a manifest, with its header or footer read and closed again."""
 
     @property
-    def path(self) -> ManifestPath:
-        """Where it is."""
+    def path(self) -> ManifestPath | GivenTable:
+        """Where it is; of a table in memory what it is called."""
 
     @property
     def schema(self) -> pa.Schema:

@@ -71,18 +71,24 @@ def _job(kept: Mapping[str, Any] | None) -> JobSettings | None:
 
 def _by_fingerprint(known: Mapping[str, Any], manifest: Path | None) -> Manifest:
     """By what decides the outcomes' meaning, which the ledger keeps for every job."""
-    prefix = "manifest.csv."
     path = str(manifest.absolute()) if manifest is not None else known.get("manifest.path")
     if not path or not known.get("manifest.key"):
         raise ManifestUnknownError("the ledger does not say which manifest the job has")
-    csv = {name.removeprefix(prefix): value for name, value in known.items() if name.startswith(prefix)}
+    written = {
+        section: {
+            name.removeprefix(prefix): value for name, value in known.items() if name.startswith(prefix)
+        }
+        for section in ("csv", "xlsx")
+        for prefix in (f"manifest.{section}.",)
+    }
     try:
         settings = ManifestSettings.model_validate(
             {
                 "path": path,
                 "key": known["manifest.key"],
                 "format": known.get("manifest.format", "auto"),
-                **({"csv": csv} if csv else {}),
+                "row_number": known.get("manifest.row_number"),
+                **{section: values for section, values in written.items() if values},
             }
         )
         wanted = Wanted(images=(), required=(), allowed=frozenset())

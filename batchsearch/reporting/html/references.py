@@ -139,7 +139,7 @@ def row_source(run: RunFolder, images: Path | None) -> RowSource | None:
     job = run.job
     if job is None:
         return None if images is None else RowSource(images.absolute(), ImageSettings())
-    root = Path(job.images.root or Path(job.manifest.path).parent)
+    root = Path(job.images.root or job.manifest.images_folder)
     return RowSource((images or root).absolute(), job.images, job)
 
 
@@ -149,7 +149,7 @@ def catalogue_source(run: RunFolder) -> CatalogueSource | None:
     if job is None or job.instance.endpoint != EMULATOR or job.emulator.catalogue is None:
         return None
     catalogue = job.emulator.catalogue
-    root = Path(catalogue.root or Path(catalogue.manifest.path).parent)
+    root = Path(catalogue.root or catalogue.manifest.images_folder)
     return CatalogueSource(root.absolute(), job.images, catalogue.manifest)
 
 

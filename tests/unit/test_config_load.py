@@ -161,7 +161,7 @@ emulator: {catalogue: {manifest: {path: x, columns: {int_atr: price}}}}
             "job.yaml:5: instance.qps: 7 is not a tier that can be bought (1, 5, 10); "
             "set `custom_qps: true` if another rate is meant"
         ),
-        "job.yaml:6: manifest.path: is missing. File, folder or glob.",
+        "job.yaml:6: manifest.path: is missing. File, folder or glob; or a folder of images.",
         (
             "job.yaml:7: manifest.columns.imag: "
             "SearchImageByPic takes nothing called `imag`; did you mean `image`?"

@@ -503,7 +503,7 @@ def test_paths_that_lead_nowhere(opened, write, tmp_path):
     assert "did you mean `data/queries.csv`?" in problems(lambda: opened("data/querys.csv"), tmp_path)[0]
     assert "did you mean `data`?" in problems(lambda: opened("dta/queries.csv"), tmp_path)[0]
     assert "matches no file" in problems(lambda: opened("data/*.parquet"), tmp_path)[0]
-    assert "without any .parquet or .csv file" in problems(lambda: opened("empty"), tmp_path)[0]
+    assert "without any table (.parquet, .csv" in problems(lambda: opened("empty"), tmp_path)[0]
     assert "holds CSV and Parquet files" in problems(lambda: opened("mixed"), tmp_path)[0]
     assert "is neither a file nor a folder" in problems(lambda: opened("pipe.csv"), tmp_path)[0]
     (url,) = problems(lambda: opened("s3://user:pw@bucket/key.csv?secret=1"), tmp_path)

@@ -32,8 +32,8 @@ class About:
 
 
 FORMATS: Final[dict[Format, About]] = {
-    "parquet": About("Parquet", (".parquet", ".pq")),
     "csv": About("CSV", (".csv", ".tsv", ".txt", ".tab"), packed=True),
+    "parquet": About("Parquet", (".parquet", ".pq")),
     "jsonl": About("JSON Lines", (".jsonl", ".ndjson", ".json"), packed=True),
     "arrow": About("Arrow", (".arrow", ".arrows", ".ipc", ".feather")),
     "xlsx": About("Excel", (".xlsx", ".xlsm")),

@@ -12,9 +12,10 @@ from batchsearch.commands.options import (
     FRESH,
     MAX_CALLS,
     PROGRESS,
+    RENEW,
     SET,
     UNTIL,
-    begin_in,
+    laid_over,
     load,
     logging_options,
 )
@@ -38,6 +39,7 @@ Examples:
 @UNTIL
 @MAX_CALLS
 @FRESH
+@RENEW
 @PROGRESS
 @logging_options
 def command(
@@ -47,6 +49,7 @@ def command(
     until: str | None,
     max_calls: int | None,
     fresh: Path | None,
+    renew: bool,
     progress: bool,
     log_format: str,
     log_level: str,
@@ -62,7 +65,7 @@ def command(
     """
 
     def work() -> Comparison:
-        job = load(config, overrides if fresh is None else (*overrides, begin_in(fresh)))
+        job = load(config, laid_over(overrides, fresh=fresh, renew=renew))
         from batchsearch.compare.job import compare_to_end
 
         return compare_to_end(

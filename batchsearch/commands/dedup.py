@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import CONFIG, PROGRESS, SET, UNTIL, load, logging_options
+from batchsearch.commands.options import (
+    CONFIG,
+    FRESH,
+    PROGRESS,
+    RENEW,
+    SET,
+    UNTIL,
+    laid_over,
+    load,
+    logging_options,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +45,8 @@ Examples:
     is_flag=True,
     help="Delete every image that has left the manifest, however many: `dedup.max_deleted` is not asked.",
 )
+@FRESH
+@RENEW
 @PROGRESS
 @logging_options
 def command(
@@ -44,6 +56,8 @@ def command(
     until: str | None,
     max_calls: int | None,
     delete_all_missing: bool,
+    fresh: Path | None,
+    renew: bool,
     progress: bool,
     log_format: str,
     log_level: str,
@@ -59,7 +73,7 @@ def command(
     """
 
     def work() -> DedupSummary:
-        job = load(config, overrides)
+        job = load(config, laid_over(overrides, fresh=fresh, renew=renew))
         from batchsearch.dedup.night import dedup_to_end
 
         return dedup_to_end(

@@ -37,6 +37,11 @@ FRESH = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="Begin anew, in this folder in place of `output.dir`; it must be empty or not there.",
 )
+RENEW = click.option(
+    "--renew",
+    is_flag=True,
+    help="Where a setting that decides answers has changed, ask again for the rows that it touches.",
+)
 DEFECT: Final = (
     "this is a defect of batchsearch, not of your data: please report it with the lines above. "
     "What was answered is kept; run the same command again to go on"
@@ -108,6 +113,12 @@ def begin_in(folder: Path) -> str:
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"--fresh {folder}: the folder is not empty; name another one")
     return f"output.dir={folder.absolute()}"
+
+
+def laid_over(overrides: tuple[str, ...], *, fresh: Path | None, renew: bool) -> tuple[str, ...]:
+    """The overrides with what `--fresh` and `--renew` say; raises ConfigError as `begin_in` does."""
+    begun = () if fresh is None else (begin_in(fresh),)
+    return (*overrides, *begun, *(("reuse.changed_job=renew",) if renew else ()))
 
 
 def load_for(command: str, config: Path, overrides: tuple[str, ...]) -> LoadedJob:

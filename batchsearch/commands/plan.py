@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from batchsearch.commands.options import CONFIG, SET, fail, load
+from batchsearch.commands.options import CONFIG, RENEW, SET, fail, laid_over, load
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @CONFIG
 @SET
+@RENEW
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the page.")
 @click.option(
     "--sample",
@@ -37,7 +38,9 @@ Examples:
     metavar="N",
     help="Prepare only N rows, spread evenly over those to do, and scale up.",
 )
-def command(config: Path, *, overrides: tuple[str, ...], as_json: bool, sample: int | None) -> None:
+def command(
+    config: Path, *, overrides: tuple[str, ...], renew: bool, as_json: bool, sample: int | None
+) -> None:
     """Say what the job file CONFIG would take: calls, hours, nights, bytes and money.
 
     For a job with a `dedup` section these are the runs of a night: the search, and the upkeep that
@@ -48,7 +51,7 @@ def command(config: Path, *, overrides: tuple[str, ...], as_json: bool, sample: 
     for a large manifest. With --sample the counts are estimates, and the page says so.
     """
     try:
-        job = load(config, overrides)
+        job = load(config, laid_over(overrides, fresh=None, renew=renew))
         import asyncio
 
         from batchsearch.engine.codes import advice_on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -19,6 +19,8 @@ Examples:
   batchsearch retry out/tonight --origin transport
   batchsearch retry out/tonight --codes 'PictureError,InternalError*'
   batchsearch retry out/tonight --failed --max-calls 1000
+  batchsearch retry out/tonight --rows 4711 --rows 4712
+  batchsearch retry out/tonight --rows-from keys.txt
 """
 
 
@@ -38,6 +40,20 @@ Examples:
     help="Rows that were refused before a call, by the service, or lost on the way. May be repeated.",
 )
 @click.option("--failed", is_flag=True, help="Every failed row.")
+@click.option(
+    "--rows",
+    "keys",
+    metavar="KEY",
+    multiple=True,
+    help="The row with this `row_key`, good or failed. May be repeated.",
+)
+@click.option(
+    "--rows-from",
+    "keys_file",
+    metavar="FILE",
+    type=click.File(encoding="utf-8-sig"),
+    help="Rows with the keys in this file, one a line; `-` is stdin.",
+)
 @SET
 @UNTIL
 @MAX_CALLS
@@ -49,6 +65,8 @@ def command(
     codes: str,
     origins: tuple[str, ...],
     failed: bool,
+    keys: tuple[str, ...],
+    keys_file: TextIO | None,
     overrides: tuple[str, ...],
     until: str | None,
     max_calls: int | None,
@@ -56,10 +74,11 @@ def command(
     log_format: str,
     log_level: str,
 ) -> None:
-    """Ask again for failed rows of the job whose output folder is DIR, and for no others.
+    """Ask again for failed rows of the job whose output folder is DIR, or for the rows that you name.
 
-    The job's settings are those of its latest run. A new outcome takes the place of the failed one, which is
-    kept in `history/`. The last line of stdout is a JSON summary; everything else goes to stderr.
+    No other rows are worked on. The job's settings are those of its latest run. A new outcome takes the place
+    of the one before, which is kept in `history/`. The last line of stdout is a JSON summary; everything else
+    goes to stderr.
     """
 
     def work() -> Summary:
@@ -67,9 +86,17 @@ def command(
         from batchsearch.engine.choice import Chosen
         from batchsearch.engine.job import run_to_end
 
-        chosen = Chosen(tuple(filter(None, map(str.strip, codes.split(",")))), origins, failed=failed)
+        read = () if keys_file is None else tuple(line.rstrip("\r\n") for line in keys_file)
+        chosen = Chosen(
+            tuple(filter(None, map(str.strip, codes.split(",")))),
+            origins,
+            failed=failed,
+            rows=(*keys, *filter(None, read)),
+        )
         if chosen == Chosen():
-            raise ConfigError("say which rows are to be asked for again: --codes, --origin or --failed")
+            raise ConfigError(
+                "say which rows are to be asked for again: --codes, --origin, --failed, --rows or --rows-from"
+            )
         return run_to_end(
             job_of(folder, overrides=overrides),
             until=moment(until),

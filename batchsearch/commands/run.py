@@ -12,9 +12,10 @@ from batchsearch.commands.options import (
     FRESH,
     MAX_CALLS,
     PROGRESS,
+    RENEW,
     SET,
     UNTIL,
-    begin_in,
+    laid_over,
     load_for,
     logging_options,
 )
@@ -40,6 +41,7 @@ Examples:
 @UNTIL
 @MAX_CALLS
 @FRESH
+@RENEW
 @PROGRESS
 @logging_options
 def command(
@@ -49,6 +51,7 @@ def command(
     until: str | None,
     max_calls: int | None,
     fresh: Path | None,
+    renew: bool,
     progress: bool,
     log_format: str,
     log_level: str,
@@ -59,7 +62,7 @@ def command(
     """
 
     def work() -> Summary:
-        job = load_for("run", config, overrides if fresh is None else (*overrides, begin_in(fresh)))
+        job = load_for("run", config, laid_over(overrides, fresh=fresh, renew=renew))
         from batchsearch.engine.job import run_to_end
 
         return run_to_end(

@@ -8,10 +8,10 @@ stand at the later one of them, so that each is checked and reported by itself.
 from __future__ import annotations
 
 from datetime import time
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator
 
 from batchsearch.config.compare_settings import CompareSettings  # noqa: TC001 - pydantic reads it
 from batchsearch.config.dedup_settings import DedupSettings  # noqa: TC001 - pydantic reads it
@@ -21,7 +21,7 @@ from batchsearch.config.metrics_settings import MetricsSettings
 from batchsearch.config.notify_settings import NotifySettings
 from batchsearch.config.proxy_settings import proxy_setting
 from batchsearch.config.section import Settings
-from batchsearch.config.shape import IS_PATH
+from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.config.share import allowed_of, checked_share
 from batchsearch.config.store_settings import CarriedOutput, ConnectionsSettings
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
@@ -196,7 +196,27 @@ class CallSettings(Settings):
         return proxy_setting(proxy)
 
 
-class ReuseSettings(Settings):
+if TYPE_CHECKING:
+    _ReuseFrom = Settings
+else:
+    # `from` cannot be written as a name in Python.
+    _ReuseFrom = create_model(
+        "_ReuseFrom",
+        __base__=Settings,
+        **{
+            "from": (
+                Annotated[tuple[str, ...], IS_PATH, ONE_OR_MANY],
+                Field(
+                    (),
+                    description="Other output folders whose answers serve equal requests, however old they "
+                    "are: begin anew in another `output.dir`, and nothing is paid twice. They are only read.",
+                ),
+            )
+        },
+    )
+
+
+class ReuseSettings(_ReuseFrom):
     """Which requests need no call of their own."""
 
     max_age_hours: float = Field(
@@ -223,10 +243,21 @@ class ReuseSettings(Settings):
         default=True,
         description="A row whose parameters have changed gets a new outcome; else only changed images count.",
     )
+    changed_job: Literal["refuse", "renew"] = Field(
+        "refuse",
+        description="What a run does when a setting that decides answers is another than the output's: it "
+        "ends and says which (`refuse`), or asks again for the rows that would ask something else now "
+        "(`renew`, or `--renew` for once).",
+    )
     symmetric_pairs: bool = Field(
         default=False,
         description="CompareSimilarByImage: the pairs (A, B) and (B, A) are one call.",
     )
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The setting `from`: output folders whose answers serve."""
+        return tuple(getattr(self, "from"))
 
 
 class WindowSettings(Settings):

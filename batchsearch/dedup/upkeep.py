@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,7 @@ from batchsearch.dedup.attributes import changed_attributes_job
 from batchsearch.dedup.columns import dedup_settings, sync_job
 from batchsearch.dedup.removed import removed_images, removed_job
 from batchsearch.dedup.returned import returned_rows
+from batchsearch.engine.held_job import FINGERPRINT, told_settings
 from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest, taken
 from batchsearch.engine.shrink import check_deletions
 from batchsearch.errors import OutputError
@@ -97,8 +97,7 @@ def began_as(folder: Path) -> dict[str, Any] | None:
     if not ledger.is_file():
         return None
     with LedgerReader(ledger, oldest=1) as reader:
-        text = reader.meta("fingerprint")
-    return None if text is None else dict(json.loads(text))
+        return told_settings(reader, FINGERPRINT) or None
 
 
 async def ask_again(folder: Path, rows: list[bytes], run_id: str) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.fingerprint import COLUMNS_ONCE
 from batchsearch.engine.generation import Generations
+from batchsearch.engine.held_job import FINGERPRINT, told_settings
 from batchsearch.engine.sealer import Sealer, Writers
 from batchsearch.errors import OutputError
 from batchsearch.ledger.damage import damaged
@@ -131,7 +131,7 @@ def columns_so_far(
                 ledger_file, "the columns of the output cannot be read", reason_of(error)
             ) from error
     in_parts = _in_parts(ledger, folder, operation)
-    told = json.loads(ledger.meta("fingerprint") or "{}").get(COLUMNS_ONCE)
+    told = told_settings(ledger, FINGERPRINT).get(COLUMNS_ONCE)
     if told is None:
         return in_parts
     known = {f"{field.name}: {field.type}": field for field in (*(in_parts or ()), *tonight)}

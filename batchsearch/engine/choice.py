@@ -12,17 +12,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Failed rows by what they failed with; a row is chosen by any of these.
+    """Failed rows by what they failed with, and any rows by their keys; a row is chosen by any of these.
 
     Attributes:
         codes: Error codes; `*` stands for anything, as in `Transport.*`.
         origins: `local`, `api` or `transport`.
         failed: Every failed row.
+        rows: Keys of finished rows, whatever they ended as.
     """
 
     codes: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     failed: bool = False
+    rows: tuple[str, ...] = ()
 
     def outcomes(self, there: Iterable[tuple[str | None, str | None]]) -> list[tuple[str, str | None]]:
         """Those of the (code, origin) that there are which are chosen; success never is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from batchsearch.engine.stats import Stats
     from batchsearch.errors import RunEndedError
 
+
+_CODES_NAMED: Final = 3
 
 _TOLD: Final = frozenset({ExitCode.ENDED, ExitCode.INCOMPLETE, ExitCode.DAMAGED})
 
@@ -102,4 +105,14 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         ),
         ended_by=ending.by,
         advice={code: advice_on(code) for code in codes},
+        again=_again(settings.output.dir, codes),
     )
+
+
+def _again(folder: str, codes: Mapping[str, int]) -> str:
+    """The command that asks again for the failed rows, as a shell takes it."""
+    if not codes:
+        return ""
+    ordered = sorted(codes, key=lambda code: (-codes[code], code))
+    which = f"--codes {shlex.quote(','.join(ordered))}" if len(ordered) <= _CODES_NAMED else "--failed"
+    return f"batchsearch retry {shlex.quote(folder)} {which}"

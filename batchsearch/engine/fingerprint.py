@@ -91,18 +91,19 @@ def quoted_before(known: Mapping[str, Any], key: Sequence[str]) -> tuple[bool, .
     return tuple(kinds[name].startswith(_IN_QUOTES) for name in key)
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What changed, one line a setting: `name: was X, is Y`."""
+def changed_names(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The settings that are others now and are not only noted, in alphabetical order."""
     return [
-        f"{name}: was {_shown(before, name)}, is {_shown(now, name)}"
+        name
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name) and not _may_change(name)
     ]
 
 
+def shown(values: Mapping[str, Any], name: str) -> str:
+    """A setting's value, for people."""
+    return _ABSENT if values.get(name) is None else repr(values[name])
+
+
 def _may_change(name: str) -> bool:
     return name in _NOTED_ONLY or name.startswith(_NOTED_ONLY_BELOW)
-
-
-def _shown(values: Mapping[str, Any], name: str) -> str:
-    return _ABSENT if values.get(name) is None else repr(values[name])

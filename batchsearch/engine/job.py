@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -157,6 +158,9 @@ async def _opened(
         async with watching(ledger_folder, owner, stats, settings.metrics) as watch:
             running = _run(opened, stats, limits, progress, signals)
             summary = await (running if mirror is None else _carried(running, mirror))
+            if mirror is not None:
+                # `retry` works on folders of this machine.
+                summary = replace(summary, again="")
             watch.ended(summary.exit_code, summary.message)
     return summary
 

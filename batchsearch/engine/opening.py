@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -18,16 +19,19 @@ from batchsearch.config.image_settings import connections_of
 from batchsearch.config.model import EMULATOR, INSTANCE, PRIORITY
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.carried_columns import settled
-from batchsearch.engine.fingerprint import QUOTED, differences, fingerprint, quoted_before
+from batchsearch.engine.fingerprint import QUOTED, quoted_before
+from batchsearch.engine.held_job import FINGERPRINT, JOB, held_job, told_settings, touched_by
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.places import picture_root, require_root
+from batchsearch.engine.renewal import NOTHING_TOUCHED
 from batchsearch.engine.shrink import check_shrink
 from batchsearch.engine.survey import Finished, Survey, round_began, take_stock
-from batchsearch.errors import ConfigError, OutputDamagedError, OutputError, Problem
+from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.lock import OutputLock
 from batchsearch.ledger.reader import LedgerReader
+from batchsearch.ledger.records import digest_of
 from batchsearch.ledger.store import Ledger
 from batchsearch.manifest.own_output import takes_in
 from batchsearch.manifest.source import Manifest, Wanted
@@ -44,8 +48,9 @@ if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.choice import Chosen
     from batchsearch.engine.generation import Generations
+    from batchsearch.engine.held_job import HeldJob
+    from batchsearch.engine.renewal import Touched
     from batchsearch.engine.sealer import Writers
-    from batchsearch.ledger.queries import LedgerQueries
     from batchsearch.remote.mirror import Mirror
 
 PICTURES: Final = ("image", "primary_image", "secondary_image")
@@ -53,9 +58,6 @@ PICTURES: Final = ("image", "primary_image", "secondary_image")
 
 LEDGER_FOLDER: Final = "ledger"
 LEDGER_FILE: Final = "ledger.sqlite3"
-RECOVERED: Final = "recovered"
-"""Named text of a ledger that was made anew from its parts: when, and what was called where."""
-
 _MOST_LISTED: Final = 10
 
 
@@ -131,8 +133,9 @@ async def open_job(
     truth = _truth_columns(settings, manifest)
     async with taken(folder, run_id, mirror) as ledger:
         left = await examined(ledger, folder)
-        now = _held_fingerprint(settings, ledger)
-        quoted = quoted_before(_noted(ledger), settings.manifest.key)
+        held = held_job(settings, ledger)
+        now = held.now
+        quoted = quoted_before(held.before, settings.manifest.key)
         manifest = manifest.naming_rows(quoted)
         total = await checked(manifest)
         if total or quoted is not None:
@@ -143,23 +146,34 @@ async def open_job(
             now=total,
             max_shrink=settings.manifest.max_shrink,
         )
-        if chosen is None:
-            # What somebody overrides for once, to ask again, is not the job.
-            await ledger.set_meta("job", json.dumps(settings.model_dump(mode="json")))
         await ledger.set_meta("total", str(total))
         _tell_renamed(settings, manifest)
         await put_in_order(ledger, folder, left)
         carried, writers, generations = await settled(ledger, settings, folder, manifest.schema_carried)
-        if chosen is None or not _noted(ledger):
-            await ledger.set_meta("fingerprint", json.dumps(now))
         if chosen is not None:
             await _mark(chosen, ledger)
+            touched = NOTHING_TOUCHED
+        else:
+            touched = await asyncio.to_thread(touched_by, held, ledger, folder)
+            if held.changes.elsewhere:
+                await ledger.forget_answers()
         survey = Survey(
-            settings, operation, manifest, ledger, picture_root(settings), only_asked_for=chosen is not None
+            settings,
+            operation,
+            manifest,
+            ledger,
+            picture_root(settings),
+            only_asked_for=chosen is not None,
+            touched=touched,
         )
         finished = await take_stock(survey, ledger, manifest, changes=chosen is None)
-        if total == 0 and finished.others:
-            logger().warning("manifest_empty", others=finished.others)
+        _tell_of_rows(finished, touched, held, total)
+        # Only now that the rows which they touch are marked are tonight's settings those of the output. What
+        # somebody overrides for once, to ask again, is not the job.
+        if chosen is None:
+            await ledger.set_meta(JOB, json.dumps(settings.model_dump(mode="json")))
+        if chosen is None or not held.before:
+            await ledger.set_meta(FINGERPRINT, json.dumps(now))
         crash_points.reached("open_counted")
         yield Opened(
             settings,
@@ -217,7 +231,18 @@ async def _mark(chosen: Chosen, ledger: Ledger) -> None:
         codes = sorted({code for code, _ in there if code is not None})
         listed = f"; rows failed with {', '.join(codes[:_MOST_LISTED])}" if codes else "; no row failed"
         raise ConfigError(f"no row failed with {', '.join(chosen.codes)}{listed}")
+    digests = {digest_of(key): key for key in chosen.rows}
+    done = ledger.finished(list(digests))
+    unknown = [repr(key[:60]) for digest, key in digests.items() if digest not in done]
+    if unknown:
+        more = f" and {len(unknown) - _MOST_LISTED:,} others" if len(unknown) > _MOST_LISTED else ""
+        raise ConfigError(
+            f"no finished row has the key {', '.join(unknown[:_MOST_LISTED])}{more}; keys are the column "
+            "`row_key` of the results (a JSON array where the job has several key columns), and rows "
+            "without an outcome are worked on by running the job again"
+        )
     await ledger.mark_outcomes(outcomes, "retry")
+    await ledger.mark(dict.fromkeys(done, "retry"))
 
 
 def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
@@ -259,8 +284,19 @@ def _noted_in(folder: Path) -> dict[str, Any]:
         if ledger.is_file():
             # One that is damaged is refused by whoever works on it.
             with suppress(OutputError), LedgerReader(ledger, oldest=1) as reader:
-                return _noted(reader)
+                return told_settings(reader, FINGERPRINT)
     return {}
+
+
+def _tell_of_rows(finished: Finished, touched: Touched, held: HeldJob, total: int) -> None:
+    """What somebody should know of the finished rows before calls are made."""
+    if total == 0 and finished.others:
+        logger().warning("manifest_empty", others=finished.others)
+    elif finished.others and not finished.rows and not finished.renewed.total():
+        logger().warning("no_finished_row", others=finished.others, rows=total)
+    if touched and finished.renewed:
+        named = [*(line.partition(":")[0] for line in held.changes.told), *held.mended.settings]
+        logger().info("settings_touch_rows", settings=named, renewed=dict(finished.renewed))
 
 
 def _read_in_results(settings: JobSettings) -> frozenset[str]:
@@ -299,55 +335,3 @@ def _tell_renamed(settings: JobSettings, manifest: Manifest) -> None:
     for old, new in zip(names, carried_names(settings.operation, names), strict=True):
         if old != new:
             logger().info("column_renamed", column=old, written_as=new)
-
-
-def _noted(ledger: LedgerQueries) -> dict[str, Any]:
-    """What the job was, by setting; empty where the ledger does not know."""
-    return _told(ledger, "fingerprint")
-
-
-def _told(ledger: LedgerQueries, name: str) -> dict[str, Any]:
-    """A named text of the ledger as the settings that it holds; empty where there is none.
-
-    Raises:
-        OutputDamagedError: It is not what a run writes.
-    """
-    try:
-        return dict(json.loads(ledger.meta(name) or "{}"))
-    except (ValueError, TypeError) as error:
-        raise OutputDamagedError(
-            f"ledger/{LEDGER_FILE} in the output folder: what it tells of the job (`{name}`) cannot be "
-            f"read, it is damaged: {error}. No part was touched. Put the ledger back from a copy, or let "
-            "`batchsearch recover DIR` make it anew from the parts, so that nothing is asked for twice."
-        ) from error
-
-
-def _held_fingerprint(settings: JobSettings, ledger: Ledger) -> dict[str, Any]:
-    """What the job is now; refused where it is another job than it was."""
-    now: dict[str, Any] = json.loads(json.dumps(fingerprint(settings)))
-    before = _noted(ledger)
-    if not before:
-        _hold_recovered(settings, ledger)
-        return now
-    changed = differences(before, now)
-    if changed:
-        raise ConfigError(
-            f"{settings.output.dir}: holds the results of another job; what changed since:\n  "
-            + "\n  ".join(changed)
-            + "\nBegin anew in another folder (`--fresh DIR` or another `output.dir`), or change the "
-            "settings back."
-        )
-    return now
-
-
-def _hold_recovered(settings: JobSettings, ledger: Ledger) -> None:
-    """A ledger made anew from parts alone knows no settings, but what was called and where."""
-    known = _told(ledger, RECOVERED)
-    operations = set(known.get("operations", ())) - {settings.operation}
-    instances = set(known.get("instances", ())) - {lane.instance.name for lane in lanes_of(settings)}
-    if operations or instances:
-        raise ConfigError(
-            f"{settings.output.dir}: holds the results of another job: of "
-            f"{', '.join(sorted(operations | instances))}; begin anew in another folder (`--fresh DIR` or "
-            "another `output.dir`), or change the settings back."
-        )

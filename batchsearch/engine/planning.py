@@ -9,7 +9,7 @@ the requests that the run will make. Memory holds the rows being prepared, and n
 from __future__ import annotations
 
 import asyncio
-import json
+import math
 import os
 import random
 import time
@@ -24,7 +24,7 @@ from batchsearch.engine.assembly import facts_of, rules_of
 from batchsearch.engine.carrying import localised
 from batchsearch.engine.distinct import DistinctRequests
 from batchsearch.engine.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
-from batchsearch.engine.fingerprint import differences, fingerprint
+from batchsearch.engine.held_job import held_job, touched_by
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest
@@ -35,7 +35,6 @@ from batchsearch.engine.several import together
 from batchsearch.engine.survey import Survey, round_began
 from batchsearch.engine.undone import Known, UndoneRows, rows_of
 from batchsearch.engine.window import window_of
-from batchsearch.errors import ConfigError
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
 from batchsearch.ledger.reader import LedgerReader
@@ -94,10 +93,15 @@ async def plan_job(
         reader = survey = None
         if ledger.exists():
             reader = stack.enter_context(LedgerReader(ledger))
-            _same_job(settings, reader)
-            survey = Survey(settings, operation, manifest, reader, picture_root(settings))
+            held = held_job(settings, reader)
+            touched = await asyncio.to_thread(touched_by, held, reader, folder)
+            survey = Survey(settings, operation, manifest, reader, picture_root(settings), touched=touched)
+            if held.changes.elsewhere:
+                oldest = math.inf
         rows = await checked(manifest)
         began = time.time() if reader is None else round_began(reader)
+        if oldest == math.inf:
+            began = oldest
         known = Known(reader, survey, folder, oldest=oldest, round_began=began)
         plans = [
             await _plan(
@@ -112,18 +116,6 @@ async def plan_job(
             for lane in lanes_of(settings)
         ]
     return together(plans)
-
-
-def _same_job(settings: JobSettings, reader: LedgerReader) -> None:
-    before = reader.meta("fingerprint")
-    if before is None:
-        return
-    changed = differences(json.loads(before), json.loads(json.dumps(fingerprint(settings))))
-    if changed:
-        raise ConfigError(
-            f"{settings.output.dir}: holds the results of another job, so a run would be refused; "
-            "what changed since:\n  " + "\n  ".join(changed)
-        )
 
 
 async def _plan(

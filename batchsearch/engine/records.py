@@ -12,6 +12,7 @@ from batchsearch.api.responses import CompareResponse, Hit, MutationResponse, Se
 from batchsearch.engine.work import PageAnswer
 from batchsearch.ledger.records import AnswerKey, FinishedRow
 from batchsearch.output.fitting import PROBLEMS, counted, hits_fitting, results_fitting
+from batchsearch.service import MAX_NUM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +41,10 @@ def request_key(facts: JobFacts, values: Mapping[str, Any], pictures: Sequence[P
         "values": dict(values),
         "pictures": sorted(sent) if facts.symmetric else sent,
     }
+    last = facts.pages[-1].num
+    if len(facts.pages) > 1 and last != MAX_NUM:
+        # 150 hits and 200 are two pages each, and not the same question.
+        asked["last"] = last
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 from batchsearch.api.codes import action_of, code_for
+from batchsearch.engine.mending import Mended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from batchsearch.engine.policy import Action
     from batchsearch.engine.work import Failure
     from batchsearch.ledger.records import RowState
 
-Reason = Literal["changed", "expired", "passing", "retry"]
-"""Why a row is renewed: its picture or parameters changed, its outcome is too old, it failed for reasons that
-pass, or somebody asked for it."""
+Reason = Literal["changed", "mended", "elsewhere", "expired", "passing", "retry"]
+"""Why a row is renewed: its image or parameters changed, a setting that it failed by was corrected, calls go
+to another instance, its outcome is too old, it failed for reasons that pass, or somebody asked for it."""
 
 ORDER: Final[tuple[frozenset[Reason | None], ...]] = (
-    frozenset({None, "changed"}),
+    frozenset({None, "changed", "mended", "elsewhere"}),
     frozenset({"expired"}),
     frozenset({"passing", "retry"}),
 )
@@ -49,11 +50,13 @@ class Renewal:
     @property
     def asks_again(self) -> bool:
         """Whether a call has to be made even if an equal request was answered in an earlier run."""
+        if self.reason == "mended":
+            return self.request is not None
         return self.reason != "changed"
 
     def is_same(self, *requests: bytes | None) -> bool:
         """Whether a row that looked changed asks what it has asked before (first 16 bytes of its keys)."""
-        return not self.asks_again and self.request is not None and self.request in requests
+        return self.reason == "changed" and self.request is not None and self.request in requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,45 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Touched:
+    """What settings that are others than in the last run touch of what is finished.
+
+    Attributes:
+        every: Why every row is renewed; None when not every one is.
+        mended: Codes whose rows may pass now.
+        short: Digests of rows that are to have more hits than they have.
+        look: Every row is compared with what it came from.
+    """
+
+    every: Literal["changed", "elsewhere"] | None = None
+    mended: Mended = field(default_factory=Mended)
+    short: Container[bytes] = ()
+    look: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.every or self.mended.codes or self.short or self.look)
+
+    def reason_for(self, digest: bytes, state: RowState, *, looked_at: bool) -> Reason | None:
+        """Why a row is touched; None when it is not.
+
+        Args:
+            digest: Of its row key.
+            state: What the ledger knows of it.
+            looked_at: What it comes from now is known.
+        """
+        if self.every is not None:
+            return self.every
+        if state.code is not None and self.mended.may_pass(state.code):
+            return "mended"
+        if digest in self.short or (self.look and looked_at and state.source is None):
+            return "changed"
+        return None
+
+
+NOTHING_TOUCHED: Final = Touched()
+
+
+@dataclass(frozen=True, slots=True)
 class RenewalRules:
     """When a finished row is renewed.
 
@@ -79,6 +121,7 @@ class RenewalRules:
         passing: Rows that failed for reasons that pass are repeated in a new round.
         actions: Another action for a code than the table's.
         only_asked_for: Nothing is renewed but rows that somebody asked for.
+        touched: What tonight's settings touch.
     """
 
     new_round: bool
@@ -86,14 +129,19 @@ class RenewalRules:
     passing: bool
     actions: Mapping[str, Action]
     only_asked_for: bool = False
+    touched: Touched = field(default_factory=lambda: NOTHING_TOUCHED)
 
-    def reason_for(self, state: RowState, source: Source | None) -> Reason | None:
+    def reason_for(self, digest: bytes, state: RowState, source: Source | None) -> Reason | None:
         """Why a finished row is renewed; None when it is not.
 
         Args:
+            digest: Of its row key.
             state: What the ledger knows of it.
             source: What is known of it now; None when nobody looked.
         """
+        if not self.only_asked_for and self.touched.every == "elsewhere":
+            # Whatever it was to be renewed for: nothing that was answered elsewhere serves.
+            return "elsewhere"
         if self.only_asked_for or state.renewal in _REASONS:
             marked = cast(Reason | None, state.renewal)
             return marked if not self.only_asked_for or marked == "retry" else None
@@ -101,8 +149,10 @@ class RenewalRules:
         # A picture that cannot be seen now may be what it was: its outcome stands.
         if differs and not (source is not None and source.missing and state.code is None):
             return "changed"
-        if not self.new_round:
-            return None
+        touched = self.touched.reason_for(digest, state, looked_at=source is not None)
+        return touched or (self._in_a_new_round(state) if self.new_round else None)
+
+    def _in_a_new_round(self, state: RowState) -> Reason | None:
         if self.expired_before is not None and state.finished_at < self.expired_before:
             return "expired"
         if self.passing and state.code is not None and passes(state.code, state.origin, self.actions):
@@ -139,7 +189,8 @@ def stands(renewal: Renewal, failure: Failure | None, *, lasting: bool) -> bool:
         return False
     if renewal.code is not None:
         # Refused here as before: nothing new is known.
-        return not renewal.asks_again and failure.origin == "local" and failure.code == renewal.code
+        unasked = renewal.reason in {"changed", "mended"}
+        return unasked and failure.origin == "local" and failure.code == renewal.code
     if failure.origin == "local":
         return failure.code == _NOT_THERE
     return not lasting

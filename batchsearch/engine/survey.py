@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.engine.one_thread import one_by_one
-from batchsearch.engine.renewal import RenewalRules
+from batchsearch.engine.renewal import NOTHING_TOUCHED, RenewalRules
 from batchsearch.engine.source import SourceReader
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from batchsearch.api.operations import Operation
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.renewal import Reason
+    from batchsearch.engine.renewal import Reason, Touched
     from batchsearch.ledger.queries import LedgerQueries
     from batchsearch.ledger.store import Ledger
     from batchsearch.manifest.rows import RowBatch
@@ -77,6 +77,7 @@ class Survey:
         ledger: What is known of them.
         root: Where relative picture paths start from.
         only_asked_for: Look at nothing but the marks of rows that somebody asked for.
+        touched: What tonight's settings touch.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Survey:
         root: Path,
         *,
         only_asked_for: bool = False,
+        touched: Touched = NOTHING_TOUCHED,
     ) -> None:
         reuse = settings.reuse
         hours = reuse.renew_after_hours
@@ -97,17 +99,17 @@ class Survey:
             passing=reuse.retry == "passing",
             actions=settings.codes,
             only_asked_for=only_asked_for,
+            touched=touched,
         )
         self._manifest = manifest
         self._ledger = ledger
         self.sources = sources_of(settings, root)
         self._every_picture = reuse.notice_changes == "contents" and bool(operation.pictures)
         same = ledger.meta(_SURVEYED) == identity_of(manifest)
-        self.looks = not (
-            only_asked_for
-            or reuse.notice_changes == "no"
-            or (same and (reuse.notice_changes == "manifest" or not operation.pictures))
+        unasked = reuse.notice_changes == "no" or (
+            same and (reuse.notice_changes == "manifest" or not operation.pictures)
         )
+        self.looks = not only_asked_for and (touched.look or not unasked)
 
     def batches(self) -> Iterator[Looked]:
         """What is found, batch by batch; nothing is changed.
@@ -117,7 +119,7 @@ class Survey:
             OutputError: The ledger cannot be read.
         """
         if not self.looks:
-            counts_only = not (self.rules.new_round or self._ledger.renewals())
+            counts_only = not (self.rules.new_round or self.rules.touched or self._ledger.renewals())
             for keys in self._manifest.key_batches():
                 digests = keys.digests()
                 if counts_only:
@@ -141,7 +143,7 @@ class Survey:
                 sources[digests[place]] = self.sources.of(row)
         for digest, state in states.items():
             source = sources.get(digest)
-            reason = self.rules.reason_for(state, source)
+            reason = self.rules.reason_for(digest, state, source)
             if reason is None and self._every_picture and source is not None:
                 reason = "changed"
             if reason is not None:

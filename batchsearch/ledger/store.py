@@ -203,6 +203,14 @@ class Ledger(PartLedger):
         """
         await self._write(lambda connection: connection.execute("DELETE FROM renewals"))
 
+    async def forget_answers(self) -> None:
+        """Drop what is known of answered requests: they were answered by another instance.
+
+        Raises:
+            OutputError: When it could not be committed.
+        """
+        await self._write(lambda connection: connection.execute("DELETE FROM answers"))
+
     async def attempt(
         self,
         digest: bytes,

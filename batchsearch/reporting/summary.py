@@ -70,6 +70,7 @@ class Summary:
         truth: Comparison with what was known beforehand, when the job names such columns.
         ended_by: The answer that ended the run: its code, its request id, and why access was denied.
         advice: What to do about each code; for people only.
+        again: The command that asks again for the failed rows; likewise, empty where there are none.
     """
 
     exit_code: int
@@ -98,11 +99,12 @@ class Summary:
     truth: Truth | None = None
     ended_by: Mapping[str, Any] | None = None
     advice: Mapping[str, str] = field(default_factory=dict)
+    again: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they go into JSON."""
         values = asdict(self)
-        del values["advice"]
+        del values["advice"], values["again"]
         values["status"] = _STATUS[self.exit_code].split(";", maxsplit=1)[0].split(",", maxsplit=1)[0]
         for name in ("truth", "ended_by"):
             if values[name] is None:
@@ -148,6 +150,8 @@ class Summary:
             for code, count in sorted(self.codes.items(), key=lambda item: (-item[1], item[0])):
                 advice = self.advice.get(code, "")
                 lines.append(f"    {count:>7,}  {code:<{width}}  {advice}".rstrip())
+        if self.again:
+            lines.append(f"  ask again  {self.again}")
         if self.truth is not None:
             lines += self._truth_lines(self.truth)
         lines.append(f"  results    {self.results}")

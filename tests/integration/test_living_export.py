@@ -408,18 +408,21 @@ async def test_equal_requests_are_answered_from_widened_parts(night):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"parameters__num": 3}, "parameters.num: was (not set), is 3"),
-        ({"results_per_row": 20}, "results_per_row: was"),
+        ({"parameters__crop": False}, "parameters.crop: was (not set), is False"),
+        ({"parameters__start": 5}, "parameters.start: was (not set), is 5"),
+        ({"images__quality": 80}, "images.quality: was 90, is 80"),
         ({"key": ("image",)}, "manifest.key: was ['id'], is ['image']"),
     ],
 )
 async def test_what_truly_differs_is_still_another_job(night, more, said):
-    """Another key or parameter is told by setting, with the ways on; plan and run say the same."""
+    """What decides answers is told setting by setting, with the ways on; plan and run say the same."""
     await night(base())
     with pytest.raises(ConfigError, match="what changed since") as refused:
         await night(grown(season=["s"] * 4), **more)
     assert said in str(refused.value)
-    assert "--fresh" in str(refused.value)
+    ways = str(refused.value)
+    assert "--fresh DIR --set reuse.from=" in ways
+    assert ("--renew" in ways) == ("key" not in more)
     with pytest.raises(ConfigError, match="another job") as planned:
         await plan_job(night.job(**more))
     assert said in str(planned.value)

@@ -3,7 +3,10 @@
 import os
 import shutil
 import sqlite3
+import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
@@ -48,6 +51,18 @@ def nightly(signed_in, load, folder, pictures):
         return load(rows, instance__endpoint=signed_in.endpoint, **given)
 
     return settings
+
+
+@pytest.fixture
+def web(pictures):
+    """Serves the images on loopback; returns the address of each."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(pictures))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield lambda name: f"http://127.0.0.1:{server.server_port}/{name}"
+        server.shutdown()
+        thread.join()
 
 
 def table(settings, name="results"):
@@ -495,3 +510,53 @@ async def test_calls_go_through_the_proxy_that_the_job_names(nightly, signed_in,
     by_environment = nightly(ROWS[:5]).model_copy(update={"instance": instance})
     assert (await run_job(by_environment)).calls == 2
     assert calls(signed_in) == 5
+
+
+async def test_a_corrected_setting_asks_again_for_the_rows_that_failed_by_it(nightly, signed_in, tmp_path):
+    """Rows that a lost root has failed are asked for once it is named right, and no others."""
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "other.jpg").write_bytes(b"x")
+    shutil.copy(Path(nightly().images.root, "q00.jpg"), wrong / "q00.jpg")
+    os.utime(wrong / "q00.jpg", ns=(1, Path(nightly().images.root, "q00.jpg").stat().st_mtime_ns))
+    lost = await run_job(nightly(images__root=str(wrong)))
+    assert (lost.codes, lost.calls) == ({"Local.ImageMissing": 19}, 1)
+    assert (await plan_job(nightly())).calls == 19
+    mended = await run_job(nightly())
+    assert (mended.calls, mended.failed, mended.resumed) == (19, 0, 1)
+    assert (await run_job(nightly())).calls == 0
+
+
+async def test_a_host_that_is_allowed_now_is_asked(nightly, pictures, web):
+    """Addresses that were refused are fetched in the next run that allows their host; nobody names a code."""
+    rows = [{"id": f"r{n}", "image": web(f"p{n:02}.jpg")} for n in range(3)]
+    refused = await run_job(nightly(rows))
+    assert (refused.codes, refused.calls) == ({"Local.ImageAddressRefused": 3}, 0)
+    assert "--codes Local.ImageAddressRefused" in refused.as_text()
+    assert refused.as_text().count(f"batchsearch retry {nightly(rows).output.dir} ") == 1
+    # A setting that has nothing to do with it asks for nothing.
+    assert (await run_job(nightly(rows, images__max_megapixels=90))).failed == 3
+    assert (await run_job(nightly(rows, images__allow_hosts=["127.0.0.1"]))).calls == 3
+
+
+async def test_another_action_for_a_code_asks_its_rows_again(nightly, signed_in):
+    """Rows that a code has failed are asked for when the job says something else of that code."""
+    rule = FaultRule(ErrorAnswer("PictureError"), frozenset({SEARCH}), times=2)
+    signed_in.set_faults(FaultPlan((rule,)))
+    assert (await run_job(nightly(reuse__retry="none"))).codes == {"PictureError": 2}
+    assert (await run_job(nightly(reuse__retry="none"))).calls == 0
+    assert (await run_job(nightly(reuse__retry="none", codes={"PictureError": "retry"}))).calls == 2
+
+
+async def test_good_rows_are_asked_again_by_their_keys(nightly, signed_in):
+    """Rows that somebody names get a new outcome whatever they have; a key that no row has is told."""
+    await run_job(nightly())
+    folder = Path(nightly().output.dir)
+    paid = calls(signed_in)
+    again = await run_job(job_of(folder).settings, chosen=Chosen(rows=("r03", "r07")))
+    assert (again.calls, calls(signed_in) - paid) == (2, 2)
+    results = table(nightly()).set_index("row_key")
+    assert sorted(results.index[results["earlier_outcomes"] == 1]) == ["r03", "r07"]
+    with pytest.raises(ConfigError, match="no finished row has the key 'r99'"):
+        await run_job(job_of(folder).settings, chosen=Chosen(rows=("r03", "r99")))
+    assert (await run_job(nightly())).calls == 0

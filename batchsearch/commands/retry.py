@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -51,7 +51,7 @@ Examples:
     "--rows-from",
     "keys_file",
     metavar="FILE",
-    type=click.File(encoding="utf-8-sig"),
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Rows with the keys in this file, one a line; `-` is stdin.",
 )
 @SET
@@ -66,7 +66,7 @@ def command(
     origins: tuple[str, ...],
     failed: bool,
     keys: tuple[str, ...],
-    keys_file: TextIO | None,
+    keys_file: Path | None,
     overrides: tuple[str, ...],
     until: str | None,
     max_calls: int | None,
@@ -86,12 +86,11 @@ def command(
         from batchsearch.engine.choice import Chosen
         from batchsearch.engine.job import run_to_end
 
-        read = () if keys_file is None else tuple(line.rstrip("\r\n") for line in keys_file)
         chosen = Chosen(
             tuple(filter(None, map(str.strip, codes.split(",")))),
             origins,
             failed=failed,
-            rows=(*keys, *filter(None, read)),
+            rows=(*keys, *_keys_in(keys_file)),
         )
         if chosen == Chosen():
             raise ConfigError(
@@ -108,3 +107,15 @@ def command(
         )
 
     run_to_exit(work, log_format=log_format, log_level=log_level)
+
+
+def _keys_in(file: Path | None) -> list[str]:
+    """The keys in a file, one a line; raises ConfigError when it cannot be read."""
+    if file is None:
+        return []
+    try:
+        with click.open_file(str(file), encoding="utf-8-sig") as lines:
+            return [key for line in lines if (key := line.rstrip("\r\n"))]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ConfigError(f"--rows-from {file}: cannot be read: {reason}") from None

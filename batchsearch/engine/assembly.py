@@ -23,6 +23,7 @@ from batchsearch.engine.deletions import guard_deletions, is_guarded
 from batchsearch.engine.earlier import EarlierAnswers
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.lanes import Lanes, Manned
+from batchsearch.engine.other_folders import answers_of, other_folders
 from batchsearch.engine.places import picture_root
 from batchsearch.engine.policy import RetryRules
 from batchsearch.engine.prepare import Preparer
@@ -79,7 +80,7 @@ async def assembled(opened: Opened, stats: Stats, sealer: Sealer, limits: Limits
             threads,
             fetcher=await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
             repair=stack.enter_context(Decoders(settings.images)).repair,
-            earlier=await asyncio.to_thread(_earlier_answers, opened),
+            earlier=await asyncio.to_thread(_earlier_answers, opened, stack),
             services=Services(settings, stack),
         )
         manned = [await _manned(lane, shared, stack) for lane in lanes_of(settings)]
@@ -227,12 +228,13 @@ def rules_of(settings: JobSettings, operation: Operation, instance: InstanceSett
     return rules_for(instance.service_type, settings.images, pictures=together)
 
 
-def _earlier_answers(opened: Opened) -> EarlierAnswers:
+def _earlier_answers(opened: Opened, stack: AsyncExitStack) -> EarlierAnswers:
     return EarlierAnswers(
         opened.ledger,
         Path(opened.settings.output.dir),
         round_began=opened.round_began,
         max_age=opened.settings.reuse.max_age_hours * _HOUR,
+        others=answers_of(other_folders(opened.settings), stack),
     )
 
 

@@ -22,10 +22,10 @@ from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.output.schemas import ANSWER_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from batchsearch.ledger.store import Ledger
+    from batchsearch.ledger.queries import LedgerQueries
 
 _REMEMBERED: Final = 256
 _SAME_MOMENT: Final = 1e-3
@@ -65,9 +65,19 @@ class EarlierAnswers:
         folder: The output folder that holds the parts.
         round_began: When this round of runs began, seconds since 1970: its own answers are never too old.
         max_age: How old answers of earlier runs may be, seconds.
+        others: Find answers in other output folders, asked in this order where there is none here.
     """
 
-    def __init__(self, ledger: Ledger, folder: Path, *, round_began: float, max_age: float) -> None:
+    def __init__(
+        self,
+        ledger: LedgerQueries,
+        folder: Path,
+        *,
+        round_began: float,
+        max_age: float,
+        others: Sequence[EarlierAnswers] = (),
+    ) -> None:
+        self._others = tuple(others)
         self._ledger = ledger
         self._folder = folder
         self._round_began = round_began
@@ -94,6 +104,12 @@ class EarlierAnswers:
         Raises:
             OutputError: The ledger cannot be read.
         """
+        found = self._find(request_key, of_this_round=of_this_round)
+        if found is None and not of_this_round:
+            found = next(filter(None, (other.find(request_key) for other in self._others)), None)
+        return found
+
+    def _find(self, request_key: str, *, of_this_round: bool) -> EarlierAnswer | None:
         if not self._answered.may_hold(bytes.fromhex(request_key)):
             return None
         with self._lock:

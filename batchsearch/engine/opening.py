@@ -24,6 +24,7 @@ from batchsearch.engine.held_job import FINGERPRINT, JOB, held_job, told_setting
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
+from batchsearch.engine.other_folders import other_folders
 from batchsearch.engine.places import picture_root, require_root
 from batchsearch.engine.renewal import NOTHING_TOUCHED
 from batchsearch.engine.shrink import check_shrink
@@ -130,6 +131,7 @@ async def open_job(
     folder = Path(settings.output.dir)
     manifest = open_manifest(settings, operation)
     require_root(settings)
+    other_folders(settings)
     truth = _truth_columns(settings, manifest)
     async with taken(folder, run_id, mirror) as ledger:
         left = await examined(ledger, folder)

@@ -28,6 +28,7 @@ from batchsearch.engine.held_job import held_job, touched_by
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest
+from batchsearch.engine.other_folders import other_folders
 from batchsearch.engine.places import picture_root, require_root
 from batchsearch.engine.prepare import Preparer
 from batchsearch.engine.records import request_name
@@ -102,7 +103,17 @@ async def plan_job(
         began = time.time() if reader is None else round_began(reader)
         if oldest == math.inf:
             began = oldest
-        known = Known(reader, survey, folder, oldest=oldest, round_began=began)
+        others = [
+            Known(
+                stack.enter_context(LedgerReader(other.ledger)),
+                None,
+                other.folder,
+                oldest=time.time() - other.max_age,
+                round_began=math.inf,
+            )
+            for other in other_folders(settings)
+        ]
+        known = Known(reader, survey, folder, oldest=oldest, round_began=began, others=others)
         plans = [
             await _plan(
                 settings,

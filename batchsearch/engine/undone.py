@@ -43,6 +43,7 @@ class Known:
         folder: The output folder.
         oldest: Answers from before this are too old to be used again, seconds since 1970.
         round_began: Answers since then are used even for rows that are asked for again, likewise.
+        others: What other folders know whose answers serve.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class Known:
         *,
         oldest: float,
         round_began: float,
+        others: Sequence[Known] = (),
     ) -> None:
+        self._others = tuple(others)
         self._reader = reader
         self._survey = survey
         self._folder = folder
@@ -93,6 +96,12 @@ class Known:
 
     def covered(self, request_keys: Sequence[bytes], *, of_this_round: bool) -> set[bytes]:
         """Those of these requests whose answer is there, and young enough to be used again."""
+        found = self._covered_here(request_keys, of_this_round=of_this_round)
+        for other in () if of_this_round else self._others:
+            found |= other.covered(request_keys, of_this_round=False)
+        return found
+
+    def _covered_here(self, request_keys: Sequence[bytes], *, of_this_round: bool) -> set[bytes]:
         if self._reader is None or not request_keys:
             return set()
         found = self._reader.answered(request_keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from batchsearch.ledger.records import History, Part, RowState, UsageKey
+from batchsearch.ledger.records import History, KnownAnswer, Part, RowState, UsageKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +26,7 @@ SWITCHING: Final = "switching"
 _LOOKUP_CHUNK: Final = 1_000
 _RESULTS_AT_ONCE: Final = 200
 _DIGESTS_AT_ONCE: Final = 20_000
+_KEYS_AT_ONCE: Final = 10_000
 
 
 def chunks_of(values: Sequence[bytes]) -> list[tuple[Sequence[bytes], str]]:
@@ -124,6 +125,36 @@ class LedgerQueries(ABC):
         """The number of the next part; numbers are never given again."""
         found = self._all("SELECT seq FROM sqlite_sequence WHERE name = 'parts'")
         return int(found[0][0]) + 1 if found else 1
+
+    def answer(self, request_key: bytes) -> KnownAnswer | None:
+        """Where the answer to this request is, None when it has none."""
+        found = self._all(
+            "SELECT answers.seq, answered_at, result, hits FROM answers "
+            "LEFT JOIN pending ON pending.seq = answers.seq WHERE request_key = ?",
+            (request_key,),
+        )
+        if not found:
+            return None
+        seq, answered_at, result, hits = found[0]
+        parts = []
+        if result is None:
+            parts = self._all(
+                "SELECT place, name FROM parts WHERE place IN ('current', 'staged') "
+                "AND first_seq <= ? AND last_seq >= ? ORDER BY part",
+                (seq, seq),
+            )
+        held = tuple((STAGED if place == STAGED else "", name) for place, name in parts)
+        return KnownAnswer(answered_at, result, hits, held)
+
+    def answered_requests(self) -> Iterator[bytes]:
+        """The requests that have a lasting answer, SHA-256 each, a few thousand in memory at a time."""
+        after = b""
+        while found := self._all(
+            "SELECT request_key FROM answers WHERE request_key > ? ORDER BY request_key LIMIT ?",
+            (after, _KEYS_AT_ONCE),
+        ):
+            yield from (row[0] for row in found)
+            after = found[-1][0]
 
     def waiting_results(self) -> Iterator[bytes]:
         """The results of outcomes that wait for their part, one JSON object each, a few at a time."""

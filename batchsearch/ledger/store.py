@@ -16,10 +16,8 @@ from batchsearch.errors import OutputError
 from batchsearch.ledger.commits import GroupCommits, Record
 from batchsearch.ledger.damage import quick_check, refusal, was_left_open
 from batchsearch.ledger.parts import PartLedger, count_waiting
-from batchsearch.ledger.queries import STAGED
 from batchsearch.ledger.records import (
     FinishedRow,
-    KnownAnswer,
     PendingRow,
     UsageKey,
     Waiting,
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 2
 _OLDEST_VERSION: Final = 1
-_KEYS_AT_ONCE: Final = 10_000
 _PENDING_CHUNK_ROWS: Final = 200
 _PENDING_CHUNK_BYTES: Final = 8 * 1024 * 1024
 
@@ -277,36 +274,6 @@ class Ledger(PartLedger):
 
     def _unreadable(self, error: sqlite3.Error) -> OutputError:
         return refusal(self._path, "the ledger cannot be read", error)
-
-    def answer(self, request_key: bytes) -> KnownAnswer | None:
-        """Where the answer to this request is, None when it has none."""
-        found = self._all(
-            "SELECT answers.seq, answered_at, result, hits FROM answers "
-            "LEFT JOIN pending ON pending.seq = answers.seq WHERE request_key = ?",
-            (request_key,),
-        )
-        if not found:
-            return None
-        seq, answered_at, result, hits = found[0]
-        parts = []
-        if result is None:
-            parts = self._all(
-                "SELECT place, name FROM parts WHERE place IN ('current', 'staged') "
-                "AND first_seq <= ? AND last_seq >= ? ORDER BY part",
-                (seq, seq),
-            )
-        held = tuple((STAGED if place == STAGED else "", name) for place, name in parts)
-        return KnownAnswer(answered_at, result, hits, held)
-
-    def answered_requests(self) -> Iterator[bytes]:
-        """The requests that have a lasting answer, SHA-256 each, a few thousand in memory at a time."""
-        after = b""
-        while found := self._all(
-            "SELECT request_key FROM answers WHERE request_key > ? ORDER BY request_key LIMIT ?",
-            (after, _KEYS_AT_ONCE),
-        ):
-            yield from (row[0] for row in found)
-            after = found[-1][0]
 
     def waiting(self, *, replaces: bool = False) -> Waiting:
         """What waits for its part, as of the last commit; costs nothing to ask.

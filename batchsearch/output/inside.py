@@ -5,6 +5,7 @@ Each run inside a dedup's folder has an output folder of its own there.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 SEARCH: Final = "search"
@@ -32,3 +33,11 @@ FOLLOWED: Final = "judgements-followed.csv"
 
 INSIDE: Final = (SEARCH, *UPKEEP.values(), SYNC)
 """Where runs can be; the last is where version 0.1.0 had its one upkeep."""
+
+LEDGER: Final = Path("ledger", "ledger.sqlite3")
+"""Where an output folder has its ledger."""
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The output folders of runs that a folder means: itself, or those inside the folder of a dedup."""
+    return [place for place in (folder, *(folder / name for name in INSIDE)) if (place / LEDGER).is_file()]

@@ -560,3 +560,100 @@ async def test_good_rows_are_asked_again_by_their_keys(nightly, signed_in):
     with pytest.raises(ConfigError, match="no finished row has the key 'r99'"):
         await run_job(job_of(folder).settings, chosen=Chosen(rows=("r03", "r99")))
     assert (await run_job(nightly())).calls == 0
+
+
+async def test_rows_that_a_changed_parameter_touches_are_renewed(nightly, signed_in):
+    """Told to renew, a job with another parameter asks for each row once, as planned, and is that job."""
+    await run_job(nightly())
+    other = {"parameters__crop": False}
+    with pytest.raises(ConfigError, match=r"parameters.crop: was \(not set\), is False"):
+        await run_job(nightly(**other))
+    renew = {**other, "reuse__changed_job": "renew"}
+    assert (await plan_job(nightly(**renew))).calls == 20
+    assert (await run_job(nightly(**renew))).calls == 20
+    assert set(table(nightly())["earlier_outcomes"]) == {1}
+    assert (await run_job(nightly(**other))).calls == 0
+    # Images alone that come out the same ask the same: no row is paid for.
+    quality = {**renew, "images__quality": 80}
+    assert (await plan_job(nightly(**quality))).calls == 0
+    assert (await run_job(nightly(**quality))).calls == 0
+    assert (await run_job(nightly(**other, images__quality=80))).calls == 0
+
+
+async def test_a_renewal_that_was_stopped_goes_on(nightly, signed_in):
+    """Rows that a changed setting touches stay marked when the run that began to renew them is stopped."""
+    await run_job(nightly())
+    renew = {"parameters__crop": False, "reuse__changed_job": "renew"}
+    assert (await run_job(nightly(**renew), max_calls=8)).calls == 8
+    assert (await run_job(nightly(parameters__crop=False))).calls == 12
+    assert (await run_job(nightly(parameters__crop=False))).calls == 0
+
+
+async def test_another_instance_answers_every_row_anew(nightly, signed_in, monkeypatch):
+    """Where calls go to another place, no answer of the first one serves, however equal the request."""
+    from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+    from batchsearch.emulator.server import Emulator
+
+    await run_job(nightly())
+    unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
+    with Emulator(
+        EmulatorOptions(instances=(InstanceOptions(name="demo", qps=1e9, rates=unlimited),))
+    ) as second:
+        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", second.access_key_id)
+        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", second.access_key_secret)
+        moved = nightly(reuse__changed_job="renew")
+        moved = moved.model_copy(
+            update={"instance": moved.instance.model_copy(update={"endpoint": second.endpoint})}
+        )
+        assert (await plan_job(moved)).calls == 20
+        assert (await run_job(moved)).calls == 20
+        assert len(second.log.entries(SEARCH)) == 20
+
+
+async def test_more_hits_are_asked_of_the_rows_whose_list_was_full(nightly, signed_in, pictures):
+    """Grown lists pay for rows that had as many hits as they might; shrunk ones for nobody."""
+    fill(signed_in, pictures)
+    few = {"parameters": {}, "results_per_row": 4}
+    full = {**few, "results_per_row": 150}
+    await run_job(nightly(ROWS[:5], **few))
+    assert (await plan_job(nightly(ROWS[:5], **full))).calls == 10
+    assert (await run_job(nightly(ROWS[:5], **full))).calls == 10
+    assert set(table(nightly(ROWS[:5], **few))["hit_count"]) == {150}
+    assert (await run_job(nightly(ROWS[:5], **few))).calls == 0
+    # What had its 150 has them still; the row that came when 4 were wanted gets the rest.
+    assert (await run_job(nightly(ROWS[:6], **few))).calls == 1
+    assert (await run_job(nightly(ROWS[:6], **full))).calls == 2
+    # There are 188 images: a list that was not full has all of them.
+    assert (await run_job(nightly(ROWS[:6], **{**few, "results_per_row": 200}))).calls == 12
+    assert (await run_job(nightly(ROWS[:6], **{**few, "results_per_row": 300}))).calls == 0
+
+
+async def test_answers_of_another_folder_serve(nightly, signed_in):
+    """A job that begins anew pays for nothing that a named folder has answers for."""
+    await run_job(nightly())
+    old = nightly().output.dir
+    paid = calls(signed_in)
+    # Rows have other names now: only the requests are the same.
+    rows = [{"id": f"x{n}", "image": f"q{n:02}.jpg"} for n in range(20)]
+    anew = {"output__dir": "anew", "reuse__from": old, "reuse__max_age_hours": 0.0}
+    assert (await plan_job(nightly(rows, **anew))).calls == 0
+    summary = await run_job(nightly(rows, **anew))
+    assert (summary.calls, summary.reused, summary.ok, calls(signed_in)) == (0, 20, 20, paid)
+    before, after = table(nightly(), "hits"), table(nightly(rows, **anew), "hits")
+    assert sorted(before["score"]) == sorted(after["score"])
+    # What was served is the new folder's own: the old one may go.
+    shutil.rmtree(old)
+    assert (await run_job(nightly(rows, output__dir="anew"))).calls == 0
+
+
+async def test_answers_of_another_job_are_refused(nightly, signed_in, tmp_path):
+    """A folder without answers, and one that called another operation, are named before anything is made."""
+    await run_job(nightly())
+    old = nightly().output.dir
+    with pytest.raises(ConfigError, match=r"reuse.from: .*nowhere: no job has run here"):
+        await run_job(nightly(output__dir="anew", reuse__from=str(tmp_path / "nowhere")))
+    named = {"operation": "SearchImageByName", "parameters": {}, "manifest__columns": {"product_id": "id"}}
+    named["parameters"] = {"pic_name": "front"}
+    with pytest.raises(ConfigError, match="operation: 'SearchImageByPic' there, 'SearchImageByName' here"):
+        await run_job(nightly(output__dir="anew", reuse__from=old, **named))
+    assert not (tmp_path / "anew").exists()

@@ -287,8 +287,8 @@ async def test_another_jobs_output_is_refused(filled, load):
     """A plan over the results of another question says what a run would say."""
     rows = [{"id": "r0", "image": "p00.jpg"}]
     await run_job(load(rows, instance__endpoint=filled.endpoint))
-    with pytest.raises(ConfigError, match=r"parameters\.num"):
-        await plan_job(load(rows, instance__endpoint=filled.endpoint, parameters={"num": 3}))
+    with pytest.raises(ConfigError, match=r"parameters\.crop"):
+        await plan_job(load(rows, instance__endpoint=filled.endpoint, parameters={"crop": False}))
 
 
 async def test_usage_states_what_runs_have_spent_and_spared(filled, load, folder, tmp_path):

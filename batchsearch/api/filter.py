@@ -1,6 +1,7 @@
 r"""The `Filter` parameter's language: text to a checked expression, and what an expression matches.
 
-One parser serves the client (a bad filter costs no call) and the emulator (which items a filter keeps).
+One parser serves the client (a bad filter costs no call) and the emulator (which items a filter keeps);
+`conditions` builds on it for the rows of a manifest.
 
 Grammar, from the `Filter` rows of SearchImageByPic 2025-05 and Image query 2026-01::
 
@@ -27,7 +28,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 from batchsearch.service import INT32_MAX, INT32_MIN, MAX_FILTER
 
@@ -47,7 +48,7 @@ STR_OPERATORS: Final = ("=", "!=", "in", "not in")
 _MAX_DIGITS: Final = 64  # longest integer literal that is converted at all; leading zeros are allowed
 _WINDOW: Final = 60  # characters of the filter shown on each side of an error
 
-Value: TypeAlias = int | str
+Value: TypeAlias = int | float | str
 
 
 class FilterError(ValueError):
@@ -144,10 +145,7 @@ def parse_filter(text: str) -> Expression:
     if len(text) > MAX_FILTER:
         message = f"the filter has {len(text):,} characters; the service takes {MAX_FILTER:,}"
         raise FilterError(message, MAX_FILTER, text)
-    parser = _Parser(text)
-    expression = parser.expression(0)
-    parser.expect_end()
-    return expression
+    return Parser(text).parsed()
 
 
 _COMPARE: Final[Mapping[str, Callable[[Value, Value], bool]]] = MappingProxyType(
@@ -186,35 +184,63 @@ _HABITS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class Token:
+    """One word, number, text or sign of an expression.
+
+    Attributes:
+        kind: The name of its group in the language's pattern.
+        text: As it is written; empty at the end.
+        position: Index of its first character.
+    """
+
     kind: str
     text: str
     position: int
 
     def __str__(self) -> str:
-        return "the end of the filter" if self.kind == "end" else f"`{_shortened(self.text)}`"
+        return "the end" if self.kind == "end" else f"`{_shortened(self.text)}`"
 
 
-class _Parser:
-    """Recursive descent with one token of look-ahead."""
+class Parser:
+    """Recursive descent with one token of look-ahead; a language of its own is a subclass.
+
+    Attributes:
+        tokens: The tokens, each a named group.
+        noun: What an expression of the language is called in messages.
+        number: What its numbers are.
+    """
+
+    tokens: ClassVar[re.Pattern[str]] = _TOKEN
+    noun: ClassVar[str] = "filter"
+    number: ClassVar[str] = "whole number"
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = self._scan()
-        self._next = next(self._tokens)
+        self._scanned = self._scan()
+        self._next = next(self._scanned)
 
-    def expression(self, depth: int) -> Expression:
+    def parsed(self) -> Expression:
+        """The expression that the whole text says.
+
+        Raises:
+            FilterError: It says none.
+        """
+        expression = self._expression(0)
+        self._expect_end()
+        return expression
+
+    def _expression(self, depth: int) -> Expression:
         terms = [self._conjunction(depth)]
         while self._take_word("or"):
             terms.append(self._conjunction(depth))
         return terms[0] if len(terms) == 1 else Or(tuple(terms))
 
-    def expect_end(self) -> None:
+    def _expect_end(self) -> None:
         if self._next.kind == "end":
             return
         if self._next.text == ")":
             raise self._error("this parenthesis closes nothing")
-        raise self._error(f"expected AND, OR or the end of the filter, found {self._next}")
+        raise self._error(f"expected AND, OR or the end of the {self.noun}, found {self._next_shown}")
 
     def _conjunction(self, depth: int) -> Expression:
         terms = [self._factor(depth)]
@@ -228,19 +254,23 @@ class _Parser:
         if depth >= MAX_DEPTH:
             raise self._error(f"parentheses nest deeper than {MAX_DEPTH}")
         opening = self._advance()
-        inside = self.expression(depth + 1)
+        inside = self._expression(depth + 1)
         if self._next.text != ")":
             what = f"expected AND, OR or the `)` of the `(` at character {opening.position + 1}"
-            raise self._error(f"{what}, found {self._next}")
+            raise self._error(f"{what}, found {self._next_shown}")
         self._advance()
         return inside
 
     def _comparison(self) -> Comparison:
         field = self._field()
-        allowed = INT_OPERATORS if field in INT_FIELDS else STR_OPERATORS
+        allowed = self._operators(field)
         sign = self._operator(field, allowed)
         values = self._listed(field) if sign in ("in", "not in") else (self._value(field),)
         return Comparison(field, sign, values)
+
+    def _operators(self, field: str) -> tuple[str, ...]:
+        """What a field may be compared by."""
+        return INT_OPERATORS if field in INT_FIELDS else STR_OPERATORS
 
     def _field(self) -> str:
         token = self._next
@@ -255,7 +285,7 @@ class _Parser:
             raise self._error(f"no attribute is called {token}{hint}")
         if token.kind == "end" and not self._text.strip():
             raise self._error("the filter is empty; leave the parameter out instead")
-        raise self._error(f"expected an attribute such as `int_attr`, found {token}")
+        raise self._error(f"expected an attribute such as `int_attr`, found {self._next_shown}")
 
     def _operator(self, field: str, allowed: tuple[str, ...]) -> str:
         token = self._next
@@ -266,24 +296,24 @@ class _Parser:
             return "in"
         if self._take_word("not"):
             if not self._take_word("in"):
-                raise self._error(f"expected IN after NOT, found {self._next}")
+                raise self._error(f"expected IN after NOT, found {self._next_shown}")
             return "not in"
         if token.text == "!=":
             raise self._error(f"`{field}` has no `!=`; write `{field} not in (…)`")
         if token.text in _HABITS:
             raise self._error(f"{_HABITS[token.text]}; `{field}` takes {choice}")
-        raise self._error(f"expected one of {choice} after `{field}`, found {token}")
+        raise self._error(f"expected one of {choice} after `{field}`, found {self._next_shown}")
 
     def _listed(self, field: str) -> tuple[Value, ...]:
         if self._next.text != "(":
-            raise self._error(f"expected a list in parentheses after IN, found {self._next}")
+            raise self._error(f"expected a list in parentheses after IN, found {self._next_shown}")
         self._advance()
         values = [self._value(field)]
         while self._next.text == ",":
             self._advance()
             values.append(self._value(field))
         if self._next.text != ")":
-            raise self._error(f"expected `,` or `)` in the list, found {self._next}")
+            raise self._error(f"expected `,` or `)` in the list, found {self._next_shown}")
         self._advance()
         return tuple(values)
 
@@ -291,7 +321,7 @@ class _Parser:
         token = self._next
         if field in INT_FIELDS:
             if token.kind != "integer":
-                raise self._error(f"`{field}` is compared with an integer, found {token}")
+                raise self._error(f"`{field}` is compared with an integer, found {self._next_shown}")
             # Long digit runs are judged by length: converting thousands of digits would be wasted work.
             number = int(token.text) if len(token.text) <= _MAX_DIGITS else INT32_MAX + 1
             if not INT32_MIN <= number <= INT32_MAX:
@@ -299,8 +329,13 @@ class _Parser:
             self._advance()
             return number
         if token.kind != "string":
-            raise self._error(f"`{field}` is compared with text in double quotes, found {token}")
+            raise self._error(f"`{field}` is compared with text in double quotes, found {self._next_shown}")
         return _ESCAPE.sub(r"\1", self._advance().text[1:-1])
+
+    @property
+    def _next_shown(self) -> str:
+        """What comes next, as messages call it."""
+        return f"the end of the {self.noun}" if self._next.kind == "end" else str(self._next)
 
     def _take_word(self, word: str) -> bool:
         if self._next.kind == "word" and self._next.text.lower() == word:
@@ -308,22 +343,22 @@ class _Parser:
             return True
         return False
 
-    def _advance(self) -> _Token:
+    def _advance(self) -> Token:
         token = self._next
-        self._next = next(self._tokens)
+        self._next = next(self._scanned)
         return token
 
     def _error(self, message: str) -> FilterError:
         return FilterError(message, self._next.position, self._text)
 
-    def _scan(self) -> Iterator[_Token]:
+    def _scan(self) -> Iterator[Token]:
         position = 0
         while True:
-            found = _TOKEN.match(self._text, position)
+            found = self.tokens.match(self._text, position)
             if found is None or found.lastgroup is None:
                 raise self._unreadable(position)
             kind = found.lastgroup
-            yield _Token(kind, found[kind], found.start(kind))
+            yield Token(kind, found[kind], found.start(kind))
             position = found.end()
 
     def _unreadable(self, position: int) -> FilterError:
@@ -340,12 +375,12 @@ class _Parser:
         if rest[0] in "'\N{LEFT SINGLE QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}":
             return FilterError('text stands in double quotes: "value"', position, text)
         if rest[0] in "-0123456789":
-            return FilterError("this is no whole number", position, text)
+            return FilterError(f"this is no {self.number}", position, text)
         return FilterError(f"unexpected character `{rest[0]}`", position, text)
 
 
 def _literal(value: Value) -> str:
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return str(value)
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

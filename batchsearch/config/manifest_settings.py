@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from batchsearch.api.conditions import parse_conditions
 from batchsearch.config.image_folders import with_its_format
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.config.share import checked_share
+
+IMAGE_NAME: Final = "pic_name"
+"""The column that names an image within its product, where `images` makes rows of images."""
 
 TableFormat = Literal["csv", "parquet", "jsonl", "arrow", "xlsx", "feed", "list", "images"]
 """How a manifest's files are written; `manifest.formats` says which endings of names tell it."""
@@ -102,6 +106,20 @@ class XlsxSettings(Settings):
     )
 
 
+_MAKING_ROWS: Final = (
+    "images",
+    "image_separator",
+    "most_images",
+    "group",
+    "parent",
+    "without_image",
+    "fill",
+    "where",
+    "row_number",
+)
+"""Settings that say how a table's rows become those that are worked on."""
+
+
 class ManifestSettings(Settings):
     """The table whose rows are worked on."""
 
@@ -114,10 +132,17 @@ class ManifestSettings(Settings):
         "Lines), `arrow`, `xlsx` (Excel; needs the extra `xlsx`), `feed` (a product feed in XML), `list` (a "
         "path or address a line, and no header), `images` (a folder of images and no table).",
     )
+    images: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
+        (),
+        description="Columns with a product's images, each of which becomes a row of its own: names, or "
+        "patterns such as `image1..image5` and `image*`. A cell may hold several images. `key` names the "
+        "product then; `image`, `image_index` and `pic_name` are made. One image a row when absent.",
+    )
     key: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
         ("product_id", "pic_name"),
         min_length=1,
-        description="Column or columns that name a row. Must be unique and never null.",
+        description="Column or columns that name a row. Must be unique and never null. With `images` they "
+        "name the product, on one or more rows, and `pic_name` is added.",
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
@@ -130,6 +155,42 @@ class ManifestSettings(Settings):
         "all",
         description="Columns that are carried into ledger and results: `all`, `none`, or a list. Others are "
         "read only where something else asks for them. `row_key` names each row anyway.",
+    )
+    image_separator: str = Field(
+        "auto",
+        min_length=1,
+        description="What stands between the images of one cell: a text such as `|`, `none`, or `auto`: line "
+        "breaks, and commas, semicolons, bars and blanks where another image follows. JSON arrays are read "
+        "unless it is `none`.",
+    )
+    most_images: int | None = Field(
+        None, ge=1, description="Images of a product that are taken, the first ones; all when absent."
+    )
+    group: str | None = Field(
+        None,
+        min_length=1,
+        description="Column whose equal values make rows a group, such as Shopify's `Handle`: for "
+        "`without_image: inherit` and `fill`.",
+    )
+    parent: str | None = Field(
+        None,
+        min_length=1,
+        description="Column with a parent's own id, where `group` holds the parent's id and the parent has "
+        "none there: WooCommerce's `SKU`, with `group: Parent`.",
+    )
+    without_image: Literal["fail", "skip", "inherit"] = Field(
+        "fail",
+        description="What becomes of a row without an image: it fails (`Local.NoImage`), is left out, "
+        "counted and listed (`skip`), or takes the images of its `group` (`inherit`).",
+    )
+    fill: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
+        (), description="Columns whose empty cells are filled with what the row's `group` says in them."
+    )
+    where: str | None = Field(
+        None,
+        description="Rows that are worked on, others are left out: conditions on columns in the language of "
+        '`Filter`, such as `status = "active" and price > 10`. Names with blanks stand in backticks, and '
+        "`is null` is understood.",
     )
     csv: CsvSettings = Field(default_factory=CsvSettings, description="How a CSV manifest is written.")
     xlsx: XlsxSettings = Field(
@@ -159,6 +220,68 @@ class ManifestSettings(Settings):
         path = Path(self.path)
         return path if self.format == "images" else path.parent
 
+    def rows_as_said(self) -> dict[str, object]:
+        """What is said of how rows are made, by setting; nothing of what is left at its default."""
+        said = self.model_dump(mode="json", include=set(_MAKING_ROWS), exclude_defaults=True)
+        return {name: said[name] for name in _MAKING_ROWS if name in said}
+
+    def of_made_rows(self, path: str, **changes: object) -> ManifestSettings:
+        """The settings of a Parquet table that has this manifest's rows, or some of them, as they were made.
+
+        Args:
+            path: Where it is.
+            changes: What else differs.
+        """
+        nothing = {name: type(self).model_fields[name].default for name in _MAKING_ROWS}
+        return self.model_copy(update={**nothing, "path": path, "format": "parquet", **changes})
+
+    @field_validator("images")
+    @classmethod
+    def _images_are_named_once(cls, images: tuple[str, ...]) -> tuple[str, ...]:
+        twice = next((column for column in images if images.count(column) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names the column {twice!r} twice")
+        return images
+
+    @field_validator("columns")
+    @classmethod
+    def _images_make_columns(cls, columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if not info.data.get("images"):
+            return columns
+        for meaning in ("image", "pic_name"):
+            if columns.get(meaning, meaning) != meaning:
+                raise ValueError(
+                    f"has `{meaning}: {columns[meaning]}`, but `manifest.images` makes the column "
+                    f"`{meaning}` of each row; leave it out"
+                    + (", and name that column there" if meaning == "image" else "")
+                )
+        for meaning in ("primary_image", "secondary_image"):
+            if meaning in columns:
+                raise ValueError(f"has `{meaning}`, but `manifest.images` gives each row one image, not two")
+        return columns
+
+    @field_validator("most_images")
+    @classmethod
+    def _most_of_several(cls, most: int | None, info: ValidationInfo) -> int | None:
+        if most is not None and info.data.get("images") == ():
+            raise ValueError("needs `images`: without them each row has one image")
+        return most
+
+    @field_validator("where")
+    @classmethod
+    def _where_reads(cls, where: str | None) -> str | None:
+        if where is not None:
+            parse_conditions(where)
+        return where
+
+    @field_validator("parent", "fill", "without_image")
+    @classmethod
+    def _needs_a_group(cls, value: object, info: ValidationInfo) -> object:
+        asks = value == "inherit" if info.field_name == "without_image" else bool(value)
+        if asks and "group" in info.data and info.data["group"] is None:
+            raise ValueError("needs `group`: the column that says which rows belong together")
+        return value
+
     @field_validator("max_shrink")
     @classmethod
     def _share_reads(cls, share: str | float | None) -> str | float | None:
@@ -166,11 +289,12 @@ class ManifestSettings(Settings):
 
     @field_validator("key")
     @classmethod
-    def _each_column_once(cls, key: tuple[str, ...]) -> tuple[str, ...]:
+    def _each_column_once(cls, key: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         twice = next((column for column in key if key.count(column) > 1), None)
         if twice is not None:
             raise ValueError(f"names the column {twice!r} twice")
-        return key
+        # A product's images are told apart by their names.
+        return (*key, IMAGE_NAME) if info.data.get("images") and IMAGE_NAME not in key else key
 
     @field_validator("carry", mode="before")
     @classmethod

@@ -64,8 +64,7 @@ def changed_attributes_job(
             raise
     except (OSError, pa.ArrowException) as error:
         raise OutputError(f"{path}: cannot be written: {reason_of(error)}") from error
-    parts = {"path": str(path), "format": "parquet", "max_shrink": None}
-    return sync.model_copy(update={"manifest": sync.manifest.model_copy(update=parts)})
+    return sync.model_copy(update={"manifest": sync.manifest.of_made_rows(str(path), max_shrink=None)})
 
 
 def _last_told(

@@ -181,7 +181,9 @@ class LookStore:
             _Row(row.key, row.images[0], self._token(row.images[0]))
             for row in batch.rows
             if row.images[0] is not None
-            and (wanted is None or (row.number < len(wanted) and wanted[row.number]))
+            and (
+                wanted is None or (batch.start + row.index < len(wanted) and wanted[batch.start + row.index])
+            )
         ]
         if not rows or again:
             return rows

@@ -122,11 +122,9 @@ class LocalLooks:
         columns["image"] = given.image
         if self._mode == "first":
             columns.setdefault(PRIORITY, PRIORITY_COLUMN)
-        rows = {"path": str(self._folder / PRECHECK / ROWS), "format": "parquet", "columns": columns}
+        rows = search.manifest.of_made_rows(str(self._folder / PRECHECK / ROWS), columns=columns)
         images = search.images.model_copy(update={"root": str(picture_root(self._settings))})
-        return search.model_copy(
-            update={"manifest": search.manifest.model_copy(update=rows), "images": images}
-        )
+        return search.model_copy(update={"manifest": rows, "images": images})
 
     def matches(self, pictures: Pictures) -> LocalMatches:
         """What the pre-check found, as matches of the rows that the results know."""
@@ -283,7 +281,7 @@ class LocalLooks:
                 pq.ParquetWriter(temporary[1], copies) as left,
             ):
                 for batch in self._manifest.batches():
-                    number = np.array([row.number for row in batch.rows])
+                    number = np.arange(batch.start, batch.start + len(batch))
                     stays = (copy_of[number] < 0) | (self._mode != "instead")
                     pictures = pa.array([_struct(row.images[0]) for row in batch.rows], _PICTURE)
                     values = {field.name: batch.carried.column(field.name) for field in fields}

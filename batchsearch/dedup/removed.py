@@ -115,9 +115,8 @@ def removed_job(sync: JobSettings, removed: Removed, folder: Path) -> JobSetting
             raise
     except (OSError, pa.ArrowException) as error:
         raise OutputError(f"{path}: cannot be written: {reason_of(error)}") from error
-    parts = {"path": str(path), "format": "parquet", "key": KEY, "max_shrink": None}
     named = {"product_id": "product_id", "pic_name": "pic_name"}
-    manifest = sync.manifest.model_copy(update={**parts, "columns": named})
+    manifest = sync.manifest.of_made_rows(str(path), key=KEY, columns=named, max_shrink=None)
     # How much may go was asked before anything was changed.
     return sync.model_copy(update={"manifest": manifest, "max_deleted": "100%"})
 

@@ -158,7 +158,7 @@ class Columns:
 
     def _compare(self, comparison: Comparison) -> NDArray[np.bool_]:
         column = self._numbers[comparison.field][: self._used]
-        values = [value if isinstance(value, int) else self._hash(value) for value in comparison.values]
+        values = [self._hash(value) if isinstance(value, str) else int(value) for value in comparison.values]
         if comparison.operator in ("in", "not in"):
             mask = np.isin(column, values, invert=comparison.operator == "not in")
         else:

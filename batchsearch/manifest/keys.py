@@ -171,13 +171,16 @@ class RepeatFinder:
     A context manager: its temporary file goes with it. Memory is a few megabytes for ten million keys.
     """
 
-    def __init__(self, *, listed: int = 20, run_rows: int = RUN_ROWS) -> None:
+    def __init__(self, *, listed: int = 20, run_rows: int = RUN_ROWS, keeps: bool = False) -> None:
         """Begins with no keys.
 
         Args:
             listed: How many repeats are told by row; all are counted.
             run_rows: Keys in memory before they are written.
+            keeps: Keep what is repeated, for `kept`.
         """
+        self._keeps = keeps
+        self._kept: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = []
         self._listed = listed
         self._run_rows = run_rows
         self._entries = np.empty(run_rows, dtype=_ENTRY)
@@ -228,6 +231,13 @@ class RepeatFinder:
             self._strip(np.concatenate(slices))
         return Repeats(self._total, tuple(sorted(self._pairs)))
 
+    def kept(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Of every repeat so far the first half of its key's digest, and an earlier row that has it."""
+        nothing = np.empty(0, np.uint64)
+        words = [nothing, *(words for words, _ in self._kept)]
+        rows = [nothing, *(rows for _, rows in self._kept)]
+        return np.concatenate(words), np.concatenate(rows)
+
     def _take_run(self) -> NDArray[Any]:
         """The keys held, sorted by digest and row, without those that repeat one among them."""
         held, self._held = self._held, 0
@@ -249,6 +259,8 @@ class RepeatFinder:
             return entries
         self._total += len(found)
         firsts = np.maximum.accumulate(np.where(repeated, 0, np.arange(len(entries))))
+        if self._keeps:
+            self._kept.append((high[found].copy(), row[firsts[found]].copy()))
         earliest = found[np.argsort(row[found])[: self._listed]]
         pairs = zip(row[earliest].tolist(), row[firsts[earliest]].tolist(), strict=True)
         self._pairs = sorted([*self._pairs, *pairs])[: self._listed]

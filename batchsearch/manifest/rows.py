@@ -15,6 +15,9 @@ from batchsearch.manifest.keys import digests_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 _URL: Final = re.compile(r"([\s\ufeff\u200b]*)(?:[A-Za-z][A-Za-z0-9+.-]*://|(?i:file|data):)")
 
 
@@ -39,7 +42,8 @@ class Row:
 
     Attributes:
         key: The row key as text: the value itself for one key column, a JSON array for several.
-        number: Position in the whole manifest, from 0. For people; it names nothing.
+        number: Position in the whole manifest, from 0, of the row that it is, or that its image is in. For
+            people; it names nothing.
         index: Position in its batch, from 0.
         images: One reference for each picture that the operation takes, in the operation's order;
             None where the manifest's cell is null.
@@ -61,13 +65,23 @@ class RowBatch:
     for these alone.
     """
 
-    __slots__ = ("_carried", "_carry", "_key_column", "_parameters", "_pictures", "_rows", "_start")
+    __slots__ = (
+        "_carried",
+        "_carry",
+        "_key_column",
+        "_numbers",
+        "_parameters",
+        "_pictures",
+        "_rows",
+        "_start",
+    )
 
     def __init__(
         self,
         keys: pa.Array,
         *,
         start: int,
+        numbers: NDArray[np.int64],
         pictures: Sequence[pa.Array],
         parameters: Mapping[str, pa.Array],
         carry: Callable[[], pa.RecordBatch],
@@ -76,13 +90,15 @@ class RowBatch:
 
         Args:
             keys: The row keys as text, none of them null.
-            start: Number of the first row in the whole manifest, from 0.
+            start: Place of the first row among all rows that the manifest gives, from 0.
+            numbers: The position in the manifest of each row, or of the row that its image is in.
             pictures: The picture columns, in the operation's order.
             parameters: The parameter columns by snake_case name.
             carry: Makes `carried`.
         """
         self._key_column = keys
         self._start = start
+        self._numbers = numbers
         self._pictures = tuple(pictures)
         self._parameters = dict(parameters)
         self._carry = carry
@@ -94,7 +110,7 @@ class RowBatch:
 
     @property
     def start(self) -> int:
-        """Number of the first row in the whole manifest, from 0."""
+        """Place of the first row among all rows that the manifest gives, from 0."""
         return self._start
 
     @property
@@ -153,11 +169,11 @@ class RowBatch:
             for mapping, value in zip(given, column.to_pylist(), strict=True):
                 if value is not None:
                     mapping[name] = value
+        places = range(count) if positions is None else positions
+        numbers = self._numbers.tolist()
         return [
-            Row(key, self._start + index, index, image, mapping)
-            for key, index, image, mapping in zip(
-                keys.to_pylist(), range(count) if positions is None else positions, images, given, strict=True
-            )
+            Row(key, numbers[index], index, image, mapping)
+            for key, index, image, mapping in zip(keys.to_pylist(), places, images, given, strict=True)
         ]
 
 

@@ -20,19 +20,24 @@ from batchsearch.manifest.findings import LISTED, Findings
 from batchsearch.manifest.folder_columns import InFolders, folder_columns
 from batchsearch.manifest.formats import open_table
 from batchsearch.manifest.keys import KeyBatch, RepeatFinder, digests_of, is_quoted, key_column, key_texts
+from batchsearch.manifest.layers import ROW, Layer, rows_of
 from batchsearch.manifest.meaning import Meaning, Wanted, understand
 from batchsearch.manifest.memory import use_plain_allocator
 from batchsearch.manifest.row_numbers import Numbered
 from batchsearch.manifest.rows import RowBatch
+from batchsearch.manifest.shaping import kept_always, left_out, shaped
 from batchsearch.manifest.table_file import UnreadableError, Wished
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from batchsearch.config.manifest_settings import ManifestSettings
     from batchsearch.config.store_settings import ConnectionsSettings
     from batchsearch.manifest.files import ManifestFiles
+    from batchsearch.manifest.layers import LeftOut
     from batchsearch.manifest.memory_table import GivenTable
     from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.manifest.table_file import Report, TableFile
@@ -103,6 +108,8 @@ class Manifest:
                 settings.path, base=base, wanted=settings.format, stores=stores, without=without
             )
             tables, files, kind = _opened(found, settings), found.paths, found.format
+        tables = shaped(tables, settings, wanted)
+        wanted = replace(wanted, kept=wanted.kept | kept_always(settings))
         meaning = understand(tables, settings, wanted)
         return cls(settings, files, meaning.carried, tables, meaning, kind)
 
@@ -137,7 +144,13 @@ class Manifest:
             "key": list(self.settings.key),
             "columns": dict(self.settings.columns),
             "files": files,
+            **self.settings.rows_as_said(),
         }
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What the last whole reading, such as `check`, left out of the rows."""
+        return left_out(self._tables)
 
     def check(self, stop: threading.Event | None = None) -> int:
         """Reads everything but inline pictures once: whole, well-typed, keys present and unique.
@@ -185,13 +198,15 @@ class Manifest:
             Wished(use.name, use.type if use.has_bytes or use.carried is None else use.carried)
             for use in self._meaning.columns
         ]
-        start = 0
+        start = above = 0
         for number in range(len(self._tables)):
-            seen = 0
+            seen = rows_read = 0
             stop = _Stop(self._tables, number)
             for piece in self._pieces(number, wished, stop):
                 keys = [self._plain(piece, name) for name in self.settings.key]
-                self._usable(keys, number, seen, stop)
+                at = rows_of(piece)
+                self._usable(keys, number, at, stop)
+                rows_read = int(at[-1]) + 1 if len(at) else rows_read
                 named = key_column(keys, self._quoted)
                 pictures = [self._plain(piece, name) for name in self._meaning.pictures]
                 parameters = {
@@ -202,6 +217,7 @@ class Manifest:
                     yield RowBatch(
                         named.slice(offset, length),
                         start=start + seen + offset,
+                        numbers=above + at[offset : offset + length],
                         pictures=[column.slice(offset, length) for column in pictures],
                         parameters={
                             name: column.slice(offset, length) for name, column in parameters.items()
@@ -210,6 +226,7 @@ class Manifest:
                     )
                 seen += piece.num_rows
             start += seen
+            above += rows_read
 
     def keys(self, rows: int = _KEYS_AT_ONCE) -> Iterator[list[str]]:
         """The row keys in order, as `key_batches` reads them.
@@ -238,38 +255,43 @@ class Manifest:
         types = self._meaning.types
         wished = [Wished(name, types[name]) for name in self.settings.key]
         for number in range(len(self._tables)):
-            seen = 0
             stop = _Stop(self._tables, number)
             for piece in self._pieces(number, wished, stop):
+                columns = [piece.column(name) for name in self.settings.key]
+                at = rows_of(piece)
                 for offset in range(0, piece.num_rows, rows):
-                    keys = [column.slice(offset, rows) for column in piece.columns]
-                    self._usable(keys, number, seen + offset, stop)
+                    keys = [column.slice(offset, rows) for column in columns]
+                    self._usable(keys, number, at[offset : offset + rows], stop)
                     yield KeyBatch(key_column(keys, self._quoted))
-                seen += piece.num_rows
 
     def _plain(self, batch: pa.RecordBatch, name: str) -> pa.Array:
         """A column in the type in which keys, pictures and parameters are read."""
         return normalised(batch.column(name), self._meaning.types[name])
 
     def _pieces(self, number: int, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
-        """A file's pieces; the place at which it cannot be read is reported like a row's problem.
+        """A file's pieces, each with the column `ROW`.
 
-        A column that the file lacks is null in them.
+        The place at which it cannot be read is reported like a row's problem. A column that the file lacks is
+        null in them.
         """
         table = self._tables[number]
+        seen = 0
         names = frozenset(table.schema.names)
         given = [column for column in wished if column.name in names]
         # Without any column a piece would not know how many rows it has.
         asked = given or [Wished(field.name, field.type) for field in list(table.schema)[:1]]
         try:
             for piece in table.pieces(asked, report):
-                if len(given) == len(wished):
-                    yield piece
-                    continue
                 there = dict(zip(piece.schema.names, piece.columns, strict=True))
+                if ROW not in there:
+                    there[ROW] = pa.array(np.arange(seen, seen + piece.num_rows))
+                seen += piece.num_rows
                 yield pa.record_batch(
-                    [there.get(each.name, pa.nulls(piece.num_rows, each.type)) for each in wished],
-                    names=[each.name for each in wished],
+                    [
+                        *(there.get(each.name, pa.nulls(piece.num_rows, each.type)) for each in wished),
+                        there[ROW],
+                    ],
+                    names=[*(each.name for each in wished), ROW],
                 )
         except UnreadableError as error:
             report(error.row, error.what)
@@ -306,7 +328,7 @@ class Manifest:
                 part = piece.slice(offset, _KEYS_AT_ONCE)
                 keys = [self._plain(part, name) for name in self.settings.key]
                 places = np.arange(start + seen, start + seen + part.num_rows, dtype=np.uint64)
-                usable = self._usable(keys, number, seen, report)
+                usable = self._usable(keys, number, rows_of(part), report)
                 if usable is not None:
                     keys = [key.filter(usable) for key in keys]
                     places = places[usable.to_numpy(zero_copy_only=False)]
@@ -315,9 +337,13 @@ class Manifest:
             told.clear()
         return seen
 
-    def _usable(self, keys: Sequence[pa.Array], number: int, seen: int, report: Report) -> pa.Array | None:
-        """Which rows have a whole key; None for all. The others are reported."""
+    def _usable(
+        self, keys: Sequence[pa.Array], number: int, at: NDArray[np.int64], report: Report
+    ) -> pa.Array | None:
+        """Which rows have a whole key; None for all. The others are reported; `at` are places in the file."""
         usable = None
+        table = self._tables[number]
+        file = table.base if isinstance(table, Layer) else table
         for name, key in zip(self.settings.key, keys, strict=True):
             is_empty = (
                 pc.equal(key, "").fill_null(fill_value=True)
@@ -328,7 +354,7 @@ class Manifest:
                 continue
             for index in pc.indices_nonzero(is_empty).to_pylist():
                 said = "is null" if key[index].as_py() is None else "is empty text"
-                report(self._tables[number].row_at(seen + index), f"the key column `{name}` {said}")
+                report(file.row_at(int(at[index])), f"the key column `{name}` {said}")
             present = pc.invert(is_empty)
             usable = present if usable is None else pc.and_(usable, present)
         for name, key in zip(self.settings.key, keys, strict=True):
@@ -338,7 +364,7 @@ class Manifest:
                 for index in fractions(key)
             ]
             for index, why in refused:
-                report(self._tables[number].row_at(seen + index), f"the key column `{name}` {why}")
+                report(file.row_at(int(at[index])), f"the key column `{name}` {why}")
             if refused:
                 present = pa.array(~np.isin(np.arange(len(key)), [index for index, _ in refused]))
                 usable = present if usable is None else pc.and_(usable, present)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from batchsearch.manifest.memory_table import GivenTable
     from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.manifest.table_file import Report, TableFile
 
@@ -106,7 +107,7 @@ class Layer:
         return self._below
 
     @property
-    def path(self) -> ManifestPath:
+    def path(self) -> ManifestPath | GivenTable:
         """See `TableFile.path`."""
         return self._base.path
 

@@ -107,7 +107,7 @@ UNKNOWN_SERVER: Final = ErrorCode(
 
 _OWNERS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "image": "The picture",
+        "image": "The image",
         "row": "The row's parameters",
         "job": "The job file",
         "account": "The account or the instance",

@@ -281,7 +281,7 @@ UNCODED: Final = (
         (400,),
         "image",
         "fail_row",
-        "The object store takes no picture of this size.",
+        "The object store takes no image of this size.",
         "Lower `images.max_side` or `images.quality`.",
     ),
     ErrorCode(
@@ -289,7 +289,7 @@ UNCODED: Final = (
         (),
         "service",
         "retry",
-        "The object store refused the picture; its own code follows the dot.",
+        "The object store refused the image; its own code follows the dot.",
         "Nothing: a new permission is fetched and the upload repeated.",
     ),
     ErrorCode(

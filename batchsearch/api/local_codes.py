@@ -109,7 +109,7 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
             LocalCode(
                 "Local.InvalidPicName",
                 "InvalidPicName",
-                "A picture name is text of 1 to 256 characters.",
+                "An image name is text of 1 to 256 characters.",
                 "Correct the manifest's cell; `instance.longest_id: 512` allows longer ones.",
             ),
             LocalCode(
@@ -134,7 +134,7 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
                 "Local.BodyTooLarge",
                 None,
                 "The encoded request is larger than the 8 MB that the service accepts.",
-                "Lower `images.max_side` or `images.quality`, so that the pictures get smaller.",
+                "Lower `images.max_side` or `images.quality`, so that the images get smaller.",
             ),
         )
     }

@@ -110,7 +110,7 @@ def test_the_summary_counts_the_verdicts_for_people_and_programs(checked):
     assert summary["source_bytes"] == usable["source_bytes"].sum()
     assert summary["sent_formats"] == usable["sent_format"].value_counts().to_dict()
     assert f"{counted['repaired']} repaired" in ran.stderr
-    assert "Local.ImageTruncated: Fetch or export the picture again." in ran.stderr
+    assert "Local.ImageTruncated: Fetch or export the image again." in ran.stderr
     assert "awkward-truncated.jpg" in ran.stderr
 
 

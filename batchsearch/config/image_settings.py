@@ -11,6 +11,7 @@ from batchsearch.config.proxy_settings import proxy_setting
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection, oss_is_somewhere
+from batchsearch.images.base_address import SCHEMES, is_base
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
 
 MOST_MEGAPIXELS: Final = 450
@@ -82,6 +83,12 @@ class ImageSettings(Settings):
 
     root: Annotated[str | None, IS_PATH] = Field(
         None, description="Folder that relative paths start from; the manifest's folder when absent."
+    )
+    base_url: str | None = Field(
+        None,
+        description="Address that relative paths start from, such as a shop's media folder or a CDN: "
+        "`https://shop.example/media/catalog/product`. A leading `/` is under it, and nothing leads out of "
+        "it; `root` is not looked at then. Addresses with a scheme stay as they are.",
     )
     max_side: int | None = Field(
         None,
@@ -184,6 +191,20 @@ class ImageSettings(Settings):
     fetch_per_host: int = Field(
         8, ge=1, le=64, description="Most downloads at a time from one host or store."
     )
+
+    def of_folder(self) -> ImageSettings:
+        """These settings where relative paths are files of a folder, whatever `base_url` says."""
+        return self.model_copy(update={"base_url": None})
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, base_url: str | None) -> str | None:
+        if base_url is not None and not is_base(base_url):
+            raise ValueError(
+                f"must be an address such as `https://host/folder` ({', '.join(SCHEMES)}), without user, "
+                "query and `..`"
+            )
+        return base_url
 
     @field_validator("headers")
     @classmethod

@@ -30,6 +30,7 @@ from batchsearch.manifest.source import Manifest, Wanted
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from batchsearch.config.image_settings import ImageSettings
     from batchsearch.config.model import CatalogueSettings, InstanceSettings, JobSettings
     from batchsearch.emulator.flow import Budget
     from batchsearch.emulator.options import InstanceOptions
@@ -117,7 +118,7 @@ async def fill(
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="index") as threads:
         async with (
             new_session(connections=_AT_ONCE) as session,
-            Fetcher(Path(catalogue.root or base), settings.images) as fetcher,
+            Fetcher(Path(catalogue.root or base), _images_of(settings, catalogue)) as fetcher,
         ):
             client = Client(session, parse_endpoint(emulator.endpoint), credentials_of(emulator))
             facts = JobFacts.of(
@@ -136,6 +137,11 @@ async def fill(
             for batch in manifest.batches():
                 await _add(batch, facts, preparer, client, catalogue)
     marker.write_text(identity, encoding="utf-8")
+
+
+def _images_of(settings: JobSettings, catalogue: CatalogueSettings) -> ImageSettings:
+    """How the catalogue's images are read: where it has a folder of its own, from there."""
+    return settings.images if catalogue.root is None else settings.images.of_folder()
 
 
 async def _add(

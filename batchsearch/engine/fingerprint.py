@@ -33,6 +33,7 @@ _IN_QUOTES: Final = ("string", "large_string", "date", "extension<arrow.uuid")
 _IMAGE_SETTINGS_FREE: Final = frozenset(
     {
         "root",
+        "base_url",
         "threads",
         "allow_hosts",
         "allow_links",

@@ -22,7 +22,7 @@ def require_root(settings: JobSettings) -> None:
     if settings.images.root is None or not OPERATIONS[settings.operation].pictures:
         return
     root = settings.images.root
-    if settings.images.text == "base64":
+    if settings.images.text == "base64" or settings.images.base_url is not None:
         return
     try:
         with os.scandir(root) as entries:

@@ -29,13 +29,16 @@ class SourceReader:
         root: Where relative picture paths start from.
         files: Look at size and time of pictures' files; else only at what the manifest says.
         base64: Text in picture columns is the picture itself.
+        addresses: Paths are addresses below another one, and no files.
         parameters: What the row's parameters are counts, too; else only its images do.
     """
 
-    def __init__(self, root: Path, *, files: bool, base64: bool, parameters: bool = True) -> None:
+    def __init__(
+        self, root: Path, *, files: bool, base64: bool, addresses: bool = False, parameters: bool = True
+    ) -> None:
         self._root = str(root)
         self._files = files
-        self._base64 = base64
+        self._no_files = base64 or addresses
         self._parameters = parameters
 
     def of(self, row: Row) -> Source:
@@ -76,7 +79,7 @@ class SourceReader:
     def _path(self, reference: ImageReference) -> str | None:
         """The local file that a reference names, None for what is none."""
         if reference.path is not None:
-            return None if self._base64 else self._below(reference.path)
+            return None if self._no_files else self._below(reference.path)
         url = reference.url or ""
         if url[: len(_FILE)].lower() != _FILE:
             return None

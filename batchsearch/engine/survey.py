@@ -222,5 +222,6 @@ def sources_of(settings: JobSettings, root: Path) -> SourceReader:
         root,
         files=settings.reuse.notice_changes in {"files", "contents"},
         base64=settings.images.text == "base64",
+        addresses=settings.images.base_url is not None,
         parameters=settings.reuse.notice_parameters,
     )

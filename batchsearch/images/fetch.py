@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from batchsearch.descriptors import EXHAUSTED
+from batchsearch.images.base_address import OutsideBaseError, under
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.paths import (
     NotAFileError,
@@ -117,11 +118,18 @@ class Fetcher:
         return url is None or _scheme_of(url) not in _REMOTE
 
     def _url_of(self, ref: ImageReference) -> str | None:
-        """The address that a reference is; one without its scheme gets the job's."""
-        scheme = self._settings.scheme
-        if scheme is None or ref.path is None or not _NO_SCHEME.match(ref.path) or self.is_inline(ref):
+        """The address that a reference is; one without its scheme gets the job's, a relative one its base."""
+        if ref.path is None or self.is_inline(ref):
             return ref.url
-        return f"{scheme}:{ref.path.strip(BLANKS)}"
+        if _NO_SCHEME.match(ref.path):
+            scheme = self._settings.scheme
+            return None if scheme is None else f"{scheme}:{ref.path.strip(BLANKS)}"
+        if self._settings.base_url is None:
+            return None
+        try:
+            return under(self._settings.base_url, ref.path)
+        except OutsideBaseError:
+            return None
 
     def is_inline(self, ref: ImageReference) -> bool:
         """Whether the reference holds the picture itself, as bytes or as base64 text."""
@@ -164,6 +172,8 @@ class Fetcher:
 
     def read_path(self, path: str) -> Fetched:
         """Reads a file below the root, by relative or absolute path, in the spelling that there is."""
+        if self._settings.base_url is not None:
+            return _not_under_base(path)
         found = self._read_spelling(path)
         if not isinstance(found, Rejected) or found.code not in _LOOKED_FOR_AGAIN:
             return found
@@ -193,6 +203,16 @@ class Fetcher:
         if parts.netloc not in {"", "localhost"}:
             return Rejected("Local.ImageReferenceInvalid", "a file: address on another host is not read")
         return self.read_path(unquote(parts.path, errors="surrogateescape"))
+
+
+def _not_under_base(path: str) -> Rejected:
+    """The ending of a path that is no address below `images.base_url`, and so none at all."""
+    shown = repr(path[:_LONGEST_SHOWN])
+    if _NO_SCHEME.match(path):
+        what = "names a host, and is no address below images.base_url; `images.scheme: https` makes it one"
+    else:
+        what = "leads out of images.base_url"
+    return Rejected("Local.ImageReferenceInvalid", f"{shown} {what}")
 
 
 def _ending_of(error: Exception, shown: str, *, root_was_there: bool) -> Rejected | Unreachable:

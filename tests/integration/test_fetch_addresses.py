@@ -257,6 +257,25 @@ async def test_an_address_without_its_scheme_gets_the_jobs(host, tmp_path):
         assert (await fetcher.fetch(reference)).code == "Local.ImageAddressRefused"
 
 
+async def test_paths_are_asked_for_below_the_base(host, tmp_path):
+    """With `images.base_url` a path is an address; what has a scheme stays, what leads out is refused."""
+    (tmp_path / "a.jpg").write_bytes(b"a file")
+    settings = ImageSettings(base_url=f"{host.url}/media", allow_hosts=("127.0.0.1",))
+    async with Fetcher(tmp_path, settings) as fetcher:
+        for path in ("a.jpg", "/w/s/b c.jpg?v=2", "//w/c.jpg"):
+            assert await fetcher.fetch(ImageReference(path=path)) == BODY
+        assert await fetcher.fetch(ImageReference(url=f"{host.url}/x.jpg")) == BODY
+        for path, why in (
+            ("../a.jpg", "leads out of images.base_url"),
+            ("//evil.example/a.jpg", "names a host"),
+        ):
+            found = await fetcher.fetch(ImageReference(path=path))
+            assert isinstance(found, Rejected)
+            assert found.code == "Local.ImageReferenceInvalid"
+            assert why in found.message
+    assert host.targets == ["/media/a.jpg", "/media/w/s/b%20c.jpg?v=2", "/media/w/c.jpg", "/x.jpg"]
+
+
 @pytest.mark.parametrize("given", [answer("200 OK", "Connection: close") + b"junk", answer() + b"\r\njunk"])
 async def test_what_follows_the_announced_end_is_ignored(host, tmp_path, given):
     """Such an answer is read as browsers do, with the same headers and from the same hosts only."""

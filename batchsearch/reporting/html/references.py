@@ -140,7 +140,8 @@ def row_source(run: RunFolder, images: Path | None) -> RowSource | None:
     if job is None:
         return None if images is None else RowSource(images.absolute(), ImageSettings())
     root = Path(job.images.root or job.manifest.images_folder)
-    return RowSource((images or root).absolute(), job.images, job)
+    settings = job.images if images is None else job.images.of_folder()
+    return RowSource((images or root).absolute(), settings, job)
 
 
 def catalogue_source(run: RunFolder) -> CatalogueSource | None:
@@ -150,7 +151,8 @@ def catalogue_source(run: RunFolder) -> CatalogueSource | None:
         return None
     catalogue = job.emulator.catalogue
     root = Path(catalogue.root or catalogue.manifest.images_folder)
-    return CatalogueSource(root.absolute(), job.images, catalogue.manifest)
+    images = job.images if catalogue.root is None else job.images.of_folder()
+    return CatalogueSource(root.absolute(), images, catalogue.manifest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ COMMANDS: Final = {
     "run": Listed(_NIGHT, "Work through a job file; run it again to resume."),
     "dedup": Listed(_NIGHT, "Find out which products are the same, night after night."),
     "compare": Listed(_NIGHT, "Say how alike pictures are, pair by pair."),
+    "search": Listed(_NIGHT, "Search for one image, without a manifest."),
     "retry": Listed(_NIGHT, "Ask again for failed rows of an output folder."),
     "status": Listed(_AFTER, "Say how a run stands, from another shell while it works."),
     "report": Listed(_AFTER, "Write one HTML page about an output folder, with pictures."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.codes import action_of, code_for
 from batchsearch.engine.policy import History, Retry, RetryRules, decide
@@ -15,12 +15,22 @@ if TYPE_CHECKING:
 
     from batchsearch.api.client import Answer, Client
     from batchsearch.api.form import Call
+    from batchsearch.config.model import CallSettings
     from batchsearch.engine.policy import Action
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
 
-ONCE: RetryRules = RetryRules(max_attempts=4, max_seconds=60.0, end_after=1)
-"""Bounds where a person waits: some tries, a minute, and no more after an answer that no call survives."""
+_MOST_ATTEMPTS: Final = 4
+_MOST_SECONDS: Final = 60.0
+
+
+def rules_for_one(calls: CallSettings) -> RetryRules:
+    """Bounds where a person waits: a few tries, a minute, and none after an answer that no call survives."""
+    return RetryRules(
+        max_attempts=min(_MOST_ATTEMPTS, calls.max_attempts),
+        max_seconds=min(_MOST_SECONDS, calls.max_retry_seconds),
+        end_after=1,
+    )
 
 
 async def asked(
@@ -29,7 +39,7 @@ async def asked(
     pacer: Pacer | SharedPacer,
     *,
     actions: Mapping[str, Action],
-    rules: RetryRules = ONCE,
+    rules: RetryRules,
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,

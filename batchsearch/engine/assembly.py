@@ -45,6 +45,8 @@ from batchsearch.service import endpoint_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    import aiohttp
+
     from batchsearch.api.credentials import CredentialsProvider
     from batchsearch.api.operations import Operation
     from batchsearch.config.model import InstanceSettings, JobSettings
@@ -139,16 +141,8 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
     stack.push_async_callback(pacer.close)
     facts = facts_of(settings, opened.operation, opened.run_id, instance)
     uploader = None
-    if calls.upload == "url" and facts.prefixes:
-        uploader = Uploader(
-            session,
-            instance.region or "",
-            credentials,
-            clock=client.service_time,
-            platform=_open_platform(settings, instance, endpoint),
-            timeouts=timeouts,
-            proxies=proxies,
-        )
+    if facts.prefixes:
+        uploader = uploader_of(settings, instance, endpoint, session, credentials, client)
     stages = Stages(
         reader=RowReader(
             opened.manifest,
@@ -195,6 +189,33 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
         log=logger(),
     )
     return Manned(runner, shared.threads + min(32, max(4, int(rate))))
+
+
+def uploader_of(  # noqa: PLR0917 - an instance and who calls it
+    settings: JobSettings,
+    instance: InstanceSettings,
+    endpoint: Endpoint,
+    session: aiohttp.ClientSession,
+    credentials: CredentialsProvider,
+    client: Client,
+) -> Uploader | None:
+    """What puts images where the service can fetch them; None where they travel in the request.
+
+    Raises:
+        ConfigError: A proxy is no usable address.
+    """
+    calls = settings.calls
+    if calls.upload != "url":
+        return None
+    return Uploader(
+        session,
+        instance.region or "",
+        credentials,
+        clock=client.service_time,
+        platform=_open_platform(settings, instance, endpoint),
+        timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
+        proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
+    )
 
 
 def facts_of(

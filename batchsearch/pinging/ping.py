@@ -19,7 +19,7 @@ from batchsearch.api.parameters import ParameterProblem
 from batchsearch.api.responses import DetailResponse
 from batchsearch.config.model import EMULATOR
 from batchsearch.engine import embedded
-from batchsearch.engine.asking import asked
+from batchsearch.engine.asking import asked, rules_for_one
 from batchsearch.engine.lane import lanes_of
 from batchsearch.errors import ConfigError
 from batchsearch.exit_codes import ExitCode
@@ -133,7 +133,8 @@ async def _asked(  # noqa: PLR0917 - one instance and all that is needed to ask 
     if isinstance(call, ParameterProblem):
         raise ConfigError(f"instance.name: {call.message}")
     try:
-        answer, _ = await asked(client, call, Pacer(_DETAIL_RATE), actions=settings.codes)
+        pacer, rules = Pacer(_DETAIL_RATE), rules_for_one(calls)
+        answer, _ = await asked(client, call, pacer, actions=settings.codes, rules=rules)
     except ConfigError as error:
         # The service refused what there was, and no place has others.
         refused = without_credentials(redacted(str(error)))

@@ -196,6 +196,13 @@ async def test_every_operation_gives_typed_answers(call):
 
     detail = await call("detail", models.DetailRequest(instance_name="demo"))
     assert (detail.instance.name, detail.instance.total_count, detail.instance.service_type) == ("demo", 2, 0)
+    # A million images in units of ten thousand; the largest tier stands for a limit that was lifted.
+    assert (detail.instance.capacity, detail.instance.qps, detail.instance.region) == (
+        100,
+        10,
+        "ap-southeast-1",
+    )
+    assert int(detail.instance.utc_create) < int(detail.instance.utc_expire_time)
 
     deleted = await call(
         "delete_image",

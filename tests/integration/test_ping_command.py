@@ -91,7 +91,7 @@ def test_nobody_there_is_told_as_such(make_job, shop):
         taken.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{taken.getsockname()[1]}"
         code, checks, _ = ping(
-            job(make_job, shop), "--set", f"instance.endpoint={address}", "--set", "calls.connect_timeout=1"
+            job(make_job, shop), "--set", f"instance.endpoint={address}", "--set", "calls.max_attempts=1"
         )
     assert code == 4
     assert states(checks)["endpoint"] == "fail"

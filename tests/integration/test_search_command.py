@@ -167,7 +167,7 @@ def test_an_address_is_fetched_by_the_jobs_rules(shop, pictures):
     """A host that the job does not allow is refused before any call; an allowed one is fetched."""
     server = ImageServer()
     try:
-        server.files["/p.jpg"] = (pictures / "p03.jpg").read_bytes()
+        server.files["/p.jpg?signature=secret"] = (pictures / "p03.jpg").read_bytes()
         address = f"{server.address}/p.jpg?signature=secret"
         code, told, err = search(address, shop())
         assert (code, told["calls"]) == (3, 0)
@@ -192,7 +192,6 @@ def test_who_must_act_is_said_by_the_exit_code(shop, pictures):
     assert (code, told["error"]["code"]) == (4, "Transport.ConnectFailed")
     code, _, err = search(image, shop(), "--instance", "none")
     assert (code, "has no instance 'none'" in err) == (64, True)
-    assert search(image)[0] == 64
 
 
 def test_a_denied_call_is_repeated_through_the_pacer(shop, pictures, monkeypatch, make_job):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,10 +98,11 @@ _PAGE = "report.html"
     help="Where pictures are now, in place of the job's `images.root`.",
 )
 @click.option(
-    "--fetch-pictures",
+    "--fetch-images",
     is_flag=True,
-    help="Fetch pictures whose references are addresses, by the job's own rules; else nothing is fetched.",
+    help="Fetch images that are given by their addresses, by the job's own rules; else nothing is fetched.",
 )
+@click.option("--fetch-pictures", is_flag=True, hidden=True, help="What --fetch-images was called before.")
 def command(
     folder: Path,
     *,
@@ -115,6 +117,7 @@ def command(
     picture_side: int,
     picture_mb: int,
     images: Path | None,
+    fetch_images: bool,
     fetch_pictures: bool,
 ) -> None:
     """Write one HTML page about an output folder, and the same facts as Parquet and Markdown.
@@ -134,16 +137,33 @@ def command(
             side=picture_side,
             megabytes=picture_mb,
             images=images,
-            fetch=fetch_pictures,
+            fetch=fetch_images or fetch_pictures,
         )
         report = make_report(folder, wanted, now=datetime.now(UTC))
         if page:
             place = output or folder / _PAGE
             written = write_page(report, place)
             _tell_written(f"{place} ({written / 1e6:,.1f} MB)", markdown)
+            _offer_to_fetch(report, folder)
         _write_facts(report, parquet, markdown)
     except BatchsearchError as error:
         fail(error)
+
+
+def _offer_to_fetch(report: Report, folder: Path) -> None:
+    """Say how the grey boxes of a page are filled, where that is all that is missing."""
+    if not report.not_fetched:
+        return
+    many = (
+        "1 image is a grey box"
+        if report.not_fetched == 1
+        else f"{report.not_fetched:,} images are grey boxes"
+    )
+    click.echo(
+        f"batchsearch: {many} on this page: they are given by address, and nothing was fetched. To fetch "
+        f"them by the job's rules: batchsearch report {shlex.quote(str(folder))} --fetch-images",
+        err=True,
+    )
 
 
 def _write_facts(report: Report, parquet: Path | None, markdown: Path | None) -> None:

@@ -42,6 +42,8 @@ class Report:
         sections: All facts.
         notes: What a reader has to know.
         page: The page's own view of it.
+        not_fetched: Images that are grey boxes on the page because they are given by address alone, and
+            nobody asked to fetch them.
     """
 
     title: str
@@ -52,6 +54,7 @@ class Report:
     sections: tuple[Section, ...]
     notes: tuple[str, ...]
     page: PageFacts
+    not_fetched: int = 0
 
 
 def make_report(
@@ -110,7 +113,8 @@ def make_report(
         judged=isinstance(folder, DedupFolder),
         followed=folder.followed if isinstance(folder, DedupFolder) else (),
     )
-    return Report(title, page.subtitle, now, status, page.figures, sections, notes, page)
+    not_fetched = dict(thumbnails.missing()).get(NOT_FETCHED, 0)
+    return Report(title, page.subtitle, now, status, page.figures, sections, notes, page, not_fetched)
 
 
 def _warnings(folder: RunFolder | DedupFolder) -> tuple[str, ...]:
@@ -189,6 +193,6 @@ def _picture_notes(
     if missing:
         total = sum(count for _, count in missing)
         reasons = ", ".join(f"{why} ({count:,})" for why, count in missing[:_MOST_REASONS])
-        hint = "; --fetch-pictures fetches from addresses" if NOT_FETCHED in dict(missing) else ""
+        hint = "; --fetch-images fetches from addresses" if NOT_FETCHED in dict(missing) else ""
         notes.append(f"{total:,} pictures cannot be shown: {reasons}{hint}.")
     return notes

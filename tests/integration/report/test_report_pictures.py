@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from batchsearch.cli import cli
 from batchsearch.reporting.html.options import ReportOptions
 from batchsearch.reporting.html.report import make_report
 from batchsearch.reporting.html.thumbnails import NOT_FETCHED, Missing, Thumbnail
@@ -62,6 +64,24 @@ def test_pictures_inside_the_manifest_are_read_from_there(tmp_path, make_product
     assert any("6 pictures cannot be shown" in note for note in later.notes)
 
 
+def test_grey_boxes_are_told_on_the_terminal_with_what_fills_them(host, make_run, make_rows):
+    """A page without the images of addresses says how many, and which command fetches them."""
+    rows = [row | {"image": f"{host.address}/{row['image']}?signature=s3cret"} for row in host.rows[:4]]
+    make_rows(host.folder / "rows.csv", rows)
+    out = make_run(host.folder, host.folder / "rows.csv", images={"allow_hosts": ["127.0.0.1"]})
+    host.asked.clear()
+    ended = CliRunner().invoke(cli, ["report", str(out)])
+    assert (ended.exit_code, host.asked) == (0, [])
+    assert "4 images are grey boxes on this page" in ended.stderr
+    assert f"batchsearch report {out} --fetch-images" in ended.stderr
+    for option in ("--fetch-images", "--fetch-pictures"):
+        ended = CliRunner().invoke(cli, ["report", str(out), option])
+        assert (ended.exit_code, "grey" in ended.stderr) == (0, False), ended.output
+    assert len(host.asked) == 8
+    without_images = CliRunner().invoke(cli, ["report", str(out), "--pictures", "0"])
+    assert "grey" not in without_images.output
+
+
 def test_addresses_are_fetched_only_when_asked(host, make_run, make_rows):
     """Unasked the report sends nothing; asked, it fetches as the job did, and shows no part of a query."""
     rows = [row | {"image": f"{host.address}/{row['image']}?signature=s3cret"} for row in host.rows[:4]]
@@ -71,7 +91,7 @@ def test_addresses_are_fetched_only_when_asked(host, make_run, make_rows):
     report = report_on(out)
     assert host.asked == []
     assert set(report.page.thumbnails) == {Missing(NOT_FETCHED)}
-    assert any("--fetch-pictures" in note for note in report.notes)
+    assert any("--fetch-images" in note for note in report.notes)
     fetched = report_on(out, fetch=True)
     assert len(host.asked) == 4
     assert all(isinstance(each, Thumbnail) for each in fetched.page.thumbnails)

@@ -76,10 +76,10 @@ def test_grey_boxes_are_told_on_the_terminal_with_what_fills_them(host, make_run
     assert f"batchsearch report {out} --fetch-images" in ended.stderr
     for option in ("--fetch-images", "--fetch-pictures"):
         ended = CliRunner().invoke(cli, ["report", str(out), option])
-        assert (ended.exit_code, "grey" in ended.stderr) == (0, False), ended.output
+        assert (ended.exit_code, "grey box" in ended.stderr) == (0, False), ended.output
     assert len(host.asked) == 8
     without_images = CliRunner().invoke(cli, ["report", str(out), "--pictures", "0"])
-    assert "grey" not in without_images.output
+    assert "grey box" not in without_images.output
 
 
 def test_addresses_are_fetched_only_when_asked(host, make_run, make_rows):

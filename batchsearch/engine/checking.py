@@ -144,8 +144,8 @@ async def check_job(
     rules = rules_for(settings.instance.service_type, settings.images, pictures=1 if alone else len(roles))
     manifest = open_manifest(settings, operation)
     require_root(settings)
-    tally = CheckTally(total=await checked(manifest))
     folder = output or Path(localised(settings).output.dir) / CHECK_FOLDER
+    tally = CheckTally(total=await checked(manifest, folder))
     threads = settings.images.threads or os.cpu_count() or 1
     logger().info("check_started", operation=settings.operation, rows=tally.total, output=str(folder))
     async with AsyncExitStack() as stack:
@@ -175,6 +175,7 @@ async def check_job(
         verdicts=str(file.path),
         saved=None if save is None else str(save),
         advice={code: advice_on(code) for code in tally.codes},
+        left_out=manifest.left_out.as_dict(),
     )
     logger().info("check_finished", rows=tally.rows, unusable=tally.unusable, exit_code=int(page.exit_code))
     return page

@@ -99,6 +99,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         tier=rate_of(settings),
         results=str(folder / RESULTS),
         hits_folder=str(folder / HITS) if opened.operation.paged else "",
+        left_out=opened.manifest.left_out.as_dict(),
         message=ending.why if exit_code in _TOLD else "",
         truth=compare_with_truth(
             folder / RESULTS, folder / HITS, first_hit=opened.truth[0], outcome=opened.truth[1]

@@ -139,7 +139,7 @@ async def open_job(
         now = held.now
         quoted = quoted_before(held.before, settings.manifest.key)
         manifest = manifest.naming_rows(quoted)
-        total = await checked(manifest)
+        total = await checked(manifest, folder)
         if total or quoted is not None:
             now[QUOTED] = manifest.quoted
         check_shrink(

@@ -15,8 +15,8 @@ from batchsearch.api.filter import And, FilterError, Or
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.manifest.agreement import agreed
 from batchsearch.manifest.columns import has_path, normal_type, normalised
-from batchsearch.manifest.findings import LISTED
-from batchsearch.manifest.layers import Layer, LeftOut, rows_of, told
+from batchsearch.manifest.keys import product_keys
+from batchsearch.manifest.layers import Layer, LeftOut, rows_of
 from batchsearch.manifest.table_file import Wished
 
 if TYPE_CHECKING:
@@ -172,11 +172,11 @@ class WithImage(Layer):
         super().__init__(below, below.schema)
         fields = {field.name: field for field in below.schema}
         self._images = [Wished(name, fields[name].type) for name in images if name in fields]
+        self._named_by = tuple(key)
         self._key = [Wished(name, fields[name].type) for name in key if name in fields]
 
     def _made(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         left = 0
-        listed: list[str] = []
         whole = {each.name: each for each in (*self._images, *self._key)}
         for piece in self._read(
             [*(each for each in wished if each.name not in whole), *whole.values()], report
@@ -185,11 +185,12 @@ class WithImage(Layer):
             for column in self._images:
                 kept |= has_image(piece.column(column.name))
             left += int((~kept).sum())
-            for position in np.flatnonzero(~kept)[: LISTED - len(listed)].tolist():
-                key = ", ".join(str(piece.column(each.name)[position].as_py()) for each in self._key)
-                listed.append(told(self, int(rows_of(piece)[position]), key))
+            if self.listener is not None and not kept.all():
+                keys = product_keys(piece, self._named_by)
+                for position in np.flatnonzero(~kept).tolist():
+                    self._tell(int(rows_of(piece)[position]), keys[position])
             yield self._given(piece if kept.all() else piece.filter(pa.array(kept)), wished, whole, report)
-        self.left_out = self.left_out_below + LeftOut(without_image=left, listed=tuple(listed))
+        self.left_out = self.left_out_below + LeftOut(without_image=left)
 
 
 def has_image(array: pa.Array) -> NDArray[np.bool_]:

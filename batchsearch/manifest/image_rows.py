@@ -20,13 +20,11 @@ import numpy as np
 import pyarrow as pa
 
 from batchsearch.config.manifest_settings import IMAGE_NAME
-from batchsearch.manifest.columns import normal_type, normalised
-from batchsearch.manifest.findings import LISTED
 from batchsearch.manifest.groups import own_images
 from batchsearch.manifest.image_cells import NO_IMAGE, name_of
 from batchsearch.manifest.image_columns import image_array, image_type
-from batchsearch.manifest.keys import key_column
-from batchsearch.manifest.layers import ROW, Layer, LeftOut, rows_of, told
+from batchsearch.manifest.keys import product_keys
+from batchsearch.manifest.layers import ROW, Layer, LeftOut, rows_of
 from batchsearch.manifest.table_file import PIECE_BYTES, Wished
 
 if TYPE_CHECKING:
@@ -116,7 +114,6 @@ class _Reading:
         images: How many they are.
         merged: Images so far that their product had already.
         without: Rows so far that were left out for want of an image.
-        listed: The first of them.
     """
 
     key: str | None = None
@@ -124,7 +121,6 @@ class _Reading:
     images: int = 0
     merged: int = 0
     without: int = 0
-    listed: list[str] = field(default_factory=list)
 
 
 class ImageRows(Layer):
@@ -175,7 +171,7 @@ class ImageRows(Layer):
             kept = found if left is None else found.keep(left)
             yield from self._batches(piece, kept, wished, own, report)
         self.left_out = self.left_out_below + LeftOut(
-            without_image=reading.without, merged=reading.merged + once.dropped, listed=tuple(reading.listed)
+            without_image=reading.without, merged=reading.merged + once.dropped
         )
 
     def keys_of(self, piece: pa.RecordBatch) -> list[str | None]:
@@ -219,8 +215,7 @@ class ImageRows(Layer):
                 continue
             elif plan.without == "skip":
                 reading.without += 1
-                if len(reading.listed) < LISTED:
-                    reading.listed.append(told(self, int(rows[position]), key or ""))
+                self._tell(int(rows[position]), key)
             else:
                 reading.names.add(NO_IMAGE)
                 found.add(position, key, None, NO_IMAGE, None)
@@ -264,13 +259,3 @@ class ImageRows(Layer):
                     array = self._as_wished(array, column, report, rows.to_numpy())
                 arrays.append(array)
             yield pa.record_batch([*arrays, rows], names=[*(column.name for column in wished), ROW])
-
-
-def product_keys(piece: pa.RecordBatch, key: Sequence[str]) -> list[str | None]:
-    """The key of each row's product as text; None where it has none."""
-    there = frozenset(piece.schema.names)
-    if not key or not there.issuperset(key):
-        return [None] * piece.num_rows
-    columns = [normalised(piece.column(name), normal_type(piece.column(name).type)) for name in key]
-    found: list[str | None] = key_column(columns).to_pylist()
-    return found

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.manifest.columns import uuid_texts, whole_numbers
+from batchsearch.manifest.columns import normal_type, normalised, uuid_texts, whole_numbers
 from batchsearch.widening import is_uuid
 
 if TYPE_CHECKING:
@@ -80,6 +80,16 @@ def key_column(columns: Sequence[pa.Array], quoted: Sequence[bool] | None = None
 def key_texts(columns: Sequence[pa.Array], quoted: Sequence[bool] | None = None) -> list[str | None]:
     """The row keys of a batch as Python texts; None where a key column is null. See `key_column`."""
     found: list[str | None] = key_column(columns, quoted).to_pylist()
+    return found
+
+
+def product_keys(piece: pa.RecordBatch, key: Sequence[str]) -> list[str | None]:
+    """The key of each row's product as text; None where it has none."""
+    there = frozenset(piece.schema.names)
+    if not key or not there.issuperset(key):
+        return [None] * piece.num_rows
+    columns = [normalised(piece.column(name), normal_type(piece.column(name).type)) for name in key]
+    found: list[str | None] = key_column(columns).to_pylist()
     return found
 
 

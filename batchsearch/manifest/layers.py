@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.manifest.columns import bad_cells, cell, normalised, without
-from batchsearch.manifest.findings import LISTED
 from batchsearch.manifest.table_file import Wished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,21 +34,35 @@ class LeftOut:
         where: Rows that `manifest.where` does not let pass.
         without_image: Rows without an image (`manifest.without_image: skip`).
         merged: Images that their product has already.
-        listed: The first rows without an image, as a person finds them: file, row, key.
     """
 
     where: int = 0
     without_image: int = 0
     merged: int = 0
-    listed: tuple[str, ...] = ()
 
     def __add__(self, other: LeftOut) -> LeftOut:
         return LeftOut(
-            self.where + other.where,
-            self.without_image + other.without_image,
-            self.merged + other.merged,
-            (self.listed + other.listed)[:LISTED],
+            self.where + other.where, self.without_image + other.without_image, self.merged + other.merged
         )
+
+    def as_dict(self) -> dict[str, int]:
+        """How many, by why; empty where nothing was left out."""
+        return {name: count for name, count in asdict(self).items() if count}
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutImage:
+    """A row that is left out for want of an image.
+
+    Attributes:
+        file: Its file.
+        row: Its position in it, from 0.
+        key: What names its product.
+    """
+
+    file: str
+    row: int
+    key: str
 
 
 class Origins:
@@ -86,6 +99,7 @@ class Layer:
     Attributes:
         schema: The columns that it gives.
         left_out: What the last whole reading left out.
+        listener: Told of each row that is left out for want of an image, while it is set.
     """
 
     def __init__(self, below: TableFile, schema: pa.Schema) -> None:
@@ -95,6 +109,7 @@ class Layer:
         self._origins = Origins()
         self.schema = schema
         self.left_out = LeftOut()
+        self.listener: Callable[[WithoutImage], None] | None = None
 
     @property
     def base(self) -> TableFile:
@@ -120,6 +135,11 @@ class Layer:
     def left_out_below(self) -> LeftOut:
         """What the layers below have left out."""
         return self._below.left_out if isinstance(self._below, Layer) else LeftOut()
+
+    def _tell(self, row: int, key: str | None) -> None:
+        """Tells of a row, by its position in the file, that is left out for want of an image."""
+        if self.listener is not None:
+            self.listener(WithoutImage(str(self.path), self._base.row_at(row), key or ""))
 
     def row_at(self, position: int) -> int:
         """See `TableFile.row_at`; of what the last whole reading gave."""
@@ -188,9 +208,3 @@ def rows_of(piece: pa.RecordBatch) -> NDArray[np.int64]:
     """The positions in the file itself of the rows of a layer's piece."""
     found: NDArray[np.int64] = piece.column(ROW).to_numpy(zero_copy_only=False)
     return found
-
-
-def told(layer: Layer, row: int, key: str) -> str:
-    """A row that is left out as a person finds it: its place, file and key."""
-    place = layer.base.row_at(row)
-    return f"{layer.path}: row {place + 1:,}" + (f" ({key[:80]})" if key else "")

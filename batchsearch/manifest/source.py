@@ -30,14 +30,14 @@ from batchsearch.manifest.table_file import UnreadableError, Wished
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from batchsearch.config.manifest_settings import ManifestSettings
     from batchsearch.config.store_settings import ConnectionsSettings
     from batchsearch.manifest.files import ManifestFiles
-    from batchsearch.manifest.layers import LeftOut
+    from batchsearch.manifest.layers import LeftOut, WithoutImage
     from batchsearch.manifest.memory_table import GivenTable
     from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.manifest.table_file import Report, TableFile
@@ -152,11 +152,16 @@ class Manifest:
         """What the last whole reading, such as `check`, left out of the rows."""
         return left_out(self._tables)
 
-    def check(self, stop: threading.Event | None = None) -> int:
+    def check(
+        self,
+        stop: threading.Event | None = None,
+        without_image: Callable[[WithoutImage], None] | None = None,
+    ) -> int:
         """Reads everything but inline pictures once: whole, well-typed, keys present and unique.
 
         Args:
             stop: Set when nobody waits for it any more.
+            without_image: Told of each row that is left out for want of an image.
 
         Returns:
             The number of rows.
@@ -168,6 +173,9 @@ class Manifest:
         findings = Findings(self._tables)
         starts: list[int] = []
         total = 0
+        layers = [table for table in self._tables if isinstance(table, Layer)]
+        for layer in layers:
+            layer.listener = without_image
         try:
             with RepeatFinder(listed=LISTED) as finder:
                 for number in range(len(self._tables)):
@@ -179,6 +187,9 @@ class Manifest:
                 f"the row keys cannot be compared: {error.strerror or error}; "
                 "they need 24 bytes a row in the temporary folder (TMPDIR)"
             ) from error
+        finally:
+            for layer in layers:
+                layer.listener = None
         if repeats.total:
             self._report_repeats(repeats.pairs, starts, findings)
             findings.count_only(repeats.total - len(repeats.pairs))

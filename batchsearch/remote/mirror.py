@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
-EXTRAS: Final = ("summary.json",)
+EXTRAS: Final = ("summary.json", "without_image.csv")
 """Files that are sent at the end under their own names."""
 
 _SAFE: Final = 2 / 3

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ExitCode
+from batchsearch.reporting.summary import left_out_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,6 +97,7 @@ class CheckPage:
         verdicts: The Parquet file written.
         saved: Folder of the pictures saved; None where they were not.
         advice: What to do about each code; for people only.
+        left_out: What of the manifest is no row of the job, by why.
     """
 
     operation: str
@@ -106,6 +108,7 @@ class CheckPage:
     verdicts: str
     saved: str | None
     advice: Mapping[str, str]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -123,6 +126,7 @@ class CheckPage:
             "rows": tally.rows,
             "unusable_rows": tally.unusable,
             "allowed_rows": math.floor(self.allowed),
+            **({"left_out": dict(self.left_out)} if self.left_out else {}),
             "pictures": tally.verdicts.total(),
             "by_verdict": {name: tally.verdicts[name] for name in VERDICTS},
             "codes": dict(_ordered(tally.codes)),
@@ -148,6 +152,8 @@ class CheckPage:
             f"  rows       {tally.rows:,}: {tally.rows - tally.unusable:,} usable, {tally.unusable:,} not "
             f"({math.floor(self.allowed):,} allowed), in {self.seconds:.1f} s"
         )
+        if self.left_out:
+            lines.append(f"  left out   {left_out_text(self.left_out)}")
         counted = ", ".join(f"{tally.verdicts[name]:,} {name}" for name in VERDICTS if tally.verdicts[name])
         lines.append(f"  pictures   {tally.verdicts.total():,}: {counted or 'none'}")
         if tally.codes:

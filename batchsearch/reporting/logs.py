@@ -37,6 +37,7 @@ EVENTS: Final = {
     "output_store_slow": "The object store did not answer; it is asked again (warning).",
     "instance_indexing": "The embedded instance takes in its catalogue.",
     "instance_ready": "The embedded instance answers.",
+    "rows_left_out": "Rows of the manifest are none of the job's, by why: `where`, no image, there twice.",
     "column_renamed": "A manifest column has the name of a results column and is written under another.",
     "progress": "How far the run is: the one event of an interval, when stderr is no terminal.",
     "row_finished": "A row has its outcome: the one event of each row (debug).",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.reporting.logs import printable
 
@@ -18,6 +18,18 @@ _STATUS = {
     5: "ended by an error that no row can survive; run the same command again when it is mended",
     6: "damaged; parts, ledger and manifest do not agree",
 }
+
+
+_LEFT_OUT: Final = {
+    "where": "rows that manifest.where does not let pass",
+    "without_image": "rows without an image (listed in without_image.csv)",
+    "merged": "images that their product has twice",
+}
+
+
+def left_out_text(left_out: Mapping[str, int]) -> str:
+    """What of a manifest is no row of the job, in words."""
+    return ", ".join(f"{left_out[name]:,} {what}" for name, what in _LEFT_OUT.items() if left_out.get(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,7 @@ class Summary:
         results: Folder of the results.
         hits_folder: Folder of the hits.
         message: Why the run ended early; empty when it did not.
+        left_out: What of the manifest is no row of the job, by why.
         truth: Comparison with what was known beforehand, when the job names such columns.
         ended_by: The answer that ended the run: its code, its request id, and why access was denied.
         advice: What to do about each code; for people only.
@@ -96,6 +109,7 @@ class Summary:
     results: str
     hits_folder: str
     message: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
     truth: Truth | None = None
     ended_by: Mapping[str, Any] | None = None
     advice: Mapping[str, str] = field(default_factory=dict)
@@ -106,8 +120,8 @@ class Summary:
         values = asdict(self)
         del values["advice"], values["again"]
         values["status"] = _STATUS[self.exit_code].split(";", maxsplit=1)[0].split(",", maxsplit=1)[0]
-        for name in ("truth", "ended_by"):
-            if values[name] is None:
+        for name in ("truth", "ended_by", "left_out"):
+            if not values[name]:
                 del values[name]
         return values
 
@@ -130,6 +144,8 @@ class Summary:
         lines.append(
             f"  rows       {self.rows:,}: {self.ok:,} ok, {self.failed:,} failed, {left:,} left{resumed}"
         )
+        if self.left_out:
+            lines.append(f"  left out   {left_out_text(self.left_out)}")
         rate = (
             ""
             if self.calls_per_second is None

@@ -200,7 +200,9 @@ def test_a_product_on_several_rows_has_each_image_once(opened):
     ]
     left = manifest.left_out
     assert (left.where, left.without_image, left.merged) == (1, 1, 1)
-    assert [line.rpartition("/")[2] for line in left.listed] == ["0.csv: row 4 (cap)"]
+    listed = []
+    manifest.check(without_image=listed.append)
+    assert [(row.file.rpartition("/")[2], row.row, row.key) for row in listed] == [("0.csv", 3, "cap")]
 
 
 @pytest.mark.parametrize("images", [{"images": "Src"}, {"columns": {"image": "Src"}}])
@@ -267,7 +269,9 @@ def test_a_row_without_an_image_is_a_row_unless_it_is_skipped(opened):
         skipping = opened(table, key="id", without_image="skip", **images)
         assert [row.images[0].path for row, _ in rows_of(skipping)] == ["a.jpg"]
         assert skipping.left_out.without_image == 1
-        assert skipping.left_out.listed[0].endswith(": row 2 (2)")
+        listed = []
+        skipping.check(without_image=listed.append)
+        assert [(row.row, row.key) for row in listed] == [(1, "2")]
 
 
 def test_products_in_several_files_have_each_image_once(opened, tmp_path):

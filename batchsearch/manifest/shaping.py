@@ -80,6 +80,16 @@ def kept_always(settings: ManifestSettings) -> frozenset[str]:
     return frozenset({*settings.key, IMAGE_INDEX}) if settings.images else frozenset()
 
 
+def naming_images(settings: ManifestSettings, wanted: Wanted) -> ManifestSettings:
+    """These settings, each row of an image giving its name to an operation that takes one.
+
+    DeleteImage without a name would delete every image of the product.
+    """
+    if not settings.images or PIC_NAME not in wanted.allowed:
+        return settings
+    return settings.model_copy(update={"columns": {**settings.columns, PIC_NAME: PIC_NAME}})
+
+
 def _images(
     made: Sequence[TableFile],
     tables: Sequence[TableFile],

@@ -25,7 +25,7 @@ from batchsearch.manifest.meaning import Meaning, Wanted, understand
 from batchsearch.manifest.memory import use_plain_allocator
 from batchsearch.manifest.row_numbers import Numbered
 from batchsearch.manifest.rows import RowBatch
-from batchsearch.manifest.shaping import kept_always, left_out, shaped
+from batchsearch.manifest.shaping import kept_always, left_out, naming_images, shaped
 from batchsearch.manifest.table_file import UnreadableError, Wished
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Manifest:
             tables, files, kind = _opened(found, settings), found.paths, found.format
         tables = shaped(tables, settings, wanted)
         wanted = replace(wanted, kept=wanted.kept | kept_always(settings))
-        meaning = understand(tables, settings, wanted)
+        meaning = understand(tables, naming_images(settings, wanted), wanted)
         return cls(settings, files, meaning.carried, tables, meaning, kind)
 
     @property

@@ -284,3 +284,11 @@ def test_examples_fit_a_narrow_terminal(path):
     """No line of an example is longer than 100 columns."""
     for language, block in page_of(path).blocks:
         assert [line for line in block.splitlines() if len(line) > 100] == [], language
+
+
+def test_every_extra_is_explained():
+    """docs/installing.md says of each extra what it is for, but of those for working on the project."""
+    page = (DOCS / "installing.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]*`) \|", page, re.MULTILINE)
+    explained = {extra for row in rows for extra in re.findall(r"`(\w+)`", row)}
+    assert explained == EXTRAS.keys() - {"test", "dev", "bench"}

@@ -21,6 +21,7 @@ NOT_RUN = {
     r"pytest": "these tests",
     r"export ": "the access key is given by this test",
     r"batchsearch run search\.yaml": "it would call the purchased instance",
+    r"batchsearch ping search\.yaml": "likewise",
     r"batchsearch emulator ": "it serves until it is stopped",
     r"batchsearch run configs/demo\.yaml": "test_demo.py runs it",
 }

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from batchsearch.config.manifest_settings import CsvSettings
+from batchsearch.config.manifest_settings import CsvSettings, ManifestSettings
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.columns import is_picture_struct, normal_type
-from batchsearch.manifest.csv_files import CsvFile
 from batchsearch.manifest.files import find_files
-from batchsearch.manifest.parquet_files import ParquetFile
-from batchsearch.manifest.table_file import UnreadableError, Wished
+from batchsearch.manifest.formats import open_table
+from batchsearch.manifest.table_file import UnreadableError, Wished, short
+from batchsearch.manifest.unpacked import CutError, unpacked
+from batchsearch.starting.sniffing import Sniffed, sniff
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from batchsearch.config.manifest_settings import TableFormat
     from batchsearch.manifest.table_file import TableFile
 
 ROWS_LOOKED_AT: Final = 2_000
 
-_SNIFFED_BYTES: Final = 64 * 1024
-_ENCODINGS: Final = ("utf-8", "gb18030")
-_DELIMITERS: Final = (",", ";", "\t", "|")
+_SNIFFED_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,9 @@ class ColumnFacts:
 
     Attributes:
         name: Its name.
-        kind: `text`, `whole`, `number`, `bytes`, `picture` (a struct of bytes and path) or `other`.
-        values: Texts or numbers of the first rows; None where there is none. Empty for bytes.
+        kind: `text`, `whole`, `number`, `texts` (lists of them), `bytes`, `picture` (a struct of bytes and
+            path), `listed` (a list of something else) or `other`.
+        values: What is in the first rows; None where there is nothing. Empty for bytes and what holds them.
     """
 
     name: str
@@ -46,7 +46,7 @@ class ColumnFacts:
     @property
     def given(self) -> tuple[Any, ...]:
         """The values that are there."""
-        return tuple(value for value in self.values if value not in (None, ""))
+        return tuple(value for value in self.values if value not in (None, "", []))
 
     @property
     def is_complete(self) -> bool:
@@ -56,7 +56,7 @@ class ColumnFacts:
     @property
     def distinct(self) -> int:
         """How many different values there are."""
-        return len(set(self.given))
+        return len(set(map(str, self.given)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,10 @@ class ManifestFacts:
         folder: Where paths in it may start: its own folder.
         columns: Its columns, in order.
         rows: How many rows were looked at.
-        csv: How it is written, when it is CSV; None for Parquet.
+        csv: How it is written, when it is CSV; None for other formats.
+        format: How its files are written.
+        is_named: Whether the names of its files say so.
+        told: What else was found out, and why.
     """
 
     path: Path
@@ -76,29 +79,52 @@ class ManifestFacts:
     columns: tuple[ColumnFacts, ...]
     rows: int
     csv: CsvSettings | None = None
+    format: TableFormat = "csv"
+    is_named: bool = True
+    told: tuple[tuple[str, str, str], ...] = ()
 
 
 def look_at(path: Path) -> ManifestFacts:
-    """Read the head of a manifest: a file, a folder of files, or a glob.
+    """Read the head of a manifest: a file, a folder of files or of images, or a glob.
 
     Args:
-        path: Where it is; CSV or Parquet, by its name.
+        path: Where it is; its format is told by its name, a list of images by its lines.
 
     Raises:
+        ConfigError: What reads such files is not installed.
         ManifestError: There is no such file, or it cannot be read.
     """
     found = find_files(str(path), base=Path.cwd(), wanted="auto")
-    first = found.paths[0]
+    first, kind = found.paths[0], found.format
     if not isinstance(first, Path):
         raise ManifestError([Problem(str(path), "is not on this machine; give a local copy of its head")])
-    settings = None
-    if found.format == "csv":
-        settings = _sniffed(first)
-        table: TableFile = CsvFile(first, settings)
-    else:
-        table = ParquetFile(first)
+    settings: CsvSettings | None = None
+    told: tuple[tuple[str, str, str], ...] = ()
+    if kind == "csv":
+        sniffed = _sniffed(first)
+        told = sniffed.told
+        if sniffed.is_list:
+            kind = "list"
+        else:
+            settings = CsvSettings(
+                encoding=sniffed.encoding,
+                delimiter=sniffed.delimiter,
+                escape=sniffed.escape,
+                skip_lines=sniffed.skip_lines,
+                header=sniffed.header,
+            )
+    written = ManifestSettings(
+        path=str(first), format=kind, **({} if settings is None else {"csv": settings})
+    )
+    table = open_table(first, kind, written)
+    columns, rows = _columns(table)
+    folder = path if path.is_dir() else first.parent
+    return ManifestFacts(path, folder, columns, rows, settings, kind, found.format == kind, told)
+
+
+def _columns(table: TableFile) -> tuple[tuple[ColumnFacts, ...], int]:
     kinds = {name: _kind(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
-    readable = [name for name, kind in kinds.items() if kind in ("text", "whole", "number")]
+    readable = [name for name, kind in kinds.items() if kind in ("text", "whole", "number", "texts")]
     values: dict[str, list[Any]] = {name: [] for name in readable}
     rows = 0
     for batch in _pieces(table, readable):
@@ -108,8 +134,7 @@ def look_at(path: Path) -> ManifestFacts:
         if rows >= ROWS_LOOKED_AT:
             break
     columns = tuple(ColumnFacts(name, kind, tuple(values.get(name, ()))) for name, kind in kinds.items())
-    folder = path if path.is_dir() else first.parent
-    return ManifestFacts(path, folder, columns, rows, settings)
+    return columns, rows
 
 
 def _pieces(table: TableFile, names: list[str]) -> Iterator[pa.RecordBatch]:
@@ -128,6 +153,8 @@ def _kind(kind: pa.DataType) -> str:
     types = pa.types
     if is_picture_struct(plain):
         return "picture"
+    if types.is_list(plain) or types.is_large_list(plain):
+        return "texts" if types.is_string(plain.value_type) else "listed"
     known = (
         ("text", types.is_string),
         ("whole", types.is_integer),
@@ -137,37 +164,16 @@ def _kind(kind: pa.DataType) -> str:
     return next((name for name, fits in known if fits(plain)), "other")
 
 
-def _sniffed(path: Path) -> CsvSettings:
-    """How a CSV file is written: its encoding by what decodes, its delimiter by its header."""
-    if path.name.lower().endswith(".gz"):
-        return CsvSettings()
+def _sniffed(path: Path) -> Sniffed:
+    """How a text table is written, by its first bytes, unpacked."""
     try:
-        with path.open("rb") as file:
+        with unpacked(path) as file:
             head = file.read(_SNIFFED_BYTES)
+            is_whole = not file.read(1)
+    except CutError as error:
+        raise ManifestError([Problem(str(path), str(error.strerror))]) from None
     except OSError as error:
-        raise ManifestError([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = "utf-16"
-    else:
-        encoding = next((each for each in _ENCODINGS if _decodes(head, each)), "utf-8")
-    lines = head.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()
-    counts = {
-        delimiter: len(next(csv.reader(lines[:1], delimiter=delimiter), [])) for delimiter in _DELIMITERS
-    }
-    delimiter = max(_DELIMITERS, key=lambda each: counts[each])
-    return CsvSettings(encoding=encoding, delimiter=delimiter)
-
-
-def _decodes(head: bytes, encoding: str) -> bool:
-    # The last character may be cut in two.
-    return any(
-        _is_text(head[: len(head) - cut], encoding) for cut in range(4 if len(head) == _SNIFFED_BYTES else 1)
-    )
-
-
-def _is_text(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
+        raise ManifestError(
+            [Problem(str(path), f"cannot be read: {error.strerror or short(error)}")]
+        ) from None
+    return sniff(head, is_whole=is_whole)

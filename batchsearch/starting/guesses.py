@@ -6,28 +6,43 @@ Guesses are told with their reasons, and written as ordinary settings that a per
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from batchsearch.service import CATEGORIES
+from batchsearch.starting.column_values import (
+    are_numbers,
+    is_address,
+    is_base64,
+    private_host,
+    probed,
+    share,
+    whole,
+)
+from batchsearch.starting.several_images import by_values, of_a_shop
+from batchsearch.starting.shops import plain
+from batchsearch.starting.sniffing import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from batchsearch.starting.facts import ColumnFacts, ManifestFacts
+    from batchsearch.starting.several_images import SeveralImages
 
 Kind = Literal["search", "compare", "dedup"]
 
 _PRODUCT: Final = (
-    "product_id", "productid", "product", "sku", "spu", "item_id", "itemid", "item", "goods_id", "article",
-    "article_id", "asin", "ean", "gtin", "id",
+    "product_id", "productid", "product_number", "sku", "spu", "item_id", "itemid", "goods_id", "article_id",
+    "asin", "handle", "id", "product", "item", "article", "ean", "gtin",
 )  # fmt: skip
+"""The likelier first: a code that others have given too may be missing, or on several products."""
 _PICTURE_NAME: Final = (
     "pic_name", "picname", "picture_name", "image_name", "photo_name", "file_name", "filename", "image_id",
 )  # fmt: skip
 _PICTURE: Final = (
     "image", "image_path", "image_url", "picture", "picture_path", "picture_url", "photo", "photo_url",
-    "img", "img_url", "pic", "pic_url", "path", "file", "url", "uri", "thumbnail",
+    "img", "img_url", "pic", "pic_url", "path", "file", "url", "uri", "thumbnail", "image_link", "images",
+    "image_urls", "photos", "pictures", "bild", "bilder", "bild_url",
 )  # fmt: skip
 _PAIRS: Final = (
     ("primary_image", "secondary_image"), ("image_a", "image_b"), ("image1", "image2"),
@@ -38,16 +53,23 @@ _GROUP: Final = ("group", "group_id", "family", "variant_of", "parent", "parent_
 _CATEGORY: Final = ("category", "category_id", "categoryid", "cat_id", "cat", "type", "department")
 _REGION: Final = ("region", "box", "bbox", "subject", "subject_box", "crop_box")
 _PRIORITY: Final = ("priority", "urgency", "importance")
+_TITLE: Final = ("title", "product_name", "name", "product_title", "item_name", "titel", "bezeichnung")
+_DIFFERENT: Final = (
+    "color", "colour", "colour_name", "color_name", "color_map", "farbe", "size", "size_name", "groesse",
+    "größe", "pattern", "material", "condition",
+)  # fmt: skip
+_SAME: Final = ("gtin", "ean", "upc", "barcode", "gtin13", "ean13")
 _OLDEST: Final = ("created_at", "created", "added_at", "listed_at", "date_added", "first_seen")
 
-_ENDING: Final = re.compile(r"\.(?:jpe?g|png|webp|bmp|gif|tiff?|ppm|hei[cf]|avif)(?:[?#].*)?$", re.IGNORECASE)
-_ADDRESS: Final = re.compile(r"(?i:https?|s3|oss|gs|file)://|(?i:data):image/")
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/\r\n]{200,}={0,2}\s*")
 _BOX: Final = re.compile(r"\s*\d{1,5}\s*(?:,\s*\d{1,5}\s*){3}")
 
 _MOST_GROUPED: Final = 0.9
 _ENOUGH: Final = 0.5
 _FILES_LOOKED_FOR: Final = 20
+_ID_LIKE: Final = re.compile(
+    r"(?i)(?:^|[_\s-])(?:id|key|no|nr|code|sku|number|file_?name|uuid|hash|md5|sha\d*)$"
+)
+_FOLDERS_SHOWN: Final = 6
 _FEW: Final = 50
 
 
@@ -64,6 +86,19 @@ class Guess:
     what: str
     found: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Something that has to be set before a job can work.
+
+    Attributes:
+        what: What is missing and what to do, for a person.
+        mended_by: Settings of which one mends it.
+    """
+
+    what: str
+    mended_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +120,18 @@ class Guesses:
         oldest: Column with a product's age.
         root: Folder that picture paths start from, from the manifest's folder; None for that folder itself.
         base64: Pictures are base64 text.
+        images: Columns with a product's images, each of which becomes a row; empty where `picture` has one.
+        shop: The kind of export that it is.
+        rows_of: `manifest.group`: rows that are equal in it belong together.
+        parent: As the setting, and so are the next three.
+        without_image: Likewise.
+        fill: Likewise.
+        where: Likewise.
+        title: Column with the product's title.
+        different_when: Columns whose values speak against a pair.
+        same_when: Columns whose values speak for one.
+        row_number: Name of a column to number rows by, where nothing names them.
+        lacking: What has to be set before the job can work.
         told: Every guess with its reason, in order.
     """
 
@@ -102,6 +149,18 @@ class Guesses:
     oldest: str | None = None
     root: str | None = None
     base64: bool = False
+    images: tuple[str, ...] = ()
+    shop: str | None = None
+    rows_of: str | None = None
+    parent: str | None = None
+    without_image: str | None = None
+    fill: tuple[str, ...] = ()
+    where: str | None = None
+    title: str | None = None
+    different_when: tuple[str, ...] = ()
+    same_when: tuple[str, ...] = ()
+    row_number: str | None = None
+    lacking: tuple[Lack, ...] = ()
     told: tuple[Guess, ...] = ()
 
 
@@ -129,10 +188,22 @@ class _Guesser:
     folders: Sequence[str]
     is_there: Callable[[str, str], bool]
     told: list[Guess] = field(default_factory=list)
+    lacking: list[Lack] = field(default_factory=list)
 
     def all(self, wanted: Kind | None) -> Guesses:
+        for what, found, why in self.facts.told:
+            self._tell(what, found, why)
+        if self.facts.format in ("images", "list"):
+            return self._without_a_table(wanted)
+        several = None if wanted == "compare" else of_a_shop(self.facts)
+        if several is not None:
+            return self._of_several(wanted or "dedup", several)
         pair = self._pair() if wanted in (None, "compare") else None
         kind: Kind = wanted or ("compare" if pair is not None else "search")
+        if pair is None and kind != "compare":
+            several = by_values(self.facts, self._product_of_several)
+            if several is not None:
+                return self._of_several(kind, several)
         root: str | None = None
         picture = None
         if pair is None:
@@ -140,28 +211,200 @@ class _Guesser:
         else:
             self._tell("pictures", f"{pair[0]}, {pair[1]}", "two columns with a picture each")
             root = self._root_of(self._column(pair[0]))
-        product = self._named("product", _PRODUCT, lambda column: column.is_complete)
+        product = self._product()
         name = self._named("picture's name", _PICTURE_NAME, lambda column: column.is_complete)
         key = self._key(product, name, picture, pair)
         group = self._group(kind, product, picture, key)
-        category_id, category = self._categories(kind)
-        return Guesses(
+        row_number = None
+        if picture is not None and self._column(picture).kind in ("bytes", "picture"):
+            row_number = self._numbered(key)
+        told = Guesses(
             kind=kind,
             picture=picture,
             pair=pair,
-            key=key,
+            key=key if row_number is None else (row_number,),
             product=product,
             picture_name=name,
             group=group,
+            root=root,
+            base64=picture is not None and share(self._column(picture), is_base64) > _ENOUGH,
+            row_number=row_number,
+        )
+        return self._with_the_rest(told)
+
+    def _with_the_rest(self, found: Guesses) -> Guesses:
+        """The same with what else columns are for."""
+        category_id, category = self._categories(found.kind)
+        images = dict.fromkeys(
+            (*found.images, *([found.picture] if found.picture else []), *(found.pair or ()))
+        )
+        self._hosts([self._column(name) for name in images])
+        return replace(
+            found,
             category_id=category_id,
             category=category,
-            region=self._region(kind),
-            priority=self._named("priority", _PRIORITY, _numbers),
-            oldest=self._oldest(kind),
-            root=root,
-            base64=picture is not None and _share(self._column(picture), _is_base64) > _ENOUGH,
+            region=self._region(found.kind),
+            priority=self._named("priority", _PRIORITY, are_numbers),
+            oldest=self._oldest(found.kind),
+            title=found.title or self._title(found.kind, found.key),
+            different_when=self._different(found.kind, {*found.key, *images}),
+            same_when=self._same(found.kind, found.key),
+            lacking=tuple(self.lacking),
             told=tuple(self.told),
         )
+
+    def _without_a_table(self, wanted: Kind | None) -> Guesses:
+        """A folder or a list of images: each is a row, and a product of its own."""
+        column = self._column("image")
+        root = None
+        if self.facts.format == "list":
+            root = self._probe([column])
+        else:
+            self._tell("images", "image", "a folder of images: each is a row, named by its path")
+        self._tell("key", "image", "it is the image's path or address")
+        name = "file_name" if self.facts.format == "images" else None
+        kind = wanted or "dedup"
+        self._hosts([column])
+        if column.distinct < len(column.given):
+            self.lacking.append(Lack("the list has lines twice: take the second ones away"))
+        return replace(
+            Guesses(
+                kind=kind, picture="image", key=("image",), product="image", picture_name=name, root=root
+            ),
+            lacking=tuple(self.lacking),
+            told=tuple(self.told),
+        )
+
+    def _of_several(self, kind: Kind, several: SeveralImages) -> Guesses:
+        """A table whose products have several images."""
+        for what, found, why in several.told:
+            self._tell(what, found, why)
+        shop = several.shop
+        columns = [self._column(name) for name in several.images]
+        root = self._probe(columns, () if shop is None else shop.roots, "" if shop is None else shop.base)
+        key = several.key or self.facts.columns[0].name
+        self._tell("key", key, "it names the product; its images are named by themselves")
+        return self._with_the_rest(
+            Guesses(
+                kind=kind,
+                picture=several.images[0],
+                key=(key,),
+                product=key,
+                root=root,
+                images=several.images,
+                shop=None if shop is None else shop.name,
+                rows_of=several.group,
+                parent=several.parent,
+                without_image=several.without_image,
+                fill=several.fill,
+                where=several.where,
+                title=several.title,
+            )
+        )
+
+    def _product_of_several(self) -> str | None:
+        product = self._product()
+        if product is not None:
+            return product
+        return next((column.name for column in self.facts.columns if self._names_rows((column.name,))), None)
+
+    def _product(self) -> str | None:
+        """The product's column: of those with such a name the likeliest that is never empty."""
+        for column in self._by_name(_PRODUCT):
+            if column.is_complete and (column.distinct > 1 or self.facts.rows == 1):
+                self._tell("product", column.name, f"{column.distinct:,} different values, and none is empty")
+                return column.name
+        return None
+
+    def _probe(self, columns: Sequence[ColumnFacts], roots: Sequence[str] = (), base: str = "") -> str | None:
+        """The folder in which the files lie that columns name; what is to be set where it is not found."""
+        paths = [text for text in probed(columns) if not is_address(text)]
+        if not paths:
+            return None
+        looked = ["", *(f for f in self.folders if f not in roots)]
+        for folder in list(looked):
+            looked += [f"{folder}/{root}".lstrip("/") for root in roots]
+        best, where = max(
+            ((sum(self.is_there(folder, path) for path in paths), folder) for folder in looked),
+            key=lambda each: each[0],
+        )
+        if best:
+            self._tell(
+                "images found", f"{best} of {len(paths)}", f"under {where or 'the folder of the table'}"
+            )
+            return where or None
+        shown = ", ".join(folder or "." for folder in looked[:_FOLDERS_SHOWN])
+        hint = f", such as {base}" if base else ""
+        what = (
+            f"0 of {len(paths)} images found under {shown}: `{paths[0][:80]}` is in none of them. Set "
+            "`images.root` to the folder that it is in, or `images.base_url` to what comes before it in its "
+            f"address{hint}"
+        )
+        self.lacking.append(Lack(what, ("images.root", "images.base_url")))
+        return None
+
+    def _hosts(self, columns: Sequence[ColumnFacts]) -> None:
+        """Hosts of this machine or network, which images are not fetched from unless they are named."""
+        found = dict.fromkeys(host for text in probed(columns) if (host := private_host(text)) is not None)
+        if found:
+            hosts = ", ".join(found)
+            what = (
+                f"images lie on {hosts}, in a private network or on this machine, and are fetched from there "
+                f"only where that is said: set `images.allow_hosts: [{hosts}]`"
+            )
+            self.lacking.append(Lack(what, ("images.allow_hosts",)))
+
+    def _title(self, kind: Kind, key: Sequence[str]) -> str | None:
+        if kind != "dedup":
+            return None
+        for column in self._by_name(_TITLE):
+            if column.kind == "text" and column.given and column.name not in key:
+                self._tell("title", column.name, "by its name")
+                return column.name
+        return None
+
+    def _different(self, kind: Kind, taken: set[str]) -> tuple[str, ...]:
+        """Columns in which two products that differ are two: colours, sizes, patterns."""
+        if kind != "dedup":
+            return ()
+        found = tuple(
+            column.name
+            for column in self._by_name(_DIFFERENT)
+            if column.name not in taken and column.kind in ("text", "whole") and column.distinct > 1
+        )
+        if found:
+            self._tell("variants", ", ".join(found), "products that differ in one of them are different")
+        return found
+
+    def _same(self, kind: Kind, key: Sequence[str]) -> tuple[str, ...]:
+        """Columns whose equal values are one product: codes by which trade knows it."""
+        if kind != "dedup":
+            return ()
+        found = tuple(
+            column.name
+            for column in self._by_name(_SAME)
+            if column.name not in key
+            and column.given
+            and all(re.fullmatch(r"\s*\d{8,14}\s*", str(value)) for value in column.given)
+        )
+        if found:
+            self._tell("same product", ", ".join(found), "its values are codes of 8 to 14 digits")
+        return found
+
+    def _numbered(self, key: Sequence[str]) -> str | None:
+        """A name for a column that numbers rows, where no column names them: image data sets have none."""
+        if self._names_rows(tuple(key)) and all(_ID_LIKE.search(name) for name in key):
+            return None
+        taken = {column.name for column in self.facts.columns}
+        name = next(name for name in ("row", "row_number", "row_number_") if name not in taken)
+        self._retell(
+            "key", name, "no column names rows: they are numbered by file and row; keep it unchanged"
+        )
+        return name
+
+    def _retell(self, what: str, found: str, why: str) -> None:
+        self.told = [each for each in self.told if each.what != what]
+        self._tell(what, found, why)
 
     def _tell(self, what: str, found: str, why: str) -> None:
         self.told.append(Guess(what, found, why))
@@ -171,8 +414,8 @@ class _Guesser:
 
     def _by_name(self, names: Sequence[str]) -> list[ColumnFacts]:
         """The columns of these names, whatever their case and dashes, in the order of the names."""
-        plain = {_plain(column.name): column for column in reversed(self.facts.columns)}
-        return [plain[name] for name in names if name in plain]
+        known = {plain(column.name): column for column in reversed(self.facts.columns)}
+        return [known[name] for name in names if name in known]
 
     def _named(self, what: str, names: Sequence[str], fits: Callable[[ColumnFacts], bool]) -> str | None:
         found = next((column.name for column in self._by_name(names) if fits(column)), None)
@@ -181,10 +424,13 @@ class _Guesser:
         return found
 
     def _pair(self) -> tuple[str, str] | None:
-        plain = {_plain(column.name): column for column in self.facts.columns}
+        known = {plain(column.name): column for column in self.facts.columns}
         for first, second in _PAIRS:
-            if first in plain and second in plain:
-                both = plain[first], plain[second]
+            numbered = re.fullmatch(r"(.*)2", second)
+            if numbered is not None and f"{numbered[1]}3" in known:
+                continue  # One of many images of a product, and no half of a pair.
+            if first in known and second in known:
+                both = known[first], known[second]
                 if all(_may_hold_pictures(column) for column in both):
                     return both[0].name, both[1].name
         return None
@@ -207,16 +453,16 @@ class _Guesser:
 
     def _as_picture(self, column: ColumnFacts) -> tuple[float, str, str | None]:
         """How much a column looks like pictures, why, and the folder in which they are."""
-        named = _plain(column.name) in _PICTURE
-        by_name = 0.6 if named else 0.3 if any(part in _plain(column.name) for part in _PICTURE[:1]) else 0.0
+        named = plain(column.name) in _PICTURE
+        by_name = 0.6 if named else 0.3 if any(part in plain(column.name) for part in _PICTURE[:1]) else 0.0
         if column.kind in ("bytes", "picture"):
             return 3.0 + by_name, "it holds bytes", None
         if column.kind != "text" or not column.given:
             return 0.0, "", None
         shares = {
-            "its values are addresses": _share(column, lambda text: bool(_ADDRESS.match(text))),
-            "its values end like picture files": _share(column, lambda text: bool(_ENDING.search(text))),
-            "its values are long base64 texts": _share(column, _is_base64),
+            "its values are addresses": share(column, is_address),
+            "its values end like picture files": share(column, lambda text: bool(ENDING.search(text))),
+            "its values are long base64 texts": share(column, is_base64),
         }
         why = max(shares, key=lambda reason: shares[reason])
         if shares[why] <= _ENOUGH:
@@ -228,7 +474,7 @@ class _Guesser:
 
     def _found_files(self, column: ColumnFacts) -> tuple[float, str | None]:
         """The part of the first files that are there, and in which folder: None is the manifest's own."""
-        paths = [text for text in column.given if not _ADDRESS.match(text)][:_FILES_LOOKED_FOR]
+        paths = [text for text in column.given if not is_address(text)][:_FILES_LOOKED_FOR]
         if not paths:
             return 0.0, None
         best, where = 0.0, ""
@@ -257,7 +503,7 @@ class _Guesser:
         elif product is not None and product in single:
             key, why = (product,), "it is never repeated"
         elif single:
-            by_name = [each for each in single if re.search(r"(?i)(?:^|_)(?:id|key|no|nr|code)$", each)]
+            by_name = [each for each in single if _ID_LIKE.search(each)]
             kept = [each for each in single if each != picture and each not in (pair or ())]
             key, why = ((by_name or kept or single)[0],), "it is never repeated"
         elif product is not None and picture is not None and self._names_rows((product, picture)):
@@ -298,7 +544,7 @@ class _Guesser:
             return None, None
         theirs = own = None
         for column in self._by_name(_CATEGORY):
-            values = {_whole(value) for value in column.given}
+            values = {whole(value) for value in column.given}
             if theirs is None and values and values <= set(CATEGORIES) and len(values) > 0:
                 theirs = column.name
                 self._tell("category", theirs, "its values are categories of the service")
@@ -316,7 +562,7 @@ class _Guesser:
         if kind == "compare":
             return None
         for column in self._by_name(_REGION):
-            if column.kind == "text" and _share(column, lambda text: bool(_BOX.fullmatch(text))) > _ENOUGH:
+            if column.kind == "text" and share(column, lambda text: bool(_BOX.fullmatch(text))) > _ENOUGH:
                 self._tell(
                     "subject's box", column.name, "its values are four numbers; the order is x1,x2,y1,y2"
                 )
@@ -324,29 +570,5 @@ class _Guesser:
         return None
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[\s\-.]+", "_", name.strip().lower())
-
-
-def _share(column: ColumnFacts, fits: Callable[[str], bool]) -> float:
-    given = [value for value in column.given if isinstance(value, str)]
-    return sum(map(fits, given)) / len(given) if given else 0.0
-
-
-def _is_base64(text: str) -> bool:
-    return bool(_BASE64.fullmatch(text))
-
-
 def _may_hold_pictures(column: ColumnFacts) -> bool:
     return column.kind in ("text", "bytes", "picture")
-
-
-def _whole(value: object) -> int | None:
-    try:
-        return int(str(value))
-    except ValueError:
-        return None
-
-
-def _numbers(column: ColumnFacts) -> bool:
-    return bool(column.given) and all(re.fullmatch(r"-?\d+(?:\.\d+)?", str(each)) for each in column.given)

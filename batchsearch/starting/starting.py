@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.config.load import load_job
+from batchsearch.config.load import load_text
 from batchsearch.errors import BatchsearchError, ConfigError, ManifestError, OutputError, Problem
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.reporting.logs import printable
 from batchsearch.starting.facts import look_at
-from batchsearch.starting.guesses import Guess, Guesses, guess
+from batchsearch.starting.given_settings import GivenSettings
+from batchsearch.starting.guesses import Guess, Guesses, Lack, guess
 from batchsearch.starting.job_text import job_text
 from batchsearch.starting.template import Wishes, lines, title
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from batchsearch.config.model import JobSettings
     from batchsearch.starting.facts import ManifestFacts
     from batchsearch.starting.guesses import Kind
@@ -27,34 +30,45 @@ _EMULATED_QPS: Final = 10.0
 _BOUGHT_QPS: Final = 1.0
 _EMULATED_NAME: Final = "demo"
 _BOUGHT_NAME: Final = "my-instance"
+_WIDEST: Final = 40
+_IMAGE_SETTINGS: Final = ("manifest.images", "manifest.columns.image", "manifest.columns", "compare.image")
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A job file that was written.
+    """A job file that is to be written, or was.
 
     Attributes:
         file: Where it is.
+        text: What is in it.
         kind: What it is about.
         told: What was guessed, and why.
         rows: Rows of the manifest; None where none was looked at, or it is not usable as guessed.
         problem: What is still wrong with the guesses; empty when nothing is.
+        lacking: What a person has to set first.
         grouped: A column says which rows are compared; without one all of a list are.
     """
 
     file: Path
+    text: str
     kind: Kind
     told: tuple[Guess, ...]
     rows: int | None
     problem: str = ""
+    lacking: tuple[Lack, ...] = ()
     grouped: bool = True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the job can be run as it is written."""
+        return not self.problem and not self.lacking
 
     def as_text(self) -> str:
         """A page for people."""
         text = [f"{self.file}: a job file for `batchsearch {_COMMANDS[self.kind]}`"]
         if self.told:
             width = max(len(each.what) for each in self.told)
-            found = max(len(printable(each.found)) for each in self.told)
+            found = min(max(len(printable(each.found)) for each in self.told), _WIDEST)
             text += [
                 f"  {each.what:<{width}}  {printable(each.found):<{found}}  {printable(each.why)}"
                 for each in self.told
@@ -69,9 +83,10 @@ class Started:
                     f"  {pairs:,} pairs, and as many calls: each row with each; "
                     "`compare.group` names a column within whose values rows are compared"
                 )
-        if self.problem:
-            text += ["  to be mended first:", *(f"    {line}" for line in self.problem.splitlines())]
-        text.append(f"next: batchsearch plan {self.file}")
+        if not self.is_ready:
+            wrong = [*self.problem.splitlines(), *(printable(each.what) for each in self.lacking)]
+            text += ["  to be mended first:", *(f"    {line}" for line in wrong)]
+        text.append(f"next: batchsearch {'plan' if self.is_ready else 'config check'} {self.file}")
         return "\n".join(text)
 
 
@@ -86,6 +101,8 @@ def start(
     region: str | None = None,
     name: str | None = None,
     qps: float | None = None,
+    overrides: tuple[str, ...] = (),
+    agreed: Callable[[Started], bool] = lambda _: True,
 ) -> Started:
     """Write a first job file; nothing that is there is replaced.
 
@@ -96,14 +113,18 @@ def start(
         region: Region of the purchased instance; the embedded one when None.
         name: Name of the instance.
         qps: Queries per second that were bought.
+        overrides: Settings that are given, each `name=value`.
+        agreed: Asked before the file is written.
 
     Raises:
         ConfigError: The file is there already, its folder is not, or an option makes no sense.
         ManifestError: The manifest cannot be read, or it has no pictures.
         OutputError: The file cannot be written.
+        NotWrittenError: It was not agreed to.
     """
+    given = GivenSettings(overrides)
     facts = None if manifest is None else look_at(manifest)
-    found = _guesses(facts, kind)
+    found = _guesses(facts, kind, given)
     path = file or Path(f"{found.kind}.yaml")
     if path.exists():
         raise ConfigError([Problem(str(path), "is there already; give another name with `-o`")])
@@ -119,33 +140,44 @@ def start(
         name=name or (_EMULATED_NAME if region is None else _BOUGHT_NAME),
         qps=qps or (_EMULATED_QPS if region is None else _BOUGHT_QPS),
         seen=facts is not None,
+        format=None if facts is None or facts.is_named else facts.format,
     )
-    text = job_text(title(wishes, str(path)), lines(wishes))
-    settings = _write(path, text)
+    text = job_text(title(wishes, str(path)), given.over(lines(wishes), path.parent))
+    settings = _checked(path, text)
     rows, problem = (None, "") if facts is None else _tried(settings)
     grouped = found.kind != "compare" or found.pair is not None or found.group is not None
-    return Started(path, found.kind, found.told, rows, problem, grouped)
+    started = Started(path, text, found.kind, found.told, rows, problem, found.lacking, grouped)
+    if not agreed(started):
+        raise NotWrittenError
+    _write(started)
+    return started
 
 
-def _guesses(facts: ManifestFacts | None, kind: Kind | None) -> Guesses:
+class NotWrittenError(Exception):
+    """Nobody wanted the file."""
+
+
+def _guesses(facts: ManifestFacts | None, kind: Kind | None, given: GivenSettings) -> Guesses:
     if facts is None:
         pair = ("primary_image", "secondary_image") if kind == "compare" else None
         picture = None if kind == "compare" else "image"
         return Guesses(kind or "search", picture=picture, pair=pair, key=("product_id", "pic_name"))
+    root = given.text("images.root")
     found = guess(
         facts,
         kind,
-        folders=_folders(facts.folder),
+        folders=_folders(facts.folder) if root is None else [os.path.relpath(root, facts.folder)],
         is_there=lambda folder, path: _is_file(facts.folder / folder / path),
     )
-    if found.picture is None and found.pair is None:
+    if found.picture is None and found.pair is None and not any(map(given.has, _IMAGE_SETTINGS)):
         names = ", ".join(f"`{printable(column.name)}`" for column in facts.columns[:_MOST_FOLDERS])
         what = (
             "has no column that looks like pictures: paths, addresses, or bytes; "
-            f"it has {names}. Name it `image`, or write the job file by hand: `batchsearch init`"
+            f"it has {names}. Name it: `--set manifest.columns.image=COLUMN`"
         )
         raise ManifestError([Problem(str(facts.path), what)])
-    return found
+    mended = [each for each in found.lacking if not any(map(given.has, each.mended_by))]
+    return replace(found, lacking=tuple(mended) if root is None else found.lacking)
 
 
 def _folders(folder: Path) -> list[str]:
@@ -178,12 +210,21 @@ def _from(folder: Path, path: Path) -> str:
     return str(path) if path.is_absolute() else os.path.relpath(path, folder)
 
 
-def _write(path: Path, text: str) -> JobSettings:
-    """Write the file once it is known to load; at no moment is there half of one."""
+def _checked(path: Path, text: str) -> JobSettings:
+    """The settings of a job file that is not there yet.
+
+    Raises:
+        ConfigError: They do not load, as something that was given does not fit.
+    """
+    return load_text(text, path, environ={}).settings
+
+
+def _write(started: Started) -> None:
+    """Write the file; at no moment is there half of one."""
+    path = started.file
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.yaml")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        settings = load_job(temporary, environ={}).settings
+        temporary.write_text(started.text, encoding="utf-8")
         os.link(temporary, path)
     except FileExistsError:
         raise ConfigError([Problem(str(path), "is there already; give another name with `-o`")]) from None
@@ -192,7 +233,6 @@ def _write(path: Path, text: str) -> JobSettings:
     finally:
         with suppress(OSError):
             temporary.unlink()
-    return settings
 
 
 def _tried(settings: JobSettings) -> tuple[int | None, str]:

@@ -29,6 +29,7 @@ _WHAT: Final[dict[Kind, str]] = {
     "dedup": "Find out which products of a catalogue are the same, night after night.",
 }
 _COMMAND: Final[dict[Kind, str]] = {"search": "run", "compare": "compare", "dedup": "dedup"}
+_ABOUT_CSV: Final = {"skip_lines": "above the table"}
 CHANGE: Final = "CHANGE"
 """Marks what nobody can guess."""
 
@@ -47,6 +48,7 @@ class Wishes:
         name: Name of the instance.
         qps: Queries per second that were bought.
         seen: A manifest was looked at.
+        format: How the manifest is written, where its name does not say so.
     """
 
     kind: Kind
@@ -58,6 +60,7 @@ class Wishes:
     name: str
     qps: float
     seen: bool = True
+    format: str | None = None
 
 
 def title(wishes: Wishes, file: str) -> list[str]:
@@ -119,10 +122,12 @@ def _what_is_searched(wishes: Wishes) -> Iterator[Line]:
 def _manifest(wishes: Wishes) -> Iterator[Line]:
     found = wishes.guesses
     yield Line("manifest.path", wishes.manifest, "" if wishes.seen else f"{CHANGE}.")
+    if wishes.format is not None:
+        yield Line("manifest.format", wishes.format, _why(found, "format"))
     key: Any = list(found.key) if len(found.key) != 1 else found.key[0]
     yield Line("manifest.key", key, _why(found, "key") or ("" if wishes.seen else f"{CHANGE}."))
     for meaning, column, what in (
-        ("image", found.picture if wishes.kind != "compare" else None, "picture"),
+        ("image", found.picture if wishes.kind != "compare" and not found.images else None, "picture"),
         ("primary_image", found.pair and found.pair[0], "pictures"),
         ("secondary_image", found.pair and found.pair[1], ""),
         ("category_id", found.category_id if wishes.kind != "compare" else None, "category"),
@@ -132,16 +137,36 @@ def _manifest(wishes: Wishes) -> Iterator[Line]:
             yield Line(f"manifest.columns.{meaning}", column, _why(found, what))
     if found.priority and (wishes.kind != "compare" or found.pair):
         yield Line("manifest.columns.priority", found.priority, _why(found, "priority"), active=False)
+    yield from _several(found)
     yield from _csv(wishes, found)
+
+
+def _several(found: Guesses) -> Iterator[Line]:
+    """How rows with several images, or none, become rows with one each."""
+    for name, value, what in (
+        ("images", list(found.images), "images"),
+        ("group", found.rows_of, "rows of a product"),
+        ("parent", found.parent, ""),
+        ("without_image", found.without_image, "without image"),
+        ("fill", list(found.fill), ""),
+        ("where", found.where, "rows"),
+        ("row_number", found.row_number, ""),
+    ):
+        if value:
+            yield Line(f"manifest.{name}", value, _why(found, what))
 
 
 def _csv(wishes: Wishes, found: Guesses) -> Iterator[Line]:
     if wishes.csv is None:
         return
-    for name in ("encoding", "delimiter"):
+    for name in ("encoding", "delimiter", "escape", "skip_lines", "header"):
         value = getattr(wishes.csv, name)
         if value != type(wishes.csv).model_fields[name].default:
-            yield Line(f"manifest.csv.{name}", "tab" if value == "\t" else value)
+            yield Line(
+                f"manifest.csv.{name}",
+                "tab" if value == "\t" else value,
+                _why(found, _ABOUT_CSV.get(name, name)),
+            )
     types = {found.category_id: "int64"} if found.category_id and wishes.kind != "compare" else {}
     if types:
         yield Line("manifest.csv.types", types)
@@ -149,7 +174,9 @@ def _csv(wishes: Wishes, found: Guesses) -> Iterator[Line]:
 
 def _images(wishes: Wishes) -> Iterator[Line]:
     root = wishes.guesses.root
-    yield Line("images.root", root or ".", _why(wishes.guesses, "pictures' folder"), active=root is not None)
+    lacks = [each.what for each in wishes.guesses.lacking if "images.root" in each.mended_by]
+    why = _why(wishes.guesses, "pictures' folder") or "".join(f"{each}." for each in lacks)
+    yield Line("images.root", root or ".", why, active=root is not None)
     if wishes.guesses.base64:
         yield Line("images.text", "base64")
     yield Line("images.max_side", 1024, active=False)
@@ -173,7 +200,8 @@ def _compared(wishes: Wishes) -> dict[str, Any]:
 
 def _deduplicated(wishes: Wishes) -> dict[str, Any]:
     found = wishes.guesses
-    picture = found.picture_name or found.picture
+    # Where rows are made of several images, these name themselves.
+    picture = None if found.images else found.picture_name or found.picture
     wanted = {
         "threshold": DedupSettings.model_fields["threshold"].default,
         # The embedded instance is empty at first; what a purchased one holds is not changed unasked.
@@ -183,6 +211,9 @@ def _deduplicated(wishes: Wishes) -> dict[str, Any]:
         "category_column": found.category,
         "representative": "oldest" if found.oldest is not None else None,
         "oldest_column": found.oldest,
+        "title_column": found.title,
+        "different_when": list(found.different_when) or None,
+        "same_when": list(found.same_when) or None,
         "attributes": {"category_id": found.category_id} if found.category_id is not None else None,
         "judgements": "judgements.csv",
     }
@@ -207,7 +238,7 @@ def _catalogue(wishes: Wishes) -> Iterator[Line]:
     """For a search of the embedded instance: its catalogue is the manifest itself, so that there are hits."""
     found = wishes.guesses
     product = found.product or (found.key[0] if found.key else None)
-    picture = found.picture_name or (found.key[-1] if found.key else None)
+    picture = None if found.images else found.picture_name or (found.key[-1] if found.key else None)
     if wishes.kind != "search" or wishes.region is not None or not wishes.seen or found.picture is None:
         return
     note = (
@@ -218,11 +249,15 @@ def _catalogue(wishes: Wishes) -> Iterator[Line]:
     for meaning, column in (
         ("product_id", product),
         ("pic_name", picture),
-        ("image", found.picture),
+        ("image", None if found.images else found.picture),
         ("category_id", found.category_id),
     ):
         if column is not None:
             yield Line(f"emulator.catalogue.manifest.columns.{meaning}", column)
+    if wishes.format is not None:
+        yield Line("emulator.catalogue.manifest.format", wishes.format, explained=False)
+    for line in _several(found):
+        yield Line(f"emulator.catalogue.{line.name}", line.value, explained=False)
     for line in _csv(wishes, found):
         yield Line(f"emulator.catalogue.{line.name}", line.value, explained=False)
     if found.root is not None:

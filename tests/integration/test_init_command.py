@@ -129,10 +129,10 @@ def test_parquet_with_pictures_in_it(shop, pictures):
 
 
 def test_a_repeated_key_is_told(shop):
-    """What is wrong with a guess over the whole manifest is said, with the rows; the file is written."""
+    """What is wrong over the whole manifest is said, and by the exit code; the file is written."""
     with (shop / "twice.csv").open("w", encoding="utf-8") as file:
         file.write("sku,image\n" + "a,0.jpg\n" * 2)
-    ran = init("twice.csv")
+    ran = init("twice.csv", code=65)
     assert "to be mended first" in ran.stderr
     assert "keys must be unique" in ran.stderr
     assert (shop / "search.yaml").exists()

@@ -334,11 +334,12 @@ class _Guesser:
             )
             return where or None
         shown = ", ".join(folder or "." for folder in looked[:_FOLDERS_SHOWN])
+        # Below a root a leading slash leads out of it.
+        root = "" if paths[0].startswith("/") else "`images.root` to the folder that it is in, or "
         hint = f", such as {base}" if base else ""
         what = (
             f"0 of {len(paths)} images found under {shown}: `{paths[0][:80]}` is in none of them. Set "
-            "`images.root` to the folder that it is in, or `images.base_url` to what comes before it in its "
-            f"address{hint}"
+            f"{root}`images.base_url` to what comes before it in its address{hint}"
         )
         self.lacking.append(Lack(what, ("images.root", "images.base_url")))
         return None

@@ -139,7 +139,6 @@ def test_magento(shop):
     for said in (
         "Magento",
         "0 of 3 images found under",
-        "`images.root`",
         "`images.base_url`",
         "/m/b/mb01.jpg",
     ):
@@ -426,3 +425,15 @@ def test_private_hosts_are_said_beforehand(shop):
     ran = init("m.csv", code=65)
     assert "`images.allow_hosts: [10.0.0.7]`" in ran.stderr
     init("m.csv", "-o", "ok.yaml", "--set", "images.allow_hosts=10.0.0.7")
+
+
+def test_what_is_given_mends_what_was_missing(shop):
+    """With the address of the shop's media nothing is left to mend, and images are found under it."""
+    table(
+        "catalog_product.csv",
+        ["sku", "product_type", "name", "base_image"],
+        ["24-MB01", "simple", "Bag", "/m/b/mb01.jpg"],
+        ["24-MB02", "simple", "Pack", "/m/b/mb02.jpg"],
+    )
+    init("catalog_product.csv", "--set", "images.base_url=https://shop.example/media/catalog/product")
+    assert batchsearch.load("dedup.yaml").images.base_url == "https://shop.example/media/catalog/product"

@@ -110,8 +110,25 @@ def parse_answer(operation: str, status: int, body: bytes, *, request_id: str | 
         request_id: Of the answer's headers, for a body that has none.
     """
     content = json_object(body)
-    if content is None or not 200 <= status < 300:  # noqa: PLR2004 - the successful statuses
+    if content is None or 300 <= status < 400:  # noqa: PLR2004 - the redirecting statuses
         return parse_failure(status, body, request_id=request_id, operation=operation)
+    return parse_content(operation, status, content, request_id=request_id)
+
+
+def parse_content(
+    operation: str, status: int, content: Mapping[str, Any], *, request_id: str | None = None
+) -> Parsed:
+    """The same for an answer that is a JSON object already.
+
+    Args:
+        operation: A name in `OPERATIONS`.
+        status: HTTP status, no redirection.
+        content: The object.
+        request_id: Of the answer's headers, for an object that has none.
+    """
+    if not 200 <= status < 300:  # noqa: PLR2004 - the successful statuses
+        refused = Fields(content, "", set())
+        return _refused(OPERATIONS[operation], refused, status, refused.text("RequestId") or request_id)
     if _ANSWER_FIELDS.isdisjoint(content):
         # Taken for an answer with every field missing, a proxy's own JSON would pass for "nothing found".
         what = f"HTTP {status} with a JSON object that has none of an answer's fields"

@@ -125,11 +125,12 @@ def too_many(pairs: int, most: int, *, rate: float, night_hours: float) -> str:
     Args:
         pairs: How many there would be.
         most: How many may be.
-        rate: Calls per second of the job.
+        rate: Calls per second of the job; infinite for no limit.
         night_hours: Hours of a night.
     """
     hours = pairs / rate / 3600
-    return (
-        f"{pairs:,} pairs, more than `compare.max_pairs` allows ({most:,}). Each takes a call: "
-        f"{hours:,.1f} hours at {rate:g} a second, {hours / night_hours:,.1f} nights of {night_hours:g} hours"
-    )
+    said = f"{pairs:,} pairs, more than `compare.max_pairs` allows ({most:,}). Each takes a call"
+    if not hours:
+        return said
+    nights = f"{hours / night_hours:,.1f} nights of {night_hours:g} hours"
+    return f"{said}: {hours:,.1f} hours at {rate:g} a second, {nights}"

@@ -7,6 +7,7 @@ stand at the later one of them, so that each is checked and reported by itself.
 
 from __future__ import annotations
 
+import math
 from datetime import time
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,6 +21,7 @@ from batchsearch.config.manifest_settings import ManifestSettings  # noqa: TC001
 from batchsearch.config.metrics_settings import MetricsSettings
 from batchsearch.config.notify_settings import NotifySettings
 from batchsearch.config.proxy_settings import proxy_setting
+from batchsearch.config.rate_setting import UNLIMITED, Rate
 from batchsearch.config.section import Settings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.config.share import allowed_of, checked_share
@@ -70,8 +72,9 @@ class InstanceSettings(Settings):
     name: str = Field(
         min_length=1, max_length=MAX_INSTANCE_NAME, description="Instance name (not the instance id)."
     )
-    qps: Annotated[float, Field(gt=0)] = Field(
-        description="Purchased queries per second: 1, 5 or 10. Another rate needs `custom_qps: true`."
+    qps: Rate = Field(
+        description="Purchased queries per second: 1, 5 or 10. Another rate needs `custom_qps: true`. "
+        "`unlimited`, for the embedded instance only: as fast as the cores allow."
     )
     add_qps: float = Field(
         5.0, gt=0, description="Pictures added per second, a budget of its own: 1 for instances of 100,000."
@@ -102,8 +105,15 @@ class InstanceSettings(Settings):
         "older ones 512.",
     )
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether calls are made as fast as the cores allow, by any budget."""
+        return math.isinf(self.qps)
+
     def qps_of(self, budget: str) -> float:
-        """Calls per second that the instance grants to a budget (`api.operations.Budget`)."""
+        """Calls per second granted to a budget (`api.operations.Budget`); infinite where unlimited."""
+        if self.unlimited:
+            return math.inf
         return {"add": self.add_qps, "update": self.update_qps, "delete": self.delete_qps}.get(
             budget, self.qps
         )
@@ -144,6 +154,14 @@ class InstanceSettings(Settings):
     @field_validator("qps")
     @classmethod
     def _known_tier(cls, qps: float, info: ValidationInfo) -> float:
+        if math.isinf(qps):
+            if info.data.get("endpoint", EMULATOR) == EMULATOR:
+                return qps
+            tiers = ", ".join(str(tier) for tier in TIERS)
+            raise ValueError(
+                f"`{UNLIMITED}` is for the embedded instance (`endpoint: {EMULATOR}`) only; write the rate "
+                f"that was bought for this one ({tiers})"
+            )
         if qps not in TIERS and info.data.get("custom_qps") is False:
             tiers = ", ".join(str(tier) for tier in TIERS)
             raise ValueError(

@@ -133,7 +133,6 @@ class Front:
             executor: Threads for what may take long.
         """
         self._gateway, self._options, self._log, self._executor = gateway, options, log, executor
-        self._number = 0
         self.stopping = asyncio.Event()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -173,8 +172,7 @@ class Front:
         return response_of(trace.reply, formatdate(self._gateway.now(), usegmt=True))
 
     def _new_trace(self) -> _Trace:
-        self._number += 1
-        return _Trace(self._number, time.monotonic(), self._gateway.now(), new_request_id())
+        return _Trace(self._log.next_number(), time.monotonic(), self._gateway.now(), new_request_id())
 
     async def _reply(self, request: web.BaseRequest, trace: _Trace) -> Reply:
         host = request.headers.get("Host", "")

@@ -6,15 +6,18 @@ empty by the service itself (`NoSpecified<Parameter>`). An optional one that is 
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+
+from pybase64 import b64decode
 
 from batchsearch.api.filter import Expression, FilterError, parse_filter
 from batchsearch.emulator.error_table import RefusedError, missing
-from batchsearch.emulator.pictures import Picture, PictureRefusedError, decode_picture
+from batchsearch.emulator.memory import shared_memory
+from batchsearch.emulator.pictures import Picture, PictureRefusedError
 from batchsearch.emulator.records import Box
 from batchsearch.service import (
     CATEGORIES,
@@ -51,10 +54,18 @@ _MAX_BASE64: Final = (MAX_PICTURE_BYTES + 2) // 3 * 4
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """Reads one call's parameters. Every method raises `RefusedError` for what the service would refuse."""
+    """Reads one call's parameters. Every method raises `RefusedError` for what the service would refuse.
+
+    Attributes:
+        values: The parameters as text, by the vendor's names.
+        longest_id: Most characters of a product id and of a picture name.
+        handed: Pictures that were handed over as they are, within the process, by the parameters that would
+            hold them.
+    """
 
     values: Mapping[str, str]
     longest_id: int = MAX_ID
+    handed: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
 
     def text(self, name: str) -> str | None:
         """An optional text; None when absent or empty."""
@@ -175,23 +186,25 @@ class Arguments:
             uploads: Where URLs lead.
             unreadable: Code for text that is neither.
         """
-        value = self.values.get(name)
+        value = self.handed.get(name, self.values.get(name))
         if value is None:
             raise missing(name)
         if not value:
             # Compare has one code for both pictures, the rest one named after the parameter.
             raise RefusedError("NoSpecifiedPicContent" if name == "PicContent" else "NoSpecifiedPic")
-        if value.startswith(("http://", "https://")):
+        if isinstance(value, bytes):
+            data = value
+        elif value.startswith(("http://", "https://")):
             data = uploads.picture_at(value)
         elif len(value) > _MAX_BASE64:
             raise RefusedError("InvalidPicContent")
         else:
             try:
-                data = base64.b64decode(value, validate=True)
+                data = b64decode(value, validate=True)
             except (binascii.Error, ValueError):
                 raise RefusedError(unreadable) from None
         try:
-            return decode_picture(data, service_type)
+            return shared_memory().picture(data, service_type)
         except PictureRefusedError as error:
             raise RefusedError(error.code) from None
 

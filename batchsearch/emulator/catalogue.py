@@ -28,6 +28,7 @@ from urllib.parse import quote
 from batchsearch.emulator.embedding import DIMENSIONS, MODEL, shared_embedder, similarity
 from batchsearch.emulator.index import Found, VectorIndex, Wanted
 from batchsearch.emulator.items import CatalogueFullError, ItemStore, Regions, ids_of
+from batchsearch.emulator.memory import shared_memory
 from batchsearch.emulator.records import (
     Box,
     Hit,
@@ -101,6 +102,7 @@ class Catalogue:
         self._service_type = service_type
         self._capacity = capacity
         self._embedder = shared_embedder()
+        self._looks = shared_memory().looks
         path = None if data is None else data / f"{quote(name, safe='')}.sqlite3"
         facts = {"instance name": name, "service type": service_type, "model": MODEL}
         with ExitStack() as handles:
@@ -237,12 +239,20 @@ class Catalogue:
     def _look(
         self, picture: Picture, *, crop: bool, region: Box | None
     ) -> tuple[NDArray[np.float32], Regions]:
-        """The picture's vector, and the boxes that it was made with."""
+        """The picture's vector, and the boxes that it was made with; from memory where it was seen before."""
+        how: Box | SubjectWay | None = region or self._subject
         if self._service_type in _WITHOUT_SUBJECT or (region is None and not crop):
+            how = None
+        return self._looks.of((picture.sha256, how), lambda: self._look_now(picture, how))
+
+    def _look_now(
+        self, picture: Picture, how: Box | SubjectWay | None
+    ) -> tuple[NDArray[np.float32], Regions]:
+        if how is None:
             return self._embedder.embed(picture), Regions()
-        if region is not None:
-            return self._embedder.embed(picture, _inside(region, picture)), Regions(region)
-        subjects = identify_subjects(picture.image, self._subject)
+        if isinstance(how, Box):
+            return self._embedder.embed(picture, _inside(how, picture)), Regions(how)
+        subjects = identify_subjects(picture.image, how)
         if not subjects:
             whole = Box(x1=0, x2=picture.width - 1, y1=0, y2=picture.height - 1)
             return self._embedder.embed(picture), Regions(whole, (whole,))

@@ -9,8 +9,6 @@ and both together meet pictures that were added or searched without subject iden
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,34 +31,21 @@ MODEL: Final = "efficientnet-lite0/pcaw256/1"
 _SIDE = 224
 _AROUND = 0.1  # of the subject's sides, added on each side of it
 _NEARLY_ALL = 0.9  # a subject that covers this much of the picture is the picture
-_REMEMBERED = 4_096  # vectors, 1 KB each
 
 
 class Embedder:
-    """Makes vectors, and remembers the last few thousand. Calls may come from any thread."""
+    """Makes vectors. Calls may come from any thread; `memory` spares those that were made before."""
 
     def __init__(self) -> None:
         self._session = open_session("efficientnet_lite0_fp16w.onnx", wanted_for="the embedded instance")
         projection = open_arrays("pcaw256.npz")
         self._mean: NDArray[np.float32] = projection["mu"].astype(np.float32)
         self._weights: NDArray[np.float32] = projection["W"].astype(np.float32)
-        self._remembered: OrderedDict[tuple[str, Box | None], NDArray[np.float32]] = OrderedDict()
-        self._lock = threading.Lock()
 
     def embed(self, picture: Picture, box: Box | None = None) -> NDArray[np.float32]:
         """The unit vector of a part of the picture, or of all of it; shape (256,), read-only."""
-        key = (picture.sha256, box)
-        with self._lock:
-            known = self._remembered.get(key)
-            if known is not None:
-                self._remembered.move_to_end(key)
-                return known
         made = self._infer(picture.image, box)
         made.setflags(write=False)
-        with self._lock:
-            self._remembered[key] = made
-            if len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
         return made
 
     def embed_with_subject(self, picture: Picture, subject: Box) -> NDArray[np.float32]:
@@ -85,7 +70,7 @@ class Embedder:
 
 @cache
 def shared_embedder() -> Embedder:
-    """The process's one embedder; instances share its network and its memory.
+    """The process's one embedder; instances share its network.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.

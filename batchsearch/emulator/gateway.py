@@ -151,16 +151,14 @@ class Gateway:
         if call.action == AUTHORIZE:
             return Admitted(call, None, None, Verdict(granted=True))
         operation = OPERATIONS[call.action]
-        instance = self._instance(call, operation)
+        instance = self._instance(call.parameters, operation)
         if key.instances is not None and instance.options.name not in key.instances:
             raise RefusedError(operation.forbidden, extra=_denial(call.action, key))
-        # `Detail` is how one finds out, so it answers in any state.
-        if not instance.options.available and call.action != "Detail":
-            raise RefusedError("InstanceStatusError")
+        _check_available(instance, call.action)
         return Admitted(call, operation, instance, instance.flow.judge(operation.budget, at))
 
-    def _instance(self, call: Call, operation: Operation) -> LiveInstance:
-        name = call.parameters.get("InstanceName")
+    def _instance(self, parameters: Mapping[str, str], operation: Operation) -> LiveInstance:
+        name = parameters.get("InstanceName")
         if name is None:
             raise missing("InstanceName")
         if not name:
@@ -182,20 +180,56 @@ class Gateway:
             if self.place is None:
                 raise RefusedError("ServiceUnavailable")
             return self.uploads.authorize(self.place, now=self.now())
-        instance = admitted.instance
+        return self._handle(admitted.operation, admitted.instance, admitted.call.parameters, {})
+
+    def hand_over(
+        self, action: str, parameters: Mapping[str, str], pictures: Mapping[str, bytes]
+    ) -> dict[str, Any]:
+        """Do what is asked from within the process; returns the answer's fields.
+
+        There is no signature to check and no rate to keep: who calls so is who runs the instance.
+
+        Args:
+            action: The operation.
+            parameters: By the vendor's names, without pictures.
+            pictures: Files, by the parameters that would hold them.
+
+        Raises:
+            RefusedError: with the code that a request would be answered with.
+        """
+        operation = OPERATIONS.get(action)
+        if operation is None:
+            raise RefusedError("InvalidApi.NotFound")
+        instance = self._instance(parameters, operation)
+        _check_available(instance, action)
+        return self._handle(operation, instance, parameters, pictures)
+
+    def _handle(
+        self,
+        operation: Operation,
+        instance: LiveInstance,
+        parameters: Mapping[str, str],
+        pictures: Mapping[str, bytes],
+    ) -> dict[str, Any]:
         context = Context(
-            arguments=Arguments(admitted.call.parameters, instance.options.longest_id),
+            arguments=Arguments(parameters, instance.options.longest_id, pictures),
             instance=instance.options,
             catalogue=instance.catalogue,
             uploads=self.uploads,
             created=instance.created,
         )
-        return admitted.operation.handle(context)
+        return operation.handle(context)
 
     def close(self) -> None:
         """Close the catalogues."""
         for instance in self.instances.values():
             instance.catalogue.close()
+
+
+def _check_available(instance: LiveInstance, action: str) -> None:
+    # `Detail` is how one finds out, so it answers in any state.
+    if not instance.options.available and action != "Detail":
+        raise RefusedError("InstanceStatusError")
 
 
 def _by_id(keys: Iterable[AccessKey]) -> Mapping[str, AccessKey]:

@@ -51,32 +51,87 @@ class PictureRefusedError(Exception):
         self.detail = detail
         super().__init__(f"{code}: {detail}")
 
+    def without_traceback(self) -> PictureRefusedError:
+        """The same refusal anew, which holds nothing of the image."""
+        return PictureRefusedError(self.code, self.detail)
+
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A decoded picture.
+class Facts:
+    """What a picture is, without its pixels.
 
     Attributes:
-        image: First frame, mode RGB, transparency over white.
         width: Pixels.
         height: Pixels.
         format: One of `batchsearch.service.PICTURE_FORMATS`, found from the content.
-        sha256: Hex digest of the bytes that were sent.
     """
 
-    image: Image.Image
     width: int
     height: int
     format: str
-    sha256: str
 
 
-def decode_picture(data: bytes, service_type: str) -> Picture:
+class Picture:
+    """A picture that an instance takes.
+
+    Attributes:
+        facts: What it is.
+        sha256: Hex digest of the bytes that were sent.
+
+    Args:
+        facts: What it is.
+        sha256: Hex digest of the bytes.
+        data: The bytes, from which the pixels are decoded when they are asked for.
+        service_type: Of the instance.
+        image: The pixels, where they are decoded already.
+    """
+
+    __slots__ = ("_data", "_image", "_service_type", "facts", "sha256")
+
+    def __init__(
+        self,
+        facts: Facts,
+        sha256: str,
+        data: bytes,
+        service_type: str,
+        image: Image.Image | None = None,
+    ) -> None:
+        self.facts = facts
+        self.sha256 = sha256
+        self._data = data
+        self._service_type = service_type
+        self._image = image
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.facts.width
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.facts.height
+
+    @property
+    def format(self) -> str:
+        """One of `batchsearch.service.PICTURE_FORMATS`."""
+        return self.facts.format
+
+    @property
+    def image(self) -> Image.Image:
+        """First frame, mode RGB, transparency over white."""
+        if self._image is None:
+            self._image = decode_picture(self._data, self._service_type, self.sha256).image
+        return self._image
+
+
+def decode_picture(data: bytes, service_type: str, sha256: str | None = None) -> Picture:
     """The picture that the bytes hold, if an instance of this service type takes it.
 
     Args:
         data: The file's bytes, not base64.
         service_type: A key of `batchsearch.service.SERVICE_TYPES`; decides the sides.
+        sha256: Hex digest of the bytes, where it is known already.
 
     Raises:
         PictureRefusedError: With the vendor's code, whatever the bytes are.
@@ -89,7 +144,7 @@ def decode_picture(data: bytes, service_type: str) -> Picture:
         )
     try:
         with Image.open(io.BytesIO(_plain_png(data)), formats=_FORMATS) as opened:
-            return _read(opened, data, service_type)
+            return _read(opened, data, service_type, sha256)
     except PictureRefusedError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -116,7 +171,7 @@ def _plain_png(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _read(opened: Image.Image, data: bytes, service_type: str) -> Picture:
+def _read(opened: Image.Image, data: bytes, service_type: str, sha256: str | None) -> Picture:
     kind = SERVICE_TYPES[service_type]
     name = opened.format or ""
     # Before any pixel is decoded: the header's sides bound what decoding can cost.
@@ -130,8 +185,9 @@ def _read(opened: Image.Image, data: bytes, service_type: str) -> Picture:
         _check_upright(opened)
     _check_sides(opened.size, kind.min_side, kind.max_side)
     image = _to_rgb(opened)
-    digest = hashlib.sha256(data).hexdigest()
-    return Picture(image, image.width, image.height, _NAMED_AS.get(name, name), digest)
+    digest = sha256 or hashlib.sha256(data).hexdigest()
+    facts = Facts(image.width, image.height, _NAMED_AS.get(name, name))
+    return Picture(facts, digest, data, service_type, image)
 
 
 def _check_sides(size: tuple[int, int], least: int, most: int) -> None:

@@ -7,6 +7,7 @@ it after the client, or the emulator itself, was killed.
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections import deque
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZE: Final = 100_000
 
-Verdict = Literal["granted", "denied", "refused", "upload"]
+Verdict = Literal["granted", "denied", "refused", "upload", "direct"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Entry:
         access_key_id: Public half of the key that signed it, or None when the signature did not hold.
         nonce: Its signature nonce, or None.
         verdict: `granted` or `denied` by flow control; `refused` before it was asked; `upload` for the
-            parts of the object upload.
+            parts of the object upload, `direct` for what the process asked its own instance without HTTP.
         status: HTTP status answered, or None when a fault cut the connection first.
         code: Error code answered, or None for a success.
         request_id: The answer's request id.
@@ -85,10 +86,15 @@ class RequestLog:
         """
         self._entries: deque[Entry] = deque(maxlen=size)
         self._changed = threading.Condition()
+        self._numbers = itertools.count(1)
         self._file: TextIO | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a", encoding="utf-8")
+
+    def next_number(self) -> int:
+        """The number of a request that has come in."""
+        return next(self._numbers)
 
     def add(self, entry: Entry) -> None:
         """Record one finished request."""

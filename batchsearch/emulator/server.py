@@ -18,6 +18,7 @@ from aiohttp import web
 from batchsearch.emulator.app import Front
 from batchsearch.emulator.caller import Caller
 from batchsearch.emulator.connections import Server, tls_context
+from batchsearch.emulator.direct import Direct
 from batchsearch.emulator.faults import FaultPlan, Faults
 from batchsearch.emulator.gateway import Gateway
 from batchsearch.emulator.options import EmulatorOptions, random_key
@@ -119,6 +120,10 @@ class Emulator:
     def caller(self) -> Caller:
         """A plain signed caller with the first key pair, to try an operation out."""
         return Caller(self.endpoint, self._keys[0])
+
+    def direct(self) -> Direct:
+        """Answers calls of this process without HTTP, whether the emulator is started or not."""
+        return Direct(self._gateway, self.log)
 
     def set_faults(self, plan: FaultPlan) -> None:
         """Go by this plan from the next request on; counts start anew."""

@@ -146,18 +146,19 @@ def connected_components(mask: NDArray[np.bool_]) -> list[_Component]:
             run = parents[run]
         return run
 
-    above = range(0)
-    for row, line in enumerate(mask):
-        edges = np.flatnonzero(np.diff(line, prepend=False, append=False)).tolist()
-        first = len(runs)
-        for start, stop in zip(edges[::2], edges[1::2], strict=True):
-            current = len(runs)
-            runs.append((row, start, stop))
-            parents.append(current)
-            for other in above:
-                if runs[other][1] <= stop and runs[other][2] >= start:
-                    parents[root(other)] = root(current)
-        above = range(first, len(runs))
+    rows, edges = (each.tolist() for each in np.nonzero(np.diff(mask, axis=1, prepend=False, append=False)))
+    above, first, latest = range(0), 0, -1
+    # Each run has two edges, and both are in its row.
+    for row, start, stop in zip(rows[::2], edges[::2], edges[1::2], strict=True):
+        current = len(runs)
+        if row != latest:
+            above = range(first, current) if row == latest + 1 else range(0)
+            first, latest = current, row
+        runs.append((row, start, stop))
+        parents.append(current)
+        for other in above:
+            if runs[other][1] <= stop and runs[other][2] >= start:
+                parents[root(other)] = root(current)
     found: dict[int, _Component] = {}
     for run, (row, start, stop) in enumerate(runs):
         part = found.setdefault(root(run), _Component(0, start, stop, row, row + 1))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.policy import Action
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
+    from batchsearch.pacing.unpaced import Unpaced
 
 _MOST_ATTEMPTS: Final = 4
 _MOST_SECONDS: Final = 60.0
@@ -36,7 +37,7 @@ def rules_for_one(calls: CallSettings) -> RetryRules:
 async def asked(
     client: Client,
     call: Call,
-    pacer: Pacer | SharedPacer,
+    pacer: Pacer | SharedPacer | Unpaced,
     *,
     actions: Mapping[str, Action],
     rules: RetryRules,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +16,13 @@ from batchsearch.api.client import Client
 from batchsearch.api.credentials import default_chain
 from batchsearch.api.endpoint import Endpoint, parse_endpoint
 from batchsearch.api.exchange import Timeouts, new_session
+from batchsearch.api.form import build_call, build_handed_call
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.api.upload import OPEN_PLATFORM, Uploader
 from batchsearch.config.model import EMULATOR, PRIORITY
 from batchsearch.engine import embedded
 from batchsearch.engine.deletions import guard_deletions, is_guarded
+from batchsearch.engine.direct import DirectClient, calls_at_once
 from batchsearch.engine.earlier import EarlierAnswers
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.lanes import Lanes, Manned
@@ -37,7 +40,7 @@ from batchsearch.engine.work import JobFacts
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
 from batchsearch.images.rules import rules_for
-from batchsearch.pacing.in_flight import InFlightLimit
+from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
 from batchsearch.proxies import proxies_of
 from batchsearch.reporting.logs import logger
 from batchsearch.service import endpoint_of
@@ -119,7 +122,7 @@ class _Shared:
     repair: Repairer
     earlier: EarlierAnswers
     services: Services
-    clients: list[tuple[str, Client]] = field(default_factory=list)
+    clients: list[tuple[str, Client | DirectClient]] = field(default_factory=list)
 
 
 async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
@@ -127,14 +130,16 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
     opened = shared.opened
     settings, calls, instance = opened.settings, opened.settings.calls, lane.instance
     rate = instance.qps_of(opened.operation.budget) * instance.share
-    in_flight = InFlightLimit(rate, floor=min(2, calls.max_in_flight or 2), ceiling=calls.max_in_flight)
+    in_flight = _in_flight(rate, calls.max_in_flight)
     session = await stack.enter_async_context(new_session(connections=in_flight.ceiling))
     endpoint, credentials = await shared.services.of(instance)
     timeouts = Timeouts(connect=calls.connect_timeout, total=calls.timeout)
     proxies = proxies_of(calls.proxy, os.environ, where="calls.proxy")
-    client = Client(
+    over_http = Client(
         session, endpoint, credentials, timeouts=timeouts, signature=calls.signing, proxies=proxies
     )
+    direct = shared.services.direct_to(instance)
+    client = over_http if direct is None else direct
     shared.clients.append((instance.name, client))
     embedded_here = instance.endpoint == EMULATOR
     pacer = pacer_for(instance, opened.operation.budget, endpoint.authority, embedded=embedded_here)
@@ -142,7 +147,7 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
     facts = facts_of(settings, opened.operation, opened.run_id, instance)
     uploader = None
     if facts.prefixes:
-        uploader = uploader_of(settings, instance, endpoint, session, credentials, client)
+        uploader = uploader_of(settings, instance, endpoint, session, credentials, over_http)
     stages = Stages(
         reader=RowReader(
             opened.manifest,
@@ -162,6 +167,7 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
             repair=shared.repair,
             earlier=shared.earlier.find,
             by_address=uploader is not None,
+            build=build_call if direct is None else build_handed_call,
             patience=calls.max_outage_seconds,
             jitter=random.random,
         ),
@@ -188,7 +194,13 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
         max_outage=calls.max_outage_seconds,
         log=logger(),
     )
-    return Manned(runner, shared.threads + min(32, max(4, int(rate))))
+    return Manned(runner, shared.threads + max(4, int(min(32, rate))))
+
+
+def _in_flight(rate: float, most: int | None) -> InFlightLimit | FixedLimit:
+    if math.isinf(rate):
+        return FixedLimit(min(most or calls_at_once(), calls_at_once()))
+    return InFlightLimit(rate, floor=min(2, most or 2), ceiling=most)
 
 
 def uploader_of(  # noqa: PLR0917 - an instance and who calls it
@@ -238,9 +250,18 @@ def facts_of(
 
 
 def rate_of(settings: JobSettings) -> float:
-    """Calls per second that the job may make: its share of each budget that its operation draws on."""
+    """Calls per second that the job may make: its share of each budget that its operation draws on.
+
+    It is infinite where an instance is unlimited.
+    """
     budget = OPERATIONS[settings.operation].budget
     return sum(lane.instance.qps_of(budget) * lane.instance.share for lane in lanes_of(settings))
+
+
+def tier_of(settings: JobSettings) -> float | None:
+    """The same for people and for JSON: None for no limit."""
+    rate = rate_of(settings)
+    return None if math.isinf(rate) else rate
 
 
 def rules_of(settings: JobSettings, operation: Operation, instance: InstanceSettings) -> Rules:
@@ -289,6 +310,17 @@ class Services:
             await self._chain.get()
         host = instance.endpoint or endpoint_of(instance.region or "", vpc=instance.vpc)
         return parse_endpoint(host), self._chain
+
+    def direct_to(self, instance: InstanceSettings) -> DirectClient | None:
+        """Who calls an instance of this process without HTTP; None where HTTP is the way.
+
+        Args:
+            instance: One that `of` was asked for.
+        """
+        if self._emulator is None or not embedded.is_called_directly(self._settings, instance):
+            return None
+        threads = self._stack.enter_context(ThreadPoolExecutor(calls_at_once(), thread_name_prefix="direct"))
+        return DirectClient(self._emulator.direct(), threads)
 
     async def _embedded(self) -> Emulator:
         if self._emulator is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from batchsearch.engine.assembly import rate_of
+from batchsearch.engine.assembly import tier_of
 from batchsearch.engine.codes import advice_on
 from batchsearch.engine.lane import lanes_of, names_of
 from batchsearch.errors import ExitCode
@@ -96,7 +96,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         hits=stats.hits,
         seconds=round(seconds, 3),
         calls_per_second=rate and round(rate, 3),
-        tier=rate_of(settings),
+        tier=tier_of(settings),
         results=str(folder / RESULTS),
         hits_folder=str(folder / HITS) if opened.operation.paged else "",
         left_out=opened.manifest.left_out.as_dict(),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from batchsearch.api.client import Client
     from batchsearch.config.model import JobSettings
+    from batchsearch.engine.direct import DirectClient
 
 _TRIES: Final = 5
 _PAUSE: Final = 1.5
@@ -31,7 +32,11 @@ def is_guarded(settings: JobSettings) -> bool:
 
 
 async def guard_deletions(
-    settings: JobSettings, instances: Sequence[tuple[str, Client]], rows: int, *, pause: float = _PAUSE
+    settings: JobSettings,
+    instances: Sequence[tuple[str, Client | DirectClient]],
+    rows: int,
+    *,
+    pause: float = _PAUSE,
 ) -> None:
     """Ask the instances how many images they hold, and refuse a run that would delete more than it may.
 
@@ -75,7 +80,7 @@ async def guard_deletions(
     )
 
 
-async def _images_held(name: str, client: Client, settings: JobSettings, pause: float) -> int:
+async def _images_held(name: str, client: Client | DirectClient, settings: JobSettings, pause: float) -> int:
     call = build_call("Detail", name, {}, ())
     if isinstance(call, ParameterProblem):  # nothing of it is the user's
         raise RunEndedError(call.code, call.message)

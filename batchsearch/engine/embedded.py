@@ -1,4 +1,4 @@
-"""The embedded instance of a job: started beside the run, filled with its catalogue over real calls."""
+"""The embedded instance of a job: started beside the run, filled with its catalogue by real calls."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from batchsearch.api.client import Client
 from batchsearch.api.credentials import Credentials, StaticCredentials
 from batchsearch.api.endpoint import parse_endpoint
 from batchsearch.api.exchange import new_session
+from batchsearch.api.form import build_call, build_handed_call
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.config.image_settings import connections_of
 from batchsearch.config.model import EMULATOR
 from batchsearch.emulator.installed import check_installed
+from batchsearch.engine.direct import DirectClient, calls_at_once
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.prepare import Preparer
@@ -26,6 +28,7 @@ from batchsearch.images.fetch import Fetcher
 from batchsearch.images.rules import rules_for
 from batchsearch.ledger.records import digest_of
 from batchsearch.manifest.source import Manifest, Wanted
+from batchsearch.service import TIERS
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
 
 _ADD: Final = OPERATIONS["AddImage"]
 _INDEXED: Final = "indexed.json"
-_AT_ONCE: Final = 4
 
 
 def start(settings: JobSettings) -> Emulator:
@@ -63,22 +65,45 @@ def start(settings: JobSettings) -> Emulator:
 def _options_of(settings: JobSettings, instance: InstanceSettings) -> InstanceOptions:
     from batchsearch.emulator.options import InstanceOptions
 
+    unlimited = instance.unlimited and not is_called_directly(settings, instance)
     rates: dict[Budget, float] = {
-        "add": instance.add_qps,
-        "update": instance.update_qps,
-        "delete": instance.delete_qps,
+        "add": math.inf if unlimited else instance.add_qps,
+        "update": math.inf if unlimited else instance.update_qps,
+        "delete": math.inf if unlimited else instance.delete_qps,
     }
+    if unlimited:
+        # `Detail`, before deletions.
+        rates["other"] = math.inf
     if settings.operation != _ADD.name:
         # Filling it is not what the job is about: no slot of the add budget is waited for.
         rates["add"] = math.inf
     return InstanceOptions(
         name=instance.name,
         service_type=instance.service_type,
-        qps=settings.emulator.qps or instance.qps,
+        qps=settings.emulator.qps or _granted(settings, instance),
         rates=rates,
         predicted_category_limits=settings.emulator.predicted_category_limits,
         longest_id=instance.longest_id,
     )
+
+
+def is_called_directly(settings: JobSettings, instance: InstanceSettings) -> bool:
+    """Whether a job's calls to its embedded instance are handed over within the process.
+
+    Tiers and faults are there to be practised, and uploads by address: they are met over HTTP.
+    """
+    return (
+        instance.endpoint == EMULATOR
+        and instance.unlimited
+        and settings.emulator.qps is None
+        and not settings.emulator.faults
+        and settings.calls.upload == "body"
+    )
+
+
+def _granted(settings: JobSettings, instance: InstanceSettings) -> float:
+    """Queries per second over HTTP: what others ask for keeps the largest tier beside a job's own calls."""
+    return max(TIERS) if is_called_directly(settings, instance) else instance.qps
 
 
 def data_folder(settings: JobSettings) -> Path:
@@ -115,12 +140,15 @@ async def fill(
         return
     products = await checked(manifest)
     log.info("instance_indexing", products=products)
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="index") as threads:
+    over_http = bool(settings.emulator.faults)
+    with ThreadPoolExecutor(calls_at_once(), thread_name_prefix="index") as threads:
         async with (
-            new_session(connections=_AT_ONCE) as session,
+            new_session(connections=calls_at_once()) as session,
             Fetcher(Path(catalogue.root or base), _images_of(settings, catalogue)) as fetcher,
         ):
-            client = Client(session, parse_endpoint(emulator.endpoint), credentials_of(emulator))
+            client: Client | DirectClient = DirectClient(emulator.direct(), threads)
+            if over_http:
+                client = Client(session, parse_endpoint(emulator.endpoint), credentials_of(emulator))
             facts = JobFacts.of(
                 run_id="",
                 operation=_ADD.name,
@@ -133,7 +161,8 @@ async def fill(
                 longest_id=instance.longest_id,
             )
             rules = rules_for(instance.service_type, settings.images)
-            preparer = Preparer(facts, rules, fetcher, threads, jitter=lambda: 0.0)
+            build = build_call if over_http else build_handed_call
+            preparer = Preparer(facts, rules, fetcher, threads, build=build, jitter=lambda: 0.0)
             for batch in manifest.batches():
                 await _add(batch, facts, preparer, client, catalogue)
     marker.write_text(identity, encoding="utf-8")
@@ -145,9 +174,13 @@ def _images_of(settings: JobSettings, catalogue: CatalogueSettings) -> ImageSett
 
 
 async def _add(
-    batch: RowBatch, facts: JobFacts, preparer: Preparer, client: Client, catalogue: CatalogueSettings
+    batch: RowBatch,
+    facts: JobFacts,
+    preparer: Preparer,
+    client: Client | DirectClient,
+    catalogue: CatalogueSettings,
 ) -> None:
-    at_once = asyncio.Semaphore(_AT_ONCE)
+    at_once = asyncio.Semaphore(calls_at_once())
 
     async def one(index: int) -> str | None:
         row = batch.rows[index]

@@ -121,7 +121,7 @@ class Pace:
     """How fast calls may be made.
 
     Attributes:
-        qps: Purchased calls per second.
+        qps: Purchased calls per second; infinite for an embedded instance that goes as fast as it can.
         share: The part of them that the job may use.
         night_hours: Hours in which calls are made each night.
         has_window: The job's own window says so.
@@ -137,8 +137,13 @@ class Pace:
         """Calls per second."""
         return self.qps * self.share
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether no rate says how long calls take."""
+        return math.isinf(self.qps)
+
     def hours(self, calls: int) -> float:
-        """Hours that so many calls take."""
+        """Hours that so many calls take by their rate; none where there is no rate."""
         return calls / self.rate / 3600
 
     def nights(self, calls: int) -> float:
@@ -150,9 +155,9 @@ class Pace:
         return calls / (self.qps * HOURS_A_MONTH * 3600)
 
     @property
-    def calls_a_night(self) -> int:
-        """Calls that one night holds."""
-        return math.floor(self.rate * self.night_hours * 3600)
+    def calls_a_night(self) -> int | None:
+        """Calls that one night holds; None where no rate says how many."""
+        return None if self.unlimited else math.floor(self.rate * self.night_hours * 3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +289,11 @@ class Plan:
             "calls": self.calls,
             "calls_at_most": self.at_most,
             "slots": self.calls,
-            "qps": self.pace.qps,
+            "qps": None if self.pace.unlimited else self.pace.qps,
             "share": self.pace.share,
-            "hours": round(hours, 4),
+            "hours": None if self.pace.unlimited else round(hours, 4),
             "night_hours": round(self.pace.night_hours, 4),
-            "nights": round(self.pace.nights(self.calls), 4),
+            "nights": None if self.pace.unlimited else round(self.pace.nights(self.calls), 4),
             "calls_per_night": self.pace.calls_a_night,
             "upload_bytes": self.needed.bytes,
             "upload_bytes_per_second": round(self.needed.bytes / (hours * 3600)) if hours else 0,

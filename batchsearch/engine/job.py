@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structlog.contextvars import bound_contextvars
 
-from batchsearch.engine.assembly import assembled, rate_of
+from batchsearch.config.rate_setting import UNLIMITED
+from batchsearch.engine.assembly import assembled, tier_of
 from batchsearch.engine.carrying import localised, mirror_of
 from batchsearch.engine.closing import Ending, summarise
 from batchsearch.engine.heartbeat import Owner
@@ -151,7 +152,7 @@ async def _opened(
             total=opened.total,
             resumed=opened.finished.rows,
             earlier_codes=opened.finished.codes,
-            tier=rate_of(settings),
+            tier=tier_of(settings),
             ends=limits.deadline,
         )
         ledger_folder = Path(settings.output.dir) / LEDGER_FOLDER
@@ -194,7 +195,7 @@ async def _run(
         instance=names_of(lanes_of(settings)),
         rows=opened.total,
         done=stats.resumed,
-        qps=rate_of(settings),
+        qps=tier_of(settings) or UNLIMITED,
         output=settings.output.dir,
     )
     sealer = Sealer(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.work import Work
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
+    from batchsearch.pacing.unpaced import Unpaced
 
 
 _API_OUTAGES_BORNE: Final = 3
@@ -64,7 +65,7 @@ class Judge:
         self,
         rules: RetryRules,
         actions: Mapping[str, Action],
-        pacer: Pacer | SharedPacer,
+        pacer: Pacer | SharedPacer | Unpaced,
         stats: Stats,
         *,
         clock: Callable[[], float],

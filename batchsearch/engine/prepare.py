@@ -22,9 +22,10 @@ from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.prepare import Repairer, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from batchsearch.api.form import Call
     from batchsearch.engine.earlier import EarlierAnswer
     from batchsearch.engine.source import SourceReader
     from batchsearch.engine.work import JobFacts, Work
@@ -43,6 +44,15 @@ class EarlierFinder(Protocol):
         """The answer to this request, None when a call is needed."""
 
 
+class CallBuilder(Protocol):
+    """Builds a request (see `form.build_call`)."""
+
+    def __call__(
+        self, operation: str, instance: str, values: Mapping[str, Any], pictures: Sequence[bytes | str], /
+    ) -> Call | ParameterProblem:
+        """The request, or why there is none."""
+
+
 class Preparer:
     """Makes rows ready to be sent.
 
@@ -55,6 +65,7 @@ class Preparer:
         repair: Makes a picture fit that does not.
         earlier: Finds the answer to an equal request; None looks for none.
         by_address: Pictures are uploaded before the request is built: `prepare` stops short of it.
+        build: Builds a request from its values and images.
         patience: Seconds that a want of this machine (file descriptors, the images' folder) is waited out.
         jitter: Random numbers in [0, 1).
     """
@@ -70,6 +81,7 @@ class Preparer:
         repair: Repairer = reencode,
         earlier: EarlierFinder | None = None,
         by_address: bool = False,
+        build: CallBuilder = build_call,
         patience: float = PATIENCE,
         jitter: Callable[[], float],
     ) -> None:
@@ -81,6 +93,7 @@ class Preparer:
         self._repair = repair
         self._earlier = earlier
         self._by_address = by_address
+        self._build_call = build
         self._patience = patience
         self._jitter = jitter
 
@@ -217,7 +230,7 @@ class Preparer:
         if isinstance(values, Failure):
             return values
         contents = work.addresses or [picture.data for picture in work.pictures]
-        call = build_call(self._facts.operation, self._facts.instance, values, contents)
+        call = self._build_call(self._facts.operation, self._facts.instance, values, contents)
         if isinstance(call, ParameterProblem):
             return _bad_parameter(call)
         work.call = call

@@ -9,6 +9,7 @@ from batchsearch.errors import ConfigError
 from batchsearch.pacing.pacer import Pacer
 from batchsearch.pacing.shared import SharedPacer
 from batchsearch.pacing.shared_file import FileBoard, file_for
+from batchsearch.pacing.unpaced import Unpaced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ def pacer_for(
     *,
     embedded: bool,
     environ: Mapping[str, str] = os.environ,
-) -> Pacer | SharedPacer:
+) -> Pacer | SharedPacer | Unpaced:
     """The pacer that a job's settings ask for; close it when the run is over.
 
     Args:
@@ -40,6 +41,8 @@ def pacer_for(
         MissingExtraError: Redis is asked for without its package.
         SlotBoardError: The host's folder for shared rates cannot be used.
     """
+    if instance.unlimited:
+        return Unpaced()
     shared = instance.shared
     if shared == "auto":
         # A rate that nobody can buy is a local matter: a test, a benchmark, an emulator.

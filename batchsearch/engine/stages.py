@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from batchsearch.api.client import Client
     from batchsearch.api.upload import Uploader
+    from batchsearch.engine.direct import DirectClient
     from batchsearch.engine.earlier import EarlierAnswers
     from batchsearch.engine.prepare import Preparer
     from batchsearch.engine.reader import RowReader
     from batchsearch.engine.sealer import Sealer
     from batchsearch.ledger.store import Ledger
-    from batchsearch.pacing.in_flight import InFlightLimit
+    from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
+    from batchsearch.pacing.unpaced import Unpaced
 
 _AHEAD_SECONDS: Final = 3.0
 _FEWEST_ADMITTED: Final = 16
@@ -24,7 +26,7 @@ _MOST_ADMITTED: Final = 64
 
 def admitted_at_once(qps: float, in_flight_ceiling: int) -> int:
     """How many rows are held at once: some seconds of the rate beside those that wait for answers."""
-    ahead = min(_MOST_ADMITTED, max(_FEWEST_ADMITTED, int(qps * _AHEAD_SECONDS)))
+    ahead = max(_FEWEST_ADMITTED, int(min(_MOST_ADMITTED, qps * _AHEAD_SECONDS)))
     return ahead + in_flight_ceiling
 
 
@@ -34,9 +36,9 @@ class Stages:
 
     reader: RowReader
     preparer: Preparer
-    pacer: Pacer | SharedPacer
-    in_flight: InFlightLimit
-    client: Client
+    pacer: Pacer | SharedPacer | Unpaced
+    in_flight: InFlightLimit | FixedLimit
+    client: Client | DirectClient
     uploader: Uploader | None
     ledger: Ledger
     sealer: Sealer

@@ -39,7 +39,7 @@ class Stats:
         ok: Rows that this run finished with success.
         failed: Rows that this run finished with a code.
         codes: How many rows of this run ended with each code.
-        tier: Calls a second that the job may spend.
+        tier: Calls a second that the job may spend; None for no limit.
         ends: When the window or the deadline ends the run; None when nothing does.
         calls: HTTP requests sent.
         denied: Of these, refused by flow control.
@@ -69,7 +69,7 @@ class Stats:
     ok: int = 0
     failed: int = 0
     codes: Counter[str] = field(default_factory=Counter)
-    tier: float = 0.0
+    tier: float | None = 0.0
     ends: datetime | None = None
     calls: int = 0
     denied: int = 0

@@ -98,11 +98,12 @@ def samples_of(
         _sample("queue_depth", stats.repeating, "repeating"),
         _sample("queue_depth", stats.committing, "committing"),
         _sample("calls_in_flight", stats.in_flight),
-        _sample("tier_calls_per_second", stats.tier),
         _sample("run_active", exit_code is None),
         _sample("run_started_timestamp_seconds", started_at.timestamp()),
         _sample("updated_timestamp_seconds", moment.timestamp()),
     ]
+    if stats.tier is not None:
+        found.append(_sample("tier_calls_per_second", stats.tier))
     if exit_code is not None:
         found.append(_sample("run_exit_code", exit_code))
     if stats.last_success is not None:

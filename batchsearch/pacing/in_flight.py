@@ -22,6 +22,33 @@ _LARGEST_STEP: Final = 4.0
 """An observation counts as at most this many times the estimate: one stalled call moves it by a tenth."""
 
 
+class FixedLimit:
+    """A cap that stays what it is: what answers is this machine itself, whose cores do not become more.
+
+    Args:
+        most: Most calls that may be under way.
+    """
+
+    __slots__ = ("_most",)
+
+    def __init__(self, most: int) -> None:
+        if most < 1:
+            raise ValueError(f"most must be 1 or more, not {most!r}: nothing could ever leave")
+        self._most = most
+
+    @property
+    def ceiling(self) -> int:
+        """The cap."""
+        return self._most
+
+    def observe(self, latency: float) -> None:
+        """Nothing is learned from an answer's latency."""
+
+    def limit(self) -> int:
+        """The cap."""
+        return self._most
+
+
 class InFlightLimit:
     """The cap on calls under way, following the latency of the answers.
 

@@ -35,8 +35,9 @@ def plan_page(plan: Plan, *, advice: Callable[[str], str]) -> str:
     lines += _funnel(plan, advice)
     lines += ["", *_time(plan), _bytes(plan)]
     for lane in plan.lanes:
-        hours = _hours(lane.pace.hours(lane.calls))
-        lines.append(f"  {lane.instance:<10} {lane.calls:,} calls at {lane.pace.rate:g} a second: {hours}")
+        time = f"at {lane.pace.rate:g} a second: {_hours(lane.pace.hours(lane.calls))}"
+        time = _AS_FAST if lane.pace.unlimited else time
+        lines.append(f"  {lane.instance:<10} {lane.calls:,} calls {time}")
     if plan.price is not None:
         share = plan.pace.share_of_month(plan.calls)
         amount = f"{plan.price.of_slots(share):,.2f} {plan.price.currency}".rstrip()
@@ -51,6 +52,9 @@ def plan_page(plan: Plan, *, advice: Callable[[str], str]) -> str:
             "those that can be when the job runs are calls on top"
         )
     return "\n".join(lines)
+
+
+_AS_FAST: Final = "as fast as the cores allow"
 
 
 def _funnel(plan: Plan, advice: Callable[[str], str]) -> list[str]:
@@ -91,6 +95,9 @@ def _funnel(plan: Plan, advice: Callable[[str], str]) -> list[str]:
 
 def _time(plan: Plan) -> list[str]:
     pace = plan.pace
+    if pace.unlimited:
+        about = "~" if plan.sampled else ""
+        return [f"  calls      {about}{plan.calls:,} to the embedded instance, {_AS_FAST}"]
     about = "~" if plan.sampled else ""
     share = f", {pace.share:.0%} of the tier of {pace.qps:g}" if pace.share < 1 else ""
     night = "the job's window" if pace.has_window else "a night"

@@ -34,7 +34,7 @@ class Reading:
         denied_share: Part of the answers of the last half minute that were denials, 0 to 1.
         rate: Calls a second over the last half minute.
         mean_rate: Calls a second from the first call to the last; None when they are too few.
-        tier: Calls a second that the job may spend.
+        tier: Calls a second that the job may spend; None for no limit.
         in_flight: Calls that wait for an answer.
         preparing: Rows whose pictures are being fetched and checked.
         ready: Requests that wait for a slot.
@@ -60,7 +60,7 @@ class Reading:
     denied_share: float = 0.0
     rate: float = 0.0
     mean_rate: float | None = None
-    tier: float = 0.0
+    tier: float | None = 0.0
     in_flight: int = 0
     preparing: int = 0
     ready: int = 0

@@ -32,7 +32,8 @@ def lines_of(reading: Reading, now: datetime) -> list[str]:
 
 def pace_of(reading: Reading, now: datetime) -> str:
     """How fast calls are made, against the tier, and how they fare."""
-    parts = [f"{reading.rate:.2f} calls/s of {reading.tier:g}"]
+    tier = "" if reading.tier is None else f" of {reading.tier:g}"
+    parts = [f"{reading.rate:.2f} calls/s{tier}"]
     if reading.mean_rate is not None:
         parts.append(f"{reading.mean_rate:.2f} on average")
     parts.append(f"{reading.in_flight:,} in flight")

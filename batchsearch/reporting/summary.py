@@ -75,7 +75,7 @@ class Summary:
         hits: Rows of `hits` that this run wrote.
         seconds: From the first stage to the last, this run.
         calls_per_second: `calls` over the time in which calls were made; None for a few calls only.
-        tier: Queries per second that the job may spend.
+        tier: Queries per second that the job may spend; None for no limit.
         results: Folder of the results.
         hits_folder: Folder of the hits.
         message: Why the run ended early; empty when it did not.
@@ -105,7 +105,7 @@ class Summary:
     hits: int
     seconds: float
     calls_per_second: float | None
-    tier: float
+    tier: float | None
     results: str
     hits_folder: str
     message: str = ""
@@ -146,11 +146,8 @@ class Summary:
         )
         if self.left_out:
             lines.append(f"  left out   {left_out_text(self.left_out)}")
-        rate = (
-            ""
-            if self.calls_per_second is None
-            else f" ({self.calls_per_second:.2f} a second of {self.tier:g})"
-        )
+        tier = "" if self.tier is None else f" of {self.tier:g}"
+        rate = "" if self.calls_per_second is None else f" ({self.calls_per_second:.2f} a second{tier})"
         lines.append(
             f"  calls      {self.calls:,} in {self.seconds:.1f} s{rate}, "
             f"{self.denied:,} denied, {self.retries:,} repeated"

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.work import JobFacts, Work
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
+    from batchsearch.pacing.unpaced import Unpaced
     from batchsearch.searching.query import Query
 
 STDIN: Final = "-"
@@ -147,7 +148,7 @@ class _Search:
         facts: JobFacts,
         preparer: Preparer,
         client: Client,
-        pacer: Pacer | SharedPacer,
+        pacer: Pacer | SharedPacer | Unpaced,
     ) -> Found:
         hits: list[dict[str, Any]] = []
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from batchsearch.starting.guesses import Kind
 
 _MOST_FOLDERS: Final = 20
-_EMULATED_QPS: Final = 10.0
+_EMULATED_QPS: Final = math.inf
 _BOUGHT_QPS: Final = 1.0
 _EMULATED_NAME: Final = "demo"
 _BOUGHT_NAME: Final = "my-instance"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.compare_settings import CompareSettings
 from batchsearch.config.dedup_settings import DedupSettings
 from batchsearch.config.model import EMULATOR
+from batchsearch.config.rate_setting import UNLIMITED
 from batchsearch.starting.job_text import Line
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Wishes:
         csv: How a CSV manifest is written; None for Parquet.
         region: Region of the purchased instance; None for the embedded one.
         name: Name of the instance.
-        qps: Queries per second that were bought.
+        qps: Queries per second that were bought; infinite for an embedded instance at its own speed.
         seen: A manifest was looked at.
         format: How the manifest is written, where its name does not say so.
     """
@@ -107,8 +109,16 @@ def _instance(wishes: Wishes) -> Iterator[Line]:
     else:
         yield Line("instance.region", wishes.region)
     yield Line("instance.name", wishes.name, "" if wishes.region is None else f"{CHANGE} if it is another.")
-    yield Line("instance.qps", int(wishes.qps) if float(wishes.qps).is_integer() else wishes.qps)
+    yield Line(
+        "instance.qps", _qps(wishes.qps), "" if wishes.region else "For a purchased one: what was bought."
+    )
     yield Line("instance.service_type", "generic", f"{CHANGE} if it is another kind.")
+
+
+def _qps(qps: float) -> float | str:
+    if math.isinf(qps):
+        return UNLIMITED
+    return int(qps) if qps.is_integer() else qps
 
 
 def _what_is_searched(wishes: Wishes) -> Iterator[Line]:

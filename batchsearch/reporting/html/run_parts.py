@@ -213,9 +213,9 @@ def part_of(found: RunFindings, section: Section, *, anchor: str, figures: bool)
     job = found.run.job
     tier = None
     if job is not None:
-        from batchsearch.engine.assembly import rate_of
+        from batchsearch.engine.assembly import tier_of
 
-        tier = rate_of(job)
+        tier = tier_of(job)
     add(rate_chart(found.calls.steps(), tier), "calls")
     bins = latency_bins(found.calls.latencies)
     add(histogram_chart("Latency of the last call", bins, kind="ms", what="rows"), "latency")

@@ -1,0 +1,227 @@
+"""Dedup on the embedded instance, from files to clusters: what an image costs, beside what it must cost.
+
+Run from the project's folder:
+
+    python tests/benchmarks/local_dedup.py [--set FOLDER] [--products N] [--rate R] [--json]
+
+The night is what `batchsearch init --kind dedup` writes for a table of images: every image is added to an
+embedded instance, searched in it, and candidates are compared image by image. Without `--set` the catalogue
+is made of the project's own sample images, each product with two or three changed copies of one. With it, it
+is a folder of one's own: `products.csv` with the columns `product_id`, `pic_name` and `image`, and the images
+below it. `--rate 1000` asks the instance over HTTP instead, as an account would.
+
+The reference is measured in a process of its own of the same run: every image decoded and embedded once, as
+the instance does it, and nothing else. CPU time is user and system time of the process and its children,
+from the first file to the last table; importing and starting are in it. Decodes are counted where they
+happen: by the instance, and for the comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image, ImageEnhance, ImageOps
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_data" / "catalogue"
+SEED = 5
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process and its children so far."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def made_catalogue(folder: Path, products: int) -> None:
+    """Small product images: changed copies of the sample images."""
+    chance = random.Random(SEED)
+    (folder / "images").mkdir(parents=True)
+    sources = sorted(path for path in SAMPLES.iterdir() if path.suffix == ".jpg")
+    with (folder / "products.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["product_id", "pic_name", "image"])
+        for product in range(products):
+            with Image.open(sources[product % len(sources)]) as opened:
+                whole = opened.convert("RGB")
+            for view in range(2 + product % 2):
+                name = f"p{product:04}-{view}.jpg"
+                _changed(whole, chance).save(folder / "images" / name, quality=chance.choice([70, 80, 88]))
+                table.writerow([f"P{product:04}", name, f"images/{name}"])
+
+
+def _changed(image: Image.Image, chance: random.Random) -> Image.Image:
+    side = chance.choice([260, 300, 340, 400])
+    small = ImageOps.contain(image, (side, side))
+    width, height = small.size
+    cut = chance.uniform(0, 0.08)
+    small = small.crop((int(cut * width), int(cut * height), width, height))
+    if chance.random() < 0.3:
+        small = ImageOps.mirror(small)
+    return ImageEnhance.Brightness(small).enhance(chance.uniform(0.9, 1.1))
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    """The rows of a catalogue's table."""
+    with (folder / "products.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def reference(folder: Path) -> dict[str, float]:
+    """CPU seconds of decoding and embedding each image once, and nothing else."""
+    from batchsearch.emulator.embedding import shared_embedder
+    from batchsearch.emulator.pictures import decode_picture
+    from batchsearch.emulator.subject import identify_subjects
+
+    embedder = shared_embedder()
+    files = [(folder / row["image"]).read_bytes() for row in rows_of(folder)]
+    began = cpu_seconds()
+    pictures = [decode_picture(data, "generic") for data in files]
+    decoded = cpu_seconds()
+    for picture in pictures:
+        subjects = identify_subjects(picture.image)
+        if subjects:
+            embedder.embed_with_subject(picture, subjects[0])
+        else:
+            embedder.embed(picture)
+    return {"decode": decoded - began, "embed": cpu_seconds() - decoded}
+
+
+def night(folder: Path, rate: float | None) -> dict[str, float]:
+    """One night over the catalogue; what it took."""
+    from batchsearch.config.model import JobSettings
+    from batchsearch.dedup import looks
+    from batchsearch.dedup.night import run_night
+    from batchsearch.emulator import memory, pictures
+    from batchsearch.reporting.logs import configure
+
+    configure("console", "error")
+    counts = {"instance": 0, "comparison": 0}
+    decode, decode_look = pictures.decode_picture, looks.decode
+
+    def counted(*given: object) -> object:
+        counts["instance"] += 1
+        return decode(*given)  # type: ignore[arg-type]
+
+    def counted_look(*given: object) -> object:
+        counts["comparison"] += 1
+        return decode_look(*given)  # type: ignore[arg-type]
+
+    memory.decode_picture = pictures.decode_picture = counted  # type: ignore[assignment]
+    looks.decode = counted_look  # type: ignore[assignment]
+    with tempfile.TemporaryDirectory(prefix="batchsearch-local-dedup-") as output:
+        instance = {"endpoint": "emulator", "name": "bench", "qps": "unlimited"}
+        if rate is not None:
+            instance |= {"qps": rate, "add_qps": rate, "custom_qps": True}
+        settings = JobSettings.model_validate(
+            {
+                "operation": "SearchImageByPic",
+                "instance": instance,
+                "manifest": {
+                    "path": str(folder / "products.csv"),
+                    "key": ["product_id", "pic_name"],
+                    "columns": {"image": "image"},
+                },
+                "dedup": {"threshold": 0.8, "sync": "add"},
+                "output": {"dir": output},
+            }
+        )
+        began, began_cpu = time.monotonic(), cpu_seconds()
+        summary = asyncio.run(run_night(settings))
+        wall, cpu = time.monotonic() - began, cpu_seconds() - began_cpu
+    if summary.exit_code or summary.search is None:
+        raise SystemExit(f"the night did not end well: exit code {summary.exit_code}")
+    runs = [*summary.sync.values(), summary.search]
+    return {
+        "images": summary.search.rows,
+        "wall": wall,
+        "cpu": cpu,
+        "calls": sum(run.calls for run in runs),
+        "repeats": sum(run.retries for run in runs),
+        "add": summary.sync["add"].seconds,
+        "search": summary.search.seconds,
+        "decodes_instance": counts["instance"],
+        "decodes_comparison": counts["comparison"],
+        "compared": int(str(summary.counts["compared"])),
+        "clusters": int(str(summary.counts["clusters"])),
+    }
+
+
+def in_a_process(what: str, folder: Path, rate: float | None) -> dict[str, float]:
+    """A part measured in a process of its own; starting it is not counted."""
+    command = [sys.executable, __file__, "--part", what, "--set", str(folder)]
+    if rate is not None:
+        command += ["--rate", str(rate)]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def measured(folder: Path, rate: float | None) -> dict[str, float]:
+    """The night beside its reference, in milliseconds of CPU an image."""
+    must, took = in_a_process("reference", folder, None), in_a_process("night", folder, rate)
+    images = took["images"]
+    least = 1000 * (must["decode"] + must["embed"]) / images
+    return {
+        **took,
+        "cpu_ms_an_image": 1000 * took["cpu"] / images,
+        "decode_ms": 1000 * must["decode"] / images,
+        "embed_ms": 1000 * must["embed"] / images,
+        "reference_ms": least,
+        "ratio": 1000 * took["cpu"] / images / least,
+        "decodes_an_image": (took["decodes_instance"] + took["decodes_comparison"]) / images,
+    }
+
+
+def as_text(found: dict[str, float]) -> str:
+    """The figures for people."""
+    number = {name: f"{value:,.0f}" for name, value in found.items()}
+    lines = {
+        "images": f"{number['images']}, {number['calls']} calls, {number['repeats']} repeated",
+        "CPU": f"{found['cpu_ms_an_image']:.1f} ms an image, {found['cpu']:.1f} s in all",
+        "wall": f"{found['wall']:.1f} s: adding {found['add']:.1f}, searching {found['search']:.1f}",
+        "decodes": f"{found['decodes_an_image']:.2f} an image: {number['decodes_instance']} by the instance, "
+        f"{number['decodes_comparison']} to compare {number['compared']} pairs",
+        "reference": f"{found['reference_ms']:.1f} ms an image: decoding {found['decode_ms']:.1f}, "
+        f"embedding {found['embed_ms']:.1f}, once each",
+        "ratio": f"{found['ratio']:.2f}",
+        "clusters": number["clusters"],
+    }
+    return "\n".join(f"{name:<12}{line}" for name, line in lines.items())
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--set", dest="folder", type=Path, help="a catalogue of one's own")
+    parser.add_argument("--products", type=int, default=90, help="products of the catalogue that is made")
+    parser.add_argument("--rate", type=float, help="calls a second over HTTP, instead of no rate")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--part", choices=["reference", "night"], help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.part is not None:
+        part = reference(chosen.folder) if chosen.part == "reference" else night(chosen.folder, chosen.rate)
+        sys.stdout.write(json.dumps(part) + "\n")
+        return
+    with tempfile.TemporaryDirectory(prefix="batchsearch-catalogue-") as made:
+        folder = chosen.folder
+        if folder is None:
+            folder = Path(made, "catalogue")
+            made_catalogue(folder, chosen.products)
+        found = measured(folder.resolve(), chosen.rate)
+    sys.stdout.write((json.dumps(found) if chosen.json else as_text(found)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--rows",
     type=click.IntRange(min=1),
@@ -31,22 +31,25 @@ def command(folder: Path, *, rows: int, as_json: bool) -> None:
     """Merge the small parts of the output folder DIR into large ones.
 
     Readers find the old parts or the new ones, never both and never neither. Running the job again goes on
-    as before. Needs room for a second copy of what is merged.
+    as before. Needs room for a second copy of what is merged. DIR may be the folder of a dedup: then the
+    parts of each of its runs are merged.
     """
     try:
         from dataclasses import asdict
 
-        from batchsearch.engine.compacting import compact
+        from batchsearch.engine.compacting import compact_all
 
-        done = compact(folder, rows=rows)
+        done = compact_all(folder, rows=rows)
     except BatchsearchError as error:
         fail(error)
     if as_json:
-        hand_on(json.dumps(asdict(done)))
+        told = {str(place): asdict(each) for place, each in done.items()}
+        hand_on(json.dumps(told.get(str(folder)) or {"runs": told}))
         return
-    said = (
-        "nothing to merge" if done.before == done.after else f"{done.before:,} parts are now {done.after:,}"
-    )
-    if done.renewed:
-        said += f", {done.renewed:,} renewed outcomes of an interrupted run have taken their place"
-    hand_on(f"{folder}: {said}, with {done.rows:,} rows of results and {done.hits:,} of hits")
+    for place, each in done.items():
+        said = f"{each.before:,} parts are now {each.after:,}"
+        if each.before == each.after:
+            said = "nothing to merge"
+        if each.renewed:
+            said += f", {each.renewed:,} renewed outcomes of an interrupted run have taken their place"
+        hand_on(f"{place}: {said}, with {each.rows:,} rows of results and {each.hits:,} of hits")

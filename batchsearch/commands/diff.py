@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from batchsearch.commands.options import fail
+from batchsearch.commands.output_place import STORE_CONFIG, output_place
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -16,12 +17,12 @@ Examples:
   batchsearch diff out/last-night out/tonight --markdown --show 50 > changes.md
   batchsearch diff out/a out/b --least 0.01 --parquet changes.parquet
 """
-_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("run_a", type=_FOLDER)
-@click.argument("run_b", type=_FOLDER)
+@click.argument("run_a", type=str)
+@click.argument("run_b", type=str)
+@STORE_CONFIG
 @click.option(
     "--least",
     type=click.FloatRange(min=0, min_open=True),
@@ -45,9 +46,10 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     help="Write every change to this Parquet file as well; an older one is replaced.",
 )
 def command(
-    run_a: Path,
-    run_b: Path,
+    run_a: str,
+    run_b: str,
     *,
+    config: Path | None,
     least: float,
     show: int,
     as_json: bool,
@@ -64,7 +66,9 @@ def command(
     try:
         from batchsearch.dedup.diff_page import diff_of
 
-        diff = diff_of(run_a, run_b, least=least, show=show, parquet=parquet)
+        with output_place(run_a, config) as a, output_place(run_b, config) as b:
+            diff = diff_of(a.folder, b.folder, least=least, show=show, parquet=parquet)
+            said = diff.as_json() if as_json else diff.as_markdown() if as_markdown else diff.as_text()
     except BatchsearchError as error:
         fail(error)
-    click.echo(diff.as_json() if as_json else diff.as_markdown() if as_markdown else diff.as_text())
+    click.echo(a.named(b.named(said)))

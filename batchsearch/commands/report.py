@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch.commands.options import fail, hand_on
+from batchsearch.commands.output_place import STORE_CONFIG, output_place
 from batchsearch.errors import BatchsearchError
 from batchsearch.reporting.html import options
 
@@ -28,12 +29,14 @@ _PAGE = "report.html"
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=str)
+@STORE_CONFIG
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where the page goes; DIR/report.html when not given. An older one is replaced.",
+    help="Where the page goes; DIR/report.html when not given, report.html in this folder when DIR is an "
+    "address. An older one is replaced.",
 )
 @click.option("--page/--no-page", "page", default=True, help="Write the page at all.")
 @click.option(
@@ -104,8 +107,9 @@ _PAGE = "report.html"
 )
 @click.option("--fetch-pictures", is_flag=True, hidden=True, help="What --fetch-images was called before.")
 def command(
-    folder: Path,
+    folder: str,
     *,
+    config: Path | None,
     output: Path | None,
     page: bool,
     parquet: Path | None,
@@ -122,9 +126,10 @@ def command(
 ) -> None:
     """Write one HTML page about an output folder, and the same facts as Parquet and Markdown.
 
-    DIR is the output folder of a run, of `batchsearch compare` or of `batchsearch dedup`. It is only read,
-    also while a run works on it: the page says what it is as of. The page holds everything it shows and
-    asks for nothing when opened. How much it shows is bounded, and it says so when a bound was reached.
+    DIR is the output folder of a run, of `batchsearch compare` or of `batchsearch dedup`, or the address of
+    an output in an object store. It is only read, also while a run works on it: the page says what it is as
+    of. The page holds everything it shows and asks for nothing when opened. How much it shows is bounded, and
+    it says so when a bound was reached.
     """
     try:
         from batchsearch.reporting.html.report import make_report, write_page
@@ -139,18 +144,19 @@ def command(
             images=images,
             fetch=fetch_images or fetch_pictures,
         )
-        report = make_report(folder, wanted, now=datetime.now(UTC))
-        if page:
-            place = output or folder / _PAGE
-            written = write_page(report, place)
-            _tell_written(f"{place} ({written / 1e6:,.1f} MB)", markdown)
-            _offer_to_fetch(report, folder)
-        _write_facts(report, parquet, markdown)
+        with output_place(folder, config) as found:
+            report = make_report(found.folder, wanted, now=datetime.now(UTC))
+            if page:
+                place = output or (Path(_PAGE) if found.is_address else found.folder / _PAGE)
+                written = write_page(report, place)
+                _tell_written(f"{place} ({written / 1e6:,.1f} MB)", markdown)
+                _offer_to_fetch(report, found.given)
+            _write_facts(report, parquet, markdown)
     except BatchsearchError as error:
         fail(error)
 
 
-def _offer_to_fetch(report: Report, folder: Path) -> None:
+def _offer_to_fetch(report: Report, given: str) -> None:
     """Say how the grey boxes of a page are filled, where that is all that is missing."""
     if not report.not_fetched:
         return
@@ -161,7 +167,7 @@ def _offer_to_fetch(report: Report, folder: Path) -> None:
     )
     click.echo(
         f"batchsearch: {many} on this page: they are given by address, and nothing was fetched. To fetch "
-        f"them by the job's rules: batchsearch report {shlex.quote(str(folder))} --fetch-images",
+        f"them by the job's rules: batchsearch report {shlex.quote(given)} --fetch-images",
         err=True,
     )
 

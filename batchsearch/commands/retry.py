@@ -25,7 +25,7 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--codes",
     metavar="A,B",
@@ -54,6 +54,12 @@ Examples:
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="Rows with the keys in this file, one a line; `-` is stdin.",
 )
+@click.option(
+    "--where",
+    metavar="EXPR",
+    help='Only rows whose cells meet conditions, as `manifest.where` has them: \'brand = "Acme" AND price > '
+    "10'. Alone: all of them, good or failed.",
+)
 @SET
 @UNTIL
 @MAX_CALLS
@@ -67,6 +73,7 @@ def command(
     failed: bool,
     keys: tuple[str, ...],
     keys_file: Path | None,
+    where: str | None,
     overrides: tuple[str, ...],
     until: str | None,
     max_calls: int | None,
@@ -77,8 +84,10 @@ def command(
     """Ask again for failed rows of the job whose output folder is DIR, or for the rows that you name.
 
     No other rows are worked on. The job's settings are those of its latest run. A new outcome takes the place
-    of the one before, which is kept in `history/`. The last line of stdout is a JSON summary; everything else
-    goes to stderr.
+    of the one before, which is kept in `history/`. Of the folder of a dedup it is the search; run
+    `batchsearch dedup` again to have pairs and clusters follow, and `compare` for the scores of a comparison.
+
+    The last line of stdout is a JSON summary; everything else goes to stderr.
     """
 
     def work() -> Summary:
@@ -91,10 +100,12 @@ def command(
             origins,
             failed=failed,
             rows=(*keys, *_keys_in(keys_file)),
+            where=where,
         )
         if chosen == Chosen():
             raise ConfigError(
-                "say which rows are to be asked for again: --codes, --origin, --failed, --rows or --rows-from"
+                "say which rows are to be asked for again: --codes, --origin, --failed, --rows, "
+                "--rows-from or --where"
             )
         return run_to_end(
             job_of(folder, overrides=overrides),

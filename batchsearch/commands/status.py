@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from batchsearch import streams
 from batchsearch.commands.options import fail
+from batchsearch.commands.output_place import STORE_CONFIG, connections_in, output_place
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from batchsearch.reporting.run_status import RunStatus
 
@@ -28,7 +30,8 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=str)
+@STORE_CONFIG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the page.")
 @click.option("--watch", is_flag=True, help="Look again and again, until no run works here any more.")
 @click.option(
@@ -39,19 +42,28 @@ Examples:
     metavar="SECONDS",
     help="How often, with --watch.",
 )
-def command(folder: Path, *, as_json: bool, watch: bool, every: float) -> None:
+def command(folder: str, *, config: Path | None, as_json: bool, watch: bool, every: float) -> None:
     """Say how the run of the output folder DIR stands, from another shell while it works.
 
     Progress, pace, what it waits for, failures by code, when it will be done; for a run that died, since
-    when it is dead. DIR may be the folder of a dedup: then each of its runs is told. Nothing is changed, and
-    the run is not disturbed.
+    when it is dead. DIR may be the folder of a dedup: then each of its runs is told. Of an output in an
+    object store (DIR is its address) it tells who holds it and what was carried there. Nothing is changed,
+    and the run is not disturbed.
     """
     try:
         from batchsearch.reporting.run_status import look_at
         from batchsearch.reporting.status_page import status_as_json, status_page
 
         def look() -> list[RunStatus]:
-            return look_at(folder, datetime.now(UTC))
+            with output_place(folder, config, without_tables=True) as place:
+                found = look_at(place.folder, datetime.now(UTC))
+            if not place.is_address:
+                return found
+            from batchsearch.remote.opening import held_by
+
+            holder = held_by(folder, connections_in(config))
+            held = [run if holder is None else replace(run, state="running", holder=holder) for run in found]
+            return [replace(run, folder=place.named(run.folder)) for run in held]
 
         if not watch:
             click.echo(status_as_json(look()) if as_json else status_page(look()))

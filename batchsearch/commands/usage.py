@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from batchsearch.commands.options import fail
-from batchsearch.errors import BatchsearchError
+from batchsearch.commands.output_place import STORE_CONFIG, output_place
+from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 
 _EXAMPLES = """\b
 Examples:
@@ -18,7 +20,8 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=str)
+@STORE_CONFIG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the table.")
 @click.option(
     "--parquet",
@@ -26,16 +29,38 @@ Examples:
     metavar="FILE",
     help="Write the lines to this Parquet file as well; an older one is replaced.",
 )
-def command(folders: tuple[Path, ...], *, as_json: bool, parquet: Path | None) -> None:
+def command(folders: tuple[str, ...], *, config: Path | None, as_json: bool, parquet: Path | None) -> None:
     """State what was spent and spared: call slots by day, instance and operation.
 
-    Each DIR is the output folder (`output.dir`) of a job. Its ledger is only read, also while a run is
-    going on. Days are UTC.
+    Each DIR is the output folder (`output.dir`) of a job, or its address in an object store; of the folder of
+    a dedup all its runs count. Ledgers are only read, also while a run is going on. A DIR that cannot be read
+    is named on stderr, and the others are counted; the command fails when none could be. Days are UTC.
     """
     try:
+        from batchsearch.redaction import redacted
         from batchsearch.reporting.usage_statement import read_usage, usage_as_json, usage_page
 
-        lines = read_usage(folders)
+        unread: list[tuple[BatchsearchError, str]] = []
+        named = list(dict.fromkeys(folders))
+        with ExitStack() as stack:
+            places = []
+            for given in named:
+                try:
+                    places.append(stack.enter_context(output_place(given, config, without_tables=True)))
+                except BatchsearchError as error:
+                    unread.append((error, str(error)))
+            found = read_usage([place.folder for place in places])
+        for problem in found.unread:
+            said = str(problem)
+            for place in places:
+                said = place.named(said)
+            unread.append((problem, said))
+        if len(unread) >= len(named) and not found.lines:
+            kind = ConfigError if any(isinstance(each, ConfigError) for each, _ in unread) else OutputError
+            raise kind("\n".join(said for _, said in unread))
+        lines = found.lines
+        for _, said in unread:
+            click.echo(f"batchsearch: not counted: {redacted(said)}", err=True)
         if parquet is not None:
             from batchsearch.output.usage_table import write_usage
 

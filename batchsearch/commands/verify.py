@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from batchsearch.commands.options import fail, hand_on
+from batchsearch.commands.output_place import output_place
 from batchsearch.errors import BatchsearchError
 
 _EPILOG = """\b
@@ -27,34 +28,40 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", metavar="DIR", type=str)
 @click.option(
     "--manifest", type=click.Path(path_type=Path), help="The manifest, when it is not where the job has it."
 )
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The job file, in place of what the ledger knows of the job.",
+    help="The job file, in place of what the ledger knows of the job; it says, too, how the object store is "
+    "reached where DIR is an address.",
 )
 @click.option("--json", "only_json", is_flag=True, help="No page: the line of JSON alone.")
-def command(folder: Path, *, manifest: Path | None, config: Path | None, only_json: bool) -> None:
+def command(folder: str, *, manifest: Path | None, config: Path | None, only_json: bool) -> None:
     """Verify the output folder DIR of a job: nothing lost, nothing doubled, nothing changed.
 
     Compares every row of the sealed parts, the ledger and the manifest, every hit with its row, every file
     with its checksum; pairs, clusters and scores with the record of what was written. Nothing is changed,
-    and a run may go on meanwhile. DIR may be the folder of a dedup job too. The last line of stdout is JSON;
-    a page for people goes to stderr.
+    and a run may go on meanwhile. DIR may be the folder of a dedup job too, or the address of an output in an
+    object store, which is brought down meanwhile. The last line of stdout is JSON; a page for people goes to
+    stderr.
     """
     try:
         from batchsearch.verifying.folder import output_folders, verify_folder
         from batchsearch.verifying.page import VerifyPage
 
-        page = VerifyPage(
-            tuple(verify_folder(one, manifest=manifest, config=config) for one in output_folders(folder))
-        )
+        with output_place(folder, config) as place:
+            page = VerifyPage(
+                tuple(
+                    verify_folder(one, manifest=manifest, config=config)
+                    for one in output_folders(place.folder)
+                )
+            )
     except BatchsearchError as error:
         fail(error)
     if not only_json:
-        click.echo(page.as_text(), err=True)
-    hand_on(page.as_json())
+        click.echo(place.named(page.as_text()), err=True)
+    hand_on(place.named(page.as_json()))
     sys.exit(int(page.verdict))

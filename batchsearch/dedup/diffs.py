@@ -21,7 +21,7 @@ from batchsearch.dedup.tables import CLUSTERS, PAIRS
 from batchsearch.disk_paths import arrow_dataset, arrow_readable
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 from batchsearch.ledger.reader import LedgerReader
-from batchsearch.output.inside import DEDUP_RECORD
+from batchsearch.output.inside import DEDUP_RECORD, no_output
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.output.schemas import Column
 from batchsearch.output.table_file import checked_parquet, reason_of
@@ -110,9 +110,11 @@ def open_side(folder: Path) -> Side:
         operation = str(job.get("operation") or "")
         keys = tuple(job.get("manifest", {}).get("key", ())) if "manifest" in job else ()
         return Side(folder, "run", operation, keys, str(folder), readable.tables, readable.warning)
-    what = "has no `results` and no `pairs`" if folder.is_dir() else "is no folder"
+    if not folder.is_dir():
+        raise NotComparableError(no_output(folder))
     raise NotComparableError(
-        f"{folder}: {what}; give the output folder of a run or of a dedup, or one of its `nights/`"
+        f"{folder}: has no `results` and no `pairs`; give the output folder of a run or of a dedup, or one "
+        "of its `nights/`"
     )
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchsearch.config.load import load_text
-from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER
+from batchsearch.engine.held_job import JOB, told_settings
 from batchsearch.errors import ConfigError
 from batchsearch.ledger.reader import LedgerReader
+from batchsearch.output.inside import LEDGER, no_output, runs_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from batchsearch.config.load import LoadedJob
 
 
 def job_of(folder: Path, *, overrides: Sequence[str] = ()) -> LoadedJob:
     """The job whose latest run worked in this output folder, wherever the folder is now.
+
+    Of the folder of a dedup it is the search: what else ran there has folders of its own.
 
     Args:
         folder: The output folder.
@@ -27,15 +30,18 @@ def job_of(folder: Path, *, overrides: Sequence[str] = ()) -> LoadedJob:
         ConfigError: No run has worked there, or its settings cannot be used any more.
         OutputError: Its ledger cannot be read.
     """
-    path = folder / LEDGER_FOLDER / LEDGER_FILE
-    if not path.exists():
-        raise ConfigError(f"{folder}: no job has run here: {LEDGER_FOLDER}/{LEDGER_FILE} is not there")
+    places = runs_in(folder)
+    if not places:
+        raise ConfigError(no_output(folder))
+    place = places[0]
+    path = place / LEDGER
     with LedgerReader(path, oldest=1) as ledger:
-        text = ledger.meta("job")
+        told_settings(ledger, JOB)
+        text = ledger.meta(JOB)
     if text is None:
         raise ConfigError(
-            f"{folder}: its job was run by an older batchsearch, which did not keep the settings; "
+            f"{place}: its job was run by an older batchsearch, which did not keep the settings; "
             "run the job file once more first"
         )
-    here = f"output.dir={Path(folder).absolute()}"
+    here = f"output.dir={place.absolute()}"
     return load_text(text, path, overrides=(here, *overrides))

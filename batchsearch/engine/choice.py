@@ -12,19 +12,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Failed rows by what they failed with, and any rows by their keys; a row is chosen by any of these.
+    """Failed rows by what they failed with, and any rows by their keys: by any of these.
+
+    Conditions choose among them, or among all rows where nothing else chooses.
 
     Attributes:
         codes: Error codes; `*` stands for anything, as in `Transport.*`.
         origins: `local`, `api` or `transport`.
         failed: Every failed row.
         rows: Keys of finished rows, whatever they ended as.
+        where: Conditions that rows of the manifest meet, in the language of `manifest.where`.
     """
 
     codes: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     failed: bool = False
     rows: tuple[str, ...] = ()
+    where: str | None = None
+
+    @property
+    def only_where(self) -> bool:
+        """Whether the conditions alone choose."""
+        return not (self.codes or self.origins or self.failed or self.rows)
 
     def outcomes(self, there: Iterable[tuple[str | None, str | None]]) -> list[tuple[str, str | None]]:
         """Those of the (code, origin) that there are which are chosen; success never is."""

@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.generation import ROWS_COMPACTED, Generations
-from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER, new_run_id, taken
+from batchsearch.engine.opening import new_run_id, taken
 from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.sealer import Writers
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.output.carried import joined
 from batchsearch.output.generation import can_exchange
+from batchsearch.output.inside import LEDGER, no_output, runs_in
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.output.table_file import reason_of
 from batchsearch.reporting.logs import logger
@@ -61,9 +62,18 @@ def compact(folder: Path, *, rows: int = ROWS_COMPACTED) -> Compacted:
         OutputError: A part is damaged, the disk refuses, or the file system cannot exchange folders.
     """
     refuse_without_ledger(folder)
-    if not (folder / LEDGER_FOLDER / LEDGER_FILE).exists():
-        raise ConfigError(f"{folder}: no job has run here: {LEDGER_FOLDER}/{LEDGER_FILE} is not there")
+    if not (folder / LEDGER).exists():
+        raise ConfigError(no_output(folder))
     return asyncio.run(_compact(folder, rows))
+
+
+def compact_all(folder: Path, *, rows: int = ROWS_COMPACTED) -> dict[Path, Compacted]:
+    """Merge the small parts of an output folder, or of every run inside the folder of a dedup.
+
+    Raises:
+        BatchsearchError: As `compact` raises.
+    """
+    return {place: compact(place, rows=rows) for place in runs_in(folder) or [folder]}
 
 
 async def _compact(folder: Path, rows: int) -> Compacted:

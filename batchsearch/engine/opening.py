@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch import crash_points
+from batchsearch.api.conditions import parse_conditions
+from batchsearch.api.filter import FilterError
 from batchsearch.api.operations import OPERATIONS, Operation
 from batchsearch.config.image_settings import connections_of
 from batchsearch.config.model import EMULATOR, INSTANCE, PRIORITY
@@ -23,6 +25,7 @@ from batchsearch.engine.fingerprint import QUOTED, quoted_before
 from batchsearch.engine.held_job import FINGERPRINT, JOB, held_job, told_settings, touched_by
 from batchsearch.engine.lane import lanes_of
 from batchsearch.engine.manifest_check import checked
+from batchsearch.engine.one_thread import one_by_one
 from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.other_folders import other_folders
 from batchsearch.engine.places import picture_root, require_root
@@ -153,7 +156,10 @@ async def open_job(
         await put_in_order(ledger, folder, left)
         carried, writers, generations = await settled(ledger, settings, folder, manifest.schema_carried)
         if chosen is not None:
-            await _mark(chosen, ledger)
+            meeting = None
+            if chosen.where is not None:
+                meeting = _meeting(chosen.where, settings, operation).naming_rows(quoted)
+            await _mark(chosen, ledger, meeting)
             touched = NOTHING_TOUCHED
         else:
             touched = await asyncio.to_thread(touched_by, held, ledger, folder)
@@ -226,7 +232,7 @@ async def taken(folder: Path, run_id: str, mirror: Mirror | None = None) -> Asyn
         yield ledger
 
 
-async def _mark(chosen: Chosen, ledger: Ledger) -> None:
+async def _mark(chosen: Chosen, ledger: Ledger, meeting: Manifest | None) -> None:
     there = ledger.outcomes()
     outcomes = chosen.outcomes(there)
     if not outcomes and chosen.codes:
@@ -243,8 +249,36 @@ async def _mark(chosen: Chosen, ledger: Ledger) -> None:
             "`row_key` of the results (a JSON array where the job has several key columns), and rows "
             "without an outcome are worked on by running the job again"
         )
-    await ledger.mark_outcomes(outcomes, "retry")
-    await ledger.mark(dict.fromkeys(done, "retry"))
+    if meeting is None:
+        await ledger.mark_outcomes(outcomes, "retry")
+        await ledger.mark(dict.fromkeys(done, "retry"))
+        return
+    marked = 0
+    async for keys in one_by_one(meeting.key_batches()):
+        states = ledger.states(keys.digests())
+        asked = [
+            digest
+            for digest, state in states.items()
+            if chosen.only_where or digest in done or (state.code, state.origin) in outcomes
+        ]
+        await ledger.mark(dict.fromkeys(asked, "retry"))
+        marked += len(asked)
+    if not marked:
+        raise ConfigError(f"no finished row that is asked for meets the conditions {chosen.where!r}")
+
+
+def _meeting(where: str, settings: JobSettings, operation: Operation) -> Manifest:
+    """The rows of the manifest that meet conditions beside its own."""
+    own = settings.manifest.where
+    both = where if own is None else f"({own}) AND ({where})"
+    narrower = settings.manifest.model_copy(update={"where": both})
+    try:
+        parse_conditions(where)
+        return open_manifest(settings.model_copy(update={"manifest": narrower}), operation)
+    except FilterError as error:
+        raise ConfigError([Problem("--where", str(error))]) from None
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("manifest.where", "--where")) from None
 
 
 def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:

@@ -41,3 +41,27 @@ LEDGER: Final = Path("ledger", "ledger.sqlite3")
 def runs_in(folder: Path) -> list[Path]:
     """The output folders of runs that a folder means: itself, or those inside the folder of a dedup."""
     return [place for place in (folder, *(folder / name for name in INSIDE)) if (place / LEDGER).is_file()]
+
+
+def no_output(folder: Path) -> str:
+    """What to say of a folder in which no job has run: the same words everywhere."""
+    wanted = "give the output folder (`output.dir`) of a job that has run"
+    if not folder.exists():
+        return f"{folder}: there is no such folder; {wanted}"
+    if not folder.is_dir():
+        return f"{folder}: is a file; {wanted}"
+    inside = _with_runs(folder)
+    hint = f"; did you mean {', '.join(map(str, inside))}?" if inside else f"; {wanted}"
+    return f"{folder}: no job has run here: {LEDGER} is not there{hint}"
+
+
+_MOST_MEANT: Final = 3
+
+
+def _with_runs(folder: Path) -> list[Path]:
+    """A few folders right below in which jobs have run."""
+    try:
+        below = sorted(child for child in folder.iterdir() if child.is_dir())
+    except OSError:
+        return []
+    return [child for child in below if runs_in(child)][:_MOST_MEANT]

@@ -135,7 +135,7 @@ def usage(*folders: str | os.PathLike[str]) -> list[UsageLine]:
         folders: Output folders of jobs; one given twice counts once.
 
     Raises:
-        ConfigError: A folder has no ledger.
+        ConfigError: No job has run in a folder.
         OutputError: A ledger cannot be read.
 
     Examples:
@@ -145,7 +145,10 @@ def usage(*folders: str | os.PathLike[str]) -> list[UsageLine]:
         [('SearchImageByPic', 4)]
     """
     with events_to_logging():
-        return read_usage([Path(folder) for folder in folders])
+        found = read_usage([Path(folder) for folder in folders])
+    for error in found.unread:
+        raise error
+    return found.lines
 
 
 async def ausage(*folders: str | os.PathLike[str]) -> list[UsageLine]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ConfigError, OutputError
-from batchsearch.remote.cargo import bring_down, read_index
+from batchsearch.remote.cargo import LEASES, bring_down, read_index
+from batchsearch.remote.lease import number_of
 from batchsearch.remote.mirror import Mirror, Rhythm
 from batchsearch.remote.work_folder import default_folder
 from batchsearch.stores.address import AddressError, StoreAddress, is_store_url, parse_address, shown_url
@@ -77,13 +81,20 @@ def open_mirror(
     return Mirror(store, address, folder, run=run, files_of=files_of, rhythm=rhythm, log=log)
 
 
-def fetch_output(output_dir: str, connections: ConnectionsSettings | None, folder: Path) -> Index | None:
+def fetch_output(
+    output_dir: str,
+    connections: ConnectionsSettings | None,
+    folder: Path,
+    *,
+    without_tables: bool = False,
+) -> Index | None:
     """Bring an output down to look at it, while a run may go on there: `status`, `verify`, reports.
 
     Args:
         output_dir: The output's address.
         connections: How stores are reached.
         folder: Where it goes; a folder of its own, never a work folder.
+        without_tables: Bring the ledger and what tells of the run, and no Parquet file.
 
     Returns:
         What was brought; None where nothing was carried there yet.
@@ -97,6 +108,8 @@ def fetch_output(output_dir: str, connections: ConnectionsSettings | None, folde
     for more in (True, True, False):
         try:
             index = read_index(store, address)
+            if index is not None and without_tables:
+                index = replace(index, files=tuple(file for file in index.files if file.rows is None))
             if index is not None:
                 bring_down(store, address, index, folder)
         except StoreError as error:
@@ -108,6 +121,33 @@ def fetch_output(output_dir: str, connections: ConnectionsSettings | None, folde
         else:
             return index
     raise AssertionError("the last try has returned or raised")
+
+
+def held_by(output_dir: str, connections: ConnectionsSettings | None) -> dict[str, Any] | None:
+    """Who works on an output in a store, as the lease says it; None where nobody does.
+
+    A lease that was not renewed for so long that it has lapsed is nobody's, by this machine's clock.
+
+    Raises:
+        ConfigError: The address names no place.
+        OutputError: The store cannot be read.
+    """
+    address = address_of(output_dir)
+    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, patience=_PATIENCE)
+    try:
+        leases = store.listing(address.below(*LEASES))
+        last = max(leases, key=lambda each: number_of(each.address) or 0, default=None)
+        if last is None or last.modified is None:
+            return None
+        if (datetime.now(UTC) - last.modified).total_seconds() > Rhythm().lapse:
+            return None
+        facts = store.facts(last.address)
+        values = {} if facts is None else json.loads(store.read(facts))
+    except StoreError as error:
+        raise OutputError(f"{error.place}: {error.strerror}") from error
+    except ValueError:
+        values = {}
+    return values if isinstance(values, dict) else {}
 
 
 def address_of(output_dir: str) -> StoreAddress:

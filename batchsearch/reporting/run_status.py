@@ -19,7 +19,7 @@ from batchsearch.engine.heartbeat import Beat, read_beat
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.ledger.lock import is_held
 from batchsearch.ledger.reader import LedgerReader
-from batchsearch.output.inside import INSIDE
+from batchsearch.output.inside import INSIDE, no_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,11 +107,7 @@ def look_at(folder: Path, now: datetime) -> list[RunStatus]:
     """
     folders = [place for place in (folder, *(folder / name for name in INSIDE)) if (place / _LEDGER).is_dir()]
     if not folders:
-        raise ConfigError(
-            f"{folder}: no run has worked here; give the output folder (`output.dir`) of a job"
-            if folder.is_dir()
-            else f"{folder}: there is no such folder; give the output folder (`output.dir`) of a job"
-        )
+        raise ConfigError(no_output(folder))
     return [_look_at_run(place, now) for place in folders]
 
 

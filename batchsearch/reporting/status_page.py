@@ -59,8 +59,7 @@ def _headline(run: RunStatus) -> str:
         who = f"process {run.holder.get('pid')} on {run.holder.get('host')}" if run.holder else "a run"
         return printable(f"opening: {who} checks manifest and ledger, no call yet")
     if run.state == "running":
-        began = run.beat.owner.started_at if run.beat is not None else run.moment
-        return f"running for {duration((run.moment - began).total_seconds())}"
+        return _running(run)
     if run.state == "silent":
         return (
             f"silent: the process is there, but has not reported for {ago}; is it stopped, or its disk full?"
@@ -72,6 +71,13 @@ def _headline(run: RunStatus) -> str:
     if beat is None or sign is None:
         return "no run works here"
     return f"ended {clock_time(sign, run.moment)}, {ago} ago, with exit code {beat.exit_code}"
+
+
+def _running(run: RunStatus) -> str:
+    if run.beat is None:
+        holder = run.holder or {}
+        return printable(f"running: process {holder.get('pid')} on {holder.get('host')}")
+    return f"running for {duration((run.moment - run.beat.owner.started_at).total_seconds())}"
 
 
 def _counts(run: RunStatus, beat: Beat) -> list[str]:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.errors import ConfigError, Problem
+from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 from batchsearch.ledger.reader import LedgerReader
+from batchsearch.output.inside import LEDGER, no_output, runs_in
 from batchsearch.output.usage_table import UsageLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from batchsearch.ledger.records import UsageKey
-
-LEDGER: Final = Path("ledger", "ledger.sqlite3")
-"""Where an output folder has its ledger."""
 
 _COUNTERS: Final = {
     "slots_used": "calls",
@@ -46,30 +44,40 @@ _GROUPS: Final = (("slots", 3), ("saved by", 3), ("rows", 2))
 _GAP: Final = "  "
 
 
-def read_usage(folders: Sequence[Path]) -> list[UsageLine]:
-    """What all runs over these output folders have spent, by day, instance and operation, in this order.
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What output folders tell of what was spent.
 
-    A folder given twice counts once. The ledgers are only read, also while a run is going on.
-
-    Raises:
-        ConfigError: A folder has no ledger; with every such folder.
-        OutputError: A ledger cannot be read.
+    Attributes:
+        lines: By day, instance and operation, in this order.
+        unread: Why a folder is not among them, for each that is not.
     """
-    problems = [
-        Problem(
-            str(folder),
-            f"has no ledger ({LEDGER}); give the `output.dir` of a job that has run at least once",
-        )
-        for folder in folders
-        if not (folder / LEDGER).is_file()
-    ]
-    if problems:
-        raise ConfigError(problems, summary="no usage can be stated:")
+
+    lines: list[UsageLine]
+    unread: tuple[BatchsearchError, ...] = ()
+
+
+def read_usage(folders: Sequence[Path]) -> Usage:
+    """What all runs over these output folders have spent; of the folder of a dedup those of all its runs.
+
+    A folder given twice counts once. The ledgers are only read, also while a run is going on. One that cannot
+    be read, and a folder without any, takes nothing from the others.
+    """
     counted: Counter[UsageKey] = Counter()
-    for path in dict.fromkeys((folder / LEDGER).resolve() for folder in folders):
-        with LedgerReader(path, oldest=1) as reader:
-            counted.update(reader.usage())
-    return usage_lines(counted)
+    unread: list[BatchsearchError] = []
+    ledgers: dict[Path, None] = {}
+    for folder in folders:
+        places = runs_in(folder)
+        if not places:
+            unread.append(ConfigError(no_output(folder)))
+        ledgers.update(dict.fromkeys((place / LEDGER).resolve() for place in places))
+    for path in ledgers:
+        try:
+            with LedgerReader(path, oldest=1) as reader:
+                counted.update(reader.usage())
+        except OutputError as error:
+            unread.append(error)
+    return Usage(usage_lines(counted), tuple(unread))
 
 
 def usage_lines(counted: Mapping[UsageKey, int]) -> list[UsageLine]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.ledger.lock import is_held
 from batchsearch.ledger_sum import has_changed
-from batchsearch.output.inside import INSIDE, NIGHT_LOCK, SEARCH
+from batchsearch.output.inside import INSIDE, NIGHT_LOCK, SEARCH, no_output
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.sealed.delivered import delivered_count, delivers, faults
 from batchsearch.sealed.inventory import LEDGER, has_ledger, parts_in
@@ -75,10 +75,7 @@ def output_folders(folder: Path) -> list[Path]:
     if _is_output(folder) or delivers(folder):
         return [folder, *inside]
     if not inside:
-        raise ConfigError(
-            f"{folder}: has no ledger ({LEDGER}); give the `output.dir` of a job that has run at least once, "
-            "on this machine's own disk"
-        )
+        raise ConfigError(no_output(folder))
     return inside
 
 

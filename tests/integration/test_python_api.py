@@ -251,7 +251,7 @@ def test_errors_are_those_of_the_package(job, make_job, filled, tmp_path):
         batchsearch.run(bad)
     with pytest.raises(batchsearch.OutputError, match="no table `results` yet"):
         batchsearch.open_output(tmp_path / "nowhere").results()
-    with pytest.raises(batchsearch.ConfigError, match="has no ledger"):
+    with pytest.raises(batchsearch.ConfigError, match="no such folder"):
         batchsearch.usage(tmp_path / "nowhere")
 
 

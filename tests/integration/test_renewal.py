@@ -562,6 +562,24 @@ async def test_good_rows_are_asked_again_by_their_keys(nightly, signed_in):
     assert (await run_job(nightly())).calls == 0
 
 
+async def test_rows_that_meet_conditions_are_asked_again(nightly):
+    """The language of `manifest.where` names rows of the manifest; conditions of the job hold as well."""
+    rows = [{**row, "price": str(number)} for number, row in enumerate(ROWS)]
+    typed = {"manifest__csv": {"types": {"price": "int64"}}, "manifest__where": "price < 8"}
+    assert (await run_job(nightly(rows, **typed))).calls == 8
+    folder = Path(nightly(rows, **typed).output.dir)
+    again = await run_job(job_of(folder).settings, chosen=Chosen(where='price > 5 OR id = "r01"'))
+    assert again.calls == 3
+    results = table(nightly(rows, **typed)).set_index("row_key")
+    assert sorted(results.index[results["earlier_outcomes"] == 1]) == ["r01", "r06", "r07"]
+    with pytest.raises(ConfigError, match="no finished row that is asked for"):
+        await run_job(job_of(folder).settings, chosen=Chosen(failed=True, where="price > 5"))
+    wrong = {"prise > 5": "--where.*price", "price >": "--where", "price > 9": "no finished row"}
+    for where, said in wrong.items():
+        with pytest.raises(ConfigError, match=f"(?s){said}"):
+            await run_job(job_of(folder).settings, chosen=Chosen(where=where))
+
+
 async def test_rows_that_a_changed_parameter_touches_are_renewed(nightly, signed_in):
     """Told to renew, a job with another parameter asks for each row once, as planned, and is that job."""
     await run_job(nightly())

@@ -307,7 +307,7 @@ def test_a_dedup_folder_is_both_of_its_runs(made, tmp_path):
     for name in ("search", "sync"):
         shutil.copytree(made / "out", night / name)
     assert output_folders(night) == [night / "search", night / "sync"]
-    with pytest.raises(ConfigError, match="has no ledger"):
+    with pytest.raises(ConfigError, match="no job has run here"):
         output_folders(tmp_path / "job")
 
 

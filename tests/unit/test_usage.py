@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.errors import ConfigError, ExitCode, OutputError
+from batchsearch.errors import ExitCode, OutputError
 from batchsearch.ledger.reader import LedgerReader
 from batchsearch.ledger.records import FinishedRow, UsageKey, digest_of
 from batchsearch.ledger.store import Ledger
+from batchsearch.output.inside import LEDGER
 from batchsearch.output.usage_table import USAGE_COLUMNS, UsageLine, usage_schema, write_usage
 from batchsearch.reporting.usage_statement import (
-    LEDGER,
     read_usage,
     totals_of,
     usage_as_json,
@@ -69,15 +69,19 @@ async def test_folders_are_summed_and_none_counts_twice(make_output):
     """Several jobs on one instance share its lines; one folder under two names is one folder."""
     first = await make_output("one", usage_of(calls=5, rows_ok=5), usage_of(calls=1, denied=1))
     second = await make_output("two", usage_of(calls=10))
-    lines = read_usage([first, second, first / ".." / "one"])
+    lines = read_usage([first, second, first / ".." / "one"]).lines
     assert [(line.slots_used, line.slots_granted, line.slots_denied) for line in lines] == [(16, 15, 1)]
 
 
-async def test_every_folder_without_a_ledger_is_named(make_output, tmp_path):
-    """All mistakes are told at once, and the exit code is that of a bad configuration."""
-    with pytest.raises(ConfigError, match=r"(?s)nowhere.*output\.dir.*neither") as refused:
-        read_usage([tmp_path / "nowhere", await make_output("one"), tmp_path / "neither"])
-    assert refused.value.exit_code == ExitCode.BAD_CONFIG
+async def test_a_folder_without_a_ledger_takes_nothing_from_the_others(make_output, tmp_path):
+    """Each mistake is told, with the exit code of a bad configuration; what can be counted is."""
+    good = await make_output("one", usage_of(calls=3))
+    found = read_usage([tmp_path / "nowhere", good, tmp_path])
+    assert [line.slots_used for line in found.lines] == [3]
+    nowhere, neither = found.unread
+    assert "nowhere: there is no such folder" in str(nowhere)
+    assert f"no job has run here: {LEDGER} is not there; did you mean {good}?" in str(neither)
+    assert nowhere.exit_code == neither.exit_code == ExitCode.BAD_CONFIG
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -86,8 +90,9 @@ def test_a_file_that_is_no_ledger_is_an_error_that_names_it(tmp_path):
     path = tmp_path / LEDGER
     path.parent.mkdir()
     path.write_bytes(b"no database at all" * 100)
-    with pytest.raises(OutputError, match=r"ledger\.sqlite3"):
-        read_usage([tmp_path])
+    (problem,) = read_usage([tmp_path]).unread
+    assert isinstance(problem, OutputError)
+    assert "ledger.sqlite3" in str(problem)
 
 
 async def test_a_ledger_of_a_later_version_is_refused(make_output):
@@ -96,8 +101,9 @@ async def test_a_ledger_of_a_later_version_is_refused(make_output):
     connection = sqlite3.connect(folder / LEDGER)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(OutputError, match="version 99"):
-        read_usage([folder])
+    (problem,) = read_usage([folder]).unread
+    assert isinstance(problem, OutputError)
+    assert "version 99" in str(problem)
 
 
 async def test_reading_a_closed_ledger_leaves_no_trace(make_output):
@@ -106,7 +112,7 @@ async def test_reading_a_closed_ledger_leaves_no_trace(make_output):
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     folder.chmod(0o500)
     try:
-        assert read_usage([folder.parent])[0].slots_used == 1
+        assert read_usage([folder.parent]).lines[0].slots_used == 1
     finally:
         folder.chmod(0o700)
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.ledger.reader import LedgerReader
-from batchsearch.output.inside import FOLLOWED, SEARCH, UPKEEP
+from batchsearch.output.inside import FOLLOWED, LEDGER, SEARCH, UPKEEP, no_output
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.reporting.html.parts import columns_of, rows_of
-from batchsearch.reporting.usage_statement import LEDGER
 from batchsearch.sealed.delivered import delivered_files
 from batchsearch.sealed.reading import readable_output
 
@@ -104,8 +103,7 @@ def open_folder(path: Path) -> RunFolder | DedupFolder:
         OutputError: It is one, but nothing is written yet, or something in it cannot be read.
     """
     if not path.is_dir():
-        what = "is a file; give the folder it is in" if path.exists() else "there is no such folder"
-        raise _none(path, what)
+        raise ConfigError(no_output(path))
     if (path / CLUSTERS).is_dir() or (path / DEDUP_SUMMARY).is_file():
         return _dedup(path)
     run = _run(path)

@@ -121,7 +121,7 @@ def look_at(run: RunFolder, options: ReportOptions, *, only_failed: bool = False
 
 def section_of(found: RunFindings, *, name: str, title: str) -> Section:
     """Everything that is stated of a run, in tables."""
-    usage = read_usage([found.run.path]) if found.run.has_ledger else []
+    usage = read_usage([found.run.path]).lines if found.run.has_ledger else []
     tables = [
         outcome_table(found.outcomes, advice_on),
         rate_table(found.calls.steps()),

@@ -194,7 +194,7 @@ def test_folders_that_are_none(tmp_path, searched):
             open_folder(place)
     ran = CliRunner().invoke(cli, ["report", str(tmp_path / "gone")])
     assert ran.exit_code == 64
-    assert "no report can be made" in ran.output
+    assert "there is no such folder; give the output folder" in ran.output
 
 
 def test_nothing_sealed_yet(tmp_path):

@@ -23,7 +23,7 @@ SECTIONS = [
     "Every night in production",
     "In a notebook",
     "Compare images, pair by pair",
-    "The embedded instance on its own",
+    "The embedded instance",
     "Tests",
     "Licence",
 ]

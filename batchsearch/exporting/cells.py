@@ -25,6 +25,12 @@ _UNSEEN: Final = " \u00a0\ufeff\u200b\u200c\u200d\u2060\u3000\"'"
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,4})?%?")
 _UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that XML cannot hold, or that end a cell early where a spreadsheet reads CSV."""
+SUSPECT: Final = (
+    r"^[\t\r\n\x0b\x0c]"
+    r"|^[ \x{a0}\x{feff}\x{200b}-\x{200d}\x{2060}\x{3000}\"']*[=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
+)
+"""What a text has that `csv_text` may change, for Arrow: all others are written as they are."""
 
 
 def is_dangerous(text: str) -> bool:

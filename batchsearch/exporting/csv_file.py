@@ -6,12 +6,15 @@ import csv
 import io
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.exporting.cells import csv_text
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchsearch.exporting.cells import SUSPECT, csv_text
+from batchsearch.exporting.reading import values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pyarrow as pa
+    from collections.abc import Callable, Iterable, Sequence
 
 MARK: Final = b"\xef\xbb\xbf"
 SEPARATORS: Final = {",": ",", ";": ";", "tab": "\t"}
@@ -37,22 +40,16 @@ class CsvFile:
         self._separator = separator
         self.rows = 0
         self._write(MARK)
-        self._lines([schema.names])
+        self._lines([[csv_text(name) for name in schema.names]])
 
-    def add(self, columns: list[list[object]]) -> None:
-        """Write some rows.
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Write some rows."""
+        self._lines(zip(*map(cells, batch.columns), strict=True))
+        self.rows += len(batch)
 
-        Args:
-            columns: Their values, column by column.
-        """
-        rows = list(zip(*columns, strict=True))
-        self._lines(rows)
-        self.rows += len(rows)
-
-    def _lines(self, rows: list[list[str]] | list[tuple[object, ...]]) -> None:
+    def _lines(self, rows: Iterable[Sequence[str]]) -> None:
         text = io.StringIO(newline="")
-        writer = csv.writer(text, delimiter=self._separator)
-        writer.writerows([csv_text(value) for value in row] for row in rows)
+        csv.writer(text, delimiter=self._separator).writerows(rows)
         self._write(text.getvalue().encode("utf-8", "replace"))
 
     def finish(self) -> list[str]:
@@ -63,3 +60,15 @@ class CsvFile:
             )
             return [f"{note} them on several sheets"]
         return []
+
+
+def cells(column: pa.Array) -> list[str]:
+    """A column as the texts of its cells: `cells.csv_text` of each, found out for a whole column at a time."""
+    if column.null_count == len(column):
+        return [""] * len(column)
+    if not pa.types.is_string(column.type):
+        return [csv_text(value) for value in values(column)]
+    texts: list[str] = column.fill_null("").to_pylist()
+    for place in np.flatnonzero(pc.match_substring_regex(column.fill_null(""), SUSPECT)):
+        texts[place] = csv_text(texts[place])
+    return texts

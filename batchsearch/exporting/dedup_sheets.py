@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _MEMBERS: Final = 40_000
 """Members of clusters, and products, that are looked up together."""
-_PAIRS: Final = 20_000
+_PAIRS: Final = 40_000
 _COMPARED: Final = ("verdict", "reason", "compared_with")
 _TEXT: Final = pa.string()
 _DIGEST: Final = np.dtype([("high", ">u8"), ("low", ">u8")])

@@ -16,7 +16,6 @@ from batchsearch.exporting.parquet_file import ParquetFile
 from batchsearch.exporting.place import Place, refuse_existing
 from batchsearch.exporting.run_sheets import hits_sheet, results_sheet, scores_sheet
 from batchsearch.exporting.xlsx_file import XlsxFile, library
-from batchsearch.output.carried import as_text
 from batchsearch.output.table_file import reason_of
 from batchsearch.reporting.row_counter import RowCounter
 
@@ -203,17 +202,8 @@ def _write(
 def _fill(file: CsvFile | XlsxFile, sheet: Sheet, counter: RowCounter) -> None:
     with counter:
         for batch in sheet.batches():
-            file.add([_values(column) for column in batch.columns])
+            file.add(batch)
             counter.update("exported", file.rows, sheet.rows)
-
-
-def _values(column: pa.Array) -> list[object]:
-    """Python values; text where Python has none, as for a year that its calendar does not know."""
-    try:
-        values: list[object] = column.to_pylist()
-    except (ValueError, OverflowError, pa.ArrowException):
-        values = as_text(column).to_pylist()
-    return values
 
 
 def _to_stdout(

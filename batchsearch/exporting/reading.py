@@ -182,6 +182,15 @@ def texts(batch: pa.RecordBatch, column: str) -> list[str | None]:
     return listed
 
 
+def values(column: pa.Array) -> list[Any]:
+    """A column as Python values; as text where Python has none, as for a year beyond its calendar."""
+    try:
+        found: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError, pa.ArrowException):
+        found = as_text(column).to_pylist()
+    return found
+
+
 def _opened(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(arrow_readable(path), page_checksum_verification=True, pre_buffer=False)

@@ -24,6 +24,8 @@ _COLUMNS: Final = (
     ("reason", pa.string()),
 )
 
+_BATCH_ROWS: Final = 65_536
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -77,7 +79,8 @@ def told_of(members: Sequence[Member], pairs: Sequence[Path], clusters: Sequence
     schema = pa.schema([pa.field(name, kind) for name, kind in _COLUMNS if name in present])
     direct: dict[str, Mapping[str, Any]] = {}
     others: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
-    for batch in batches(pairs, schema):
+    # Large batches: what is looked for is hashed anew for each.
+    for batch in batches(pairs, schema, _BATCH_ROWS):
         ids = batch.column("product_a"), batch.column("product_b")
         mask = pc.or_(*(pc.is_in(each, value_set=wanted) for each in ids))
         for row in batch.filter(mask).to_pylist():

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from batchsearch.errors import ConfigError, MissingExtraError, OutputError
 from batchsearch.exporting.cells import MOST_CHARACTERS, is_dangerous, plain, writable
+from batchsearch.exporting.reading import values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,13 +111,9 @@ class XlsxFile:
             self._sheet.set_column(column, column, min(max(width, _NARROWEST), _WIDEST))
         self._sheet.autofilter(0, 0, self._row, max(0, len(self._schema) - 1))
 
-    def add(self, columns: list[list[object]]) -> None:
-        """Write some rows.
-
-        Args:
-            columns: Their values, column by column.
-        """
-        for row in zip(*columns, strict=True):
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Write some rows."""
+        for row in zip(*map(values, batch.columns), strict=True):
             if self._row >= self._most_rows:
                 self._end_sheet()
                 self._begin_sheet()

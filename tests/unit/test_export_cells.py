@@ -5,12 +5,13 @@ import io
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batchsearch.exporting.cells import csv_text, harmless, is_dangerous, plain
-from batchsearch.exporting.csv_file import CsvFile
+from batchsearch.exporting.csv_file import CsvFile, cells
 
 DANGEROUS = [
     "=1+1",
@@ -74,20 +75,29 @@ def test_no_cell_of_csv_begins_a_formula(text):
         float(number)
 
 
+@given(st.lists(st.one_of(st.none(), st.text(), st.sampled_from(DANGEROUS)), min_size=1))
+def test_a_column_is_written_as_its_cells_are(texts):
+    """What is found out for a whole column at a time is what each cell by itself would be."""
+    column = pa.array(texts, pa.string())
+    assert cells(column) == [csv_text(text) for text in texts]
+
+
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=5))
 def test_rows_come_back_from_csv_as_they_were_written(rows):
     """Separators, quotes and line breaks in cells change neither the number of rows nor their cells."""
     data = bytearray()
     file = CsvFile(data.extend, _schema("a", "b"))
-    file.add([[row[0] for row in rows], [row[1] for row in rows]])
+    file.add(
+        pa.record_batch(
+            [pa.array([row[place] for row in rows], pa.string()) for place in (0, 1)], _schema("a", "b")
+        )
+    )
     assert data[:3] == b"\xef\xbb\xbf"
     read = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
     assert read == [["a", "b"], *([csv_text(one), csv_text(other)] for one, other in rows)]
 
 
 def _schema(*names):
-    import pyarrow as pa
-
     return pa.schema([(name, pa.string()) for name in names])
 
 

@@ -55,15 +55,13 @@ class CsvFile:
     def finish(self) -> list[str]:
         """Nothing more comes; what there is to say of the file."""
         if self.rows >= EXCEL_LINES:
-            note = (
-                f"{self.rows:,} rows: Excel shows the first {EXCEL_LINES - 1:,} of a CSV file; --xlsx writes"
-            )
-            return [f"{note} them on several sheets"]
+            note = f"{self.rows:,} rows: Excel shows the first {EXCEL_LINES - 1:,} of a CSV file"
+            return [f"{note}; --xlsx writes them on several sheets"]
         return []
 
 
 def cells(column: pa.Array) -> list[str]:
-    """A column as the texts of its cells: `cells.csv_text` of each, found out for a whole column at a time."""
+    """A column as the texts of its cells: `csv_text` of each, found out for a whole column at a time."""
     if column.null_count == len(column):
         return [""] * len(column)
     if not pa.types.is_string(column.type):

@@ -122,6 +122,11 @@ class Client:
         self.service_time = ServiceClock(clock)
 
     @property
+    def address(self) -> str:
+        """Host and port that calls go to."""
+        return f"{self._endpoint.host}:{self._endpoint.port}"
+
+    @property
     def skew(self) -> float:
         """Seconds that the service's clock is ahead of this machine's, as far as is known."""
         return self.service_time.skew

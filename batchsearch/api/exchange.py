@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
 """Largest answer that is read, decompressed; the service's own stay under one megabyte."""
 
+_ERRNO: Final = re.compile(r"\[Errno ([0-9]{1,4})\]")
 _HEADER_BYTES: Final = 64 * 1024
 _DIRECT_BYTES: Final = 2**20  # aiohttp writes more than this in one go only under protest
 
@@ -182,7 +185,15 @@ _TRANSPORT_CODES: Final[tuple[tuple[type[BaseException] | tuple[type[BaseExcepti
 )
 
 
-def _said(error: BaseException) -> str:
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection, in the system's words; of several addresses each reason once."""
+    numbers = [int(number) for number in _ERRNO.findall(str(error.os_error))]
+    if error.os_error.errno is not None and error.os_error.errno > 0:
+        numbers.insert(0, error.os_error.errno)
+    return ", ".join(dict.fromkeys(os.strerror(number).lower() for number in numbers))
+
+
+def _said(error: BaseException) -> str:  # noqa: PLR0911 - one line for each cause
     """The error's text, unless it may quote a URL."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered HTTP {error.status}"
@@ -192,5 +203,9 @@ def _said(error: BaseException) -> str:
         return error.message
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"{error.host}:{error.port}: its name has no address (DNS)"
+    if isinstance(error, aiohttp.ClientConnectorError) and (reason := _reason(error)):
+        return f"{error.host}:{error.port}: {reason}"
     text = str(error)
     return "the connection broke" if not text or "://" in text else text[:200]

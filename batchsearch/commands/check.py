@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from batchsearch.commands.options import CONFIG, PROGRESS, SET, fail, hand_on, load_for, logging_options
+from batchsearch.commands.showing import show, wants_json
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -39,8 +40,8 @@ def command(
     """Check the pictures of the job file CONFIG and write a verdict for each as Parquet.
 
     Fetches and prepares as a run would, and makes no call: no credentials are needed, no slot is spent.
-    The last line of stdout is a JSON summary; a page for people goes to stderr. Exits with 3 when more rows
-    are unusable than `max_failed` allows.
+    A page for people goes to stderr; with --json, and where stdout is no terminal, its last line is a JSON
+    summary. Exits with 3 when more rows are unusable than `max_failed` allows.
     """
     try:
         job = load_for("check", config, overrides)
@@ -50,6 +51,7 @@ def command(
     except BatchsearchError as error:
         fail(error)
     if not only_json:
-        click.echo(page.as_text(), err=True)
-    hand_on(page.as_json())
+        show(page.as_text(), int(page.exit_code))
+    if wants_json(asked=only_json):
+        hand_on(page.as_json())
     sys.exit(int(page.exit_code))

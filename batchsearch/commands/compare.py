@@ -19,6 +19,7 @@ from batchsearch.commands.options import (
     load,
     logging_options,
 )
+from batchsearch.commands.showing import JSON
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,7 @@ Examples:
 @FRESH
 @RENEW
 @PROGRESS
+@JSON
 @logging_options
 def command(
     config: Path,
@@ -51,6 +53,7 @@ def command(
     fresh: Path | None,
     renew: bool,
     progress: bool,
+    as_json: bool,
     log_format: str,
     log_level: str,
 ) -> None:
@@ -61,7 +64,8 @@ def command(
     command again to resume. Into the output folder go `scores.parquet`, with what is known of both
     pictures, `compare.json` with statistics and a histogram, and a matrix for each small group.
 
-    The last line of stdout is a JSON summary; a page with the histogram goes to stderr.
+    A page with the histogram, on stderr, says how it ended. With --json, and where stdout is no terminal,
+    its last line is a JSON summary.
     """
 
     def work() -> Comparison:
@@ -77,4 +81,4 @@ def command(
             log_level=log_level,
         )
 
-    run_to_exit(work, log_format=log_format, log_level=log_level)
+    run_to_exit(work, log_format=log_format, log_level=log_level, as_json=as_json)

@@ -18,6 +18,7 @@ from batchsearch.commands.options import (
     load,
     logging_options,
 )
+from batchsearch.commands.showing import JSON
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,7 @@ Examples:
 @FRESH
 @RENEW
 @PROGRESS
+@JSON
 @logging_options
 def command(
     config: Path,
@@ -59,6 +61,7 @@ def command(
     fresh: Path | None,
     renew: bool,
     progress: bool,
+    as_json: bool,
     log_format: str,
     log_level: str,
 ) -> None:
@@ -69,7 +72,8 @@ def command(
     call. In the output folder: `pairs/`, `clusters/` and `dedup.json`, the search in `search/`, the upkeep of
     the instance in `sync/`, earlier nights in `nights/`.
 
-    The last line of stdout is a JSON summary; everything else goes to stderr.
+    A page on stderr says how it ended. With --json, and where stdout is no terminal, its last line is a JSON
+    summary.
     """
 
     def work() -> DedupSummary:
@@ -86,4 +90,4 @@ def command(
             log_level=log_level,
         )
 
-    run_to_exit(work, log_format=log_format, log_level=log_level)
+    run_to_exit(work, log_format=log_format, log_level=log_level, as_json=as_json)

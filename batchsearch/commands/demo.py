@@ -9,6 +9,7 @@ import click
 
 from batchsearch.commands.endings import run_to_exit
 from batchsearch.commands.options import PROGRESS, SET, load_for, logging_options
+from batchsearch.commands.showing import JSON, show
 
 if TYPE_CHECKING:
     from batchsearch.reporting.summary import Summary
@@ -28,9 +29,16 @@ Examples:
 )
 @SET
 @PROGRESS
+@JSON
 @logging_options
 def command(
-    folder: Path, *, overrides: tuple[str, ...], progress: bool, log_format: str, log_level: str
+    folder: Path,
+    *,
+    overrides: tuple[str, ...],
+    progress: bool,
+    as_json: bool,
+    log_format: str,
+    log_level: str,
 ) -> None:
     """Write the demonstration into FOLDER and run it, with no account.
 
@@ -38,7 +46,8 @@ def command(
     that takes half a minute. FOLDER is `batchsearch-demo` when it is not given. Running it again resumes:
     files that are there stay as they are, so change `configs/demo.yaml` there as you like.
 
-    The last line of stdout is a JSON summary; everything else goes to stderr.
+    A page on stderr says how it ended. With --json, and where stdout is no terminal, its last line is a JSON
+    summary.
     """
 
     def work() -> Summary:
@@ -47,11 +56,7 @@ def command(
 
         check_installed()
         job_file = write_demo(folder)
-        click.echo(
-            f"The job file is {job_file}; the results go to {folder / OUTPUT}. "
-            f"Look at them: batchsearch report {folder / OUTPUT}",
-            err=True,
-        )
+        show(f"The job file is {job_file}; the results go to {folder / OUTPUT}.")
         from batchsearch.engine.job import run_to_end
 
         return run_to_end(
@@ -61,4 +66,4 @@ def command(
             log_level=log_level,
         )
 
-    run_to_exit(work, log_format=log_format, log_level=log_level)
+    run_to_exit(work, log_format=log_format, log_level=log_level, as_json=as_json)

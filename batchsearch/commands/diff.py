@@ -8,6 +8,7 @@ import click
 
 from batchsearch.commands.options import fail
 from batchsearch.commands.output_place import STORE_CONFIG, output_place
+from batchsearch.commands.showing import show_answer
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -71,4 +72,8 @@ def command(
             said = diff.as_json() if as_json else diff.as_markdown() if as_markdown else diff.as_text()
     except BatchsearchError as error:
         fail(error)
-    click.echo(a.named(b.named(said)))
+    said = a.named(b.named(said))
+    if as_json or as_markdown:
+        click.echo(said)
+    else:
+        show_answer(said)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import click
 
 from batchsearch import interrupts
-from batchsearch.commands.options import DEFECT, hand_on
+from batchsearch.commands.options import DEFECT, hand_on, tell_error
+from batchsearch.commands.showing import show, wants_json
 from batchsearch.errors import BatchsearchError, ExitCode, StoppedEarlyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from batchsearch.reporting.next_steps import NextStep
 
 
 class Ended(Protocol):
@@ -26,45 +29,64 @@ class Ended(Protocol):
     def as_text(self) -> str:
         """For people."""
 
+    def next_steps(self) -> Sequence[NextStep]:
+        """Commands that come next."""
+
     def as_dict(self) -> dict[str, Any]:
         """For schedulers: written as one line of JSON."""
 
 
-def run_to_exit(work: Callable[[], Ended], *, log_format: str, log_level: str) -> NoReturn:
-    """Do the work of a command and exit as it says: a page to stderr, a line of JSON to stdout.
+def run_to_exit(
+    work: Callable[[], Ended], *, log_format: str, log_level: str, as_json: bool = False
+) -> NoReturn:
+    """Do the work of a command and exit as it says: a page to people, a line of JSON to programs.
 
     Args:
         work: Returns how it ended, or raises BatchsearchError.
         log_format: `console`, or `json` for events in place of the page.
         log_level: Events of this level and above.
+        as_json: JSON was asked for: it stands in the page's place, on a terminal, too.
     """
     as_events = log_format == "json"
+    told = wants_json(asked=as_json)
     try:
         ended = work()
     except (BatchsearchError, KeyboardInterrupt) as ending:
         interrupts.hush()
         error = ending if isinstance(ending, BatchsearchError) else StoppedEarlyError()
-        message = _failed(error.exit_code, str(error), as_events=as_events, log_level=log_level)
+        message = _failed(error.exit_code, str(error), told=told, as_events=as_events, log_level=log_level)
         if not as_events:
-            click.echo(f"batchsearch: {message}", err=True)
+            tell_error(message)
         sys.exit(int(error.exit_code))
     except Exception as error:
         said = f"{type(error).__name__}: {error}. {DEFECT}"
-        _failed(ExitCode.DEFECT, said, as_events=as_events, log_level=log_level)
+        _failed(ExitCode.DEFECT, said, told=told, as_events=as_events, log_level=log_level)
         raise
     interrupts.hush()
-    if not as_events:
-        click.echo(ended.as_text(), err=True)
-    _hand_on(ended.as_dict())
+    if not as_events and not as_json:
+        show(with_next(ended.as_text(), ended.next_steps()), int(ended.exit_code))
+    if told:
+        _hand_on(ended.as_dict())
     sys.exit(int(ended.exit_code))
 
 
-def _failed(code: ExitCode, message: str, *, as_events: bool, log_level: str) -> str:
+def with_next(page: str, steps: Sequence[NextStep]) -> str:
+    """A page that ends with what comes next."""
+    if not steps:
+        return page
+    lines = []
+    for number, step in enumerate(steps):
+        lines += [f"  {'' if number else 'next':<9}  {step.why}", f"             {step.command}"]
+    return "\n".join([page.rstrip("\n"), *lines, ""])
+
+
+def _failed(code: ExitCode, message: str, *, told: bool, as_events: bool, log_level: str) -> str:
     """Tell schedulers and the log of an error; its message as it may be shown."""
     from batchsearch.redaction import redacted
 
     message = redacted(message)
-    _hand_on({"status": "failed", "exit_code": int(code), "message": message})
+    if told:
+        _hand_on({"status": "failed", "exit_code": int(code), "message": message})
     if as_events:
         from batchsearch.reporting.logs import configure, logger
 

@@ -88,19 +88,20 @@ def command(
     """
     try:
         from batchsearch.exporting.export import ExportOptions, export
+        from batchsearch.reporting.progress import progress_for, shown
 
-        made = export(
-            folder,
-            ExportOptions(
-                table=table,
-                form=form,
-                file=output,
-                force=force,
-                everything=everything,
-                hits=hits,
-                separator=_SEPARATORS[separator],
-            ),
+        options = ExportOptions(
+            table=table,
+            form=form,
+            file=output,
+            force=force,
+            everything=everything,
+            hits=hits,
+            separator=_SEPARATORS[separator],
         )
+        # A bar among the lines of a table on the same terminal would be in their way.
+        with shown(progress_for(wanted=str(output) != "-")):
+            made = export(folder, options)
     except BatchsearchError as error:
         fail(error)
     for note in made.notes:

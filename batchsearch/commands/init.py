@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch.commands.options import SET, fail, hand_on
+from batchsearch.commands.showing import show
 from batchsearch.errors import BatchsearchError, ExitCode
 
 if TYPE_CHECKING:
@@ -84,12 +85,12 @@ def command(
         click.echo("nothing was written", err=True)
         return
     if not asks:
-        click.echo(started.as_text(), err=True)
+        show(started.as_text())
     hand_on(str(started.file))
     if not started.is_ready:
         sys.exit(int(ExitCode.BAD_MANIFEST))
 
 
 def _agreed(started: Started) -> bool:
-    click.echo(started.as_text(), err=True)
+    show(started.as_text())
     return click.confirm(f"Write {started.file}?", default=True, err=True)

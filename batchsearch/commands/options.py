@@ -58,10 +58,16 @@ def fail(error: BatchsearchError) -> NoReturn:
 
 def fail_with(error: BatchsearchError) -> int:
     """Write the error's message to stderr; the exit code to end with."""
+    tell_error(str(error))
+    return int(error.exit_code)
+
+
+def tell_error(message: str) -> None:
+    """Write to stderr what ended the command, without secrets; on a terminal wrapped to its width."""
+    from batchsearch.commands.showing import show
     from batchsearch.redaction import redacted
 
-    click.echo(f"batchsearch: {redacted(str(error))}", err=True)
-    return int(error.exit_code)
+    show(f"batchsearch: {redacted(message)}", int(ExitCode.DEFECT))
 
 
 def tell_defect(error: BaseException) -> int:
@@ -88,9 +94,10 @@ def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
     level = click.option(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),
-        default="info",
+        default=None,
+        callback=_level_or_default,
         envvar="BATCHSEARCH_LOG_LEVEL",
-        show_default=True,
+        show_default="info; warning where a bar is shown",
         show_envvar=True,
         help="Events of this level and above.",
     )
@@ -104,6 +111,13 @@ def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Lines for people, or one JSON object a line; on stderr.",
     )
     return level(log_format(command))
+
+
+def _level_or_default(_: click.Context, __: click.Parameter, level: str | None) -> str:
+    """What the bar and the summary say is not logged as well."""
+    from batchsearch.commands.showing import is_live
+
+    return level or ("warning" if is_live() else "info")
 
 
 def begin_in(folder: Path) -> str:

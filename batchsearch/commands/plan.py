@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from batchsearch.commands.options import CONFIG, RENEW, SET, fail, laid_over, load
+from batchsearch.commands.showing import show_answer
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
@@ -57,17 +58,14 @@ def command(
         from batchsearch.engine.codes import advice_on
         from batchsearch.engine.planning import plan_job
         from batchsearch.reporting.plan_page import plan_page
-        from batchsearch.reporting.row_counter import RowCounter
+        from batchsearch.reporting.progress import progress_for, shown
 
-        with RowCounter() as counter, _runs_of(job.settings) as runs:
-            found = {
-                name: asyncio.run(plan_job(settings, sample=sample, counter=counter))
-                for name, settings in runs.items()
-            }
+        with shown(progress_for()), _runs_of(job.settings) as runs:
+            found = {name: asyncio.run(plan_job(settings, sample=sample)) for name, settings in runs.items()}
     except BatchsearchError as error:
         fail(error)
     if not as_json:
-        click.echo("\n\n".join(plan_page(plan, advice=advice_on) for plan in found.values()))
+        show_answer("\n\n".join(plan_page(plan, advice=advice_on) for plan in found.values()))
         return
     page = found.pop(_MAIN).as_dict()
     if found:

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from batchsearch.commands.options import fail, load
-from batchsearch.errors import BatchsearchError
+from batchsearch.commands.showing import show, wants_json
+from batchsearch.errors import BatchsearchError, ExitCode
 
 _EPILOG = """\b
 Exit codes:
@@ -51,7 +52,11 @@ def command(folder: str, *, config: Path | None, without_damaged: bool, only_jso
         from batchsearch.stores.address import is_store_url
 
         if is_store_url(folder):
-            click.echo(_reindexed(folder, config))
+            line = _reindexed(folder, config)
+            if wants_json(asked=only_json):
+                click.echo(line)
+            else:
+                show(f"{folder}: the index was made anew", int(ExitCode.DONE))
             return
         from batchsearch.recovering.page import as_json, as_text
         from batchsearch.recovering.recovery import outputs_in, recover_folder
@@ -60,8 +65,9 @@ def command(folder: str, *, config: Path | None, without_damaged: bool, only_jso
     except BatchsearchError as error:
         fail(error)
     if not only_json:
-        click.echo(as_text(done), err=True)
-    click.echo(as_json(done))
+        show(as_text(done), int(ExitCode.DONE))
+    if wants_json(asked=only_json):
+        click.echo(as_json(done))
 
 
 def _reindexed(address: str, config: Path | None) -> str:

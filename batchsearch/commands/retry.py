@@ -9,6 +9,7 @@ import click
 
 from batchsearch.commands.endings import moment, run_to_exit
 from batchsearch.commands.options import MAX_CALLS, PROGRESS, SET, UNTIL, logging_options
+from batchsearch.commands.showing import JSON
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ Examples:
 @UNTIL
 @MAX_CALLS
 @PROGRESS
+@JSON
 @logging_options
 def command(
     folder: Path,
@@ -78,6 +80,7 @@ def command(
     until: str | None,
     max_calls: int | None,
     progress: bool,
+    as_json: bool,
     log_format: str,
     log_level: str,
 ) -> None:
@@ -87,7 +90,8 @@ def command(
     of the one before, which is kept in `history/`. Of the folder of a dedup it is the search; run
     `batchsearch dedup` again to have pairs and clusters follow, and `compare` for the scores of a comparison.
 
-    The last line of stdout is a JSON summary; everything else goes to stderr.
+    A page on stderr says how it ended. With --json, and where stdout is no terminal, its last line is a JSON
+    summary.
     """
 
     def work() -> Summary:
@@ -117,7 +121,7 @@ def command(
             log_level=log_level,
         )
 
-    run_to_exit(work, log_format=log_format, log_level=log_level)
+    run_to_exit(work, log_format=log_format, log_level=log_level, as_json=as_json)
 
 
 def _keys_in(file: Path | None) -> list[str]:

@@ -19,6 +19,7 @@ from batchsearch.commands.options import (
     load_for,
     logging_options,
 )
+from batchsearch.commands.showing import JSON
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,7 @@ Examples:
 @FRESH
 @RENEW
 @PROGRESS
+@JSON
 @logging_options
 def command(
     config: Path,
@@ -53,12 +55,14 @@ def command(
     fresh: Path | None,
     renew: bool,
     progress: bool,
+    as_json: bool,
     log_format: str,
     log_level: str,
 ) -> None:
     """Work through the job file CONFIG; run it again to resume.
 
-    The last line of stdout is a JSON summary; everything else goes to stderr.
+    A page on stderr says how it ended. With --json, and where stdout is no terminal, its last line is a JSON
+    summary.
     """
 
     def work() -> Summary:
@@ -74,4 +78,4 @@ def command(
             log_level=log_level,
         )
 
-    run_to_exit(work, log_format=log_format, log_level=log_level)
+    run_to_exit(work, log_format=log_format, log_level=log_level, as_json=as_json)

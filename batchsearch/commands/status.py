@@ -13,6 +13,7 @@ import click
 from batchsearch import streams
 from batchsearch.commands.options import fail
 from batchsearch.commands.output_place import STORE_CONFIG, connections_in, output_place
+from batchsearch.commands.showing import show_answer
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
@@ -66,7 +67,10 @@ def command(folder: str, *, config: Path | None, as_json: bool, watch: bool, eve
             return [replace(run, folder=place.named(run.folder)) for run in held]
 
         if not watch:
-            click.echo(status_as_json(look()) if as_json else status_page(look()))
+            if as_json:
+                click.echo(status_as_json(look()))
+            else:
+                show_answer(status_page(look()))
         elif as_json or not sys.stdout.isatty():
             _print_each(look, status_as_json if as_json else status_page, every)
         else:

@@ -9,6 +9,7 @@ import click
 
 from batchsearch.commands.options import fail
 from batchsearch.commands.output_place import STORE_CONFIG, output_place
+from batchsearch.commands.showing import columns_of_stdout, show_answer
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 
 _EXAMPLES = """\b
@@ -67,4 +68,7 @@ def command(folders: tuple[str, ...], *, config: Path | None, as_json: bool, par
             write_usage(parquet, lines)
     except BatchsearchError as error:
         fail(error)
-    click.echo(usage_as_json(lines) if as_json else usage_page(lines))
+    if as_json:
+        click.echo(usage_as_json(lines))
+    else:
+        show_answer(usage_page(lines, width=columns_of_stdout()))

@@ -9,6 +9,7 @@ import click
 
 from batchsearch.commands.options import fail, hand_on
 from batchsearch.commands.output_place import output_place
+from batchsearch.commands.showing import show, wants_json
 from batchsearch.errors import BatchsearchError
 
 _EPILOG = """\b
@@ -45,8 +46,8 @@ def command(folder: str, *, manifest: Path | None, config: Path | None, only_jso
     Compares every row of the sealed parts, the ledger and the manifest, every hit with its row, every file
     with its checksum; pairs, clusters and scores with the record of what was written. Nothing is changed,
     and a run may go on meanwhile. DIR may be the folder of a dedup job too, or the address of an output in an
-    object store, which is brought down meanwhile. The last line of stdout is JSON; a page for people goes to
-    stderr.
+    object store, which is brought down meanwhile. A page for people goes to stderr;
+    the last line of stdout is JSON, with --json or where it is no terminal.
     """
     try:
         from batchsearch.verifying.folder import output_folders, verify_folder
@@ -62,6 +63,7 @@ def command(folder: str, *, manifest: Path | None, config: Path | None, only_jso
     except BatchsearchError as error:
         fail(error)
     if not only_json:
-        click.echo(place.named(page.as_text()), err=True)
-    hand_on(place.named(page.as_json()))
+        show(place.named(page.as_text()), int(page.verdict))
+    if wants_json(asked=only_json):
+        hand_on(place.named(page.as_json()))
     sys.exit(int(page.verdict))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from batchsearch.compare.matrix import Matrix
     from batchsearch.compare.pairs_table import MadeOf
     from batchsearch.compare.statistics import Bar, Extreme, GroupScores
+    from batchsearch.reporting.next_steps import NextStep
     from batchsearch.reporting.summary import Summary
 
 _BAR_WIDTH: Final = 40
@@ -144,6 +145,10 @@ class Comparison:
             left_out = f"; {self.too_large:,} groups are too large for one" if self.too_large else ""
             lines.append(f"  matrices   {len(self.matrices):,} in {self.matrix_folder}{left_out}")
         return "\n".join([*lines, f"  record     {self.record}", ""])
+
+    def next_steps(self) -> list[NextStep]:
+        """Commands that come next."""
+        return self.summary.next_steps()
 
     def _scores(self, statistics: Mapping[str, float]) -> list[str]:
         shown = [("mean", "mean"), ("median", "p50"), ("lowest", "min"), ("highest", "max")]

@@ -25,7 +25,9 @@ from batchsearch.output.inside import COMPARE_RECORD
 from batchsearch.output.schemas import carried_names
 from batchsearch.output.table_file import reason_of
 from batchsearch.reporting.logs import LogFormat, configure, logger
+from batchsearch.reporting.progress import progress_for, shown
 from batchsearch.sealed.delivered import written_tables
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
@@ -35,12 +37,18 @@ if TYPE_CHECKING:
 
 
 def compare_to_end(
-    job: LoadedJob, *, log_format: str = "console", log_level: str = "info", **run: Any
+    job: LoadedJob,
+    *,
+    show_progress: bool = True,
+    log_format: str = "console",
+    log_level: str = "info",
+    **run: Any,
 ) -> Comparison:
     """Compare the pictures of a job until it is done or has to stop; for the command line.
 
     Args:
         job: The job.
+        show_progress: Show progress on stderr.
         log_format: `console` or `json`.
         log_level: Events of this level and above.
         run: What `engine.job.run_to_end` takes besides.
@@ -50,9 +58,12 @@ def compare_to_end(
     """
     chosen: LogFormat = "json" if log_format == "json" else "console"
     configure(chosen, log_level)
-    made = _made(job.settings)
-    over_pairs = replace(job, settings=made.settings)
-    return summed_up(made, run_to_end(over_pairs, log_format=log_format, log_level=log_level, **run))
+    progress = progress_for(as_events=chosen == "json", wanted=show_progress)
+    with shown(progress):
+        made = _made(job.settings)
+        over_pairs = replace(job, settings=made.settings)
+        summary = run_to_end(over_pairs, progress=progress, log_format=log_format, log_level=log_level, **run)
+        return summed_up(made, summary)
 
 
 async def compare_job(settings: JobSettings, **run: Any) -> Comparison:
@@ -71,6 +82,8 @@ async def compare_job(settings: JobSettings, **run: Any) -> Comparison:
 
 
 def _made(settings: JobSettings) -> PairsJob:
+    step("making pairs")
+
     def told(pairs: int) -> None:
         logger().info("pairs_made", pairs=pairs, output=settings.output.dir)
 
@@ -91,6 +104,7 @@ def summed_up(made: PairsJob, summary: Summary) -> Comparison:
     Raises:
         OutputError: The results cannot be read, or the disk refuses.
     """
+    step("summing up the scores")
     folder = Path(made.settings.output.dir)
     compare, scores = made.compare, Scores()
     matrices = None

@@ -28,6 +28,7 @@ from batchsearch.errors import OutputError
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
 from batchsearch.images.rules import rules_for
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     import threading
@@ -136,6 +137,8 @@ class LookStore:
             room = asyncio.Semaphore(threads + _FETCHES_BESIDE)
             loop = asyncio.get_running_loop()
 
+            looking = step("looking at images", None if wanted is None else int(wanted.sum()))
+
             async def one(row: _Row) -> None:
                 async with room:
                     if fetcher.is_local(row.reference):
@@ -152,6 +155,7 @@ class LookStore:
                             self._unusable.append(row.key)
                         else:
                             self._added.append(_line(row, look))
+                looking.advance()
 
             seen = 0
             try:
@@ -160,6 +164,7 @@ class LookStore:
                         break
                     rows = await asyncio.to_thread(self._unknown, batch, wanted, again=again)
                     seen += len(rows)
+                    looking.advance(_asked(batch, wanted) - len(rows))
                     await asyncio.gather(*map(one, rows))
                     if features is not None:
                         await asyncio.to_thread(features.keep)
@@ -270,6 +275,13 @@ class LookStore:
         if known.any():
             found[known] = np.frombuffer(b"".join(values), np.uint8).reshape(-1, width)
         return found
+
+
+def _asked(batch: RowBatch, wanted: NDArray[np.bool_] | None) -> int:
+    """How many rows of a batch are to be looked at, known ones included."""
+    if wanted is None:
+        return len(batch)
+    return int(wanted[batch.start : batch.start + len(batch)].sum())
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array:

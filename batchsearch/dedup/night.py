@@ -55,7 +55,8 @@ from batchsearch.ledger.records import digest_of
 from batchsearch.output.atomic import write_text_atomically
 from batchsearch.output.inside import FOLLOWED, INSIDE, NIGHT_LOCK, SEARCH
 from batchsearch.reporting.logs import LogFormat, configure, logger
-from batchsearch.reporting.progress import progress_for
+from batchsearch.reporting.progress import progress_for, shown
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,8 +108,7 @@ def dedup_to_end(
     chosen: LogFormat = "json" if log_format == "json" else "console"
     configure(chosen, log_level)
 
-    def progress() -> Progress:
-        return progress_for(as_events=chosen == "json", wanted=show_progress)
+    progress = progress_for(as_events=chosen == "json", wanted=show_progress)
 
     async def main(signals: StopSignals) -> DedupSummary:
         return await run_night(
@@ -116,12 +116,13 @@ def dedup_to_end(
             until=until,
             max_calls=max_calls,
             delete_all_missing=delete_all_missing,
-            progress=progress,
+            progress=lambda: progress,
             signals=signals,
         )
 
     try:
-        return run_stoppable(main)
+        with shown(progress):
+            return run_stoppable(main)
     except asyncio.CancelledError:
         raise NightStoppedError from None
 
@@ -196,6 +197,7 @@ class _Night:
             raise
 
     async def _run_through(self) -> DedupSummary:
+        step("getting ready")
         # What the tables need is found out before anything is spent.
         await asyncio.to_thread(components, 1, np.empty(0, np.int64), np.empty(0, np.int64))
         if self._dedup.verify is not None:
@@ -247,6 +249,7 @@ class _Night:
                 held_by=self._settings.instance.name if self._finds_itself() else None,
             )
             logger().info("dedup_started", night=self._night, output=str(self._folder))
+            step("reading what was found")
             await asyncio.to_thread(set_damaged_aside, self._folder)
             await asyncio.to_thread(keep_night, self._folder, self._dedup.keep_nights)
             try:
@@ -255,6 +258,7 @@ class _Night:
                 rows = [digest_of(key) for key in error.rows]
                 await ask_again(self._folder / SEARCH, rows, self._night)
                 raise
+            step("putting images in order")
             await asyncio.to_thread(looks.forget_others)
             summary = self._summary(search, sync, counts, given, looks)
             write_text_atomically(self._folder / FOLLOWED, judgements.as_csv())
@@ -301,9 +305,9 @@ class _Night:
             await add_returned(self._settings, given, self._night)
         jobs = upkeep_jobs(self._settings, given, self._night)
         while (found := await asyncio.to_thread(next, jobs, None)) is not None:
-            step, job = found
-            ended[step] = await self._run(job, None)
-            if ended[step].exit_code in _UNFINISHED:
+            name, job = found
+            ended[name] = await self._run(job, None)
+            if ended[name].exit_code in _UNFINISHED:
                 break
         return ended
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ExitCode
+from batchsearch.reporting.next_steps import NextStep, next_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,6 +92,10 @@ class DedupSummary:
         else:
             lines.append("  nothing new was written: the tables of the night before are as they were")
         return "\n".join([*pages, *lines, ""])
+
+    def next_steps(self) -> list[NextStep]:
+        """Commands that come next."""
+        return next_steps(self.exit_code, Path(self.folder), looks=bool(self.counts))
 
     def _lines(self) -> list[str]:
         counts = self.counts

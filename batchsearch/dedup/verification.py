@@ -19,6 +19,7 @@ from batchsearch.dedup.verdicts import (
     Measures,
     measured,
 )
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     import threading
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from batchsearch.dedup.feature_store import FeatureStore
     from batchsearch.dedup.features import Features
+    from batchsearch.steps import Step
 
 PAIRS_AT_ONCE: Final = 512
 """So many pairs are in memory with their images' features: some 300 MB at most."""
@@ -80,24 +82,31 @@ def measure_pairs(
         stop: Set when comparing is to end; what was compared is kept.
     """
     found: list[Measure] = []
+    comparing = step("comparing images", len(pairs))
     with ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="verify") as pool:
         for start in range(0, len(pairs), PAIRS_AT_ONCE):
             some = pairs[start : start + PAIRS_AT_ONCE]
             known = store.measures(some)
+            made: dict[Pair, Measure] = {}
             if not stop.is_set():
                 new = [pair for pair in dict.fromkeys(some) if pair not in known]
-                made = _measured_now(store, new, pool)
+                made = _measured_now(store, new, pool, comparing)
                 store.keep_measures(made.items())
                 known |= made
             found += [known.get(pair, _MISSING) for pair in some]
+            comparing.advance(len(some) - len(made))
     return measured(found)
 
 
 def _measured_now(
-    store: FeatureStore, pairs: Sequence[Pair], pool: ThreadPoolExecutor
+    store: FeatureStore, pairs: Sequence[Pair], pool: ThreadPoolExecutor, comparing: Step
 ) -> dict[Pair, Measure]:
     packed = store.features([name for pair in pairs for name in pair])
     unpacked = dict(zip(packed, pool.map(unpacked_features, packed.values()), strict=True))
     able = [pair for pair in pairs if pair[0] in unpacked and pair[1] in unpacked]
-    made = pool.map(lambda pair: measure(unpacked[pair[0]], unpacked[pair[1]]), able)
-    return dict(zip(able, made, strict=True))
+    made: dict[Pair, Measure] = {}
+    measures = pool.map(lambda pair: measure(unpacked[pair[0]], unpacked[pair[1]]), able)
+    for pair, found in zip(able, measures, strict=True):
+        made[pair] = found
+        comparing.advance()
+    return made

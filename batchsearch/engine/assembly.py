@@ -44,6 +44,7 @@ from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
 from batchsearch.proxies import proxies_of
 from batchsearch.reporting.logs import logger
 from batchsearch.service import endpoint_of
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -324,6 +325,7 @@ class Services:
 
     async def _embedded(self) -> Emulator:
         if self._emulator is None:
+            step("starting the embedded instance")
             self._emulator = await asyncio.to_thread(embedded.start, self._settings)
             self._stack.push_async_callback(asyncio.to_thread, self._emulator.stop)
         return self._emulator

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.api.local_codes import LOCAL_CODES as PARAMETER_CODES
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.engine.carrying import localised
-from batchsearch.engine.codes import advice_on
+from batchsearch.engine.codes import advice_on, meaning_of
 from batchsearch.engine.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.opening import open_manifest
@@ -43,8 +43,9 @@ from batchsearch.reporting.check_page import (
     CheckPage,
     CheckTally,
 )
-from batchsearch.reporting.check_progress import CheckProgress
 from batchsearch.reporting.logs import LogFormat, configure, logger
+from batchsearch.reporting.progress import progress_for, shown
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,13 +102,14 @@ def check_to_end(
     """
     chosen: LogFormat = "json" if log_format == "json" else "console"
     configure(chosen, log_level)
+    showing = progress_for(as_events=chosen == "json", wanted=show_progress)
 
     async def main(_: StopSignals) -> CheckPage:
-        progress = CheckProgress(wanted=show_progress)
-        return await check_job(job.settings, output=output, save=save, progress=progress)
+        return await check_job(job.settings, output=output, save=save)
 
     try:
-        return run_stoppable(main)
+        with shown(showing):
+            return run_stoppable(main)
     except asyncio.CancelledError:
         raise CheckStoppedError from None
 
@@ -117,7 +119,6 @@ async def check_job(
     *,
     output: Path | None = None,
     save: Path | None = None,
-    progress: CheckProgress | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> CheckPage:
     """Check a job's pictures and write a verdict for each.
@@ -126,7 +127,6 @@ async def check_job(
         settings: The job, its paths absolute.
         output: As for `check_to_end`.
         save: As for `check_to_end`.
-        progress: Shown the counts while it runs.
         jitter: Random numbers in [0, 1), for the waits between attempts to fetch.
 
     Raises:
@@ -154,7 +154,6 @@ async def check_job(
         decoders = stack.enter_context(Decoders(settings.images))
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="check"))
         fetcher = await stack.enter_async_context(Fetcher(picture_root(settings), settings.images))
-        shown = stack.enter_context(progress or CheckProgress(wanted=False))
         checker = _Checker(
             roles=roles,
             rules=rules,
@@ -165,7 +164,7 @@ async def check_job(
             room=asyncio.Semaphore(threads + FETCHES_BESIDE),
             jitter=jitter,
         )
-        await _check_all(manifest, checker, file, tally, shown)
+        await _check_all(manifest, checker, file, tally)
     page = CheckPage(
         operation=settings.operation,
         service_type=rules.service_type,
@@ -176,24 +175,24 @@ async def check_job(
         saved=None if save is None else str(save),
         advice={code: advice_on(code) for code in tally.codes},
         left_out=manifest.left_out.as_dict(),
+        meanings={code: meaning_of(code) for code in tally.codes},
     )
     logger().info("check_finished", rows=tally.rows, unusable=tally.unusable, exit_code=int(page.exit_code))
     return page
 
 
-async def _check_all(
-    manifest: Manifest, checker: _Checker, file: VerdictFile, tally: CheckTally, progress: CheckProgress
-) -> None:
+async def _check_all(manifest: Manifest, checker: _Checker, file: VerdictFile, tally: CheckTally) -> None:
     """Every row's verdicts into the file, in manifest order, with little more than a batch in memory."""
     batches = manifest.batches(ROWS_A_BATCH)
     running: deque[asyncio.Future[list[list[Verdict]]]] = deque()
+    checking = step("checking images", tally.total)
 
     async def finish_oldest() -> None:
         for verdicts in await running[0]:
             tally.add_row(verdicts)
             file.add(verdicts)
+            checking.advance()
         running.popleft()
-        progress.update(tally)
 
     try:
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:

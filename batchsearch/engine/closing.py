@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from batchsearch.engine.assembly import tier_of
-from batchsearch.engine.codes import advice_on
+from batchsearch.engine.codes import advice_on, meaning_of
 from batchsearch.engine.lane import lanes_of, names_of
 from batchsearch.errors import ExitCode
 from batchsearch.output.parts import HITS, RESULTS
@@ -107,6 +107,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         ended_by=ending.by,
         advice={code: advice_on(code) for code in codes},
         again=_again(settings.output.dir, codes),
+        meanings={code: meaning_of(code) for code in codes},
     )
 
 

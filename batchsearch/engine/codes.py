@@ -15,15 +15,25 @@ from batchsearch.own_errors import OWN_CODES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from batchsearch.api.error_code import ErrorCode
     from batchsearch.local_code import LocalCode
 
 
 def advice_on(code: str) -> str:
     """What to do about a code, one sentence."""
+    return _entry(code).advice
+
+
+def meaning_of(code: str) -> str:
+    """What a code means, one sentence."""
+    return _entry(code).meaning
+
+
+def _entry(code: str) -> LocalCode | ErrorCode:
     for table in (IMAGE_CODES, PARAMETER_CODES, FETCH_CODES, OWN_CODES):
         if code in table:
-            return table[code].advice
-    return code_for(code, None).advice
+            return table[code]
+    return code_for(code, None)
 
 
 def explain(code: str) -> str:

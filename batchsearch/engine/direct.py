@@ -43,6 +43,9 @@ def calls_at_once() -> int:
 class DirectClient:
     """Takes the place of a `Client` for an instance of this process.
 
+    Attributes:
+        address: What stands for host and port, where there are none.
+
     Args:
         instance: Answers.
         threads: Where it does.
@@ -58,6 +61,7 @@ class DirectClient:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         steady: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self.address = "the embedded instance"
         self._instance = instance
         self._threads = threads
         self._clock = clock

@@ -29,6 +29,7 @@ from batchsearch.images.rules import rules_for
 from batchsearch.ledger.records import digest_of
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.service import TIERS
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from batchsearch.emulator.options import InstanceOptions
     from batchsearch.emulator.server import Emulator
     from batchsearch.manifest.rows import RowBatch
+    from batchsearch.steps import Step
 
 _ADD: Final = OPERATIONS["AddImage"]
 _INDEXED: Final = "indexed.json"
@@ -140,6 +142,7 @@ async def fill(
         return
     products = await checked(manifest)
     log.info("instance_indexing", products=products)
+    indexing = step("indexing the catalogue", products)
     over_http = bool(settings.emulator.faults)
     with ThreadPoolExecutor(calls_at_once(), thread_name_prefix="index") as threads:
         async with (
@@ -164,7 +167,7 @@ async def fill(
             build = build_call if over_http else build_handed_call
             preparer = Preparer(facts, rules, fetcher, threads, build=build, jitter=lambda: 0.0)
             for batch in manifest.batches():
-                await _add(batch, facts, preparer, client, catalogue)
+                await _add(batch, facts, preparer, client, catalogue, indexing)
     marker.write_text(identity, encoding="utf-8")
 
 
@@ -173,12 +176,13 @@ def _images_of(settings: JobSettings, catalogue: CatalogueSettings) -> ImageSett
     return settings.images if catalogue.root is None else settings.images.of_folder()
 
 
-async def _add(
+async def _add(  # noqa: PLR0917 - what is added, how and where to
     batch: RowBatch,
     facts: JobFacts,
     preparer: Preparer,
     client: Client | DirectClient,
     catalogue: CatalogueSettings,
+    indexing: Step,
 ) -> None:
     at_once = asyncio.Semaphore(calls_at_once())
 
@@ -190,6 +194,7 @@ async def _add(
             if failure is not None or work.call is None:
                 return f"row {row.number + 1} ({row.key}): {failure and failure.message}"
             answer = await client.send(work.call)
+            indexing.advance()
             if answer.code is not None:
                 return f"row {row.number + 1} ({row.key}): {answer.code}: {answer.message}"
         return None

@@ -30,7 +30,7 @@ from batchsearch.engine.window import Limits, limits_of, window_of
 from batchsearch.errors import RunEndedError, StoppedEarlyError
 from batchsearch.output.atomic import write_text_atomically
 from batchsearch.reporting.logs import LogFormat, configure, logger
-from batchsearch.reporting.progress import progress_for
+from batchsearch.reporting.progress import progress_for, shown
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -55,6 +55,7 @@ def run_to_end(
     max_calls: int | None = None,
     chosen: Chosen | None = None,
     show_progress: bool = True,
+    progress: Progress | None = None,
     log_format: str = "console",
     log_level: str = "info",
 ) -> Summary:
@@ -68,6 +69,7 @@ def run_to_end(
         max_calls: Most calls of this run.
         chosen: Finished rows to be asked for again, and no others.
         show_progress: Show progress on stderr.
+        progress: What shows it, where that is there already.
         log_format: `console` or `json`.
         log_level: Events of this level and above.
 
@@ -77,7 +79,7 @@ def run_to_end(
     """
     written_as: LogFormat = "json" if log_format == "json" else "console"
     configure(written_as, log_level)
-    progress = progress_for(as_events=written_as == "json", wanted=show_progress)
+    showing = progress or progress_for(as_events=written_as == "json", wanted=show_progress)
     if job.settings.dedup is not None and chosen is None:
         logger().warning("only_searched", section="dedup")
 
@@ -87,12 +89,13 @@ def run_to_end(
             until=until,
             max_calls=max_calls,
             chosen=chosen,
-            progress=progress,
+            progress=showing,
             signals=signals,
         )
 
     try:
-        return run_stoppable(main)
+        with shown(showing):
+            return run_stoppable(main)
     except asyncio.CancelledError:
         raise StoppedEarlyError from None
 

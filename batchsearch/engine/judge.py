@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.api.codes import action_of
 from batchsearch.engine.health import Health
+from batchsearch.engine.outage import trouble_of
 from batchsearch.engine.policy import History, RetryRules, decide
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _TRANSPORT_OUTAGES_BORNE: Final = 10
 
 _RUNS_BORNE: Final = 2
 """In how many runs it may: one outage is one run's, however long it is."""
+
+_STORE: Final = "the object store for uploads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class Judge:
         rules: Bounds on repeating calls.
         actions: Another action for a code than the table's.
         pacer: Told how calls fared.
-        stats: Denials are counted there.
+        stats: Denials are counted there, and what does not answer is noted.
+        address: Host and port that calls go to.
         clock: A steady clock, seconds.
         jitter: Random numbers in [0, 1).
     """
@@ -68,6 +72,7 @@ class Judge:
         pacer: Pacer | SharedPacer | Unpaced,
         stats: Stats,
         *,
+        address: str = "the service",
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
@@ -79,6 +84,7 @@ class Judge:
         self._jitter = jitter
         self._ending_in_a_row = 0
         self._latest: deque[bool] = deque(maxlen=20)
+        self._address = address
         self.health = Health()
 
     @property
@@ -89,6 +95,7 @@ class Judge:
     def succeeded(self, slot_at: float, latency: float) -> None:
         """A call succeeded."""
         self._pacer.granted(slot_at, latency)
+        self._stats.troubles.pop(self._address, None)
         self._latest.append(False)
         self.health.answered(self._clock())
         self._ending_in_a_row = 0
@@ -151,8 +158,11 @@ class Judge:
                 self._pacer.granted(slot_at, answer.latency)
         if not throttled and _is_outage(answer, entry):
             self.health.failed(self._clock())
+            where = self._address if slot_at is not None else _STORE
+            self._stats.troubles[self._address] = trouble_of(where, answer)
         else:
             self.health.answered(self._clock())
+            self._stats.troubles.pop(self._address, None)
         if action == "end_run":
             self._ending_in_a_row += 1
         elif answer.origin == "api" and not throttled:

@@ -39,7 +39,7 @@ from batchsearch.engine.window import window_of
 from batchsearch.images.fetch import Fetcher
 from batchsearch.images.isolate import Decoders
 from batchsearch.ledger.reader import LedgerReader
-from batchsearch.reporting.row_counter import RowCounter
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from batchsearch.manifest.source import Manifest
 
 _REQUESTS_AT_ONCE: Final = 4_096
+LOOKING: Final = "looking at rows"
+"""The step of a plan in which rows are prepared as a run would."""
+
 _FETCHED_AT_ONCE: Final = 32
 
 
@@ -69,14 +72,12 @@ async def plan_job(
     settings: JobSettings,
     *,
     sample: int | None = None,
-    counter: RowCounter | None = None,
 ) -> Plan:
     """Find out what a job takes if it runs now. Pictures are read, or fetched from their addresses.
 
     Args:
         settings: The job, its paths absolute.
         sample: Prepare only so many of the rows to do, spread evenly over them, and scale up.
-        counter: Shown how far it has come.
 
     Raises:
         ConfigError: The job cannot run as it is set, or its output holds another job's results.
@@ -122,7 +123,6 @@ async def plan_job(
                 rows=rows if lane.alone else await asyncio.to_thread(rows_of, lane, manifest),
                 known=known,
                 sample=sample,
-                counter=counter or RowCounter(),
             )
             for lane in lanes_of(settings)
         ]
@@ -137,13 +137,12 @@ async def _plan(
     rows: int,
     known: Known,
     sample: int | None,
-    counter: RowCounter,
 ) -> Plan:
     operation = OPERATIONS[settings.operation]
     by_address = settings.calls.upload == "url" and bool(operation.pictures)
     undone = await asyncio.to_thread(UndoneRows, manifest, known, rows, sample, lane)
     threads = settings.images.threads or os.cpu_count() or 1
-    counter.begin()
+    looking = step(LOOKING, undone.wanted)
     facts = facts_of(settings, operation, "", lane.instance)
     async with AsyncExitStack() as stack:
         distinct = stack.enter_context(DistinctRequests())
@@ -160,7 +159,7 @@ async def _plan(
         await look.at_all(
             undone.batches(),
             workers=threads + _FETCHED_AT_ONCE,
-            counted=lambda looked_at: counter.update("looked at", looked_at, undone.wanted),
+            counted=looking.to,
         )
         needed = await asyncio.to_thread(distinct.needed)
     tally, to_do = look.tally, undone.counted

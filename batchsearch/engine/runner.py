@@ -87,7 +87,10 @@ class Runner:
     ) -> None:
         self._stages = stages
         self._facts = facts
-        self._judge = Judge(rules, actions, stages.pacer, stats, clock=clock, jitter=jitter)
+        self._address = stages.client.address
+        self._judge = Judge(
+            rules, actions, stages.pacer, stats, address=self._address, clock=clock, jitter=jitter
+        )
         self.stats = stats
         self._log = log
         self._clock = clock
@@ -169,7 +172,9 @@ class Runner:
         """Stop the run when nothing but failures came for too long; to be asked after each of them."""
         outage = self._judge.health.outage
         if outage >= self._max_outage:
-            self.stop(f"nothing was answered for {outage:.0f} seconds: service or network is down")
+            trouble = self.stats.troubles.get(self._address)
+            named = f"; {trouble}" if trouble else ""
+            self.stop(f"nothing was answered for {outage:.0f} seconds: service or network is down{named}")
 
     def _until_end_of_outage(self) -> float | None:
         """Seconds until an outage has lasted as long as one may; None while there is none."""
@@ -203,6 +208,7 @@ class Runner:
             committing=stats.committing,
             until_probe=self._judge.health.wait(now),
             silent_for=self._judge.health.silent_for(now),
+            trouble=self.stats.troubles.get(self._address, ""),
             denied_share=self._judge.denied_share,
             rate=stages.pacer.rate,
             tier=stages.pacer.ceiling,
@@ -458,7 +464,8 @@ class Runner:
 
     def _end(self, code: str, answer: Answer, advice: str) -> None:
         if self._ended is None:
-            said = f": {answer.message}" if answer.message else ""
+            where = f"{self._address}: " if answer.origin == "transport" else ""
+            said = f": {where}{answer.message}" if answer.message else ""
             named = f"; request id {answer.request_id}" if answer.request_id else ""
             denial = None if answer.denial is None else asdict(answer.denial)
             self._ended = RunEndedError(

@@ -60,6 +60,7 @@ class Stats:
         first_sent: When the first call left, steady clock.
         last_sent: When the latest call left, steady clock.
         last_success: When a call or a row last ended well, steady clock.
+        troubles: Endpoints that do not answer now, by host and port, and why.
         fresh_latencies: Where each latency is put as well, for who empties it; None where nobody does.
     """
 
@@ -91,6 +92,7 @@ class Stats:
     last_sent: float | None = None
     last_success: float | None = None
     fresh_latencies: list[float] | None = None
+    troubles: dict[str, str] = field(default_factory=dict)
     _sent: RecentCount = field(default_factory=lambda: RecentCount(RECENT_SECONDS))
     _answered: RecentCount = field(default_factory=lambda: RecentCount(RECENT_SECONDS))
     _denied: RecentCount = field(default_factory=lambda: RecentCount(RECENT_SECONDS))

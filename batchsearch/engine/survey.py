@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from batchsearch.engine.one_thread import one_by_one
 from batchsearch.engine.renewal import NOTHING_TOUCHED, RenewalRules
 from batchsearch.engine.source import SourceReader
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,8 +175,10 @@ async def take_stock(survey: Survey, ledger: Ledger, manifest: Manifest, *, chan
     finished = Finished(0, Counter(), Counter(), 0)
     if ledger.finished_count() > 0:
         rows = 0
+        looking = step("looking at earlier answers", ledger.finished_count())
         async for found in one_by_one(survey.batches()):
             rows += len(found.codes)
+            looking.advance(len(found.codes) + len(found.reasons))
             finished.codes.update(code for code in found.codes if code is not None)
             finished.renewed.update(found.reasons.values())
             if found.reasons and changes:

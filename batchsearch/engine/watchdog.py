@@ -31,6 +31,7 @@ class Snapshot:
         committing: Outcomes that wait for the ledger.
         until_probe: Seconds until a failing service is asked again; 0 when it is not failing.
         silent_for: Seconds since the first failure after the last good answer.
+        trouble: The endpoint that does not answer, and why; empty where nobody knows.
         denied_share: Part of the latest calls that flow control refused, 0 to 1.
         rate: Calls per second allowed now.
         tier: Calls per second that the job may spend.
@@ -49,6 +50,7 @@ class Snapshot:
     rate: float
     tier: float
     most_in_flight: int
+    trouble: str = ""
 
 
 def why_waiting(now: Snapshot) -> str:  # noqa: PLR0911 - one line for each cause
@@ -57,7 +59,8 @@ def why_waiting(now: Snapshot) -> str:  # noqa: PLR0911 - one line for each caus
         return f"the disk: {now.committing} outcomes wait for the ledger's commit"
     if now.silent_for > 0 and (now.until_probe > 0 or now.in_flight <= 1):
         return (
-            f"the service or the network: nothing but failures for {now.silent_for:.0f} s; "
+            f"the service or the network: nothing but failures for {now.silent_for:.0f} s"
+            f"{f', {now.trouble}' if now.trouble else ''}; "
             "one call at a time tries whether it is back"
         )
     if now.in_flight and now.oldest_call >= _SLOW_SECONDS:

@@ -17,7 +17,7 @@ from batchsearch.exporting.place import Place, refuse_existing
 from batchsearch.exporting.run_sheets import hits_sheet, results_sheet, scores_sheet
 from batchsearch.exporting.xlsx_file import XlsxFile, library
 from batchsearch.output.table_file import reason_of
-from batchsearch.reporting.row_counter import RowCounter
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ FORMATS: Final[dict[str, FormatName]] = {
 }
 """Forms of a file, by the end of its name."""
 STDOUT: Final = "-"
+_EXPORTING: Final = "exporting"
 FOLDER: Final = "export"
 """Where an export goes in an output folder when no file is named."""
 FIRST_HITS: Final = 3
@@ -100,13 +101,12 @@ class Exported:
         }
 
 
-def export(folder: Path, options: ExportOptions, *, counter: RowCounter | None = None) -> Exported:
+def export(folder: Path, options: ExportOptions) -> Exported:
     """Write one table of an output folder as a file; nothing in the output's own tables is changed.
 
     Args:
         folder: The output folder of a run, a comparison or a dedup.
         options: What and how.
-        counter: Shown how far it has come.
 
     Raises:
         ConfigError: It is no output folder, has no such table, or the file is there already.
@@ -121,12 +121,12 @@ def export(folder: Path, options: ExportOptions, *, counter: RowCounter | None =
     sheet = _sheet(found, options)
     notes = [f"{found.warning}"] if found.warning else []
     if options.file is not None and str(options.file) == STDOUT:
-        return _to_stdout(sheet, form, options, notes, counter or RowCounter())
+        return _to_stdout(sheet, form, options, notes)
     path = options.file or folder / FOLDER / f"{sheet.name}.{form}"
     refuse_existing(path, force=options.force)
     with Place(path, force=options.force) as place:
         try:
-            rows, more = _write(sheet, form, place, options, counter or RowCounter())
+            rows, more = _write(sheet, form, place, options)
         except OSError as error:
             raise place.refused(error) from error
         except pa.ArrowException as error:
@@ -178,37 +178,33 @@ def _sheet(found: RunTables | DedupTables, options: ExportOptions) -> Sheet:
     return results_sheet(found, everything=everything, hits=options.hits)
 
 
-def _write(
-    sheet: Sheet, form: FormatName, place: Place, options: ExportOptions, counter: RowCounter
-) -> tuple[int, list[str]]:
+def _write(sheet: Sheet, form: FormatName, place: Place, options: ExportOptions) -> tuple[int, list[str]]:
     """Write the whole; how many rows, and what there is to say of the file."""
     if form == "parquet":
         file = ParquetFile(place.temporary, sheet.schema, sheet.name)
-        with counter:
-            for batch in sheet.batches():
-                file.add(batch)
-                counter.update("exported", file.rows, sheet.rows)
+        exporting = step(_EXPORTING, sheet.rows)
+        for batch in sheet.batches():
+            file.add(batch)
+            exporting.to(file.rows)
         return file.rows, file.finish()
     if form == "xlsx":
         book = XlsxFile(place.temporary, place.room, sheet.schema, sheet.name)
-        _fill(book, sheet, counter)
+        _fill(book, sheet)
         return book.rows, book.finish()
     with place.temporary.open("wb") as opened:
         lines = CsvFile(opened.write, sheet.schema, options.separator)
-        _fill(lines, sheet, counter)
+        _fill(lines, sheet)
         return lines.rows, lines.finish()
 
 
-def _fill(file: CsvFile | XlsxFile, sheet: Sheet, counter: RowCounter) -> None:
-    with counter:
-        for batch in sheet.batches():
-            file.add(batch)
-            counter.update("exported", file.rows, sheet.rows)
+def _fill(file: CsvFile | XlsxFile, sheet: Sheet) -> None:
+    exporting = step(_EXPORTING, sheet.rows)
+    for batch in sheet.batches():
+        file.add(batch)
+        exporting.to(file.rows)
 
 
-def _to_stdout(
-    sheet: Sheet, form: FormatName, options: ExportOptions, notes: list[str], counter: RowCounter
-) -> Exported:
+def _to_stdout(sheet: Sheet, form: FormatName, options: ExportOptions, notes: list[str]) -> Exported:
     written = 0
 
     def write(data: bytes) -> None:
@@ -217,5 +213,5 @@ def _to_stdout(
         sys.stdout.write(data.decode("utf-8", "replace"))
 
     lines = CsvFile(write, sheet.schema, options.separator)
-    _fill(lines, sheet, counter)
+    _fill(lines, sheet)
     return Exported(sheet.name, form, None, lines.rows, len(sheet.schema), written, notes + lines.finish())

@@ -27,6 +27,7 @@ from batchsearch.manifest.row_numbers import Numbered
 from batchsearch.manifest.rows import RowBatch
 from batchsearch.manifest.shaping import kept_always, left_out, naming_images, shaped
 from batchsearch.manifest.table_file import UnreadableError, Wished
+from batchsearch.steps import step
 
 if TYPE_CHECKING:
     import threading
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from batchsearch.manifest.memory_table import GivenTable
     from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.manifest.table_file import Report, TableFile
+    from batchsearch.steps import Step
 
 __all__ = ["Manifest", "Wanted"]
 
@@ -171,6 +173,8 @@ class Manifest:
             ManifestError: With up to 20 problems by file and row, and how many there are in all.
         """
         findings = Findings(self._tables)
+        rows = [table.rows for table in self._tables]
+        reading = step("reading the manifest", None if None in rows else sum(count or 0 for count in rows))
         starts: list[int] = []
         total = 0
         layers = [table for table in self._tables if isinstance(table, Layer)]
@@ -180,7 +184,7 @@ class Manifest:
             with RepeatFinder(listed=LISTED) as finder:
                 for number in range(len(self._tables)):
                     starts.append(total)
-                    total += self._check_file(number, total, findings, finder, stop)
+                    total += self._check_file(number, total, findings, finder, stop, reading)
                 repeats = finder.repeats()
         except OSError as error:
             raise ManifestError(
@@ -307,13 +311,14 @@ class Manifest:
         except UnreadableError as error:
             report(error.row, error.what)
 
-    def _check_file(
+    def _check_file(  # noqa: PLR0917 - what is checked and who is told
         self,
         number: int,
         start: int,
         findings: Findings,
         finder: RepeatFinder,
         stop: threading.Event | None,
+        reading: Step,
     ) -> int:
         """Checks one file whose first row is row `start` of the whole; gives its number of rows."""
         wished = [
@@ -345,6 +350,7 @@ class Manifest:
                     places = places[usable.to_numpy(zero_copy_only=False)]
                 finder.add(digests_of(key_column(keys, self._quoted)), places)
                 seen += part.num_rows
+                reading.advance(part.num_rows)
             told.clear()
         return seen
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.compare.expansion import job_to_plan
 from batchsearch.engine.checking import check_job
-from batchsearch.engine.planning import plan_job
+from batchsearch.engine.planning import LOOKING, plan_job
 from batchsearch.python_api.events import events_to_logging
 from batchsearch.python_api.jobs import load
 from batchsearch.python_api.output import Output
 from batchsearch.python_api.stopping import Stop, in_own_thread
-from batchsearch.reporting.row_counter import RowCounter
 from batchsearch.reporting.usage_statement import read_usage
+from batchsearch.steps import heard_by
 
 if TYPE_CHECKING:
     import os
@@ -30,16 +29,15 @@ if TYPE_CHECKING:
 _EVERY_ROWS: Final = 256
 
 
-class _Counted(RowCounter):
-    """A counter that tells a function in place of a terminal."""
+class _Counted:
+    """Hears how many rows were looked at, and tells a function."""
 
     def __init__(self, tell: Callable[[int, int | None], object] | None) -> None:
-        super().__init__(io.StringIO())
         self._tell = tell
 
-    def update(self, what: str, done: int, total: int | None) -> None:  # noqa: ARG002 - the counter's words
+    def step(self, what: str, done: int, total: int | None) -> None:
         """Tell every few hundred rows, and at the last one."""
-        if self._tell is not None and (done == total or done % _EVERY_ROWS == 0):
+        if self._tell is not None and what == LOOKING and (done == total or done % _EVERY_ROWS == 0):
             self._tell(done, total)
 
 
@@ -79,9 +77,9 @@ async def aplan(
 ) -> Plan:
     """Like `plan`, in the event loop that is running."""
     settings = load(job, overrides)
-    with events_to_logging(), ExitStack() as stack:
+    with events_to_logging(), heard_by(_Counted(progress)), ExitStack() as stack:
         to_plan = await asyncio.to_thread(stack.enter_context, job_to_plan(settings))
-        return await plan_job(to_plan, sample=sample, counter=_Counted(progress))
+        return await plan_job(to_plan, sample=sample)
 
 
 def check(

@@ -270,6 +270,9 @@ class _Told:
             self.raised = error
             self.stop.ask(f"the progress function raised {type(error).__name__}")
 
+    def step(self, what: str, done: int, total: int | None) -> None:
+        """Steps beside the calls are not told to a program's function."""
+
     def raise_what_was_raised(self) -> None:
         """Let the program have its own exception back."""
         if self.raised is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ExitCode
+from batchsearch.reporting.failures import failure_lines
 from batchsearch.reporting.summary import left_out_text
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class CheckPage:
         saved: Folder of the pictures saved; None where they were not.
         advice: What to do about each code; for people only.
         left_out: What of the manifest is no row of the job, by why.
+        meanings: What each code means; for people only.
     """
 
     operation: str
@@ -109,6 +111,7 @@ class CheckPage:
     saved: str | None
     advice: Mapping[str, str]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -158,9 +161,8 @@ class CheckPage:
         lines.append(f"  pictures   {tally.verdicts.total():,}: {counted or 'none'}")
         if tally.codes:
             lines.append("  unusable by code")
-            for code, count in _ordered(tally.codes):
-                lines.append(f"    {count:>7,}  {code}: {self.advice.get(code, '')}".rstrip())
-                lines += [f"             {_example(*example)}" for example in tally.examples[code]]
+            examples = {code: [_example(*each) for each in found] for code, found in tally.examples.items()}
+            lines += failure_lines(tally.codes, self.meanings, self.advice, examples)
         if tally.transforms:
             lines.append(f"  repairs    {_listed(tally.transforms)}")
         if tally.sent_formats:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from batchsearch.reporting.logs import logger, on_live_terminal
 from batchsearch.reporting.reading import reading_of
 from batchsearch.reporting.reading_words import lines_of
+from batchsearch.steps import heard_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from rich.console import Console
@@ -22,13 +25,19 @@ if TYPE_CHECKING:
 
 LINE_SECONDS: Final = 30.0
 _MOST_CODES: Final = 5
+_STARTING: Final = "starting"
+_ROWS: Final = "rows"
 
 
 class Progress(Protocol):
-    """Shows a run's counters; `update` is called a few times a second and must be cheap."""
+    """Shows how far a command is: its steps, and a run's counters; both calls must be cheap.
+
+    A command enters it once for all that it does. A run enters it again for the time of its calls, in which
+    the counters are shown; before and after, the steps.
+    """
 
     def __enter__(self) -> Self:
-        """Start showing."""
+        """Start showing; within that, show counters."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -37,6 +46,9 @@ class Progress(Protocol):
 
     def update(self, stats: Stats) -> None:
         """Show these counters."""
+
+    def step(self, what: str, done: int, total: int | None) -> None:
+        """Show a step beside the calls; see `batchsearch.steps`. Called from any thread."""
 
 
 class NoProgress:
@@ -53,11 +65,15 @@ class NoProgress:
     def update(self, stats: Stats) -> None:
         """Ignore them."""
 
+    def step(self, what: str, done: int, total: int | None) -> None:
+        """Ignore it."""
+
 
 class BarProgress:
     """A live bar for a terminal, and below it pace, failures and the end; log lines appear above it.
 
-    Colours follow `NO_COLOR`, the width follows the terminal: longer lines are cut, never wrapped.
+    It is there from when it is entered, for whatever step is on, and leaves nothing behind. Colours follow
+    `NO_COLOR`, the width follows the terminal: longer lines are cut, never wrapped.
 
     Args:
         console: Where to draw; stderr when absent.
@@ -78,43 +94,76 @@ class BarProgress:
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
         self._lines: list[str] = []
+        self._depth = 0
+        self._shown = ""
+        self._moving = threading.Lock()
 
     def __enter__(self) -> Self:
-        self._bar = self._made()
-        self._task = self._bar.add_task("rows", total=None)
-        self._bar.start()
+        self._depth += 1
+        if self._bar is None:
+            self._bar = self._made()
+            self._bar.start()
+            self._show(_STARTING)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._bar is not None:
+        self._depth -= 1
+        self._lines = []
+        if self._bar is not None and self._depth == 0:
             self._bar.stop()
+            self._bar = None
 
     def update(self, stats: Stats) -> None:
         """Move the bar and renew the lines."""
-        if self._bar is None or self._task is None:
+        if self._bar is None:
             return
         moment = self._wall()
         reading = reading_of(stats, self._clock(), moment)
         self._lines = lines_of(reading, moment)
-        self._bar.update(self._task, completed=reading.done, total=reading.total or None)
+        self._move(_ROWS, reading.done, reading.total or None)
+
+    def step(self, what: str, done: int, total: int | None) -> None:
+        """Move the bar of a step; a new one begins another bar."""
+        if self._bar is not None:
+            self._lines = []
+            self._move(what, done, total or None)
+
+    def _move(self, what: str, done: int, total: int | None) -> None:
+        with self._moving:
+            if self._bar is None:
+                return
+            if what != self._shown or self._task is None:
+                self._show(what)
+            if self._task is not None:
+                self._bar.update(self._task, completed=done, total=total)
+
+    def _show(self, what: str) -> None:
+        """A bar of its own for another step: its time begins anew."""
+        if self._bar is None:
+            return
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._shown = what
+        self._task = self._bar.add_task(what, total=None)
 
     def _made(self) -> RichProgress:
         # rich takes a while to import: only a terminal pays for it.
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
+        from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
         from rich.text import Text
 
         def below() -> list[Text]:
             return [Text(f"  {line}", overflow="ellipsis", no_wrap=True) for line in self._lines]
+
+        class Counted(ProgressColumn):
+            """How much is done, as far as that says anything."""
+
+            def render(self, task):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - rich's own types
+                if task.total is None:
+                    return Text(f"{task.completed:,.0f}" if task.completed else "")
+                return Text(f"{task.completed:,.0f}/{task.total:,.0f} {task.percentage:3.0f}%")
 
         class BarAndLines(Progress):
             def get_renderables(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - rich's own type
@@ -123,13 +172,13 @@ class BarProgress:
 
         return BarAndLines(
             TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TaskProgressColumn(),
+            BarColumn(20),
+            Counted(),
             TimeElapsedColumn(),
             console=self._console or Console(stderr=True),
             redirect_stdout=False,
             refresh_per_second=4,
+            transient=True,
         )
 
 
@@ -153,6 +202,8 @@ class LineProgress:
         self._clock = clock
         self._wall = wall
         self._next = clock() + every
+        self._step = ""
+        self._next_step = self._next
 
     def __enter__(self) -> Self:
         self._next = self._clock() + self._every
@@ -179,6 +230,15 @@ class LineProgress:
             seconds_since_success=None if silent is None else round(silent, 1),
         )
 
+    def step(self, what: str, done: int, total: int | None) -> None:
+        """Log how far a step is when it has lasted as long as the interval, and again after as long."""
+        now = self._clock()
+        if what != self._step:
+            self._step, self._next_step = what, now + self._every
+        elif now >= self._next_step:
+            self._next_step = now + self._every
+            logger().info("step_progress", step=what, done=done, total=total)
+
 
 _SHOWN: Final = (
     "done",
@@ -191,6 +251,7 @@ _SHOWN: Final = (
     "tier",
     "denied",
     "denied_share",
+    "trouble",
     "in_flight",
     "ready",
     "preparing",
@@ -199,6 +260,13 @@ _SHOWN: Final = (
     "left_at_end",
 )
 """What of a reading stands in a `progress` event."""
+
+
+@contextmanager
+def shown(progress: Progress) -> Iterator[None]:
+    """Show all that a command does, its steps included, from now on."""
+    with progress, heard_by(progress):
+        yield
 
 
 def progress_for(*, wanted: bool = True, as_events: bool = False) -> Progress:

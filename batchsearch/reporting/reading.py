@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.redaction import redacted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,6 +47,7 @@ class Reading:
         seconds_left: How long the rest takes at this pace; None when nothing moves.
         ends: When the window or the deadline ends the run, UTC; None when nothing does.
         last_success: When a call or a row last ended well, UTC; None when none has.
+        trouble: Endpoints that do not answer now, and why; empty when all do.
     """
 
     moment: datetime
@@ -71,6 +74,7 @@ class Reading:
     seconds_left: float | None = None
     ends: datetime | None = None
     last_success: datetime | None = None
+    trouble: str = ""
 
     @property
     def done_at(self) -> datetime | None:
@@ -147,6 +151,7 @@ def reading_of(stats: Stats, now: float, moment: datetime) -> Reading:
         seconds_left=stats.seconds_left(now),
         ends=stats.ends,
         last_success=None if last is None else moment - timedelta(seconds=max(0.0, now - last)),
+        trouble=redacted("; ".join(stats.troubles.values())),
     )
 
 
@@ -200,5 +205,17 @@ def _counts(name: str, value: Any) -> dict[str, int]:
     return _ordered({str(code): _count(name, count) for code, count in value.items()})
 
 
-_READ: Final = {"datetime": _moment, "float": _number, "int": _count, "Mapping[str, int]": _counts}
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is no text")  # noqa: TRY004 - one kind of error for one file
+    return value
+
+
+_READ: Final = {
+    "str": _text,
+    "datetime": _moment,
+    "float": _number,
+    "int": _count,
+    "Mapping[str, int]": _counts,
+}
 """How each kind of field is read back, by its annotation."""

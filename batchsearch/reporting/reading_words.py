@@ -17,13 +17,15 @@ _MOST_CODES: Final = 4
 
 
 def lines_of(reading: Reading, now: datetime) -> list[str]:
-    """Pace, then failures by code if there are any, then how it will end.
+    """Pace, what does not answer, then failures by code if there are any, then how it will end.
 
     Args:
         reading: The run, at its own moment.
         now: Wall clock, UTC; later than the reading where that comes from a file.
     """
     lines = [pace_of(reading, now)]
+    if reading.trouble:
+        lines.append(f"no answer from {printable(reading.trouble)}")
     if reading.failed:
         lines.append(f"failed {reading.failed:,}: {codes_of(reading.codes)}")
     lines.append(end_of(reading, now))

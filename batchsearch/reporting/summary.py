@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.reporting.failures import failure_lines
 from batchsearch.reporting.logs import printable
+from batchsearch.reporting.next_steps import NextStep, next_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +86,7 @@ class Summary:
         truth: Comparison with what was known beforehand, when the job names such columns.
         ended_by: The answer that ended the run: its code, its request id, and why access was denied.
         advice: What to do about each code; for people only.
+        meanings: What each code means; for people only.
         again: The command that asks again for the failed rows; likewise, empty where there are none.
     """
 
@@ -113,12 +117,13 @@ class Summary:
     truth: Truth | None = None
     ended_by: Mapping[str, Any] | None = None
     advice: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
     again: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they go into JSON."""
         values = asdict(self)
-        del values["advice"], values["again"]
+        del values["advice"], values["meanings"], values["again"]
         values["status"] = _STATUS[self.exit_code].split(";", maxsplit=1)[0].split(",", maxsplit=1)[0]
         for name in ("truth", "ended_by", "left_out"):
             if not values[name]:
@@ -159,10 +164,7 @@ class Summary:
             )
         if self.codes:
             lines.append("  failed by code")
-            width = max(len(code) for code in self.codes)
-            for code, count in sorted(self.codes.items(), key=lambda item: (-item[1], item[0])):
-                advice = self.advice.get(code, "")
-                lines.append(f"    {count:>7,}  {code:<{width}}  {advice}".rstrip())
+            lines += failure_lines(self.codes, self.meanings, self.advice)
         if self.again:
             lines.append(f"  ask again  {self.again}")
         if self.truth is not None:
@@ -172,6 +174,10 @@ class Summary:
             lines.append(f"  hits       {self.hits_folder}")
         lines.append("")
         return "\n".join(lines)
+
+    def next_steps(self) -> list[NextStep]:
+        """Commands that come next."""
+        return next_steps(self.exit_code, Path(self.results).parent, looks=self.done > 0)
 
     @staticmethod
     def _truth_lines(truth: Truth) -> list[str]:

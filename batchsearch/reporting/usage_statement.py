@@ -104,10 +104,43 @@ def usage_as_json(lines: Sequence[UsageLine]) -> str:
     return json.dumps({"lines": plain, "totals": totals_of(lines)}, ensure_ascii=False, indent=2)
 
 
-def usage_page(lines: Sequence[UsageLine]) -> str:
-    """The statement as a table for people, totals at its foot."""
+def usage_page(lines: Sequence[UsageLine], width: int | None = None) -> str:
+    """The statement as a table for people, totals at its foot; a few lines each where that is too wide.
+
+    Args:
+        lines: The statement.
+        width: Columns that there are; None for as many as it takes.
+    """
     if not lines:
         return "Nothing was spent yet."
+    table = _table(lines)
+    if width is None or max(map(len, table.split("\n"))) <= width:
+        return table
+    blocks = [
+        _block(
+            f"{line.day}  {line.instance}  {line.operation}",
+            {name: getattr(line, name) for name in _HEADINGS},
+        )
+        for line in lines
+    ]
+    return "\n\n".join([*blocks, _block("total", totals_of(lines))])
+
+
+def _block(title: str, counts: Mapping[str, int]) -> str:
+    saved = {name.removeprefix("saved_by_"): count for name, count in counts.items() if "saved_by_" in name}
+    ways = ", ".join(f"{count:,} by {name}" for name, count in saved.items())
+    used, granted, denied = counts["slots_used"], counts["slots_granted"], counts["slots_denied"]
+    return "\n".join(
+        [
+            title,
+            f"  slots      {used:,} used: {granted:,} granted, {denied:,} denied",
+            f"  saved      {sum(saved.values()):,}: {ways}",
+            f"  rows       {counts['rows_ok']:,} ok, {counts['rows_failed']:,} failed",
+        ]
+    )
+
+
+def _table(lines: Sequence[UsageLine]) -> str:
     totals = totals_of(lines)
     left = [["day", "instance", "operation"]]
     left += [[line.day.isoformat(), line.instance, line.operation] for line in lines]

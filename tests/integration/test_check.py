@@ -20,6 +20,7 @@ from PIL import Image
 
 from batchsearch.engine import checking, fetching
 from batchsearch.engine.checking import check_job
+from batchsearch.engine.codes import meaning_of
 from batchsearch.errors import ConfigError, ManifestError, OutputError
 from batchsearch.output.verdicts import SavedPictures, VerdictFile, saved_name, verdicts_schema
 
@@ -110,7 +111,9 @@ def test_the_summary_counts_the_verdicts_for_people_and_programs(checked):
     assert summary["source_bytes"] == usable["source_bytes"].sum()
     assert summary["sent_formats"] == usable["sent_format"].value_counts().to_dict()
     assert f"{counted['repaired']} repaired" in ran.stderr
-    assert "Local.ImageTruncated: Fetch or export the image again." in ran.stderr
+    failure = ran.stderr.partition("Local.ImageTruncated\n")[2].splitlines()
+    assert failure[0].strip() == meaning_of("Local.ImageTruncated")
+    assert failure[1].strip() == "→ Fetch or export the image again."
     assert "awkward-truncated.jpg" in ran.stderr
 
 

@@ -1,7 +1,6 @@
 """What a plan is made of: sampling, different requests, scaling, time, money, and its page."""
 
 import hashlib
-import io
 import json
 import random
 import re
@@ -20,7 +19,6 @@ from batchsearch.engine.planning import pace_of, price_of
 from batchsearch.engine.work import Failure
 from batchsearch.images.rules import LOCAL_CODES
 from batchsearch.reporting.plan_page import plan_page
-from batchsearch.reporting.row_counter import RowCounter
 
 
 def key_of(number):
@@ -242,16 +240,3 @@ def test_a_window_is_the_jobs_night(load):
 def test_without_a_price_there_is_no_talk_of_money(load):
     """A job file need not say what the instance costs."""
     assert price_of(load([{"id": "a", "image": "p00.jpg"}]).instance) is None
-
-
-def test_progress_speaks_only_of_what_takes_long():
-    """Nothing is said within the first interval; then rows, rate and the time left."""
-    now = [0.0]
-    stream = io.StringIO()
-    with RowCounter(stream, clock=lambda: now[0]) as counter:
-        counter.update("looked at", 10, 1_000)
-        assert stream.getvalue() == ""
-        now[0] = 20.0
-        counter.update("looked at", 200, 1_000)
-        counter.update("looked at", 210, 1_000)
-    assert stream.getvalue() == "looked at 200 of 1,000 rows, 10 a second, 1 min 20 s left\n"

@@ -81,7 +81,8 @@ async def settled(
     if ledger.meta(CARRIED) != text:
         await ledger.set_meta(CARRIED, text)
     if before is not None:
-        wanted = _as_stored(results_schema(operation, carried), carried_names(operation, carried.names))
+        # Those of this program, too: an earlier version did not have all of them.
+        wanted = _as_stored(results_schema(operation, carried))
         others = [
             part.name for part in ledger.parts() if not _has(_schema_of(folder / RESULTS / part.name), wanted)
         ]
@@ -201,10 +202,10 @@ def _has(schema: pa.Schema, wanted: pa.Schema) -> bool:
     )
 
 
-def _as_stored(schema: pa.Schema, names: list[str]) -> pa.Schema:
-    """Some columns as Parquet gives them back: it counts no seconds, for one."""
+def _as_stored(schema: pa.Schema) -> pa.Schema:
+    """Columns as Parquet gives them back: it counts no seconds, for one."""
     file = io.BytesIO()
-    pq.write_table(pa.schema([schema.field(name) for name in names]).empty_table(), file)
+    pq.write_table(schema.empty_table(), file)
     file.seek(0)
     return pq.read_schema(file)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.api.operations import OPERATIONS
+from batchsearch.config.image_settings import ImageSettings
 from batchsearch.engine.fingerprint import changed_names, shown
 from batchsearch.engine.mending import only_mends
 from batchsearch.service import DEFAULT_NUM
@@ -27,6 +28,7 @@ _RESULTS: Final = "results_per_row"
 _NUM: Final = "parameters.num"
 _COLUMNS: Final = "manifest.columns."
 _NUM_COLUMN: Final = "manifest.columns.num"
+_IMAGES: Final = "images."
 _INSTANCES: Final = "instances: "
 _FOR_GOOD: Final = frozenset({"operation", "manifest.key"})
 _UNSEEN: Final = ("endpoint", "region", "service_type")
@@ -76,6 +78,7 @@ def job_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> JobChanges
         and name not in lists
         and not name.startswith(_COLUMNS)
         and not only_mends(name, before.get(name), now.get(name))
+        and not _of_another_version(name, before, now)
     ]
     were, are = _wanted(before), _wanted(now)
     grown = bool(lists & set(names)) and are > were
@@ -139,6 +142,14 @@ def _place_text(place: tuple[Any, ...]) -> str:
     return ", ".join(
         f"{name} {value}" for name, value in zip(_UNSEEN, place, strict=True) if value is not None
     )
+
+
+def _of_another_version(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a setting for images is one that another version did not have, and nobody has set it."""
+    if not name.startswith(_IMAGES) or (name in before and name in now):
+        return False
+    field = ImageSettings.model_fields.get(name.removeprefix(_IMAGES))
+    return field is None or (name in now and now[name] == field.default)
 
 
 def _name_of_instance(name: str) -> str:

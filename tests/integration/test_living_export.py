@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import batchsearch
+from batchsearch.emulator.pictures import decode_picture
+from batchsearch.emulator.records import NewItem
 from batchsearch.engine.compacting import compact
 from batchsearch.engine.job import run_job
 from batchsearch.engine.planning import plan_job
@@ -426,6 +428,63 @@ async def test_what_truly_differs_is_still_another_job(night, more, said):
     with pytest.raises(ConfigError, match="another job") as planned:
         await plan_job(night.job(**more))
     assert said in str(planned.value)
+
+
+async def test_a_dozen_everyday_changes_never_pay_twice(night, signed_in, tmp_path, pictures):
+    """Twelve nights, each with another change of the export: every one pays for what is new, and no more.
+
+    What was paid is counted where it is spent, by the instance.
+    """
+    own = tmp_path / "own"
+    shutil.copytree(pictures, own)
+    job = {"images__root": str(own), "output__rows_per_part": 5, "results_per_row": 2}
+    for number in range(8, 12):
+        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
+        signed_in.catalogue().add(NewItem(f"P{number}", "front"), picture, crop=True, region=None)
+    ids = [f"s{number}" for number in range(8)]
+
+    def table(rows=8, **more):
+        return pa.table({"id": ids[:rows], "image": images(rows), "n": list(range(rows)), **more})
+
+    async def paid(table=None, **more):
+        before = len(signed_in.log.entries(SEARCH))
+        settings, summary = await night(table, **{**job, **more})
+        assert summary.exit_code == ExitCode.DONE
+        spent = len(signed_in.log.entries(SEARCH)) - before
+        assert spent == summary.calls
+        assert verify_folder(Path(settings.output.dir)).findings.verdict() == Verdict.WHOLE
+        return spent
+
+    assert await paid(table()) == 8
+    changes = {
+        "column added": {"table": table(season=["s"] * 8)},
+        "column removed": {"table": table().drop_columns(["n"])},
+        "column moved": {"table": table().select(["n", "image", "id"])},
+        "column widened": {"table": table().set_column(2, "n", pa.array([*range(7), None], pa.float64()))},
+        "unused column renamed": {"table": table().rename_columns(["id", "image", "count"])},
+        "dated file name": {"table": table(), "path": "2026-11-27.parquet"},
+    }
+    for change, more in changes.items():
+        assert await paid(**more) == 0, change
+    # Several files in place of one, the rows in another order among them.
+    (tmp_path / "parts").mkdir()
+    pq.write_table(table().slice(5), tmp_path / "parts" / "a.parquet")
+    pq.write_table(table().slice(0, 5), tmp_path / "parts" / "b.parquet")
+    assert await paid(path="parts/*.parquet") == 0
+    # CSV in place of Parquet, and a column that the job uses under another name: the setting is corrected.
+    table().to_pandas().to_csv(tmp_path / "m.csv", index=False)
+    assert await paid(path="m.csv") == 0
+    table().rename_columns(["id", "image_link", "n"]).to_pandas().to_csv(tmp_path / "m.csv", index=False)
+    renamed = {"manifest__columns": {"image": "image_link"}}
+    assert await paid(path="m.csv", **renamed) == 0
+    # A row added, one removed, and one whose image changed: two of them are new questions.
+    shutil.copy(pictures / "p30.jpg", own / "p00.jpg")
+    grown = pa.table({"id": [*ids[:7], "new"], "image": [*images(7), "p20.jpg"]})
+    assert await paid(grown) == 2
+    # More hits for each row: lists that were full are asked for again, those that were not have all there is.
+    assert await paid(grown, results_per_row=10) == 8
+    assert await paid(grown, results_per_row=20) == 0
+    assert await paid(grown, results_per_row=2) == 0
 
 
 async def in_thread(function, *arguments):

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,7 +23,13 @@ from batchsearch.engine.choice import Chosen
 from batchsearch.engine.compacting import compact
 from batchsearch.engine.job import run_job
 from batchsearch.engine.planning import plan_job
-from batchsearch.errors import ConfigError, ExitCode, OutputError, OutputInUseError
+from batchsearch.errors import (
+    ConfigError,
+    ExitCode,
+    OutputDamagedError,
+    OutputError,
+    OutputInUseError,
+)
 from batchsearch.ledger.lock import OutputLock
 
 SEARCH = "SearchImageByPic"
@@ -675,3 +682,29 @@ async def test_answers_of_another_job_are_refused(nightly, signed_in, tmp_path):
     with pytest.raises(ConfigError, match="operation: 'SearchImageByPic' there, 'SearchImageByName' here"):
         await run_job(nightly(output__dir="anew", reuse__from=old, **named))
     assert not (tmp_path / "anew").exists()
+
+
+@pytest.mark.parametrize("name", ["fingerprint", "job", "carried"])
+@pytest.mark.parametrize("text", ["{", "[1]", "\x00no text of ours", '"text"'])
+async def test_a_ledger_whose_texts_cannot_be_read_is_damaged(nightly, signed_in, name, text):
+    """What a ledger tells of its job or its columns and cannot be read is damage: exit 6, and no call."""
+    await run_job(nightly())
+    with closing(ledger_of(nightly())) as ledger:
+        ledger.execute("UPDATE meta SET value = ? WHERE name = ?", (text, name))
+    paid = calls(signed_in)
+    with pytest.raises(OutputDamagedError) as refused:
+        await run_job(nightly())
+    assert refused.value.exit_code == 6
+    assert "ledger" in str(refused.value)
+    assert calls(signed_in) == paid
+    assert len(table(nightly())) == 20
+    if name == "job":
+        with pytest.raises(OutputDamagedError):
+            job_of(Path(nightly().output.dir))
+
+
+async def test_keys_that_are_all_others_are_warned_of(nightly, capsys):
+    """Where no finished row is in tonight's manifest, the run says so before it calls."""
+    await run_job(nightly(ROWS[:3]))
+    await run_job(nightly([{**row, "id": f"x-{row['id']}"} for row in ROWS[:3]]))
+    assert "no_finished_row" in capsys.readouterr().out

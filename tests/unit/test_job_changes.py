@@ -68,6 +68,13 @@ def test_what_decides_answers_is_told_with_the_ways_on(more, can_renew, elsewher
     assert "--fresh DIR --set reuse.from=out/x" in said
 
 
+def test_settings_of_another_version_are_no_change():
+    """A setting that an earlier version did not have touches nothing until somebody sets it."""
+    assert job_changes(BEFORE, now(images__blank="lost")).told == ()
+    assert len(job_changes(BEFORE, now(images__blank="reject")).told) == 1
+    assert job_changes({**BEFORE, "images.once_there": 1}, BEFORE).told == ()
+
+
 def test_a_further_instance_is_no_other_job():
     """An instance that was not there before changes no answer; one that calls elsewhere now does."""
     further = {"instances: b.name": "b", "instances: b.endpoint": "https://b"}

@@ -61,7 +61,7 @@ class _List:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._temporary = path.with_name(f".{path.name}.tmp")
         self._file: Any = None
         self._writer: Any = None
 

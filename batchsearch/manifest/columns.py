@@ -174,7 +174,10 @@ def picture_type_problem(kind: pa.DataType) -> str | None:
     types = pa.types
     if types.is_string(kind) or types.is_binary(kind) or types.is_null(kind) or is_picture_struct(kind):
         return None
-    return f"is {kind}; a picture is a path or URL (text), bytes, or a struct of `bytes` and `path`"
+    return (
+        f"is {kind}; a picture is a path or URL (text), bytes, or a struct of `bytes` and `path`; "
+        "`manifest.images` takes lists, and structs with an address"
+    )
 
 
 def picture_lengths(array: pa.Array) -> pa.Array:

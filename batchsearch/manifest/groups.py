@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,6 +79,27 @@ class Groups:
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
 
+    def gather(self) -> None:
+        """Read what groups say, once: before the rows are read, since a file is read once at a time.
+
+        Raises:
+            ManifestError: The temporary folder has no room.
+        """
+        with self._lock:
+            if self._database is None:
+                with self._kept():
+                    self._database = self._gathered()
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise ManifestError(
+                f"the groups of `manifest.group` cannot be kept ({error}); they need room in the "
+                "temporary folder (SQLITE_TMPDIR, TMPDIR)"
+            ) from error
+
     def names(self, piece: pa.RecordBatch, column: str) -> list[bytes | None]:
         """The groups that a column names, as digests; None where a cell is empty."""
         if column not in piece.schema.names:
@@ -102,16 +123,9 @@ class Groups:
     def _told(self, group: bytes | None, place: int) -> bytes | None:
         if group is None:
             return None
-        with self._lock:
-            try:
-                if self._database is None:
-                    self._database = self._gathered()
-                found = self._database.execute(_ASK, (group, place)).fetchone()
-            except sqlite3.Error as error:
-                raise ManifestError(
-                    f"the groups of `manifest.group` cannot be kept ({error}); they need room in the "
-                    "temporary folder (SQLITE_TMPDIR, TMPDIR)"
-                ) from error
+        self.gather()
+        with self._lock, self._kept():
+            found = self._database.execute(_ASK, (group, place)).fetchone() if self._database else None
         return None if found is None else bytes(found[0])
 
     def _gathered(self) -> sqlite3.Connection:
@@ -210,6 +224,8 @@ class Filled(Layer):
     def _made(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         to_fill = [each.name for each in wished if each.name in self._fill]
         whole = {each.name: each for each in self._needed} if to_fill else {}
+        if whole:
+            self._groups.gather()
         for piece in self._read(
             [*(each for each in wished if each.name not in whole), *whole.values()], report
         ):

@@ -164,6 +164,8 @@ class ImageRows(Layer):
         own = {each.name: self._own_names[each.name] for each in wished if each.name in self._own_names}
         more = [Wished(own[each.name], each.type, each.path_only) for each in wished if each.name in own]
         reading = _Reading()
+        if self._plan.groups is not None:
+            self._plan.groups.gather()
         once = self._plan.repeated.once(self._number)
         asked = [*(each for each in more if each.name not in self._needed), *self._needed.values()]
         for piece, found in self._expanded(asked, reading, report):

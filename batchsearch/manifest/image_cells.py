@@ -16,6 +16,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -48,10 +49,12 @@ ADDRESS_FIELDS: Final = ("src", "url", "href", "link", "image", "image_url", "co
 """Fields of an object or struct that hold an image's address, the likelier ones first."""
 
 _NAME_BYTES: Final = 8
-_ENDING: Final = r"\.(?:jpe?g|jpe|jfif|png|gif|webp|bmp|tiff?|avif|heic|heif|jp2)"
+_ENDINGS: Final = frozenset(
+    {"jpg", "jpeg", "jpe", "jfif", "png", "gif", "webp", "bmp", "tif", "tiff", "avif", "heic", "heif", "jp2"}
+)
 _LINES: Final = re.compile(r"[\r\n]+")
-_BEFORE_ADDRESS: Final = re.compile(r"(?:\s*[,;|]\s*|\s+)(?=[A-Za-z][A-Za-z0-9+.-]*://|//[^/\s])")
-_AFTER_FILE: Final = re.compile(rf"(?i)({_ENDING}(?:\?[^\s,;|]*)?)\s*[,;|]+\s*")
+_BEFORE_ADDRESS: Final = re.compile(r"[\s,;|]+(?=[A-Za-z][A-Za-z0-9+.-]*://|//[^/\s])")
+_AFTER_FILE: Final = re.compile(rf"(?i)(\.(?:{'|'.join(sorted(_ENDINGS))})(?:\?[^\s,;|]*)?)\s*[,;|]+\s*")
 _ANY_BETWEEN: Final = re.compile(r"[,;|\s]")
 _IS_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|//[^/\s]")
 _EDGES: Final = " \t\r\n,;|"
@@ -66,7 +69,6 @@ _OF_FILES: Final = re.compile(
     r"|s[prtv]|se|spr|ske|sks|skt|skv|skoid|sktid)"
 )
 """Parameters that change while a file stays the same; a program's address may mean something else by them."""
-_IS_FILE: Final = re.compile(rf"(?i){_ENDING}$")
 
 
 def images_in(text: str | None, separator: str = AUTO) -> list[str]:
@@ -87,7 +89,8 @@ def images_in(text: str | None, separator: str = AUTO) -> list[str]:
         return [part for each in text.split(separator) if (part := each.strip())]
     if bare[:5].lower() == "data:" or not _ANY_BETWEEN.search(bare):
         return [text]
-    found = [part for line in _LINES.split(bare) for part in _in_line(line)]
+    lines = _LINES.split(bare) if "\n" in bare or "\r" in bare else [bare]
+    found = [part for line in lines for part in _in_line(line)]
     # A single one stays as it is written: a file's name may begin or end with a blank.
     return [text] if found == [bare] else found
 
@@ -148,12 +151,13 @@ def _lasting(text: str) -> str:
     if found is None:
         return text
     scheme, place, query = found.groups()
-    is_file = _IS_FILE.search(place) is not None
+    is_file = place.rpartition(".")[2].lower() in _ENDINGS
     kept = [
         each for each in (query or "").split("&") if each and not _passes(each.partition("=")[0], is_file)
     ]
     return f"{scheme}{place}{'?' if kept else ''}{'&'.join(kept)}"
 
 
+@lru_cache(maxsize=256)
 def _passes(parameter: str, is_file: bool) -> bool:
     return bool(_OF_SIGNATURES.fullmatch(parameter) or (is_file and _OF_FILES.fullmatch(parameter)))

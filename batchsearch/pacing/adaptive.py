@@ -12,11 +12,13 @@ in which no spacing helps (`times`). So two minutes of denials don't make the cu
 call is granted again, calls leave as they did before.
 
 **What is learned.** Every answer multiplies each weight by the probability that it gave to what happened
-(Bayes). Spacing changes while answers are still under way, so an answer counts for the margin that its call
-really left with, measured twice: against the call before it, and over the last calls (at most QPS of them,
-within two seconds), since one kind of service looks at the gap and the other at the second. A grant counts
-for nearly the larger of the two, the least that it can mean; a denial for what lies a third of the way up
-from the smaller. A grant that comes late, after news of a later call, says nothing about which time it is.
+(Bayes), to a power a little below one: no curve is quite true (beside a competitor a sliding log makes a
+saw), and answers that are believed wholly soon make the least wrong curve a certainty. Spacing changes while
+answers are still under way, so an answer counts for the margin that its call really left with, measured
+twice: against the call before it, and over the last calls (at most QPS of them, within little more than a
+second), since one kind of service looks at the gap and the other at the second. A grant counts for nearly the
+larger of the two, the least that it can mean; a denial for what lies a third of the way up from the smaller.
+A grant that comes late, after news of a later call, says nothing about which time it is.
 
 **What is forgotten.** Networks change and other users come and go. As if the world were made anew once in a
 thousand slots, a little of every curve's weight is given back to the starting mixture as time passes, as far
@@ -30,8 +32,9 @@ A bad time argues for calls some tenths of a second (at ten a second) to some se
 seldomer the longer it may last, so that its end is soon found out.
 
 **What is tried.** Where calls are far apart, nothing is learned about closer ones. So a smaller margin is
-tried, for eight calls and with a rest after them, where the curves under which it would be better, by what it
-would bring over the next three calls, outweigh what it probably costs.
+tried, for some seconds' worth of calls (the first of them still meet the second before) and with a rest after
+them, where the curves under which it would be better, by what it would bring over the next calls, outweigh
+what it probably costs. At the start, when a find pays longest, more is tried.
 
 The margin starts at zero, is never negative (the tier is never exceeded), and ends at about a tenth of the
 tier. Nothing is drawn by chance, so equal events give equal spacing.
@@ -63,6 +66,12 @@ _CONFIDENCE: Final = 0.995
 """Extra weight of the curve without denials before the first answer: the tier was bought, so it is tried
 first."""
 
+_TRUST: Final = 0.85
+"""Power of the probabilities by which answers are learned from: one for curves of which one is true."""
+
+_DENIED_ANYWAY: Final = DENIED**_TRUST
+_GRANTED_ANYWAY: Final = (1 - DENIED) ** _TRUST
+
 _CHANGES_PER_SLOT: Final = 1 / 1000
 """How often the world is reckoned to change, per slot of the tier."""
 
@@ -72,7 +81,7 @@ _LONGEST_STEP: Final = 0.1
 _DECIDE_EVERY: Final = 1.0
 """Seconds between decisions while nothing is denied."""
 
-_LOOKED_BACK: Final = 2.0
+_LOOKED_BACK: Final = 1.3
 _MOST_LOOKED_BACK: Final = 64
 """Seconds, and calls, over which the margin is measured besides the last gap."""
 
@@ -83,8 +92,13 @@ _DENIAL_MEANS: Final = 0.35
 _HOPE: Final = 3.0
 """Calls over which a smaller margin, if it proves right, is expected to pay."""
 
-_TRIAL: Final = 8
-"""Calls of a trial."""
+_HOPE_AT_FIRST: Final = 6.0
+_FIRST_ANSWERS: Final = 100.0
+"""How many times as many at the start, and after how many answers a third of that is left."""
+
+_TRIAL_CALLS: Final = 6.0
+_TRIAL_SECONDS: Final = 1.5
+"""Length of a trial: so many calls, and what the tier allows in so many seconds."""
 
 _REST_SLOTS: Final = 15.0
 _REST_SECONDS: Final = 2.0
@@ -125,9 +139,12 @@ class SpacingController:
 
     __slots__ = (
         "_answered_at",
+        "_answers",
         "_curves",
         "_decided_at",
         "_heard_of",
+        "_if_denied",
+        "_if_granted",
         "_in_bad_times",
         "_left",
         "_level",
@@ -135,12 +152,14 @@ class SpacingController:
         "_rest_until",
         "_shortest",
         "_trial",
+        "_trial_calls",
         "_weights",
     )
 
     def __init__(self, shortest: float) -> None:
         self._shortest = shortest
         self._curves = all_curves()
+        self._if_denied, self._if_granted = self._curves.denied**_TRUST, self._curves.granted**_TRUST
         self._in_bad_times = _worth_in_bad_times(shortest)
         # Rows are times, columns curves.
         self._weights = np.zeros((TIMES, len(self._curves.start)))
@@ -148,6 +167,8 @@ class SpacingController:
         self._weights[0, 0] += _CONFIDENCE
         self._level = 0
         self._trial = 0
+        self._answers = 0
+        self._trial_calls = round(_TRIAL_CALLS + _TRIAL_SECONDS / shortest)
         self._rest_until = -math.inf
         self._answered_at: float | None = None
         self._heard_of = -math.inf
@@ -196,13 +217,13 @@ class SpacingController:
     def granted(self, slot_at: float, now: float) -> None:
         """The call that left at `slot_at` was answered, at `now`, and not denied."""
         _, level = self._open.pop(slot_at, (self._level, self._level))
-        self._learn(self._curves.granted[level], 1 - DENIED, now, says_when=slot_at >= self._heard_of)
+        self._learn(self._if_granted[level], _GRANTED_ANYWAY, now, says_when=slot_at >= self._heard_of)
         self._heard_of = max(self._heard_of, slot_at)
 
     def denied(self, slot_at: float, now: float) -> None:
         """The call that left at `slot_at` was denied, at `now`: the spacing grows or stays, at once."""
         level, _ = self._open.pop(slot_at, (self._level, self._level))
-        self._learn(self._curves.denied[level], DENIED, now, says_when=True)
+        self._learn(self._if_denied[level], _DENIED_ANYWAY, now, says_when=True)
         self._heard_of = max(self._heard_of, slot_at)
         # Denials that no margin seems to help against must not argue for less of it.
         best, hopeful = self._best()
@@ -222,6 +243,7 @@ class SpacingController:
 
     def _learn(self, by_curve: Floats, by_time: Floats, now: float, *, says_when: bool) -> None:
         weights = self._weights
+        self._answers += 1
         if self._answered_at is not None and now > self._answered_at:
             weights = self._older(now - self._answered_at)
         self._answered_at = now if self._answered_at is None else max(now, self._answered_at)
@@ -248,7 +270,7 @@ class SpacingController:
         if hopeful >= self._level:
             return
         if not self._trial and at >= self._rest_until:
-            self._trial = _TRIAL
+            self._trial = self._trial_calls
         if self._trial:
             self._level = hopeful
 
@@ -259,5 +281,6 @@ class SpacingController:
         expected = worth @ good + self._in_bad_times @ self._weights[_GOOD:].sum(axis=1)
         best = int(expected.argmax())
         gain = np.maximum(worth[:best] - worth[best], 0.0) @ good
-        hopeful = np.append(expected[:best] + _HOPE * gain, expected[best])
+        hope = _HOPE * (1 + (_HOPE_AT_FIRST - 1) * math.exp(-self._answers / _FIRST_ANSWERS))
+        hopeful = np.append(expected[:best] + hope * gain, expected[best])
         return best, int(hopeful.argmax())

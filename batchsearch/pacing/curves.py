@@ -1,13 +1,15 @@
 """How likely a call is denied, by the space it leaves: the curves that are believed in (pure).
 
 Let the *margin* m be the extra spacing between calls, as a fraction of the tier's own interval. Whatever
-counts the calls and whatever shifts them, denials become rarer as m grows. Four families say how:
+counts the calls and whatever shifts them, denials mostly become rarer as m grows. Five families say how:
 
 - **none**: a rare denial that no margin prevents, and nothing else;
 - **fading**, `a x exp(-m / s)`: a jittery network before an exact count. `a` says how bad it is at the tier
   itself (a deep bucket: next to nothing; a sliding log that counts denials: half of all), `s` how much space
   it takes to get away from it;
 - **shared**, the same above a floor: somebody else calls at random, and a part of all calls meets theirs;
+- **rising**, fading and `r x (1 - exp(-m / u))` beside it: who calls at random is denied while our calls
+  stand close, and takes what is free where they leave more space;
 - **less than bought**, a bend or a wall at an interval of `t` times the tier's: the service grants only a
   part of what was bought, or somebody else takes the rest evenly.
 """
@@ -57,6 +59,11 @@ _FLAT: Final = (0.1, 0.2, 0.3, 0.4)
 _ABOVE_A_FLOOR: Final = ((0.1, 0.25), (0.03, 0.12, 0.5))
 """Floors of the shared curves, what is on them at the tier (`a`) and how it fades (`s`)."""
 
+_RISES: Final = (0.12, 0.25)
+_RISE_BY: Final = (0.3, 1.0)
+_BELOW_A_RISE: Final = ((0.2, 0.45), (0.03, 0.1, 0.3))
+"""`r` and `u` of the rising curves, and the `a` and `s` of what fades meanwhile."""
+
 _BOUGHT: Final[tuple[float, ...]] = tuple(1.1**step for step in range(1, 12))
 """`t`: the interval, in tiers, at which less than was bought is granted; 1.1 to 2.85."""
 
@@ -64,7 +71,7 @@ _WALL: Final = 0.95
 _SOFT: Final = 0.03
 """How many calls a wall denies, and how soft bend and wall are."""
 
-_NONE_WEIGHT, _FADING_WEIGHT, _SHARED_WEIGHT, _LESS_WEIGHT = 0.2, 0.48, 0.2, 0.12
+_NONE_WEIGHT, _FADING_WEIGHT, _SHARED_WEIGHT, _RISING_WEIGHT, _LESS_WEIGHT = 0.2, 0.4, 0.14, 0.14, 0.12
 """What each family weighs in the starting mixture; its curves share that equally."""
 
 
@@ -98,6 +105,10 @@ def all_curves() -> Curves:
     fading = [a * np.exp(-margin / s) for a, s in product(_AT_THE_TIER, _SCALES) if a * s <= _WIDEST]
     shared = [np.full_like(margin, floor) for floor in _FLAT]
     shared += [floor + a * np.exp(-margin / s) for floor, a, s in product(_FLOORS, *_ABOVE_A_FLOOR)]
+    rising = [
+        rise * -np.expm1(-margin / by) + a * np.exp(-margin / s)
+        for rise, by, a, s in product(_RISES, _RISE_BY, *_BELOW_A_RISE)
+    ]
     less = []
     for times in _BOUGHT:
         short = 1 - (1 + margin) / times
@@ -106,6 +117,7 @@ def all_curves() -> Curves:
         (none, _NONE_WEIGHT),
         (fading, _FADING_WEIGHT),
         (shared, _SHARED_WEIGHT),
+        (rising, _RISING_WEIGHT),
         (less, _LESS_WEIGHT),
     )
     start = np.array([weight / len(curves) for curves, weight in families for _ in curves])

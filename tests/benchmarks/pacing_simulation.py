@@ -208,6 +208,8 @@ class Simulation:
         rival: Somebody else on the instance.
         closed: When the service denies everything.
         grants: Calls that the service grants in so many seconds; the tier's in one when None.
+        grants_from: Since when it does; before, the tier's.
+        grants_until: Until when it does; from then on the tier's again.
         work: Seconds of work and seconds of pause, alternating; endless work when None.
     """
 
@@ -222,12 +224,17 @@ class Simulation:
         rival: Rival | None = None,
         closed: Closed | None = None,
         grants: tuple[int, float] | None = None,
+        grants_from: float = 0.0,
+        grants_until: float = math.inf,
         work: tuple[float, float] | None = None,
     ) -> None:
         name = f"{seed}/{cell.tier}/{cell.counting}/{cell.jitter}/{cell.shape}"
         self._chance = random.Random(f"world {name}")
-        count, second = grants or (cell.tier, 1.0)
-        self._flow = COUNTINGS[cell.counting](count, self._chance.random())
+        phase = self._chance.random()
+        self._flow = COUNTINGS[cell.counting](cell.tier, phase)
+        count, self._second = grants or (cell.tier, 1.0)
+        self._other_flow = COUNTINGS[cell.counting](count, phase)
+        self._other = (grants_from, grants_until) if grants else (math.inf, math.inf)
         self._mine = _Network(cell, f"mine {name}")
         self._theirs = _Network(cell, f"theirs {name}")
         self._client = client
@@ -236,7 +243,6 @@ class Simulation:
         self._rival = rival
         self._rival_phase = random.Random(f"phase {name}").random()
         self._closed = closed
-        self._second = second
         self._work = work
         self._last = -math.inf
         self._serial = itertools.count()
@@ -295,7 +301,10 @@ class Simulation:
     def _admits(self, at: float) -> bool:
         if self._closed is not None and self._closed.at(at):
             return False
-        return self._flow.admits(at / self._second)
+        begins, ends = self._other
+        if begins <= at < ends:
+            return self._other_flow.admits(at / self._second)
+        return self._flow.admits(at)
 
     def _rival_departs(self, at: float) -> None:
         rival = self._rival

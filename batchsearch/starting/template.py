@@ -118,7 +118,7 @@ def _instance(wishes: Wishes) -> Iterator[Line]:
 def _qps(qps: float) -> float | str:
     if math.isinf(qps):
         return UNLIMITED
-    return int(qps) if qps.is_integer() else qps
+    return int(qps) if float(qps).is_integer() else qps
 
 
 def _what_is_searched(wishes: Wishes) -> Iterator[Line]:

@@ -1,10 +1,14 @@
 """Manifests in object stores, over the S3 protocol of a real server."""
 
 import gzip
+import io
+import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,6 +30,38 @@ def connections(endpoint):
         return None
     reached = StoreConnection(endpoint=endpoint)
     return ConnectionsSettings(s3=reached, oss=reached)
+
+
+def written(name):
+    """The same rows in a file of another format; None for Parquet."""
+    made = io.BytesIO()
+    rows = [{"sku": key, "note": "x"} for key in KEYS]
+    if name == "m.csv.zst":
+        sink = pa.BufferOutputStream()
+        with pa.CompressedOutputStream(sink, "zstd") as stream:
+            stream.write(CSV.encode())
+        return sink.getvalue().to_pybytes()
+    if name == "m.zip":
+        with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("export/m.csv", CSV)
+    elif name == "m.jsonl":
+        made.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+    elif name == "m.arrow":
+        table = pa.Table.from_pylist(rows)
+        with pa.ipc.new_file(made, table.schema) as writer:
+            writer.write_table(table)
+    elif name == "m.xlsx":
+        book = openpyxl.Workbook(write_only=True)
+        sheet = book.create_sheet("x")
+        for row in (["sku", "note"], *(list(row.values()) for row in rows)):
+            sheet.append(row)
+        book.save(made)
+    elif name == "m.xml":
+        items = "".join(f"<item><g:sku>{key}</g:sku><g:note>x</g:note></item>" for key in KEYS)
+        made.write(f"<rss><channel>{items}</channel></rss>".encode())
+    else:
+        return {"m.csv": CSV.encode(), "m.csv.gz": gzip.compress(CSV.encode())}.get(name)
+    return made.getvalue()
 
 
 def parquet(folder, keys=KEYS):
@@ -56,10 +92,12 @@ def keys_of(manifest):
     return [key for batch in manifest.key_batches() for key in batch.keys()]  # noqa: SIM118 - no dictionary
 
 
-@pytest.mark.parametrize("name", ["m.csv", "m.csv.gz", "m.parquet"])
+@pytest.mark.parametrize(
+    "name", ["m.csv", "m.csv.gz", "m.csv.zst", "m.zip", "m.jsonl", "m.arrow", "m.xlsx", "m.xml", "m.parquet"]
+)
 def test_a_manifest_is_read_where_it_is(put, s3_server, tmp_path, name):
-    """Both formats, packed or not, give the rows that a local file would."""
-    data = {"m.csv": CSV.encode(), "m.csv.gz": gzip.compress(CSV.encode())}.get(name) or parquet(tmp_path)
+    """Every format, packed or not, gives the rows that a local file would."""
+    data = written(name) or parquet(tmp_path)
     local = tmp_path / name
     local.write_bytes(data)
     manifest = opened(put(f"in/{name}", data), s3_server)
@@ -122,7 +160,7 @@ def test_what_cannot_be_found_is_said_plainly(put, s3_server, s3_account, bucket
     put("in/m.txt.bak", "x")
     assert "there is no such object or folder" in what_is_wrong(f"s3://{bucket}/gone.csv", s3_server)
     assert "no such bucket" in what_is_wrong("s3://nowhere-at-all/m.csv", s3_server)
-    assert "without any .parquet or .csv" in what_is_wrong(f"s3://{bucket}/in", s3_server)
+    assert "without any table" in what_is_wrong(f"s3://{bucket}/in", s3_server)
     assert "matches no object" in what_is_wrong(f"s3://{bucket}/*.csv", s3_server)
     s3_account.delenv("AWS_ACCESS_KEY_ID")
     assert "credentials" in what_is_wrong(f"s3://{bucket}/m.csv", s3_server)

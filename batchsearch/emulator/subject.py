@@ -96,9 +96,18 @@ def _unlike_border(image: Image.Image) -> NDArray[np.bool_]:
     ring = max(1, round(_RING * min(size)))
     sides = (pixels[:ring], pixels[-ring:], pixels[:, :ring], pixels[:, -ring:])
     colours = _common_colours(np.concatenate([side.reshape(-1, 3) for side in sides]))
-    distance = np.linalg.norm(pixels[:, :, None, :] - colours, axis=-1).min(axis=-1)
+    distance = _nearest(pixels, colours)
     cut = max(_LEAST_CONTRAST, _OTSU_SHARE * _otsu(distance))
     return np.asarray(distance > cut, dtype=np.bool_)
+
+
+def _nearest(pixels: NDArray[Any], colours: NDArray[Any]) -> NDArray[Any]:
+    """How far each pixel is from the nearest of the colours."""
+    squares = [
+        (apart[..., 0] * apart[..., 0] + apart[..., 1] * apart[..., 1]) + apart[..., 2] * apart[..., 2]
+        for apart in (pixels - colour for colour in colours)
+    ]
+    return np.asarray(np.sqrt(np.minimum.reduce(squares)))
 
 
 def _common_colours(border: NDArray[Any]) -> NDArray[Any]:

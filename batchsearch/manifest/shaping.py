@@ -19,6 +19,7 @@ from batchsearch.manifest.columns import cell, normal_type
 from batchsearch.manifest.filtered import Where, WithImage, conditions_over
 from batchsearch.manifest.findings import LISTED
 from batchsearch.manifest.groups import Filled, GroupColumns, Groups
+from batchsearch.manifest.image_cells import AUTO, NONE
 from batchsearch.manifest.image_columns import holds_bytes, named_columns, type_problem
 from batchsearch.manifest.image_rows import IMAGE_INDEX, PIC_NAME, ImagePlan, ImageRows
 from batchsearch.manifest.layers import Layer, LeftOut
@@ -52,6 +53,9 @@ def shaped(tables: Sequence[TableFile], settings: ManifestSettings, wanted: Want
     problems += [*_missing(settings, names), *_unusable(tables, settings, columns, wanted)]
     if problems:
         raise ManifestError([Problem(str(tables[0].path), what) for what in problems[:LISTED]])
+    if wanted.base64 and settings.image_separator == AUTO:
+        # Base64 has line breaks and no other sign that could separate.
+        settings = settings.model_copy(update={"image_separator": NONE})
     groups = _groups(tables, settings, columns)
     made: list[TableFile] = list(tables)
     if groups is not None and groups.columns.fill:

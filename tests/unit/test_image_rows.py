@@ -437,3 +437,38 @@ def test_an_operation_of_two_images_takes_no_rows_of_images(opened):
             key="id",
             images="i",
         )
+
+
+def test_base64_with_line_breaks_is_one_image(opened):
+    """Where texts are the images themselves nothing in them separates; columns and lists still do."""
+    text = "aGVsbG8g\nd29ybGQ="
+    wanted = Wanted(images=("image",), base64=True)
+    found = rows_of(opened([{"id": "1", "a": text, "b": "aGk="}], wanted, key="id", images=["a", "b"]))
+    assert [row.images[0].path for row, _ in found] == [text, "aGk="]
+    assert [carried["image"] for _, carried in found] == ["base64 (17 characters)", "base64 (4 characters)"]
+
+
+def test_rows_keep_their_places_beside_rows_that_are_filled_and_filtered(opened):
+    """Layers one over another still tell the row of the file, while groups are read in between."""
+    table = [
+        {"g": f"g{n // 3}", "t": "T" if n % 3 == 0 else "", "i": f"{n}.jpg" if n % 2 else ""}
+        for n in range(600)
+    ]
+    manifest = opened(
+        table,
+        key="g",
+        images="i",
+        group="g",
+        fill="t",
+        without_image="skip",
+        where='t = "T" and i is not null',
+    )
+    assert [(number, image) for number, _, _, image in _named_by_group(manifest)] == [
+        (n, f"{n}.jpg") for n in range(1, 600, 2)
+    ]
+
+
+def _named_by_group(manifest):
+    return [
+        (row.number, carried["g"], carried["t"], row.images[0].path) for row, carried in rows_of(manifest)
+    ]

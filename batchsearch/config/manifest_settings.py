@@ -106,7 +106,7 @@ class XlsxSettings(Settings):
     )
 
 
-_MAKING_ROWS: Final = (
+MAKING_ROWS: Final = (
     "images",
     "image_separator",
     "most_images",
@@ -222,8 +222,8 @@ class ManifestSettings(Settings):
 
     def rows_as_said(self) -> dict[str, object]:
         """What is said of how rows are made, by setting; nothing of what is left at its default."""
-        said = self.model_dump(mode="json", include=set(_MAKING_ROWS), exclude_defaults=True)
-        return {name: said[name] for name in _MAKING_ROWS if name in said}
+        said = self.model_dump(mode="json", include=set(MAKING_ROWS), exclude_defaults=True)
+        return {name: said[name] for name in MAKING_ROWS if name in said}
 
     def of_made_rows(self, path: str, **changes: object) -> ManifestSettings:
         """The settings of a Parquet table that has this manifest's rows, or some of them, as they were made.
@@ -232,7 +232,7 @@ class ManifestSettings(Settings):
             path: Where it is.
             changes: What else differs.
         """
-        nothing = {name: type(self).model_fields[name].default for name in _MAKING_ROWS}
+        nothing = {name: type(self).model_fields[name].default for name in MAKING_ROWS}
         return self.model_copy(update={**nothing, "path": path, "format": "parquet", **changes})
 
     @field_validator("images")

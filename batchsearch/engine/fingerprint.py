@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.config.manifest_settings import MAKING_ROWS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -24,7 +26,13 @@ QUOTED: Final = "key columns in quotes"
 """Under this name it is noted which key columns were text when rows were first named."""
 
 _NOTED_ONLY: Final = frozenset(
-    {"manifest.path", "manifest.format", "manifest.row_number", COLUMNS_ONCE, QUOTED}
+    {
+        "manifest.path",
+        "manifest.format",
+        COLUMNS_ONCE,
+        QUOTED,
+        *(f"manifest.{name}" for name in MAKING_ROWS),
+    }
 )
 _NOTED_ONLY_BELOW: Final = ("manifest.csv.", "manifest.xlsx.")
 _IN_QUOTES: Final = ("string", "large_string", "date", "extension<arrow.uuid")
@@ -64,7 +72,8 @@ def fingerprint(settings: JobSettings) -> dict[str, Any]:
         found[f"manifest.csv.{name}"] = value
     for name, value in values["manifest"]["xlsx"].items():
         found[f"manifest.xlsx.{name}"] = value
-    found["manifest.row_number"] = values["manifest"]["row_number"]
+    # Which rows there are is no part of what a row is: a row that is known by its key may come and go.
+    found |= {f"manifest.{name}": value for name, value in settings.manifest.rows_as_said().items()}
     for name in ("endpoint", "region", "name", "service_type"):
         found[f"instance.{name}"] = values["instance"][name]
         for other in values["instances"]:

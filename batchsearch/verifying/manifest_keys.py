@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from batchsearch.api.operations import OPERATIONS
 from batchsearch.config.load import load_job
-from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.manifest_settings import MAKING_ROWS, ManifestSettings
 from batchsearch.config.model import JobSettings
 from batchsearch.engine.fingerprint import quoted_before
 from batchsearch.engine.opening import open_manifest
@@ -87,7 +87,11 @@ def _by_fingerprint(known: Mapping[str, Any], manifest: Path | None) -> Manifest
                 "path": path,
                 "key": known["manifest.key"],
                 "format": known.get("manifest.format", "auto"),
-                "row_number": known.get("manifest.row_number"),
+                **{
+                    name: known[f"manifest.{name}"]
+                    for name in MAKING_ROWS
+                    if known.get(f"manifest.{name}") is not None
+                },
                 **{section: values for section, values in written.items() if values},
             }
         )

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,6 +64,17 @@ async def test_nights_pay_for_new_images_alone(products):
     _, fewer = await products({"b": ["p02.jpg"], "a": ["p01.jpg", "p03.jpg"]})
     assert (fewer.rows, fewer.ok, fewer.calls) == (3, 3, 0)
     assert verify_folder(Path(settings.output.dir)).findings.verdict() == Verdict.WHOLE
+
+
+async def test_an_output_tells_how_its_rows_were_made(products, tmp_path):
+    """A ledger whose job cannot be read any more is still measured against the manifest's images."""
+    settings, _ = await products({"a": ["p00.jpg", "p01.jpg"], "b": []}, manifest__without_image="skip")
+    with closing(sqlite3.connect(Path(settings.output.dir, "ledger", "ledger.sqlite3"))) as ledger:
+        ledger.execute("DELETE FROM meta WHERE name = 'job'")
+        ledger.commit()
+    found = verify_folder(Path(settings.output.dir))
+    assert found.manifest_rows == 2
+    assert [each.kind for each in found.findings.listed()] == ["ledger_changed"]
 
 
 async def test_a_signature_that_is_new_every_night_costs_nothing(products, signed_in):

@@ -11,6 +11,7 @@ import warnings
 import zipfile
 from collections import Counter
 from contextlib import closing
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ConfigError, ManifestError, Problem
@@ -48,10 +49,7 @@ class XlsxFile(ValueTable):
             ConfigError: What reads workbooks is not installed.
             ManifestError: It is no workbook, has no such sheet, or names columns twice or not at all.
         """
-        try:
-            import openpyxl  # noqa: F401 - here to be told of before anything is opened
-        except ImportError:
-            raise ConfigError([Problem(str(path), _INSTALL)]) from None
+        _needs_library(path)
         self._settings = settings
         self._names: list[str] = []
         with _file(path) as file:
@@ -97,19 +95,30 @@ class XlsxFile(ValueTable):
             raise UnreadableError(line, f"has more than {_MOST_ROWS:,} rows, as no sheet can")
 
 
-def sheet_names(path: ManifestPath) -> list[str]:
-    """The sheets of a workbook that are shown.
+def first_rows(path: ManifestPath, count: int) -> dict[str, list[list[Any]]]:
+    """The first rows of each sheet that is shown, by its name.
 
     Raises:
         ManifestError: It is no workbook.
         ConfigError: What reads workbooks is not installed.
     """
+    _needs_library(path)
+    with _file(path) as file:
+        _bounded(file, path)
+    with _file(path) as file, closing(_workbook(file, path)) as book:
+        found = {}
+        for sheet in _shown(book):
+            sheet.reset_dimensions()
+            rows = islice(sheet.iter_rows(values_only=True), count)
+            found[sheet.title] = [[_plain(value) for value in row] for row in rows]
+        return found
+
+
+def _needs_library(path: ManifestPath) -> None:
     try:
-        import openpyxl  # noqa: F401 - as above
+        import openpyxl  # noqa: F401 - here to be told of before anything is opened
     except ImportError:
         raise ConfigError([Problem(str(path), _INSTALL)]) from None
-    with _file(path) as file, closing(_workbook(file, path)) as book:
-        return [sheet.title for sheet in _shown(book)]
 
 
 def _file(path: ManifestPath) -> IO[bytes]:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from batchsearch.config.manifest_settings import CsvSettings, ManifestSettings
+from batchsearch.config.manifest_settings import CsvSettings, ManifestSettings, XlsxSettings
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.columns import is_picture_struct, normal_type
 from batchsearch.manifest.files import find_files
 from batchsearch.manifest.formats import open_table
 from batchsearch.manifest.table_file import UnreadableError, Wished, short
 from batchsearch.manifest.unpacked import CutError, unpacked
+from batchsearch.manifest.xlsx_files import first_rows
+from batchsearch.starting.sheets import ROWS_LOOKED_AT as ROWS_OF_SHEETS
+from batchsearch.starting.sheets import SheetLayout, layout_of
 from batchsearch.starting.sniffing import Sniffed, sniff
 
 if TYPE_CHECKING:
@@ -69,6 +72,7 @@ class ManifestFacts:
         columns: Its columns, in order.
         rows: How many rows were looked at.
         csv: How it is written, when it is CSV; None for other formats.
+        xlsx: Where its table is, when it is a workbook.
         format: How its files are written.
         is_named: Whether the names of its files say so.
         told: What else was found out, and why.
@@ -79,6 +83,7 @@ class ManifestFacts:
     columns: tuple[ColumnFacts, ...]
     rows: int
     csv: CsvSettings | None = None
+    xlsx: XlsxSettings = field(default_factory=XlsxSettings)
     format: TableFormat = "csv"
     is_named: bool = True
     told: tuple[tuple[str, str, str], ...] = ()
@@ -113,13 +118,25 @@ def look_at(path: Path) -> ManifestFacts:
                 skip_lines=sniffed.skip_lines,
                 header=sniffed.header,
             )
-    written = ManifestSettings(
-        path=str(first), format=kind, **({} if settings is None else {"csv": settings})
-    )
+    xlsx = XlsxSettings()
+    if kind == "xlsx":
+        layout = layout_of(first_rows(first, ROWS_OF_SHEETS))
+        xlsx = XlsxSettings(sheet=layout.sheet, skip_rows=layout.skip_rows)
+        told = _about_sheet(layout)
+    written = ManifestSettings(path=str(first), format=kind, csv=settings or CsvSettings(), xlsx=xlsx)
     table = open_table(first, kind, written)
     columns, rows = _columns(table)
     folder = path if path.is_dir() else first.parent
-    return ManifestFacts(path, folder, columns, rows, settings, kind, found.format == kind, told)
+    return ManifestFacts(path, folder, columns, rows, settings, xlsx, kind, found.format == kind, told)
+
+
+def _about_sheet(layout: SheetLayout) -> tuple[tuple[str, str, str], ...]:
+    told = []
+    if layout.sheet is not None:
+        told.append(("sheet", layout.sheet, "the sheets before it have no table"))
+    if layout.skip_rows:
+        told.append(("above the table", f"{layout.skip_rows} rows", "the columns' names come after them"))
+    return tuple(told)
 
 
 def _columns(table: TableFile) -> tuple[tuple[ColumnFacts, ...], int]:

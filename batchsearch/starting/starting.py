@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.config.load import load_text
+from batchsearch.config.manifest_settings import XlsxSettings
 from batchsearch.errors import BatchsearchError, ConfigError, ManifestError, OutputError, Problem
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.reporting.logs import printable
@@ -137,6 +138,7 @@ def start(
         output=f"output/{path.stem}",
         guesses=_with_root(found, facts, path.parent),
         csv=None if facts is None else facts.csv,
+        xlsx=XlsxSettings() if facts is None else facts.xlsx,
         region=region,
         name=name or (_EMULATED_NAME if region is None else _BOUGHT_NAME),
         qps=qps or (_EMULATED_QPS if region is None else _BOUGHT_QPS),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.compare_settings import CompareSettings
 from batchsearch.config.dedup_settings import DedupSettings
+from batchsearch.config.manifest_settings import XlsxSettings
 from batchsearch.config.model import EMULATOR
 from batchsearch.config.rate_setting import UNLIMITED
 from batchsearch.starting.job_text import Line
@@ -51,6 +52,7 @@ class Wishes:
         qps: Queries per second that were bought; infinite for an embedded instance at its own speed.
         seen: A manifest was looked at.
         format: How the manifest is written, where its name does not say so.
+        xlsx: Where the table of a workbook is.
     """
 
     kind: Kind
@@ -63,6 +65,7 @@ class Wishes:
     qps: float
     seen: bool = True
     format: str | None = None
+    xlsx: XlsxSettings = field(default_factory=XlsxSettings)
 
 
 def title(wishes: Wishes, file: str) -> list[str]:
@@ -149,6 +152,14 @@ def _manifest(wishes: Wishes) -> Iterator[Line]:
         yield Line("manifest.columns.priority", found.priority, _why(found, "priority"), active=False)
     yield from _several(found)
     yield from _csv(wishes, found)
+    yield from _xlsx(wishes, found)
+
+
+def _xlsx(wishes: Wishes, found: Guesses) -> Iterator[Line]:
+    if wishes.xlsx.sheet is not None:
+        yield Line("manifest.xlsx.sheet", wishes.xlsx.sheet, _why(found, "sheet"))
+    if wishes.xlsx.skip_rows:
+        yield Line("manifest.xlsx.skip_rows", wishes.xlsx.skip_rows, _why(found, "above the table"))
 
 
 def _several(found: Guesses) -> Iterator[Line]:
@@ -232,11 +243,11 @@ def _deduplicated(wishes: Wishes) -> dict[str, Any]:
 
 def _section(name: str, model: type[BaseModel], known: dict[str, Any]) -> Iterator[Line]:
     """Every setting of a section: what is known is set, the others are comments with their defaults."""
-    for setting, field in model.model_fields.items():
+    for setting, about in model.model_fields.items():
         if setting in known:
             yield Line(f"{name}.{setting}", known[setting])
             continue
-        default = field.get_default(call_default_factory=True)
+        default = about.get_default(call_default_factory=True)
         if isinstance(default, tuple):
             default = list(default)
         if hasattr(default, "model_dump"):
@@ -268,7 +279,7 @@ def _catalogue(wishes: Wishes) -> Iterator[Line]:
         yield Line("emulator.catalogue.manifest.format", wishes.format, explained=False)
     for line in _several(found):
         yield Line(f"emulator.catalogue.{line.name}", line.value, explained=False)
-    for line in _csv(wishes, found):
+    for line in (*_csv(wishes, found), *_xlsx(wishes, found)):
         yield Line(f"emulator.catalogue.{line.name}", line.value, explained=False)
     if found.root is not None:
         yield Line("emulator.catalogue.root", found.root, explained=False)

@@ -4,7 +4,11 @@ import csv
 import gzip
 import io
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import openpyxl
@@ -437,3 +441,54 @@ def test_what_is_given_mends_what_was_missing(shop):
     )
     init("catalog_product.csv", "--set", "images.base_url=https://shop.example/media/catalog/product")
     assert batchsearch.load("dedup.yaml").images.base_url == "https://shop.example/media/catalog/product"
+
+
+def test_the_table_of_a_workbook_is_found(shop):
+    """Sheets without a table, the template's rows and a title stand before it."""
+    book = openpyxl.Workbook()
+    book.active.title = "Instructions"
+    book.active.append(["Read this before you fill in the template."])
+    sheet = book.create_sheet("Template")
+    for row in (
+        ["TemplateType=fptcustom", "Version=2026"],
+        ["SKU", "Titel", "Bild"],
+        ["item_sku", "item_name", "main_image_url"],
+        ["A", "Shirt", URL.format(1)],
+        ["B", "Mug", URL.format(2)],
+    ):
+        sheet.append(row)
+    book.save("flat.xlsx")
+    assert "Amazon flat file" in init("flat.xlsx").stderr
+    settings = batchsearch.load("dedup.yaml")
+    assert (settings.manifest.xlsx.sheet, settings.manifest.xlsx.skip_rows) == ("Template", 2)
+    assert [image for _, image in rows_of(settings)] == [URL.format(1), URL.format(2)]
+    book = openpyxl.Workbook()
+    for row in (
+        ["Our products"],
+        [],
+        ["id", "name", "image"],
+        *([n, f"N{n}", f"photos/{n}.jpg"] for n in range(6)),
+    ):
+        book.active.append(row)
+    book.save("m.xlsx")
+    init("m.xlsx")
+    assert batchsearch.load("search.yaml").manifest.xlsx.skip_rows == 2
+    assert batchsearch.plan("search.yaml").calls == 6
+
+
+@pytest.mark.parametrize(("answer", "written"), [("n", False), ("y", True)])
+def test_on_a_terminal_it_asks_before_it_writes(shop, answer, written):
+    """Whoever says no has no file; a script is never asked."""
+    table("m.csv", ["id", "image"], *([str(n), f"photos/{n}.jpg"] for n in range(6)))
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "batchsearch", "init", "m.csv"]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        while b"Write search.yaml?" not in seen:
+            seen += os.read(ours, 4096)
+        os.write(ours, answer.encode() + b"\n")
+        out, _ = process.communicate()
+    os.close(ours)
+    assert (process.returncode, out) == (0, b"search.yaml\n" if written else b"")
+    assert (shop / "search.yaml").exists() is written

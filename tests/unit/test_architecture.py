@@ -75,6 +75,7 @@ PURE = (
     "starting/guesses.py",
     "starting/job_text.py",
     "starting/several_images.py",
+    "starting/sheets.py",
     "starting/shops.py",
     "starting/template.py",
     "tables.py",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch.commands.options import fail, hand_on
+from batchsearch.commands.output_place import STORE_CONFIG, output_place
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=str)
+@STORE_CONFIG
 @click.option("--csv", "form", flag_value="csv", help="CSV, in UTF-8 with a mark for Excel; the default.")
 @click.option("--xlsx", "form", flag_value="xlsx", help="A spreadsheet (extra `xlsx`).")
 @click.option("--parquet", "form", flag_value="parquet", help="One Parquet file, with types.")
@@ -48,8 +50,8 @@ Examples:
     "--output",
     type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE",
-    help="Where it goes; DIR/export/TABLE.FORM when not given, - is stdout. The end of its name says the "
-    "form, too.",
+    help="Where it goes; DIR/export/TABLE.FORM when not given, TABLE.FORM in this folder when DIR is an "
+    "address; - is stdout. The end of its name says the form, too.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--all-columns", "everything", is_flag=True, help="Also the columns that are for machines.")
@@ -69,8 +71,9 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the line.")
 def command(
-    folder: Path,
+    folder: str,
     *,
+    config: Path | None,
     form: FormatName | None,
     table: str | None,
     output: Path | None,
@@ -82,26 +85,28 @@ def command(
 ) -> None:
     """Write a table of the output folder DIR as one file that opens in a spreadsheet.
 
-    DIR is the output folder of a run, of `batchsearch compare` or of `batchsearch dedup`. The manifest's own
-    columns stand beside what was found. Nothing in a cell can run as a formula. The output is only read, once
-    it is known to be whole; the file appears whole or not at all, and replaces none that is there.
+    DIR is the output folder of a run, of `batchsearch compare` or of `batchsearch dedup`, or the address of
+    an output in an object store. The manifest's own columns stand beside what was found. Nothing in a cell
+    can run as a formula. The output is only read, once it is known to be whole; the file appears whole or not
+    at all, and replaces none that is there.
     """
     try:
         from batchsearch.exporting.export import ExportOptions, export
         from batchsearch.reporting.progress import progress_for, shown
 
-        options = ExportOptions(
-            table=table,
-            form=form,
-            file=output,
-            force=force,
-            everything=everything,
-            hits=hits,
-            separator=_SEPARATORS[separator],
-        )
         # A bar among the lines of a table on the same terminal would be in their way.
-        with shown(progress_for(wanted=str(output) != "-")):
-            made = export(folder, options)
+        with output_place(folder, config) as found, shown(progress_for(wanted=str(output) != "-")):
+            options = ExportOptions(
+                table=table,
+                form=form,
+                file=output,
+                place=Path() if found.is_address else None,
+                force=force,
+                everything=everything,
+                hits=hits,
+                separator=_SEPARATORS[separator],
+            )
+            made = export(found.folder, options)
     except BatchsearchError as error:
         fail(error)
     for note in made.notes:

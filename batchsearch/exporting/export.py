@@ -50,7 +50,8 @@ class ExportOptions:
     Attributes:
         table: Which table; the most telling of the output when None.
         form: The file's form; by the end of its name, or CSV, when None.
-        file: Where it goes; `export/TABLE.FORM` in the output folder when None, stdout when `-`.
+        file: Where it goes; `TABLE.FORM` in `place` when None, stdout when `-`.
+        place: Folder of a file that nobody named; `export` in the output folder when None.
         force: Whether a file that is there is replaced.
         everything: All columns of the table, also those that are for machines.
         hits: First hits beside a row of `results`.
@@ -60,6 +61,7 @@ class ExportOptions:
     table: str | None = None
     form: FormatName | None = None
     file: Path | None = None
+    place: Path | None = None
     force: bool = False
     everything: bool = False
     hits: int = FIRST_HITS
@@ -122,7 +124,7 @@ def export(folder: Path, options: ExportOptions) -> Exported:
     notes = [f"{found.warning}"] if found.warning else []
     if options.file is not None and str(options.file) == STDOUT:
         return _to_stdout(sheet, form, options, notes)
-    path = options.file or folder / FOLDER / f"{sheet.name}.{form}"
+    path = options.file or (options.place or folder / FOLDER) / f"{sheet.name}.{form}"
     refuse_existing(path, force=options.force)
     with Place(path, force=options.force) as place:
         try:

@@ -11,7 +11,7 @@ from batchsearch.errors import ConfigError, OutputError
 from batchsearch.exporting.reading import schema_of
 from batchsearch.exporting.shapes import OF_COMPARISON, OF_DEDUP, OF_RUN, OF_SEARCH, manifest_columns
 from batchsearch.ledger.reader import LedgerReader
-from batchsearch.output.inside import COMPARE_RECORD, DEDUP_RECORD, NIGHTS, SEARCH
+from batchsearch.output.inside import COMPARE_RECORD, DEDUP_RECORD, NIGHTS, SEARCH, no_output
 from batchsearch.output.parts import HITS, RESULTS
 from batchsearch.sealed.delivered import delivered_files
 from batchsearch.sealed.inventory import LEDGER
@@ -106,8 +106,7 @@ def open_tables(folder: Path) -> RunTables | DedupTables:
         OutputError: Nothing is written there yet, or something in it cannot be read.
     """
     if not folder.is_dir():
-        what = "is a file; give the folder that it is in" if folder.exists() else "there is no such folder"
-        raise ConfigError(f"{folder}: {what}")
+        raise ConfigError(no_output(folder))
     if (folder / _CLUSTERS).is_dir() or (folder / DEDUP_RECORD).is_file():
         return _dedup(folder)
     found = _run(folder)
@@ -115,13 +114,7 @@ def open_tables(folder: Path) -> RunTables | DedupTables:
         return found
     if (folder / SEARCH).is_dir() or (folder / LEDGER).is_file() or (folder / RESULTS).is_dir():
         raise OutputError(f"{folder}: nothing is written yet; export when the job has got further")
-    marks = (RESULTS, _CLUSTERS, DEDUP_RECORD)
-    children = sorted(child for child in folder.iterdir() if child.is_dir())
-    inside = [child.name for child in children if any((child / mark).exists() for mark in marks)]
-    hint = (
-        f"; did you mean {folder / inside[0]}?" if inside else "; give the `output.dir` of a job that has run"
-    )
-    raise ConfigError(f"{folder}: is no output folder: it has neither {RESULTS}/ nor {_CLUSTERS}/{hint}")
+    raise ConfigError(no_output(folder))
 
 
 def _dedup(folder: Path) -> DedupTables:

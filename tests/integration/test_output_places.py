@@ -19,6 +19,7 @@ COMMANDS = {
     "usage": ["usage"],
     "verify": ["verify"],
     "report": ["report"],
+    "export": ["export"],
     "compact": ["compact"],
     "retry": ["retry", "--failed"],
     "diff": ["diff"],
@@ -63,7 +64,7 @@ def test_a_folder_that_is_not_there_is_told_in_the_same_words(command, tmp_path)
     assert not gone.exists()
 
 
-@pytest.mark.parametrize("name", ["status", "usage", "verify", "compact", "retry"])
+@pytest.mark.parametrize("name", ["status", "usage", "verify", "export", "compact", "retry"])
 def test_a_folder_without_a_run_is_told_in_the_same_words(name, tmp_path):
     """Every command says the same of a folder in which no job has run, and leaves it as it is."""
     ran = invoke(*COMMANDS[name], tmp_path)
@@ -151,6 +152,9 @@ def test_outputs_in_a_store_are_looked_at_by_their_address(stored, tmp_path, mon
     report = invoke("report", address, "--markdown", "facts.md", *config)
     assert report.exit_code == 0, report.output
     assert (tmp_path / "report.html").stat().st_size > 1000
+    exported = invoke("export", address, *config)
+    assert exported.exit_code == 0, exported.output
+    assert len((tmp_path / "results.csv").read_text(encoding="utf-8-sig").splitlines()) == 5
     diff = json.loads(invoke("diff", "--json", address, address, *config).stdout)
     assert diff["counts"]
     assert {count for table in diff["counts"].values() for count in table.values()} == {0}

@@ -128,6 +128,8 @@ def test_an_embedded_instance_is_started_and_taken_down(make_job, tmp_path):
     assert code == 0, output
     assert set(states(checks).values()) == {"ok"}
     assert not (tmp_path / "out").exists()
+    code, checks, output = ping(make_job(ROWS, instance=instance | {"qps": "unlimited"}))
+    assert (code, states(checks)["rate"]) == (0, "ok"), output
 
 
 def test_each_instance_of_a_job_has_its_lines(make_job, shop):

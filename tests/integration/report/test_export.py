@@ -316,7 +316,7 @@ def test_a_table_that_an_output_has_not_is_told_with_those_it_has(searched, tmp_
     (tmp_path / "above").mkdir()
     shutil.copytree(searched.folder, tmp_path / "above" / "night")
     code, _, err = said("export", tmp_path / "above")
-    assert (code, f"did you mean {tmp_path / 'above' / 'night'}?" in err) == (64, True)
+    assert (code, f"did you mean {tmp_path / 'above' / 'night'}" in err) == (64, True)
 
 
 def test_the_form_and_the_files_name_agree(searched, tmp_path):

@@ -88,6 +88,7 @@ def test_the_jobs_are_accepted_and_guarded():
         assert job.manifest.max_shrink is not None
         assert job.calls.max_outage_seconds > 3600
         assert job.metrics.textfile or job.metrics.port
+        assert job.notify.when == ("failed",)
 
 
 def test_systemd_follows_the_exit_codes():

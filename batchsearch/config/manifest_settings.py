@@ -293,6 +293,8 @@ class ManifestSettings(Settings):
         twice = next((column for column in key if key.count(column) > 1), None)
         if twice is not None:
             raise ValueError(f"names the column {twice!r} twice")
+        if info.data.get("images") and key == (IMAGE_NAME,):
+            raise ValueError(f"names the product with `images`; `{IMAGE_NAME}` alone names none")
         # A product's images are told apart by their names.
         return (*key, IMAGE_NAME) if info.data.get("images") and IMAGE_NAME not in key else key
 

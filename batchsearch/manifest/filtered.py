@@ -36,6 +36,7 @@ _COMPARE: Final[Mapping[str, Callable[[pa.Array, Any], pa.Array]]] = {
     ">": pc.greater,
     ">=": pc.greater_equal,
 }
+_EPOCH: Final = 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +126,33 @@ def passing(conditions: Expression, columns: Mapping[str, pa.Array], rows: int) 
 def _compared(column: pa.Array, comparison: Comparison) -> pa.Array:
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
-    values = [_scalar(value, column.type) for value in comparison.values]
-    if comparison.operator in {"in", "not in"}:
-        alike = [pc.equal(column, value) for value in values]
-        found = alike[0]
-        for each in alike[1:]:
-            found = pc.or_(found, each)
-        return found if comparison.operator == "in" else pc.invert(found)
-    return _COMPARE[comparison.operator](column, values[0])
+    if pa.types.is_integer(column.type) and any(isinstance(value, float) for value in comparison.values):
+        column = column.cast(pa.float64(), safe=False)
+    if comparison.operator not in {"in", "not in"}:
+        return _one_compared(column, comparison.operator, comparison.values[0])
+    found = _one_compared(column, "=", comparison.values[0])
+    for value in comparison.values[1:]:
+        found = pc.or_(found, _one_compared(column, "=", value))
+    return found if comparison.operator == "in" else pc.invert(found)
+
+
+def _one_compared(column: pa.Array, sign: str, value: Any) -> pa.Array:
+    """A column against one value; one that its type cannot hold is larger or smaller than all that it can."""
+    try:
+        return _COMPARE[sign](column, _scalar(value, column.type))
+    except (pa.ArrowInvalid, OverflowError):
+        is_above = value > 0 if isinstance(value, int | float) else _moment(value).year > _EPOCH
+    fits = sign == "!=" or sign.startswith("<" if is_above else ">")
+    return pc.if_else(column.is_valid(), pa.scalar(fits), pa.scalar(None, pa.bool_()))
 
 
 def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
-    """A value to compare a column with; numbers too large for its type as doubles."""
+    """A value in the type of the column that it is compared with.
+
+    Raises:
+        pyarrow.ArrowInvalid: The type cannot hold it.
+        OverflowError: Likewise.
+    """
     if pa.types.is_date(kind):
         return pa.scalar(_moment(value).date(), kind)
     if pa.types.is_timestamp(kind):
@@ -146,11 +162,8 @@ def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
         else:
             moment = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo is not None else moment
         return pa.scalar(moment, kind)
-    if isinstance(value, int) and not isinstance(value, bool) and pa.types.is_integer(kind):
-        try:
-            return pa.scalar(value, kind)
-        except (pa.ArrowInvalid, OverflowError):
-            return pa.scalar(float(value))
+    if isinstance(value, int) and not isinstance(value, bool):
+        return pa.scalar(value, kind)
     return pa.scalar(value)
 
 

@@ -20,6 +20,9 @@ COLUMNS = {
     "at": pa.array([dt.datetime(2026, 1, 1, tzinfo=dt.UTC)] * 4, pa.timestamp("ms", "UTC")),
     "tags": pa.array([["x"], None, [], ["y"]]),
     "价格": pa.array([1, 2, 3, 4]),
+    "large": pa.array([2**63 + 1, 5, None, 2**64 - 1], pa.uint64()),
+    "ns": pa.array([1, None, 10**18, 0], pa.timestamp("ns")),
+    "cents": pa.array([1, 2, None, 10]).cast(pa.decimal128(21, 2)),
 }
 KINDS = {
     "status": "text",
@@ -31,6 +34,9 @@ KINDS = {
     "at": "date",
     "tags": "other",
     "价格": "number",
+    "large": "number",
+    "ns": "date",
+    "cents": "number",
 }
 
 
@@ -55,6 +61,17 @@ KINDS = {
         ('at > "2026-01-01T00:00+01:00"', [0, 1, 2, 3]),
         ("tags is null", [1]),
         ("价格 > 2", [2, 3]),
+        ("large > 9223372036854775808", [0, 3]),
+        ("large = 9223372036854775809", [0]),
+        ("large > 1.5", [0, 1, 3]),
+        ("large < 99999999999999999999999 and large > -1", [0, 1, 3]),
+        ("large in (5, -5, 99999999999999999999999)", [1]),
+        ("price not in (300, -1)", [0, 1, 2]),
+        ("price != 300", [0, 1, 2]),
+        ('ns < "9999-01-01"', [0, 2, 3]),
+        ('ns > "0001-01-01"', [0, 2, 3]),
+        ('ns = "1970-01-01"', [3]),
+        ("cents >= 2 and cents < 10.5", [1, 3]),
         ('price = 1 or price = 3 and status = "x"', [0]),
         ('(price = 1 or price = 20) and status = "draft"', [1]),
     ],

@@ -418,6 +418,7 @@ def test_conditions_that_do_not_fit_the_table_show_their_place(opened):
             "has `image: b`, but `manifest.images` makes the column",
         ),
         ({"images": "a", "columns": {"pic_name": "b"}}, "has `pic_name: b`, but `manifest.images` makes"),
+        ({"images": "a", "key": "pic_name"}, "names the product with `images`; `pic_name` alone names none"),
         ({"where": "a >"}, "the column `a` is compared with a number"),
     ],
 )

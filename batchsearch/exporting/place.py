@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
@@ -16,6 +17,8 @@ from batchsearch.output.atomic import make_folder, sync_folder
 if TYPE_CHECKING:
     from types import TracebackType
 
+_ROOM: Final = ".export-"
+_LOCK: Final = "lock"
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -54,8 +57,8 @@ class Place:
     def __enter__(self) -> Self:
         try:
             make_folder(self.path.parent)
-            # Beside the file: the system's own temporary folder may be small, or in memory.
-            self.room = Path(tempfile.mkdtemp(prefix=".export-", dir=self.path.parent))
+            _sweep(self.path.parent)
+            self.room, self._held = _new_room(self.path.parent)
         except OSError as error:
             raise self.refused(error) from error
         self.temporary = self.room / "file"
@@ -65,6 +68,8 @@ class Place:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         shutil.rmtree(self.room, ignore_errors=True)
+        if self._held is not None:
+            os.close(self._held)
 
     def publish(self) -> int:
         """Give the file its name; its size in bytes."""
@@ -97,6 +102,40 @@ class Place:
     def refused(self, error: OSError) -> OutputError:
         """What to say of a disk that refuses."""
         return OutputError(f"{self.path}: cannot be written: {error.strerror or error}")
+
+
+def _new_room(folder: Path) -> tuple[Path, int | None]:
+    """A folder beside the file: the system's own temporary one may be small, or in memory."""
+    while True:
+        room = Path(tempfile.mkdtemp(prefix=_ROOM, dir=folder))
+        with suppress(FileNotFoundError):
+            held = _held(room)
+            if room.is_dir():
+                return room, held
+        # Another export, which began in this moment, took it for one that nobody holds.
+
+
+def _held(room: Path) -> int | None:
+    """Hold a room as long as this process lives; None where this file system has no locks."""
+    descriptor = os.open(room / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the rooms of exports that were killed: nobody holds them any more."""
+    for room in folder.glob(f"{_ROOM}*"):
+        with suppress(OSError):
+            descriptor = os.open(room / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(room, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def _umask() -> int:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -15,7 +16,9 @@ import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
+from batchsearch.errors import ConfigError
 from batchsearch.exporting import xlsx_file
+from batchsearch.exporting.place import Place
 from batchsearch.exporting.xlsx_file import XlsxFile
 
 
@@ -278,9 +281,6 @@ def test_no_file_that_is_there_is_replaced_unless_asked_for(tmp_path, searched):
 
 def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
     """Whoever makes a file of that name while rows are written keeps it."""
-    from batchsearch.errors import ConfigError
-    from batchsearch.exporting.place import Place
-
     file = tmp_path / "found.csv"
     with Place(file, force=False) as place:
         place.temporary.write_text("ours")
@@ -358,3 +358,30 @@ def test_all_columns_are_there_when_asked_for(searched, deduped, tmp_path):
     assert "request_id" not in few
     pairs = exported(deduped.folder, "--table", "pairs", "--all-columns")[0]
     assert {"score_ab", "found_at", "run_id"} <= set(pairs)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from batchsearch.exporting.place import Place
+with Place(Path(sys.argv[1]), force=True) as place:
+    place.temporary.write_text("half of it")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_export_leaves_the_old_file_and_the_next_one_clears_up(tmp_path, searched):
+    """After a kill the file is the one before; what was half written goes when the next export begins."""
+    file = tmp_path / "found.csv"
+    file.write_text("before")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert file.read_text() == "before"
+    assert len(list(tmp_path.iterdir())) == 2
+    with Place(tmp_path / "other.csv", force=False) as other:
+        # The killed one's room is gone; that of an export which still works stays.
+        assert sorted(tmp_path.iterdir()) == sorted([file, other.room])
+        code, _, err = said("export", searched.folder, "-o", file, "--force")
+        assert code == 0, err
+        assert sorted(tmp_path.iterdir()) == sorted([file, other.room])
+    assert list(tmp_path.iterdir()) == [file]

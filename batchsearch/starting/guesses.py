@@ -333,6 +333,16 @@ class _Guesser:
                 "images found", f"{best} of {len(paths)}", f"under {where or 'the folder of the table'}"
             )
             return where or None
+        self._lack(paths, looked, base)
+        return None
+
+    def _lack_files(self, column: ColumnFacts) -> None:
+        """Tell that none of the files is there that a column names, if it names files."""
+        paths = [text for text in probed([column]) if not is_address(text)]
+        if paths:
+            self._lack(paths, ["", *self.folders], "")
+
+    def _lack(self, paths: Sequence[str], looked: Sequence[str], base: str) -> None:
         shown = ", ".join(folder or "." for folder in looked[:_FOLDERS_SHOWN])
         # Below a root a leading slash leads out of it.
         root = "" if paths[0].startswith("/") else "`images.root` to the folder that it is in, or "
@@ -342,7 +352,6 @@ class _Guesser:
             f"{root}`images.base_url` to what comes before it in its address{hint}"
         )
         self.lacking.append(Lack(what, ("images.root", "images.base_url")))
-        return None
 
     def _hosts(self, columns: Sequence[ColumnFacts]) -> None:
         """Hosts of this machine or network, which images are not fetched from unless they are named."""
@@ -432,7 +441,8 @@ class _Guesser:
                 continue  # One of many images of a product, and no half of a pair.
             if first in known and second in known:
                 both = known[first], known[second]
-                if all(_may_hold_pictures(column) for column in both):
+                # A second image that only some have is one more image of a product.
+                if all(_may_hold_pictures(each) and (each.is_complete or not each.values) for each in both):
                     return both[0].name, both[1].name
         return None
 
@@ -448,6 +458,9 @@ class _Guesser:
             return None, None
         _, name, why, root = best
         self._tell("picture", name, why)
+        column = self._column(name)
+        if share(column, is_base64) <= _ENOUGH and not self._found_files(column)[0]:
+            self._lack_files(column)
         if root is not None:
             self._tell("pictures' folder", root, "the files that the column names are there")
         return name, root
@@ -458,6 +471,8 @@ class _Guesser:
         by_name = 0.6 if named else 0.3 if any(part in plain(column.name) for part in _PICTURE[:1]) else 0.0
         if column.kind in ("bytes", "picture"):
             return 3.0 + by_name, "it holds bytes", None
+        if not self.facts.rows and named:
+            return by_name, "by its name alone: the table has no rows", None
         if column.kind != "text" or not column.given:
             return 0.0, "", None
         shares = {
@@ -488,9 +503,11 @@ class _Guesser:
     def _root_of(self, column: ColumnFacts) -> str | None:
         if column.kind != "text":
             return None
-        _, root = self._found_files(column)
+        found, root = self._found_files(column)
         if root is not None:
             self._tell("pictures' folder", root, "the files that the column names are there")
+        elif not found:
+            self._lack_files(column)
         return root
 
     def _key(

@@ -78,7 +78,7 @@ class Started:
         else:
             text.append("  no manifest was looked at: change what is marked CHANGE")
         if self.rows is not None:
-            text.append(f"  {self.rows:,} rows, each with a key of its own")
+            text.append(f"  {self.rows:,} {'row' if self.rows == 1 else 'rows'}, each with a key of its own")
             if not self.grouped:
                 pairs = self.rows * (self.rows - 1) // 2
                 text.append(
@@ -179,8 +179,13 @@ def _guesses(facts: ManifestFacts | None, kind: Kind | None, given: GivenSetting
             f"it has {names}. Name it: `--set manifest.columns.image=COLUMN`"
         )
         raise ManifestError([Problem(str(facts.path), what)])
-    mended = [each for each in found.lacking if not any(map(given.has, each.mended_by))]
-    return replace(found, lacking=tuple(mended) if root is None else found.lacking)
+    # A root that was given is where files were looked for: what is lacking then is lacking there.
+    lacking = (
+        each
+        for each in found.lacking
+        if not any(given.has(name) for name in each.mended_by if name != "images.root")
+    )
+    return replace(found, lacking=tuple(lacking))
 
 
 def _folders(folder: Path) -> list[str]:

@@ -405,8 +405,8 @@ def test_what_is_given_is_written(shop):
     shutil.move(shop / "photos", shop / "far" / "away" / "shots")
     table("m.csv", ["sku", "image"], *([f"s{n}", f"{n}.jpg"] for n in range(6)))
     (shop / "jobs").mkdir()
-    ran = init("m.csv", "-o", "jobs/a.yaml", "--kind", "dedup", "--yes", code=0)
-    assert "to be mended" not in ran.stderr
+    ran = init("m.csv", "-o", "jobs/a.yaml", "--kind", "dedup", "--yes", code=65)
+    assert "0 of 6 images found under" in ran.stderr
     assert init("m.csv", "-o", "b.yaml", "--set", "instance.speed=3", code=64).stderr
     given = ["images.root=far/away/shots", "dedup.threshold=0.9", "window.start=20:00", "window.end=06:00"]
     given += ["manifest.csv.types={sku: string}", "output.dir=results/here"]

@@ -1,5 +1,6 @@
 """What columns are taken to be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,36 @@ def test_every_guess_has_a_reason():
     found = guess(facts(product_id="P", pic_name="n", image=PATHS), "search")
     assert {each.what for each in found.told} == {"picture", "product", "picture's name", "key"}
     assert all(each.why for each in found.told)
+
+
+def test_files_that_are_nowhere_are_lacking():
+    """Where none of the probed files is there, what has to be set is said; not where addresses are named."""
+    columns = facts(sku="s", image=PATHS)
+    (lack,) = guess(columns, "search", folders=["photos"]).lacking
+    assert lack.what.startswith("0 of 4 images found under ., photos: `pics/0.jpg` is in none of them")
+    assert lack.mended_by == ("images.root", "images.base_url")
+    assert not guess(columns, "search", is_there=lambda _, path: path == PATHS[2]).lacking
+    addresses = [f"https://x.example/{n}.jpg" for n in range(4)]
+    assert not guess(facts(sku="s", image=addresses), "search").lacking
+
+
+def test_a_second_image_that_some_lack_is_no_half_of_a_pair():
+    """Pairs have both images in every row; a catalogue's second image is one more of the product."""
+    columns = facts(sku="s", image1=PATHS, image2=[*PATHS[:3], None])
+    found = guess(columns, None)
+    assert (found.kind, found.images) == ("search", ("image1", "image2"))
+
+
+def test_the_products_column_is_never_empty_and_says_something():
+    """A code that is missing, or on several products, does not win by its name."""
+    addresses = [f"https://x.example/{n}.jpg" for n in range(4)]
+    known = facts(gtin=["4006381333931"] * 4, product_id=["p"] * 4, sku=["a", "", "c", "d"], id="i")
+    with_images = replace(known, columns=(*known.columns, *facts(image=addresses).columns))
+    found = guess(with_images, "search")
+    assert (found.product, found.key) == ("id", ("id",))
+
+
+def test_without_rows_names_say_it_all():
+    """An export of an empty day is looked at by its names."""
+    columns = tuple(ColumnFacts(name, "text") for name in ("id", "image"))
+    assert guess(ManifestFacts(Path("m.csv"), Path(), columns, 0, CsvSettings()), "search").picture == "image"

@@ -86,6 +86,7 @@ class XlsxFile:
         self._name = name
         self._most_rows = most_rows
         self._bold = self._book.add_format({"bold": True, "bottom": 1})
+        self._bold_guarded = self._book.add_format({"bold": True, "bottom": 1, "quote_prefix": True})
         self._guarded = self._book.add_format({"quote_prefix": True})
         self._moment = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         self._day = self._book.add_format({"num_format": "yyyy-mm-dd"})
@@ -103,7 +104,8 @@ class XlsxFile:
         self._links = 0
         self._widths = [len(heading) + 2 for heading in self._schema.names]
         for column, heading in enumerate(self._schema.names):
-            self._sheet.write_string(0, column, writable(heading), self._bold)
+            look = self._bold_guarded if is_dangerous(heading) else self._bold
+            self._sheet.write_string(0, column, writable(heading), look)
         self._sheet.freeze_panes(1, 0)
 
     def _end_sheet(self) -> None:

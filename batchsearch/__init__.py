@@ -28,7 +28,13 @@ if sys.platform == "win32":
     )
 
 if TYPE_CHECKING:
+    from batchsearch.compare.comparison import Comparison
+    from batchsearch.compare.matrix import Matrix
+    from batchsearch.compare.pairs_table import MadeOf
+    from batchsearch.compare.statistics import Bar, Extreme, GroupScores
     from batchsearch.config.model import JobSettings
+    from batchsearch.dedup.page import DedupSummary
+    from batchsearch.engine.estimate import Needed, Pace, Plan, Price, Refused
     from batchsearch.errors import (
         BatchsearchError,
         ConfigError,
@@ -39,16 +45,22 @@ if TYPE_CHECKING:
         OutputDamagedError,
         OutputError,
         OutputInUseError,
+        Problem,
         RunEndedError,
         StoppedEarlyError,
         StoppedError,
     )
-    from batchsearch.python_api.jobs import load
+    from batchsearch.output.usage_table import UsageLine
+    from batchsearch.python_api.jobs import JobLike, Overrides, load
     from batchsearch.python_api.looking import acheck, aplan, ausage, check, open_output, plan, usage
+    from batchsearch.python_api.manifests import ArrowStream, ManifestLike
     from batchsearch.python_api.output import CompareResult, DedupResult, Output, RunFailedError, RunResult
     from batchsearch.python_api.runs import arun, arun_compare, arun_dedup, run, run_compare, run_dedup
     from batchsearch.python_api.stopping import Stop
+    from batchsearch.reporting.check_page import CheckPage, CheckTally
+    from batchsearch.reporting.next_steps import NextStep
     from batchsearch.reporting.reading import Reading
+    from batchsearch.reporting.summary import Summary, Truth
 
 if TYPE_CHECKING:
     from typing import Any, Final
@@ -56,26 +68,49 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArrowStream",
+    "Bar",
     "BatchsearchError",
+    "CheckPage",
+    "CheckTally",
     "CompareResult",
+    "Comparison",
     "ConfigError",
     "DedupResult",
+    "DedupSummary",
     "ExitCode",
+    "Extreme",
+    "GroupScores",
+    "JobLike",
     "JobSettings",
     "MachineError",
+    "MadeOf",
     "ManifestError",
+    "ManifestLike",
+    "Matrix",
     "MissingExtraError",
+    "Needed",
+    "NextStep",
     "Output",
     "OutputDamagedError",
     "OutputError",
     "OutputInUseError",
+    "Overrides",
+    "Pace",
+    "Plan",
+    "Price",
+    "Problem",
     "Reading",
+    "Refused",
     "RunEndedError",
     "RunFailedError",
     "RunResult",
     "Stop",
     "StoppedEarlyError",
     "StoppedError",
+    "Summary",
+    "Truth",
+    "UsageLine",
     "__version__",
     "acheck",
     "aplan",
@@ -94,7 +129,13 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "compare.comparison": ("Comparison",),
+    "compare.matrix": ("Matrix",),
+    "compare.pairs_table": ("MadeOf",),
+    "compare.statistics": ("Bar", "Extreme", "GroupScores"),
     "config.model": ("JobSettings",),
+    "dedup.page": ("DedupSummary",),
+    "engine.estimate": ("Needed", "Pace", "Plan", "Price", "Refused"),
     "errors": (
         "BatchsearchError",
         "ConfigError",
@@ -105,16 +146,22 @@ _HOMES: Final = {
         "OutputDamagedError",
         "OutputError",
         "OutputInUseError",
+        "Problem",
         "RunEndedError",
         "StoppedEarlyError",
         "StoppedError",
     ),
-    "python_api.jobs": ("load",),
+    "output.usage_table": ("UsageLine",),
+    "python_api.jobs": ("JobLike", "Overrides", "load"),
     "python_api.looking": ("acheck", "aplan", "ausage", "check", "open_output", "plan", "usage"),
+    "python_api.manifests": ("ArrowStream", "ManifestLike"),
     "python_api.output": ("CompareResult", "DedupResult", "Output", "RunFailedError", "RunResult"),
     "python_api.runs": ("arun", "arun_compare", "arun_dedup", "run", "run_compare", "run_dedup"),
     "python_api.stopping": ("Stop",),
+    "reporting.check_page": ("CheckPage", "CheckTally"),
+    "reporting.next_steps": ("NextStep",),
     "reporting.reading": ("Reading",),
+    "reporting.summary": ("Summary", "Truth"),
 }
 """Where each name is: imported when it is first asked for, so that `import batchsearch` costs nothing."""
 

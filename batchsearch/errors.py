@@ -21,10 +21,11 @@ Whatever else ends a command is a defect of this program, exit code 70 (`cli.mai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from batchsearch.exit_codes import ExitCode
 from batchsearch.first_moments import STOPPED_EARLY
+from batchsearch.redaction import redacted
 
 __all__ = [
     "BatchsearchError",
@@ -43,6 +44,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+_LINES_IN_NOTEBOOK: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,14 @@ class BatchsearchError(Exception):
     """Something ended the command; the message says what and what to do."""
 
     exit_code: ExitCode = ExitCode.DEFECT
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message in a few lines, not the way through this package."""
+        name, *lines = f"{type(self).__name__}: {redacted(str(self))}".split("\n")
+        more = len(lines) - (_LINES_IN_NOTEBOOK - 1)
+        if more <= 0:
+            return [name, *lines]
+        return [name, *lines[: _LINES_IN_NOTEBOOK - 2], f"  and {more + 1} more; `str(error)` has them all"]
 
 
 class _ProblemsError(BatchsearchError):

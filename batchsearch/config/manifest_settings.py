@@ -217,6 +217,8 @@ class ManifestSettings(Settings):
     @property
     def images_folder(self) -> Path:
         """Where relative paths of images start when nothing else says so."""
+        if self.path.startswith("memory://"):
+            return Path.cwd()
         path = Path(self.path)
         return path if self.format == "images" else path.parent
 

@@ -27,10 +27,12 @@ class GivenTable:
     Attributes:
         name: What it is called in messages.
         rows: How many it has.
+        content: What its rows come to, where that was found out.
     """
 
     name: str
     rows: int
+    content: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -42,13 +44,13 @@ class GivenTable:
 
     def identity(self) -> dict[str, Any]:
         """What it is, for a run's records."""
-        return {"path": self.name, "rows": self.rows}
+        return {"path": self.name, "rows": self.rows, "content": self.content}
 
 
 class MemoryTable:
     """A table in memory."""
 
-    def __init__(self, table: pa.Table, name: str = "the given table") -> None:
+    def __init__(self, table: pa.Table, name: str = "the given table", content: str = "") -> None:
         """Takes a table; nothing is copied.
 
         Raises:
@@ -57,7 +59,7 @@ class MemoryTable:
         twice = sorted(each for each, count in Counter(table.schema.names).items() if count > 1)
         if twice:
             raise ManifestError([Problem(name, f"has the column {cell(twice[0])} twice; rename one")])
-        self.path = GivenTable(name, table.num_rows)
+        self.path = GivenTable(name, table.num_rows, content)
         self._table = table
         self.schema = pa.schema([(field.name, field.type) for field in table.schema])
 

@@ -19,6 +19,7 @@ from batchsearch.manifest.files import find_files
 from batchsearch.manifest.findings import LISTED, Findings
 from batchsearch.manifest.folder_columns import InFolders, folder_columns
 from batchsearch.manifest.formats import open_table
+from batchsearch.manifest.given import table_at
 from batchsearch.manifest.keys import KeyBatch, RepeatFinder, digests_of, is_quoted, key_column, key_texts
 from batchsearch.manifest.layers import ROW, Layer, rows_of
 from batchsearch.manifest.meaning import Meaning, Wanted, understand
@@ -101,6 +102,8 @@ class Manifest:
                 is missing or of a type that cannot be used; with every such problem.
         """
         use_plain_allocator()
+        if given is None and (handed := table_at(settings.path)) is not None:
+            given = [handed]
         if given is not None:
             tables = tuple(_numbered(table, settings) for table in given)
             files: tuple[ManifestPath | GivenTable, ...] = tuple(table.path for table in tables)

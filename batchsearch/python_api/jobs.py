@@ -55,7 +55,7 @@ def load(job: JobLike, overrides: Overrides = ()) -> JobSettings:
         batchsearch.errors.ConfigError: the job is not usable:
           ...
     """
-    laid_over = _texts(overrides)
+    laid_over = as_texts(overrides)
     if isinstance(job, JobSettings):
         if not laid_over:
             return job
@@ -65,7 +65,8 @@ def load(job: JobLike, overrides: Overrides = ()) -> JobSettings:
     return load_job(Path(job), overrides=laid_over).settings
 
 
-def _texts(overrides: Overrides) -> tuple[str, ...]:
+def as_texts(overrides: Overrides) -> tuple[str, ...]:
+    """Overrides as `--set` takes them."""
     if isinstance(overrides, str):
         return (overrides,)
     if isinstance(overrides, Mapping):

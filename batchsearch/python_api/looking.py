@@ -11,7 +11,7 @@ from batchsearch.compare.expansion import job_to_plan
 from batchsearch.engine.checking import check_job
 from batchsearch.engine.planning import LOOKING, plan_job
 from batchsearch.python_api.events import events_to_logging
-from batchsearch.python_api.jobs import load
+from batchsearch.python_api.manifests import job_over
 from batchsearch.python_api.output import Output
 from batchsearch.python_api.stopping import Stop, in_own_thread
 from batchsearch.reporting.usage_statement import read_usage
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.estimate import Plan
     from batchsearch.output.usage_table import UsageLine
     from batchsearch.python_api.jobs import JobLike, Overrides
+    from batchsearch.python_api.manifests import ManifestLike
     from batchsearch.reporting.check_page import CheckPage
 
 _EVERY_ROWS: Final = 256
@@ -44,6 +45,7 @@ class _Counted:
 def plan(
     job: JobLike,
     *,
+    manifest: ManifestLike | None = None,
     overrides: Overrides = (),
     sample: int | None = None,
     progress: Callable[[int, int | None], object] | None = None,
@@ -52,6 +54,7 @@ def plan(
 
     Args:
         job: As for `run`.
+        manifest: As for `run`.
         overrides: As for `run`.
         sample: Look at only so many rows, spread evenly, and scale up.
         progress: Called with the rows looked at and their number, now and then.
@@ -65,19 +68,22 @@ def plan(
         >>> found.rows, found.calls
         (4, 4)
     """
-    return in_own_thread(lambda: aplan(job, overrides=overrides, sample=sample, progress=progress), Stop())
+    return in_own_thread(
+        lambda: aplan(job, manifest=manifest, overrides=overrides, sample=sample, progress=progress), Stop()
+    )
 
 
 async def aplan(
     job: JobLike,
     *,
+    manifest: ManifestLike | None = None,
     overrides: Overrides = (),
     sample: int | None = None,
     progress: Callable[[int, int | None], object] | None = None,
 ) -> Plan:
     """Like `plan`, in the event loop that is running."""
-    settings = load(job, overrides)
     with events_to_logging(), heard_by(_Counted(progress)), ExitStack() as stack:
+        settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
         to_plan = await asyncio.to_thread(stack.enter_context, job_to_plan(settings))
         return await plan_job(to_plan, sample=sample)
 
@@ -85,6 +91,7 @@ async def aplan(
 def check(
     job: JobLike,
     *,
+    manifest: ManifestLike | None = None,
     overrides: Overrides = (),
     output: str | os.PathLike[str] | None = None,
     save: str | os.PathLike[str] | None = None,
@@ -93,6 +100,7 @@ def check(
 
     Args:
         job: As for `run`.
+        manifest: As for `run`.
         overrides: As for `run`.
         output: Folder for `verdicts.parquet`; `check` in the job's output folder when None.
         save: Folder for what would be sent; None saves nothing.
@@ -106,19 +114,22 @@ def check(
         >>> page.tally.rows, page.tally.unusable
         (4, 0)
     """
-    return in_own_thread(lambda: acheck(job, overrides=overrides, output=output, save=save), Stop())
+    return in_own_thread(
+        lambda: acheck(job, manifest=manifest, overrides=overrides, output=output, save=save), Stop()
+    )
 
 
 async def acheck(
     job: JobLike,
     *,
+    manifest: ManifestLike | None = None,
     overrides: Overrides = (),
     output: str | os.PathLike[str] | None = None,
     save: str | os.PathLike[str] | None = None,
 ) -> CheckPage:
     """Like `check`, in the event loop that is running."""
-    settings = load(job, overrides)
-    with events_to_logging():
+    with events_to_logging(), ExitStack() as stack:
+        settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
         return await check_job(
             settings,
             output=None if output is None else Path(output),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from batchsearch.config.nearest import did_you_mean
 from batchsearch.disk_paths import arrow_dataset
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 _ROWS: Final = 8_192
 _RESULTS: Final = "results"
 _HITS: Final = "hits"
+_ROWS_IN_PAGE: Final = 8
+_MOST_SHOWN: Final = 100
+_MOST_COLUMNS: Final = 12
+_WIDEST: Final = 40
 
 
 class RunFailedError(BatchsearchError):
@@ -46,6 +52,9 @@ class Output:
     Attributes:
         folder: Its path: `output.dir` of the job.
     """
+
+    main_table: ClassVar[str] = _RESULTS
+    """The table that `frame()` and `show()` mean when none is named."""
 
     folder: Path
 
@@ -106,6 +115,46 @@ class Output:
         frame: pd.DataFrame = self.table(name, columns).to_pandas()
         return frame
 
+    def frame(self, name: str | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A table as a pandas data frame: the main one, or another by its name.
+
+        The main table of a search is `results`, of a comparison `scores`, of a dedup `clusters`; the same as
+        Arrow is `table(name)`.
+        """
+        return self.to_pandas(name or self.main_table, columns)
+
+    def hits_frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The table `hits` as a pandas data frame."""
+        return self.to_pandas(_HITS, columns)
+
+    def show(self, n: int = 10, name: str | None = None) -> None:
+        """Show the first `n` rows of a table: in a notebook with their images, elsewhere as text.
+
+        Args:
+            n: How many, at most a hundred.
+            name: Which table; the main one when None.
+        """
+        from batchsearch.python_api.bars import in_notebook, show_html
+
+        table = name or self.main_table
+        if in_notebook():
+            from batchsearch.python_api.pages import rows_as_html
+
+            show_html(rows_as_html(self, table, self._job(), min(n, _MOST_SHOWN)))
+            return
+        batch = next(iter(self.batches(table, rows=min(max(n, 1), _MOST_SHOWN))), None)
+        if batch is None:
+            sys.stdout.write("no rows\n")
+            return
+        # What is null in all of them says nothing here.
+        found = batch.to_pandas().dropna(axis="columns", how="all").iloc[:, :_MOST_COLUMNS]
+        width = shutil.get_terminal_size().columns
+        sys.stdout.write(f"{found.to_string(max_colwidth=_WIDEST, line_width=width)}\n")
+
+    def _job(self) -> JobSettings | None:
+        """The job, where it is known."""
+        return None
+
     @property
     def unchecked(self) -> str | None:
         """Why the files could not be compared with what was sealed; None when they are.
@@ -159,6 +208,16 @@ class RunResult(Output):
     summary: Summary
     settings: JobSettings
 
+    def _job(self) -> JobSettings | None:
+        return self.settings
+
+    def _repr_html_(self) -> str:
+        return _page(self, self.settings, self._text())
+
+    def _text(self) -> str:
+        """How it ended, a page for people."""
+        return self.summary.as_text().strip()
+
     @property
     def ok(self) -> bool:
         """Whether every row has its outcome and no more failed than the job allows."""
@@ -183,11 +242,20 @@ class CompareResult(RunResult):
         comparison: Statistics, histogram, and where things are.
     """
 
+    main_table: ClassVar[str] = "scores"
+
     comparison: Comparison
+
+    def _text(self) -> str:
+        return self.comparison.as_text().strip()
 
     def scores(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The table `scores`: one row for each pair; see `results`."""
         return self.table("scores", columns)
+
+    def scores_frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The table `scores` as a pandas data frame."""
+        return self.to_pandas("scores", columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +267,24 @@ class DedupResult(Output):
         settings: The job that ran.
     """
 
+    main_table: ClassVar[str] = "clusters"
+
     summary: DedupSummary
     settings: JobSettings
+
+    def _job(self) -> JobSettings | None:
+        return self.settings
+
+    def _repr_html_(self) -> str:
+        return _page(self, self.settings, self.summary.as_text().strip())
+
+    def pairs_frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The table `pairs` as a pandas data frame."""
+        return self.to_pandas("pairs", columns)
+
+    def clusters_frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """The table `clusters` as a pandas data frame."""
+        return self.to_pandas("clusters", columns)
 
     @property
     def ok(self) -> bool:
@@ -224,6 +308,13 @@ class DedupResult(Output):
     def clusters(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The table `clusters`: one row for each product found more than once; see `results`."""
         return self.table("clusters", columns)
+
+
+def _page(output: Output, settings: JobSettings, text: str) -> str:
+    from batchsearch.python_api.pages import page_of
+
+    title = f"{settings.operation} into {output.folder}"
+    return page_of(title, text, output, table=output.main_table, settings=settings, rows=_ROWS_IN_PAGE)
 
 
 def _raise_if_failed(summary: Summary | DedupSummary) -> None:

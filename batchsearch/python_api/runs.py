@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import dataclass
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Self
 from batchsearch.compare.job import compare_job
 from batchsearch.engine.job import run_job
 from batchsearch.errors import ConfigError, Problem
+from batchsearch.python_api.bars import bar_for
 from batchsearch.python_api.events import events_to_logging
-from batchsearch.python_api.jobs import load
+from batchsearch.python_api.manifests import job_over
 from batchsearch.python_api.output import CompareResult, DedupResult, RunResult
 from batchsearch.python_api.stopping import Stop, in_own_thread, stoppable
+from batchsearch.reporting.progress import shown
 from batchsearch.reporting.reading import reading_of
 
 if TYPE_CHECKING:
@@ -23,31 +26,36 @@ if TYPE_CHECKING:
 
     from batchsearch.engine.stats import Stats
     from batchsearch.python_api.jobs import JobLike, Overrides
+    from batchsearch.python_api.manifests import ManifestLike
     from batchsearch.reporting.reading import Reading
 
 
 def run(
     job: JobLike,
     *,
+    manifest: ManifestLike | None = None,
     overrides: Overrides = (),
     until: datetime | None = None,
     max_calls: int | None = None,
-    progress: Callable[[Reading], object] | None = None,
+    progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
 ) -> RunResult:
     """Work through a job until it is done or has to stop; again, to resume.
 
     Usable anywhere, also where an event loop is running already, as in a notebook: the run has a thread and a
-    loop of its own. Ctrl-C stops it in good order and is raised when it has. Nothing is printed; events go to
-    the logger `batchsearch`.
+    loop of its own. Ctrl-C stops it in good order and is raised when it has. Nothing is printed but a bar,
+    where there is one; events go to the logger `batchsearch`.
 
     Args:
         job: The path of a job file, a mapping of the same shape, or settings loaded before.
+        manifest: A table in the place of `manifest.path`: a DataFrame of pandas or Polars, an Arrow table or
+            reader, a list of mappings; or another path. What is resumed is found by the rows' keys.
         overrides: Settings laid over it, such as `{"instance.qps": 5}`.
         until: Nothing is sent from then on; a time with its zone.
         max_calls: Most calls of this run.
-        progress: Called with a `Reading` about four times a second while calls are made, and once at the end,
-            in the run's own thread. What it raises stops the run and is raised here.
+        progress: True shows a bar, False none; None shows one in a notebook. Or a function, called with a
+            `Reading` about four times a second while calls are made, and once at the end, in the run's own
+            thread. What it raises stops the run and is raised here.
         stop: Asked from another thread, stops the run in good order.
 
     Returns:
@@ -73,7 +81,13 @@ def run(
     asked = stop or Stop()
     return in_own_thread(
         lambda: arun(
-            job, overrides=overrides, until=until, max_calls=max_calls, progress=progress, stop=asked
+            job,
+            manifest=manifest,
+            overrides=overrides,
+            until=until,
+            max_calls=max_calls,
+            progress=progress,
+            stop=asked,
         ),
         asked,
     )
@@ -82,10 +96,11 @@ def run(
 async def arun(
     job: JobLike,
     *,
+    manifest: ManifestLike | None = None,
     overrides: Overrides = (),
     until: datetime | None = None,
     max_calls: int | None = None,
-    progress: Callable[[Reading], object] | None = None,
+    progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
 ) -> RunResult:
     """Like `run`, in the event loop that is running.
@@ -93,31 +108,32 @@ async def arun(
     Cancelling the task stops the run in good order: the cancellation is raised once what was answered is
     kept. A second one ends it at once.
     """
-    settings = load(job, overrides)
-    if settings.compare is not None and settings.compare.makes_pairs:
-        raise ConfigError(
-            [Problem("compare.pairs", "the pairs of this job are made of a list: `run_compare`")]
-        )
     asked = stop or Stop()
-    shown = _Told(progress, asked)
-    with events_to_logging():
+    told = _Told(progress, asked)
+    with events_to_logging(), shown(told), ExitStack() as stack:
+        settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
+        if settings.compare is not None and settings.compare.makes_pairs:
+            raise ConfigError(
+                [Problem("compare.pairs", "the pairs of this job are made of a list: `run_compare`")]
+            )
         summary = await stoppable(
             lambda signals: run_job(
-                settings, until=_aware(until), max_calls=max_calls, progress=shown, signals=signals
+                settings, until=_aware(until), max_calls=max_calls, progress=told, signals=signals
             ),
             asked,
         )
-    shown.raise_what_was_raised()
+    told.raise_what_was_raised()
     return RunResult(Path(settings.output.dir), summary, settings)
 
 
 def run_compare(
     job: JobLike,
     *,
+    manifest: ManifestLike | None = None,
     overrides: Overrides = (),
     until: datetime | None = None,
     max_calls: int | None = None,
-    progress: Callable[[Reading], object] | None = None,
+    progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
 ) -> CompareResult:
     """Say how alike the pictures of a job are, as `batchsearch compare` does; otherwise like `run`.
@@ -133,7 +149,13 @@ def run_compare(
     asked = stop or Stop()
     return in_own_thread(
         lambda: arun_compare(
-            job, overrides=overrides, until=until, max_calls=max_calls, progress=progress, stop=asked
+            job,
+            manifest=manifest,
+            overrides=overrides,
+            until=until,
+            max_calls=max_calls,
+            progress=progress,
+            stop=asked,
         ),
         asked,
     )
@@ -142,35 +164,37 @@ def run_compare(
 async def arun_compare(
     job: JobLike,
     *,
+    manifest: ManifestLike | None = None,
     overrides: Overrides = (),
     until: datetime | None = None,
     max_calls: int | None = None,
-    progress: Callable[[Reading], object] | None = None,
+    progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
 ) -> CompareResult:
     """Like `run_compare`, in the event loop that is running; see `arun`."""
-    settings = load(job, overrides)
     asked = stop or Stop()
-    shown = _Told(progress, asked)
-    with events_to_logging():
+    told = _Told(progress, asked)
+    with events_to_logging(), shown(told), ExitStack() as stack:
+        settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
         comparison = await stoppable(
             lambda signals: compare_job(
-                settings, until=_aware(until), max_calls=max_calls, progress=shown, signals=signals
+                settings, until=_aware(until), max_calls=max_calls, progress=told, signals=signals
             ),
             asked,
         )
-    shown.raise_what_was_raised()
+    told.raise_what_was_raised()
     return CompareResult(Path(settings.output.dir), comparison.summary, settings, comparison)
 
 
 def run_dedup(
     job: JobLike,
     *,
+    manifest: ManifestLike | None = None,
     overrides: Overrides = (),
     until: datetime | None = None,
     max_calls: int | None = None,
     delete_all_missing: bool = False,
-    progress: Callable[[Reading], object] | None = None,
+    progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
 ) -> DedupResult:
     """Find out which products are the same, as `batchsearch dedup` does; otherwise like `run`.
@@ -195,6 +219,7 @@ def run_dedup(
     return in_own_thread(
         lambda: arun_dedup(
             job,
+            manifest=manifest,
             overrides=overrides,
             until=until,
             max_calls=max_calls,
@@ -209,33 +234,34 @@ def run_dedup(
 async def arun_dedup(
     job: JobLike,
     *,
+    manifest: ManifestLike | None = None,
     overrides: Overrides = (),
     until: datetime | None = None,
     max_calls: int | None = None,
     delete_all_missing: bool = False,
-    progress: Callable[[Reading], object] | None = None,
+    progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
 ) -> DedupResult:
     """Like `run_dedup`, in the event loop that is running; see `arun`."""
     # Its numbers need scipy, which a plain search goes without.
     from batchsearch.dedup.night import run_night
 
-    settings = load(job, overrides)
     asked = stop or Stop()
-    shown = _Told(progress, asked)
-    with events_to_logging():
+    told = _Told(progress, asked)
+    with events_to_logging(), shown(told), ExitStack() as stack:
+        settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
         summary = await stoppable(
             lambda signals: run_night(
                 settings,
                 until=_aware(until),
                 max_calls=max_calls,
                 delete_all_missing=delete_all_missing,
-                progress=lambda: shown,
+                progress=lambda: told,
                 signals=signals,
             ),
             asked,
         )
-    shown.raise_what_was_raised()
+    told.raise_what_was_raised()
     return DedupResult(Path(settings.output.dir), summary, settings)
 
 
@@ -244,36 +270,45 @@ def _aware(until: datetime | None) -> datetime | None:
     return until if until is None or until.tzinfo is not None else until.astimezone()
 
 
-@dataclass(slots=True)
 class _Told:
-    """Hands a run's counters to a program's own function; what that raises stops the run."""
+    """Shows a run's counters, or hands them to a program's own function; what that raises stops the run.
 
-    tell: Callable[[Reading], object] | None
-    stop: Stop
-    raised: BaseException | None = None
+    Args:
+        progress: As a program gives it.
+        stop: Stops the run.
+    """
+
+    def __init__(self, progress: Callable[[Reading], object] | bool | None, stop: Stop) -> None:
+        self._tell = None if progress is None or isinstance(progress, bool) else progress
+        self._bar = bar_for(wanted=progress if isinstance(progress, bool) or progress is None else False)
+        self._stop = stop
+        self._raised: BaseException | None = None
 
     def __enter__(self) -> Self:
+        self._bar.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        return None
+        self._bar.__exit__(kind, error, traceback)
 
     def update(self, stats: Stats) -> None:
-        """Tell, unless telling has failed before."""
-        if self.tell is None or self.raised is not None:
+        """Show and tell, unless telling has failed before."""
+        self._bar.update(stats)
+        if self._tell is None or self._raised is not None:
             return
         try:
-            self.tell(reading_of(stats, time.monotonic(), datetime.now(UTC)))
+            self._tell(reading_of(stats, time.monotonic(), datetime.now(UTC)))
         except BaseException as error:  # noqa: BLE001 - raised again when the run has stopped
-            self.raised = error
-            self.stop.ask(f"the progress function raised {type(error).__name__}")
+            self._raised = error
+            self._stop.ask(f"the progress function raised {type(error).__name__}")
 
     def step(self, what: str, done: int, total: int | None) -> None:
-        """Steps beside the calls are not told to a program's function."""
+        """Show a step beside the calls; a program's function is told of calls alone."""
+        self._bar.step(what, done, total)
 
     def raise_what_was_raised(self) -> None:
         """Let the program have its own exception back."""
-        if self.raised is not None:
-            raise self.raised
+        if self._raised is not None:
+            raise self._raised

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from batchsearch.engine.signals import StopSignals
-from batchsearch.errors import StoppedEarlyError
+from batchsearch.errors import ConfigError, ManifestError, StoppedEarlyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -162,5 +162,13 @@ def in_own_thread(work: Callable[[], Coroutine[Any, Any, T]], stop: Stop) -> T:
     if interrupts:
         raise KeyboardInterrupt
     if failed:
-        raise failed[0]
+        raise _plain(failed[0])
     return ended[0]
+
+
+def _plain(error: BaseException) -> BaseException:
+    """What ended a run; of a mistake in job or manifest the message matters, not where it showed."""
+    if isinstance(error, ConfigError | ManifestError):
+        error.__cause__ = None  # which leaves out the context, too
+        return error.with_traceback(None)
+    return error

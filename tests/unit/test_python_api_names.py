@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -14,13 +15,18 @@ from batchsearch import errors
 PACKAGE = Path(batchsearch.__file__).parent
 
 PROMISED = [
-    "BatchsearchError", "CompareResult", "ConfigError", "DedupResult", "ExitCode", "JobSettings",
-    "MachineError", "ManifestError", "MissingExtraError", "Output", "OutputDamagedError", "OutputError",
-    "OutputInUseError", "Reading", "RunEndedError", "RunFailedError", "RunResult", "Stop",
-    "StoppedEarlyError", "StoppedError", "__version__", "acheck", "aplan", "arun", "arun_compare",
-    "arun_dedup", "ausage", "check", "load", "open_output", "plan", "run", "run_compare", "run_dedup",
-    "usage",
+    "ArrowStream", "Bar", "BatchsearchError", "CheckPage", "CheckTally", "CompareResult", "Comparison",
+    "ConfigError", "DedupResult", "DedupSummary", "ExitCode", "Extreme", "GroupScores", "JobLike",
+    "JobSettings", "MachineError", "MadeOf", "ManifestError", "ManifestLike", "Matrix", "MissingExtraError",
+    "Needed", "NextStep", "Output", "OutputDamagedError", "OutputError", "OutputInUseError", "Overrides",
+    "Pace", "Plan", "Price", "Problem", "Reading", "Refused", "RunEndedError", "RunFailedError",
+    "RunResult", "Stop", "StoppedEarlyError", "StoppedError", "Summary", "Truth", "UsageLine",
+    "__version__", "acheck", "aplan", "arun", "arun_compare", "arun_dedup", "ausage", "check", "load",
+    "open_output", "plan", "run", "run_compare", "run_dedup", "usage",
 ]  # fmt: skip
+
+ALIASES = {"JobLike", "ManifestLike", "Overrides"}
+"""Names of several types, texts while a program runs; each is described where it is defined."""
 
 
 def test_the_names_are_as_pinned():
@@ -33,7 +39,7 @@ def test_every_name_is_there_and_documented(name):
     """Each is found when asked for, says what it is, and is listed by `dir`."""
     found = getattr(batchsearch, name)
     assert name in dir(batchsearch)
-    if name != "__version__":
+    if name != "__version__" and name not in ALIASES:
         assert found.__doc__
         assert found.__name__ == name
 
@@ -84,3 +90,54 @@ def test_importing_the_package_imports_nothing_else():
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.splitlines() == ["['batchsearch']", "[]"]
+
+
+def imports_of(module):
+    """Where each name that a module imports, for type checking as well, comes from."""
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    return {
+        alias.asname or alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+def annotations_of(found):
+    """Every annotation of a function, or of a class's public fields, methods and properties."""
+    if inspect.isfunction(found):
+        yield from inspect.get_annotations(found).values()
+        return
+    for kind in found.__mro__:
+        if not kind.__module__.startswith("batchsearch."):
+            continue
+        yield from (text for name, text in inspect.get_annotations(kind).items() if not name.startswith("_"))
+        for name, member in vars(kind).items():
+            if name.startswith("_"):
+                continue
+            made = getattr(member, "fget", None) or getattr(member, "__func__", member)
+            if inspect.isfunction(made):
+                yield from inspect.get_annotations(made).values()
+
+
+def unexported(found):
+    """Own types that its annotations name and the package does not export."""
+    module = sys.modules[found.__module__]
+    imports = imports_of(module)
+    for text in annotations_of(found):
+        for node in ast.walk(ast.parse(str(text))):
+            if not isinstance(node, ast.Name) or node.id in batchsearch.__all__:
+                continue
+            home = imports.get(node.id, module.__name__ if hasattr(module, node.id) else "")
+            if home.startswith("batchsearch"):
+                yield node.id
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in PROMISED if name not in {"__version__", "JobSettings", *ALIASES}]
+)
+def test_every_type_that_is_given_or_taken_is_exported(name):
+    """Whoever writes down what a public function takes or returns finds each type in the package."""
+    found = getattr(batchsearch, name)
+    if inspect.isfunction(found) or inspect.isclass(found):
+        assert sorted(set(unexported(found))) == []

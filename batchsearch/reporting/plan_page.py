@@ -33,7 +33,9 @@ def plan_page(plan: Plan, *, advice: Callable[[str], str]) -> str:
             "",
         ]
     lines += _funnel(plan, advice)
-    lines += ["", *_time(plan), _bytes(plan)]
+    lines += ["", *_time(plan)]
+    if not plan.pace.unlimited:
+        lines.append(_bytes(plan))
     for lane in plan.lanes:
         time = f"at {lane.pace.rate:g} a second: {_hours(lane.pace.hours(lane.calls))}"
         time = _AS_FAST if lane.pace.unlimited else time

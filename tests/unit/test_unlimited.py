@@ -109,6 +109,14 @@ def test_rows_held_at_once_are_bounded():
     assert admitted_at_once(math.inf, 4) == admitted_at_once(10_000, 4)
 
 
+def test_a_ping_finds_nothing_amiss_in_it():
+    """What has no rate is held against no tier."""
+    from batchsearch.pinging.checks import of_rate
+
+    check = of_rate(InstanceSettings.model_validate(EMBEDDED), None, math.inf)
+    assert (check.name, check.state) == ("rate", "ok")
+
+
 def test_a_plan_without_a_rate_promises_no_time():
     """No rate, no hours: what is not known is not written as 0, and JSON stays JSON."""
     pace = Pace(math.inf)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
 
+from batchsearch import streams
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.exporting.csv_file import CsvFile
 from batchsearch.exporting.dedup_sheets import clusters_sheet, pairs_sheet, products_sheet
@@ -199,11 +200,13 @@ def _write(sheet: Sheet, form: FormatName, place: Place, options: ExportOptions)
         return lines.rows, lines.finish()
 
 
-def _fill(file: CsvFile | XlsxFile, sheet: Sheet) -> None:
+def _fill(file: CsvFile | XlsxFile, sheet: Sheet, *, while_read: bool = False) -> None:
     exporting = step(_EXPORTING, sheet.rows)
     for batch in sheet.batches():
         file.add(batch)
         exporting.to(file.rows)
+        if while_read and streams.reader_has_gone():
+            return
 
 
 def _to_stdout(sheet: Sheet, form: FormatName, options: ExportOptions, notes: list[str]) -> Exported:
@@ -215,5 +218,5 @@ def _to_stdout(sheet: Sheet, form: FormatName, options: ExportOptions, notes: li
         sys.stdout.write(data.decode("utf-8", "replace"))
 
     lines = CsvFile(write, sheet.schema, options.separator)
-    _fill(lines, sheet)
+    _fill(lines, sheet, while_read=True)
     return Exported(sheet.name, form, None, lines.rows, len(sheet.schema), written, notes + lines.finish())

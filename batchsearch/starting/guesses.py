@@ -218,6 +218,8 @@ class _Guesser:
         row_number = None
         if picture is not None and self._column(picture).kind in ("bytes", "picture"):
             row_number = self._numbered(key)
+            # Bytes name nothing: an image is called as its row is.
+            name = name or row_number or key[-1]
         told = Guesses(
             kind=kind,
             picture=picture,

@@ -492,3 +492,18 @@ def test_on_a_terminal_it_asks_before_it_writes(shop, answer, written):
     os.close(ours)
     assert (process.returncode, out) == (0, b"search.yaml\n" if written else b"")
     assert (shop / "search.yaml").exists() is written
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_duplicates_among_images_in_a_table(shop, pictures, named):
+    """Images that are bytes are called as their rows are, with a key of the table's own or numbered ones."""
+    data = [(pictures / f"p{number:02}.jpg").read_bytes() for number in (0, 1, 2)]
+    columns = {"image": pa.array(data, pa.binary()), "label": [0, 0, 1]}
+    pq.write_table(pa.table({"id": ["a", "b", "c"], **columns} if named else columns), "m.parquet")
+    init("m.parquet", "--kind", "dedup")
+    ran = CliRunner().invoke(cli, ["dedup", "dedup.yaml", "--no-progress"])
+    assert ran.exit_code == 0, ran.output
+    wanted = {"a", "b", "c"} if named else {f"m.parquet:{n}" for n in (1, 2, 3)}
+    export = CliRunner().invoke(cli, ["export", "output/dedup", "--table", "products", "-o", "-"])
+    rows = list(csv.DictReader(io.StringIO(export.stdout.removeprefix("\ufeff"))))
+    assert {row["product_id"] for row in rows} == wanted

@@ -115,9 +115,9 @@ def logging_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _level_or_default(_: click.Context, __: click.Parameter, level: str | None) -> str:
     """What the bar and the summary say is not logged as well."""
-    from batchsearch.commands.showing import is_live
+    from batchsearch.reporting.logs import on_live_terminal
 
-    return level or ("warning" if is_live() else "info")
+    return level or ("warning" if on_live_terminal() else "info")
 
 
 def begin_in(folder: Path) -> str:

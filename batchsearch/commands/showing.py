@@ -6,7 +6,6 @@ it as ever.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Final
@@ -32,11 +31,6 @@ _MIXED: Final = frozenset({ExitCode.TOO_MANY_FAILED, ExitCode.INCOMPLETE})
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether somebody looks at a stream."""
     return stream is not None and stream.isatty()
-
-
-def is_live() -> bool:
-    """Whether stderr is a terminal on which a bar is drawn."""
-    return is_terminal(sys.stderr) and os.environ.get("TERM") not in {"dumb", "unknown"}
 
 
 def wants_json(*, asked: bool) -> bool:

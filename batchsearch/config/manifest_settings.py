@@ -22,6 +22,9 @@ TableFormat = Literal["csv", "parquet", "jsonl", "arrow", "xlsx", "feed", "list"
 
 CsvTypeName = Literal["string", "int64", "float64", "bool", "date", "timestamp"]
 
+IN_MEMORY: Final = "memory://"
+"""So begins the path of a manifest that is a table in the memory of the program that runs the job."""
+
 
 class CsvSettings(Settings):
     """How a CSV manifest is written."""
@@ -217,7 +220,7 @@ class ManifestSettings(Settings):
     @property
     def images_folder(self) -> Path:
         """Where relative paths of images start when nothing else says so."""
-        if self.path.startswith("memory://"):
+        if self.path.startswith(IN_MEMORY):
             return Path.cwd()
         path = Path(self.path)
         return path if self.format == "images" else path.parent

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from batchsearch.config.manifest_settings import IN_MEMORY
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.memory_table import MemoryTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SCHEME: Final = "memory://"
 _ROWS_AT_ONCE: Final = 8_192
 _DIGITS: Final = 16
 
@@ -65,7 +65,7 @@ def handed_over(table: pa.Table, name: str) -> Iterator[str]:
         ManifestError: It has a column name twice.
     """
     content = content_of(table)
-    path = f"{_SCHEME}{content}"
+    path = f"{IN_MEMORY}{content}"
     found = MemoryTable(table, name, content)
     with _lock:
         _tables.setdefault(path, []).append(found)
@@ -80,7 +80,7 @@ def handed_over(table: pa.Table, name: str) -> Iterator[str]:
 
 def is_handed_over(path: str) -> bool:
     """Whether a manifest's path is that of a table in memory."""
-    return path.startswith(_SCHEME)
+    return path.startswith(IN_MEMORY)
 
 
 def table_at(path: str) -> MemoryTable | None:

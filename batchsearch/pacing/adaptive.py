@@ -158,7 +158,7 @@ class SpacingController:
 
     def __init__(self, shortest: float) -> None:
         self._shortest = shortest
-        self._curves = all_curves()
+        self._curves = all_curves(max(1, round(1 / shortest)))
         self._if_denied, self._if_granted = self._curves.denied**_TRUST, self._curves.granted**_TRUST
         self._in_bad_times = _worth_in_bad_times(shortest)
         # Rows are times, columns curves.

@@ -1,7 +1,7 @@
 """How likely a call is denied, by the space it leaves: the curves that are believed in (pure).
 
 Let the *margin* m be the extra spacing between calls, as a fraction of the tier's own interval. Whatever
-counts the calls and whatever shifts them, denials mostly become rarer as m grows. Five families say how:
+counts the calls and whatever shifts them, denials mostly become rarer as m grows. Six families say how:
 
 - **none**: a rare denial that no margin prevents, and nothing else;
 - **fading**, `a x exp(-m / s)`: a jittery network before an exact count. `a` says how bad it is at the tier
@@ -10,6 +10,9 @@ counts the calls and whatever shifts them, denials mostly become rarer as m grow
 - **shared**, the same above a floor: somebody else calls at random, and a part of all calls meets theirs;
 - **rising**, fading and `r x (1 - exp(-m / u))` beside it: who calls at random is denied while our calls
   stand close, and takes what is free where they leave more space;
+- **teeth**, fading and a saw beside it: the same competitor before a sliding log. They get in where a little
+  space is left, a whole place is free from `m = 1 / (QPS - 1)` on, and the worst is
+  just before that;
 - **less than bought**, a bend or a wall at an interval of `t` times the tier's: the service grants only a
   part of what was bought, or somebody else takes the rest evenly.
 """
@@ -64,6 +67,11 @@ _RISE_BY: Final = (0.3, 1.0)
 _BELOW_A_RISE: Final = ((0.2, 0.45), (0.03, 0.1, 0.3))
 """`r` and `u` of the rising curves, and the `a` and `s` of what fades meanwhile."""
 
+_TEETH: Final = (0.15, 0.3)
+_BELOW_A_TOOTH: Final = ((0.25, 0.45), (0.015, 0.04))
+_AFTER_A_TOOTH: Final = 0.35
+"""Heights of teeth, the `a` and `s` of what fades meanwhile, and what part of a tooth is beside the first."""
+
 _BOUGHT: Final[tuple[float, ...]] = tuple(1.1**step for step in range(1, 12))
 """`t`: the interval, in tiers, at which less than was bought is granted; 1.1 to 2.85."""
 
@@ -71,7 +79,14 @@ _WALL: Final = 0.95
 _SOFT: Final = 0.03
 """How many calls a wall denies, and how soft bend and wall are."""
 
-_NONE_WEIGHT, _FADING_WEIGHT, _SHARED_WEIGHT, _RISING_WEIGHT, _LESS_WEIGHT = 0.2, 0.4, 0.14, 0.14, 0.12
+_NONE_WEIGHT, _FADING_WEIGHT, _SHARED_WEIGHT, _RISING_WEIGHT, _TEETH_WEIGHT, _LESS_WEIGHT = (
+    0.2,
+    0.43,
+    0.12,
+    0.11,
+    0.02,
+    0.12,
+)
 """What each family weighs in the starting mixture; its curves share that equally."""
 
 
@@ -98,8 +113,8 @@ def worth_of(denied: Floats | float, margin: Floats) -> Floats:
 
 
 @cache
-def all_curves() -> Curves:
-    """The curves; made once."""
+def all_curves(calls: int) -> Curves:
+    """The curves for a tier of so many calls a second; made once."""
     margin = np.array(MARGINS)
     none = [np.zeros_like(margin)]
     fading = [a * np.exp(-margin / s) for a, s in product(_AT_THE_TIER, _SCALES) if a * s <= _WIDEST]
@@ -109,6 +124,9 @@ def all_curves() -> Curves:
         rise * -np.expm1(-margin / by) + a * np.exp(-margin / s)
         for rise, by, a, s in product(_RISES, _RISE_BY, *_BELOW_A_RISE)
     ]
+    width = 1 / (calls - 1) if calls > 1 else np.inf
+    tooth = np.where(margin < width, margin / width, _AFTER_A_TOOTH)
+    teeth = [height * tooth + a * np.exp(-margin / s) for height, a, s in product(_TEETH, *_BELOW_A_TOOTH)]
     less = []
     for times in _BOUGHT:
         short = 1 - (1 + margin) / times
@@ -118,6 +136,7 @@ def all_curves() -> Curves:
         (fading, _FADING_WEIGHT),
         (shared, _SHARED_WEIGHT),
         (rising, _RISING_WEIGHT),
+        (teeth, _TEETH_WEIGHT),
         (less, _LESS_WEIGHT),
     )
     start = np.array([weight / len(curves) for curves, weight in families for _ in curves])

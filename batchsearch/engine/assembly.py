@@ -145,7 +145,8 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
     embedded_here = instance.endpoint == EMULATOR
     pacer = pacer_for(instance, opened.operation.budget, endpoint.authority, embedded=embedded_here)
     stack.push_async_callback(pacer.close)
-    facts = facts_of(settings, opened.operation, opened.run_id, instance)
+    several_keys = len(opened.manifest.quoted) > 1
+    facts = facts_of(settings, opened.operation, opened.run_id, instance, several_keys=several_keys)
     uploader = None
     if facts.prefixes:
         uploader = uploader_of(settings, instance, endpoint, session, credentials, over_http)
@@ -232,7 +233,12 @@ def uploader_of(  # noqa: PLR0917 - an instance and who calls it
 
 
 def facts_of(
-    settings: JobSettings, operation: Operation, run_id: str, instance: InstanceSettings
+    settings: JobSettings,
+    operation: Operation,
+    run_id: str,
+    instance: InstanceSettings,
+    *,
+    several_keys: bool = False,
 ) -> JobFacts:
     """What holds for every row of a job that goes to one of its instances."""
     return JobFacts.of(
@@ -247,6 +253,7 @@ def facts_of(
         has_hits=operation.paged,
         symmetric=settings.reuse.symmetric_pairs,
         reusable=operation.response in {"search", "compare"},
+        several_keys=several_keys,
     )
 
 

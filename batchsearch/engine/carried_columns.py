@@ -28,8 +28,9 @@ from batchsearch.errors import OutputError
 from batchsearch.ledger.damage import damaged
 from batchsearch.ledger.queries import STAGED
 from batchsearch.output.carried import joined, turns_into_doubles
-from batchsearch.output.parts import RESULTS
-from batchsearch.output.schemas import carried_names, own_results_schema, results_schema
+from batchsearch.output.parts import HITS, RESULTS
+from batchsearch.output.rewrite import Change
+from batchsearch.output.schemas import carried_names, hits_schema, own_results_schema, results_schema
 from batchsearch.output.table_file import reason_of
 from batchsearch.reporting.logs import logger
 
@@ -48,7 +49,7 @@ _EXACT: Final = 2**53
 
 
 async def settled(
-    ledger: Ledger, settings: JobSettings, folder: Path, tonight: pa.Schema
+    ledger: Ledger, settings: JobSettings, folder: Path, tonight: pa.Schema, *, several_keys: bool
 ) -> tuple[pa.Schema, Writers, Generations]:
     """Make the output wide enough for tonight's columns; nobody else works on it, and it is in order.
 
@@ -57,6 +58,7 @@ async def settled(
         settings: The job.
         folder: The output folder.
         tonight: The manifest's columns as they are now.
+        several_keys: Rows are named by more than one column.
 
     Returns:
         The manifest's columns in the output, and what writes and exchanges its parts.
@@ -83,11 +85,15 @@ async def settled(
     if before is not None:
         # Those of this program, too: an earlier version did not have all of them.
         wanted = _as_stored(results_schema(operation, carried))
+        hits = set(hits_schema().names)
         others = [
-            part.name for part in ledger.parts() if not _has(_schema_of(folder / RESULTS / part.name), wanted)
+            part.name
+            for part in ledger.parts()
+            if not _has(_schema_of(folder / RESULTS / part.name), wanted)
+            or not hits <= set(_schema_of(folder / HITS / part.name).names)
         ]
         if others:
-            await generations.widen(others)
+            await generations.change(others, Change(several_keys))
             logger().info("columns_widened", parts=len(others), columns=_told(before, carried))
     return carried, writers, generations
 

@@ -19,7 +19,7 @@ from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.seen import SeenRequests
 from batchsearch.engine.work import Failure
 from batchsearch.output.parts import HITS, RESULTS
-from batchsearch.output.schemas import ANSWER_COLUMNS
+from batchsearch.output.schemas import ANSWER_COLUMNS, OF_THE_ROW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -180,6 +180,6 @@ def _answer(result: Mapping[str, Any], hits: tuple[Mapping[str, Any], ...]) -> E
         row_key=result["row_key"],
         answered_at=answered_at.astimezone(UTC),
         fields=fields,
-        hits=tuple({name: value for name, value in hit.items() if name != "row_key"} for hit in hits),
+        hits=tuple({name: value for name, value in hit.items() if name not in OF_THE_ROW} for hit in hits),
         failure=failure,
     )

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
@@ -20,10 +20,10 @@ from batchsearch.ledger.records import Part
 from batchsearch.output.generation import NextGeneration
 from batchsearch.output.parts import HITS, RESULTS, part_name
 from batchsearch.output.rewrite import (
+    changed,
     history_file,
     rewrite,
     row_keys,
-    widened,
     write_history,
 )
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from batchsearch.ledger.store import Ledger
     from batchsearch.output.parts import WrittenPart
+    from batchsearch.output.rewrite import Change
 
 ROWS_COMPACTED: Final = 200_000
 """Rows that make a compacted part, at least: some tens of megabytes."""
@@ -107,9 +108,9 @@ class Generations:
         await self._switch(await asyncio.to_thread(self._build_compacted, groups))
         return len(before), len(groups)
 
-    async def widen(self, others: Collection[str]) -> None:
-        """Write parts anew, by name, with the columns of results that all are to have."""
-        await self._switch(await asyncio.to_thread(self._build_widened, others))
+    async def change(self, others: Collection[str], change: Change) -> None:
+        """Write parts anew, by name, with the columns that all are to have, and as the change says."""
+        await self._switch(await asyncio.to_thread(self._build_changed, others, change))
 
     async def _switch(self, built: Built) -> None:
         crash_points.reached("compact_intent")
@@ -133,7 +134,7 @@ class Generations:
         self._next.sync()
         return Built(tuple(coming), tuple(stays))
 
-    def _build_widened(self, others: Collection[str]) -> Built:
+    def _build_changed(self, others: Collection[str], change: Change) -> Built:
         self._next.begin()
         number = self._ledger.next_part()
         coming: list[Part] = []
@@ -144,9 +145,15 @@ class Generations:
                 stays.append(part.name)
                 continue
             name = part_name(number + len(coming))
-            rows, digest = widened(self._folder / RESULTS / part.name, self._folder, name, self._schemas[0])
-            self._next.keep_hits(part.name, name)
-            coming.append(replace(part, name=name, rows=rows, results_sha256=digest))
+            source = self._folder / RESULTS / part.name
+            made, has_hits = changed(source, self._folder, name, self._schemas, change)
+            hits, hits_sha256 = made.hits, made.hits_sha256
+            if not has_hits:
+                self._next.keep_hits(part.name, name)
+                hits, hits_sha256 = part.hits, part.hits_sha256
+            coming.append(
+                Part(name, part.first_seq, part.last_seq, made.rows, hits, made.results_sha256, hits_sha256)
+            )
         self._next.sync()
         return Built(tuple(coming), tuple(stays))
 

@@ -24,6 +24,7 @@ from batchsearch.engine.carried_columns import settled
 from batchsearch.engine.fingerprint import QUOTED, quoted_before
 from batchsearch.engine.held_job import FINGERPRINT, JOB, held_job, told_settings, touched_by
 from batchsearch.engine.lane import lanes_of
+from batchsearch.engine.leaving import mark_left
 from batchsearch.engine.manifest_check import checked
 from batchsearch.engine.one_thread import one_by_one
 from batchsearch.engine.order import examined, put_in_order, refuse_without_ledger
@@ -154,7 +155,9 @@ async def open_job(
         await ledger.set_meta("total", str(total))
         _tell_renamed(settings, manifest)
         await put_in_order(ledger, folder, left)
-        carried, writers, generations = await settled(ledger, settings, folder, manifest.schema_carried)
+        carried, writers, generations = await settled(
+            ledger, settings, folder, manifest.schema_carried, several_keys=len(manifest.quoted) > 1
+        )
         if chosen is not None:
             meeting = None
             if chosen.where is not None:
@@ -176,6 +179,8 @@ async def open_job(
         )
         finished = await take_stock(survey, ledger, manifest, changes=chosen is None)
         _tell_of_rows(finished, touched, held, total)
+        if chosen is None:
+            await mark_left(ledger, folder, manifest, generations, others=finished.others)
         # Only now that the rows which they touch are marked are tonight's settings those of the output. What
         # somebody overrides for once, to ask again, is not the job.
         if chosen is None:

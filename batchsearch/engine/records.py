@@ -12,6 +12,8 @@ from batchsearch.api.responses import CompareResponse, Hit, MutationResponse, Se
 from batchsearch.engine.work import PageAnswer
 from batchsearch.ledger.records import AnswerKey, FinishedRow
 from batchsearch.output.fitting import PROBLEMS, counted, hits_fitting, results_fitting
+from batchsearch.output.row_columns import key_values
+from batchsearch.output.schemas import OF_THE_ROW
 from batchsearch.service import MAX_NUM
 
 if TYPE_CHECKING:
@@ -187,7 +189,7 @@ def finished_row(
             result["hit_count"] = len(hits)
     if lasting and facts.reusable and work.request_key is not None and earlier is None:
         answer = AnswerKey(bytes.fromhex(work.request_key), now.timestamp())
-    own = {"row_key": work.row.key}
+    own = {name: result[name] for name in OF_THE_ROW}
     found = [
         hits_fitting().fitted(own | dict(hit) | {"rank": rank}) for rank, hit in enumerate(hits, start=1)
     ]
@@ -217,6 +219,8 @@ def _row_fields(facts: JobFacts, work: Work, failure: Failure | None, now: datet
     last = work.attempts[-1] if work.attempts else None
     result: dict[str, Any] = {
         "row_key": work.row.key,
+        "key_values": key_values(work.row.key, several=facts.several_keys),
+        "in_manifest": True,
         "row_number": work.row.number,
         "run_id": facts.run_id,
         "operation": facts.operation,

@@ -237,6 +237,7 @@ class JobFacts:
         symmetric: The order of a row's pictures does not matter to its answer.
         reusable: An answer serves equal requests of later runs: the operation only asks.
         longest_id: Most characters of a product id or a picture name.
+        several_keys: Rows are named by more than one column.
     """
 
     run_id: str
@@ -250,6 +251,7 @@ class JobFacts:
     symmetric: bool = False
     reusable: bool = True
     longest_id: int = MAX_ID
+    several_keys: bool = False
 
     @classmethod
     def of(
@@ -266,6 +268,7 @@ class JobFacts:
         symmetric: bool = False,
         reusable: bool = True,
         longest_id: int = MAX_ID,
+        several_keys: bool = False,
     ) -> Self:
         """The facts of a job whose operation takes pictures in these roles."""
         prefixes = tuple(role.removesuffix("image") for role in roles)
@@ -282,6 +285,7 @@ class JobFacts:
             symmetric,
             reusable,
             longest_id,
+            several_keys,
         )
 
     def is_last(self, page: int, hits: int) -> bool:

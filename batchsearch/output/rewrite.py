@@ -15,10 +15,12 @@ from batchsearch.errors import OutputError
 from batchsearch.output.atomic import make_folder
 from batchsearch.output.carried import conformed
 from batchsearch.output.parts import HITS, RESULTS, WrittenPart
+from batchsearch.output.row_columns import IN_MANIFEST, LEFT_AT, filled_hits, filled_results
 from batchsearch.output.table_file import TableFile, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
 HISTORY: Final = "history"
@@ -106,36 +108,85 @@ def rewrite(
     return Rewritten(part, left_out)
 
 
-def widened(source: Path, target: Path, name: str, schema: pa.Schema) -> tuple[int, str]:
-    """Write the results of one part with other columns; its hits stay what they are.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a part is written anew.
+
+    Attributes:
+        several: Rows are named by more than one column.
+        there: Which of some row keys are in the manifest; None leaves what the part says.
+        now: When it was looked, UTC: rows that are missed for the first time have left then.
+    """
+
+    several: bool
+    there: Callable[[pa.ChunkedArray], pa.Array] | None = None
+    now: datetime | None = None
+
+
+def changed(
+    source: Path, target: Path, name: str, schemas: tuple[pa.Schema, pa.Schema], change: Change
+) -> tuple[WrittenPart, bool]:
+    """Write one part with other columns, or with other words on where its rows are.
 
     Args:
         source: The part's file in `results`.
         target: As for `rewrite`.
         name: The new part's name.
-        schema: Columns of `results`; what the part does not have becomes null.
+        schemas: Columns of `results` and of `hits`; what the part does not have becomes null, unless it
+            follows from the rest.
+        change: How.
 
     Returns:
-        How many rows, and the file's SHA-256.
+        The new part, and whether its hits were written too: else they stay what they are.
 
     Raises:
         OutputError: The part cannot be read, or the disk refuses.
     """
-    table: TableFile | None = None
+    tables: list[TableFile] = []
     try:
-        table = TableFile(target / f"{RESULTS}.next" / name, schema)
-        for rows in _tables_of(source, schema):
-            table.add(rows)
+        hits_of_part = source.parent.parent / HITS / source.name
+        names = pq.read_schema(arrow_readable(hits_of_part)).names
+        lacks = not set(schemas[1].names) <= set(names)
+        results = TableFile(target / f"{RESULTS}.next" / name, schemas[0])
+        tables.append(results)
+        rows_by_key: dict[str, tuple[object, object]] = {}
+        for table in _tables_of(source, schemas[0]):
+            rows = _marked(filled_results(table, several=change.several), change)
+            if lacks:
+                said = zip(rows["run_id"].to_pylist(), rows["finished_at"].to_pylist(), strict=True)
+                rows_by_key.update(zip(rows[_KEY].to_pylist(), said, strict=True))
+            results.add(rows)
+        hits: TableFile | None = None
+        if lacks:
+            hits = TableFile(target / f"{HITS}.next" / name, schemas[1])
+            tables.append(hits)
+            for table in _tables_of(hits_of_part, schemas[1]):
+                hits.add(filled_hits(table, rows_by_key, several=change.several))
         crash_points.reached("compact_build")
-        digest = table.sync()
-        table.publish()
+        digest, hits_digest = results.sync(), "" if hits is None else hits.sync()
+        for table_file in tables:
+            table_file.publish()
     except BaseException as error:
-        if table is not None:
-            table.abandon()
+        for table_file in tables:
+            table_file.abandon()
         if isinstance(error, OSError | pa.ArrowException | ValueError):
             raise OutputError(f"{target}: part {name} cannot be written: {reason_of(error)}") from error
         raise
-    return table.rows, digest
+    return WrittenPart(name, results.rows, 0 if hits is None else hits.rows, digest, hits_digest), lacks
+
+
+def _marked(table: pa.Table, change: Change) -> pa.Table:
+    """The rows, with whether they are in the manifest."""
+    if change.there is None:
+        return table
+    there = change.there(table[_KEY])
+    moment = table.schema.field(LEFT_AT).type
+    left = pc.coalesce(table[LEFT_AT], pa.scalar(change.now, moment))
+    left = pc.if_else(there, pa.scalar(None, moment), left)
+    for name, column in ((IN_MANIFEST, there), (LEFT_AT, left)):
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(place), column)
+    return table
 
 
 def write_history(file: TableFile) -> WrittenPart:

@@ -12,7 +12,7 @@ from typing import Final
 
 import pyarrow as pa
 
-SCHEMA_VERSION: Final = "2"
+SCHEMA_VERSION: Final = "3"
 
 _TEXT = pa.string()
 _INT = pa.int64()
@@ -53,6 +53,9 @@ class Column:
 
 _ROW = (
     Column("row_key", _TEXT, "Names the manifest row: the key column's text, or a JSON array of several."),
+    Column("key_values", _TEXTS, "What names the row, each key column as text: one entry for one column."),
+    Column("in_manifest", pa.bool_(), "Whether the row was in the manifest when a run last began."),
+    Column("left_at", _TIME, "Wall clock when the row was first missed in the manifest; null while it is."),
     Column("row_number", _INT, "Position in the manifest when the row was worked on, from 0. Names nothing."),
     Column("run_id", _TEXT, "The run that finished the row."),
     Column("operation", _TEXT, "Operation called."),
@@ -165,6 +168,9 @@ ANSWER_COLUMNS: Final = (
 
 HIT_COLUMNS: Final = (
     Column("row_key", _TEXT, "The row of `results` that this hit belongs to."),
+    Column("key_values", _TEXTS, "What names that row, each key column as text."),
+    Column("run_id", _TEXT, "The run that finished that row."),
+    Column("finished_at", _TIME, "Wall clock when that row's outcome was known."),
     Column("rank", _COUNT, "Place among the row's hits over all pages, from 1."),
     Column("score", _REAL, "Similarity, 0 to 1.", "Score"),
     Column("product_id", _TEXT, "Product of the picture found.", "ProductId"),
@@ -180,6 +186,10 @@ HIT_COLUMNS: Final = (
     Column("page", _COUNT, "Page of results that it came on, from 0."),
     Column("request_id", _TEXT, "Id of the answer that it came in.", "RequestId"),
 )
+
+
+OF_THE_ROW: Final = ("row_key", "key_values", "run_id", "finished_at")
+"""Columns of `hits` that say which row a hit belongs to; the others are what was answered."""
 
 
 def _schema(columns: tuple[Column, ...], table: str) -> pa.Schema:

@@ -49,6 +49,7 @@ EVENTS: Final = {
     "run_ending": "An answer that no row can survive: the run ends.",
     "manifest_empty": "The manifest has no rows, the output has: a failed export looks like this.",
     "no_finished_row": "No row of the output is in the manifest: its keys are others than before (warning).",
+    "left_marked": "Rows that left the manifest, or came back, are marked so in the results.",
     "settings_touch_rows": "Settings are others than in the last run: rows that they touch are asked again.",
     "row_stands": "A row that was to be renewed keeps the outcome that it has (debug).",
     "outcomes_renewed": "Renewed outcomes have taken the place of the ones that they replace.",

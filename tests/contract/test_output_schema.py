@@ -1,14 +1,19 @@
 """The output's columns are a promise: names, order and types are pinned here."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from batchsearch.cli import cli
 from batchsearch.output.schemas import (
     HIT_COLUMNS,
     RESULT_COLUMNS,
+    SCHEMA_VERSION,
     hits_schema,
     own_results_schema,
     results_schema,
@@ -41,6 +46,29 @@ def test_every_column_says_what_it_means(columns):
         description = column.field().metadata[b"description"].decode()
         assert description.endswith("."), column.name
         assert len(description) > 10, column.name
+
+
+@pytest.mark.parametrize("table", ["results", "hits"])
+def test_the_documentation_has_every_column(table):
+    """The page on outputs shows each column as it is written, with its type and meaning."""
+    shown = CliRunner().invoke(cli, ["schema", table, "--markdown"]).output.strip()
+    assert len(shown.splitlines()) > len(HIT_COLUMNS)
+    page = (Path(__file__).parents[2] / "docs" / "outputs.md").read_text(encoding="utf-8")
+    assert shown in page
+    assert f"now `{SCHEMA_VERSION}`" in page
+
+
+def test_no_column_is_taken_away_or_changes_its_type():
+    """Columns that version 0.1.0 had are there with the types that they had: tables over them go on."""
+    archive = Path(__file__).parents[1] / "integration" / "earlier" / "0.1.0.zip"
+    with zipfile.ZipFile(archive) as earlier:
+        for table, schema in (("results", own_results_schema("SearchImageByPic")), ("hits", hits_schema())):
+            data = earlier.read(f"{table}/part-000001.parquet")
+            before = pq.read_schema(pa.BufferReader(data))
+            own = [field for field in before if b"vendor_name" in (field.metadata or {})]
+            assert own
+            assert [schema.field(field.name).type for field in own] == [field.type for field in own]
+            assert set(before.names) - {"id", "image", "price"} <= set(schema.names)
 
 
 def test_the_manifests_own_columns_come_first_and_keep_their_types():

@@ -96,6 +96,13 @@ async def test_the_next_night_pays_for_the_new_row_alone(earlier, signed_in):
         assert names >= set(own_results_schema(SEARCH).names)
     for part in (folder / "hits").iterdir():
         assert set(ds.dataset(part).schema.names) == set(hits_schema().names)
+    # What follows from the rest is filled in, also in what that version wrote.
+    assert results["key_values"].to_pylist() == [[key] for key in results["row_key"].to_pylist()]
+    assert set(results["in_manifest"].to_pylist()) == {True}
+    of_rows = {row["row_key"]: row for row in results.to_pylist()}
+    for hit in ds.dataset(folder / "hits").to_table().to_pylist():
+        row = of_rows[hit["row_key"]]
+        assert (hit["run_id"], hit["finished_at"]) == (row["run_id"], row["finished_at"])
     assert verify_folder(folder).findings.verdict() == Verdict.WHOLE
     assert (await run_job(earlier(rows))).calls == 0
 

@@ -18,6 +18,8 @@ import pytest
 import batchsearch
 from batchsearch.emulator.pictures import decode_picture
 from batchsearch.emulator.records import NewItem
+from batchsearch.engine.again import job_of
+from batchsearch.engine.choice import Chosen
 from batchsearch.engine.compacting import compact
 from batchsearch.engine.job import run_job
 from batchsearch.engine.planning import plan_job
@@ -528,3 +530,57 @@ def as_first_version(settings, table):
 
 def meta(ledger, name):
     return ledger.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0]
+
+
+async def test_rows_that_left_the_manifest_are_marked_and_come_back(night):
+    """A row that is missing tonight says since when; one that is there again says so, and nothing is paid."""
+    await night(grown())
+    whole = readers(night.job())
+    assert column(whole, "in_manifest") == dict.fromkeys(MORE, True)
+    assert set(column(whole, "left_at").values()) == {None}
+    settings, summary = await night(grown().slice(0, 2))
+    assert (summary.calls, summary.others) == (0, 2)
+    left = readers(settings)
+    assert column(left, "in_manifest") == {"a": True, "b": True, "c": False, "d": False}
+    since = column(left, "left_at")
+    assert since["a"] is None
+    assert since["c"] is not None
+    # Another night without them changes nothing: no part is written anew, the time stays.
+    parts = sorted(Path(settings.output.dir, "results").iterdir())
+    await night(grown().slice(0, 2))
+    assert sorted(Path(settings.output.dir, "results").iterdir()) == parts
+    # One comes back as another one leaves: as many are missing as before.
+    _, summary = await night(pa.concat_tables([grown().slice(0, 1), grown().slice(2, 1)]))
+    assert (summary.calls, summary.others) == (0, 2)
+    swapped = readers(settings)
+    assert column(swapped, "in_manifest") == {"a": True, "b": False, "c": True, "d": False}
+    assert column(swapped, "left_at")["c"] is None
+    assert column(swapped, "left_at")["d"] == since["d"]
+    assert verify_folder(Path(settings.output.dir)).findings.verdict() == Verdict.WHOLE
+    _, summary = await night(grown())
+    assert (summary.calls, summary.others) == (0, 0)
+    assert column(readers(settings), "in_manifest") == dict.fromkeys(MORE, True)
+
+
+async def test_a_retry_marks_nothing(night):
+    """Asking again for some rows looks at no others: what left is marked by the next run of the job."""
+    await night(grown())
+    pq.write_table(grown().slice(0, 2), night.job().manifest.path)
+    await run_job(job_of(Path(night.job().output.dir)).settings, chosen=Chosen(rows=("a",)))
+    assert set(column(readers(night.job()), "in_manifest").values()) == {True}
+    await night()
+    assert column(readers(night.job()), "in_manifest")["d"] is False
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted"), [(("id",), ["1"]), (("id", "shop"), ["1", "s"])], ids=["one", "several"]
+)
+async def test_hits_say_whose_they_are_whatever_the_key(night, signed_in, pictures, key, wanted):
+    """Hits carry the key's values, the run and the time of their row; a key of one column is a list, too."""
+    picture = decode_picture((pictures / "p00.jpg").read_bytes(), "generic")
+    signed_in.catalogue().add(NewItem("P0", "front"), picture, crop=True, region=None)
+    settings, _ = await night(pa.table({"id": [1], "image": images(1), "shop": ["s"]}), key=key)
+    (row,) = readers(settings).to_pylist()
+    (hit,) = ds.dataset(Path(settings.output.dir, "hits")).to_table().to_pylist()
+    assert row["key_values"] == hit["key_values"] == wanted
+    assert (hit["run_id"], hit["finished_at"]) == (row["run_id"], row["finished_at"])

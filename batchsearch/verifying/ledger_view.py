@@ -139,7 +139,8 @@ def view_ledger(path: Path, records: SortedRecords, codes: Codes) -> LedgerView:
                 (),
             )
     except (OSError, sqlite3.Error, ValueError) as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+        # What is no text of ours is damage as well as what is no database.
+        if isinstance(error, ValueError) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
             return LedgerView(datetime.now(UTC), (), 1, False, 0, 0, None, None, {}, (str(error),))
         raise OutputError(f"{path}: the ledger cannot be read: {error}") from error
 

@@ -2,6 +2,7 @@
 
 import csv
 import random
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -10,10 +11,25 @@ import yaml
 from PIL import Image, ImageDraw
 
 from batchsearch.config.load import load_job
+from batchsearch.interrupts import STOPPING
 
 # Machines are shared: how long one example takes says nothing.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+
+def pytest_make_parametrize_id(val, argname):
+    """Bytes that are made anew (packed ones hold the time) would name a test differently in each process."""
+    return argname if isinstance(val, bytes) and len(val) > 8 else None
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """The signals are handled as before: commands that end within a test leave them ignored."""
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def draw(seed, size=(160, 120)):

@@ -22,7 +22,7 @@ TableFormat = Literal["csv", "parquet", "jsonl", "arrow", "xlsx", "feed", "list"
 
 CsvTypeName = Literal["string", "int64", "float64", "bool", "date", "timestamp"]
 
-IN_MEMORY: Final = "memory://"
+IN_MEMORY: Final = "table://"
 """So begins the path of a manifest that is a table in the memory of the program that runs the job."""
 
 

@@ -47,7 +47,7 @@ class TaskProcess:
 
     def ended(self):
         """What it said at its end; None if it came to none."""
-        self.process.wait(timeout=120)
+        self.process.wait(timeout=600)
         last = self.log().splitlines()[-1]
         return json.loads(last) if last.startswith("{") else None
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 
-def wait_for(found, seconds=60):
+def wait_for(found, seconds=300):
     """What `found` returns, once it is something: a process's progress is all there is to wait for."""
     deadline = time.monotonic() + seconds
     while not (value := found()):

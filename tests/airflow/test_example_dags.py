@@ -143,7 +143,7 @@ def pod_script(tmp_path, place):
 def test_the_pods_script_hands_on_exit_code_and_last_line(pod_script, tmp_path):
     """What Airflow's sidecar reads is the summary; what the pod ends with is the run's exit code."""
     with pod_script(BATCHSEARCH__MAX_FAILED="0") as pod:
-        _, err = pod.communicate(timeout=60)
+        _, err = pod.communicate(timeout=300)
     assert pod.returncode == 3, err
     assert json.loads((tmp_path / "xcom" / "return.json").read_text())["exit_code"] == 3
 
@@ -156,7 +156,7 @@ def test_a_pod_that_is_evicted_stops_in_good_order(pod_script, tmp_path):
                 break
         wait_for(lambda: list((tmp_path / "pod" / "ledger").glob("*.sqlite3")))
         pod.send_signal(signal.SIGTERM)
-        pod.communicate(timeout=60)
+        pod.communicate(timeout=300)
     assert pod.returncode == 4
     assert json.loads((tmp_path / "xcom" / "return.json").read_text())["exit_code"] == 4
 

@@ -194,11 +194,14 @@ def test_cron_hands_on_the_signal(tmp_path):
         env={"PATH": os.environ["PATH"], "BATCHSEARCH": str(program), "CREDENTIALS": "/nonexistent"},
         stdout=subprocess.PIPE,
     ) as script:
-        with (tmp_path / "log").open(encoding="utf-8") as log:
-            assert log.readline() == "started\n"
-            script.send_signal(signal.SIGTERM)
-            assert log.read() == "stopped\n"
-        said, _ = script.communicate()
+        try:
+            with (tmp_path / "log").open(encoding="utf-8") as log:
+                assert log.readline() == "started\n"
+                script.send_signal(signal.SIGTERM)
+                assert log.read() == "stopped\n"
+            said, _ = script.communicate()
+        finally:
+            script.kill()
     assert (script.returncode, said) == (0, b"")
 
 

@@ -90,9 +90,9 @@ async def test_appended_rows_and_only_they_are_called(filled, load):
 
 async def test_a_changed_job_is_refused_setting_by_setting(filled, load):
     """Results of two different questions never share an output."""
-    await run_job(load(rows(2), instance__endpoint=filled.endpoint, parameters={"num": 3}))
-    with pytest.raises(ConfigError, match=r"parameters\.num: was 3, is 4") as refused:
-        await run_job(load(rows(2), instance__endpoint=filled.endpoint, parameters={"num": 4}))
+    await run_job(load(rows(2), instance__endpoint=filled.endpoint, parameters={"crop": True}))
+    with pytest.raises(ConfigError, match=r"parameters\.crop: was True, is False") as refused:
+        await run_job(load(rows(2), instance__endpoint=filled.endpoint, parameters={"crop": False}))
     assert refused.value.exit_code == ExitCode.BAD_CONFIG
 
 

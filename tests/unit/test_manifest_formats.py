@@ -505,5 +505,5 @@ def test_a_table_in_memory_is_a_manifest(tmp_path):
     settings = ManifestSettings(path="nowhere", key="id")
     manifest = Manifest.open(settings, base=tmp_path, wanted=BY_PIC, given=[MemoryTable(table, "DataFrame")])
     assert "DataFrame: row 2: the key '1' is also that of row 1" in refusal(manifest.check)
-    assert manifest.identity()["files"] == [{"path": "DataFrame", "rows": 2}]
+    assert manifest.identity()["files"] == [{"path": "DataFrame", "rows": 2, "content": ""}]
     assert "twice" in refusal(lambda: MemoryTable(pa.Table.from_arrays([[1], [2]], names=["a", "a"])))

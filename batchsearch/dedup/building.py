@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,9 +12,9 @@ from batchsearch.dedup.clusters import GuardRules, cluster, with_notes
 from batchsearch.dedup.decide import Catalogue, decide, to_verify
 from batchsearch.dedup.gathering import Gathering
 from batchsearch.dedup.hits import HitRules, ids_in
-from batchsearch.dedup.matches import FOUND_BY
+from batchsearch.dedup.matches import FOUND_BY, IDENTICAL_BYTES, SEARCH
 from batchsearch.dedup.own_image import CatalogueNotHeldError, lost_images, not_held_message
-from batchsearch.dedup.pictures import read_pictures
+from batchsearch.dedup.pictures import coded, read_pictures
 from batchsearch.dedup.shared_images import without_images
 from batchsearch.dedup.sharing import Sharing
 from batchsearch.dedup.spoken import all_agree, speaking_column, value_of_products
@@ -223,6 +223,7 @@ class _Deciding:
 
     def of(self, pairs: Pairs) -> _Decided:
         dedup, pictures = self.dedup, self.pictures
+        pairs = _with_same_files(pairs, pictures)
         thresholds = thresholds_of(pairs, pictures, self.shown, dedup)
         colours, measures = _compared(pairs, self.judged, thresholds, pictures, dedup, self.sources)
         decision = decide(
@@ -237,6 +238,18 @@ class _Deciding:
             catalogue=_catalogue(pairs, pictures, self.shown, self.sources),
         )
         return _Decided(decision, thresholds, colours, measures)
+
+
+def _with_same_files(pairs: Pairs, pictures: Pictures) -> Pairs:
+    """The pairs, those that a search found and whose best matching images are one file as certain ones.
+
+    A plain image has no shape by which it could be verified, but its file is the same.
+    """
+    one, other = pictures.row_of(pairs.a, pairs.picture_a), pictures.row_of(pairs.b, pairs.picture_b)
+    file = np.asarray(coded(pictures.sha256)[1], np.int64)
+    same = (one >= 0) & (other >= 0) & (pairs.found_by == SEARCH)
+    same[same] = (file[one[same]] == file[other[same]]) & (file[one[same]] >= 0)
+    return replace(pairs, found_by=np.where(same, np.int8(IDENTICAL_BYTES), pairs.found_by))
 
 
 def _compared(  # noqa: PLR0917 - what is compared, why and with what

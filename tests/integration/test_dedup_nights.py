@@ -1,5 +1,6 @@
 """Night after night over real HTTP: what is called, what is found, what stays."""
 
+import io
 import json
 import os
 import random
@@ -12,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 from shop_rig import SAMPLES, clusters_of, pairs_of, samples
 
 from batchsearch.config.load import load_job
@@ -172,6 +173,22 @@ async def test_identical_pictures_are_found_without_a_call(shop, tmp_path, mode)
     groups = clusters_of(tmp_path / "out").values()
     for product, _, _ in samples()[45:47]:
         assert any({product, f"copy-of-{product}"} <= members for members in groups)
+
+
+async def test_one_file_is_identical_though_no_shape_is_in_it(shop, tmp_path):
+    """Two products with one and the same plain image need no verifying, and no pre-check."""
+    plain = Image.new("RGB", (400, 400), "white")
+    ImageDraw.Draw(plain).ellipse((100, 80, 300, 320), fill=(200, 205, 215))
+    plain = plain.filter(ImageFilter.GaussianBlur(3))
+    file = io.BytesIO()
+    plain.save(file, "JPEG")
+    shop.put("one", "front.jpg", file.getvalue())
+    shop.put("two", "front.jpg", file.getvalue())
+    await shop.night()
+    pair = pairs_of(tmp_path / "out").loc[("one", "two")]
+    assert (pair["verdict"], pair["reason"]) == ("identical", "the same file")
+    assert pair["accepted"]
+    assert pair["found_by"] == "search"
 
 
 async def test_pairs_that_only_tonights_products_make_are_missed_when_searched_first(shop, tmp_path):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from batchsearch.config.load import load_text
 from batchsearch.config.manifest_settings import XlsxSettings
 from batchsearch.errors import BatchsearchError, ConfigError, ManifestError, OutputError, Problem
+from batchsearch.images.spellings import other_spellings
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.reporting.logs import printable
 from batchsearch.starting.facts import look_at
@@ -170,7 +171,7 @@ def _guesses(facts: ManifestFacts | None, kind: Kind | None, given: GivenSetting
         facts,
         kind,
         folders=_folders(facts.folder) if root is None else [os.path.relpath(root, facts.folder)],
-        is_there=lambda folder, path: _is_file(facts.folder / folder / path),
+        is_there=lambda folder, path: _is_there(facts.folder / folder, path),
     )
     if found.picture is None and found.pair is None and not any(map(given.has, _IMAGE_SETTINGS)):
         names = ", ".join(f"`{printable(column.name)}`" for column in facts.columns[:_MOST_FOLDERS])
@@ -197,6 +198,11 @@ def _folders(folder: Path) -> list[str]:
             inside = sorted(entry.name for entry in (folder / base).iterdir() if entry.is_dir())
             found += [os.path.join(base, name) for name in inside if not name.startswith(".")][:_MOST_FOLDERS]  # noqa: PTH118 - a text for a job file
     return [*found, *above]
+
+
+def _is_there(folder: Path, path: str) -> bool:
+    """Whether a run would find the file: by its path as written, or as it may be meant."""
+    return any(_is_file(folder / each) for each in (path, *other_spellings(path)))
 
 
 def _is_file(path: Path) -> bool:

@@ -330,6 +330,13 @@ def test_lists_in_cells_of_any_table(shop, separator):
     assert [image for _, image in rows_of(settings)] == [f"photos/{n}.jpg" for n in range(3)]
 
 
+def test_images_are_found_as_a_run_finds_them(shop):
+    """Backslashes count as what they mean, in the look at the files as well."""
+    table("list.csv", ["id", "image"], *([n, f"photos\\{n}.jpg"] for n in range(6)))
+    assert "100% of the files looked for are there" in init("list.csv", "--kind", "search").stderr
+    assert batchsearch.plan("search.yaml").calls == 6
+
+
 def test_numbered_columns_of_any_table(shop):
     """`image1` to `image3` are images of one product, not halves of a pair."""
     table(

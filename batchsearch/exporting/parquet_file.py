@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.arrow_sizes import size_of
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -37,7 +39,7 @@ class ParquetFile:
         """Write some rows."""
         self._waiting.append(batch.replace_schema_metadata(self._schema.metadata))
         self._waiting_rows += len(batch)
-        self._waiting_bytes += batch.nbytes
+        self._waiting_bytes += size_of(batch)
         self.rows += len(batch)
         if self._waiting_rows >= _GROUP_ROWS or self._waiting_bytes >= _GROUP_BYTES:
             self._flush()

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from batchsearch.arrow_sizes import size_of
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.columns import cell
 from batchsearch.manifest.remote_file import LostError
@@ -93,7 +94,7 @@ class ArrowFile:
 def sliced(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """A batch a bounded number of bytes at a time."""
     rows = batch.num_rows
-    each = max(1, rows * PIECE_BYTES // max(batch.nbytes, 1)) if rows else 1
+    each = max(1, rows * PIECE_BYTES // max(size_of(batch), 1)) if rows else 1
     each = min(each, _MOST_ROWS)
     for start in range(0, rows, each):
         yield batch.slice(start, each)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from batchsearch.arrow_sizes import size_of
 from batchsearch.config.manifest_settings import IMAGE_NAME
 from batchsearch.manifest.groups import own_images
 from batchsearch.manifest.image_cells import NO_IMAGE, name_of
@@ -243,7 +244,7 @@ class ImageRows(Layer):
     ) -> Iterator[pa.RecordBatch]:
         """What was made of a piece, in parts that are not larger than what is read at once."""
         source = np.array(found.source, np.int64)
-        bytes_a_row = sum(piece.column(name).nbytes for name in own.values()) // max(1, piece.num_rows)
+        bytes_a_row = sum(size_of(piece.column(name)) for name in own.values()) // max(1, piece.num_rows)
         step = max(1, min(_MOST_GIVEN, PIECE_BYTES // max(1, bytes_a_row)))
         for start in range(0, len(source), step):
             part, taken = slice(start, start + step), pa.array(source[start : start + step])

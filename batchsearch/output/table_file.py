@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch import crash_points
+from batchsearch.arrow_sizes import size_of
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.output.atomic import sync_folder
 
@@ -55,7 +56,7 @@ class TableFile:
         """Take some rows, in the order that they are to have."""
         self._waiting.append(table)
         self._waiting_rows += table.num_rows
-        self._waiting_bytes += table.nbytes
+        self._waiting_bytes += size_of(table)
         self.rows += table.num_rows
         if self._waiting_bytes >= _ROW_GROUP_BYTES or self._waiting_rows >= _ROW_GROUP_ROWS:
             self._flush()

@@ -31,7 +31,10 @@ def opened(tmp_path):
         elif table is not None:
             name = path or f"{len(made)}.parquet"
             (tmp_path / name).parent.mkdir(exist_ok=True)
-            pq.write_table(pa.table(table), tmp_path / name)
+            try:
+                pq.write_table(pa.table(table), tmp_path / name)
+            except pa.ArrowNotImplementedError:
+                pytest.skip("pyarrow of this version writes this type into no Parquet file")
         made.append(1)
         given = ManifestSettings(**{"path": name, **settings})
         return Manifest.open(given, base=tmp_path, wanted=wanted)

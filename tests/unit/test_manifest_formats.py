@@ -342,9 +342,10 @@ def test_a_workbook_made_as_a_trap_is_refused(opened, part, change, said):
 
 def test_without_its_library_a_workbook_says_what_to_install(opened, monkeypatch):
     """The extra is named; nothing else is tried."""
+    data = workbook([["id", "image"]])
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(ConfigError, match=r"pip install 'batchsearch\[xlsx\]'"):
-        opened("m.xlsx", workbook([["id", "image"]]))
+        opened("m.xlsx", data)
 
 
 def test_workbooks_cost_nothing_where_there_are_none():

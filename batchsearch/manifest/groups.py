@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -89,6 +90,8 @@ class Groups:
             if self._database is None:
                 with self._kept():
                     self._database = self._gathered()
+                # A manifest is open as long as anybody has it: the database is closed with the last of them.
+                weakref.finalize(self, self._database.close)
 
     @contextmanager
     def _kept(self) -> Iterator[None]:

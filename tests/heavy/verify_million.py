@@ -24,6 +24,7 @@ import yaml
 
 from batchsearch.ledger.records import digest_of
 from batchsearch.ledger.store import Ledger
+from batchsearch.ledger_sum import note_sum
 from batchsearch.output.schemas import hits_schema, results_schema
 
 ROWS_PER_PART = 5_000
@@ -104,6 +105,7 @@ def make(folder, rows, hits):
             ({"digest": digest_of(key), "finished_at": 0.0, "outcomes": 1} for key in keys),
         )
     connection.close()
+    note_sum(path)
 
 
 def insert(connection, table, rows):

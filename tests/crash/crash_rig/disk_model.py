@@ -7,7 +7,8 @@ The model promises no more than POSIX does:
 * A name (made, renamed, removed) is on disk once the folder that it is in was synced. Changes of one folder
   after that come back in their order up to some point, as every journalling file system has them; syncing a
   file does not make its name durable.
-* A rename is done or not done, never half.
+* A rename within a folder is done or not done, never half; between two, each folder has or lacks its part of
+  it by itself.
 
 Memory maps are not followed: the one in use, SQLite's `-shm`, is rebuilt whenever it is missing, and is never
 there after a power loss.
@@ -144,6 +145,10 @@ class Disk:
                 self._folder(target.parent).change({target.name: folder.now[name]})
             case disk_log.RENAMED if same:
                 folder.change({name: None, target.name: folder.now[name]})
+            case disk_log.RENAMED:
+                # The worst that a disk may do: each folder keeps or loses its part of it by itself.
+                self._folder(target.parent).change({target.name: folder.now[name]})
+                folder.change({name: None})
             case disk_log.EXCHANGED if same:
                 folder.change({name: folder.now[target.name], target.name: folder.now[name]})
             case _:

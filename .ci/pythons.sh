@@ -15,7 +15,7 @@ try() {
   local environment=$work/python-$1
   "$2" -m venv "$environment"
   "$environment/bin/pip" install --quiet --disable-pip-version-check -e '.[test]'
-  "$environment/bin/python" -m pytest -q -p no:cacheprovider "${@:3}"
+  "$environment/bin/python" -m pytest -q -n auto --dist worksteal -p no:cacheprovider "${@:3}"
 }
 
 debian_13() {

@@ -7,22 +7,10 @@ import sys
 
 import pandas as pd
 import pytest
+from crash_rig.checks import table
 
 ROWS = 40
 KILL_AFTER = (3, 17, 33)
-
-# What may differ between two runs over the same rows: who did it, when, and under which request ids.
-FREE = {
-    "run_id",
-    "request_id",
-    "request_ids",
-    "first_sent_at",
-    "finished_at",
-    "answered_at",
-    "latency_ms",
-    "prepare_ms",
-    "search_time_ms",
-}
 
 
 def start(job, **options):
@@ -41,12 +29,6 @@ def start(job, **options):
         text=True,
         env=dict(os.environ),
     )
-
-
-def table(folder, name):
-    read = pd.read_parquet(folder / name)
-    order = ["row_key"] if name == "results" else ["row_key", "rank"]
-    return read.drop(columns=FREE & set(read.columns)).sort_values(order).reset_index(drop=True)
 
 
 @pytest.fixture

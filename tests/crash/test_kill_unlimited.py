@@ -7,6 +7,7 @@ import sys
 
 import pandas as pd
 import pytest
+from crash_rig.checks import table
 
 from batchsearch.engine.direct import calls_at_once
 from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER
@@ -14,19 +15,6 @@ from batchsearch.ledger.reader import LedgerReader
 
 ROWS = 40
 PLACES = ("before_send:5", "answer_read:12", "ledger_commit_before:9", "ledger_commit_after:20")
-
-# What may differ between two runs over the same rows.
-FREE = {
-    "run_id",
-    "request_id",
-    "request_ids",
-    "first_sent_at",
-    "finished_at",
-    "answered_at",
-    "latency_ms",
-    "prepare_ms",
-    "search_time_ms",
-}
 
 
 def run(job, *arguments, crash_at=""):
@@ -38,12 +26,6 @@ def run(job, *arguments, crash_at=""):
         check=False,
         env=dict(os.environ) | ({"BATCHSEARCH_CRASH_AT": crash_at} if crash_at else {}),
     )
-
-
-def table(folder, name):
-    found = pd.read_parquet(folder / name)
-    order = ["row_key"] if name == "results" else ["row_key", "rank"]
-    return found.drop(columns=FREE & set(found.columns)).sort_values(order).reset_index(drop=True)
 
 
 def calls_counted(folder):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batchsearch.dedup.clusters import GuardRules, cluster, with_notes
 from batchsearch.dedup.decide import Catalogue, decide, to_verify
@@ -14,7 +15,7 @@ from batchsearch.dedup.gathering import Gathering
 from batchsearch.dedup.hits import HitRules, ids_in
 from batchsearch.dedup.matches import FOUND_BY, IDENTICAL_BYTES, SEARCH
 from batchsearch.dedup.own_image import CatalogueNotHeldError, lost_images, not_held_message
-from batchsearch.dedup.pictures import coded, read_pictures
+from batchsearch.dedup.pictures import read_pictures
 from batchsearch.dedup.shared_images import without_images
 from batchsearch.dedup.sharing import Sharing
 from batchsearch.dedup.spoken import all_agree, speaking_column, value_of_products
@@ -246,10 +247,12 @@ def _with_same_files(pairs: Pairs, pictures: Pictures) -> Pairs:
     A plain image has no shape by which it could be verified, but its file is the same.
     """
     one, other = pictures.row_of(pairs.a, pairs.picture_a), pictures.row_of(pairs.b, pairs.picture_b)
-    file = np.asarray(coded(pictures.sha256)[1], np.int64)
-    same = (one >= 0) & (other >= 0) & (pairs.found_by == SEARCH)
-    same[same] = (file[one[same]] == file[other[same]]) & (file[one[same]] >= 0)
-    return replace(pairs, found_by=np.where(same, np.int8(IDENTICAL_BYTES), pairs.found_by))
+    there = np.flatnonzero((one >= 0) & (other >= 0) & (pairs.found_by == SEARCH))
+    first, second = (pictures.sha256.take(pa.array(rows[there])) for rows in (one, other))
+    same = pc.fill_null(pc.equal(first, second), fill_value=False).to_numpy(zero_copy_only=False)
+    found_by = pairs.found_by.copy()
+    found_by[there[same]] = IDENTICAL_BYTES
+    return replace(pairs, found_by=found_by)
 
 
 def _compared(  # noqa: PLR0917 - what is compared, why and with what

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
+import tempfile
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputDamagedError, OutputError
@@ -16,11 +19,19 @@ _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LACKING: Final = ("no such table", "no such column", "malformed database schema")
 """How SQLite tells that what every ledger has is not there."""
 
+_NOT_LOST: Final = frozenset(
+    {errno.EACCES, errno.EDQUOT, errno.ENOENT, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+)
+"""Why a disk takes no data although it can be read."""
+
 _MOST_TOLD: Final = 3
 
 
 def refusal(path: Path, what: str, error: BaseException) -> OutputError:
     """The error that tells what SQLite refuses: that the file is damaged, or that it cannot be used now.
+
+    A disk that goes away while the ledger is open makes SQLite find no pages where there were some. Its pages
+    are as they were when it is back: only of a disk that takes data is a file said to be damaged.
 
     Args:
         path: The ledger's file.
@@ -28,9 +39,29 @@ def refusal(path: Path, what: str, error: BaseException) -> OutputError:
         error: What SQLite said.
     """
     code = getattr(error, "sqlite_errorcode", None) or 0
-    if isinstance(error, sqlite3.Error) and (code & 0xFF in _DAMAGED or str(error).startswith(_LACKING)):
-        return damaged(path, what, str(error))
+    if not isinstance(error, sqlite3.Error):
+        return OutputError(f"{path}: {what}: {error}")
+    if code & 0xFF in _DAMAGED or str(error).startswith(_LACKING):
+        trouble = _trouble_of_disk(path)
+        if trouble is None:
+            return damaged(path, what, str(error))
+        return OutputError(f"{path}: {what}: its disk fails: {trouble} ({error})")
     return OutputError(f"{path}: {what}: {error}")
+
+
+def _trouble_of_disk(path: Path) -> OSError | None:
+    """What the disk says when something is written beside the ledger and synced; None when it takes it.
+
+    A disk that is full, or that may only be read, loses no page: what is damaged on it is damaged.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            file.write(b"batchsearch")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return None if error.errno in _NOT_LOST else error
+    return None
 
 
 def damaged(path: Path, what: str, why: str) -> OutputDamagedError:

@@ -1,12 +1,17 @@
 """Real small file systems, full, read-only, gone or without power: the run stops, and goes on when mended."""
 
+import contextlib
 import json
+import sqlite3
 
 import pytest
 from crash_rig.campaign import MOST_REPEATED, seeded
 from crash_rig.checks import never_wrong, repeats, same_output, whole
 from crash_rig.mounts import Ext4, fill, memory, remount, why_not
 from crash_rig.power import acknowledged
+
+from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.ledger.damage import refusal
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -120,6 +125,22 @@ def test_a_disk_that_is_gone_stops_the_run(world, runs, job):
         disk.power_comes()
         never_wrong(folder)
         finishes(world, runs, job, folder, 1)
+
+
+@ext4
+def test_a_ledger_on_a_disk_that_is_gone_is_not_called_damaged(world):
+    """What SQLite takes for a damaged file is the disk's trouble while the disk takes no data."""
+    damaged = world.place("garbage")
+    damaged.write_bytes(bytes(range(256)) * 16)
+    with pytest.raises(sqlite3.DatabaseError) as told, contextlib.closing(sqlite3.connect(damaged)) as file:
+        file.execute("SELECT * FROM sqlite_master")
+    with Ext4(world.place("torn-off")) as disk:
+        path = disk.folder / "ledger.sqlite3"
+        assert type(refusal(path, "the ledger cannot be read", told.value)) is OutputDamagedError
+        disk.power_goes()
+        lost = refusal(path, "the ledger cannot be read", told.value)
+        assert type(lost) is OutputError
+        assert "its disk fails: [Errno 5]" in str(lost)
 
 
 @ext4

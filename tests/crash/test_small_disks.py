@@ -41,14 +41,14 @@ def message_of(process):
     return lines[-1]["message"]
 
 
-def finishes(world, runs, job, folder, runs_before):
+def finishes(world, runs, job, folder, runs_before, *, most=MOST_REPEATED):
     """Run again to the end: whole, the same rows, and no more calls repeated than were out."""
     process = start(world, runs, job, folder, runs_before)
     assert process.wait() == 0, process.text()
     same_output(folder, job)
     whole(folder)
     again = repeats(world.granted(), range(runs_before), job)
-    assert max(again.values()) <= MOST_REPEATED, again
+    assert max(again.values()) <= most, again
 
 
 @tmpfs
@@ -117,6 +117,7 @@ def test_a_disk_that_is_gone_stops_the_run(world, runs, job):
         folder = disk.folder / "out"
         process = start(world, runs, job, folder, 0)
         world.emulator.log.wait_for(40, action="SearchImageByName")
+        kept = acknowledged([process.text().encode()])
         disk.power_goes()
         assert process.wait() == 74, process.text()
         assert str(folder) in message_of(process)
@@ -124,7 +125,12 @@ def test_a_disk_that_is_gone_stops_the_run(world, runs, job):
         assert len(world.granted()) - len(told) <= MOST_REPEATED
         disk.power_comes()
         never_wrong(folder)
-        finishes(world, runs, job, folder, 1)
+        # A sync that is under way while the file system is torn off may say that it is done, and is not: what
+        # was acknowledged before that moment is kept for certain.
+        assert kept
+        finishes(world, runs, job, folder, 1, most=MOST_REPEATED + len(told - kept))
+        asked = {entry.product_id for run, entry in world.granted() if run == 1}
+        assert not asked & {f"P{int(key[1:]):03}" for key in kept}
 
 
 @ext4

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from contextlib import closing
 
 import openpyxl
 import pytest
@@ -25,8 +26,8 @@ def walk(manifest, *given):
     command("dedup", "dedup.yaml", "--no-progress")
     command("verify", "output/dedup")
     command("export", "output/dedup", "--xlsx", "-o", "duplicates.xlsx")
-    sheet = openpyxl.load_workbook("duplicates.xlsx", read_only=True).worksheets[0]
-    names, *rows = sheet.iter_rows(values_only=True)
+    with closing(openpyxl.load_workbook("duplicates.xlsx", read_only=True)) as book:
+        names, *rows = book.worksheets[0].iter_rows(values_only=True)
     return [dict(zip(names, row, strict=False)) for row in rows]
 
 

@@ -28,13 +28,7 @@ if sys.platform == "win32":
     )
 
 if TYPE_CHECKING:
-    from batchsearch.compare.comparison import Comparison
-    from batchsearch.compare.matrix import Matrix
-    from batchsearch.compare.pairs_table import MadeOf
-    from batchsearch.compare.statistics import Bar, Extreme, GroupScores
     from batchsearch.config.model import JobSettings
-    from batchsearch.dedup.page import DedupSummary
-    from batchsearch.engine.estimate import Needed, Pace, Plan, Price, Refused
     from batchsearch.errors import (
         BatchsearchError,
         ConfigError,
@@ -50,17 +44,23 @@ if TYPE_CHECKING:
         StoppedEarlyError,
         StoppedError,
     )
-    from batchsearch.output.usage_table import UsageLine
+    from batchsearch.pages.next_steps import NextStep
     from batchsearch.python_api.jobs import JobLike, Overrides, load
     from batchsearch.python_api.looking import acheck, aplan, ausage, check, open_output, plan, usage
     from batchsearch.python_api.manifests import ArrowStream, ManifestLike
     from batchsearch.python_api.output import CompareResult, DedupResult, Output, RunFailedError, RunResult
     from batchsearch.python_api.runs import arun, arun_compare, arun_dedup, run, run_compare, run_dedup
     from batchsearch.python_api.stopping import Stop
-    from batchsearch.reporting.check_page import CheckPage, CheckTally
-    from batchsearch.reporting.next_steps import NextStep
-    from batchsearch.reporting.reading import Reading
-    from batchsearch.reporting.summary import Summary, Truth
+    from batchsearch.storage.parts.usage_table import UsageLine
+    from batchsearch.tasks.check.check_page import CheckPage, CheckTally
+    from batchsearch.tasks.compare.comparison import Comparison
+    from batchsearch.tasks.compare.matrix import Matrix
+    from batchsearch.tasks.compare.pairs_table import MadeOf
+    from batchsearch.tasks.compare.statistics import Bar, Extreme, GroupScores
+    from batchsearch.tasks.dedup.dedup_page import DedupSummary
+    from batchsearch.tasks.plan.estimate import Needed, Pace, Plan, Price, Refused
+    from batchsearch.telemetry.reading import Reading
+    from batchsearch.telemetry.summary import Summary, Truth
 
 if TYPE_CHECKING:
     from typing import Any, Final
@@ -129,13 +129,13 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "compare.comparison": ("Comparison",),
-    "compare.matrix": ("Matrix",),
-    "compare.pairs_table": ("MadeOf",),
-    "compare.statistics": ("Bar", "Extreme", "GroupScores"),
+    "tasks.compare.comparison": ("Comparison",),
+    "tasks.compare.matrix": ("Matrix",),
+    "tasks.compare.pairs_table": ("MadeOf",),
+    "tasks.compare.statistics": ("Bar", "Extreme", "GroupScores"),
     "config.model": ("JobSettings",),
-    "dedup.page": ("DedupSummary",),
-    "engine.estimate": ("Needed", "Pace", "Plan", "Price", "Refused"),
+    "tasks.dedup.dedup_page": ("DedupSummary",),
+    "tasks.plan.estimate": ("Needed", "Pace", "Plan", "Price", "Refused"),
     "errors": (
         "BatchsearchError",
         "ConfigError",
@@ -151,17 +151,17 @@ _HOMES: Final = {
         "StoppedEarlyError",
         "StoppedError",
     ),
-    "output.usage_table": ("UsageLine",),
+    "storage.parts.usage_table": ("UsageLine",),
     "python_api.jobs": ("JobLike", "Overrides", "load"),
     "python_api.looking": ("acheck", "aplan", "ausage", "check", "open_output", "plan", "usage"),
     "python_api.manifests": ("ArrowStream", "ManifestLike"),
     "python_api.output": ("CompareResult", "DedupResult", "Output", "RunFailedError", "RunResult"),
     "python_api.runs": ("arun", "arun_compare", "arun_dedup", "run", "run_compare", "run_dedup"),
     "python_api.stopping": ("Stop",),
-    "reporting.check_page": ("CheckPage", "CheckTally"),
-    "reporting.next_steps": ("NextStep",),
-    "reporting.reading": ("Reading",),
-    "reporting.summary": ("Summary", "Truth"),
+    "tasks.check.check_page": ("CheckPage", "CheckTally"),
+    "pages.next_steps": ("NextStep",),
+    "telemetry.reading": ("Reading",),
+    "telemetry.summary": ("Summary", "Truth"),
 }
 """Where each name is: imported when it is first asked for, so that `import batchsearch` costs nothing."""
 

@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 import click
 
 from batchsearch import __version__, interrupts, streams
-from batchsearch.commands.options import fail_with, tell_defect
+from batchsearch.commands.shared.options import fail_with, tell_defect
 from batchsearch.errors import BatchsearchError, ExitCode, StoppedError
 
 _EXAMPLES = """\b
@@ -102,7 +102,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from batchsearch.config.nearest import did_you_mean
+            from batchsearch.nearest import did_you_mean
 
             ctx.fail(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)

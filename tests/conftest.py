@@ -97,7 +97,7 @@ def certificate(tmp_path_factory):
 @pytest.fixture
 def emulator():
     """An emulator in memory that grants whatever comes."""
-    from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+    from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
     from batchsearch.emulator.server import Emulator
 
     unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)

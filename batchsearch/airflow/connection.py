@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.child.command import KEY_ID, KEY_SECRET, REDIS_URL, SECURITY_TOKEN
-from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import ConfigError
+from batchsearch.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -79,12 +79,12 @@ class BatchSearchHook(BaseHook):
 
 
 async def _ask_for_details(connection: InstanceConnection) -> tuple[bool, str]:
-    from batchsearch.api.client import Client
-    from batchsearch.api.credentials import Credentials, StaticCredentials
-    from batchsearch.api.endpoint import parse_endpoint
-    from batchsearch.api.exchange import new_session
-    from batchsearch.api.form import Call, build_call
-    from batchsearch.service import endpoint_of
+    from batchsearch.service.client import Client
+    from batchsearch.service.credentials import Credentials, StaticCredentials
+    from batchsearch.service.endpoint import parse_endpoint
+    from batchsearch.service.facts import endpoint_of
+    from batchsearch.service.form import Call, build_call
+    from batchsearch.service.http_exchange import new_session
 
     settings = connection.settings
     name, region = settings.get("instance.name"), settings.get("instance.region")

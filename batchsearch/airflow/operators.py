@@ -11,9 +11,9 @@ from batchsearch.airflow.night import check_output_dir
 from batchsearch.airflow.sdk import AirflowException, AirflowFailException, BaseOperator
 from batchsearch.child.command import environment_of, job_arguments, settings_of
 from batchsearch.child.ending import ACCEPTABLE, Ended, describe, meaning_of, small
-from batchsearch.child.events import event_of
+from batchsearch.child.event_lines import event_of
 from batchsearch.child.process import STOP_SECONDS, Child
-from batchsearch.config.paths import absolute
+from batchsearch.config.relative_paths import absolute
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:

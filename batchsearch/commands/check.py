@@ -8,8 +8,16 @@ from typing import Any
 
 import click
 
-from batchsearch.commands.options import CONFIG, PROGRESS, SET, fail, hand_on, load_for, logging_options
-from batchsearch.commands.showing import show, wants_json
+from batchsearch.commands.shared.options import (
+    CONFIG,
+    PROGRESS,
+    SET,
+    fail,
+    hand_on,
+    load_for,
+    logging_options,
+)
+from batchsearch.commands.shared.showing import show, wants_json
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -45,7 +53,7 @@ def command(
     """
     try:
         job = load_for("check", config, overrides)
-        from batchsearch.engine.checking import check_to_end
+        from batchsearch.tasks.check.checking import check_to_end
 
         page = check_to_end(job, show_progress=progress and not only_json, **options)
     except BatchsearchError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from batchsearch.commands.options import fail
+from batchsearch.commands.shared.options import fail
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -19,7 +19,7 @@ Examples:
 @click.argument("code", required=False)
 def command(code: str | None) -> None:
     """Explain an error CODE, or print the table of all of them as Markdown."""
-    from batchsearch.engine.codes import codes_page, explain
+    from batchsearch.engine.retry.codes import codes_page, explain
 
     try:
         click.echo(codes_page() if code is None else explain(code))

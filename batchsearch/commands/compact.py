@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.options import fail, hand_on
+from batchsearch.commands.shared.options import fail, hand_on
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -37,7 +37,7 @@ def command(folder: Path, *, rows: int, as_json: bool) -> None:
     try:
         from dataclasses import asdict
 
-        from batchsearch.engine.compacting import compact_all
+        from batchsearch.tasks.compact.compacting import compact_all
 
         done = compact_all(folder, rows=rows)
     except BatchsearchError as error:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import (
+from batchsearch.commands.shared.endings import moment, run_to_exit
+from batchsearch.commands.shared.options import (
     CONFIG,
     FRESH,
     MAX_CALLS,
@@ -19,12 +19,12 @@ from batchsearch.commands.options import (
     load,
     logging_options,
 )
-from batchsearch.commands.showing import JSON
+from batchsearch.commands.shared.showing import JSON
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchsearch.compare.comparison import Comparison
+    from batchsearch.tasks.compare.comparison import Comparison
 
 _EXAMPLES = """\b
 Examples:
@@ -70,7 +70,7 @@ def command(
 
     def work() -> Comparison:
         job = load(config, laid_over(overrides, fresh=fresh, renew=renew))
-        from batchsearch.compare.job import compare_to_end
+        from batchsearch.tasks.compare.comparison_job import compare_to_end
 
         return compare_to_end(
             job,

@@ -85,28 +85,28 @@ def settings(begun: str) -> Iterator[str]:
 
 def setting_names(begun: str) -> Iterator[str]:
     """Settings and sections that `batchsearch config explain` knows."""
-    from batchsearch.config.meaning import every_setting
+    from batchsearch.config.setting_help import every_setting
 
     yield from (name for name in every_setting() if name.startswith(begun))
 
 
 def error_codes(begun: str) -> Iterator[str]:
     """Error codes, the vendor's and those of this program."""
-    from batchsearch.api.codes import CODES
+    from batchsearch.service.codes.lookup import CODES
 
     yield from (name for name in CODES if name.startswith(begun) and not name.endswith("*"))
 
 
 def table_names(begun: str) -> Iterator[str]:
     """Tables that `batchsearch schema` knows."""
-    from batchsearch.tables import TABLES
+    from batchsearch.storage.tables import TABLES
 
     yield from (name for name in TABLES if name.startswith(begun))
 
 
 def operation_names(begun: str) -> Iterator[str]:
     """Operations that a job may call."""
-    from batchsearch.output.schemas import RESULT_COLUMNS
+    from batchsearch.storage.parts.results_and_hits import RESULT_COLUMNS
 
     yield from (name for name in RESULT_COLUMNS if name.startswith(begun))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.options import CONFIG, SET, fail, load
+from batchsearch.commands.shared.options import CONFIG, SET, fail, load
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def config_explain(setting: str | None, *, as_json: bool) -> None:
     import shutil
 
     try:
-        from batchsearch.config.meaning import as_text, meaning_of, sections
+        from batchsearch.config.setting_help import as_text, meaning_of, sections
 
         found = sections() if setting is None else meaning_of(setting)
     except BatchsearchError as error:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import (
+from batchsearch.commands.shared.endings import moment, run_to_exit
+from batchsearch.commands.shared.options import (
     CONFIG,
     FRESH,
     PROGRESS,
@@ -18,12 +18,12 @@ from batchsearch.commands.options import (
     load,
     logging_options,
 )
-from batchsearch.commands.showing import JSON
+from batchsearch.commands.shared.showing import JSON
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchsearch.dedup.page import DedupSummary
+    from batchsearch.tasks.dedup.dedup_page import DedupSummary
 
 _EXAMPLES = """\b
 Examples:
@@ -78,7 +78,7 @@ def command(
 
     def work() -> DedupSummary:
         job = load(config, laid_over(overrides, fresh=fresh, renew=renew))
-        from batchsearch.dedup.night import dedup_to_end
+        from batchsearch.tasks.dedup.night import dedup_to_end
 
         return dedup_to_end(
             job,

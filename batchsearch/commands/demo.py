@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.endings import run_to_exit
-from batchsearch.commands.options import PROGRESS, SET, load_for, logging_options
-from batchsearch.commands.showing import JSON, show
+from batchsearch.commands.shared.endings import run_to_exit
+from batchsearch.commands.shared.options import PROGRESS, SET, load_for, logging_options
+from batchsearch.commands.shared.showing import JSON, show
 
 if TYPE_CHECKING:
-    from batchsearch.reporting.summary import Summary
+    from batchsearch.telemetry.summary import Summary
 
 _EXAMPLES = """\b
 Examples:
@@ -52,12 +52,12 @@ def command(
 
     def work() -> Summary:
         from batchsearch.emulator.installed import check_installed
-        from batchsearch.starting.demo import OUTPUT, write_demo
+        from batchsearch.tasks.init.demo_files import OUTPUT, write_demo
 
         check_installed()
         job_file = write_demo(folder)
         show(f"The job file is {job_file}; the results go to {folder / OUTPUT}.")
-        from batchsearch.engine.job import run_to_end
+        from batchsearch.engine.run.job import run_to_end
 
         return run_to_end(
             load_for("run", job_file, overrides),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.options import fail
-from batchsearch.commands.output_place import STORE_CONFIG, output_place
-from batchsearch.commands.showing import show_answer
+from batchsearch.commands.shared.options import fail
+from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
+from batchsearch.commands.shared.showing import show_answer
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -65,7 +65,7 @@ def command(
     if as_json and as_markdown:
         raise click.UsageError("give --json or --markdown, not both")
     try:
-        from batchsearch.dedup.diff_page import diff_of
+        from batchsearch.tasks.diff.diff_page import diff_of
 
         with output_place(run_a, config) as a, output_place(run_b, config) as b:
             diff = diff_of(a.folder, b.folder, least=least, show=show, parquet=parquet)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from batchsearch.commands.options import fail, logging_options
+from batchsearch.commands.shared.options import fail, logging_options
 from batchsearch.errors import BatchsearchError, ExitCode
 
 _EXAMPLES = """\b
@@ -92,8 +92,8 @@ def command(log_format: str, log_level: str, **options: Any) -> None:
     --data. Needs the extra `emulator`.
     """
     try:
-        from batchsearch.emulator.command import serve
-        from batchsearch.reporting.logs import configure
+        from batchsearch.tasks.emulator.serving import serve
+        from batchsearch.telemetry.logs import configure
 
         configure("json" if log_format == "json" else "console", log_level)
         serve(**options)

@@ -19,10 +19,10 @@ def command(*, metrics: bool) -> None:
     Both lists are closed: a run logs no other event, and publishes no other metric.
     """
     if metrics:
-        from batchsearch.metrics.catalogue import metrics_as_markdown
+        from batchsearch.telemetry.metrics.metric_catalogue import metrics_as_markdown
 
         click.echo(metrics_as_markdown())
     else:
-        from batchsearch.reporting.logs import events_as_markdown
+        from batchsearch.telemetry.logs import events_as_markdown
 
         click.echo(events_as_markdown())

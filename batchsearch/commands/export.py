@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.options import fail, hand_on
-from batchsearch.commands.output_place import STORE_CONFIG, output_place
+from batchsearch.commands.shared.options import fail, hand_on
+from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
-    from batchsearch.exporting.export import Exported, FormatName
+    from batchsearch.tasks.export.exporting import Exported, FormatName
 
 _TABLES = ("clusters", "pairs", "products", "results", "hits", "scores")
 _SEPARATORS = {",": ",", ";": ";", "tab": "\t"}
@@ -91,8 +91,8 @@ def command(
     at all, and replaces none that is there.
     """
     try:
-        from batchsearch.exporting.export import ExportOptions, export
-        from batchsearch.reporting.progress import progress_for, shown
+        from batchsearch.tasks.export.exporting import ExportOptions, export
+        from batchsearch.telemetry.progress import progress_for, shown
 
         # A bar among the lines of a table on the same terminal would be in their way.
         with output_place(folder, config) as found, shown(progress_for(wanted=str(output) != "-")):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.options import SET, fail, hand_on
-from batchsearch.commands.showing import show
+from batchsearch.commands.shared.options import SET, fail, hand_on
+from batchsearch.commands.shared.showing import show
 from batchsearch.errors import BatchsearchError, ExitCode
 
 if TYPE_CHECKING:
-    from batchsearch.starting.guesses import Kind
-    from batchsearch.starting.starting import Started
+    from batchsearch.tasks.init.guesses import Kind
+    from batchsearch.tasks.init.starting import Started
 
 _EXAMPLES = """\b
 Examples:
@@ -67,7 +67,7 @@ def command(
     """
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     try:
-        from batchsearch.starting.starting import NotWrittenError, start
+        from batchsearch.tasks.init.starting import NotWrittenError, start
 
         started = start(
             manifest,

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from batchsearch.commands.options import CONFIG, SET, fail, load
+from batchsearch.commands.shared.options import CONFIG, SET, fail, load
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchsearch.pinging.checks import Check
-    from batchsearch.pinging.ping import Pinged
+    from batchsearch.tasks.ping.checks import Check
+    from batchsearch.tasks.ping.pinging import Pinged
 
 _EPILOG = """\b
 Exit codes:
@@ -56,7 +56,7 @@ def command(config: Path, *, overrides: tuple[str, ...], as_json: bool) -> None:
     """
     try:
         job = load(config, overrides)
-        from batchsearch.pinging.ping import exit_code_of, ping
+        from batchsearch.tasks.ping.pinging import exit_code_of, ping
 
         found = asyncio.run(ping(job.settings))
     except BatchsearchError as error:

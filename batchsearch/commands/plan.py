@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from batchsearch.commands.options import CONFIG, RENEW, SET, fail, laid_over, load
-from batchsearch.commands.showing import show_answer
+from batchsearch.commands.shared.options import CONFIG, RENEW, SET, fail, laid_over, load
+from batchsearch.commands.shared.showing import show_answer
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ def command(
         job = load(config, laid_over(overrides, fresh=None, renew=renew))
         import asyncio
 
-        from batchsearch.engine.codes import advice_on
-        from batchsearch.engine.planning import plan_job
-        from batchsearch.reporting.plan_page import plan_page
-        from batchsearch.reporting.progress import progress_for, shown
+        from batchsearch.engine.retry.codes import advice_on
+        from batchsearch.tasks.plan.plan_page import plan_page
+        from batchsearch.tasks.plan.planning import plan_job
+        from batchsearch.telemetry.progress import progress_for, shown
 
         with shown(progress_for()), _runs_of(job.settings) as runs:
             found = {name: asyncio.run(plan_job(settings, sample=sample)) for name, settings in runs.items()}
@@ -76,7 +76,7 @@ def command(
 def _runs_of(settings: JobSettings) -> AbstractContextManager[dict[str, JobSettings]]:
     """The runs that a job is made of, by name: one, or those of a night of dedup."""
     if settings.dedup is not None:
-        from batchsearch.dedup.planning import night_to_plan
+        from batchsearch.tasks.dedup.night_plan import night_to_plan
 
         return night_to_plan(settings)
     return _one_run(settings)
@@ -84,7 +84,7 @@ def _runs_of(settings: JobSettings) -> AbstractContextManager[dict[str, JobSetti
 
 @contextmanager
 def _one_run(settings: JobSettings) -> Iterator[dict[str, JobSettings]]:
-    from batchsearch.compare.expansion import job_to_plan
+    from batchsearch.tasks.compare.expansion import job_to_plan
 
     with job_to_plan(settings) as to_plan:
         yield {_MAIN: to_plan}

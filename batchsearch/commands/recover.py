@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.options import fail, load
-from batchsearch.commands.showing import show, wants_json
+from batchsearch.commands.shared.options import fail, load
+from batchsearch.commands.shared.showing import show, wants_json
 from batchsearch.errors import BatchsearchError, ExitCode
 
 _EPILOG = """\b
@@ -49,7 +49,7 @@ def command(folder: str, *, config: Path | None, without_damaged: bool, only_jso
     carried there.
     """
     try:
-        from batchsearch.stores.address import is_store_url
+        from batchsearch.storage.stores.address import is_store_url
 
         if is_store_url(folder):
             line = _reindexed(folder, config)
@@ -58,8 +58,8 @@ def command(folder: str, *, config: Path | None, without_damaged: bool, only_jso
             else:
                 show(f"{folder}: the index was made anew", int(ExitCode.DONE))
             return
-        from batchsearch.recovering.page import as_json, as_text
-        from batchsearch.recovering.recovery import outputs_in, recover_folder
+        from batchsearch.tasks.recover.recover_page import as_json, as_text
+        from batchsearch.tasks.recover.recovery import outputs_in, recover_folder
 
         done = [recover_folder(one, without_damaged=without_damaged) for one in outputs_in(Path(folder))]
     except BatchsearchError as error:
@@ -74,10 +74,10 @@ def _reindexed(address: str, config: Path | None) -> str:
     """Make the index of an output in a store anew; a line of JSON about it."""
     import json
 
-    from batchsearch.config.image_settings import connections_of
-    from batchsearch.engine.carrying import files_of
-    from batchsearch.remote.opening import work_folder
-    from batchsearch.remote.reindex import index_anew
+    from batchsearch.config.sections.image_settings import connections_of
+    from batchsearch.engine.run.remote_output import files_of
+    from batchsearch.storage.remote.reindex import index_anew
+    from batchsearch.storage.remote.store_output import work_folder
 
     settings = None if config is None else load(config, ()).settings
     connections = None if settings is None else connections_of(settings.stores, settings.images.stores)

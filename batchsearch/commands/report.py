@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.options import fail, hand_on
-from batchsearch.commands.output_place import STORE_CONFIG, output_place
+from batchsearch.commands.shared.options import fail, hand_on
+from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.errors import BatchsearchError
-from batchsearch.reporting.html import options
+from batchsearch.tasks.report import limits as options
 
 if TYPE_CHECKING:
-    from batchsearch.reporting.html.report import Report
+    from batchsearch.tasks.report.reporting import Report
 
 _EXAMPLES = """\b
 Examples:
@@ -132,7 +132,7 @@ def command(
     it says so when a bound was reached.
     """
     try:
-        from batchsearch.reporting.html.report import make_report, write_page
+        from batchsearch.tasks.report.reporting import make_report, write_page
 
         wanted = options.ReportOptions(
             rows=rows,
@@ -174,14 +174,14 @@ def _offer_to_fetch(report: Report, given: str) -> None:
 
 def _write_facts(report: Report, parquet: Path | None, markdown: Path | None) -> None:
     if parquet is not None:
-        from batchsearch.reporting.html.fact_files import write_facts
+        from batchsearch.tasks.report.fact_files import write_facts
 
         for path in write_facts(report, parquet):
             _tell_written(path, markdown)
     if markdown is None:
         return
-    from batchsearch.output.atomic import write_text_atomically
-    from batchsearch.reporting.html.markdown import markdown_of
+    from batchsearch.storage.parts.atomic import write_text_atomically
+    from batchsearch.tasks.report.markdown import markdown_of
 
     text = markdown_of(report)
     if str(markdown) == "-":

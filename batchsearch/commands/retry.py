@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import MAX_CALLS, PROGRESS, SET, UNTIL, logging_options
-from batchsearch.commands.showing import JSON
+from batchsearch.commands.shared.endings import moment, run_to_exit
+from batchsearch.commands.shared.options import MAX_CALLS, PROGRESS, SET, UNTIL, logging_options
+from batchsearch.commands.shared.showing import JSON
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
-    from batchsearch.reporting.summary import Summary
+    from batchsearch.telemetry.summary import Summary
 
 _EXAMPLES = """\b
 Examples:
@@ -95,9 +95,9 @@ def command(
     """
 
     def work() -> Summary:
-        from batchsearch.engine.again import job_of
-        from batchsearch.engine.choice import Chosen
-        from batchsearch.engine.job import run_to_end
+        from batchsearch.engine.job.job_of_output import job_of
+        from batchsearch.engine.renewal.row_selector import Chosen
+        from batchsearch.engine.run.job import run_to_end
 
         chosen = Chosen(
             tuple(filter(None, map(str.strip, codes.split(",")))),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.endings import moment, run_to_exit
-from batchsearch.commands.options import (
+from batchsearch.commands.shared.endings import moment, run_to_exit
+from batchsearch.commands.shared.options import (
     CONFIG,
     FRESH,
     MAX_CALLS,
@@ -19,12 +19,12 @@ from batchsearch.commands.options import (
     load_for,
     logging_options,
 )
-from batchsearch.commands.showing import JSON
+from batchsearch.commands.shared.showing import JSON
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from batchsearch.reporting.summary import Summary
+    from batchsearch.telemetry.summary import Summary
 
 
 _EXAMPLES = """\b
@@ -67,7 +67,7 @@ def command(
 
     def work() -> Summary:
         job = load_for("run", config, laid_over(overrides, fresh=fresh, renew=renew))
-        from batchsearch.engine.job import run_to_end
+        from batchsearch.engine.run.job import run_to_end
 
         return run_to_end(
             job,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from batchsearch.commands.options import fail
+from batchsearch.commands.shared.options import fail
 from batchsearch.errors import BatchsearchError, ConfigError
-from batchsearch.tables import TABLES
+from batchsearch.storage.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from batchsearch.tables import Table
+    from batchsearch.storage.tables import Table
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -67,7 +67,7 @@ def command(*, table: str | None, operation: str | None, as_json: bool, as_markd
 
 
 def _table(name: str) -> Table:
-    from batchsearch.config.nearest import did_you_mean
+    from batchsearch.nearest import did_you_mean
 
     found = TABLES.get(name)
     if found is None:
@@ -83,7 +83,7 @@ def _operation(table: Table, wanted: str | None) -> str | None:
             raise ConfigError("--operation: this table has the same columns for every operation")
         return None
     if wanted is not None and wanted not in by_operation:
-        from batchsearch.config.nearest import did_you_mean
+        from batchsearch.nearest import did_you_mean
 
         raise ConfigError(
             f"--operation: there is no operation {wanted!r}{did_you_mean(wanted, by_operation)}"

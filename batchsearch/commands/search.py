@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchsearch.commands.options import SET, fail, load
+from batchsearch.commands.shared.options import SET, fail, load
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
-    from batchsearch.searching.query import Found, Query
+    from batchsearch.tasks.search.query import Found, Query
 
 _EPILOG = """\b
 Exit codes:
@@ -81,8 +81,8 @@ def command(
     try:
         image, config = _paths(paths, by_name=name is not None)
         job = load(config, overrides)
-        from batchsearch.reporting.logs import configure
-        from batchsearch.searching.search import search
+        from batchsearch.tasks.search.searching import search
+        from batchsearch.telemetry.logs import configure
 
         # That a catalogue is being indexed takes a while and is news to whoever waits; to a script it is not.
         configure("console", "info" if sys.stderr.isatty() else "warning")
@@ -111,7 +111,7 @@ def _paths(paths: tuple[str, ...], *, by_name: bool) -> tuple[str | None, Path]:
 
 def _query(image: str | None, name: str | None, pic_name: str | None, options: dict[str, Any]) -> Query:
     from batchsearch.errors import ConfigError
-    from batchsearch.searching.query import Query
+    from batchsearch.tasks.search.query import Query
 
     named = None
     if name is not None:
@@ -141,7 +141,7 @@ def _query(image: str | None, name: str | None, pic_name: str | None, options: d
 def _show(found: Found) -> None:
     from rich.console import Console
 
-    from batchsearch.searching.page import lines_of, table_of
+    from batchsearch.tasks.search.search_page import lines_of, table_of
 
     for line in lines_of(found):
         click.echo(line, err=found.failure is not None)

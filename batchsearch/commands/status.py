@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch import streams
-from batchsearch.commands.options import fail
-from batchsearch.commands.output_place import STORE_CONFIG, connections_in, output_place
-from batchsearch.commands.showing import show_answer
+from batchsearch.commands.shared.options import fail
+from batchsearch.commands.shared.output_place import STORE_CONFIG, connections_in, output_place
+from batchsearch.commands.shared.showing import show_answer
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from batchsearch.reporting.run_status import RunStatus
+    from batchsearch.tasks.status.run_status import RunStatus
 
 _EXAMPLES = """\b
 Examples:
@@ -52,15 +52,15 @@ def command(folder: str, *, config: Path | None, as_json: bool, watch: bool, eve
     and the run is not disturbed.
     """
     try:
-        from batchsearch.reporting.run_status import look_at
-        from batchsearch.reporting.status_page import status_as_json, status_page
+        from batchsearch.tasks.status.run_status import look_at
+        from batchsearch.tasks.status.status_page import status_as_json, status_page
 
         def look() -> list[RunStatus]:
             with output_place(folder, config, without_tables=True) as place:
                 found = look_at(place.folder, datetime.now(UTC))
             if not place.is_address:
                 return found
-            from batchsearch.remote.opening import held_by
+            from batchsearch.storage.remote.store_output import held_by
 
             holder = held_by(folder, connections_in(config))
             held = [run if holder is None else replace(run, state="running", holder=holder) for run in found]

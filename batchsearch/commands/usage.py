@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.options import fail
-from batchsearch.commands.output_place import STORE_CONFIG, output_place
-from batchsearch.commands.showing import columns_of_stdout, show_answer
+from batchsearch.commands.shared.options import fail
+from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
+from batchsearch.commands.shared.showing import columns_of_stdout, show_answer
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 
 _EXAMPLES = """\b
@@ -39,7 +39,7 @@ def command(folders: tuple[str, ...], *, config: Path | None, as_json: bool, par
     """
     try:
         from batchsearch.redaction import redacted
-        from batchsearch.reporting.usage_statement import read_usage, usage_as_json, usage_page
+        from batchsearch.tasks.usage.statement import read_usage, usage_as_json, usage_page
 
         unread: list[tuple[BatchsearchError, str]] = []
         named = list(dict.fromkeys(folders))
@@ -63,7 +63,7 @@ def command(folders: tuple[str, ...], *, config: Path | None, as_json: bool, par
         for _, said in unread:
             click.echo(f"batchsearch: not counted: {redacted(said)}", err=True)
         if parquet is not None:
-            from batchsearch.output.usage_table import write_usage
+            from batchsearch.storage.parts.usage_table import write_usage
 
             write_usage(parquet, lines)
     except BatchsearchError as error:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.options import fail, hand_on
-from batchsearch.commands.output_place import output_place
-from batchsearch.commands.showing import show, wants_json
+from batchsearch.commands.shared.options import fail, hand_on
+from batchsearch.commands.shared.output_place import output_place
+from batchsearch.commands.shared.showing import show, wants_json
 from batchsearch.errors import BatchsearchError
 
 _EPILOG = """\b
@@ -50,8 +50,8 @@ def command(folder: str, *, manifest: Path | None, config: Path | None, only_jso
     the last line of stdout is JSON, with --json or where it is no terminal.
     """
     try:
-        from batchsearch.verifying.folder import output_folders, verify_folder
-        from batchsearch.verifying.page import VerifyPage
+        from batchsearch.tasks.verify.folder_check import output_folders, verify_folder
+        from batchsearch.tasks.verify.verify_page import VerifyPage
 
         with output_place(folder, config) as place:
             page = VerifyPage(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.config.nearest import did_you_mean, nearest
 from batchsearch.config.overrides import variable_of
 from batchsearch.config.shape import dotted
 from batchsearch.errors import Problem
+from batchsearch.nearest import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

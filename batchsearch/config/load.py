@@ -14,12 +14,12 @@ from batchsearch.config.credential_names import take_out_credentials
 from batchsearch.config.document import MAX_BYTES, Document, Source, parse_document
 from batchsearch.config.explain import explain
 from batchsearch.config.model import JobSettings
-from batchsearch.config.nearest import nearest
 from batchsearch.config.operation_checks import check_against_operation
 from batchsearch.config.overrides import Override, apply, from_command_line, from_environment
-from batchsearch.config.paths import make_absolute
+from batchsearch.config.relative_paths import make_absolute
 from batchsearch.config.shape import dotted, leaves, shape_of
 from batchsearch.errors import ConfigError, Problem
+from batchsearch.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

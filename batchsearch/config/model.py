@@ -14,20 +14,20 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, create_model, field_validator
 
-from batchsearch.config.compare_settings import CompareSettings  # noqa: TC001 - pydantic reads it
-from batchsearch.config.dedup_settings import DedupSettings  # noqa: TC001 - pydantic reads it
-from batchsearch.config.image_settings import ImageSettings
-from batchsearch.config.manifest_settings import ManifestSettings  # noqa: TC001 - pydantic reads it
-from batchsearch.config.metrics_settings import MetricsSettings
-from batchsearch.config.notify_settings import NotifySettings
-from batchsearch.config.proxy_settings import proxy_setting
-from batchsearch.config.rate_setting import UNLIMITED, Rate
-from batchsearch.config.section import Settings
+from batchsearch.config.sections.compare_settings import CompareSettings  # noqa: TC001 - pydantic reads it
+from batchsearch.config.sections.dedup_settings import DedupSettings  # noqa: TC001 - pydantic reads it
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.config.sections.manifest_settings import ManifestSettings  # noqa: TC001 - pydantic reads it
+from batchsearch.config.sections.metrics_settings import MetricsSettings
+from batchsearch.config.sections.notify_settings import NotifySettings
+from batchsearch.config.sections.proxy_settings import proxy_setting
+from batchsearch.config.sections.rate_setting import UNLIMITED, Rate
+from batchsearch.config.sections.section import Settings
+from batchsearch.config.sections.share import allowed_of, checked_share
+from batchsearch.config.sections.store_settings import CarriedOutput, ConnectionsSettings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
-from batchsearch.config.share import allowed_of, checked_share
-from batchsearch.config.store_settings import CarriedOutput, ConnectionsSettings
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
-from batchsearch.service import (
+from batchsearch.service.facts import (
     MAX_ID,
     MAX_INSTANCE_NAME,
     MAX_LONG_ID,

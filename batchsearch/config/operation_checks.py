@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from batchsearch.api.codes import CODES
-from batchsearch.api.operations import OPERATIONS
-from batchsearch.api.parameters import check_parameters
 from batchsearch.config.model import INSTANCE, PRIORITY, OperationName
-from batchsearch.config.nearest import did_you_mean, nearest
 from batchsearch.errors import Problem
-from batchsearch.service import MAX_LONG_ID, SERVICE_TYPES
+from batchsearch.nearest import did_you_mean, nearest
+from batchsearch.service.codes.lookup import CODES
+from batchsearch.service.facts import MAX_LONG_ID, SERVICE_TYPES
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.service.parameters import check_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

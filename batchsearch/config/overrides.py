@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.credential_names import ADVICE, names_a_credential
 from batchsearch.config.document import Source, parse_value, plain_scalar
-from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import Problem
+from batchsearch.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

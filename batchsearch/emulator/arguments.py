@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 from pybase64 import b64decode
 
-from batchsearch.api.filter import Expression, FilterError, parse_filter
-from batchsearch.emulator.error_table import RefusedError, missing
-from batchsearch.emulator.memory import shared_memory
-from batchsearch.emulator.pictures import Picture, PictureRefusedError
-from batchsearch.emulator.records import Box
-from batchsearch.service import (
+from batchsearch.emulator.http.error_table import RefusedError, missing
+from batchsearch.emulator.search.image_memory import shared_memory
+from batchsearch.emulator.search.image_reading import Picture, PictureRefusedError
+from batchsearch.emulator.search.records import Box
+from batchsearch.service.facts import (
     CATEGORIES,
     DEFAULT_NUM,
     INT32_MAX,
@@ -36,11 +35,12 @@ from batchsearch.service import (
     SERVICE_TYPES,
     STR_ATTR_FORBIDDEN,
 )
+from batchsearch.service.filter import Expression, FilterError, parse_filter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchsearch.emulator.upload import UploadStore
+    from batchsearch.emulator.http.upload_place import UploadStore
 
 INT_ATTRS: Final = ("IntAttr", "IntAttr2", "IntAttr3", "IntAttr4")
 STR_ATTRS: Final = ("StrAttr", "StrAttr2", "StrAttr3", "StrAttr4")

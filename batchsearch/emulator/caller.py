@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from batchsearch.emulator.protocol import read_inbound
-from batchsearch.emulator.signatures import AccessKey, canonical_request_v3
-from batchsearch.service import API_VERSION
+from batchsearch.emulator.http.protocol import read_inbound
+from batchsearch.emulator.http.signatures import AccessKey, canonical_request_v3
+from batchsearch.service.facts import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

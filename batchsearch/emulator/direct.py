@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from batchsearch.emulator.error_table import RefusedError
-from batchsearch.emulator.protocol import COMMON_PARAMETERS, parse_pairs
-from batchsearch.emulator.replies import failure, new_request_id
-from batchsearch.emulator.request_log import Entry
+from batchsearch.emulator.http.error_table import RefusedError
+from batchsearch.emulator.http.protocol import COMMON_PARAMETERS, parse_pairs
+from batchsearch.emulator.http.replies import failure, new_request_id
+from batchsearch.emulator.http.request_log import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from batchsearch.emulator.gateway import Gateway
-    from batchsearch.emulator.request_log import RequestLog
+    from batchsearch.emulator.http.gateway import Gateway
+    from batchsearch.emulator.http.request_log import RequestLog
 
 _log = structlog.get_logger("batchsearch.emulator")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.emulator.options import InstanceOptions
+from batchsearch.emulator.instance_options import InstanceOptions
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:

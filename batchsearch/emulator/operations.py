@@ -16,19 +16,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.emulator.arguments import INT_ATTRS, STR_ATTRS, Arguments
-from batchsearch.emulator.catalogue import CatalogueFullError
-from batchsearch.emulator.error_table import RefusedError
-from batchsearch.emulator.records import Box, Item, NewItem, PictureInfo, Query, SearchResult
-from batchsearch.service import CATEGORIES, SERVICE_TYPES
+from batchsearch.emulator.http.error_table import RefusedError
+from batchsearch.emulator.search.catalogue import CatalogueFullError
+from batchsearch.emulator.search.records import Box, Item, NewItem, PictureInfo, Query, SearchResult
+from batchsearch.service.facts import CATEGORIES, SERVICE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from batchsearch.emulator.catalogue import Catalogue
     from batchsearch.emulator.flow import Budget
-    from batchsearch.emulator.options import InstanceOptions
-    from batchsearch.emulator.pictures import Picture
-    from batchsearch.emulator.upload import UploadStore
+    from batchsearch.emulator.http.upload_place import UploadStore
+    from batchsearch.emulator.instance_options import InstanceOptions
+    from batchsearch.emulator.search.catalogue import Catalogue
+    from batchsearch.emulator.search.image_reading import Picture
 
 YEAR_MS: Final = 365 * 24 * 3600 * 1000
 CAPACITY_UNIT: Final = 10_000

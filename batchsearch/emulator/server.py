@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from batchsearch.emulator.app import Front
 from batchsearch.emulator.caller import Caller
-from batchsearch.emulator.connections import Server, tls_context
 from batchsearch.emulator.direct import Direct
 from batchsearch.emulator.faults import FaultPlan, Faults
-from batchsearch.emulator.gateway import Gateway
-from batchsearch.emulator.options import EmulatorOptions, random_key
-from batchsearch.emulator.request_log import RequestLog
-from batchsearch.emulator.upload import place_of
+from batchsearch.emulator.http.app import Front
+from batchsearch.emulator.http.connections import Server, tls_context
+from batchsearch.emulator.http.gateway import Gateway
+from batchsearch.emulator.http.request_log import RequestLog
+from batchsearch.emulator.http.upload_place import place_of
+from batchsearch.emulator.instance_options import EmulatorOptions, random_key
 from batchsearch.interrupts import listen_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Self
 
-    from batchsearch.emulator.catalogue import Catalogue
-    from batchsearch.emulator.signatures import AccessKey
+    from batchsearch.emulator.http.signatures import AccessKey
+    from batchsearch.emulator.search.catalogue import Catalogue
 
 MAX_HEAD: Final = 16_384
 """Longest request line, and longest header, bytes."""

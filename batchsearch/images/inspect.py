@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.images.headers import bmp, boxes, gif, jpeg, netpbm, png, tiff, webp
-from batchsearch.images.headers.facts import DamagedError, Flaw, Inspection, believed
+from batchsearch.images.headers.structure_facts import DamagedError, Flaw, Inspection, believed
 from batchsearch.images.headers.unread import camera_raw, describe
 
 if TYPE_CHECKING:

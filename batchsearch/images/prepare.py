@@ -10,20 +10,20 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from batchsearch.descriptors import is_exhausted
-from batchsearch.images.blank import blankness, flat_colour, is_blank, may_be_blank
-from batchsearch.images.decode import decode
-from batchsearch.images.encode import reencode
+from batchsearch.images.decoding.blank import blankness, flat_colour, is_blank, may_be_blank
+from batchsearch.images.decoding.decode import decode
+from batchsearch.images.decoding.encode import reencode
+from batchsearch.images.decoding.trim import can_trim, trimmed
 from batchsearch.images.headers.png import picture_data_matches
 from batchsearch.images.inspect import inspect
 from batchsearch.images.outcome import PictureFacts, Prepared, Rejected
 from batchsearch.images.regions import Geometry
-from batchsearch.images.trim import can_trim, trimmed
 from batchsearch.images.verdict import PASS, Reject, Repair, judge
 from batchsearch.own_errors import INTERNAL_ERROR, told
 
 if TYPE_CHECKING:
-    from batchsearch.images.encode import Encoded
-    from batchsearch.images.headers.facts import Inspection
+    from batchsearch.images.decoding.encode import Encoded
+    from batchsearch.images.headers.structure_facts import Inspection
     from batchsearch.images.rules import Rules
 
 Repairer = Callable[["bytes", "Inspection", "tuple[str, ...]", "Rules"], "Encoded | Reject"]

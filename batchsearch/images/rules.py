@@ -1,6 +1,6 @@
 """What the service takes, per service type, and the codes under which a picture is refused here.
 
-Limits come from `batchsearch.service` (the API pages); the job's image settings narrow them.
+Limits come from `batchsearch.service.facts` (the API pages); the job's image settings narrow them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.local_code import LocalCode
-from batchsearch.service import (
+from batchsearch.service.facts import (
     MAX_BODY_BYTES,
     MAX_PICTURE_BYTES,
     PICTURE_FORMATS,
@@ -22,7 +22,7 @@ from batchsearch.service import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchsearch.config.image_settings import ImageSettings
+    from batchsearch.config.sections.image_settings import ImageSettings
 
 PASSED_FORMATS: Final = frozenset({"JPEG", "PNG", "WEBP"})
 """Formats whose plain variants go out byte for byte. The service's other formats (`PICTURE_FORMATS`)

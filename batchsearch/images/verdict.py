@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.images.cost import excess
-from batchsearch.images.fit import NoFit, fit
+from batchsearch.images.decoding.cost import excess
+from batchsearch.images.decoding.fit import NoFit, fit
 from batchsearch.images.regions import SWAPPED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchsearch.images.headers.facts import FlawKind, Inspection
+    from batchsearch.images.headers.structure_facts import FlawKind, Inspection
     from batchsearch.images.rules import Rules
 
 _FLAW_CODES: Final[Mapping[FlawKind, str]] = {

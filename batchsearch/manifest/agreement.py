@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import Problem
-from batchsearch.manifest.carried import carried_type
-from batchsearch.manifest.columns import cell, key_type_problem, normal_type
+from batchsearch.manifest.column_types import cell, key_type_problem, normal_type
+from batchsearch.manifest.passthrough import carried_type
+from batchsearch.nearest import did_you_mean
 from batchsearch.widening import wider_type
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from batchsearch.config.manifest_settings import ManifestSettings
-    from batchsearch.manifest.table_file import TableFile
+    from batchsearch.config.sections.manifest_settings import ManifestSettings
+    from batchsearch.manifest.formats.table_file import TableFile
 
 _DELIMITERS: Final = {";": '";"', "\t": "tab", "|": '"|"', ",": '","'}
 _LOOKS_LIKE_A_CELL: Final = re.compile(

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from batchsearch.config.image_folders import has_images_alone
-from batchsearch.config.nearest import nearest
-from batchsearch.config.paths import HAS_SCHEME, absolute
+from batchsearch.config.relative_paths import HAS_SCHEME, absolute
 from batchsearch.errors import ManifestError, Problem
-from batchsearch.manifest.formats import ENDINGS, FORMATS, format_of
+from batchsearch.manifest.formats.registry import ENDINGS, FORMATS, format_of
 from batchsearch.manifest.remote_file import RemoteFile
-from batchsearch.stores.address import AddressError, is_store_url, shown_url
-from batchsearch.stores.failures import Failure
-from batchsearch.stores.store import StoreError, open_store
+from batchsearch.nearest import nearest
+from batchsearch.storage.stores.address import AddressError, is_store_url, shown_url
+from batchsearch.storage.stores.object_store import StoreError, open_store
+from batchsearch.storage.stores.store_failures import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from batchsearch.config.manifest_settings import TableFormat as Format
-    from batchsearch.config.store_settings import ConnectionsSettings
+    from batchsearch.config.sections.manifest_settings import TableFormat as Format
+    from batchsearch.config.sections.store_settings import ConnectionsSettings
     from batchsearch.manifest.remote_file import ManifestPath
 
 Asked: TypeAlias = "Literal['auto'] | Format"

@@ -10,23 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.api.conditions import IS_NOT_NULL, IS_NULL, columns_in, parse_conditions
-from batchsearch.api.filter import And, FilterError, Or
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.manifest.agreement import agreed
-from batchsearch.manifest.columns import has_path, normal_type, normalised
+from batchsearch.manifest.column_types import has_path, normal_type, normalised
+from batchsearch.manifest.formats.table_file import Wished
 from batchsearch.manifest.keys import product_keys
 from batchsearch.manifest.layers import Layer, LeftOut, rows_of
-from batchsearch.manifest.table_file import Wished
+from batchsearch.service.conditions import IS_NOT_NULL, IS_NULL, columns_in, parse_conditions
+from batchsearch.service.filter import And, FilterError, Or
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from batchsearch.api.conditions import Kind
-    from batchsearch.api.filter import Comparison, Expression
-    from batchsearch.manifest.table_file import Report, TableFile
+    from batchsearch.manifest.formats.table_file import Report, TableFile
+    from batchsearch.service.conditions import Kind
+    from batchsearch.service.filter import Comparison, Expression
 
 _COMPARE: Final[Mapping[str, Callable[[pa.Array, Any], pa.Array]]] = {
     "=": pc.equal,

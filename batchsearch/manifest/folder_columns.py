@@ -11,14 +11,14 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from batchsearch.manifest.table_file import Wished
+from batchsearch.manifest.formats.table_file import Wished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from batchsearch.manifest.memory_table import GivenTable
+    from batchsearch.manifest.formats.memory_table import GivenTable
+    from batchsearch.manifest.formats.table_file import Report, TableFile
     from batchsearch.manifest.remote_file import ManifestPath
-    from batchsearch.manifest.table_file import Report, TableFile
 
 _NO_VALUE: Final = frozenset({"__HIVE_DEFAULT_PARTITION__", "__DEFAULT_PARTITION__"})
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from batchsearch.config.manifest_settings import IN_MEMORY
+from batchsearch.config.sections.manifest_settings import IN_MEMORY
 from batchsearch.errors import ManifestError, Problem
-from batchsearch.manifest.memory_table import MemoryTable
+from batchsearch.manifest.formats.memory_table import MemoryTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

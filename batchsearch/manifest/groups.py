@@ -19,18 +19,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.errors import ManifestError
-from batchsearch.manifest.columns import normal_type, normalised
-from batchsearch.manifest.image_cells import InlineImage
-from batchsearch.manifest.image_columns import images_of
+from batchsearch.manifest.column_types import normal_type, normalised
+from batchsearch.manifest.formats.table_file import UnreadableError, Wished
 from batchsearch.manifest.keys import digests_of, key_column
 from batchsearch.manifest.layers import Layer
-from batchsearch.manifest.table_file import UnreadableError, Wished
+from batchsearch.manifest.product_images.image_cells import InlineImage
+from batchsearch.manifest.product_images.image_columns import images_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from batchsearch.manifest.image_cells import Image
-    from batchsearch.manifest.table_file import Report, TableFile
+    from batchsearch.manifest.formats.table_file import Report, TableFile
+    from batchsearch.manifest.product_images.image_cells import Image
 
 _IMAGES: Final = -1
 _TABLE: Final = (

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.manifest.columns import normal_type, normalised, uuid_texts, whole_numbers
+from batchsearch.manifest.column_types import normal_type, normalised, uuid_texts, whole_numbers
 from batchsearch.widening import is_uuid
 
 if TYPE_CHECKING:

@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.manifest.columns import bad_cells, cell, normalised, without
-from batchsearch.manifest.table_file import Wished
+from batchsearch.manifest.column_types import bad_cells, cell, normalised, without
+from batchsearch.manifest.formats.table_file import Wished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from batchsearch.manifest.memory_table import GivenTable
+    from batchsearch.manifest.formats.memory_table import GivenTable
+    from batchsearch.manifest.formats.table_file import Report, TableFile
     from batchsearch.manifest.remote_file import ManifestPath
-    from batchsearch.manifest.table_file import Report, TableFile
 
 ROW: Final = "\0row"
 """Column of a layer's pieces: the position of each row in the file itself, from 0."""

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.agreement import agreed, headerless, lacking
-from batchsearch.manifest.carried import carried_type_problem
-from batchsearch.manifest.columns import (
+from batchsearch.manifest.column_types import (
     cell,
     has_path,
     is_picture_struct,
@@ -23,14 +21,16 @@ from batchsearch.manifest.columns import (
     parameter_type_problem,
     picture_type_problem,
 )
-from batchsearch.manifest.findings import LISTED
+from batchsearch.manifest.passthrough import carried_type_problem
+from batchsearch.manifest.row_findings import LISTED
+from batchsearch.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from batchsearch.config.manifest_settings import ManifestSettings
+    from batchsearch.config.sections.manifest_settings import ManifestSettings
     from batchsearch.manifest.agreement import Kind
-    from batchsearch.manifest.table_file import TableFile
+    from batchsearch.manifest.formats.table_file import TableFile
 
 
 @dataclass(frozen=True, slots=True)

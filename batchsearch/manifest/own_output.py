@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.config.paths import HAS_SCHEME
+from batchsearch.config.relative_paths import HAS_SCHEME
 from batchsearch.manifest.files import is_hidden
 
 if TYPE_CHECKING:

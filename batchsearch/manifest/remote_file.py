@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from batchsearch.disk_paths import arrow_readable
-from batchsearch.stores.failures import Failure
-from batchsearch.stores.store import StoreError
+from batchsearch.storage.stores.object_store import StoreError
+from batchsearch.storage.stores.store_failures import Failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-    from batchsearch.stores.store import ObjectFacts, ObjectStore
+    from batchsearch.storage.stores.object_store import ObjectFacts, ObjectStore
 
     ManifestPath: TypeAlias = Path | "RemoteFile"
     """Where one file of a manifest is."""

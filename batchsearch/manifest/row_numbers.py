@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from batchsearch.manifest.table_file import Wished
+from batchsearch.manifest.formats.table_file import Wished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from batchsearch.manifest.memory_table import GivenTable
+    from batchsearch.manifest.formats.memory_table import GivenTable
+    from batchsearch.manifest.formats.table_file import Report, TableFile
     from batchsearch.manifest.remote_file import ManifestPath
-    from batchsearch.manifest.table_file import Report, TableFile
 
 
 class Numbered:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.manifest.columns import has_path
+from batchsearch.manifest.column_types import has_path
 from batchsearch.manifest.keys import digests_of
 
 if TYPE_CHECKING:

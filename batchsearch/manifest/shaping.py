@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from batchsearch.config.nearest import did_you_mean
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.agreement import agreed, headerless
-from batchsearch.manifest.columns import cell, normal_type
+from batchsearch.manifest.column_types import cell, normal_type
 from batchsearch.manifest.filtered import Where, WithImage, conditions_over
-from batchsearch.manifest.findings import LISTED
 from batchsearch.manifest.groups import Filled, GroupColumns, Groups
-from batchsearch.manifest.image_cells import AUTO, NONE
-from batchsearch.manifest.image_columns import holds_bytes, named_columns, type_problem
-from batchsearch.manifest.image_rows import IMAGE_INDEX, PIC_NAME, ImagePlan, ImageRows
 from batchsearch.manifest.layers import Layer, LeftOut
-from batchsearch.manifest.repeated_images import RepeatedImages
+from batchsearch.manifest.product_images.image_cells import AUTO, NONE
+from batchsearch.manifest.product_images.image_columns import holds_bytes, named_columns, type_problem
+from batchsearch.manifest.product_images.image_rows import IMAGE_INDEX, PIC_NAME, ImagePlan, ImageRows
+from batchsearch.manifest.product_images.repeated_images import RepeatedImages
+from batchsearch.manifest.row_findings import LISTED
+from batchsearch.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from batchsearch.config.manifest_settings import ManifestSettings
+    from batchsearch.config.sections.manifest_settings import ManifestSettings
+    from batchsearch.manifest.formats.table_file import TableFile
     from batchsearch.manifest.meaning import Wanted
-    from batchsearch.manifest.table_file import TableFile
 
 
 def shaped(tables: Sequence[TableFile], settings: ManifestSettings, wanted: Wanted) -> tuple[TableFile, ...]:

@@ -13,21 +13,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.errors import ManifestError, Problem
-from batchsearch.manifest.carried import never_names, shown_cells
-from batchsearch.manifest.columns import cell, fractions, normalised, parameter_cells, picture_lengths
+from batchsearch.manifest.arrow_memory import use_plain_allocator
+from batchsearch.manifest.column_types import cell, fractions, normalised, parameter_cells, picture_lengths
 from batchsearch.manifest.files import find_files
-from batchsearch.manifest.findings import LISTED, Findings
 from batchsearch.manifest.folder_columns import InFolders, folder_columns
-from batchsearch.manifest.formats import open_table
+from batchsearch.manifest.formats.registry import open_table
+from batchsearch.manifest.formats.table_file import UnreadableError, Wished
 from batchsearch.manifest.given import table_at
 from batchsearch.manifest.keys import KeyBatch, RepeatFinder, digests_of, is_quoted, key_column, key_texts
 from batchsearch.manifest.layers import ROW, Layer, rows_of
 from batchsearch.manifest.meaning import Meaning, Wanted, understand
-from batchsearch.manifest.memory import use_plain_allocator
+from batchsearch.manifest.passthrough import never_names, shown_cells
+from batchsearch.manifest.row_findings import LISTED, Findings
 from batchsearch.manifest.row_numbers import Numbered
 from batchsearch.manifest.rows import RowBatch
 from batchsearch.manifest.shaping import kept_always, left_out, naming_images, shaped
-from batchsearch.manifest.table_file import UnreadableError, Wished
 from batchsearch.steps import step
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from batchsearch.config.manifest_settings import ManifestSettings
-    from batchsearch.config.store_settings import ConnectionsSettings
+    from batchsearch.config.sections.manifest_settings import ManifestSettings
+    from batchsearch.config.sections.store_settings import ConnectionsSettings
     from batchsearch.manifest.files import ManifestFiles
+    from batchsearch.manifest.formats.memory_table import GivenTable
+    from batchsearch.manifest.formats.table_file import Report, TableFile
     from batchsearch.manifest.layers import LeftOut, WithoutImage
-    from batchsearch.manifest.memory_table import GivenTable
     from batchsearch.manifest.remote_file import ManifestPath
-    from batchsearch.manifest.table_file import Report, TableFile
     from batchsearch.steps import Step
 
 __all__ = ["Manifest", "Wanted"]

@@ -12,16 +12,16 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from batchsearch.reporting.progress import NoProgress, progress_for
-from batchsearch.reporting.reading import reading_of
-from batchsearch.reporting.reading_words import lines_of
+from batchsearch.telemetry.progress import NoProgress, progress_for
+from batchsearch.telemetry.reading import reading_of
+from batchsearch.telemetry.status_words import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from batchsearch.engine.stats import Stats
-    from batchsearch.reporting.progress import Progress
+    from batchsearch.telemetry.progress import Progress
+    from batchsearch.telemetry.stats import Stats
 
 _EVERY: Final = 0.5
 

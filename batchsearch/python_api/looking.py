@@ -7,25 +7,25 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.compare.expansion import job_to_plan
-from batchsearch.engine.checking import check_job
-from batchsearch.engine.planning import LOOKING, plan_job
-from batchsearch.python_api.events import events_to_logging
+from batchsearch.python_api.event_logging import events_to_logging
 from batchsearch.python_api.manifests import job_over
 from batchsearch.python_api.output import Output
 from batchsearch.python_api.stopping import Stop, in_own_thread
-from batchsearch.reporting.usage_statement import read_usage
 from batchsearch.steps import heard_by
+from batchsearch.tasks.check.checking import check_job
+from batchsearch.tasks.compare.expansion import job_to_plan
+from batchsearch.tasks.plan.planning import LOOKING, plan_job
+from batchsearch.tasks.usage.statement import read_usage
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from batchsearch.engine.estimate import Plan
-    from batchsearch.output.usage_table import UsageLine
     from batchsearch.python_api.jobs import JobLike, Overrides
     from batchsearch.python_api.manifests import ManifestLike
-    from batchsearch.reporting.check_page import CheckPage
+    from batchsearch.storage.parts.usage_table import UsageLine
+    from batchsearch.tasks.check.check_page import CheckPage
+    from batchsearch.tasks.plan.estimate import Plan
 
 _EVERY_ROWS: Final = 256
 

@@ -7,10 +7,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
-from batchsearch.config.nearest import did_you_mean
 from batchsearch.disk_paths import arrow_dataset
 from batchsearch.errors import BatchsearchError, ConfigError, ExitCode, OutputError
-from batchsearch.output.table_file import checked_parquet, reason_of
+from batchsearch.nearest import did_you_mean
+from batchsearch.storage.parts.parquet_table import checked_parquet, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from batchsearch.compare.comparison import Comparison
     from batchsearch.config.model import JobSettings
-    from batchsearch.dedup.page import DedupSummary
-    from batchsearch.reporting.summary import Summary
+    from batchsearch.tasks.compare.comparison import Comparison
+    from batchsearch.tasks.dedup.dedup_page import DedupSummary
+    from batchsearch.telemetry.summary import Summary
 
 _ROWS: Final = 8_192
 _RESULTS: Final = "results"
@@ -162,14 +162,14 @@ class Output:
         A folder that was copied without its `ledger/` can be read, but whether all its parts are there
         nobody knows.
         """
-        from batchsearch.sealed.reading import readable_output
+        from batchsearch.storage.sealed.sealed_reading import readable_output
 
         return readable_output(self.folder).warning or None
 
     def _files(self, name: str) -> Sequence[Path]:
         """The files of a table, once they are known to be what was sealed or delivered."""
-        from batchsearch.sealed.delivered import DELIVERED, delivered_files
-        from batchsearch.sealed.reading import readable_output
+        from batchsearch.storage.sealed.delivered import DELIVERED, delivered_files
+        from batchsearch.storage.sealed.sealed_reading import readable_output
 
         if name in (_RESULTS, _HITS):
             return readable_output(self.folder).tables[name]

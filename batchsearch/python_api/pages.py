@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.model import JobSettings
     from batchsearch.python_api.output import Output
-    from batchsearch.reporting.html.thumbnails import Thumbnail
+    from batchsearch.tasks.report.thumbnails import Thumbnail
 
 _IMAGES: Final = ("image", "primary_image", "secondary_image")
 _SIDE: Final = 96
@@ -82,9 +82,9 @@ def _image_columns(settings: JobSettings) -> list[str]:
 def _copies(
     settings: JobSettings, rows: Sequence[Mapping[str, Any]], names: Sequence[str]
 ) -> dict[tuple[int, str], Thumbnail]:
-    from batchsearch.engine.places import picture_root
-    from batchsearch.reporting.html.references import RowSource, carried_reference
-    from batchsearch.reporting.html.thumbnails import Thumbnail, Thumbnails
+    from batchsearch.engine.run.places import picture_root
+    from batchsearch.tasks.report.references import RowSource, carried_reference
+    from batchsearch.tasks.report.thumbnails import Thumbnail, Thumbnails
 
     source = RowSource(Path(picture_root(settings)), settings.images)
     thumbnails = Thumbnails(most=len(rows) * len(names), side=_SIDE, megabytes=_MEGABYTES)

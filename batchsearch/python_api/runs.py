@@ -9,25 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from batchsearch.compare.job import compare_job
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.python_api.bars import bar_for
-from batchsearch.python_api.events import events_to_logging
+from batchsearch.python_api.event_logging import events_to_logging
 from batchsearch.python_api.manifests import job_over
 from batchsearch.python_api.output import CompareResult, DedupResult, RunResult
 from batchsearch.python_api.stopping import Stop, in_own_thread, stoppable
-from batchsearch.reporting.progress import shown
-from batchsearch.reporting.reading import reading_of
+from batchsearch.tasks.compare.comparison_job import compare_job
+from batchsearch.telemetry.progress import shown
+from batchsearch.telemetry.reading import reading_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from batchsearch.engine.stats import Stats
     from batchsearch.python_api.jobs import JobLike, Overrides
     from batchsearch.python_api.manifests import ManifestLike
-    from batchsearch.reporting.reading import Reading
+    from batchsearch.telemetry.reading import Reading
+    from batchsearch.telemetry.stats import Stats
 
 
 def run(
@@ -244,7 +244,7 @@ async def arun_dedup(
 ) -> DedupResult:
     """Like `run_dedup`, in the event loop that is running; see `arun`."""
     # Its numbers need scipy, which a plain search goes without.
-    from batchsearch.dedup.night import run_night
+    from batchsearch.tasks.dedup.night import run_night
 
     asked = stop or Stop()
     told = _Told(progress, asked)

@@ -132,8 +132,8 @@ def job_of(folder, port, out, calls):
 
 def pipeline(folder, port, calls):
     """The whole pipeline; CPU and wall seconds a call."""
-    from batchsearch.engine.job import run_job
-    from batchsearch.reporting.logs import configure
+    from batchsearch.engine.run.job import run_job
+    from batchsearch.telemetry.logs import configure
 
     configure("json", "error")
     with tempfile.TemporaryDirectory() as out:

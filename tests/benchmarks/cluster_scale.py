@@ -29,13 +29,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batchsearch.config.dedup_settings import DedupSettings
 from batchsearch.config.model import JobSettings
-from batchsearch.dedup.building import build
-from batchsearch.dedup.judgements import Judgements
-from batchsearch.dedup.pictures import Columns
-from batchsearch.dedup.table_rows import Sources
-from batchsearch.output.schemas import hits_schema, results_schema
+from batchsearch.config.sections.dedup_settings import DedupSettings
+from batchsearch.storage.parts.results_and_hits import hits_schema, results_schema
+from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
+from batchsearch.tasks.dedup.clusters.building import build
+from batchsearch.tasks.dedup.clusters.judgements import Judgements
+from batchsearch.tasks.dedup.clusters.table_rows import Sources
 
 HITS = 10
 ROWS_PER_PART = 50_000

@@ -48,12 +48,12 @@ import pandas as pd
 from merchants import CHANGES, NEGATIVES, as_file
 from PIL import Image
 
-from batchsearch.config.dedup_settings import DedupSettings
 from batchsearch.config.model import JobSettings
-from batchsearch.dedup.night import run_night
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.config.sections.dedup_settings import DedupSettings
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
-from batchsearch.reporting.logs import configure
+from batchsearch.tasks.dedup.night import run_night
+from batchsearch.telemetry.logs import configure
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "sample_data"

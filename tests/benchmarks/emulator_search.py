@@ -20,10 +20,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from batchsearch.api.filter import parse_filter
-from batchsearch.emulator.embedding import DIMENSIONS
-from batchsearch.emulator.index import VectorIndex, Wanted
-from batchsearch.emulator.records import Item
+from batchsearch.emulator.search.embedding import DIMENSIONS
+from batchsearch.emulator.search.records import Item
+from batchsearch.emulator.search.vector_index import VectorIndex, Wanted
+from batchsearch.service.filter import parse_filter
 
 TOP = 10
 CALLERS = 8

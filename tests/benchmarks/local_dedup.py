@@ -78,9 +78,9 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 def reference(folder: Path) -> dict[str, float]:
     """CPU seconds of decoding and embedding each image once, and nothing else."""
-    from batchsearch.emulator.embedding import shared_embedder
-    from batchsearch.emulator.pictures import decode_picture
-    from batchsearch.emulator.subject import identify_subjects
+    from batchsearch.emulator.search.embedding import shared_embedder
+    from batchsearch.emulator.search.image_reading import decode_picture
+    from batchsearch.emulator.search.subject import identify_subjects
 
     embedder = shared_embedder()
     files = [(folder / row["image"]).read_bytes() for row in rows_of(folder)]
@@ -99,10 +99,11 @@ def reference(folder: Path) -> dict[str, float]:
 def night(folder: Path, rate: float | None) -> dict[str, float]:
     """One night over the catalogue; what it took."""
     from batchsearch.config.model import JobSettings
-    from batchsearch.dedup import looks
-    from batchsearch.dedup.night import run_night
-    from batchsearch.emulator import memory, pictures
-    from batchsearch.reporting.logs import configure
+    from batchsearch.emulator.search import image_memory as memory
+    from batchsearch.emulator.search import image_reading as pictures
+    from batchsearch.tasks.dedup.night import run_night
+    from batchsearch.tasks.dedup.verifying import fingerprints as looks
+    from batchsearch.telemetry.logs import configure
 
     configure("console", "error")
     counts = {"instance": 0, "comparison": 0}

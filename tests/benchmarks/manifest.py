@@ -72,7 +72,7 @@ def _reader(what: str, file: Path) -> Any:
             return lambda: (pc.read_csv(file) if is_csv else pq.read_table(file)).num_rows
         batches = (lambda: pc.open_csv(file)) if is_csv else (lambda: pq.ParquetFile(file).iter_batches())
         return lambda: sum(batch.num_rows for batch in batches())
-    from batchsearch.config.manifest_settings import ManifestSettings
+    from batchsearch.config.sections.manifest_settings import ManifestSettings
     from batchsearch.manifest.source import Manifest, Wanted
 
     names = ("product_id", "pic_name")

@@ -119,8 +119,8 @@ def job(folder, port):
 
 def run_once(folder, port):
     """In a process of its own: the job, what it took, and the most memory that it had."""
-    from batchsearch.engine.job import run_job
-    from batchsearch.reporting.logs import configure
+    from batchsearch.engine.run.job import run_job
+    from batchsearch.telemetry.logs import configure
 
     configure("console", "warning")
     settings = job(folder, port)

@@ -14,11 +14,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batchsearch.config.metrics_settings import MetricsSettings
-from batchsearch.engine.heartbeat import Beat, Owner, write_beat
-from batchsearch.engine.stats import Stats
-from batchsearch.metrics.publisher import Publisher
-from batchsearch.reporting.reading import reading_of
+from batchsearch.config.sections.metrics_settings import MetricsSettings
+from batchsearch.telemetry.heartbeat import Beat, Owner, write_beat
+from batchsearch.telemetry.metrics.publisher import Publisher
+from batchsearch.telemetry.reading import reading_of
+from batchsearch.telemetry.stats import Stats
 
 CALLS = 100_000
 UPDATES = 300

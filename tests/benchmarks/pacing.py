@@ -31,7 +31,7 @@ from functools import cache
 from pathlib import Path
 
 from batchsearch.pacing.adaptive import SpacingController
-from batchsearch.service import TIERS
+from batchsearch.service.facts import TIERS
 
 _SPEC = importlib.util.spec_from_file_location(
     "pacing_simulation", Path(__file__).with_name("pacing_simulation.py")

@@ -27,11 +27,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from batchsearch.config.manifest_settings import ManifestSettings
 from batchsearch.config.model import InstanceSettings, JobSettings, OutputSettings
-from batchsearch.engine.job import run_job
-from batchsearch.engine.planning import plan_job
-from batchsearch.reporting.logs import configure
+from batchsearch.config.sections.manifest_settings import ManifestSettings
+from batchsearch.engine.run.job import run_job
+from batchsearch.tasks.plan.planning import plan_job
+from batchsearch.telemetry.logs import configure
 
 
 def photograph(byte_count: int) -> bytes:

@@ -29,13 +29,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from batchsearch.api.form import build_call
-from batchsearch.config.image_settings import ImageSettings
-from batchsearch.images.encode import reencode
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.images.decoding.encode import reencode
 from batchsearch.images.inspect import inspect
 from batchsearch.images.prepare import Prepared, prepare
 from batchsearch.images.rules import rules_for
 from batchsearch.images.verdict import Pass, judge
+from batchsearch.service.form import build_call
 
 SWITCH_INTERVAL_MS = 5.0
 ORIENTATION = 0x0112

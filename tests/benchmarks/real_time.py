@@ -25,13 +25,13 @@ from PIL import Image
 
 from batchsearch.config.load import load_job
 from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
-from batchsearch.emulator.request_log import most_within
+from batchsearch.emulator.http.request_log import most_within
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
 from batchsearch.emulator.server import Emulator
-from batchsearch.engine.job import run_job
-from batchsearch.reporting.logs import configure
+from batchsearch.engine.run.job import run_job
+from batchsearch.telemetry.logs import configure
 
 
 def settings_for(folder, endpoint, qps, rows):

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw
 
-from batchsearch.output.schemas import hits_schema, results_schema
+from batchsearch.storage.parts.results_and_hits import hits_schema, results_schema
 
 _CARRIED = pa.schema([("product_id", pa.string()), ("pic_name", pa.string()), ("image", pa.string())])
 _FILES = 2_000
@@ -80,8 +80,8 @@ def main() -> None:
 
 
 def _child(folder: Path, images: Path) -> None:
-    from batchsearch.reporting.html.options import ReportOptions
-    from batchsearch.reporting.html.report import make_report, write_page
+    from batchsearch.tasks.report.limits import ReportOptions
+    from batchsearch.tasks.report.reporting import make_report, write_page
 
     began = time.monotonic()
     report = make_report(folder, ReportOptions(images=images), now=datetime.now(UTC))

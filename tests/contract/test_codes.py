@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.api.codes import CODES, code_for, codes_as_markdown
-from batchsearch.api.local_codes import LOCAL_CODES
+from batchsearch.service.codes.local_codes import LOCAL_CODES
+from batchsearch.service.codes.lookup import CODES, code_for, codes_as_markdown
 
 _DATA = Path(__file__).parent / "data"
 _LISTED = json.loads((_DATA / "errors_2020-12-14.json").read_text(encoding="utf-8"))["ops"]

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 import batchsearch
-from batchsearch.api.codes import CODES
-from batchsearch.api.local_codes import LOCAL_CODES as PARAMETER_CODES
-from batchsearch.engine.codes import advice_on
-from batchsearch.images.fetch_codes import FETCH_CODES
+from batchsearch.engine.retry.codes import advice_on
+from batchsearch.images.fetching.fetch_codes import FETCH_CODES
 from batchsearch.images.rules import LOCAL_CODES as IMAGE_CODES
 from batchsearch.own_errors import OWN_CODES
+from batchsearch.service.codes.local_codes import LOCAL_CODES as PARAMETER_CODES
+from batchsearch.service.codes.lookup import CODES
 
 LITERAL = re.compile(r'"((?:Local|Transport)\.[A-Za-z]+)"')
 

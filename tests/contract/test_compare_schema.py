@@ -1,7 +1,7 @@
 """The columns of the scores are a promise: names, order and types are pinned here."""
 
-from batchsearch.compare.pairs_table import PAIR_COLUMNS
-from batchsearch.compare.scores_table import SCORE_COLUMNS
+from batchsearch.tasks.compare.pairs_table import PAIR_COLUMNS
+from batchsearch.tasks.compare.scores_table import SCORE_COLUMNS
 
 PICTURE = {
     "source_format": "string",

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 import batchsearch
 from batchsearch.cli import cli
-from batchsearch.reporting.logs import EVENTS, configure, logger
+from batchsearch.telemetry.logs import EVENTS, configure, logger
 
 PACKAGE = Path(batchsearch.__file__).parent
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}

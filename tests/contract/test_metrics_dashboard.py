@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
-from batchsearch.metrics.catalogue import METRICS
+from batchsearch.telemetry.metrics.metric_catalogue import METRICS
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "configs" / "grafana-dashboard.json").read_text("utf-8"))
 SERIES = {name: metric for metric in METRICS for name in metric.series}

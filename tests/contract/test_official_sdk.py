@@ -23,9 +23,9 @@ from darabonba.runtime import RuntimeOptions
 from PIL import Image, ImageDraw
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, InBodyFailure, NotJson
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.http.signatures import AccessKey
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
-from batchsearch.emulator.signatures import AccessKey
 
 # The SDK's asynchronous client leaves closing its sockets to the garbage collector.
 pytestmark = [

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
-from batchsearch.output.schemas import (
+from batchsearch.storage.parts.results_and_hits import (
     HIT_COLUMNS,
     RESULT_COLUMNS,
     SCHEMA_VERSION,

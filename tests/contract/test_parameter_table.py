@@ -23,20 +23,20 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageDraw
 
-from batchsearch.api.credentials import Credentials
-from batchsearch.api.form import build_call
-from batchsearch.api.operations import OPERATIONS
-from batchsearch.api.parameters import check_instance_name, check_parameters
-from batchsearch.api.parse import parse_answer
-from batchsearch.api.signing import Unsigned, sign
-from batchsearch.config.image_settings import ImageSettings
 from batchsearch.config.model import OperationName
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.emulator.http.signatures import AccessKey
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
-from batchsearch.emulator.signatures import AccessKey
 from batchsearch.images.prepare import prepare
 from batchsearch.images.rules import LOCAL_CODES, rules_for
-from batchsearch.output.schemas import HIT_COLUMNS, RESULT_COLUMNS
+from batchsearch.service.credentials import Credentials
+from batchsearch.service.form import build_call
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.service.parameters import check_instance_name, check_parameters
+from batchsearch.service.parse import parse_answer
+from batchsearch.service.signing import Unsigned, sign
+from batchsearch.storage.parts.results_and_hits import HIT_COLUMNS, RESULT_COLUMNS
 
 DATA = Path(__file__).parent / "data"
 PAGES = json.loads((DATA / "page_fields.json").read_text(encoding="utf-8"))["pages"]

@@ -16,7 +16,7 @@ import yaml
 from batchsearch.child.ending import Ended, meaning_of
 from batchsearch.config.load import load_job, load_text
 from batchsearch.errors import ExitCode
-from batchsearch.metrics.catalogue import METRICS
+from batchsearch.telemetry.metrics.metric_catalogue import METRICS
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = ROOT / "configs" / "production"

@@ -10,7 +10,7 @@ import pytest
 
 from batchsearch.child.ending import Ended, meaning_of
 from batchsearch.cli import cli
-from batchsearch.engine.codes import codes_page, explain
+from batchsearch.engine.retry.codes import codes_page, explain
 from batchsearch.errors import ConfigError, ExitCode
 
 ROOT = Path(__file__).parent.parent.parent

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl, quote
 
 import pytest
 
-from batchsearch.api.credentials import Credentials
-from batchsearch.api.form import build_call
-from batchsearch.api.signing import (
+from batchsearch.service.credentials import Credentials
+from batchsearch.service.form import build_call
+from batchsearch.service.signing import (
     Unsigned,
     authorization_v3,
     canonical_request,

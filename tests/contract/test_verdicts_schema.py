@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from batchsearch.output.verdicts import VERDICT_COLUMNS, verdicts_schema
-from batchsearch.reporting.check_page import CheckPage, CheckTally
+from batchsearch.storage.parts.verdict_table import VERDICT_COLUMNS, verdicts_schema
+from batchsearch.tasks.check.check_page import CheckPage, CheckTally
 
 PINNED = json.loads((Path(__file__).parent / "data" / "verdicts_schema.json").read_text(encoding="utf-8"))
 

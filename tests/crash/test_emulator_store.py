@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batchsearch.emulator.items import ItemStore, Regions
-from batchsearch.emulator.records import Item
+from batchsearch.emulator.search.items import ItemStore, Regions
+from batchsearch.emulator.search.records import Item
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = {"instance name": "demo"}
@@ -21,8 +21,8 @@ WRITER = """
 import sys, threading
 from pathlib import Path
 import numpy as np
-from batchsearch.emulator.items import ItemStore, Regions, ids_of
-from batchsearch.emulator.records import Item
+from batchsearch.emulator.search.items import ItemStore, Regions, ids_of
+from batchsearch.emulator.search.records import Item
 
 store = ItemStore(Path(sys.argv[1]), {"instance name": "demo"})
 told = threading.Lock()

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from batchsearch.crash_points import VARIABLE
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 
 STEPS = (

@@ -34,8 +34,8 @@ def start(job, **options):
 @pytest.fixture
 def job(signed_in, make_job, pictures):
     """A job over pictures that the emulator holds, with one row that fails and small parts."""
-    from batchsearch.emulator.pictures import decode_picture
-    from batchsearch.emulator.records import NewItem
+    from batchsearch.emulator.search.image_reading import decode_picture
+    from batchsearch.emulator.search.records import NewItem
 
     for number in range(20):
         picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from crash_rig.checks import table
 
-from batchsearch.engine.direct import calls_at_once
-from batchsearch.engine.opening import LEDGER_FILE, LEDGER_FOLDER
-from batchsearch.ledger.reader import LedgerReader
+from batchsearch.engine.run.direct_calls import calls_at_once
+from batchsearch.engine.run.opening import LEDGER_FILE, LEDGER_FOLDER
+from batchsearch.storage.ledger.ledger_reader import LedgerReader
 
 ROWS = 40
 PLACES = ("before_send:5", "answer_read:12", "ledger_commit_before:9", "ledger_commit_after:20")

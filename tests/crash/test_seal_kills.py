@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.engine.generation import Generations
-from batchsearch.engine.order import examined, put_in_order
-from batchsearch.engine.sealer import Sealer, Writers
-from batchsearch.ledger.store import Ledger
-from batchsearch.reporting.logs import logger
-from batchsearch.sealed.difference import differences
-from batchsearch.sealed.inventory import inventory_of
+from batchsearch.engine.parts.exchange import Generations
+from batchsearch.engine.parts.sealer import Sealer, Writers
+from batchsearch.engine.run.order import examined, put_in_order
+from batchsearch.storage.ledger.store import Ledger
+from batchsearch.storage.sealed.difference import differences
+from batchsearch.storage.sealed.inventory import inventory_of
+from batchsearch.telemetry.logs import logger
 
 CARRIED = pa.schema([("sku", pa.string())])
 
@@ -25,13 +25,13 @@ PROGRAM = """
 import asyncio, json, os, sys
 from pathlib import Path
 import pyarrow as pa
-from batchsearch.engine.generation import Generations
-from batchsearch.engine.sealer import Sealer, Writers
-from batchsearch.ledger.records import FinishedRow, digest_of
-from batchsearch.ledger.store import Ledger
-from batchsearch.output.parts import PartWriter
-from batchsearch.output.schemas import hits_schema, own_results_schema, results_schema
-from batchsearch.reporting.logs import logger
+from batchsearch.engine.parts.exchange import Generations
+from batchsearch.engine.parts.sealer import Sealer, Writers
+from batchsearch.storage.ledger.entries import FinishedRow, digest_of
+from batchsearch.storage.ledger.store import Ledger
+from batchsearch.storage.parts.part_files import PartWriter
+from batchsearch.storage.parts.results_and_hits import hits_schema, own_results_schema, results_schema
+from batchsearch.telemetry.logs import logger
 
 folder, step = Path(sys.argv[1]), sys.argv[2]
 carried = pa.schema([("sku", pa.string())])

@@ -11,7 +11,7 @@ from crash_rig.mounts import Ext4, fill, memory, remount, why_not
 from crash_rig.power import acknowledged
 
 from batchsearch.errors import OutputDamagedError, OutputError
-from batchsearch.ledger.damage import refusal
+from batchsearch.storage.ledger.damage import refusal
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -10,8 +10,8 @@ pytestmark = pytest.mark.timeout(300)
 
 def looks(folder, process):
     """What verify finds, again and again, until the process has ended; and how often a run was seen."""
-    from batchsearch.verifying.findings import Verdict
-    from batchsearch.verifying.folder import verify_folder
+    from batchsearch.tasks.verify.findings import Verdict
+    from batchsearch.tasks.verify.folder_check import verify_folder
 
     seen = []
     while not process.ended(0.0):

@@ -12,9 +12,9 @@ from io import BytesIO
 from PIL import Image
 
 from batchsearch.emulator.faults import parse_plan
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import Item
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import Item
 from batchsearch.emulator.server import Emulator
 
 FAULTS = {

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from batchsearch.config.load import load_job
-from batchsearch.engine.job import run_job
-from batchsearch.reporting.logs import configure
+from batchsearch.engine.run.job import run_job
+from batchsearch.telemetry.logs import configure
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -24,7 +24,7 @@ def instance(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def quiet(instance, monkeypatch):
     """Keys for the runs of this process, and no lines of theirs."""
-    from batchsearch.reporting.logs import configure
+    from batchsearch.telemetry.logs import configure
 
     monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", instance.emulator.access_key_id)
     monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", instance.emulator.access_key_secret)
@@ -157,7 +157,7 @@ def put_objects(files):
 @pytest.fixture(scope="module")
 def carried(instance, tmp_path_factory):
     """A run whose output is in a store, stopped once; what the store and the work folder held, and hold."""
-    from batchsearch.reporting.logs import configure
+    from batchsearch.telemetry.logs import configure
 
     configure("json", "error")
     folder = tmp_path_factory.mktemp("carried")

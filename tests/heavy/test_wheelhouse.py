@@ -67,7 +67,7 @@ def test_the_image_is_built_without_a_network(build, tmp_path):
     config = FILES / "nightly.yaml"
     checked = ran([bin_folder / "batchsearch", "config", "check", config], cwd=tmp_path)
     assert "my-instance" in checked.stdout
-    modules = "import prometheus_client, s3fs, alibabacloud_credentials, batchsearch.metrics"
+    modules = "import prometheus_client, s3fs, alibabacloud_credentials, batchsearch.telemetry.metrics"
     ran([bin_folder / "python", "-I", "-c", modules])
     listed = json.loads(ran([bin_folder / "pip", "list", "--format", "json"]).stdout)
     assert "batchsearch" in {each["name"] for each in listed}

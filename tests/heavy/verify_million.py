@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from batchsearch.ledger.records import digest_of
-from batchsearch.ledger.store import Ledger
-from batchsearch.ledger_sum import note_sum
-from batchsearch.output.schemas import hits_schema, results_schema
+from batchsearch.storage.ledger.checksum import note_sum
+from batchsearch.storage.ledger.entries import digest_of
+from batchsearch.storage.ledger.store import Ledger
+from batchsearch.storage.parts.results_and_hits import hits_schema, results_schema
 
 ROWS_PER_PART = 5_000
 MOST_MEMORY = 300 << 20

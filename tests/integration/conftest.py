@@ -61,8 +61,8 @@ def s3_account(monkeypatch, tmp_path):
 @pytest.fixture
 def bucket(s3_server, s3_account, request):
     """Name of an empty bucket of its own."""
-    from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection
-    from batchsearch.stores.store import ObjectStore
+    from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
+    from batchsearch.storage.stores.object_store import ObjectStore
 
     store = ObjectStore(
         "s3", ConnectionsSettings(s3=StoreConnection(endpoint=s3_server)), wanted_for="tests", writes=True

@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, InBodyFailure, NotJson, WrongTypes
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
+from batchsearch.emulator.http.signatures import AccessKey
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
 from batchsearch.emulator.server import Emulator
-from batchsearch.emulator.signatures import AccessKey
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode
-from batchsearch.reporting.logs import configure
-from batchsearch.service import CATEGORIES
+from batchsearch.service.facts import CATEGORIES
+from batchsearch.telemetry.logs import configure
 
 LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
 SEARCH, COMPARE = "SearchImageByPic", "CompareSimilarByImage"

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection
+from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
-from batchsearch.remote.opening import fetch_output
-from batchsearch.stores.address import parse_address
-from batchsearch.stores.store import ObjectStore
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
+from batchsearch.storage.remote.store_output import fetch_output
+from batchsearch.storage.stores.address import parse_address
+from batchsearch.storage.stores.object_store import ObjectStore
 
 ROWS = [f"r{number:02}" for number in range(30)]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.emulator.catalogue import Catalogue
-from batchsearch.emulator.pictures import PictureRefusedError, decode_picture
-from batchsearch.emulator.records import NewItem, Query
+from batchsearch.emulator.search.catalogue import Catalogue
+from batchsearch.emulator.search.image_reading import PictureRefusedError, decode_picture
+from batchsearch.emulator.search.records import NewItem, Query
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 

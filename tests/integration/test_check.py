@@ -18,11 +18,12 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from batchsearch.engine import checking, fetching
-from batchsearch.engine.checking import check_job
-from batchsearch.engine.codes import meaning_of
+from batchsearch.engine.retry.codes import meaning_of
+from batchsearch.engine.rows import fetching
 from batchsearch.errors import ConfigError, ManifestError, OutputError
-from batchsearch.output.verdicts import SavedPictures, VerdictFile, saved_name, verdicts_schema
+from batchsearch.storage.parts.verdict_table import SavedPictures, VerdictFile, saved_name, verdicts_schema
+from batchsearch.tasks.check import checking
+from batchsearch.tasks.check.checking import check_job
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -303,7 +304,7 @@ def test_saving_replaces_a_link_instead_of_following_it(tmp_path):
 
 def test_verdicts_flow_to_disk_in_groups(tmp_path, monkeypatch):
     """Memory holds one row group's verdicts, however many there are."""
-    monkeypatch.setattr("batchsearch.output.verdicts._ROW_GROUP_ROWS", 10)
+    monkeypatch.setattr("batchsearch.storage.parts.verdict_table._ROW_GROUP_ROWS", 10)
     with VerdictFile(tmp_path) as file:
         for number in range(35):
             file.add([{"row_key": str(number), "verdict": "pass"}])

@@ -14,13 +14,13 @@ import aiohttp.abc
 import pytest
 from aiohttp import web
 
-from batchsearch.api.client import USER_AGENT, Client
-from batchsearch.api.credentials import CredentialChain, Credentials, StaticCredentials
-from batchsearch.api.endpoint import Endpoint, parse_endpoint
-from batchsearch.api.exchange import MAX_REPLY_BYTES, Timeouts, new_session
-from batchsearch.api.form import build_call
-from batchsearch.api.signing import authorization_v3, canonical_request, encoded_query
 from batchsearch.errors import ConfigError
+from batchsearch.service.client import USER_AGENT, Client
+from batchsearch.service.credentials import CredentialChain, Credentials, StaticCredentials
+from batchsearch.service.endpoint import Endpoint, parse_endpoint
+from batchsearch.service.form import build_call
+from batchsearch.service.http_exchange import MAX_REPLY_BYTES, Timeouts, new_session
+from batchsearch.service.signing import authorization_v3, canonical_request, encoded_query
 
 _CREDENTIALS = Credentials("test-id", "test-secret", "test-token")
 _GOOD = {

@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
-from batchsearch.compare.expansion import job_to_plan, pairs_job
-from batchsearch.compare.job import compare_job
-from batchsearch.engine.planning import plan_job
 from batchsearch.errors import ConfigError, ManifestError, OutputInUseError
-from batchsearch.ledger.lock import OutputLock
+from batchsearch.storage.ledger.lock import OutputLock
+from batchsearch.tasks.compare.comparison_job import compare_job
+from batchsearch.tasks.compare.expansion import job_to_plan, pairs_job
+from batchsearch.tasks.plan.planning import plan_job
 
 COMPARE = "CompareSimilarByImage"
 

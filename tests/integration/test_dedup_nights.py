@@ -17,11 +17,11 @@ from PIL import Image, ImageDraw, ImageFilter
 from shop_rig import SAMPLES, clusters_of, pairs_of, samples
 
 from batchsearch.config.load import load_job
-from batchsearch.dedup.night import run_night
-from batchsearch.dedup.tables import TableWriter
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
 from batchsearch.errors import ConfigError, ExitCode
+from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import TableWriter
+from batchsearch.tasks.dedup.night import run_night
 
 
 async def test_a_second_night_pays_for_new_and_changed_products_only(shop, tmp_path):

@@ -7,8 +7,8 @@ import sys
 import pytest
 from shop_rig import clusters_of, samples
 
-from batchsearch.dedup.own_image import CatalogueNotHeldError
 from batchsearch.errors import ExitCode, ManifestError
+from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError
 
 ALL = ["add", "update", "delete"]
 

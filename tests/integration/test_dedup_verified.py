@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 from shop_rig import clusters_of, pairs_of, samples
 
-from batchsearch.dedup import look_store, verification
 from batchsearch.errors import ConfigError
+from batchsearch.tasks.dedup.verifying import fingerprint_store as look_store
+from batchsearch.tasks.dedup.verifying import verification
 
 COPIES = [each for each in samples()[45:49] if "cropped" not in each[1]]
 """Of one photograph: recompressed, half the size, mirrored."""

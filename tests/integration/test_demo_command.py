@@ -9,8 +9,8 @@ import yaml
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
-from batchsearch.starting import demo
-from batchsearch.starting.demo import JOB_FILE, write_demo
+from batchsearch.tasks.init import demo_files as demo
+from batchsearch.tasks.init.demo_files import JOB_FILE, write_demo
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.dedup import diffs
-from batchsearch.dedup.diff_page import diff_of
-from batchsearch.dedup.diffs import NotComparableError, changes_schema
-from batchsearch.dedup.tables import clusters_schema, pairs_schema
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
-from batchsearch.engine.job import run_job
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
+from batchsearch.engine.run.job import run_job
+from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import clusters_schema, pairs_schema
+from batchsearch.tasks.diff import diffs
+from batchsearch.tasks.diff.diff_page import diff_of
+from batchsearch.tasks.diff.diffs import NotComparableError, changes_schema
 
 PAIRS_A = [("a", "b", 0.9, True), ("a", "c", 0.85, True), ("b", "c", 0.75, False), ("x", "y", 0.95, True)]
 PAIRS_B = [("a", "b", 0.92, True), ("a", "c", 0.7, False), ("b", "c", 0.75, False), ("p", "q", 0.99, True)]

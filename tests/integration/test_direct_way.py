@@ -11,21 +11,22 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from batchsearch.api.client import Client
-from batchsearch.api.credentials import Credentials, StaticCredentials
-from batchsearch.api.endpoint import parse_endpoint
-from batchsearch.api.exchange import new_session
-from batchsearch.api.form import Call, build_call, build_handed_call
-from batchsearch.api.parameters import ParameterProblem
-from batchsearch.api.responses import SearchResponse
 from batchsearch.config.load import load_job
-from batchsearch.dedup.night import run_night
-from batchsearch.emulator import embedding, memory
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.search import embedding
+from batchsearch.emulator.search import image_memory as memory
 from batchsearch.emulator.server import Emulator
-from batchsearch.engine import embedded
-from batchsearch.engine.direct import DirectClient, calls_at_once
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run import embedded
+from batchsearch.engine.run.direct_calls import DirectClient, calls_at_once
+from batchsearch.engine.run.job import run_job
+from batchsearch.service.client import Client
+from batchsearch.service.credentials import Credentials, StaticCredentials
+from batchsearch.service.endpoint import parse_endpoint
+from batchsearch.service.form import Call, build_call, build_handed_call
+from batchsearch.service.http_exchange import new_session
+from batchsearch.service.parameters import ParameterProblem
+from batchsearch.service.responses import SearchResponse
+from batchsearch.tasks.dedup.night import run_night
 
 # What may differ between two runs over the same rows: who did it, when, under which ids, and by which way.
 FREE = {
@@ -195,7 +196,7 @@ async def test_each_image_is_decoded_and_embedded_once(dedup_job, monkeypatch):
     fresh = memory.ImageMemory()
     monkeypatch.setattr(memory, "decode_picture", decoded)
     monkeypatch.setattr(embedding.Embedder, "embed", embedded_now)
-    for user in ("arguments", "catalogue"):
+    for user in ("arguments", "search.catalogue"):
         monkeypatch.setattr(f"batchsearch.emulator.{user}.shared_memory", lambda: fresh)
     night = await run_night(dedup_job())
     assert (night.sync["add"].calls, night.search.calls) == (40, 40)

@@ -14,17 +14,17 @@ import pyarrow.dataset as ds
 import pytest
 
 import batchsearch
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
-from batchsearch.engine.compacting import compact_all
-from batchsearch.engine.job import run_job
-from batchsearch.engine.planning import plan_job
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode, OutputError
-from batchsearch.ledger.reader import LedgerReader
-from batchsearch.output.schemas import hits_schema, own_results_schema
-from batchsearch.reporting.usage_statement import read_usage
-from batchsearch.verifying.findings import Verdict
-from batchsearch.verifying.folder import verify_folder
+from batchsearch.storage.ledger.ledger_reader import LedgerReader
+from batchsearch.storage.parts.results_and_hits import hits_schema, own_results_schema
+from batchsearch.tasks.compact.compacting import compact_all
+from batchsearch.tasks.plan.planning import plan_job
+from batchsearch.tasks.usage.statement import read_usage
+from batchsearch.tasks.verify.findings import Verdict
+from batchsearch.tasks.verify.folder_check import verify_folder
 
 SEARCH = "SearchImageByPic"
 EARLIER = sorted(Path(__file__).parent.joinpath("earlier").glob("*.zip"))

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from batchsearch.emulator.flow import BUDGETS, COUNTINGS
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from batchsearch.cli import cli
 from batchsearch.emulator.caller import Caller
+from batchsearch.emulator.http.signatures import AccessKey
 from batchsearch.emulator.named_instance import READ_AS, InstanceDefaults, read_instance
-from batchsearch.emulator.signatures import AccessKey
 from batchsearch.errors import ConfigError
 
 

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from batchsearch.emulator.caller import FORM, Received, signed_v3
-from batchsearch.emulator.error_table import ERRORS
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions, random_key
+from batchsearch.emulator.http.error_table import ERRORS
+from batchsearch.emulator.http.signatures import AccessKey
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions, random_key
 from batchsearch.emulator.server import Emulator
-from batchsearch.emulator.signatures import AccessKey
 
 LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
 DOCUMENTED = Path(__file__).parents[1] / "contract" / "data" / "errors_2020-12-14.json"

@@ -33,10 +33,10 @@ from batchsearch.emulator.faults import (
     Truncate,
     WrongTypes,
 )
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions, random_key
-from batchsearch.emulator.request_log import most_within, read_log
+from batchsearch.emulator.http.request_log import most_within, read_log
+from batchsearch.emulator.http.signatures import AccessKey
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions, random_key
 from batchsearch.emulator.server import Emulator
-from batchsearch.emulator.signatures import AccessKey
 
 LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
 
@@ -325,8 +325,8 @@ def test_serving_ends_in_good_order_on_a_signal(tmp_path, number):
     """A process that serves stops on SIGTERM or SIGINT with code 0, and what was added is kept."""
     script = (
         "import sys; from pathlib import Path; from batchsearch.emulator.server import serve_forever\n"
-        "from batchsearch.emulator.options import EmulatorOptions\n"
-        "from batchsearch.emulator.signatures import AccessKey\n"
+        "from batchsearch.emulator.instance_options import EmulatorOptions\n"
+        "from batchsearch.emulator.http.signatures import AccessKey\n"
         "options = EmulatorOptions(data=Path(sys.argv[1]), keys=(AccessKey('id', 'secret'),))\n"
         "serve_forever(options, ready=lambda emulator: print(emulator.endpoint, flush=True))\n"
     )

@@ -16,13 +16,13 @@ from PIL import Image, ImageDraw
 
 from batchsearch.emulator.arguments import Arguments
 from batchsearch.emulator.caller import FORM, Caller, signed_v3
-from batchsearch.emulator.gateway import Gateway
+from batchsearch.emulator.http.gateway import Gateway
+from batchsearch.emulator.http.protocol import read_inbound
+from batchsearch.emulator.http.signatures import string_to_sign_roa
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.operations import OPERATIONS, Context
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
-from batchsearch.emulator.protocol import read_inbound
 from batchsearch.emulator.server import Emulator
-from batchsearch.emulator.signatures import string_to_sign_roa
-from batchsearch.service import CATEGORIES, OTHER_CATEGORY, SERVICE_TYPES
+from batchsearch.service.facts import CATEGORIES, OTHER_CATEGORY, SERVICE_TYPES
 
 LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
 

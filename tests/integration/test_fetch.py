@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from aiohttp.resolver import ThreadedResolver
 
-from batchsearch.config.image_settings import ImageSettings
-from batchsearch.images.fetch import MAX_FILE_BYTES, Fetcher, Unreachable
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.images.fetching.fetch import MAX_FILE_BYTES, Fetcher, Unreachable
 from batchsearch.images.prepare import Rejected
 from batchsearch.manifest.rows import ImageReference
 

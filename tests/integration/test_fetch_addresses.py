@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp.resolver import ThreadedResolver
 
-from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.errors import ConfigError
-from batchsearch.images.fetch import Fetcher, Rejected, Unreachable
+from batchsearch.images.fetching.fetch import Fetcher, Rejected, Unreachable
 from batchsearch.manifest.rows import ImageReference
 from batchsearch.redaction import redacted
 

@@ -9,9 +9,9 @@ import threading
 import pytest
 from PIL import Image
 
-from batchsearch.config.image_settings import ImageSettings
-from batchsearch.images import isolate as isolate_module
-from batchsearch.images.isolate import Decoders
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.images.decoding import isolate as isolate_module
+from batchsearch.images.decoding.isolate import Decoders
 from batchsearch.images.prepare import Prepared, Rejected, prepare
 from batchsearch.images.rules import rules_for
 

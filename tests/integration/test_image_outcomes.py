@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
-from batchsearch.engine.checking import check_job
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, ExitCode
+from batchsearch.tasks.check.checking import check_job
 
 
 def results_of(settings):

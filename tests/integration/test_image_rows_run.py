@@ -13,16 +13,16 @@ import pytest
 import yaml
 from shop_rig import SAMPLES, ImageServer, clusters_of, pairs_of, samples
 
-from batchsearch.compare.job import compare_job
 from batchsearch.config.load import load_job
-from batchsearch.dedup.night import run_night
-from batchsearch.engine.checking import check_job
-from batchsearch.engine.choice import Chosen
-from batchsearch.engine.job import run_job
-from batchsearch.engine.planning import plan_job
+from batchsearch.engine.renewal.row_selector import Chosen
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError
-from batchsearch.verifying.findings import Verdict
-from batchsearch.verifying.folder import verify_folder
+from batchsearch.tasks.check.checking import check_job
+from batchsearch.tasks.compare.comparison_job import compare_job
+from batchsearch.tasks.dedup.night import run_night
+from batchsearch.tasks.plan.planning import plan_job
+from batchsearch.tasks.verify.findings import Verdict
+from batchsearch.tasks.verify.folder_check import verify_folder
 
 
 def results_of(settings, *columns):

@@ -54,7 +54,7 @@ def signalled(module, number, *arguments, before=""):
         ("numpy", signal.SIGINT),
         ("pyarrow.parquet", signal.SIGINT),
         ("aiohttp", signal.SIGTERM),
-        ("batchsearch.engine.job", signal.SIGINT),
+        ("batchsearch.engine.run.job", signal.SIGINT),
     ],
 )
 def test_a_signal_during_imports_ends_in_good_order(make_job, tmp_path, module, number):
@@ -146,7 +146,7 @@ def test_a_signal_while_the_result_is_handed_on_changes_nothing(signed_in, make_
     """A process manager that signals twice gets the run's own exit code, and its summary."""
     script = (
         "import os\n"
-        "from batchsearch.reporting.summary import Summary\n"
+        "from batchsearch.telemetry.summary import Summary\n"
         "was = Summary.as_text\n"
         "def as_text(self):\n"
         f"    os.kill(os.getpid(), {int(signal.SIGTERM)})\n"

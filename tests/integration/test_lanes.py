@@ -6,11 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
-from batchsearch.engine.job import run_job
-from batchsearch.engine.planning import plan_job
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError
+from batchsearch.tasks.plan.planning import plan_job
 
 SEARCH = "SearchImageByPic"
 

@@ -16,17 +16,17 @@ import pyarrow.parquet as pq
 import pytest
 
 import batchsearch
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
-from batchsearch.engine.again import job_of
-from batchsearch.engine.choice import Chosen
-from batchsearch.engine.compacting import compact
-from batchsearch.engine.job import run_job
-from batchsearch.engine.planning import plan_job
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
+from batchsearch.engine.job.job_of_output import job_of
+from batchsearch.engine.renewal.row_selector import Chosen
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, ExitCode
-from batchsearch.recovering.recovery import recover_folder
-from batchsearch.verifying.findings import Verdict
-from batchsearch.verifying.folder import verify_folder
+from batchsearch.tasks.compact.compacting import compact
+from batchsearch.tasks.plan.planning import plan_job
+from batchsearch.tasks.recover.recovery import recover_folder
+from batchsearch.tasks.verify.findings import Verdict
+from batchsearch.tasks.verify.folder_check import verify_folder
 
 SEARCH = "SearchImageByPic"
 IDS = ["a", "b", "c"]

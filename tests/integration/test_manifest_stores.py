@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.config.manifest_settings import ManifestSettings
-from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection
+from batchsearch.config.sections.manifest_settings import ManifestSettings
+from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.errors import ConfigError, ManifestError
 from batchsearch.manifest.source import Manifest, Wanted
-from batchsearch.stores.address import parse_address
-from batchsearch.stores.store import ObjectStore, Patience
+from batchsearch.storage.stores.address import parse_address
+from batchsearch.storage.stores.object_store import ObjectStore, Patience
 
 ROWS = 20_000
 KEYS = [f"p{number:05}" for number in range(ROWS)]
@@ -211,8 +211,8 @@ def test_a_command_ends_while_a_store_is_silent(put, line, tmp_path):
     script = f"""
 import sys
 from pathlib import Path
-from batchsearch.config.manifest_settings import ManifestSettings
-from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection
+from batchsearch.config.sections.manifest_settings import ManifestSettings
+from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.manifest.source import Manifest, Wanted
 stores = ConnectionsSettings(s3=StoreConnection(endpoint={line.address!r}))
 settings = ManifestSettings(path={address!r}, key="sku")

@@ -11,14 +11,14 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client.parser import text_string_to_metric_families
 
-from batchsearch.config.metrics_settings import MetricsSettings
+from batchsearch.config.sections.metrics_settings import MetricsSettings
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-from batchsearch.engine.job import run_job
-from batchsearch.engine.stats import Stats
-from batchsearch.metrics.catalogue import METRICS
-from batchsearch.metrics.otel import OtelMetrics, otel_name
-from batchsearch.metrics.publisher import Publisher
-from batchsearch.metrics.samples import samples_of
+from batchsearch.engine.run.job import run_job
+from batchsearch.telemetry.metrics.metric_catalogue import METRICS
+from batchsearch.telemetry.metrics.otel import OtelMetrics, otel_name
+from batchsearch.telemetry.metrics.publisher import Publisher
+from batchsearch.telemetry.metrics.samples import samples_of
+from batchsearch.telemetry.stats import Stats
 
 ROWS = [{"id": f"r{n:02}", "image": f"p{n:02}.jpg"} for n in range(12)]
 LABELS = {"search_instance": "demo", "operation": "SearchImageByPic"}
@@ -150,7 +150,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 reader = InMemoryMetricReader()
 metrics.set_meter_provider(MeterProvider([reader]))
 from batchsearch.config.load import load_job
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run.job import run_job
 asyncio.run(run_job(load_job(Path({str(make_job(ROWS, instance__endpoint=signed_in.endpoint))!r})).settings))
 found = {{}}
 for resource in reader.get_metrics_data().resource_metrics:

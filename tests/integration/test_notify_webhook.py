@@ -10,13 +10,13 @@ import sys
 import pytest
 from aiohttp import web
 
-from batchsearch.config.notify_settings import NOTIFY_VARIABLE, NotifySettings
+from batchsearch.config.sections.notify_settings import NOTIFY_VARIABLE, NotifySettings
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ManifestError
-from batchsearch.notify.message import of_summary
-from batchsearch.notify.webhook import webhook_of
-from batchsearch.reporting.logs import configure
+from batchsearch.telemetry.logs import configure
+from batchsearch.telemetry.notify.message import of_summary
+from batchsearch.telemetry.notify.webhook import webhook_of
 
 ROWS = [{"id": f"r{n:02}", "image": f"p{n:02}.jpg"} for n in range(5)]
 PLAIN = {

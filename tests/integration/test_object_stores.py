@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from batchsearch.config.image_settings import ImageSettings, StoreSettings, StoresSettings
-from batchsearch.engine.checking import check_job
+from batchsearch.config.sections.image_settings import ImageSettings, StoreSettings, StoresSettings
 from batchsearch.errors import MissingExtraError
-from batchsearch.images.fetch import MAX_FILE_BYTES, Fetcher, Rejected, Unreachable
+from batchsearch.images.fetching.fetch import MAX_FILE_BYTES, Fetcher, Rejected, Unreachable
 from batchsearch.manifest.rows import ImageReference
-from batchsearch.stores import kinds
+from batchsearch.storage.stores import kinds
+from batchsearch.tasks.check.checking import check_job
 
 BODY = bytes(range(256)) * 40
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from batchsearch.config.load import load_job
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode
-from batchsearch.service import OTHER_CATEGORY, SERVICE_TYPES
+from batchsearch.service.facts import OTHER_CATEGORY, SERVICE_TYPES
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLE = ROOT / "sample_data"
@@ -178,7 +178,7 @@ def png(image):
 @pytest.fixture
 def serve(monkeypatch):
     """Starts emulators with the instances asked for and signs in to them; stopped after the test."""
-    from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+    from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
     from batchsearch.emulator.server import Emulator
 
     running = []
@@ -198,8 +198,8 @@ def serve(monkeypatch):
 
 def put(emulator, instance, image, product_id, pic_name="front", **attributes):
     """Put a picture into an instance without any call."""
-    from batchsearch.emulator.pictures import decode_picture
-    from batchsearch.emulator.records import NewItem
+    from batchsearch.emulator.search.image_reading import decode_picture
+    from batchsearch.emulator.search.records import NewItem
 
     item = NewItem(product_id=product_id, pic_name=pic_name, **attributes)
     return emulator.catalogue(instance).add(

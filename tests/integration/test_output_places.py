@@ -10,8 +10,8 @@ import yaml
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
-from batchsearch.engine.again import job_of
-from batchsearch.engine.job import run_job
+from batchsearch.engine.job.job_of_output import job_of
+from batchsearch.engine.run.job import run_job
 
 ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(4)]
 COMMANDS = {

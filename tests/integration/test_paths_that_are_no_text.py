@@ -12,7 +12,7 @@ import pytest
 
 import batchsearch
 from batchsearch.disk_paths import arrow_dataset, arrow_readable
-from batchsearch.output.table_file import checked_parquet
+from batchsearch.storage.parts.parquet_table import checked_parquet
 
 OLD_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 COMMANDS = [

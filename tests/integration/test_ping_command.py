@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 
 ROWS = [{"id": "a", "image": "p00.jpg"}]

@@ -9,21 +9,21 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from batchsearch.api.operations import OPERATIONS
 from batchsearch.cli import cli
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
-from batchsearch.engine.job import run_job
-from batchsearch.engine.lane import lanes_of
-from batchsearch.engine.opening import open_manifest
-from batchsearch.engine.planning import plan_job
-from batchsearch.engine.survey import Survey
-from batchsearch.engine.undone import Known, UndoneRows
-from batchsearch.engine.work import PageAnswer
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
+from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.renewal.change_detection import Survey
+from batchsearch.engine.rows.pending_row import PageAnswer
+from batchsearch.engine.run.job import run_job
+from batchsearch.engine.run.opening import open_manifest
 from batchsearch.errors import ConfigError
-from batchsearch.ledger.reader import LedgerReader
-from batchsearch.ledger.records import FinishedRow, digest_of
-from batchsearch.ledger.store import Ledger
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.storage.ledger.entries import FinishedRow, digest_of
+from batchsearch.storage.ledger.ledger_reader import LedgerReader
+from batchsearch.storage.ledger.store import Ledger
+from batchsearch.tasks.plan.pending_rows import Known, UndoneRows
+from batchsearch.tasks.plan.planning import plan_job
 
 
 def command(*arguments):

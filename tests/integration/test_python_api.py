@@ -16,8 +16,8 @@ import structlog
 
 import batchsearch
 import batchsearch.python_api
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
 
 ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(4)]
 

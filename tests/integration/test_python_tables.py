@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 import batchsearch
-from batchsearch.engine.stats import Stats
 from batchsearch.python_api.bars import NotebookProgress
 from batchsearch.python_api.manifests import arrow_table
+from batchsearch.telemetry.stats import Stats
 
 ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(4)]
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.config.notify_settings import NOTIFY_VARIABLE
+from batchsearch.config.sections.notify_settings import NOTIFY_VARIABLE
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, NotJson, Reset
 
 SECRET = "k7PlantedAccessKeySecretQ2"
@@ -79,7 +79,7 @@ def host():
 @pytest.fixture
 def key(emulator):
     """The emulator accepts one key pair, a temporary one: its secret and token are the planted ones."""
-    from batchsearch.emulator.signatures import AccessKey
+    from batchsearch.emulator.http.signatures import AccessKey
 
     emulator.set_keys([AccessKey("STS.planted", SECRET, TOKEN)])
     return emulator

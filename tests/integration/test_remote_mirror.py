@@ -13,14 +13,14 @@ from contextlib import closing
 
 import pytest
 
-from batchsearch.config.store_settings import ConnectionsSettings, StoreConnection
+from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.errors import ConfigError, OutputDamagedError, OutputError, OutputInUseError
-from batchsearch.remote.cargo import LEDGER, TableFile, read_index
-from batchsearch.remote.mirror import Mirror, Rhythm
-from batchsearch.remote.opening import fetch_output, open_mirror, work_folder
-from batchsearch.remote.work_folder import LEFT_BEHIND
-from batchsearch.stores.address import parse_address
-from batchsearch.stores.store import ObjectStore, Patience
+from batchsearch.storage.remote.cargo import LEDGER, TableFile, read_index
+from batchsearch.storage.remote.mirror import Mirror, Rhythm
+from batchsearch.storage.remote.store_output import fetch_output, open_mirror, work_folder
+from batchsearch.storage.remote.work_folder import LEFT_BEHIND
+from batchsearch.storage.stores.address import parse_address
+from batchsearch.storage.stores.object_store import ObjectStore, Patience
 
 QUICK = Patience(2, (0.01, 0.02))
 

@@ -15,14 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
-from batchsearch.engine.again import job_of
-from batchsearch.engine.checking import check_job
-from batchsearch.engine.choice import Chosen
-from batchsearch.engine.compacting import compact
-from batchsearch.engine.job import run_job
-from batchsearch.engine.planning import plan_job
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
+from batchsearch.engine.job.job_of_output import job_of
+from batchsearch.engine.renewal.row_selector import Chosen
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import (
     ConfigError,
     ExitCode,
@@ -30,7 +27,10 @@ from batchsearch.errors import (
     OutputError,
     OutputInUseError,
 )
-from batchsearch.ledger.lock import OutputLock
+from batchsearch.storage.ledger.lock import OutputLock
+from batchsearch.tasks.check.checking import check_job
+from batchsearch.tasks.compact.compacting import compact
+from batchsearch.tasks.plan.planning import plan_job
 
 SEARCH = "SearchImageByPic"
 ROWS = [{"id": f"r{n:02}", "image": f"q{n:02}.jpg"} for n in range(20)]
@@ -340,7 +340,7 @@ async def test_compaction_keeps_what_is_about_to_come_in(nightly, folder, pictur
         raise RuntimeError("killed here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("batchsearch.engine.generation.Generations.bring_in", killed)
+        patch.setattr("batchsearch.engine.parts.exchange.Generations.bring_in", killed)
         with pytest.raises(RuntimeError):
             await run_job(nightly())
     compact_in_thread(Path(nightly().output.dir))
@@ -616,7 +616,7 @@ async def test_a_renewal_that_was_stopped_goes_on(nightly, signed_in):
 
 async def test_another_instance_answers_every_row_anew(nightly, signed_in, monkeypatch):
     """Where calls go to another place, no answer of the first one serves, however equal the request."""
-    from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+    from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
     from batchsearch.emulator.server import Emulator
 
     await run_job(nightly())

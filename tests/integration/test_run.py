@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, ExitCode, ManifestError
-from batchsearch.ledger.store import Ledger
+from batchsearch.storage.ledger.store import Ledger
 
 
 def rows(count):
@@ -38,8 +38,8 @@ def hits_of(settings):
 @pytest.fixture
 def filled(signed_in, pictures):
     """The emulator with twenty of the pictures in its catalogue."""
-    from batchsearch.emulator.pictures import decode_picture
-    from batchsearch.emulator.records import NewItem
+    from batchsearch.emulator.search.image_reading import decode_picture
+    from batchsearch.emulator.search.records import NewItem
 
     for number in range(20):
         picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")

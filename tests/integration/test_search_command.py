@@ -8,9 +8,9 @@ from PIL import Image
 from shop_rig import ImageServer
 
 from batchsearch.cli import cli
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run.job import run_job
 
 ROWS = [
     {

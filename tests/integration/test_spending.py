@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, Latency, NotJson
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
-from batchsearch.engine import prepare
-from batchsearch.engine.job import run_job
-from batchsearch.engine.planning import plan_job
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
+from batchsearch.engine.rows import preparer as prepare
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode, ManifestError
+from batchsearch.tasks.plan.planning import plan_job
 
 
 @pytest.fixture

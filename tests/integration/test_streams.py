@@ -168,7 +168,7 @@ def test_a_file_is_never_opened_where_a_stream_was(tmp_path):
 def test_an_unforeseen_error_is_70_and_asks_for_a_report(job):
     """1 is no code of the table; a defect says that it is one, in JSON too, and shows no secret."""
     script = (
-        "import batchsearch.engine.job as job\n"
+        "import batchsearch.engine.run.job as job\n"
         "def broken(*_, **__):\n"
         "    raise RuntimeError('at https://example.com/x?Signature=abcdefghij')\n"
         "job.run_to_end = broken\n"

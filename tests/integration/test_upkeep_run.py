@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, WrongTypes
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode, ManifestError
 from batchsearch.pacing.shared import SharedPacer
 
@@ -170,7 +170,7 @@ async def test_adding_is_paced_by_its_own_budget(signed_in, load, monkeypatch, t
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     made = []
     monkeypatch.setattr(
-        "batchsearch.engine.rate.SharedPacer",
+        "batchsearch.engine.run.rate_keeper.SharedPacer",
         lambda qps, board, **options: made.append(qps) or SharedPacer(qps, board, **options),
     )
     settings = load(

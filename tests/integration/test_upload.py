@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
-from batchsearch.api.client import Answer
-from batchsearch.api.credentials import Credentials, StaticCredentials
-from batchsearch.api.endpoint import parse_endpoint
-from batchsearch.api.exchange import new_session
-from batchsearch.api.service_clock import ServiceClock
-from batchsearch.api.upload import Uploaded, Uploader, multipart
+from batchsearch.service.client import Answer
+from batchsearch.service.clock import ServiceClock
+from batchsearch.service.credentials import Credentials, StaticCredentials
+from batchsearch.service.endpoint import parse_endpoint
+from batchsearch.service.http_exchange import new_session
+from batchsearch.service.upload import Uploaded, Uploader, multipart
 
 _NOW = datetime(2026, 3, 1, 8, 9, 10, tzinfo=UTC)
 

@@ -18,9 +18,9 @@ import yaml
 
 from batchsearch.config.load import load_job
 from batchsearch.errors import ConfigError
-from batchsearch.verifying.findings import KINDS, MOST_LISTED, Verdict
-from batchsearch.verifying.folder import output_folders, verify_folder
-from batchsearch.verifying.page import VerifyPage
+from batchsearch.tasks.verify.findings import KINDS, MOST_LISTED, Verdict
+from batchsearch.tasks.verify.folder_check import output_folders, verify_folder
+from batchsearch.tasks.verify.verify_page import VerifyPage
 
 ROWS = 24
 
@@ -28,11 +28,11 @@ ROWS = 24
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A job that was run to its end: a folder with `m.csv`, `job.yaml` and the output `out`."""
-    from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
-    from batchsearch.emulator.pictures import decode_picture
-    from batchsearch.emulator.records import NewItem
+    from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+    from batchsearch.emulator.search.image_reading import decode_picture
+    from batchsearch.emulator.search.records import NewItem
     from batchsearch.emulator.server import Emulator
-    from batchsearch.engine.job import run_job
+    from batchsearch.engine.run.job import run_job
 
     folder = tmp_path_factory.mktemp("finished")
     unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)

@@ -9,11 +9,11 @@ from urllib.parse import parse_qsl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchsearch.api.form import Call, build_call
-from batchsearch.api.operations import OPERATIONS
-from batchsearch.api.parameters import check_parameters
-from batchsearch.api.parse import parse_answer
-from batchsearch.service import SERVICE_TYPES
+from batchsearch.service.facts import SERVICE_TYPES
+from batchsearch.service.form import Call, build_call
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.service.parameters import check_parameters
+from batchsearch.service.parse import parse_answer
 
 _SCALARS = st.one_of(
     st.none(),

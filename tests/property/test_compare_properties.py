@@ -6,7 +6,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchsearch.compare.pairing import GroupSizes, Member, OpenGroups
+from batchsearch.tasks.compare.pairing import GroupSizes, Member, OpenGroups
 
 LISTS = st.lists(
     st.tuples(st.sampled_from(["a", "b", None]), st.text(max_size=4)),

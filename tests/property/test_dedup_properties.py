@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchsearch.dedup.alike import MOST_BITS, MOST_SHADE, find_alike, later_copies
-from batchsearch.dedup.chains import Link, split
-from batchsearch.dedup.clusters import GuardRules, cluster
-from batchsearch.dedup.decide import DIFFERENT, SAME, Judged, decide, mutual_best, with_judged
-from batchsearch.dedup.looks import COLOURS, colour_distance
-from batchsearch.dedup.matches import SEARCH, Matches, PairFolder, folded, pairs_of
-from batchsearch.dedup.names import cluster_ids
+from batchsearch.tasks.dedup.candidates.alike import MOST_BITS, MOST_SHADE, find_alike, later_copies
+from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches, PairFolder, folded, pairs_of
+from batchsearch.tasks.dedup.clusters.chains import Link, split
+from batchsearch.tasks.dedup.clusters.components import GuardRules, cluster
+from batchsearch.tasks.dedup.clusters.decide import DIFFERENT, SAME, Judged, decide, mutual_best, with_judged
+from batchsearch.tasks.dedup.clusters.names import cluster_ids
+from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, colour_distance
 
 FEW = settings(max_examples=60, deadline=None)
 SCORES = st.sampled_from([0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0])

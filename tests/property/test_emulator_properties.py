@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchsearch.emulator.caller import signed_v3
-from batchsearch.emulator.console import console_page
-from batchsearch.emulator.error_table import ERRORS, RefusedError
 from batchsearch.emulator.flow import COUNTINGS, counter_for
-from batchsearch.emulator.gateway import Gateway
+from batchsearch.emulator.http.console import console_page
+from batchsearch.emulator.http.error_table import ERRORS, RefusedError
+from batchsearch.emulator.http.gateway import Gateway
+from batchsearch.emulator.http.protocol import decode_pair_text, read_call, read_inbound
+from batchsearch.emulator.http.replies import json_bytes, xml_bytes
+from batchsearch.emulator.http.request_log import RequestLog, most_within
+from batchsearch.emulator.http.signatures import percent, verify
+from batchsearch.emulator.http.upload_place import UploadRefusedError, UploadStore, read_form
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions, random_key
 from batchsearch.emulator.operations import OPERATIONS
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions, random_key
-from batchsearch.emulator.protocol import decode_pair_text, read_call, read_inbound
-from batchsearch.emulator.replies import json_bytes, xml_bytes
-from batchsearch.emulator.request_log import RequestLog, most_within
-from batchsearch.emulator.signatures import percent, verify
-from batchsearch.emulator.upload import UploadRefusedError, UploadStore, read_form
 
 LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
 ANY_TEXT = st.text(max_size=40)

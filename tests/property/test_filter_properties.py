@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchsearch.api.filter import (
+from batchsearch.service.filter import (
     INT_FIELDS,
     INT_OPERATORS,
     STR_FIELDS,

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchsearch.engine.health import Health, HealthRules
+from batchsearch.engine.retry.health import Health, HealthRules
 
 
 @given(outcomes=st.lists(st.booleans(), max_size=200))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images.inspect import inspect
 from batchsearch.images.prepare import Prepared, Rejected, prepare
 from batchsearch.images.rules import LOCAL_CODES, rules_for

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchsearch.api.filter import And, Comparison, Or
-from batchsearch.emulator.index import VectorIndex, Wanted
-from batchsearch.emulator.records import Item
+from batchsearch.emulator.search.records import Item
+from batchsearch.emulator.search.vector_index import VectorIndex, Wanted
+from batchsearch.service.filter import And, Comparison, Or
 
 SIDE = 4
 ATTRIBUTES = ("int_attr", "int_attr3", "str_attr", "str_attr4")

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchsearch.config.document import parse_document
-from batchsearch.starting.facts import ColumnFacts, ManifestFacts
-from batchsearch.starting.guesses import guess
-from batchsearch.starting.job_text import Line, job_text
-from batchsearch.starting.template import Wishes, lines, title
+from batchsearch.tasks.init.first_look import ColumnFacts, ManifestFacts
+from batchsearch.tasks.init.guesses import guess
+from batchsearch.tasks.init.job_text import Line, job_text
+from batchsearch.tasks.init.template import Wishes, lines, title
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 

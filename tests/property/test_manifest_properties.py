@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
-from batchsearch.manifest.carried import shown, shown_cells
 from batchsearch.manifest.keys import RepeatFinder, digests_of, key_texts
+from batchsearch.manifest.passthrough import shown, shown_cells
 from batchsearch.manifest.source import Manifest, Wanted
 
 # What UTF-8 can say; a NUL ends no CSV field for Arrow but does for some writers.

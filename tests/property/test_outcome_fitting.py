@@ -10,10 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchsearch.output.fitting import fitting_of, hits_fitting, results_fitting
-from batchsearch.output.parts import PartWriter, part_name, table_from_json
-from batchsearch.output.schemas import RESULT_COLUMNS, hits_schema, own_results_schema, results_schema
-from batchsearch.output.verdicts import VERDICT_COLUMNS, VerdictFile, verdicts_schema
+from batchsearch.storage.parts.fitting import fitting_of, hits_fitting, results_fitting
+from batchsearch.storage.parts.part_files import PartWriter, part_name, table_from_json
+from batchsearch.storage.parts.results_and_hits import (
+    RESULT_COLUMNS,
+    hits_schema,
+    own_results_schema,
+    results_schema,
+)
+from batchsearch.storage.parts.verdict_table import VERDICT_COLUMNS, VerdictFile, verdicts_schema
 
 CARRIED = pa.schema([("sku", pa.string())])
 PLAIN = st.one_of(

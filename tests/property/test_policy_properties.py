@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchsearch.engine.policy import EndRun, FailRow, History, Retry, RetryRules, backoff, decide
+from batchsearch.engine.retry.policy import EndRun, FailRow, History, Retry, RetryRules, backoff, decide
 
 ACTIONS = st.sampled_from(["retry", "resign", "refresh_credentials", "fail_row", "end_run"])
 HISTORIES = st.builds(

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchsearch.ledger.records import digest_of
-from batchsearch.verifying.compare import NO_COUNT, Comparison
-from batchsearch.verifying.records import (
+from batchsearch.storage.ledger.entries import digest_of
+from batchsearch.tasks.verify.row_comparison import NO_COUNT, Comparison
+from batchsearch.tasks.verify.row_records import (
     HITS,
     LEDGER,
     MANIFEST,

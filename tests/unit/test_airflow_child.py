@@ -11,7 +11,7 @@ import pytest
 
 from batchsearch.child.command import environment_of, job_arguments, settings_of, text_of
 from batchsearch.child.ending import Ended, describe, meaning_of, result_of, small
-from batchsearch.child.events import event_of
+from batchsearch.child.event_lines import event_of
 from batchsearch.child.process import Child
 from batchsearch.config.load import load_job
 from batchsearch.errors import ConfigError

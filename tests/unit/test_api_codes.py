@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchsearch.api.codes import CODES, action_of, code_for
+from batchsearch.service.codes.lookup import CODES, action_of, code_for
 
 
 @pytest.mark.parametrize(

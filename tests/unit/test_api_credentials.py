@@ -8,8 +8,9 @@ import threading
 
 import pytest
 
-from batchsearch.api.credential_roles import RoleSource, role_sources
-from batchsearch.api.credentials import (
+from batchsearch.errors import ConfigError
+from batchsearch.service.credential_roles import RoleSource, role_sources
+from batchsearch.service.credentials import (
     REREAD_SECONDS,
     Absent,
     CliProfileSource,
@@ -20,7 +21,6 @@ from batchsearch.api.credentials import (
     StaticCredentials,
     default_chain,
 )
-from batchsearch.errors import ConfigError
 
 _NO_NETWORK = {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
 _KEY = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "the-secret"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batchsearch.api.endpoint import parse_endpoint
 from batchsearch.errors import ConfigError
+from batchsearch.service.endpoint import parse_endpoint
 
 
 @pytest.mark.parametrize(

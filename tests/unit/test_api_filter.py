@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchsearch.api.filter import MAX_DEPTH, And, Comparison, FilterError, Or, parse_filter
+from batchsearch.service.filter import MAX_DEPTH, And, Comparison, FilterError, Or, parse_filter
 
 
 def _int(field, sign, *values):

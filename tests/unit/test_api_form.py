@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from batchsearch.api.form import PIECE_BYTES, Call, build_call
-from batchsearch.api.parameters import ParameterProblem
-from batchsearch.service import MAX_BODY_BYTES
+from batchsearch.service.facts import MAX_BODY_BYTES
+from batchsearch.service.form import PIECE_BYTES, Call, build_call
+from batchsearch.service.parameters import ParameterProblem
 
 
 def _call(operation, values, pictures):

@@ -10,9 +10,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from batchsearch.api.local_codes import LOCAL_CODES
-from batchsearch.api.operations import OPERATIONS, Budget
-from batchsearch.api.parameters import check_instance_name, check_parameters, without_defaults
+from batchsearch.service.codes.local_codes import LOCAL_CODES
+from batchsearch.service.operations import OPERATIONS, Budget
+from batchsearch.service.parameters import check_instance_name, check_parameters, without_defaults
 
 
 def _check(operation="SearchImageByPic", service_type="product", **values):
@@ -289,7 +289,8 @@ def test_operations_are_described_consistently():
 def test_checking_a_job_file_imports_nothing_heavy():
     """The tables that configuration checks use import no HTTP library and no data frame."""
     program = (
-        "import sys, batchsearch.api.operations, batchsearch.api.parameters, batchsearch.api.codes\n"
+        "import sys, batchsearch.service.operations\n"
+        "import batchsearch.service.parameters, batchsearch.service.codes.lookup\n"
         "print(sorted({'aiohttp', 'pandas', 'numpy', 'pyarrow', 'asyncio'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

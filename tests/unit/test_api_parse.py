@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from batchsearch.api.parse import parse_answer
-from batchsearch.api.responses import AccessDeniedDetail, Category, CompareResponse, Head, SearchResponse
+from batchsearch.service.parse import parse_answer
+from batchsearch.service.responses import AccessDeniedDetail, Category, CompareResponse, Head, SearchResponse
 
 _SEARCH = {
     "Auctions": [

@@ -3,7 +3,7 @@
 import pytest
 
 from batchsearch.errors import OutputError
-from batchsearch.output.atomic import write_text_atomically
+from batchsearch.storage.parts.atomic import write_text_atomically
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_is_left(tmp_path):

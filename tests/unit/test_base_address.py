@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from batchsearch.config.image_settings import ImageSettings
-from batchsearch.images.base_address import OutsideBaseError, under
-from batchsearch.images.urls import parse
+from batchsearch.config.base_address import OutsideBaseError, under
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.images.fetching.urls import parse
 
 BASE = "https://shop.example/media/catalog/product"
 

@@ -7,10 +7,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from batchsearch.dedup.attributes import _digests
-from batchsearch.engine.fingerprint import QUOTED, changed_names, quoted_before
+from batchsearch.engine.job.identity import QUOTED, changed_names, quoted_before
 from batchsearch.manifest.keys import key_texts
-from batchsearch.output.carried import as_text, conformed_batch, converted, joined, joined_type
+from batchsearch.storage.parts.passthrough_types import (
+    as_text,
+    conformed_batch,
+    converted,
+    joined,
+    joined_type,
+)
+from batchsearch.tasks.dedup.upkeep.attributes import _digests
 
 TYPES = [
     pa.null(),

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchsearch.emulator.pictures import PictureRefusedError, decode_picture
-from batchsearch.service import MAX_PICTURE_BYTES
+from batchsearch.emulator.search.image_reading import PictureRefusedError, decode_picture
+from batchsearch.service.facts import MAX_PICTURE_BYTES
 
 
 def encoded(image, form="PNG", **options):

@@ -6,11 +6,11 @@ import io
 import pytest
 from PIL import Image, ImageDraw
 
-from batchsearch.api.filter import parse_filter
-from batchsearch.emulator.catalogue import Catalogue
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import Box, NewItem, Query
-from batchsearch.service import OTHER_CATEGORY
+from batchsearch.emulator.search.catalogue import Catalogue
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import Box, NewItem, Query
+from batchsearch.service.facts import OTHER_CATEGORY
+from batchsearch.service.filter import parse_filter
 
 SHAPES = ("ellipse", "rectangle", "cross", "ring")
 COLOURS = {"red": (200, 30, 30), "blue": (30, 60, 200), "green": (20, 150, 60)}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from batchsearch.emulator.subject import MOST_SUBJECTS, connected_components, identify_subjects
+from batchsearch.emulator.search.subject import MOST_SUBJECTS, connected_components, identify_subjects
 
 
 def scene(*boxes, size=(400, 300), ground=(240, 240, 235), colour=(180, 40, 30)):

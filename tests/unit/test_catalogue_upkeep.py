@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from batchsearch.api.filter import parse_filter
-from batchsearch.emulator.catalogue import Catalogue, CatalogueFullError
 from batchsearch.emulator.models import open_session
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import Box, Item, NewItem, Query
+from batchsearch.emulator.search.catalogue import Catalogue, CatalogueFullError
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import Box, Item, NewItem, Query
 from batchsearch.errors import BatchsearchError, ConfigError, MissingExtraError, OutputInUseError
-from batchsearch.service import OTHER_CATEGORY
+from batchsearch.service.facts import OTHER_CATEGORY
+from batchsearch.service.filter import parse_filter
 
 
 def picture(seed):

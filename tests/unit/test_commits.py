@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from batchsearch.errors import OutputError
-from batchsearch.ledger.commits import GroupCommits, Record
-from batchsearch.ledger.records import FinishedRow, Part, UsageKey, Waiting, digest_of
-from batchsearch.ledger.store import Ledger
+from batchsearch.storage.ledger.commits import GroupCommits, Record
+from batchsearch.storage.ledger.entries import FinishedRow, Part, UsageKey, Waiting, digest_of
+from batchsearch.storage.ledger.store import Ledger
 
 USAGE = UsageKey("2026-11-21", "demo", "SearchImageByPic", "calls")
 PATIENCE = 20.0

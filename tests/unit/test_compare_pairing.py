@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from batchsearch.compare.matrix import file_of
-from batchsearch.compare.pairing import GroupSizes, Member, OpenGroups, ordered, too_many
 from batchsearch.manifest.rows import ImageReference
+from batchsearch.tasks.compare.matrix import file_of
+from batchsearch.tasks.compare.pairing import GroupSizes, Member, OpenGroups, ordered, too_many
 
 
 def pairs_of(rows):

@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from batchsearch.compare.statistics import Scores
+from batchsearch.tasks.compare.statistics import Scores
 
 
 def taken(values, groups=None, batches=1):
@@ -68,7 +68,7 @@ def test_each_group_is_summed_up_by_itself():
 
 def test_groups_beyond_the_bound_are_counted(monkeypatch):
     """A million groups do not become a million records."""
-    monkeypatch.setattr("batchsearch.compare.statistics.MOST_GROUPS", 2)
+    monkeypatch.setattr("batchsearch.tasks.compare.statistics.MOST_GROUPS", 2)
     found = taken([0.1, 0.2, 0.3, 0.4], ["a", "b", "c", "a"])
     assert set(found.groups) == {"a", "b"}
     assert found.groups["a"].count == 2
@@ -77,7 +77,7 @@ def test_groups_beyond_the_bound_are_counted(monkeypatch):
 
 def test_what_is_said_follows_from_the_scores_whatever_order_they_come_in(monkeypatch):
     """Groups beyond the bound, equal scores at the ends, the last digit of a mean: all by name and value."""
-    monkeypatch.setattr("batchsearch.compare.statistics.MOST_GROUPS", 2)
+    monkeypatch.setattr("batchsearch.tasks.compare.statistics.MOST_GROUPS", 2)
     pairs = [
         ("k1", "c", 0.123456),
         ("k2", "a", 0.123457),

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batchsearch.api.conditions import columns_in, parse_conditions
-from batchsearch.api.filter import FilterError
 from batchsearch.manifest.filtered import passing
+from batchsearch.service.conditions import columns_in, parse_conditions
+from batchsearch.service.filter import FilterError
 
 COLUMNS = {
     "status": pa.array(["active", "draft", None, ""]),

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 from pydantic import BaseModel
 
-from batchsearch.api.operations import OPERATIONS
 from batchsearch.cli import cli
-from batchsearch.config.meaning import as_text, every_setting, meaning_of, sections
 from batchsearch.config.model import JobSettings
+from batchsearch.config.setting_help import as_text, every_setting, meaning_of, sections
 from batchsearch.errors import ConfigError
+from batchsearch.service.operations import OPERATIONS
 
 
 def models(model, seen=None):

@@ -5,9 +5,9 @@ import gzip
 
 import pytest
 
-from batchsearch.config.manifest_settings import CsvSettings, ManifestSettings
+from batchsearch.config.sections.manifest_settings import CsvSettings, ManifestSettings
 from batchsearch.errors import ManifestError
-from batchsearch.manifest.csv_quotes import MisquotedError, QuoteCheck
+from batchsearch.manifest.formats.csv_quotes import MisquotedError, QuoteCheck
 from batchsearch.manifest.source import Manifest, Wanted
 
 BY_PIC = Wanted(images=("image",))

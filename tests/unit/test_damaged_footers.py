@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 LOOK = """
 import sys
 from pathlib import Path
-from batchsearch.output.table_file import damage_of
+from batchsearch.storage.parts.parquet_table import damage_of
 
 path = Path(sys.argv[1])
 whole = path.read_bytes()

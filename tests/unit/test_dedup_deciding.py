@@ -4,12 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from batchsearch.config.dedup_settings import DedupSettings
-from batchsearch.dedup.building import preference_of, thresholds_of
-from batchsearch.dedup.chains import Link, split
-from batchsearch.dedup.decide import SAME, Judged, decide
-from batchsearch.dedup.hits import HitRules, Tally, _matches, trusted
-from batchsearch.dedup.matches import (
+from batchsearch.config.sections.dedup_settings import DedupSettings
+from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, _pictures
+from batchsearch.tasks.dedup.candidates.hits import HitRules, Tally, _matches, trusted
+from batchsearch.tasks.dedup.candidates.matches import (
     IDENTICAL_BYTES,
     NO_RANK,
     PERCEPTUAL,
@@ -18,8 +16,10 @@ from batchsearch.dedup.matches import (
     folded,
     pairs_of,
 )
-from batchsearch.dedup.names import cluster_ids
-from batchsearch.dedup.pictures import Columns, _pictures
+from batchsearch.tasks.dedup.clusters.building import preference_of, thresholds_of
+from batchsearch.tasks.dedup.clusters.chains import Link, split
+from batchsearch.tasks.dedup.clusters.decide import SAME, Judged, decide
+from batchsearch.tasks.dedup.clusters.names import cluster_ids
 
 NOBODY = Judged(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
 COLUMNS = Columns("product_id", "pic_name", "image", None, None)

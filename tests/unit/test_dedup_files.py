@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from batchsearch.config.image_settings import ImageSettings
-from batchsearch.dedup.judgements import read_judgements
-from batchsearch.dedup.looks import colour_distance, look_of
-from batchsearch.dedup.nights import keep_night, read_record
-from batchsearch.dedup.tables import (
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.errors import ConfigError
+from batchsearch.images.rules import rules_for
+from batchsearch.tasks.dedup.clusters.judgements import read_judgements
+from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
     CLUSTER_COLUMNS,
     PAIR_COLUMNS,
     PAIRS,
@@ -26,8 +26,8 @@ from batchsearch.dedup.tables import (
     read_table,
     table_path,
 )
-from batchsearch.errors import ConfigError
-from batchsearch.images.rules import rules_for
+from batchsearch.tasks.dedup.nights import keep_night, read_record
+from batchsearch.tasks.dedup.verifying.fingerprints import colour_distance, look_of
 
 RULES = rules_for("generic", ImageSettings())
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchsearch.dedup.hits import HitRules, Tally, read_matches
-from batchsearch.dedup.matches import PairFolder
-from batchsearch.dedup.pictures import Columns, read_pictures
+from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, read_pictures
+from batchsearch.tasks.dedup.candidates.hits import HitRules, Tally, read_matches
+from batchsearch.tasks.dedup.candidates.matches import PairFolder
 
 COLUMNS = Columns(product="product", picture="name", image=None, category=None, oldest=None)
 RULES = HitRules(floor=0.1, enough=0.5, outside=False, add_first=False, wanted=10)

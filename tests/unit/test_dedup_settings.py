@@ -3,8 +3,8 @@
 import pytest
 
 from batchsearch.config.load import load_job
-from batchsearch.dedup.columns import Given, dedup_settings, given_columns, search_job, sync_job
 from batchsearch.errors import ConfigError
+from batchsearch.tasks.dedup.night_jobs import Given, dedup_settings, given_columns, search_job, sync_job
 
 ROWS = [{"product_id": "P1", "pic_name": "front", "image": "p00.jpg", "kind": "shirt"}]
 

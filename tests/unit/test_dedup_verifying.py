@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from batchsearch.dedup.decide import Catalogue, Judged, decide, to_verify
-from batchsearch.dedup.feature_store import FeatureStore
-from batchsearch.dedup.features import packed_features, unpacked_features
-from batchsearch.dedup.matches import SEARCH, Matches, folded, pairs_of
-from batchsearch.dedup.opencv import opencv
-from batchsearch.dedup.spoken import all_agree, speaking_column, value_of_products
-from batchsearch.dedup.verdicts import (
+from batchsearch.errors import MissingExtraError
+from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches, folded, pairs_of
+from batchsearch.tasks.dedup.candidates.spoken import all_agree, speaking_column, value_of_products
+from batchsearch.tasks.dedup.clusters.decide import Catalogue, Judged, decide, to_verify
+from batchsearch.tasks.dedup.clusters.verdicts import (
     ALIKE,
     DIFFERS,
     IDENTICAL,
@@ -26,8 +24,10 @@ from batchsearch.dedup.verdicts import (
     measured,
     said_of,
 )
-from batchsearch.dedup.verification import measure, measure_pairs
-from batchsearch.errors import MissingExtraError
+from batchsearch.tasks.dedup.verifying.feature_store import FeatureStore
+from batchsearch.tasks.dedup.verifying.features import packed_features, unpacked_features
+from batchsearch.tasks.dedup.verifying.opencv import opencv
+from batchsearch.tasks.dedup.verifying.verification import measure, measure_pairs
 
 NOBODY = Judged(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
 GOOD = Measure(60, 0, 0.9, 0.95, 2.0, 2.0, 0.0)

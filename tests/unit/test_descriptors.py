@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from batchsearch.api.exchange import Lost, Reply, Timeouts, exchange, new_session
-from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.descriptors import Shortage, is_exhausted, none_left
-from batchsearch.engine.fetching import fetch_patiently, made_patiently, read_here
+from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.errors import ExitCode, MachineError
-from batchsearch.images.fetch import Fetcher
+from batchsearch.images.fetching.fetch import Fetcher
 from batchsearch.images.outcome import Unreachable
 from batchsearch.manifest.rows import ImageReference
+from batchsearch.service.http_exchange import Lost, Reply, Timeouts, exchange, new_session
 
 
 class Full:

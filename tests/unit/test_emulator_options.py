@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions, random_key
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions, random_key
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from batchsearch.emulator.error_table import RefusedError
-from batchsearch.emulator.protocol import (
+from batchsearch.emulator.http.error_table import RefusedError
+from batchsearch.emulator.http.protocol import (
     MAX_FIELDS,
     decode_pair_text,
     parse_pairs,

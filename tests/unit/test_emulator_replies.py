@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from batchsearch.emulator.error_table import ERRORS, RefusedError, answer_of, missing
-from batchsearch.emulator.replies import failure, new_request_id, success
+from batchsearch.emulator.http.error_table import ERRORS, RefusedError, answer_of, missing
+from batchsearch.emulator.http.replies import failure, new_request_id, success
 
 
 def refused(error: RefusedError, **settings):

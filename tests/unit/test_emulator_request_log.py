@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from batchsearch.emulator.request_log import Entry, RequestLog, most_within, read_log
+from batchsearch.emulator.http.request_log import Entry, RequestLog, most_within, read_log
 
 
 def entry(number: int = 1, **changes) -> Entry:

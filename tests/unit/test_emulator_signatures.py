@@ -11,9 +11,9 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from batchsearch.emulator.error_table import RefusedError
-from batchsearch.emulator.protocol import Inbound, read_inbound
-from batchsearch.emulator.signatures import (
+from batchsearch.emulator.http.error_table import RefusedError
+from batchsearch.emulator.http.protocol import Inbound, read_inbound
+from batchsearch.emulator.http.signatures import (
     AccessKey,
     NonceStore,
     Signed,

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from batchsearch.emulator.error_table import RefusedError
-from batchsearch.emulator.upload import (
+from batchsearch.emulator.http.error_table import RefusedError
+from batchsearch.emulator.http.upload_place import (
     MAX_OBJECTS,
     Place,
     UploadRefusedError,
@@ -16,7 +16,7 @@ from batchsearch.emulator.upload import (
     place_of,
     read_form,
 )
-from batchsearch.service import MAX_PICTURE_BYTES
+from batchsearch.service.facts import MAX_PICTURE_BYTES
 
 BOUNDARY = "boundary-1"
 TYPE = f"multipart/form-data; boundary={BOUNDARY}"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchsearch.exporting.cells import csv_text, harmless, is_dangerous, plain
-from batchsearch.exporting.csv_file import CsvFile, cells
+from batchsearch.tasks.export.cells import csv_text, harmless, is_dangerous, plain
+from batchsearch.tasks.export.csv_file import CsvFile, cells
 
 DANGEROUS = [
     "=1+1",

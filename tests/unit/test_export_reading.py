@@ -6,12 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.dedup.tables import clusters_schema, pairs_schema
-from batchsearch.exporting import dedup_sheets
-from batchsearch.exporting.dedup_sheets import _whole_clusters
-from batchsearch.exporting.reading import Lookup
-from batchsearch.exporting.shapes import manifest_columns, named_beside
-from batchsearch.exporting.told import Member, Told, told_of
+from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import clusters_schema, pairs_schema
+from batchsearch.tasks.export import dedup_sheets
+from batchsearch.tasks.export.dedup_sheets import _whole_clusters
+from batchsearch.tasks.export.shapes import manifest_columns, named_beside
+from batchsearch.tasks.export.table_batches import Lookup
+from batchsearch.tasks.export.told import Member, Told, told_of
 
 SCHEMA = pa.schema([("key", pa.string()), ("picture", pa.string()), ("value", pa.int64())])
 
@@ -86,7 +86,7 @@ def test_a_member_is_told_by_its_representative_or_by_the_surest_within_its_clus
 def test_clusters_are_not_cut_between_chunks(tmp_path, monkeypatch, members):
     """Chunks hold whole clusters, whatever their size, and all rows in order."""
     monkeypatch.setattr(dedup_sheets, "_MEMBERS", members)
-    monkeypatch.setattr("batchsearch.exporting.reading.BATCH_ROWS", 2)
+    monkeypatch.setattr("batchsearch.tasks.export.table_batches.BATCH_ROWS", 2)
     sizes = [2, 3, 9, 2, 2, 5]
     ids = [f"c{number}" for number, size in enumerate(sizes) for _ in range(size)]
     schema = pa.schema([("cluster_id", pa.string())])

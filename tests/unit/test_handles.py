@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.dedup.feature_store import FeatureStore
-from batchsearch.emulator.items import ItemStore
+from batchsearch.emulator.search.items import ItemStore
 from batchsearch.errors import BatchsearchError
-from batchsearch.ledger.reader import LedgerReader
-from batchsearch.ledger.store import Ledger
+from batchsearch.storage.ledger.ledger_reader import LedgerReader
+from batchsearch.storage.ledger.store import Ledger
+from batchsearch.tasks.dedup.verifying.feature_store import FeatureStore
 
 HANDLES = Path("/proc/self/fd")
 

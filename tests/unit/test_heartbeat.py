@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batchsearch.config.metrics_settings import MetricsSettings
-from batchsearch.engine.heartbeat import HEARTBEAT_FILE, Beat, Owner, read_beat, write_beat
-from batchsearch.engine.stats import Stats
-from batchsearch.engine.watching import _Beats, watching
+from batchsearch.config.sections.metrics_settings import MetricsSettings
 from batchsearch.errors import ConfigError, OutputError
-from batchsearch.ledger.lock import OutputLock
-from batchsearch.ledger.store import Ledger
-from batchsearch.reporting.reading import Reading
-from batchsearch.reporting.run_status import STATES, look_at
-from batchsearch.reporting.status_page import status_as_json, status_page
+from batchsearch.storage.ledger.lock import OutputLock
+from batchsearch.storage.ledger.store import Ledger
+from batchsearch.tasks.status.run_status import STATES, look_at
+from batchsearch.tasks.status.status_page import status_as_json, status_page
+from batchsearch.telemetry.heartbeat import HEARTBEAT_FILE, Beat, Owner, read_beat, write_beat
+from batchsearch.telemetry.observers import _Beats, watching
+from batchsearch.telemetry.reading import Reading
+from batchsearch.telemetry.stats import Stats
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 QUIET = MetricsSettings(opentelemetry=False)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchsearch.images.addresses import is_public, looks_numeric, shown_address
+from batchsearch.images.fetching.addresses import is_public, looks_numeric, shown_address
 
 
 @pytest.mark.parametrize(

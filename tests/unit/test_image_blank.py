@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images import prepare as preparing
-from batchsearch.images.blank import contrasting, flat_colour, may_be_blank
+from batchsearch.images.decoding.blank import contrasting, flat_colour, may_be_blank
 from batchsearch.images.inspect import inspect
 from batchsearch.images.prepare import Prepared, Rejected, prepare
 from batchsearch.images.rules import rules_for

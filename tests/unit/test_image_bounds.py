@@ -10,17 +10,17 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from batchsearch.config.image_settings import ImageSettings
-from batchsearch.emulator.pictures import PictureRefusedError, decode_picture
-from batchsearch.engine.records import picture_fields
-from batchsearch.images.cost import decoding_cost
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.emulator.search.image_reading import PictureRefusedError, decode_picture
+from batchsearch.engine.rows.outcome_columns import picture_fields
+from batchsearch.images.decoding.cost import decoding_cost
 from batchsearch.images.headers import tiff as tiff_headers
-from batchsearch.images.headers.facts import MAX_SIDE, Inspection
 from batchsearch.images.headers.jpeg import MAX_SCANS
+from batchsearch.images.headers.structure_facts import MAX_SIDE, Inspection
 from batchsearch.images.inspect import inspect
 from batchsearch.images.prepare import Prepared, Rejected, prepare
 from batchsearch.images.rules import rules_for
-from batchsearch.output.schemas import own_results_schema
+from batchsearch.storage.parts.results_and_hits import own_results_schema
 
 HUGE = 2**31
 RULES = rules_for("generic", ImageSettings())

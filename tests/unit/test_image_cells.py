@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchsearch.manifest.image_cells import InlineImage, images_in, name_of
+from batchsearch.manifest.product_images.image_cells import InlineImage, images_in, name_of
 
 A, B = "https://cdn.example/a.jpg", "https://cdn.example/b.jpg"
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchsearch.config.image_settings import ImageSettings
-from batchsearch.images.fit import Fit, NoFit, fit, snapped
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.images.decoding.fit import Fit, NoFit, fit, snapped
 from batchsearch.images.rules import rules_for
 
 

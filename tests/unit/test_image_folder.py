@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from batchsearch.config.load import load_text
-from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.source import Manifest, Wanted
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from batchsearch.emulator import memory
-from batchsearch.emulator.memory import ImageMemory, Remembered
-from batchsearch.emulator.pictures import PictureRefusedError, decode_picture
+from batchsearch.emulator.search import image_memory as memory
+from batchsearch.emulator.search.image_memory import ImageMemory, Remembered
+from batchsearch.emulator.search.image_reading import PictureRefusedError, decode_picture
 
 
 def jpeg(shade=0, size=(200, 150)):

@@ -6,7 +6,7 @@ import struct
 import pytest
 from PIL import Image
 
-from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images.prepare import Rejected, prepare
 from batchsearch.images.rules import rules_for
 

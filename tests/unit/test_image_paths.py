@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.config.image_settings import ImageSettings
-from batchsearch.images import fetch as fetch_module
-from batchsearch.images.fetch import Fetcher, Unreachable
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.images.fetching import fetch as fetch_module
+from batchsearch.images.fetching.fetch import Fetcher, Unreachable
 from batchsearch.images.prepare import Rejected
 from batchsearch.manifest.rows import ImageReference
 

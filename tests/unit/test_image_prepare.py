@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchsearch.config.image_settings import ImageSettings
-from batchsearch.images import decode as decode_module
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.images.decoding import decode as decode_module
 from batchsearch.images.prepare import Prepared, Rejected, prepare
 from batchsearch.images.rules import rules_for
 
@@ -124,7 +124,7 @@ def test_this_programs_own_error_is_not_a_broken_image():
     result = prepare(saved(noise(200, 200), "BMP"), rules(), repair=faulty)
     assert isinstance(result, Rejected)
     assert result.code == "Local.InternalError"
-    assert "AttributeError at batchsearch.images.decode (decode.py, line " in result.message
+    assert "AttributeError at batchsearch.images.decoding.decode (decode.py, line " in result.message
     assert "please report it" in result.message
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images.headers.icc import differs, is_srgb, is_usable
 from batchsearch.images.inspect import inspect
 from batchsearch.images.prepare import prepare

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ConfigError, ManifestError
-from batchsearch.manifest.image_cells import InlineImage, name_of
+from batchsearch.manifest.product_images.image_cells import InlineImage, name_of
 from batchsearch.manifest.source import Manifest, Wanted
 
 BY_PIC = Wanted(images=("image",), allowed=frozenset({"product_id", "pic_name", "region"}))

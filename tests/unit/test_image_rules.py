@@ -3,10 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
-from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.errors import ConfigError
 from batchsearch.images.rules import FORM_GROWTH, LOCAL_CODES, rules_for
-from batchsearch.service import MAX_BODY_BYTES, MAX_PICTURE_BYTES, SERVICE_TYPES
+from batchsearch.service.facts import MAX_BODY_BYTES, MAX_PICTURE_BYTES, SERVICE_TYPES
 
 
 @pytest.mark.parametrize("name", sorted(SERVICE_TYPES))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images.prepare import Prepared, prepare
 from batchsearch.images.rules import rules_for
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.images.decoding.trim import can_trim, trimmed
 from batchsearch.images.prepare import Prepared, prepare
 from batchsearch.images.rules import rules_for
-from batchsearch.images.trim import can_trim, trimmed
 
 RULES = rules_for("generic", ImageSettings())
 DECODING = rules_for("generic", ImageSettings(verify="decode"))

@@ -5,11 +5,11 @@ import threading
 import numpy as np
 import pytest
 
-from batchsearch.api.filter import parse_filter
-from batchsearch.emulator import index as index_module
-from batchsearch.emulator.index import VectorIndex, Wanted
-from batchsearch.emulator.ranking import vote
-from batchsearch.emulator.records import Item
+from batchsearch.emulator.search import vector_index as index_module
+from batchsearch.emulator.search.ranking import vote
+from batchsearch.emulator.search.records import Item
+from batchsearch.emulator.search.vector_index import VectorIndex, Wanted
+from batchsearch.service.filter import parse_filter
 
 SIDE = 32
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.config.manifest_settings import CsvSettings
-from batchsearch.starting.facts import ColumnFacts, ManifestFacts
-from batchsearch.starting.guesses import guess
+from batchsearch.config.sections.manifest_settings import CsvSettings
+from batchsearch.tasks.init.first_look import ColumnFacts, ManifestFacts
+from batchsearch.tasks.init.guesses import guess
 
 
 def facts(rows=4, **columns):

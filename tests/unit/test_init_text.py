@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from batchsearch.config.compare_settings import CompareSettings
-from batchsearch.config.dedup_settings import DedupSettings
 from batchsearch.config.document import parse_document
-from batchsearch.starting.job_text import Line, job_text
+from batchsearch.config.sections.compare_settings import CompareSettings
+from batchsearch.config.sections.dedup_settings import DedupSettings
+from batchsearch.tasks.init.job_text import Line, job_text
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_section_of_which_nothing_is_set_is_a_comment():
 @pytest.mark.parametrize("model", [CompareSettings, DedupSettings])
 def test_sections_of_their_own_are_written_whole(model, tmp_path):
     """Every setting of `compare` and `dedup` is in the file, set or as a comment, under its description."""
-    from batchsearch.starting.starting import start
+    from batchsearch.tasks.init.starting import start
 
     kind = "compare" if model is CompareSettings else "dedup"
     text = start(None, kind, tmp_path / "job.yaml").file.read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 import pytest
 
 from batchsearch.engine.digest_set import DigestSet
-from batchsearch.engine.job_changes import job_changes, same_instance, ways_on
+from batchsearch.engine.job.changes import job_changes, same_instance, ways_on
 
 BEFORE = {
     "operation": "SearchImageByPic",

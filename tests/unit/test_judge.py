@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from batchsearch.api.client import Answer
-from batchsearch.api.codes import code_for
-from batchsearch.engine.judge import Judge
-from batchsearch.engine.policy import EndRun, FailRow, Retry, RetryRules
-from batchsearch.engine.stats import Stats
-from batchsearch.engine.work import Attempt, Work
+from batchsearch.engine.retry.judge import Judge
+from batchsearch.engine.retry.policy import EndRun, FailRow, Retry, RetryRules
+from batchsearch.engine.rows.pending_row import Attempt, Work
+from batchsearch.service.client import Answer
+from batchsearch.service.codes.lookup import code_for
+from batchsearch.telemetry.stats import Stats
 
 
 class Heard:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from batchsearch.errors import OutputError
-from batchsearch.ledger.records import FinishedRow, Part, UsageKey, digest_of
-from batchsearch.ledger.store import Ledger
+from batchsearch.storage.ledger.entries import FinishedRow, Part, UsageKey, digest_of
+from batchsearch.storage.ledger.store import Ledger
 
 USAGE = UsageKey("2026-11-21", "demo", "SearchImageByPic", "calls")
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.widening import wider_type

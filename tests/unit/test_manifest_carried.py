@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
-from batchsearch.manifest.carried import carried_type, carried_type_problem, shown, shown_cells
 from batchsearch.manifest.meaning import understand
+from batchsearch.manifest.passthrough import carried_type, carried_type_problem, shown, shown_cells
 from batchsearch.manifest.rows import ImageReference
 from batchsearch.manifest.source import Manifest, Wanted
 

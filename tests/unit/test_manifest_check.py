@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.config.manifest_settings import ManifestSettings
-from batchsearch.engine.manifest_check import checked
+from batchsearch.config.sections.manifest_settings import ManifestSettings
+from batchsearch.engine.run.manifest_check import checked
 from batchsearch.manifest.source import CheckStoppedError, Manifest, Wanted
 
 

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from batchsearch.manifest.columns import (
+from batchsearch.manifest.column_types import (
     bad_cells,
     bad_text,
     cell,

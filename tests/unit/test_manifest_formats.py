@@ -15,9 +15,9 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ConfigError, ManifestError
-from batchsearch.manifest.memory_table import MemoryTable
+from batchsearch.manifest.formats.memory_table import MemoryTable
 from batchsearch.manifest.source import Manifest, Wanted
 
 BY_PIC = Wanted(images=("image",))
@@ -203,7 +203,7 @@ def test_a_zip_file_of_several_tables_is_refused(opened):
 
 def test_what_unpacks_to_far_more_than_a_table_is_refused(opened, monkeypatch):
     """A small file that becomes a thousand times as much is a trap, not a table."""
-    monkeypatch.setattr("batchsearch.manifest.unpacked._LEAST_REFUSED", 1_000_000)
+    monkeypatch.setattr("batchsearch.manifest.formats.unpacked._LEAST_REFUSED", 1_000_000)
     trap = b'{"id": "1"}\n' * 1_000_000
     for name, packed in (
         ("m.jsonl.gz", gzip.compress(trap)),

@@ -9,7 +9,7 @@ import pytest
 MEASURE = """
 import json, sys
 from pathlib import Path
-from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.manifest.source import Manifest, Wanted
 settings = ManifestSettings(path=sys.argv[1], **json.loads(sys.argv[2]))
 wanted = Wanted(images=("image",) if settings.images else ())

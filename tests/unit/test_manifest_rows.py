@@ -4,10 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.config.manifest_settings import ManifestSettings
-from batchsearch.ledger.records import digest_of
+from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.manifest.keys import digests_of
 from batchsearch.manifest.source import Manifest, Wanted
+from batchsearch.storage.ledger.entries import digest_of
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.config.manifest_settings import CsvSettings, ManifestSettings
+from batchsearch.config.sections.manifest_settings import CsvSettings, ManifestSettings
 from batchsearch.errors import ExitCode, ManifestError
 from batchsearch.manifest.rows import ImageReference
 from batchsearch.manifest.source import Manifest, Wanted

@@ -2,13 +2,13 @@
 
 import pytest
 
-from batchsearch.api.codes import CODES
-from batchsearch.api.local_codes import LOCAL_CODES as PARAMETER_CODES
 from batchsearch.config.model import JobSettings
 from batchsearch.config.shape import shape_of
-from batchsearch.engine.mending import CAUSES, Mended, causes_as_markdown, mended, only_mends
-from batchsearch.images.fetch_codes import FETCH_CODES
+from batchsearch.engine.renewal.mending import CAUSES, Mended, causes_as_markdown, mended, only_mends
+from batchsearch.images.fetching.fetch_codes import FETCH_CODES
 from batchsearch.images.rules import LOCAL_CODES as IMAGE_CODES
+from batchsearch.service.codes.local_codes import LOCAL_CODES as PARAMETER_CODES
+from batchsearch.service.codes.lookup import CODES
 
 KNOWN = {*CODES, *PARAMETER_CODES, *FETCH_CODES, *IMAGE_CODES}
 

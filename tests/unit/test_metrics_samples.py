@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batchsearch.config.metrics_settings import TAKEN_LABELS, MetricsSettings
-from batchsearch.engine.stats import Stats
+from batchsearch.config.sections.metrics_settings import TAKEN_LABELS, MetricsSettings
 from batchsearch.errors import ConfigError
-from batchsearch.metrics.catalogue import BY_NAME, COMMON_LABELS, METRICS
-from batchsearch.metrics.publisher import Publisher
-from batchsearch.metrics.samples import MOST_CODES, OTHER, samples_of
+from batchsearch.telemetry.metrics.metric_catalogue import BY_NAME, COMMON_LABELS, METRICS
+from batchsearch.telemetry.metrics.publisher import Publisher
+from batchsearch.telemetry.metrics.samples import MOST_CODES, OTHER, samples_of
+from batchsearch.telemetry.stats import Stats
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 
@@ -127,7 +127,7 @@ async def test_a_port_that_is_taken_is_told_before_any_call():
 
 async def test_a_file_that_cannot_be_written_later_is_said_once_and_stops_nothing(tmp_path, capsys):
     """The run goes on; when it can be written again it is."""
-    from batchsearch.reporting.logs import configure
+    from batchsearch.telemetry.logs import configure
 
     configure("json", "info", {})
     folder = tmp_path / "metrics"

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from batchsearch.config.load import load_job
-from batchsearch.config.notify_settings import NOTIFY_VARIABLE, NotifySettings
+from batchsearch.config.sections.notify_settings import NOTIFY_VARIABLE, NotifySettings
 from batchsearch.errors import ConfigError, ManifestError, OutputInUseError, StoppedEarlyError
-from batchsearch.notify.message import kind_of, of_error, of_summary
-from batchsearch.notify.webhook import webhook_of
+from batchsearch.telemetry.notify.message import kind_of, of_error, of_summary
+from batchsearch.telemetry.notify.webhook import webhook_of
 
 SUMMARY = {
     "exit_code": 3,

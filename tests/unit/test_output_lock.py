@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from batchsearch.errors import ExitCode, OutputInUseError
-from batchsearch.ledger.lock import OutputLock, is_held
+from batchsearch.storage.ledger.lock import OutputLock, is_held
 
 HOLD = """
 import sys
 from pathlib import Path
-from batchsearch.ledger.lock import OutputLock
+from batchsearch.storage.ledger.lock import OutputLock
 with OutputLock(Path(sys.argv[1]), "run-of-another"):
     print("held", flush=True)
     sys.stdin.read()

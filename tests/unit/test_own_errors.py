@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from batchsearch.emulator import pictures
+from batchsearch.emulator.search import image_reading as pictures
 from batchsearch.images.regions import Geometry
 from batchsearch.own_errors import is_own, told
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.manifest.parquet_bounds import leaves_below, pieces_of
-from batchsearch.manifest.parquet_pages import chunk_pages
+from batchsearch.manifest.formats.parquet_bounds import leaves_below, pieces_of
+from batchsearch.manifest.formats.parquet_pages import chunk_pages
 
 TEXT = "a" * 1_000_000
 ROWS = 900
@@ -17,7 +17,7 @@ ROWS = 900
 READ = """
 import sys
 from pathlib import Path
-from batchsearch.config.manifest_settings import ManifestSettings
+from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.source import Manifest, Wanted
 def peak():

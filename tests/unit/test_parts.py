@@ -9,8 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchsearch.errors import OutputDamagedError, OutputError
-from batchsearch.output.parts import PartWriter, part_name, table_from_json
-from batchsearch.output.schemas import carried_names, hits_schema, own_results_schema, results_schema
+from batchsearch.storage.parts.part_files import PartWriter, part_name, table_from_json
+from batchsearch.storage.parts.results_and_hits import (
+    carried_names,
+    hits_schema,
+    own_results_schema,
+    results_schema,
+)
 
 CARRIED = pa.schema([("sku", pa.string()), ("outcome", pa.decimal128(6, 2)), ("seen", pa.date32())])
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batchsearch.api.client import Answer
-from batchsearch.api.responses import InstanceFacts
-from batchsearch.api.service_clock import ServiceClock
 from batchsearch.config.model import InstanceSettings
 from batchsearch.exit_codes import ExitCode
-from batchsearch.pinging.checks import failed_by, of_clock, of_instance, of_rate
+from batchsearch.service.client import Answer
+from batchsearch.service.clock import ServiceClock
+from batchsearch.service.responses import InstanceFacts
+from batchsearch.tasks.ping.checks import failed_by, of_clock, of_instance, of_rate
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchsearch.engine.plan import Page, pages_of
+from batchsearch.engine.rows.page_plan import Page, pages_of
 
 
 @pytest.mark.parametrize(

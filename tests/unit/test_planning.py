@@ -10,15 +10,24 @@ from pathlib import Path
 import pytest
 
 import batchsearch.images
-from batchsearch.api.form import build_call
-from batchsearch.engine import estimate
-from batchsearch.engine.distinct import DistinctRequests
-from batchsearch.engine.estimate import Needed, Pace, Plan, Price, Refused, Tally, is_sampled, sizes_of_pages
-from batchsearch.engine.plan import pages_of
-from batchsearch.engine.planning import pace_of, price_of
-from batchsearch.engine.work import Failure
+from batchsearch.engine.rows.page_plan import pages_of
+from batchsearch.engine.rows.pending_row import Failure
 from batchsearch.images.rules import LOCAL_CODES
-from batchsearch.reporting.plan_page import plan_page
+from batchsearch.service.form import build_call
+from batchsearch.tasks.plan import estimate
+from batchsearch.tasks.plan.distinct_requests import DistinctRequests
+from batchsearch.tasks.plan.estimate import (
+    Needed,
+    Pace,
+    Plan,
+    Price,
+    Refused,
+    Tally,
+    is_sampled,
+    sizes_of_pages,
+)
+from batchsearch.tasks.plan.plan_page import plan_page
+from batchsearch.tasks.plan.planning import pace_of, price_of
 
 
 def key_of(number):

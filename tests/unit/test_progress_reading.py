@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchsearch.engine.histogram import Histogram
-from batchsearch.engine.recent import RecentCount
-from batchsearch.engine.stats import Stats
-from batchsearch.reporting.durations import clock_time, duration
-from batchsearch.reporting.reading import Reading, reading_from, reading_of
-from batchsearch.reporting.reading_words import codes_of, end_of, lines_of, pace_of
+from batchsearch.pages.durations import clock_time, duration
+from batchsearch.telemetry.histogram import Histogram
+from batchsearch.telemetry.reading import Reading, reading_from, reading_of
+from batchsearch.telemetry.sliding_count import RecentCount
+from batchsearch.telemetry.stats import Stats
+from batchsearch.telemetry.status_words import codes_of, end_of, lines_of, pace_of
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 

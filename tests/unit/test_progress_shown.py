@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from batchsearch.engine.stats import Stats
-from batchsearch.reporting.logs import configure, logger
-from batchsearch.reporting.progress import BarProgress, LineProgress, NoProgress, progress_for
+from batchsearch.telemetry.logs import configure, logger
+from batchsearch.telemetry.progress import BarProgress, LineProgress, NoProgress, progress_for
+from batchsearch.telemetry.stats import Stats
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from batchsearch import StoppedEarlyError
-from batchsearch.python_api.events import LOGGER, events_to_logging
+from batchsearch.python_api.event_logging import LOGGER, events_to_logging
 from batchsearch.python_api.stopping import Stop, in_own_thread, stoppable
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from batchsearch import redaction
 from batchsearch.redaction import TAKEN_OUT, keep_secret, redacted
-from batchsearch.reporting.logs import configure, logger
+from batchsearch.telemetry.logs import configure, logger
 
 
 @pytest.fixture(autouse=True)

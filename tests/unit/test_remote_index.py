@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from batchsearch.remote.index import (
+from batchsearch.storage.remote.output_index import (
     BadIndexError,
     CarriedFile,
     Index,
@@ -14,7 +14,7 @@ from batchsearch.remote.index import (
     left_over,
     object_name,
 )
-from batchsearch.remote.work_folder import Note, read_note, write_note
+from batchsearch.storage.remote.work_folder import Note, read_note, write_note
 
 SHA = "0123456789abcdef" * 4
 PART = CarriedFile("results/part-000001.parquet", f"results/part-000001-{SHA[:16]}.parquet", SHA, 5)

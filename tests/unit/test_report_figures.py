@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchsearch.reporting.html.best import Best
-from batchsearch.reporting.html.charts import histogram_chart, rate_chart
-from batchsearch.reporting.html.histogram import even, fine, round_edges
-from batchsearch.reporting.html.markdown import plain, span
-from batchsearch.reporting.html.spans import MOST_STEPS, Step, Timeline, width_for
-from batchsearch.reporting.html.words import written
+from batchsearch.tasks.report.best import Best
+from batchsearch.tasks.report.bin_counts import even, fine, round_edges
+from batchsearch.tasks.report.charts import histogram_chart, rate_chart
+from batchsearch.tasks.report.markdown import plain, span
+from batchsearch.tasks.report.spans import MOST_STEPS, Step, Timeline, width_for
+from batchsearch.tasks.report.words import written
 
 
 @given(

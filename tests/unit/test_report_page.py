@@ -11,13 +11,13 @@ from importlib.resources import files
 import pytest
 from PIL import Image
 
-from batchsearch.config.image_settings import ImageSettings
+from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.manifest.rows import ImageReference
-from batchsearch.reporting.html import page
-from batchsearch.reporting.html.facts import FactColumn, FactTable, Figure
-from batchsearch.reporting.html.page import Gallery, Matrix, PageFacts, Part, embedded, page_of
-from batchsearch.reporting.html.references import RowSource
-from batchsearch.reporting.html.thumbnails import (
+from batchsearch.tasks.report import html_page as page
+from batchsearch.tasks.report.html_page import Gallery, Matrix, PageFacts, Part, embedded, page_of
+from batchsearch.tasks.report.references import RowSource
+from batchsearch.tasks.report.report_facts import FactColumn, FactTable, Figure
+from batchsearch.tasks.report.thumbnails import (
     MOST_BYTES,
     NOT_FETCHED,
     OVER_BUDGET,
@@ -27,7 +27,7 @@ from batchsearch.reporting.html.thumbnails import (
 )
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028\u2029<!--"
-ASSETS = files("batchsearch.reporting.html").joinpath("templates")
+ASSETS = files("batchsearch.tasks.report").joinpath("templates")
 STYLE = ASSETS.joinpath("style.css").read_text(encoding="utf-8")
 SCRIPT = ASSETS.joinpath("app.js").read_text(encoding="utf-8")
 

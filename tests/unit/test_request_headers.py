@@ -2,8 +2,8 @@
 
 import pytest
 
-from batchsearch.images.request_headers import HostHeaders
-from batchsearch.images.urls import parse
+from batchsearch.images.fetching.request_headers import HostHeaders
+from batchsearch.images.fetching.urls import parse
 
 TOKEN = {"TOKEN": "a-very-secret-token"}
 

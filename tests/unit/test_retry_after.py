@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batchsearch.api.client import retry_after_of
 from batchsearch.retry_after import retry_after
+from batchsearch.service.client import retry_after_of
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 IN_A_MINUTE = "Sun, 01 Mar 2026 12:01:00 GMT"

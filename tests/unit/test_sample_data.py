@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from batchsearch.config.model import JobSettings
 from batchsearch.images.rules import LOCAL_CODES
-from batchsearch.service import (
+from batchsearch.service.facts import (
     CATEGORIES,
     INT32_MAX,
     MAX_CUSTOM_CONTENT,

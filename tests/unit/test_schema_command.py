@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 import batchsearch
 from batchsearch.cli import cli
-from batchsearch.output.schemas import HIT_COLUMNS, RESULT_COLUMNS, Column
-from batchsearch.tables import TABLES
+from batchsearch.storage.parts.results_and_hits import HIT_COLUMNS, RESULT_COLUMNS, Column
+from batchsearch.storage.tables import TABLES
 
 
 def schema(*arguments):
@@ -77,7 +77,12 @@ def test_wrong_use_is_told(arguments, said):
 def test_no_table_is_left_out():
     """Whatever module declares a table's columns in public, the list of tables points there."""
     listed = {(table.module, table.name) for table in TABLES.values()}
-    rooms = ("batchsearch.output", "batchsearch.dedup", "batchsearch.compare", "batchsearch.verifying")
+    rooms = (
+        "batchsearch.storage.parts",
+        "batchsearch.tasks.dedup",
+        "batchsearch.tasks.compare",
+        "batchsearch.tasks.verify",
+    )
     for module in pkgutil.walk_packages(batchsearch.__path__, "batchsearch."):
         if not module.name.startswith(rooms):
             continue

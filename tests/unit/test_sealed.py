@@ -6,13 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.engine.sealer import Writers
-from batchsearch.ledger.records import FinishedRow, Part, digest_of
-from batchsearch.ledger.store import Ledger
-from batchsearch.output.parts import part_name, part_number
-from batchsearch.sealed.difference import CheckedFiles, differences
-from batchsearch.sealed.inventory import Inventory, has_ledger, inventory_in, inventory_of, parts_in
-from batchsearch.sealed.unsealed import WaitingOutcomes, set_aside, unsealed
+from batchsearch.engine.parts.sealer import Writers
+from batchsearch.storage.ledger.entries import FinishedRow, Part, digest_of
+from batchsearch.storage.ledger.store import Ledger
+from batchsearch.storage.parts.part_files import part_name, part_number
+from batchsearch.storage.sealed.difference import CheckedFiles, differences
+from batchsearch.storage.sealed.inventory import Inventory, has_ledger, inventory_in, inventory_of, parts_in
+from batchsearch.storage.sealed.unsealed import WaitingOutcomes, set_aside, unsealed
 
 CARRIED = pa.schema([("sku", pa.string())])
 
@@ -105,7 +105,7 @@ async def test_a_file_whose_content_was_read_is_not_read_again(output, monkeypat
     assert differences(output.folder, inventory_of(output.ledger), checked) == []
     checked.keep()
     read = []
-    monkeypatch.setattr("batchsearch.sealed.difference.sha256_of", read.append)
+    monkeypatch.setattr("batchsearch.storage.sealed.difference.sha256_of", read.append)
     assert output.wrong() == []
     assert read == []
     part = output.folder / "hits" / part_name(1)

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.engine.generation import Generations
-from batchsearch.engine.sealer import Sealer, Writers
+from batchsearch.engine.parts.exchange import Generations
+from batchsearch.engine.parts.sealer import Sealer, Writers
 from batchsearch.errors import OutputError
-from batchsearch.ledger.records import AnswerKey, FinishedRow, digest_of
-from batchsearch.ledger.store import Ledger
-from batchsearch.output.parts import PartWriter
-from batchsearch.output.schemas import hits_schema, own_results_schema, results_schema
+from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow, digest_of
+from batchsearch.storage.ledger.store import Ledger
+from batchsearch.storage.parts.part_files import PartWriter
+from batchsearch.storage.parts.results_and_hits import hits_schema, own_results_schema, results_schema
 
 CARRIED = pa.schema([("sku", pa.string())])
 PATIENCE = 20.0

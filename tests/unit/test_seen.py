@@ -2,7 +2,7 @@
 
 import hashlib
 
-from batchsearch.engine.seen import SeenRequests
+from batchsearch.engine.rows.bloom_filter import SeenRequests
 
 
 def key(number):

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from batchsearch.dedup.shared_images import Known, SharedImage, on_many_products, weighed, without_images
+from batchsearch.tasks.dedup.candidates.shared_images import (
+    Known,
+    SharedImage,
+    on_many_products,
+    weighed,
+    without_images,
+)
 
 
 def image(count):

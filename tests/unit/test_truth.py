@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from batchsearch.errors import OutputError
-from batchsearch.output.parts import PartWriter, part_name
-from batchsearch.output.schemas import hits_schema, own_results_schema, results_schema
-from batchsearch.reporting.summary import Truth
-from batchsearch.reporting.truth import compare_with_truth
+from batchsearch.storage.parts.part_files import PartWriter, part_name
+from batchsearch.storage.parts.results_and_hits import hits_schema, own_results_schema, results_schema
+from batchsearch.telemetry.summary import Truth
+from batchsearch.telemetry.truth import compare_with_truth
 
 CARRIED = pa.schema([("copy_of", pa.string()), ("expected", pa.string())])
 

@@ -8,12 +8,12 @@ import pytest
 from pydantic import ValidationError
 
 from batchsearch.config.model import InstanceSettings, JobSettings
-from batchsearch.engine.estimate import Pace
-from batchsearch.engine.rate import pacer_for
-from batchsearch.engine.stages import admitted_at_once
+from batchsearch.engine.run.rate_keeper import pacer_for
+from batchsearch.engine.run.stages import admitted_at_once
 from batchsearch.pacing.in_flight import FixedLimit
 from batchsearch.pacing.pacer import MAX_HOLD
 from batchsearch.pacing.unpaced import Unpaced
+from batchsearch.tasks.plan.estimate import Pace
 
 EMBEDDED = {"endpoint": "emulator", "name": "demo", "qps": "unlimited"}
 
@@ -53,7 +53,7 @@ def test_nothing_else_means_it(qps):
 
 def test_it_changes_no_jobs_identity():
     """A job that was begun at a tier goes on without one: the rate changes no answer."""
-    from batchsearch.engine.fingerprint import fingerprint
+    from batchsearch.engine.job.identity import fingerprint
 
     def job(qps):
         return JobSettings.model_validate(
@@ -111,7 +111,7 @@ def test_rows_held_at_once_are_bounded():
 
 def test_a_ping_finds_nothing_amiss_in_it():
     """What has no rate is held against no tier."""
-    from batchsearch.pinging.checks import of_rate
+    from batchsearch.tasks.ping.checks import of_rate
 
     check = of_rate(InstanceSettings.model_validate(EMBEDDED), None, math.inf)
     assert (check.name, check.state) == ("rate", "ok")
@@ -131,7 +131,7 @@ def test_a_plan_without_a_rate_promises_no_time():
 )
 def test_a_first_job_file_has_it_for_the_embedded_instance(tmp_path, given, written):
     """`init` leaves the embedded instance its own speed, and a purchased one its tier."""
-    from batchsearch.starting.starting import start
+    from batchsearch.tasks.init.starting import start
 
     file = tmp_path / "job.yaml"
     start(None, "dedup", file, **given)

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from batchsearch.images.unpacking import (
+from batchsearch.images.fetching.unpacking import (
     ENOUGH,
     BrokenBodyError,
     UnknownEncodingError,

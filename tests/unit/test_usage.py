@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchsearch.errors import ExitCode, OutputError
-from batchsearch.ledger.reader import LedgerReader
-from batchsearch.ledger.records import FinishedRow, UsageKey, digest_of
-from batchsearch.ledger.store import Ledger
-from batchsearch.output.inside import LEDGER
-from batchsearch.output.usage_table import USAGE_COLUMNS, UsageLine, usage_schema, write_usage
-from batchsearch.reporting.usage_statement import (
+from batchsearch.storage.ledger.entries import FinishedRow, UsageKey, digest_of
+from batchsearch.storage.ledger.ledger_reader import LedgerReader
+from batchsearch.storage.ledger.store import Ledger
+from batchsearch.storage.parts.inside import LEDGER
+from batchsearch.storage.parts.usage_table import USAGE_COLUMNS, UsageLine, usage_schema, write_usage
+from batchsearch.tasks.usage.statement import (
     read_usage,
     totals_of,
     usage_as_json,

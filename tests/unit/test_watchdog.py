@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from batchsearch.engine.watchdog import Snapshot, why_waiting
+from batchsearch.telemetry.watchdog import Snapshot, why_waiting
 
 QUIET = Snapshot(
     in_flight=0,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchsearch.images.urls import UnreadableAddressError, parse
+from batchsearch.images.fetching.urls import UnreadableAddressError, parse
 
 EXACT = [
     "/signed/enc%27oded%28x%29.jpg?sig=a%2Fb%3D%3D&e=1",

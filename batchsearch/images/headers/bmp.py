@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from batchsearch.images.headers.facts import DamagedError, Inspection
+from batchsearch.images.headers.structure_facts import DamagedError, Inspection
 
 _CORE: Final = 12
 _INFORMATION: Final = 40

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.images.headers.facts import MAX_BLOCKS, DamagedError, Inspection
+from batchsearch.images.headers.structure_facts import MAX_BLOCKS, DamagedError, Inspection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

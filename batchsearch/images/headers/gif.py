@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from batchsearch.images.headers.facts import MAX_BLOCKS, DamagedError, Inspection
+from batchsearch.images.headers.structure_facts import MAX_BLOCKS, DamagedError, Inspection
 
 _EXTENSION: Final = 0x21
 _FRAME: Final = 0x2C

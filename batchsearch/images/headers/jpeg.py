@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from batchsearch.images.headers.exif import orientation_of_exif, orientation_of_xmp, settle
-from batchsearch.images.headers.facts import DamagedError, Inspection
 from batchsearch.images.headers.icc import differs
 from batchsearch.images.headers.jpeg_tables import Tables
+from batchsearch.images.headers.structure_facts import DamagedError, Inspection
 
 _APPLICATION: Final = frozenset({0xE1, 0xE2})
 _SCAN: Final = 0xDA

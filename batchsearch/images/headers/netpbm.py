@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from batchsearch.images.headers.facts import DamagedError, Inspection
+from batchsearch.images.headers.structure_facts import DamagedError, Inspection
 
 _TOKEN: Final = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*([0-9]{1,10})")
 _MAX_VALUE: Final = 65535

@@ -9,8 +9,8 @@ import zlib
 from typing import Final
 
 from batchsearch.images.headers.exif import orientation_of_exif, orientation_of_xmp, settle
-from batchsearch.images.headers.facts import MAX_BLOCKS, DamagedError, Inspection
 from batchsearch.images.headers.icc import MAX_PROFILE, differs
+from batchsearch.images.headers.structure_facts import MAX_BLOCKS, DamagedError, Inspection
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _COLOURS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from batchsearch.images.headers.exif import LAST, ORIENTATION_TAG, SHORT, UPRIGHT
-from batchsearch.images.headers.facts import DamagedError, Flaw, Inspection
+from batchsearch.images.headers.structure_facts import DamagedError, Flaw, Inspection
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

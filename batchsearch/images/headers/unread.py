@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.images.headers.facts import Flaw, Inspection
+from batchsearch.images.headers.structure_facts import Flaw, Inspection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

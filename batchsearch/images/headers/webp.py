@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Final
 
 from batchsearch.images.headers.exif import orientation_of_exif, orientation_of_xmp, settle
-from batchsearch.images.headers.facts import MAX_BLOCKS, DamagedError, Inspection
 from batchsearch.images.headers.icc import differs
+from batchsearch.images.headers.structure_facts import MAX_BLOCKS, DamagedError, Inspection
 
 _ANIMATION_FLAG: Final = 0x02
 _ALPHA_FLAG: Final = 0x10

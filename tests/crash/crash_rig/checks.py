@@ -43,8 +43,8 @@ def same_output(folder, job, *, but=()):
 
 def verdict_of(folder):
     """What `batchsearch verify` says, and its page."""
-    from batchsearch.verifying.folder import verify_folder
-    from batchsearch.verifying.page import VerifyPage
+    from batchsearch.tasks.verify.folder_check import verify_folder
+    from batchsearch.tasks.verify.verify_page import VerifyPage
 
     page = VerifyPage((verify_folder(folder),))
     return page.verdict.name, page.as_text()
@@ -54,7 +54,7 @@ def whole(folder):
     """Verify finds nothing at all, not even something worth knowing."""
     verdict, text = verdict_of(folder)
     assert verdict == "WHOLE", text
-    from batchsearch.verifying.folder import verify_folder
+    from batchsearch.tasks.verify.folder_check import verify_folder
 
     assert not +verify_folder(folder).findings.counts, text
 

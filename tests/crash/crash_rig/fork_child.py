@@ -68,8 +68,8 @@ def serve():
     import pyarrow.parquet
 
     import batchsearch.commands.run
-    import batchsearch.engine.assembly
-    import batchsearch.engine.job
+    import batchsearch.engine.run.assembly
+    import batchsearch.engine.run.job
 
     _ = pd, pyarrow.json, pyarrow.parquet, batchsearch.commands.run
     pids = set()

@@ -52,7 +52,7 @@ class World:
     """
 
     def __init__(self, folder):
-        from batchsearch.emulator.options import EmulatorOptions, InstanceOptions, random_key
+        from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions, random_key
         from batchsearch.emulator.server import Emulator
 
         self.folder = folder
@@ -82,8 +82,8 @@ class World:
         }
 
     def _fill(self):
-        from batchsearch.emulator.pictures import decode_picture
-        from batchsearch.emulator.records import NewItem
+        from batchsearch.emulator.search.image_reading import decode_picture
+        from batchsearch.emulator.search.records import NewItem
 
         for number in range(ITEMS):
             rng = random.Random(number)

@@ -19,7 +19,7 @@ class Emulated:
     """
 
     def __init__(self, folder):
-        from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+        from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
         from batchsearch.emulator.server import Emulator
 
         unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
@@ -29,8 +29,8 @@ class Emulated:
         self.pictures.mkdir()
 
     def __enter__(self):
-        from batchsearch.emulator.pictures import decode_picture
-        from batchsearch.emulator.records import NewItem
+        from batchsearch.emulator.search.image_reading import decode_picture
+        from batchsearch.emulator.search.records import NewItem
 
         self.emulator.start()
         for number in range(PICTURES):
@@ -91,11 +91,11 @@ class Case:
 
     def night(self, out, *overrides, **run):
         """The job's own command over an output: its exit code; what is no error of batchsearch comes out."""
-        from batchsearch.compare.job import compare_job
         from batchsearch.config.load import load_job
-        from batchsearch.dedup.night import run_night
-        from batchsearch.engine.job import run_job
+        from batchsearch.engine.run.job import run_job
         from batchsearch.errors import BatchsearchError
+        from batchsearch.tasks.compare.comparison_job import compare_job
+        from batchsearch.tasks.dedup.night import run_night
 
         job = load_job(self.folder / "job.yaml", overrides=[f"output.dir={out}", *overrides], environ={})
         work = run_night if self.dedups else compare_job if self.compares else run_job

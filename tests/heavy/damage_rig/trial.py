@@ -16,23 +16,23 @@ def told(work):
 
 
 def verify(folder):
-    from batchsearch.verifying.folder import output_folders, verify_folder
-    from batchsearch.verifying.page import VerifyPage
+    from batchsearch.tasks.verify.folder_check import output_folders, verify_folder
+    from batchsearch.tasks.verify.verify_page import VerifyPage
 
     code, page = told(lambda: VerifyPage(tuple(verify_folder(one) for one in output_folders(folder))))
     return code or int(page.verdict)
 
 
 def report(folder):
-    from batchsearch.reporting.html.options import ReportOptions
-    from batchsearch.reporting.html.report import make_report
+    from batchsearch.tasks.report.limits import ReportOptions
+    from batchsearch.tasks.report.reporting import make_report
 
     options = ReportOptions(pictures=0)
     return told(lambda: make_report(folder, options, now=datetime(2026, 11, 26, tzinfo=UTC)))
 
 
 def diff(before, after):
-    from batchsearch.dedup.diff_page import diff_of
+    from batchsearch.tasks.diff.diff_page import diff_of
 
     return told(lambda: diff_of(before, after, least=0.001, show=5, parquet=None))
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from batchsearch.emulator.options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 
 ROWS = 30
@@ -20,8 +20,8 @@ TABLES = ("results", "hits", "history", "staged")
 @pytest.fixture(scope="module")
 def instance(pictures):
     """Two instances that grant whatever comes, with a few pictures in each."""
-    from batchsearch.emulator.pictures import decode_picture
-    from batchsearch.emulator.records import NewItem
+    from batchsearch.emulator.search.image_reading import decode_picture
+    from batchsearch.emulator.search.records import NewItem
 
     unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
     options = InstanceOptions(name="demo", qps=1e9, rates=unlimited)
@@ -154,7 +154,7 @@ def older_ledger(night):
 
 
 def another_new_ledger(night):
-    from batchsearch.ledger.store import Ledger
+    from batchsearch.storage.ledger.store import Ledger
 
     shutil.rmtree(night.out / "ledger")
     (night.out / "ledger").mkdir()

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
-from batchsearch.compare.job import compare_job
 from batchsearch.config.load import load_job
+from batchsearch.tasks.compare.comparison_job import compare_job
 
 COPIES = 4
 

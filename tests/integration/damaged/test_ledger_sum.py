@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.engine.job import run_job
-from batchsearch.ledger.store import Ledger
-from batchsearch.ledger_sum import NOTE
-from batchsearch.verifying.folder import verify_folder
+from batchsearch.engine.run.job import run_job
+from batchsearch.storage.ledger.checksum import NOTE
+from batchsearch.storage.ledger.store import Ledger
+from batchsearch.tasks.verify.folder_check import verify_folder
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_a_copy_without_its_ledger_is_read_and_said_to_be_unchecked(night):
 def test_a_copy_with_its_ledger_needs_no_second_reading(night, monkeypatch):
     """What a run has compared is not read again, in the folder or in a copy that keeps the files' times."""
     read = []
-    monkeypatch.setattr("batchsearch.sealed.difference.sha256_of", read.append)
+    monkeypatch.setattr("batchsearch.storage.sealed.difference.sha256_of", read.append)
     assert batchsearch.open_output(night.out).results().num_rows == 30
     assert not read
 

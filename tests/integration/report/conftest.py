@@ -16,7 +16,7 @@ import yaml
 from PIL import Image, ImageDraw
 
 from batchsearch.config.load import load_job
-from batchsearch.engine.job import run_job
+from batchsearch.engine.run.job import run_job
 
 HOSTILE = (
     "</script><script>window.pwned=1</script>",

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 
 from batchsearch.cli import cli
 from batchsearch.errors import ConfigError
-from batchsearch.exporting import xlsx_file
-from batchsearch.exporting.place import Place
-from batchsearch.exporting.xlsx_file import XlsxFile
+from batchsearch.tasks.export import xlsx_file
+from batchsearch.tasks.export.place import Place
+from batchsearch.tasks.export.xlsx_file import XlsxFile
 
 
 def said(*arguments):
@@ -363,7 +363,7 @@ def test_all_columns_are_there_when_asked_for(searched, deduped, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from batchsearch.exporting.place import Place
+from batchsearch.tasks.export.place import Place
 with Place(Path(sys.argv[1]), force=True) as place:
     place.temporary.write_text("half of it")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from batchsearch.dedup.judgements import read_judgements
-from batchsearch.reporting.html.options import ReportOptions
-from batchsearch.reporting.html.report import make_report, write_page
+from batchsearch.tasks.dedup.clusters.judgements import read_judgements
+from batchsearch.tasks.report.limits import ReportOptions
+from batchsearch.tasks.report.reporting import make_report, write_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra `test`)")

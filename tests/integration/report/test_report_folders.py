@@ -17,9 +17,9 @@ from click.testing import CliRunner
 
 from batchsearch.cli import cli
 from batchsearch.errors import ConfigError, OutputError
-from batchsearch.reporting.html.folder import open_folder
-from batchsearch.reporting.html.options import ReportOptions
-from batchsearch.reporting.html.report import make_report, write_page
+from batchsearch.tasks.report.limits import ReportOptions
+from batchsearch.tasks.report.output_kind import open_folder
+from batchsearch.tasks.report.reporting import make_report, write_page
 
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 

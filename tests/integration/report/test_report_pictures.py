@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
-from batchsearch.reporting.html.options import ReportOptions
-from batchsearch.reporting.html.report import make_report
-from batchsearch.reporting.html.thumbnails import NOT_FETCHED, Missing, Thumbnail
+from batchsearch.tasks.report.limits import ReportOptions
+from batchsearch.tasks.report.reporting import make_report
+from batchsearch.tasks.report.thumbnails import NOT_FETCHED, Missing, Thumbnail
 
 
 def report_on(folder, **options):

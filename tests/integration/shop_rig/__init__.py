@@ -9,9 +9,9 @@ import pandas as pd
 import yaml
 
 from batchsearch.config.load import load_job
-from batchsearch.dedup.night import run_night
-from batchsearch.emulator.pictures import decode_picture
-from batchsearch.emulator.records import NewItem
+from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.records import NewItem
+from batchsearch.tasks.dedup.night import run_night
 
 SAMPLES = Path(__file__).resolve().parents[3] / "sample_data"
 COPIES = {"recompressed", "half size", "cropped", "mirrored", "banner", "brighter"}

@@ -1,0 +1,84 @@
+"""The job file's `stores` section: how object stores are reached that hold the manifest or the output."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from batchsearch.config.sections.section import Settings
+from batchsearch.config.shape import IS_PATH
+
+
+class StoreConnection(Settings):
+    """How one object store is reached; its credentials come from the environment."""
+
+    endpoint: str | None = Field(
+        None, description="Address of the store, such as `https://host`; its provider's own when absent."
+    )
+    region: str | None = Field(
+        None, description="Region of the buckets. For OSS it gives the endpoint when that is absent."
+    )
+    anonymous: bool = Field(default=False, description="Read public buckets, without credentials.")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _only_an_address(cls, endpoint: str | None) -> str | None:
+        if endpoint is None:
+            return None
+        scheme, _, host = endpoint.rstrip("/").partition("://")
+        if scheme not in ("http", "https") or not host or any(sign in host for sign in "/?#@\\ "):
+            raise ValueError("must be `https://host` or `http://host:port`: no path, user or query")
+        return endpoint
+
+
+def oss_is_somewhere(oss: StoreConnection | None) -> None:
+    """OSS has no endpoint that serves all regions, so one must be told.
+
+    Raises:
+        ValueError: Neither `region` nor `endpoint` is set.
+    """
+    if oss is not None and not (oss.region or oss.endpoint):
+        raise ValueError("needs `region` or `endpoint`: every region of OSS has an endpoint of its own")
+
+
+class ConnectionsSettings(Settings):
+    """Object stores that hold the manifest or the output, by the scheme of their addresses.
+
+    A store that is not named is reached as its provider's own tools would. Which pictures may be read is
+    said apart, in `images.stores`: manifests are untrusted, these addresses are not.
+    """
+
+    s3: StoreConnection | None = Field(
+        None, description="`s3://` addresses: Amazon S3, or what speaks its protocol. Needs the extra `s3`."
+    )
+    oss: StoreConnection | None = Field(
+        None,
+        description="`oss://` addresses: Alibaba Cloud OSS through its S3-compatible endpoint. Needs the "
+        "extra `s3`, and `region` or `endpoint`.",
+    )
+    gs: StoreConnection | None = Field(
+        None, description="`gs://` addresses: Google Cloud Storage. Needs the extra `gs`."
+    )
+
+    @field_validator("oss")
+    @classmethod
+    def _oss_is_somewhere(cls, oss: StoreConnection | None) -> StoreConnection | None:
+        oss_is_somewhere(oss)
+        return oss
+
+
+class CarriedOutput(Settings):
+    """What of the `output` section is for outputs in an object store."""
+
+    work_dir: Annotated[str | None, IS_PATH] = Field(
+        None,
+        description="Local folder in which a run works whose `dir` is in an object store; one of the user's "
+        "cache for each such output when absent.",
+    )
+    carry_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="Parts and ledger are carried to the object store about this often, seconds; a run that "
+        "is resumed on another machine has lost no more than that.",
+    )

@@ -1,0 +1,1 @@
+"""The protocol's half of the embedded instance: requests in, signed answers out."""

@@ -1,0 +1,308 @@
+"""One instance's catalogue: pictures in, items in SQLite, the most similar items out.
+
+What the protocol half of the emulator calls, and all that it knows of the search half. Parameters are taken
+as checked; what the service would refuse is refused before this.
+
+Decisions the API pages leave open:
+
+- On product instances a category limits a search, a predicted one as much as a given one: "If no category is
+  specified, the system predicts and selects a category." An item searched by name has its own. So a wrong
+  guess can hide the very picture that is looked for, as it can at the service; `predicted_category_limits`
+  turns that off, and a predicted category is then reported and limits nothing.
+- Whatever is not of the product type has the one category 88888888.
+- A category is predicted by the nearest items, each weighing its similarity squared; an empty catalogue
+  predicts 88888888.
+- An item that is added without a category gets the predicted one for good.
+- `Region` is searched exactly as given. An identified subject is searched together with the picture around
+  it (see `embedding`). Where nothing stands out, the subject is the whole picture.
+- Comparing two pictures gives the score that one would get as a hit of the other with default settings.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from batchsearch.emulator.search.embedding import DIMENSIONS, MODEL, shared_embedder, similarity
+from batchsearch.emulator.search.image_memory import shared_memory
+from batchsearch.emulator.search.items import CatalogueFullError, ItemStore, Regions, ids_of
+from batchsearch.emulator.search.records import (
+    Box,
+    Hit,
+    Item,
+    NewItem,
+    PictureInfo,
+    Query,
+    SearchResult,
+)
+from batchsearch.emulator.search.subject import SubjectWay, identify_subjects
+from batchsearch.emulator.search.vector_index import Found, VectorIndex, Wanted
+from batchsearch.errors import ConfigError
+from batchsearch.service.facts import MAX_RESULTS, OTHER_CATEGORY, SERVICE_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from batchsearch.emulator.search.image_reading import Picture
+    from batchsearch.service.filter import Expression
+
+__all__ = ["Catalogue", "CatalogueFullError"]
+
+# SearchImageByPic 2025-05, `SortExprValues`: the greatest value in categories 0 to 2, and in all others.
+_SORT_MOST_CLOTHES: Final = 7.33136443711219e24
+_SORT_MOST: Final = 5.37633353624177e24
+_CLOTHES: Final = frozenset((0, 1, 2))
+
+# The pages: for fabric, Crop and Region are ignored.
+_WITHOUT_SUBJECT: Final = frozenset(("fabric",))
+
+
+class Catalogue:
+    """The items of one instance, searchable by picture and by name. Calls may come from any thread.
+
+    Args:
+        name: Instance name; names the file in the data folder.
+        service_type: A key of `batchsearch.service.facts.SERVICE_TYPES`.
+        capacity: Most items that it takes.
+        data: Folder to keep the items in, shared with other instances; None keeps them in memory.
+        subject: How subjects are identified: `border` or `u2netp`.
+        predicted_category_limits: On product instances, search only the category that is predicted when
+            none is given.
+
+    Raises:
+        ConfigError: No such service type or way, or the file is of another service type or model.
+        MissingExtraError: onnxruntime is not installed.
+        OutputInUseError: Another process has this catalogue open.
+        BatchsearchError: The file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        service_type: str,
+        capacity: int,
+        data: Path | None,
+        subject: str = "border",
+        predicted_category_limits: bool = True,
+    ) -> None:
+        if service_type not in SERVICE_TYPES:
+            raise ConfigError(
+                f"no service type is called {service_type!r}; there are {', '.join(SERVICE_TYPES)}"
+            )
+        self._subject = _subject_way(subject)
+        self._category = SERVICE_TYPES[service_type].category
+        self._keeps_to_predicted = predicted_category_limits
+        self._service_type = service_type
+        self._capacity = capacity
+        self._embedder = shared_embedder()
+        self._looks = shared_memory().looks
+        path = None if data is None else data / f"{quote(name, safe='')}.sqlite3"
+        facts = {"instance name": name, "service type": service_type, "model": MODEL}
+        with ExitStack() as handles:
+            # The store is closed first: what it still commits is passed on to the index.
+            self._index = handles.enter_context(closing(VectorIndex(DIMENSIONS)))
+            self._store = handles.enter_context(closing(ItemStore(path, facts)))
+            for ids, items, vectors in self._store.load():
+                self._index.append(ids, vectors, items)
+            self._handles = handles.pop_all()
+
+    def close(self) -> None:
+        """Finish what waits and let go of the file; later calls raise RuntimeError."""
+        self._handles.close()
+
+    # -- upkeep --------------------------------------------------------------------------------------
+
+    def add(self, item: NewItem, picture: Picture, *, crop: bool, region: Box | None) -> PictureInfo:
+        """Add a picture, replacing the one of the same product id and picture name; durable on return.
+
+        Args:
+            item: With the category given, or None to have it predicted on product instances.
+            picture: The decoded picture.
+            crop: Identify the subject.
+            region: The subject, which overrides `crop`.
+
+        Raises:
+            CatalogueFullError: The instance is full.
+            BatchsearchError: The item could not be committed.
+        """
+        vector, regions = self._look(picture, crop=crop, region=region)
+        category = item.category_id if self._category is None else self._category
+        if category is None:
+            found = self._index.search(Wanted(vector, most=1, predict=True))
+            category = _predicted(found)
+        placed = replace(item, category_id=category)
+        self._store.put(
+            placed,
+            regions,
+            vector,
+            capacity=self._capacity,
+            then=lambda identity: self._index.put(identity, vector, placed),
+        )
+        return PictureInfo(category, regions.region, regions.multi_region)
+
+    def update(self, product_id: str, pic_name: str | None, changes: Mapping[str, Any]) -> int:
+        """Change attributes of one picture, or of all pictures of a product; returns how many those are.
+
+        Args:
+            product_id: The product.
+            pic_name: One of its pictures, or None for all.
+            changes: New values by name (`custom_content`, `int_attr` to `int_attr4`, `str_attr` to
+                `str_attr4`); names left out keep their values.
+
+        Raises:
+            ValueError: A name is none of these.
+            BatchsearchError: The change could not be committed.
+        """
+
+        def then(items: dict[int, Item]) -> None:
+            for identity, item in items.items():
+                self._index.describe(identity, item)
+
+        return self._store.update(product_id, pic_name, changes, then=then)
+
+    def delete(self, product_id: str, pic_name: str | None) -> list[str]:
+        """Delete one picture, or all pictures of a product; returns the names deleted, oldest first."""
+        return self._store.delete(ids_of(product_id, pic_name), then=self._index.remove)
+
+    def delete_matching(self, expression: Expression) -> list[str]:
+        """Delete every item whose attributes match; returns the picture names deleted, oldest first."""
+        # The index mirrors what is committed, and only the thread that commits changes it.
+        return self._store.delete(lambda _: self._index.matching(expression), then=self._index.remove)
+
+    def get(self, product_id: str, pic_name: str) -> Item | None:
+        """One item, None when the catalogue does not have it."""
+        return self._store.item(product_id, pic_name)
+
+    def count(self) -> int:
+        """How many items there are."""
+        return len(self._store)
+
+    # -- searching -----------------------------------------------------------------------------------
+
+    def search_picture(
+        self, picture: Picture, query: Query, *, crop: bool, region: Box | None
+    ) -> SearchResult:
+        """The items most similar to a picture.
+
+        Args:
+            picture: The decoded picture.
+            query: What to keep, and which page.
+            crop: Identify the subject.
+            region: The subject, which overrides `crop`.
+        """
+        vector, regions = self._look(picture, crop=crop, region=region)
+        predict = self._category is None and query.category_id is None
+        found = self._find(vector, query, predict=predict)
+        category = self._category
+        if category is None:
+            category = _predicted(found) if query.category_id is None else query.category_id
+        return self._result(found, query, PictureInfo(category, regions.region, regions.multi_region))
+
+    def search_name(self, product_id: str, pic_name: str, query: Query) -> SearchResult | None:
+        """The items most similar to one of the catalogue, itself among them; None when it is not there.
+
+        Args:
+            product_id: The item's product.
+            pic_name: The item's picture name.
+            query: What to keep, and which page.
+        """
+        stored = self._store.stored(product_id, pic_name)
+        if stored is None:
+            return None
+        category = self._category
+        if category is None:
+            category = stored.item.category_id if query.category_id is None else query.category_id
+            if self._keeps_to_predicted:
+                query = replace(query, category_id=category)
+        found = self._find(stored.vector, query, predict=False)
+        info = PictureInfo(
+            OTHER_CATEGORY if category is None else category,
+            stored.regions.region,
+            stored.regions.multi_region,
+        )
+        return self._result(found, query, info)
+
+    def compare(self, first: Picture, second: Picture) -> float:
+        """Similarity of two pictures, 0 to 1, six decimals: symmetric, exactly 1 for the same bytes."""
+        if first.sha256 == second.sha256:
+            return 1.0
+        vectors = [self._look(picture, crop=True, region=None)[0] for picture in (first, second)]
+        return similarity(*vectors)
+
+    def _look(
+        self, picture: Picture, *, crop: bool, region: Box | None
+    ) -> tuple[NDArray[np.float32], Regions]:
+        """The picture's vector, and the boxes that it was made with; from memory where it was seen before."""
+        how: Box | SubjectWay | None = region or self._subject
+        if self._service_type in _WITHOUT_SUBJECT or (region is None and not crop):
+            how = None
+        return self._looks.of((picture.sha256, how), lambda: self._look_now(picture, how))
+
+    def _look_now(
+        self, picture: Picture, how: Box | SubjectWay | None
+    ) -> tuple[NDArray[np.float32], Regions]:
+        if how is None:
+            return self._embedder.embed(picture), Regions()
+        if isinstance(how, Box):
+            return self._embedder.embed(picture, _inside(how, picture)), Regions(how)
+        subjects = identify_subjects(picture.image, how)
+        if not subjects:
+            whole = Box(x1=0, x2=picture.width - 1, y1=0, y2=picture.height - 1)
+            return self._embedder.embed(picture), Regions(whole, (whole,))
+        return self._embedder.embed_with_subject(picture, subjects[0]), Regions(subjects[0], subjects)
+
+    def _find(self, vector: NDArray[np.float32], query: Query, *, predict: bool) -> Found:
+        wanted = Wanted(
+            vector,
+            most=min(query.start + query.num, MAX_RESULTS),
+            category=query.category_id if self._category is None else None,
+            filter=query.filter,
+            threshold=query.score_threshold,
+            distinct=query.distinct_product_id,
+            predict=predict,
+            keep_to_predicted=self._keeps_to_predicted,
+        )
+        return self._index.search(wanted)
+
+    def _result(self, found: Found, query: Query, info: PictureInfo) -> SearchResult:
+        page = list(zip(found.ids, found.scores, strict=True))[query.start : query.start + query.num]
+        items = self._store.items([identity for identity, _ in page])
+        # An item that was deleted since it was found is left out.
+        hits = tuple(_hit(items[identity], score) for identity, score in page if identity in items)
+        return SearchResult(hits, found.total, info)
+
+
+def _subject_way(subject: str) -> SubjectWay:
+    if subject == "border":
+        return "border"
+    if subject == "u2netp":
+        return "u2netp"
+    raise ConfigError(f"no way to identify subjects is called {subject!r}; there are border, u2netp")
+
+
+def _predicted(found: Found) -> int:
+    return OTHER_CATEGORY if found.category is None else found.category
+
+
+def _inside(region: Box, picture: Picture) -> Box:
+    """The region cut to the picture, at least one pixel of it."""
+    x1 = min(max(region.x1, 0), picture.width - 1)
+    y1 = min(max(region.y1, 0), picture.height - 1)
+    return Box(
+        x1=x1,
+        x2=min(max(region.x2, x1), picture.width - 1),
+        y1=y1,
+        y2=min(max(region.y2, y1), picture.height - 1),
+    )
+
+
+def _hit(item: Item, score: float) -> Hit:
+    most = _SORT_MOST_CLOTHES if item.category_id in _CLOTHES else _SORT_MOST
+    return Hit(item, score, f"{score * most:.15g};0")

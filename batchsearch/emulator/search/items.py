@@ -1,0 +1,359 @@
+"""The items of one instance on disk: SQLite in WAL mode, fully synchronised.
+
+A change returns after the commit that holds it, and after it has been passed on to whoever keeps a copy in
+memory, in the order of the commits. Without a path everything is kept in memory and ends with the store.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sqlite3
+import threading
+from contextlib import ExitStack, closing
+from dataclasses import astuple, dataclass, fields
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import numpy as np
+
+from batchsearch.emulator.search.committer import Committer, Transaction
+from batchsearch.emulator.search.records import Box, Item
+from batchsearch.errors import BatchsearchError, ConfigError, OutputInUseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SCHEMA_VERSION: Final = 1
+
+_COLUMNS: Final = tuple(field.name for field in fields(Item))
+_CHANGEABLE: Final = frozenset(_COLUMNS) - {"product_id", "pic_name", "category_id"}
+_SELECT_ITEMS: Final = f"SELECT id, {', '.join(_COLUMNS)} FROM items"  # noqa: S608 - field names only
+_INSERT_ITEM: Final = (
+    f"INSERT INTO items ({', '.join(_COLUMNS)}, regions) "  # noqa: S608 - field names only
+    f"VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"
+)
+_REPLACE_ITEM: Final = (
+    f"UPDATE items SET {', '.join(f'{name} = ?' for name in _COLUMNS)}, regions = ? "  # noqa: S608 - field names only
+    "WHERE id = ?"
+)
+_LOAD: Final = (
+    f"SELECT items.id, {', '.join(_COLUMNS)}, vector "  # noqa: S608 - field names only
+    "FROM items JOIN vectors USING (id) ORDER BY items.id"
+)
+_LOOKUP_CHUNK: Final = 500
+
+
+class CatalogueFullError(Exception):
+    """The instance holds as many items as it was bought for (`InstanceOverQuota`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Where the subject of an item's picture is.
+
+    Attributes:
+        region: The box that was searched with; None when there was none.
+        multi_region: Every subject identified.
+    """
+
+    region: Box | None = None
+    multi_region: tuple[Box, ...] = ()
+
+    def to_json(self) -> str:
+        """As the store keeps it."""
+        return json.dumps(
+            [self.region and astuple(self.region), [astuple(box) for box in self.multi_region]],
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Regions:
+        """What `to_json` wrote."""
+        region, others = json.loads(text)
+        return cls(region and Box(*region), tuple(Box(*box) for box in others))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An item with what only the search needs."""
+
+    identity: int
+    item: Item
+    regions: Regions
+    vector: NDArray[np.float32]
+
+
+class ItemStore:
+    """One instance's items. Calls may come from any thread.
+
+    Args:
+        path: The file, or None to keep everything in memory.
+        facts: What the file must be of, by name: checked when it exists, written when it does not.
+
+    Raises:
+        OutputInUseError: Another process has the file open.
+        ConfigError: The file is of something else, or of another version.
+        BatchsearchError: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path | None, facts: Mapping[str, str]) -> None:
+        self._name = "the catalogue in memory" if path is None else str(path)
+        self._held = None if path is None else _hold(path)
+        try:
+            self._writer = self._connect(path)
+            self._prepare(facts)
+            # A database in memory belongs to its connection, so there reading waits for writing.
+            self._reader = self._writer if path is None else self._connect(path)
+            count = int(self._reader.execute("SELECT count(*) FROM items").fetchone()[0])
+        except BaseException as error:
+            self._release()
+            if isinstance(error, sqlite3.Error):
+                raise BatchsearchError(f"{self._name}: the catalogue cannot be opened: {error}") from error
+            raise
+        writing = threading.Lock()
+        self._reading = writing if path is None else threading.Lock()
+        self._committer = Committer(self._writer, writing, items=count, name=self._name)
+
+    @staticmethod
+    def _connect(path: Path | None) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30
+        )
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            undo.pop_all()
+        return connection
+
+    def _prepare(self, facts: Mapping[str, str]) -> None:
+        writer = self._writer
+        version = writer.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            script = resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
+            # Facts and tables in one transaction: a kill in between must not leave a file without its facts.
+            writer.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {SCHEMA_VERSION};")
+            writer.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+            writer.execute("COMMIT")
+        elif version != SCHEMA_VERSION:
+            raise ConfigError(
+                f"{self._name}: this catalogue has schema version {version}, this batchsearch reads version "
+                f"{SCHEMA_VERSION}; use the batchsearch that wrote it, or another data folder"
+            )
+        known = dict(writer.execute("SELECT name, value FROM meta").fetchall())
+        for name, value in facts.items():
+            if known.get(name) != value:
+                raise ConfigError(
+                    f"{self._name}: this catalogue's {name} is {known.get(name)!r}, not {value!r}; "
+                    "use another data folder or another instance name"
+                )
+
+    def __len__(self) -> int:
+        """How many items are committed."""
+        return self._committer.items
+
+    def close(self) -> None:
+        """Commit what waits, stop the writing thread and let go of the file; later changes fail."""
+        if self._committer.close():
+            with self._reading:
+                self._release()
+
+    def _release(self) -> None:
+        handles = (self._held, getattr(self, "_writer", None), getattr(self, "_reader", None))
+        with ExitStack() as stack:
+            for handle in handles:
+                if handle is not None:
+                    stack.callback(handle.close)
+
+    # -- changing ------------------------------------------------------------------------------------
+
+    def put(
+        self,
+        item: Item,
+        regions: Regions,
+        vector: NDArray[np.float32],
+        *,
+        capacity: int,
+        then: Callable[[int], None],
+    ) -> int:
+        """Add an item, or replace the one of the same product id and picture name; returns its id.
+
+        Args:
+            item: With its category.
+            regions: Of its picture.
+            vector: Of its picture.
+            capacity: Most items that there may be.
+            then: Told the id after the commit, on the writing thread.
+
+        Raises:
+            CatalogueFullError: It would be one item too many.
+            BatchsearchError: It could not be committed.
+        """
+        values = (*astuple(item), regions.to_json())
+        blob = vector.astype("<f4").tobytes()
+
+        def apply(transaction: Transaction) -> int:
+            connection = transaction.connection
+            found = connection.execute(
+                "SELECT id FROM items WHERE product_id = ? AND pic_name = ?", (item.product_id, item.pic_name)
+            ).fetchone()
+            if found is not None:
+                identity = int(found[0])
+                connection.execute(_REPLACE_ITEM, (*values, identity))
+                connection.execute("UPDATE vectors SET vector = ? WHERE id = ?", (blob, identity))
+                return identity
+            if transaction.items >= capacity:
+                raise CatalogueFullError(f"the instance holds {capacity:,} items, all that it may")
+            identity = int(connection.execute(_INSERT_ITEM, values).lastrowid or 0)
+            connection.execute("INSERT INTO vectors VALUES (?, ?)", (identity, blob))
+            transaction.items += 1
+            return identity
+
+        return self._committer.commit(apply, then)
+
+    def update(
+        self,
+        product_id: str,
+        pic_name: str | None,
+        changes: Mapping[str, Any],
+        *,
+        then: Callable[[dict[int, Item]], None],
+    ) -> int:
+        """Change attributes of one item or of all of a product; returns how many items those are.
+
+        Args:
+            product_id: The product.
+            pic_name: One of its pictures, or None for all.
+            changes: New values by name: `custom_content`, `int_attr` to `str_attr4`.
+            then: Told the items as they are now, after the commit, on the writing thread.
+
+        Raises:
+            ValueError: A name is none that can be changed.
+            BatchsearchError: It could not be committed.
+        """
+        unknown = sorted(set(changes) - _CHANGEABLE)
+        if unknown:
+            raise ValueError(
+                f"not changeable: {', '.join(unknown)}; there are {', '.join(sorted(_CHANGEABLE))}"
+            )
+        assignments = ", ".join(f"{name} = ?" for name in changes)
+
+        def apply(transaction: Transaction) -> dict[int, Item]:
+            connection = transaction.connection
+            ids = _ids_of(connection, product_id, pic_name)
+            if changes:
+                connection.executemany(
+                    f"UPDATE items SET {assignments} WHERE id = ?",  # noqa: S608 - checked names only
+                    [(*changes.values(), identity) for identity in ids],
+                )
+            return _items_of(connection, ids)
+
+        return len(self._committer.commit(apply, then))
+
+    def delete(
+        self, choose: Callable[[sqlite3.Connection], Sequence[int]], *, then: Callable[[list[int]], None]
+    ) -> list[str]:
+        """Delete the items chosen; returns their picture names, oldest first.
+
+        Args:
+            choose: Ids to delete, called on the writing thread within the transaction.
+            then: Told the ids after the commit, on the writing thread.
+
+        Raises:
+            BatchsearchError: It could not be committed.
+        """
+
+        def apply(transaction: Transaction) -> dict[int, Item]:
+            connection = transaction.connection
+            items = _items_of(connection, choose(connection))
+            for table in ("vectors", "items"):
+                connection.executemany(
+                    f"DELETE FROM {table} WHERE id = ?",  # noqa: S608 - one of two table names
+                    [(identity,) for identity in items],
+                )
+            transaction.items -= len(items)
+            return items
+
+        items = self._committer.commit(apply, lambda items: then(list(items)))
+        return [items[identity].pic_name for identity in sorted(items)]
+
+    # -- reading -------------------------------------------------------------------------------------
+
+    def load(self, rows: int = 4_096) -> Iterator[tuple[list[int], list[Item], NDArray[np.float32]]]:
+        """All items in chunks, oldest first: ids, items, vectors of shape (items, dimensions)."""
+        with self._reading, closing(self._reader.execute(_LOAD)) as cursor:
+            while chunk := cursor.fetchmany(rows):
+                vectors = np.frombuffer(b"".join(row[-1] for row in chunk), dtype="<f4")
+                yield (
+                    [row[0] for row in chunk],
+                    [Item(*row[1:-1]) for row in chunk],
+                    vectors.reshape(len(chunk), -1).astype(np.float32, copy=False),
+                )
+
+    def stored(self, product_id: str, pic_name: str) -> Stored | None:
+        """One item with its vector, None when it is not there."""
+        with self._reading:
+            row = self._reader.execute(
+                f"SELECT items.id, {', '.join(_COLUMNS)}, regions, vector "  # noqa: S608 - field names only
+                "FROM items JOIN vectors USING (id) WHERE product_id = ? AND pic_name = ?",
+                (product_id, pic_name),
+            ).fetchone()
+        if row is None:
+            return None
+        vector = np.frombuffer(row[-1], dtype="<f4").astype(np.float32, copy=False)
+        return Stored(row[0], Item(*row[1:-2]), Regions.from_json(row[-2]), vector)
+
+    def item(self, product_id: str, pic_name: str) -> Item | None:
+        """One item, None when it is not there."""
+        with self._reading:
+            row = self._reader.execute(
+                f"{_SELECT_ITEMS} WHERE product_id = ? AND pic_name = ?", (product_id, pic_name)
+            ).fetchone()
+        return None if row is None else Item(*row[1:])
+
+    def items(self, ids: Sequence[int]) -> dict[int, Item]:
+        """Those items of `ids` that are there."""
+        with self._reading:
+            return _items_of(self._reader, ids)
+
+
+def _hold(path: Path) -> TextIO:
+    """A lock beside the file, which ends with the process however that ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = path.with_name(f"{path.name}.lock").open("a", encoding="utf-8")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        held.close()
+        raise OutputInUseError(
+            f"{path}: another emulator has this catalogue open; stop it, or use another data folder"
+        ) from error
+    return held
+
+
+def ids_of(product_id: str, pic_name: str | None) -> Callable[[sqlite3.Connection], Sequence[int]]:
+    """What `ItemStore.delete` deletes: one picture of a product, or all of them."""
+    return lambda connection: _ids_of(connection, product_id, pic_name)
+
+
+def _ids_of(connection: sqlite3.Connection, product_id: str, pic_name: str | None) -> list[int]:
+    found = connection.execute(
+        "SELECT id FROM items WHERE product_id = :product AND (:pic IS NULL OR pic_name = :pic) ORDER BY id",
+        {"product": product_id, "pic": pic_name},
+    )
+    return [row[0] for row in found]
+
+
+def _items_of(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Item]:
+    listed = list(ids)
+    found: dict[int, Item] = {}
+    for start in range(0, len(listed), _LOOKUP_CHUNK):
+        chunk = listed[start : start + _LOOKUP_CHUNK]
+        marks = ",".join("?" * len(chunk))
+        rows = connection.execute(f"{_SELECT_ITEMS} WHERE id IN ({marks})", chunk)
+        found.update((row[0], Item(*row[1:])) for row in rows)
+    return found

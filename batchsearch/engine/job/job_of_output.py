@@ -1,0 +1,47 @@
+"""The job that an output folder belongs to, taken up again without its job file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchsearch.config.load import load_text
+from batchsearch.engine.job.held import JOB, told_settings
+from batchsearch.errors import ConfigError
+from batchsearch.storage.ledger.ledger_reader import LedgerReader
+from batchsearch.storage.parts.inside import LEDGER, no_output, runs_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from batchsearch.config.load import LoadedJob
+
+
+def job_of(folder: Path, *, overrides: Sequence[str] = ()) -> LoadedJob:
+    """The job whose latest run worked in this output folder, wherever the folder is now.
+
+    Of the folder of a dedup it is the search: what else ran there has folders of its own.
+
+    Args:
+        folder: The output folder.
+        overrides: Texts like `instance.qps=5`, as given to `--set`.
+
+    Raises:
+        ConfigError: No run has worked there, or its settings cannot be used any more.
+        OutputError: Its ledger cannot be read.
+    """
+    places = runs_in(folder)
+    if not places:
+        raise ConfigError(no_output(folder))
+    place = places[0]
+    path = place / LEDGER
+    with LedgerReader(path, oldest=1) as ledger:
+        told_settings(ledger, JOB)
+        text = ledger.meta(JOB)
+    if text is None:
+        raise ConfigError(
+            f"{place}: its job was run by an older batchsearch, which did not keep the settings; "
+            "run the job file once more first"
+        )
+    here = f"output.dir={place.absolute()}"
+    return load_text(text, path, overrides=(here, *overrides))

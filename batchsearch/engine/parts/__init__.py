@@ -1,0 +1,1 @@
+"""Outcomes to sealed parts, and all parts exchanged at once."""

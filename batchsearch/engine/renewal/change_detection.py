@@ -1,0 +1,230 @@
+"""What a run finds when it begins: which rows have their outcome, and which of them get another one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.engine.one_thread import one_by_one
+from batchsearch.engine.renewal.renewal_rules import NOTHING_TOUCHED, RenewalRules
+from batchsearch.engine.renewal.row_source import SourceReader
+from batchsearch.steps import step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from batchsearch.config.model import JobSettings
+    from batchsearch.engine.renewal.renewal_rules import Reason, Touched
+    from batchsearch.manifest.rows import RowBatch
+    from batchsearch.manifest.source import Manifest
+    from batchsearch.service.operations import Operation
+    from batchsearch.storage.ledger.queries import LedgerQueries
+    from batchsearch.storage.ledger.store import Ledger
+
+ROUND: Final = "round"
+"""Named text of the ledger: `complete` once a run has left no row without outcome, `open` until then."""
+
+COMPLETE: Final = "complete"
+_OPEN: Final = "open"
+_ROUND_BEGAN: Final = "round_began"
+_SURVEYED: Final = "manifest"
+_ROWS_AT_ONCE: Final = 1_024
+_HOUR: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Rows of the manifest whose outcome stands.
+
+    Attributes:
+        rows: How many.
+        codes: How many of them ended with each error code.
+        renewed: Rows that have an outcome and are to get another one, by reason.
+        others: Rows with an outcome that the manifest does not have.
+    """
+
+    rows: int
+    codes: Counter[str]
+    renewed: Counter[str]
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found out about one batch of finished rows.
+
+    Attributes:
+        codes: Error codes of the outcomes that stand; None for success.
+        reasons: Rows to be renewed, by digest.
+        unknown: What rows come from of which nothing was noted, by digest.
+    """
+
+    codes: list[str | None]
+    reasons: dict[bytes, Reason]
+    unknown: dict[bytes, bytes]
+
+
+class Survey:
+    """Looks at the finished rows of a manifest, the same for a plan and for a run.
+
+    Args:
+        settings: The job.
+        operation: Operation called.
+        manifest: Its rows.
+        ledger: What is known of them.
+        root: Where relative picture paths start from.
+        only_asked_for: Look at nothing but the marks of rows that somebody asked for.
+        touched: What tonight's settings touch.
+    """
+
+    def __init__(
+        self,
+        settings: JobSettings,
+        operation: Operation,
+        manifest: Manifest,
+        ledger: LedgerQueries,
+        root: Path,
+        *,
+        only_asked_for: bool = False,
+        touched: Touched = NOTHING_TOUCHED,
+    ) -> None:
+        reuse = settings.reuse
+        hours = reuse.renew_after_hours
+        self.rules = RenewalRules(
+            new_round=ledger.meta(ROUND) == COMPLETE,
+            expired_before=None if hours is None else time.time() - hours * _HOUR,
+            passing=reuse.retry == "passing",
+            actions=settings.codes,
+            only_asked_for=only_asked_for,
+            touched=touched,
+        )
+        self._manifest = manifest
+        self._ledger = ledger
+        self.sources = sources_of(settings, root)
+        self._every_picture = reuse.notice_changes == "contents" and bool(operation.pictures)
+        same = ledger.meta(_SURVEYED) == identity_of(manifest)
+        unasked = reuse.notice_changes == "no" or (
+            same and (reuse.notice_changes == "manifest" or not operation.pictures)
+        )
+        self.looks = not only_asked_for and (touched.look or not unasked)
+
+    def batches(self) -> Iterator[Looked]:
+        """What is found, batch by batch; nothing is changed.
+
+        Raises:
+            ManifestError: The manifest cannot be read to its end.
+            OutputError: The ledger cannot be read.
+        """
+        if not self.looks:
+            counts_only = not (self.rules.new_round or self.rules.touched or self._ledger.renewals())
+            for keys in self._manifest.key_batches():
+                digests = keys.digests()
+                if counts_only:
+                    yield Looked(list(self._ledger.codes_of(digests).values()), {}, {})
+                else:
+                    yield self.look(digests, None)
+            return
+        for batch in self._manifest.batches(_ROWS_AT_ONCE):
+            yield self.look(batch.digests(), batch)
+
+    def look(self, digests: list[bytes], batch: RowBatch | None) -> Looked:
+        """What is found of rows with these digests; of their sources only where they are given."""
+        states = self._ledger.states(digests)
+        found = Looked([], {}, {})
+        if not states:
+            return found
+        sources = {}
+        if batch is not None and self.looks:
+            places = [place for place, digest in enumerate(digests) if digest in states]
+            for place, row in zip(places, batch.pick(places), strict=True):
+                sources[digests[place]] = self.sources.of(row)
+        for digest, state in states.items():
+            source = sources.get(digest)
+            reason = self.rules.reason_for(digest, state, source)
+            if reason is None and self._every_picture and source is not None:
+                reason = "changed"
+            if reason is not None:
+                found.reasons[digest] = reason
+                continue
+            found.codes.append(state.code)
+            if source is not None and state.source is None and not source.missing:
+                found.unknown[digest] = source.digest
+        return found
+
+
+async def take_stock(survey: Survey, ledger: Ledger, manifest: Manifest, *, changes: bool) -> Finished:
+    """Count the rows whose outcome stands and mark in the ledger those that are to get another one.
+
+    A kill on the way is made up for by the next run, which surveys again.
+
+    Args:
+        survey: Looks at the rows.
+        ledger: Where they are marked.
+        manifest: The rows.
+        changes: Mark rows; else only those that are marked are counted as to be renewed, and the round of
+            runs stays what it is.
+
+    Raises:
+        ManifestError: The manifest cannot be read to its end.
+        OutputError: The ledger cannot be read or written.
+    """
+    finished = Finished(0, Counter(), Counter(), 0)
+    if ledger.finished_count() > 0:
+        rows = 0
+        looking = step("looking at earlier answers", ledger.finished_count())
+        async for found in one_by_one(survey.batches()):
+            rows += len(found.codes)
+            looking.advance(len(found.codes) + len(found.reasons))
+            finished.codes.update(code for code in found.codes if code is not None)
+            finished.renewed.update(found.reasons.values())
+            if found.reasons and changes:
+                await ledger.mark(found.reasons)
+            if found.unknown:
+                await ledger.set_sources(found.unknown)
+        others = ledger.finished_count() - rows - finished.renewed.total()
+        finished = Finished(rows, finished.codes, finished.renewed, others)
+    if not changes:
+        return finished
+    if survey.looks or ledger.meta(_SURVEYED) is None:
+        await ledger.set_meta(_SURVEYED, identity_of(manifest))
+    if ledger.meta(ROUND) != _OPEN:
+        await ledger.set_meta(_ROUND_BEGAN, str(time.time()))
+        await ledger.set_meta(ROUND, _OPEN)
+    return finished
+
+
+def round_began(ledger: LedgerQueries) -> float:
+    """When the round of runs began that is going on, seconds since 1970; now, where one is about to begin."""
+    noted = ledger.meta(_ROUND_BEGAN)
+    return time.time() if noted is None or ledger.meta(ROUND) == COMPLETE else float(noted)
+
+
+async def complete_round(ledger: Ledger) -> None:
+    """Note that every row of the manifest has its outcome: the next run begins a new round.
+
+    Raises:
+        OutputError: The ledger cannot be written.
+    """
+    if ledger.renewals():
+        await ledger.forget_renewals()
+    await ledger.set_meta(ROUND, COMPLETE)
+
+
+def identity_of(manifest: Manifest) -> str:
+    """The manifest's identity as the ledger keeps it."""
+    return json.dumps(manifest.identity(), sort_keys=True, default=str)
+
+
+def sources_of(settings: JobSettings, root: Path) -> SourceReader:
+    """Finds out what rows come from, as closely as the job wants to know."""
+    return SourceReader(
+        root,
+        files=settings.reuse.notice_changes in {"files", "contents"},
+        base64=settings.images.text == "base64",
+        addresses=settings.images.base_url is not None,
+        parameters=settings.reuse.notice_parameters,
+    )

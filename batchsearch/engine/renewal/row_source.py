@@ -1,0 +1,101 @@
+"""What a row came from, in sixteen bytes: so that a changed picture is noticed without reading it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from batchsearch.engine.renewal.renewal_rules import Source
+from batchsearch.path_spellings import other_spellings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchsearch.manifest.rows import ImageReference, Row
+
+_FILE: Final = "file:"
+
+# `json.dumps` with these options would make an encoder for every row.
+_encode = json.JSONEncoder(sort_keys=True, default=str, check_circular=False).encode
+
+
+class SourceReader:
+    """Finds out what rows came from; may be used from several threads.
+
+    Args:
+        root: Where relative picture paths start from.
+        files: Look at size and time of pictures' files; else only at what the manifest says.
+        base64: Text in picture columns is the picture itself.
+        addresses: Paths are addresses below another one, and no files.
+        parameters: What the row's parameters are counts, too; else only its images do.
+    """
+
+    def __init__(
+        self, root: Path, *, files: bool, base64: bool, addresses: bool = False, parameters: bool = True
+    ) -> None:
+        self._root = str(root)
+        self._files = files
+        self._no_files = base64 or addresses
+        self._parameters = parameters
+
+    def of(self, row: Row) -> Source:
+        """What this row came from: parameters, references, and the size and time of its pictures' files."""
+        missing = False
+        pictures: list[Any] = []
+        for reference in row.images:
+            said, is_missing = self._picture(reference)
+            missing |= is_missing
+            pictures.append(said)
+        told = _encode([pictures, row.parameters] if self._parameters else [pictures])
+        digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return Source(digest, missing)
+
+    def of_image(self, reference: ImageReference) -> Source:
+        """What one image came from: its reference, and the size and time of its file."""
+        said, missing = self._picture(reference)
+        digest = hashlib.blake2b(_encode(said).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return Source(digest, missing)
+
+    def _picture(self, reference: ImageReference | None) -> tuple[Any, bool]:
+        if reference is None:
+            return None, False
+        if reference.data is not None:
+            return hashlib.blake2b(reference.data, digest_size=16).hexdigest(), False
+        text = reference.path if reference.path is not None else reference.url or ""
+        path = self._path(reference)
+        if path is None or not self._files:
+            return text, False
+        about = _status(path)
+        if about is None and reference.path is not None:
+            spellings = map(_status, map(self._below, other_spellings(reference.path)))
+            about = next(filter(None, spellings), None)
+        if about is None:
+            return text, True
+        return [text, about.st_size, about.st_mtime_ns], False
+
+    def _path(self, reference: ImageReference) -> str | None:
+        """The local file that a reference names, None for what is none."""
+        if reference.path is not None:
+            return None if self._no_files else self._below(reference.path)
+        url = reference.url or ""
+        if url[: len(_FILE)].lower() != _FILE:
+            return None
+        path = url[len(_FILE) :]
+        if path.startswith("//"):
+            _, slash, rest = path[2:].partition("/")
+            path = slash + rest
+        return unquote(path)
+
+    def _below(self, path: str) -> str:
+        return os.path.join(self._root, path)  # noqa: PTH118 - a million of them: no Path objects
+
+
+def _status(path: str) -> os.stat_result | None:
+    """Of a file, None where there is none that can be looked at."""
+    try:
+        return os.stat(path)  # noqa: PTH116 - as above
+    except (OSError, ValueError):
+        return None

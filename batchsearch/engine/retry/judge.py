@@ -1,0 +1,174 @@
+"""What an answer says about the pace, the run's health, and its row: learned, then decided.
+
+The decision itself is `policy.decide`, pure; this keeps what it needs to know from one answer to the next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.engine.retry.health import Health
+from batchsearch.engine.retry.outage import trouble_of
+from batchsearch.engine.retry.policy import History, RetryRules, decide
+from batchsearch.service.codes.lookup import action_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchsearch.engine.retry.policy import Action, Decision
+    from batchsearch.engine.rows.pending_row import Work
+    from batchsearch.pacing.pacer import Pacer
+    from batchsearch.pacing.shared import SharedPacer
+    from batchsearch.pacing.unpaced import Unpaced
+    from batchsearch.service.client import Answer
+    from batchsearch.service.codes.error_code import ErrorCode
+    from batchsearch.telemetry.stats import Stats
+
+
+_API_OUTAGES_BORNE: Final = 3
+_TRANSPORT_OUTAGES_BORNE: Final = 10
+"""How many times its attempts a row may fail, with nothing else answered, before it is to blame."""
+
+_RUNS_BORNE: Final = 2
+"""In how many runs it may: one outage is one run's, however long it is."""
+
+_STORE: Final = "the object store for uploads"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of an unsuccessful answer.
+
+    Attributes:
+        decision: What to do.
+        throttled: Flow control refused the call.
+        lasting: Every equal request would be refused in the same way.
+    """
+
+    decision: Decision
+    throttled: bool
+    lasting: bool
+
+
+class Judge:
+    """Judges the answers of one run.
+
+    Args:
+        rules: Bounds on repeating calls.
+        actions: Another action for a code than the table's.
+        pacer: Told how calls fared.
+        stats: Denials are counted there, and what does not answer is noted.
+        address: Host and port that calls go to.
+        clock: A steady clock, seconds.
+        jitter: Random numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        rules: RetryRules,
+        actions: Mapping[str, Action],
+        pacer: Pacer | SharedPacer | Unpaced,
+        stats: Stats,
+        *,
+        address: str = "the service",
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._rules = rules
+        self._actions = actions
+        self._pacer = pacer
+        self._stats = stats
+        self._clock = clock
+        self._jitter = jitter
+        self._ending_in_a_row = 0
+        self._latest: deque[bool] = deque(maxlen=20)
+        self._address = address
+        self.health = Health()
+
+    @property
+    def denied_share(self) -> float:
+        """Part of the latest calls that flow control refused, 0 to 1."""
+        return sum(self._latest) / len(self._latest) if self._latest else 0.0
+
+    def succeeded(self, slot_at: float, latency: float) -> None:
+        """A call succeeded."""
+        self._pacer.granted(slot_at, latency)
+        self._stats.troubles.pop(self._address, None)
+        self._latest.append(False)
+        self.health.answered(self._clock())
+        self._ending_in_a_row = 0
+
+    def judge(self, work: Work, answer: Answer, entry: ErrorCode, slot_at: float | None) -> Verdict:
+        """Decide on an unsuccessful answer to a call, or (without a slot) to an upload."""
+        throttled = entry.throttles and slot_at is not None
+        action = action_of(entry, self._actions)
+        self._learn(answer, entry, action, slot_at, throttled=throttled)
+        work.denied_here += throttled
+        hopeless = not throttled and self._has_failed_in_several_runs(work, answer, entry)
+        counts = hopeless or (not throttled and self._says_something(work, answer, entry))
+        work.attempts_here += counts
+        work.repeats_here += 1
+        started = work.first_sent if work.first_sent is not None and counts else self._clock()
+        decision = decide(
+            action,
+            History(
+                attempts=max(work.attempts_here, self._rules.max_attempts if hopeless else 0),
+                repeats=work.repeats_here,
+                denied=work.denied_here,
+                elapsed=self._clock() - started,
+                ending_in_a_row=self._ending_in_a_row,
+                renewed=work.renewed,
+            ),
+            self._rules,
+            jitter=self._jitter(),
+            throttled=throttled,
+            retry_after=answer.retry_after,
+        )
+        return Verdict(decision, throttled, lasting=action == "fail_row" and answer.origin == "api")
+
+    def _says_something(self, work: Work, answer: Answer, entry: ErrorCode) -> bool:
+        """Whether an attempt counts against its row: not if nothing at all was answered since it began."""
+        if not _is_outage(answer, entry):
+            return True
+        return work.first_sent is not None and self.health.answered_since(work.first_sent)
+
+    def _has_failed_in_several_runs(self, work: Work, answer: Answer, entry: ErrorCode) -> bool:
+        """Whether a row has failed so often, in so many runs, that outages no longer explain it.
+
+        Sooner when it is the service that says so than when the way there does.
+        """
+        if not _is_outage(answer, entry):
+            return False
+        failed = [attempt for attempt in work.attempts if attempt.code is not None and not attempt.denied]
+        borne = _API_OUTAGES_BORNE if answer.origin == "api" else _TRANSPORT_OUTAGES_BORNE
+        runs = {attempt.run for attempt in failed}
+        return len(failed) > borne * self._rules.max_attempts and len(runs) > _RUNS_BORNE
+
+    def _learn(
+        self, answer: Answer, entry: ErrorCode, action: Action, slot_at: float | None, *, throttled: bool
+    ) -> None:
+        if slot_at is not None:
+            self._latest.append(throttled)
+            if throttled:
+                self._stats.denied += 1
+                self._pacer.denied(slot_at, answer.latency, answer.retry_after)
+            elif answer.origin == "api":
+                self._pacer.granted(slot_at, answer.latency)
+        if not throttled and _is_outage(answer, entry):
+            self.health.failed(self._clock())
+            where = self._address if slot_at is not None else _STORE
+            self._stats.troubles[self._address] = trouble_of(where, answer)
+        else:
+            self.health.answered(self._clock())
+            self._stats.troubles.pop(self._address, None)
+        if action == "end_run":
+            self._ending_in_a_row += 1
+        elif answer.origin == "api" and not throttled:
+            self._ending_in_a_row = 0
+
+
+def _is_outage(answer: Answer, entry: ErrorCode) -> bool:
+    """Whether an answer is the kind that a broken service or network gives to everybody."""
+    return answer.origin == "transport" or entry.owner == "service"

@@ -1,0 +1,272 @@
+"""From what happened to a row to what the output says of it (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from batchsearch.engine.rows.pending_row import PageAnswer
+from batchsearch.service.facts import MAX_NUM
+from batchsearch.service.responses import CompareResponse, Hit, MutationResponse, SearchResponse
+from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow
+from batchsearch.storage.parts.fitting import PROBLEMS, counted, hits_fitting, results_fitting
+from batchsearch.storage.parts.results_and_hits import OF_THE_ROW
+from batchsearch.storage.parts.row_columns import key_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from batchsearch.engine.rows.pending_row import Failure, JobFacts, Work
+    from batchsearch.images.outcome import PictureFacts, Prepared
+    from batchsearch.images.regions import Geometry
+    from batchsearch.service.client import Answer
+    from batchsearch.service.responses import PicInfo
+
+
+def request_key(facts: JobFacts, values: Mapping[str, Any], pictures: Sequence[Prepared]) -> str:
+    """SHA-256 that names a request: two rows with the same key ask the service the same question.
+
+    Args:
+        facts: Operation, instance, and how many pages are asked for.
+        values: Parameters of the first page, regions as they are sent, without what the service assumes.
+        pictures: What is sent.
+    """
+    sent = [picture.sent.sha256 for picture in pictures]
+    asked = {
+        "operation": facts.operation,
+        "instance": facts.instance,
+        "pages": len(facts.pages),
+        "values": dict(values),
+        "pictures": sorted(sent) if facts.symmetric else sent,
+    }
+    last = facts.pages[-1].num
+    if len(facts.pages) > 1 and last != MAX_NUM:
+        # 150 hits and 200 are two pages each, and not the same question.
+        asked["last"] = last
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def request_name(request_key: str | None) -> bytes | None:
+    """What the ledger keeps of a row's request key: enough to tell whether it is the same."""
+    return None if request_key is None else bytes.fromhex(request_key)[:16]
+
+
+def page_answer(work: Work, answer: Answer) -> PageAnswer:
+    """What an answered page adds to its row, regions mapped back to the source's pixels."""
+    response = answer.response
+    found: dict[str, Any] = {}
+    hits: list[dict[str, Any]] = []
+    if response is not None:
+        found = {
+            "response_code": response.code,
+            "response_message": response.message,
+            "response_success": response.success,
+        }
+    if isinstance(response, SearchResponse):
+        if response.head is not None:
+            found["docs_found"] = response.head.docs_found
+            found["docs_return"] = response.head.docs_return
+            found["search_time_ms"] = response.head.search_time
+        found |= _subject_fields(response.pic_info, work.pictures[0].geometry if work.pictures else None)
+        names = _hit_names()
+        for hit in response.hits:
+            line = {name: value for name in names if (value := getattr(hit, name)) is not None}
+            line |= {"page": work.page, "request_id": answer.request_id}
+            hits.append(line)
+    elif isinstance(response, CompareResponse):
+        found["score"] = response.score
+        if response.access_denied_detail is not None:
+            found["access_denied_detail"] = asdict(response.access_denied_detail)
+    elif isinstance(response, MutationResponse):
+        found |= _mutation_fields(response, work.pictures[0].geometry if work.pictures else None)
+    return PageAnswer(found, tuple(hits), answer.field_problems)
+
+
+@cache
+def _hit_names() -> tuple[str, ...]:
+    return tuple(field.name for field in fields(Hit))
+
+
+def _subject_fields(info: PicInfo | None, geometry: Geometry | None) -> dict[str, Any]:
+    if info is None:
+        return {}
+    return {
+        "pic_category_id": info.category_id,
+        "pic_region": _to_source(info.region, geometry),
+        "pic_region_sent": info.region,
+        "multi_region": [_to_source(region, geometry) for region in info.multi_region],
+        "multi_region_sent": list(info.multi_region),
+        "all_categories": [{"id": category.id, "name": category.name} for category in info.all_categories],
+    }
+
+
+def _mutation_fields(response: MutationResponse, geometry: Geometry | None) -> dict[str, Any]:
+    found = _subject_fields(response.pic_info, geometry)
+    if response.pic_names:
+        found["deleted_pic_names"] = list(response.pic_names)
+    return found
+
+
+def _to_source(region: str | None, geometry: Geometry | None) -> str | None:
+    """A region in the source's pixels; None for text that is no region.
+
+    Without a picture of the row's own (a search by name) it is the stored picture's, as answered.
+    """
+    if region is None or geometry is None:
+        return region
+    try:
+        return geometry.to_source(region)
+    except ValueError:
+        return None
+
+
+def picture_fields(prefix: str, source: PictureFacts | None, picture: Prepared | None) -> dict[str, Any]:
+    """What a row says of one image: the file as it came, and as it was sent.
+
+    Args:
+        prefix: Before each column's name, where a row has several images.
+        source: The file; None where its format is not known.
+        picture: What is sent for it; None where it is refused.
+    """
+    found: dict[str, Any] = {}
+    for side, facts in (("source", source), ("sent", picture.sent if picture is not None else None)):
+        if facts is not None:
+            found[f"{prefix}{side}_format"] = facts.format
+            found[f"{prefix}{side}_width"] = facts.width
+            found[f"{prefix}{side}_height"] = facts.height
+            found[f"{prefix}{side}_bytes"] = facts.bytes
+            found[f"{prefix}{side}_sha256"] = facts.sha256
+    if picture is not None:
+        found[f"{prefix}transforms"] = list(picture.transforms)
+    return found
+
+
+def finished_row(
+    facts: JobFacts, work: Work, failure: Failure | None, now: datetime, *, lasting: bool = False
+) -> FinishedRow:
+    """The record of a row that has its outcome: its line of `results`, and its hits when it ended well.
+
+    Args:
+        facts: What holds for the whole job.
+        work: The row, with everything that happened to it.
+        failure: What it ended as; None for success.
+        now: Wall clock.
+        lasting: The answer holds for every equal request.
+    """
+    earlier = work.earlier
+    result = _row_fields(facts, work, failure, now)
+    hits: list[Mapping[str, Any]] = []
+    answer = None
+    if earlier is not None:
+        result |= earlier.fields
+        result |= _regions_in_source(result, work)
+        result |= {"coalesced_from": earlier.row_key, "answered_at": earlier.answered_at.isoformat()}
+        hits = list(earlier.hits)
+    elif failure is None:
+        pages = [work.answers[number] for number in sorted(work.answers)]
+        result |= pages[0].fields
+        hits = [hit for page in pages for hit in page.hits]
+    else:
+        if work.refusal is not None:
+            result |= work.refusal.fields
+            result["field_problems"] += work.refusal.field_problems
+        if work.attempts:
+            result["answered_at"] = now.isoformat()
+    if failure is not None:
+        result |= {
+            "error_code": failure.code,
+            "error_origin": failure.origin,
+            "error_owner": failure.owner,
+            "error_message": failure.message,
+        }
+    else:
+        result.setdefault("answered_at", now.isoformat())
+        if facts.has_hits:
+            result["hit_count"] = len(hits)
+    if lasting and facts.reusable and work.request_key is not None and earlier is None:
+        answer = AnswerKey(bytes.fromhex(work.request_key), now.timestamp())
+    own = {name: result[name] for name in OF_THE_ROW}
+    found = [
+        hits_fitting().fitted(own | dict(hit) | {"rank": rank}) for rank, hit in enumerate(hits, start=1)
+    ]
+    lines = [_json(line) for line, _ in found]
+    result, misfits = results_fitting(facts.operation).fitted(result)
+    dropped = len(misfits) + sum(len(names) for _, names in found)
+    if dropped:
+        result[PROBLEMS] = counted(result.get(PROBLEMS), dropped)
+    return FinishedRow(
+        digest=work.digest,
+        code=failure.code if failure is not None else None,
+        origin=failure.origin if failure is not None else None,
+        result=_json({name: value for name, value in result.items() if value is not None}),
+        hits=b"".join(line + b"\n" for line in lines),
+        carried=work.carried.slice(work.row.index, 1).serialize().to_pybytes(),
+        has_history=work.has_history,
+        answer=answer,
+        finished_at=now.timestamp(),
+        request=request_name(work.request_key),
+        source=work.source.digest if work.source is not None else None,
+        replaces=work.renewal is not None,
+    )
+
+
+def _row_fields(facts: JobFacts, work: Work, failure: Failure | None, now: datetime) -> dict[str, Any]:
+    """What a row says of itself, whatever it was answered."""
+    last = work.attempts[-1] if work.attempts else None
+    result: dict[str, Any] = {
+        "row_key": work.row.key,
+        "key_values": key_values(work.row.key, several=facts.several_keys),
+        "in_manifest": True,
+        "row_number": work.row.number,
+        "run_id": facts.run_id,
+        "operation": facts.operation,
+        "instance": facts.instance,
+        "outcome": "ok" if failure is None else "failed",
+        "request_key": work.request_key,
+        "calls": len({attempt.page for attempt in work.attempts}),
+        "attempts": len(work.attempts),
+        "denied": sum(attempt.denied for attempt in work.attempts),
+        "earlier_outcomes": work.renewal.outcomes if work.renewal is not None else 0,
+        "request_ids": [attempt.request_id for attempt in work.attempts],
+        "finished_at": now.isoformat(),
+        "prepare_ms": round(work.prepare_seconds * 1000, 3),
+        "field_problems": sum(page.field_problems for page in work.answers.values()),
+    }
+    if work.call is not None:
+        result["body_bytes"] = len(work.call.body)
+    if last is not None:
+        result |= {
+            "http_status": last.http_status,
+            "request_id": last.request_id,
+            "first_sent_at": work.attempts[0].sent_at.isoformat(),
+            "latency_ms": round(last.latency * 1000, 3),
+        }
+    for place, prefix in enumerate(facts.prefixes):
+        source = work.sources[place] if place < len(work.sources) else None
+        picture = work.pictures[place] if place < len(work.pictures) else None
+        result |= picture_fields(prefix, source, picture)
+    return result
+
+
+def _regions_in_source(fields: Mapping[str, Any], work: Work) -> dict[str, Any]:
+    """The answer's regions in the pixels of this row's own picture."""
+    geometry = work.pictures[0].geometry if work.pictures else None
+    found: dict[str, Any] = {}
+    if "pic_region_sent" in fields:
+        found["pic_region"] = _to_source(fields["pic_region_sent"], geometry)
+    if "multi_region_sent" in fields:
+        found["multi_region"] = [_to_source(region, geometry) for region in fields["multi_region_sent"]]
+    return found
+
+
+# `json.dumps` with these options would make an encoder for every line.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    # Half a surrogate pair, which JSON can smuggle in, is not text that Parquet can hold.
+    return _encode(value).encode("utf-8", "replace")

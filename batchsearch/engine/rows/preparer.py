@@ -1,0 +1,251 @@
+"""From a manifest row to a request that may be sent, or to the reason why none is.
+
+Fetching over the network happens on the event loop; everything that takes the processor (reading a file,
+checking, encoding, building the form body) happens in one hop to a worker thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from batchsearch.config.model import INSTANCE, PRIORITY
+from batchsearch.descriptors import PATIENCE
+from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
+from batchsearch.engine.rows.outcome_columns import request_key
+from batchsearch.engine.rows.pending_row import Failure
+from batchsearch.images.decoding.encode import reencode
+from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.prepare import Repairer, prepare
+from batchsearch.service.form import build_call
+from batchsearch.service.parameters import ParameterProblem, check_parameters, without_defaults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from batchsearch.engine.renewal.row_source import SourceReader
+    from batchsearch.engine.rows.answer_cache import EarlierAnswer
+    from batchsearch.engine.rows.pending_row import JobFacts, Work
+    from batchsearch.images.fetching.fetch import Fetcher
+    from batchsearch.images.outcome import PictureFacts, Prepared
+    from batchsearch.images.rules import Rules
+    from batchsearch.manifest.rows import ImageReference
+    from batchsearch.service.form import Call
+
+_NO_IMAGE: Final = "the manifest's cell is empty: there is no picture to send"
+
+
+class EarlierFinder(Protocol):
+    """Finds the answer to an equal request by its key (see `earlier.EarlierAnswers.find`)."""
+
+    def __call__(self, request_key: str, *, of_this_round: bool = False) -> EarlierAnswer | None:
+        """The answer to this request, None when a call is needed."""
+
+
+class CallBuilder(Protocol):
+    """Builds a request (see `form.build_call`)."""
+
+    def __call__(
+        self, operation: str, instance: str, values: Mapping[str, Any], pictures: Sequence[bytes | str], /
+    ) -> Call | ParameterProblem:
+        """The request, or why there is none."""
+
+
+class Preparer:
+    """Makes rows ready to be sent.
+
+    Args:
+        facts: What holds for every row.
+        rules: What the service asks of a picture.
+        fetcher: Reads pictures.
+        threads: Where the processor's work is done.
+        sources: Notes what a row comes from, before its pictures are read; None notes nothing.
+        repair: Makes a picture fit that does not.
+        earlier: Finds the answer to an equal request; None looks for none.
+        by_address: Pictures are uploaded before the request is built: `prepare` stops short of it.
+        build: Builds a request from its values and images.
+        patience: Seconds that a want of this machine (file descriptors, the images' folder) is waited out.
+        jitter: Random numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        facts: JobFacts,
+        rules: Rules,
+        fetcher: Fetcher,
+        threads: Executor,
+        *,
+        sources: SourceReader | None = None,
+        repair: Repairer = reencode,
+        earlier: EarlierFinder | None = None,
+        by_address: bool = False,
+        build: CallBuilder = build_call,
+        patience: float = PATIENCE,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._facts = facts
+        self._rules = rules
+        self._fetcher = fetcher
+        self._threads = threads
+        self._sources = sources
+        self._repair = repair
+        self._earlier = earlier
+        self._by_address = by_address
+        self._build_call = build
+        self._patience = patience
+        self._jitter = jitter
+
+    async def prepare(self, work: Work) -> Failure | None:
+        """Check parameters, get the pictures, make them fit, and build the first request.
+
+        Returns:
+            None when `work.call` is ready to be sent (or, by address, when the pictures are ready to be
+            uploaded), or when `work.earlier` makes a call needless; else what the row ended as.
+
+        Raises:
+            MachineError: This machine lacked for long what is needed to read any image.
+        """
+        started = time.monotonic()
+        try:
+            failure = self._check(work)
+            if failure is not None:
+                return failure
+            contents: list[ImageReference | bytes] = []
+            for reference in work.row.images:
+                if reference is None:
+                    return _rejection(Rejected("Local.NoImage", _NO_IMAGE))
+                found = (
+                    reference
+                    if self._fetcher.is_local(reference)
+                    else await fetch_patiently(
+                        self._fetcher, reference, self._jitter, patience=self._patience
+                    )
+                )
+                if isinstance(found, Rejected):
+                    return _rejection(found)
+                if isinstance(found, Unreachable):
+                    return _unreachable(found)
+                contents.append(found)
+            return await made_patiently(
+                lambda: self._in_thread(self._make, work, contents), patience=self._patience
+            )
+        finally:
+            self._note_source(work)
+            work.prepare_seconds += time.monotonic() - started
+
+    def _note_source(self, work: Work) -> None:
+        if self._sources is not None and work.source is None:
+            work.source = self._sources.of(work.row)
+
+    async def build(self, work: Work) -> Failure | None:
+        """Build the request for `work.page` of a row that is prepared already.
+
+        Returns:
+            None when `work.call` is ready to be sent, else what the row ended as.
+        """
+        return await self._in_thread(self._build, work)
+
+    async def _in_thread(self, function: Callable[..., Failure | None], *args: object) -> Failure | None:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
+    def _check(self, work: Work) -> Failure | None:
+        """Read and check the row's parameters: nothing is fetched for a row that cannot be sent."""
+        named = work.row.parameters.get(INSTANCE)
+        if named is not None and str(named) not in {"", self._facts.instance}:
+            message = f"the job file has no instance {str(named)[:40]!r}"
+            return Failure("Local.UnknownInstance", "local", "row", message)
+        own = {name: value for name, value in work.row.parameters.items() if name not in {PRIORITY, INSTANCE}}
+        merged = {**self._facts.parameters, **own}
+        values, problems = check_parameters(
+            self._facts.operation,
+            merged,
+            service_type=self._facts.service_type,
+            longest_id=self._facts.longest_id,
+        )
+        if problems:
+            return _bad_parameter(problems[0])
+        work.values = values
+        return None
+
+    def _make(self, work: Work, contents: list[ImageReference | bytes]) -> Failure | None:
+        # Before the pictures are read: what changes meanwhile is noticed another time.
+        self._note_source(work)
+        sources: list[PictureFacts | None] = []
+        pictures: list[Prepared] = []
+        for content in contents:
+            data = content if isinstance(content, bytes) else read_here(self._fetcher, content)
+            if isinstance(data, Unreachable):
+                return _unreachable(data)
+            made = prepare(data, self._rules, repair=self._repair) if isinstance(data, bytes) else data
+            sources.append(made.source)
+            if isinstance(made, Rejected):
+                work.sources = tuple(sources)
+                return _rejection(made)
+            pictures.append(made)
+        work.sources, work.pictures = tuple(sources), tuple(pictures)
+        return self._name(work) or (None if self._by_address or work.earlier else self._build(work))
+
+    def _name(self, work: Work) -> Failure | None:
+        """Give the request its key, and look for an answer to an equal one."""
+        values = self._page_values(work, 0)
+        if isinstance(values, Failure):
+            return values
+        said = without_defaults(self._facts.operation, values, service_type=self._facts.service_type)
+        work.request_key = request_key(self._facts, said, work.pictures)
+        work.written_key = None
+        if said != values:
+            work.written_key = request_key(self._facts, values, work.pictures)
+        work.forget_other_requests()
+        if not work.answers:
+            self.look_again(work)
+        return None
+
+    def look_again(self, work: Work) -> None:
+        """Look for an answer to an equal request that has come since; for a worker thread."""
+        if self._earlier is None:
+            return
+        asks_again = work.renewal is not None and work.renewal.asks_again
+        for key in work.request_keys:
+            work.earlier = self._earlier(key, of_this_round=asks_again)
+            if work.earlier is not None:
+                return
+
+    def _page_values(self, work: Work, number: int) -> dict[str, Any] | Failure:
+        """The parameters of one page, regions mapped to what is sent."""
+        values = dict(work.values)
+        page = self._facts.pages[number]
+        if page.num is not None:
+            values["start"], values["num"] = page.start, page.num
+        if "region" in values and work.pictures:
+            try:
+                values["region"] = work.pictures[0].geometry.to_sent(values["region"])
+            except ValueError as error:
+                return Failure("Local.InvalidRegion", "local", "row", f"region: {error}")
+        return values
+
+    def _build(self, work: Work) -> Failure | None:
+        values = self._page_values(work, work.page)
+        if isinstance(values, Failure):
+            return values
+        contents = work.addresses or [picture.data for picture in work.pictures]
+        call = self._build_call(self._facts.operation, self._facts.instance, values, contents)
+        if isinstance(call, ParameterProblem):
+            return _bad_parameter(call)
+        work.call = call
+        if self._facts.pages[work.page].last:
+            work.let_go_of_pictures()
+        return None
+
+
+def _rejection(rejected: Rejected) -> Failure:
+    return Failure(rejected.code, "local", "image", rejected.message)
+
+
+def _unreachable(unreachable: Unreachable) -> Failure:
+    return Failure(unreachable.code, "transport", "network", unreachable.message)
+
+
+def _bad_parameter(problem: ParameterProblem) -> Failure:
+    return Failure(problem.code, "local", "row", str(problem))

@@ -1,0 +1,345 @@
+"""The pipeline put together from a job's settings: every stage made, and taken down again."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchsearch.config.model import EMULATOR, PRIORITY
+from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.renewal.change_detection import sources_of
+from batchsearch.engine.retry.policy import RetryRules
+from batchsearch.engine.rows.answer_cache import EarlierAnswers
+from batchsearch.engine.rows.other_folders import answers_of, other_folders
+from batchsearch.engine.rows.pending_row import JobFacts
+from batchsearch.engine.rows.preparer import Preparer
+from batchsearch.engine.rows.row_reader import RowReader
+from batchsearch.engine.run import embedded
+from batchsearch.engine.run.deletions import guard_deletions, is_guarded
+from batchsearch.engine.run.direct_calls import DirectClient, calls_at_once
+from batchsearch.engine.run.instance_workers import Lanes, Manned
+from batchsearch.engine.run.places import picture_root
+from batchsearch.engine.run.rate_keeper import pacer_for
+from batchsearch.engine.run.runner import Runner
+from batchsearch.engine.run.stages import Stages, admitted_at_once
+from batchsearch.engine.run.window import CallsLeft
+from batchsearch.images.decoding.isolate import Decoders
+from batchsearch.images.fetching.fetch import Fetcher
+from batchsearch.images.rules import rules_for
+from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
+from batchsearch.proxies import proxies_of
+from batchsearch.service.client import Client
+from batchsearch.service.credentials import default_chain
+from batchsearch.service.endpoint import Endpoint, parse_endpoint
+from batchsearch.service.facts import endpoint_of
+from batchsearch.service.form import build_call, build_handed_call
+from batchsearch.service.http_exchange import Timeouts, new_session
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.service.upload import OPEN_PLATFORM, Uploader
+from batchsearch.steps import step
+from batchsearch.telemetry.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import aiohttp
+
+    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.emulator.server import Emulator
+    from batchsearch.engine.job.instance_worker import Lane
+    from batchsearch.engine.parts.sealer import Sealer
+    from batchsearch.engine.run.opening import Opened
+    from batchsearch.engine.run.window import Limits
+    from batchsearch.images.prepare import Repairer
+    from batchsearch.images.rules import Rules
+    from batchsearch.service.credentials import CredentialsProvider
+    from batchsearch.service.operations import Operation
+    from batchsearch.telemetry.stats import Stats
+
+_HOUR = 3600.0
+
+
+@asynccontextmanager
+async def assembled(opened: Opened, stats: Stats, sealer: Sealer, limits: Limits) -> AsyncIterator[Lanes]:
+    """The lanes of a job over everything they need.
+
+    Raises:
+        ConfigError: There are no credentials, an endpoint is unusable, or an optional part is missing.
+    """
+    settings = opened.settings
+    threads = settings.images.threads or os.cpu_count() or 1
+    async with AsyncExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="prepare"))
+        shared = _Shared(
+            opened,
+            stats,
+            sealer,
+            CallsLeft(limits.max_calls),
+            pool,
+            threads,
+            fetcher=await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
+            repair=stack.enter_context(Decoders(settings.images)).repair,
+            earlier=await asyncio.to_thread(_earlier_answers, opened, stack),
+            services=Services(settings, stack),
+        )
+        manned = [await _manned(lane, shared, stack) for lane in lanes_of(settings)]
+        if is_guarded(settings):
+            await guard_deletions(settings, shared.clients, opened.left)
+        yield Lanes(manned, sealer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the lanes of a run have in common.
+
+    Attributes:
+        opened: The job.
+        stats: What the run counts.
+        sealer: Writes parts.
+        calls_left: How many calls the run may make.
+        pool: Threads for work that takes the processor.
+        threads: How many.
+        fetcher: Reads pictures.
+        repair: Makes a picture fit that does not.
+        earlier: Finds answers to equal requests.
+        services: Finds where calls go.
+        clients: Who calls each instance, by its name.
+    """
+
+    opened: Opened
+    stats: Stats
+    sealer: Sealer
+    calls_left: CallsLeft
+    pool: ThreadPoolExecutor
+    threads: int
+    fetcher: Fetcher
+    repair: Repairer
+    earlier: EarlierAnswers
+    services: Services
+    clients: list[tuple[str, Client | DirectClient]] = field(default_factory=list)
+
+
+async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
+    """One lane, ready to run."""
+    opened = shared.opened
+    settings, calls, instance = opened.settings, opened.settings.calls, lane.instance
+    rate = instance.qps_of(opened.operation.budget) * instance.share
+    in_flight = _in_flight(rate, calls.max_in_flight)
+    session = await stack.enter_async_context(new_session(connections=in_flight.ceiling))
+    endpoint, credentials = await shared.services.of(instance)
+    timeouts = Timeouts(connect=calls.connect_timeout, total=calls.timeout)
+    proxies = proxies_of(calls.proxy, os.environ, where="calls.proxy")
+    over_http = Client(
+        session, endpoint, credentials, timeouts=timeouts, signature=calls.signing, proxies=proxies
+    )
+    direct = shared.services.direct_to(instance)
+    client = over_http if direct is None else direct
+    shared.clients.append((instance.name, client))
+    embedded_here = instance.endpoint == EMULATOR
+    pacer = pacer_for(instance, opened.operation.budget, endpoint.authority, embedded=embedded_here)
+    stack.push_async_callback(pacer.close)
+    several_keys = len(opened.manifest.quoted) > 1
+    facts = facts_of(settings, opened.operation, opened.run_id, instance, several_keys=several_keys)
+    uploader = None
+    if facts.prefixes:
+        uploader = uploader_of(settings, instance, endpoint, session, credentials, over_http)
+    stages = Stages(
+        reader=RowReader(
+            opened.manifest,
+            opened.ledger,
+            facts,
+            lane,
+            carried=opened.carried,
+            by_priority=PRIORITY in settings.manifest.columns,
+            only_renewed=opened.only_renewed,
+        ),
+        preparer=Preparer(
+            facts,
+            rules_of(settings, opened.operation, instance),
+            shared.fetcher,
+            shared.pool,
+            sources=sources_of(settings, picture_root(settings)),
+            repair=shared.repair,
+            earlier=shared.earlier.find,
+            by_address=uploader is not None,
+            build=build_call if direct is None else build_handed_call,
+            patience=calls.max_outage_seconds,
+            jitter=random.random,
+        ),
+        pacer=pacer,
+        in_flight=in_flight,
+        client=client,
+        uploader=uploader,
+        ledger=opened.ledger,
+        sealer=shared.sealer,
+        earlier=shared.earlier,
+    )
+    runner = Runner(
+        stages,
+        facts,
+        RetryRules(
+            max_attempts=calls.max_attempts,
+            max_seconds=calls.max_retry_seconds,
+            end_after=calls.end_after,
+        ),
+        actions=settings.codes,
+        stats=shared.stats,
+        admitted=admitted_at_once(rate, in_flight.ceiling),
+        calls_left=shared.calls_left,
+        max_outage=calls.max_outage_seconds,
+        log=logger(),
+    )
+    return Manned(runner, shared.threads + max(4, int(min(32, rate))))
+
+
+def _in_flight(rate: float, most: int | None) -> InFlightLimit | FixedLimit:
+    if math.isinf(rate):
+        return FixedLimit(min(most or calls_at_once(), calls_at_once()))
+    return InFlightLimit(rate, floor=min(2, most or 2), ceiling=most)
+
+
+def uploader_of(  # noqa: PLR0917 - an instance and who calls it
+    settings: JobSettings,
+    instance: InstanceSettings,
+    endpoint: Endpoint,
+    session: aiohttp.ClientSession,
+    credentials: CredentialsProvider,
+    client: Client,
+) -> Uploader | None:
+    """What puts images where the service can fetch them; None where they travel in the request.
+
+    Raises:
+        ConfigError: A proxy is no usable address.
+    """
+    calls = settings.calls
+    if calls.upload != "url":
+        return None
+    return Uploader(
+        session,
+        instance.region or "",
+        credentials,
+        clock=client.service_time,
+        platform=_open_platform(settings, instance, endpoint),
+        timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
+        proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
+    )
+
+
+def facts_of(
+    settings: JobSettings,
+    operation: Operation,
+    run_id: str,
+    instance: InstanceSettings,
+    *,
+    several_keys: bool = False,
+) -> JobFacts:
+    """What holds for every row of a job that goes to one of its instances."""
+    return JobFacts.of(
+        run_id=run_id,
+        operation=operation.name,
+        instance=instance.name,
+        service_type=instance.service_type,
+        longest_id=instance.longest_id,
+        parameters=settings.parameters,
+        results_per_row=settings.results_per_row,
+        roles=tuple(picture.role for picture in operation.pictures),
+        has_hits=operation.paged,
+        symmetric=settings.reuse.symmetric_pairs,
+        reusable=operation.response in {"search", "compare"},
+        several_keys=several_keys,
+    )
+
+
+def rate_of(settings: JobSettings) -> float:
+    """Calls per second that the job may make: its share of each budget that its operation draws on.
+
+    It is infinite where an instance is unlimited.
+    """
+    budget = OPERATIONS[settings.operation].budget
+    return sum(lane.instance.qps_of(budget) * lane.instance.share for lane in lanes_of(settings))
+
+
+def tier_of(settings: JobSettings) -> float | None:
+    """The same for people and for JSON: None for no limit."""
+    rate = rate_of(settings)
+    return None if math.isinf(rate) else rate
+
+
+def rules_of(settings: JobSettings, operation: Operation, instance: InstanceSettings) -> Rules:
+    """What a picture must be that goes to an instance; those that travel in one body share its size."""
+    together = 1 if settings.calls.upload == "url" else max(1, len(operation.pictures))
+    return rules_for(instance.service_type, settings.images, pictures=together)
+
+
+def _earlier_answers(opened: Opened, stack: AsyncExitStack) -> EarlierAnswers:
+    return EarlierAnswers(
+        opened.ledger,
+        Path(opened.settings.output.dir),
+        round_began=opened.round_began,
+        max_age=opened.settings.reuse.max_age_hours * _HOUR,
+        others=answers_of(other_folders(opened.settings), stack),
+    )
+
+
+class Services:
+    """Where a job's calls go and who makes them; found before anything is spent.
+
+    Args:
+        settings: The job.
+        stack: Takes down what is started here.
+    """
+
+    def __init__(self, settings: JobSettings, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._chain: CredentialsProvider | None = None
+        self._emulator: Emulator | None = None
+
+    async def of(self, instance: InstanceSettings) -> tuple[Endpoint, CredentialsProvider]:
+        """Endpoint and credentials of an instance.
+
+        Raises:
+            ConfigError: There are no credentials, or the endpoint is unusable.
+        """
+        if instance.endpoint == EMULATOR:
+            emulator = await self._embedded()
+            await embedded.fill(self._settings, instance, emulator, logger())
+            logger().info("instance_ready", endpoint=emulator.endpoint, instance=instance.name)
+            return parse_endpoint(emulator.endpoint), embedded.credentials_of(emulator)
+        if self._chain is None:
+            self._chain = default_chain()
+            await self._chain.get()
+        host = instance.endpoint or endpoint_of(instance.region or "", vpc=instance.vpc)
+        return parse_endpoint(host), self._chain
+
+    def direct_to(self, instance: InstanceSettings) -> DirectClient | None:
+        """Who calls an instance of this process without HTTP; None where HTTP is the way.
+
+        Args:
+            instance: One that `of` was asked for.
+        """
+        if self._emulator is None or not embedded.is_called_directly(self._settings, instance):
+            return None
+        threads = self._stack.enter_context(ThreadPoolExecutor(calls_at_once(), thread_name_prefix="direct"))
+        return DirectClient(self._emulator.direct(), threads)
+
+    async def _embedded(self) -> Emulator:
+        if self._emulator is None:
+            step("starting the embedded instance")
+            self._emulator = await asyncio.to_thread(embedded.start, self._settings)
+            self._stack.push_async_callback(asyncio.to_thread, self._emulator.stop)
+        return self._emulator
+
+
+def _open_platform(settings: JobSettings, instance: InstanceSettings, endpoint: Endpoint) -> Endpoint:
+    """Where permissions to upload are given; the embedded instance gives its own."""
+    if settings.calls.open_platform is not None:
+        return parse_endpoint(settings.calls.open_platform)
+    return endpoint if instance.endpoint == EMULATOR else OPEN_PLATFORM

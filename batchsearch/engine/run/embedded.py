@@ -1,0 +1,207 @@
+"""The embedded instance of a job: started beside the run, filled with its catalogue by real calls."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.config.model import EMULATOR
+from batchsearch.config.sections.image_settings import connections_of
+from batchsearch.emulator.installed import check_installed
+from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.rows.pending_row import JobFacts
+from batchsearch.engine.rows.preparer import Preparer
+from batchsearch.engine.run.direct_calls import DirectClient, calls_at_once
+from batchsearch.engine.run.manifest_check import checked
+from batchsearch.errors import ConfigError
+from batchsearch.images.fetching.fetch import Fetcher
+from batchsearch.images.rules import rules_for
+from batchsearch.manifest.source import Manifest, Wanted
+from batchsearch.service.client import Client
+from batchsearch.service.credentials import Credentials, StaticCredentials
+from batchsearch.service.endpoint import parse_endpoint
+from batchsearch.service.facts import TIERS
+from batchsearch.service.form import build_call, build_handed_call
+from batchsearch.service.http_exchange import new_session
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.steps import step
+from batchsearch.storage.ledger.entries import digest_of
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from batchsearch.config.model import CatalogueSettings, InstanceSettings, JobSettings
+    from batchsearch.config.sections.image_settings import ImageSettings
+    from batchsearch.emulator.flow import Budget
+    from batchsearch.emulator.instance_options import InstanceOptions
+    from batchsearch.emulator.server import Emulator
+    from batchsearch.manifest.rows import RowBatch
+    from batchsearch.steps import Step
+
+_ADD: Final = OPERATIONS["AddImage"]
+_INDEXED: Final = "indexed.json"
+
+
+def start(settings: JobSettings) -> Emulator:
+    """Start the job's embedded instance; stop it with its `stop`."""
+    from batchsearch.emulator.faults import parse_plan
+    from batchsearch.emulator.instance_options import EmulatorOptions
+
+    check_installed()
+    from batchsearch.emulator.server import Emulator
+
+    instances = tuple(
+        _options_of(settings, lane.instance)
+        for lane in lanes_of(settings)
+        if lane.instance.endpoint == EMULATOR
+    )
+    faults = parse_plan(settings.emulator.faults or {})
+    options = EmulatorOptions(data=data_folder(settings), instances=instances, faults=faults)
+    return Emulator(options).start()
+
+
+def _options_of(settings: JobSettings, instance: InstanceSettings) -> InstanceOptions:
+    from batchsearch.emulator.instance_options import InstanceOptions
+
+    unlimited = instance.unlimited and not is_called_directly(settings, instance)
+    rates: dict[Budget, float] = {
+        "add": math.inf if unlimited else instance.add_qps,
+        "update": math.inf if unlimited else instance.update_qps,
+        "delete": math.inf if unlimited else instance.delete_qps,
+    }
+    if unlimited:
+        # `Detail`, before deletions.
+        rates["other"] = math.inf
+    if settings.operation != _ADD.name:
+        # Filling it is not what the job is about: no slot of the add budget is waited for.
+        rates["add"] = math.inf
+    return InstanceOptions(
+        name=instance.name,
+        service_type=instance.service_type,
+        qps=settings.emulator.qps or _granted(settings, instance),
+        rates=rates,
+        predicted_category_limits=settings.emulator.predicted_category_limits,
+        longest_id=instance.longest_id,
+    )
+
+
+def is_called_directly(settings: JobSettings, instance: InstanceSettings) -> bool:
+    """Whether a job's calls to its embedded instance are handed over within the process.
+
+    Tiers and faults are there to be practised, and uploads by address: they are met over HTTP.
+    """
+    return (
+        instance.endpoint == EMULATOR
+        and instance.unlimited
+        and settings.emulator.qps is None
+        and not settings.emulator.faults
+        and settings.calls.upload == "body"
+    )
+
+
+def _granted(settings: JobSettings, instance: InstanceSettings) -> float:
+    """Queries per second over HTTP: what others ask for keeps the largest tier beside a job's own calls."""
+    return max(TIERS) if is_called_directly(settings, instance) else instance.qps
+
+
+def data_folder(settings: JobSettings) -> Path:
+    """Where the embedded instance keeps its items."""
+    return Path(settings.emulator.data or Path(settings.output.dir) / "emulator")
+
+
+def credentials_of(emulator: Emulator) -> StaticCredentials:
+    """The key pair that the embedded instance accepts."""
+    return StaticCredentials(Credentials(emulator.access_key_id, emulator.access_key_secret))
+
+
+async def fill(
+    settings: JobSettings, instance: InstanceSettings, emulator: Emulator, log: FilteringBoundLogger
+) -> None:
+    """Add the job's catalogue to an embedded instance, once: a second run finds it there.
+
+    Raises:
+        ConfigError: A product of the catalogue cannot be added; the message names it.
+        ManifestError: The catalogue's table is not usable.
+    """
+    catalogue = settings.emulator.catalogue
+    if catalogue is None:
+        return
+    base = catalogue.manifest.images_folder
+    wanted = Wanted(
+        images=tuple(picture.role for picture in _ADD.pictures), required=_ADD.required, allowed=_ADD.keys
+    )
+    stores = connections_of(settings.stores, settings.images.stores)
+    manifest = Manifest.open(catalogue.manifest, base=base, wanted=wanted, stores=stores)
+    identity = json.dumps([manifest.identity(), catalogue.model_dump(mode="json")], sort_keys=True)
+    marker = data_folder(settings) / f"{instance.name}.{_INDEXED}"
+    if marker.exists() and marker.read_text(encoding="utf-8") == identity:
+        return
+    products = await checked(manifest)
+    log.info("instance_indexing", products=products)
+    indexing = step("indexing the catalogue", products)
+    over_http = bool(settings.emulator.faults)
+    with ThreadPoolExecutor(calls_at_once(), thread_name_prefix="index") as threads:
+        async with (
+            new_session(connections=calls_at_once()) as session,
+            Fetcher(Path(catalogue.root or base), _images_of(settings, catalogue)) as fetcher,
+        ):
+            client: Client | DirectClient = DirectClient(emulator.direct(), threads)
+            if over_http:
+                client = Client(session, parse_endpoint(emulator.endpoint), credentials_of(emulator))
+            facts = JobFacts.of(
+                run_id="",
+                operation=_ADD.name,
+                instance=instance.name,
+                service_type=instance.service_type,
+                parameters={},
+                results_per_row=None,
+                roles=tuple(picture.role for picture in _ADD.pictures),
+                has_hits=False,
+                longest_id=instance.longest_id,
+            )
+            rules = rules_for(instance.service_type, settings.images)
+            build = build_call if over_http else build_handed_call
+            preparer = Preparer(facts, rules, fetcher, threads, build=build, jitter=lambda: 0.0)
+            for batch in manifest.batches():
+                await _add(batch, facts, preparer, client, catalogue, indexing)
+    marker.write_text(identity, encoding="utf-8")
+
+
+def _images_of(settings: JobSettings, catalogue: CatalogueSettings) -> ImageSettings:
+    """How the catalogue's images are read: where it has a folder of its own, from there."""
+    return settings.images if catalogue.root is None else settings.images.of_folder()
+
+
+async def _add(  # noqa: PLR0917 - what is added, how and where to
+    batch: RowBatch,
+    facts: JobFacts,
+    preparer: Preparer,
+    client: Client | DirectClient,
+    catalogue: CatalogueSettings,
+    indexing: Step,
+) -> None:
+    at_once = asyncio.Semaphore(calls_at_once())
+
+    async def one(index: int) -> str | None:
+        row = batch.rows[index]
+        async with at_once:
+            work = facts.work_for(row, batch.carried, digest_of(row.key), None)
+            failure = await preparer.prepare(work)
+            if failure is not None or work.call is None:
+                return f"row {row.number + 1} ({row.key}): {failure and failure.message}"
+            answer = await client.send(work.call)
+            indexing.advance()
+            if answer.code is not None:
+                return f"row {row.number + 1} ({row.key}): {answer.code}: {answer.message}"
+        return None
+
+    refused = [text for text in await asyncio.gather(*map(one, range(len(batch.rows)))) if text]
+    if refused:
+        problems = "\n  ".join(refused[:10])
+        raise ConfigError(
+            f"{catalogue.manifest.path}: {len(refused)} of its products cannot be indexed:\n  {problems}"
+        )

@@ -1,0 +1,283 @@
+"""One job from its settings to its summary: opened, worked through, and closed again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from structlog.contextvars import bound_contextvars
+
+from batchsearch.config.sections.rate_setting import UNLIMITED
+from batchsearch.engine.job.instance_worker import lanes_of, names_of
+from batchsearch.engine.parts.sealer import Sealer
+from batchsearch.engine.renewal.change_detection import complete_round
+from batchsearch.engine.run.assembly import assembled, tier_of
+from batchsearch.engine.run.closing import Ending, summarise
+from batchsearch.engine.run.notifying import telling
+from batchsearch.engine.run.opening import LEDGER_FOLDER, new_run_id, open_job
+from batchsearch.engine.run.order import KEYS, disagreement
+from batchsearch.engine.run.remote_output import localised, mirror_of
+from batchsearch.engine.run.signals import StopSignals, run_stoppable
+from batchsearch.engine.run.window import Limits, limits_of, window_of
+from batchsearch.errors import RunEndedError, StoppedEarlyError
+from batchsearch.storage.parts.atomic import write_text_atomically
+from batchsearch.telemetry.heartbeat import Owner
+from batchsearch.telemetry.logs import LogFormat, configure, logger
+from batchsearch.telemetry.observers import watching
+from batchsearch.telemetry.progress import progress_for, shown
+from batchsearch.telemetry.stats import Stats
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from batchsearch.config.load import LoadedJob
+    from batchsearch.config.model import JobSettings
+    from batchsearch.engine.renewal.row_selector import Chosen
+    from batchsearch.engine.run.opening import Opened
+    from batchsearch.storage.remote.mirror import Mirror
+    from batchsearch.telemetry.progress import Progress
+    from batchsearch.telemetry.summary import Summary
+
+_PROGRESS_SECONDS: Final = 0.25
+_WAIT_FOR_OPENING: Final = 600.0
+"""A run that starts this little before its window opens waits for it, seconds: clocks differ."""
+
+
+def run_to_end(
+    job: LoadedJob,
+    *,
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    chosen: Chosen | None = None,
+    show_progress: bool = True,
+    progress: Progress | None = None,
+    log_format: str = "console",
+    log_level: str = "info",
+) -> Summary:
+    """Work through a job until it is done or has to stop; for the command line.
+
+    What was answered before an error is kept: running again resumes.
+
+    Args:
+        job: The job.
+        until: Nothing is sent from then on.
+        max_calls: Most calls of this run.
+        chosen: Finished rows to be asked for again, and no others.
+        show_progress: Show progress on stderr.
+        progress: What shows it, where that is there already.
+        log_format: `console` or `json`.
+        log_level: Events of this level and above.
+
+    Raises:
+        StoppedEarlyError: A signal came before the first call.
+        BatchsearchError: As `run_job` raises.
+    """
+    written_as: LogFormat = "json" if log_format == "json" else "console"
+    configure(written_as, log_level)
+    showing = progress or progress_for(as_events=written_as == "json", wanted=show_progress)
+    if job.settings.dedup is not None and chosen is None:
+        logger().warning("only_searched", section="dedup")
+
+    async def main(signals: StopSignals) -> Summary:
+        return await run_job(
+            job.settings,
+            until=until,
+            max_calls=max_calls,
+            chosen=chosen,
+            progress=showing,
+            signals=signals,
+        )
+
+    try:
+        with shown(showing):
+            return run_stoppable(main)
+    except asyncio.CancelledError:
+        raise StoppedEarlyError from None
+
+
+async def run_job(
+    settings: JobSettings,
+    *,
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    chosen: Chosen | None = None,
+    progress: Progress | None = None,
+    signals: StopSignals | None = None,
+) -> Summary:
+    """Work through a job until it is done or has to stop.
+
+    Args:
+        settings: The job, its paths absolute.
+        until: Nothing is sent from then on.
+        max_calls: Most calls of this run.
+        chosen: Finished rows to be asked for again, and no others.
+        progress: Shown the counters while it runs.
+        signals: Told which runner to stop.
+
+    Raises:
+        ConfigError: The job cannot run as it is set.
+        ManifestError: The manifest is not usable.
+        OutputInUseError: Another run holds the output.
+        OutputError: The output or the ledger cannot be written.
+    """
+    limits = limits_of(window_of(settings.window), until, max_calls, datetime.now(UTC))
+    run_id = new_run_id()
+    local = localised(settings)
+    mirror = mirror_of(settings, Path(local.output.dir), run_id)
+    async with telling(settings, when_cancelled=signals is not None) as ended:
+        with bound_contextvars(run_id=run_id):
+            showing = progress or progress_for(wanted=False)
+            summary = await _opened(
+                local, run_id, limits, chosen=chosen, mirror=mirror, progress=showing, signals=signals
+            )
+        ended(summary)
+    return summary
+
+
+async def _opened(
+    settings: JobSettings,
+    run_id: str,
+    limits: Limits,
+    *,
+    chosen: Chosen | None,
+    mirror: Mirror | None,
+    progress: Progress,
+    signals: StopSignals | None,
+) -> Summary:
+    async with open_job(settings, run_id=run_id, chosen=chosen, mirror=mirror) as opened:
+        owner = Owner.here(run_id, settings.operation, names_of(lanes_of(settings)))
+        stats = Stats(
+            total=opened.total,
+            resumed=opened.finished.rows,
+            earlier_codes=opened.finished.codes,
+            tier=tier_of(settings),
+            ends=limits.deadline,
+        )
+        ledger_folder = Path(settings.output.dir) / LEDGER_FOLDER
+        async with watching(ledger_folder, owner, stats, settings.metrics) as watch:
+            running = _run(opened, stats, limits, progress, signals)
+            summary = await (running if mirror is None else _carried(running, mirror))
+            if mirror is not None:
+                # `retry` works on folders of this machine.
+                summary = replace(summary, again="")
+            watch.ended(summary.exit_code, summary.message)
+    return summary
+
+
+async def _carried(running: Coroutine[Any, Any, Summary], mirror: Mirror) -> Summary:
+    """Run while the output is carried to its store; a store that is lost ends the run."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching_store = group.create_task(mirror.watch())
+            summary = await running
+            watching_store.cancel()
+    except BaseExceptionGroup as problems:
+        raise problems.exceptions[0] from None
+    await mirror.finish()
+    return summary
+
+
+async def _run(
+    opened: Opened, stats: Stats, limits: Limits, progress: Progress, signals: StopSignals | None
+) -> Summary:
+    settings, ledger, log = opened.settings, opened.ledger, logger()
+    left = opened.left
+    began = time.monotonic()
+    record = Path(settings.output.dir) / "summary.json"
+    with contextlib.suppress(OSError):  # a stale summary is worse than none, but no reason to stop
+        record.unlink()
+    await ledger.begin_run(opened.run_id, datetime.now(UTC))
+    log.info(
+        "run_started" if not stats.resumed else "run_resumed" if left else "nothing_left",
+        operation=settings.operation,
+        instance=names_of(lanes_of(settings)),
+        rows=opened.total,
+        done=stats.resumed,
+        qps=tier_of(settings) or UNLIMITED,
+        output=settings.output.dir,
+    )
+    sealer = Sealer(
+        ledger,
+        opened.writers,
+        opened.generations,
+        rows_per_part=settings.output.rows_per_part,
+        seconds=settings.output.seal_seconds,
+        log=log,
+    )
+    ending = Ending()
+    if left:
+        try:
+            ending = await _work(opened, stats, sealer, limits=limits, progress=progress, signals=signals)
+        except RunEndedError as error:
+            ending = Ending.after(error)
+    else:
+        await sealer.finish(at_least_one=True)
+    if left or ledger.meta(KEYS) is None:
+        complete = not ending.unfinished and not opened.only_renewed
+        expected = opened.total + opened.finished.others if complete else None
+        wrong = await disagreement(ledger, Path(settings.output.dir), expected)
+        if wrong:
+            ending = Ending(unfinished=True, damaged=True, why=wrong)
+            log.error("output_disagrees", message=wrong)
+    if not ending.unfinished and not opened.only_renewed:
+        await complete_round(ledger)
+    summary = await asyncio.to_thread(summarise, opened, stats, time.monotonic() - began, ending)
+    await ledger.end_run(opened.run_id, datetime.now(UTC), summary.as_dict())
+    write_text_atomically(record, summary.as_json() + "\n")
+    log.info(
+        "run_finished",
+        exit_code=summary.exit_code,
+        rows=summary.rows,
+        done=summary.done,
+        ok=summary.ok,
+        failed=summary.failed,
+        calls=summary.calls,
+        denied=summary.denied,
+        seconds=summary.seconds,
+    )
+    return summary
+
+
+async def _work(
+    opened: Opened,
+    stats: Stats,
+    sealer: Sealer,
+    *,
+    limits: Limits,
+    progress: Progress,
+    signals: StopSignals | None,
+) -> Ending:
+    """Run the pipeline inside its limits; how it ended."""
+    if limits.opens is not None:
+        ahead = (limits.opens - datetime.now(UTC)).total_seconds()
+        if ahead > _WAIT_FOR_OPENING:
+            await sealer.finish()
+            opening = limits.opens.astimezone().isoformat(timespec="minutes")
+            return Ending(unfinished=True, why=f"the window opens at {opening}; nothing was sent")
+        await asyncio.sleep(max(0.0, ahead))
+    async with assembled(opened, stats, sealer, limits) as lanes:
+        if signals is not None:
+            signals.running = lanes
+        if limits.deadline is not None:
+            left = (limits.deadline - datetime.now(UTC)).total_seconds()
+            closing = limits.deadline.astimezone().isoformat(timespec="minutes")
+            asyncio.get_running_loop().call_later(max(0.0, left), lanes.stop, f"it is {closing}")
+        with progress:
+            showing = asyncio.create_task(_show(progress, stats))
+            try:
+                await lanes.run()
+            finally:
+                showing.cancel()
+                progress.update(stats)
+        return Ending(unfinished=lanes.unfinished, why=lanes.stopped_because)
+
+
+async def _show(progress: Progress, stats: Stats) -> None:
+    while True:
+        progress.update(stats)
+        await asyncio.sleep(_PROGRESS_SECONDS)

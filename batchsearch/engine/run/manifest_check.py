@@ -1,0 +1,109 @@
+"""The check of a manifest beside the loop, which a signal ends soon however large the manifest is."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from batchsearch.errors import OutputError
+from batchsearch.storage.parts.atomic import sync_folder
+from batchsearch.telemetry.logs import logger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchsearch.manifest.layers import WithoutImage
+    from batchsearch.manifest.source import Manifest
+
+WITHOUT_IMAGE: Final = "without_image.csv"
+"""File of an output folder that lists the rows left out for want of an image."""
+
+_HEADER: Final = ("file", "row", "key")
+
+
+async def checked(manifest: Manifest, folder: Path | None = None) -> int:
+    """The number of a manifest's rows, once all of them are known to be good.
+
+    Args:
+        manifest: The rows.
+        folder: Where the rows are listed that are left out for want of an image; None lists none.
+
+    Raises:
+        ManifestError: They are not.
+        OutputError: The list cannot be written.
+    """
+    stop = threading.Event()
+
+    def check() -> int:
+        if folder is None:
+            return manifest.check(stop)
+        with _List(folder / WITHOUT_IMAGE) as listed:
+            return manifest.check(stop, listed.add)
+
+    try:
+        rows = await asyncio.to_thread(check)
+    except asyncio.CancelledError:
+        # The process would wait for the thread to its end.
+        stop.set()
+        raise
+    left_out = manifest.left_out.as_dict()
+    if left_out:
+        logger().info("rows_left_out", **left_out)
+    return rows
+
+
+class _List:
+    """The list of rows without an image, made when there is the first; one that is not true any more goes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._file: Any = None
+        self._writer: Any = None
+
+    def add(self, row: WithoutImage) -> None:
+        """One row more.
+
+        Raises:
+            OutputError: The disk refuses.
+        """
+        try:
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._temporary.open("w", encoding="utf-8", errors="replace", newline="")
+                self._writer = csv.writer(self._file)
+                self._writer.writerow(_HEADER)
+            self._writer.writerow((row.file, row.row + 1, row.key))
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if self._file is None:
+                if kind is None:
+                    self._path.unlink(missing_ok=True)
+                return
+            if kind is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            self._file.close()
+            if kind is None:
+                self._temporary.replace(self._path)
+                sync_folder(self._path.parent)
+            else:
+                self._temporary.unlink()
+        except OSError as error:
+            with suppress(OSError):
+                self._temporary.unlink()
+            if kind is None:
+                raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"{self._path}: cannot be written: {error.strerror or error}")

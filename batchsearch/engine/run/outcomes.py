@@ -1,0 +1,190 @@
+"""How rows leave the pipeline: with a new outcome committed, or with the one that they have.
+
+Equal requests share what was answered: whoever waited for a row's answer leaves with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from batchsearch.engine.renewal.renewal_rules import stands
+from batchsearch.engine.rows.answer_cache import from_record
+from batchsearch.engine.rows.outcome_columns import finished_row
+from batchsearch.storage.ledger.entries import UsageKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from structlog.typing import FilteringBoundLogger
+
+    from batchsearch.engine.rows.answer_cache import EarlierAnswer
+    from batchsearch.engine.rows.coalesce import Coalescer
+    from batchsearch.engine.rows.pending_row import Failure, JobFacts, Work
+    from batchsearch.engine.run.stages import Stages
+    from batchsearch.storage.ledger.entries import FinishedRow
+    from batchsearch.telemetry.stats import Stats
+
+
+class Outcomes:
+    """Commits what rows end as, counts it, and tells who waited for the same answer.
+
+    Args:
+        stages: The ledger, what seals its outcomes, and what knows earlier answers.
+        facts: What holds for every row.
+        stats: Counters of the run.
+        coalescer: Knows who waits for whose answer.
+        log: Where events go.
+        heard: Told that something moved.
+        left: Told that a row has left the pipeline.
+        clock: A steady clock, seconds.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        facts: JobFacts,
+        stats: Stats,
+        coalescer: Coalescer,
+        *,
+        log: FilteringBoundLogger,
+        heard: Callable[[], None],
+        left: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stages = stages
+        self._facts = facts
+        self._stats = stats
+        self._coalescer = coalescer
+        self._log = log
+        self._heard = heard
+        self._left = left
+        self._clock = clock
+        self._began = datetime.now(UTC)
+        self._group: asyncio.TaskGroup | None = None
+
+    def begin(self, group: asyncio.TaskGroup) -> None:
+        """Rows leave in tasks of this group from now on, so that the run ends only after them."""
+        self._group = group
+
+    async def finish(
+        self, work: Work, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool = False
+    ) -> None:
+        """Give a row its outcome.
+
+        Args:
+            work: The row.
+            failure: What it ended as; None for success.
+            spent: Counters of the usage statement that it adds to.
+            lasting: Every equal request would be answered in the same way.
+
+        Raises:
+            OutputError: The ledger cannot be written.
+        """
+        if work.renewal is not None and stands(work.renewal, failure, lasting=lasting):
+            # Of a picture that was seen and refused as before, what it comes from now is noted.
+            seen = failure is not None and failure.code == work.renewal.code
+            source = work.source.digest if seen and work.source is not None else None
+            await self._through(self._stand(work, source, spent, failure))
+        else:
+            await self._through(self._commit(work, failure, spent, lasting=lasting))
+
+    async def finish_as(self, work: Work, earlier: EarlierAnswer, *, lasting: bool = True) -> None:
+        """Give a row the answer to an equal request."""
+        work.earlier = earlier
+        here = earlier.answered_at >= self._began
+        self._stats.coalesced += here
+        self._stats.reused += not here
+        await self.finish(work, earlier.failure, {"coalesced" if here else "reused": 1}, lasting=lasting)
+
+    async def stand(self, work: Work) -> None:
+        """Let a row keep its outcome: it looked changed, but would ask what it has asked before."""
+        source = work.source.digest if work.source is not None else None
+        await self._through(self._stand(work, source, {}, None))
+
+    def usage(self, counted: Mapping[str, int]) -> dict[UsageKey, int]:
+        """These counters, of today, this instance and this operation."""
+        day = datetime.now(UTC).date().isoformat()
+        return {
+            UsageKey(day, self._facts.instance, self._facts.operation, name): amount
+            for name, amount in counted.items()
+        }
+
+    async def _through(self, leaving: Coroutine[Any, Any, None]) -> None:
+        """Await it; whoever waits may be cancelled, what is committed is counted all the same."""
+        if self._group is None:
+            leaving.close()
+            raise AssertionError("rows leave only while the run is on")
+        await asyncio.shield(self._group.create_task(leaving))
+
+    async def _commit(
+        self, work: Work, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool
+    ) -> None:
+        row = finished_row(self._facts, work, failure, datetime.now(UTC), lasting=lasting)
+        counted = Counter(spent)
+        counted["rows_ok" if failure is None else "rows_failed"] += 1
+        self._stats.committing += 1
+        try:
+            await self._stages.ledger.finish(row, self.usage(counted))
+        finally:
+            self._stats.committing -= 1
+        self._heard()
+        self._stages.sealer.added()
+        self._count(work, row)
+        self._left()
+        if work.earlier is None:
+            if lasting and work.request_key is not None:
+                self._stages.earlier.note(work.request_key)
+            await self._tell_followers(work, row, lasting=lasting)
+
+    def _count(self, work: Work, row: FinishedRow) -> None:
+        hits = row.hits.count(b"\n")
+        self._stats.hits += hits
+        if row.code is None:
+            self._stats.ok += 1
+        else:
+            self._stats.failed += 1
+            self._stats.codes[row.code] += 1
+        self._stats.finished(row.code, self._clock())
+        last = work.attempts[-1] if work.attempts else None
+        self._log.debug(
+            "row_finished",
+            row=work.row.key,
+            code=row.code,
+            attempts=len(work.attempts),
+            denied=work.denied_here,
+            answered_by=None if work.earlier is None else work.earlier.row_key,
+            hits=hits,
+            prepare_ms=round(work.prepare_seconds * 1000, 1),
+            latency_ms=None if last is None else round(last.latency * 1000, 1),
+        )
+
+    async def _stand(
+        self, work: Work, source: bytes | None, spent: Mapping[str, int], failure: Failure | None
+    ) -> None:
+        if work.renewal is None:
+            raise AssertionError("only a row that is renewed has an outcome to keep")
+        await self._stages.ledger.stand(work.digest, source, self.usage(spent))
+        self._heard()
+        self._log.debug("row_stands", row=work.row.key, code=failure.code if failure else None)
+        self._stats.resumed += 1
+        self._stats.stood += 1
+        self._stats.kept(self._clock())
+        if work.renewal.code is not None:
+            self._stats.earlier_codes[work.renewal.code] += 1
+        self._left()
+        if failure is not None and work.earlier is None:
+            row = finished_row(self._facts, work, failure, datetime.now(UTC))
+            await self._tell_followers(work, row, lasting=False)
+
+    async def _tell_followers(self, work: Work, row: FinishedRow, *, lasting: bool) -> None:
+        """Give the rows that waited for this one's answer what it was."""
+        followers = self._coalescer.finished(work, lasting=lasting)
+        if followers:
+            earlier = from_record(row.result, row.hits)
+            await asyncio.gather(
+                *(self.finish_as(follower, earlier, lasting=lasting) for follower in followers)
+            )

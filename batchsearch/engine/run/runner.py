@@ -1,0 +1,494 @@
+"""The pipeline seen whole: manifest rows in, committed outcomes out, one slot for each request.
+
+::
+
+    reader ──▶ preparers ──▶ ready ──▶ dispatcher ──▶ calls ──▶ ledger ──▶ sealer
+     (rows       (threads)    (heap,     (one slot,    (send,     (commit)   (parts)
+      without                 oldest     capped in     judge)
+      outcome)                first)     flight)  ▲      │
+                                 └── a repeat, after its wait ◀┘
+
+A row is admitted before it is prepared and leaves when its outcome is committed; how many are admitted
+at once is bounded, so memory holds a few seconds' worth of pictures and never the manifest. Equal requests
+are one call: rows that ask what another row is asking wait for its answer, rows that ask what is answered
+already get that answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import random
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from batchsearch import crash_points
+from batchsearch.engine.retry.judge import Judge
+from batchsearch.engine.retry.policy import EndRun, Retry
+from batchsearch.engine.rows.coalesce import Coalescer
+from batchsearch.engine.rows.outcome_columns import page_answer, request_name
+from batchsearch.engine.rows.pending_row import Attempt, Failure
+from batchsearch.engine.run.outcomes import Outcomes
+from batchsearch.errors import ConfigError, MachineError, RunEndedError
+from batchsearch.service.codes.lookup import code_for
+from batchsearch.service.upload import Uploaded
+from batchsearch.telemetry.watchdog import Snapshot, Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from structlog.typing import FilteringBoundLogger
+
+    from batchsearch.engine.retry.policy import Action, RetryRules
+    from batchsearch.engine.rows.pending_row import JobFacts, Work
+    from batchsearch.engine.run.stages import Stages
+    from batchsearch.engine.run.window import CallsLeft
+    from batchsearch.service.client import Answer
+    from batchsearch.service.codes.error_code import ErrorCode
+    from batchsearch.telemetry.stats import Stats
+
+
+_LOOK_SECONDS: Final = 0.5
+
+
+class Runner:
+    """Runs one lane's rows through the stages, once.
+
+    Args:
+        stages: The parts of the pipeline.
+        facts: What holds for every row of the job.
+        rules: Bounds on repeating calls.
+        actions: Another action for a code than the table's.
+        stats: Counters that this run keeps up to date.
+        admitted: Rows held at once.
+        calls_left: How many calls the run may make.
+        max_outage: A dead service or network is waited for so long, seconds.
+        log: Where events go.
+        clock: A steady clock, seconds.
+        jitter: Random numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        facts: JobFacts,
+        rules: RetryRules,
+        *,
+        actions: Mapping[str, Action],
+        stats: Stats,
+        admitted: int,
+        calls_left: CallsLeft,
+        max_outage: float,
+        log: FilteringBoundLogger,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._stages = stages
+        self._facts = facts
+        self._address = stages.client.address
+        self._judge = Judge(
+            rules, actions, stages.pacer, stats, address=self._address, clock=clock, jitter=jitter
+        )
+        self.stats = stats
+        self._log = log
+        self._clock = clock
+        self._admission = asyncio.Semaphore(admitted)
+        self._to_prepare: asyncio.Queue[Work] = asyncio.Queue()
+        self._ready: list[tuple[int, int, Work]] = []
+        self._wake = asyncio.Event()
+        self._open = 0
+        self._in_flight = 0
+        # Calls that a kill would repeat: those that are out, and those whose answers are not committed yet.
+        self._unsettled = 0
+        self._admitted = 0
+        self._uploading = 0
+        self._read_all = False
+        self._stopping = False
+        self._ended: RunEndedError | None = None
+        self._stoppable: list[asyncio.Task[None]] = []
+        self._calls_left = calls_left
+        self._max_outage = max_outage
+        self._coalescer = Coalescer()
+        self.stopped_because = ""
+        self._watchdog = Watchdog(log, clock)
+        self._outcomes = Outcomes(
+            stages,
+            facts,
+            stats,
+            self._coalescer,
+            log=log,
+            heard=self._watchdog.heard,
+            left=self._left,
+            clock=clock,
+        )
+        self._out: dict[Work, float] = {}
+
+    async def run(self, preparers: int) -> None:
+        """Work until every row has its outcome, or until stopped; what is known is committed on return.
+
+        Args:
+            preparers: Rows prepared at once.
+
+        Raises:
+            RunEndedError: An answer that no row can survive.
+            OutputError: The ledger or the output cannot be written.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._outcomes.begin(group)
+                self._stoppable = [
+                    group.create_task(self._read()),
+                    group.create_task(self._watchdog.run(self._snapshot)),
+                ]
+                self._stoppable += [group.create_task(self._prepare_rows()) for _ in range(preparers)]
+                dispatching = group.create_task(self._dispatch(group))
+                self._stoppable.append(dispatching)
+                await asyncio.wait([dispatching])
+                for task in self._stoppable:
+                    task.cancel()
+        except BaseExceptionGroup as problems:
+            raise problems.exceptions[0] from None
+        if self._ended is not None:
+            raise self._ended
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether rows are left without an outcome."""
+        return not self._read_all or self._open > 0
+
+    def stop(self, why: str) -> None:
+        """Send nothing more; calls that are out may still answer."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self.stopped_because = why
+        self._log.info("run_stopping", why=why, in_flight=self.stats.in_flight)
+        for task in self._stoppable:
+            task.cancel()
+
+    def _stop_after_outage(self) -> None:
+        """Stop the run when nothing but failures came for too long; to be asked after each of them."""
+        outage = self._judge.health.outage
+        if outage >= self._max_outage:
+            trouble = self.stats.troubles.get(self._address)
+            named = f"; {trouble}" if trouble else ""
+            self.stop(f"nothing was answered for {outage:.0f} seconds: service or network is down{named}")
+
+    def _until_end_of_outage(self) -> float | None:
+        """Seconds until an outage has lasted as long as one may; None while there is none."""
+        silent = self._judge.health.silent_for(self._clock())
+        return max(0.0, self._max_outage - silent) if silent else None
+
+    def _until_probe(self) -> float:
+        """Seconds until a call may leave; the last one of an outage leaves when its time is over."""
+        pause, left = self._judge.health.wait(self._clock()), self._until_end_of_outage()
+        return pause if left is None else min(pause, left)
+
+    async def _may_upload(self) -> None:
+        """Wait while the service or the network is failing: then one request at a time tries it."""
+        health = self._judge.health
+        while True:
+            pause = self._until_probe()
+            if not pause and not (health.paused and self._uploading):
+                return
+            await asyncio.sleep(pause or _LOOK_SECONDS)
+
+    def _snapshot(self) -> Snapshot | None:
+        if not self._open:
+            return None
+        now, stats, stages = self._clock(), self.stats, self._stages
+        return Snapshot(
+            in_flight=self._in_flight,
+            oldest_call=now - min(self._out.values(), default=now),
+            ready=len(self._ready),
+            preparing=stats.preparing + self._to_prepare.qsize(),
+            repeating=stats.repeating,
+            committing=stats.committing,
+            until_probe=self._judge.health.wait(now),
+            silent_for=self._judge.health.silent_for(now),
+            trouble=self.stats.troubles.get(self._address, ""),
+            denied_share=self._judge.denied_share,
+            rate=stages.pacer.rate,
+            tier=stages.pacer.ceiling,
+            most_in_flight=stages.in_flight.limit(),
+        )
+
+    # -- rows in -------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        async for work in self._stages.reader.rows():
+            await self._admission.acquire()
+            self._open += 1
+            self._admitted += 1
+            work.place = self._admitted
+            self._to_prepare.put_nowait(work)
+        self._read_all = True
+        self._wake.set()
+
+    async def _prepare_rows(self) -> None:
+        while True:
+            work = await self._to_prepare.get()
+            self.stats.preparing += 1
+            try:
+                await self._prepare_row(work)
+            except MachineError as error:
+                self.stop(str(error))
+            finally:
+                self.stats.preparing -= 1
+
+    async def _prepare_row(self, work: Work) -> None:
+        if work.request_key is None:
+            failure = await self._stages.preparer.prepare(work)
+            if work.forgotten:
+                await self._stages.ledger.forget(work.digest)
+            if failure is None and _is_unchanged(work):
+                await self._outcomes.stand(work)
+                return
+            if failure is not None:
+                await self._outcomes.finish(
+                    work, failure, {"rejected": 1} if failure.origin == "local" else {}
+                )
+                return
+            if not await self._leads(work):
+                return
+        if work.call is None:
+            if not await self._uploaded(work):
+                return
+            failure = await self._stages.preparer.build(work)
+            if failure is not None:
+                await self._outcomes.finish(work, failure, {"rejected": 1})
+                return
+        self._make_ready(work)
+
+    async def _leads(self, work: Work) -> bool:
+        """Whether a call has to be made for this row; if not, it gets an equal request's answer."""
+        if work.earlier is None and self._coalescer.was_answered(work):
+            # Its answer was committed after this row had looked for it.
+            await asyncio.to_thread(self._stages.preparer.look_again, work)
+        if work.earlier is not None:
+            await self._outcomes.finish_as(work, work.earlier)
+            return False
+        return self._coalescer.leads(work)
+
+    async def _uploaded(self, work: Work) -> bool:
+        """Whether all pictures are where the service can fetch them; if not, the row's fate is decided."""
+        uploader = self._stages.uploader
+        if uploader is None:
+            return True
+        for picture in work.pictures[len(work.addresses) :]:
+            await self._may_upload()
+            if work.first_sent is None:
+                work.first_sent = self._clock()
+            self._uploading += 1
+            try:
+                put = await uploader.upload(picture.data)
+            finally:
+                self._uploading -= 1
+            if isinstance(put, Uploaded):
+                self._judge.health.answered(self._clock())
+                work.addresses += (put.url,)
+                continue
+            entry = code_for(put.code or "", put.http_status)
+            await self._refused(work, put, entry, None, again=self._to_prepare.put_nowait)
+            return False
+        return True
+
+    def _make_ready(self, work: Work) -> None:
+        heapq.heappush(self._ready, (work.place, work.page, work))
+        self.stats.ready += 1
+        self._wake.set()
+
+    # -- calls ---------------------------------------------------------------------------------------
+
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        while not self._stopping and not (self._read_all and self._open == 0):
+            most = 1 if self._judge.health.paused else self._stages.in_flight.limit()
+            if not self._ready or self._unsettled >= most:
+                await self._woken()
+                continue
+            pause = self._until_probe()
+            if pause > 0:
+                await self._woken(pause)
+                continue
+            # Returns at once unless credentials were refused: then no slot is spent until there are others.
+            if not await self._renewed_credentials():
+                return
+            if not self._calls_left.take():
+                self.stop(f"{self._calls_left.most:,} calls are made, as many as were allowed")
+                return
+            try:
+                slot_at = await self._stages.pacer.slot()
+            except BaseException:
+                self._calls_left.give_back()
+                raise
+            _, _, work = heapq.heappop(self._ready)
+            self.stats.ready -= 1
+            self._unsettled += 1
+            self._in_flight += 1
+            self.stats.in_flight += 1
+            self.stats.sent(self._clock())
+            group.create_task(self._settled(work, slot_at))
+
+    async def _woken(self, most: float | None = None) -> None:
+        """Wait until something has changed, at most so many seconds."""
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most):
+                await self._wake.wait()
+
+    async def _settled(self, work: Work, slot_at: float) -> None:
+        """Make a call and commit what came of it: until then a kill would repeat it."""
+        began = self._clock()
+        try:
+            await self._call(work, slot_at)
+        except MachineError as error:
+            self.stop(str(error))
+        finally:
+            self._unsettled -= 1
+            self._stages.in_flight.observe(self._clock() - began)
+            self._wake.set()
+
+    async def _call(self, work: Work, slot_at: float) -> None:
+        call = work.call
+        if call is None:
+            raise AssertionError("a row without a call was made ready")
+        if work.first_sent is None:
+            work.first_sent = self._clock()
+        self._out[work] = self._clock()
+        self._stages.pacer.departed(slot_at)
+        crash_points.reached("before_send")
+        try:
+            answer = await self._stages.client.send(call)
+        finally:
+            self._in_flight -= 1
+            self.stats.in_flight -= 1
+            del self._out[work]
+            self._wake.set()
+        crash_points.reached("answer_read")
+        self._watchdog.heard()
+        self.stats.retries += bool(work.attempts) and work.attempts[-1].code is not None
+        entry = code_for(answer.code, answer.http_status) if answer.code is not None else None
+        denied = entry is not None and entry.throttles
+        attempt = Attempt.of(
+            work.page, answer, denied=denied, request=work.request_key, run=self._facts.run_id
+        )
+        work.attempts.append(attempt)
+        self.stats.answered(
+            answer.latency,
+            None if entry is None else entry.name,
+            denied=denied,
+            now=self._clock(),
+            sent_bytes=len(call.body),
+        )
+        if entry is None:
+            self._judge.succeeded(slot_at, answer.latency)
+            await self._answered(work, answer)
+        else:
+            await self._refused(work, answer, entry, slot_at, again=self._make_ready)
+
+    async def _answered(self, work: Work, answer: Answer) -> None:
+        page = page_answer(work, answer)
+        work.answers[work.page] = page
+        if self._facts.is_last(work.page, len(page.hits)):
+            await self._outcomes.finish(work, None, {"calls": 1}, lasting=True)
+            return
+        await self._stages.ledger.attempt(
+            work.digest,
+            len(work.attempts),
+            work.attempts[-1].as_json(),
+            self._outcomes.usage({"calls": 1}),
+            page=(work.page, page.as_json()),
+        )
+        work.begin_page(work.page + 1)
+        failure = await self._stages.preparer.build(work)
+        if failure is not None:
+            await self._outcomes.finish(work, failure, {})
+        else:
+            self._make_ready(work)
+
+    async def _refused(
+        self,
+        work: Work,
+        answer: Answer,
+        entry: ErrorCode,
+        slot_at: float | None,
+        *,
+        again: Callable[[Work], None],
+    ) -> None:
+        """Carry out what an unsuccessful answer means: to a call, or (without a slot) to an upload."""
+        work.refusal = page_answer(work, answer)
+        verdict = self._judge.judge(work, answer, entry, slot_at)
+        decision, throttled = verdict.decision, verdict.throttled
+        spent = {"calls": int(slot_at is not None), "denied": int(throttled)}
+        if not isinstance(decision, Retry | EndRun):
+            failure = Failure(
+                entry.name, answer.origin or "api", entry.owner, answer.message or entry.meaning
+            )
+            await self._outcomes.finish(work, failure, spent, lasting=verdict.lasting)
+            return
+        if slot_at is not None:
+            await self._stages.ledger.attempt(
+                work.digest, len(work.attempts), work.attempts[-1].as_json(), self._outcomes.usage(spent)
+            )
+            work.has_history = True
+        if isinstance(decision, EndRun):
+            self._end(entry.name, answer, entry.advice)
+            return
+        event = "call_denied" if throttled else "call_retried"
+        wait, left = decision.wait, self._until_end_of_outage()
+        if left is not None:
+            # Whether the outage is over is found out when its time is, not when this row's wait is.
+            wait = max(min(wait, left), answer.retry_after or 0.0)
+        self._log.debug(event, row=work.row.key, code=entry.name, wait=round(wait, 3))
+        self._stop_after_outage()
+        work.renewed = work.renewed or decision.renew
+        if decision.refresh and not await self._renewed_credentials():
+            return
+        self.stats.repeating += 1
+        asyncio.get_running_loop().call_later(wait, self._repeat, again, work)
+
+    async def _renewed_credentials(self) -> bool:
+        """Whether there are credentials that were not refused; without, the run stops, resumable."""
+        try:
+            await self._stages.client.refresh_credentials()
+        except ConfigError as error:
+            self.stop(f"the credentials were refused and there are no others: {error}")
+            return False
+        return True
+
+    def _repeat(self, again: Callable[[Work], None], work: Work) -> None:
+        self.stats.repeating -= 1
+        again(work)
+
+    def _end(self, code: str, answer: Answer, advice: str) -> None:
+        if self._ended is None:
+            where = f"{self._address}: " if answer.origin == "transport" else ""
+            said = f": {where}{answer.message}" if answer.message else ""
+            named = f"; request id {answer.request_id}" if answer.request_id else ""
+            denial = None if answer.denial is None else asdict(answer.denial)
+            self._ended = RunEndedError(
+                code, f"{code}{said}{named} ({advice})", request_id=answer.request_id, denial=denial
+            )
+            self._log.error(
+                "run_ending",
+                code=code,
+                message=answer.message,
+                request_id=answer.request_id,
+                access_denied_detail=denial,
+                advice=advice,
+            )
+        self.stop(f"the service answered {code}")
+
+    # -- rows out ------------------------------------------------------------------------------------
+
+    def _left(self) -> None:
+        self._open -= 1
+        self._admission.release()
+        self._wake.set()
+
+
+def _is_unchanged(work: Work) -> bool:
+    """Whether a row that looked changed would ask what it has asked before."""
+    return work.renewal is not None and work.renewal.is_same(*map(request_name, work.request_keys))

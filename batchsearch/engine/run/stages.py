@@ -1,0 +1,45 @@
+"""What the pipeline is made of, and how much of it may be under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from batchsearch.engine.parts.sealer import Sealer
+    from batchsearch.engine.rows.answer_cache import EarlierAnswers
+    from batchsearch.engine.rows.preparer import Preparer
+    from batchsearch.engine.rows.row_reader import RowReader
+    from batchsearch.engine.run.direct_calls import DirectClient
+    from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
+    from batchsearch.pacing.pacer import Pacer
+    from batchsearch.pacing.shared import SharedPacer
+    from batchsearch.pacing.unpaced import Unpaced
+    from batchsearch.service.client import Client
+    from batchsearch.service.upload import Uploader
+    from batchsearch.storage.ledger.store import Ledger
+
+_AHEAD_SECONDS: Final = 3.0
+_FEWEST_ADMITTED: Final = 16
+_MOST_ADMITTED: Final = 64
+
+
+def admitted_at_once(qps: float, in_flight_ceiling: int) -> int:
+    """How many rows are held at once: some seconds of the rate beside those that wait for answers."""
+    ahead = max(_FEWEST_ADMITTED, int(min(_MOST_ADMITTED, qps * _AHEAD_SECONDS)))
+    return ahead + in_flight_ceiling
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What the pipeline is made of; the runner only joins them."""
+
+    reader: RowReader
+    preparer: Preparer
+    pacer: Pacer | SharedPacer | Unpaced
+    in_flight: InFlightLimit | FixedLimit
+    client: Client | DirectClient
+    uploader: Uploader | None
+    ledger: Ledger
+    sealer: Sealer
+    earlier: EarlierAnswers

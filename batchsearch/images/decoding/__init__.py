@@ -1,0 +1,1 @@
+"""Pixels out of bytes, and bytes of an image that the rules allow."""

@@ -1,0 +1,1 @@
+"""An image's bytes from where the manifest says: files, addresses, object stores."""

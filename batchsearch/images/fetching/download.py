@@ -1,0 +1,337 @@
+"""Images over HTTP: bounded in size, time and redirects, and only from hosts that may be asked."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import resource
+import ssl
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from batchsearch.descriptors import is_exhausted, none_left
+from batchsearch.images.fetching.addresses import shown_address
+from batchsearch.images.fetching.cookies import ChainCookies
+from batchsearch.images.fetching.hosts import AllowedHosts, RefusedError, refused, resolver_of
+from batchsearch.images.fetching.lenient import NoAnswerError, ask_leniently
+from batchsearch.images.fetching.unpacking import ENOUGH, BrokenBodyError, UnknownEncodingError, unpacker_for
+from batchsearch.images.fetching.urls import UnreadableAddressError, WebAddress, parse
+from batchsearch.images.inspect import begins_like_an_image
+from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.proxies import proxies_of
+from batchsearch.retry_after import retry_after
+
+if TYPE_CHECKING:
+    from aiohttp.abc import AbstractResolver
+
+    from batchsearch.config.sections.image_settings import ImageSettings
+    from batchsearch.images.fetching.request_headers import HostHeaders
+
+MAX_REDIRECTS: Final = 5
+MAX_CONNECTIONS: Final = 64
+_CHUNK: Final = 64 * 1024
+_HEADER_BYTES: Final = 64 * 1024
+_HEADER_COUNT: Final[dict[str, Any]] = (
+    {"max_headers": 1_024} if "max_headers" in inspect.signature(aiohttp.ClientSession).parameters else {}
+)
+"""aiohttp bounds the number of headers only from 3.13 on."""
+_LONGEST_ENCODING: Final = 40
+_GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_REDIRECTS: Final = frozenset(
+    {
+        HTTPStatus.MOVED_PERMANENTLY,
+        HTTPStatus.FOUND,
+        HTTPStatus.SEE_OTHER,
+        HTTPStatus.TEMPORARY_REDIRECT,
+        HTTPStatus.PERMANENT_REDIRECT,
+    }
+)
+_PASSING: Final = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)}
+)
+"""Statuses that another attempt may not meet."""
+_WITH_A_BODY: Final = frozenset(range(200, 300)) - {
+    HTTPStatus.NO_CONTENT,
+    HTTPStatus.RESET_CONTENT,
+    HTTPStatus.PARTIAL_CONTENT,
+}
+"""Statuses whose body is what was asked for; a part that was not asked for is not."""
+_HEADERS: Final = {
+    "accept": "image/*,*/*;q=0.5",
+    "accept-encoding": "identity",
+    "user-agent": "batchsearch",
+}
+
+
+class Downloader:
+    """Gets images over connections of its own, with no state that outlives one image.
+
+    Names are looked up and judged for every connection; through a proxy, which looks names up itself, they
+    are judged before it is asked. The proxy's own host is reached for requests to the proxy alone.
+
+    Args:
+        settings: The job's `images`.
+        headers: What is told to each host.
+        limit: Most bytes of one image.
+
+    Raises:
+        ConfigError: The environment's proxy is none.
+    """
+
+    def __init__(self, settings: ImageSettings, headers: HostHeaders, *, limit: int) -> None:
+        self._allowed = AllowedHosts(settings.allow_hosts)
+        self._headers = headers
+        self._timeout = settings.fetch_timeout
+        self._per_host = settings.fetch_per_host
+        self._limit = limit
+        self._proxies = proxies_of(settings.proxy, os.environ, where="images.proxy")
+        self._direct = self._session(self._allowed.resolver())
+        self._proxied: aiohttp.ClientSession | None = None
+
+    def _session(self, resolver: AbstractResolver) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=resolver, limit=_connections(), limit_per_host=self._per_host
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeout),
+            auto_decompress=False,
+            max_line_size=_HEADER_BYTES,
+            max_field_size=_HEADER_BYTES,
+            **_HEADER_COUNT,
+        )
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._direct.close()
+        if self._proxied is not None:
+            await self._proxied.close()
+
+    async def get(self, address: str) -> bytes | Rejected | Unreachable:
+        """One image's bytes, through at most five redirects; each hop is checked like the first."""
+        shown = shown_address(address)
+        try:
+            first = parse(address)
+        except UnreadableAddressError:
+            return Rejected(
+                "Local.ImageReferenceInvalid",
+                f"{shown}: the address cannot be read; it must be `https://host/…` or `http://host/…`",
+            )
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._follow(first, shown)
+        except TimeoutError:
+            return Unreachable(
+                "Transport.ImageTimeout", f"{shown}: not there after {self._timeout:g} s", transient=True
+            )
+        except (aiohttp.InvalidURL, ValueError):
+            return Rejected("Local.ImageReferenceInvalid", f"{shown}: the address cannot be read")
+        except (aiohttp.ClientError, OSError) as error:
+            return _lost(error, shown)
+
+    async def _follow(self, first: WebAddress, shown: str) -> bytes | Rejected | Unreachable:
+        here, basic, cookies = first, first.basic, ChainCookies()
+        for _ in range(MAX_REDIRECTS + 1):
+            proxy = self._proxies.of(here.scheme, here.host, here.port)
+            at = shown_address(str(here.url))
+            if self._allowed.refuses(here) or (proxy and await self._allowed.refuses_by_proxy(here)):
+                return refused(at)
+            told = self._told(here, basic, cookies)
+            try:
+                async with self._session_for(proxy).get(
+                    here.url, headers=told, allow_redirects=False, proxy=proxy
+                ) as response:
+                    if response.status not in _REDIRECTS:
+                        return await self._take(response, at)
+                    cookies.keep(response)
+                    location = response.headers.get("Location")
+            except aiohttp.ClientResponseError:
+                found = None if proxy else await self._once_more(here, told)
+                if found is None:
+                    raise
+                return found
+            if not location:
+                return _status(response, shown)
+            try:
+                here, basic = here.follow(location), None
+            except UnreadableAddressError:
+                return Rejected(
+                    "Local.ImageReferenceInvalid",
+                    f"{at}: redirects to what is no http: or https: address with a host",
+                )
+        return Unreachable(
+            "Transport.ImageRedirects", f"{shown}: more than {MAX_REDIRECTS} redirects", transient=False
+        )
+
+    def _session_for(self, proxy: str | None) -> aiohttp.ClientSession:
+        if proxy is None:
+            return self._direct
+        if self._proxied is None:
+            names = {urlsplit(each).hostname or "" for each in self._proxies.by_scheme.values()}
+            self._proxied = self._session(resolver_of(names))
+        return self._proxied
+
+    def _told(self, address: WebAddress, basic: str | None, cookies: ChainCookies) -> dict[str, str]:
+        """The headers of one request: ours, the job's for the host, the address's user, cookies so far."""
+        told = {**_HEADERS, **self._headers.of(address)}
+        if basic is not None:
+            told["authorization"] = basic
+        if set_here := cookies.of(address.url):
+            told["cookie"] = "; ".join(filter(None, (told.get("cookie"), set_here)))
+        return told
+
+    async def _take(self, response: aiohttp.ClientResponse, shown: str) -> bytes | Rejected | Unreachable:
+        """The body of a final answer, within the bound."""
+        if response.status not in _WITH_A_BODY:
+            return _status(response, shown)
+        too_large = (response.content_length or 0) > self._limit
+        body = bytearray() if too_large else await self._unpacked(response, shown)
+        if isinstance(body, Unreachable):
+            return body
+        if too_large or len(body) > self._limit:
+            return self._too_large(shown)
+        if response.status == HTTPStatus.ACCEPTED and not begins_like_an_image(bytes(body[:ENOUGH])):
+            return _status(response, shown, transient=True)
+        return bytes(body)
+
+    async def _once_more(self, address: WebAddress, told: dict[str, str]) -> bytes | None:
+        """The image where only the way in which it is answered is odd; None where more is wrong."""
+        most = self._limit + 1
+        try:
+            answer = await ask_leniently(
+                address, told, self._allowed.resolver(), most=most, patience=self._timeout
+            )
+            unpacker = unpacker_for(answer.encoding, answer.body[:ENOUGH])
+            body = answer.body
+            if unpacker is not None:
+                body = unpacker.feed(body, most)
+                unpacker.end()
+        except (NoAnswerError, OSError, BrokenBodyError, UnknownEncodingError):
+            return None
+        return body if answer.status == HTTPStatus.OK and 0 < len(body) < most else None
+
+    async def _unpacked(self, response: aiohttp.ClientResponse, shown: str) -> bytearray | Unreachable:
+        """The body as it was before the host compressed it, or that this cannot be undone."""
+        encoding = ", ".join(response.headers.getall("Content-Encoding", []))
+        try:
+            return await self._body(response.content, encoding)
+        except BrokenBodyError:
+            what, passing = f"the body's {encoding[:_LONGEST_ENCODING]} encoding is broken or cut short", True
+        except UnknownEncodingError:
+            what = f"the host compresses with {encoding[:_LONGEST_ENCODING]!r} unasked, not read here"
+            what, passing = f"{what} (`br` is, with the extra `brotli`)", False
+        return Unreachable("Transport.ImageEncoding", f"{shown}: {what}", transient=passing)
+
+    async def _body(self, content: aiohttp.StreamReader, encoding: str) -> bytearray:
+        """The body, unpacked; one byte beyond the bound if it is larger.
+
+        Raises:
+            BrokenBodyError: It is damaged or cut short.
+            UnknownEncodingError: It cannot be unpacked.
+        """
+        body, most = bytearray(), self._limit + 1
+        start = await _start_of(content)
+        unpacker = unpacker_for(encoding, start)
+        piece = start
+        while piece:
+            body += unpacker.feed(piece, most - len(body)) if unpacker else piece
+            if len(body) >= most:
+                return body
+            piece = await content.read(_CHUNK)
+        if unpacker is not None:
+            unpacker.end()
+        return body
+
+    def _too_large(self, shown: str) -> Rejected:
+        return Rejected(
+            "Local.ImageFileTooLarge",
+            f"{shown} is larger than {self._limit // (1024 * 1024)} MB, the most that is read",
+        )
+
+
+async def _start_of(content: aiohttp.StreamReader) -> bytes:
+    """A body's beginning: enough of it to see what it is."""
+    start = b""
+    while len(start) < ENOUGH and (piece := await content.read(_CHUNK)):
+        start += piece
+    return start
+
+
+def _connections() -> int:
+    """Most connections at a time: a part of what may be open, where that is little."""
+    may_be_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(MAX_CONNECTIONS, may_be_open // 4)) if may_be_open > 0 else MAX_CONNECTIONS
+
+
+def _status(
+    response: aiohttp.ClientResponse, shown: str, *, transient: bool | None = None
+) -> Rejected | Unreachable:
+    """The ending of an answer that is not the image."""
+    if response.status in _GONE:
+        return Rejected("Local.ImageMissing", f"{shown}: HTTP {response.status}{_hint(response)}")
+    asks = response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+    what = " (the proxy asks for a user and password)" if asks else ""
+    return Unreachable(
+        "Transport.ImageHttpStatus",
+        f"{shown}: HTTP {response.status}{what}{_hint(response)}",
+        transient=response.status in _PASSING if transient is None else transient,
+        retry_after=retry_after(response.headers, datetime.now(UTC)),
+    )
+
+
+def _hint(response: aiohttp.ClientResponse) -> str:
+    """What may be wrong with an address that a host does not like."""
+    return "; the address holds `&amp;`, which is `&` in HTML" if "&amp;" in str(response.url) else ""
+
+
+def _lost(error: aiohttp.ClientError | OSError, shown: str) -> Rejected | Unreachable:
+    """The ending of a request that brought no whole answer."""
+    if _is_refusal(error):
+        return refused(shown)
+    if is_exhausted(error) or none_left():
+        return Unreachable(
+            "Transport.ImageRead",
+            f"{shown}: this machine has no file descriptors left (`ulimit -n`)",
+            transient=True,
+            here="descriptors",
+        )
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return Unreachable(
+            "Transport.ImageHttpStatus",
+            f"{shown}: the proxy answered HTTP {error.status}",
+            transient=error.status in _PASSING,
+        )
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return Unreachable(
+            "Transport.ImageTls", f"{shown}: the host's certificate is refused", transient=False
+        )
+    return Unreachable("Transport.ImageConnect", f"{shown}: {_cause(error)}", transient=True)
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether the resolver's refusal is at the bottom of an error."""
+    while error is not None:
+        if isinstance(error, RefusedError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, without the address that the library's own text may quote."""
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"no connection to the proxy ({error.os_error.strerror or 'unknown reason'})"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the name cannot be resolved"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection ({error.os_error.strerror or 'unknown reason'})"
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return "the connection broke off"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return "the answer is not HTTP as it should be"
+    return f"the request failed ({type(error).__name__})"

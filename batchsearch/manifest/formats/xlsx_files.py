@@ -1,0 +1,215 @@
+"""Excel workbooks: a sheet whose first row names the columns, streamed row by row.
+
+Cells are what they are in the workbook: texts, numbers, true/false and dates; formulas are what they came
+to when it was saved. Entities and document types, which no workbook needs, are refused, and so is what would
+unpack to far more than a table.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections import Counter
+from contextlib import closing
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from batchsearch.errors import ConfigError, ManifestError, Problem
+from batchsearch.manifest.column_types import cell
+from batchsearch.manifest.formats.table_file import UnreadableError, short
+from batchsearch.manifest.formats.unpacked import opened
+from batchsearch.manifest.formats.value_table import RowError, ValueTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from batchsearch.config.sections.manifest_settings import XlsxSettings
+    from batchsearch.manifest.remote_file import ManifestPath
+
+_INSTALL: Final = (
+    "Excel workbooks are read with the extra `xlsx`: pip install 'batchsearch[xlsx]'; or save it as CSV"
+)
+_MOST_ROWS: Final = 1_048_576
+_MOST_HELD: Final = 256 * 1024 * 1024
+"""Bytes of the parts that are held in memory: texts that cells share, styles."""
+_MOST_STREAMED: Final = 8 * 1024 * 1024 * 1024
+_HEAD: Final = 4 * 1024
+_OLD: Final = b"\xd0\xcf\x11\xe0"
+
+
+class XlsxFile(ValueTable):
+    """One sheet of a workbook."""
+
+    lines = "row"
+
+    def __init__(self, path: ManifestPath, settings: XlsxSettings) -> None:
+        """Reads the sheet once, for its columns.
+
+        Raises:
+            ConfigError: What reads workbooks is not installed.
+            ManifestError: It is no workbook, has no such sheet, or names columns twice or not at all.
+        """
+        _needs_library(path)
+        self._settings = settings
+        self._names: list[str] = []
+        with _file(path) as file:
+            _bounded(file, path)
+        super().__init__(path)
+
+    def _named(self) -> Sequence[str]:
+        return self._names
+
+    def _records(self) -> Iterator[tuple[int, Mapping[str, Any], int] | RowError]:
+        with _file(self.path) as file, closing(_workbook(file, self.path)) as book:
+            names: list[str] = []
+            for line, cells in self._filled(book):
+                if not names:
+                    names = self._names = _header(cells, self.path)
+                    continue
+                more = next((each for each in cells[len(names) :] if each not in (None, "")), None)
+                if more is not None:
+                    what = f"has {cell(more)} in a column without a name; name it or empty the cell"
+                    yield RowError(line, what)
+                    continue
+                values = dict(zip(names, cells, strict=False))
+                yield line, values, sum(len(each) if isinstance(each, str) else 8 for each in cells)
+            if not names:
+                raise UnreadableError(None, "has no row that names columns in that sheet")
+
+    def _filled(self, book: Any) -> Iterator[tuple[int, list[Any]]]:
+        """The rows that are not empty, with their numbers in the sheet."""
+        sheet = _sheet(book, self._settings.sheet, self.path)
+        # Some writers say that a sheet ends where it does not.
+        sheet.reset_dimensions()
+        line = 0
+        try:
+            for line, row in enumerate(sheet.iter_rows(values_only=True), start=1):
+                if line > _MOST_ROWS:
+                    break
+                cells = [_plain(value) for value in row]
+                if line > self._settings.skip_rows and any(value not in (None, "") for value in cells):
+                    yield line, cells
+        except (ValueError, KeyError, TypeError, SyntaxError, zipfile.BadZipFile, EOFError) as error:
+            raise UnreadableError(None, f"is a damaged workbook: {short(error)}") from None
+        if line > _MOST_ROWS:
+            raise UnreadableError(line, f"has more than {_MOST_ROWS:,} rows, as no sheet can")
+
+
+def first_rows(path: ManifestPath, count: int) -> dict[str, list[list[Any]]]:
+    """The first rows of each sheet that is shown, by its name.
+
+    Raises:
+        ManifestError: It is no workbook.
+        ConfigError: What reads workbooks is not installed.
+    """
+    _needs_library(path)
+    with _file(path) as file:
+        _bounded(file, path)
+    with _file(path) as file, closing(_workbook(file, path)) as book:
+        found = {}
+        for sheet in _shown(book):
+            sheet.reset_dimensions()
+            rows = islice(sheet.iter_rows(values_only=True), count)
+            found[sheet.title] = [[_plain(value) for value in row] for row in rows]
+        return found
+
+
+def _needs_library(path: ManifestPath) -> None:
+    try:
+        import openpyxl  # noqa: F401 - here to be told of before anything is opened
+    except ImportError:
+        raise ConfigError([Problem(str(path), _INSTALL)]) from None
+
+
+def _file(path: ManifestPath) -> IO[bytes]:
+    try:
+        return opened(path)
+    except OSError as error:
+        raise ManifestError(
+            [Problem(str(path), f"cannot be read: {error.strerror or short(error)}")]
+        ) from None
+
+
+def _workbook(file: IO[bytes], path: ManifestPath) -> Any:
+    import openpyxl
+
+    try:
+        with warnings.catch_warnings():
+            # What it does not show of a workbook, such as its colours, is of no use here.
+            warnings.simplefilter("ignore")
+            return openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    except Exception as error:  # noqa: BLE001 - a library over foreign files: whatever it trips over
+        raise ManifestError([Problem(str(path), f"is a damaged workbook: {short(error)}")]) from None
+
+
+def _bounded(file: IO[bytes], path: ManifestPath) -> None:
+    """Refuse what is no workbook, or would take far more memory than a table.
+
+    What the file says of its parts' sizes is what can be read of them: no more is unpacked.
+    """
+
+    def refuse(what: str) -> ManifestError:
+        return ManifestError([Problem(str(path), what)])
+
+    begins = file.read(4)
+    if begins == _OLD:
+        raise refuse("is an old Excel workbook, or has a password; save it as .xlsx without one, or as CSV")
+    try:
+        with zipfile.ZipFile(file) as parts:
+            if "xl/workbook.xml" not in parts.namelist():
+                raise refuse("is no Excel workbook (.xlsx)")
+            held = streamed = 0
+            for part in parts.infolist():
+                if not part.filename.endswith((".xml", ".rels")):
+                    continue
+                if part.filename.startswith("xl/worksheets/"):
+                    streamed += part.file_size
+                else:
+                    held += part.file_size
+                with parts.open(part) as content:
+                    head = content.read(_HEAD)
+                if b"<!DOCTYPE" in head.replace(b"\0", b"") or b"<!ENTITY" in head.replace(b"\0", b""):
+                    raise refuse("has a document type, as no workbook has; it is not read")
+            if held > _MOST_HELD or streamed > _MOST_STREAMED:
+                raise refuse(f"unpacks to {(held + streamed) // 2**20:,} MiB; save the table as CSV")
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError) as error:
+        raise refuse(f"is no whole Excel workbook (.xlsx): {short(error)}") from None
+
+
+def _shown(book: Any) -> list[Any]:
+    return [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or list(book.worksheets)
+
+
+def _sheet(book: Any, name: str | None, path: ManifestPath) -> Any:
+    sheets = _shown(book)
+    if name is None and sheets:
+        return sheets[0]
+    found = next((sheet for sheet in book.worksheets if sheet.title == name), None)
+    if found is None:
+        titles = ", ".join(cell(sheet.title) for sheet in sheets[:10])
+        what = f"has no sheet {cell(name)}" if name is not None else "has no sheet with a table"
+        raise ManifestError(
+            [Problem(str(path), f"{what}; it has {titles or 'none'} (`manifest.xlsx.sheet`)")]
+        )
+    return found
+
+
+def _header(cells: Sequence[Any], path: ManifestPath) -> list[str]:
+    names = ["" if value is None else str(value) for value in cells]
+    while names and not names[-1].strip():
+        names.pop()
+    twice = [name for name, count in sorted(Counter(names).items()) if count > 1]
+    if twice:
+        what = f"has the column {cell(twice[0])} twice; rename one, or skip rows above the names with "
+        raise ManifestError([Problem(str(path), f"{what}`manifest.xlsx.skip_rows`")])
+    return names
+
+
+def _plain(value: Any) -> Any:
+    """A cell as a table holds it: a whole number is one, whatever Excel keeps it as."""
+    if value is None or isinstance(value, str):
+        return value if value != "" else None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    # Times of day and lengths of time are written out.
+    return str(value) if type(value).__name__ in ("time", "timedelta") else value

@@ -1,0 +1,1 @@
+"""Products with several images: each image becomes a row of its own."""

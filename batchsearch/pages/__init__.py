@@ -1,0 +1,1 @@
+"""What the pages for people share: times as people say them, failures, next steps, the terminal."""

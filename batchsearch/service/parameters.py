@@ -1,0 +1,384 @@
+"""A parameter that the service would refuse costs no call: every limit is checked here first.
+
+Values come from YAML, CSV text and Arrow columns, so `10`, `"10"` and `10.0` are the same integer, and
+null, NaN and (but for free text) empty text mean that nothing was given.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator as operators
+import re
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.service.facts import (
+    CATEGORIES,
+    DEFAULT_NUM,
+    INT32_MAX,
+    MAX_ID,
+    MAX_INSTANCE_NAME,
+    MAX_NUM,
+    MAX_RESULTS,
+    SERVICE_TYPES,
+)
+from batchsearch.service.filter import FilterError, parse_filter
+from batchsearch.service.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchsearch.service.operations import Kind, Operation, Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterProblem:
+    """Why a call was not made.
+
+    Attributes:
+        parameter: The snake_case name, as given.
+        code: One of `local_codes.LOCAL_CODES`.
+        prevents: The vendor's code that the call would have been answered with, where it is known.
+        message: What is wrong and what to do, one sentence; a bad filter's goes on with the place.
+    """
+
+    parameter: str
+    code: str
+    prevents: str | None
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.parameter}: {self.message}"
+
+
+class _RefusedError(Exception):
+    """A value breaks a rule; carries the message, and a closer code than the parameter's own."""
+
+    def __init__(self, message: str, *, code: str | None = None, prevents: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.prevents = prevents
+
+
+def check_parameters(
+    operation: str, values: Mapping[str, Any], *, service_type: str, longest_id: int = MAX_ID
+) -> tuple[dict[str, Any], tuple[ParameterProblem, ...]]:
+    """The values in the form in which they are sent, and everything wrong with them.
+
+    Args:
+        operation: A name in `OPERATIONS`.
+        values: By snake_case name; None and NaN count as absent.
+        service_type: The kind of instance; kinds with one category get that one whatever is given, as the
+            service itself would take it, so that equal requests are equal.
+        longest_id: Most characters of a product id or a picture name.
+
+    Returns:
+        The good values in the operation's order (int, bool or str), and the problems; a call may be made
+        only if there are none.
+    """
+    known = OPERATIONS[operation]
+    only_category = SERVICE_TYPES[service_type].category
+    if not SERVICE_TYPES[service_type].subject:
+        # The service ignores them, whatever they say: nothing is refused, and equal requests are equal.
+        values = {name: value for name, value in values.items() if name not in _OF_THE_SUBJECT}
+    problems = [_unknown(known, name) for name in values if name not in known.keys]
+    checked: dict[str, Any] = {}
+    refused: set[str] = set()
+    for parameter in known.parameters:
+        value = values.get(parameter.key)
+        if _is_absent(parameter, value):
+            continue
+        if parameter.kind == "category" and only_category is not None:
+            checked[parameter.key] = only_category
+            continue
+        limited = replace(parameter, max_length=longest_id) if parameter.key in _IDS else parameter
+        try:
+            checked[parameter.key] = _READERS[parameter.kind](limited, value)
+        except _RefusedError as refusal:
+            refused.add(parameter.key)
+            problems.append(
+                ParameterProblem(
+                    parameter.key,
+                    refusal.code or parameter.code,
+                    refusal.prevents or parameter.prevents,
+                    str(refusal),
+                )
+            )
+    problems += [
+        _missing(parameter)
+        for parameter in known.parameters
+        if parameter.required and parameter.key not in checked and parameter.key not in refused
+    ]
+    problems += _across(known, checked, refused)
+    return checked, tuple(problems)
+
+
+_OF_THE_SUBJECT: Final = frozenset({"crop", "region"})
+_IDS: Final = frozenset({"product_id", "pic_name"})
+
+
+def without_defaults(operation: str, values: Mapping[str, Any], *, service_type: str) -> dict[str, Any]:
+    """What is asked for, in the one form that all ways of writing it have in common.
+
+    A value that the service assumes by itself says nothing: left out, and written out, it is one request.
+
+    Args:
+        operation: A name in `OPERATIONS`.
+        values: What `check_parameters` returned.
+        service_type: The kind of instance; where there is one category only, naming it says nothing.
+    """
+    assumed = {
+        each.key: each.default for each in OPERATIONS[operation].parameters if each.default is not None
+    }
+    only_category = SERVICE_TYPES[service_type].category
+    if only_category is not None:
+        assumed["category_id"] = only_category
+    # By type as well: 1 is no other way of writing true.
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in assumed or type(value) is not type(assumed[name]) or value != assumed[name]
+    }
+
+
+def check_instance_name(name: str) -> ParameterProblem | None:
+    """What is wrong with an instance name, or None."""
+    if 1 <= len(name) <= MAX_INSTANCE_NAME and _is_encodable(name):
+        return None
+    message = f"an instance name has 1 to {MAX_INSTANCE_NAME} characters, this one {len(name)}"
+    return ParameterProblem("instance_name", "Local.InvalidInstanceName", "InvalidInstance", message)
+
+
+def _unknown(operation: Operation, name: str) -> ParameterProblem:
+    if name.lower().replace("_", "") in {picture.wire.lower() for picture in operation.pictures}:
+        roles = " and ".join(f"`{picture.role}`" for picture in operation.pictures)
+        hint = f"pictures come from the manifest, through the columns mapped to {roles}"
+    elif name.lower().replace("_", "") == "instancename":
+        hint = "the instance is named in `instance.name`"
+    else:
+        spelled = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+        near = difflib.get_close_matches(spelled, sorted(operation.keys), n=1, cutoff=0.6)
+        listed = ", ".join(f"`{key}`" for key in sorted(operation.keys)) or "none"
+        hint = f"did you mean `{near[0]}`?" if near else f"its parameters: {listed}"
+    message = f"{operation.name} has no parameter `{name[:64]}`; {hint}"
+    return ParameterProblem(name, "Local.UnknownParameter", None, message)
+
+
+def _missing(parameter: Parameter, why: str = "is needed") -> ParameterProblem:
+    message = f"`{parameter.key}` {why}; give it in `parameters` or map a manifest column to it"
+    return ParameterProblem(parameter.key, "Local.MissingParameter", f"Missing{parameter.wire}", message)
+
+
+def _is_absent(parameter: Parameter, value: object) -> bool:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return True
+    if isinstance(value, Decimal) and value.is_nan():
+        return True
+    return parameter.kind != "text" and isinstance(value, str) and not value.strip()
+
+
+def _across(operation: Operation, checked: Mapping[str, Any], refused: set[str]) -> list[ParameterProblem]:
+    """The rules that span parameters, for those that are good by themselves."""
+    problems = []
+    if operation.paged and not {"num", "start"} & refused:
+        start, num = checked.get("start", 0), checked.get("num", DEFAULT_NUM)
+        if start + num > MAX_RESULTS:
+            problems.append(
+                ParameterProblem(
+                    "start" if "start" in checked else "num",
+                    "Local.TooManyResults",
+                    "OverflowMaxResultNum",
+                    f"start {start} and num {num} pass the {MAX_RESULTS}th result",
+                )
+            )
+    if operation.name == "DeleteImage":
+        problems += _across_delete(operation, checked, refused)
+    if operation.name == "UpdateImage" and not refused and not checked.keys() - _IDS:
+        changes = ", ".join(f"`{key}`" for key in sorted(operation.keys - _IDS))
+        problems.append(
+            ParameterProblem(
+                "custom_content",
+                "Local.NothingToChange",
+                None,
+                f"no attribute has a value, so the call would change nothing; give one of {changes}",
+            )
+        )
+    return problems
+
+
+def _across_delete(
+    operation: Operation, checked: Mapping[str, Any], refused: set[str]
+) -> list[ParameterProblem]:
+    def wants(key: str, why: str) -> list[ParameterProblem]:
+        parameter = operation.parameter(key)
+        if parameter is None or key in checked or key in refused:
+            return []
+        return [_missing(parameter, why)]
+
+    if checked.get("is_delete_by_filter"):
+        return wants("filter", "is needed when `is_delete_by_filter` is true")
+    problems = wants("product_id", "is needed unless `is_delete_by_filter` is true")
+    if "filter" in checked and "is_delete_by_filter" not in refused:
+        # The service would ignore the filter and delete every picture of the product.
+        problems.append(
+            ParameterProblem(
+                "filter",
+                "Local.ContradictoryParameters",
+                None,
+                "`filter` has no effect unless `is_delete_by_filter` is true; set it, or remove the filter",
+            )
+        )
+    return problems
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"  # noqa: PLR2004 - a readable length, used once
+
+
+def _integer(value: object) -> int | None:
+    """The integer that a value says, or None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        found = _INTEGER_TEXT.fullmatch(value.strip())
+        return int(found[1]) if found else None
+    if isinstance(value, float | Decimal):
+        number = Decimal(value)
+        return int(number) if number.is_finite() and abs(number) < _EXACT and number == int(number) else None
+    try:
+        return operators.index(value)  # type: ignore[arg-type]  # whatever is no integer raises TypeError
+    except TypeError:
+        return None
+
+
+_EXACT: Final = 2**53  # beyond this a float no longer tells neighbouring integers apart
+_INTEGER_TEXT: Final = re.compile(r"([+-]?[0-9]{1,18})(?:\.0{1,9})?")
+
+
+def _read_integer(parameter: Parameter, value: object) -> int:
+    number = _integer(value)
+    low, high = parameter.minimum, parameter.maximum
+    wanted = "a whole number" if low is None or high is None else f"a whole number from {low} to {high}"
+    if number is None:
+        raise _RefusedError(f"{_shown(value)} is not {wanted}")
+    if (low is not None and number < low) or (high is not None and number > high):
+        overflow = parameter.key == "num" and number > MAX_NUM
+        raise _RefusedError(
+            f"{number} is not {wanted}", prevents="OverflowMaxReturnNum" if overflow else None
+        )
+    return number
+
+
+def _read_boolean(_: Parameter, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = value.strip().lower() if isinstance(value, str) else str(_integer(value))
+    if text in ("true", "1"):
+        return True
+    if text in ("false", "0"):
+        return False
+    raise _RefusedError(f"{_shown(value)} is neither true nor false")
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _read_text(parameter: Parameter, value: object) -> str:
+    if isinstance(value, str):
+        text = value
+    elif _integer(value) is not None and not isinstance(value, float | Decimal):
+        text = str(_integer(value))
+    else:
+        kind = type(value).__name__
+        raise _RefusedError(f"{_shown(value)} ({kind}) is not text; make the column text")
+    if not text and parameter.required:
+        raise _RefusedError("is empty", prevents=f"Missing{parameter.wire}")
+    if parameter.max_length is not None and len(text) > parameter.max_length:
+        raise _RefusedError(f"has {len(text):,} characters; the service takes {parameter.max_length:,}")
+    found = next((character for character in text if character in parameter.forbidden), None)
+    if found is not None:
+        raise _RefusedError(f"{_shown(text)} has the character `{found}`, which the service refuses")
+    if not _is_encodable(text):
+        raise _RefusedError(f"{_shown(text)} is not valid Unicode text")
+    return text
+
+
+_CENT: Final = Decimal("0.01")
+_FLOAT32_NOISE: Final = Decimal("0.000001")
+
+
+def _read_threshold(_: Parameter, value: object) -> str:
+    """Two decimals always, so that `0.5` and `0.50` are one request."""
+    try:
+        number = Decimal(str(value).strip()) if not isinstance(value, bool) else Decimal("NaN")
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise _RefusedError(f"{_shown(value)} is not a number from 0.00 to 1.00")
+    if not 0 <= number <= 1:
+        raise _RefusedError(f"{_shown(value)} is not from 0.00 to 1.00")
+    rounded = number.quantize(_CENT)
+    # A float32 column gives 0.85 as 0.8500000238…: that is what its owner wrote, not more decimals.
+    noise = _FLOAT32_NOISE if isinstance(value, float) else Decimal(0)
+    if abs(rounded - number) > noise:
+        raise _RefusedError(f"{_shown(value)} has more than two decimals; round it to {rounded}")
+    return str(rounded)
+
+
+def _read_region(_: Parameter, value: object) -> str:
+    parts = value.split(",") if isinstance(value, str) else value
+    numbers = [_integer(part) for part in parts] if isinstance(parts, list | tuple) else []
+    sides = [number for number in numbers if number is not None]
+    if len(numbers) != 4 or len(sides) != 4:  # noqa: PLR2004 - x1, x2, y1, y2
+        raise _RefusedError(f"{_shown(value)} is not `x1,x2,y1,y2` in whole pixels")
+    x1, x2, y1, y2 = sides
+    if not all(0 <= side <= INT32_MAX for side in sides):
+        raise _RefusedError(f"{_shown(value)} has a coordinate below 0 or beyond any picture")
+    if x1 >= x2 or y1 >= y2:
+        hint = "; the order is x1,x2,y1,y2: both x before both y" if x1 < y1 and x2 < y2 else ""
+        raise _RefusedError(f"{_shown(value)} is empty: x1 must be below x2 and y1 below y2{hint}")
+    return f"{x1},{x2},{y1},{y2}"
+
+
+def _read_filter(_: Parameter, value: object) -> str:
+    """The text as given: what the service reads is what its owner wrote, not our rendering of it."""
+    if not isinstance(value, str):
+        raise _RefusedError(f"{_shown(value)} is not text")
+    text = value.strip()
+    try:
+        parse_filter(text)
+    except FilterError as error:
+        raise _RefusedError(str(error)) from error
+    if not _is_encodable(text):
+        raise _RefusedError("is not valid Unicode text")
+    return text
+
+
+def _read_category(_: Parameter, value: object) -> int:
+    number = _integer(value)
+    if number is None or number not in CATEGORIES:
+        known = ", ".join(f"{key} {name}" for key, name in CATEGORIES.items())
+        raise _RefusedError(f"{_shown(value)} is no category id; there are {known}")
+    return number
+
+
+_READERS: Final[Mapping[Kind, Callable[[Parameter, object], Any]]] = MappingProxyType(
+    {
+        "integer": _read_integer,
+        "boolean": _read_boolean,
+        "text": _read_text,
+        "threshold": _read_threshold,
+        "region": _read_region,
+        "filter": _read_filter,
+        "category": _read_category,
+    }
+)

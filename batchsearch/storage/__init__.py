@@ -1,0 +1,1 @@
+"""What an output folder and an object store hold, and how files get there whole."""

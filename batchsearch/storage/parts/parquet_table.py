@@ -1,0 +1,131 @@
+"""One Parquet file: written so that it appears whole or not at all, and looked at again later."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchsearch import crash_points
+from batchsearch.arrow_sizes import size_of
+from batchsearch.disk_paths import arrow_readable
+from batchsearch.storage.parts.atomic import sync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow.dataset as ds
+
+_ROW_GROUP_BYTES: Final = 32 * 1024 * 1024
+_ROW_GROUP_ROWS: Final = 100_000
+_LONGEST_REASON: Final = 300
+
+
+class TableFile:
+    """One Parquet file being written: small tables in, row groups of about 32 MB out.
+
+    Args:
+        path: Its final name; until `publish` it has `.tmp` behind it.
+        schema: Its columns.
+
+    Raises:
+        OSError: From every method: the disk refuses.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self.schema = schema
+        self.rows = 0
+        self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
+        self._waiting_bytes = 0
+        self._temporary = path.with_name(path.name + ".tmp")
+        self._file = self._temporary.open("wb")
+        try:
+            self._writer = pq.ParquetWriter(self._file, schema, compression="zstd", write_page_checksum=True)
+        except BaseException:
+            self._remove()
+            raise
+
+    def add(self, table: pa.Table) -> None:
+        """Take some rows, in the order that they are to have."""
+        self._waiting.append(table)
+        self._waiting_rows += table.num_rows
+        self._waiting_bytes += size_of(table)
+        self.rows += table.num_rows
+        if self._waiting_bytes >= _ROW_GROUP_BYTES or self._waiting_rows >= _ROW_GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting_rows:
+            crash_points.reached("part_write")
+            self._writer.write_table(pa.concat_tables(self._waiting))
+        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+
+    def sync(self) -> str:
+        """Put everything on disk under the temporary name; the file's SHA-256."""
+        self._flush()
+        self._writer.close()
+        self._file.flush()
+        crash_points.reached("part_sync")
+        os.fsync(self._file.fileno())
+        self._file.close()
+        with self._temporary.open("rb") as written:
+            return hashlib.file_digest(written, "sha256").hexdigest()
+
+    def publish(self) -> None:
+        """Give the file its name, for good."""
+        crash_points.reached("part_rename")
+        self._temporary.replace(self.path)
+        sync_folder(self.path.parent)
+
+    def abandon(self) -> None:
+        """Leave nothing of what is not published."""
+        with suppress(Exception):
+            self._writer.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink()
+
+
+def checked_parquet() -> ds.ParquetFileFormat:
+    """How the Parquet files of a data set are read: every page is compared with its checksum."""
+    import pyarrow.dataset as ds
+
+    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    return ds.ParquetFileFormat(default_fragment_scan_options=options)
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, one line of it."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).splitlines()[0][:_LONGEST_REASON]
+
+
+def damage_of(path: Path, rows: int) -> str | None:
+    """What is wrong with a sealed file that has to have so many rows; None when its footer says nothing.
+
+    Only the footer is looked at, and of it only the rows: a flipped bit in what it says of its columns makes
+    pyarrow end the whole process (`RowGroupMetaData.column`), where reading the table raises an error.
+    """
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            return "is not a file"
+        footer = pq.read_metadata(arrow_readable(path))
+    except FileNotFoundError:
+        return "is not there"
+    except (OSError, pa.ArrowException, ValueError) as error:
+        return f"cannot be read: {reason_of(error)}"
+    if footer.num_rows != rows:
+        return f"has {footer.num_rows} rows, was sealed with {rows}"
+    return None

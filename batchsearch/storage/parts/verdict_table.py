@@ -1,0 +1,190 @@
+"""The table that `batchsearch check` writes: what would become of each picture of a manifest.
+
+One row for each picture that a row sends, in manifest order. The columns are declared once, like those of
+`results`, and pinned by a contract test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchsearch.errors import OutputError
+from batchsearch.storage.parts.fitting import fitting_of
+from batchsearch.storage.parts.results_and_hits import SCHEMA_VERSION, Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+VERDICTS_FILE: Final = "verdicts.parquet"
+_ROW_GROUP_ROWS: Final = 20_000
+_TEXT: Final = pa.string()
+_SIDE: Final = pa.int32()
+
+VERDICT_COLUMNS: Final = (
+    Column("row_key", _TEXT, "Names the manifest row: the key column's text, or a JSON array of several."),
+    Column("row_number", pa.int64(), "Position of the row in the manifest, from 0. Names nothing."),
+    Column("role", _TEXT, "Which of the row's pictures: `image`, `primary_image` or `secondary_image`."),
+    Column("reference", _TEXT, "Where the picture is, without what an address may keep secret."),
+    Column("verdict", _TEXT, "`pass`, `repaired`, `rejected` or `unreachable` (not known this time)."),
+    Column("code", _TEXT, "`Local.…` of a rejected picture, `Transport.…` of an unreachable one."),
+    Column("prevents", _TEXT, "The service's code that a call would have ended with."),
+    Column("message", _TEXT, "What was found, for a person."),
+    Column("source_format", _TEXT, "Format of the file by content."),
+    Column("source_width", _SIDE, "Width of the file's pixel grid."),
+    Column("source_height", _SIDE, "Height of the file's pixel grid."),
+    Column("source_bytes", pa.int64(), "Size of the file, bytes."),
+    Column("source_sha256", _TEXT, "SHA-256 of the file."),
+    Column("sent_format", _TEXT, "Format of what would be sent."),
+    Column("sent_width", _SIDE, "Width of what would be sent, pixels."),
+    Column("sent_height", _SIDE, "Height of what would be sent, pixels."),
+    Column("sent_bytes", pa.int64(), "Size of what would be sent, bytes."),
+    Column("sent_sha256", _TEXT, "SHA-256 of what would be sent."),
+    Column("transforms", pa.list_(_TEXT), "What was done to the picture, in order; empty where it passed."),
+    Column("saved_as", _TEXT, "File name below the folder of `--save`; null where nothing was saved."),
+)
+
+
+def verdicts_schema() -> pa.Schema:
+    """The columns of the verdicts."""
+    metadata = {"batchsearch.table": "verdicts", "batchsearch.schema_version": SCHEMA_VERSION}
+    return pa.schema([column.field() for column in VERDICT_COLUMNS], metadata=metadata)
+
+
+class VerdictFile:
+    """Writes verdicts as they come; the file appears whole when the `with` block ends well, or not at all.
+
+    An earlier file of that name stays until then.
+
+    Args:
+        folder: Where `verdicts.parquet` goes; made when it is not there.
+
+    Raises:
+        OutputError: The folder or the file cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / VERDICTS_FILE
+        self._temporary = folder / f".{VERDICTS_FILE}.{os.getpid()}.tmp"
+        self._waiting: list[Mapping[str, Any]] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._schema = verdicts_schema()
+            self._fitting = fitting_of(self._schema)
+            self._file = self._temporary.open("wb")
+            with ExitStack() as undo:
+                undo.callback(self._file.close)
+                self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+                undo.pop_all()
+        except OSError as error:
+            raise OutputError(f"{folder}: the verdicts cannot be written here: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._abandon()
+            return
+        try:
+            self._flush()
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._temporary.replace(self.path)
+        except OSError as failure:
+            self._abandon()
+            raise _unwritable(self.path, failure) from failure
+
+    def add(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
+        """Adds verdicts, each a mapping of column names to plain values; what is absent is null.
+
+        Raises:
+            OutputError: The disk refuses.
+        """
+        # A number in a file's header may be more than any column holds: it costs that field, not the table.
+        self._waiting += [self._fitting.fitted(verdict)[0] for verdict in verdicts]
+        if len(self._waiting) >= _ROW_GROUP_ROWS:
+            try:
+                self._flush()
+            except OSError as failure:
+                raise _unwritable(self.path, failure) from failure
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
+            self._waiting = []
+
+    def _abandon(self) -> None:
+        with suppress(Exception):
+            self._writer.close()
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink()
+
+
+class SavedPictures:
+    """Writes the pictures that would be sent into a folder, under names that nothing in a manifest chooses.
+
+    A name is 32 hexadecimal digits of a digest of row key and role, and the ending of the format sent, so
+    that checking again writes the same files anew. Files that are there under other names stay.
+
+    Args:
+        folder: Made when it is not there.
+
+    Raises:
+        OutputError: The folder cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder}: pictures cannot be saved here: {error.strerror}") from error
+
+    def save(self, row_key: str, role: str, picture_format: str, data: bytes) -> str:
+        """Writes one picture whole; its file name. Safe to call from several threads.
+
+        Raises:
+            OutputError: The disk refuses.
+        """
+        name = saved_name(row_key, role, picture_format)
+        temporary = self.folder / f".{name}.{os.getpid()}.tmp"
+        try:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            # Never through a link that somebody laid: the temporary file is new, and a rename replaces
+            # a link instead of following it.
+            with temporary.open("xb") as file:
+                file.write(data)
+            temporary.replace(self.folder / name)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink()
+            raise OutputError(f"{self.folder}: a picture cannot be saved: {error.strerror}") from error
+        return name
+
+
+def saved_name(row_key: str, role: str, picture_format: str) -> str:
+    """File name for one picture of a row."""
+    digest = hashlib.sha256(f"{role}\0{row_key}".encode(errors="surrogatepass")).hexdigest()
+    return f"{digest[:32]}.{_ENDINGS.get(picture_format, 'bin')}"
+
+
+_ENDINGS: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{path}: the verdicts cannot be written: {error.strerror or error}")

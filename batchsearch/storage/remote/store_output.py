@@ -1,0 +1,176 @@
+"""An output's address in a job file, and what is made of it: a work folder and a mirror."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.errors import ConfigError, OutputError
+from batchsearch.storage.remote.cargo import LEASES, bring_down, read_index
+from batchsearch.storage.remote.lease import number_of
+from batchsearch.storage.remote.mirror import Mirror, Rhythm
+from batchsearch.storage.remote.work_folder import default_folder
+from batchsearch.storage.stores.address import (
+    AddressError,
+    StoreAddress,
+    is_store_url,
+    parse_address,
+    shown_url,
+)
+from batchsearch.storage.stores.object_store import ObjectStore, Patience, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from batchsearch.config.sections.store_settings import ConnectionsSettings
+    from batchsearch.storage.remote.cargo import LocalFile
+    from batchsearch.storage.remote.output_index import Index
+
+WRITABLE: Final = ("s3", "oss", "gs", "memory")
+"""Stores that can make an object only where there is none, which a lease needs."""
+
+_PATIENCE: Final = Patience(timeout=15.0, pauses=(0.5, 1.0, 2.0, 4.0))
+_SETTING: Final = "output.dir"
+
+
+def is_carried(output_dir: str) -> bool:
+    """Whether an `output.dir` is in an object store."""
+    return is_store_url(output_dir)
+
+
+def work_folder(output_dir: str, work_dir: str | None = None) -> Path:
+    """The local folder of a run over an output in a store.
+
+    Args:
+        output_dir: The output's address.
+        work_dir: As the job says it; a folder of the user's cache when absent.
+
+    Raises:
+        ConfigError: The address names no place that can be written to.
+    """
+    address = address_of(output_dir)
+    return default_folder(str(address)) if work_dir is None else Path(work_dir)
+
+
+def open_mirror(
+    output_dir: str,
+    connections: ConnectionsSettings | None,
+    *,
+    folder: Path,
+    run: str,
+    files_of: Callable[[Path], Sequence[LocalFile] | None],
+    carry_seconds: float = 60.0,
+    log: Any = None,
+) -> Mirror:
+    """The mirror of a job's output; nothing is asked of the store yet.
+
+    Args:
+        output_dir: The output's address.
+        connections: How stores are reached.
+        folder: The work folder, from `work_folder`.
+        run: The run's name.
+        files_of: The files that a ledger counts, given the path of a copy of it; None while parts are being
+            exchanged.
+        carry_seconds: Seconds between carryings, at least.
+        log: A structlog logger.
+
+    Raises:
+        ConfigError: The address names no place that can be written to.
+        MissingExtraError: The package for such stores is not installed.
+    """
+    address = address_of(output_dir)
+    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, writes=True, patience=_PATIENCE)
+    rhythm = Rhythm(carry=carry_seconds)
+    return Mirror(store, address, folder, run=run, files_of=files_of, rhythm=rhythm, log=log)
+
+
+def fetch_output(
+    output_dir: str,
+    connections: ConnectionsSettings | None,
+    folder: Path,
+    *,
+    without_tables: bool = False,
+) -> Index | None:
+    """Bring an output down to look at it, while a run may go on there: `status`, `verify`, reports.
+
+    Args:
+        output_dir: The output's address.
+        connections: How stores are reached.
+        folder: Where it goes; a folder of its own, never a work folder.
+        without_tables: Bring the ledger and what tells of the run, and no Parquet file.
+
+    Returns:
+        What was brought; None where nothing was carried there yet.
+
+    Raises:
+        ConfigError: The address names no place.
+        OutputError: The store cannot be read, or what is there is not whole.
+    """
+    address = address_of(output_dir)
+    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, patience=_PATIENCE)
+    for more in (True, True, False):
+        try:
+            index = read_index(store, address)
+            if index is not None and without_tables:
+                index = replace(index, files=tuple(file for file in index.files if file.rows is None))
+            if index is not None:
+                bring_down(store, address, index, folder)
+        except StoreError as error:
+            raise OutputError(f"{error.place}: {error.strerror}") from error
+        except OutputError:
+            # A run that goes on may have replaced some files meanwhile; its next index names what is there.
+            if not more:
+                raise
+        else:
+            return index
+    raise AssertionError("the last try has returned or raised")
+
+
+def held_by(output_dir: str, connections: ConnectionsSettings | None) -> dict[str, Any] | None:
+    """Who works on an output in a store, as the lease says it; None where nobody does.
+
+    A lease that was not renewed for so long that it has lapsed is nobody's, by this machine's clock.
+
+    Raises:
+        ConfigError: The address names no place.
+        OutputError: The store cannot be read.
+    """
+    address = address_of(output_dir)
+    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, patience=_PATIENCE)
+    try:
+        leases = store.listing(address.below(*LEASES))
+        last = max(leases, key=lambda each: number_of(each.address) or 0, default=None)
+        if last is None or last.modified is None:
+            return None
+        if (datetime.now(UTC) - last.modified).total_seconds() > Rhythm().lapse:
+            return None
+        facts = store.facts(last.address)
+        values = {} if facts is None else json.loads(store.read(facts))
+    except StoreError as error:
+        raise OutputError(f"{error.place}: {error.strerror}") from error
+    except ValueError:
+        values = {}
+    return values if isinstance(values, dict) else {}
+
+
+def address_of(output_dir: str) -> StoreAddress:
+    """The address of an output in a store.
+
+    Raises:
+        ConfigError: It names no place that can be written to.
+    """
+    try:
+        address = parse_address(output_dir)
+    except AddressError as error:
+        raise ConfigError(f"{_SETTING}: {shown_url(output_dir)} {error}") from None
+    if address.scheme not in WRITABLE:
+        known = ", ".join(f"{scheme}://" for scheme in WRITABLE[:-1])
+        raise ConfigError(f"{_SETTING}: no output can be kept in {address.scheme}://; {known} can")
+    if "/" not in address.path:
+        raise ConfigError(
+            f"{_SETTING}: {address} is a whole bucket; give the output a folder of its own in it"
+        )
+    return address

@@ -1,0 +1,1 @@
+"""One folder for the work of each command."""

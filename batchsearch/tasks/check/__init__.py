@@ -1,0 +1,1 @@
+"""What would become of each image of a manifest, without a call."""

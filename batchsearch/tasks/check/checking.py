@@ -1,0 +1,308 @@
+"""Fetch and prepare alone over a manifest: what would become of each picture, without any call.
+
+Nothing is spent and nothing of a run is touched: no credentials, no ledger, no instance. The same fetcher,
+rules and decoders as in a run give the same verdicts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.engine.retry.codes import advice_on, meaning_of
+from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
+from batchsearch.engine.run.manifest_check import checked
+from batchsearch.engine.run.opening import open_manifest
+from batchsearch.engine.run.places import picture_root, require_root
+from batchsearch.engine.run.remote_output import localised
+from batchsearch.engine.run.signals import StopSignals, run_stoppable
+from batchsearch.errors import ConfigError, StoppedError
+from batchsearch.images.decoding.isolate import Decoders
+from batchsearch.images.fetching.addresses import shown_address
+from batchsearch.images.fetching.fetch import Fetcher
+from batchsearch.images.outcome import Prepared, Rejected, Unreachable
+from batchsearch.images.prepare import prepare
+from batchsearch.images.rules import LOCAL_CODES as IMAGE_CODES
+from batchsearch.images.rules import rules_for
+from batchsearch.service.codes.local_codes import LOCAL_CODES as PARAMETER_CODES
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.steps import step
+from batchsearch.storage.parts.verdict_table import SavedPictures, VerdictFile
+from batchsearch.tasks.check.check_page import (
+    PASS,
+    REJECTED,
+    REPAIRED,
+    UNREACHABLE,
+    CheckPage,
+    CheckTally,
+)
+from batchsearch.telemetry.logs import LogFormat, configure, logger
+from batchsearch.telemetry.progress import progress_for, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchsearch.config.load import LoadedJob
+    from batchsearch.config.model import JobSettings
+    from batchsearch.images.outcome import PictureFacts
+    from batchsearch.images.rules import Rules
+    from batchsearch.manifest.rows import ImageReference, Row
+    from batchsearch.manifest.source import Manifest
+
+ROWS_A_BATCH: Final = 256
+BATCHES_AT_ONCE: Final = 2
+"""Rows read ahead of the verdict that is written next; few where the pictures are in the manifest."""
+FETCHES_BESIDE: Final = 16
+"""Pictures that may be on their way beside those that the threads work on."""
+CHECK_FOLDER: Final = "check"
+
+_LONGEST_SHOWN: Final = 300
+_NO_IMAGE: Final = Rejected("Local.NoImage", "the manifest's cell is empty: there is no picture to send")
+
+Verdict = dict[str, Any]
+"""One row of `output.verdicts`, by column name."""
+
+
+class CheckStoppedError(StoppedError):
+    """The check was stopped; its verdicts were not written, those of an earlier one are as they were."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped: no verdicts were written; run the same command again")
+
+
+def check_to_end(
+    job: LoadedJob,
+    *,
+    output: Path | None = None,
+    save: Path | None = None,
+    show_progress: bool = True,
+    log_format: str = "console",
+    log_level: str = "info",
+) -> CheckPage:
+    """Check a job's pictures; for the command line.
+
+    Args:
+        job: The job.
+        output: Folder for the verdicts; `check` in the job's output folder when None.
+        save: Folder for what would be sent; None saves nothing.
+        show_progress: Whether to show on stderr how far it is.
+        log_format: `console` or `json`.
+        log_level: Events of this level and above.
+
+    Raises:
+        BatchsearchError: The job or the manifest is not usable, or nothing can be written.
+    """
+    chosen: LogFormat = "json" if log_format == "json" else "console"
+    configure(chosen, log_level)
+    showing = progress_for(as_events=chosen == "json", wanted=show_progress)
+
+    async def main(_: StopSignals) -> CheckPage:
+        return await check_job(job.settings, output=output, save=save)
+
+    try:
+        with shown(showing):
+            return run_stoppable(main)
+    except asyncio.CancelledError:
+        raise CheckStoppedError from None
+
+
+async def check_job(
+    settings: JobSettings,
+    *,
+    output: Path | None = None,
+    save: Path | None = None,
+    jitter: Callable[[], float] = random.random,
+) -> CheckPage:
+    """Check a job's pictures and write a verdict for each.
+
+    Args:
+        settings: The job, its paths absolute.
+        output: As for `check_to_end`.
+        save: As for `check_to_end`.
+        jitter: Random numbers in [0, 1), for the waits between attempts to fetch.
+
+    Raises:
+        ConfigError: The job sends no pictures, or cannot run as it is set.
+        ManifestError: The manifest is not usable.
+        OutputError: The verdicts or the pictures cannot be written.
+    """
+    operation = OPERATIONS[settings.operation]
+    roles = tuple(picture.role for picture in operation.pictures)
+    if not roles:
+        raise ConfigError(f"{settings.operation} sends no pictures: there is nothing to check")
+    started = time.monotonic()
+    # By address each picture travels alone; in one body they share its size.
+    alone = settings.calls.upload == "url"
+    rules = rules_for(settings.instance.service_type, settings.images, pictures=1 if alone else len(roles))
+    manifest = open_manifest(settings, operation)
+    require_root(settings)
+    folder = output or Path(localised(settings).output.dir) / CHECK_FOLDER
+    tally = CheckTally(total=await checked(manifest, folder))
+    threads = settings.images.threads or os.cpu_count() or 1
+    logger().info("check_started", operation=settings.operation, rows=tally.total, output=str(folder))
+    async with AsyncExitStack() as stack:
+        saved = None if save is None else SavedPictures(save)
+        file = stack.enter_context(VerdictFile(folder))
+        decoders = stack.enter_context(Decoders(settings.images))
+        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="check"))
+        fetcher = await stack.enter_async_context(Fetcher(picture_root(settings), settings.images))
+        checker = _Checker(
+            roles=roles,
+            rules=rules,
+            fetcher=fetcher,
+            decoders=decoders,
+            saved=saved,
+            threads=pool,
+            room=asyncio.Semaphore(threads + FETCHES_BESIDE),
+            jitter=jitter,
+        )
+        await _check_all(manifest, checker, file, tally)
+    page = CheckPage(
+        operation=settings.operation,
+        service_type=rules.service_type,
+        allowed=settings.failures_allowed(tally.total),
+        tally=tally,
+        seconds=time.monotonic() - started,
+        verdicts=str(file.path),
+        saved=None if save is None else str(save),
+        advice={code: advice_on(code) for code in tally.codes},
+        left_out=manifest.left_out.as_dict(),
+        meanings={code: meaning_of(code) for code in tally.codes},
+    )
+    logger().info("check_finished", rows=tally.rows, unusable=tally.unusable, exit_code=int(page.exit_code))
+    return page
+
+
+async def _check_all(manifest: Manifest, checker: _Checker, file: VerdictFile, tally: CheckTally) -> None:
+    """Every row's verdicts into the file, in manifest order, with little more than a batch in memory."""
+    batches = manifest.batches(ROWS_A_BATCH)
+    running: deque[asyncio.Future[list[list[Verdict]]]] = deque()
+    checking = step("checking images", tally.total)
+
+    async def finish_oldest() -> None:
+        for verdicts in await running[0]:
+            tally.add_row(verdicts)
+            file.add(verdicts)
+            checking.advance()
+        running.popleft()
+
+    try:
+        while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+            running.append(asyncio.gather(*map(checker.check, batch.rows)))
+            if len(running) >= BATCHES_AT_ONCE:
+                await finish_oldest()
+        while running:
+            await finish_oldest()
+    except BaseException:
+        for rest in running:
+            rest.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    """Gives the verdicts of one row after the other, several at a time.
+
+    Attributes:
+        roles: What the row's pictures are, in the operation's order.
+        rules: What the service takes.
+        fetcher: Reads pictures.
+        decoders: Repair pictures.
+        saved: Keeps what would be sent; None keeps nothing.
+        threads: Where the processor's work is done.
+        room: Bounds how many pictures are in memory.
+        jitter: Random numbers in [0, 1).
+    """
+
+    roles: tuple[str, ...]
+    rules: Rules
+    fetcher: Fetcher
+    decoders: Decoders
+    saved: SavedPictures | None
+    threads: ThreadPoolExecutor
+    room: asyncio.Semaphore
+    jitter: Callable[[], float]
+
+    async def check(self, row: Row) -> list[Verdict]:
+        """One verdict for each of the row's pictures, in the operation's order."""
+        return [
+            await self._check(row, role, reference)
+            for role, reference in zip(self.roles, row.images, strict=True)
+        ]
+
+    async def _check(self, row: Row, role: str, reference: ImageReference | None) -> Verdict:
+        begun: Verdict = {"row_key": row.key, "row_number": row.number, "role": role}
+        if reference is None:
+            return begun | _verdict(_NO_IMAGE)
+        begun["reference"] = self._shown(reference)
+        async with self.room:
+            found: ImageReference | bytes | Rejected | Unreachable = reference
+            if not self.fetcher.is_local(reference):
+                found = await fetch_patiently(self.fetcher, reference, self.jitter)
+            if isinstance(found, Rejected | Unreachable):
+                return begun | _verdict(found)
+            loop = asyncio.get_running_loop()
+            return begun | await made_patiently(
+                lambda: loop.run_in_executor(self.threads, self._judge, row.key, role, found)
+            )
+
+    def _judge(self, key: str, role: str, found: ImageReference | bytes) -> Verdict:
+        """In a thread: read, prepare, save."""
+        data = found if isinstance(found, bytes) else read_here(self.fetcher, found)
+        made = prepare(data, self.rules, repair=self.decoders.repair) if isinstance(data, bytes) else data
+        verdict = _verdict(made)
+        if self.saved is not None and isinstance(made, Prepared):
+            verdict["saved_as"] = self.saved.save(key, role, made.sent.format, made.data)
+        return verdict
+
+    def _shown(self, reference: ImageReference) -> str:
+        """A reference as it may be shown: no bytes, no user and no query of an address."""
+        if reference.url is not None:
+            return shown_address(reference.url)
+        if reference.data is not None:
+            return f"inline, {len(reference.data):,} bytes"
+        text = reference.path or ""
+        if self.fetcher.is_inline(reference):
+            return f"inline, {len(text):,} characters of base64"
+        return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+
+
+def _verdict(made: Prepared | Rejected | Unreachable) -> Verdict:
+    if isinstance(made, Unreachable):
+        return {"verdict": UNREACHABLE, "code": made.code, "message": made.message}
+    if isinstance(made, Rejected):
+        known = IMAGE_CODES.get(made.code) or PARAMETER_CODES.get(made.code)
+        return {
+            "verdict": REJECTED,
+            "code": made.code,
+            "prevents": None if known is None else known.prevents,
+            "message": made.message,
+            **_facts("source", made.source),
+        }
+    return {
+        "verdict": REPAIRED if made.transforms else PASS,
+        **_facts("source", made.source),
+        **_facts("sent", made.sent),
+        "transforms": list(made.transforms),
+    }
+
+
+def _facts(prefix: str, facts: PictureFacts | None) -> Verdict:
+    if facts is None:
+        return {}
+    return {
+        f"{prefix}_format": facts.format,
+        f"{prefix}_width": facts.width,
+        f"{prefix}_height": facts.height,
+        f"{prefix}_bytes": facts.bytes,
+        f"{prefix}_sha256": facts.sha256,
+    }

@@ -1,0 +1,1 @@
+"""The parts of an output merged into fewer."""

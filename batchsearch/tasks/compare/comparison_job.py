@@ -1,0 +1,196 @@
+"""One comparison from its job file to its record: pairs made, called by the engine, summed up."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchsearch.engine.run.job import run_job, run_to_end
+from batchsearch.engine.run.opening import open_manifest
+from batchsearch.errors import ConfigError, OutputError, Problem
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.steps import step
+from batchsearch.storage.parts.atomic import write_text_atomically
+from batchsearch.storage.parts.inside import COMPARE_RECORD
+from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.results_and_hits import carried_names
+from batchsearch.storage.sealed.delivered import written_tables
+from batchsearch.tasks.compare.comparison import Comparison
+from batchsearch.tasks.compare.expansion import PairsJob, pairs_job
+from batchsearch.tasks.compare.matrix import MATRIX_FOLDER, Matrices
+from batchsearch.tasks.compare.pairs_table import PAIRS_FILE
+from batchsearch.tasks.compare.scores_table import SCORES_FILE, write_scores
+from batchsearch.tasks.compare.statistics import Scores
+from batchsearch.telemetry.logs import LogFormat, configure, logger
+from batchsearch.telemetry.progress import progress_for, shown
+
+if TYPE_CHECKING:
+    from batchsearch.config.load import LoadedJob
+    from batchsearch.config.model import JobSettings
+    from batchsearch.manifest.source import Manifest
+    from batchsearch.telemetry.summary import Summary
+
+
+def compare_to_end(
+    job: LoadedJob,
+    *,
+    show_progress: bool = True,
+    log_format: str = "console",
+    log_level: str = "info",
+    **run: Any,
+) -> Comparison:
+    """Compare the pictures of a job until it is done or has to stop; for the command line.
+
+    Args:
+        job: The job.
+        show_progress: Show progress on stderr.
+        log_format: `console` or `json`.
+        log_level: Events of this level and above.
+        run: What `engine.job.run_to_end` takes besides.
+
+    Raises:
+        BatchsearchError: The job or its manifest is not usable, or `run_to_end` raises.
+    """
+    chosen: LogFormat = "json" if log_format == "json" else "console"
+    configure(chosen, log_level)
+    progress = progress_for(as_events=chosen == "json", wanted=show_progress)
+    with shown(progress):
+        made = _made(job.settings)
+        over_pairs = replace(job, settings=made.settings)
+        summary = run_to_end(over_pairs, progress=progress, log_format=log_format, log_level=log_level, **run)
+        return summed_up(made, summary)
+
+
+async def compare_job(settings: JobSettings, **run: Any) -> Comparison:
+    """Compare the pictures of a job until it is done or has to stop.
+
+    Args:
+        settings: The job, its paths absolute.
+        run: What `engine.job.run_job` takes besides.
+
+    Raises:
+        BatchsearchError: The job or its manifest is not usable, or `run_job` raises.
+    """
+    made = await asyncio.to_thread(_made, settings)
+    summary = await run_job(made.settings, **run)
+    return await asyncio.to_thread(summed_up, made, summary)
+
+
+def _made(settings: JobSettings) -> PairsJob:
+    step("making pairs")
+
+    def told(pairs: int) -> None:
+        logger().info("pairs_made", pairs=pairs, output=settings.output.dir)
+
+    made = pairs_job(settings, pairs_made=told)
+    _group_column(made)
+    return made
+
+
+def summed_up(made: PairsJob, summary: Summary) -> Comparison:
+    """Write the scores of a run that is over, its matrices and its record.
+
+    What is there is replaced; of a run that stopped early it is what has been answered so far.
+
+    Args:
+        made: The job over its pairs.
+        summary: How its run ended.
+
+    Raises:
+        OutputError: The results cannot be read, or the disk refuses.
+    """
+    step("summing up the scores")
+    folder = Path(made.settings.output.dir)
+    compare, scores = made.compare, Scores()
+    matrices = None
+    if compare.pairs == "groups":
+        matrices = Matrices(folder / PAIRS_FILE, most_pictures=compare.matrix_pictures, most=compare.matrices)
+
+    def seen(batch: pa.RecordBatch) -> None:
+        _take(scores, batch)
+        if matrices is not None:
+            matrices.add(batch)
+
+    manifest = open_manifest(made.settings, OPERATIONS[made.settings.operation])
+    rows = write_scores(folder, manifest, _named(made, manifest), seen, summary.run_id)
+    written = () if matrices is None else matrices.write(folder / MATRIX_FOLDER, summary.run_id)
+    found = Comparison(
+        summary=summary,
+        pairs=compare.pairs,
+        made=made.made,
+        compared=scores.compared,
+        failed=scores.failed,
+        same_bytes=scores.same_bytes,
+        statistics=scores.statistics(),
+        histogram=scores.histogram(compare.bins),
+        groups=dict(sorted(scores.groups.items())),
+        other_groups=scores.other_groups,
+        most_alike=scores.most_alike(),
+        least_alike=scores.least_alike(),
+        matrices=written,
+        too_large=0 if matrices is None else matrices.too_large,
+        scores_file=str(folder / SCORES_FILE),
+        matrix_folder=str(folder / MATRIX_FOLDER) if written else None,
+        record=str(folder / COMPARE_RECORD),
+    )
+    write_text_atomically(folder / COMPARE_RECORD, found.as_record(_tables(folder, found)))
+    logger().info("scores_written", scores=rows, matrices=len(written), file=found.scores_file)
+    return found
+
+
+def _tables(folder: Path, found: Comparison) -> dict[str, Any]:
+    """The files that were written, each as the record names it."""
+    matrices = [folder / MATRIX_FOLDER / matrix.file for matrix in found.matrices]
+    try:
+        return written_tables(folder, [folder / SCORES_FILE, *matrices])
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"{folder}: what was written cannot be read: {reason_of(error)}") from error
+
+
+def _take(scores: Scores, batch: pa.RecordBatch) -> None:
+    scores.add(
+        batch.column("score").to_pylist(),
+        keys=batch.column("pair_key").to_pylist(),
+        primary=batch.column("primary").to_pylist(),
+        secondary=batch.column("secondary").to_pylist(),
+        groups=batch.column("group").to_pylist(),
+        same_bytes=pc.sum(batch.column("same_bytes")).as_py() or 0,
+    )
+
+
+def _named(made: PairsJob, manifest: Manifest) -> dict[str, str]:
+    """The results column that gives each score column its values."""
+    names = manifest.schema_carried.names
+    written = dict(zip(names, carried_names(made.settings.operation, names), strict=True))
+    columns = made.settings.manifest.columns
+    images = {role: columns.get(role, role) for role in ("primary_image", "secondary_image")}
+    if made.made is None:
+        wanted = images | {"primary": images["primary_image"], "secondary": images["secondary_image"]}
+        if (group := _group_column(made)) is not None:
+            wanted["group"] = group
+    else:
+        wanted = images | {"primary": "primary_key", "secondary": "secondary_key", "group": "group"}
+    return {name: written[column] for name, column in wanted.items() if column in written}
+
+
+def _group_column(made: PairsJob) -> str | None:
+    """The column by which given pairs are summed up; found out before anything is called.
+
+    Raises:
+        ConfigError: The manifest has no such column.
+    """
+    group = made.compare.group
+    if made.made is not None or group is None:
+        return None
+    names = open_manifest(made.settings, OPERATIONS[made.settings.operation]).schema_carried.names
+    if group not in names:
+        from batchsearch.nearest import did_you_mean
+
+        what = f"the manifest has no column {group!r}{did_you_mean(group, names)}"
+        raise ConfigError([Problem("compare.group", what)])
+    return group

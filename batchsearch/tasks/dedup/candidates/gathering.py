@@ -1,0 +1,75 @@
+"""All that speaks for pairs of products: the search's hits, the pre-check's matches, people's judgements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from batchsearch.tasks.dedup.candidates.hits import Tally, read_matches
+from batchsearch.tasks.dedup.candidates.matches import PairFolder, only, taken
+from batchsearch.tasks.dedup.clusters.decide import with_judged
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from batchsearch.tasks.dedup.candidates.catalogue_images import Pictures
+    from batchsearch.tasks.dedup.candidates.hits import HitRules
+    from batchsearch.tasks.dedup.candidates.matches import Pairs
+    from batchsearch.tasks.dedup.clusters.decide import Judged
+    from batchsearch.tasks.dedup.clusters.table_rows import Sources
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Makes pairs from all that a night knows.
+
+    Attributes:
+        pictures: What the search's results say.
+        rules: Which hits count.
+        sources: What the tables are made from.
+        judged: What people have said of pairs.
+        changed_at: When each row's image was first seen to be another one; None where nobody looked.
+    """
+
+    pictures: Pictures
+    rules: HitRules
+    sources: Sources
+    judged: Judged
+    changed_at: NDArray[np.int64] | None
+
+    def pairs(self, useless: NDArray[np.bool_] | None = None) -> tuple[Pairs, Tally]:
+        """The pairs, and what became of the hits.
+
+        Args:
+            useless: Rows whose images prove nothing; None for none.
+
+        Raises:
+            OutputError: The hits cannot be read.
+        """
+        pictures = self.pictures
+        count = len(pictures.products)
+        tally = Tally(np.zeros(count, bool), np.zeros(count, bool), np.zeros(len(pictures), bool))
+        # A product with an image that could not be searched cannot testify against any pair.
+        tally.mute[pictures.product[~pictures.searched]] = True
+        folder = PairFolder()
+        found = read_matches(
+            self.sources.search, pictures, self.rules, tally, changed_at=self.changed_at, useless=useless
+        )
+        for matches in found:
+            folder.add(matches)
+        if self.sources.local is not None:
+            local = self.sources.local(pictures)
+            matches = local.matches
+            if useless is not None:
+                answer = pictures.row_of(matches.other, matches.found_picture)
+                matches = only(matches, ~(useless[matches.row] | useless[answer]))
+            folder.add(matches)
+            tally.cut[local.crowded] = True
+        pairs = with_judged(folder.pairs(), self.judged)
+        if not self.rules.outside:
+            # Wherever a pair comes from: both its products are in the manifest, or there is no pair.
+            there = pictures.present_products()
+            pairs = taken(pairs, there[pairs.a] & there[pairs.b])
+        return pairs, tally

@@ -1,0 +1,1 @@
+"""From pairs to tonight's clusters, and their tables."""

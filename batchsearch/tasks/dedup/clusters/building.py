@@ -1,0 +1,360 @@
+"""From the search's output to tonight's tables: no call is made, and the same files give the same tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchsearch.service.facts import DEFAULT_NUM
+from batchsearch.tasks.dedup.candidates.catalogue_images import read_pictures
+from batchsearch.tasks.dedup.candidates.gathering import Gathering
+from batchsearch.tasks.dedup.candidates.hits import HitRules, ids_in
+from batchsearch.tasks.dedup.candidates.matches import FOUND_BY, IDENTICAL_BYTES, SEARCH
+from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError, lost_images, not_held_message
+from batchsearch.tasks.dedup.candidates.shared_images import without_images
+from batchsearch.tasks.dedup.candidates.sharing import Sharing
+from batchsearch.tasks.dedup.candidates.spoken import all_agree, speaking_column, value_of_products
+from batchsearch.tasks.dedup.clusters.components import GuardRules, cluster, with_notes
+from batchsearch.tasks.dedup.clusters.decide import Catalogue, decide, to_verify
+from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
+    CLUSTERS,
+    FINDINGS,
+    PAIRS,
+    TableWriter,
+    clusters_schema,
+    findings_schema,
+    pairs_schema,
+)
+from batchsearch.tasks.dedup.clusters.table_rows import cluster_rows, earlier_pairs, finding_rows, pair_rows
+from batchsearch.tasks.dedup.clusters.verdicts import (
+    ALIKE,
+    COLOURS_DIFFER,
+    RECOLOURED,
+    VERDICTS,
+    nothing_measured,
+    spread_out,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.dedup_settings import DedupSettings
+    from batchsearch.tasks.dedup.candidates.catalogue_images import Pictures
+    from batchsearch.tasks.dedup.candidates.hits import Tally
+    from batchsearch.tasks.dedup.candidates.matches import Pairs
+    from batchsearch.tasks.dedup.clusters.decide import Decision, Judged
+    from batchsearch.tasks.dedup.clusters.table_rows import Sources
+    from batchsearch.tasks.dedup.clusters.verdicts import Measures
+
+
+def hits_wanted(settings: JobSettings) -> int:
+    """Hits that each search asks for."""
+    return settings.results_per_row or int(settings.parameters.get("num", DEFAULT_NUM))
+
+
+def hit_rules(dedup: DedupSettings, wanted: int) -> HitRules:
+    """Which hits count."""
+    enough = dedup.floor + dedup.near
+    return HitRules(dedup.floor, enough, dedup.outside == "keep", dedup.order == "add_first", wanted)
+
+
+def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]:
+    """Write tonight's pairs and clusters; what is in them, in numbers.
+
+    Until both are whole under temporary names, the tables of the night before stay as they are.
+
+    Args:
+        wanted: Hits that each search asks for.
+        dedup: The job's `dedup` section.
+        sources: What the tables are made from.
+
+    Raises:
+        CatalogueNotHeldError: The instance does not hold what was searched.
+        MissingExtraError: scipy is not installed.
+        OutputError: The search's output cannot be read or a table cannot be written.
+    """
+    keep = dedup.outside == "keep"
+    others = ids_in(sources.search) if keep else None
+    told = None if sources.told is None else sources.told()
+    pictures = read_pictures(sources.search, sources.columns, sources.keys, others, sources.copies, told)
+    gathering = Gathering(
+        pictures,
+        hit_rules(dedup, wanted),
+        sources,
+        sources.judgements.of_products(pictures.products),
+        None if sources.changed_at is None else sources.changed_at(pictures),
+    )
+    shown = pictures.present | keep
+    deciding = _Deciding(dedup, sources, pictures, shown, gathering.judged)
+    pairs, tally = gathering.pairs()
+    _check_held(pictures, tally, dedup, sources)
+    decided = deciding.of(pairs)
+
+    def accepted(useless: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        others = gathering.pairs(useless)[0]
+        said = deciding.of(others).decision.accepted
+        return others.a[said], others.b[said]
+
+    shared = Sharing(pictures, shown, sources, accepted).weigh(pairs, decided.decision)
+    if shared.useless.any():
+        # What proves nothing is no evidence: the pairs are those that are left without it.
+        pairs, tally = gathering.pairs(shared.useless)
+        decided = deciding.of(pairs)
+    decision, thresholds, measures = decided.decision, decided.thresholds, decided.measures
+    counts = np.bincount(pictures.product[shown], minlength=len(pictures.products))
+    guard = GuardRules(
+        dedup.chain_guard.min_share,
+        dedup.chain_guard.largest,
+        tally.cut,
+        tally.mute,
+        dedup.min_confidence,
+    )
+    clusters = cluster(
+        pairs, decision, guard, preference_of(pictures, counts, shown, dedup), pictures.product_id
+    )
+    clusters = with_notes(clusters, [image for image in shared.images if image.worth == "look"])
+    earlier = earlier_pairs(sources.folder, pictures)
+    bare = without_images(shared.images, pictures.product, shown)
+    with (
+        TableWriter(sources.folder, PAIRS, pairs_schema(), sources.night) as pairs_file,
+        TableWriter(sources.folder, CLUSTERS, clusters_schema(), sources.night) as clusters_file,
+        TableWriter(sources.folder, FINDINGS, findings_schema(), sources.night) as findings_file,
+    ):
+        for piece in pair_rows(
+            pairs,
+            decision,
+            (thresholds, decided.colours, measures),
+            pictures=pictures,
+            earlier=earlier,
+            sources=sources,
+        ):
+            pairs_file.add(piece)
+        for piece in cluster_rows(clusters, pictures, counts, shown, sources):
+            clusters_file.add(piece)
+        findings_file.add(finding_rows(shared.images, bare, pictures, sources))
+        written = (pairs_file, clusters_file, findings_file)
+        for file in written:
+            file.finish()
+        for file in written:
+            file.publish()
+    key = pairs.key[decision.accepted]
+    known = earlier.key[earlier.accepted]
+    return {
+        "products": int((counts > 0).sum()),
+        "pictures": int(shown.sum()),
+        "left_out": int((~shown).sum()),
+        "pairs": len(pairs),
+        "accepted": len(key),
+        "accepted_by": {
+            name: int((pairs.found_by[decision.accepted] == number).sum())
+            for number, name in enumerate(FOUND_BY)
+        },
+        "new_pairs": int((~np.isin(key, known)).sum()),
+        "gone_pairs": int((~np.isin(known, key)).sum()),
+        "judged_same": int((decision.judged == 1).sum()),
+        "judged_different": int((decision.judged == 2).sum()),  # noqa: PLR2004 - place in `JUDGED`
+        "colour_variants": int(
+            (
+                (
+                    (decision.verdict == RECOLOURED)
+                    | ((decision.reason == COLOURS_DIFFER) & (pairs.score >= thresholds))
+                )
+                & ~decision.accepted
+            ).sum()
+        ),
+        "verdicts": {name: int((decision.verdict == number).sum()) for number, name in enumerate(VERDICTS)},
+        "compared": int(measures.known.sum()),
+        "to_review": int(
+            (((decision.verdict == RECOLOURED) | (decision.verdict == ALIKE)) & ~decision.accepted).sum()
+        ),
+        "clusters_unsure": clusters.unsure,
+        "clusters": clusters.count,
+        "duplicates": len(clusters.product) - clusters.count,
+        "members": len(clusters.product),
+        "review": len(clusters.review),
+        "hits": tally.hits,
+        "hits_on_itself": tally.of_itself,
+        "hits_stale": tally.stale,
+        "hits_outside": tally.outside,
+        "searches_cut": tally.full,
+        "shared_images": sum(image.worth == "nothing" for image in shared.images),
+        "without_image": len(bare),
+    }
+
+
+def _check_held(pictures: Pictures, tally: Tally, dedup: DedupSettings, sources: Sources) -> None:
+    """Refuse a night whose images are not in the instance."""
+    if sources.held_by is None:
+        return
+    searched = pictures.searched & pictures.present
+    lost = lost_images(searched, tally.found_itself)
+    if lost is not None:
+        message = not_held_message(
+            sources.held_by, int(searched.sum()), int(lost.sum()), adds="add" in dedup.upkeep
+        )
+        raise CatalogueNotHeldError(message, pictures.row_keys.filter(pa.array(lost)).to_pylist())
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What was decided of pairs, and by which numbers."""
+
+    decision: Decision
+    thresholds: NDArray[np.float64]
+    colours: NDArray[np.float64]
+    measures: Measures
+
+
+@dataclass(frozen=True, slots=True)
+class _Deciding:
+    """Decides pairs by everything that is known but the pairs themselves."""
+
+    dedup: DedupSettings
+    sources: Sources
+    pictures: Pictures
+    shown: NDArray[np.bool_]
+    judged: Judged
+
+    def of(self, pairs: Pairs) -> _Decided:
+        dedup, pictures = self.dedup, self.pictures
+        pairs = _with_same_files(pairs, pictures)
+        thresholds = thresholds_of(pairs, pictures, self.shown, dedup)
+        colours, measures = _compared(pairs, self.judged, thresholds, pictures, dedup, self.sources)
+        decision = decide(
+            pairs,
+            thresholds,
+            self.judged,
+            near=dedup.near,
+            best=dedup.mutual_best,
+            trust_perceptual=dedup.precheck == "instead",
+            variants=np.nan_to_num(colours) > (1.0 if dedup.colours is None else dedup.colours),
+            measures=None if dedup.verify is None else measures,
+            catalogue=_catalogue(pairs, pictures, self.shown, self.sources),
+        )
+        return _Decided(decision, thresholds, colours, measures)
+
+
+def _with_same_files(pairs: Pairs, pictures: Pictures) -> Pairs:
+    """The pairs, those that a search found and whose best matching images are one file as certain ones.
+
+    A plain image has no shape by which it could be verified, but its file is the same.
+    """
+    one, other = pictures.row_of(pairs.a, pairs.picture_a), pictures.row_of(pairs.b, pairs.picture_b)
+    there = np.flatnonzero((one >= 0) & (other >= 0) & (pairs.found_by == SEARCH))
+    first, second = (pictures.sha256.take(pa.array(rows[there])) for rows in (one, other))
+    same = pc.fill_null(pc.equal(first, second), fill_value=False).to_numpy(zero_copy_only=False)
+    found_by = pairs.found_by.copy()
+    found_by[there[same]] = IDENTICAL_BYTES
+    return replace(pairs, found_by=found_by)
+
+
+def _compared(  # noqa: PLR0917 - what is compared, why and with what
+    pairs: Pairs,
+    judged: Judged,
+    thresholds: NDArray[np.float64],
+    pictures: Pictures,
+    dedup: DedupSettings,
+    sources: Sources,
+) -> tuple[NDArray[np.float64], Measures]:
+    """How much the best matching images of each pair differ in colour (or NaN), and what was measured.
+
+    Where the job verifies, only the pairs that it verifies are compared.
+    """
+    distance, measures = np.full(len(pairs), np.nan), nothing_measured(len(pairs))
+    if sources.compare is None:
+        return distance, measures
+    one, other = pictures.row_of(pairs.a, pairs.picture_a), pictures.row_of(pairs.b, pairs.picture_b)
+    wanted = (one >= 0) & (other >= 0)
+    if dedup.verify is None:
+        wanted &= pairs.score >= thresholds - dedup.near
+    else:
+        wanted &= to_verify(pairs, judged, dedup.verify)
+    asked = np.flatnonzero(wanted)
+    if len(asked):
+        distance[asked], found = sources.compare(pictures, one[asked], other[asked])
+        measures = spread_out(found, asked, len(pairs))
+    return distance, measures
+
+
+def _catalogue(
+    pairs: Pairs, pictures: Pictures, shown: NDArray[np.bool_], sources: Sources
+) -> Catalogue | None:
+    """What the columns that the job names say of each pair."""
+    columns = sources.columns
+    if not columns.different_when and not columns.same_when:
+        return None
+
+    def values(names: Mapping[str, str]) -> list[NDArray[np.int32]]:
+        return [
+            value_of_products(
+                pictures.values[written][shown], pictures.product[shown], len(pictures.products)
+            )
+            for written in names.values()
+        ]
+
+    distinguishing = values(columns.different_when)
+    against = speaking_column(distinguishing, pairs.a, pairs.b, equal=False)
+    in_favour = speaking_column(values(columns.same_when), pairs.a, pairs.b, equal=True)
+    one_variant = all_agree(distinguishing, pairs.a, pairs.b)
+    return Catalogue(against, in_favour, one_variant, len(columns.different_when))
+
+
+def thresholds_of(
+    pairs: Pairs, pictures: Pictures, shown: NDArray[np.bool_], dedup: DedupSettings
+) -> NDArray[np.float64]:
+    """The score that each pair needs.
+
+    Args:
+        pairs: All pairs kept.
+        pictures: What the results say.
+        shown: Rows that count: those of the manifest, or all.
+        dedup: The job's `dedup` section.
+    """
+    needed = np.full(len(pairs), dedup.threshold)
+    if not dedup.thresholds:
+        return needed
+    if pictures.categories is None or pictures.category is None:
+        for name, threshold in dedup.thresholds.items():
+            if name.lstrip("-").isdecimal():
+                needed[pairs.category == int(name)] = threshold
+        return needed
+    # A place more at the end, for products without a category.
+    by_category = np.full(len(pictures.categories) + 1, dedup.threshold)
+    for place, name in enumerate(pictures.categories.to_pylist()):
+        by_category[place] = dedup.thresholds.get(name, dedup.threshold)
+    # As between two products the higher threshold counts, so it does between a product's own rows: the
+    # order in which rows were answered says nothing. What has left the manifest has no say.
+    by_product = np.full(len(pictures.products), -np.inf)
+    np.maximum.at(by_product, pictures.product[shown], by_category[pictures.category[shown]])
+    by_product[np.isneginf(by_product)] = dedup.threshold
+    return np.asarray(np.maximum(by_product[pairs.a], by_product[pairs.b]), dtype=np.float64)
+
+
+def preference_of(
+    pictures: Pictures, counts: NDArray[np.int64], shown: NDArray[np.bool_], dedup: DedupSettings
+) -> NDArray[np.int64]:
+    """By product: its place among all, the one that is to stand for a cluster first.
+
+    By the rule that the job names, then by the others: age (where a column says it), number of pictures,
+    largest picture; at last by product id.
+    """
+    size = len(pictures.products)
+    area = np.zeros(size, np.int64)
+    np.maximum.at(area, pictures.product[shown], pictures.area[shown])
+    age = np.full(size, np.iinfo(np.int64).max)
+    if pictures.oldest is not None:
+        np.minimum.at(age, pictures.product[shown], pictures.oldest[shown])
+    by_rule = {"oldest": age, "most_pictures": -counts, "best_image": -area}
+    first = by_rule.pop(dedup.representative)
+    # The last key is the one that np.lexsort goes by first.
+    order = np.lexsort((*reversed(by_rule.values()), first))
+    preference = np.empty(size, np.int64)
+    preference[order] = np.arange(size)
+    return preference

@@ -1,0 +1,87 @@
+"""The tables of the night before, as far as they are whole: cluster ids and first sights are taken from them.
+
+Tonight's tables are made anew whatever became of them, so a table that cannot be read ends no night: it is
+set aside, and the newest earlier night that has one is taken, which is said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchsearch.disk_paths import arrow_readable
+from batchsearch.errors import OutputError
+from batchsearch.storage.parts.inside import NIGHTS
+from batchsearch.storage.sealed.delivered import OF_DEDUP, Fault, faults_of
+from batchsearch.storage.sealed.unsealed import SET_ASIDE, set_aside
+from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import read_table, table_path
+from batchsearch.tasks.dedup.nights import read_record
+from batchsearch.telemetry.logs import logger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HOPELESS: Final = "table_changed"
+
+
+def set_damaged_aside(folder: Path) -> None:
+    """Move tables of the night before out of the way that are not what it wrote, and earlier nights likewise.
+
+    Raises:
+        OutputError: The disk refuses.
+    """
+    if not folder.is_dir():
+        return
+    damaged = [name for name in OF_DEDUP if (folder / name).is_file() and not _is_sound(folder, name)]
+    damaged += [f"{NIGHTS}/{night.name}" for night in _nights(folder) if faults_of(night)]
+    if not damaged:
+        return
+    try:
+        moved = set_aside(folder, damaged)
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename or folder}: a damaged table cannot be moved to {SET_ASIDE}/: "
+            f"{error.strerror or error}"
+        ) from error
+    logger().warning("tables_set_aside", files=moved)
+
+
+def read_earlier(folder: Path, table: str, columns: list[str]) -> pa.Table | None:
+    """Some columns of a table of the night before; None where there was no night, or nothing is left of any.
+
+    Raises:
+        OutputError: The table cannot be read.
+    """
+    if table_path(folder, table).is_file():
+        return read_table(folder, table, columns)
+    there = _nights(folder)
+    name = table_path(folder, table).relative_to(folder).as_posix()
+    for night in there:
+        if (night / name).is_file() and _is_sound(night, name):
+            logger().warning("earlier_table_missing", table=table, taken_from=f"{NIGHTS}/{night.name}")
+            return read_table(night, table, columns)
+    if there or read_record(folder) is not None:
+        logger().warning("earlier_table_missing", table=table, taken_from=None)
+    return None
+
+
+def _nights(folder: Path) -> list[Path]:
+    """The earlier nights, the newest first."""
+    nights = folder / NIGHTS
+    there = nights.iterdir() if nights.is_dir() else ()
+    return sorted((path for path in there if not path.name.startswith(".")), reverse=True)
+
+
+def _is_sound(folder: Path, name: str) -> bool:
+    fault: Fault | None = next((each for each in faults_of(folder) if each.path == name), None)
+    if fault is not None and fault.kind == _HOPELESS:
+        return False
+    try:
+        with pq.ParquetFile(arrow_readable(folder / name), page_checksum_verification=True) as file:
+            for _ in file.iter_batches():
+                pass
+    except (OSError, pa.ArrowException, ValueError):
+        return False
+    return True

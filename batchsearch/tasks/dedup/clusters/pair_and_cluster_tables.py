@@ -1,0 +1,215 @@
+"""The tables `pairs` and `clusters`: columns declared once, files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Final, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchsearch.disk_paths import arrow_readable
+from batchsearch.errors import OutputError
+from batchsearch.storage.parts.atomic import sync_folder
+from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.results_and_hits import Column
+from batchsearch.storage.sealed.delivered import MADE_BY as NIGHT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+PAIRS: Final = "pairs"
+CLUSTERS: Final = "clusters"
+FINDINGS: Final = "findings"
+TABLES: Final = (PAIRS, CLUSTERS, FINDINGS)
+"""What a night writes."""
+DEDUP_SCHEMA_VERSION: Final = "2"
+
+_TEXT = pa.string()
+_COUNT = pa.int32()
+_REAL = pa.float64()
+_TIME = pa.timestamp("us", tz="UTC")
+
+PAIR_COLUMNS: Final = (
+    Column("product_a", _TEXT, "The product whose id is first in the order of code points."),
+    Column("product_b", _TEXT, "The other one."),
+    Column("score", _REAL, "Best score of both directions; null for pairs that only a person has joined."),
+    Column("score_ab", _REAL, "Best score of b among a's hits; null where a's searches did not find b."),
+    Column("score_ba", _REAL, "Best score of a among b's hits; null where b's searches did not find a."),
+    Column("rank_ab", _COUNT, "Best place of b among the other products that a's searches found, from 1."),
+    Column("rank_ba", _COUNT, "Best place of a among the other products that b's searches found, from 1."),
+    Column("mutual", pa.bool_(), "Whether each is among the other's best, by the pairs' scores."),
+    Column("pictures", _COUNT, "Matches of pictures behind it, counted from the side that has more."),
+    Column("row_key", _TEXT, "Row of the search whose hit is the best match."),
+    Column("pic_a", _TEXT, "Name of a's picture in the best match."),
+    Column("pic_b", _TEXT, "Name of b's picture in the best match."),
+    Column("found_by", _TEXT, "search, identical_bytes, identical_pixels, perceptual or judgement."),
+    Column("category_id", pa.int64(), "The service's category of the picture found in the best match."),
+    Column("threshold", _REAL, "The score that the pair needs to be accepted."),
+    Column("colour_distance", _REAL, "How much the two pictures' colours differ, 0 to 1; null: not known."),
+    Column(
+        "verdict",
+        _TEXT,
+        "identical (file or pixels), same_photo, recoloured (one photograph in other colours), alike (score "
+        "alone, a detail, a pack) or different.",
+    ),
+    Column("reason", _TEXT, "Why that, in words."),
+    Column("confidence", _REAL, "How sure it is that they are the same, 0 to 1; what is worth a look first."),
+    Column("inliers", _COUNT, "Places at which both images agree in shape; null: not compared."),
+    Column(
+        "overlap", _REAL, "Share of each image's features that lies on the other one, the smaller, 0 to 1."
+    ),
+    Column(
+        "agreement", _REAL, "Share of the structure that agrees once one image lies on the other, 0 to 1."
+    ),
+    Column("colour_shift", _REAL, "Difference of colour (CIELAB) that no change of light explains."),
+    Column("light_shift", _REAL, "Difference of lightness (CIELAB) that no change of light explains."),
+    Column("mirrored", pa.bool_(), "Whether one image is the other one's mirror image."),
+    Column("title_a", _TEXT, "What a is called, by `dedup.title_column`."),
+    Column("title_b", _TEXT, "What b is called."),
+    Column("judged", _TEXT, "same or different, where a person has said so."),
+    Column("accepted", pa.bool_(), "Whether the two count as the same product."),
+    Column("run_id", _TEXT, "Run of the search that answered that row."),
+    Column("found_at", _TIME, "When the pair was first found."),
+)
+
+CLUSTER_COLUMNS: Final = (
+    Column("cluster_id", _TEXT, "Stays from night to night: the product that stood for it at first sight."),
+    Column("product_id", _TEXT, "A member."),
+    Column("is_representative", pa.bool_(), "Whether it stands for the cluster."),
+    Column("representative", _TEXT, "The product that stands for the cluster."),
+    Column(
+        "confidence",
+        _REAL,
+        "How sure it is that it belongs: the mean over its pairs that were looked at, 0 to 1.",
+    ),
+    Column("size", _COUNT, "Members of the cluster."),
+    Column("review", _TEXT, "Why a person should look; null for no reason."),
+    Column("score", _REAL, "To the representative, or to the nearest member where that is not known."),
+    Column("pictures", _COUNT, "Pictures of the product."),
+    Column("image", _TEXT, "Where its largest picture is; null where pictures are in the manifest."),
+    Column("row_key", _TEXT, "Row of the search that has that picture."),
+    Column("title", _TEXT, "What the product is called, by `dedup.title_column`."),
+)
+
+
+FINDING_COLUMNS: Final = (
+    Column("finding", _TEXT, "shared_image or no_usable_image."),
+    Column("image", _TEXT, "Where the image is, or what it is called."),
+    Column("products", _COUNT, "Products that show it; null for a product without a usable image."),
+    Column("product_id", _TEXT, "The product without a usable image; of a shared one the first product."),
+    Column("worth", _TEXT, "Of a shared image: look (it joins, for review) or nothing (it has no vote)."),
+    Column("why", _TEXT, "Why, in words."),
+    Column("row_key", _TEXT, "A row of the search that has the image."),
+)
+
+
+def findings_schema() -> pa.Schema:
+    """The columns of `findings`."""
+    return _schema(FINDING_COLUMNS, FINDINGS)
+
+
+def pairs_schema() -> pa.Schema:
+    """The columns of `pairs`."""
+    return _schema(PAIR_COLUMNS, PAIRS)
+
+
+def clusters_schema() -> pa.Schema:
+    """The columns of `clusters`."""
+    return _schema(CLUSTER_COLUMNS, CLUSTERS)
+
+
+def _schema(columns: tuple[Column, ...], table: str) -> pa.Schema:
+    metadata = {"batchsearch.table": table, "batchsearch.schema_version": DEDUP_SCHEMA_VERSION}
+    return pa.schema([column.field() for column in columns], metadata=metadata)
+
+
+def table_path(folder: Path, table: str) -> Path:
+    """The one file of a table: it is replaced as a whole."""
+    return folder / table / f"{table}.parquet"
+
+
+class TableWriter:
+    """Writes one table of a night beside the old one; `publish` puts it in the old one's place.
+
+    As a context manager it leaves nothing behind that was not published. Its name begins with a dot, so
+    that readers of the folder do not see it.
+
+    Raises:
+        OutputError: On entry and from every method: the disk refuses.
+    """
+
+    def __init__(self, folder: Path, table: str, schema: pa.Schema, night: str) -> None:
+        self.path = table_path(folder, table)
+        self.rows = 0
+        self._schema = schema.with_metadata({**schema.metadata, NIGHT: night.encode()})
+        self._temporary = self.path.with_name(f".{table}.tmp")
+
+    def __enter__(self) -> Self:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._temporary.open("wb")
+            with ExitStack() as undo:
+                undo.callback(self._file.close)
+                self._writer = pq.ParquetWriter(
+                    self._file, self._schema, compression="zstd", write_page_checksum=True
+                )
+                undo.pop_all()
+        except OSError as error:
+            raise self._refused(error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(Exception):
+            self._writer.close()
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink()
+
+    def add(self, table: pa.Table) -> None:
+        """Append rows as a row group of their own."""
+        try:
+            self._writer.write_table(table.cast(self._schema))
+        except OSError as error:
+            raise self._refused(error) from error
+        self.rows += table.num_rows
+
+    def finish(self) -> None:
+        """Put everything on disk, under the temporary name."""
+        try:
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def publish(self) -> None:
+        """Give the file its name: at every moment a reader finds the old table or the new one, whole."""
+        try:
+            self._temporary.replace(self.path)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> OutputError:
+        return OutputError(f"{self.path}: cannot be written: {error.strerror or error}")
+
+
+def read_table(folder: Path, table: str, columns: list[str]) -> pa.Table | None:
+    """Some columns of a night's table; None where there is none yet.
+
+    Raises:
+        OutputError: It cannot be read.
+    """
+    path = table_path(folder, table)
+    try:
+        return pq.read_table(arrow_readable(path), columns=columns, page_checksum_verification=True)
+    except FileNotFoundError:
+        return None
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error

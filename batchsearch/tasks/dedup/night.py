@@ -1,0 +1,379 @@
+"""One night of dedup: the instance kept in step, the search, then tonight's pairs and clusters.
+
+Every step is resumable: search and upkeep are ordinary runs with their own ledgers, and the tables are
+computed anew from what those hold. A kill at any point leaves the tables of the night before or tonight's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from batchsearch.engine.run.job import run_job
+from batchsearch.engine.run.opening import new_run_id, open_manifest
+from batchsearch.engine.run.order import refuse_damage
+from batchsearch.engine.run.signals import StopSignals, run_stoppable
+from batchsearch.errors import ExitCode, OutputDamagedError, OutputError, StoppedError
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.steps import step
+from batchsearch.storage.ledger.entries import digest_of
+from batchsearch.storage.ledger.lock import OutputLock
+from batchsearch.storage.parts.atomic import write_text_atomically
+from batchsearch.storage.parts.inside import FOLLOWED, INSIDE, NIGHT_LOCK, SEARCH
+from batchsearch.tasks.dedup.candidates.catalogue_images import read_pictures
+from batchsearch.tasks.dedup.candidates.hits import hidden_rows
+from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError
+from batchsearch.tasks.dedup.candidates.precheck import LocalLooks
+from batchsearch.tasks.dedup.clusters.building import build, hit_rules, hits_wanted
+from batchsearch.tasks.dedup.clusters.components import components
+from batchsearch.tasks.dedup.clusters.earlier_tables import set_damaged_aside
+from batchsearch.tasks.dedup.clusters.judgements import read_judgements
+from batchsearch.tasks.dedup.clusters.table_rows import Sources
+from batchsearch.tasks.dedup.dedup_page import DedupSummary
+from batchsearch.tasks.dedup.night_jobs import (
+    DISTINCT,
+    dedup_settings,
+    given_columns,
+    result_columns,
+    search_job,
+    told_now,
+)
+from batchsearch.tasks.dedup.nights import keep_night, read_record, write_record
+from batchsearch.tasks.dedup.upkeep.upkeep_steps import (
+    add_returned,
+    ask_again,
+    began_as,
+    guard_deletions,
+    take_over_former,
+    upkeep_jobs,
+)
+from batchsearch.tasks.dedup.verifying.opencv import opencv
+from batchsearch.telemetry.logs import LogFormat, configure, logger
+from batchsearch.telemetry.progress import progress_for, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchsearch.config.load import LoadedJob
+    from batchsearch.config.model import JobSettings
+    from batchsearch.manifest.source import Manifest
+    from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
+    from batchsearch.tasks.dedup.night_jobs import Given
+    from batchsearch.telemetry.progress import Progress
+    from batchsearch.telemetry.summary import Summary
+
+LOCK: Final = Path(NIGHT_LOCK)
+_UNFINISHED: Final = frozenset({int(ExitCode.INCOMPLETE), int(ExitCode.ENDED)})
+
+
+class NightStoppedError(StoppedError):
+    """A night was stopped between two of its steps; what was answered is kept."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped; what was answered is kept, run the same command again to go on")
+
+
+def dedup_to_end(
+    job: LoadedJob,
+    *,
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    delete_all_missing: bool = False,
+    show_progress: bool = True,
+    log_format: str = "console",
+    log_level: str = "info",
+) -> DedupSummary:
+    """Work through a night; for the command line.
+
+    Args:
+        job: The job.
+        until: Nothing is sent from then on.
+        max_calls: Most calls of the search.
+        delete_all_missing: Delete whatever has left the manifest, however much it is.
+        show_progress: Show progress on stderr.
+        log_format: `console` or `json`.
+        log_level: Events of this level and above.
+
+    Raises:
+        NightStoppedError: A signal came between two steps.
+        BatchsearchError: As `run_night` raises.
+    """
+    chosen: LogFormat = "json" if log_format == "json" else "console"
+    configure(chosen, log_level)
+
+    progress = progress_for(as_events=chosen == "json", wanted=show_progress)
+
+    async def main(signals: StopSignals) -> DedupSummary:
+        return await run_night(
+            job.settings,
+            until=until,
+            max_calls=max_calls,
+            delete_all_missing=delete_all_missing,
+            progress=lambda: progress,
+            signals=signals,
+        )
+
+    try:
+        with shown(progress):
+            return run_stoppable(main)
+    except asyncio.CancelledError:
+        raise NightStoppedError from None
+
+
+async def run_night(
+    settings: JobSettings,
+    *,
+    until: datetime | None = None,
+    max_calls: int | None = None,
+    delete_all_missing: bool = False,
+    progress: Callable[[], Progress] | None = None,
+    signals: StopSignals | None = None,
+) -> DedupSummary:
+    """Work through a night until its tables are written or it has to stop.
+
+    Args:
+        settings: The job, its paths absolute.
+        until: Nothing is sent from then on.
+        max_calls: Most calls of the search.
+        delete_all_missing: Delete whatever has left the manifest, however much it is: `dedup.max_deleted`
+            is not asked.
+        progress: Makes what is shown the counters of a run.
+        signals: Told which runner to stop.
+
+    Raises:
+        ConfigError: The job cannot run as it is set, or the judgements are not usable.
+        MissingExtraError: scipy is not installed, or OpenCV where the job verifies.
+        ManifestError: The manifest is not usable, or has lost more than may be deleted.
+        OutputInUseError: Another night works in the output folder.
+        OutputError: The output cannot be written.
+    """
+    night = _Night(
+        settings,
+        until=until,
+        max_calls=max_calls,
+        delete_all_missing=delete_all_missing,
+        progress=progress,
+        signals=signals,
+    )
+    return await night.run()
+
+
+class _Night:
+    def __init__(
+        self,
+        settings: JobSettings,
+        *,
+        until: datetime | None,
+        max_calls: int | None,
+        delete_all_missing: bool,
+        progress: Callable[[], Progress] | None,
+        signals: StopSignals | None,
+    ) -> None:
+        self._settings = settings
+        self._dedup = dedup_settings(settings)
+        self._until = until
+        self._max_calls = max_calls
+        self._delete_all_missing = delete_all_missing
+        self._progress = progress
+        self._signals = signals
+        self._folder = Path(settings.output.dir)
+        self._night = new_run_id()
+        self._started = datetime.now(UTC)
+        self._stop = threading.Event()
+
+    async def run(self) -> DedupSummary:
+        try:
+            return await self._run_through()
+        except asyncio.CancelledError:
+            # A thread that looks at pictures ends soon, too, and keeps what it has seen.
+            self._stop.set()
+            raise
+
+    async def _run_through(self) -> DedupSummary:
+        step("getting ready")
+        # What the tables need is found out before anything is spent.
+        await asyncio.to_thread(components, 1, np.empty(0, np.int64), np.empty(0, np.int64))
+        if self._dedup.verify is not None:
+            await asyncio.to_thread(opencv)
+        manifest = open_manifest(self._settings, OPERATIONS[self._settings.operation])
+        names = manifest.schema_carried.names
+        given = given_columns(self._settings, names)
+        judgements = read_judgements([Path(file) for file in self._dedup.judgements])
+        _make(self._folder / LOCK.parent)
+        with OutputLock(self._folder / LOCK, self._night), ExitStack() as stack:
+            # Each of its outputs before a call for any of them.
+            for inside in INSIDE:
+                await asyncio.to_thread(refuse_damage, self._folder / inside)
+            await asyncio.to_thread(take_over_former, self._folder)
+            await asyncio.to_thread(
+                guard_deletions, self._settings, given, self._night, anyway=self._delete_all_missing
+            )
+            began = await asyncio.to_thread(began_as, self._folder / SEARCH)
+            search_settings = search_job(self._settings, given, began)
+            wanted = hits_wanted(search_settings)
+            looks = stack.enter_context(LocalLooks(self._settings, self._dedup, manifest, self._stop))
+            search_settings = await looks.before_search(search_settings, given)
+            sync: dict[str, Summary] = {}
+            if self._dedup.order == "add_first":
+                sync = await self._bring_in_step(given)
+                if any(run.exit_code in _UNFINISHED for run in sync.values()):
+                    # Without tonight's pictures in the instance the search would miss their pairs.
+                    return self._summary(None, sync, {}, given, looks)
+            search = await self._run(search_settings, self._max_calls)
+            if self._dedup.order == "search_first" and search.exit_code not in _UNFINISHED:
+                sync = await self._bring_in_step(given)
+            columns = result_columns(self._settings, given, names)
+            if search_settings.parameters.get(DISTINCT) is True and search.exit_code not in _UNFINISHED:
+                search = await self._ask_hidden(search, search_settings, columns, manifest, looks, wanted)
+            sources = Sources(
+                folder=self._folder,
+                search=self._folder / SEARCH,
+                columns=columns,
+                keys=manifest.keys(),
+                judgements=judgements,
+                local=looks.matches if self._dedup.precheck != "none" else None,
+                compare=looks.compared if self._looks_at_images() else None,
+                changed_at=looks.changed_at,
+                told=partial(told_now, manifest, columns),
+                copies=looks.copies,
+                night=self._night,
+                now=self._started,
+                flat=looks.flat,
+                held_by=self._settings.instance.name if self._finds_itself() else None,
+            )
+            logger().info("dedup_started", night=self._night, output=str(self._folder))
+            step("reading what was found")
+            await asyncio.to_thread(set_damaged_aside, self._folder)
+            await asyncio.to_thread(keep_night, self._folder, self._dedup.keep_nights)
+            try:
+                counts = await asyncio.to_thread(build, wanted, self._dedup, sources)
+            except CatalogueNotHeldError as error:
+                rows = [digest_of(key) for key in error.rows]
+                await ask_again(self._folder / SEARCH, rows, self._night)
+                raise
+            step("putting images in order")
+            await asyncio.to_thread(looks.forget_others)
+            summary = self._summary(search, sync, counts, given, looks)
+            write_text_atomically(self._folder / FOLLOWED, judgements.as_csv())
+            await asyncio.to_thread(write_record, self._folder, summary.as_dict())
+        logger().info(
+            "dedup_finished",
+            night=self._night,
+            pairs=counts["accepted"],
+            clusters=counts["clusters"],
+            exit_code=summary.exit_code,
+        )
+        return summary
+
+    async def _ask_hidden(  # noqa: PLR0917 - what was searched and how
+        self,
+        search: Summary,
+        settings: JobSettings,
+        columns: Columns,
+        manifest: Manifest,
+        looks: LocalLooks,
+        wanted: int,
+    ) -> Summary:
+        """Search the rows again whose lists name a product by an image that has changed since."""
+
+        def rows() -> list[bytes]:
+            folder = self._folder / SEARCH
+            pictures = read_pictures(folder, columns, manifest.keys(), copies=looks.copies)
+            changed_at = looks.changed_at(pictures)
+            if not pictures.renewed.any() and not changed_at.any():
+                return []
+            keys = hidden_rows(folder, pictures, hit_rules(self._dedup, wanted), changed_at)
+            return [digest_of(key) for key in keys]
+
+        again = await asyncio.to_thread(rows)
+        if not again:
+            return search
+        await ask_again(self._folder / SEARCH, again, self._night)
+        return await self._run(settings, self._max_calls)
+
+    async def _bring_in_step(self, given: Given) -> dict[str, Summary]:
+        """Delete, add and update, as far as the job asks for it; a step that does not end ends the upkeep."""
+        ended: dict[str, Summary] = {}
+        if "add" in self._dedup.upkeep:
+            await add_returned(self._settings, given, self._night)
+        jobs = upkeep_jobs(self._settings, given, self._night)
+        while (found := await asyncio.to_thread(next, jobs, None)) is not None:
+            name, job = found
+            ended[name] = await self._run(job, None)
+            if ended[name].exit_code in _UNFINISHED:
+                break
+        return ended
+
+    async def _run(self, settings: JobSettings, max_calls: int | None) -> Summary:
+        summary = await run_job(
+            settings,
+            until=self._until,
+            max_calls=max_calls,
+            progress=None if self._progress is None else self._progress(),
+            signals=self._signals,
+        )
+        if summary.exit_code == ExitCode.DAMAGED:
+            raise OutputDamagedError(summary.message)
+        if self._signals is not None:
+            # From here a signal cancels what waits, as no run can be told to stop.
+            self._signals.running = None
+        return summary
+
+    def _looks_at_images(self) -> bool:
+        """Whether candidates are compared on the images themselves."""
+        return self._dedup.verify is not None or self._dedup.colours is not None
+
+    def _finds_itself(self) -> bool:
+        """Whether every image that was searched should be among what its search lists."""
+        limited = {*self._settings.parameters, *self._settings.manifest.columns} & _LIMITS
+        return self._dedup.order == "add_first" and self._dedup.outside == "drop" and not limited
+
+    def _summary(
+        self,
+        search: Summary | None,
+        sync: Mapping[str, Summary],
+        counts: dict[str, object],
+        given: Given,
+        looks: LocalLooks,
+    ) -> DedupSummary:
+        codes = [run.exit_code for run in (*sync.values(), search) if run is not None]
+        before = read_record(self._folder)
+        return DedupSummary(
+            exit_code=max(codes, key=_GRAVITY.index, default=int(ExitCode.DONE)),
+            night=self._night,
+            previous_night=None if before is None else str(before.get("night")),
+            folder=str(self._folder),
+            started_at=self._started.isoformat(timespec="seconds"),
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            complete=search is not None and search.exit_code not in _UNFINISHED,
+            search=search,
+            sync=sync,
+            counts=counts,
+            settings=self._dedup.model_dump(mode="json"),
+            columns={"product": given.product, "picture": given.picture},
+            instance=self._settings.instance.name,
+            precheck=looks.counts,
+        )
+
+
+_LIMITS: Final = frozenset({"filter", "category_id", "start", "score_threshold"})
+"""Parameters that can keep an image out of its own list."""
+
+_GRAVITY: Final = [
+    int(code) for code in (ExitCode.DONE, ExitCode.TOO_MANY_FAILED, ExitCode.INCOMPLETE, ExitCode.ENDED)
+]
+"""Exit codes of runs, the graver the later."""
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot make the folder: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""The instance kept in step with the manifest."""

@@ -1,0 +1,119 @@
+"""Images whose attributes are others than the instance was last told: `sync: [add, update]` updates them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchsearch.errors import OutputError
+from batchsearch.storage.parts.inside import UPKEEP
+from batchsearch.storage.parts.parquet_table import TableFile, reason_of
+from batchsearch.storage.parts.part_files import RESULTS
+from batchsearch.storage.parts.passthrough_types import as_text
+from batchsearch.storage.parts.results_and_hits import carried_names
+from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, places, schema_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from batchsearch.config.model import JobSettings
+    from batchsearch.manifest.source import Manifest
+
+CHANGED: Final = "attributes.parquet"
+
+
+def changed_attributes_job(
+    sync: JobSettings, manifest: Manifest, attributes: Sequence[str], folder: Path, into: Path
+) -> JobSettings:
+    """The update of images that are in the instance with other attributes than the manifest has now.
+
+    Args:
+        sync: The update as `columns.sync_job` makes it.
+        manifest: The job's rows.
+        attributes: Columns that are the attributes.
+        folder: The dedup's output folder.
+        into: Where the table of those rows is written.
+
+    Raises:
+        ManifestError: The manifest cannot be read.
+        OutputError: The upkeep's results cannot be read, or the table cannot be written.
+    """
+    keys, told = _last_told(folder, manifest.schema_carried.names, attributes)
+    path = into / CHANGED
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        file = TableFile(path, manifest.schema_carried)
+        try:
+            for batch in manifest.batches():
+                carried = pa.table(batch.carried.columns, schema=manifest.schema_carried)
+                at = places(pa.array([row.key for row in batch.rows], pa.string()), keys)
+                now = _digests(carried, attributes)
+                differs = (at >= 0) & (now != told[at]) if len(told) else np.zeros(len(at), bool)
+                file.add(carried.filter(pa.array(differs)))
+            file.sync()
+            file.publish()
+        except BaseException:
+            file.abandon()
+            raise
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"{path}: cannot be written: {reason_of(error)}") from error
+    return sync.model_copy(update={"manifest": sync.manifest.of_made_rows(str(path), max_shrink=None)})
+
+
+def _last_told(
+    folder: Path, names: list[str], attributes: Sequence[str]
+) -> tuple[pa.Array, NDArray[np.uint64]]:
+    """The row keys of images that were added, and what the instance was last told of each."""
+    found: list[tuple[pa.Array, NDArray[np.int64], NDArray[np.uint64], NDArray[np.bool_]]] = []
+    for step, operation in (("add", "AddImage"), ("update", "UpdateImage")):
+        written = dict(zip(names, carried_names(operation, names), strict=True))
+        columns = [written[name] for name in attributes]
+        results = folder / UPKEEP[step] / RESULTS
+        there = [name for name in columns if name in schema_of(results).names]
+        for batch in batches_of(results, ["row_key", *there, "outcome", "finished_at"]):
+            good = batch.filter(pc.equal(batch.column("outcome"), "ok"))
+            moment = good.column("finished_at").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+            found.append(
+                (
+                    good.column("row_key"),
+                    moment.to_numpy(zero_copy_only=False).astype(np.int64),
+                    _digests(pa.Table.from_batches([good]), columns),
+                    np.full(len(good), step == "add"),
+                )
+            )
+    if not found:
+        return pa.array([], pa.string()), np.empty(0, np.uint64)
+    texts = pa.concat_arrays([each[0] for each in found])
+    moments, told, added = (np.concatenate([each[place] for each in found]) for place in (1, 2, 3))
+    keys = pc.unique(texts)
+    place = places(texts, keys)
+    order = np.argsort(moments, kind="stable")
+    last = np.zeros(len(keys), np.uint64)
+    last[place[order]] = told[order]
+    known = np.zeros(len(keys), bool)
+    known[place[added]] = True
+    # An image that was never added has nothing to be updated.
+    return keys.filter(pa.array(known)), last[known]
+
+
+def _digests(table: pa.Table, columns: Sequence[str]) -> NDArray[np.uint64]:
+    """Eight bytes for the values of these columns, by row; equal for equal values."""
+    found = np.zeros(len(table), np.uint64)
+    for name in columns:
+        if name not in table.schema.names:
+            # A column that the manifest did not have then: it was empty.
+            found = found * np.uint64(1_000_003) + pd.util.hash_array(np.array(["\0"], object))
+            continue
+        # Alike whatever type the column had then: 1,000,000 is the same as a whole number and as a double.
+        cells = [as_text(chunk) for chunk in table.column(name).chunks]
+        texts = pa.chunked_array(cells, pa.string()).to_pandas().astype(object)
+        texts = texts.where(texts.notna(), "\0")
+        found = found * np.uint64(1_000_003) + pd.util.hash_array(texts.to_numpy(), categorize=False)
+    return found

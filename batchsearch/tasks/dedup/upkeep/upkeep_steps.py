@@ -1,0 +1,155 @@
+"""Bringing the instance in step with the manifest: deleting, adding and updating, each with a ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.engine.job.deletion_guard import check_deletions
+from batchsearch.engine.job.held import FINGERPRINT, told_settings
+from batchsearch.engine.run.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest, taken
+from batchsearch.errors import OutputError
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.storage.ledger.ledger_reader import LedgerReader
+from batchsearch.storage.parts.inside import SYNC, UPKEEP
+from batchsearch.tasks.dedup.night_jobs import dedup_settings, sync_job
+from batchsearch.tasks.dedup.upkeep.attributes import changed_attributes_job
+from batchsearch.tasks.dedup.upkeep.removed import removed_images, removed_job
+from batchsearch.tasks.dedup.upkeep.returned import returned_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.dedup_settings import SyncName
+    from batchsearch.tasks.dedup.night_jobs import Given
+
+_FORMER: Final = ".former"
+
+
+def guard_deletions(settings: JobSettings, given: Given, night: str, *, anyway: bool) -> None:
+    """Refuse a night that would delete more than it may, before it changes anything.
+
+    Args:
+        settings: The job.
+        given: Columns of its manifest.
+        night: Tonight's id.
+        anyway: Delete whatever has left the manifest, this once.
+
+    Raises:
+        ManifestError: It would.
+        OutputError: The results of earlier nights cannot be read.
+    """
+    dedup = dedup_settings(settings)
+    if "delete" not in dedup.upkeep:
+        return
+    removed = removed_images(settings, given, night)
+    check_deletions(
+        settings.manifest.path,
+        present=removed.present,
+        missing=removed.pending,
+        rows=removed.rows,
+        max_deleted=dedup.max_deleted,
+        anyway=anyway,
+    )
+
+
+def upkeep_jobs(
+    settings: JobSettings, given: Given, night: str, *, into: Path | None = None
+) -> Iterator[tuple[SyncName, JobSettings]]:
+    """The runs that bring the instance in step, in their order; each is made when the one before has ended.
+
+    Args:
+        settings: The job.
+        given: Columns of its manifest.
+        night: Tonight's id.
+        into: Where tables of rows are written; the output folder when absent.
+
+    Raises:
+        ManifestError: The manifest cannot be read.
+        OutputError: The results of earlier runs cannot be read, or a table cannot be written.
+    """
+    dedup = dedup_settings(settings)
+    folder = Path(settings.output.dir)
+    for step in dedup.upkeep:
+        job = sync_job(settings, given, step)
+        if step == "delete":
+            removed = removed_images(settings, given, night)
+            job = removed_job(job, removed, into or folder)
+            if not removed.pending:
+                continue
+        elif step == "update" and "add" in dedup.upkeep:
+            manifest = open_manifest(settings, OPERATIONS[settings.operation])
+            attributes = [
+                column for name, column in dedup.attributes.items() if name in OPERATIONS["UpdateImage"].keys
+            ]
+            job = changed_attributes_job(job, manifest, attributes, folder, into or folder)
+        yield step, job
+
+
+def began_as(folder: Path) -> dict[str, Any] | None:
+    """What the job of an output folder was when it began, by setting; None where none has begun.
+
+    Raises:
+        OutputError: Its ledger cannot be read.
+    """
+    ledger = folder / LEDGER_FOLDER / LEDGER_FILE
+    if not ledger.is_file():
+        return None
+    with LedgerReader(ledger, oldest=1) as reader:
+        return told_settings(reader, FINGERPRINT) or None
+
+
+async def ask_again(folder: Path, rows: list[bytes], run_id: str) -> None:
+    """Have finished rows of a run asked for once more when it is next run.
+
+    Args:
+        folder: Its output folder.
+        rows: Their digests.
+        run_id: Who holds the folder meanwhile.
+
+    Raises:
+        OutputInUseError: Another run holds it.
+        OutputError: Its ledger cannot be written.
+    """
+    if not rows or not (folder / LEDGER_FOLDER / LEDGER_FILE).is_file():
+        return
+    async with taken(folder, run_id) as ledger:
+        await ledger.mark(dict.fromkeys(rows, "retry"))
+
+
+async def add_returned(settings: JobSettings, given: Given, night: str) -> None:
+    """Have images added again that were deleted and are in the manifest once more.
+
+    Raises:
+        ManifestError: The manifest cannot be read.
+        OutputError: The upkeep's results cannot be read, or its ledger cannot be written.
+    """
+    folder = Path(settings.output.dir)
+    manifest = open_manifest(settings, OPERATIONS[settings.operation])
+    await ask_again(folder / UPKEEP["add"], returned_rows(folder, manifest, given), night)
+
+
+def take_over_former(folder: Path) -> None:
+    """Put the one upkeep that version 0.1.0 kept in `sync/` where this version keeps the same upkeep.
+
+    Raises:
+        OutputError: It cannot be read or moved.
+    """
+    sync, former = folder / SYNC, folder / f"{_FORMER}-{SYNC}"
+    try:
+        if (sync / LEDGER_FOLDER / LEDGER_FILE).is_file() and not former.exists():
+            sync.rename(former)
+        if not former.is_dir():
+            return
+        with LedgerReader(former / LEDGER_FOLDER / LEDGER_FILE, oldest=1) as reader:
+            job = reader.meta("job") or ""
+        for step, operation in (("add", '"AddImage"'), ("update", '"UpdateImage"')):
+            place = folder / UPKEEP[step]
+            if operation in job and not place.exists():
+                sync.mkdir(exist_ok=True)
+                former.rename(place)
+                return
+        # Deletions are made over another table now; made twice they do no harm.
+    except OSError as error:
+        raise OutputError(f"{sync}: cannot be taken over: {error.strerror or error}") from error

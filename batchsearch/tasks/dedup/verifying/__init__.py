@@ -1,0 +1,1 @@
+"""Candidates looked at on the images themselves."""

@@ -1,0 +1,225 @@
+"""Two images of one shape, laid on each other: do light and colour agree, once one light is taken from both?
+
+What a merchant does to a whole photograph (exposure, contrast, gamma, white balance, saturation) is one
+change for every pixel, and is fitted and taken away. A garment in another colour is not: there the structure
+agrees and the colour does not. What hides a part (a sticker, a banner) changes the structure, and is not
+asked for its colour. Backgrounds help to fit the light where both images have the same; else they are left
+out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from batchsearch.tasks.dedup.verifying.features import SIDE, THUMB_SIDE
+from batchsearch.tasks.dedup.verifying.lighting import CLOSE, FREE, PLAIN, fitted, relit
+from batchsearch.tasks.dedup.verifying.opencv import opencv
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from batchsearch.tasks.dedup.verifying.features import Features
+    from batchsearch.tasks.dedup.verifying.geometry import Placing
+
+    Mask = NDArray[np.bool_]
+    Pixels = NDArray[np.float32]
+
+_WINDOW: Final = (9, 9)
+_PATCH: Final = (5, 5)
+_TEXTURED: Final = 3.0
+"""Standard deviation of a window's brightness, of 100, from which it has structure."""
+_ALIKE: Final = 0.6
+"""Correlation of two windows, of either sign, from which their structure agrees."""
+_EDGE: Final = 0.04
+"""Left out at each side of what both images show: frames, and what resampling does."""
+_LEAST_PIXELS: Final = 30
+_ENOUGH_PIXELS: Final = 60
+_LEAST_SIDE: Final = 16
+_BACKGROUND_SHARE: Final = 0.04
+_BACKGROUND_NEAR: Final = 20.0
+_BACKGROUND_AGREES: Final = 6.0
+_MOST_SAMPLES: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far two images agree where both show something.
+
+    Attributes:
+        structure: Share of the structured pixels whose surroundings correlate, 0 to 1.
+        colour: Difference of colour (the distance of a and b in CIELAB) after one light is taken from both:
+            the 90th percentile of pixels or the 97th of patches, whichever is more.
+        light: Difference of lightness (L, 0 to 100) likewise: twice the 80th percentile of pixels or the
+            97th of patches.
+    """
+
+    structure: float
+    colour: float
+    light: float
+
+
+UNKNOWN: Final = Agreement(0.0, 100.0, 100.0)
+"""Where two images have too little in common to compare."""
+
+
+def agreement(placing: Placing, second: Features) -> Agreement:
+    """Compare two images under a map from the first to the second."""
+    laid = _laid(placing, second)
+    if laid is None:
+        return UNKNOWN
+    one, other, shown = laid
+    cv2 = opencv()
+    ground = _background(one) & shown, _background(other) & shown
+    one, other = (cv2.blur(each, (3, 3)).astype(np.float32) / 255 for each in (one, other))
+    structured, agrees = _structure(one, other)
+    structured &= shown
+    agrees &= structured
+    share = float(agrees.sum() / max(int(structured.sum()), 1))
+    compared = agrees & ~ground[0] & ~ground[1]
+    if compared.sum() < _ENOUGH_PIXELS:
+        compared = agrees
+    if compared.sum() < _LEAST_PIXELS:
+        return Agreement(share, UNKNOWN.colour, UNKNOWN.light)
+    return _compared(one, other, compared, ground[0] & ground[1], share)
+
+
+def _laid(placing: Placing, second: Features) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Mask] | None:
+    """Both small copies in the frame of the one that shows things smaller, cut to what both show."""
+    cv2 = opencv()
+    one, other, through = placing.first.thumb, second.thumb, placing.map.copy()
+    through[:, 2] *= THUMB_SIDE / SIDE
+    if np.linalg.det(through[:, :2]) > 1:
+        one, other, through = other, one, cv2.invertAffineTransform(through)
+    height, width = other.shape[:2]
+    scale = float(np.sqrt(np.linalg.det(through[:, :2])))
+    if scale <= 0.7:  # noqa: PLR2004 - from there on bilinear sampling would leave pixels out
+        one = cv2.GaussianBlur(one, (0, 0), 0.4 / scale)
+    warped = cv2.warpAffine(one, through, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    down, across = one.shape[0] - 1, one.shape[1] - 1
+    corners = np.array([[0, 0], [across, 0], [across, down], [0, down]]) @ through[:, :2].T + through[:, 2]
+    canvas = np.zeros((height, width), np.uint8)
+    cv2.fillConvexPoly(canvas, np.round(corners).astype(np.int32), 1)
+    shown: Mask = canvas > 0
+    rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+    if len(rows) == 0:
+        return None
+    inset = [max(2, int(_EDGE * len(each))) for each in (rows, columns)]
+    cut = (
+        slice(rows[0] + inset[0], rows[-1] + 1 - inset[0]),
+        slice(columns[0] + inset[1], columns[-1] + 1 - inset[1]),
+    )
+    warped, other, shown = warped[cut], other[cut], shown[cut]
+    return (warped, other, shown) if min(shown.shape) >= _LEAST_SIDE else None
+
+
+def _background(pixels: NDArray[np.uint8]) -> Mask:
+    """What the border reaches over pixels of its own colour, which may change evenly over the image."""
+    cv2 = opencv()
+    height, width = pixels.shape[:2]
+    none = np.zeros((height, width), bool)
+    soft = cv2.blur(pixels, (3, 3)).astype(np.float32)
+    down, across = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    terms = np.stack((np.ones_like(across), across, down, across**2 + down**2), axis=-1)
+    border = ~none
+    border[1:-1, 1:-1] = False
+    here, colours = terms[border], soft[border]
+    middle = np.median(colours, axis=0)
+    kept = np.abs(colours - middle).max(axis=1) <= 2.4 * _BACKGROUND_NEAR
+    fall = np.zeros((terms.shape[-1], 3), np.float32)
+    for _ in range(2):
+        if kept.mean() < 0.3:  # noqa: PLR2004 - a border of many colours is no background
+            return none
+        some = here[kept]
+        steady = np.diag(np.array([1e-3, 6, 6, 6], np.float32))
+        fall = np.linalg.solve(some.T @ some + steady, some.T @ (colours[kept] - middle))
+        kept = np.abs(colours - middle - here @ fall).max(axis=1) <= _BACKGROUND_NEAR
+    alike = np.abs(soft - middle - terms @ fall).max(axis=2) <= _BACKGROUND_NEAR
+    canvas = np.pad(alike.astype(np.uint8), 1, constant_values=1)
+    cv2.floodFill(canvas, np.zeros((height + 4, width + 4), np.uint8), (0, 0), 2)
+    return np.asarray(canvas[1:-1, 1:-1] == 2)  # noqa: PLR2004 - the value that was filled in
+
+
+def _structure(one: Pixels, other: Pixels) -> tuple[Mask, Mask]:
+    """Which pixels have structure around them in either image, and where it correlates in any channel.
+
+    A correlation below zero agrees, too: a dark garment made light has its edges where they were.
+    """
+    cv2 = opencv()
+    one, other = one * 100, other * 100
+    means = cv2.blur(one, _WINDOW), cv2.blur(other, _WINDOW)
+    spreads = [
+        np.sqrt(np.maximum(cv2.blur(each * each, _WINDOW) - mean * mean, 0))
+        for each, mean in zip((one, other), means, strict=True)
+    ]
+    shared = cv2.blur(one * other, _WINDOW) - means[0] * means[1]
+    correlation = np.abs(shared) / (spreads[0] * spreads[1] + 1)
+    structured = np.maximum(spreads[0].max(axis=2), spreads[1].max(axis=2)) > _TEXTURED
+    return structured, correlation.max(axis=2) > _ALIKE
+
+
+def _compared(one: Pixels, other: Pixels, where: Mask, ground: Mask, share: float) -> Agreement:
+    cv2 = opencv()
+    ends = [np.asarray(((each > 0.98) | (each < 0.004)).any(axis=2)) for each in (one, other)]  # noqa: PLR2004 - clipped
+    lost = [float(each[where].mean()) for each in ends]
+    # What is clipped cannot be told back: the image that has lost less is made like the other one.
+    even = abs(lost[0] - lost[1]) <= 0.02  # noqa: PLR2004 - so few pixels say nothing
+    if lost[0] > lost[1] if not even else float(one[where].mean()) > float(other[where].mean()):
+        one, other = other, one
+    used = where & ~ends[0] & ~ends[1]
+    if used.sum() < 0.3 * where.sum():
+        used = where
+    here, there = _some(one, used, _MOST_SAMPLES), _some(other, used, _MOST_SAMPLES)
+    lights = [fitted(here, there, np.ones(len(here), np.float32), CLOSE)]
+    if ground.sum() >= _BACKGROUND_SHARE * ground.size:
+        behind, there_behind = _some(one, ground, 150), _some(other, ground, 150)
+        weights = np.concatenate((np.ones(len(here)), np.full(len(behind), len(here) / len(behind))))
+        light = fitted(
+            np.concatenate((here, behind)),
+            np.concatenate((there, there_behind)),
+            weights.astype(np.float32),
+            FREE,
+        )
+        apart = _lab(relit(behind, light)) - _lab(there_behind)
+        if float(np.median(np.linalg.norm(apart, axis=1))) < _BACKGROUND_AGREES:
+            lights.append(light)
+    else:
+        lights.append(fitted(here, there, np.ones(len(here), np.float32), PLAIN))
+    target = cv2.cvtColor(other, cv2.COLOR_RGB2LAB)
+    differences = [
+        _difference(cv2.cvtColor(relit(one, light), cv2.COLOR_RGB2LAB) - target, where) for light in lights
+    ]
+    colour, light_difference = min(differences, key=sum)
+    return Agreement(share, colour, light_difference)
+
+
+def _difference(apart: Pixels, where: Mask) -> tuple[float, float]:
+    """How much colour and lightness differ, by pixel and by patch."""
+    cv2 = opencv()
+    inside = where.astype(np.float32)
+    covered = np.maximum(cv2.blur(inside, _PATCH), 1e-3)
+    means = cv2.blur(apart * inside[..., None], _PATCH) / covered[..., None]
+    patches = means[where & (covered > 0.5)]  # noqa: PLR2004 - patches that are mostly inside
+    pixels = apart[where]
+    if len(patches) == 0:
+        patches = pixels
+    colour = max(
+        float(np.percentile(np.hypot(pixels[:, 1], pixels[:, 2]), 90)),
+        float(np.percentile(np.hypot(patches[:, 1], patches[:, 2]), 97)),
+    )
+    light = max(
+        2 * float(np.percentile(np.abs(pixels[:, 0]), 80)), float(np.percentile(np.abs(patches[:, 0]), 97))
+    )
+    return colour, light
+
+
+def _some(pixels: Pixels, where: Mask, most: int) -> Pixels:
+    chosen = pixels[where]
+    return chosen[:: max(1, len(chosen) // most)]
+
+
+def _lab(colours: Pixels) -> Any:
+    cv2 = opencv()
+    return cv2.cvtColor(np.ascontiguousarray(colours[None]), cv2.COLOR_RGB2LAB)[0]

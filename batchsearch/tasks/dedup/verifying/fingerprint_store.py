@@ -1,0 +1,302 @@
+"""What pictures look like, kept from night to night: only a changed picture is read and decoded again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from batchsearch.disk_paths import arrow_readable
+from batchsearch.engine.renewal.change_detection import sources_of
+from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
+from batchsearch.engine.run.places import picture_root
+from batchsearch.errors import OutputError
+from batchsearch.images.decoding.isolate import Decoders
+from batchsearch.images.fetching.fetch import Fetcher
+from batchsearch.images.rules import rules_for
+from batchsearch.steps import step
+from batchsearch.tasks.dedup.candidates.catalogue_images import places
+from batchsearch.tasks.dedup.verifying.features import packed_features
+from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, THUMB, Look, look_of
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from batchsearch.config.model import JobSettings
+    from batchsearch.manifest.rows import ImageReference, RowBatch
+    from batchsearch.tasks.dedup.verifying.feature_store import FeatureStore
+
+LOOKS_FILE: Final = "looks.parquet"
+ROWS_A_BATCH: Final = 256
+_FETCHES_BESIDE: Final = 16
+
+SCHEMA: Final = pa.schema(
+    [
+        ("row_key", pa.string()),
+        ("token", pa.binary(16)),
+        ("sha256", pa.binary(32)),
+        ("pixels", pa.binary()),
+        ("outline", pa.uint64()),
+        ("thumb", pa.binary(THUMB)),
+        ("colours", pa.binary(COLOURS)),
+        ("flat", pa.float32()),
+        ("changed_at", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    key: str
+    reference: ImageReference
+    token: bytes | None
+
+
+class LookStore:
+    """The looks of a job's pictures, by row key.
+
+    Args:
+        settings: The job; its pictures are fetched as a run fetches them.
+        path: File that keeps them.
+        whole: Decode every pixel, for `Look.pixels`.
+        stop: Set when looking is to end; what was looked at is kept.
+        features: Is given the features of the images that are looked at because they are wanted.
+    """
+
+    def __init__(
+        self,
+        settings: JobSettings,
+        path: Path,
+        *,
+        whole: bool,
+        stop: threading.Event,
+        features: FeatureStore | None = None,
+    ) -> None:
+        self._settings = settings
+        self._rules = rules_for(settings.instance.service_type, settings.images)
+        self._root = picture_root(settings)
+        # What says that an image has changed is the same for a look and for a search.
+        self._sources = sources_of(settings, self._root)
+        self._every_image = settings.reuse.notice_changes == "contents"
+        self._path = path
+        self._whole = whole
+        self._stop = stop
+        self._features = features
+        self._table = self._read()
+        self._added: list[dict[str, object]] = []
+        self._unusable: list[str] = []
+
+    @property
+    def table(self) -> pa.Table:
+        """All looks that are known, one row a picture; columns as in `SCHEMA`."""
+        return self._table
+
+    async def look_at(
+        self,
+        batches: Iterator[RowBatch],
+        wanted: NDArray[np.bool_] | None = None,
+        *,
+        again: bool = False,
+    ) -> int:
+        """Look at pictures that are new or changed.
+
+        Args:
+            batches: The manifest's rows.
+            wanted: By row number of the manifest: which to look at, and to keep the features of; None looks
+                at all, and keeps none.
+            again: Look also at those that seem to be what they were.
+
+        Returns:
+            How many were looked at.
+
+        Raises:
+            OutputError: What was seen cannot be kept.
+        """
+        threads = self._settings.images.threads or os.cpu_count() or 1
+        async with AsyncExitStack() as stack:
+            features = None if wanted is None else self._features
+            decoders = stack.enter_context(Decoders(self._settings.images))
+            pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="look"))
+            fetcher = await stack.enter_async_context(Fetcher(self._root, self._settings.images))
+            room = asyncio.Semaphore(threads + _FETCHES_BESIDE)
+            loop = asyncio.get_running_loop()
+
+            looking = step("looking at images", None if wanted is None else int(wanted.sum()))
+
+            async def one(row: _Row) -> None:
+                async with room:
+                    if fetcher.is_local(row.reference):
+                        data = await made_patiently(
+                            lambda: loop.run_in_executor(pool, read_here, fetcher, row.reference)
+                        )
+                    else:
+                        data = await fetch_patiently(fetcher, row.reference, random.random)
+                    if isinstance(data, bytes):
+                        look = await made_patiently(
+                            lambda: loop.run_in_executor(pool, self._look, data, decoders, features)
+                        )
+                        if look is None:
+                            self._unusable.append(row.key)
+                        else:
+                            self._added.append(_line(row, look))
+                looking.advance()
+
+            seen = 0
+            try:
+                while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                    if self._stop.is_set():
+                        break
+                    rows = await asyncio.to_thread(self._unknown, batch, wanted, again=again)
+                    seen += len(rows)
+                    looking.advance(_asked(batch, wanted) - len(rows))
+                    await asyncio.gather(*map(one, rows))
+                    if features is not None:
+                        await asyncio.to_thread(features.keep)
+            finally:
+                await asyncio.to_thread(self._keep)
+        return seen
+
+    def _look(self, data: bytes, decoders: Decoders, features: FeatureStore | None) -> Look | None:
+        def keep(image: Image.Image) -> None:
+            if features is not None:
+                features.add(hashlib.sha256(data).digest(), packed_features(image))
+
+        also = None if features is None else keep
+        return look_of(data, self._rules, whole=self._whole, repair=decoders.repair, also=also)
+
+    def _unknown(self, batch: RowBatch, wanted: NDArray[np.bool_] | None, *, again: bool) -> list[_Row]:
+        """Rows of a batch whose pictures are to be looked at and have not been, as they are now."""
+        rows = [
+            _Row(row.key, row.images[0], self._token(row.images[0]))
+            for row in batch.rows
+            if row.images[0] is not None
+            and (
+                wanted is None or (batch.start + row.index < len(wanted) and wanted[batch.start + row.index])
+            )
+        ]
+        if not rows or again:
+            return rows
+        at = places(pa.array([row.key for row in rows], pa.string()), self._keys)
+        known = pa.array(at, mask=at < 0)
+        kept = self._table.column("token").take(known).to_pylist()
+        lacking: set[bytes] = set()
+        files = self._table.column("sha256").take(known).to_pylist()
+        if wanted is not None and self._features is not None:
+            lacking = self._features.lacking([file for file in files if file is not None])
+        return [
+            row
+            for row, token, file in zip(rows, kept, files, strict=True)
+            if row.token is None or row.token != token or file in lacking
+        ]
+
+    def _token(self, reference: ImageReference) -> bytes | None:
+        """Stands for an image as it is now; None where only reading it can tell."""
+        if self._every_image and reference.data is None:
+            return None
+        source = self._sources.of_image(reference)
+        if source.missing:
+            return None
+        return hashlib.blake2b(source.digest + bytes([self._whole]), digest_size=16).digest()
+
+    def _read(self) -> pa.Table:
+        table = SCHEMA.empty_table()
+        with suppress(OSError, pa.ArrowException):  # a cache that cannot be read is made anew
+            read = pq.read_table(arrow_readable(self._path))
+            if read.schema.equals(SCHEMA):
+                table = read
+        self._keys = _plain(table.column("row_key"))
+        return table
+
+    def _keep(self) -> None:
+        if not self._added and not self._unusable:
+            return
+        added = self._with_changes(pa.Table.from_pylist(self._added, SCHEMA))
+        # What is no usable image any more looks like nothing.
+        seen = pa.concat_arrays([_plain(added.column("row_key")), pa.array(self._unusable, pa.string())])
+        renewed = places(self._keys, pc.unique(seen)) >= 0
+        self._table = pa.concat_tables([self._table.filter(pa.array(~renewed)), added]).combine_chunks()
+        self._added, self._unusable = [], []
+        temporary = self._path.with_name(f".{self._path.name}.tmp")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(self._table, temporary, compression="zstd")
+            temporary.replace(self._path)
+        except OSError as error:
+            raise OutputError(f"{self._path}: cannot be written: {error.strerror or error}") from error
+        self._keys = _plain(self._table.column("row_key"))
+
+    def _with_changes(self, added: pa.Table) -> pa.Table:
+        """The looks, each with the moment at which its row's image was last seen to be another one."""
+        at = places(_plain(added.column("row_key")), self._keys)
+        before = self._table.select(["sha256", "changed_at"]).take(pa.array(at, mask=at < 0))
+        same = pc.equal(_plain(before.column("sha256")), _plain(added.column("sha256")))
+        now = pa.scalar(time.time_ns() // 1000, pa.int64())
+        changed = pc.if_else(same, _plain(before.column("changed_at")), now)
+        return added.set_column(
+            added.schema.get_field_index("changed_at"), SCHEMA.field("changed_at"), changed.fill_null(0)
+        )
+
+    def changed_at(self, keys: pa.Array) -> NDArray[np.int64]:
+        """When the image of each row was first seen to be another one, microseconds since 1970; 0: never."""
+        at = self.rows_of(keys)
+        found = self._table.column("changed_at").take(pa.array(at, mask=at < 0)).fill_null(0)
+        return np.asarray(found.to_numpy(), dtype=np.int64)
+
+    def rows_of(self, keys: pa.Array) -> NDArray[np.int32]:
+        """The place of each row key in `table`; -1 for pictures that were not seen."""
+        return places(keys, self._keys)
+
+    def files(self, at: NDArray[np.int32]) -> list[bytes]:
+        """The SHA-256 of the files at these places in `table`."""
+        found: list[bytes] = self._table.column("sha256").take(pa.array(at)).to_pylist()
+        return found
+
+    def bytes_of(self, column: str, at: NDArray[np.int32], width: int) -> NDArray[np.uint8]:
+        """A column of fixed width as an array of shape (n, width); zeros where `at` is -1."""
+        found = np.zeros((len(at), width), np.uint8)
+        known = at >= 0
+        values: Iterable[bytes] = self._table.column(column).take(pa.array(at[known])).to_pylist()
+        if known.any():
+            found[known] = np.frombuffer(b"".join(values), np.uint8).reshape(-1, width)
+        return found
+
+
+def _asked(batch: RowBatch, wanted: NDArray[np.bool_] | None) -> int:
+    """How many rows of a batch are to be looked at, known ones included."""
+    if wanted is None:
+        return len(batch)
+    return int(wanted[batch.start : batch.start + len(batch)].sum())
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _line(row: _Row, look: Look) -> dict[str, object]:
+    return {
+        "row_key": row.key,
+        # Without one, the picture is read again each time: it is then never taken for unchanged.
+        "token": row.token or bytes(16),
+        "sha256": look.sha256,
+        "pixels": look.pixels,
+        "outline": look.outline,
+        "thumb": look.thumb,
+        "colours": look.colours,
+        "flat": look.flat,
+    }

@@ -1,0 +1,1 @@
+"""The embedded instance, served until it is told to stop."""

@@ -1,0 +1,311 @@
+"""What a job will take, found out without a call: its rows prepared as a run would, then counted.
+
+Nothing is written and no lock is taken: an output folder that is not there stays so, and a run that works
+on one is not disturbed. Every row goes through the run's own preparation, so the requests counted here are
+the requests that the run will make. Memory holds the rows being prepared, and no more of the requests than
+`distinct` says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.engine.job.held import held_job, touched_by
+from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.renewal.change_detection import Survey, round_began
+from batchsearch.engine.rows.other_folders import other_folders
+from batchsearch.engine.rows.outcome_columns import request_name
+from batchsearch.engine.rows.preparer import Preparer
+from batchsearch.engine.run.assembly import facts_of, rules_of
+from batchsearch.engine.run.manifest_check import checked
+from batchsearch.engine.run.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest
+from batchsearch.engine.run.places import picture_root, require_root
+from batchsearch.engine.run.remote_output import localised
+from batchsearch.engine.run.window import window_of
+from batchsearch.images.decoding.isolate import Decoders
+from batchsearch.images.fetching.fetch import Fetcher
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.steps import step
+from batchsearch.storage.ledger.ledger_reader import LedgerReader
+from batchsearch.tasks.plan.distinct_requests import DistinctRequests
+from batchsearch.tasks.plan.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
+from batchsearch.tasks.plan.merged_plan import together
+from batchsearch.tasks.plan.pending_rows import Known, UndoneRows, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.engine.job.instance_worker import Lane
+    from batchsearch.engine.rows.pending_row import JobFacts, Work
+    from batchsearch.manifest.source import Manifest
+    from batchsearch.tasks.plan.pending_rows import ChosenRows
+
+_REQUESTS_AT_ONCE: Final = 4_096
+LOOKING: Final = "looking at rows"
+"""The step of a plan in which rows are prepared as a run would."""
+
+_FETCHED_AT_ONCE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A valid row's request, waiting to be counted."""
+
+    keys: tuple[bytes, ...]
+    calls: int
+    byte_count: int
+    may_reuse: bool
+    of_this_round: bool
+
+
+async def plan_job(
+    settings: JobSettings,
+    *,
+    sample: int | None = None,
+) -> Plan:
+    """Find out what a job takes if it runs now. Pictures are read, or fetched from their addresses.
+
+    Args:
+        settings: The job, its paths absolute.
+        sample: Prepare only so many of the rows to do, spread evenly over them, and scale up.
+
+    Raises:
+        ConfigError: The job cannot run as it is set, or its output holds another job's results.
+        ManifestError: The manifest is not usable.
+        OutputError: The ledger cannot be read, or the temporary folder cannot be used.
+    """
+    settings = localised(settings)
+    operation = OPERATIONS[settings.operation]
+    manifest = open_manifest(settings, operation)
+    require_root(settings)
+    folder = Path(settings.output.dir)
+    ledger = folder / LEDGER_FOLDER / LEDGER_FILE
+    oldest = time.time() - settings.reuse.max_age_hours * 3600
+    with ExitStack() as stack:
+        reader = survey = None
+        if ledger.exists():
+            reader = stack.enter_context(LedgerReader(ledger))
+            held = held_job(settings, reader)
+            touched = await asyncio.to_thread(touched_by, held, reader, folder)
+            survey = Survey(settings, operation, manifest, reader, picture_root(settings), touched=touched)
+            if held.changes.elsewhere:
+                oldest = math.inf
+        rows = await checked(manifest)
+        began = time.time() if reader is None else round_began(reader)
+        if oldest == math.inf:
+            began = oldest
+        others = [
+            Known(
+                stack.enter_context(LedgerReader(other.ledger)),
+                None,
+                other.folder,
+                oldest=time.time() - other.max_age,
+                round_began=math.inf,
+            )
+            for other in other_folders(settings)
+        ]
+        known = Known(reader, survey, folder, oldest=oldest, round_began=began, others=others)
+        plans = [
+            await _plan(
+                settings,
+                lane,
+                manifest=manifest,
+                rows=rows if lane.alone else await asyncio.to_thread(rows_of, lane, manifest),
+                known=known,
+                sample=sample,
+            )
+            for lane in lanes_of(settings)
+        ]
+    return together(plans)
+
+
+async def _plan(
+    settings: JobSettings,
+    lane: Lane,
+    *,
+    manifest: Manifest,
+    rows: int,
+    known: Known,
+    sample: int | None,
+) -> Plan:
+    operation = OPERATIONS[settings.operation]
+    by_address = settings.calls.upload == "url" and bool(operation.pictures)
+    undone = await asyncio.to_thread(UndoneRows, manifest, known, rows, sample, lane)
+    threads = settings.images.threads or os.cpu_count() or 1
+    looking = step(LOOKING, undone.wanted)
+    facts = facts_of(settings, operation, "", lane.instance)
+    async with AsyncExitStack() as stack:
+        distinct = stack.enter_context(DistinctRequests())
+        preparer = Preparer(
+            facts,
+            rules_of(settings, operation, lane.instance),
+            await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
+            stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="plan")),
+            repair=stack.enter_context(Decoders(settings.images)).repair,
+            by_address=by_address,
+            jitter=random.random,
+        )
+        look = _Look(facts, preparer, known, distinct, by_address=by_address)
+        await look.at_all(
+            undone.batches(),
+            workers=threads + _FETCHED_AT_ONCE,
+            counted=looking.to,
+        )
+        needed = await asyncio.to_thread(distinct.needed)
+    tally, to_do = look.tally, undone.counted
+    scale = to_do / tally.looked_at if tally.looked_at else 0.0
+    unreadable = tally.refused(unreadable=True, scale=scale)
+    invalid = tally.refused(unreadable=False, scale=scale)
+    reused = round(tally.reused * scale)
+    valid = to_do - sum(refused.rows for refused in (*unreadable, *invalid))
+    return Plan(
+        operation=settings.operation,
+        instance=lane.instance.name,
+        manifest=settings.manifest.path,
+        output=settings.output.dir,
+        rows=rows,
+        done=rows - to_do,
+        looked_at=tally.looked_at,
+        unreadable=unreadable,
+        invalid=invalid,
+        reused=reused,
+        needed=needed.scaled(scale, most=max(0, valid - reused)),
+        pages=len(facts.pages),
+        largest=tally.largest,
+        by_address=by_address,
+        pace=pace_of(settings, lane.instance),
+        price=price_of(lane.instance),
+    )
+
+
+def pace_of(settings: JobSettings, instance: InstanceSettings) -> Pace:
+    """How fast the job may call an instance, and for how long each night."""
+    window = window_of(settings.window)
+    qps = instance.qps_of(OPERATIONS[settings.operation].budget)
+    if window is None:
+        return Pace(qps, instance.share, NIGHT_HOURS)
+    return Pace(qps, instance.share, window.hours, has_window=True)
+
+
+def price_of(instance: InstanceSettings) -> Price | None:
+    """What the job file says that the instance costs; None when it does not."""
+    if instance.monthly_price is None:
+        return None
+    return Price(instance.monthly_price, instance.currency)
+
+
+class _Look:
+    """Prepares rows and counts what they take; only the event loop's thread changes its counters."""
+
+    def __init__(
+        self,
+        facts: JobFacts,
+        preparer: Preparer,
+        known: Known,
+        distinct: DistinctRequests,
+        *,
+        by_address: bool,
+    ) -> None:
+        self.tally = Tally()
+        self._facts = facts
+        self._preparer = preparer
+        self._known = known
+        self._distinct = distinct
+        self._by_address = by_address
+        self._waiting: list[_Request] = []
+
+    async def at_all(
+        self, chosen: Iterator[ChosenRows], *, workers: int, counted: Callable[[int], None]
+    ) -> None:
+        """Look at every chosen row, `workers` at a time; `counted` is told how many were."""
+        queue: asyncio.Queue[Work | None] = asyncio.Queue(2 * workers)
+
+        async def work_off() -> None:
+            while (work := await queue.get()) is not None:
+                await self._at(work)
+                counted(self.tally.looked_at)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(workers):
+                    group.create_task(work_off())
+                await self._hand_out(chosen, queue)
+                for _ in range(workers):
+                    await queue.put(None)
+        except BaseExceptionGroup as problems:
+            raise problems.exceptions[0] from None
+        self._count_waiting()
+
+    async def _hand_out(self, chosen: Iterator[ChosenRows], queue: asyncio.Queue[Work | None]) -> None:
+        histories = await asyncio.to_thread(self._known.histories)
+        while (chosen_rows := await asyncio.to_thread(next, chosen, None)) is not None:
+            batch, places = chosen_rows.batch, chosen_rows.places
+            rows = batch.pick([place for place, _, _ in places])
+            for row, (_, digest, renewal) in zip(rows, places, strict=True):
+                work = self._facts.work_for(row, batch.carried, digest, histories.pop(digest, None))
+                work.renewal = renewal
+                await queue.put(work)
+
+    async def _at(self, work: Work) -> None:
+        failure = await self._preparer.prepare(work)
+        self.tally.looked_at += 1
+        if failure is not None:
+            self.tally.refuse(failure, work.row.number, work.row.key)
+            return
+        if work.request_key is None:
+            raise AssertionError("a row that may be sent has a request key")
+        renewal = work.renewal
+        if renewal is not None and renewal.is_same(*map(request_name, work.request_keys)):
+            self.tally.reused += 1
+            return
+        sizes = self._sizes(work)
+        self.tally.largest = max(self.tally.largest, *sizes)
+        self._waiting.append(
+            _Request(
+                tuple(map(bytes.fromhex, work.request_keys)),
+                len(self._facts.pages) - work.page,
+                sum(sizes),
+                may_reuse=not work.answers,
+                of_this_round=renewal is not None and renewal.asks_again,
+            )
+        )
+        if len(self._waiting) >= _REQUESTS_AT_ONCE:
+            self._count_waiting()
+
+    def _sizes(self, work: Work) -> list[int]:
+        """Bytes of each request that uploads something for this row."""
+        if self._by_address:
+            return [len(picture.data) for picture in work.pictures]
+        if work.call is None:
+            raise AssertionError("a row that may be sent has its call built")
+        return sizes_of_pages(self._facts.operation, len(work.call.body), self._facts.pages, first=work.page)
+
+    def _count_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        covered = {
+            fresh: self._known.covered(
+                [
+                    key
+                    for each in waiting
+                    if each.may_reuse and each.of_this_round == fresh
+                    for key in each.keys
+                ],
+                of_this_round=fresh,
+            )
+            for fresh in (False, True)
+        }
+        for request in waiting:
+            if request.may_reuse and not covered[request.of_this_round].isdisjoint(request.keys):
+                self.tally.reused += 1
+            else:
+                self._distinct.add(request.keys[0], calls=request.calls, byte_count=request.byte_count)

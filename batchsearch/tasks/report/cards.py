@@ -1,0 +1,240 @@
+"""What the galleries of a run show: rows of a search with their first hits, or pairs that were compared.
+
+A card is a plain value that goes into the page as JSON; `app.js` reads exactly these names:
+
+* a row: `k` row key, `t` thumbnail, `q` picture, `e` code, `x` message, `s` score of the first hit, `n` hits,
+  `g` category, `h` its first hits, each `[product id, picture name, score, thumbnail, category]`;
+* a pair: `k` row key, `a` and `b` what is compared, `pa` and `pb` their pictures, `ta` and `tb` their
+  thumbnails, `s` score, `e` code, `x` message. Pairs of products have more: see `cluster_cards`.
+
+A thumbnail is its index, -1 for none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchsearch.tasks.report.best import Best
+from batchsearch.tasks.report.references import carried_reference, named_columns, regions_of
+from batchsearch.tasks.report.run_facts import counts, numbers
+from batchsearch.tasks.report.table_reading import batches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from batchsearch.tasks.report.output_kind import RunFolder
+    from batchsearch.tasks.report.references import Named, RowPictures, Source
+    from batchsearch.tasks.report.thumbnails import Thumbnails
+
+Card = dict[str, Any]
+
+FIRST_HITS: Final = 6
+_OF_ONE_CODE: Final = 24
+_MOST_CODES: Final = 100
+_LONGEST_MESSAGE: Final = 300
+_SCATTER: Final = 2_654_435_761
+"""Knuth's multiplier: spreads row numbers evenly, the same way each time."""
+_DIGITS: Final = 4
+
+
+class FailedRows:
+    """Some failed rows of each code."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = ("error_code", *columns)
+        self._found: dict[str, list[dict[str, Any]]] = {}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take what is still wanted of a batch."""
+        codes = batch.column(batch.schema.get_field_index("error_code")).cast(pa.string())
+        for code in pc.unique(codes.drop_null()).to_pylist():
+            known = self._found.get(code)
+            if known is None:
+                if len(self._found) >= _MOST_CODES:
+                    continue
+                known = self._found[code] = []
+            if len(known) < _OF_ONE_CODE:
+                rows = batch.filter(pc.equal(codes, code)).slice(0, _OF_ONE_CODE - len(known))
+                known += rows.select(_once(self.columns)).to_pylist()
+
+    def rows(self, most: int) -> list[dict[str, Any]]:
+        """So many at most, codes in turn, so that the rare ones are there too."""
+        turns = max(map(len, self._found.values()), default=0)
+        rows = [found[turn] for turn in range(turns) for found in self._found.values() if turn < len(found)]
+        return rows[:most]
+
+
+class GoodRows:
+    """An even sample of rows that ended well, or those of the highest scores.
+
+    Args:
+        columns: What is kept of a row.
+        most: How many.
+        by_score: Those with the highest `score`, in place of a sample.
+    """
+
+    def __init__(self, columns: Sequence[str], most: int, *, by_score: bool) -> None:
+        self._by_score = by_score
+        self.columns = ("error_code", "row_number", *columns)
+        self._best: Best[dict[str, Any]] = Best(most)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Look at a batch."""
+        good = np.asarray(batch.column(batch.schema.get_field_index("error_code")).is_null())
+        places = -numbers(batch, "score") if self._by_score else _scattered(counts(batch, "row_number"))
+        self._best.offer(
+            np.where(good, places, np.nan),
+            lambda rows: batch.take(pa.array(rows)).select(_once(self.columns)).to_pylist(),
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What was kept; a sample in the order of the manifest."""
+        rows = self._best.rows()
+        return rows if self._by_score else sorted(rows, key=lambda row: row["row_number"] or 0)
+
+
+def _scattered(row_numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    return np.asarray((row_numbers * _SCATTER) % 2**32, dtype=np.float64)
+
+
+def _once(columns: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(columns))
+
+
+def search_columns(run: RunFolder) -> list[str]:
+    """What is kept of a search's row for its card."""
+    own = ["row_key", "error_message", "pic_category_id", "pic_region", "multi_region", "hit_count"]
+    return own + named_columns(run).columns
+
+
+def compare_columns(run: RunFolder) -> list[str]:
+    """What is kept of a compared pair for its card."""
+    return ["row_key", "error_message", "score", *named_columns(run).columns]
+
+
+def first_hits(run: RunFolder, keys: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The first hits of these rows, in order.
+
+    Raises:
+        OutputError: The hits cannot be read.
+    """
+    columns = ["row_key", "rank", "score", "product_id", "pic_name", "category_id"]
+    wanted = pa.array(list(keys), pa.string())
+    found: dict[str, list[dict[str, Any]]] = {}
+    if not keys:
+        return found
+    for batch in batches(run.hits, columns):
+        near = pc.less_equal(batch.column(1), FIRST_HITS)
+        chosen = pc.and_kleene(near, pc.is_in(batch.column(0), value_set=wanted))
+        for hit in batch.filter(chosen).to_pylist():
+            found.setdefault(hit["row_key"], []).append(hit)
+    for hits in found.values():
+        hits.sort(key=lambda hit: hit["rank"])
+    return found
+
+
+def search_cards(
+    rows: Sequence[Mapping[str, Any]],
+    hits: Mapping[str, Sequence[Mapping[str, Any]]],
+    named: Named,
+    thumbnails: Thumbnails,
+    *,
+    own: Source | None,
+    found: Source | None,
+    known: RowPictures,
+) -> list[Card]:
+    """Cards of a search's rows.
+
+    Args:
+        rows: The rows, in the order in which thumbnails go to them.
+        hits: Their first hits by row key.
+        named: Which columns hold pictures.
+        thumbnails: Asked for the pictures.
+        own: Where the rows' pictures are.
+        found: Where the pictures are that hits name; None: they are rows of this search, or not known.
+        known: Rows of this search by product.
+    """
+    cards = []
+    role, column = next(iter(named.pictures.items()), ("image", None))
+    for row in rows:
+        text = row[column] if column is not None else None
+        key = row["row_key"]
+        picture = thumbnails.want(
+            own, (key, role), reference=carried_reference(text), regions=regions_of(row)
+        )
+        top = []
+        for hit in hits.get(key, ()):
+            product, name = str(hit["product_id"]), str(hit["pic_name"])
+            if found is not None:
+                index = thumbnails.want(found, (product, name))
+            else:
+                index = product_thumbnail(thumbnails, own, known, product, name)
+            top.append([hit["product_id"], hit["pic_name"], score(hit["score"]), index, hit["category_id"]])
+        cards.append(
+            card(
+                k=key,
+                t=picture,
+                q=None if text is None else str(text),
+                e=row["error_code"],
+                x=short(row["error_message"]),
+                s=top[0][2] if top else None,
+                n=row["hit_count"],
+                g=row["pic_category_id"],
+                h=top or None,
+            )
+        )
+    return cards
+
+
+def product_thumbnail(
+    thumbnails: Thumbnails, own: Source | None, known: RowPictures, product: str, name: str | None
+) -> int:
+    """The thumbnail of a product's picture that is a row of the search: the named one, or any of it."""
+    row = known.by_product.get((product, name or "")) or known.by_product.get((product, ""))
+    if row is None:
+        return -1
+    return thumbnails.want(
+        own, (row.row_key, "image"), reference=carried_reference(row.text), regions=row.regions
+    )
+
+
+def compare_cards(
+    rows: Sequence[Mapping[str, Any]], named: Named, thumbnails: Thumbnails, own: Source | None
+) -> list[Card]:
+    """Cards of compared pairs, in the order in which thumbnails go to them."""
+    sides = (("a", "primary_image"), ("b", "secondary_image"))
+    cards = []
+    for row in rows:
+        made: Card = {}
+        for side, role in sides:
+            column = named.pictures.get(role)
+            text = None if column is None else row[column]
+            made[f"p{side}"] = None if text is None else str(text)
+            made[f"t{side}"] = thumbnails.want(own, (row["row_key"], role), reference=carried_reference(text))
+        shown = score(row["score"])
+        message = short(row["error_message"])
+        cards.append(card(k=row["row_key"], s=shown, e=row["error_code"], x=message, **made))
+    return cards
+
+
+def card(**values: Any) -> Card:
+    """A card without the values that it does not have."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def score(value: float | None) -> float | None:
+    """A score to four digits: more tell nothing, and every digit is a byte."""
+    return None if value is None or value != value else round(value, _DIGITS)  # noqa: PLR0124 - only NaN differs
+
+
+def short(text: str | None) -> str | None:
+    """A message, cut where it is longer than anybody reads."""
+    if text is None or len(text) <= _LONGEST_MESSAGE:
+        return text
+    return text[: _LONGEST_MESSAGE - 1] + "…"

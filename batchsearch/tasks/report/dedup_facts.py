@@ -1,0 +1,203 @@
+"""What the tables of a dedup job say in figures: pairs and how they were judged, clusters and their sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchsearch.tasks.report.bin_counts import even
+from batchsearch.tasks.report.report_facts import FactColumn, FactTable, Figure
+from batchsearch.tasks.report.run_facts import (
+    OTHERS,
+    SCORE_BINS,
+    Scores,
+    Tally,
+    histogram_table,
+    look_through,
+    numbers,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from batchsearch.tasks.report.bin_counts import Bin
+    from batchsearch.tasks.report.output_kind import DedupFolder
+    from batchsearch.tasks.report.run_facts import Look
+
+_FOUND_BY: Final = {
+    "search": "found by a search",
+    "identical_bytes": "the same file",
+    "identical_pixels": "the same pixels",
+    "perceptual": "alike by perceptual hash",
+}
+_SIZES: Final = (2, 3, 4, 5, 10, 20, 50, 100)
+_LONGEST_VALUE: Final = 120
+_OWN_SECTIONS: Final = frozenset({"search", "sync"})
+"""Parts of the summary that the report states by itself."""
+_MOST_LISTED: Final = 60
+
+
+class ClusterCounts:
+    """Clusters, their members, and why people should look.
+
+    Reasons are counted by kind: up to the first colon, numbers left out.
+    """
+
+    columns: Final = ("is_representative", "size", "confidence", "review")
+
+    def __init__(self) -> None:
+        self.members = self.clusters = self.flagged = 0
+        self.sizes: dict[int, int] = {}
+        self.confidence = even(0.0, 1.0, SCORE_BINS)
+        self.reasons = Tally("review")
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Count a batch of members."""
+        self.members += batch.num_rows
+        heads = batch.filter(batch.column(batch.schema.get_field_index("is_representative")))
+        self.clusters += heads.num_rows
+        self.confidence.add(numbers(heads, "confidence"))
+        review = heads.column(heads.schema.get_field_index("review"))
+        self.flagged += heads.num_rows - review.null_count
+        kinds = pc.replace_substring_regex(review.cast(pa.string()), r"(?s):.*", "")
+        kinds = pc.replace_substring_regex(kinds, r"[0-9]+", "…")
+        self.reasons.add(pa.record_batch([kinds.drop_null()], names=["review"]))
+        for size in heads.column(heads.schema.get_field_index("size")).value_counts().to_pylist():
+            if size["values"] is not None:
+                wide = max((step for step in _SIZES if step <= size["values"]), default=1)
+                self.sizes[wide] = self.sizes.get(wide, 0) + size["counts"]
+
+
+@dataclass(frozen=True, slots=True)
+class DedupFacts:
+    """Everything that is stated of a dedup job beside its runs.
+
+    Attributes:
+        figures: The most important.
+        tables: All tables.
+        scores: Pairs by score, all and accepted.
+        thresholds: Thresholds that applied, with the number of pairs.
+    """
+
+    figures: tuple[Figure, ...]
+    tables: tuple[FactTable, ...]
+    scores: tuple[list[Bin], list[Bin]]
+    thresholds: tuple[float, ...]
+
+
+def dedup_facts(folder: DedupFolder, looks: tuple[Sequence[Look], Sequence[Look]]) -> DedupFacts:
+    """Count pairs and clusters, each in one pass.
+
+    Args:
+        folder: The output.
+        looks: What else wants to see the pairs, and the clusters.
+
+    Raises:
+        OutputError: A table cannot be read.
+    """
+    how, judged = Tally("found_by", "accepted"), Tally("judged")
+    thresholds = Tally("threshold")
+    scores = Scores(where="accepted", holds=lambda column: column)
+    look_through(folder.pairs, [how, judged, thresholds, scores, *looks[0]])
+    clusters = ClusterCounts()
+    look_through(folder.clusters, [clusters, *looks[1]])
+    pairs = sum(how.found.values())
+    accepted = sum(count for (_, yes), count in how.found.items() if yes)
+    said = {word: count for (word,), count in judged.found.items() if word is not None}
+    applied = [value for (value,), _ in thresholds.most() if isinstance(value, float)]
+    figures = (
+        Figure("clusters", "count", clusters.clusters, f"{clusters.members:,} products in them"),
+        Figure(
+            "to be looked at", "count", clusters.flagged, "clusters with a reason", _tone(clusters.flagged)
+        ),
+        Figure("duplicate pairs", "count", accepted, f"of {pairs:,} found"),
+        Figure("judged by people", "count", sum(said.values()), _judged_words(said)),
+    )
+    tables = (
+        _how_table(how),
+        _size_table(clusters),
+        _reason_table(clusters),
+        histogram_table(
+            "pair_scores", "Scores of pairs", scores.all.bins(), kind="score", total=max(1, pairs)
+        ),
+        _said_table(folder.summary),
+    )
+    return DedupFacts(
+        figures,
+        tuple(table for table in tables if table.rows),
+        (scores.all.bins(), scores.chosen.bins()),
+        tuple(sorted(set(applied))),
+    )
+
+
+def _tone(flagged: int) -> Any:
+    return "warn" if flagged else "good"
+
+
+def _judged_words(said: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {word}" for word, count in sorted(said.items())) or "none yet"
+
+
+def _how_table(how: Tally) -> FactTable:
+    columns = (
+        FactColumn("found_by", "How", "text"),
+        FactColumn("accepted", "Pairs accepted", "count"),
+        FactColumn("rejected", "not accepted", "count"),
+    )
+    found: dict[str, list[int]] = {}
+    for (by, accepted), count in how.most():
+        found.setdefault(by or OTHERS, [0, 0])[0 if accepted else 1] += count
+    rows = tuple((_FOUND_BY.get(by, by), *each) for by, each in found.items())
+    return FactTable("pairs", "How pairs were found", columns, rows)
+
+
+def _size_table(clusters: ClusterCounts) -> FactTable:
+    columns = (
+        FactColumn("size", "Products in a cluster", "text"),
+        FactColumn("clusters", "Clusters", "count"),
+    )
+    rows = []
+    for size, count in sorted(clusters.sizes.items()):
+        after = next((step for step in _SIZES if step > size), None)
+        label = (
+            f"{size} and more"
+            if after is None
+            else f"{size}"
+            if after == size + 1
+            else f"{size} to {after - 1}"
+        )
+        rows.append((label, count))
+    return FactTable("cluster_sizes", "Sizes of clusters", columns, tuple(rows))
+
+
+def _reason_table(clusters: ClusterCounts) -> FactTable:
+    columns = (
+        FactColumn("review", "Why a person should look", "code"),
+        FactColumn("clusters", "Clusters", "count"),
+    )
+    rows = tuple((reason, count) for (reason,), count in clusters.reasons.most()[:_MOST_LISTED])
+    return FactTable("review", "To be looked at", columns, rows)
+
+
+def _said_table(summary: Mapping[str, Any]) -> FactTable:
+    """What the job itself wrote down: every plain value, by its path."""
+    columns = (FactColumn("name", "Setting or count", "code"), FactColumn("value", "Value", "code"))
+    return FactTable("dedup", "As the job wrote it down", columns, tuple(_plain(summary))[:_MOST_LISTED])
+
+
+def _plain(value: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, each in value.items():
+        if not before and name in _OWN_SECTIONS:
+            continue
+        path = f"{before}{name}"
+        if isinstance(each, dict):
+            rows += _plain(each, f"{path}.")
+        elif isinstance(each, bool):
+            rows.append((path, "yes" if each else "no"))
+        elif isinstance(each, str | int | float):
+            rows.append((path, str(each)[:_LONGEST_VALUE]))
+    return rows

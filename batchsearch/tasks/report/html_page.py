@@ -1,0 +1,249 @@
+"""The page: facts through templates, galleries as JSON beside them, and nothing that any of it could run.
+
+Everything that came from outside is escaped where it goes: by the template engine in markup, by `embedded`
+in JSON, by `textContent` in the script. Should something slip through all the same, the page's policy lets
+no script run but its own, by hash, and lets nothing be loaded at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from batchsearch import __version__
+from batchsearch.service.facts import CATEGORIES
+from batchsearch.tasks.report.thumbnails import Missing, Thumbnail
+from batchsearch.tasks.report.words import written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from batchsearch.tasks.report.cards import Card
+    from batchsearch.tasks.report.charts import Chart
+    from batchsearch.tasks.report.report_facts import FactTable, Figure
+
+_TEMPLATES: Final = "templates"
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line ends, and those that turn the direction of what follows."""
+THUMBNAILS_PER_BLOCK: Final = 100
+"""Thumbnails that the page reads at a time, when the first of them comes into view."""
+MOST_GALLERY_BYTES: Final = 24_000_000
+"""Most bytes of one gallery's cards; the rest is left out, and the page says so."""
+_UNSAFE: Final = str.maketrans(
+    {
+        "<": "\\u003c",
+        ">": "\\u003e",
+        "&": "\\u0026",
+        "\u2028": "\\u2028",
+        "\u2029": "\\u2029",
+        "\x7f": "\\u007f",
+    }
+)
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """One gallery of a page.
+
+    Attributes:
+        kind: `rows`, `pairs` (compared pictures), `products` (pairs of products) or `clusters`.
+        title: Its heading.
+        cards: What it shows, in its first order.
+        total: How many there are, those not shown included.
+        chosen: Which are shown when not all are, such as `the highest scores`.
+    """
+
+    kind: str
+    title: str
+    cards: Sequence[Card]
+    total: int
+    chosen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """How alike the members of one group are.
+
+    Attributes:
+        title: The group.
+        names: Its members.
+        scores: A row for each member; None where there is no score.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    scores: tuple[tuple[float | None, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One run, or one part of a job, as the page shows it."""
+
+    anchor: str
+    title: str
+    notes: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    charts: tuple[tuple[Chart, FactTable | None], ...]
+    tables: tuple[FactTable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """Everything on a page.
+
+    Attributes:
+        title: Name of the folder.
+        subtitle: What it is, a few words.
+        as_of: When it was looked at.
+        name: Names the report for the browser's memory of judgements.
+        status: How things stand, in words, with a tone (`good`, `bad`, `warn`, `plain`).
+        notes: What a reader has to know first.
+        figures: The figures at the top.
+        galleries: What can be browsed.
+        thumbnails: What `Thumbnails.made` gives.
+        matrices: Similarities of small groups.
+        parts: Runs and parts with their figures, charts and tables.
+        judged: Whether pairs can be marked same or different.
+        followed: Judgements that the night followed, each as its line of a file of judgements by column.
+    """
+
+    title: str
+    subtitle: str
+    as_of: datetime
+    name: str
+    status: tuple[str, str]
+    notes: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    galleries: tuple[Gallery, ...]
+    thumbnails: Sequence[Thumbnail | Missing]
+    matrices: tuple[Matrix, ...]
+    parts: tuple[Part, ...]
+    judged: bool
+    followed: tuple[Mapping[str, str], ...] = ()
+
+
+def embedded(value: Any) -> str:
+    """A value as JSON that is safe inside a `script` element, whatever texts are in it."""
+    return _encode(value).translate(_UNSAFE)
+
+
+def page_of(facts: PageFacts) -> str:
+    """The page as HTML."""
+    style, script = _asset("style.css"), _asset("app.js")
+    galleries = [_gallery(gallery) for gallery in facts.galleries]
+    html: str = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            facts=facts,
+            version=__version__,
+            policy=policy(style, script),
+            style=Markup(style),  # noqa: S704 - the package's own file
+            script=Markup(script),  # noqa: S704 - the package's own file
+            galleries=galleries,
+            setup=_data(
+                {
+                    "name": facts.name,
+                    "judged": facts.judged,
+                    "per": THUMBNAILS_PER_BLOCK,
+                    "categories": _names(facts),
+                }
+            ),
+            followed=_data(list(facts.followed)),
+            blocks=list(_blocks(facts.thumbnails)),
+        )
+    )
+    return html
+
+
+def policy(style: str, script: str) -> str:
+    """The page's content security policy: its own style and script by hash, pictures from itself, no more."""
+    return (
+        "default-src 'none'; img-src data:; "
+        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _gallery(gallery: Gallery) -> Mapping[str, Any]:
+    """What the template needs of a gallery, its cards as JSON of bounded length."""
+    texts: list[str] = []
+    left = MOST_GALLERY_BYTES
+    for card in gallery.cards:
+        text = embedded(card)
+        left -= len(text) + 1
+        if left < 0:
+            break
+        texts.append(text)
+    return {
+        "kind": gallery.kind,
+        "title": gallery.title,
+        "shown": len(texts),
+        "total": gallery.total,
+        "chosen": gallery.chosen,
+        "data": Markup(f"[{','.join(texts)}]"),  # noqa: S704 - `embedded` escapes every one
+    }
+
+
+def _data(value: Any) -> Markup:
+    return Markup(embedded(value))  # noqa: S704 - `embedded` escapes
+
+
+def _names(facts: PageFacts) -> dict[str, str]:
+    """Names of the categories that the cards have."""
+    used = {card.get("g") for gallery in facts.galleries for card in gallery.cards}
+    return {str(number): name for number, name in CATEGORIES.items() if number in used}
+
+
+def _blocks(thumbnails: Sequence[Thumbnail | Missing]) -> Iterable[Markup]:
+    """Thumbnails as JSON, a hundred in a block: `[base64, width, height, boxes]`, or why there is none."""
+    for start in range(0, len(thumbnails), THUMBNAILS_PER_BLOCK):
+        yield _data([_thumbnail(each) for each in thumbnails[start : start + THUMBNAILS_PER_BLOCK]])
+
+
+def _thumbnail(each: Thumbnail | Missing) -> Any:
+    if isinstance(each, Missing):
+        return each.why
+    return [b64encode(each.data).decode(), each.width, each.height, each.boxes]
+
+
+def _visible(value: Any) -> Any:
+    """A text with its control characters written out: no page may hold most of them, and none shows them."""
+    if type(value) is not str:
+        return value
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("batchsearch.tasks.report", _TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_visible,
+    )
+    environment.filters["written"] = written
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("batchsearch.tasks.report").joinpath(_TEMPLATES, name).read_text(encoding="utf-8")

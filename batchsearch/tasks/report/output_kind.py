@@ -1,0 +1,209 @@
+"""What kind of output a folder holds, and where its tables and its job are."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from batchsearch.errors import ConfigError, OutputError, Problem
+from batchsearch.storage.ledger.ledger_reader import LedgerReader
+from batchsearch.storage.parts.inside import FOLLOWED, LEDGER, SEARCH, UPKEEP, no_output
+from batchsearch.storage.parts.part_files import HITS, RESULTS
+from batchsearch.storage.sealed.delivered import delivered_files
+from batchsearch.storage.sealed.sealed_reading import readable_output
+from batchsearch.tasks.report.table_reading import columns_of, rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from batchsearch.config.model import JobSettings
+
+PAIRS, CLUSTERS, MATRIX = "pairs", "clusters", "matrix"
+"""Folders inside an output folder, beside `results` and `hits`."""
+DEDUP_SUMMARY: Final = "dedup.json"
+_MOST_SUMMARY_BYTES: Final = 4 * 1024 * 1024
+
+RunKind = Literal["search", "compare", "upkeep"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The output folder of one job.
+
+    Attributes:
+        path: The folder.
+        kind: By the columns of its results: `search` has hits, `compare` scores, `upkeep` neither.
+        results: Files of the results.
+        hits: Files of the hits.
+        rows: Rows of the results.
+        job: The job as it last ran; None when the ledger does not say, or another version wrote it.
+        total: Rows of the manifest; None when the ledger does not say.
+        finished: Rows that have their outcome, those included that no part holds yet; None likewise.
+        matrix: Files of similarity matrices.
+        warning: What to say of parts that could not be compared with what was sealed; empty when they were.
+    """
+
+    path: Path
+    kind: RunKind
+    results: tuple[Path, ...]
+    hits: tuple[Path, ...]
+    rows: int
+    job: JobSettings | None
+    total: int | None
+    finished: int | None
+    matrix: tuple[Path, ...] = ()
+    warning: str = ""
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether there is a ledger to read counters from."""
+        return (self.path / LEDGER).is_file()
+
+
+@dataclass(frozen=True, slots=True)
+class DedupFolder:
+    """The output folder of a dedup job.
+
+    Attributes:
+        path: The folder.
+        search: Its search; None when nothing was searched.
+        sync: The runs of its upkeep of the instance, by what they do; empty when it had none.
+        pairs: Files of the pairs.
+        clusters: Files of the clusters.
+        summary: What `dedup.json` says; empty when there is none.
+        followed: The judgements that the night followed, each as its line of the file by column.
+    """
+
+    path: Path
+    search: RunFolder | None
+    sync: Mapping[str, RunFolder]
+    pairs: tuple[Path, ...]
+    clusters: tuple[Path, ...]
+    summary: Mapping[str, Any]
+    followed: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to say of files that could not be compared with what was written."""
+        runs = [run for run in (self.search, *self.sync.values()) if run is not None]
+        missing = not (self.path / DEDUP_SUMMARY).is_file()
+        told = [f"{self.path}: has no {DEDUP_SUMMARY}: whether its tables are whole could not be checked"]
+        return (*(told if missing else ()), *(run.warning for run in runs if run.warning))
+
+
+def open_folder(path: Path) -> RunFolder | DedupFolder:
+    """Find out what a folder holds; nothing in it is changed, also while a run works on it.
+
+    Raises:
+        ConfigError: It is no output folder.
+        OutputDamagedError: Files in it are not those that were sealed or written.
+        OutputError: It is one, but nothing is written yet, or something in it cannot be read.
+    """
+    if not path.is_dir():
+        raise ConfigError(no_output(path))
+    if (path / CLUSTERS).is_dir() or (path / DEDUP_SUMMARY).is_file():
+        return _dedup(path)
+    run = _run(path)
+    if run is not None:
+        return run
+    if (path / RESULTS).is_dir() or (path / LEDGER).is_file():
+        raise OutputError(
+            f"{path}: nothing is sealed yet: the job's first part is written after `output.rows_per_part` "
+            "rows or `output.seal_seconds`; make the report a little later"
+        )
+    inside = sorted(child.name for child in path.iterdir() if (child / RESULTS).is_dir())
+    hint = f"; did you mean {path / inside[0]}?" if inside else ""
+    raise _none(path, f"is no output folder: it has neither {RESULTS}/ nor {CLUSTERS}/{hint}")
+
+
+def _none(path: Path, what: str) -> ConfigError:
+    wanted = "" if "?" in what else "; give the `output.dir` of a job that has run"
+    return ConfigError([Problem(str(path), what + wanted)], summary="no report can be made:")
+
+
+def _dedup(path: Path) -> DedupFolder:
+    found = DedupFolder(
+        path,
+        _run(path / SEARCH),
+        {name: run for name, folder in UPKEEP.items() if (run := _run(path / folder)) is not None},
+        delivered_files(path, PAIRS),
+        delivered_files(path, CLUSTERS),
+        _summary(path / DEDUP_SUMMARY),
+        _followed(path / FOLLOWED),
+    )
+    if not found.clusters and found.search is None:
+        raise OutputError(f"{path}: nothing is written yet; make the report when `dedup` has searched")
+    return found
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    """What a summary says; one that cannot be read says nothing, the tables speak for themselves."""
+    try:
+        if path.stat().st_size > _MOST_SUMMARY_BYTES:
+            return {}
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _followed(path: Path) -> tuple[Mapping[str, str], ...]:
+    """The judgements that a night followed; none where it wrote none."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return tuple(csv.DictReader(file, restval="", restkey="more"))
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, csv.Error) as error:
+        raise OutputError(f"{path}: cannot be read: {error}") from error
+
+
+def _run(path: Path) -> RunFolder | None:
+    """The output of one job; None while nothing is sealed."""
+    readable = readable_output(path)
+    results = readable.tables[RESULTS]
+    if not results:
+        return None
+    job, total, finished = _ledger(path / LEDGER)
+    columns = columns_of(results)
+    kind: RunKind = "upkeep"
+    if "hit_count" in columns:
+        kind = "search"
+    elif "score" in columns and "secondary_source_width" in columns:
+        kind = "compare"
+    return RunFolder(
+        path,
+        kind,
+        results,
+        readable.tables[HITS],
+        rows_of(results),
+        job,
+        total,
+        finished,
+        delivered_files(path, MATRIX),
+        readable.warning,
+    )
+
+
+def _ledger(path: Path) -> tuple[JobSettings | None, int | None, int | None]:
+    if not path.is_file():
+        return None, None, None
+    with LedgerReader(path, oldest=1) as reader:
+        job, total, finished = reader.meta("job"), reader.meta("total"), reader.finished_count()
+    return _settings(job), int(total) if total is not None and total.isdecimal() else None, finished
+
+
+def _settings(text: str | None) -> JobSettings | None:
+    if text is None:
+        return None
+    from pydantic import ValidationError
+
+    from batchsearch.config.model import JobSettings
+
+    try:
+        return JobSettings.model_validate(json.loads(text))
+    except ValidationError:
+        return None

@@ -1,0 +1,198 @@
+"""From an output folder to its report: looked at once, written as a page, as Parquet and as Markdown."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchsearch.storage.parts.atomic import write_text_atomically
+from batchsearch.tasks.report.dedup_parts import dedup_parts
+from batchsearch.tasks.report.html_page import PageFacts, page_of
+from batchsearch.tasks.report.matrices import MOST_MATRICES, MOST_NAMES, matrices_of
+from batchsearch.tasks.report.output_kind import DedupFolder, open_folder
+from batchsearch.tasks.report.run_parts import gallery_of, look_at, part_of, section_of
+from batchsearch.tasks.report.thumbnails import NOT_FETCHED, OVER_BUDGET, Thumbnails
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from batchsearch.tasks.report.html_page import Gallery, Matrix, Part
+    from batchsearch.tasks.report.limits import ReportOptions
+    from batchsearch.tasks.report.output_kind import RunFolder
+    from batchsearch.tasks.report.report_facts import Figure, Section, Tone
+
+_MOST_REASONS = 4
+_OPERATION = {"search": "search", "compare": "comparison", "upkeep": "upkeep"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that is stated about an output folder.
+
+    Attributes:
+        title: Name of the folder.
+        subtitle: What it is.
+        as_of: When it was looked at.
+        status: How things stand, and whether that is good.
+        figures: The most important figures.
+        sections: All facts.
+        notes: What a reader has to know.
+        page: The page's own view of it.
+        not_fetched: Images that are grey boxes on the page because they are given by address alone, and
+            nobody asked to fetch them.
+    """
+
+    title: str
+    subtitle: str
+    as_of: datetime
+    status: tuple[str, Tone]
+    figures: tuple[Figure, ...]
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...]
+    page: PageFacts
+    not_fetched: int = 0
+
+
+def make_report(
+    path: Path,
+    options: ReportOptions,
+    *,
+    now: datetime,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Look at an output folder; nothing in it is changed, also while a run works on it.
+
+    Args:
+        path: The output folder of a run, a comparison or a dedup job.
+        options: How much is shown.
+        now: What the report is as of.
+        progress: Told how many of how many thumbnails are made.
+
+    Raises:
+        ConfigError: It is no output folder.
+        OutputError: Nothing is sealed in it yet, or something in it cannot be read.
+        MissingExtraError: Pictures are to be fetched from a store whose package is not installed.
+    """
+    folder = open_folder(path)
+    thumbnails = Thumbnails(
+        most=options.pictures, side=options.side, megabytes=options.megabytes, fetch=options.fetch
+    )
+    matrices: tuple[Matrix, ...] = ()
+    if isinstance(folder, DedupFolder):
+        sections, parts, galleries = dedup_parts(folder, thumbnails, options)
+        run = folder.search
+    else:
+        run = folder
+        matrices = matrices_of(folder.matrix)
+        sections, parts, galleries = _run_parts(folder, thumbnails, options)
+    thumbnails.make(progress=progress)
+    title = path.resolve().name or str(path)
+    status = _status(run, sections)
+    notes = (
+        *(f"{warning}." for warning in _warnings(folder)),
+        *(note for section in sections for note in section.notes),
+        *_picture_notes(thumbnails, options, run, galleries),
+        *_matrix_notes(run, matrices),
+    )
+    page = PageFacts(
+        title=title,
+        subtitle=_subtitle(folder, run),
+        as_of=now,
+        name=hashlib.sha256(str(path.resolve()).encode("utf-8", "replace")).hexdigest()[:16],
+        status=status,
+        notes=notes,
+        figures=sections[0].figures,
+        galleries=galleries,
+        thumbnails=thumbnails.made,
+        matrices=matrices,
+        parts=parts,
+        judged=isinstance(folder, DedupFolder),
+        followed=folder.followed if isinstance(folder, DedupFolder) else (),
+    )
+    not_fetched = dict(thumbnails.missing()).get(NOT_FETCHED, 0)
+    return Report(title, page.subtitle, now, status, page.figures, sections, notes, page, not_fetched)
+
+
+def _warnings(folder: RunFolder | DedupFolder) -> tuple[str, ...]:
+    if isinstance(folder, DedupFolder):
+        return folder.warnings
+    return (folder.warning,) if folder.warning else ()
+
+
+def write_page(report: Report, path: Path) -> int:
+    """Write the page, which appears whole or not at all; its size in bytes.
+
+    Raises:
+        OutputError: It cannot be written there.
+    """
+    text = page_of(report.page)
+    write_text_atomically(path, text)
+    return path.stat().st_size
+
+
+def _run_parts(
+    run: RunFolder, thumbnails: Thumbnails, options: ReportOptions
+) -> tuple[tuple[Section, ...], tuple[Part, ...], tuple[Gallery, ...]]:
+    found = look_at(run, options)
+    section = section_of(found, name="", title="Run")
+    gallery = gallery_of(found, thumbnails, options)
+    return (section,), (part_of(found, section, anchor="run", figures=False),), (gallery,)
+
+
+def _subtitle(folder: RunFolder | DedupFolder, run: RunFolder | None) -> str:
+    what = "Duplicate products" if isinstance(folder, DedupFolder) else "Output of a run"
+    if run is None:
+        return what
+    if run.job is not None:
+        said = f"{run.job.operation} on {run.job.instance.name}"
+        return said if folder is run else f"{what}, {said}"
+    return what if isinstance(folder, DedupFolder) else f"Output of a {_OPERATION[run.kind]}"
+
+
+def _status(run: RunFolder | None, sections: tuple[Section, ...]) -> tuple[str, Tone]:
+    if run is not None and run.total is not None and (run.finished or 0) < run.total:
+        return f"not finished: {(run.finished or 0) / max(1, run.total):.0%}", "warn"
+    outcomes = next((table for section in sections if (table := section.table("outcomes"))), None)
+    failed = sum(row[1] for row in outcomes.rows if row[0] != "ok") if outcomes is not None else 0
+    return ("complete", "good") if not failed else (f"complete, {failed:,} failed", "warn")
+
+
+def _matrix_notes(run: RunFolder | None, matrices: tuple[Matrix, ...]) -> list[str]:
+    left = len(run.matrix) - len(matrices) if run is not None else 0
+    if not left:
+        return []
+    bound = f"up to {MOST_MATRICES} of up to {MOST_NAMES} pictures"
+    return [f"{left:,} matrices are not on this page, which shows {bound}; matrix/ has them all."]
+
+
+def _picture_notes(
+    thumbnails: Thumbnails, options: ReportOptions, run: RunFolder | None, galleries: tuple[Gallery, ...]
+) -> list[str]:
+    notes = []
+    if options.pictures and run is not None and run.job is None:
+        notes.append(
+            "The ledger does not say which job this was, so that pictures cannot be found"
+            + (" elsewhere than in columns named as usual." if options.images else "; --images may help.")
+        )
+    if thumbnails.left_out:
+        notes.append(
+            f"{thumbnails.left_out:,} pictures are left out: at most {options.pictures:,} thumbnails and "
+            f"{options.megabytes:,} MB are on this page (--pictures, --picture-mb)."
+        )
+    # Where a row failed because of its picture, its card says so: that is no news here.
+    told = Counter(card["e"] for gallery in galleries for card in gallery.cards if "e" in card)
+    missing = [
+        (why, count - told[why])
+        for why, count in thumbnails.missing()
+        if why != OVER_BUDGET and count > told[why]
+    ]
+    if missing:
+        total = sum(count for _, count in missing)
+        reasons = ", ".join(f"{why} ({count:,})" for why, count in missing[:_MOST_REASONS])
+        hint = "; --fetch-images fetches from addresses" if NOT_FETCHED in dict(missing) else ""
+        notes.append(f"{total:,} pictures cannot be shown: {reasons}{hint}.")
+    return notes

@@ -1,0 +1,295 @@
+"""Small copies of pictures, bounded in number, size and bytes; pictures are hostile until they are copies.
+
+A picture goes the way that it goes before a call: read under its root, looked at by structure, decoded where
+the job's settings say (rare formats in a process of their own), written anew as a plain JPEG. Nothing of the
+original file reaches the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.config.sections.image_settings import StoresSettings
+from batchsearch.errors import ManifestError
+from batchsearch.images.decoding.isolate import Decoders
+from batchsearch.images.fetching.fetch import Fetcher
+from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.prepare import prepare
+from batchsearch.images.regions import read_region
+from batchsearch.images.rules import Rules
+from batchsearch.service.facts import PICTURE_FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from batchsearch.config.sections.image_settings import ImageSettings
+    from batchsearch.images.fetching.fetch import Fetched
+    from batchsearch.images.prepare import Prepared
+    from batchsearch.manifest.rows import ImageReference
+    from batchsearch.tasks.report.references import PictureKey, Source
+
+QUALITY: Final = 74
+MOST_BYTES: Final = 24 * 1024
+"""Most bytes of one thumbnail."""
+_MOST_REGIONS: Final = 8
+_AT_ONCE: Final = 32
+_MEGABYTE: Final = 1_000_000
+NOT_FETCHED: Final = "not fetched"
+NOT_FOUND: Final = "not found"
+OVER_BUDGET: Final = "over the page's bound"
+
+Box = tuple[int, int, int, int]
+"""Left, top, width and height, pixels of the thumbnail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small copy.
+
+    Attributes:
+        data: A JPEG file.
+        width: Its sides, pixels.
+        height: Likewise.
+        boxes: Subjects found in the picture, the main one first.
+    """
+
+    data: bytes
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """No copy could be made, and why: a code, or a few words."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A picture that a thumbnail is wanted of; `reference` when it is known already."""
+
+    source: Source
+    key: PictureKey
+    reference: ImageReference | None
+    regions: tuple[str, ...]
+
+
+class Thumbnails:
+    """Collects wishes, most important first, and makes the thumbnails.
+
+    Args:
+        most: Most thumbnails.
+        side: Their longest side, pixels.
+        megabytes: Most megabytes of them all.
+        fetch: Pictures are fetched from addresses too.
+    """
+
+    def __init__(self, *, most: int, side: int, megabytes: int, fetch: bool = False) -> None:
+        self._most = most
+        self._side = side
+        self._bytes_left = megabytes * _MEGABYTE
+        self._fetch = fetch
+        self._wishes: list[_Wish] = []
+        self._indices: dict[tuple[int, PictureKey], int] = {}
+        self._made: list[Thumbnail | Missing] = []
+        self._left_out: set[tuple[int, PictureKey]] = set()
+
+    def want(
+        self,
+        source: Source | None,
+        key: PictureKey,
+        *,
+        reference: ImageReference | None = None,
+        regions: tuple[str, ...] = (),
+    ) -> int:
+        """Ask for a thumbnail; each picture gets one, however often it is asked for.
+
+        Args:
+            source: Where the picture is looked up when `reference` is None; None: it cannot be shown.
+            key: Names it there.
+            reference: Where it is.
+            regions: Subjects, `x1,x2,y1,y2` in the source's pixels.
+
+        Returns:
+            Its index among `made`; -1 for none, because the bound is reached or nobody knows where it is.
+        """
+        if source is None or self._most == 0:
+            return -1
+        known = self._indices.get((id(source), key))
+        if known is not None:
+            return known
+        if len(self._wishes) >= self._most:
+            self._left_out.add((id(source), key))
+            return -1
+        self._indices[id(source), key] = len(self._wishes)
+        self._wishes.append(_Wish(source, key, reference, regions[:_MOST_REGIONS]))
+        return len(self._wishes) - 1
+
+    @property
+    def left_out(self) -> int:
+        """How many pictures have no thumbnail because a bound was reached."""
+        return len(self._left_out) + sum(each == Missing(OVER_BUDGET) for each in self._made)
+
+    @property
+    def made(self) -> list[Thumbnail | Missing]:
+        """What became of each wish, in their order; filled by `make`."""
+        return self._made
+
+    def missing(self) -> list[tuple[str, int]]:
+        """Why pictures are not shown, and how many each, the most frequent first."""
+        return Counter(each.why for each in self._made if isinstance(each, Missing)).most_common()
+
+    def make(self, *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Make all thumbnails; what cannot be made is `Missing`, never an error.
+
+        Args:
+            progress: Told how many of how many are done.
+        """
+        self._made = [Missing(NOT_FOUND)] * len(self._wishes)
+        if not self._wishes:
+            return
+        # In a thread of its own: a notebook or a scheduler may have an event loop in this one.
+        with ThreadPoolExecutor(1, thread_name_prefix="thumbnails") as loop:
+            loop.submit(lambda: asyncio.run(self._make(progress or (lambda _done, _total: None)))).result()
+
+    async def _make(self, progress: Callable[[int, int], None]) -> None:
+        threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="thumbnail")
+        done = 0
+        async with AsyncExitStack() as stack:
+            stack.callback(threads.shutdown, cancel_futures=True)
+            sources = {id(wish.source): wish.source for wish in self._wishes}
+            for source in sources.values():
+                wishes = {place: wish for place, wish in enumerate(self._wishes) if wish.source is source}
+                settings = source.settings
+                if not self._fetch:
+                    settings = settings.model_copy(update={"stores": StoresSettings(), "headers": {}})
+                fetcher = await stack.enter_async_context(Fetcher(source.root, settings))
+                decoders = stack.enter_context(Decoders(settings))
+                one = _Maker(fetcher, decoders, _rules(self._side, settings), threads, self._fetch)
+                for group in _groups(_located(wishes, self._made)):
+                    if self._bytes_left <= 0:
+                        for place, _ in group:
+                            self._made[place] = Missing(OVER_BUDGET)
+                        continue
+                    found = await asyncio.gather(
+                        *(one.make(reference, wishes[place].regions) for place, reference in group)
+                    )
+                    for (place, _), made in zip(group, found, strict=True):
+                        self._made[place] = self._afforded(made)
+                    done += len(group)
+                    progress(done, len(self._wishes))
+
+    def _afforded(self, made: Thumbnail | Missing) -> Thumbnail | Missing:
+        if isinstance(made, Missing):
+            return made
+        if len(made.data) > self._bytes_left:
+            self._bytes_left = 0
+            return Missing(OVER_BUDGET)
+        self._bytes_left -= len(made.data)
+        return made
+
+
+def _located(
+    wishes: dict[int, _Wish], made: list[Thumbnail | Missing]
+) -> Iterator[tuple[int, ImageReference]]:
+    """Where each picture is: those known first, then those that their source finds."""
+    unknown: dict[PictureKey, int] = {}
+    source: Source | None = None
+    for place, wish in wishes.items():
+        if wish.reference is not None:
+            yield place, wish.reference
+        else:
+            source = wish.source
+            unknown[wish.key] = place
+    if source is None:
+        return
+    try:
+        for key, reference in source.stream(unknown):
+            yield unknown[key], reference
+    except ManifestError:
+        for place in unknown.values():
+            if made[place] == Missing(NOT_FOUND):
+                made[place] = Missing("the manifest cannot be read any more")
+
+
+def _groups(found: Iterable[tuple[int, ImageReference]]) -> Iterator[list[tuple[int, ImageReference]]]:
+    group: list[tuple[int, ImageReference]] = []
+    for each in found:
+        group.append(each)
+        if len(group) == _AT_ONCE:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes the thumbnails of one source."""
+
+    fetcher: Fetcher
+    decoders: Decoders
+    rules: Rules
+    threads: ThreadPoolExecutor
+    fetch: bool
+
+    async def make(self, reference: ImageReference, regions: tuple[str, ...]) -> Thumbnail | Missing:
+        """One thumbnail, or why there is none."""
+        loop = asyncio.get_running_loop()
+        if self.fetcher.is_local(reference):
+            return await loop.run_in_executor(self.threads, self._read_and_make, reference, regions)
+        if not self.fetch:
+            return Missing(NOT_FETCHED)
+        data = await self.fetcher.fetch(reference)
+        return await loop.run_in_executor(self.threads, self._made, data, regions)
+
+    def _read_and_make(self, reference: ImageReference, regions: tuple[str, ...]) -> Thumbnail | Missing:
+        return self._made(self.fetcher.read(reference), regions)
+
+    def _made(self, data: Fetched, regions: tuple[str, ...]) -> Thumbnail | Missing:
+        if isinstance(data, Rejected | Unreachable):
+            return Missing(data.code)
+        prepared = prepare(data, self.rules, repair=self.decoders.repair)
+        if isinstance(prepared, Rejected):
+            return Missing(prepared.code)
+        sent = prepared.sent
+        boxes = tuple(box for region in regions if (box := _box(region, prepared)) is not None)
+        return Thumbnail(prepared.data, sent.width, sent.height, boxes)
+
+
+def _box(region: str, prepared: Prepared) -> Box | None:
+    """A region of the source in the thumbnail; None for what is no region of it."""
+    try:
+        across, down = read_region(prepared.geometry.to_sent(region))
+    except ValueError:
+        return None
+    return across[0], down[0], across[1] - across[0], down[1] - down[0]
+
+
+def _rules(side: int, settings: ImageSettings) -> Rules:
+    """Everything is decoded and written anew, small."""
+    return Rules(
+        service_type="thumbnail",
+        formats=frozenset(PICTURE_FORMATS),
+        passed_formats=frozenset(),
+        max_bytes=MOST_BYTES,
+        min_side=1,
+        max_side=side,
+        target_side=side,
+        quality=QUALITY,
+        snap=True,
+        verify="none",
+        too_small="enlarge",
+        frame=settings.frame,
+        background=(255, 255, 255),
+        max_pixels=settings.max_megapixels * 1_000_000,
+        blank="send",
+    )

@@ -1,0 +1,244 @@
+"""Makes one search as a run would: the same fetching, the same rules for images, the same pacer."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from batchsearch.config.model import EMULATOR
+from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.retry.asking import asked, rules_for_one
+from batchsearch.engine.rows.outcome_columns import page_answer
+from batchsearch.engine.rows.pending_row import Failure
+from batchsearch.engine.rows.preparer import Preparer
+from batchsearch.engine.run.assembly import Services, facts_of, rules_of, uploader_of
+from batchsearch.engine.run.places import picture_root
+from batchsearch.engine.run.rate_keeper import pacer_for
+from batchsearch.engine.run.remote_output import localised
+from batchsearch.errors import ConfigError
+from batchsearch.images.decoding.isolate import Decoders
+from batchsearch.images.fetching.addresses import shown_address
+from batchsearch.images.fetching.fetch import MAX_FILE_BYTES, Fetcher
+from batchsearch.manifest.rows import ImageReference, Row, reference
+from batchsearch.nearest import did_you_mean
+from batchsearch.proxies import proxies_of
+from batchsearch.service.client import Client
+from batchsearch.service.codes.lookup import code_for
+from batchsearch.service.http_exchange import Timeouts, new_session
+from batchsearch.service.operations import OPERATIONS
+from batchsearch.service.upload import Uploaded
+from batchsearch.storage.ledger.entries import digest_of
+from batchsearch.tasks.search.query import Found
+
+if TYPE_CHECKING:
+    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.engine.rows.pending_row import JobFacts, Work
+    from batchsearch.pacing.pacer import Pacer
+    from batchsearch.pacing.shared import SharedPacer
+    from batchsearch.pacing.unpaced import Unpaced
+    from batchsearch.service.client import Answer
+    from batchsearch.service.upload import Uploader
+    from batchsearch.tasks.search.query import Query
+
+STDIN: Final = "-"
+_KEY: Final = "query"
+_NOTHING: Final = pa.RecordBatch.from_pylist([{}])
+
+
+async def search(settings: JobSettings, query: Query) -> Found:
+    """Make one search.
+
+    Args:
+        settings: The job whose instance is searched, by whose rules images are read. Its manifest is not.
+        query: What is asked for.
+
+    Raises:
+        ConfigError: There is no such file, no such instance, or no credentials; the job cannot be called.
+        MachineError: This machine lacked for long what is needed to read any image.
+    """
+    settings = localised(settings)
+    instance = _instance(settings, query.instance)
+    operation = OPERATIONS[query.operation]
+    own = {name: value for name, value in settings.parameters.items() if name in operation.keys}
+    results, page = query.wanted(own)
+    kept = {name: value for name, value in own.items() if name not in {"num", "start"}}
+    image, shown = _image(settings, query)
+    asking = settings.model_copy(
+        update={"operation": operation.name, "parameters": kept, "results_per_row": results}
+    )
+    named = dict(zip(("product_id", "pic_name"), query.name or (), strict=False))
+    row = Row(_KEY, 0, 0, () if image is None else (image,), {**page, **query.parameters, **named})
+    async with AsyncExitStack() as stack:
+        found = Found(query, instance.name, shown)
+        return await _Search(asking, instance, stack).answer(row, found)
+
+
+class _Search:
+    """One search over what it needs, which the stack takes down."""
+
+    def __init__(self, settings: JobSettings, instance: InstanceSettings, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._instance = instance
+        self._stack = stack
+
+    async def answer(self, row: Row, found: Found) -> Found:
+        """Prepare the image, and ask page by page until all is there."""
+        settings, instance, stack = self._settings, self._instance, self._stack
+        operation = OPERATIONS[settings.operation]
+        facts = facts_of(settings, operation, "", instance)
+        root = picture_root(settings)
+        preparer = Preparer(
+            facts,
+            rules_of(settings, operation, instance),
+            await stack.enter_async_context(Fetcher(root, settings.images)),
+            stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="prepare")),
+            repair=stack.enter_context(Decoders(settings.images)).repair,
+            by_address=settings.calls.upload == "url" and bool(facts.prefixes),
+            patience=settings.calls.max_outage_seconds,
+            jitter=random.random,
+        )
+        work = facts.work_for(row, _NOTHING, digest_of(row.key), None)
+        # Before anybody is called: an image that is refused here costs nothing.
+        failure = await preparer.prepare(work)
+        found = replace(
+            found,
+            source=work.sources[0] if work.sources else None,
+            sent=work.pictures[0].sent if work.pictures else None,
+            transforms=work.pictures[0].transforms if work.pictures else (),
+            failure=failure,
+        )
+        return found if failure is not None else await self._asked(found, work, facts, preparer)
+
+    async def _asked(self, found: Found, work: Work, facts: JobFacts, preparer: Preparer) -> Found:
+        settings, instance, stack = self._settings, self._instance, self._stack
+        endpoint, credentials = await Services(settings, stack).of(instance)
+        calls = settings.calls
+        session = await stack.enter_async_context(new_session(connections=1))
+        client = Client(
+            session,
+            endpoint,
+            credentials,
+            timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
+            signature=calls.signing,
+            proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
+        )
+        budget = OPERATIONS[settings.operation].budget
+        pacer = pacer_for(instance, budget, endpoint.authority, embedded=instance.endpoint == EMULATOR)
+        stack.push_async_callback(pacer.close)
+        if work.call is None:
+            uploader = uploader_of(settings, instance, endpoint, session, credentials, client)
+            failure = await _put(uploader, work) if uploader is not None else None
+            failure = failure or await preparer.build(work)
+            if failure is not None:
+                return replace(found, failure=failure)
+        return await self._pages(found, work, facts, preparer, client, pacer)
+
+    async def _pages(  # noqa: PLR0917 - one search and all that answers it
+        self,
+        found: Found,
+        work: Work,
+        facts: JobFacts,
+        preparer: Preparer,
+        client: Client,
+        pacer: Pacer | SharedPacer | Unpaced,
+    ) -> Found:
+        hits: list[dict[str, Any]] = []
+        while True:
+            if work.call is None:
+                raise AssertionError("a page that is asked for has its call built")
+            settings = self._settings
+            rules = rules_for_one(settings.calls)
+            answer, calls = await asked(client, work.call, pacer, actions=settings.codes, rules=rules)
+            found = replace(
+                found,
+                calls=found.calls + calls,
+                seconds=found.seconds + answer.latency,
+                request_id=answer.request_id or found.request_id,
+            )
+            if answer.code is not None:
+                return replace(found, failure=_failure(answer))
+            page = page_answer(work, answer)
+            hits += [dict(hit) for hit in page.hits]
+            if not found.fields:
+                found = replace(found, fields=page.fields)
+            if facts.is_last(work.page, len(page.hits)):
+                ranked = [{"rank": rank} | _plain(hit) for rank, hit in enumerate(hits, self._first(work))]
+                return replace(found, hits=ranked)
+            work.begin_page(work.page + 1)
+            failure = await preparer.build(work)
+            if failure is not None:
+                return replace(found, failure=failure)
+
+    @staticmethod
+    def _first(work: Work) -> int:
+        """The rank of the first hit, counted from the instance's best one."""
+        start = work.values.get("start")
+        return 1 + (start if isinstance(start, int) else 0)
+
+
+def _plain(hit: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in hit.items() if name not in {"page", "request_id"}}
+
+
+async def _put(uploader: Uploader, work: Work) -> Failure | None:
+    """Upload the image, where images travel by address."""
+    for picture in work.pictures:
+        put = await uploader.upload(picture.data)
+        if not isinstance(put, Uploaded):
+            return _failure(put)
+        work.addresses += (put.url,)
+    return None
+
+
+def _failure(answer: Answer) -> Failure:
+    entry = code_for(answer.code or "", answer.http_status)
+    return Failure(entry.name, answer.origin or "api", entry.owner, answer.message or entry.meaning)
+
+
+def _instance(settings: JobSettings, name: str | None) -> InstanceSettings:
+    """The instance of that name, or the job's first one."""
+    lanes = {lane.instance.name: lane.instance for lane in lanes_of(settings)}
+    if name is None:
+        return settings.instance
+    if name not in lanes:
+        raise ConfigError(
+            f"--instance: the job file has no instance {name[:40]!r}{did_you_mean(name, lanes)}"
+        )
+    return lanes[name]
+
+
+def _image(settings: JobSettings, query: Query) -> tuple[ImageReference | None, str]:
+    """Where the image is, and what it is called for people.
+
+    A file is the caller's own and read as it is named; what is at an address is fetched by the job's rules.
+    """
+    if query.name is not None:
+        return None, "/".join(query.name)
+    text = query.image or ""
+    if text == STDIN:
+        return ImageReference(data=sys.stdin.buffer.read(MAX_FILE_BYTES + 1)), "stdin"
+    found = reference(text)
+    if found is not None and found.url is not None:
+        return found, shown_address(found.url)
+    # As it is typed first; a path out of the manifest starts where the job's images do.
+    for path in (Path(text).expanduser(), picture_root(settings) / text):
+        if path.is_file():
+            return ImageReference(data=_read(path)), text
+    what = "is a folder; name one image in it" if Path(text).is_dir() else "there is no such image"
+    raise ConfigError(f"{text}: {what}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""How the run of an output folder stands."""

@@ -1,0 +1,64 @@
+"""What is sent, seen by a decoder that this package does not use: OpenCV, which turns pictures by itself."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.images.prepare import Prepared, prepare
+from batchsearch.images.rules import rules_for
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+cv2 = pytest.importorskip("cv2")
+
+
+def _traps():
+    place = Path(__file__).parents[1].joinpath("make_trap_images.py")
+    spec = importlib.util.spec_from_file_location("make_trap_images_again", place)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.traps()
+
+
+LATER_CV2 = int(cv2.__version__.partition(".")[0]) >= 5
+TRAPS = [trap for trap in _traps() if trap.pixels is not None]
+TURNED = [
+    trap
+    for trap in TRAPS
+    if trap.word.startswith("orientation:")
+    and trap.name.split()[0] in {"jpeg", "png", "tiff", *(("webp",) if LATER_CV2 else ())}
+]
+
+
+def seen(data):
+    """The upright picture in OpenCV's eyes, height x width x 3, red first."""
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    return picture[:, :, ::-1].astype(int)
+
+
+def sent_for(trap):
+    result = prepare(trap.data, rules_for("generic", ImageSettings(**trap.settings)))
+    assert isinstance(result, Prepared), result
+    return result.data
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
+def test_what_is_sent_looks_right_to_another_decoder(trap):
+    """Orientation, colours, frame and transparency are as they must be, whoever decodes what is sent."""
+    picture = seen(sent_for(trap))
+    assert picture.shape == trap.pixels.shape
+    assert np.abs(picture - trap.pixels).mean() <= trap.tolerance
+
+
+@pytest.mark.parametrize("trap", TURNED, ids=lambda trap: trap.name)
+def test_another_decoder_turns_the_original_as_we_did(trap):
+    """The file as it came, turned by OpenCV's own reading of its metadata, is the picture that is sent."""
+    before, after = seen(trap.data), seen(sent_for(trap))
+    assert before.shape == after.shape
+    assert np.abs(before - after).mean() <= trap.tolerance

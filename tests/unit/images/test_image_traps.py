@@ -1,0 +1,98 @@
+"""The regression set of awkward pictures: verdict, pixels and rules of each."""
+
+import importlib.util
+import io
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.images.prepare import Prepared, Rejected, prepare
+from batchsearch.images.rules import LOCAL_CODES, rules_for
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+
+def _load():
+    spec = importlib.util.spec_from_file_location(
+        "make_trap_images", Path(__file__).parents[1].joinpath("make_trap_images.py")
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+TRAPS = _load().traps()
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
+def test_every_trap_ends_as_it_must(trap):
+    """Each awkward file passes, is repaired or is refused exactly as the set says."""
+    rules = rules_for("generic", ImageSettings(**trap.settings))
+    result = prepare(trap.data, rules)
+    if trap.expect.startswith("Local."):
+        assert isinstance(result, Rejected), result.transforms
+        assert result.code == trap.expect, result.message
+        assert result.code in LOCAL_CODES
+        return
+    assert isinstance(result, Prepared), f"{result.code}: {result.message}"
+    if trap.expect == "pass":
+        assert result.data is trap.data
+        assert result.transforms == ()
+    else:
+        assert result.transforms[-1].startswith(("encode:jpeg:q", "trim:jpeg"))
+        assert trap.word in ("", *result.transforms)
+    _check_sent(result, rules)
+    if trap.pixels is not None:
+        sent = np.asarray(Image.open(io.BytesIO(result.data)).convert("RGB")).astype(int)
+        assert sent.shape == trap.pixels.shape
+        assert np.abs(sent - trap.pixels).mean() <= trap.tolerance
+
+
+def _check_sent(result, rules):
+    """What is sent opens strictly, complies with the rules, and is what its facts say."""
+    with Image.open(io.BytesIO(result.data)) as picture:
+        picture.load()
+        assert picture.format == result.sent.format
+        assert picture.size == (result.sent.width, result.sent.height)
+        if result.transforms:
+            assert not picture.getexif()
+            assert "icc_profile" not in picture.info
+    assert rules.min_side <= min(picture.size)
+    assert max(picture.size) <= rules.max_side
+    assert len(result.data) == result.sent.bytes <= rules.max_bytes
+    assert result.sent.sha256 == sha256(result.data).hexdigest()
+    geometry = result.geometry
+    assert (geometry.sent_width, geometry.sent_height) == picture.size
+
+
+def test_the_set_covers_every_refusal_that_bytes_alone_can_cause():
+    """No local code about a picture's bytes is without a file that shows it."""
+    by_fetching = {
+        "Local.NoImage",
+        "Local.ImageMissing",
+        "Local.ImageReferenceInvalid",
+        "Local.ImageOutsideRoot",
+        "Local.ImageAddressRefused",
+        "Local.ImageFileTooLarge",
+    }
+    # Shown by test_image_prepare and test_image_isolation: they need settings or a state of the machine.
+    elsewhere = {"Local.ImageTooManyBytes", "Local.ImageOutOfMemory", "Local.ImageDecoderFailed"}
+    shown = {trap.expect for trap in TRAPS if trap.expect.startswith("Local.")}
+    assert shown == LOCAL_CODES.keys() - by_fetching - elsewhere
+
+
+def test_metadata_that_identifies_people_stays_when_a_picture_is_rewritten():
+    """A re-encoded picture carries no EXIF, so no place, owner or camera leaves the machine."""
+    module = sys.modules["make_trap_images"]
+    picture = module.save(module.scene(), "JPEG")
+    data = module.jpeg_with(picture, (0xE1, b"Exif\0\0" + module.exif_block(6, gps=True)))
+    assert b"HOME" in data
+    result = prepare(data, rules_for("generic", ImageSettings()))
+    assert b"HOME" not in result.data
+    assert b"Exif" not in result.data

@@ -1,0 +1,182 @@
+"""The ledger's store, with a real SQLite file."""
+
+import asyncio
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from batchsearch.errors import OutputError
+from batchsearch.storage.ledger.entries import FinishedRow, Part, UsageKey, digest_of
+from batchsearch.storage.ledger.store import Ledger
+
+USAGE = UsageKey("2026-11-21", "demo", "SearchImageByPic", "calls")
+
+
+def row(key, *, code=None, has_history=False):
+    return FinishedRow(
+        digest_of(key),
+        code,
+        "api" if code else None,
+        b'{"row_key":"' + key.encode() + b'"}',
+        b"",
+        b"c",
+        has_history,
+    )
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    opened = Ledger(tmp_path / "ledger.sqlite3")
+    yield opened
+    opened.close()
+
+
+async def test_a_finished_row_is_on_disk_when_finish_returns(ledger, tmp_path):
+    """What `finish` has returned for, another process reads."""
+    await ledger.finish(row("a"), {USAGE: 1})
+    other = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    assert other.execute("SELECT count(*) FROM rows").fetchone() == (1,)
+    assert other.execute("SELECT result FROM pending").fetchone() == (b'{"row_key":"a"}',)
+    other.close()
+
+
+async def test_waiting_records_share_a_commit(ledger):
+    """A thousand records at once are all kept, and counted once each."""
+    await asyncio.gather(*(ledger.finish(row(str(n)), {USAGE: 1}) for n in range(1_000)))
+    assert ledger.finished_count() == 1_000
+    assert ledger.usage() == {USAGE: 1_000}
+
+
+async def test_finished_tells_done_rows_from_others(ledger):
+    """Only rows with an outcome are reported, over more keys than one statement takes."""
+    await ledger.finish(row("7"), {})
+    digests = [digest_of(str(n)) for n in range(1_200)]
+    assert ledger.finished(digests) == {digest_of("7")}
+
+
+async def test_history_is_kept_until_the_outcome(ledger):
+    """Attempts and pages of an unfinished row survive; its outcome clears them away."""
+    digest = digest_of("a")
+    await ledger.attempt(digest, 1, '"first"', {})
+    await ledger.attempt(digest, 2, '"second"', {}, page=(0, b"page"))
+    history = ledger.histories()[digest]
+    assert history.attempts == ('"first"', '"second"')
+    assert history.pages == {0: b"page"}
+    await ledger.finish(row("a", has_history=True), {})
+    assert ledger.histories() == {}
+
+
+async def test_sealing_takes_rows_out_of_the_pending_ones(ledger):
+    """A sealed row is never written again, an unsealed one is."""
+    for key in "abc":
+        await ledger.finish(row(key), {})
+    rows = [entry for chunk in ledger.pending(2, chunk=1) for entry in chunk]
+    assert [entry.result for entry in rows] == [b'{"row_key":"a"}', b'{"row_key":"b"}']
+    part = Part("part-000001.parquet", rows[0].seq, rows[-1].seq, 2, 0, "r", "h")
+    await ledger.seal(part)
+    assert [entry.result for chunk in ledger.pending(9) for entry in chunk] == [b'{"row_key":"c"}']
+    assert ledger.parts() == [part]
+    assert ledger.finished_count() == 3
+
+
+async def test_outcomes_counts_by_code(ledger):
+    """Successes and each code are told apart."""
+    await ledger.finish(row("a"), {})
+    await ledger.finish(row("b", code="InvalidRegion"), {})
+    await ledger.finish(row("c", code="InvalidRegion"), {})
+    assert ledger.outcomes() == {(None, None): 1, ("InvalidRegion", "api"): 2}
+
+
+async def test_a_row_cannot_be_finished_twice(ledger):
+    """The second outcome of a row is refused, and the first stands."""
+    await ledger.finish(row("a"), {})
+    with pytest.raises(OutputError, match="cannot be written"):
+        await ledger.finish(row("a", code="X"), {})
+    assert ledger.outcomes() == {(None, None): 1}
+
+
+async def test_runs_are_kept(ledger, tmp_path):
+    """A run's start and end are on record."""
+    now = datetime(2026, 11, 21, 8, tzinfo=UTC)
+    await ledger.begin_run("r1", now)
+    await ledger.end_run("r1", now, {"ok": 3})
+    other = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    assert other.execute("SELECT * FROM runs").fetchone() == (
+        "r1", "2026-11-21T08:00:00+00:00", "2026-11-21T08:00:00+00:00", '{"ok": 3}',
+    )  # fmt: skip
+    other.close()
+
+
+def test_closing_commits_what_waits(tmp_path):
+    """Records handed over before `close` are there when the ledger is opened again."""
+
+    async def hand_over():
+        ledger = Ledger(tmp_path / "l")
+        waiting = [asyncio.ensure_future(ledger.finish(row(str(n)), {})) for n in range(50)]
+        await asyncio.sleep(0)
+        ledger.close()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(hand_over())
+    again = Ledger(tmp_path / "l")
+    assert again.finished_count() == 50
+    again.close()
+
+
+def test_another_version_is_refused_by_name(tmp_path):
+    """A ledger of another schema version is not touched; the message names both versions."""
+    path = tmp_path / "l"
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(OutputError, match=r"version 99.*version 2"):
+        Ledger(path)
+
+
+def test_what_is_no_ledger_is_refused(tmp_path):
+    """A file that is no SQLite database is named in the error."""
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(b"not a database, but long enough to look at" * 20)
+    with pytest.raises(OutputError, match=r"ledger\.sqlite3: the ledger cannot be opened"):
+        Ledger(path)
+
+
+async def test_a_ledger_of_version_1_is_brought_up_to_date(tmp_path):
+    """Rows, what waits, numbers and parts of an older ledger stay; nothing of them is given twice."""
+    path = tmp_path / "ledger.sqlite3"
+    older = sqlite3.connect(path)
+    older.executescript((Path(__file__).parents[1] / "data" / "ledger_version_1.sql").read_text())
+    for key in "abcde":
+        older.execute("INSERT INTO rows VALUES (?, NULL, NULL)", (digest_of(key),))
+        older.execute("INSERT INTO pending (result, hits, carried) VALUES (?, '', '')", (key.encode(),))
+    parts = [("part-000001.parquet", 2, 2), ("part-000002.parquet", 3, 1)]
+    for name, last, rows in parts:
+        older.execute(
+            "INSERT INTO parts (name, last_seq, rows, hits, results_sha256, hits_sha256, sealed_at) "
+            "VALUES (?, ?, ?, 0, 'r', 'h', '')",
+            (name, last, rows),
+        )
+    older.execute("DELETE FROM pending WHERE seq <= 3")
+    older.execute("INSERT INTO answers VALUES (?, 3, 1.0)", (b"k" * 32,))
+    older.execute("PRAGMA user_version = 1")
+    older.commit()
+    older.close()
+    ledger = Ledger(path)
+    try:
+        assert ledger.finished_count() == 5
+        state = ledger.states([digest_of("a")])[digest_of("a")]
+        assert (state.code, state.source, state.outcomes, state.renewal) == (None, None, 1, None)
+        assert ledger.waiting().rows == 2
+        assert [entry.seq for chunk in ledger.pending(9) for entry in chunk] == [4, 5]
+        assert [(part.name, part.first_seq, part.last_seq) for part in ledger.parts()] == [
+            ("part-000001.parquet", 1, 2),
+            ("part-000002.parquet", 3, 3),
+        ]
+        assert ledger.next_part() == 3
+        assert ledger.answer(b"k" * 32).parts == (("", "part-000002.parquet"),)
+        await ledger.finish(row("f"), {})
+        assert [entry.seq for chunk in ledger.pending(9) for entry in chunk] == [4, 5, 6]
+    finally:
+        ledger.close()

@@ -18,6 +18,8 @@ from __future__ import annotations
 import importlib
 import sys
 
+from batchsearch._version import __version__
+
 # Importing `typing` would take half of the time that a command has before it can heed a signal.
 TYPE_CHECKING = False
 
@@ -65,7 +67,6 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from typing import Any, Final
 
-__version__ = "0.1.0"
 
 __all__ = [
     "ArrowStream",

@@ -10,7 +10,8 @@ from typing import Final, NoReturn
 
 import click
 
-from batchsearch import __version__, interrupts, streams
+from batchsearch import interrupts, streams
+from batchsearch._version import __version__
 from batchsearch.commands.shared.options import fail_with, tell_defect
 from batchsearch.errors import BatchsearchError, ExitCode, StoppedError
 

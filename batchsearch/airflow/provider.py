@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from batchsearch import __version__
+from batchsearch._version import __version__
 from batchsearch.airflow.connection import OWN_TYPE
 
 HOOK_NAME: Final = "Alibaba Cloud Image Search"

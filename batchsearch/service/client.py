@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-from batchsearch import __version__
+from batchsearch._version import __version__
 from batchsearch.proxies import DIRECT
 from batchsearch.retry_after import retry_after
 from batchsearch.service.clock import ServiceClock

@@ -1,8 +1,8 @@
 """What to do with an answer: a pure decision over the table of codes.
 
 Roles: `batchsearch.service.codes.lookup` says what a code calls for (its action); `RetryRules` bounds it;
-`decide` turns both, and the row's history, into a decision; the runner carries it out. A retried row goes back
-through the pacer, so a repeated call takes a slot like any other and its wait holds none.
+`decide` turns both, and the row's history, into a decision; the runner carries it out. A retried row goes
+back through the pacer, so a repeated call takes a slot like any other and its wait holds none.
 """
 
 from __future__ import annotations

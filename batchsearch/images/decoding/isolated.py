@@ -1,7 +1,7 @@
 """The child's side of `isolate`: takes pictures from a socket, repairs them, answers, until it closes.
 
-Started as `python -m batchsearch.images.decoding.isolated SOCKET MEMORY`. It bounds its own address space and,
-for each picture, its processor time, so that it ends even if its parent was killed.
+Started as `python -m batchsearch.images.decoding.isolated SOCKET MEMORY`. It bounds its own address space
+and, for each picture, its processor time, so that it ends even if its parent was killed.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import jinja2
 from markupsafe import Markup
 
-from batchsearch import __version__
+from batchsearch._version import __version__
 from batchsearch.service.facts import CATEGORIES
 from batchsearch.tasks.report.thumbnails import Missing, Thumbnail
 from batchsearch.tasks.report.words import written

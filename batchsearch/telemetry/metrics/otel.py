@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from batchsearch import __version__
+from batchsearch._version import __version__
 from batchsearch.errors import MissingExtraError
 from batchsearch.telemetry.metrics.metric_catalogue import METRICS
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from batchsearch import __version__
+from batchsearch._version import __version__
 from batchsearch.config.sections.notify_settings import NOTIFY_VARIABLE, check_webhook
 from batchsearch.errors import ConfigError
 from batchsearch.proxies import ENVIRONMENT, proxies_of

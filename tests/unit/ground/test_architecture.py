@@ -1,8 +1,10 @@
 """The house: who may import whom, and what the command line may not pay for."""
 
 import ast
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,23 @@ import batchsearch
 
 PACKAGE = Path(batchsearch.__file__).parent
 
-# Rooms that know nothing of each other; only the engine joins them.
-APART = ("api", "images", "pacing", "ledger", "output", "remote")
+DOCS = PACKAGE.parent / "docs"
+PAGE = (DOCS / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+FLOORS = {name: int(floor) for floor, name in re.findall(r"^\| (\d+) \| `(\w+)` \|", PAGE, re.MULTILINE)}
+"""The table of the page: what is not in it is floor 0, or the front door."""
+
+USED_TASKS = {
+    (user, used)
+    for user, names in re.findall(r"`(\w+)`\s+uses\s+((?:`\w+`(?:\s+and\s+)?)+)", PAGE)
+    for used in re.findall(r"\w+", names.replace(" and ", " "))
+}
+"""Which task may use another one's work, by the page."""
+
+FRONT = ("__init__", "cli", "__main__")
+"""The front door, from its lowest floor to its highest."""
+
+MOST_MODULES = 25
 
 # Decisions: plain functions and records, given clock and randomness.
 PURE = (
@@ -120,20 +137,82 @@ def room_of(name):
     return parts[1] if parts[0] == "batchsearch" and len(parts) > 1 else None
 
 
-@pytest.mark.parametrize("room", APART)
-def test_rooms_do_not_know_each_other(room):
-    """api, images, pacing, ledger and output never import one another, nor the engine."""
-    forbidden = {*APART, "engine", "cli"} - {room}
-    for path in (PACKAGE / room).rglob("*.py"):
-        assert not {room_of(name) for name in imported(path)} & forbidden, path
+def modules():
+    """Every module's path, with the names of batchsearch's modules that it imports."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path, {name for name in imported(path) if name.split(".")[0] == "batchsearch"}
+
+
+def floor_of(room):
+    return 100 + FRONT.index(room) if room in FRONT else FLOORS.get(room, 0)
+
+
+def test_the_page_names_every_room():
+    """Each folder of the package has its floor in docs/ARCHITECTURE.md, and none is there that is gone."""
+    assert set(FLOORS) == {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+
+def test_arrows_only_go_down():
+    """A room imports rooms of lower floors, never one of its own floor or above: so there are no circles."""
+    upwards = []
+    for path, names in modules():
+        here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for name in names:
+            there = room_of(name)
+            if there is None or there == here or there.startswith("__"):
+                continue
+            known = (PACKAGE / there).is_dir() or (PACKAGE / f"{there}.py").exists()
+            if known and floor_of(there) >= max(floor_of(here), 1):
+                upwards.append((str(path.relative_to(PACKAGE)), name))
+    assert not upwards
+
+
+def test_tasks_use_each_other_as_the_page_says():
+    """One command's work uses another's only where docs/ARCHITECTURE.md names it."""
+    used = set()
+    for path, names in modules():
+        parts = path.relative_to(PACKAGE).parts
+        if parts[0] == "tasks" and len(parts) > 2:
+            others = {name.split(".")[2] for name in names if name.startswith("batchsearch.tasks.")}
+            used |= {(parts[1], other) for other in others - {parts[1]}}
+    assert used == USED_TASKS
+
+
+def test_no_folder_is_a_crowd():
+    """At most 25 modules a folder, of code and of tests."""
+    for root in (PACKAGE, PACKAGE.parent / "tests"):
+        for folder in {path.parent for path in root.rglob("*.py")}:
+            found = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+            assert len(found) <= MOST_MODULES, folder
+
+
+def test_modules_are_known_by_their_names():
+    """No two modules of the package have one name, but for those that are named after the outside world."""
+    names = Counter(path.stem for path in PACKAGE.rglob("*.py"))
+    assert {name for name, count in names.items() if count > 1} <= {
+        "__init__",
+        "__main__",
+        "night",
+        "operations",
+        "codes",
+    }
+
+
+def test_what_the_pages_for_developers_name_is_there():
+    """Every path that docs/ARCHITECTURE.md and docs/CONTRIBUTING.md name exists."""
+    for page in ("ARCHITECTURE.md", "CONTRIBUTING.md"):
+        text = (DOCS / page).read_text(encoding="utf-8")
+        for name in set(re.findall(r"`((?:batchsearch|tests|docs|\.ci)/[\w./-]*)`", text)):
+            assert (PACKAGE.parent / name).exists(), name
 
 
 def test_the_emulator_shares_only_the_filter_grammar_with_the_client():
     """Client and emulator are written apart, so that a misunderstanding shows; one parser serves both."""
     for path in (PACKAGE / "emulator").rglob("*.py"):
-        shared = {name for name in imported(path) if room_of(name) == "api"}
-        assert all(name.startswith("batchsearch.service.filter") for name in shared), path
-        assert not {room_of(name) for name in imported(path)} & {"engine", "ledger", "output", "pacing"}, path
+        shared = {name for name in imported(path) if room_of(name) == "service"}
+        assert all(
+            name.startswith(("batchsearch.service.filter", "batchsearch.service.facts")) for name in shared
+        ), path
 
 
 @pytest.mark.parametrize("name", PURE)

@@ -1,0 +1,3 @@
+"""The version: what packaging reads, and what services are told."""
+
+__version__ = "0.1.0"

@@ -180,14 +180,14 @@ def _write_facts(report: Report, parquet: Path | None, markdown: Path | None) ->
             _tell_written(path, markdown)
     if markdown is None:
         return
-    from batchsearch.storage.parts.atomic import write_text_atomically
+    from batchsearch.publish import write_text
     from batchsearch.tasks.report.markdown import markdown_of
 
     text = markdown_of(report)
     if str(markdown) == "-":
         click.echo(text, nl=False)
     else:
-        write_text_atomically(markdown, text)
+        write_text(markdown, text)
         _tell_written(markdown, markdown)
 
 

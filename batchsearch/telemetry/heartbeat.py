@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.errors import OutputError
+from batchsearch.publish import own_name, write_text
 from batchsearch.telemetry.reading import Reading, reading_from
 
 if TYPE_CHECKING:
@@ -89,14 +91,9 @@ class Beat:
 def write_beat(folder: Path, beat: Beat) -> None:
     """Put a beat into the ledger's folder; a disk that refuses is the ledger's to report, not ours."""
     path = folder / HEARTBEAT_FILE
-    temporary = folder / f".{HEARTBEAT_FILE}.tmp"
-    # Two writers are kept apart by the lock on the folder, so one temporary name serves; a killed run's
-    # leftover is written over.
-    with suppress(OSError):
-        temporary.write_text(
-            json.dumps(beat.as_dict(), ensure_ascii=False), encoding="utf-8", errors="replace"
-        )
-        temporary.replace(path)
+    # Two writers are kept apart by the lock on the folder, so one temporary name serves.
+    with suppress(OutputError):
+        write_text(path, json.dumps(beat.as_dict(), ensure_ascii=False), own_name(path))
 
 
 def read_beat(folder: Path) -> Beat | None:

@@ -25,7 +25,7 @@ from batchsearch.engine.run.remote_output import localised, mirror_of
 from batchsearch.engine.run.signals import StopSignals, run_stoppable
 from batchsearch.engine.run.window import Limits, limits_of, window_of
 from batchsearch.errors import RunEndedError, StoppedEarlyError
-from batchsearch.storage.parts.atomic import write_text_atomically
+from batchsearch.publish import write_text
 from batchsearch.telemetry.heartbeat import Owner
 from batchsearch.telemetry.logs import LogFormat, configure, logger
 from batchsearch.telemetry.observers import watching
@@ -228,7 +228,7 @@ async def _run(
         await complete_round(ledger)
     summary = await asyncio.to_thread(summarise, opened, stats, time.monotonic() - began, ending)
     await ledger.end_run(opened.run_id, datetime.now(UTC), summary.as_dict())
-    write_text_atomically(record, summary.as_json() + "\n")
+    write_text(record, summary.as_json() + "\n")
     log.info(
         "run_finished",
         exit_code=summary.exit_code,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import os
 import threading
-from contextlib import suppress
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from batchsearch.errors import OutputError
-from batchsearch.storage.parts.atomic import sync_folder
+from batchsearch.publish import NewFile, make_folder, own_name, unwritable
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ class _List:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._new: NewFile | None = None
         self._file: Any = None
         self._writer: Any = None
 
@@ -73,37 +71,27 @@ class _List:
         """
         try:
             if self._file is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._temporary.open("w", encoding="utf-8", errors="replace", newline="")
+                make_folder(self._path.parent)
+                self._new = NewFile(self._path, own_name(self._path))
+                self._file = TextIOWrapper(self._new.file, encoding="utf-8", errors="replace", newline="")
                 self._writer = csv.writer(self._file)
                 self._writer.writerow(_HEADER)
             self._writer.writerow((row.file, row.row + 1, row.key))
         except OSError as error:
-            raise self._failed(error) from error
+            raise unwritable(self._path, error) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            if self._file is None:
-                if kind is None:
-                    self._path.unlink(missing_ok=True)
-                return
-            if kind is None:
+            if self._new is not None and kind is None:
                 self._file.flush()
-                os.fsync(self._file.fileno())
-            self._file.close()
-            if kind is None:
-                self._temporary.replace(self._path)
-                sync_folder(self._path.parent)
-            else:
-                self._temporary.unlink()
+                self._new.publish()
+            elif kind is None:
+                self._path.unlink(missing_ok=True)
         except OSError as error:
-            with suppress(OSError):
-                self._temporary.unlink()
-            if kind is None:
-                raise self._failed(error) from error
-
-    def _failed(self, error: OSError) -> OutputError:
-        return OutputError(f"{self._path}: cannot be written: {error.strerror or error}")
+            raise unwritable(self._path, error) from error
+        finally:
+            if self._new is not None:
+                self._new.abandon()

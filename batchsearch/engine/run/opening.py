@@ -33,6 +33,7 @@ from batchsearch.engine.run.places import picture_root, require_root
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.manifest.own_output import takes_in
 from batchsearch.manifest.source import Manifest, Wanted
+from batchsearch.publish import make_folder
 from batchsearch.service.conditions import parse_conditions
 from batchsearch.service.filter import FilterError
 from batchsearch.service.operations import OPERATIONS, Operation
@@ -40,7 +41,6 @@ from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.ledger.store import Ledger
-from batchsearch.storage.parts.atomic import make_folder
 from batchsearch.storage.parts.inside import SEARCH
 from batchsearch.storage.parts.results_and_hits import carried_names
 from batchsearch.telemetry.logs import logger

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+
+from batchsearch.errors import OutputError
+from batchsearch.publish import own_name, sync_folder, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,15 +27,9 @@ def note_sum(ledger: Path) -> None:
     if _log(ledger).exists():
         return
     note = ledger.with_name(NOTE)
-    temporary = ledger.with_name(f".{NOTE}.tmp")
-    with suppress(OSError):
+    with suppress(OSError, OutputError):
         text = json.dumps({"size": ledger.stat().st_size, "sha256": _sha256(ledger)})
-        with temporary.open("w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(note)
-        _sync(ledger.parent)
+        write_text(note, text, own_name(note))
 
 
 def forget_sum(ledger: Path) -> None:
@@ -41,7 +37,7 @@ def forget_sum(ledger: Path) -> None:
     note = ledger.with_name(NOTE)
     with suppress(OSError):
         note.unlink()
-        _sync(ledger.parent)
+        sync_folder(ledger.parent)
 
 
 def has_changed(ledger: Path) -> bool:
@@ -72,11 +68,3 @@ def _sha256(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from batchsearch.errors import OutputError
+from batchsearch.publish import publish, sync_file
 from batchsearch.storage.ledger.checksum import forget_sum
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
 
@@ -69,11 +69,9 @@ def write_ledger(path: Path, contents: Contents) -> None:
             connection.execute("BEGIN")
             _fill(connection, contents)
             connection.execute("COMMIT")
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync_file(temporary)
         forget_sum(path)
-        temporary.replace(path)
-        _sync(path.parent)
+        publish(temporary, path)
     except (OSError, sqlite3.Error) as error:
         raise OutputError(f"{path}: the new ledger cannot be written: {error}") from error
 
@@ -118,11 +116,3 @@ def _fill(connection: sqlite3.Connection, contents: Contents) -> None:
     for name, last in (("parts", contents.last_part), ("pending", contents.last_seq)):
         connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (name,))
         connection.execute("INSERT INTO sqlite_sequence VALUES (?, ?)", (name, last))
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

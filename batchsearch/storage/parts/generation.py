@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
 from batchsearch.errors import OutputDamagedError, OutputError
-from batchsearch.storage.parts.atomic import sync_folder
+from batchsearch.publish import sync_file, sync_folder
 from batchsearch.storage.parts.part_files import HITS, RESULTS, is_part
 
 if TYPE_CHECKING:
@@ -190,11 +190,7 @@ def _link(source: Path, target: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         shutil.copyfile(source, target)
-        descriptor = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_file(target)
 
 
 class _told:  # noqa: N801 - reads as a statement

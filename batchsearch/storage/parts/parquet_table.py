@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from batchsearch import crash_points
 from batchsearch.arrow_sizes import size_of
 from batchsearch.disk_paths import arrow_readable
-from batchsearch.storage.parts.atomic import sync_folder
+from batchsearch.publish import NewFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,12 +43,13 @@ class TableFile:
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
         self._waiting_bytes = 0
-        self._temporary = path.with_name(path.name + ".tmp")
-        self._file = self._temporary.open("wb")
+        self._new = NewFile(path, path.with_name(path.name + ".tmp"))
         try:
-            self._writer = pq.ParquetWriter(self._file, schema, compression="zstd", write_page_checksum=True)
+            self._writer = pq.ParquetWriter(
+                self._new.file, schema, compression="zstd", write_page_checksum=True
+            )
         except BaseException:
-            self._remove()
+            self._new.abandon()
             raise
 
     def add(self, table: pa.Table) -> None:
@@ -71,30 +71,22 @@ class TableFile:
         """Put everything on disk under the temporary name; the file's SHA-256."""
         self._flush()
         self._writer.close()
-        self._file.flush()
+        self._new.file.flush()
         crash_points.reached("part_sync")
-        os.fsync(self._file.fileno())
-        self._file.close()
-        with self._temporary.open("rb") as written:
+        self._new.sync()
+        with self._new.temporary.open("rb") as written:
             return hashlib.file_digest(written, "sha256").hexdigest()
 
     def publish(self) -> None:
         """Give the file its name, for good."""
         crash_points.reached("part_rename")
-        self._temporary.replace(self.path)
-        sync_folder(self.path.parent)
+        self._new.publish()
 
     def abandon(self) -> None:
         """Leave nothing of what is not published."""
         with suppress(Exception):
             self._writer.close()
-        self._remove()
-
-    def _remove(self) -> None:
-        with suppress(OSError):
-            self._file.close()
-        with suppress(OSError):
-            self._temporary.unlink()
+        self._new.abandon()
 
 
 def checked_parquet() -> ds.ParquetFileFormat:

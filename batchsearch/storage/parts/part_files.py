@@ -16,7 +16,7 @@ import pyarrow.json as pj
 
 from batchsearch import crash_points
 from batchsearch.errors import OutputDamagedError, OutputError
-from batchsearch.storage.parts.atomic import make_folder
+from batchsearch.publish import make_folder
 from batchsearch.storage.parts.fitting import PROBLEMS, counted, fitting_of
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from batchsearch import crash_points
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
-from batchsearch.storage.parts.atomic import make_folder
+from batchsearch.publish import make_folder
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS, WrittenPart
 from batchsearch.storage.parts.passthrough_types import conformed

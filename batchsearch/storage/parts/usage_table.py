@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.errors import OutputError
+from batchsearch.publish import publishing
 from batchsearch.storage.parts.results_and_hits import Column
 
 if TYPE_CHECKING:
@@ -67,14 +66,8 @@ def write_usage(path: Path, lines: Sequence[UsageLine]) -> None:
         OutputError: It cannot be written there.
     """
     table = pa.Table.from_pylist([asdict(line) for line in lines], schema=usage_schema())
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with publishing(path) as file:
             pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
         raise OutputError(f"{path}: the statement cannot be written: {error.strerror}") from error

@@ -7,7 +7,6 @@ One row for each picture that a row sends, in manifest order. The columns are de
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.errors import OutputError
+from batchsearch.publish import NewFile, publishing
 from batchsearch.storage.parts.fitting import fitting_of
 from batchsearch.storage.parts.results_and_hits import SCHEMA_VERSION, Column
 
@@ -72,16 +72,15 @@ class VerdictFile:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / VERDICTS_FILE
-        self._temporary = folder / f".{VERDICTS_FILE}.{os.getpid()}.tmp"
         self._waiting: list[Mapping[str, Any]] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._schema = verdicts_schema()
             self._fitting = fitting_of(self._schema)
-            self._file = self._temporary.open("wb")
+            self._new = NewFile(self.path)
             with ExitStack() as undo:
-                undo.callback(self._file.close)
-                self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+                undo.callback(self._new.abandon)
+                self._writer = pq.ParquetWriter(self._new.file, self._schema, compression="zstd")
                 undo.pop_all()
         except OSError as error:
             raise OutputError(f"{folder}: the verdicts cannot be written here: {error.strerror}") from error
@@ -98,10 +97,7 @@ class VerdictFile:
         try:
             self._flush()
             self._writer.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._temporary.replace(self.path)
+            self._new.publish()
         except OSError as failure:
             self._abandon()
             raise _unwritable(self.path, failure) from failure
@@ -128,10 +124,7 @@ class VerdictFile:
     def _abandon(self) -> None:
         with suppress(Exception):
             self._writer.close()
-        with suppress(OSError):
-            self._file.close()
-        with suppress(OSError):
-            self._temporary.unlink()
+        self._new.abandon()
 
 
 class SavedPictures:
@@ -161,18 +154,10 @@ class SavedPictures:
             OutputError: The disk refuses.
         """
         name = saved_name(row_key, role, picture_format)
-        temporary = self.folder / f".{name}.{os.getpid()}.tmp"
         try:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-            # Never through a link that somebody laid: the temporary file is new, and a rename replaces
-            # a link instead of following it.
-            with temporary.open("xb") as file:
+            with publishing(self.folder / name) as file:
                 file.write(data)
-            temporary.replace(self.folder / name)
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
             raise OutputError(f"{self.folder}: a picture cannot be saved: {error.strerror}") from error
         return name
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.publish import make_folder, publish
 from batchsearch.storage.remote.lease import highest, number_of, numbered
 from batchsearch.storage.remote.output_index import (
     SET_ASIDE,
@@ -26,7 +26,6 @@ from batchsearch.storage.remote.work_folder import (
     room_for_coming,
     set_ledger,
     sha256_of,
-    sync_folder,
 )
 from batchsearch.storage.stores.object_store import StoreError
 from batchsearch.storage.stores.store_failures import Failure
@@ -129,9 +128,8 @@ def bring_down(store: ObjectStore, output: StoreAddress, index: Index, folder: P
             if place.is_file() and sha256_of(place) == file.sha256:
                 continue
             arrived = _fetched(store, output, file, room)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            arrived.replace(place)
-            sync_folder(place.parent)
+            make_folder(place.parent)
+            publish(arrived, place)
             fetched += 1
         set_ledger(_fetched(store, output, index.ledger, room), folder / LEDGER)
         clear_coming(folder)
@@ -151,8 +149,6 @@ def _fetched(store: ObjectStore, output: StoreAddress, file: CarriedFile, room: 
     store.fetch(facts, place)
     if sha256_of(place) != file.sha256:
         raise OutputDamagedError(f"{address}: is not what was carried there (its SHA-256 differs)")
-    with place.open("rb+") as content:
-        os.fsync(content.fileno())
     return place
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputError
+from batchsearch.publish import make_folder, own_name, publish, write_text
 from batchsearch.storage.ledger.checksum import forget_sum
 from batchsearch.storage.remote.output_index import Moment
 
@@ -107,29 +108,7 @@ def write_note(folder: Path, note: Note) -> None:
         moment: Moment | None = getattr(note, name)
         values[name] = None if moment is None else [moment.generation, moment.sequence]
     file = folder / NOTE
-    temporary = file.with_suffix(".tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as text:
-            text.write(json.dumps(values))
-            text.flush()
-            os.fsync(text.fileno())
-        temporary.replace(file)
-        sync_folder(folder)
-    except OSError as error:
-        raise OutputError(f"{file}: cannot be written: {error.strerror or error}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a folder's entries durable.
-
-    Raises:
-        OSError: The disk refuses.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_text(file, json.dumps(values), own_name(file))
 
 
 def room_for_coming(folder: Path) -> Path:
@@ -175,7 +154,7 @@ def set_ledger(new: Path, ledger: Path) -> None:
     Raises:
         OSError: The disk refuses.
     """
-    ledger.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(ledger.parent)
     aside = ledger.with_name(LEFT_BEHIND)
     # The journal goes with its database, or not at all: beside another one it would be taken for that one's.
     for ending in ("-wal", "-shm", ""):
@@ -185,8 +164,7 @@ def set_ledger(new: Path, ledger: Path) -> None:
             ledger.with_name(ledger.name + ending).rename(aside.with_name(aside.name + ending))
     ledger.with_name(ledger.name + "-shm").unlink(missing_ok=True)
     forget_sum(ledger)
-    new.replace(ledger)
-    sync_folder(ledger.parent)
+    publish(new, ledger)
 
 
 def sha256_of(file: Path) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.errors import OutputError
+from batchsearch.publish import write_text
 from batchsearch.storage.ledger.queries import CURRENT
 from batchsearch.storage.parts.parquet_table import damage_of
 
@@ -90,10 +91,8 @@ class CheckedFiles:
         if self._now == self._before:
             return
         place = self._folder / CHECKED
-        temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-        with suppress(OSError):
-            temporary.write_text(json.dumps(self._now), encoding="utf-8")
-            temporary.replace(place)
+        with suppress(OutputError):
+            write_text(place, json.dumps(self._now))
 
 
 def differences(

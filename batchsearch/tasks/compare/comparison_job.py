@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from batchsearch.engine.run.job import run_job, run_to_end
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.errors import ConfigError, OutputError, Problem
+from batchsearch.publish import write_text
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
-from batchsearch.storage.parts.atomic import write_text_atomically
 from batchsearch.storage.parts.inside import COMPARE_RECORD
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.results_and_hits import carried_names
@@ -138,7 +138,7 @@ def summed_up(made: PairsJob, summary: Summary) -> Comparison:
         matrix_folder=str(folder / MATRIX_FOLDER) if written else None,
         record=str(folder / COMPARE_RECORD),
     )
-    write_text_atomically(folder / COMPARE_RECORD, found.as_record(_tables(folder, found)))
+    write_text(folder / COMPARE_RECORD, found.as_record(_tables(folder, found)))
     logger().info("scores_written", scores=rows, matrices=len(written), file=found.scores_file)
     return found
 

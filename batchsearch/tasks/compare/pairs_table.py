@@ -8,8 +8,6 @@ with a signature included, nobody but its owner may read it.
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +17,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
+from batchsearch.publish import make_folder, publishing
 from batchsearch.storage.parts.inside import COMPARED_PAIRS
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.results_and_hits import Column
@@ -113,26 +112,18 @@ def write_pairs(path: Path, pairs: Iterable[Pair], schema: pa.Schema, carried: S
     Raises:
         OutputError: The disk refuses; an older file stays as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     written = 0
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-                for block in _blocks(pairs):
-                    writer.write_table(_table(block, schema, carried))
-                    written += len(block)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        make_folder(path.parent)
+        with (
+            publishing(path, mode=0o600) as file,
+            pq.ParquetWriter(file, schema, compression="zstd") as writer,
+        ):
+            for block in _blocks(pairs):
+                writer.write_table(_table(block, schema, carried))
+                written += len(block)
     except (OSError, pa.ArrowException) as error:
         raise OutputError(f"{path}: the pairs cannot be written: {reason_of(error)}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
     return written
 
 

@@ -21,11 +21,11 @@ from batchsearch.engine.run.opening import new_run_id, open_manifest
 from batchsearch.engine.run.order import refuse_damage
 from batchsearch.engine.run.signals import StopSignals, run_stoppable
 from batchsearch.errors import ExitCode, OutputDamagedError, OutputError, StoppedError
+from batchsearch.publish import write_text
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.lock import OutputLock
-from batchsearch.storage.parts.atomic import write_text_atomically
 from batchsearch.storage.parts.inside import FOLLOWED, INSIDE, NIGHT_LOCK, SEARCH
 from batchsearch.tasks.dedup.candidates.catalogue_images import read_pictures
 from batchsearch.tasks.dedup.candidates.hits import hidden_rows
@@ -261,7 +261,7 @@ class _Night:
             step("putting images in order")
             await asyncio.to_thread(looks.forget_others)
             summary = self._summary(search, sync, counts, given, looks)
-            write_text_atomically(self._folder / FOLLOWED, judgements.as_csv())
+            write_text(self._folder / FOLLOWED, judgements.as_csv())
             await asyncio.to_thread(write_record, self._folder, summary.as_dict())
         logger().info(
             "dedup_finished",

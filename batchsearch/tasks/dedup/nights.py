@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from batchsearch.errors import OutputError
-from batchsearch.storage.parts.atomic import write_text_atomically
+from batchsearch.publish import write_text
 from batchsearch.storage.parts.inside import DEDUP_RECORD as RECORD
 from batchsearch.storage.parts.inside import FOLLOWED, NIGHTS
 from batchsearch.storage.parts.parquet_table import reason_of
@@ -44,7 +44,7 @@ def write_record(folder: Path, summary: Mapping[str, Any]) -> None:
     except (OSError, pa.ArrowException) as error:
         raise OutputError(f"{folder}: tonight's tables cannot be read: {reason_of(error)}") from error
     record = {**summary, TABLES_FIELD: tables}
-    write_text_atomically(folder / RECORD, json.dumps(record, ensure_ascii=False) + "\n")
+    write_text(folder / RECORD, json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def keep_night(folder: Path, most: int) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.parquet as pq
 
 from batchsearch.errors import OutputError
+from batchsearch.publish import publishing
 from batchsearch.tasks.diff.diffs import changes, changes_schema, check_comparable, open_side
 from batchsearch.telemetry.logs import printable
 
@@ -140,15 +140,12 @@ def diff_of(before: Path, after: Path, *, least: float, show: int, parquet: Path
     check_comparable(a, b)
     counts: Counter[tuple[str, str]] = Counter()
     shown: list[Mapping[str, Any]] = []
-    temporary = None if parquet is None else parquet.with_name(f".{parquet.name}.{os.getpid()}.tmp")
     try:
         with ExitStack() as stack:
             writer = None
-            if temporary is not None:
-                stack.callback(lambda: _remove(temporary))
-                writer = stack.enter_context(
-                    pq.ParquetWriter(temporary, changes_schema(), compression="zstd")
-                )
+            if parquet is not None:
+                file = stack.enter_context(publishing(parquet))
+                writer = stack.enter_context(pq.ParquetWriter(file, changes_schema(), compression="zstd"))
             for table in changes(a, b, least=least):
                 if writer is not None:
                     writer.write_table(table)
@@ -163,9 +160,6 @@ def diff_of(before: Path, after: Path, *, least: float, show: int, parquet: Path
                     if room > 0:
                         shown += _first(table, kind, room)
                     counts[kind] += row["count_all"]
-            if writer is not None and temporary is not None and parquet is not None:
-                writer.close()
-                temporary.replace(parquet)
     except OSError as error:
         raise OutputError(f"{parquet}: cannot be written: {error.strerror or error}") from error
     notes = tuple(side.warning for side in (a, b) if side.warning)
@@ -179,11 +173,6 @@ def _first(table: Any, kind: tuple[str, str], count: int) -> list[dict[str, Any]
         if len(rows) >= count:
             break
     return rows[:count]
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
 
 
 def _which(row: Mapping[str, Any]) -> str:

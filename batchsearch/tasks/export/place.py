@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from batchsearch.errors import ConfigError, OutputError
-from batchsearch.storage.parts.atomic import make_folder, sync_folder
+from batchsearch.publish import make_folder, sync_file, sync_folder, unwritable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -74,8 +74,7 @@ class Place:
     def publish(self) -> int:
         """Give the file its name; its size in bytes."""
         try:
-            with self.temporary.open("rb") as file:
-                os.fsync(file.fileno())
+            sync_file(self.temporary)
             self.temporary.chmod(0o666 & ~_umask())
             size = self.temporary.stat().st_size
             if self._force or not self._linked():
@@ -101,7 +100,7 @@ class Place:
 
     def refused(self, error: OSError) -> OutputError:
         """What to say of a disk that refuses."""
-        return OutputError(f"{self.path}: cannot be written: {error.strerror or error}")
+        return unwritable(self.path, error)
 
 
 def _new_room(folder: Path) -> tuple[Path, int | None]:

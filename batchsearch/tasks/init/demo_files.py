@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import ConfigError, OutputError
+from batchsearch.publish import make_folder, own_name, publishing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +47,9 @@ def write_demo(folder: Path) -> Path:
         for name in (*_names(source), JOB_FILE):
             target = folder / name
             if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                coming = target.with_name(f".{target.name}.tmp")
-                shutil.copyfile(source / name, coming)
-                coming.replace(target)
+                make_folder(target.parent)
+                with (source / name).open("rb") as given, publishing(target, own_name(target)) as coming:
+                    shutil.copyfileobj(given, coming)
     except OSError as error:
         raise OutputError(
             f"{error.filename or folder}: the demo cannot be written: {error.strerror or error}; "

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batchsearch.publish import make_folder, sync_folder
 from batchsearch.storage.ledger.entries import Part
-from batchsearch.storage.parts.atomic import make_folder, sync_folder
 from batchsearch.storage.parts.parquet_table import TableFile
 from batchsearch.storage.parts.part_files import HITS, RESULTS, is_part, part_name
 from batchsearch.storage.parts.passthrough_types import conformed, joined

@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from batchsearch import crash_points
 from batchsearch.errors import ConfigError, OutputDamagedError, OutputError
+from batchsearch.publish import make_folder, sync_folder
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.ledger.rebuilt import write_ledger
 from batchsearch.storage.ledger.salvage import Salvage, salvaged
-from batchsearch.storage.parts.atomic import make_folder, sync_folder
 from batchsearch.storage.parts.inside import INSIDE
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import part_number

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchsearch.storage.parts.atomic import write_text_atomically
+from batchsearch.publish import write_text
 from batchsearch.tasks.report.dedup_parts import dedup_parts
 from batchsearch.tasks.report.html_page import PageFacts, page_of
 from batchsearch.tasks.report.matrices import MOST_MATRICES, MOST_NAMES, matrices_of
@@ -130,7 +130,7 @@ def write_page(report: Report, path: Path) -> int:
         OutputError: It cannot be written there.
     """
     text = page_of(report.page)
-    write_text_atomically(path, text)
+    write_text(path, text)
     return path.stat().st_size
 
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from batchsearch.config.model import PRIORITY
 from batchsearch.engine.run.places import picture_root
 from batchsearch.errors import ConfigError, OutputError
+from batchsearch.publish import make_folder, own_name, publishing
 from batchsearch.storage.parts.results_and_hits import carried_names
 from batchsearch.tasks.dedup.candidates.alike import Alike, find_alike, later_copies
 from batchsearch.tasks.dedup.candidates.catalogue_images import coded, places
@@ -280,12 +281,14 @@ class LocalLooks:
                 *(field.with_name(name) for field, name in zip(carried, written, strict=True)),
             ]
         )
-        temporary = [folder / f".{name}.tmp" for name in (ROWS, COPIES)]
+        places = [folder / name for name in (ROWS, COPIES)]
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             with (
-                pq.ParquetWriter(temporary[0], schema) as rows,
-                pq.ParquetWriter(temporary[1], copies) as left,
+                publishing(places[1], own_name(places[1])) as copies_file,
+                publishing(places[0], own_name(places[0])) as rows_file,
+                pq.ParquetWriter(rows_file, schema) as rows,
+                pq.ParquetWriter(copies_file, copies) as left,
             ):
                 for batch in self._manifest.batches():
                     number = np.arange(batch.start, batch.start + len(batch))
@@ -298,8 +301,6 @@ class LocalLooks:
                     keys = pa.array([row.key for row in batch.rows], pa.string())
                     table = pa.table([keys, *batch.carried.columns], schema=copies)
                     left.write_table(table.filter(pa.array(~stays)))
-            for path, name in zip(temporary, (ROWS, COPIES), strict=True):
-                path.replace(folder / name)
         except OSError as error:
             raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final, Self
 
@@ -11,7 +10,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
-from batchsearch.storage.parts.atomic import sync_folder
+from batchsearch.publish import NewFile, make_folder, unwritable
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.results_and_hits import Column
 from batchsearch.storage.sealed.delivered import MADE_BY as NIGHT
@@ -144,21 +143,21 @@ class TableWriter:
     def __init__(self, folder: Path, table: str, schema: pa.Schema, night: str) -> None:
         self.path = table_path(folder, table)
         self.rows = 0
+        self._table = table
         self._schema = schema.with_metadata({**schema.metadata, NIGHT: night.encode()})
-        self._temporary = self.path.with_name(f".{table}.tmp")
 
     def __enter__(self) -> Self:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._temporary.open("wb")
+            make_folder(self.path.parent)
+            self._new = NewFile(self.path, self.path.with_name(f".{self._table}.tmp"))
             with ExitStack() as undo:
-                undo.callback(self._file.close)
+                undo.callback(self._new.abandon)
                 self._writer = pq.ParquetWriter(
-                    self._file, self._schema, compression="zstd", write_page_checksum=True
+                    self._new.file, self._schema, compression="zstd", write_page_checksum=True
                 )
                 undo.pop_all()
         except OSError as error:
-            raise self._refused(error) from error
+            raise unwritable(self.path, error) from error
         return self
 
     def __exit__(
@@ -166,38 +165,30 @@ class TableWriter:
     ) -> None:
         with suppress(Exception):
             self._writer.close()
-        with suppress(OSError):
-            self._file.close()
-        with suppress(OSError):
-            self._temporary.unlink()
+        self._new.abandon()
 
     def add(self, table: pa.Table) -> None:
         """Append rows as a row group of their own."""
         try:
             self._writer.write_table(table.cast(self._schema))
         except OSError as error:
-            raise self._refused(error) from error
+            raise unwritable(self.path, error) from error
         self.rows += table.num_rows
 
     def finish(self) -> None:
         """Put everything on disk, under the temporary name."""
         try:
             self._writer.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            self._new.sync()
         except OSError as error:
-            raise self._refused(error) from error
+            raise unwritable(self.path, error) from error
 
     def publish(self) -> None:
         """Give the file its name: at every moment a reader finds the old table or the new one, whole."""
         try:
-            self._temporary.replace(self.path)
-            sync_folder(self.path.parent)
+            self._new.publish()
         except OSError as error:
-            raise self._refused(error) from error
-
-    def _refused(self, error: OSError) -> OutputError:
-        return OutputError(f"{self.path}: cannot be written: {error.strerror or error}")
+            raise unwritable(self.path, error) from error
 
 
 def read_table(folder: Path, table: str, columns: list[str]) -> pa.Table | None:

@@ -21,10 +21,10 @@ from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.run.places import picture_root
-from batchsearch.errors import OutputError
 from batchsearch.images.decoding.isolate import Decoders
 from batchsearch.images.fetching.fetch import Fetcher
 from batchsearch.images.rules import rules_for
+from batchsearch.publish import make_folder, own_name, publishing, unwritable
 from batchsearch.steps import step
 from batchsearch.tasks.dedup.candidates.catalogue_images import places
 from batchsearch.tasks.dedup.verifying.features import packed_features
@@ -232,13 +232,12 @@ class LookStore:
         renewed = places(self._keys, pc.unique(seen)) >= 0
         self._table = pa.concat_tables([self._table.filter(pa.array(~renewed)), added]).combine_chunks()
         self._added, self._unusable = [], []
-        temporary = self._path.with_name(f".{self._path.name}.tmp")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(self._table, temporary, compression="zstd")
-            temporary.replace(self._path)
+            make_folder(self._path.parent)
+            with publishing(self._path, own_name(self._path)) as file:
+                pq.write_table(self._table, file, compression="zstd")
         except OSError as error:
-            raise OutputError(f"{self._path}: cannot be written: {error.strerror or error}") from error
+            raise unwritable(self._path, error) from error
         self._keys = _plain(self._table.column("row_key"))
 
     def _with_changes(self, added: pa.Table) -> pa.Table:

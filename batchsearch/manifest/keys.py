@@ -12,15 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tempfile
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.manifest.column_types import normal_type, normalised, uuid_texts, whole_numbers
+from batchsearch.storage.digest_sort import SortedRuns
 from batchsearch.widening import is_uuid
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ DIGEST_BYTES: Final = 16
 
 _SLICES: Final = 512
 _ENTRY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<u8")])
-_BOUNDS: Final = (np.arange(1, _SLICES, dtype=np.uint64) << np.uint64(55)).astype(np.uint64)
 _NUMBER_OR_TRUTH: Final = re.compile(r"0|-?[1-9][0-9]*|true|false")
 _QUOTE: Final = ord('"')
 _BACKSLASH: Final = ord("\\")
@@ -195,9 +194,7 @@ class RepeatFinder:
         self._run_rows = run_rows
         self._entries = np.empty(run_rows, dtype=_ENTRY)
         self._held = 0
-        self._file: IO[bytes] | None = None
-        self._runs: list[NDArray[np.int64]] = []
-        self._written = 0
+        self._runs = SortedRuns(_ENTRY, "batchsearch-keys-", slices=_SLICES)
         self._total = 0
         self._pairs: list[tuple[int, int]] = []
 
@@ -205,8 +202,7 @@ class RepeatFinder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._runs.__exit__()
 
     def add(self, digests: Sequence[bytes], rows: NDArray[np.uint64]) -> None:
         """Takes the digests of keys (see `digests_of`) and the numbers of their rows, both ascending by row.
@@ -224,7 +220,7 @@ class RepeatFinder:
             self._held += more
             taken += more
             if self._held == self._run_rows:
-                self._write(self._take_run())
+                self._runs.write(self._take_run())
 
     def repeats(self) -> Repeats:
         """What was given twice so far.
@@ -233,12 +229,11 @@ class RepeatFinder:
             OSError: The temporary file cannot be read.
         """
         last = self._take_run()
-        if self._file is None:
+        if not self._runs:
             return Repeats(self._total, tuple(sorted(self._pairs)))
-        self._write(last)
-        for number in range(_SLICES):
-            slices = [self._read(int(run[number]), int(run[number + 1])) for run in self._runs]
-            self._strip(np.concatenate(slices))
+        self._runs.write(last)
+        for entries in self._runs.slices():
+            self._strip(entries)
         return Repeats(self._total, tuple(sorted(self._pairs)))
 
     def kept(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
@@ -275,18 +270,3 @@ class RepeatFinder:
         pairs = zip(row[earliest].tolist(), row[firsts[earliest]].tolist(), strict=True)
         self._pairs = sorted([*self._pairs, *pairs])[: self._listed]
         return entries[~repeated]
-
-    def _write(self, run: NDArray[Any]) -> None:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="batchsearch-keys-")  # noqa: SIM115 - closed by __exit__
-        inside = np.searchsorted(run["high"], _BOUNDS)
-        self._runs.append(self._written + np.array([0, *inside, len(run)], dtype=np.int64))
-        self._file.seek(self._written * _ENTRY.itemsize)
-        self._file.write(run.tobytes())
-        self._written += len(run)
-
-    def _read(self, start: int, stop: int) -> NDArray[Any]:
-        if self._file is None:
-            return np.empty(0, dtype=_ENTRY)
-        self._file.seek(start * _ENTRY.itemsize)
-        return np.frombuffer(self._file.read((stop - start) * _ENTRY.itemsize), dtype=_ENTRY)

@@ -8,14 +8,16 @@ that only a 64th of the requests is in memory at once.
 from __future__ import annotations
 
 import tempfile
-from typing import IO, TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from batchsearch.errors import OutputError
+from batchsearch.storage.digest_sort import SortedRuns
 from batchsearch.tasks.plan.estimate import Needed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -24,9 +26,7 @@ RUN_REQUESTS: Final = 1 << 16
 """Requests in memory before a run is written: 2 MB."""
 
 DIGEST_BYTES: Final = 16
-_SLICES: Final = 64
 _ENTRY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("calls", "<u4"), ("bytes", "<u8")])
-_BOUNDS: Final = (np.arange(1, _SLICES, dtype=np.uint64) << np.uint64(58)).astype(np.uint64)
 
 
 class DistinctRequests:
@@ -44,9 +44,7 @@ class DistinctRequests:
         self._digests = bytearray()
         self._calls: list[int] = []
         self._bytes: list[int] = []
-        self._file: IO[bytes] | None = None
-        self._runs: list[list[int]] = []
-        self._written = 0
+        self._runs = SortedRuns(_ENTRY, "batchsearch-requests-")
 
     def __enter__(self) -> Self:
         return self
@@ -57,8 +55,7 @@ class DistinctRequests:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._runs.__exit__()
 
     def add(self, request_key: bytes, *, calls: int, byte_count: int) -> None:
         """Take a request.
@@ -84,13 +81,12 @@ class DistinctRequests:
             OutputError: The temporary file cannot be written or read.
         """
         last = self._take_run()
-        if self._file is None:
+        if not self._runs:
             return _sum(last)
         self._write(last)
         total = Needed(0, 0, 0)
-        for number in range(_SLICES):
-            slices = [self._read(run[number], run[number + 1]) for run in self._runs]
-            part = _sum(_first_of_each(np.concatenate(slices)))
+        for entries in self._slices():
+            part = _sum(_first_of_each(entries))
             total = Needed(total.requests + part.requests, total.calls + part.calls, total.bytes + part.bytes)
         return total
 
@@ -104,24 +100,14 @@ class DistinctRequests:
         return _first_of_each(entries)
 
     def _write(self, run: NDArray[Any]) -> None:
-        inside = np.searchsorted(run["high"], _BOUNDS).tolist()
         try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="batchsearch-requests-")  # noqa: SIM115 - closed by __exit__
-            self._file.seek(self._written * _ENTRY.itemsize)
-            self._file.write(run.tobytes())
-            self._file.flush()
+            self._runs.write(run)
         except OSError as error:
             raise _unusable(error) from error
-        self._runs.append([self._written + bound for bound in (0, *inside, len(run))])
-        self._written += len(run)
 
-    def _read(self, start: int, stop: int) -> NDArray[Any]:
-        if self._file is None:
-            return np.empty(0, dtype=_ENTRY)
+    def _slices(self) -> Iterator[NDArray[Any]]:
         try:
-            self._file.seek(start * _ENTRY.itemsize)
-            return np.frombuffer(self._file.read((stop - start) * _ENTRY.itemsize), dtype=_ENTRY)
+            yield from self._runs.slices()
         except OSError as error:
             raise _unusable(error) from error
 

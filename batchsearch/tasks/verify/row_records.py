@@ -7,10 +7,11 @@ for ten million rows.
 
 from __future__ import annotations
 
-import tempfile
-from typing import IO, TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
+
+from batchsearch.storage.digest_sort import SortedRuns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,12 +30,10 @@ HITS: Final = 4
 """The row has hits in a sealed part. `first`: how many, `second`: the sum of their marked ranks."""
 
 SOURCES: Final = 5
-SLICES: Final = 64
 RECORD: Final = np.dtype(
     [("high", "<u8"), ("low", "<u8"), ("place", "<u8"), ("first", "<u8"), ("second", "<u8"), ("source", "u1")]
 )
 _RUN_RECORDS: Final = 1 << 17
-_BOUNDS: Final = (np.arange(1, SLICES, dtype=np.uint64) << np.uint64(58)).astype(np.uint64)
 
 
 def records_of(
@@ -76,15 +75,13 @@ class SortedRecords:
         self._run_records = run_records
         self._held: list[NDArray[Any]] = []
         self._count = 0
-        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
-        self._runs: list[list[int]] = []
-        self._written = 0
+        self._runs = SortedRuns(RECORD, "batchsearch-verify-")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._runs.__exit__()
 
     def add(self, records: NDArray[Any]) -> None:
         """Take some records."""
@@ -96,9 +93,7 @@ class SortedRecords:
     def slices(self) -> Iterator[NDArray[Any]]:
         """All records, a 64th of the digests at a time, ordered by digest and source within each."""
         self._write_run()
-        for number in range(SLICES):
-            pieces = [self._read(run[number], run[number + 1]) for run in self._runs]
-            records = np.concatenate([np.empty(0, RECORD), *pieces])
+        for records in self._runs.slices():
             yield records[np.lexsort((records["source"], records["low"], records["high"]))]
 
     def _write_run(self) -> None:
@@ -106,12 +101,4 @@ class SortedRecords:
             return
         run = np.concatenate(self._held)
         self._held, self._count = [], 0
-        run = run[np.argsort(run["high"], kind="stable")]
-        cuts = [0, *np.searchsorted(run["high"], _BOUNDS).tolist(), len(run)]
-        self._runs.append([self._written + cut for cut in cuts])
-        self._file.write(run.tobytes())
-        self._written += len(run)
-
-    def _read(self, start: int, stop: int) -> NDArray[Any]:
-        self._file.seek(start * RECORD.itemsize)
-        return np.frombuffer(self._file.read((stop - start) * RECORD.itemsize), RECORD)
+        self._runs.write(run[np.argsort(run["high"], kind="stable")])

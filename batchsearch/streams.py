@@ -77,7 +77,7 @@ def make_safe() -> None:
     stdout, stderr = sys.stdout or _opened(1), sys.stderr or _opened(2)
     if hasattr(stdout, "reconfigure"):
         stdout.reconfigure(errors=_ESCAPES)
-    sys.stdout, sys.stderr = cast(TextIO, SafeStream(stdout)), cast(TextIO, SafeStream(stderr))
+    sys.stdout, sys.stderr = cast("TextIO", SafeStream(stdout)), cast("TextIO", SafeStream(stderr))
 
 
 def reader_has_gone() -> bool:

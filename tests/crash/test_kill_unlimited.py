@@ -10,8 +10,8 @@ import pytest
 from crash_rig.checks import table
 
 from batchsearch.engine.run.direct_calls import calls_at_once
-from batchsearch.engine.run.opening import LEDGER_FILE, LEDGER_FOLDER
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
+from batchsearch.storage.output_layout import LEDGER
 
 ROWS = 40
 PLACES = ("before_send:5", "answer_read:12", "ledger_commit_before:9", "ledger_commit_after:20")
@@ -29,7 +29,7 @@ def run(job, *arguments, crash_at=""):
 
 
 def calls_counted(folder):
-    with LedgerReader(folder / LEDGER_FOLDER / LEDGER_FILE) as ledger:
+    with LedgerReader(folder / LEDGER) as ledger:
         return sum(amount for key, amount in ledger.usage().items() if key.counter == "calls")
 
 

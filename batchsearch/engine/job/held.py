@@ -13,6 +13,7 @@ from batchsearch.engine.renewal.mending import Mended, mended
 from batchsearch.engine.renewal.renewal_rules import NOTHING_TOUCHED, Touched
 from batchsearch.engine.renewal.short_lists import short_lists
 from batchsearch.errors import ConfigError, OutputDamagedError
+from batchsearch.storage.output_layout import LEDGER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +99,7 @@ def told_settings(ledger: LedgerQueries, name: str) -> dict[str, Any]:
         return dict(json.loads(ledger.meta(name) or "{}"))
     except (ValueError, TypeError) as error:
         raise OutputDamagedError(
-            f"ledger/ledger.sqlite3 in the output folder: what it tells of the job (`{name}`) cannot be "
+            f"{LEDGER} in the output folder: what it tells of the job (`{name}`) cannot be "
             f"read, it is damaged: {error}. No part was touched. Put the ledger back from a copy, or let "
             "`batchsearch recover DIR` make it anew from the parts, so that nothing is asked for twice."
         ) from error

@@ -8,7 +8,7 @@ from batchsearch.config.load import load_text
 from batchsearch.engine.job.held import JOB, told_settings
 from batchsearch.errors import ConfigError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.parts.inside import LEDGER, no_output, runs_in
+from batchsearch.storage.output_layout import LEDGER, no_output, runs_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,6 +27,7 @@ from batchsearch.engine.parts.sealer import Sealer, Writers
 from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.damage import damaged
 from batchsearch.storage.ledger.queries import STAGED
+from batchsearch.storage.output_layout import LEDGER
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.passthrough_types import joined, turns_into_doubles
@@ -138,7 +139,7 @@ def columns_so_far(
         try:
             return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(noted)))
         except (OSError, ValueError, pa.ArrowException) as error:
-            ledger_file = folder / "ledger" / "ledger.sqlite3"
+            ledger_file = folder / LEDGER
             raise damaged(
                 ledger_file, "the columns of the output cannot be read", reason_of(error)
             ) from error

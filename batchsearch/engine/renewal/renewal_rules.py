@@ -143,7 +143,7 @@ class RenewalRules:
             # Whatever it was to be renewed for: nothing that was answered elsewhere serves.
             return "elsewhere"
         if self.only_asked_for or state.renewal in _REASONS:
-            marked = cast(Reason | None, state.renewal)
+            marked = cast("Reason | None", state.renewal)
             return marked if not self.only_asked_for or marked == "retry" else None
         differs = source is not None and state.source is not None and source.digest != state.source
         # A picture that cannot be seen now may be what it was: its outcome stands.
@@ -164,7 +164,7 @@ def renewal_of(state: RowState | None) -> Renewal | None:
     """The renewal of a row that is marked for one; None for a row that is not, or has no outcome."""
     if state is None or state.renewal not in _REASONS:
         return None
-    return Renewal(cast(Reason, state.renewal), state.code, state.request, state.outcomes)
+    return Renewal(cast("Reason", state.renewal), state.code, state.request, state.outcomes)
 
 
 def passes(code: str, origin: str | None, actions: Mapping[str, Action]) -> bool:

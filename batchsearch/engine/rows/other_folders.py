@@ -16,7 +16,7 @@ from batchsearch.engine.rows.answer_cache import EarlierAnswers
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.parts.inside import LEDGER, runs_in
+from batchsearch.storage.output_layout import LEDGER, runs_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

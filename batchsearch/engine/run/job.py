@@ -19,13 +19,14 @@ from batchsearch.engine.renewal.change_detection import complete_round
 from batchsearch.engine.run.assembly import assembled, tier_of
 from batchsearch.engine.run.closing import Ending, summarise
 from batchsearch.engine.run.notifying import telling
-from batchsearch.engine.run.opening import LEDGER_FOLDER, new_run_id, open_job
+from batchsearch.engine.run.opening import new_run_id, open_job
 from batchsearch.engine.run.order import KEYS, disagreement
 from batchsearch.engine.run.remote_output import localised, mirror_of
 from batchsearch.engine.run.signals import StopSignals, run_stoppable
 from batchsearch.engine.run.window import Limits, limits_of, window_of
 from batchsearch.errors import RunEndedError, StoppedEarlyError
 from batchsearch.publish import write_text
+from batchsearch.storage.output_layout import LEDGER_FOLDER, SUMMARY
 from batchsearch.telemetry.heartbeat import Owner
 from batchsearch.telemetry.logs import LogFormat, configure, logger
 from batchsearch.telemetry.observers import watching
@@ -188,7 +189,7 @@ async def _run(
     settings, ledger, log = opened.settings, opened.ledger, logger()
     left = opened.left
     began = time.monotonic()
-    record = Path(settings.output.dir) / "summary.json"
+    record = Path(settings.output.dir) / SUMMARY
     with contextlib.suppress(OSError):  # a stale summary is worse than none, but no reason to stop
         record.unlink()
     await ledger.begin_run(opened.run_id, datetime.now(UTC))

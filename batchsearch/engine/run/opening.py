@@ -41,7 +41,7 @@ from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.ledger.store import Ledger
-from batchsearch.storage.parts.inside import SEARCH
+from batchsearch.storage.output_layout import LEDGER, LEDGER_FOLDER, LOCK, SEARCH
 from batchsearch.storage.parts.results_and_hits import carried_names
 from batchsearch.telemetry.logs import logger
 
@@ -61,8 +61,6 @@ if TYPE_CHECKING:
 PICTURES: Final = ("image", "primary_image", "secondary_image")
 """What columns with pictures are called when nothing else is said."""
 
-LEDGER_FOLDER: Final = "ledger"
-LEDGER_FILE: Final = "ledger.sqlite3"
 _MOST_LISTED: Final = 10
 
 
@@ -228,11 +226,11 @@ async def taken(folder: Path, run_id: str, mirror: Mirror | None = None) -> Asyn
     except OSError as error:
         raise OutputError(f"{ledger_folder}: cannot make the folder: {error.strerror}") from error
     async with AsyncExitStack() as stack:
-        stack.enter_context(OutputLock(ledger_folder / "lock", run_id))
+        stack.enter_context(OutputLock(folder / LOCK, run_id))
         if mirror is not None:
             await stack.enter_async_context(mirror.held())
         refuse_without_ledger(folder)
-        ledger = Ledger(ledger_folder / LEDGER_FILE)
+        ledger = Ledger(folder / LEDGER)
         stack.callback(ledger.close)
         yield ledger
 
@@ -321,7 +319,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
 def _noted_in(folder: Path) -> dict[str, Any]:
     """What the job of an output folder was, or that of a dedup's search; empty where nobody can say."""
     for place in (folder, folder / SEARCH):
-        ledger = place / LEDGER_FOLDER / LEDGER_FILE
+        ledger = place / LEDGER
         if ledger.is_file():
             # One that is damaged is refused by whoever works on it.
             with suppress(OutputError), LedgerReader(ledger, oldest=1) as reader:

@@ -15,8 +15,9 @@ from batchsearch.engine.parts.exchange import finish_exchange
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
+from batchsearch.storage.output_layout import LEDGER
 from batchsearch.storage.sealed.difference import CheckedFiles, differences
-from batchsearch.storage.sealed.inventory import LEDGER, has_ledger, inventory_of, parts_in
+from batchsearch.storage.sealed.inventory import has_ledger, inventory_of, parts_in
 from batchsearch.storage.sealed.key_sums import keys_of_ledger, keys_of_parts
 from batchsearch.storage.sealed.unsealed import WaitingOutcomes, set_aside, unsealed
 from batchsearch.telemetry.logs import logger

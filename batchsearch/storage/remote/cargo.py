@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.publish import make_folder, publish
+from batchsearch.storage import output_layout
 from batchsearch.storage.remote.lease import highest, number_of, numbered
 from batchsearch.storage.remote.output_index import (
     SET_ASIDE,
@@ -43,7 +44,7 @@ LEDGERS: Final = "_carried/ledger"
 BEGUN: Final = "_carried/begun"
 """There while an output is carried for the first time, until it has an index."""
 
-LEDGER: Final = "ledger/ledger.sqlite3"
+LEDGER: Final = output_layout.LEDGER.as_posix()
 """Where a ledger is in its work folder."""
 
 _CHANGING: Final = 3
@@ -236,7 +237,7 @@ class Cargo:
         """
         for more in reversed(range(_CHANGING)):
             room = room_for_coming(self._folder)
-            copy = room / "ledger.sqlite3"
+            copy = room / output_layout.LEDGER.name
             copy_ledger(self._folder / LEDGER, copy)
             counted = self._files_of(copy)
             if counted is None:

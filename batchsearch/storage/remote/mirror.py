@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.storage.output_layout import SUMMARY
 from batchsearch.storage.remote.cargo import INDEXES, LEASES, LEDGER, Cargo, bring_down, read_index
 from batchsearch.storage.remote.lease import Lease, Owner
 from batchsearch.storage.remote.output_index import Index, Moment
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
-EXTRAS: Final = ("summary.json", "without_image.csv")
+EXTRAS: Final = (SUMMARY, "without_image.csv")
 """Files that are sent at the end under their own names."""
 
 _SAFE: Final = 2 / 3

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import ConfigError, OutputDamagedError, OutputError
+from batchsearch.storage import output_layout
 from batchsearch.storage.remote.cargo import BEGUN, INDEXES, LEASES, LEDGER, LEDGERS, read_index
 from batchsearch.storage.remote.lease import Lease, Owner, numbered
 from batchsearch.storage.remote.mirror import Rhythm
@@ -113,7 +114,7 @@ def _found(
     why = "no ledger was carried there"
     for generation, sequence, name, tag in sorted(copies, reverse=True):
         with tempfile.TemporaryDirectory(prefix="batchsearch-recover-") as room:
-            copy = Path(room, "ledger.sqlite3")
+            copy = Path(room, output_layout.LEDGER.name)
             facts = store.facts(output.below(name))
             if facts is None:
                 continue

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputDamagedError
-from batchsearch.storage.parts.inside import COMPARE_RECORD, COMPARED_PAIRS, DEDUP_RECORD, NIGHT_LOCK, NIGHTS
+from batchsearch.storage.output_layout import COMPARE_RECORD, COMPARED_PAIRS, DEDUP_RECORD, NIGHT_LOCK, NIGHTS
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.sealed.difference import sha256_of
 

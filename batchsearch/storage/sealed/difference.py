@@ -11,18 +11,19 @@ import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputError
 from batchsearch.publish import write_text
 from batchsearch.storage.ledger.queries import CURRENT
+from batchsearch.storage.output_layout import CHECKED
 from batchsearch.storage.parts.parquet_table import damage_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from batchsearch.storage.sealed.inventory import Inventory
 
-CHECKED: Final = Path("ledger", "checked.json")
 MISSING: Final = "part_missing"
 UNREADABLE: Final = "part_unreadable"
 ROWS: Final = "part_rows"

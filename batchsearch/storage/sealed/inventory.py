@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.queries import CURRENT, STAGED, Place
+from batchsearch.storage.output_layout import LEDGER
 from batchsearch.storage.parts.part_files import HITS, RESULTS, part_number
 from batchsearch.storage.parts.rewrite import HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from batchsearch.storage.ledger.queries import LedgerQueries
-
-LEDGER: Final = Path("ledger", "ledger.sqlite3")
-"""Where an output folder has its ledger."""
 
 NEXT: Final = ".next"
 """What the name of a folder ends with in which the coming parts of a table are built."""

@@ -15,8 +15,9 @@ from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import is_held
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
+from batchsearch.storage.output_layout import LEDGER, LOCK
 from batchsearch.storage.sealed.difference import CheckedFiles, differences
-from batchsearch.storage.sealed.inventory import LEDGER, TABLES, has_ledger, inventory_of
+from batchsearch.storage.sealed.inventory import TABLES, has_ledger, inventory_of
 from batchsearch.storage.sealed.unsealed import WaitingOutcomes, unsealed
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _wrong(folder: Path, inventory: Inventory, ledger: LedgerReader) -> list[str
     """What is wrong with the files that readers see, one line each."""
     damaged = differences(folder, inventory, CheckedFiles(folder, copied=True), only_seen=True)
     wrong = [str(each) for each in damaged]
-    running = is_held(folder / LEDGER.parent / "lock")
+    running = is_held(folder / LOCK)
     waiting = WaitingOutcomes(ledger.waiting_results)
     for each in unsealed(folder, inventory, waiting):
         is_seen = each.path.split("/")[0] in TABLES

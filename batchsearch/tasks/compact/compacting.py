@@ -16,8 +16,8 @@ from batchsearch.engine.parts.sealer import Writers
 from batchsearch.engine.run.opening import new_run_id, taken
 from batchsearch.engine.run.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.errors import ConfigError, OutputError
+from batchsearch.storage.output_layout import LEDGER, no_output, runs_in
 from batchsearch.storage.parts.generation import can_exchange
-from batchsearch.storage.parts.inside import LEDGER, no_output, runs_in
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.passthrough_types import joined

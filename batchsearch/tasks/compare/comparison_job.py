@@ -16,7 +16,7 @@ from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.publish import write_text
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
-from batchsearch.storage.parts.inside import COMPARE_RECORD
+from batchsearch.storage.output_layout import COMPARE_RECORD
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.results_and_hits import carried_names
 from batchsearch.storage.sealed.delivered import written_tables

@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from batchsearch.config.sections.compare_settings import CompareSettings
 from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.disk_paths import arrow_readable
-from batchsearch.engine.run.opening import LEDGER_FOLDER
 from batchsearch.engine.run.places import picture_root
 from batchsearch.errors import ConfigError, ManifestError, OutputError, Problem
 from batchsearch.manifest.column_types import cell, normal_type
@@ -27,6 +26,7 @@ from batchsearch.manifest.rows import reference
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.nearest import did_you_mean
 from batchsearch.storage.ledger.lock import OutputLock
+from batchsearch.storage.output_layout import LEDGER_FOLDER
 from batchsearch.tasks.compare.pairing import GroupSizes, Member, OpenGroups, Pair, too_many
 from batchsearch.tasks.compare.pairs_table import (
     KEY,

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.publish import make_folder, publishing
-from batchsearch.storage.parts.inside import COMPARED_PAIRS
+from batchsearch.storage.output_layout import COMPARED_PAIRS
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.results_and_hits import Column
 

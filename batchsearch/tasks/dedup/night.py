@@ -26,7 +26,7 @@ from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.lock import OutputLock
-from batchsearch.storage.parts.inside import FOLLOWED, INSIDE, NIGHT_LOCK, SEARCH
+from batchsearch.storage.output_layout import FOLLOWED, INSIDE, NIGHT_LOCK, SEARCH
 from batchsearch.tasks.dedup.candidates.catalogue_images import read_pictures
 from batchsearch.tasks.dedup.candidates.hits import hidden_rows
 from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError

@@ -13,7 +13,7 @@ from batchsearch.config.sections.dedup_settings import DedupSettings
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.nearest import did_you_mean
 from batchsearch.service.operations import OPERATIONS
-from batchsearch.storage.parts.inside import SEARCH, UPKEEP
+from batchsearch.storage.output_layout import SEARCH, UPKEEP
 from batchsearch.storage.parts.results_and_hits import carried_names
 from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
 

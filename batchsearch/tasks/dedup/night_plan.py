@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.service.operations import OPERATIONS
-from batchsearch.storage.parts.inside import SEARCH
+from batchsearch.storage.output_layout import SEARCH
 from batchsearch.tasks.dedup.night_jobs import dedup_settings, given_columns, search_job
 from batchsearch.tasks.dedup.upkeep.upkeep_steps import began_as, upkeep_jobs
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from batchsearch.errors import OutputError
 from batchsearch.publish import write_text
-from batchsearch.storage.parts.inside import DEDUP_RECORD as RECORD
-from batchsearch.storage.parts.inside import FOLLOWED, NIGHTS
+from batchsearch.storage.output_layout import DEDUP_RECORD as RECORD
+from batchsearch.storage.output_layout import FOLLOWED, NIGHTS
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.sealed.delivered import TABLES_FIELD, faults_of, written_tables
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import TABLES, table_path

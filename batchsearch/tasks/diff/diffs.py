@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_dataset, arrow_readable
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.parts.inside import DEDUP_RECORD, no_output
+from batchsearch.storage.output_layout import DEDUP_RECORD, LEDGER, SUMMARY, no_output
 from batchsearch.storage.parts.parquet_table import checked_parquet, reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.results_and_hits import Column
@@ -120,14 +120,14 @@ def open_side(folder: Path) -> Side:
 
 def _job_of(folder: Path, results: Sequence[Path]) -> dict[str, Any]:
     """What a run's ledger or summary says of its job."""
-    ledger = folder / "ledger" / "ledger.sqlite3"
+    ledger = folder / LEDGER
     try:
         if ledger.is_file():
             with LedgerReader(ledger, oldest=1) as reader:
                 text = reader.meta("job")
             if text is not None:
                 return dict(json.loads(text))
-        return dict(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
+        return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
     except (BatchsearchError, OSError, ValueError, TypeError):
         # An output that was copied without them can still be compared by what its parts say.
         for batch in _batches(results, ["operation"]):

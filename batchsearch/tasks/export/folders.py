@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.parts.inside import COMPARE_RECORD, DEDUP_RECORD, NIGHTS, SEARCH, no_output
+from batchsearch.storage.output_layout import COMPARE_RECORD, DEDUP_RECORD, LEDGER, NIGHTS, SEARCH, no_output
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.delivered import delivered_files
-from batchsearch.storage.sealed.inventory import LEDGER
 from batchsearch.storage.sealed.sealed_reading import readable_output
 from batchsearch.tasks.export.shapes import OF_COMPARISON, OF_DEDUP, OF_RUN, OF_SEARCH, manifest_columns
 from batchsearch.tasks.export.table_batches import schema_of

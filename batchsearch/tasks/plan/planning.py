@@ -27,7 +27,7 @@ from batchsearch.engine.rows.outcome_columns import request_name
 from batchsearch.engine.rows.preparer import Preparer
 from batchsearch.engine.run.assembly import facts_of, rules_of
 from batchsearch.engine.run.manifest_check import checked
-from batchsearch.engine.run.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest
+from batchsearch.engine.run.opening import open_manifest
 from batchsearch.engine.run.places import picture_root, require_root
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.window import window_of
@@ -36,6 +36,7 @@ from batchsearch.images.fetching.fetch import Fetcher
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
+from batchsearch.storage.output_layout import LEDGER
 from batchsearch.tasks.plan.distinct_requests import DistinctRequests
 from batchsearch.tasks.plan.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
 from batchsearch.tasks.plan.merged_plan import together
@@ -89,7 +90,7 @@ async def plan_job(
     manifest = open_manifest(settings, operation)
     require_root(settings)
     folder = Path(settings.output.dir)
-    ledger = folder / LEDGER_FOLDER / LEDGER_FILE
+    ledger = folder / LEDGER
     oldest = time.time() - settings.reuse.max_age_hours * 3600
     with ExitStack() as stack:
         reader = survey = None

@@ -22,10 +22,10 @@ from batchsearch.publish import make_folder, sync_folder
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.ledger.rebuilt import write_ledger
 from batchsearch.storage.ledger.salvage import Salvage, salvaged
-from batchsearch.storage.parts.inside import INSIDE
+from batchsearch.storage.output_layout import INSIDE, LEDGER, LOCK
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import part_number
-from batchsearch.storage.sealed.inventory import LEDGER, part_folders, parts_in
+from batchsearch.storage.sealed.inventory import part_folders, parts_in
 from batchsearch.storage.sealed.unsealed import SET_ASIDE
 from batchsearch.tasks.recover.choosing import chosen
 from batchsearch.tasks.recover.entries_of_parts import contents_of, waiting_in
@@ -114,7 +114,7 @@ def recover_folder(folder: Path, *, without_damaged: bool = False) -> Recovered:
     """
     try:
         make_folder((folder / LEDGER).parent)
-        with OutputLock((folder / LEDGER).parent / "lock", "recover"):
+        with OutputLock(folder / LOCK, "recover"):
             return _Recovery(folder, without_damaged=without_damaged).run()
     except OSError as error:
         raise OutputError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.parts.inside import FOLLOWED, LEDGER, SEARCH, UPKEEP, no_output
+from batchsearch.storage.output_layout import FOLLOWED, LEDGER, SEARCH, UPKEEP, no_output
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.delivered import delivered_files
 from batchsearch.storage.sealed.sealed_reading import readable_output

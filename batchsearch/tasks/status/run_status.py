@@ -12,17 +12,17 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import is_held
-from batchsearch.storage.parts.inside import INSIDE, no_output
+from batchsearch.storage.output_layout import INSIDE, LEDGER, LEDGER_FOLDER, LOCK, SUMMARY, no_output
 from batchsearch.telemetry.heartbeat import Beat, read_beat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 State = Literal["opening", "running", "silent", "dead", "ended"]
 
@@ -38,7 +38,6 @@ STATES: Final[Mapping[State, str]] = {
 FRESH_SECONDS: Final = 10.0
 """A heartbeat no older than this is a living run's."""
 
-_LEDGER: Final = Path("ledger")
 _MOST_BYTES: Final = 1_000_000
 
 
@@ -105,20 +104,21 @@ def look_at(folder: Path, now: datetime) -> list[RunStatus]:
         ConfigError: No run has ever worked there.
         OutputError: A ledger cannot be read.
     """
-    folders = [place for place in (folder, *(folder / name for name in INSIDE)) if (place / _LEDGER).is_dir()]
+    folders = [
+        place for place in (folder, *(folder / name for name in INSIDE)) if (place / LEDGER_FOLDER).is_dir()
+    ]
     if not folders:
         raise ConfigError(no_output(folder))
     return [_look_at_run(place, now) for place in folders]
 
 
 def _look_at_run(folder: Path, now: datetime) -> RunStatus:
-    ledger = folder / _LEDGER
-    beat, holder = read_beat(ledger), _read_json(ledger / "lock")
+    beat, holder = read_beat(folder / LEDGER_FOLDER), _read_json(folder / LOCK)
     name = str(folder)
     working = beat is not None and not beat.ended
     if beat is not None and working and _is_fresh(beat, now) and not _is_gone(beat):
         return RunStatus(name, "running", now, beat, holder)
-    if is_held(ledger / "lock"):
+    if is_held(folder / LOCK):
         # The file of the one who holds it may not be written yet, and the beat may be an earlier run's.
         same = beat is not None and holder is not None and holder.get("run") == beat.owner.run_id
         if beat is not None and same and working:
@@ -127,9 +127,9 @@ def _look_at_run(folder: Path, now: datetime) -> RunStatus:
     if beat is not None and holder is not None and holder.get("run") != beat.owner.run_id:
         beat, working = None, True  # a later run died before its first beat
     if working or (beat is None and holder is not None):
-        return RunStatus(name, "dead", now, beat, holder, _outcomes(ledger))
-    summary = _read_json(folder / "summary.json")
-    return RunStatus(name, "ended", now, beat, None, None if beat else _outcomes(ledger), summary)
+        return RunStatus(name, "dead", now, beat, holder, _outcomes(folder))
+    summary = _read_json(folder / SUMMARY)
+    return RunStatus(name, "ended", now, beat, None, None if beat else _outcomes(folder), summary)
 
 
 def _is_fresh(beat: Beat, now: datetime) -> bool:
@@ -158,8 +158,8 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _outcomes(ledger: Path) -> int | None:
-    file = ledger / "ledger.sqlite3"
+def _outcomes(folder: Path) -> int | None:
+    file = folder / LEDGER
     if not file.exists():
         return None
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.parts.inside import LEDGER, no_output, runs_in
+from batchsearch.storage.output_layout import LEDGER, no_output, runs_in
 from batchsearch.storage.parts.usage_table import UsageLine
 
 if TYPE_CHECKING:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.storage.ledger.checksum import has_changed
 from batchsearch.storage.ledger.lock import is_held
-from batchsearch.storage.parts.inside import INSIDE, NIGHT_LOCK, SEARCH, no_output
+from batchsearch.storage.output_layout import INSIDE, LEDGER, LOCK, NIGHT_LOCK, SEARCH, no_output
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.delivered import delivered_count, delivers, faults
-from batchsearch.storage.sealed.inventory import LEDGER, has_ledger, parts_in
+from batchsearch.storage.sealed.inventory import has_ledger, parts_in
 from batchsearch.tasks.verify.findings import MOST_LISTED, Findings
 from batchsearch.tasks.verify.layout import STAGED, beside, readings
 from batchsearch.tasks.verify.ledger_view import Codes, sealed_parts, view_ledger
@@ -25,12 +24,13 @@ from batchsearch.tasks.verify.row_records import RESULTS as SEEN
 from batchsearch.tasks.verify.row_records import SortedRecords
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from batchsearch.manifest.source import Manifest
     from batchsearch.tasks.verify.ledger_view import LedgerView
     from batchsearch.tasks.verify.parts_scan import Scanned
     from batchsearch.tasks.verify.row_comparison import Compared, Suspect
 
-LOCK: Final = Path("ledger", "lock")
 _TRIES: Final = 5
 _PAUSE: Final = 0.2
 """Between two looks at a folder whose parts are being exchanged, seconds: the exchange takes less."""

@@ -252,3 +252,15 @@ def test_loading_a_job_file_pays_for_no_tables():
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+def test_one_module_says_where_the_ledger_is():
+    """The names of an output folder's files are spelled once: the ledger's stood in seven modules."""
+    spelled = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and node.value in {"ledger.sqlite3", "summary.json", "ledger/ledger.sqlite3"}
+    ]
+    assert spelled == ["storage/output_layout.py"] * 2

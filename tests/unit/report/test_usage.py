@@ -12,7 +12,7 @@ from batchsearch.errors import ExitCode, OutputError
 from batchsearch.storage.ledger.entries import FinishedRow, UsageKey, digest_of
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.store import Ledger
-from batchsearch.storage.parts.inside import LEDGER
+from batchsearch.storage.output_layout import LEDGER
 from batchsearch.storage.parts.usage_table import USAGE_COLUMNS, UsageLine, usage_schema, write_usage
 from batchsearch.tasks.usage.statement import (
     read_usage,

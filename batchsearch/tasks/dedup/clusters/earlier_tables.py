@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
-from batchsearch.storage.parts.inside import NIGHTS
+from batchsearch.storage.output_layout import NIGHTS
 from batchsearch.storage.sealed.delivered import OF_DEDUP, Fault, faults_of
 from batchsearch.storage.sealed.unsealed import SET_ASIDE, set_aside
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import read_table, table_path

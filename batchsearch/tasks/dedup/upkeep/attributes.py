@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.errors import OutputError
-from batchsearch.storage.parts.inside import UPKEEP
+from batchsearch.storage.output_layout import UPKEEP
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.storage.parts.passthrough_types import as_text

@@ -19,7 +19,7 @@ from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.errors import OutputError
 from batchsearch.service.operations import OPERATIONS
-from batchsearch.storage.parts.inside import SEARCH, UPKEEP
+from batchsearch.storage.output_layout import SEARCH, UPKEEP
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, coded, places, read_pictures

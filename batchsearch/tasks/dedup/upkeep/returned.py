@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.storage.ledger.entries import digest_of
-from batchsearch.storage.parts.inside import UPKEEP
+from batchsearch.storage.output_layout import UPKEEP
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.storage.parts.results_and_hits import carried_names
 from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, places

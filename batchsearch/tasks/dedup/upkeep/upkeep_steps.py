@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.engine.job.deletion_guard import check_deletions
 from batchsearch.engine.job.held import FINGERPRINT, told_settings
-from batchsearch.engine.run.opening import LEDGER_FILE, LEDGER_FOLDER, open_manifest, taken
+from batchsearch.engine.run.opening import open_manifest, taken
 from batchsearch.errors import OutputError
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.parts.inside import SYNC, UPKEEP
+from batchsearch.storage.output_layout import LEDGER, SYNC, UPKEEP
 from batchsearch.tasks.dedup.night_jobs import dedup_settings, sync_job
 from batchsearch.tasks.dedup.upkeep.attributes import changed_attributes_job
 from batchsearch.tasks.dedup.upkeep.removed import removed_images, removed_job
@@ -93,7 +93,7 @@ def began_as(folder: Path) -> dict[str, Any] | None:
     Raises:
         OutputError: Its ledger cannot be read.
     """
-    ledger = folder / LEDGER_FOLDER / LEDGER_FILE
+    ledger = folder / LEDGER
     if not ledger.is_file():
         return None
     with LedgerReader(ledger, oldest=1) as reader:
@@ -112,7 +112,7 @@ async def ask_again(folder: Path, rows: list[bytes], run_id: str) -> None:
         OutputInUseError: Another run holds it.
         OutputError: Its ledger cannot be written.
     """
-    if not rows or not (folder / LEDGER_FOLDER / LEDGER_FILE).is_file():
+    if not rows or not (folder / LEDGER).is_file():
         return
     async with taken(folder, run_id) as ledger:
         await ledger.mark(dict.fromkeys(rows, "retry"))
@@ -138,11 +138,11 @@ def take_over_former(folder: Path) -> None:
     """
     sync, former = folder / SYNC, folder / f"{_FORMER}-{SYNC}"
     try:
-        if (sync / LEDGER_FOLDER / LEDGER_FILE).is_file() and not former.exists():
+        if (sync / LEDGER).is_file() and not former.exists():
             sync.rename(former)
         if not former.is_dir():
             return
-        with LedgerReader(former / LEDGER_FOLDER / LEDGER_FILE, oldest=1) as reader:
+        with LedgerReader(former / LEDGER, oldest=1) as reader:
             job = reader.meta("job") or ""
         for step, operation in (("add", '"AddImage"'), ("update", '"UpdateImage"')):
             place = folder / UPKEEP[step]

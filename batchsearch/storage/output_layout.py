@@ -1,4 +1,4 @@
-"""What is inside the output folder of a dedup or a comparison: records, tables, and a dedup's own runs.
+"""Where an output folder has its files, and that of a dedup or a comparison its records, tables and runs.
 
 Each run inside a dedup's folder has an output folder of its own there.
 """
@@ -34,8 +34,20 @@ FOLLOWED: Final = "judgements-followed.csv"
 INSIDE: Final = (SEARCH, *UPKEEP.values(), SYNC)
 """Where runs can be; the last is where version 0.1.0 had its one upkeep."""
 
-LEDGER: Final = Path("ledger", "ledger.sqlite3")
+LEDGER_FOLDER: Final = Path("ledger")
+"""Folder of an output folder with the ledger and what goes with it."""
+
+LEDGER: Final = LEDGER_FOLDER / "ledger.sqlite3"
 """Where an output folder has its ledger."""
+
+LOCK: Final = LEDGER_FOLDER / "lock"
+"""File of an output folder that a run holds."""
+
+CHECKED: Final = LEDGER_FOLDER / "checked.json"
+"""File of an output folder that notes which sealed files were read whole, and how they were then."""
+
+SUMMARY: Final = "summary.json"
+"""File of an output folder in which the last run tells how it ended."""
 
 
 def runs_in(folder: Path) -> list[Path]:

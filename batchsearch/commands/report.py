@@ -74,21 +74,21 @@ _PAGE = "report.html"
     help="Most clusters.",
 )
 @click.option(
-    "--pictures",
+    "--thumbnails",
     type=click.IntRange(0, 50_000),
-    default=options.DEFAULT_PICTURES,
+    default=options.DEFAULT_THUMBNAILS,
     show_default=True,
-    help="Most thumbnails; 0 for a page without pictures.",
+    help="Most thumbnails; 0 for a page without images.",
 )
 @click.option(
-    "--picture-side",
+    "--thumbnail-side",
     type=click.IntRange(48, 512),
     default=options.DEFAULT_SIDE,
     show_default=True,
     help="Longest side of a thumbnail, pixels.",
 )
 @click.option(
-    "--picture-mb",
+    "--thumbnail-mb",
     type=click.IntRange(1, 500),
     default=options.DEFAULT_MEGABYTES,
     show_default=True,
@@ -105,7 +105,10 @@ _PAGE = "report.html"
     is_flag=True,
     help="Fetch images that are given by their addresses, by the job's own rules; else nothing is fetched.",
 )
-@click.option("--fetch-pictures", is_flag=True, hidden=True, help="What --fetch-images was called before.")
+@click.option("--fetch-pictures", "fetch_before", is_flag=True, hidden=True, help="--fetch-images.")
+@click.option("--pictures", "thumbnails_before", type=click.IntRange(0, 50_000), hidden=True, help="--thumbnails.")
+@click.option("--picture-side", "side_before", type=click.IntRange(48, 512), hidden=True, help="--thumbnail-side.")
+@click.option("--picture-mb", "mb_before", type=click.IntRange(1, 500), hidden=True, help="--thumbnail-mb.")
 def command(
     folder: str,
     *,
@@ -117,12 +120,15 @@ def command(
     rows: int,
     pairs: int,
     clusters: int,
-    pictures: int,
-    picture_side: int,
-    picture_mb: int,
+    thumbnails: int,
+    thumbnail_side: int,
+    thumbnail_mb: int,
     images: Path | None,
     fetch_images: bool,
-    fetch_pictures: bool,
+    fetch_before: bool,
+    thumbnails_before: int | None,
+    side_before: int | None,
+    mb_before: int | None,
 ) -> None:
     """Write one HTML page about an output folder, and the same facts as Parquet and Markdown.
 
@@ -138,11 +144,11 @@ def command(
             rows=rows,
             pairs=pairs,
             clusters=clusters,
-            pictures=pictures if page else 0,
-            side=picture_side,
-            megabytes=picture_mb,
+            thumbnails=(thumbnails if thumbnails_before is None else thumbnails_before) if page else 0,
+            side=side_before or thumbnail_side,
+            megabytes=mb_before or thumbnail_mb,
             images=images,
-            fetch=fetch_images or fetch_pictures,
+            fetch=fetch_images or fetch_before,
         )
         with output_place(folder, config) as found:
             report = make_report(found.folder, wanted, now=datetime.now(UTC))

@@ -17,6 +17,7 @@ from batchsearch.config.model import JobSettings
 from batchsearch.config.operation_checks import check_against_operation
 from batchsearch.config.overrides import Override, apply, from_command_line, from_environment
 from batchsearch.config.relative_paths import make_absolute
+from batchsearch.config.renamed import take_names_of_today
 from batchsearch.config.shape import dotted, leaves, shape_of
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.nearest import nearest
@@ -99,6 +100,8 @@ def settled(
             given.append(override)
     problems += apply(document, given, shape)
     problems += take_out_credentials(document)
+    for before, now in take_names_of_today(document.root):
+        document.sources[now] = document.source(before)
     unusable = make_absolute(document, shape, folder=folder)
     if unusable:
         # What checks the values would fail at them itself.
@@ -111,6 +114,16 @@ def settled(
         problems += explain([dict(each) for each in found], document, shape)
     problems += check_against_operation(document)
     return settings, problems
+
+
+def recorded_settings(values: dict[str, Any]) -> JobSettings | None:
+    """The settings that an output noted, of this version or an earlier one; None where they mean nothing now."""
+    for _ in take_names_of_today(values):
+        pass
+    try:
+        return JobSettings.model_validate(values)
+    except ValidationError:
+        return None
 
 
 def job_schema() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.credential_names import ADVICE, names_a_credential
 from batchsearch.config.document import Source, parse_value, plain_scalar
+from batchsearch.config.renamed import name_now
 from batchsearch.errors import Problem
 from batchsearch.nearest import did_you_mean
 
@@ -86,7 +87,7 @@ def apply(document: Document, overrides: Sequence[Override], shape: Shape) -> li
         if not own and any(names_a_credential(name) for name in override.names):
             problems.append(Problem(str(override.source), f"credentials are no setting of a job. {ADVICE}"))
             continue
-        found = _place(override.names, shape)
+        found = _place(name_now(override.names), shape)
         if isinstance(found, str):
             problems.append(Problem(str(override.source), found))
             continue

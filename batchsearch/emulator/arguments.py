@@ -16,7 +16,7 @@ from pybase64 import b64decode
 
 from batchsearch.emulator.http.error_table import RefusedError, missing
 from batchsearch.emulator.search.image_memory import shared_memory
-from batchsearch.emulator.search.image_reading import Picture, PictureRefusedError
+from batchsearch.emulator.search.image_reading import DecodedImage, PictureRefusedError
 from batchsearch.emulator.search.records import Box
 from batchsearch.service.facts import (
     CATEGORIES,
@@ -177,7 +177,7 @@ class Arguments:
 
     def picture(
         self, name: str, service_type: str, uploads: UploadStore, *, unreadable: str = "UnsupportedPicFormat"
-    ) -> Picture:
+    ) -> DecodedImage:
         """A picture given as base64, or as the URL of an uploaded object.
 
         Args:
@@ -208,7 +208,7 @@ class Arguments:
         except PictureRefusedError as error:
             raise RefusedError(error.code) from None
 
-    def region(self, picture: Picture) -> Box | None:
+    def region(self, picture: DecodedImage) -> Box | None:
         """Region, `x1,x2,y1,y2` in pixels: `InvalidRegion` unless it lies inside the picture, not empty."""
         value = self.text("Region")
         if value is None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from batchsearch.emulator.http.upload_place import UploadStore
     from batchsearch.emulator.instance_options import InstanceOptions
     from batchsearch.emulator.search.catalogue import Catalogue
-    from batchsearch.emulator.search.image_reading import Picture
+    from batchsearch.emulator.search.image_reading import DecodedImage
 
 YEAR_MS: Final = 365 * 24 * 3600 * 1000
 CAPACITY_UNIT: Final = 10_000
@@ -262,7 +262,7 @@ def _query(context: Context) -> Query:
     )
 
 
-def _region(context: Context, picture: Picture) -> Box | None:
+def _region(context: Context, picture: DecodedImage) -> Box | None:
     # Fabric ignores Crop and Region altogether.
     return None if context.instance.service_type == "fabric" else context.arguments.region(picture)
 

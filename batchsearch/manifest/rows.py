@@ -163,7 +163,7 @@ class RowBatch:
     ) -> list[Row]:
         count = len(keys)
         found = [references(column) for column in pictures]
-        images = list(zip(*found, strict=True)) if found else [()] * count
+        of_rows = list(zip(*found, strict=True)) if found else [()] * count
         given: list[dict[str, Any]] = [{} for _ in range(count)]
         for name, column in parameters.items():
             for mapping, value in zip(given, column.to_pylist(), strict=True):
@@ -173,7 +173,7 @@ class RowBatch:
         numbers = self._numbers.tolist()
         return [
             Row(key, numbers[index], index, image, mapping)
-            for key, index, image, mapping in zip(keys.to_pylist(), places, images, given, strict=True)
+            for key, index, image, mapping in zip(keys.to_pylist(), places, of_rows, given, strict=True)
         ]
 
 

@@ -70,7 +70,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImageParameter:
     """One picture that an operation takes.
 
     Attributes:
@@ -99,7 +99,7 @@ class Operation:
 
     name: str
     parameters: tuple[Parameter, ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[ImageParameter, ...]
     paged: bool
     budget: Budget
     response: ResponseKind
@@ -121,7 +121,7 @@ class Operation:
         return tuple(parameter.key for parameter in self.parameters if parameter.required)
 
 
-_IMAGE = Picture("image", "PicContent")
+_IMAGE = ImageParameter("image", "PicContent")
 
 _CATEGORY = Parameter(
     "category_id", "CategoryId", "category", code="Local.InvalidCategory", prevents="InvalidCategory"
@@ -251,8 +251,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 "CompareSimilarByImage",
                 (),
                 (
-                    Picture("primary_image", "PrimaryPicContent"),
-                    Picture("secondary_image", "SecondaryPicContent"),
+                    ImageParameter("primary_image", "PrimaryPicContent"),
+                    ImageParameter("secondary_image", "SecondaryPicContent"),
                 ),
                 paged=False,
                 budget="query",

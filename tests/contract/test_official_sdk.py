@@ -41,10 +41,10 @@ SCHEMES = {"v3": None, "v1": "v2"}
 
 
 def picture(colour: str) -> bytes:
-    image = Image.new("RGB", (240, 180), "white")
-    ImageDraw.Draw(image).ellipse((60, 30, 180, 150), fill=colour)
+    drawn = Image.new("RGB", (240, 180), "white")
+    ImageDraw.Draw(drawn).ellipse((60, 30, 180, 150), fill=colour)
     with io.BytesIO() as file:
-        image.save(file, "JPEG", quality=95)
+        drawn.save(file, "JPEG", quality=95)
         return file.getvalue()
 
 

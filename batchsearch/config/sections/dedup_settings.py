@@ -14,7 +14,7 @@ SyncName = Literal["none", "add", "update", "delete"]
 SYNC_ORDER: Final[tuple[SyncName, ...]] = ("delete", "add", "update")
 """The order in which an instance is brought in step: what is deleted makes room for what is added."""
 PrecheckName = Literal["none", "report", "first", "instead"]
-RepresentativeName = Literal["most_pictures", "best_image", "oldest"]
+RepresentativeName = Literal["most_images", "best_image", "oldest"]
 
 
 class ChainGuardSettings(Settings):
@@ -98,7 +98,7 @@ class DedupSettings(Settings):
         description="Column with the product id as the instance knows it; `product_id`, or else the first "
         "column of the key, when absent.",
     )
-    picture_column: str | None = Field(
+    pic_name_column: str | None = Field(
         None,
         description="Column with the picture's name as the instance knows it; `pic_name`, or else the second "
         "column of the key, when absent.",
@@ -112,8 +112,8 @@ class DedupSettings(Settings):
         default_factory=ChainGuardSettings, description="When a chain of pairs is no cluster."
     )
     representative: RepresentativeName = Field(
-        "most_pictures",
-        description="Which product stands for a cluster: the one with the `most_pictures`, with the "
+        "most_images",
+        description="Which product stands for a cluster: the one with the `most_images`, with the "
         "`best_image` (most pixels), or the `oldest` by `oldest_column`. Ties go to the next rule.",
     )
     oldest_column: str | None = Field(

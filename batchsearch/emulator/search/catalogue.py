@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from batchsearch.emulator.search.image_reading import Picture
+    from batchsearch.emulator.search.image_reading import DecodedImage
     from batchsearch.service.filter import Expression
 
 __all__ = ["Catalogue", "CatalogueFullError"]
@@ -119,7 +119,7 @@ class Catalogue:
 
     # -- upkeep --------------------------------------------------------------------------------------
 
-    def add(self, item: NewItem, picture: Picture, *, crop: bool, region: Box | None) -> PictureInfo:
+    def add(self, item: NewItem, picture: DecodedImage, *, crop: bool, region: Box | None) -> PictureInfo:
         """Add a picture, replacing the one of the same product id and picture name; durable on return.
 
         Args:
@@ -187,7 +187,7 @@ class Catalogue:
     # -- searching -----------------------------------------------------------------------------------
 
     def search_picture(
-        self, picture: Picture, query: Query, *, crop: bool, region: Box | None
+        self, picture: DecodedImage, query: Query, *, crop: bool, region: Box | None
     ) -> SearchResult:
         """The items most similar to a picture.
 
@@ -229,7 +229,7 @@ class Catalogue:
         )
         return self._result(found, query, info)
 
-    def compare(self, first: Picture, second: Picture) -> float:
+    def compare(self, first: DecodedImage, second: DecodedImage) -> float:
         """Similarity of two pictures, 0 to 1, six decimals: symmetric, exactly 1 for the same bytes."""
         if first.sha256 == second.sha256:
             return 1.0
@@ -237,7 +237,7 @@ class Catalogue:
         return similarity(*vectors)
 
     def _look(
-        self, picture: Picture, *, crop: bool, region: Box | None
+        self, picture: DecodedImage, *, crop: bool, region: Box | None
     ) -> tuple[NDArray[np.float32], Regions]:
         """The picture's vector, and the boxes that it was made with; from memory where it was seen before."""
         how: Box | SubjectWay | None = region or self._subject
@@ -246,7 +246,7 @@ class Catalogue:
         return self._looks.of((picture.sha256, how), lambda: self._look_now(picture, how))
 
     def _look_now(
-        self, picture: Picture, how: Box | SubjectWay | None
+        self, picture: DecodedImage, how: Box | SubjectWay | None
     ) -> tuple[NDArray[np.float32], Regions]:
         if how is None:
             return self._embedder.embed(picture), Regions()
@@ -291,7 +291,7 @@ def _predicted(found: Found) -> int:
     return OTHER_CATEGORY if found.category is None else found.category
 
 
-def _inside(region: Box, picture: Picture) -> Box:
+def _inside(region: Box, picture: DecodedImage) -> Box:
     """The region cut to the picture, at least one pixel of it."""
     x1 = min(max(region.x1, 0), picture.width - 1)
     y1 = min(max(region.y1, 0), picture.height - 1)

@@ -21,7 +21,7 @@ from batchsearch.emulator.search.records import Box
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from batchsearch.emulator.search.image_reading import Picture
+    from batchsearch.emulator.search.image_reading import DecodedImage
 
 DIMENSIONS: Final = 256
 
@@ -42,13 +42,13 @@ class Embedder:
         self._mean: NDArray[np.float32] = projection["mu"].astype(np.float32)
         self._weights: NDArray[np.float32] = projection["W"].astype(np.float32)
 
-    def embed(self, picture: Picture, box: Box | None = None) -> NDArray[np.float32]:
+    def embed(self, picture: DecodedImage, box: Box | None = None) -> NDArray[np.float32]:
         """The unit vector of a part of the picture, or of all of it; shape (256,), read-only."""
         made = self._infer(picture.image, box)
         made.setflags(write=False)
         return made
 
-    def embed_with_subject(self, picture: Picture, subject: Box) -> NDArray[np.float32]:
+    def embed_with_subject(self, picture: DecodedImage, subject: Box) -> NDArray[np.float32]:
         """The unit vector of the picture and its subject in equal parts; shape (256,)."""
         if subject.area >= _NEARLY_ALL * picture.width * picture.height:
             return self.embed(picture)
@@ -88,7 +88,7 @@ def _unit(vector: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), dtype=np.float32)
 
 
-def _widened(box: Box, picture: Picture) -> Box:
+def _widened(box: Box, picture: DecodedImage) -> Box:
     across, down = round(_AROUND * box.width), round(_AROUND * box.height)
     return Box(
         x1=max(0, box.x1 - across),

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from functools import cache
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from batchsearch.emulator.search.image_reading import Facts, Picture, PictureRefusedError, decode_picture
+from batchsearch.emulator.search.image_reading import Facts, DecodedImage, PictureRefusedError, decode_picture
 from batchsearch.service.facts import MAX_PICTURE_BYTES
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class ImageMemory:
         self._facts: Remembered[Facts | PictureRefusedError] = Remembered(most)
         self.looks: Remembered[tuple[NDArray[np.float32], Regions]] = Remembered(most)
 
-    def picture(self, data: bytes, service_type: str) -> Picture:
+    def picture(self, data: bytes, service_type: str) -> DecodedImage:
         """What `decode_picture` returns; one that was seen before is decoded when its pixels are asked for.
 
         Raises:
@@ -109,7 +109,7 @@ class ImageMemory:
         if not 0 < len(data) <= MAX_PICTURE_BYTES:
             return decode_picture(data, service_type)
         digest = hashlib.sha256(data).hexdigest()
-        seen: list[Picture] = []
+        seen: list[DecodedImage] = []
 
         def look() -> Facts | PictureRefusedError:
             try:
@@ -121,7 +121,7 @@ class ImageMemory:
         facts = self._facts.of((digest, service_type), look)
         if isinstance(facts, PictureRefusedError):
             raise facts.without_traceback()
-        return seen[0] if seen else Picture(facts, digest, data, service_type)
+        return seen[0] if seen else DecodedImage(facts, digest, data, service_type)
 
 
 @cache

@@ -71,7 +71,7 @@ class Facts:
     format: str
 
 
-class Picture:
+class DecodedImage:
     """A picture that an instance takes.
 
     Attributes:
@@ -125,7 +125,7 @@ class Picture:
         return self._image
 
 
-def decode_picture(data: bytes, service_type: str, sha256: str | None = None) -> Picture:
+def decode_picture(data: bytes, service_type: str, sha256: str | None = None) -> DecodedImage:
     """The picture that the bytes hold, if an instance of this service type takes it.
 
     Args:
@@ -171,7 +171,7 @@ def _plain_png(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _read(opened: Image.Image, data: bytes, service_type: str, sha256: str | None) -> Picture:
+def _read(opened: Image.Image, data: bytes, service_type: str, sha256: str | None) -> DecodedImage:
     kind = SERVICE_TYPES[service_type]
     name = opened.format or ""
     # Before any pixel is decoded: the header's sides bound what decoding can cost.
@@ -187,7 +187,7 @@ def _read(opened: Image.Image, data: bytes, service_type: str, sha256: str | Non
     image = _to_rgb(opened)
     digest = sha256 or hashlib.sha256(data).hexdigest()
     facts = Facts(image.width, image.height, _NAMED_AS.get(name, name))
-    return Picture(facts, digest, data, service_type, image)
+    return DecodedImage(facts, digest, data, service_type, image)
 
 
 def _check_sides(size: tuple[int, int], least: int, most: int) -> None:

@@ -345,7 +345,7 @@ def _read_in_results(settings: JobSettings) -> frozenset[str]:
     if dedup is not None or compare is not None:
         named += [*manifest.key, *manifest.columns.values(), *PICTURES, "product_id", "pic_name"]
     if dedup is not None:
-        named += [dedup.product_column, dedup.picture_column, dedup.category_column, dedup.oldest_column]
+        named += [dedup.product_column, dedup.pic_name_column, dedup.category_column, dedup.oldest_column]
         named += dedup.attributes.values()
     if compare is not None:
         named += [compare.group, *compare.carry]

@@ -357,7 +357,7 @@ class _Night:
             sync=sync,
             counts=counts,
             settings=self._dedup.model_dump(mode="json"),
-            columns={"product": given.product, "picture": given.picture},
+            columns={"product": given.product, "pic_name": given.pic_name},
             instance=self._settings.instance.name,
             precheck=looks.counts,
         )

@@ -39,12 +39,12 @@ class Given:
 
     Attributes:
         product: Product id.
-        picture: Name of the picture; None where the manifest has none.
-        image: The pictures.
+        pic_name: Name of the image; None where the manifest has none.
+        image: The images.
     """
 
     product: str
-    picture: str | None
+    pic_name: str | None
     image: str
 
 
@@ -76,7 +76,7 @@ def given_columns(settings: JobSettings, names: list[str]) -> Given:
     key = settings.manifest.key
     wanted = {
         "product_column": dedup.product_column,
-        "picture_column": dedup.picture_column,
+        "pic_name_column": dedup.pic_name_column,
         "category_column": dedup.category_column,
         "oldest_column": dedup.oldest_column,
         "title_column": dedup.title_column,
@@ -89,12 +89,12 @@ def given_columns(settings: JobSettings, names: list[str]) -> Given:
         for setting, column in wanted.items()
         if column is not None and column not in names
     ]
-    picture = dedup.picture_column or ("pic_name" if "pic_name" in names else None)
-    if picture is None and len(key) > 1:
-        picture = key[1]
-    if dedup.upkeep and picture is None:
+    pic_name = dedup.pic_name_column or ("pic_name" if "pic_name" in names else None)
+    if pic_name is None and len(key) > 1:
+        pic_name = key[1]
+    if dedup.upkeep and pic_name is None:
         problems.append(
-            Problem("dedup.picture_column", f"is needed for `sync: {dedup.upkeep[0]}`: the picture's name")
+            Problem("dedup.pic_name_column", f"is needed for `sync: {dedup.upkeep[0]}`: the image's name")
         )
     if "update" in dedup.upkeep and not dedup.attributes:
         problems.append(
@@ -115,7 +115,7 @@ def given_columns(settings: JobSettings, names: list[str]) -> Given:
     if problems:
         raise ConfigError(problems)
     product = dedup.product_column or ("product_id" if "product_id" in names else key[0])
-    return Given(product, picture, settings.manifest.columns.get("image", "image"))
+    return Given(product, pic_name, settings.manifest.columns.get("image", "image"))
 
 
 def result_columns(settings: JobSettings, given: Given, names: list[str]) -> Columns:
@@ -130,7 +130,7 @@ def result_columns(settings: JobSettings, given: Given, names: list[str]) -> Col
     written = dict(zip(names, carried_names(SEARCH_OPERATION, names), strict=True))
     return Columns(
         product=written[given.product],
-        picture=None if given.picture is None else written[given.picture],
+        pic_name=None if given.pic_name is None else written[given.pic_name],
         image=written.get(given.image),
         category=None if dedup.category_column is None else written[dedup.category_column],
         oldest=None if dedup.oldest_column is None else written[dedup.oldest_column],
@@ -206,7 +206,7 @@ def search_job(settings: JobSettings, given: Given, began: Mapping[str, Any] | N
     if job.results_per_row is None and not said & {"num", "start"} and not silent:
         changed["results_per_row"] = DEFAULT_RESULTS
     silent = began is not None and f"parameters.{DISTINCT}" not in began
-    if given.picture is not None and DISTINCT not in said and not silent:
+    if given.pic_name is not None and DISTINCT not in said and not silent:
         changed["parameters"] = {**job.parameters, DISTINCT: True}
     return job.model_copy(update=changed)
 
@@ -224,8 +224,8 @@ def sync_job(settings: JobSettings, given: Given, step: SyncName) -> JobSettings
     columns = {"product_id": given.product}
     if step != "delete":
         columns |= {name: column for name, column in dedup.attributes.items() if name in operation.keys}
-    if given.picture is not None:
-        columns["pic_name"] = given.picture
+    if given.pic_name is not None:
+        columns["pic_name"] = given.pic_name
     if operation.pictures:
         columns["image"] = given.image
     job = _in_folder(settings, UPKEEP[step])

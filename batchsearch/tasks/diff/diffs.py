@@ -97,7 +97,7 @@ def open_side(folder: Path) -> Side:
     if (folder / PAIRS).is_dir() or (folder / DEDUP_RECORD).is_file():
         record = read_record(folder) or {}
         columns = record.get("columns") or {}
-        names = tuple(str(columns[name]) for name in ("product", "picture") if columns.get(name))
+        names = tuple(str(columns[name]) for name in ("product", "pic_name", "picture") if columns.get(name))
         tables = {table: delivered_files(folder, table) for table in (PAIRS, CLUSTERS)}
         warning = (
             "" if record else f"{folder}: has no {DEDUP_RECORD}: whether its tables are whole is not known"

@@ -130,7 +130,7 @@ def _dedup(folder: Path) -> DedupTables:
         delivered_files(folder, _PAIRS),
         _run(above / SEARCH) if (above / SEARCH).is_dir() else None,
         str(columns.get("product") or "product_id"),
-        None if columns.get("picture") is None else str(columns["picture"]),
+        next((str(columns[name]) for name in ("pic_name", "picture") if columns.get(name)), None),
         None if settings.get("title_column") is None else str(settings["title_column"]),
     )
     if not found.clusters and found.search is None:

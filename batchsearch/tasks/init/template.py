@@ -228,7 +228,7 @@ def _deduplicated(wishes: Wishes) -> dict[str, Any]:
         # The embedded instance is empty at first; what a purchased one holds is not changed unasked.
         "sync": "add" if wishes.region is None else None,
         "product_column": found.product if found.product != "product_id" else None,
-        "picture_column": picture if picture != "pic_name" else None,
+        "pic_name_column": picture if picture != "pic_name" else None,
         "category_column": found.category,
         "representative": "oldest" if found.oldest is not None else None,
         "oldest_column": found.oldest,

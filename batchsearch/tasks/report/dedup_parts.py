@@ -76,7 +76,7 @@ def _galleries(  # noqa: PLR0917 - what was found, asked for and allowed
     if folder.search is not None:
         own = row_source(folder.search, options.images)
         named = named_columns(folder.search, **_said_columns(folder.summary))
-        known.find(folder.search, named, *wanted_rows(clusters, pairs, options.pictures))
+        known.find(folder.search, named, *wanted_rows(clusters, pairs, options.thumbnails))
     shown = cluster_cards(clusters, known, thumbnails, own)
     shown_pairs = pair_cards(pairs, known, thumbnails, own)
     return (
@@ -102,8 +102,8 @@ def _said_columns(summary: Mapping[str, Any]) -> dict[str, str]:
     said = summary.get("columns")
     if not isinstance(said, dict):
         return {}
-    names = {"product": "product", "pic_name": "picture"}
-    return {name: said[key] for name, key in names.items() if isinstance(said.get(key), str)}
+    found = {"product": said.get("product"), "pic_name": said.get("pic_name", said.get("picture"))}
+    return {name: column for name, column in found.items() if isinstance(column, str)}
 
 
 def _part(facts: DedupFacts) -> Part:

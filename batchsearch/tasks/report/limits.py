@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 DEFAULT_ROWS: Final = 500
 DEFAULT_PAIRS: Final = 5_000
 DEFAULT_CLUSTERS: Final = 10_000
-DEFAULT_PICTURES: Final = 4_000
+DEFAULT_THUMBNAILS: Final = 4_000
 DEFAULT_SIDE: Final = 160
 DEFAULT_MEGABYTES: Final = 24
 
@@ -24,7 +24,7 @@ class ReportOptions:
         rows: Most rows of a search in the gallery.
         pairs: Most pairs in a gallery of pairs.
         clusters: Most clusters in their gallery.
-        pictures: Most thumbnails; 0 for a page without pictures.
+        thumbnails: Most thumbnails; 0 for a page without images.
         side: Longest side of a thumbnail, pixels.
         megabytes: Most megabytes of thumbnails, before base64 makes them a third larger.
         images: Folder that picture paths start from, when it is no longer where the job says.
@@ -34,7 +34,7 @@ class ReportOptions:
     rows: int = DEFAULT_ROWS
     pairs: int = DEFAULT_PAIRS
     clusters: int = DEFAULT_CLUSTERS
-    pictures: int = DEFAULT_PICTURES
+    thumbnails: int = DEFAULT_THUMBNAILS
     side: int = DEFAULT_SIDE
     megabytes: int = DEFAULT_MEGABYTES
     images: Path | None = None

@@ -199,11 +199,6 @@ def _ledger(path: Path) -> tuple[JobSettings | None, int | None, int | None]:
 def _settings(text: str | None) -> JobSettings | None:
     if text is None:
         return None
-    from pydantic import ValidationError
+    from batchsearch.config.load import recorded_settings
 
-    from batchsearch.config.model import JobSettings
-
-    try:
-        return JobSettings.model_validate(json.loads(text))
-    except ValidationError:
-        return None
+    return recorded_settings(json.loads(text))

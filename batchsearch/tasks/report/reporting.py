@@ -79,7 +79,7 @@ def make_report(
     """
     folder = open_folder(path)
     thumbnails = Thumbnails(
-        most=options.pictures, side=options.side, megabytes=options.megabytes, fetch=options.fetch
+        most=options.thumbnails, side=options.side, megabytes=options.megabytes, fetch=options.fetch
     )
     matrices: tuple[Matrix, ...] = ()
     if isinstance(folder, DedupFolder):
@@ -173,14 +173,14 @@ def _picture_notes(
     thumbnails: Thumbnails, options: ReportOptions, run: RunFolder | None, galleries: tuple[Gallery, ...]
 ) -> list[str]:
     notes = []
-    if options.pictures and run is not None and run.job is None:
+    if options.thumbnails and run is not None and run.job is None:
         notes.append(
             "The ledger does not say which job this was, so that pictures cannot be found"
             + (" elsewhere than in columns named as usual." if options.images else "; --images may help.")
         )
     if thumbnails.left_out:
         notes.append(
-            f"{thumbnails.left_out:,} pictures are left out: at most {options.pictures:,} thumbnails and "
+            f"{thumbnails.left_out:,} pictures are left out: at most {options.thumbnails:,} thumbnails and "
             f"{options.megabytes:,} MB are on this page (--pictures, --picture-mb)."
         )
     # Where a row failed because of its picture, its card says so: that is no news here.

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from batchsearch.config.load import load_job
-from batchsearch.config.model import JobSettings
+from batchsearch.config.load import load_job, recorded_settings
 from batchsearch.config.sections.manifest_settings import MAKING_ROWS, ManifestSettings
 from batchsearch.engine.job.identity import quoted_before
 from batchsearch.engine.run.opening import open_manifest
@@ -21,6 +20,7 @@ from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.tasks.verify.row_records import MANIFEST, records_of
 
 if TYPE_CHECKING:
+    from batchsearch.config.model import JobSettings
     from collections.abc import Collection, Mapping
 
     from batchsearch.tasks.verify.ledger_view import LedgerView
@@ -46,7 +46,7 @@ def manifest_of(view: LedgerView, manifest: Path | None, config: Path | None) ->
     if config is not None:
         settings: JobSettings | None = load_job(config).settings
     else:
-        settings = _job(view.job)
+        settings = None if view.job is None else recorded_settings(dict(view.job))
     if settings is not None:
         if manifest is not None:
             elsewhere = settings.manifest.model_copy(update={"path": str(manifest.absolute())})
@@ -57,16 +57,6 @@ def manifest_of(view: LedgerView, manifest: Path | None, config: Path | None) ->
         except (BatchsearchError, OSError) as error:
             raise ManifestUnknownError(str(error)) from error
     return _by_fingerprint(view.fingerprint, manifest)
-
-
-def _job(kept: Mapping[str, Any] | None) -> JobSettings | None:
-    if kept is None:
-        return None
-    try:
-        return JobSettings.model_validate(kept)
-    except ValidationError:
-        # Written by another version: what the fingerprint says is enough for the keys.
-        return None
 
 
 def _by_fingerprint(known: Mapping[str, Any], manifest: Path | None) -> Manifest:

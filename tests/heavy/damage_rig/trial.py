@@ -27,7 +27,7 @@ def report(folder):
     from batchsearch.tasks.report.limits import ReportOptions
     from batchsearch.tasks.report.reporting import make_report
 
-    options = ReportOptions(pictures=0)
+    options = ReportOptions(thumbnails=0)
     return told(lambda: make_report(folder, options, now=datetime(2026, 11, 26, tzinfo=UTC)))
 
 

@@ -361,9 +361,9 @@ async def test_tables_say_which_night_wrote_them(shop, tmp_path):
 
 def test_pictures_of_these_tests_are_readable():
     """The samples that the nights are made of can be opened."""
-    for _, _, image in samples()[:60:7]:
-        with Image.open(SAMPLES / image) as picture:
-            assert min(picture.size) >= 100
+    for _, _, file in samples()[:60:7]:
+        with Image.open(SAMPLES / file) as opened:
+            assert min(opened.size) >= 100
 
 
 def address(path):
@@ -406,7 +406,7 @@ async def test_a_copy_that_was_never_searched_parts_when_it_changes(shop, tmp_pa
 
 async def test_an_image_behind_a_web_address_is_what_was_searched(shop, tmp_path, image_server):
     """An address that shows another image tonight, and was searched again, is looked at again as well."""
-    source = next(image for _, _, image in samples() if "t-shirt" in image)
+    source = next(file for _, _, file in samples() if "t-shirt" in file)
     data = (SAMPLES / source).read_bytes()
     image_server.files["/one.jpg"] = image_server.files["/two.jpg"] = data
     for product in ("one", "two"):

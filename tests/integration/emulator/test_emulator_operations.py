@@ -32,15 +32,15 @@ def instance(name: str, service_type: str = "generic", **settings) -> InstanceOp
 
 
 def picture(colour: str, shape: str = "disc", size: tuple[int, int] = (320, 240)) -> str:
-    image = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(image)
+    drawn = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(drawn)
     box = (size[0] * 0.3, size[1] * 0.2, size[0] * 0.7, size[1] * 0.8)
     if shape == "disc":
         draw.ellipse(box, fill=colour)
     else:
         draw.rectangle(box, fill=colour, outline="black", width=9)
     with io.BytesIO() as file:
-        image.save(file, "PNG")
+        drawn.save(file, "PNG")
         return base64.b64encode(file.getvalue()).decode()
 
 

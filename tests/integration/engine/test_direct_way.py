@@ -152,7 +152,7 @@ def dedup_job(make_job):
             "instance__endpoint": "emulator",
             "instance__qps": "unlimited",
             "instance__custom_qps": False,
-            "dedup": {"sync": "add", "product_column": "product", "picture_column": "pic"},
+            "dedup": {"sync": "add", "product_column": "product", "pic_name_column": "pic"},
         }
         return load_job(make_job(rows, **(chosen | settings)), environ={}).settings
 

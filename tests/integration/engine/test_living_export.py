@@ -33,7 +33,7 @@ IDS = ["a", "b", "c"]
 MORE = [*IDS, "d"]
 
 
-def images(count):
+def paths(count):
     return [f"p{number:02}.jpg" for number in range(count)]
 
 
@@ -95,11 +95,11 @@ def is_whole(settings):
 
 
 def base(**more):
-    return pa.table({"id": IDS, "image": images(3), **more})
+    return pa.table({"id": IDS, "image": paths(3), **more})
 
 
 def grown(**more):
-    return pa.table({"id": MORE, "image": images(4), **more})
+    return pa.table({"id": MORE, "image": paths(4), **more})
 
 
 LARGE = 2**60 + 1
@@ -241,8 +241,8 @@ async def test_only_the_new_row_is_paid_for(night, first, second, wanted, kind):
 async def test_a_key_of_the_same_text_names_the_same_row(night, first, second, key):
     """Ids that are numbers one night and text the next name the rows that they named."""
     shop = pa.array([f"s{n}" for n in range(4)])
-    await night(pa.table({"id": first, "image": images(3), "shop": shop[:3]}), key=key)
-    again = pa.table({"id": second, "image": images(4), "shop": shop})
+    await night(pa.table({"id": first, "image": paths(3), "shop": shop[:3]}), key=key)
+    again = pa.table({"id": second, "image": paths(4), "shop": shop})
     plan = await plan_job(night.job(key=key))
     settings, summary = await night(again, key=key)
     assert (plan.rows, plan.done) == (3, 3)
@@ -258,8 +258,8 @@ async def test_a_key_of_the_same_text_names_the_same_row(night, first, second, k
 
 async def test_text_that_is_no_number_names_a_row_of_its_own(night):
     """Where ids of two columns were numbers, `007` is not 7, and text that no number is stays text."""
-    await night(pa.table({"id": [7], "image": images(1), "shop": ["s"]}), key=("id", "shop"))
-    table = pa.table({"id": ["7", "007", 'x"y'], "image": images(3), "shop": ["s"] * 3})
+    await night(pa.table({"id": [7], "image": paths(1), "shop": ["s"]}), key=("id", "shop"))
+    table = pa.table({"id": ["7", "007", 'x"y'], "image": paths(3), "shop": ["s"] * 3})
     settings, summary = await night(table, key=("id", "shop"))
     assert (summary.calls, summary.rows) == (2, 3)
     assert {tuple(json.loads(key)) for key in readers(settings)["row_key"].to_pylist()} == {
@@ -274,7 +274,7 @@ async def test_the_path_may_carry_a_date_and_the_format_may_change(night, tmp_pa
     await night(base(n=[1, 2, 3]), path="exports/2026-11-26.parquet")
     lines = [
         "image,id,n",
-        *(f"{image},{name},{n}" for n, (image, name) in enumerate(zip(images(4), MORE, strict=True))),
+        *(f"{image},{name},{n}" for n, (image, name) in enumerate(zip(paths(4), MORE, strict=True))),
     ]
     (tmp_path / "exports" / "2026-11-27.csv").write_text("\n".join(lines))
     _, summary = await night(path="exports/2026-11-27.csv")
@@ -403,7 +403,7 @@ async def test_compaction_follows_the_columns(night):
 async def test_equal_requests_are_answered_from_widened_parts(night):
     """A new row that asks what an earlier night has asked gets its answer, wherever the parts are now."""
     await night(base(n=[1, 2, 3]))
-    again = pa.table({"id": [*MORE, "e"], "image": [*images(4), "p00.jpg"], "n": ["x"] * 5})
+    again = pa.table({"id": [*MORE, "e"], "image": [*paths(4), "p00.jpg"], "n": ["x"] * 5})
     settings, summary = await night(again)
     assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
     assert column(readers(settings), "coalesced_from")["e"] == "a"
@@ -446,7 +446,7 @@ async def test_a_dozen_everyday_changes_never_pay_twice(night, signed_in, tmp_pa
     ids = [f"s{number}" for number in range(8)]
 
     def table(rows=8, **more):
-        return pa.table({"id": ids[:rows], "image": images(rows), "n": list(range(rows)), **more})
+        return pa.table({"id": ids[:rows], "image": paths(rows), "n": list(range(rows)), **more})
 
     async def paid(table=None, **more):
         before = len(signed_in.log.entries(SEARCH))
@@ -481,7 +481,7 @@ async def test_a_dozen_everyday_changes_never_pay_twice(night, signed_in, tmp_pa
     assert await paid(path="m.csv", **renamed) == 0
     # A row added, one removed, and one whose image changed: two of them are new questions.
     shutil.copy(pictures / "p30.jpg", own / "p00.jpg")
-    grown = pa.table({"id": [*ids[:7], "new"], "image": [*images(7), "p20.jpg"]})
+    grown = pa.table({"id": [*ids[:7], "new"], "image": [*paths(7), "p20.jpg"]})
     assert await paid(grown) == 2
     # More hits for each row: lists that were full are asked for again, those that were not have all there is.
     assert await paid(grown, results_per_row=10) == 8
@@ -579,7 +579,7 @@ async def test_hits_say_whose_they_are_whatever_the_key(night, signed_in, pictur
     """Hits carry the key's values, the run and the time of their row; a key of one column is a list, too."""
     picture = decode_picture((pictures / "p00.jpg").read_bytes(), "generic")
     signed_in.catalogue().add(NewItem("P0", "front"), picture, crop=True, region=None)
-    settings, _ = await night(pa.table({"id": [1], "image": images(1), "shop": ["s"]}), key=key)
+    settings, _ = await night(pa.table({"id": [1], "image": paths(1), "shop": ["s"]}), key=key)
     (row,) = readers(settings).to_pylist()
     (hit,) = ds.dataset(Path(settings.output.dir, "hits")).to_table().to_pylist()
     assert row["key_values"] == hit["key_values"] == wanted

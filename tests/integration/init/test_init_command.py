@@ -79,7 +79,7 @@ def test_a_dedup_job_says_which_columns_name_products(shop):
     """Product and picture are told by their columns; only the embedded instance is filled unasked."""
     init("catalogue.csv", "--kind", "dedup")
     settings = batchsearch.load("dedup.yaml")
-    assert (settings.dedup.product_column, settings.dedup.picture_column) == ("SKU", "photo")
+    assert (settings.dedup.product_column, settings.dedup.pic_name_column) == ("SKU", "photo")
     assert settings.dedup.sync == ("add",)
     init("catalogue.csv", "--kind", "dedup", "--region", "ap-southeast-1", "-o", "bought.yaml")
     bought = batchsearch.load("bought.yaml")

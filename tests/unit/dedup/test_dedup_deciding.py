@@ -246,7 +246,7 @@ def test_silence_is_no_consent_unless_both_lists_were_full():
 
 @pytest.mark.parametrize(
     ("rule", "order"),
-    [("most_pictures", [1, 0, 2]), ("best_image", [2, 1, 0]), ("oldest", [0, 1, 2])],
+    [("most_images", [1, 0, 2]), ("best_image", [2, 1, 0]), ("oldest", [0, 1, 2])],
 )
 def test_the_representative_follows_its_rule(rule, order):
     """Each rule has its own favourite; ties go to the rules after it."""
@@ -263,7 +263,7 @@ def test_the_representative_follows_its_rule(rule, order):
     preference = preference_of(known, counts, np.ones(4, bool), dedup)
     assert (
         np.argsort(preference).tolist() == order
-        if rule != "most_pictures"
+        if rule != "most_images"
         else np.argsort(preference)[0] == 1
     )
 

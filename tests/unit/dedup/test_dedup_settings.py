@@ -31,7 +31,7 @@ def job(make_job):
         ),
         ({"thresholds": {"shirt": 2}}, r"dedup\.thresholds\.shirt: must be at most 1"),
         ({"representative": "oldest"}, r"dedup\.oldest_column: is needed for `representative: oldest`"),
-        ({"representative": "most_picture"}, r"did you mean `most_pictures`"),
+        ({"representative": "most_image"}, r"did you mean `most_images`"),
         ({"sync": "ad"}, r"must be one of `none`, `add`, `update`, `delete`"),
         (
             {"sync": ["add", "delet"]},

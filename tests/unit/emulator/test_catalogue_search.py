@@ -280,11 +280,11 @@ def test_fabric_ignores_crop_and_region():
 def test_searching_by_name_finds_the_item_itself_first(product):
     """A search by name ranks as a search with the item's own picture does, and a missing name is None."""
     named = product.search_name("ring-red", "1.png", Query(num=100))
-    pictured = search(product, drawn("ring", "red", place=(150, 80, 390, 320)), num=100)
-    assert named.hits == pictured.hits
+    shown = search(product, drawn("ring", "red", place=(150, 80, 390, 320)), num=100)
+    assert named.hits == shown.hits
     assert named.hits[0].score == 1.0
     assert named.info.category_id == SHAPES.index("ring")
-    assert named.info.region == pictured.info.region
+    assert named.info.region == shown.info.region
     assert product.search_name("ring-red", "9.png", Query()) is None
     limited = product.search_name("ring-red", "1.png", Query(category_id=0))
     assert limited.info.category_id == 0

@@ -21,13 +21,13 @@ from batchsearch.service.filter import parse_filter
 def picture(seed):
     """A small picture unlike any of another seed."""
     rng = np.random.default_rng(seed)
-    image = Image.new("RGB", (128, 112), tuple(rng.integers(0, 256, 3).tolist()))
-    pen = ImageDraw.Draw(image)
+    drawn = Image.new("RGB", (128, 112), tuple(rng.integers(0, 256, 3).tolist()))
+    pen = ImageDraw.Draw(drawn)
     for _ in range(6):
         x, y, size = (int(value) for value in rng.integers(10, 90, 3))
         pen.ellipse((x, y, x + size, y + size // 2), fill=tuple(rng.integers(0, 256, 3).tolist()))
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    drawn.save(buffer, "PNG")
     return decode_picture(buffer.getvalue(), "generic")
 
 

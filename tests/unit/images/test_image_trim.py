@@ -52,8 +52,8 @@ KINDS = {
 def test_bytes_after_the_end_go_and_the_pixels_stay(kind, rules):
     """The file is sent without its appendix, bit for bit the same picture."""
     options = dict(KINDS[kind])
-    image = picture().convert("L") if options.pop("grey", False) else picture()
-    plain = saved(image, **options)
+    drawn = picture().convert("L") if options.pop("grey", False) else picture()
+    plain = saved(drawn, **options)
     for appendix in (b"\0", b"film" * 500, plain + b"\n", b"\xff\xd9 ", b"\xff\xd8\xff"):
         result = prepare(plain + appendix, rules)
         assert isinstance(result, Prepared)

@@ -32,7 +32,7 @@ class Columns:
 
     Attributes:
         product: Product id.
-        picture: Name of the picture; None where the manifest has none.
+        pic_name: Name of the image; None where the manifest has none.
         image: The picture's reference; None where pictures are inline.
         category: What thresholds go by; None for the service's own.
         oldest: What says how old a product is; None for nothing.
@@ -42,7 +42,7 @@ class Columns:
     """
 
     product: str
-    picture: str | None
+    pic_name: str | None
     image: str | None
     category: str | None
     oldest: str | None
@@ -193,7 +193,7 @@ def read_pictures(  # noqa: PLR0917 - what is read, and what else is known
     wanted = {
         "row_key": pa.string(),
         columns.product: pa.string(),
-        **({columns.picture: pa.string()} if columns.picture else {}),
+        **({columns.pic_name: pa.string()} if columns.pic_name else {}),
         "run_id": pa.string(),
         "outcome": pa.string(),
         "answered_at": pa.int64(),
@@ -255,7 +255,7 @@ def _pictures(
         now = now.take(pa.array(at, mask=at < 0))
         return pc.if_else(pa.array(at >= 0), now, texts)
 
-    given = column(columns.picture).fill_null("") if columns.picture else pa.repeat("", len(row_keys))
+    given = column(columns.pic_name).fill_null("") if columns.pic_name else pa.repeat("", len(row_keys))
     names, name = coded(given, more_names)
     finished = _whole(column("finished_at", pa.int64()))
     runs, run = _in_time(*coded(column("run_id").fill_null("")), finished)

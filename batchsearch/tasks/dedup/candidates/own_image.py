@@ -58,7 +58,7 @@ def not_held_message(instance: str, searched: int, lost: int, *, adds: bool) -> 
         f"{instance} does not hold this catalogue, and no duplicate can be found in it. "
     )
     way = (
-        "They were added, so look whether `dedup.product_column` and `dedup.picture_column` name what the "
+        "They were added, so look whether `dedup.product_column` and `dedup.pic_name_column` name what the "
         "instance calls them"
         if adds
         else "Add the images with `dedup.sync: add`, or look whether `instance.name` and "

@@ -351,7 +351,7 @@ def preference_of(
     age = np.full(size, np.iinfo(np.int64).max)
     if pictures.oldest is not None:
         np.minimum.at(age, pictures.product[shown], pictures.oldest[shown])
-    by_rule = {"oldest": age, "most_pictures": -counts, "best_image": -area}
+    by_rule = {"oldest": age, "most_images": -counts, "best_image": -area}
     first = by_rule.pop(dedup.representative)
     # The last key is the one that np.lexsort goes by first.
     order = np.lexsort((*reversed(by_rule.values()), first))

@@ -277,12 +277,12 @@ def titles_of(pictures: Pictures) -> pa.Array:
 
 
 def finding_rows(
-    images: Sequence[SharedImage], bare: NDArray[np.int32], pictures: Pictures, sources: Sources
+    shared: Sequence[SharedImage], bare: NDArray[np.int32], pictures: Pictures, sources: Sources
 ) -> pa.Table:
     """The rows of `findings`: images on many products that are no proof, then products without a usable one.
 
     Args:
-        images: The images.
+        shared: The images.
         bare: Products that have nothing but images that prove nothing.
         pictures: What the numbers stand for.
         sources: Where the search's results are.
@@ -290,7 +290,7 @@ def finding_rows(
     Raises:
         OutputError: The results cannot be read.
     """
-    told = [image for image in images if image.worth != "proof"]
+    told = [image for image in shared if image.worth != "proof"]
     order = sorted(told, key=lambda image: (-len(image.products), int(image.rows[0])))
     first = _first_rows(bare, pictures)
     row = np.concatenate([np.array([image.rows[0] for image in order], np.int64), first])

@@ -75,7 +75,7 @@ def removed_images(settings: JobSettings, given: Given, night: str) -> Removed:
     for batch in manifest.batches():
         rows += len(batch.rows)
         product = places(_column(batch, given.product), pictures.products).astype(np.int64)
-        name = places(_column(batch, given.picture), pictures.names).astype(np.int64)
+        name = places(_column(batch, given.pic_name), pictures.names).astype(np.int64)
         known = (product >= 0) & (name >= 0)
         there[np.isin(image, (product[known] << 32) | name[known], assume_unique=False)] = True
     gone = image[~there]

@@ -36,13 +36,13 @@ def returned_rows(folder: Path, manifest: Manifest, given: Given) -> list[bytes]
         OutputError: The upkeep's results cannot be read.
     """
     deleted, deleted_at = _latest(folder / UPKEEP["delete"], "product_id", "pic_name")
-    if not len(deleted) or given.picture is None:
+    if not len(deleted) or given.pic_name is None:
         return []
     names = manifest.schema_carried.names
     written = dict(zip(names, carried_names("AddImage", names), strict=True))
     there = pa.concat_arrays([pa.array(keys, pa.string()) for keys in manifest.keys()])  # noqa: SIM118 - a table's row keys
     again: list[bytes] = []
-    product, picture = written[given.product], written[given.picture]
+    product, picture = written[given.product], written[given.pic_name]
     for batch in _ended_well(folder / UPKEEP["add"], product, picture):
         place = places(_images(batch, product, picture), deleted)
         left = (

@@ -60,15 +60,15 @@ COMMANDS: Final = {
     "init": Listed(_BEFORE, "Write a job file after looking at a manifest."),
     "config": Listed(_BEFORE, "Check a job file, explain its settings."),
     "ping": Listed(_BEFORE, "Check credentials, endpoint, clock, instance and rate of a job."),
-    "check": Listed(_BEFORE, "Check every picture of a job; no call is made."),
+    "check": Listed(_BEFORE, "Check every image of a job; no call is made."),
     "plan": Listed(_BEFORE, "Say what a job would take: calls, hours, nights, money."),
     "run": Listed(_NIGHT, "Work through a job file; run it again to resume."),
     "dedup": Listed(_NIGHT, "Find out which products are the same, night after night."),
-    "compare": Listed(_NIGHT, "Say how alike pictures are, pair by pair."),
+    "compare": Listed(_NIGHT, "Say how alike images are, pair by pair."),
     "search": Listed(_NIGHT, "Search for one image, without a manifest."),
     "retry": Listed(_NIGHT, "Ask again for failed rows of an output folder."),
     "status": Listed(_AFTER, "Say how a run stands, from another shell while it works."),
-    "report": Listed(_AFTER, "Write one HTML page about an output folder, with pictures."),
+    "report": Listed(_AFTER, "Write one HTML page about an output folder, with images."),
     "export": Listed(_AFTER, "Write duplicates, results or scores as CSV, spreadsheet or Parquet."),
     "verify": Listed(_AFTER, "Verify an output: rows once, parts unchanged, ledger agrees."),
     "recover": Listed(_AFTER, "Make a lost or damaged ledger anew from the parts."),
@@ -125,9 +125,9 @@ class _Commands(click.Group):
 def cli() -> None:
     """Search an Alibaba Cloud Image Search instance for every row of a table.
 
-    Reads a manifest of pictures, spends the instance's call slots at exactly the purchased rate, and writes
+    Reads a manifest of images, spends the instance's call slots at exactly the purchased rate, and writes
     Parquet in which every manifest row has exactly one outcome. Finds duplicates in a catalogue night after
-    night (dedup), and says how alike pictures are (compare). Running the same command again resumes.
+    night (dedup), and says how alike images are (compare). Running the same command again resumes.
     """
 
 

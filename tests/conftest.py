@@ -1,4 +1,4 @@
-"""What many tests start from: real small pictures, a running emulator, a job over it."""
+"""What many tests start from: real small images, a running emulator, a job over it."""
 
 import csv
 import random
@@ -33,7 +33,7 @@ def as_before():
 
 
 def draw(seed, size=(160, 120)):
-    """A picture unlike any of another seed."""
+    """An image unlike any of another seed."""
     rng = random.Random(seed)
 
     def colour():
@@ -48,9 +48,9 @@ def draw(seed, size=(160, 120)):
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """A folder of forty different JPEG files, `p00.jpg` to `p39.jpg`."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     for number in range(40):
         draw(number).save(folder / f"p{number:02}.jpg", quality=90)
     return folder
@@ -115,7 +115,7 @@ def signed_in(emulator, monkeypatch):
 
 
 @pytest.fixture
-def make_job(tmp_path, pictures):
+def make_job(tmp_path, images):
     """Writes a manifest and a job file; returns the job file's path.
 
     Rows are dictionaries; settings are laid over the defaults, by dotted name.
@@ -131,7 +131,7 @@ def make_job(tmp_path, pictures):
             "operation": "SearchImageByPic",
             "instance": {"endpoint": "http://127.0.0.1:9", "name": "demo", "qps": 1000, "custom_qps": True},
             "manifest": {"path": "manifest.csv", "key": ["id"]},
-            "images": {"root": str(pictures)},
+            "images": {"root": str(images)},
             "output": {"dir": "out"},
             "max_failed": "100%",
         }

@@ -4,7 +4,7 @@
 
     BatchSearchOperator      `batchsearch run`      rows of a manifest, searched or compared
     DedupOperator            `batchsearch dedup`    which products are the same
-    CompareOperator          `batchsearch compare`  how alike pairs of pictures are
+    CompareOperator          `batchsearch compare`  how alike pairs of images are
     BatchSearchCheckOperator `batchsearch verify`   whether an output is whole
     BatchSearchHook          connections of the types `batchsearch` and `alibaba_cloud`
     NIGHT                    template of the date that a DAG run is for

@@ -242,6 +242,6 @@ class DedupOperator(JobOperator):
 
 
 class CompareOperator(JobOperator):
-    """`batchsearch compare`: how alike pairs of pictures are."""
+    """`batchsearch compare`: how alike pairs of images are."""
 
     command = "compare"

@@ -23,7 +23,7 @@ from batchsearch.errors import BatchsearchError
 _EXAMPLES = """\b
 Examples:
   batchsearch check nightly.yaml
-  batchsearch check nightly.yaml --save out/pictures
+  batchsearch check nightly.yaml --save out/images
   batchsearch check nightly.yaml --json | jq .unusable_rows
 """
 
@@ -45,7 +45,7 @@ Examples:
 def command(
     config: Path, overrides: tuple[str, ...], only_json: bool, progress: bool, **options: Any
 ) -> None:
-    """Check the pictures of the job file CONFIG and write a verdict for each as Parquet.
+    """Check the images of the job file CONFIG and write a verdict for each as Parquet.
 
     Fetches and prepares as a run would, and makes no call: no credentials are needed, no slot is spent.
     A page for people goes to stderr; with --json, and where stdout is no terminal, its last line is a JSON

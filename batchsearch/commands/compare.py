@@ -57,12 +57,12 @@ def command(
     log_format: str,
     log_level: str,
 ) -> None:
-    """Say how alike the pictures of the job file CONFIG are, pair by pair.
+    """Say how alike the images of the job file CONFIG are, pair by pair.
 
     The section `compare` of the job file says which pairs: those that the manifest gives in two columns,
-    all pictures of a group with each other, or one picture with all others. Each pair is one call; run the
+    all images of a group with each other, or one image with all others. Each pair is one call; run the
     command again to resume. Into the output folder go `scores.parquet`, with what is known of both
-    pictures, `compare.json` with statistics and a histogram, and a matrix for each small group.
+    images, `compare.json` with statistics and a histogram, and a matrix for each small group.
 
     A page with the histogram, on stderr, says how it ended. With --json, and where stdout is no terminal,
     its last line is a JSON summary.

@@ -67,7 +67,7 @@ def command(
 ) -> None:
     """Find out which products of the job file CONFIG are the same, night after night.
 
-    Searches every new or changed picture, joins what was found to pairs of products, and pairs to clusters.
+    Searches every new or changed image, joins what was found to pairs of products, and pairs to clusters.
     A run that was stopped goes on when it is run again; the tables are computed anew each time, without a
     call. In the output folder: `pairs/`, `clusters/` and `dedup.json`, the search in `search/`, the upkeep of
     the instance in `sync/`, earlier nights in `nights/`.

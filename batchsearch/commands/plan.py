@@ -48,7 +48,7 @@ def command(
     `dedup.sync` names, a page each; as JSON the search's plan, with the others under `sync`.
 
     No call is made and nothing is written; a run that is going on is not disturbed. Every row is prepared
-    as a run would: files are read and pictures with an address are fetched from there, so it takes a while
+    as a run would: files are read and images with an address are fetched from there, so it takes a while
     for a large manifest. With --sample the counts are estimates, and the page says so.
     """
     try:

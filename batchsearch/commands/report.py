@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   batchsearch report out/tonight
-  batchsearch report out/tonight --output tonight.html --pictures 10000 --picture-mb 60
+  batchsearch report out/tonight --output tonight.html --images 10000 --image-mb 60
   batchsearch report out/tonight --no-page --markdown - | mail -s tonight team@example.com
   batchsearch report out/tonight --parquet facts/
-  batchsearch report out/dedup --images /mnt/pictures
+  batchsearch report out/dedup --images /mnt/images
 """
 _PAGE = "report.html"
 
@@ -98,17 +98,18 @@ _PAGE = "report.html"
     "--images",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     metavar="DIR",
-    help="Where pictures are now, in place of the job's `images.root`.",
+    help="Where images are now, in place of the job's `images.root`.",
 )
 @click.option(
     "--fetch-images",
     is_flag=True,
     help="Fetch images that are given by their addresses, by the job's own rules; else nothing is fetched.",
 )
-@click.option("--fetch-pictures", "fetch_before", is_flag=True, hidden=True, help="--fetch-images.")
-@click.option("--pictures", "thumbnails_before", type=click.IntRange(0, 50_000), hidden=True, help="--thumbnails.")
-@click.option("--picture-side", "side_before", type=click.IntRange(48, 512), hidden=True, help="--thumbnail-side.")
-@click.option("--picture-mb", "mb_before", type=click.IntRange(1, 500), hidden=True, help="--thumbnail-mb.")
+# What these options were called up to 0.1.0.
+@click.option("--fetch-pictures", "fetch_before", is_flag=True, hidden=True)
+@click.option("--pictures", "thumbnails_before", type=click.IntRange(0, 50_000), hidden=True)
+@click.option("--picture-side", "side_before", type=click.IntRange(48, 512), hidden=True)
+@click.option("--picture-mb", "mb_before", type=click.IntRange(1, 500), hidden=True)
 def command(
     folder: str,
     *,

@@ -117,7 +117,7 @@ def settled(
 
 
 def recorded_settings(values: dict[str, Any]) -> JobSettings | None:
-    """The settings that an output noted, of this version or an earlier one; None where they mean nothing now."""
+    """The settings that an output noted, of whichever version; None where they mean nothing now."""
     for _ in take_names_of_today(values):
         pass
     try:

@@ -77,7 +77,7 @@ class InstanceSettings(Settings):
         "`unlimited`, for the embedded instance only: as fast as the cores allow."
     )
     add_qps: float = Field(
-        5.0, gt=0, description="Pictures added per second, a budget of its own: 1 for instances of 100,000."
+        5.0, gt=0, description="Images added per second, a budget of its own: 1 for instances of 100,000."
     )
     update_qps: float = Field(20.0, gt=0, description="Updates per second, a budget of its own.")
     delete_qps: float = Field(20.0, gt=0, description="Deletions per second, a budget of its own.")
@@ -101,7 +101,7 @@ class InstanceSettings(Settings):
         MAX_ID,
         ge=1,
         le=MAX_LONG_ID,
-        description="Most characters of a product id and of a picture name: the vendor's documents say 256, "
+        description="Most characters of a product id and of an image name: the vendor's documents say 256, "
         "older ones 512.",
     )
 
@@ -194,8 +194,8 @@ class CallSettings(Settings):
     )
     upload: Literal["body", "url"] = Field(
         "body",
-        description="How pictures travel: base64 in the request (`body`), or uploaded to the vendor's object "
-        "store first (`url`), which takes two more requests for each picture but no call slot. Needs "
+        description="How images travel: base64 in the request (`body`), or uploaded to the vendor's object "
+        "store first (`url`), which takes two more requests for each image but no call slot. Needs "
         "`instance.region`.",
     )
     open_platform: str | None = Field(
@@ -246,8 +246,8 @@ class ReuseSettings(_ReuseFrom):
     notice_changes: Literal["no", "manifest", "files", "contents"] = Field(
         "files",
         description="What is looked at to notice that a finished row has changed: nothing (`no`), what the "
-        "manifest says of it, also its picture's file by size and time, or every picture anew (`contents`). "
-        "A changed row gets a new outcome; a picture that cannot be reached says nothing.",
+        "manifest says of it, also its image's file by size and time, or every image anew (`contents`). "
+        "A changed row gets a new outcome; an image that cannot be reached says nothing.",
     )
     renew_after_hours: float | None = Field(
         None, gt=0, description="Outcomes older than this get a new one in the next round; never when absent."
@@ -326,11 +326,11 @@ class TruthSettings(Settings):
 
 
 class CatalogueSettings(Settings):
-    """Pictures that the embedded instance holds."""
+    """Images that the embedded instance holds."""
 
     manifest: ManifestSettings = Field(description="The products: `columns` maps AddImage's parameters.")
     root: Annotated[str | None, IS_PATH] = Field(
-        None, description="Folder that picture paths start from; the manifest's folder when absent."
+        None, description="Folder that image paths start from; the manifest's folder when absent."
     )
 
 
@@ -384,7 +384,7 @@ class JobSettings(Settings):
         None, ge=1, le=MAX_RESULTS, description="Hits wanted for each row; more than 100 takes several calls."
     )
     manifest: ManifestSettings = Field(description="The rows.")
-    images: ImageSettings = Field(default_factory=ImageSettings, description="The pictures.")
+    images: ImageSettings = Field(default_factory=ImageSettings, description="The images.")
     calls: CallSettings = Field(default_factory=CallSettings, description="How calls are made.")
     reuse: ReuseSettings = Field(
         default_factory=ReuseSettings, description="Which requests need no call of their own."

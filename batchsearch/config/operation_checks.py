@@ -84,7 +84,7 @@ def _parameters(document: Document, operation: str) -> Iterator[Problem]:
 def _columns(document: Document, section: SettingPath, operation: str, *more: str) -> Iterator[Problem]:
     known = OPERATIONS[operation]
     meanings = (
-        *(picture.role for picture in known.pictures),
+        *(image.role for image in known.images),
         *(each.key for each in known.parameters),
         *more,
     )

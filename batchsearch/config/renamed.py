@@ -22,7 +22,7 @@ def name_now(path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def take_names_of_today(values: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Give settings the names and values that they have today, in place; those that are given under both stay.
+    """Give settings the names and values that they have today, in place; one that is given twice stays.
 
     Args:
         values: Settings, section by section.
@@ -37,6 +37,5 @@ def take_names_of_today(values: dict[str, Any]) -> Iterator[tuple[tuple[str, ...
             yield path, name_now(path)
     for path, known in _RENAMED_VALUES.items():
         section = values.get(path[0])
-        given = section.get(path[1]) if isinstance(section, dict) else None
-        if isinstance(given, str) and given in known:
-            section[path[1]] = known[given]
+        if isinstance(section, dict) and isinstance(given := section.get(path[1]), str):
+            section[path[1]] = known.get(given, given)

@@ -16,7 +16,7 @@ from pybase64 import b64decode
 
 from batchsearch.emulator.http.error_table import RefusedError, missing
 from batchsearch.emulator.search.image_memory import shared_memory
-from batchsearch.emulator.search.image_reading import DecodedImage, PictureRefusedError
+from batchsearch.emulator.search.image_reading import DecodedImage, ImageRefusedError
 from batchsearch.emulator.search.records import Box
 from batchsearch.service.facts import (
     CATEGORIES,
@@ -26,8 +26,8 @@ from batchsearch.service.facts import (
     MAX_CUSTOM_CONTENT,
     MAX_FILTER,
     MAX_ID,
+    MAX_IMAGE_BYTES,
     MAX_NUM,
-    MAX_PICTURE_BYTES,
     MAX_RESULTS,
     MAX_START,
     MAX_STR_ATTR,
@@ -49,7 +49,7 @@ _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _SCORE: Final = re.compile(r"[01](\.[0-9]{1,2})?")
 _REGION: Final = re.compile(r"([0-9]{1,9}),([0-9]{1,9}),([0-9]{1,9}),([0-9]{1,9})")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
-_MAX_BASE64: Final = (MAX_PICTURE_BYTES + 2) // 3 * 4
+_MAX_BASE64: Final = (MAX_IMAGE_BYTES + 2) // 3 * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ class Arguments:
 
     Attributes:
         values: The parameters as text, by the vendor's names.
-        longest_id: Most characters of a product id and of a picture name.
-        handed: Pictures that were handed over as they are, within the process, by the parameters that would
+        longest_id: Most characters of a product id and of an image name.
+        handed: Images that were handed over as they are, within the process, by the parameters that would
             hold them.
     """
 
@@ -175,10 +175,10 @@ class Arguments:
                 found[name.replace("StrAttr", "str_attr")] = value
         return found
 
-    def picture(
+    def image(
         self, name: str, service_type: str, uploads: UploadStore, *, unreadable: str = "UnsupportedPicFormat"
     ) -> DecodedImage:
-        """A picture given as base64, or as the URL of an uploaded object.
+        """An image given as base64, or as the URL of an uploaded object.
 
         Args:
             name: The parameter.
@@ -190,12 +190,12 @@ class Arguments:
         if value is None:
             raise missing(name)
         if not value:
-            # Compare has one code for both pictures, the rest one named after the parameter.
+            # Compare has one code for both images, the rest one named after the parameter.
             raise RefusedError("NoSpecifiedPicContent" if name == "PicContent" else "NoSpecifiedPic")
         if isinstance(value, bytes):
             data = value
         elif value.startswith(("http://", "https://")):
-            data = uploads.picture_at(value)
+            data = uploads.image_at(value)
         elif len(value) > _MAX_BASE64:
             raise RefusedError("InvalidPicContent")
         else:
@@ -204,12 +204,12 @@ class Arguments:
             except (binascii.Error, ValueError):
                 raise RefusedError(unreadable) from None
         try:
-            return shared_memory().picture(data, service_type)
-        except PictureRefusedError as error:
+            return shared_memory().image(data, service_type)
+        except ImageRefusedError as error:
             raise RefusedError(error.code) from None
 
-    def region(self, picture: DecodedImage) -> Box | None:
-        """Region, `x1,x2,y1,y2` in pixels: `InvalidRegion` unless it lies inside the picture, not empty."""
+    def region(self, image: DecodedImage) -> Box | None:
+        """Region, `x1,x2,y1,y2` in pixels: `InvalidRegion` unless it lies inside the image, not empty."""
         value = self.text("Region")
         if value is None:
             return None
@@ -217,8 +217,8 @@ class Arguments:
         if match is None:
             raise RefusedError("InvalidRegion")
         x1, x2, y1, y2 = (int(part) for part in match.groups())
-        # Both corners are pixels of the picture, the last one included.
-        if not (x1 < x2 < picture.width and y1 < y2 < picture.height):
+        # Both corners are pixels of the image, the last one included.
+        if not (x1 < x2 < image.width and y1 < y2 < image.height):
             raise RefusedError("InvalidRegion")
         return Box(x1=x1, x2=x2, y1=y1, y2=y2)
 

@@ -58,7 +58,7 @@ class Direct:
         action: str,
         query: Sequence[tuple[str, str]],
         form: bytes,
-        pictures: Mapping[str, bytes],
+        images: Mapping[str, bytes],
     ) -> Handed:
         """What the instance answers; never raises for what is asked.
 
@@ -66,7 +66,7 @@ class Direct:
             action: The operation.
             query: Parameters of the URL, not encoded.
             form: Parameters of the body, encoded.
-            pictures: Files, by the parameters that would hold them.
+            images: Files, by the parameters that would hold them.
         """
         arrived, wall, request_id = time.monotonic(), self._gateway.now(), new_request_id()
         number = self._log.next_number()
@@ -75,7 +75,7 @@ class Direct:
         try:
             named = {**dict(query), **dict(parse_pairs(form.decode("utf-8", errors="replace")))}
             parameters = {name: text for name, text in named.items() if name not in COMMON_PARAMETERS}
-            value = self._gateway.hand_over(action, parameters, pictures)
+            value = self._gateway.hand_over(action, parameters, images)
             handed = Handed(200, {**value, "RequestId": request_id})
         except RefusedError as error:
             handed, code = _refused(error, action, request_id), error.code

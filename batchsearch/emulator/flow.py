@@ -33,7 +33,7 @@ Counting = Literal["token_bucket", "token_bucket_one", "fixed_window", "sliding_
 COUNTINGS: Final[tuple[Counting, ...]] = get_args(Counting)
 
 SMALL_CAPACITY: Final = 100_000
-"""Instances of this many pictures or fewer may add one a second; larger ones five."""
+"""Instances of this many images or fewer may add one a second; larger ones five."""
 
 # Rounding of clock differences must not turn an evenly paced client away.
 _TOLERANCE: Final = 1e-6
@@ -44,7 +44,7 @@ def documented_rates(query: float, capacity: int) -> dict[Budget, float]:
 
     Args:
         query: Purchased queries per second.
-        capacity: Purchased number of pictures.
+        capacity: Purchased number of images.
     """
     add = 1.0 if capacity <= SMALL_CAPACITY else 5.0
     return {"query": query, "add": add, "delete": 20.0, "update": 20.0, "other": 1.0}

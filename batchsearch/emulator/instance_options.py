@@ -37,15 +37,15 @@ class InstanceOptions:
         name: 1 to 20 letters, digits, `_` and `-`.
         service_type: Its kind; decides image rules and categories.
         qps: Queries granted per second; `math.inf` for no limit.
-        capacity: Most pictures it holds.
+        capacity: Most images it holds.
         rates: Calls per second of single budgets, instead of the documented ones.
         counting: How a second is counted (see `flow`).
-        subject: How a picture's subject is found: `border` colours, or the `u2netp` model.
+        subject: How an image's subject is found: `border` colours, or the `u2netp` model.
         region: Region that `Detail` reports.
         available: False: it answers `InstanceStatusError`.
         predicted_category_limits: On product instances, a search without a category finds only items of the
             category that is predicted, as the service's pages say.
-        longest_id: Most characters of a product id and of a picture name.
+        longest_id: Most characters of a product id and of an image name.
     """
 
     name: str = "demo"
@@ -70,7 +70,7 @@ class InstanceOptions:
         if self.counting not in COUNTINGS:
             raise ValueError(f"counting {self.counting!r}: choose one of {', '.join(COUNTINGS)}")
         if self.capacity < 1:
-            raise ValueError(f"capacity {self.capacity} holds nothing: give 1 or more pictures")
+            raise ValueError(f"capacity {self.capacity} holds nothing: give 1 or more images")
         for budget, rate in self.all_rates().items():
             if budget not in BUDGETS:
                 raise ValueError(f"budget {budget!r}: choose one of {', '.join(BUDGETS)}")

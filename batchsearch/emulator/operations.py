@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.emulator.arguments import INT_ATTRS, STR_ATTRS, Arguments
 from batchsearch.emulator.http.error_table import RefusedError
 from batchsearch.emulator.search.catalogue import CatalogueFullError
-from batchsearch.emulator.search.records import Box, Item, NewItem, PictureInfo, Query, SearchResult
+from batchsearch.emulator.search.records import Box, ImageInfo, Item, NewItem, Query, SearchResult
 from batchsearch.service.facts import CATEGORIES, SERVICE_TYPES
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 YEAR_MS: Final = 365 * 24 * 3600 * 1000
 CAPACITY_UNIT: Final = 10_000
-"""`Detail` reports the capacity in units of so many pictures."""
+"""`Detail` reports the capacity in units of so many images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Context:
         arguments: The call's parameters.
         instance: The instance's set-up.
         catalogue: Its items.
-        uploads: Where pictures given as URLs are.
+        uploads: Where images given as URLs are.
         created: When the instance was created, seconds since 1970.
     """
 
@@ -82,11 +82,11 @@ def _add_image(context: Context) -> dict[str, Any]:
     category_id = arguments.category(kind)
     attributes = arguments.attributes()
     crop = arguments.flag("Crop", default=True)
-    picture = arguments.picture("PicContent", kind, context.uploads)
-    region = _region(context, picture)
+    image = arguments.image("PicContent", kind, context.uploads)
+    region = _region(context, image)
     item = NewItem(product_id, pic_name, category_id, **attributes)  # type: ignore[arg-type]  # typed by name
     try:
-        info = context.catalogue.add(item, picture, crop=crop, region=region)
+        info = context.catalogue.add(item, image, crop=crop, region=region)
     except CatalogueFullError:
         raise RefusedError("InstanceOverQuota") from None
     return {
@@ -138,10 +138,10 @@ def _search_image_by_pic(context: Context) -> dict[str, Any]:
     arguments = context.arguments
     query = _query(context)
     crop = arguments.flag("Crop", default=True)
-    picture = arguments.picture("PicContent", context.instance.service_type, context.uploads)
-    region = _region(context, picture)
+    image = arguments.image("PicContent", context.instance.service_type, context.uploads)
+    region = _region(context, image)
     started = time.perf_counter()
-    result = context.catalogue.search_picture(picture, query, crop=crop, region=region)
+    result = context.catalogue.search_image(image, query, crop=crop, region=region)
     return _search_answer(result, time.perf_counter() - started, arguments.text("Region"))
 
 
@@ -158,9 +158,9 @@ def _search_image_by_name(context: Context) -> dict[str, Any]:
 
 def _compare_similar_by_image(context: Context) -> dict[str, Any]:
     arguments, kind, uploads = context.arguments, context.instance.service_type, context.uploads
-    # Text that is no picture is an error of the one parameter, a picture that breaks the rules is not.
-    first = arguments.picture("PrimaryPicContent", kind, uploads, unreadable="InvalidPrimaryPicContent")
-    second = arguments.picture("SecondaryPicContent", kind, uploads, unreadable="InvalidSecondaryPicContent")
+    # Text that is no image is an error of the one parameter, an image that breaks the rules is not.
+    first = arguments.image("PrimaryPicContent", kind, uploads, unreadable="InvalidPrimaryPicContent")
+    second = arguments.image("SecondaryPicContent", kind, uploads, unreadable="InvalidSecondaryPicContent")
     score = context.catalogue.compare(first, second)
     return {"Success": True, "Code": 0, "Msg": "success", "Score": score}
 
@@ -262,9 +262,9 @@ def _query(context: Context) -> Query:
     )
 
 
-def _region(context: Context, picture: DecodedImage) -> Box | None:
+def _region(context: Context, image: DecodedImage) -> Box | None:
     # Fabric ignores Crop and Region altogether.
-    return None if context.instance.service_type == "fabric" else context.arguments.region(picture)
+    return None if context.instance.service_type == "fabric" else context.arguments.region(image)
 
 
 def _search_answer(result: SearchResult, seconds: float, region: str | None) -> dict[str, Any]:
@@ -286,7 +286,7 @@ def _search_answer(result: SearchResult, seconds: float, region: str | None) -> 
     }
 
 
-def _pic_info(info: PictureInfo, given: str | None) -> dict[str, Any]:
+def _pic_info(info: ImageInfo, given: str | None) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "CategoryId": info.category_id,
         "AllCategories": [{"Id": number, "Name": name} for number, name in CATEGORIES.items()],

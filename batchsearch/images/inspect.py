@@ -1,6 +1,6 @@
 """A file's format, sides and state, read from its structure: no decoder runs and no name is believed.
 
-Reading takes microseconds for most files, so it can be done for every picture; it finds every
+Reading takes microseconds for most files, so it can be done for every image; it finds every
 truncation, refuses nothing by itself (`verdict` does) and never raises.
 """
 

@@ -1,4 +1,4 @@
-"""What becomes of a picture: ready to be sent, refused for good, or not reached this time."""
+"""What becomes of an image: ready to be sent, refused for good, or not reached this time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Lack = Literal["descriptors", "root"]
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFacts:
-    """What a results row says about a picture file.
+class ImageFacts:
+    """What a results row says about an image file.
 
     Attributes:
         format: `JPEG`, `PNG` …, by content.
@@ -33,7 +33,7 @@ class PictureFacts:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A picture that may be sent.
+    """An image that may be sent.
 
     Attributes:
         data: The file to send; the very object that came in where it passed untouched.
@@ -44,15 +44,15 @@ class Prepared:
     """
 
     data: bytes = field(repr=False)
-    source: PictureFacts
-    sent: PictureFacts
+    source: ImageFacts
+    sent: ImageFacts
     transforms: tuple[str, ...]
     geometry: Geometry
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A picture that is not sent; the outcome of its row.
+    """An image that is not sent; the outcome of its row.
 
     Attributes:
         code: A name of `rules.LOCAL_CODES`.
@@ -62,12 +62,12 @@ class Rejected:
 
     code: str
     message: str
-    source: PictureFacts | None = None
+    source: ImageFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """A picture that could not be had this time; says nothing about whether there is one.
+    """An image that could not be had this time; says nothing about whether there is one.
 
     Attributes:
         code: `Transport.Image…`.

@@ -14,9 +14,9 @@ from batchsearch.images.decoding.blank import blankness, flat_colour, is_blank, 
 from batchsearch.images.decoding.decode import decode
 from batchsearch.images.decoding.encode import reencode
 from batchsearch.images.decoding.trim import can_trim, trimmed
-from batchsearch.images.headers.png import picture_data_matches
+from batchsearch.images.headers.png import image_data_matches
 from batchsearch.images.inspect import inspect
-from batchsearch.images.outcome import PictureFacts, Prepared, Rejected
+from batchsearch.images.outcome import ImageFacts, Prepared, Rejected
 from batchsearch.images.regions import Geometry
 from batchsearch.images.verdict import PASS, Reject, Repair, judge
 from batchsearch.own_errors import INTERNAL_ERROR, told
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from batchsearch.images.rules import Rules
 
 Repairer = Callable[["bytes", "Inspection", "tuple[str, ...]", "Rules"], "Encoded | Reject"]
-"""Decodes a picture that a structure scan found whole and writes it within the rules, or says why not."""
+"""Decodes an image that a structure scan found whole and writes it within the rules, or says why not."""
 
-__all__ = ["PictureFacts", "Prepared", "Rejected", "prepare"]
+__all__ = ["ImageFacts", "Prepared", "Rejected", "prepare"]
 
 
 def prepare(data: bytes, rules: Rules, *, repair: Repairer = reencode) -> Prepared | Rejected:
-    """Makes a picture ready to be sent; nothing that the bytes do raises.
+    """Makes an image ready to be sent; nothing that the bytes do raises.
 
     Args:
         data: The whole file.
         rules: What the service takes.
-        repair: What decodes and rewrites pictures that do not comply: in this thread, or `Decoders.repair`.
+        repair: What decodes and rewrites images that do not comply: in this thread, or `Decoders.repair`.
 
     Raises:
         OSError: This machine has no file descriptors left; to be tried again.
     """
-    source: PictureFacts | None = None
+    source: ImageFacts | None = None
     try:
         seen = inspect(data, frame=rules.frame)
         if seen.format is not None:
@@ -54,13 +54,13 @@ def prepare(data: bytes, rules: Rules, *, repair: Repairer = reencode) -> Prepar
             raise
         return Rejected(INTERNAL_ERROR, told(error), source)
     except MemoryError:
-        return Rejected("Local.ImageOutOfMemory", "there is not enough memory for this picture", source)
-    except Exception as error:  # noqa: BLE001 - one row's picture must never end the run
+        return Rejected("Local.ImageOutOfMemory", "there is not enough memory for this image", source)
+    except Exception as error:  # noqa: BLE001 - one row's image must never end the run
         return Rejected(INTERNAL_ERROR, told(error), source)
 
 
 def _prepare(
-    data: bytes, seen: Inspection, source: PictureFacts | None, rules: Rules, repair: Repairer
+    data: bytes, seen: Inspection, source: ImageFacts | None, rules: Rules, repair: Repairer
 ) -> Prepared | Rejected:
     verdict = judge(seen, len(data), rules)
     if isinstance(verdict, Reject) or source is None:
@@ -68,8 +68,8 @@ def _prepare(
         return Rejected(code, message, source)
     if isinstance(verdict, Repair):
         return _repaired(data, seen, source, verdict.reasons, rules, repair)
-    if seen.format == "PNG" and not picture_data_matches(data):
-        return Rejected("Local.ImageBroken", "PNG: a checksum of the picture data is wrong", source)
+    if seen.format == "PNG" and not image_data_matches(data):
+        return Rejected("Local.ImageBroken", "PNG: a checksum of the image data is wrong", source)
     refused = _looked_at(data, seen, rules)
     if refused is not None:
         return Rejected(refused.code, refused.message, source)
@@ -79,12 +79,12 @@ def _prepare(
 def _repaired(  # noqa: PLR0917 - what `prepare` has found out, handed on whole
     data: bytes,
     seen: Inspection,
-    source: PictureFacts,
+    source: ImageFacts,
     reasons: tuple[str, ...],
     rules: Rules,
     repair: Repairer,
 ) -> Prepared | Rejected:
-    """The picture made to comply: without a decoder where that is enough, else decoded and written anew."""
+    """The image made to comply: without a decoder where that is enough, else decoded and written anew."""
     if seen.format == "JPEG" and can_trim(reasons):
         lighter = _trimmed(data, source, reasons, rules)
         if lighter is not None:
@@ -94,7 +94,7 @@ def _repaired(  # noqa: PLR0917 - what `prepare` has found out, handed on whole
         return Rejected(result.code, result.message, source)
     geometry = result.geometry
     sides = geometry.sent_width, geometry.sent_height
-    sent = PictureFacts("JPEG", *sides, len(result.data), sha256(result.data).hexdigest())
+    sent = ImageFacts("JPEG", *sides, len(result.data), sha256(result.data).hexdigest())
     return Prepared(result.data, source, sent, result.transforms, geometry)
 
 
@@ -104,41 +104,37 @@ def _looked_at(data: bytes, seen: Inspection, rules: Rules) -> Reject | None:
     if rules.verify == "none" and not suspected:
         return None
     decoded = decode(data, seen, rules, _GLANCE if rules.verify == "none" else None)
-    if (
-        rules.verify == "none"
-        and not isinstance(decoded, Reject)
-        and flat_colour(decoded.picture) is not None
-    ):
+    if rules.verify == "none" and not isinstance(decoded, Reject) and flat_colour(decoded.image) is not None:
         decoded = decode(data, seen, rules)
     if isinstance(decoded, Reject):
         return decoded if rules.verify == "decode" else None
-    colour = flat_colour(decoded.picture) if suspected else None
+    colour = flat_colour(decoded.image) if suspected else None
     if colour is None or not is_blank(colour, several=False):
         return None
     return Reject("Local.ImageBlank", blankness(colour, several=False, see_through=False))
 
 
 def _trimmed(
-    data: bytes, source: PictureFacts, reasons: tuple[str, ...], rules: Rules
+    data: bytes, source: ImageFacts, reasons: tuple[str, ...], rules: Rules
 ) -> Prepared | Rejected | None:
-    """The picture without what stands around it, where that alone makes it comply."""
-    picture = trimmed(data)
-    if picture is None:
+    """The image without what stands around it, where that alone makes it comply."""
+    image = trimmed(data)
+    if image is None:
         return None
-    seen = inspect(picture, frame=rules.frame)
+    seen = inspect(image, frame=rules.frame)
     same = (seen.width, seen.height) == (source.width, source.height)
-    if not same or judge(seen, len(picture), rules) != PASS:
+    if not same or judge(seen, len(image), rules) != PASS:
         return None
-    refused = _looked_at(picture, seen, rules)
+    refused = _looked_at(image, seen, rules)
     if refused is not None:
         return Rejected(refused.code, refused.message, source) if refused.code == "Local.ImageBlank" else None
     words = ("metadata", "trim:jpeg") if "metadata" in reasons else ("trim:jpeg",)
     geometry = Geometry(seen.width, seen.height, 1, seen.width, seen.height)
-    return Prepared(picture, source, _facts(seen, picture), words, geometry)
+    return Prepared(image, source, _facts(seen, image), words, geometry)
 
 
-def _facts(seen: Inspection, data: bytes) -> PictureFacts:
-    return PictureFacts(seen.format or "", seen.width, seen.height, len(data), sha256(data).hexdigest())
+def _facts(seen: Inspection, data: bytes) -> ImageFacts:
+    return ImageFacts(seen.format or "", seen.width, seen.height, len(data), sha256(data).hexdigest())
 
 
 _AS_IN_THE_FILE = frozenset({"send", "lost"})

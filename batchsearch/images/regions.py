@@ -1,4 +1,4 @@
-"""Coordinates between a file's own pixels and the picture that was sent.
+"""Coordinates between a file's own pixels and the image that was sent.
 
 A region is the vendor's text `x1,x2,y1,y2`: both columns first, then both rows (SearchImageByPic,
 `Region`: "x1 and y1 represent the upper-left corner pixel, x2 and y2 the lower-right corner pixel"). The
@@ -60,16 +60,16 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How a file's stored pixel grid became the picture that was sent: turned, scaled, set on a canvas.
+    """How a file's stored pixel grid became the image that was sent: turned, scaled, set on a canvas.
 
     Attributes:
         source_width: Columns of the file's stored grid.
         source_height: Rows of the file's stored grid.
         orientation: How the grid was turned, 1..8 as in EXIF.
-        sent_width: Columns of the picture sent.
-        sent_height: Rows of the picture sent.
-        box: Left, top, width and height of the source's content within the picture sent, pixels; None
-            where it fills the picture.
+        sent_width: Columns of the image sent.
+        sent_height: Rows of the image sent.
+        box: Left, top, width and height of the source's content within the image sent, pixels; None
+            where it fills the image.
     """
 
     source_width: int
@@ -83,14 +83,14 @@ class Geometry:
         if self.orientation not in range(1, 9):
             raise ValueError(f"orientation {self.orientation} is not 1..8")
         if min(self.source_width, self.source_height, self.sent_width, self.sent_height) < 1:
-            raise ValueError("a picture has at least one pixel a side")
+            raise ValueError("an image has at least one pixel a side")
 
     @property
     def _content(self) -> tuple[int, int, int, int]:
         return self.box or (0, 0, self.sent_width, self.sent_height)
 
     def to_sent(self, region: str) -> str:
-        """A region of the file, as the same region of the picture sent.
+        """A region of the file, as the same region of the image sent.
 
         What passes the edge by rounding is cut off; what would shrink to nothing keeps two pixels a side, the
         fewest that a region has.
@@ -116,7 +116,7 @@ class Geometry:
         return _text(_shift(across, left), _shift(down, top))
 
     def to_source(self, region: str) -> str:
-        """A region of the picture sent, as the same region of the file's stored grid.
+        """A region of the image sent, as the same region of the file's stored grid.
 
         What lies outside the content that was sent (its padding) is cut off.
 
@@ -175,7 +175,7 @@ def _is_inside(span: Span, side: int) -> bool:
 def _clamp(span: Span, side: int, region: str) -> Span:
     start, end = max(0, span[0]), min(side, span[1])
     if start >= end:
-        raise ValueError(f"region {region[:60]!r} lies outside the picture, whose side has {side} pixels")
+        raise ValueError(f"region {region[:60]!r} lies outside the image, whose side has {side} pixels")
     return start, end
 
 

@@ -1,4 +1,4 @@
-"""What the service takes, per service type, and the codes under which a picture is refused here.
+"""What the service takes, per service type, and the codes under which an image is refused here.
 
 Limits come from `batchsearch.service.facts` (the API pages); the job's image settings narrow them.
 """
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.local_code import LocalCode
 from batchsearch.service.facts import (
+    IMAGE_FORMATS,
     MAX_BODY_BYTES,
-    MAX_PICTURE_BYTES,
-    PICTURE_FORMATS,
+    MAX_IMAGE_BYTES,
     SERVICE_TYPES,
     TRANSFER_SECONDS,
 )
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from batchsearch.config.sections.image_settings import ImageSettings
 
 PASSED_FORMATS: Final = frozenset({"JPEG", "PNG", "WEBP"})
-"""Formats whose plain variants go out byte for byte. The service's other formats (`PICTURE_FORMATS`)
+"""Formats whose plain variants go out byte for byte. The service's other formats (`IMAGE_FORMATS`)
 have too many variants that decoders disagree on, and BMP and PPM waste the upload: they are re-encoded."""
 
 FORM_GROWTH: Final = 1.44
-"""Bytes of request body for each byte of a compressed picture: base64 (4/3), then `+`, `/` and `=`
+"""Bytes of request body for each byte of a compressed image: base64 (4/3), then `+`, `/` and `=`
 percent-encoded (1.0625 for evenly spread bytes, 1.417 together), and a little to spare."""
 
 BODY_RESERVE: Final = 64 * 1024
-"""Bytes of the request body kept for everything that is not a picture (Filter, CustomContent …)."""
+"""Bytes of the request body kept for everything that is not an image (Filter, CustomContent …)."""
 
 UPLOAD_SHARE: Final = 0.8
 """Part of the service's transfer time that an upload may be planned to take."""
@@ -41,7 +41,7 @@ UPLOAD_SHARE: Final = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a picture must be before it is sent, and how to get it there.
+    """What an image must be before it is sent, and how to get it there.
 
     Attributes:
         service_type: Kind of instance that the limits are for.
@@ -51,12 +51,12 @@ class Rules:
         min_side: Least width and height sent, pixels.
         max_side: Most width and height sent, pixels, inclusive: the service's own limit.
         target_side: Longest side wanted, pixels; at most `max_side`.
-        quality: JPEG quality of re-encoded pictures, 1..100, before any search for fewer bytes.
+        quality: JPEG quality of re-encoded images, 1..100, before any search for fewer bytes.
         snap: Whether a large JPEG may come out up to a tenth smaller than wanted, decoded far faster.
-        verify: `decode` decodes a compliant picture before it is passed; `none` trusts its structure.
-        too_small: What becomes of a picture with a side under `min_side`.
-        frame: Which picture of an animation or multi-page file is used, from 0; the last one if it has fewer.
-        background: Red, green, blue (0..255) under transparent pixels and around padded pictures.
+        verify: `decode` decodes a compliant image before it is passed; `none` trusts its structure.
+        too_small: What becomes of an image with a side under `min_side`.
+        frame: Which image of an animation or multi-page file is used, from 0; the last one if it has fewer.
+        background: Red, green, blue (0..255) under transparent pixels and around padded images.
         max_pixels: Most pixels that decoding an image may be worth (see `cost`).
         blank: What becomes of an image that is one flat colour.
     """
@@ -78,13 +78,13 @@ class Rules:
     blank: Literal["lost", "reject", "send", "contrast"] = "lost"
 
 
-def rules_for(service_type: str, settings: ImageSettings, *, pictures: int = 1) -> Rules:
+def rules_for(service_type: str, settings: ImageSettings, *, images: int = 1) -> Rules:
     """The rules of one service type, narrowed by a job's settings.
 
     Args:
         service_type: A name of `service.SERVICE_TYPES`.
         settings: The job's `images` section.
-        pictures: Pictures in one request; they share the body, evenly.
+        images: Images in one request; they share the body, evenly.
 
     Raises:
         ConfigError: `images.max_side` is below what this service type accepts at least.
@@ -104,9 +104,9 @@ def rules_for(service_type: str, settings: ImageSettings, *, pictures: int = 1) 
     background = settings.background.removeprefix("#")
     return Rules(
         service_type=kind.name,
-        formats=frozenset(PICTURE_FORMATS),
+        formats=frozenset(IMAGE_FORMATS),
         passed_formats=PASSED_FORMATS,
-        max_bytes=_max_bytes(settings, pictures),
+        max_bytes=_max_bytes(settings, images),
         min_side=kind.min_side,
         max_side=kind.max_side,
         target_side=target,
@@ -121,14 +121,14 @@ def rules_for(service_type: str, settings: ImageSettings, *, pictures: int = 1) 
     )
 
 
-def _max_bytes(settings: ImageSettings, pictures: int) -> int:
-    """Bytes of one picture that keep file, body and transfer time within their limits."""
-    limits = [MAX_PICTURE_BYTES, int((MAX_BODY_BYTES - BODY_RESERVE) / FORM_GROWTH / pictures)]
+def _max_bytes(settings: ImageSettings, images: int) -> int:
+    """Bytes of one image that keep file, body and transfer time within their limits."""
+    limits = [MAX_IMAGE_BYTES, int((MAX_BODY_BYTES - BODY_RESERVE) / FORM_GROWTH / images)]
     if settings.max_upload_bytes is not None:
         limits.append(settings.max_upload_bytes)
     if settings.upload_kbps is not None:
         body = settings.upload_kbps * 1000 / 8 * TRANSFER_SECONDS * UPLOAD_SHARE
-        limits.append(int(body / FORM_GROWTH / pictures))
+        limits.append(int(body / FORM_GROWTH / images))
     return min(limits)
 
 
@@ -252,4 +252,4 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
         )
     }
 )
-"""Every local refusal of a picture, by name."""
+"""Every local refusal of an image, by name."""

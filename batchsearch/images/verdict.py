@@ -1,4 +1,4 @@
-"""What becomes of a picture, decided from its structure and the rules alone."""
+"""What becomes of an image, decided from its structure and the rules alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """The picture has to be decoded and written anew.
+    """The image has to be decoded and written anew.
 
     Attributes:
         reasons: What keeps the file from passing, in short words; never empty.
@@ -43,7 +43,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """The picture cannot be sent.
+    """The image cannot be sent.
 
     Attributes:
         code: A name of `rules.LOCAL_CODES`.

@@ -35,7 +35,7 @@ class Kind:
     """A column's types over all files.
 
     Attributes:
-        normal: In which keys, parameters and pictures are read.
+        normal: In which keys, parameters and images are read.
         carried: In which it goes into the results.
     """
 

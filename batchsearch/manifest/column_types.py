@@ -5,12 +5,12 @@
   (units and zones make the same moment differ) and nested values.
 * A **parameter** column is text, numbers, UUIDs or true/false.
 * Bytes in either are text: some writers do not say so in the file.
-* A **picture** column is text (a path or a URL), bytes, or a struct of `bytes` and `path` as image data sets
+* A **image** column is text (a path or a URL), bytes, or a struct of `bytes` and `path` as image data sets
   use it, where `bytes` wins.
 * Any other column may be anything that can be carried into the results (see `carried`).
 
 Each column has two types: the **normal** one, by which columns of several files agree and in which keys,
-parameters and pictures are read, and the one in which it is carried.
+parameters and images are read, and the one in which it is carried.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def normal_type(kind: pa.DataType) -> pa.DataType:
         return kind if is_uuid(kind) else normal_type(kind.storage_type)
     if pa.types.is_dictionary(kind):
         return normal_type(kind.value_type)
-    if is_picture_struct(kind):
-        return picture_struct(kind)
+    if is_image_struct(kind):
+        return image_struct(kind)
     return _narrow(kind)
 
 
@@ -74,20 +74,20 @@ def normalised(array: pa.Array, wanted: pa.DataType) -> pa.Array:
         return uuid_texts(array) if is_written else normalised(array.storage, wanted)
     if pa.types.is_dictionary(array.type):
         return normalised(array.dictionary_decode(), wanted)
-    if is_picture_struct(array.type) and is_picture_struct(wanted):
+    if is_image_struct(array.type) and is_image_struct(wanted):
         parts = [normalised(pc.struct_field(array, field.name), field.type) for field in wanted]
         return pa.StructArray.from_arrays(parts, fields=list(wanted), mask=array.is_null())
     return array.cast(wanted)
 
 
-def picture_struct(kind: pa.DataType) -> pa.DataType:
-    """A struct in which image data sets keep a picture, without what is not of use here."""
+def image_struct(kind: pa.DataType) -> pa.DataType:
+    """A struct in which image data sets keep an image, without what is not of use here."""
     path = [("path", pa.string())] if has_path(kind) else []
     return pa.struct([("bytes", pa.binary()), *path])
 
 
-def is_picture_struct(kind: pa.DataType) -> bool:
-    """Whether a type is the struct in which image data sets keep a picture."""
+def is_image_struct(kind: pa.DataType) -> bool:
+    """Whether a type is the struct in which image data sets keep an image."""
     if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
         return False
     data = normal_type(kind.field("bytes").type)
@@ -97,7 +97,7 @@ def is_picture_struct(kind: pa.DataType) -> bool:
 
 
 def has_path(kind: pa.DataType) -> bool:
-    """Whether a picture struct carries a path beside its bytes."""
+    """Whether an image struct carries a path beside its bytes."""
     return bool(kind.get_field_index("path") >= 0)
 
 
@@ -169,19 +169,19 @@ def uuid_texts(array: pa.Array) -> pa.Array:
     )
 
 
-def picture_type_problem(kind: pa.DataType) -> str | None:
-    """Why a column of this type cannot hold pictures, or None."""
+def image_type_problem(kind: pa.DataType) -> str | None:
+    """Why a column of this type cannot hold images, or None."""
     types = pa.types
-    if types.is_string(kind) or types.is_binary(kind) or types.is_null(kind) or is_picture_struct(kind):
+    if types.is_string(kind) or types.is_binary(kind) or types.is_null(kind) or is_image_struct(kind):
         return None
     return (
-        f"is {kind}; a picture is a path or URL (text), bytes, or a struct of `bytes` and `path`; "
+        f"is {kind}; an image is a path or URL (text), bytes, or a struct of `bytes` and `path`; "
         "`manifest.images` takes lists, and structs with an address"
     )
 
 
-def picture_lengths(array: pa.Array) -> pa.Array:
-    """Bytes that each cell of a picture column takes in memory, 0 for null."""
+def image_lengths(array: pa.Array) -> pa.Array:
+    """Bytes that each cell of an image column takes in memory, 0 for null."""
     if pa.types.is_struct(array.type):
         array = pc.struct_field(array, "bytes")
     if pa.types.is_null(array.type):

@@ -1,7 +1,7 @@
 """What each column of a manifest is for, settled from the headers alone (pure).
 
-A column may name rows, hold a picture, give a parameter, or be none of the batch's business; all but inline
-pictures is carried into the results (see `carried`).
+A column may name rows, hold an image, give a parameter, or be none of the batch's business; all but inline
+images is carried into the results (see `carried`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from batchsearch.manifest.agreement import agreed, headerless, lacking
 from batchsearch.manifest.column_types import (
     cell,
     has_path,
-    is_picture_struct,
+    image_type_problem,
+    is_image_struct,
     key_type_problem,
     parameter_type_problem,
-    picture_type_problem,
 )
 from batchsearch.manifest.passthrough import carried_type_problem
 from batchsearch.manifest.row_findings import LISTED
@@ -38,10 +38,10 @@ class Wanted:
     """What an operation takes from each row.
 
     Attributes:
-        images: The pictures' roles in the operation's order, such as `("image",)`.
+        images: The images' roles in the operation's order, such as `("image",)`.
         required: Parameters that a row must give, because nothing else does.
         allowed: All parameters that a row may give.
-        base64: Text in a picture column that is no address is the picture itself, in base64.
+        base64: Text in an image column that is no address is the image itself, in base64.
         kept: Columns that other parts of the job read in the results, so that they are carried whatever
             `manifest.carry` says.
     """
@@ -60,20 +60,20 @@ class ColumnUse:
     Attributes:
         name: Its name.
         type: Its type as `columns.normal_type` says, the same in all files.
-        is_picture: Whether the operation takes its pictures.
+        is_image: Whether the operation takes its images.
         carried: Its type in the results: for a struct of `bytes` and `path` that of the path; None if
             nothing of it is carried.
     """
 
     name: str
     type: pa.DataType
-    is_picture: bool
+    is_image: bool
     carried: pa.DataType | None
 
     @property
     def has_bytes(self) -> bool:
-        """Whether it holds pictures as bytes, so that at most their paths are carried."""
-        return self.is_picture and (pa.types.is_binary(self.type) or pa.types.is_struct(self.type))
+        """Whether it holds images as bytes, so that at most their paths are carried."""
+        return self.is_image and (pa.types.is_binary(self.type) or pa.types.is_struct(self.type))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,13 @@ class Meaning:
 
     Attributes:
         columns: All that are read, in the order of the first file.
-        pictures: The picture columns, in the operation's order.
+        images: The image columns, in the operation's order.
         parameters: Column names by the parameters that they give.
-        base64: Text in a picture column that is no address is the picture itself, in base64.
+        base64: Text in an image column that is no address is the image itself, in base64.
     """
 
     columns: tuple[ColumnUse, ...]
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
     parameters: Mapping[str, str]
     base64: bool
 
@@ -134,7 +134,7 @@ def understand(tables: Sequence[TableFile], settings: ManifestSettings, wanted: 
         *_key_problems(asked, settings, bodies),
         *_not_carried(uses),
         *_unknown_names(asked, settings, is_csv=tables[0].rows is None),
-        *_use_problems(asked, roles, "picture", picture_type_problem),
+        *_use_problems(asked, roles, "image", image_type_problem),
         *_use_problems(
             asked, {name: parameters[name] for name in known}, "parameter", parameter_type_problem
         ),
@@ -153,18 +153,16 @@ def understand(tables: Sequence[TableFile], settings: ManifestSettings, wanted: 
     return Meaning(uses, tuple(roles.values()), parameters, wanted.base64)
 
 
-def _uses(
-    kinds: Mapping[str, Kind], pictures: set[str], carry: Collection[str] | None
-) -> Iterator[ColumnUse]:
+def _uses(kinds: Mapping[str, Kind], images: set[str], carry: Collection[str] | None) -> Iterator[ColumnUse]:
     """What is read of each column; `carry` are those that are carried, None for all."""
     for name, kind in kinds.items():
-        is_picture = name in pictures
+        is_image = name in images
         carried: pa.DataType | None = kind.carried if carry is None or name in carry else None
-        if is_picture and is_picture_struct(kind.normal):
+        if is_image and is_image_struct(kind.normal):
             carried = pa.string() if carried is not None and has_path(kind.normal) else None
-        elif is_picture and pa.types.is_binary(kind.normal):
+        elif is_image and pa.types.is_binary(kind.normal):
             carried = None
-        yield ColumnUse(name, kind.normal, is_picture, carried)
+        yield ColumnUse(name, kind.normal, is_image, carried)
 
 
 def _not_carried(uses: Sequence[ColumnUse]) -> Iterator[str]:
@@ -207,20 +205,20 @@ class _Asked:
 
 
 def _key_problems(asked: _Asked, settings: ManifestSettings, bodies: frozenset[str]) -> Iterator[str]:
-    """What is wrong with the columns that name rows; `bodies` are those that hold whole pictures as text."""
+    """What is wrong with the columns that name rows; `bodies` are those that hold whole images as text."""
     for column in settings.key:
         if column not in asked.types:
             yield asked.missing("that is to name rows", column, "key: [column, …]")
         elif asked.has_rows and (problem := key_type_problem(asked.types[column])) is not None:
             yield f"column {cell(column)}, which is to name rows, {problem}"
         elif column in bodies:
-            yield f"column {cell(column)}, which is to name rows, holds the pictures (`images.text: base64`)"
+            yield f"column {cell(column)}, which is to name rows, holds the images (`images.text: base64`)"
 
 
 def _use_problems(
     asked: _Asked, uses: Mapping[str, str], what: str, type_problem: Callable[[pa.DataType], str | None]
 ) -> Iterator[str]:
-    """What is wrong with columns that give pictures or parameters."""
+    """What is wrong with columns that give images or parameters."""
     for name, column in uses.items():
         if column not in asked.types:
             yield asked.missing(f"for the {what} `{name}`", column, f"columns: {{{name}: …}}")

@@ -4,13 +4,13 @@ A column comes out with the type that it has in the manifest, but for dictionari
 by one, where a dictionary is lost, so that a column with one, at any depth, is carried as its values. A type
 that Parquet cannot hold is refused before any call.
 
-Cells of picture columns are carried as anybody may see them:
+Cells of image columns are carried as anybody may see them:
 
 * inline bytes never; of a struct of `bytes` and `path` the path alone;
-* a `data:` URL and base64 text are the picture itself: their kind and length stand in for them;
+* a `data:` URL and base64 text are the image itself: their kind and length stand in for them;
 * an address loses its user part, its query and its fragment, which may hold a password or a signature.
 
-All other columns are the user's own and carried as they are. So are columns that name rows: a picture column
+All other columns are the user's own and carried as they are. So are columns that name rows: an image column
 among them that holds what may not be shown is refused.
 """
 
@@ -39,13 +39,13 @@ _ADDRESS: Final = re.compile(rf"{_STRAY}({_SCHEME})(?:[^/?#]*@)?([^?#]*)")
 _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}(?=[;,])")
 
 _NEVER_NAMES: Final = (
-    (_DATA, "holds a picture (a `data:` URL), which cannot name a row"),
+    (_DATA, "holds an image (a `data:` URL), which cannot name a row"),
     (
         rf"^{_STRAY}{_SCHEME}[^/?#]*@",
         "holds an address with a user part (`user:password@`), which would be in the results; leave it out",
     ),
 )
-"""Cells of a picture column that cannot name a row, and why: a key is never altered."""
+"""Cells of an image column that cannot name a row, and why: a key is never altered."""
 
 
 def carried_type(kind: pa.DataType) -> pa.DataType:
@@ -101,7 +101,7 @@ def carried_type_problem(kind: pa.DataType) -> str | None:
 
 
 def shown(text: str) -> str:
-    """A text cell of a picture column as anybody may see it.
+    """A text cell of an image column as anybody may see it.
 
     A `data:` URL becomes its media type and length, an address loses user part, query and fragment; a path
     stays as it is, question marks included.
@@ -115,11 +115,11 @@ def shown(text: str) -> str:
 
 
 def shown_cells(array: pa.Array, *, is_base64: bool) -> pa.Array:
-    """The text cells of a picture column as anybody may see them.
+    """The text cells of an image column as anybody may see them.
 
     Args:
         array: Text, or nulls alone.
-        is_base64: What is no address is a picture in base64.
+        is_base64: What is no address is an image in base64.
     """
     if not pa.types.is_string(array.type):
         return array
@@ -139,7 +139,7 @@ def _without_base64(text: str | None) -> str | None:
 
 
 def never_names(array: pa.Array) -> list[tuple[int, str]]:
-    """Cells of a picture column that cannot name their row, by position, and why."""
+    """Cells of an image column that cannot name their row, by position, and why."""
     if not pa.types.is_string(array.type):
         return []
     return [

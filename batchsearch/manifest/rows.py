@@ -1,4 +1,4 @@
-"""The values that come out of a manifest: a picture's reference, a row, a batch of rows."""
+"""The values that come out of a manifest: an image's reference, a row, a batch of rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _URL: Final = re.compile(r"([\s\ufeff\u200b]*)(?:[A-Za-z][A-Za-z0-9+.-]*://|(?i:
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
-    """Where one picture is: exactly one of `path`, `url` and `data` is set.
+    """Where one image is: exactly one of `path`, `url` and `data` is set.
 
     Attributes:
         path: File path as the manifest gives it, relative to `images.root` or absolute.
@@ -45,7 +45,7 @@ class Row:
         number: Position in the whole manifest, from 0, of the row that it is, or that its image is in. For
             people; it names nothing.
         index: Position in its batch, from 0.
-        images: One reference for each picture that the operation takes, in the operation's order;
+        images: One reference for each image that the operation takes, in the operation's order;
             None where the manifest's cell is null.
         parameters: Per-row parameters by snake_case name; null cells are left out. Values are what
             Arrow gives (str, int, float, bool); they are validated by `api`, not here.
@@ -68,10 +68,10 @@ class RowBatch:
     __slots__ = (
         "_carried",
         "_carry",
+        "_images",
         "_key_column",
         "_numbers",
         "_parameters",
-        "_pictures",
         "_rows",
         "_start",
     )
@@ -82,7 +82,7 @@ class RowBatch:
         *,
         start: int,
         numbers: NDArray[np.int64],
-        pictures: Sequence[pa.Array],
+        images: Sequence[pa.Array],
         parameters: Mapping[str, pa.Array],
         carry: Callable[[], pa.RecordBatch],
     ) -> None:
@@ -92,14 +92,14 @@ class RowBatch:
             keys: The row keys as text, none of them null.
             start: Place of the first row among all rows that the manifest gives, from 0.
             numbers: The position in the manifest of each row, or of the row that its image is in.
-            pictures: The picture columns, in the operation's order.
+            images: The image columns, in the operation's order.
             parameters: The parameter columns by snake_case name.
             carry: Makes `carried`.
         """
         self._key_column = keys
         self._start = start
         self._numbers = numbers
-        self._pictures = tuple(pictures)
+        self._images = tuple(images)
         self._parameters = dict(parameters)
         self._carry = carry
         self._carried: pa.RecordBatch | None = None
@@ -117,12 +117,12 @@ class RowBatch:
     def rows(self) -> tuple[Row, ...]:
         """All rows."""
         if self._rows is None:
-            self._rows = tuple(self._made(self._key_column, self._pictures, self._parameters, None))
+            self._rows = tuple(self._made(self._key_column, self._images, self._parameters, None))
         return self._rows
 
     @property
     def carried(self) -> pa.RecordBatch:
-        """The manifest's own columns that go into the results (all but inline picture bytes), row by row."""
+        """The manifest's own columns that go into the results (all but inline image bytes), row by row."""
         if self._carried is None:
             self._carried = self._carry()
         return self._carried
@@ -149,7 +149,7 @@ class RowBatch:
         wished = pa.array(positions, pa.int64())
         return self._made(
             self._key_column.take(wished),
-            [column.take(wished) for column in self._pictures],
+            [column.take(wished) for column in self._images],
             {name: column.take(wished) for name, column in self._parameters.items()},
             positions,
         )
@@ -157,12 +157,12 @@ class RowBatch:
     def _made(
         self,
         keys: pa.Array,
-        pictures: Sequence[pa.Array],
+        images: Sequence[pa.Array],
         parameters: Mapping[str, pa.Array],
         positions: Sequence[int] | None,
     ) -> list[Row]:
         count = len(keys)
-        found = [references(column) for column in pictures]
+        found = [references(column) for column in images]
         of_rows = list(zip(*found, strict=True)) if found else [()] * count
         given: list[dict[str, Any]] = [{} for _ in range(count)]
         for name, column in parameters.items():
@@ -178,7 +178,7 @@ class RowBatch:
 
 
 def reference(text: str | None) -> ImageReference | None:
-    """What a text cell says of a picture; null and blank text are no picture.
+    """What a text cell says of an image; null and blank text are no image.
 
     Blanks around an address are no part of it; a file's name may have some.
     """
@@ -190,7 +190,7 @@ def reference(text: str | None) -> ImageReference | None:
 
 
 def references(array: pa.Array) -> list[ImageReference | None]:
-    """One reference for each cell of a picture column."""
+    """One reference for each cell of an image column."""
     if pa.types.is_struct(array.type):
         given = pc.struct_field(array, "bytes").to_pylist()
         paths = pc.struct_field(array, "path").to_pylist() if has_path(array.type) else [None] * len(array)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.arrow_memory import use_plain_allocator
-from batchsearch.manifest.column_types import cell, fractions, normalised, parameter_cells, picture_lengths
+from batchsearch.manifest.column_types import cell, fractions, image_lengths, normalised, parameter_cells
 from batchsearch.manifest.files import find_files
 from batchsearch.manifest.folder_columns import InFolders, folder_columns
 from batchsearch.manifest.formats.registry import open_table
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Manifest", "Wanted"]
 
 _BATCH_BYTES: Final = 16 * 1024 * 1024
-"""Picture bytes in one batch of rows; a single row may have more."""
+"""Image bytes in one batch of rows; a single row may have more."""
 
 _KEYS_AT_ONCE: Final = 8_192
 
@@ -162,7 +162,7 @@ class Manifest:
         stop: threading.Event | None = None,
         without_image: Callable[[WithoutImage], None] | None = None,
     ) -> int:
-        """Reads everything but inline pictures once: whole, well-typed, keys present and unique.
+        """Reads everything but inline images once: whole, well-typed, keys present and unique.
 
         Args:
             stop: Set when nobody waits for it any more.
@@ -204,10 +204,10 @@ class Manifest:
         return total
 
     def batches(self, rows: int = 1024) -> Iterator[RowBatch]:
-        """The rows in order, each with its key, its pictures and its parameters.
+        """The rows in order, each with its key, its images and its parameters.
 
         Args:
-            rows: Most rows in a batch; fewer where pictures are inline and large.
+            rows: Most rows in a batch; fewer where images are inline and large.
 
         Raises:
             ManifestError: At the first row that `check` would have reported, repeated keys aside.
@@ -226,17 +226,17 @@ class Manifest:
                 self._usable(keys, number, at, stop)
                 rows_read = int(at[-1]) + 1 if len(at) else rows_read
                 named = key_column(keys, self._quoted)
-                pictures = [self._plain(piece, name) for name in self._meaning.pictures]
+                images = [self._plain(piece, name) for name in self._meaning.images]
                 parameters = {
                     name: parameter_cells(self._plain(piece, column))
                     for name, column in self._meaning.parameters.items()
                 }
-                for offset, length in _cuts(piece.num_rows, pictures, rows):
+                for offset, length in _cuts(piece.num_rows, images, rows):
                     yield RowBatch(
                         named.slice(offset, length),
                         start=start + seen + offset,
                         numbers=above + at[offset : offset + length],
-                        pictures=[column.slice(offset, length) for column in pictures],
+                        images=[column.slice(offset, length) for column in images],
                         parameters={
                             name: column.slice(offset, length) for name, column in parameters.items()
                         },
@@ -259,9 +259,9 @@ class Manifest:
             yield batch.keys()
 
     def key_batches(self, rows: int = _KEYS_AT_ONCE) -> Iterator[KeyBatch]:
-        """The row keys in order, and nothing else of the rows: no picture is read.
+        """The row keys in order, and nothing else of the rows: no image is read.
 
-        The batches are those of `batches` where the same number of rows is asked for and no picture is
+        The batches are those of `batches` where the same number of rows is asked for and no image is
         inline.
 
         Args:
@@ -283,7 +283,7 @@ class Manifest:
                     yield KeyBatch(key_column(keys, self._quoted))
 
     def _plain(self, batch: pa.RecordBatch, name: str) -> pa.Array:
-        """A column in the type in which keys, pictures and parameters are read."""
+        """A column in the type in which keys, images and parameters are read."""
         return normalised(batch.column(name), self._meaning.types[name])
 
     def _pieces(self, number: int, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
@@ -378,7 +378,7 @@ class Manifest:
             present = pc.invert(is_empty)
             usable = present if usable is None else pc.and_(usable, present)
         for name, key in zip(self.settings.key, keys, strict=True):
-            refused = never_names(key) if name in self._meaning.pictures else []
+            refused = never_names(key) if name in self._meaning.images else []
             refused += [
                 (index, f"has a fraction ({key[index].as_py()}); a row is named by whole numbers or text")
                 for index in fractions(key)
@@ -439,7 +439,7 @@ class Manifest:
             if use.carried is None:
                 continue
             array = batch.column(use.name)
-            if use.is_picture and use.name not in self.settings.key:
+            if use.is_image and use.name not in self.settings.key:
                 text = pc.struct_field(array, "path") if use.has_bytes else normalised(array, use.type)
                 safe = shown_cells(text, is_base64=self._meaning.base64 and not use.has_bytes)
                 array = array if safe is text and not use.has_bytes else safe
@@ -485,11 +485,11 @@ def _numbered(table: TableFile, settings: ManifestSettings, folders: Sequence[st
     return table if column is None or column in table.schema.names else Numbered(table, column, folders)
 
 
-def _cuts(total: int, pictures: Sequence[pa.Array], rows: int) -> Iterator[tuple[int, int]]:
+def _cuts(total: int, images: Sequence[pa.Array], rows: int) -> Iterator[tuple[int, int]]:
     """Where to cut `total` rows so that no part has more than `rows` or, with several, `_BATCH_BYTES`."""
     lengths = np.zeros(total, dtype=np.int64)
-    for array in pictures:
-        lengths += picture_lengths(array).to_numpy(zero_copy_only=False)
+    for array in images:
+        lengths += image_lengths(array).to_numpy(zero_copy_only=False)
     ends = np.cumsum(lengths)
     offset = 0
     while offset < total:

@@ -42,7 +42,7 @@ def load(job: JobLike, overrides: Overrides = ()) -> JobSettings:
         ...     {
         ...         "operation": "SearchImageByPic",
         ...         "instance": {"endpoint": "emulator", "name": "demo", "qps": 10},
-        ...         "manifest": {"path": "pictures.csv", "key": "sku"},
+        ...         "manifest": {"path": "images.csv", "key": "sku"},
         ...         "output": {"dir": "out"},
         ...     },
         ...     overrides={"instance.qps": 5},

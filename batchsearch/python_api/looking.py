@@ -96,7 +96,7 @@ def check(
     output: str | os.PathLike[str] | None = None,
     save: str | os.PathLike[str] | None = None,
 ) -> CheckPage:
-    """Check every picture of a job and write the verdicts as Parquet. Nothing is called.
+    """Check every image of a job and write the verdicts as Parquet. Nothing is called.
 
     Args:
         job: As for `run`.

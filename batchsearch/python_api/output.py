@@ -72,7 +72,7 @@ class Output:
         return self.table(_RESULTS, columns)
 
     def hits(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The table `hits`: one row for each picture that a search found; see `results`."""
+        """The table `hits`: one row for each image that a search found; see `results`."""
         return self.table(_HITS, columns)
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:

@@ -82,11 +82,11 @@ def _image_columns(settings: JobSettings) -> list[str]:
 def _copies(
     settings: JobSettings, rows: Sequence[Mapping[str, Any]], names: Sequence[str]
 ) -> dict[tuple[int, str], Thumbnail]:
-    from batchsearch.engine.run.places import picture_root
+    from batchsearch.engine.run.places import image_root
     from batchsearch.tasks.report.references import RowSource, carried_reference
     from batchsearch.tasks.report.thumbnails import Thumbnail, Thumbnails
 
-    source = RowSource(Path(picture_root(settings)), settings.images)
+    source = RowSource(Path(image_root(settings)), settings.images)
     thumbnails = Thumbnails(most=len(rows) * len(names), side=_SIDE, megabytes=_MEGABYTES)
     places = {}
     for place, row in enumerate(rows):

@@ -136,7 +136,7 @@ def run_compare(
     progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
 ) -> CompareResult:
-    """Say how alike the pictures of a job are, as `batchsearch compare` does; otherwise like `run`.
+    """Say how alike the images of a job are, as `batchsearch compare` does; otherwise like `run`.
 
     Examples:
         >>> import batchsearch

@@ -96,11 +96,11 @@ REGIONS: Final = (
     "eu-central-1",
 )
 
-# Limits of one call. Bytes are raw bytes of the picture, not of its base64 text.
-MAX_PICTURE_BYTES: Final = 4 * 1024 * 1024
+# Limits of one call. Bytes are raw bytes of the image, not of its base64 text.
+MAX_IMAGE_BYTES: Final = 4 * 1024 * 1024
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 TRANSFER_SECONDS: Final = 5.0
-PICTURE_FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+IMAGE_FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 
 MAX_INSTANCE_NAME: Final = 20
 MAX_ID: Final = 256

@@ -55,7 +55,7 @@ class FilterError(ValueError):
     """A filter that the service would refuse as `InvalidFilterClause`.
 
     Attributes:
-        message: What is wrong and what to write instead, without the picture of the place.
+        message: What is wrong and what to write instead, without the image of the place.
         position: Index into the filter's characters, from 0; its length when the end came too early.
     """
 

@@ -1,6 +1,6 @@
 """The request body, built in one pass: base64, percent-encoding and sha256 piece by piece.
 
-A picture goes through in pieces of 48 KiB that stay in the processor's cache, so a 4 MB body costs a
+An image goes through in pieces of 48 KiB that stay in the processor's cache, so a 4 MB body costs a
 fifteenth of what `urlencode` of its base64 takes, and the signature's hash is ready with it.
 """
 
@@ -51,15 +51,15 @@ class Call:
 
 
 def build_call(
-    operation: str, instance: str, values: Mapping[str, Any], pictures: Sequence[bytes | str]
+    operation: str, instance: str, values: Mapping[str, Any], images: Sequence[bytes | str]
 ) -> Call | ParameterProblem:
-    """The call that says these values about these pictures.
+    """The call that says these values about these images.
 
     Args:
         operation: A name in `OPERATIONS`.
         instance: The instance's name.
         values: What `check_parameters` returned, without problems.
-        pictures: One for each of the operation's pictures, in its order: the file's bytes, or the address
+        images: One for each of the operation's images, in its order: the file's bytes, or the address
             of an uploaded object.
 
     Returns:
@@ -69,7 +69,7 @@ def build_call(
     query, form = _placed(described, instance, values)
     digest = hashlib.sha256()
     body = bytearray()
-    for piece in _pieces(form, described, pictures):
+    for piece in _pieces(form, described, images):
         digest.update(piece)
         body += piece
     if len(body) > MAX_BODY_BYTES:
@@ -78,7 +78,7 @@ def build_call(
 
 
 def build_handed_call(
-    operation: str, instance: str, values: Mapping[str, Any], pictures: Sequence[bytes | str]
+    operation: str, instance: str, values: Mapping[str, Any], images: Sequence[bytes | str]
 ) -> Call | ParameterProblem:
     """The same for an instance within this process: images stay what they are, beside the body.
 
@@ -86,13 +86,13 @@ def build_handed_call(
     """
     described = OPERATIONS[operation]
     query, form = _placed(described, instance, values)
-    named = list(zip(described.pictures, pictures, strict=True))
-    form += [(picture.wire, content) for picture, content in named if isinstance(content, str)]
-    handed = tuple((picture.wire, content) for picture, content in named if isinstance(content, bytes))
+    named = list(zip(described.images, images, strict=True))
+    form += [(image.wire, content) for image, content in named if isinstance(content, str)]
+    handed = tuple((image.wire, content) for image, content in named if isinstance(content, bytes))
     body = _encoded_form(form)
     # Base64 takes 4 bytes for 3, and an escape 3 for 1.
     if len(body) + sum(4 * len(content) + _MORE_EACH for _, content in handed) > MAX_BODY_BYTES:
-        whole = _pieces(_placed(described, instance, values)[1], described, pictures)
+        whole = _pieces(_placed(described, instance, values)[1], described, images)
         encoded = sum(len(piece) for piece in whole)
         if encoded > MAX_BODY_BYTES:
             return _too_large(described, encoded)
@@ -114,20 +114,20 @@ def _placed(
 
 
 def _too_large(described: Operation, size: int) -> ParameterProblem:
-    roles = " and ".join(f"`{picture.role}`" for picture in described.pictures)
+    roles = " and ".join(f"`{image.role}`" for image in described.images)
     message = (
         f"the encoded request has {size:,} bytes, the service accepts {MAX_BODY_BYTES:,}; "
         f"make {roles} smaller (`images.max_side`, `images.quality`)"
     )
-    return ParameterProblem(described.pictures[0].role, "Local.BodyTooLarge", None, message)
+    return ParameterProblem(described.images[0].role, "Local.BodyTooLarge", None, message)
 
 
 def _pieces(
-    form: Sequence[tuple[str, str]], described: Operation, pictures: Sequence[bytes | str]
+    form: Sequence[tuple[str, str]], described: Operation, images: Sequence[bytes | str]
 ) -> Iterator[bytes]:
     yield _encoded_form(form)
-    for picture, content in zip(described.pictures, pictures, strict=True):
-        yield f"&{picture.wire}=".encode()
+    for image, content in zip(described.images, images, strict=True):
+        yield f"&{image.wire}=".encode()
         if isinstance(content, str):
             yield quote(content, safe="").encode()
         else:
@@ -144,13 +144,13 @@ def _text(value: object) -> str:
     return str(value)
 
 
-def _base64_pieces(picture: bytes) -> Iterator[bytes]:
-    view = memoryview(picture)
+def _base64_pieces(image: bytes) -> Iterator[bytes]:
+    view = memoryview(image)
     for start in range(0, len(view), PIECE_BYTES):
         yield b64encode(view[start : start + PIECE_BYTES])
 
 
-def _encoded(picture: bytes) -> Iterator[bytes]:
-    for piece in _base64_pieces(picture):
+def _encoded(image: bytes) -> Iterator[bytes]:
+    for piece in _base64_pieces(image):
         encoded = piece.replace(b"+", b"%2B").replace(b"/", b"%2F")
         yield encoded.replace(b"=", b"%3D") if encoded.endswith(b"=") else encoded

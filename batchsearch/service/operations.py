@@ -71,7 +71,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ImageParameter:
-    """One picture that an operation takes.
+    """One image that an operation takes.
 
     Attributes:
         role: What job files and manifests call it.
@@ -88,8 +88,8 @@ class Operation:
 
     Attributes:
         name: The vendor's name, the `x-acs-action` header.
-        parameters: All but the instance name and the pictures, in the pages' order.
-        pictures: The pictures, in the order in which `build_call` takes them.
+        parameters: All but the instance name and the images, in the pages' order.
+        images: The images, in the order in which `build_call` takes them.
         paged: Whether `start` and `num` choose a page of a longer answer.
         budget: Which of the instance's separate rates a call draws on.
         response: What `parse` makes of a successful answer.
@@ -99,7 +99,7 @@ class Operation:
 
     name: str
     parameters: tuple[Parameter, ...]
-    pictures: tuple[ImageParameter, ...]
+    images: tuple[ImageParameter, ...]
     paged: bool
     budget: Budget
     response: ResponseKind

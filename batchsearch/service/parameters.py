@@ -73,7 +73,7 @@ def check_parameters(
         values: By snake_case name; None and NaN count as absent.
         service_type: The kind of instance; kinds with one category get that one whatever is given, as the
             service itself would take it, so that equal requests are equal.
-        longest_id: Most characters of a product id or a picture name.
+        longest_id: Most characters of a product id or an image name.
 
     Returns:
         The good values in the operation's order (int, bool or str), and the problems; a call may be made
@@ -153,9 +153,9 @@ def check_instance_name(name: str) -> ParameterProblem | None:
 
 
 def _unknown(operation: Operation, name: str) -> ParameterProblem:
-    if name.lower().replace("_", "") in {picture.wire.lower() for picture in operation.pictures}:
-        roles = " and ".join(f"`{picture.role}`" for picture in operation.pictures)
-        hint = f"pictures come from the manifest, through the columns mapped to {roles}"
+    if name.lower().replace("_", "") in {image.wire.lower() for image in operation.images}:
+        roles = " and ".join(f"`{image.role}`" for image in operation.images)
+        hint = f"images come from the manifest, through the columns mapped to {roles}"
     elif name.lower().replace("_", "") == "instancename":
         hint = "the instance is named in `instance.name`"
     else:
@@ -222,7 +222,7 @@ def _across_delete(
         return wants("filter", "is needed when `is_delete_by_filter` is true")
     problems = wants("product_id", "is needed unless `is_delete_by_filter` is true")
     if "filter" in checked and "is_delete_by_filter" not in refused:
-        # The service would ignore the filter and delete every picture of the product.
+        # The service would ignore the filter and delete every image of the product.
         problems.append(
             ParameterProblem(
                 "filter",
@@ -342,7 +342,7 @@ def _read_region(_: Parameter, value: object) -> str:
         raise _RefusedError(f"{_shown(value)} is not `x1,x2,y1,y2` in whole pixels")
     x1, x2, y1, y2 = sides
     if not all(0 <= side <= INT32_MAX for side in sides):
-        raise _RefusedError(f"{_shown(value)} has a coordinate below 0 or beyond any picture")
+        raise _RefusedError(f"{_shown(value)} has a coordinate below 0 or beyond any image")
     if x1 >= x2 or y1 >= y2:
         hint = "; the order is x1,x2,y1,y2: both x before both y" if x1 < y1 and x2 < y2 else ""
         raise _RefusedError(f"{_shown(value)} is empty: x1 must be below x2 and y1 below y2{hint}")

@@ -34,11 +34,11 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class PicInfo:
-    """What the service found in the picture.
+    """What the service found in the image.
 
     Attributes:
         category_id: Category given or predicted.
-        region: The subject, `x1,x2,y1,y2` in the sent picture's pixels.
+        region: The subject, `x1,x2,y1,y2` in the sent image's pixels.
         multi_region: All subjects, in the same form.
         all_categories: Categories that the instance knows.
     """
@@ -51,7 +51,7 @@ class PicInfo:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One entry of `Auctions`: a picture of the instance.
+    """One entry of `Auctions`: an image of the instance.
 
     Attributes:
         product_id: Its product.
@@ -149,7 +149,7 @@ class MutationResponse(Verdict):
 
 @dataclass(frozen=True, slots=True)
 class ExistsResponse(Verdict):
-    """Whether the instance holds a picture, and what it keeps with it."""
+    """Whether the instance holds an image, and what it keeps with it."""
 
     exists: bool | None
     item: Hit | None
@@ -163,8 +163,8 @@ class InstanceFacts:
         name: Instance name.
         region: Region.
         service_type: Number of the kind of instance (`service.SERVICE_TYPES`).
-        capacity: Pictures that it can hold, in units of 10,000.
-        total_count: Pictures that it holds.
+        capacity: Images that it can hold, in units of 10,000.
+        total_count: Images that it holds.
         qps: Queries per second that were bought.
         utc_create: When it was made, milliseconds since 1970 as text.
         utc_expire_time: When it ends, the same.

@@ -1,4 +1,4 @@
-"""Pictures by address: uploaded to the vendor's object store first, then named in `PicContent`.
+"""Images by address: uploaded to the vendor's object store first, then named in `PicContent`.
 
 This is the way that the official SDK's "Advance" calls go, in three requests: a permission to upload from
 the vendor's open platform, the upload itself, and the call with the object's address. Base64 in the form
@@ -41,10 +41,10 @@ _PERMISSION_FIELDS: Final = ("AccessKeyId", "EncodedPolicy", "Signature", "Bucke
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """A picture in the object store.
+    """An image in the object store.
 
     Attributes:
-        url: Its address: what `build_call` takes in the picture's place. Never shown.
+        url: Its address: what `build_call` takes in the image's place. Never shown.
     """
 
     url: str = field(repr=False)
@@ -57,7 +57,7 @@ class _Permission:
 
 
 class Uploader:
-    """Puts pictures where the service can fetch them.
+    """Puts images where the service can fetch them.
 
     Args:
         session: From `exchange.new_session`.
@@ -96,8 +96,8 @@ class Uploader:
         self._steady = steady
         self._nonce = nonce
 
-    async def upload(self, picture: bytes) -> Uploaded | Answer:
-        """The picture's address, or the answer that refused it; two requests, neither takes a call slot.
+    async def upload(self, image: bytes) -> Uploaded | Answer:
+        """The image's address, or the answer that refused it; two requests, neither takes a call slot.
 
         A refusal of the object store has its code behind `Upload.`; everything else has the codes of any
         call.
@@ -138,7 +138,7 @@ class Uploader:
         permission = _permission(content, plain=self._platform.scheme == "http")
         if permission is None:
             return failed(reply, _refusal("BadPermission", "the permission to upload is not complete"))
-        stored = await self._store(permission, picture)
+        stored = await self._store(permission, image)
         if isinstance(stored, Lost):
             return failed(stored)
         if stored.status // 100 != _OK:
@@ -169,7 +169,7 @@ class Uploader:
             proxies=self._proxies,
         )
 
-    async def _store(self, permission: _Permission, picture: bytes) -> Reply | Lost:
+    async def _store(self, permission: _Permission, image: bytes) -> Reply | Lost:
         given = permission.fields
         fields = {
             "OSSAccessKeyId": given["AccessKeyId"],
@@ -189,7 +189,7 @@ class Uploader:
                 "user-agent": USER_AGENT,
                 "content-type": f"multipart/form-data; boundary={boundary}",
             },
-            body=multipart(fields, given["ObjectKey"], picture, boundary),
+            body=multipart(fields, given["ObjectKey"], image, boundary),
             timeouts=self._timeouts,
             proxies=self._proxies,
         )

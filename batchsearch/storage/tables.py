@@ -63,13 +63,13 @@ TABLES: Final[Mapping[str, Table]] = {
     ),
     "hits": Table(
         "hits/*.parquet",
-        "One row for each picture that a search found.",
+        "One row for each image that a search found.",
         "batchsearch.storage.parts.results_and_hits",
         "HIT_COLUMNS",
     ),
     "verdicts": Table(
         "check/verdicts.parquet",
-        "One row for each picture that `batchsearch check` has looked at.",
+        "One row for each image that `batchsearch check` has looked at.",
         "batchsearch.storage.parts.verdict_table",
         "VERDICT_COLUMNS",
     ),
@@ -85,7 +85,7 @@ TABLES: Final[Mapping[str, Table]] = {
         "One row for each pair that `batchsearch compare` has made of a list; for its owner only.",
         "batchsearch.tasks.compare.pairs_table",
         "PAIR_COLUMNS",
-        more="After these stand the columns of `compare.carry`, once for each picture.",
+        more="After these stand the columns of `compare.carry`, once for each image.",
     ),
     "pairs": Table(
         "pairs/*.parquet",

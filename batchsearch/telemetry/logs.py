@@ -1,7 +1,7 @@
 """Structured log events on stderr: a closed list of names, for people or as JSON.
 
 Events carry codes, counts, names and row keys; within a run each carries its `run_id`, and those about a
-row its `row`. Pictures, keys, signatures and query strings have no place in them, and nothing that holds
+row its `row`. Images, keys, signatures and query strings have no place in them, and nothing that holds
 one is passed to a logger knowingly; what comes in a message from outside is taken out here.
 """
 
@@ -62,10 +62,10 @@ EVENTS: Final = {
     "notify_failed": "The webhook did not take the notification; the run's outcome stands (warning).",
     "command_failed": "The command ended with an error; its text says what to do.",
     "run_finished": "The run is over.",
-    "pairs_made": "The pictures of a list were made into pairs: how many.",
+    "pairs_made": "The images of a list were made into pairs: how many.",
     "scores_written": "The scores of a comparison are summed up: how many, and where.",
-    "check_started": "A check of pictures begins: what is checked and where the verdicts go.",
-    "check_finished": "The check of pictures is over.",
+    "check_started": "A check of images begins: what is checked and where the verdicts go.",
+    "check_finished": "The check of images is over.",
     "dedup_started": "The search is done as far as it goes: pairs and clusters are being made.",
     "tables_set_aside": "Tables of the night before are not what it wrote: moved to `set-aside/` (warning).",
     "earlier_table_missing": "A table of the night before is gone: from which night ids are taken (warning).",

@@ -38,7 +38,7 @@ class Reading:
         mean_rate: Calls a second from the first call to the last; None when they are too few.
         tier: Calls a second that the job may spend; None for no limit.
         in_flight: Calls that wait for an answer.
-        preparing: Rows whose pictures are being fetched and checked.
+        preparing: Rows whose images are being fetched and checked.
         ready: Requests that wait for a slot.
         repeating: Rows that wait before their call is repeated.
         committing: Outcomes that wait for the ledger.

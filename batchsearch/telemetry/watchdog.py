@@ -26,7 +26,7 @@ class Snapshot:
         in_flight: Calls that wait for an answer.
         oldest_call: Seconds since the oldest of them left; 0 when there is none.
         ready: Rows that wait for a slot.
-        preparing: Rows whose pictures are being fetched and checked.
+        preparing: Rows whose images are being fetched and checked.
         repeating: Rows that wait before a call is repeated.
         committing: Outcomes that wait for the ledger.
         until_probe: Seconds until a failing service is asked again; 0 when it is not failing.
@@ -77,7 +77,7 @@ def why_waiting(now: Snapshot) -> str:  # noqa: PLR0911 - one line for each caus
         return f"a slot: {now.ready} rows are ready, {now.rate:.2f} calls a second are allowed now{others}"
     if now.preparing and not now.ready:
         many = " of a long line" if now.preparing >= _LONG_LINE else ""
-        return f"pictures: {now.preparing} rows{many} are being fetched and checked, none is ready"
+        return f"images: {now.preparing} rows{many} are being fetched and checked, none is ready"
     if now.repeating:
         return f"pauses: {now.repeating} rows wait before their call is repeated"
     return "the manifest: no row is on its way"

@@ -1,4 +1,4 @@
-"""Every night: search for a catalogue's pictures, make sure that the output is whole, hand it on.
+"""Every night: search for a catalogue's images, make sure that the output is whole, hand it on.
 
 Runs as it stands, on an embedded instance and the sample data. For an instance of your own, change what
 is marked CHANGE.
@@ -51,7 +51,7 @@ with DAG(
     @task
     def hand_on(summary: dict) -> str:
         """Whatever comes next: the summary says where tonight's tables are."""
-        print(f"{summary['ok']} of {summary['rows']} pictures searched with {summary['calls']} calls")  # noqa: T201 - a task's log
+        print(f"{summary['ok']} of {summary['rows']} images searched with {summary['calls']} calls")  # noqa: T201 - a task's log
         return summary["hits_folder"]
 
     whole >> hand_on(search.output)

@@ -1,4 +1,4 @@
-"""Once a week: how alike are the pictures of each pair?
+"""Once a week: how alike are the images of each pair?
 
 Runs as it stands, on an embedded instance and the sample data.
 """

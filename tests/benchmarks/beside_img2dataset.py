@@ -1,9 +1,9 @@
-"""Pictures per CPU second, of `img2dataset` and of `batchsearch check --save`, over the same addresses.
+"""Images per CPU second, of `img2dataset` and of `batchsearch check --save`, over the same addresses.
 
 `prepare.py --img2dataset` calls this. `img2dataset` stands in an environment of its own, made on demand in
 the folder for temporary files (or in $BATCHSEARCH_IMG2DATASET). Both fetch from one loopback web server,
-shrink or pass each picture, and write it to disk. Start-up is excluded on both sides in the same way:
-the CPU time for one picture is taken from that for all of them.
+shrink or pass each image, and write it to disk. Start-up is excluded on both sides in the same way:
+the CPU time for one image is taken from that for all of them.
 """
 
 from __future__ import annotations
@@ -94,13 +94,13 @@ class Side(ABC):
         self.side = side
 
     def rate(self) -> float:
-        """Pictures per CPU second, start excluded."""
+        """Images per CPU second, start excluded."""
         one, many = self.spend(self.addresses[:1]), self.spend(self.addresses)
         return (len(self.addresses) - 1) / (many - one)
 
     @abstractmethod
     def spend(self, addresses: Sequence[str]) -> float:
-        """CPU seconds for these pictures, start included."""
+        """CPU seconds for these images, start included."""
 
 
 class Img2dataset(Side):
@@ -132,7 +132,7 @@ class Img2dataset(Side):
         quiet = {**os.environ, "NO_ALBUMENTATIONS_UPDATE": "1", "WANDB_MODE": "disabled"}
         spent = cpu_seconds([self.python, script, json.dumps(order)], env=quiet, cwd=self.folder)
         written = len(list(output.rglob("*.jpg")))
-        assert written == len(addresses), f"img2dataset wrote {written} of {len(addresses)} pictures"
+        assert written == len(addresses), f"img2dataset wrote {written} of {len(addresses)} images"
         return spent
 
 
@@ -152,7 +152,7 @@ class Batchsearch(Side):
         command = [sys.executable, "-m", "batchsearch", "check", job, "--json", "--save", output / "sent"]
         spent = cpu_seconds(command)
         written = len(list((output / "sent").glob("*.jpg")))
-        assert written == len(addresses), f"batchsearch wrote {written} of {len(addresses)} pictures"
+        assert written == len(addresses), f"batchsearch wrote {written} of {len(addresses)} images"
         return spent
 
 
@@ -161,15 +161,15 @@ def measure(photographs: Sequence[bytes], rounds: int) -> list[tuple[str, float,
     python = environment()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        pictures = folder / "pictures"
-        pictures.mkdir()
+        images = folder / "images"
+        images.mkdir()
         for number, data in enumerate(photographs):
-            (pictures / f"{number:04}.jpg").write_bytes(data)
+            (images / f"{number:04}.jpg").write_bytes(data)
         megabytes = sum(map(len, photographs)) / 1e6
         about = f"{len(photographs)} synthetic photographs of {megabytes:.0f} MB over HTTP"
         found = []
-        with served(pictures) as address:
-            addresses = [f"{address}/{path.name}" for path in sorted(pictures.iterdir())]
+        with served(images) as address:
+            addresses = [f"{address}/{path.name}" for path in sorted(images.iterdir())]
             for what, side, bar in (("at 1024", 1024, 1.15), ("pass-through", None, 4.0)):
                 theirs = Img2dataset(python, folder, addresses, side=side)
                 ours = Batchsearch(folder, addresses, side=side)

@@ -95,8 +95,8 @@ async def respond():
     await server.serve_forever()
 
 
-def make_pictures(folder, count):
-    """So many different JPEG files of about 100 KB: one photograph-like picture, a comment apart."""
+def make_images(folder, count):
+    """So many different JPEG files of about 100 KB: one photograph-like image, a comment apart."""
     from PIL import Image
 
     rng = random.Random(1)
@@ -112,7 +112,7 @@ def make_pictures(folder, count):
 
 
 def job_of(folder, port, out, calls):
-    """A job over so many of the pictures."""
+    """A job over so many of the images."""
     from batchsearch.config.load import load_job
 
     manifest, job = folder / f"manifest-{calls}.csv", folder / f"job-{calls}.yaml"
@@ -223,7 +223,7 @@ def main():
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        size = make_pictures(folder, given.calls)
+        size = make_images(folder, given.calls)
         responder = subprocess.Popen(
             [sys.executable, __file__, "--respond"], stdout=subprocess.PIPE, text=True
         )
@@ -236,12 +236,12 @@ def main():
         finally:
             responder.terminate()
             responder.wait()
-    report = {"picture_bytes": size, "calls": given.calls, "rounds": given.rounds}
+    report = {"image_bytes": size, "calls": given.calls, "rounds": given.rounds}
     for what in MEASURED:
         report[f"{what}_cpu_ms"] = round(1000 * statistics.median(each[what][0] for each in rounds), 3)
         report[f"{what}_wall_ms"] = round(1000 * statistics.median(each[what][1] for each in rounds), 3)
     report["cpu_ratio"] = round(statistics.median(each["pipeline"][0] / each["sdk"][0] for each in rounds), 3)
-    print(f"{given.calls} calls with a picture of {size:,} bytes, median of {given.rounds} rounds")
+    print(f"{given.calls} calls with an image of {size:,} bytes, median of {given.rounds} rounds")
     print(f"{'':24}{'CPU ms/call':>14}{'wall ms/call':>14}")
     for what, title in (("pipeline", "batchsearch, all stages"), ("sdk", "official SDK, sending")):
         print(f"{title:24}{report[f'{what}_cpu_ms']:>14.2f}{report[f'{what}_wall_ms']:>14.2f}")

@@ -79,20 +79,20 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 def reference(folder: Path) -> dict[str, float]:
     """CPU seconds of decoding and embedding each image once, and nothing else."""
     from batchsearch.emulator.search.embedding import shared_embedder
-    from batchsearch.emulator.search.image_reading import decode_picture
+    from batchsearch.emulator.search.image_reading import decode_image
     from batchsearch.emulator.search.subject import identify_subjects
 
     embedder = shared_embedder()
     files = [(folder / row["image"]).read_bytes() for row in rows_of(folder)]
     began = cpu_seconds()
-    pictures = [decode_picture(data, "generic") for data in files]
+    images = [decode_image(data, "generic") for data in files]
     decoded = cpu_seconds()
-    for picture in pictures:
-        subjects = identify_subjects(picture.image)
+    for image in images:
+        subjects = identify_subjects(image.image)
         if subjects:
-            embedder.embed_with_subject(picture, subjects[0])
+            embedder.embed_with_subject(image, subjects[0])
         else:
-            embedder.embed(picture)
+            embedder.embed(image)
     return {"decode": decoded - began, "embed": cpu_seconds() - decoded}
 
 
@@ -100,14 +100,14 @@ def night(folder: Path, rate: float | None) -> dict[str, float]:
     """One night over the catalogue; what it took."""
     from batchsearch.config.model import JobSettings
     from batchsearch.emulator.search import image_memory as memory
-    from batchsearch.emulator.search import image_reading as pictures
+    from batchsearch.emulator.search import image_reading as images
     from batchsearch.tasks.dedup.night import run_night
     from batchsearch.tasks.dedup.verifying import fingerprints as looks
     from batchsearch.telemetry.logs import configure
 
     configure("console", "error")
     counts = {"instance": 0, "comparison": 0}
-    decode, decode_look = pictures.decode_picture, looks.decode
+    decode, decode_look = images.decode_image, looks.decode
 
     def counted(*given: object) -> object:
         counts["instance"] += 1
@@ -117,7 +117,7 @@ def night(folder: Path, rate: float | None) -> dict[str, float]:
         counts["comparison"] += 1
         return decode_look(*given)  # type: ignore[arg-type]
 
-    memory.decode_picture = pictures.decode_picture = counted  # type: ignore[assignment]
+    memory.decode_image = images.decode_image = counted  # type: ignore[assignment]
     looks.decode = counted_look  # type: ignore[assignment]
     with tempfile.TemporaryDirectory(prefix="batchsearch-local-dedup-") as output:
         instance = {"endpoint": "emulator", "name": "bench", "qps": "unlimited"}

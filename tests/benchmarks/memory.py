@@ -2,7 +2,7 @@
 
 A job of `SearchImageByName` over so many rows runs against a responder on loopback (a process of its own)
 that answers every request with the same few bytes. The pipeline reads the manifest, signs, sends, parses,
-commits each outcome to the ledger and writes Parquet: nothing is left out but the pictures. Then the same
+commits each outcome to the ledger and writes Parquet: nothing is left out but the images. Then the same
 job is run once more over its finished output (nothing is left to do), and once with a hundred new rows
 appended: what a night costs that has next to nothing to do.
 

@@ -1,10 +1,10 @@
-"""How fast `plan` looks at rows, and that its count is right: 100,000 rows of which 20 % repeat a picture.
+"""How fast `plan` looks at rows, and that its count is right: 100,000 rows of which 20 % repeat an image.
 
 Run from the project's folder: `python tests/benchmarks/plan.py [--rows N] [--repeats SHARE] [--bytes N]
 [--run] [--json]`. With `--run` the job is run as well, against a responder on loopback that answers every
 request alike: the plan's count of calls has to be the number that the run makes.
 
-The pictures are copies of one small photograph, each with another comment in it, so that they differ by
+The images are copies of one small photograph, each with another comment in it, so that they differ by
 content; repeating rows have a file of their own name, a hard link to another's. Memory is the process's
 peak over the plan, above what it had before.
 """
@@ -48,24 +48,24 @@ def photograph(byte_count: int) -> bytes:
 
 
 def with_comment(jpeg: bytes, text: bytes) -> bytes:
-    """The same picture in a file of other bytes: a comment after its first marker."""
+    """The same image in a file of other bytes: a comment after its first marker."""
     return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
 
 
 def make(folder: Path, rows: int, repeats: float, byte_count: int) -> tuple[JobSettings, int]:
-    """A job over so many rows, and how many different pictures they have."""
+    """A job over so many rows, and how many different images they have."""
     scene = photograph(byte_count)
     distinct = rows - round(rows * repeats)
     rng = random.Random(7)
     numbers = [*range(distinct), *(rng.randrange(distinct) for _ in range(rows - distinct))]
     rng.shuffle(numbers)
     first: dict[int, Path] = {}
-    pictures = folder / "pictures"
-    pictures.mkdir()
+    images = folder / "images"
+    images.mkdir()
     with (folder / "manifest.csv").open("w", encoding="utf-8") as manifest:
         manifest.write("id,image\n")
         for row, number in enumerate(numbers):
-            inside = pictures / f"{row // 1000:04}"
+            inside = images / f"{row // 1000:04}"
             if row % 1000 == 0:
                 inside.mkdir()
             path = inside / f"{row}.jpg"
@@ -118,7 +118,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--repeats", type=float, default=0.2)
-    parser.add_argument("--bytes", type=int, default=8_000, help="size of one picture")
+    parser.add_argument("--bytes", type=int, default=8_000, help="size of one image")
     parser.add_argument("--run", action="store_true", help="run the job as well, and compare the calls")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

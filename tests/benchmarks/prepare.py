@@ -1,4 +1,4 @@
-"""What preparing pictures costs, each figure beside its reference from the same run.
+"""What preparing images costs, each figure beside its reference from the same run.
 
 Run from the project's folder: `python tests/benchmarks/prepare.py [--quick] [--json] [--img2dataset]`.
 Times are CPU milliseconds, medians of runs that alternate between the reference and the thing measured, so
@@ -62,7 +62,7 @@ class Bar:
 
 
 def photograph(width: int, height: int, seed: int = 1) -> Image.Image:
-    """A picture with detail at every scale, as photographs have, and a little sensor noise."""
+    """An image with detail at every scale, as photographs have, and a little sensor noise."""
     rng = np.random.default_rng(seed)
     total = np.zeros((height, width, 3), np.float32)
     cells, weight = 4, 70.0
@@ -76,10 +76,10 @@ def photograph(width: int, height: int, seed: int = 1) -> Image.Image:
     return Image.fromarray(total.clip(0, 255).astype(np.uint8))
 
 
-def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
-    """A picture as a file's bytes."""
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    """An image as a file's bytes."""
     buffer = io.BytesIO()
-    picture.copy().save(buffer, kind, **options)
+    image.copy().save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -126,7 +126,7 @@ def decisions(folder: Path, rounds: int) -> list[Bar]:
 
 
 def bodies(rounds: int) -> list[Bar]:
-    """The form body of 4 MB, and a compliant picture from bytes to body."""
+    """The form body of 4 MB, and a compliant image from bytes to body."""
     raw = os.urandom(4_000_000)
 
     def naive_body():
@@ -141,8 +141,8 @@ def bodies(rounds: int) -> list[Bar]:
     data = saved(photograph(1632, 1224), "JPEG", quality=93)
 
     def naive():
-        picture = Image.open(io.BytesIO(data))
-        picture.getexif().get(ORIENTATION)
+        image = Image.open(io.BytesIO(data))
+        image.getexif().get(ORIENTATION)
         return urllib.parse.urlencode({"PicContent": base64.b64encode(data)})
 
     def whole():
@@ -168,9 +168,9 @@ def repairs(rounds: int) -> list[Bar]:
     same = saved(middle, "JPEG", quality=95) + b"\0"  # what cameras write
 
     def naive():
-        picture = Image.open(io.BytesIO(large))
-        picture.load()
-        return picture.resize((1024, 768), Image.Resampling.LANCZOS)
+        image = Image.open(io.BytesIO(large))
+        image.load()
+        return image.resize((1024, 768), Image.Resampling.LANCZOS)
 
     def loaded():
         Image.open(io.BytesIO(same)).load()
@@ -190,7 +190,7 @@ def repairs(rounds: int) -> list[Bar]:
 
 
 def threads(rounds: int) -> Bar:
-    """Pictures a second with two threads, against one: wall time."""
+    """Images a second with two threads, against one: wall time."""
     data = saved(photograph(2400, 1800), "JPEG", quality=88)
     rules = rules_for("generic", ImageSettings())
 
@@ -215,7 +215,7 @@ def threads(rounds: int) -> Bar:
 
 
 def memory(folder: Path) -> Bar:
-    """Peak memory that one 12 MP picture adds to a process, against its pixels at 4 bytes each."""
+    """Peak memory that one 12 MP image adds to a process, against its pixels at 4 bytes each."""
     path = folder / "large.jpg"
     path.write_bytes(saved(photograph(4032, 3024), "JPEG", quality=85))
     run = subprocess.run(
@@ -267,7 +267,7 @@ async def lag(seconds: float) -> Bar:
 
 
 def beside_img2dataset(rounds: int) -> list[Bar]:
-    """Pictures per CPU second over loopback HTTP, against `img2dataset`."""
+    """Images per CPU second over loopback HTTP, against `img2dataset`."""
     import beside_img2dataset
 
     sizes = ((4032, 3024, 80), (3264, 2448, 85), (2048, 1536, 90), (1632, 1224, 90), (1200, 1600, 85))
@@ -312,7 +312,7 @@ def main() -> None:
         figures = f"{bar.measured:9.3f} / {bar.reference:9.3f} {bar.unit}"
         print(f"{bar.name:76} {figures:32} = {bar.ratio:6.3f} {sign} {bar.bar:.3f}  {verdict}")
     if not options.img2dataset:
-        print("not measured: pictures per CPU second beside img2dataset (--img2dataset)")
+        print("not measured: images per CPU second beside img2dataset (--img2dataset)")
     if options.json:
         rows = [{**asdict(bar), "ratio": bar.ratio, "holds": bar.holds} for bar in bars]
         print(json.dumps({"bars": rows, "img2dataset": options.img2dataset}))

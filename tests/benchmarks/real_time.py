@@ -27,7 +27,7 @@ from batchsearch.config.load import load_job
 from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
 from batchsearch.emulator.http.request_log import most_within
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.emulator.server import Emulator
 from batchsearch.engine.run.job import run_job
@@ -65,9 +65,9 @@ def main():
     with tempfile.TemporaryDirectory() as name, Emulator(options) as emulator:
         folder = Path(name)
         Image.new("RGB", (200, 200), "teal").save(folder / "p.png")
-        picture = decode_picture((folder / "p.png").read_bytes(), "generic")
+        image = decode_image((folder / "p.png").read_bytes(), "generic")
         for n in range(rows):
-            emulator.catalogue().add(NewItem(f"P{n}", "front"), picture, crop=False, region=None)
+            emulator.catalogue().add(NewItem(f"P{n}", "front"), image, crop=False, region=None)
         os.environ["ALIBABA_CLOUD_ACCESS_KEY_ID"] = emulator.access_key_id
         os.environ["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] = emulator.access_key_secret
         summary = asyncio.run(run_job(settings_for(folder, emulator.endpoint, given.qps, rows)))

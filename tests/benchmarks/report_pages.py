@@ -60,7 +60,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        _pictures(place / "pictures")
+        _images(place / "images")
         members = _dedup(place / "dedup", given.clusters)
         _results(place / "run", given.rows, hits=_HITS)
         print(
@@ -69,7 +69,7 @@ def main() -> None:
         print(f"{'output':<10}{'seconds':>9}{'peak MB':>9}{'page MB':>9}")
         for output in ("dedup", "run"):
             ran = subprocess.run(
-                [sys.executable, __file__, "--child", str(place / output), str(place / "pictures")],
+                [sys.executable, __file__, "--child", str(place / output), str(place / "images")],
                 check=True,
                 capture_output=True,
                 text=True,
@@ -91,7 +91,7 @@ def _child(folder: Path, images: Path) -> None:
     print(json.dumps({"seconds": seconds, "peak": peak, "size": size / 1e6}))
 
 
-def _pictures(folder: Path) -> None:
+def _images(folder: Path) -> None:
     folder.mkdir()
     rng = np.random.default_rng(1)
     for number in range(_FILES):
@@ -180,7 +180,7 @@ def _dedup(folder: Path, clusters: int) -> int:
         confidence = float(rng.beta(9, 1))
         for place in range(int(size)):
             score = float(rng.uniform(0.82, 1.0))
-            product, picture = f"P{number:07}", f"{number}.jpg"
+            product, image = f"P{number:07}", f"{number}.jpg"
             members.append(
                 (
                     head,
@@ -193,7 +193,7 @@ def _dedup(folder: Path, clusters: int) -> int:
                     None if place == 0 else score,
                     1,
                     f"{number % _FILES}.jpg",
-                    f'["{product}","{picture}"]',
+                    f'["{product}","{image}"]',
                 )
             )
             if place:
@@ -203,9 +203,9 @@ def _dedup(folder: Path, clusters: int) -> int:
                         product,
                         score,
                         True,
-                        f'["{product}","{picture}"]',
+                        f'["{product}","{image}"]',
                         f"{int(head[1:])}.jpg",
-                        picture,
+                        image,
                     )
                 )
             pairs.append(
@@ -214,8 +214,8 @@ def _dedup(folder: Path, clusters: int) -> int:
                     f"P{(number + 97) % products:07}",
                     float(rng.uniform(0.4, 0.82)),
                     False,
-                    f'["{product}","{picture}"]',
-                    picture,
+                    f'["{product}","{image}"]',
+                    image,
                     f"{(number + 97) % products}.jpg",
                 )
             )
@@ -229,7 +229,7 @@ def _dedup(folder: Path, clusters: int) -> int:
         "size",
         "review",
         "score",
-        "pictures",
+        "images",
         "image",
         "row_key",
     ]

@@ -3,7 +3,7 @@
 from batchsearch.tasks.compare.pairs_table import PAIR_COLUMNS
 from batchsearch.tasks.compare.scores_table import SCORE_COLUMNS
 
-PICTURE = {
+IMAGE = {
     "source_format": "string",
     "source_width": "int32",
     "source_height": "int32",
@@ -26,8 +26,8 @@ PINNED = {
     "error_code": TEXT,
     "error_owner": TEXT,
     "error_message": TEXT,
-    **{f"primary_{name}": kind for name, kind in PICTURE.items()},
-    **{f"secondary_{name}": kind for name, kind in PICTURE.items()},
+    **{f"primary_{name}": kind for name, kind in IMAGE.items()},
+    **{f"secondary_{name}": kind for name, kind in IMAGE.items()},
     "request_id": TEXT,
     "coalesced_from": TEXT,
     "run_id": TEXT,

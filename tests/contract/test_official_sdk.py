@@ -40,7 +40,7 @@ SCHEMES = {"v3": None, "v1": "v2"}
 """The SDK calls the RPC V1 signature `v2`."""
 
 
-def picture(colour: str) -> bytes:
+def image(colour: str) -> bytes:
     drawn = Image.new("RGB", (240, 180), "white")
     ImageDraw.Draw(drawn).ellipse((60, 30, 180, 150), fill=colour)
     with io.BytesIO() as file:
@@ -48,7 +48,7 @@ def picture(colour: str) -> bytes:
         return file.getvalue()
 
 
-RED, BLUE = picture("red"), picture("blue")
+RED, BLUE = image("red"), image("blue")
 RED_TEXT, BLUE_TEXT = (base64.b64encode(data).decode() for data in (RED, BLUE))
 
 
@@ -314,7 +314,7 @@ async def test_throttling_and_odd_answers_come_out_as_the_sdk_treats_them(emulat
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("trust", ["ca", "ignore"])
 async def test_the_advance_calls_upload_over_tls(secured, certificate, way, trust):
-    """Ask for a place, post the object, name its URL: the SDK's own upload leads to the same picture."""
+    """Ask for a place, post the object, name its URL: the SDK's own upload leads to the same image."""
     client = client_of(secured)
     # The only way to point the SDK's upload at another host than the vendor's.
     client._open_platform_endpoint = secured.endpoint.removeprefix("http://")

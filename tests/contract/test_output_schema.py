@@ -80,7 +80,7 @@ def test_the_manifests_own_columns_come_first_and_keep_their_types():
 
 
 def test_every_documented_search_field_has_a_column():
-    """Auction's fields reach `hits`; the head and the picture information reach `results`."""
+    """Auction's fields reach `hits`; the head and the image information reach `results`."""
     auction = {
         "ProductId", "PicName", "CategoryId", "SortExprValues", "CustomContent", "Score",
         "IntAttr", "IntAttr2", "IntAttr3", "IntAttr4", "StrAttr", "StrAttr2", "StrAttr3", "StrAttr4",

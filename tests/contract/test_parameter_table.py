@@ -80,8 +80,8 @@ def png():
         return file.getvalue()
 
 
-PICTURE = png()
-GOOD = base64.b64encode(PICTURE).decode()
+IMAGE = png()
+GOOD = base64.b64encode(IMAGE).decode()
 CALLS = {
     "SearchImageByPic": {"PicContent": GOOD},
     "SearchImageByName": {"ProductId": "p", "PicName": "n"},
@@ -147,8 +147,8 @@ def parameter(operation, wire):
     return next((each for each in OPERATIONS[operation].parameters if each.wire == wire), None)
 
 
-def is_picture(operation, wire):
-    return wire in {picture.wire for picture in OPERATIONS[operation].pictures}
+def is_image(operation, wire):
+    return wire in {image.wire for image in OPERATIONS[operation].images}
 
 
 def bad_value(operation, wire):
@@ -157,7 +157,7 @@ def bad_value(operation, wire):
         return "SearchImageByNothing"
     if wire == "InstanceName":
         return "x" * 21
-    if is_picture(operation, wire):
+    if is_image(operation, wire):
         return base64.b64encode(b"no picture").decode()
     known = parameter(operation, wire)
     return "no such kind" if known is None else BAD[known.kind]
@@ -171,7 +171,7 @@ def checked(operation, wire):
     if wire == "InstanceName":
         problem = check_instance_name(value)
         return problem.code, problem.prevents
-    if is_picture(operation, wire):
+    if is_image(operation, wire):
         code = prepare(base64.b64decode(value), rules_for("product", ImageSettings())).code
         return code, LOCAL_CODES[code].prevents
     known = parameter(operation, wire)
@@ -192,7 +192,7 @@ def sent(operation):
     values = {each.key: good[each.kind] for each in OPERATIONS[operation].parameters}
     checked_values, problems = check_parameters(operation, values, service_type="product")
     assert problems == ()
-    call = build_call(operation, "demo", checked_values, [PICTURE] * len(OPERATIONS[operation].pictures))
+    call = build_call(operation, "demo", checked_values, [IMAGE] * len(OPERATIONS[operation].images))
     request = Unsigned("POST", "host", operation, "2020-12-14", call.query, call.body, call.body_sha256)
     signed = sign(
         request,

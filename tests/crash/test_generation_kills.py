@@ -48,20 +48,20 @@ def batchsearch(instance, *arguments, crash_at=""):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, pictures, instance):
-    """A folder with a job, its pictures, and the output of a finished run in six parts."""
+def finished(tmp_path_factory, images, instance):
+    """A folder with a job, its images, and the output of a finished run in six parts."""
     folder = tmp_path_factory.mktemp("night") / "kept"
     folder.mkdir()
-    (folder / "pictures").mkdir()
+    (folder / "images").mkdir()
     for number, _ in enumerate(ROWS):
-        shutil.copy(pictures / f"p{number:02}.jpg", folder / "pictures" / f"{number}.jpg")
+        shutil.copy(images / f"p{number:02}.jpg", folder / "images" / f"{number}.jpg")
     lines = ["id,image", *(f"{row},{number}.jpg" for number, row in enumerate(ROWS))]
     (folder / "manifest.csv").write_text("\n".join(lines))
     (folder / "job.yaml").write_text(
         "operation: SearchImageByPic\n"
         f"instance: {{endpoint: '{instance.endpoint}', name: demo, qps: 1000, custom_qps: true}}\n"
         "manifest: {path: manifest.csv, key: [id]}\n"
-        "images: {root: pictures}\n"
+        "images: {root: images}\n"
         "output: {dir: out, rows_per_part: 2}\n"
     )
     night = restored(folder)
@@ -104,10 +104,10 @@ def tidy(folder):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_while_renewed_outcomes_come_in(night, instance, pictures, step):
+def test_a_kill_while_renewed_outcomes_come_in(night, instance, images, step):
     """Whatever the step, every row has one outcome at once, the new one after the next run; no call twice."""
     for number in (1, 4, 9):
-        shutil.copy(pictures / f"p{number + 20:02}.jpg", night / "pictures" / f"{number}.jpg")
+        shutil.copy(images / f"p{number + 20:02}.jpg", night / "images" / f"{number}.jpg")
     calls = len(instance.log.entries("SearchImageByPic"))
     killed = batchsearch(instance, "run", night / "job.yaml", crash_at=step if ":" in step else f"{step}:1")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -136,9 +136,9 @@ def test_a_kill_while_parts_are_merged(night, instance, step):
 
 
 @pytest.mark.parametrize("step", [*STEPS, "compact_clean:3"])
-def test_a_kill_while_columns_become_wider(night, instance, pictures, step):
+def test_a_kill_while_columns_become_wider(night, instance, images, step):
     """Whatever the step, every row is there once with all its columns, and no row but the new one is paid."""
-    shutil.copy(pictures / "p30.jpg", night / "pictures" / "12.jpg")
+    shutil.copy(images / "p30.jpg", night / "images" / "12.jpg")
     added = [*ROWS, "r12"]
     lines = ["season,image,id", *(f"s{number},{number}.jpg,{row}" for number, row in enumerate(added))]
     (night / "manifest.csv").write_text("\n".join(lines))

@@ -41,7 +41,7 @@ def test_killed_anywhere_and_run_again_gives_the_same_output(make_job, tmp_path,
     settings = {"manifest__columns": columns}
     if operation == "SearchImageByPic":
         catalogue = {"manifest": {"path": "manifest.csv", "key": ["id"], "columns": columns}}
-        settings = {"emulator__catalogue": catalogue | {"root": "PICTURES"}}
+        settings = {"emulator__catalogue": catalogue | {"root": "IMAGES"}}
     job = make_job(
         rows,
         operation=operation,
@@ -53,7 +53,7 @@ def test_killed_anywhere_and_run_again_gives_the_same_output(make_job, tmp_path,
     )
     text = job.read_text(encoding="utf-8")
     root = next(line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("  root: "))
-    job.write_text(text.replace("PICTURES", root), encoding="utf-8")
+    job.write_text(text.replace("IMAGES", root), encoding="utf-8")
     for place in PLACES:
         assert run(job, crash_at=place).returncode == -signal.SIGKILL, place
     last = run(job)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from batchsearch.emulator.faults import parse_plan
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import Item
 from batchsearch.emulator.server import Emulator
 
@@ -66,7 +66,7 @@ def say(line):
 
 
 def fill(catalogue, items):
-    """Pictures of some colour each, under names that the manifest has."""
+    """Images of some colour each, under names that the manifest has."""
     rng = random.Random(1)
     for number in range(items):
         image = Image.frombytes("RGB", (8, 6), rng.randbytes(144)).resize((120, 100))
@@ -74,7 +74,7 @@ def fill(catalogue, items):
         image.save(data, "JPEG")
         catalogue.add(
             Item(f"P{number:03}", "front", custom_content="c" * (number % 50)),
-            decode_picture(data.getvalue(), "generic"),
+            decode_image(data.getvalue(), "generic"),
             crop=True,
             region=None,
         )

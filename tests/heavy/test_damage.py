@@ -45,7 +45,7 @@ def run(folder, instance):
 
 
 def renewal(folder, instance):
-    """Two nights by picture, two pictures changed between them: staged, history, another generation."""
+    """Two nights by image, two images changed between them: staged, history, another generation."""
     case = Case("renewal", folder, instance, operation="SearchImageByPic")
     case.rows([{"id": f"r{n}", "image": f"p{n}.jpg"} for n in range(8)])
     case.night(folder / "out")
@@ -56,7 +56,7 @@ def renewal(folder, instance):
 
 
 def dedup(folder, instance):
-    """Two nights of a catalogue that has pictures twice, with a product more in the second."""
+    """Two nights of a catalogue that has images twice, with a product more in the second."""
     case = Case(
         "dedup",
         folder,
@@ -79,7 +79,7 @@ def dedup(folder, instance):
 
 
 def comparison(folder, instance):
-    """Two nights of a group of pictures, the second with one more."""
+    """Two nights of a group of images, the second with one more."""
     case = Case(
         "comparison",
         folder,

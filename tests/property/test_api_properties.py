@@ -41,18 +41,18 @@ def test_checking_never_fails_and_is_stable(operation, values, service_type):
     again, _ = check_parameters(operation, checked, service_type=service_type)
     assert again == checked
     if not problems:
-        pictures = [b"x"] * len(OPERATIONS[operation].pictures)
-        assert isinstance(build_call(operation, "demo", checked, pictures), Call)
+        images = [b"x"] * len(OPERATIONS[operation].images)
+        assert isinstance(build_call(operation, "demo", checked, images), Call)
 
 
 @settings(max_examples=60)
 @given(st.binary(max_size=300), st.text(max_size=30).filter(lambda text: text.isprintable()))
-def test_a_body_says_what_was_given(picture, text):
-    """Any picture and any text come out of the form as they went in."""
-    call = build_call("AddImage", "demo", {"custom_content": text}, [picture])
+def test_a_body_says_what_was_given(image, text):
+    """Any image and any text come out of the form as they went in."""
+    call = build_call("AddImage", "demo", {"custom_content": text}, [image])
     form = dict(parse_qsl(call.body.decode("ascii"), keep_blank_values=True))
     assert form["CustomContent"] == text
-    assert base64.b64decode(form["PicContent"]) == picture
+    assert base64.b64decode(form["PicContent"]) == image
     assert call.body.endswith(
         form["PicContent"].replace("+", "%2B").replace("/", "%2F").replace("=", "%3D").encode()
     )

@@ -32,8 +32,8 @@ def matches(draw, products=8):
         product=np.array(product, np.int32),
         other=np.array(other, np.int32),
         row=np.array(product, np.int32),
-        picture=whole,
-        found_picture=whole,
+        image=whole,
+        found_image=whole,
         score=np.array(score, np.float64),
         rank=whole + 1,
         category=np.full(count, -1, np.int64),
@@ -182,7 +182,7 @@ def test_without_a_guard_clusters_are_connected_components(given_matches):
     )
 )
 @FEW
-def test_alike_pictures_are_all_found_and_no_others(seen):
+def test_alike_images_are_all_found_and_no_others(seen):
     """The bands of the outline miss no pair that differs in few bits."""
     files = np.array([each[0] - 1 for each in seen], np.int64)
     pixels = np.array([each[1] - 1 for each in seen], np.int64)
@@ -230,7 +230,7 @@ def test_cluster_ids_are_unique_and_stay(data):
 @given(st.lists(st.integers(0, 255), min_size=COLOURS, max_size=COLOURS), st.integers(0, 255))
 @FEW
 def test_colour_distance_is_symmetric_and_forgives_added_colours(amounts, more):
-    """A picture with colours added still has all of the other's: their distance is 0."""
+    """An image with colours added still has all of the other's: their distance is 0."""
     one = np.array([amounts], np.uint8)
     other = np.maximum(one, more).astype(np.uint8)
     there, back = colour_distance(one, other), colour_distance(other, one)

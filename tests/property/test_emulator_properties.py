@@ -57,21 +57,21 @@ NAMES = st.sampled_from(
 )
 
 
-def tiny_picture() -> str:
+def tiny_image() -> str:
     with io.BytesIO() as file:
         Image.new("RGB", (100, 100), "navy").save(file, "PNG")
         return base64.b64encode(file.getvalue()).decode()
 
 
-PICTURE = tiny_picture()
+IMAGE = tiny_image()
 # Values that get past the first checks, so that the later ones meet odd ones too.
 VALUES = st.one_of(
     ANY_TEXT,
     st.sampled_from(
         [
             "demo",
-            PICTURE,
-            PICTURE[:200],
+            IMAGE,
+            IMAGE[:200],
             "true",
             "FALSE",
             "0",

@@ -25,12 +25,12 @@ def samples():
     """A small file of every format, by name."""
     rng = np.random.default_rng(3)
     pixels = np.kron(rng.integers(0, 256, (13, 17, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     turned = Image.Exif()
     turned[0x112] = 6
 
     def several():
-        return {"save_all": True, "append_images": [picture.rotate(180)]}
+        return {"save_all": True, "append_images": [image.rotate(180)]}
 
     made = {
         "jpeg": ("JPEG", {}),
@@ -56,17 +56,17 @@ def samples():
     }
     files = {}
     for name, (kind, options) in made.items():
-        files[name] = _saved(picture, kind, **options)
+        files[name] = _saved(image, kind, **options)
     files["ppm-text"] = b"P3 136 104 255\n" + b" ".join(b"%d" % level for level in pixels.ravel())
-    files["png-palette"] = _saved(picture.quantize(32), "PNG")
+    files["png-palette"] = _saved(image.quantize(32), "PNG")
     files["tiff-deep"] = _saved(Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 257), "TIFF")
     return files
 
 
-def _saved(picture, kind, **options):
+def _saved(image, kind, **options):
     buffer = io.BytesIO()
-    # A copy: an encoder's settings stay with a picture and disturb the next format.
-    picture.copy().save(buffer, kind, **options)
+    # A copy: an encoder's settings stay with an image and disturb the next format.
+    image.copy().save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -75,7 +75,7 @@ WHOLE_TO_THE_END = {"jpeg", "jpeg-exif", "jpeg-progressive", "png", "png-exif", 
 
 
 def check(result, rules):
-    """A result is a known refusal, or a picture that opens and complies; its facts fit their columns."""
+    """A result is a known refusal, or an image that opens and complies; its facts fit their columns."""
     for facts in (result.source, getattr(result, "sent", None)):
         assert facts is None or 0 <= min(facts.width, facts.height) <= max(facts.width, facts.height) < 2**31
     if isinstance(result, Rejected):
@@ -83,11 +83,11 @@ def check(result, rules):
         assert result.message
         return
     assert isinstance(result, Prepared)
-    with Image.open(io.BytesIO(result.data)) as picture:
-        picture.load()
-        assert picture.size == (result.sent.width, result.sent.height)
-    assert rules.min_side <= min(picture.size)
-    assert max(picture.size) <= rules.max_side
+    with Image.open(io.BytesIO(result.data)) as image:
+        image.load()
+        assert image.size == (result.sent.width, result.sent.height)
+    assert rules.min_side <= min(image.size)
+    assert max(image.size) <= rules.max_side
     assert len(result.data) <= rules.max_bytes
 
 
@@ -114,7 +114,7 @@ def mutated(draw):
 @given(mutated())
 @settings(max_examples=250, deadline=None)
 def test_no_damage_raises_and_what_passes_complies(data):
-    """A damaged file ends as a known refusal or as a picture that opens and keeps the rules."""
+    """A damaged file ends as a known refusal or as an image that opens and keeps the rules."""
     check(prepare(data, RULES), RULES)
 
 
@@ -148,6 +148,6 @@ def test_bytes_behind_any_beginning_never_raise(body, head):
 @given(NAMES)
 @settings(max_examples=25, deadline=None)
 def test_the_same_file_is_prepared_to_the_same_bytes(name):
-    """Preparing is deterministic, so equal pictures make equal request keys."""
+    """Preparing is deterministic, so equal images make equal request keys."""
     data = samples()[name]
     assert prepare(data, TRUSTING) == prepare(data, TRUSTING)

@@ -33,7 +33,7 @@ def numbers(region):
 @given(st.data(), geometries())
 @settings(max_examples=150)
 def test_a_mapped_region_lies_inside_and_keeps_an_area(data, geometry):
-    """Whatever the geometry, a mapped region is not empty and within the other picture."""
+    """Whatever the geometry, a mapped region is not empty and within the other image."""
     region = text(data.draw(spans(geometry.source_width)), data.draw(spans(geometry.source_height)))
     x1, x2, y1, y2 = numbers(geometry.to_sent(region))
     assert 0 <= x1 < x2 < geometry.sent_width
@@ -57,8 +57,8 @@ def test_there_and_back_is_exact_to_a_pixel_of_the_coarser_grid(data, geometry):
 
 @given(st.data(), geometries())
 @settings(max_examples=150)
-def test_an_answer_comes_back_unchanged_when_the_picture_was_shrunk(data, geometry):
-    """A region of a picture that was sent smaller maps to the file and back to itself."""
+def test_an_answer_comes_back_unchanged_when_the_image_was_shrunk(data, geometry):
+    """A region of an image that was sent smaller maps to the file and back to itself."""
     upright = geometry.source_width, geometry.source_height
     if geometry.orientation in SWAPPED:
         upright = upright[::-1]
@@ -80,7 +80,7 @@ def test_turning_alone_loses_nothing(data, width, height, orientation):
 
 @given(geometries())
 @settings(max_examples=50)
-def test_the_whole_picture_stays_the_whole_picture(geometry):
+def test_the_whole_image_stays_the_whole_image(geometry):
     """The full region maps to the full region in both directions."""
     source = f"0,{geometry.source_width - 1},0,{geometry.source_height - 1}"
     sent = f"0,{geometry.sent_width - 1},0,{geometry.sent_height - 1}"

@@ -152,11 +152,11 @@ def test_matching_agrees_with_the_filter_itself(changes, expression):
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1_000), most=st.integers(1, 60), products=st.integers(1, 40))
 def test_distinct_products_are_each_products_best(seed, most, products):
-    """With many pictures a product, the best of each is found however deep it ranks."""
+    """With many images a product, the best of each is found however deep it ranks."""
     rng = np.random.default_rng(seed)
     made = rng.standard_normal((400, 16)).astype(np.float32)
     made /= np.linalg.norm(made, axis=1, keepdims=True)
-    # Most pictures are of one product, and those are the nearest.
+    # Most images are of one product, and those are the nearest.
     owners = np.where(rng.random(400) < 0.9, 0, rng.integers(0, products, 400))
     query = made[owners == 0].mean(axis=0)
     query /= np.linalg.norm(query)

@@ -97,7 +97,7 @@ NEAR_ADDRESSES = st.lists(
 
 @QUICK
 @given(texts=st.lists(st.none() | NEAR_ADDRESSES, max_size=5))
-def test_a_column_of_pictures_is_shown_as_its_cells_are(texts):
+def test_a_column_of_images_is_shown_as_its_cells_are(texts):
     """Looking at a whole column finds the same cells as looking at each."""
     column = shown_cells(pa.array(texts, pa.string()), is_base64=False)
     assert column.to_pylist() == [text if text is None else shown(text) for text in texts]

@@ -1,4 +1,4 @@
-"""Makes one picture of every awkward kind, with what must become of it.
+"""Makes one image of every awkward kind, with what must become of it.
 
 Every trap is built here from bytes or from pixels of which the right answer is known, so nothing in the
 set depends on the code under test. Run as a script, it writes the files into a folder, for looking at.
@@ -26,7 +26,7 @@ INVERSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""What makes the stored grid out of the upright picture, for each orientation."""
+"""What makes the stored grid out of the upright image, for each orientation."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Trap:
         data: The file.
         expect: `pass`, `repair`, or a local code.
         word: A transform that a repair must list.
-        pixels: The upright picture that must be sent, height x width x 3, if that is known.
+        pixels: The upright image that must be sent, height x width x 3, if that is known.
         tolerance: Mean difference allowed, levels.
         settings: Image settings other than the defaults.
     """
@@ -53,7 +53,7 @@ class Trap:
 
 
 def scene(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
-    """A picture whose corners all differ: no turn, mirror or colour mistake goes unseen."""
+    """An image whose corners all differ: no turn, mirror or colour mistake goes unseen."""
     x = np.linspace(0, 1, width)[None, :]
     y = np.linspace(0, 1, height)[:, None]
     red = 40 + 180 * x + 0 * y
@@ -66,15 +66,15 @@ def scene(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
     return Image.fromarray(pixels.round().astype(np.uint8))
 
 
-def array(picture: Image.Image) -> np.ndarray:
-    """A picture's pixels as height x width x 3."""
-    return np.asarray(picture.convert("RGB")).astype(int)
+def array(image: Image.Image) -> np.ndarray:
+    """An image's pixels as height x width x 3."""
+    return np.asarray(image.convert("RGB")).astype(int)
 
 
-def save(picture: Image.Image, kind: str, **options: object) -> bytes:
-    """A picture as a file of a format."""
+def save(image: Image.Image, kind: str, **options: object) -> bytes:
+    """An image as a file of a format."""
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -115,16 +115,16 @@ def png_with(data: bytes, *chunks: bytes) -> bytes:
     return data[:33] + b"".join(chunks) + data[33:]
 
 
-def webp_with(picture: Image.Image, **chunks: bytes) -> bytes:
+def webp_with(image: Image.Image, **chunks: bytes) -> bytes:
     """A WebP with metadata."""
-    return save(picture, "WEBP", quality=95, **chunks)
+    return save(image, "WEBP", quality=95, **chunks)
 
 
-def tiff(picture: Image.Image, orientation: int | None = None, **options: object) -> bytes:
+def tiff(image: Image.Image, orientation: int | None = None, **options: object) -> bytes:
     """A TIFF, with an orientation tag if given."""
     if orientation is not None:
         options["tiffinfo"] = {0x112: orientation}
-    return save(picture, "TIFF", **options)
+    return save(image, "TIFF", **options)
 
 
 def cmyk_profile() -> bytes:
@@ -407,7 +407,7 @@ def _transparency() -> list[Trap]:
     ]
 
 
-def _several_pictures() -> list[Trap]:
+def _several_images() -> list[Trap]:
     first, second = scene(), scene().transpose(Image.Transpose.ROTATE_180)
     both = {"save_all": True, "append_images": [second]}
     files = {
@@ -444,7 +444,7 @@ def _structure() -> list[Trap]:
         Trap("jpeg said to be lossless", lossless, "Local.ImageBroken"),
         Trap("jpeg said to have 12 bits", twelve_bits, "Local.ImageBroken"),
         Trap("png header checksum", bytes(flipped_header), "Local.ImageBroken"),
-        Trap("png picture checksum", bytes(flipped_pixels), "Local.ImageBroken"),
+        Trap("png image checksum", bytes(flipped_pixels), "Local.ImageBroken"),
         Trap("jpeg zero-filled tail", jpeg[: len(jpeg) // 2] + bytes(len(jpeg) // 2), "Local.ImageTruncated"),
     ]
     whole = {
@@ -534,7 +534,7 @@ def _sizes() -> list[Trap]:
     ]
 
 
-def _no_pictures() -> list[Trap]:
+def _no_images() -> list[Trap]:
     return [
         Trap("nothing", b"", "Local.ImageEmpty"),
         Trap("web page", b"<!DOCTYPE html><html><body>404</body></html>", "Local.NotAnImage"),
@@ -565,10 +565,10 @@ def traps() -> list[Trap]:
         *_doubtful_orientations(),
         *_depths_and_colours(),
         *_transparency(),
-        *_several_pictures(),
+        *_several_images(),
         *_structure(),
         *_sizes(),
-        *_no_pictures(),
+        *_no_images(),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The job file's `compare` section: which pictures make the pairs, and what is made of their scores."""
+"""The job file's `compare` section: which images make the pairs, and what is made of their scores."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ MOST_PAIRS: Final = 20_000_000
 
 
 class CompareSettings(Settings):
-    """How `batchsearch compare` makes pairs of pictures, and what it writes about their scores."""
+    """How `batchsearch compare` makes pairs of images, and what it writes about their scores."""
 
     pairs: PairsName = Field(
         "given",
-        description="Where pairs come from: two picture columns of the manifest (`given`), every pair of "
-        "pictures within a group of the manifest's rows (`groups`), or one picture against every row "
+        description="Where pairs come from: two image columns of the manifest (`given`), every pair of "
+        "images within a group of the manifest's rows (`groups`), or one image against every row "
         "(`reference`).",
     )
     image: str = Field(
-        "image", min_length=1, description="Column with the pictures, for `groups` and `reference`."
+        "image", min_length=1, description="Column with the images, for `groups` and `reference`."
     )
     group: str | None = Field(
         None,
@@ -36,18 +36,18 @@ class CompareSettings(Settings):
     reference: str | None = Field(
         None,
         min_length=1,
-        description="For `reference`: the picture that all are compared with, a path or an address as the "
+        description="For `reference`: the image that all are compared with, a path or an address as the "
         "manifest would give it.",
     )
     reference_key: str | None = Field(
         None,
         min_length=1,
         validate_default=True,
-        description="For `reference`, instead of `reference`: the row key of that picture's row.",
+        description="For `reference`, instead of `reference`: the row key of that image's row.",
     )
     carry: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
         (),
-        description="Columns of both pictures' rows that are carried into the results, each as "
+        description="Columns of both images' rows that are carried into the results, each as "
         "`primary_NAME` and `secondary_NAME`, for `groups` and `reference`.",
     )
     max_pairs: int = Field(
@@ -57,11 +57,11 @@ class CompareSettings(Settings):
         description="Most pairs that may be made; more are refused before anything is written or called.",
     )
     bins: int = Field(20, ge=1, le=1000, description="Bars of the histogram of scores from 0 to 1.")
-    matrix_pictures: int = Field(
+    matrix_images: int = Field(
         50,
         ge=0,
         le=2000,
-        description="Groups of at most so many pictures get a matrix of their scores as well, for `groups`; "
+        description="Groups of at most so many images get a matrix of their scores as well, for `groups`; "
         "0 for none.",
     )
     matrices: int = Field(
@@ -77,7 +77,7 @@ class CompareSettings(Settings):
     @classmethod
     def _no_groups_for_one(cls, group: str | None, info: ValidationInfo) -> str | None:
         if group is not None and info.data.get("pairs") == "reference":
-            raise ValueError("means nothing with `pairs: reference`: one picture is compared with every row")
+            raise ValueError("means nothing with `pairs: reference`: one image is compared with every row")
         return group
 
     @field_validator("reference")
@@ -90,13 +90,13 @@ class CompareSettings(Settings):
     @field_validator("reference_key")
     @classmethod
     def _one_reference(cls, reference_key: str | None, info: ValidationInfo) -> str | None:
-        pairs, picture = info.data.get("pairs"), info.data.get("reference")
+        pairs, image = info.data.get("pairs"), info.data.get("reference")
         if reference_key is not None and pairs in ("given", "groups"):
             raise ValueError("needs `pairs: reference`")
-        if reference_key is not None and picture is not None:
+        if reference_key is not None and image is not None:
             raise ValueError("says the same as `reference`; give one of them")
-        if pairs == "reference" and reference_key is None and picture is None and "reference" in info.data:
-            raise ValueError("or `reference` is needed: which picture are all others compared with?")
+        if pairs == "reference" and reference_key is None and image is None and "reference" in info.data:
+            raise ValueError("or `reference` is needed: which image are all others compared with?")
         return reference_key
 
     @field_validator("carry")

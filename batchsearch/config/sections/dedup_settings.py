@@ -43,7 +43,7 @@ class DedupSettings(Settings):
     category_column: str | None = Field(
         None,
         description="Column of the manifest that `thresholds` goes by; where two products differ in it, the "
-        "higher threshold applies. The service's category of the picture found when absent.",
+        "higher threshold applies. The service's category of the image found when absent.",
     )
     near: float = Field(
         0.1,
@@ -56,8 +56,8 @@ class DedupSettings(Settings):
         0.55,
         gt=0,
         le=1,
-        description="Products whose best matching pictures differ more than this in colour, 0 to 1, are "
-        "variants and no duplicates. Their pictures are read once for it; `null` does not look at colours.",
+        description="Products whose best matching images differ more than this in colour, 0 to 1, are "
+        "variants and no duplicates. Their images are read once for it; `null` does not look at colours.",
     )
     verify: int | None = Field(
         10,
@@ -100,7 +100,7 @@ class DedupSettings(Settings):
     )
     pic_name_column: str | None = Field(
         None,
-        description="Column with the picture's name as the instance knows it; `pic_name`, or else the second "
+        description="Column with the image's name as the instance knows it; `pic_name`, or else the second "
         "column of the key, when absent.",
     )
     outside: Literal["drop", "keep"] = Field(
@@ -143,12 +143,12 @@ class DedupSettings(Settings):
     )
     attributes: dict[str, str] = Field(
         default_factory=dict,
-        description="What `sync` gives with each picture: parameters of AddImage or UpdateImage, such as "
+        description="What `sync` gives with each image: parameters of AddImage or UpdateImage, such as "
         "`category_id` or `str_attr`, each with its column.",
     )
     precheck: PrecheckName = Field(
         "none",
-        description="Look for equal pictures before any call: `report` them, call them `first`, or make no "
+        description="Look for equal images before any call: `report` them, call them `first`, or make no "
         "call for the later copies (`instead`).",
     )
     keep_nights: int = Field(

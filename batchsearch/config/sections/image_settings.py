@@ -1,4 +1,4 @@
-"""The job file's `images` section: where pictures come from and how they are made to fit."""
+"""The job file's `images` section: where images come from and how they are made to fit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_MEGAPIXELS: Final = 450
 
 
 class StoreSettings(StoreConnection):
-    """One object store that picture addresses may lead to; its credentials come from the environment."""
+    """One object store that image addresses may lead to; its credentials come from the environment."""
 
     buckets: Annotated[tuple[str, ...], ONE_OR_MANY] = Field(
         min_length=1,
@@ -37,7 +37,7 @@ class StoreSettings(StoreConnection):
 
 
 class StoresSettings(Settings):
-    """Object stores that pictures may be read from; an address of one that is not named is refused."""
+    """Object stores that images may be read from; an address of one that is not named is refused."""
 
     s3: StoreSettings | None = Field(
         None, description="`s3://` addresses: Amazon S3, or what speaks its protocol. Needs the extra `s3`."
@@ -58,15 +58,15 @@ class StoresSettings(Settings):
         return oss
 
 
-def connections_of(stores: ConnectionsSettings | None, pictures: StoresSettings) -> ConnectionsSettings:
+def connections_of(stores: ConnectionsSettings | None, images: StoresSettings) -> ConnectionsSettings:
     """How stores are reached that hold a job's manifest or output.
 
     Args:
         stores: The job's `stores`; None when it has none.
-        pictures: Its `images.stores`, which also says it for a store that `stores` does not name.
+        images: Its `images.stores`, which also says it for a store that `stores` does not name.
     """
     given = {
-        scheme: getattr(stores, scheme, None) or getattr(pictures, scheme)
+        scheme: getattr(stores, scheme, None) or getattr(images, scheme)
         for scheme in ConnectionsSettings.model_fields
     }
     return ConnectionsSettings(
@@ -79,7 +79,7 @@ def connections_of(stores: ConnectionsSettings | None, pictures: StoresSettings)
 
 
 class ImageSettings(Settings):
-    """Where pictures come from and how they are made to fit the service's rules."""
+    """Where images come from and how they are made to fit the service's rules."""
 
     root: Annotated[str | None, IS_PATH] = Field(
         None, description="Folder that relative paths start from; the manifest's folder when absent."
@@ -100,32 +100,32 @@ class ImageSettings(Settings):
         description="A large JPEG may come out up to a tenth smaller than `max_side`, which its decoder does "
         "at a quarter of the cost.",
     )
-    quality: int = Field(90, ge=1, le=100, description="JPEG quality of re-encoded pictures.")
+    quality: int = Field(90, ge=1, le=100, description="JPEG quality of re-encoded images.")
     verify: Literal["none", "decode"] = Field(
         "none",
-        description="`decode` also decodes pictures that comply, and so catches damage that their structure "
+        description="`decode` also decodes images that comply, and so catches damage that their structure "
         "does not show, at ten times the cost.",
     )
     too_small: Literal["reject", "pad", "enlarge"] = Field(
         "reject",
-        description="What becomes of a picture with a side shorter than the service accepts: refused, set "
+        description="What becomes of an image with a side shorter than the service accepts: refused, set "
         "on a larger background, or enlarged.",
     )
     frame: int = Field(
         0,
         ge=0,
         le=999,
-        description="Which picture of an animation or multi-page file is sent, from 0; the last if fewer.",
+        description="Which image of an animation or multi-page file is sent, from 0; the last if fewer.",
     )
     background: str = Field(
         "#ffffff",
         pattern=r"^#[0-9a-fA-F]{6}$",
-        description="Colour under transparent pixels and around padded pictures.",
+        description="Colour under transparent pixels and around padded images.",
     )
     isolate: Literal["never", "rare", "always"] = Field(
         "rare",
         description="Which formats are decoded in a process of their own, so that a crashing decoder costs "
-        "one picture only: `rare` ones (TIFF, JPEG 2000, AVIF, HEIF), or all.",
+        "one image only: `rare` ones (TIFF, JPEG 2000, AVIF, HEIF), or all.",
     )
     decode_timeout: float = Field(
         30.0, ge=1, description="Seconds after which an isolated decoder is stopped."
@@ -147,16 +147,16 @@ class ImageSettings(Settings):
         "for its whole canvas: 200 megapixels of a phone's JPEG pass by default, of its PNG need 200.",
     )
     max_upload_bytes: int | None = Field(
-        None, ge=16_384, description="Most bytes of a picture sent; the service's own limit when absent."
+        None, ge=16_384, description="Most bytes of an image sent; the service's own limit when absent."
     )
     upload_kbps: float | None = Field(
         None,
         ge=128,
-        description="Upload rate for one call, kilobits a second: pictures are made small enough to arrive "
+        description="Upload rate for one call, kilobits a second: images are made small enough to arrive "
         "within the service's 5 seconds.",
     )
     threads: int | None = Field(
-        None, ge=1, le=64, description="Threads that prepare pictures; the number of cores when absent."
+        None, ge=1, le=64, description="Threads that prepare images; the number of cores when absent."
     )
     allow_hosts: tuple[str, ...] = Field(
         (), description="Hosts whose private or loopback addresses may be fetched from."
@@ -181,13 +181,13 @@ class ImageSettings(Settings):
         "`http://host:port`. One with a password belongs into the environment.",
     )
     stores: StoresSettings = Field(
-        default_factory=StoresSettings, description="Object stores that pictures may be read from."
+        default_factory=StoresSettings, description="Object stores that images may be read from."
     )
     text: Literal["reference", "base64"] = Field(
         "reference",
-        description="What the text of a picture column is: a path or address, or the picture in base64.",
+        description="What the text of an image column is: a path or address, or the image in base64.",
     )
-    fetch_timeout: float = Field(30.0, gt=0, description="Seconds for fetching one picture.")
+    fetch_timeout: float = Field(30.0, gt=0, description="Seconds for fetching one image.")
     fetch_per_host: int = Field(
         8, ge=1, le=64, description="Most downloads at a time from one host or store."
     )

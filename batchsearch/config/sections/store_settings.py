@@ -45,7 +45,7 @@ def oss_is_somewhere(oss: StoreConnection | None) -> None:
 class ConnectionsSettings(Settings):
     """Object stores that hold the manifest or the output, by the scheme of their addresses.
 
-    A store that is not named is reached as its provider's own tools would. Which pictures may be read is
+    A store that is not named is reached as its provider's own tools would. Which images may be read is
     said apart, in `images.stores`: manifests are untrusted, these addresses are not.
     """
 

@@ -184,7 +184,7 @@ class Front:
         except RefusedError as error:
             return self._refusal(error, trace, host)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the client gets an answer
-            # Neither the message nor the traceback's values: they could hold a picture.
+            # Neither the message nor the traceback's values: they could hold an image.
             _log.error("emulator_request_failed", error=type(error).__name__, action=_shown(trace.action))
             return self._refusal(RefusedError("UnknownException"), trace, host)
 

@@ -183,7 +183,7 @@ class Gateway:
         return self._handle(admitted.operation, admitted.instance, admitted.call.parameters, {})
 
     def hand_over(
-        self, action: str, parameters: Mapping[str, str], pictures: Mapping[str, bytes]
+        self, action: str, parameters: Mapping[str, str], images: Mapping[str, bytes]
     ) -> dict[str, Any]:
         """Do what is asked from within the process; returns the answer's fields.
 
@@ -191,8 +191,8 @@ class Gateway:
 
         Args:
             action: The operation.
-            parameters: By the vendor's names, without pictures.
-            pictures: Files, by the parameters that would hold them.
+            parameters: By the vendor's names, without images.
+            images: Files, by the parameters that would hold them.
 
         Raises:
             RefusedError: with the code that a request would be answered with.
@@ -202,17 +202,17 @@ class Gateway:
             raise RefusedError("InvalidApi.NotFound")
         instance = self._instance(parameters, operation)
         _check_available(instance, action)
-        return self._handle(operation, instance, parameters, pictures)
+        return self._handle(operation, instance, parameters, images)
 
     def _handle(
         self,
         operation: Operation,
         instance: LiveInstance,
         parameters: Mapping[str, str],
-        pictures: Mapping[str, bytes],
+        images: Mapping[str, bytes],
     ) -> dict[str, Any]:
         context = Context(
-            arguments=Arguments(parameters, instance.options.longest_id, pictures),
+            arguments=Arguments(parameters, instance.options.longest_id, images),
             instance=instance.options,
             catalogue=instance.catalogue,
             uploads=self.uploads,

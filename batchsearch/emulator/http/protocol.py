@@ -92,7 +92,7 @@ class Call:
 def decode_pair_text(text: str) -> str:
     """Undo form encoding: `+` is a space, `%XX` a byte of UTF-8; anything undecodable is replaced.
 
-    The three escapes of base64 are undone first, since one picture holds hundreds of thousands of them.
+    The three escapes of base64 are undone first, since one image holds hundreds of thousands of them.
     """
     if "+" in text:
         text = text.replace("+", " ")

@@ -1,6 +1,6 @@
 """What the emulator was asked and what it did: a bounded record that tests and people read.
 
-Entries hold no secret, no signature and no picture: of a body only its size and hash. With a path, each
+Entries hold no secret, no signature and no image: of a body only its size and hash. With a path, each
 entry is also appended to a file as one JSON line, whole lines at a time, so that another process can read
 it after the client, or the emulator itself, was killed.
 """
@@ -47,7 +47,7 @@ class Entry:
         body_sha256: Hash of the body, hexadecimal.
         body_bytes: Size of the body.
         product_id: Product named, or None.
-        pic_name: Picture named, or None.
+        pic_name: Image named, or None.
         fault: What a fault did to it, or None.
     """
 

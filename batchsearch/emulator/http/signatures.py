@@ -298,7 +298,7 @@ def _sha1(secret: str, text: str) -> str:
 
 
 def _shown(string_to_sign: str, key: AccessKey) -> str:
-    # The real gateway appends its own string to sign; a picture or a token in it would end up in logs.
+    # The real gateway appends its own string to sign; an image or a token in it would end up in logs.
     if len(string_to_sign) > MAX_STRING_SHOWN or key.security_token is not None:
         return ""
     return f" server string to sign is:{string_to_sign}"

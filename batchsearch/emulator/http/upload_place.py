@@ -1,4 +1,4 @@
-"""The "Advance" way of sending a picture: ask for a place, post the object there, name its URL in the call.
+"""The "Advance" way of sending an image: ask for a place, post the object there, name its URL in the call.
 
 The emulator never fetches a URL. It gives out object keys of its own, keeps what is posted under them for a
 while, and matches a URL's object key when a call names one.
@@ -19,7 +19,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.emulator.http.error_table import RefusedError
-from batchsearch.service.facts import MAX_PICTURE_BYTES
+from batchsearch.service.facts import MAX_IMAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,7 @@ class UploadStore:
         """
         object_key = f"upload-{secrets.token_hex(16)}"
         expires = datetime.fromtimestamp(now + POLICY_SECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        conditions = [["eq", "$key", object_key], ["content-length-range", 0, MAX_PICTURE_BYTES]]
+        conditions = [["eq", "$key", object_key], ["content-length-range", 0, MAX_IMAGE_BYTES]]
         policy = json.dumps({"expiration": expires, "conditions": conditions})
         encoded = base64.b64encode(policy.encode()).decode()
         return {
@@ -137,7 +137,7 @@ class UploadStore:
         end = datetime.strptime(promised["expiration"], "%Y-%m-%dT%H:%M:%S.000Z").replace(tzinfo=UTC)
         if now > end.timestamp():
             raise UploadRefusedError("AccessDenied", "The policy has expired.", 403)
-        if len(parts["file"]) > MAX_PICTURE_BYTES:
+        if len(parts["file"]) > MAX_IMAGE_BYTES:
             raise UploadRefusedError("EntityTooLarge", "The object is larger than the policy allows.", 400)
         with self._lock:
             self._objects[key] = parts["file"]
@@ -146,7 +146,7 @@ class UploadStore:
                 self._objects.popitem(last=False)
         return key
 
-    def picture_at(self, url: str) -> bytes:
+    def image_at(self, url: str) -> bytes:
         """The object that a URL names; the host does not matter.
 
         Raises:

@@ -1,4 +1,4 @@
-"""One instance's catalogue: pictures in, items in SQLite, the most similar items out.
+"""One instance's catalogue: images in, items in SQLite, the most similar items out.
 
 What the protocol half of the emulator calls, and all that it knows of the search half. Parameters are taken
 as checked; what the service would refuse is refused before this.
@@ -7,15 +7,15 @@ Decisions the API pages leave open:
 
 - On product instances a category limits a search, a predicted one as much as a given one: "If no category is
   specified, the system predicts and selects a category." An item searched by name has its own. So a wrong
-  guess can hide the very picture that is looked for, as it can at the service; `predicted_category_limits`
+  guess can hide the very image that is looked for, as it can at the service; `predicted_category_limits`
   turns that off, and a predicted category is then reported and limits nothing.
 - Whatever is not of the product type has the one category 88888888.
 - A category is predicted by the nearest items, each weighing its similarity squared; an empty catalogue
   predicts 88888888.
 - An item that is added without a category gets the predicted one for good.
-- `Region` is searched exactly as given. An identified subject is searched together with the picture around
-  it (see `embedding`). Where nothing stands out, the subject is the whole picture.
-- Comparing two pictures gives the score that one would get as a hit of the other with default settings.
+- `Region` is searched exactly as given. An identified subject is searched together with the image around
+  it (see `embedding`). Where nothing stands out, the subject is the whole image.
+- Comparing two images gives the score that one would get as a hit of the other with default settings.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from batchsearch.emulator.search.items import CatalogueFullError, ItemStore, Reg
 from batchsearch.emulator.search.records import (
     Box,
     Hit,
+    ImageInfo,
     Item,
     NewItem,
-    PictureInfo,
     Query,
     SearchResult,
 )
@@ -64,7 +64,7 @@ _WITHOUT_SUBJECT: Final = frozenset(("fabric",))
 
 
 class Catalogue:
-    """The items of one instance, searchable by picture and by name. Calls may come from any thread.
+    """The items of one instance, searchable by image and by name. Calls may come from any thread.
 
     Args:
         name: Instance name; names the file in the data folder.
@@ -119,12 +119,12 @@ class Catalogue:
 
     # -- upkeep --------------------------------------------------------------------------------------
 
-    def add(self, item: NewItem, picture: DecodedImage, *, crop: bool, region: Box | None) -> PictureInfo:
-        """Add a picture, replacing the one of the same product id and picture name; durable on return.
+    def add(self, item: NewItem, image: DecodedImage, *, crop: bool, region: Box | None) -> ImageInfo:
+        """Add an image, replacing the one of the same product id and image name; durable on return.
 
         Args:
             item: With the category given, or None to have it predicted on product instances.
-            picture: The decoded picture.
+            image: The decoded image.
             crop: Identify the subject.
             region: The subject, which overrides `crop`.
 
@@ -132,7 +132,7 @@ class Catalogue:
             CatalogueFullError: The instance is full.
             BatchsearchError: The item could not be committed.
         """
-        vector, regions = self._look(picture, crop=crop, region=region)
+        vector, regions = self._look(image, crop=crop, region=region)
         category = item.category_id if self._category is None else self._category
         if category is None:
             found = self._index.search(Wanted(vector, most=1, predict=True))
@@ -145,14 +145,14 @@ class Catalogue:
             capacity=self._capacity,
             then=lambda identity: self._index.put(identity, vector, placed),
         )
-        return PictureInfo(category, regions.region, regions.multi_region)
+        return ImageInfo(category, regions.region, regions.multi_region)
 
     def update(self, product_id: str, pic_name: str | None, changes: Mapping[str, Any]) -> int:
-        """Change attributes of one picture, or of all pictures of a product; returns how many those are.
+        """Change attributes of one image, or of all images of a product; returns how many those are.
 
         Args:
             product_id: The product.
-            pic_name: One of its pictures, or None for all.
+            pic_name: One of its images, or None for all.
             changes: New values by name (`custom_content`, `int_attr` to `int_attr4`, `str_attr` to
                 `str_attr4`); names left out keep their values.
 
@@ -168,11 +168,11 @@ class Catalogue:
         return self._store.update(product_id, pic_name, changes, then=then)
 
     def delete(self, product_id: str, pic_name: str | None) -> list[str]:
-        """Delete one picture, or all pictures of a product; returns the names deleted, oldest first."""
+        """Delete one image, or all images of a product; returns the names deleted, oldest first."""
         return self._store.delete(ids_of(product_id, pic_name), then=self._index.remove)
 
     def delete_matching(self, expression: Expression) -> list[str]:
-        """Delete every item whose attributes match; returns the picture names deleted, oldest first."""
+        """Delete every item whose attributes match; returns the image names deleted, oldest first."""
         # The index mirrors what is committed, and only the thread that commits changes it.
         return self._store.delete(lambda _: self._index.matching(expression), then=self._index.remove)
 
@@ -186,31 +186,31 @@ class Catalogue:
 
     # -- searching -----------------------------------------------------------------------------------
 
-    def search_picture(
-        self, picture: DecodedImage, query: Query, *, crop: bool, region: Box | None
+    def search_image(
+        self, image: DecodedImage, query: Query, *, crop: bool, region: Box | None
     ) -> SearchResult:
-        """The items most similar to a picture.
+        """The items most similar to an image.
 
         Args:
-            picture: The decoded picture.
+            image: The decoded image.
             query: What to keep, and which page.
             crop: Identify the subject.
             region: The subject, which overrides `crop`.
         """
-        vector, regions = self._look(picture, crop=crop, region=region)
+        vector, regions = self._look(image, crop=crop, region=region)
         predict = self._category is None and query.category_id is None
         found = self._find(vector, query, predict=predict)
         category = self._category
         if category is None:
             category = _predicted(found) if query.category_id is None else query.category_id
-        return self._result(found, query, PictureInfo(category, regions.region, regions.multi_region))
+        return self._result(found, query, ImageInfo(category, regions.region, regions.multi_region))
 
     def search_name(self, product_id: str, pic_name: str, query: Query) -> SearchResult | None:
         """The items most similar to one of the catalogue, itself among them; None when it is not there.
 
         Args:
             product_id: The item's product.
-            pic_name: The item's picture name.
+            pic_name: The item's image name.
             query: What to keep, and which page.
         """
         stored = self._store.stored(product_id, pic_name)
@@ -222,7 +222,7 @@ class Catalogue:
             if self._keeps_to_predicted:
                 query = replace(query, category_id=category)
         found = self._find(stored.vector, query, predict=False)
-        info = PictureInfo(
+        info = ImageInfo(
             OTHER_CATEGORY if category is None else category,
             stored.regions.region,
             stored.regions.multi_region,
@@ -230,33 +230,33 @@ class Catalogue:
         return self._result(found, query, info)
 
     def compare(self, first: DecodedImage, second: DecodedImage) -> float:
-        """Similarity of two pictures, 0 to 1, six decimals: symmetric, exactly 1 for the same bytes."""
+        """Similarity of two images, 0 to 1, six decimals: symmetric, exactly 1 for the same bytes."""
         if first.sha256 == second.sha256:
             return 1.0
-        vectors = [self._look(picture, crop=True, region=None)[0] for picture in (first, second)]
+        vectors = [self._look(image, crop=True, region=None)[0] for image in (first, second)]
         return similarity(*vectors)
 
     def _look(
-        self, picture: DecodedImage, *, crop: bool, region: Box | None
+        self, image: DecodedImage, *, crop: bool, region: Box | None
     ) -> tuple[NDArray[np.float32], Regions]:
-        """The picture's vector, and the boxes that it was made with; from memory where it was seen before."""
+        """The image's vector, and the boxes that it was made with; from memory where it was seen before."""
         how: Box | SubjectWay | None = region or self._subject
         if self._service_type in _WITHOUT_SUBJECT or (region is None and not crop):
             how = None
-        return self._looks.of((picture.sha256, how), lambda: self._look_now(picture, how))
+        return self._looks.of((image.sha256, how), lambda: self._look_now(image, how))
 
     def _look_now(
-        self, picture: DecodedImage, how: Box | SubjectWay | None
+        self, image: DecodedImage, how: Box | SubjectWay | None
     ) -> tuple[NDArray[np.float32], Regions]:
         if how is None:
-            return self._embedder.embed(picture), Regions()
+            return self._embedder.embed(image), Regions()
         if isinstance(how, Box):
-            return self._embedder.embed(picture, _inside(how, picture)), Regions(how)
-        subjects = identify_subjects(picture.image, how)
+            return self._embedder.embed(image, _inside(how, image)), Regions(how)
+        subjects = identify_subjects(image.image, how)
         if not subjects:
-            whole = Box(x1=0, x2=picture.width - 1, y1=0, y2=picture.height - 1)
-            return self._embedder.embed(picture), Regions(whole, (whole,))
-        return self._embedder.embed_with_subject(picture, subjects[0]), Regions(subjects[0], subjects)
+            whole = Box(x1=0, x2=image.width - 1, y1=0, y2=image.height - 1)
+            return self._embedder.embed(image), Regions(whole, (whole,))
+        return self._embedder.embed_with_subject(image, subjects[0]), Regions(subjects[0], subjects)
 
     def _find(self, vector: NDArray[np.float32], query: Query, *, predict: bool) -> Found:
         wanted = Wanted(
@@ -271,7 +271,7 @@ class Catalogue:
         )
         return self._index.search(wanted)
 
-    def _result(self, found: Found, query: Query, info: PictureInfo) -> SearchResult:
+    def _result(self, found: Found, query: Query, info: ImageInfo) -> SearchResult:
         page = list(zip(found.ids, found.scores, strict=True))[query.start : query.start + query.num]
         items = self._store.items([identity for identity, _ in page])
         # An item that was deleted since it was found is left out.
@@ -291,15 +291,15 @@ def _predicted(found: Found) -> int:
     return OTHER_CATEGORY if found.category is None else found.category
 
 
-def _inside(region: Box, picture: DecodedImage) -> Box:
-    """The region cut to the picture, at least one pixel of it."""
-    x1 = min(max(region.x1, 0), picture.width - 1)
-    y1 = min(max(region.y1, 0), picture.height - 1)
+def _inside(region: Box, image: DecodedImage) -> Box:
+    """The region cut to the image, at least one pixel of it."""
+    x1 = min(max(region.x1, 0), image.width - 1)
+    y1 = min(max(region.y1, 0), image.height - 1)
     return Box(
         x1=x1,
-        x2=min(max(region.x2, x1), picture.width - 1),
+        x2=min(max(region.x2, x1), image.width - 1),
         y1=y1,
-        y2=min(max(region.y2, y1), picture.height - 1),
+        y2=min(max(region.y2, y1), image.height - 1),
     )
 
 

@@ -1,10 +1,10 @@
-"""From a picture to a vector whose dot product with another picture's vector is their similarity.
+"""From an image to a vector whose dot product with another image's vector is their similarity.
 
-EfficientNet-Lite0's pooled features, projected to 256 dimensions (see `models/README.md`). A picture whose
+EfficientNet-Lite0's pooled features, projected to 256 dimensions (see `models/README.md`). An image whose
 subject is known is described by two such vectors in equal parts: the subject's, with a little of what is
-around it, and the whole picture's. Of six kinds of changed copies of the sample catalogue, the subject alone
+around it, and the whole image's. Of six kinds of changed copies of the sample catalogue, the subject alone
 finds 97.3 % as first hit (a banner or a crop moves its box), the whole alone 99.1 %, both together 99.7 %;
-and both together meet pictures that were added or searched without subject identification.
+and both together meet images that were added or searched without subject identification.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MODEL: Final = "efficientnet-lite0/pcaw256/1"
 
 _SIDE = 224
 _AROUND = 0.1  # of the subject's sides, added on each side of it
-_NEARLY_ALL = 0.9  # a subject that covers this much of the picture is the picture
+_NEARLY_ALL = 0.9  # a subject that covers this much of the image is the image
 
 
 class Embedder:
@@ -42,24 +42,24 @@ class Embedder:
         self._mean: NDArray[np.float32] = projection["mu"].astype(np.float32)
         self._weights: NDArray[np.float32] = projection["W"].astype(np.float32)
 
-    def embed(self, picture: DecodedImage, box: Box | None = None) -> NDArray[np.float32]:
-        """The unit vector of a part of the picture, or of all of it; shape (256,), read-only."""
-        made = self._infer(picture.image, box)
+    def embed(self, image: DecodedImage, box: Box | None = None) -> NDArray[np.float32]:
+        """The unit vector of a part of the image, or of all of it; shape (256,), read-only."""
+        made = self._infer(image.image, box)
         made.setflags(write=False)
         return made
 
-    def embed_with_subject(self, picture: DecodedImage, subject: Box) -> NDArray[np.float32]:
-        """The unit vector of the picture and its subject in equal parts; shape (256,)."""
-        if subject.area >= _NEARLY_ALL * picture.width * picture.height:
-            return self.embed(picture)
-        return _unit(self.embed(picture) + self.embed(picture, _widened(subject, picture)))
+    def embed_with_subject(self, image: DecodedImage, subject: Box) -> NDArray[np.float32]:
+        """The unit vector of the image and its subject in equal parts; shape (256,)."""
+        if subject.area >= _NEARLY_ALL * image.width * image.height:
+            return self.embed(image)
+        return _unit(self.embed(image) + self.embed(image, _widened(subject, image)))
 
     def _infer(self, image: Image.Image, box: Box | None) -> NDArray[np.float32]:
-        # The network was trained on squares; a squeezed picture keeps its margins, a cut one loses them.
+        # The network was trained on squares; a squeezed image keeps its margins, a cut one loses them.
         area = None if box is None else (box.x1, box.y1, box.x2 + 1, box.y2 + 1)
         square = image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, box=area, reducing_gap=3.0)
         pixels = np.asarray(square, dtype=np.float32).transpose(2, 0, 1)[None]
-        # One picture a call: in a batch the last bits of a vector would depend on its neighbours.
+        # One image a call: in a batch the last bits of a vector would depend on its neighbours.
         features = self._session.run(None, {"image": np.ascontiguousarray(pixels)})[0][0]
         return self._project(np.asarray(features, dtype=np.float32))
 
@@ -88,11 +88,11 @@ def _unit(vector: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), dtype=np.float32)
 
 
-def _widened(box: Box, picture: DecodedImage) -> Box:
+def _widened(box: Box, image: DecodedImage) -> Box:
     across, down = round(_AROUND * box.width), round(_AROUND * box.height)
     return Box(
         x1=max(0, box.x1 - across),
-        x2=min(picture.width - 1, box.x2 + across),
+        x2=min(image.width - 1, box.x2 + across),
         y1=max(0, box.y1 - down),
-        y2=min(picture.height - 1, box.y2 + down),
+        y2=min(image.height - 1, box.y2 + down),
     )

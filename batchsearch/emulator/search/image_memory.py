@@ -15,8 +15,8 @@ from concurrent.futures import Future
 from functools import cache
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from batchsearch.emulator.search.image_reading import Facts, DecodedImage, PictureRefusedError, decode_picture
-from batchsearch.service.facts import MAX_PICTURE_BYTES
+from batchsearch.emulator.search.image_reading import DecodedImage, Facts, ImageRefusedError, decode_image
+from batchsearch.service.facts import MAX_IMAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -97,29 +97,29 @@ class ImageMemory:
     """
 
     def __init__(self, most: int = MOST_IMAGES) -> None:
-        self._facts: Remembered[Facts | PictureRefusedError] = Remembered(most)
+        self._facts: Remembered[Facts | ImageRefusedError] = Remembered(most)
         self.looks: Remembered[tuple[NDArray[np.float32], Regions]] = Remembered(most)
 
-    def picture(self, data: bytes, service_type: str) -> DecodedImage:
-        """What `decode_picture` returns; one that was seen before is decoded when its pixels are asked for.
+    def image(self, data: bytes, service_type: str) -> DecodedImage:
+        """What `decode_image` returns; one that was seen before is decoded when its pixels are asked for.
 
         Raises:
-            PictureRefusedError: As `decode_picture` raises.
+            ImageRefusedError: As `decode_image` raises.
         """
-        if not 0 < len(data) <= MAX_PICTURE_BYTES:
-            return decode_picture(data, service_type)
+        if not 0 < len(data) <= MAX_IMAGE_BYTES:
+            return decode_image(data, service_type)
         digest = hashlib.sha256(data).hexdigest()
         seen: list[DecodedImage] = []
 
-        def look() -> Facts | PictureRefusedError:
+        def look() -> Facts | ImageRefusedError:
             try:
-                seen.append(decode_picture(data, service_type, digest))
-            except PictureRefusedError as refused:
+                seen.append(decode_image(data, service_type, digest))
+            except ImageRefusedError as refused:
                 return refused.without_traceback()
             return seen[0].facts
 
         facts = self._facts.of((digest, service_type), look)
-        if isinstance(facts, PictureRefusedError):
+        if isinstance(facts, ImageRefusedError):
             raise facts.without_traceback()
         return seen[0] if seen else DecodedImage(facts, digest, data, service_type)
 

@@ -1,4 +1,4 @@
-"""What the emulated service accepts as a picture, and how it reads one.
+"""What the emulated service accepts as an image, and how it reads one.
 
 Written apart from the client's own image rules on purpose: a shared misunderstanding of the pages would
 otherwise stay hidden. The rules are those of `PicContent` in SearchImageByPic 2023-08 and 2025-05.
@@ -15,13 +15,13 @@ import numpy as np
 from PIL import Image
 
 from batchsearch.own_errors import is_own
-from batchsearch.service.facts import MAX_PICTURE_BYTES, SERVICE_TYPES
+from batchsearch.service.facts import MAX_IMAGE_BYTES, SERVICE_TYPES
 
-PictureCode = Literal[
+ImageCode = Literal[
     "UnsupportedPicFormat", "UnsupportedPicPixels", "IncorrectOrientation", "InvalidPicContent"
 ]
 
-# Formats by content. Phones write MPO, a JPEG with more pictures behind it; Pillow's JPEG reader opens it.
+# Formats by content. Phones write MPO, a JPEG with more images behind it; Pillow's JPEG reader opens it.
 _FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _NAMED_AS: Final = {"MPO": "JPEG"}
 _ORIENTATION: Final = 274  # EXIF tag 0x0112
@@ -38,32 +38,32 @@ _METADATA: Final = frozenset((*range(0xE0, 0xF0), 0xFE))  # JPEG: application se
 _STRIPS: Final = (273, 324)  # TIFF: offsets of strips, of tiles
 
 
-class PictureRefusedError(Exception):
-    """The service would answer this picture with an error.
+class ImageRefusedError(Exception):
+    """The service would answer this image with an error.
 
     Attributes:
         code: The vendor's code.
         detail: What is wrong, for the request log; the vendor's message says less.
     """
 
-    def __init__(self, code: PictureCode, detail: str) -> None:
-        self.code: PictureCode = code
+    def __init__(self, code: ImageCode, detail: str) -> None:
+        self.code: ImageCode = code
         self.detail = detail
         super().__init__(f"{code}: {detail}")
 
-    def without_traceback(self) -> PictureRefusedError:
+    def without_traceback(self) -> ImageRefusedError:
         """The same refusal anew, which holds nothing of the image."""
-        return PictureRefusedError(self.code, self.detail)
+        return ImageRefusedError(self.code, self.detail)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a picture is, without its pixels.
+    """What an image is, without its pixels.
 
     Attributes:
         width: Pixels.
         height: Pixels.
-        format: One of `batchsearch.service.facts.PICTURE_FORMATS`, found from the content.
+        format: One of `batchsearch.service.facts.IMAGE_FORMATS`, found from the content.
     """
 
     width: int
@@ -72,7 +72,7 @@ class Facts:
 
 
 class DecodedImage:
-    """A picture that an instance takes.
+    """An image that an instance takes.
 
     Attributes:
         facts: What it is.
@@ -114,19 +114,19 @@ class DecodedImage:
 
     @property
     def format(self) -> str:
-        """One of `batchsearch.service.facts.PICTURE_FORMATS`."""
+        """One of `batchsearch.service.facts.IMAGE_FORMATS`."""
         return self.facts.format
 
     @property
     def image(self) -> Image.Image:
         """First frame, mode RGB, transparency over white."""
         if self._image is None:
-            self._image = decode_picture(self._data, self._service_type, self.sha256).image
+            self._image = decode_image(self._data, self._service_type, self.sha256).image
         return self._image
 
 
-def decode_picture(data: bytes, service_type: str, sha256: str | None = None) -> DecodedImage:
-    """The picture that the bytes hold, if an instance of this service type takes it.
+def decode_image(data: bytes, service_type: str, sha256: str | None = None) -> DecodedImage:
+    """The image that the bytes hold, if an instance of this service type takes it.
 
     Args:
         data: The file's bytes, not base64.
@@ -134,25 +134,23 @@ def decode_picture(data: bytes, service_type: str, sha256: str | None = None) ->
         sha256: Hex digest of the bytes, where it is known already.
 
     Raises:
-        PictureRefusedError: With the vendor's code, whatever the bytes are.
+        ImageRefusedError: With the vendor's code, whatever the bytes are.
     """
     if not data:
-        raise PictureRefusedError("InvalidPicContent", "the picture is empty")
-    if len(data) > MAX_PICTURE_BYTES:
-        raise PictureRefusedError(
-            "InvalidPicContent", f"{len(data):,} bytes, {MAX_PICTURE_BYTES:,} are allowed"
-        )
+        raise ImageRefusedError("InvalidPicContent", "the image is empty")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise ImageRefusedError("InvalidPicContent", f"{len(data):,} bytes, {MAX_IMAGE_BYTES:,} are allowed")
     try:
         with Image.open(io.BytesIO(_plain_png(data)), formats=_FORMATS) as opened:
             return _read(opened, data, service_type, sha256)
-    except PictureRefusedError:
+    except ImageRefusedError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureRefusedError("UnsupportedPicPixels", "far more pixels than are allowed") from error
+        raise ImageRefusedError("UnsupportedPicPixels", "far more pixels than are allowed") from error
     except Exception as error:  # decoders raise nearly anything on hostile bytes; all mean the same here
         if is_own(error):
             raise  # the emulator's own fault: no answer may blame the image for it
-        raise PictureRefusedError(
+        raise ImageRefusedError(
             "UnsupportedPicFormat", f"it cannot be decoded ({type(error).__name__})"
         ) from error
 
@@ -192,7 +190,7 @@ def _read(opened: Image.Image, data: bytes, service_type: str, sha256: str | Non
 
 def _check_sides(size: tuple[int, int], least: int, most: int) -> None:
     if not all(least <= side <= most for side in size):
-        raise PictureRefusedError(
+        raise ImageRefusedError(
             "UnsupportedPicPixels", f"{size[0]} x {size[1]} pixels, sides must be {least} to {most}"
         )
 
@@ -208,7 +206,7 @@ def _check_scans(opened: Image.Image, data: bytes) -> None:
     else:
         return
     if scans > most:
-        raise PictureRefusedError("UnsupportedPicFormat", f"{scans:,} scans, at most {most:,} are decoded")
+        raise ImageRefusedError("UnsupportedPicFormat", f"{scans:,} scans, at most {most:,} are decoded")
 
 
 def _end_of_metadata(data: bytes) -> int:
@@ -224,7 +222,7 @@ def _end_of_metadata(data: bytes) -> int:
 def _check_upright(opened: Image.Image) -> None:
     orientation = opened.getexif().get(_ORIENTATION, _UPRIGHT)
     if orientation != _UPRIGHT:
-        raise PictureRefusedError("IncorrectOrientation", f"EXIF orientation {orientation!r}")
+        raise ImageRefusedError("IncorrectOrientation", f"EXIF orientation {orientation!r}")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -53,7 +53,7 @@ class CatalogueFullError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """Where the subject of an item's picture is.
+    """Where the subject of an item's image is.
 
     Attributes:
         region: The box that was searched with; None when there was none.
@@ -180,12 +180,12 @@ class ItemStore:
         capacity: int,
         then: Callable[[int], None],
     ) -> int:
-        """Add an item, or replace the one of the same product id and picture name; returns its id.
+        """Add an item, or replace the one of the same product id and image name; returns its id.
 
         Args:
             item: With its category.
-            regions: Of its picture.
-            vector: Of its picture.
+            regions: Of its image.
+            vector: Of its image.
             capacity: Most items that there may be.
             then: Told the id after the commit, on the writing thread.
 
@@ -227,7 +227,7 @@ class ItemStore:
 
         Args:
             product_id: The product.
-            pic_name: One of its pictures, or None for all.
+            pic_name: One of its images, or None for all.
             changes: New values by name: `custom_content`, `int_attr` to `str_attr4`.
             then: Told the items as they are now, after the commit, on the writing thread.
 
@@ -257,7 +257,7 @@ class ItemStore:
     def delete(
         self, choose: Callable[[sqlite3.Connection], Sequence[int]], *, then: Callable[[list[int]], None]
     ) -> list[str]:
-        """Delete the items chosen; returns their picture names, oldest first.
+        """Delete the items chosen; returns their image names, oldest first.
 
         Args:
             choose: Ids to delete, called on the writing thread within the transaction.
@@ -336,7 +336,7 @@ def _hold(path: Path) -> TextIO:
 
 
 def ids_of(product_id: str, pic_name: str | None) -> Callable[[sqlite3.Connection], Sequence[int]]:
-    """What `ItemStore.delete` deletes: one picture of a product, or all of them."""
+    """What `ItemStore.delete` deletes: one image of a product, or all of them."""
     return lambda connection: _ids_of(connection, product_id, pic_name)
 
 

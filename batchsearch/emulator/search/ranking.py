@@ -31,7 +31,7 @@ class Ranked:
     Attributes:
         rows: Best first.
         scores: Similarity of each, -1 to 1, six decimals.
-        total: How many rows (products, where only one picture of each is kept) match in all.
+        total: How many rows (products, where only one image of each is kept) match in all.
     """
 
     rows: NDArray[np.int64]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of a picture, in pixels of the picture that was sent, in the vendor's order.
+    """A rectangle of an image, in pixels of the image that was sent, in the vendor's order.
 
     Attributes:
         x1: Column of the upper-left pixel.
@@ -48,11 +48,11 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One picture of a product as the catalogue holds it; product id and picture name are its key.
+    """One image of a product as the catalogue holds it; product id and image name are its key.
 
     Attributes:
         product_id: The product's id.
-        pic_name: The picture's name, unique within the product.
+        pic_name: The image's name, unique within the product.
         category_id: The category; None in an item to be added asks for a prediction.
         custom_content: Whatever the customer wants back with a hit.
         int_attr: First integer attribute, 32 bits, like the next three.
@@ -92,7 +92,7 @@ class Query:
         start: Rank of the page's first hit, from 0.
         category_id: Limits the search to this category on instances that have categories.
         filter: Limits the search to items whose attributes match.
-        distinct_product_id: Keep only the best picture of each product.
+        distinct_product_id: Keep only the best image of each product.
         score_threshold: Keep only hits that score this or more, 0 to 1.
     """
 
@@ -110,7 +110,7 @@ class Hit:
 
     Attributes:
         item: The item, with its category.
-        score: Similarity, 0 to 1, six decimals; 1 for the same picture.
+        score: Similarity, 0 to 1, six decimals; 1 for the same image.
         sort_expr_values: The vendor's older score, `"<float>;<int>"`.
     """
 
@@ -120,8 +120,8 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureInfo:
-    """What was made of the picture that was sent.
+class ImageInfo:
+    """What was made of the image that was sent.
 
     Attributes:
         category_id: The category given, or else predicted.
@@ -143,9 +143,9 @@ class SearchResult:
         hits: The page, best first.
         total: How many items match the query on all pages together, beyond the 500 that pages can reach
             too; products with `distinct_product_id`.
-        info: What was made of the picture.
+        info: What was made of the image.
     """
 
     hits: tuple[Hit, ...]
     total: int
-    info: PictureInfo
+    info: ImageInfo

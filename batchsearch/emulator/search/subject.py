@@ -1,8 +1,8 @@
-"""Subject identification: the parts of a picture that stand out, as boxes.
+"""Subject identification: the parts of an image that stand out, as boxes.
 
-Two ways. `border` takes the colours along the picture's edges for the background and whatever differs
+Two ways. `border` takes the colours along the image's edges for the background and whatever differs
 from them for subjects: 2 ms, good on plain backgrounds. `u2netp` asks a saliency network: about 160 ms,
-better on cluttered ones. Both end in a map of the picture, which is cut at a threshold into connected
+better on cluttered ones. Both end in a map of the image, which is cut at a threshold into connected
 components; each sizeable one is a subject.
 """
 
@@ -27,7 +27,7 @@ MOST_SUBJECTS: Final = 5
 """How many subjects are reported at most, largest first."""
 
 _MAP_SIDE = 96  # longer side of the map of colour distances, pixels
-# A smaller main subject is taken for dirt, and the whole picture is searched. Its box counts, not its pixels
+# A smaller main subject is taken for dirt, and the whole image is searched. Its box counts, not its pixels
 # alone: a ring or a bicycle has few.
 _LEAST_BOX = 0.02
 _LEAST_CELLS = 0.004
@@ -65,10 +65,10 @@ class _Component:
 
 
 def identify_subjects(image: Image.Image, way: SubjectWay = "border") -> tuple[Box, ...]:
-    """The subjects' boxes in pixels of the picture, largest first; empty when nothing stands out.
+    """The subjects' boxes in pixels of the image, largest first; empty when nothing stands out.
 
     Args:
-        image: The picture, mode RGB.
+        image: The image, mode RGB.
         way: `border` or `u2netp`; the latter needs onnxruntime.
     """
     mask = _salient(image) if way == "u2netp" else _unlike_border(image)
@@ -87,7 +87,7 @@ def _to_box(part: _Component, cells: tuple[int, ...], size: tuple[int, int]) -> 
 
 
 def _unlike_border(image: Image.Image) -> NDArray[np.bool_]:
-    """Cells whose colour is far from every common colour of the picture's border."""
+    """Cells whose colour is far from every common colour of the image's border."""
     scale = _MAP_SIDE / max(image.size)
     size = (max(8, round(image.width * scale)), max(8, round(image.height * scale)))
     small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)

@@ -52,7 +52,7 @@ class Wanted:
         filter: Only items whose attributes match; None for any.
         threshold: Only items that score this or more, 0 to 1.
         distinct: Only the best item of each product.
-        predict: Ask the nearest items, whatever was wanted of them, for the picture's category.
+        predict: Ask the nearest items, whatever was wanted of them, for the image's category.
         keep_to_predicted: Only items of the category that is predicted.
     """
 

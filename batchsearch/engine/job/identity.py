@@ -37,7 +37,7 @@ _NOTED_ONLY: Final = frozenset(
 _NOTED_ONLY_BELOW: Final = ("manifest.csv.", "manifest.xlsx.")
 _IN_QUOTES: Final = ("string", "large_string", "date", "extension<arrow.uuid")
 
-# How fast and where pictures are read says nothing about what is sent for them.
+# How fast and where images are read says nothing about what is sent for them.
 _IMAGE_SETTINGS_FREE: Final = frozenset(
     {
         "root",

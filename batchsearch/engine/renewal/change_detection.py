@@ -76,7 +76,7 @@ class Survey:
         operation: Operation called.
         manifest: Its rows.
         ledger: What is known of them.
-        root: Where relative picture paths start from.
+        root: Where relative image paths start from.
         only_asked_for: Look at nothing but the marks of rows that somebody asked for.
         touched: What tonight's settings touch.
     """
@@ -105,10 +105,10 @@ class Survey:
         self._manifest = manifest
         self._ledger = ledger
         self.sources = sources_of(settings, root)
-        self._every_picture = reuse.notice_changes == "contents" and bool(operation.pictures)
+        self._every_image = reuse.notice_changes == "contents" and bool(operation.images)
         same = ledger.meta(_SURVEYED) == identity_of(manifest)
         unasked = reuse.notice_changes == "no" or (
-            same and (reuse.notice_changes == "manifest" or not operation.pictures)
+            same and (reuse.notice_changes == "manifest" or not operation.images)
         )
         self.looks = not only_asked_for and (touched.look or not unasked)
 
@@ -145,7 +145,7 @@ class Survey:
         for digest, state in states.items():
             source = sources.get(digest)
             reason = self.rules.reason_for(digest, state, source)
-            if reason is None and self._every_picture and source is not None:
+            if reason is None and self._every_image and source is not None:
                 reason = "changed"
             if reason is not None:
                 found.reasons[digest] = reason

@@ -61,11 +61,11 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the manifest says of a row, and what the file system says of its pictures.
+    """What the manifest says of a row, and what the file system says of its images.
 
     Attributes:
         digest: Sixteen bytes that change when any of it does.
-        missing: A picture's file is not there: of its content nothing is known.
+        missing: An image's file is not there: of its content nothing is known.
     """
 
     digest: bytes
@@ -146,7 +146,7 @@ class RenewalRules:
             marked = cast("Reason | None", state.renewal)
             return marked if not self.only_asked_for or marked == "retry" else None
         differs = source is not None and state.source is not None and source.digest != state.source
-        # A picture that cannot be seen now may be what it was: its outcome stands.
+        # An image that cannot be seen now may be what it was: its outcome stands.
         if differs and not (source is not None and source.missing and state.code is None):
             return "changed"
         touched = self.touched.reason_for(digest, state, looked_at=source is not None)
@@ -177,7 +177,7 @@ def passes(code: str, origin: str | None, actions: Mapping[str, Action]) -> bool
 def stands(renewal: Renewal, failure: Failure | None, *, lasting: bool) -> bool:
     """Whether the outcome that a row has is kept in face of the one that it would get.
 
-    Success gives way to success and to what would be refused every time; never to a picture that is not
+    Success gives way to success and to what would be refused every time; never to an image that is not
     there, a network or a service that fails: of the row itself these say nothing.
 
     Args:

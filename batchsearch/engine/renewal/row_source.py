@@ -1,4 +1,4 @@
-"""What a row came from, in sixteen bytes: so that a changed picture is noticed without reading it."""
+"""What a row came from, in sixteen bytes: so that a changed image is noticed without reading it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class SourceReader:
     """Finds out what rows came from; may be used from several threads.
 
     Args:
-        root: Where relative picture paths start from.
-        files: Look at size and time of pictures' files; else only at what the manifest says.
-        base64: Text in picture columns is the picture itself.
+        root: Where relative image paths start from.
+        files: Look at size and time of images' files; else only at what the manifest says.
+        base64: Text in image columns is the image itself.
         addresses: Paths are addresses below another one, and no files.
         parameters: What the row's parameters are counts, too; else only its images do.
     """
@@ -42,24 +42,24 @@ class SourceReader:
         self._parameters = parameters
 
     def of(self, row: Row) -> Source:
-        """What this row came from: parameters, references, and the size and time of its pictures' files."""
+        """What this row came from: parameters, references, and the size and time of its images' files."""
         missing = False
-        pictures: list[Any] = []
+        images: list[Any] = []
         for reference in row.images:
-            said, is_missing = self._picture(reference)
+            said, is_missing = self._image(reference)
             missing |= is_missing
-            pictures.append(said)
-        told = _encode([pictures, row.parameters] if self._parameters else [pictures])
+            images.append(said)
+        told = _encode([images, row.parameters] if self._parameters else [images])
         digest = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         return Source(digest, missing)
 
     def of_image(self, reference: ImageReference) -> Source:
         """What one image came from: its reference, and the size and time of its file."""
-        said, missing = self._picture(reference)
+        said, missing = self._image(reference)
         digest = hashlib.blake2b(_encode(said).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         return Source(digest, missing)
 
-    def _picture(self, reference: ImageReference | None) -> tuple[Any, bool]:
+    def _image(self, reference: ImageReference | None) -> tuple[Any, bool]:
         if reference is None:
             return None, False
         if reference.data is not None:

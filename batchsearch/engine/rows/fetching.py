@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from batchsearch.manifest.rows import ImageReference
 
 FETCH_ATTEMPTS: Final = 4
-"""Tries to fetch a picture whose source may come back; then the row ends as unreachable."""
+"""Tries to fetch an image whose source may come back; then the row ends as unreachable."""
 LONGEST_WAIT: Final = 30.0
 """Seconds that a host's `Retry-After` is followed at most: other rows are waiting, too."""
 
@@ -86,7 +86,7 @@ async def fetch_patiently(
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     patience: float = PATIENCE,
 ) -> bytes | Rejected | Unreachable:
-    """One picture's bytes, asked for up to `FETCH_ATTEMPTS` times while failures may pass.
+    """One image's bytes, asked for up to `FETCH_ATTEMPTS` times while failures may pass.
 
     Args:
         fetcher: Fetches once.

@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from batchsearch.engine.rows.pending_row import Failure, JobFacts, Work
-    from batchsearch.images.outcome import PictureFacts, Prepared
+    from batchsearch.images.outcome import ImageFacts, Prepared
     from batchsearch.images.regions import Geometry
     from batchsearch.service.client import Answer
     from batchsearch.service.responses import PicInfo
 
 
-def request_key(facts: JobFacts, values: Mapping[str, Any], pictures: Sequence[Prepared]) -> str:
+def request_key(facts: JobFacts, values: Mapping[str, Any], images: Sequence[Prepared]) -> str:
     """SHA-256 that names a request: two rows with the same key ask the service the same question.
 
     Args:
         facts: Operation, instance, and how many pages are asked for.
         values: Parameters of the first page, regions as they are sent, without what the service assumes.
-        pictures: What is sent.
+        images: What is sent.
     """
-    sent = [picture.sent.sha256 for picture in pictures]
+    sent = [image.sent.sha256 for image in images]
     asked = {
         "operation": facts.operation,
         "instance": facts.instance,
@@ -71,7 +71,7 @@ def page_answer(work: Work, answer: Answer) -> PageAnswer:
             found["docs_found"] = response.head.docs_found
             found["docs_return"] = response.head.docs_return
             found["search_time_ms"] = response.head.search_time
-        found |= _subject_fields(response.pic_info, work.pictures[0].geometry if work.pictures else None)
+        found |= _subject_fields(response.pic_info, work.images[0].geometry if work.images else None)
         names = _hit_names()
         for hit in response.hits:
             line = {name: value for name in names if (value := getattr(hit, name)) is not None}
@@ -82,7 +82,7 @@ def page_answer(work: Work, answer: Answer) -> PageAnswer:
         if response.access_denied_detail is not None:
             found["access_denied_detail"] = asdict(response.access_denied_detail)
     elif isinstance(response, MutationResponse):
-        found |= _mutation_fields(response, work.pictures[0].geometry if work.pictures else None)
+        found |= _mutation_fields(response, work.images[0].geometry if work.images else None)
     return PageAnswer(found, tuple(hits), answer.field_problems)
 
 
@@ -114,7 +114,7 @@ def _mutation_fields(response: MutationResponse, geometry: Geometry | None) -> d
 def _to_source(region: str | None, geometry: Geometry | None) -> str | None:
     """A region in the source's pixels; None for text that is no region.
 
-    Without a picture of the row's own (a search by name) it is the stored picture's, as answered.
+    Without an image of the row's own (a search by name) it is the stored image's, as answered.
     """
     if region is None or geometry is None:
         return region
@@ -124,24 +124,24 @@ def _to_source(region: str | None, geometry: Geometry | None) -> str | None:
         return None
 
 
-def picture_fields(prefix: str, source: PictureFacts | None, picture: Prepared | None) -> dict[str, Any]:
+def image_fields(prefix: str, source: ImageFacts | None, image: Prepared | None) -> dict[str, Any]:
     """What a row says of one image: the file as it came, and as it was sent.
 
     Args:
         prefix: Before each column's name, where a row has several images.
         source: The file; None where its format is not known.
-        picture: What is sent for it; None where it is refused.
+        image: What is sent for it; None where it is refused.
     """
     found: dict[str, Any] = {}
-    for side, facts in (("source", source), ("sent", picture.sent if picture is not None else None)):
+    for side, facts in (("source", source), ("sent", image.sent if image is not None else None)):
         if facts is not None:
             found[f"{prefix}{side}_format"] = facts.format
             found[f"{prefix}{side}_width"] = facts.width
             found[f"{prefix}{side}_height"] = facts.height
             found[f"{prefix}{side}_bytes"] = facts.bytes
             found[f"{prefix}{side}_sha256"] = facts.sha256
-    if picture is not None:
-        found[f"{prefix}transforms"] = list(picture.transforms)
+    if image is not None:
+        found[f"{prefix}transforms"] = list(image.transforms)
     return found
 
 
@@ -247,14 +247,14 @@ def _row_fields(facts: JobFacts, work: Work, failure: Failure | None, now: datet
         }
     for place, prefix in enumerate(facts.prefixes):
         source = work.sources[place] if place < len(work.sources) else None
-        picture = work.pictures[place] if place < len(work.pictures) else None
-        result |= picture_fields(prefix, source, picture)
+        image = work.images[place] if place < len(work.images) else None
+        result |= image_fields(prefix, source, image)
     return result
 
 
 def _regions_in_source(fields: Mapping[str, Any], work: Work) -> dict[str, Any]:
-    """The answer's regions in the pixels of this row's own picture."""
-    geometry = work.pictures[0].geometry if work.pictures else None
+    """The answer's regions in the pixels of this row's own image."""
+    geometry = work.images[0].geometry if work.images else None
     found: dict[str, Any] = {}
     if "pic_region_sent" in fields:
         found["pic_region"] = _to_source(fields["pic_region_sent"], geometry)

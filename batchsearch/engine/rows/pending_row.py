@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from batchsearch.engine.renewal.renewal_rules import Renewal, Source
     from batchsearch.engine.rows.answer_cache import EarlierAnswer
-    from batchsearch.images.outcome import PictureFacts, Prepared
+    from batchsearch.images.outcome import ImageFacts, Prepared
     from batchsearch.manifest.rows import Row
     from batchsearch.service.client import Answer
     from batchsearch.service.form import Call
@@ -144,8 +144,8 @@ class Work:
         page: Page that is being asked for.
         has_history: The ledger holds attempts or pages of it.
         values: Checked parameters, before they are mapped to what is sent.
-        sources: What the pictures were found to be, in the operation's order.
-        pictures: The pictures ready to send.
+        sources: What the images were found to be, in the operation's order.
+        images: The images ready to send.
         addresses: Where they were uploaded to, when they travel by address. Never shown.
         call: The request for `page`, when it is built.
         request_key: Names the request; equal keys would be equal requests.
@@ -160,7 +160,7 @@ class Work:
         refusal: What the latest refusal of this page said of itself.
         earlier: The answer to an equal request: no call is needed.
         renewal: The outcome that it has already, when it is to get another one.
-        source: What the manifest and its pictures' files said of it when it was read.
+        source: What the manifest and its images' files said of it when it was read.
         forgotten: What the ledger holds of its attempts and pages is of another request.
     """
 
@@ -172,8 +172,8 @@ class Work:
     page: int = 0
     has_history: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)
-    sources: tuple[PictureFacts | None, ...] = ()
-    pictures: tuple[Prepared, ...] = ()
+    sources: tuple[ImageFacts | None, ...] = ()
+    images: tuple[Prepared, ...] = ()
     addresses: tuple[str, ...] = field(default=(), repr=False)
     call: Call | None = None
     request_key: str | None = None
@@ -202,14 +202,14 @@ class Work:
             self.attempts, self.answers, self.page = [], {}, 0
             self.forgotten = True
 
-    def let_go_of_pictures(self) -> None:
-        """Drop the pictures' bytes; what they were is kept."""
-        self.pictures = tuple(replace(picture, data=b"") for picture in self.pictures)
+    def let_go_of_images(self) -> None:
+        """Drop the images' bytes; what they were is kept."""
+        self.images = tuple(replace(image, data=b"") for image in self.images)
 
     def let_go(self) -> None:
-        """Drop the bytes of pictures and request."""
+        """Drop the bytes of images and request."""
         self.call = None
-        self.let_go_of_pictures()
+        self.let_go_of_images()
 
     def begin_page(self, page: int) -> None:
         """Turn to another page; it has its own attempts."""
@@ -232,11 +232,11 @@ class JobFacts:
         service_type: Kind of instance.
         parameters: Parameters for every row; a row's own win over them.
         pages: Pages of results that each row asks for, at most.
-        prefixes: What the columns of each picture begin with, in the operation's order.
+        prefixes: What the columns of each image begin with, in the operation's order.
         has_hits: The operation answers with hits.
-        symmetric: The order of a row's pictures does not matter to its answer.
+        symmetric: The order of a row's images does not matter to its answer.
         reusable: An answer serves equal requests of later runs: the operation only asks.
-        longest_id: Most characters of a product id or a picture name.
+        longest_id: Most characters of a product id or an image name.
         several_keys: Rows are named by more than one column.
     """
 
@@ -270,7 +270,7 @@ class JobFacts:
         longest_id: int = MAX_ID,
         several_keys: bool = False,
     ) -> Self:
-        """The facts of a job whose operation takes pictures in these roles."""
+        """The facts of a job whose operation takes images in these roles."""
         prefixes = tuple(role.removesuffix("image") for role in roles)
         pages = pages_of(results_per_row)
         return cls(

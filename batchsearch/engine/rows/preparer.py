@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from batchsearch.engine.rows.answer_cache import EarlierAnswer
     from batchsearch.engine.rows.pending_row import JobFacts, Work
     from batchsearch.images.fetching.fetch import Fetcher
-    from batchsearch.images.outcome import PictureFacts, Prepared
+    from batchsearch.images.outcome import ImageFacts, Prepared
     from batchsearch.images.rules import Rules
     from batchsearch.manifest.rows import ImageReference
     from batchsearch.service.form import Call
 
-_NO_IMAGE: Final = "the manifest's cell is empty: there is no picture to send"
+_NO_IMAGE: Final = "the manifest's cell is empty: there is no image to send"
 
 
 class EarlierFinder(Protocol):
@@ -48,7 +48,7 @@ class CallBuilder(Protocol):
     """Builds a request (see `form.build_call`)."""
 
     def __call__(
-        self, operation: str, instance: str, values: Mapping[str, Any], pictures: Sequence[bytes | str], /
+        self, operation: str, instance: str, values: Mapping[str, Any], images: Sequence[bytes | str], /
     ) -> Call | ParameterProblem:
         """The request, or why there is none."""
 
@@ -58,13 +58,13 @@ class Preparer:
 
     Args:
         facts: What holds for every row.
-        rules: What the service asks of a picture.
-        fetcher: Reads pictures.
+        rules: What the service asks of an image.
+        fetcher: Reads images.
         threads: Where the processor's work is done.
-        sources: Notes what a row comes from, before its pictures are read; None notes nothing.
-        repair: Makes a picture fit that does not.
+        sources: Notes what a row comes from, before its images are read; None notes nothing.
+        repair: Makes an image fit that does not.
         earlier: Finds the answer to an equal request; None looks for none.
-        by_address: Pictures are uploaded before the request is built: `prepare` stops short of it.
+        by_address: Images are uploaded before the request is built: `prepare` stops short of it.
         build: Builds a request from its values and images.
         patience: Seconds that a want of this machine (file descriptors, the images' folder) is waited out.
         jitter: Random numbers in [0, 1).
@@ -98,10 +98,10 @@ class Preparer:
         self._jitter = jitter
 
     async def prepare(self, work: Work) -> Failure | None:
-        """Check parameters, get the pictures, make them fit, and build the first request.
+        """Check parameters, get the images, make them fit, and build the first request.
 
         Returns:
-            None when `work.call` is ready to be sent (or, by address, when the pictures are ready to be
+            None when `work.call` is ready to be sent (or, by address, when the images are ready to be
             uploaded), or when `work.earlier` makes a call needless; else what the row ended as.
 
         Raises:
@@ -170,10 +170,10 @@ class Preparer:
         return None
 
     def _make(self, work: Work, contents: list[ImageReference | bytes]) -> Failure | None:
-        # Before the pictures are read: what changes meanwhile is noticed another time.
+        # Before the images are read: what changes meanwhile is noticed another time.
         self._note_source(work)
-        sources: list[PictureFacts | None] = []
-        pictures: list[Prepared] = []
+        sources: list[ImageFacts | None] = []
+        images: list[Prepared] = []
         for content in contents:
             data = content if isinstance(content, bytes) else read_here(self._fetcher, content)
             if isinstance(data, Unreachable):
@@ -183,8 +183,8 @@ class Preparer:
             if isinstance(made, Rejected):
                 work.sources = tuple(sources)
                 return _rejection(made)
-            pictures.append(made)
-        work.sources, work.pictures = tuple(sources), tuple(pictures)
+            images.append(made)
+        work.sources, work.images = tuple(sources), tuple(images)
         return self._name(work) or (None if self._by_address or work.earlier else self._build(work))
 
     def _name(self, work: Work) -> Failure | None:
@@ -193,10 +193,10 @@ class Preparer:
         if isinstance(values, Failure):
             return values
         said = without_defaults(self._facts.operation, values, service_type=self._facts.service_type)
-        work.request_key = request_key(self._facts, said, work.pictures)
+        work.request_key = request_key(self._facts, said, work.images)
         work.written_key = None
         if said != values:
-            work.written_key = request_key(self._facts, values, work.pictures)
+            work.written_key = request_key(self._facts, values, work.images)
         work.forget_other_requests()
         if not work.answers:
             self.look_again(work)
@@ -218,9 +218,9 @@ class Preparer:
         page = self._facts.pages[number]
         if page.num is not None:
             values["start"], values["num"] = page.start, page.num
-        if "region" in values and work.pictures:
+        if "region" in values and work.images:
             try:
-                values["region"] = work.pictures[0].geometry.to_sent(values["region"])
+                values["region"] = work.images[0].geometry.to_sent(values["region"])
             except ValueError as error:
                 return Failure("Local.InvalidRegion", "local", "row", f"region: {error}")
         return values
@@ -229,13 +229,13 @@ class Preparer:
         values = self._page_values(work, work.page)
         if isinstance(values, Failure):
             return values
-        contents = work.addresses or [picture.data for picture in work.pictures]
+        contents = work.addresses or [image.data for image in work.images]
         call = self._build_call(self._facts.operation, self._facts.instance, values, contents)
         if isinstance(call, ParameterProblem):
             return _bad_parameter(call)
         work.call = call
         if self._facts.pages[work.page].last:
-            work.let_go_of_pictures()
+            work.let_go_of_images()
         return None
 
 

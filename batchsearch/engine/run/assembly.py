@@ -25,7 +25,7 @@ from batchsearch.engine.run import embedded
 from batchsearch.engine.run.deletions import guard_deletions, is_guarded
 from batchsearch.engine.run.direct_calls import DirectClient, calls_at_once
 from batchsearch.engine.run.instance_workers import Lanes, Manned
-from batchsearch.engine.run.places import picture_root
+from batchsearch.engine.run.places import image_root
 from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.runner import Runner
 from batchsearch.engine.run.stages import Stages, admitted_at_once
@@ -84,7 +84,7 @@ async def assembled(opened: Opened, stats: Stats, sealer: Sealer, limits: Limits
             CallsLeft(limits.max_calls),
             pool,
             threads,
-            fetcher=await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
+            fetcher=await stack.enter_async_context(Fetcher(image_root(settings), settings.images)),
             repair=stack.enter_context(Decoders(settings.images)).repair,
             earlier=await asyncio.to_thread(_earlier_answers, opened, stack),
             services=Services(settings, stack),
@@ -106,8 +106,8 @@ class _Shared:
         calls_left: How many calls the run may make.
         pool: Threads for work that takes the processor.
         threads: How many.
-        fetcher: Reads pictures.
-        repair: Makes a picture fit that does not.
+        fetcher: Reads images.
+        repair: Makes an image fit that does not.
         earlier: Finds answers to equal requests.
         services: Finds where calls go.
         clients: Who calls each instance, by its name.
@@ -165,7 +165,7 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
             rules_of(settings, opened.operation, instance),
             shared.fetcher,
             shared.pool,
-            sources=sources_of(settings, picture_root(settings)),
+            sources=sources_of(settings, image_root(settings)),
             repair=shared.repair,
             earlier=shared.earlier.find,
             by_address=uploader is not None,
@@ -249,7 +249,7 @@ def facts_of(
         longest_id=instance.longest_id,
         parameters=settings.parameters,
         results_per_row=settings.results_per_row,
-        roles=tuple(picture.role for picture in operation.pictures),
+        roles=tuple(image.role for image in operation.images),
         has_hits=operation.paged,
         symmetric=settings.reuse.symmetric_pairs,
         reusable=operation.response in {"search", "compare"},
@@ -273,9 +273,9 @@ def tier_of(settings: JobSettings) -> float | None:
 
 
 def rules_of(settings: JobSettings, operation: Operation, instance: InstanceSettings) -> Rules:
-    """What a picture must be that goes to an instance; those that travel in one body share its size."""
-    together = 1 if settings.calls.upload == "url" else max(1, len(operation.pictures))
-    return rules_for(instance.service_type, settings.images, pictures=together)
+    """What an image must be that goes to an instance; those that travel in one body share its size."""
+    together = 1 if settings.calls.upload == "url" else max(1, len(operation.images))
+    return rules_for(instance.service_type, settings.images, images=together)
 
 
 def _earlier_answers(opened: Opened, stack: AsyncExitStack) -> EarlierAnswers:

@@ -132,7 +132,7 @@ async def fill(
         return
     base = catalogue.manifest.images_folder
     wanted = Wanted(
-        images=tuple(picture.role for picture in _ADD.pictures), required=_ADD.required, allowed=_ADD.keys
+        images=tuple(image.role for image in _ADD.images), required=_ADD.required, allowed=_ADD.keys
     )
     stores = connections_of(settings.stores, settings.images.stores)
     manifest = Manifest.open(catalogue.manifest, base=base, wanted=wanted, stores=stores)
@@ -159,7 +159,7 @@ async def fill(
                 service_type=instance.service_type,
                 parameters={},
                 results_per_row=None,
-                roles=tuple(picture.role for picture in _ADD.pictures),
+                roles=tuple(image.role for image in _ADD.images),
                 has_hits=False,
                 longest_id=instance.longest_id,
             )

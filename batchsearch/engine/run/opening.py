@@ -29,7 +29,7 @@ from batchsearch.engine.renewal.renewal_rules import NOTHING_TOUCHED
 from batchsearch.engine.rows.other_folders import other_folders
 from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.order import examined, put_in_order, refuse_without_ledger
-from batchsearch.engine.run.places import picture_root, require_root
+from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.manifest.own_output import takes_in
 from batchsearch.manifest.source import Manifest, Wanted
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     from batchsearch.engine.renewal.row_selector import Chosen
     from batchsearch.storage.remote.mirror import Mirror
 
-PICTURES: Final = ("image", "primary_image", "secondary_image")
-"""What columns with pictures are called when nothing else is said."""
+IMAGES: Final = ("image", "primary_image", "secondary_image")
+"""What columns with images are called when nothing else is said."""
 
 _MOST_LISTED: Final = 10
 
@@ -171,7 +171,7 @@ async def open_job(
             operation,
             manifest,
             ledger,
-            picture_root(settings),
+            image_root(settings),
             only_asked_for=chosen is not None,
             touched=touched,
         )
@@ -306,7 +306,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
         stores=connections_of(settings.stores, settings.images.stores),
         without=own,
         wanted=Wanted(
-            images=tuple(picture.role for picture in operation.pictures),
+            images=tuple(image.role for image in operation.images),
             required=tuple(name for name in operation.required if name not in settings.parameters),
             allowed=operation.keys | {PRIORITY, INSTANCE},
             base64=settings.images.text == "base64",
@@ -343,7 +343,7 @@ def _read_in_results(settings: JobSettings) -> frozenset[str]:
     named = [settings.truth.first_hit, settings.truth.outcome]
     manifest, dedup, compare = settings.manifest, settings.dedup, settings.compare
     if dedup is not None or compare is not None:
-        named += [*manifest.key, *manifest.columns.values(), *PICTURES, "product_id", "pic_name"]
+        named += [*manifest.key, *manifest.columns.values(), *IMAGES, "product_id", "pic_name"]
     if dedup is not None:
         named += [dedup.product_column, dedup.pic_name_column, dedup.category_column, dedup.oldest_column]
         named += dedup.attributes.values()

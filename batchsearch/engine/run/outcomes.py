@@ -85,7 +85,7 @@ class Outcomes:
             OutputError: The ledger cannot be written.
         """
         if work.renewal is not None and stands(work.renewal, failure, lasting=lasting):
-            # Of a picture that was seen and refused as before, what it comes from now is noted.
+            # Of an image that was seen and refused as before, what it comes from now is noted.
             seen = failure is not None and failure.code == work.renewal.code
             source = work.source.digest if seen and work.source is not None else None
             await self._through(self._stand(work, source, spent, failure))

@@ -19,7 +19,7 @@ def require_root(settings: JobSettings) -> None:
     Raises:
         ConfigError: `images.root` names no folder, or one that cannot be read.
     """
-    if settings.images.root is None or not OPERATIONS[settings.operation].pictures:
+    if settings.images.root is None or not OPERATIONS[settings.operation].images:
         return
     root = settings.images.root
     if settings.images.text == "base64" or settings.images.base_url is not None:
@@ -38,6 +38,6 @@ def require_root(settings: JobSettings) -> None:
     )
 
 
-def picture_root(settings: JobSettings) -> Path:
-    """Where relative picture paths start from."""
+def image_root(settings: JobSettings) -> Path:
+    """Where relative image paths start from."""
     return Path(settings.images.root or settings.manifest.images_folder)

@@ -9,7 +9,7 @@
                                  └── a repeat, after its wait ◀┘
 
 A row is admitted before it is prepared and leaves when its outcome is committed; how many are admitted
-at once is bounded, so memory holds a few seconds' worth of pictures and never the manifest. Equal requests
+at once is bounded, so memory holds a few seconds' worth of images and never the manifest. Equal requests
 are one call: rows that ask what another row is asking wait for its answer, rows that ask what is answered
 already get that answer.
 """
@@ -273,17 +273,17 @@ class Runner:
         return self._coalescer.leads(work)
 
     async def _uploaded(self, work: Work) -> bool:
-        """Whether all pictures are where the service can fetch them; if not, the row's fate is decided."""
+        """Whether all images are where the service can fetch them; if not, the row's fate is decided."""
         uploader = self._stages.uploader
         if uploader is None:
             return True
-        for picture in work.pictures[len(work.addresses) :]:
+        for image in work.images[len(work.addresses) :]:
             await self._may_upload()
             if work.first_sent is None:
                 work.first_sent = self._clock()
             self._uploading += 1
             try:
-                put = await uploader.upload(picture.data)
+                put = await uploader.upload(image.data)
             finally:
                 self._uploading -= 1
             if isinstance(put, Uploaded):

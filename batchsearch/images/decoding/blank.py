@@ -26,22 +26,22 @@ _BLACK: Final = (0, 0, 0)
 _WHITE: Final = (255, 255, 255)
 
 
-def flat_colour(picture: Image.Image) -> Colour | None:
-    """The colour that a decoded picture has everywhere, or None if there is more than one."""
-    if picture.mode.startswith(("I", "F")):
-        low, high = picture.getextrema()
+def flat_colour(image: Image.Image) -> Colour | None:
+    """The colour that a decoded image has everywhere, or None if there is more than one."""
+    if image.mode.startswith(("I", "F")):
+        low, high = image.getextrema()
         return None if low != high else _WHITE if low else _BLACK
-    if not _is_flat(picture.resize(_GRID, Image.Resampling.NEAREST)) or not _is_flat(picture):
+    if not _is_flat(image.resize(_GRID, Image.Resampling.NEAREST)) or not _is_flat(image):
         return None
-    red, green, blue = picture.crop((0, 0, 1, 1)).convert("RGB").tobytes()
+    red, green, blue = image.crop((0, 0, 1, 1)).convert("RGB").tobytes()
     return red, green, blue
 
 
-def _is_flat(picture: Image.Image) -> bool:
-    if picture.mode == "1":
-        picture = picture.convert("L")
-    within = 0 if picture.mode in {"P", "PA"} else FLAT
-    for band in picture.split():
+def _is_flat(image: Image.Image) -> bool:
+    if image.mode == "1":
+        image = image.convert("L")
+    within = 0 if image.mode in {"P", "PA"} else FLAT
+    for band in image.split():
         low, high = band.getextrema()
         if high - low > within:  # type: ignore[operator]  # a single band has two numbers, not pairs
             return False

@@ -1,6 +1,6 @@
-"""Any pixel mode to 8-bit grey or sRGB: what a picture must be before it is written as JPEG.
+"""Any pixel mode to 8-bit grey or sRGB: what an image must be before it is written as JPEG.
 
-Every function takes a decoded picture and returns one without metadata of its own meaning; none decodes.
+Every function takes a decoded image and returns one without metadata of its own meaning; none decodes.
 """
 
 from __future__ import annotations
@@ -25,66 +25,66 @@ _BYTE: Final = 0xFF
 _WORD: Final = 0xFFFF
 
 
-def flatten(picture: Image.Image, background: Colour) -> tuple[Image.Image, tuple[str, ...]]:
-    """Brings a decoded picture to mode L, RGB, CMYK or LAB, 8 bits, without transparency.
+def flatten(image: Image.Image, background: Colour) -> tuple[Image.Image, tuple[str, ...]]:
+    """Brings a decoded image to mode L, RGB, CMYK or LAB, 8 bits, without transparency.
 
     Returns:
-        The picture and the words for what was done, in order.
+        The image and the words for what was done, in order.
     """
     done: list[str] = []
-    if picture.mode in _DEEP_MODES:
-        transparent = picture.info.get("transparency")
-        picture = _to_eight_bits(picture, background, transparent)
+    if image.mode in _DEEP_MODES:
+        transparent = image.info.get("transparency")
+        image = _to_eight_bits(image, background, transparent)
         done.append("deep->8bit")
-    if picture.mode == "1":
-        picture = picture.convert("L")
+    if image.mode == "1":
+        image = image.convert("L")
         done.append("1bit->grey")
-    if picture.mode in {"P", "PA"}:
-        has_alpha = picture.mode == "PA" or "transparency" in picture.info
-        picture = picture.convert("RGBA" if has_alpha else "RGB")
+    if image.mode in {"P", "PA"}:
+        has_alpha = image.mode == "PA" or "transparency" in image.info
+        image = image.convert("RGBA" if has_alpha else "RGB")
         done.append("palette->rgb")
-    elif picture.mode in {"L", "RGB"} and "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-    if picture.mode in {"LA", "La", "RGBA", "RGBa"}:
+    elif image.mode in {"L", "RGB"} and "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode in {"LA", "La", "RGBA", "RGBa"}:
         red, green, blue = background
-        grey = picture.mode in {"LA", "La"} and red == green == blue
-        if picture.mode in {"La", "RGBa"}:
-            picture = picture.convert({"La": "LA", "RGBa": "RGBA"}[picture.mode])
-        if not grey and picture.mode == "LA":
-            picture = picture.convert("RGBA")
-        under = Image.new("L" if grey else "RGB", picture.size, red if grey else background)
-        bands = picture.split()
+        grey = image.mode in {"LA", "La"} and red == green == blue
+        if image.mode in {"La", "RGBa"}:
+            image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+        if not grey and image.mode == "LA":
+            image = image.convert("RGBA")
+        under = Image.new("L" if grey else "RGB", image.size, red if grey else background)
+        bands = image.split()
         opaque = bands[0] if grey else Image.merge("RGB", bands[:3])
         under.paste(opaque, None, bands[-1])
-        picture = under
+        image = under
         done.append("alpha->#{:02x}{:02x}{:02x}".format(*background))
-    if picture.mode not in {"L", "RGB", "CMYK", "LAB"}:
-        done.append(f"{picture.mode.lower()}->rgb")
-        picture = picture.convert("RGB")
-    return picture, tuple(done)
+    if image.mode not in {"L", "RGB", "CMYK", "LAB"}:
+        done.append(f"{image.mode.lower()}->rgb")
+        image = image.convert("RGB")
+    return image, tuple(done)
 
 
-def to_srgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
-    """Converts a flattened picture to sRGB or grey, through its ICC profile where that is usable.
+def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, tuple[str, ...]]:
+    """Converts a flattened image to sRGB or grey, through its ICC profile where that is usable.
 
-    An unusable profile is passed over: the picture then looks as it does in programs that ignore profiles.
+    An unusable profile is passed over: the image then looks as it does in programs that ignore profiles.
 
     Returns:
-        The picture in mode L or RGB and the words for what was done, in order.
+        The image in mode L or RGB and the words for what was done, in order.
     """
-    if picture.mode == "LAB":
-        return _transform(picture, ImageCms.createProfile("LAB")), ("lab->srgb",)
-    cmyk = picture.mode == "CMYK"
+    if image.mode == "LAB":
+        return _transform(image, ImageCms.createProfile("LAB")), ("lab->srgb",)
+    cmyk = image.mode == "CMYK"
     words: tuple[str, ...] = ("cmyk->srgb",) if cmyk else ("icc->srgb",)
-    if profile and picture.mode in _PROFILE_MODES:
+    if profile and image.mode in _PROFILE_MODES:
         try:
-            source = _read_profile(profile, _PROFILE_MODES[picture.mode])
-            return (picture, ()) if is_srgb(profile) else (_transform(picture, source), words)
+            source = _read_profile(profile, _PROFILE_MODES[image.mode])
+            return (image, ()) if is_srgb(profile) else (_transform(image, source), words)
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             words = ("icc:unusable", *words[: int(cmyk)])
     elif not cmyk:
         words = ()
-    return (picture.convert("RGB") if cmyk else picture), words
+    return (image.convert("RGB") if cmyk else image), words
 
 
 def _read_profile(profile: bytes, components: int) -> ImageCms.ImageCmsProfile:
@@ -95,38 +95,38 @@ def _read_profile(profile: bytes, components: int) -> ImageCms.ImageCmsProfile:
         ValueError: It is for another colour space, or far larger than profiles are.
     """
     if not is_usable(profile, components):
-        raise ValueError("not a profile for this picture")
+        raise ValueError("not a profile for this image")
     return ImageCms.ImageCmsProfile(BytesIO(profile))
 
 
-def _transform(picture: Image.Image, source: object) -> Image.Image:
-    """The picture in sRGB; grey stays grey.
+def _transform(image: Image.Image, source: object) -> Image.Image:
+    """The image in sRGB; grey stays grey.
 
     Raises:
         ImageCms.PyCMSError: The profile does not describe a usable transform.
     """
-    grey = picture.mode == "L"
+    grey = image.mode == "L"
     transform = ImageCms.buildTransform(
         source,  # type: ignore[arg-type]  # Pillow's stub leaves out the core profile that it accepts
         ImageCms.createProfile("sRGB"),
-        picture.mode,
+        image.mode,
         "RGB",
     )
-    result = transform.apply(picture)
+    result = transform.apply(image)
     return result.convert("L") if grey else result
 
 
-def _to_eight_bits(picture: Image.Image, background: Colour, transparent: object) -> Image.Image:
+def _to_eight_bits(image: Image.Image, background: Colour, transparent: object) -> Image.Image:
     """16-bit, 32-bit and float grey, scaled instead of clipped.
 
     Whole numbers up to 255 or 65,535 keep their meaning, floats within 0..1 are shares of white, floats
     within 0..255 levels, and others are stretched from their lowest to their highest.
     """
-    import numpy as np  # costs a tenth of a second, and few pictures need it
+    import numpy as np  # costs a tenth of a second, and few images need it
 
-    sixteen = picture.mode.startswith("I;16")
-    values = np.asarray(picture.convert("I") if sixteen else picture)
-    whole = picture.mode == "I" and values.min() >= 0 and _BYTE < values.max() <= _WORD
+    sixteen = image.mode.startswith("I;16")
+    values = np.asarray(image.convert("I") if sixteen else image)
+    whole = image.mode == "I" and values.min() >= 0 and _BYTE < values.max() <= _WORD
     eight = (values >> 8).astype(np.uint8) if sixteen or whole else _stretch(values)
     grey = Image.fromarray(eight)
     if isinstance(transparent, int) and sixteen:

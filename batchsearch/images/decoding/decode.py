@@ -58,18 +58,18 @@ _ORIENTATION: Final = 0x0112
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A picture's pixels.
+    """An image's pixels.
 
     Attributes:
-        picture: Loaded; any Pillow mode.
+        image: Loaded; any Pillow mode.
         stored: Width and height of the file's grid, before turning and shrinking.
-        orientation: What the picture still has to be turned by, 1..8; 1 where the decoder did it.
+        orientation: What the image still has to be turned by, 1..8; 1 where the decoder did it.
         turned: What the decoder has turned the stored grid by already.
-        box: The part of the picture that holds the stored grid, pixels: shrinking while decoding
+        box: The part of the image that holds the stored grid, pixels: shrinking while decoding
             may leave a last row or column that is only partly covered.
     """
 
-    picture: Image.Image
+    image: Image.Image
     stored: Size
     orientation: int
     turned: int
@@ -77,12 +77,12 @@ class Decoded:
 
     @property
     def whole_turn(self) -> int:
-        """The orientation from the stored grid to the upright picture, whoever does the turning."""
+        """The orientation from the stored grid to the upright image, whoever does the turning."""
         return self.turned if self.orientation == 1 else self.orientation
 
 
 def decode(data: bytes, seen: Inspection, rules: Rules, wanted: Size | None = None) -> Decoded | Reject:
-    """Decodes one picture, shrinking on the way where that is cheap.
+    """Decodes one image, shrinking on the way where that is cheap.
 
     Args:
         data: The file.
@@ -99,8 +99,8 @@ def decode(data: bytes, seen: Inspection, rules: Rules, wanted: Size | None = No
     """
     try:
         if seen.format == "PPM":
-            picture = netpbm.decode(data)
-            return Decoded(picture, picture.size, 1, 1, None)
+            image = netpbm.decode(data)
+            return Decoded(image, image.size, 1, 1, None)
         return _decode(data, seen, rules, wanted)
     except MemoryError:
         raise
@@ -129,8 +129,8 @@ def _decode(data: bytes, seen: Inspection, rules: Rules, wanted: Size | None) ->
     elif seen.format == "TIFF":
         data = tiff.only_page(data, seen)
         tiff.learn_depths()
-    with _opened(data, seen, plugins) as picture:
-        return _loaded(picture, seen, rules, wanted)
+    with _opened(data, seen, plugins) as image:
+        return _loaded(image, seen, rules, wanted)
 
 
 def _opened(data: bytes, seen: Inspection, plugins: tuple[str, ...]) -> ImageFile:
@@ -147,58 +147,58 @@ def _opened(data: bytes, seen: Inspection, plugins: tuple[str, ...]) -> ImageFil
     return factory(BytesIO(data), "")
 
 
-def _loaded(picture: ImageFile, seen: Inspection, rules: Rules, wanted: Size | None) -> Decoded | Reject:
+def _loaded(image: ImageFile, seen: Inspection, rules: Rules, wanted: Size | None) -> Decoded | Reject:
     """The pixels of a file that is opened, if what the decoder made of it is what was declared."""
     if rules.frame and seen.frames > 1 and seen.format != "TIFF":
-        picture.seek(min(rules.frame, seen.frames - 1))
-    opened = replace(seen, width=picture.width, height=picture.height)
+        image.seek(min(rules.frame, seen.frames - 1))
+    opened = replace(seen, width=image.width, height=image.height)
     if decoding_cost(opened, wanted) > rules.max_pixels:
-        return Reject("Local.ImageTooManyPixels", f"{seen.format} of {picture.width}x{picture.height} pixels")
+        return Reject("Local.ImageTooManyPixels", f"{seen.format} of {image.width}x{image.height} pixels")
     if seen.format == "TIFF":
-        tiff.mend_palette(picture)
-    stored, orientation = _grid(picture, seen)
-    box = _draft(picture, wanted) if seen.format == "JPEG" and wanted else None
-    expected = picture.size
-    picture.load()
-    if picture.size != expected:
+        tiff.mend_palette(image)
+    stored, orientation = _grid(image, seen)
+    box = _draft(image, wanted) if seen.format == "JPEG" and wanted else None
+    expected = image.size
+    image.load()
+    if image.size != expected:
         return Reject(
             "Local.ImageBroken",
             f"{seen.format}: {expected[0]}x{expected[1]} pixels declared, "
-            f"{picture.width}x{picture.height} decoded",
+            f"{image.width}x{image.height} decoded",
         )
-    pixels = tiff.mend_levels(picture) if seen.format == "TIFF" else picture
+    pixels = tiff.mend_levels(image) if seen.format == "TIFF" else image
     turned = 1
     if seen.format == "TIFF":
         # Pillow turns TIFF pixels while loading and removes the tag then.
-        left = getattr(picture, "tag_v2", {}).get(_ORIENTATION, 1)
+        left = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)
         if left not in range(2, 9):
             orientation, turned = 1, orientation
     return Decoded(pixels, stored, orientation, turned, box)
 
 
-def _grid(picture: ImageFile, seen: Inspection) -> tuple[Size, int]:
+def _grid(image: ImageFile, seen: Inspection) -> tuple[Size, int]:
     """Sides of the stored grid as the decoder sees them, and the orientation to apply."""
     orientation = seen.orientation
-    size = picture.size
+    size = image.size
     if seen.format == "AVIF":
-        # Its boxes turn the picture, and Pillow reports that as EXIF.
-        declared = picture.getexif().get(_ORIENTATION, 1)
+        # Its boxes turn the image, and Pillow reports that as EXIF.
+        declared = image.getexif().get(_ORIENTATION, 1)
         return size, declared if declared in range(1, 9) else 1
     if seen.format == "TIFF" and orientation in SWAPPED:
-        # Opened, the size is already that of the turned picture.
+        # Opened, the size is already that of the turned image.
         return (size[1], size[0]), orientation
     return size, orientation
 
 
-def _draft(picture: ImageFile, wanted: Size) -> tuple[float, float, float, float] | None:
+def _draft(image: ImageFile, wanted: Size) -> tuple[float, float, float, float] | None:
     """Tells a JPEG decoder to deliver the smallest scale that has the wanted sides."""
-    width, height = picture.size
-    divisor = dct_divisor(picture.size, wanted)
+    width, height = image.size
+    divisor = dct_divisor(image.size, wanted)
     if divisor == 1:
         return None
     small = -(-width // divisor), -(-height // divisor)
-    result = picture.draft(None, (width // divisor, height // divisor))
-    return None if result is None or picture.size == small == wanted else result[1]
+    result = image.draft(None, (width // divisor, height // divisor))
+    return None if result is None or image.size == small == wanted else result[1]
 
 
 def _heif_is_readable() -> bool:
@@ -231,5 +231,5 @@ def _refusal(seen: Inspection, error: Exception) -> Reject:
         kind = f"{seen.components}x{seen.bits} bits"
         return Reject("Local.ImageFormatUnsupported", f"TIFF with pixels of {kind} is not read")
     if isinstance(error, OSError) and "truncated" in str(error):
-        return Reject("Local.ImageTruncated", f"{seen.format}: the picture data ends early")
+        return Reject("Local.ImageTruncated", f"{seen.format}: the image data ends early")
     return Reject("Local.ImageBroken", f"{seen.format}: the decoder gave up ({type(error).__name__})")

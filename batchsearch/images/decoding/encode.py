@@ -48,7 +48,7 @@ _TURNS: Final[Mapping[int, Image.Transpose]] = {
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A repaired picture.
+    """A repaired image.
 
     Attributes:
         data: The JPEG file.
@@ -62,7 +62,7 @@ class Encoded:
 
 
 def reencode(data: bytes, seen: Inspection, reasons: tuple[str, ...], rules: Rules) -> Encoded | Reject:
-    """Decodes a picture and writes it anew within the rules.
+    """Decodes an image and writes it anew within the rules.
 
     Args:
         data: The file.
@@ -80,16 +80,16 @@ def reencode(data: bytes, seen: Inspection, reasons: tuple[str, ...], rules: Rul
     done: list[str] = []
     if seen.frames > 1:
         done.append(f"frame:{min(rules.frame, seen.frames - 1)}")
-    picture = _something_to_see(decoded, wanted, rules, done, others=seen.frames > 1)
-    if isinstance(picture, Reject):
-        return picture
+    image = _something_to_see(decoded, wanted, rules, done, others=seen.frames > 1)
+    if isinstance(image, Reject):
+        return image
     if "metadata" in reasons:
         done.append("metadata")
-    written = _fitting(picture, rules)
+    written = _fitting(image, rules)
     if isinstance(written, Reject):
         return written
-    if written.content != picture.size:
-        done.append(_resized(picture.size, written.content))
+    if written.content != image.size:
+        done.append(_resized(image.size, written.content))
     if written.box is not None:
         done.append("pad:{}x{}->{}x{}".format(*written.content, *written.size))
     done.append(f"encode:jpeg:q{written.quality}")
@@ -117,7 +117,7 @@ def _decoded(data: bytes, seen: Inspection, rules: Rules) -> tuple[Decoded, Size
 def _something_to_see(
     decoded: Decoded, wanted: Size, rules: Rules, done: list[str], *, others: bool
 ) -> Image.Image | Reject:
-    """The upright picture, on another background if it cannot be seen on its own, or why it is not sent.
+    """The upright image, on another background if it cannot be seen on its own, or why it is not sent.
 
     Args:
         decoded: The pixels.
@@ -127,10 +127,10 @@ def _something_to_see(
         others: The file holds other frames or pages.
     """
     words: list[str] = []
-    picture = _upright_picture(decoded, wanted, rules.background, words)
-    colour = None if rules.blank == "send" else flat_colour(picture)
+    image = _upright_image(decoded, wanted, rules.background, words)
+    colour = None if rules.blank == "send" else flat_colour(image)
     if colour is not None:
-        several = others or flat_colour(decoded.picture) is None
+        several = others or flat_colour(decoded.image) is None
         see_through = any(word.startswith("alpha->") for word in words)
         background = rules.background if see_through else None
         refusal = Reject("Local.ImageBlank", blankness(colour, several=several, see_through=see_through))
@@ -139,40 +139,38 @@ def _something_to_see(
             if not (see_through and rules.blank == "contrast"):
                 return refusal
             words = []
-            picture = _upright_picture(decoded, wanted, contrasting(colour), words)
-            if flat_colour(picture) is not None:
+            image = _upright_image(decoded, wanted, contrasting(colour), words)
+            if flat_colour(image) is not None:
                 return refusal
     done += words
-    return picture
+    return image
 
 
-def _upright_picture(
-    decoded: Decoded, stored_wanted: Size, background: Colour, done: list[str]
-) -> Image.Image:
+def _upright_image(decoded: Decoded, stored_wanted: Size, background: Colour, done: list[str]) -> Image.Image:
     """Flattens, shrinks, converts and turns; adds the words for it to `done`."""
-    picture = decoded.picture
-    profile = picture.info.get("icc_profile")
+    image = decoded.image
+    profile = image.info.get("icc_profile")
     if decoded.turned != 1:
         done.append(f"orientation:{decoded.turned}")
-    picture, words = flatten(picture, background)
+    image, words = flatten(image, background)
     done += words
-    if picture.mode == "LAB":
+    if image.mode == "LAB":
         # Its signed channels do not survive resampling.
-        picture, words = to_srgb(picture, None)
+        image, words = to_srgb(image, None)
         profile = None
         done += words
     wanted = swapped(stored_wanted, decoded.turned)
     before = swapped(decoded.stored, decoded.turned)
     if wanted != before:
         done.append(_resized(before, wanted))
-    if picture.size != wanted:
-        picture = picture.resize(wanted, Image.Resampling.BICUBIC, box=decoded.box, reducing_gap=REDUCING_GAP)
-    picture, words = to_srgb(picture, profile if isinstance(profile, bytes) else None)
+    if image.size != wanted:
+        image = image.resize(wanted, Image.Resampling.BICUBIC, box=decoded.box, reducing_gap=REDUCING_GAP)
+    image, words = to_srgb(image, profile if isinstance(profile, bytes) else None)
     done += words
     if decoded.orientation != 1:
-        picture = picture.transpose(_TURNS[decoded.orientation])
+        image = image.transpose(_TURNS[decoded.orientation])
         done.append(f"orientation:{decoded.orientation}")
-    return picture
+    return image
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +184,18 @@ class _Written:
     box: tuple[int, int, int, int] | None
 
 
-def _fitting(picture: Image.Image, rules: Rules) -> _Written | Reject:
-    """Pads and writes an upright picture, with fewer bytes by quality and then by size."""
-    content = picture
+def _fitting(image: Image.Image, rules: Rules) -> _Written | Reject:
+    """Pads and writes an upright image, with fewer bytes by quality and then by size."""
+    content = image
     for _ in range(_SIZE_STEPS):
         sheet, box = _pad(content, rules)
         data, quality = _within_bytes(sheet, rules)
         if len(data) <= rules.max_bytes:
             return _Written(data, quality, sheet.size, content.size, box)
-        smaller = _fewer_pixels(picture.size, content.size, len(data), rules)
+        smaller = _fewer_pixels(image.size, content.size, len(data), rules)
         if smaller is None:
             break
-        content = picture.resize(smaller, Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
+        content = image.resize(smaller, Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
     return Reject(
         "Local.ImageTooManyBytes",
         f"{len(data)} bytes at {sheet.width}x{sheet.height} and quality {quality}; "
@@ -205,30 +203,30 @@ def _fitting(picture: Image.Image, rules: Rules) -> _Written | Reject:
     )
 
 
-def _pad(picture: Image.Image, rules: Rules) -> tuple[Image.Image, tuple[int, int, int, int] | None]:
-    """The picture in the middle of a canvas of at least the shortest side, and where it stands there."""
-    canvas = max(picture.width, rules.min_side), max(picture.height, rules.min_side)
-    if canvas == picture.size:
-        return picture, None
-    corner = (canvas[0] - picture.width) // 2, (canvas[1] - picture.height) // 2
+def _pad(image: Image.Image, rules: Rules) -> tuple[Image.Image, tuple[int, int, int, int] | None]:
+    """The image in the middle of a canvas of at least the shortest side, and where it stands there."""
+    canvas = max(image.width, rules.min_side), max(image.height, rules.min_side)
+    if canvas == image.size:
+        return image, None
+    corner = (canvas[0] - image.width) // 2, (canvas[1] - image.height) // 2
     sheet = Image.new("RGB", canvas, rules.background)
-    sheet.paste(picture, corner)
-    return sheet, (*corner, *picture.size)
+    sheet.paste(image, corner)
+    return sheet, (*corner, *image.size)
 
 
-def _within_bytes(picture: Image.Image, rules: Rules) -> tuple[bytes, int]:
+def _within_bytes(image: Image.Image, rules: Rules) -> tuple[bytes, int]:
     """The file at the highest quality that fits, or at the lowest if none does."""
-    data = _write(picture, rules.quality)
+    data = _write(image, rules.quality)
     low, high = min(LOWEST_QUALITY, rules.quality), rules.quality - 1
     if len(data) <= rules.max_bytes or high < low:
         return data, rules.quality
-    best = _write(picture, low), low
+    best = _write(image, low), low
     if len(best[0]) > rules.max_bytes:
         return best
     low += 1
     while low <= high:
         middle = (low + high + 1) // 2
-        data = _write(picture, middle)
+        data = _write(image, middle)
         if len(data) <= rules.max_bytes:
             best = data, middle
             low = middle + 1
@@ -247,15 +245,15 @@ def _fewer_pixels(full: Size, now: Size, size: int, rules: Rules) -> Size | None
     return smaller if smaller != now and max(smaller) < max(now) else None
 
 
-def _write(picture: Image.Image, quality: int) -> bytes:
-    """The picture as a plain JPEG file, without any metadata.
+def _write(image: Image.Image, quality: int) -> bytes:
+    """The image as a plain JPEG file, without any metadata.
 
     Pillow writes to a real file without holding the interpreter's lock, which lets threads encode side
     by side; to a memory buffer it holds the lock throughout.
     """
-    picture.info = {}
+    image.info = {}
     with _scratch_file() as file:
-        picture.save(file, "JPEG", quality=quality)
+        image.save(file, "JPEG", quality=quality)
         file.seek(0)
         return file.read()
 

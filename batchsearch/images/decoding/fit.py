@@ -1,4 +1,4 @@
-"""Which sides a picture is sent with: pure arithmetic between its own and the rules' limits."""
+"""Which sides an image is sent with: pure arithmetic between its own and the rules' limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Size = tuple[int, int]
 SNAP: Final = 0.9
 """How near to the wanted side a decoder's own scale must come to be taken instead."""
 DCT_SCALES: Final = (2, 4, 8)
-"""Divisors at which a JPEG decoder delivers a smaller picture at less cost."""
+"""Divisors at which a JPEG decoder delivers a smaller image at less cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Fit:
     """The sides that follow from the rules, in upright pixels.
 
     Attributes:
-        content: Width and height of the picture itself.
+        content: Width and height of the image itself.
         canvas: Width and height of what is sent; larger than `content` only where it is padded.
     """
 
@@ -50,10 +50,10 @@ class NoFit:
 
 
 def fit(size: Size, rules: Rules) -> Fit | NoFit:
-    """The sides to send a picture with.
+    """The sides to send an image with.
 
-    A side longer than wanted shrinks the picture. `images.max_side` is a wish: where it would bring the
-    shorter side under the service's limit, the picture stays as large as that limit needs.
+    A side longer than wanted shrinks the image. `images.max_side` is a wish: where it would bring the
+    shorter side under the service's limit, the image stays as large as that limit needs.
     """
     long, short = max(size), min(size)
     if short < rules.min_side and rules.too_small == "reject":
@@ -75,7 +75,7 @@ def fit(size: Size, rules: Rules) -> Fit | NoFit:
 
 
 def scaled(size: Size, scale: float, rules: Rules) -> Size:
-    """Both sides at a scale, rounded, inside the rules unless the picture is to be padded."""
+    """Both sides at a scale, rounded, inside the rules unless the image is to be padded."""
     lowest = 1 if rules.too_small == "pad" else rules.min_side
     width, height = (max(lowest, min(rules.max_side, round(side * scale))) for side in size)
     return width, height
@@ -106,7 +106,7 @@ def dct_divisor(size: Size, wanted: Size) -> int:
 
 
 def snapped(stored: Size, wanted: Size, rules: Rules) -> Size | None:
-    """The sides at which a JPEG decoder can deliver a picture by itself, if near enough to those wanted.
+    """The sides at which a JPEG decoder can deliver an image by itself, if near enough to those wanted.
 
     Args:
         stored: Sides of the stored grid.

@@ -1,10 +1,10 @@
-"""Decoding in processes of their own, so that a decoder which crashes or hangs costs one picture only.
+"""Decoding in processes of their own, so that a decoder which crashes or hangs costs one image only.
 
 Most decoding is done in threads, which cost least. What few others decode all day (TIFF, JPEG 2000, AVIF,
-HEIF …) goes to a child process with bounds on time and memory. Children live on between pictures. A
-child is not trusted: its answers are read as plain data, and its picture is checked like any file.
+HEIF …) goes to a child process with bounds on time and memory. Children live on between images. A
+child is not trusted: its answers are read as plain data, and its image is checked like any file.
 
-One frame each way for a picture: two lengths (4 bytes each, big-endian), JSON, then a file's bytes.
+One frame each way for an image: two lengths (4 bytes each, big-endian), JSON, then a file's bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FAMILIAR_FORMATS: Final = frozenset({"JPEG", "PNG", "WEBP", "GIF", "BMP", "PPM"}
 HEAD: Final = struct.Struct(">II")
 LONGEST_JSON: Final = 64 * 1024
 START_SECONDS: Final = 20.0
-"""Time that a child may take beyond the picture's own, to start and to import its decoders."""
+"""Time that a child may take beyond the image's own, to start and to import its decoders."""
 MEMORY_BASE: Final = 1 << 30
 MEMORY_A_PIXEL: Final = 16
 """Address space of a child: for the interpreter and its libraries, and for each pixel that may be decoded."""
@@ -62,7 +62,7 @@ class DecoderError(Exception):
 
 
 class Decoders:
-    """Repairs pictures, in the calling thread or in a child process; a context manager, safe to share.
+    """Repairs images, in the calling thread or in a child process; a context manager, safe to share.
 
     `repair` is what `prepare` takes as its `repair` argument.
 
@@ -86,7 +86,7 @@ class Decoders:
         self.close()
 
     def close(self) -> None:
-        """Ends all children that are not at work; the others end with their picture."""
+        """Ends all children that are not at work; the others end with their image."""
         with self._gate:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -96,7 +96,7 @@ class Decoders:
     def repair(
         self, data: bytes, seen: Inspection, reasons: tuple[str, ...], rules: Rules
     ) -> Encoded | Reject:
-        """Decodes a picture and writes it anew, as `encode.reencode` does."""
+        """Decodes an image and writes it anew, as `encode.reencode` does."""
         inside = self._isolate == "never" or (self._isolate == "rare" and seen.format in FAMILIAR_FORMATS)
         if inside:
             return reencode(data, seen, reasons, rules)
@@ -154,7 +154,7 @@ class _Child:
             undo.pop_all()
 
     def repair(self, data: bytes, reasons: tuple[str, ...], rules: Rules, timeout: float) -> Encoded | Reject:
-        """Has one picture repaired.
+        """Has one image repaired.
 
         Raises:
             DecoderError: The child did not answer, or not properly.
@@ -165,8 +165,8 @@ class _Child:
         try:
             self._socket.settimeout(max(0.001, deadline - time.monotonic()))
             send_frame(self._socket, order, data)
-            answer, picture = receive_frame(self._socket, rules.max_bytes, deadline)
-            return _read_answer(answer, picture, rules)
+            answer, image = receive_frame(self._socket, rules.max_bytes, deadline)
+            return _read_answer(answer, image, rules)
         except TimeoutError:
             raise DecoderError(f"its decoder was stopped after {timeout:g} s") from None
         except (OSError, EOFError):
@@ -201,24 +201,24 @@ def _plain(rules: Rules) -> dict[str, Any]:
     }
 
 
-def _read_answer(answer: dict[str, Any], picture: bytes, rules: Rules) -> Encoded | Reject:
+def _read_answer(answer: dict[str, Any], image: bytes, rules: Rules) -> Encoded | Reject:
     """A child's answer, checked like anything that comes from outside.
 
     Raises:
         KeyError: Something is missing in it.
         TypeError: Something in it is of the wrong type.
-        ValueError: The picture is not what it says or does not keep the rules.
+        ValueError: The image is not what it says or does not keep the rules.
     """
     if "code" in answer:
         return Reject(str(answer["code"]), str(answer["message"])[:300])
     geometry = _read_geometry(answer["geometry"])
-    seen = inspect(picture)
+    seen = inspect(image)
     size = (geometry.sent_width, geometry.sent_height)
     if seen.format != "JPEG" or seen.flaw or seen.notes or (seen.width, seen.height) != size:
-        raise ValueError("not the picture that was announced")
+        raise ValueError("not the image that was announced")
     if not rules.min_side <= min(size) <= max(size) <= rules.max_side:
-        raise ValueError("a picture outside the rules")
-    return Encoded(picture, geometry, tuple(str(word)[:80] for word in answer["transforms"]))
+        raise ValueError("an image outside the rules")
+    return Encoded(image, geometry, tuple(str(word)[:80] for word in answer["transforms"]))
 
 
 def _read_geometry(values: list[Any]) -> Geometry:
@@ -226,7 +226,7 @@ def _read_geometry(values: list[Any]) -> Geometry:
 
     Raises:
         TypeError: They are no list, or not numbers.
-        ValueError: There are more or fewer, or they describe no picture.
+        ValueError: There are more or fewer, or they describe no image.
     """
     width, height, orientation, sent_width, sent_height, box = values
     if box is not None:

@@ -1,7 +1,7 @@
-"""The child's side of `isolate`: takes pictures from a socket, repairs them, answers, until it closes.
+"""The child's side of `isolate`: takes images from a socket, repairs them, answers, until it closes.
 
 Started as `python -m batchsearch.images.decoding.isolated SOCKET MEMORY`. It bounds its own address space
-and, for each picture, its processor time, so that it ends even if its parent was killed.
+and, for each image, its processor time, so that it ends even if its parent was killed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def serve(connection: socket.socket, memory: int) -> None:
-    """Repairs pictures until the other side closes the connection."""
+    """Repairs images until the other side closes the connection."""
     # macOS refuses to bound the address space: an image then has as much as in a thread.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -65,7 +65,7 @@ def _repair(order: dict[str, Any], data: bytes) -> Encoded | Reject:
     try:
         return reencode(data, inspect(data, frame=rules.frame), tuple(order["reasons"]), rules)
     except MemoryError:
-        return Reject("Local.ImageOutOfMemory", "there is not enough memory for this picture")
+        return Reject("Local.ImageOutOfMemory", "there is not enough memory for this image")
     except Exception as error:  # noqa: BLE001 - told apart from a crash of the decoder
         return Reject(INTERNAL_ERROR, told(error))
 

@@ -24,12 +24,12 @@ _SPACES: Final = b" \t\r\n\v\f"
 
 
 def decode(data: bytes) -> Image.Image:
-    """The picture in mode L or RGB, its samples scaled to 0..255.
+    """The image in mode L or RGB, its samples scaled to 0..255.
 
     Raises:
         DamagedError: Samples are missing or are no numbers.
     """
-    import numpy as np  # costs a tenth of a second, and few pictures need it
+    import numpy as np  # costs a tenth of a second, and few images need it
 
     raster = read_header(data)
     shape = (raster.height, raster.width, raster.components)

@@ -52,31 +52,31 @@ def learn_depths() -> None:
             Plugin.OPEN_INFO.setdefault((order, polarity, (1,), 1, (16,), ()), (sixteen, sixteen))
 
 
-def mend_palette(picture: ImageFile) -> None:
+def mend_palette(image: ImageFile) -> None:
     """Reads a colour map of 8-bit values as such; for a TIFF that is opened and not loaded."""
-    colours = _fields(picture).get(_COLOURS)
-    if picture.mode in {"P", "PA"} and isinstance(colours, tuple) and set(colours) <= _LEVELS:
-        picture.palette = ImagePalette.raw("RGB;L", bytes(colours))
+    colours = _fields(image).get(_COLOURS)
+    if image.mode in {"P", "PA"} and isinstance(colours, tuple) and set(colours) <= _LEVELS:
+        image.palette = ImagePalette.raw("RGB;L", bytes(colours))
 
 
-def mend_levels(picture: ImageFile) -> Image.Image:
+def mend_levels(image: ImageFile) -> Image.Image:
     """Deep grey over the whole range of its mode, black at zero; for a TIFF that is loaded.
 
     The range is that of the declared depth, or of the highest sample that the file declares, if no pixel
     contradicts it.
     """
-    fields = _fields(picture)
-    deep = picture.mode.startswith("I;16")
+    fields = _fields(image)
+    deep = image.mode.startswith("I;16")
     negative = fields.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
     bits = _first(fields, _BITS, 0)
     highest = _first(fields, _HIGHEST, _WORD)
     if not (deep and (negative or bits == _TWELVE or highest < _WORD)) and not (
-        negative and picture.mode == "F"
+        negative and image.mode == "F"
     ):
-        return picture
+        return image
     import numpy as np  # costs a tenth of a second, and few images need it
 
-    values: Any = np.asarray(picture)
+    values: Any = np.asarray(image)
     if deep:
         values = values.astype(np.uint32)
         top = (1 << bits) - 1 if bits == _TWELVE else _WORD
@@ -88,12 +88,12 @@ def mend_levels(picture: ImageFile) -> Image.Image:
         numbers = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
         high = float(numbers.max(initial=0))
         result = Image.fromarray((1.0 if high <= 1 else max(high, float(_BYTE))) - numbers)
-    result.info = dict(picture.info)
+    result.info = dict(image.info)
     return result
 
 
-def _fields(picture: ImageFile) -> Any:
-    return getattr(picture, "tag_v2", {})
+def _fields(image: ImageFile) -> Any:
+    return getattr(image, "tag_v2", {})
 
 
 def _first(fields: Any, tag: int, default: int) -> int:

@@ -1,6 +1,6 @@
-"""A JPEG made plain without decoding it: what stands around its picture goes, its pixels stay as they are.
+"""A JPEG made plain without decoding it: what stands around its image goes, its pixels stay as they are.
 
-Phones append a second picture or a film behind the end marker, and some write metadata that programs read
+Phones append a second image or a film behind the end marker, and some write metadata that programs read
 differently. Encoding such a file anew costs time and quality; leaving those parts out costs neither.
 """
 
@@ -28,9 +28,9 @@ _KEPT: Final = (_JFIF, _PROFILE, _ADOBE)
 _APPLICATION: Final = range(0xE0, 0xF0)
 _COMMENT: Final = 0xFE
 _AFTER_DATA: Final = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
-"""The next marker that ends picture data: not a stuffed byte, not a restart, not filling."""
+"""The next marker that ends image data: not a stuffed byte, not a restart, not filling."""
 _BETWEEN_SCANS: Final = frozenset({0xC4, 0xDB, 0xDC, 0xDD, _COMMENT, *_APPLICATION, _SCAN, _END})
-"""Markers that may follow picture data. Anything else means that the picture broke off before."""
+"""Markers that may follow image data. Anything else means that the image broke off before."""
 
 
 def can_trim(reasons: Collection[str]) -> bool:
@@ -39,7 +39,7 @@ def can_trim(reasons: Collection[str]) -> bool:
 
 
 def trimmed(data: bytes) -> bytes | None:
-    """The picture alone, from its start marker to its own end marker.
+    """The image alone, from its start marker to its own end marker.
 
     Args:
         data: A JPEG file that the structure scan found whole.
@@ -55,7 +55,7 @@ def trimmed(data: bytes) -> bytes | None:
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """The segments to keep and the picture data, in order, up to the end marker.
+    """The segments to keep and the image data, in order, up to the end marker.
 
     Raises:
         IndexError: The file ends too early.
@@ -81,7 +81,7 @@ def _pieces(data: bytes) -> Iterator[bytes]:
         if marker == _SCAN:
             after = _AFTER_DATA.search(data, at)
             if after is None or after[1][0] not in _BETWEEN_SCANS:
-                raise ValueError("the picture data has no end")
+                raise ValueError("the image data has no end")
             yield data[at : after.start()]
             at = after.start()
 

@@ -1,4 +1,4 @@
-"""Which network addresses a picture may come from: public ones, unless the job names the host.
+"""Which network addresses an image may come from: public ones, unless the job names the host.
 
 Manifests are untrusted. Without this, a row could make the machine read its own services, its cloud's
 metadata (169.254.169.254, 100.100.100.200) or its neighbours.

@@ -1,7 +1,7 @@
-"""A picture's bytes from where the manifest says: a path, an address, or the manifest itself.
+"""An image's bytes from where the manifest says: a path, an address, or the manifest itself.
 
 Three endings, never an exception: the bytes; `Rejected`, an outcome of the row for good; `Unreachable`,
-which says nothing about the picture and may be tried again. References are untrusted: paths stay under
+which says nothing about the image and may be tried again. References are untrusted: paths stay under
 the root (`paths`), addresses lead to public hosts only (`addresses`, checked again after every redirect
 and for every address that a name resolves to), nothing is larger or slower than its bound.
 """
@@ -73,7 +73,7 @@ _FROM_URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 class Fetcher:
-    """Brings the bytes of pictures; an asynchronous context manager that owns its connections.
+    """Brings the bytes of images; an asynchronous context manager that owns its connections.
 
     `read` and `read_path` work in any thread, and outside the context: what needs no network can be read
     and prepared in one hop to a worker thread.
@@ -113,7 +113,7 @@ class Fetcher:
         await self._stores.close()
 
     def is_local(self, ref: ImageReference) -> bool:
-        """Whether `read` can bring this picture: everything but addresses of hosts and stores."""
+        """Whether `read` can bring this image: everything but addresses of hosts and stores."""
         url = self._url_of(ref)
         return url is None or _scheme_of(url) not in _REMOTE
 
@@ -132,11 +132,11 @@ class Fetcher:
             return None
 
     def is_inline(self, ref: ImageReference) -> bool:
-        """Whether the reference holds the picture itself, as bytes or as base64 text."""
+        """Whether the reference holds the image itself, as bytes or as base64 text."""
         return ref.data is not None or (ref.path is not None and self._settings.text == "base64")
 
     async def fetch(self, ref: ImageReference) -> Fetched:
-        """Brings one picture's bytes, from anywhere. Files are read in a thread."""
+        """Brings one image's bytes, from anywhere. Files are read in a thread."""
         if ref.data is not None:
             return ref.data
         url = self._url_of(ref)
@@ -153,13 +153,13 @@ class Fetcher:
         return await asyncio.to_thread(self.read, ref)
 
     def read(self, ref: ImageReference) -> Fetched:
-        """Brings one picture's bytes where that needs no network (see `is_local`)."""
+        """Brings one image's bytes where that needs no network (see `is_local`)."""
         if ref.data is not None:
             return ref.data
         if ref.path is not None:
             return _read_base64(ref.path) if self.is_inline(ref) else self.read_path(ref.path)
         if ref.url is None:
-            return Rejected("Local.ImageMissing", "the row names no picture")
+            return Rejected("Local.ImageMissing", "the row names no image")
         scheme = _scheme_of(ref.url)
         read = self._schemes.get(scheme or "")
         if read is None:
@@ -221,7 +221,7 @@ def _ending_of(error: Exception, shown: str, *, root_was_there: bool) -> Rejecte
     """What an error of reading a file says about its row.
 
     A file that is not there is an outcome for good, and so is a reference that can never be read. Anything
-    else is about this machine or its disks, and says nothing about the picture.
+    else is about this machine or its disks, and says nothing about the image.
     """
     if isinstance(error, TooLargeError):
         return _too_large(shown)

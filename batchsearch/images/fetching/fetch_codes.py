@@ -1,4 +1,4 @@
-"""The codes of pictures that could not be had: that says nothing about the files themselves."""
+"""The codes of images that could not be had: that says nothing about the files themselves."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Pictures in object stores: `s3:`, `oss:` and `gs:` addresses, read through fsspec.
+"""Images in object stores: `s3:`, `oss:` and `gs:` addresses, read through fsspec.
 
-References are untrusted: only buckets that the job names are read. One request brings a picture, asked
+References are untrusted: only buckets that the job names are read. One request brings an image, asked
 for as a range, so that nothing larger than the bound ever comes. `stores.kinds` says how stores are reached.
 """
 
@@ -33,13 +33,13 @@ _PRIVATE: Final[Mapping[str, bool]] = MappingProxyType(
 
 
 class ObjectStores:
-    """Gets pictures from the stores that a job allows; used on one event loop.
+    """Gets images from the stores that a job allows; used on one event loop.
 
     Args:
         settings: The job's `images.stores`.
-        timeout: Seconds for one picture.
+        timeout: Seconds for one image.
         per_store: Most requests at a time to one store.
-        limit: Most bytes of one picture.
+        limit: Most bytes of one image.
 
     Raises:
         MissingExtraError: A store is allowed whose package is not installed.
@@ -62,7 +62,7 @@ class ObjectStores:
             await store.close()
 
     async def get(self, address: str) -> bytes | Rejected | Unreachable:
-        """One picture's bytes."""
+        """One image's bytes."""
         shown = shown_address(address)
         parts = _ADDRESS.fullmatch(address)
         if parts is None or not _is_plain(parts["key"]):
@@ -155,7 +155,7 @@ def _is_plain(key: str) -> bool:
 
 
 def _ending_of(error: Exception, shown: str, scheme: str) -> Rejected | Unreachable:
-    """What an error says about the picture. The error's own text is not shown: it may quote a request."""
+    """What an error says about the image. The error's own text is not shown: it may quote a request."""
     failure = failure_of(error)
     if failure is Failure.NO_BUCKET:
         return Unreachable(

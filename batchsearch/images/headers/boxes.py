@@ -47,7 +47,7 @@ def scan_jpeg2000(data: bytes) -> Inspection:
                 start, end = body, after
                 break
         else:
-            raise DamagedError("truncated", "the box with the picture is missing")
+            raise DamagedError("truncated", "the box with the image is missing")
     if data[start : start + 4] != CODESTREAM_SIGNATURE:
         raise DamagedError("broken", "the codestream has no header")
     at = start + 8
@@ -101,7 +101,7 @@ def _scan_items(data: bytes, name: str) -> Inspection:
     if not width or not height:
         raise DamagedError("broken", "the file declares no size")
     if not pixels:
-        raise DamagedError("truncated", "the box with the picture is missing", width=width, height=height)
+        raise DamagedError("truncated", "the box with the image is missing", width=width, height=height)
     return Inspection(name, width, height)
 
 

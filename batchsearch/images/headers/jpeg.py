@@ -16,7 +16,7 @@ _SCAN: Final = 0xDA
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
 """Markers without a segment: TEM and RST0..7."""
 _MISPLACED: Final = frozenset({0x00, 0xD8, 0xD9})
-"""No marker at all, start and end of a picture: none may stand before the first scan."""
+"""No marker at all, start and end of an image: none may stand before the first scan."""
 _FRAMES: Final = {
     0xC0: "",
     0xC2: "",
@@ -55,7 +55,7 @@ def scan(data: bytes) -> Inspection:
     if found.progressive and data.count(_SCAN_MARKER, pixels) >= MAX_SCANS:
         raise found.damaged("broken", f"more than {MAX_SCANS} scans")
     if not data.endswith(_END):
-        # Entropy-coded data never holds this pair, so finding it means that the picture is whole.
+        # Entropy-coded data never holds this pair, so finding it means that the image is whole.
         if data.rfind(_END, pixels) < 0:
             raise found.damaged("truncated", "the end marker is missing")
         found.notes.append("trailing")
@@ -63,7 +63,7 @@ def scan(data: bytes) -> Inspection:
 
 
 class _Segments:
-    """What the segments before the picture data say."""
+    """What the segments before the image data say."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -123,7 +123,7 @@ class _Segments:
             self.notes.append("junk")
         at = self.data.find(b"\xff", at)
         if at < 0:
-            raise self.damaged("truncated", "the picture data is missing")
+            raise self.damaged("truncated", "the image data is missing")
         return at
 
     def _read_frame(self, marker: int, body: bytes) -> None:
@@ -148,7 +148,7 @@ class _Segments:
 
     def _read_scan(self, body: bytes) -> None:
         if not self.components:
-            raise self.damaged("broken", "picture data without a frame header")
+            raise self.damaged("broken", "image data without a frame header")
         # A first scan of fewer samples means that others follow, and that the decoder keeps all of them.
         passes = bool(body) and body[0] < self.components
         if self.unusual:

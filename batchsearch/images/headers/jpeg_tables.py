@@ -1,6 +1,6 @@
 """JPEG: whether the tables and headers that a decoder needs fit together (ITU T.81, annex B.2).
 
-A decoder refuses a picture whose scan names a component or table that is not there. Finding that out
+A decoder refuses an image whose scan names a component or table that is not there. Finding that out
 here takes microseconds, and catches damage to the head of a file that its markers alone do not show.
 """
 
@@ -57,7 +57,7 @@ class Tables:
         """Looks at the first scan's header.
 
         Returns:
-            What is wrong with it, and whether all Huffman tables that it names are there: pictures
+            What is wrong with it, and whether all Huffman tables that it names are there: images
             without any (frames of a film) are read by some decoders and refused by others.
         """
         count = body[0] if body else 0

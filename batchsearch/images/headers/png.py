@@ -1,4 +1,4 @@
-"""PNG and APNG: every chunk's bounds, checksums of all that is not picture data (PNG, third edition)."""
+"""PNG and APNG: every chunk's bounds, checksums of all that is not image data (PNG, third edition)."""
 
 # ruff: noqa: PLR2004 - the numbers are the format's own, in the order of its specification
 
@@ -28,7 +28,7 @@ _RAW_EXIF: Final = re.compile(rb"Raw profile type (?:exif|APP1)\0")
 
 
 def scan(data: bytes) -> Inspection:
-    """Reads a PNG's chunks; checksums of the picture data itself are left to `picture_data_matches`.
+    """Reads a PNG's chunks; checksums of the image data itself are left to `image_data_matches`.
 
     Raises:
         DamagedError: The file ends early, a checksum is wrong, or the header contradicts itself.
@@ -44,7 +44,7 @@ def scan(data: bytes) -> Inspection:
     found = _Chunks()
     end = _walk(data, found, size=(width, height))
     if not found.pixels:
-        raise DamagedError("broken", "no picture data", width=width, height=height)
+        raise DamagedError("broken", "no image data", width=width, height=height)
     notes = found.notes(bits, colour)
     if end < len(data):
         notes.insert(0, "trailing")
@@ -65,8 +65,8 @@ def scan(data: bytes) -> Inspection:
     )
 
 
-def picture_data_matches(data: bytes) -> bool:
-    """Whether the checksums of all picture data hold, for a file that `scan` found whole."""
+def image_data_matches(data: bytes) -> bool:
+    """Whether the checksums of all image data hold, for a file that `scan` found whole."""
     view = memoryview(data)
     at = 8
     while (kind := data[at + 4 : at + 8]) != b"IEND":
@@ -102,7 +102,7 @@ class _Chunks:
         return [note for note, is_so in holds.items() if is_so]
 
     def read(self, kind: bytes, body: bytes) -> None:
-        """Takes note of one chunk that is not picture data."""
+        """Takes note of one chunk that is not image data."""
         if kind == b"tRNS":
             self.transparency = True
         elif kind == b"iCCP" and not self.profile:

@@ -19,7 +19,7 @@ class Flaw:
     """Why a file cannot be used.
 
     Attributes:
-        kind: `empty`, `unknown` (no picture format), `unsupported` (known, not read), `truncated`, `broken`,
+        kind: `empty`, `unknown` (no image format), `unsupported` (known, not read), `truncated`, `broken`,
             `huge` (a side beyond any that is believed).
         detail: What was found, for a person; no bytes of the file.
     """
@@ -37,11 +37,11 @@ class Inspection:
             format that is not read; None where the bytes are no known format.
         width: Columns of the stored pixel grid, before any orientation; 0 if unknown.
         height: Rows of the stored pixel grid; 0 if unknown.
-        frames: Pictures in the file, as far as they were counted.
+        frames: Images in the file, as far as they were counted.
         bits: Bits of one sample.
         components: Samples of one pixel.
         orientation: How to turn the grid, 1..8 as in EXIF; 1 where nothing valid says otherwise.
-        progressive: Whether the picture data comes in several passes over the canvas.
+        progressive: Whether the image data comes in several passes over the canvas.
         icc: Whether a colour profile is embedded.
         page_at: Where in the file the directory of the page to decode starts, bytes; TIFF only.
         notes: What makes the variant other than plain, in short words (`alpha`, `16bit`, `trailing` …).

@@ -122,7 +122,7 @@ def _orientation(fields: Mapping[int, tuple[int, ...]], kind: int | None) -> tup
         return UPRIGHT, True
     if len(values) != 1 or not UPRIGHT <= values[0] <= LAST:
         return UPRIGHT, False
-    # A decoder that turns pictures goes by the number alone, so a valid one counts in any type.
+    # A decoder that turns images goes by the number alone, so a valid one counts in any type.
     return values[0], kind == SHORT
 
 
@@ -148,7 +148,7 @@ def _one(fields: Mapping[int, tuple[int, ...]], tag: int) -> int:
 
 
 def _check_bounds(fields: Mapping[int, tuple[int, ...]], length: int, size: tuple[int, int]) -> None:
-    """Raises DamagedError unless all picture data lies inside the file."""
+    """Raises DamagedError unless all image data lies inside the file."""
     width, height = size
     for offsets_tag, counts_tag in (_STRIPS, _TILES):
         offsets, counts = fields.get(offsets_tag), fields.get(counts_tag)
@@ -158,9 +158,9 @@ def _check_bounds(fields: Mapping[int, tuple[int, ...]], length: int, size: tupl
             # Old writers leave the counts out for a single uncompressed strip.
             counts = (0,) * len(offsets)
         if any(offset + count > length for offset, count in zip(offsets, counts, strict=False)):
-            raise DamagedError("truncated", "picture data lies behind the end", width=width, height=height)
+            raise DamagedError("truncated", "image data lies behind the end", width=width, height=height)
         return
-    raise DamagedError("broken", "no picture data", width=width, height=height)
+    raise DamagedError("broken", "no image data", width=width, height=height)
 
 
 class _Reader:

@@ -48,7 +48,7 @@ class _Chunks:
 
     def __init__(self) -> None:
         self.canvas: tuple[int, int] | None = None
-        self.picture: tuple[int, int] | None = None
+        self.image: tuple[int, int] | None = None
         self.frames = 0
         self.alpha = False
         self.animated = False
@@ -59,19 +59,19 @@ class _Chunks:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height as far as known, else zeros."""
-        return self.canvas or self.picture or (0, 0)
+        return self.canvas or self.image or (0, 0)
 
     def read(self, kind: bytes, data: bytes, at: int, length: int) -> None:
         """Takes note of one chunk whose content starts at `at`."""
         if kind == b"VP8X":
-            if self.canvas or self.picture or length < 10:
+            if self.canvas or self.image or length < 10:
                 raise DamagedError("broken", "the extended header is not the first chunk")
             self.canvas = _extended_size(data, at)
             self.alpha = bool(data[at] & _ALPHA_FLAG)
             self.animated = bool(data[at] & _ANIMATION_FLAG)
-        elif kind in {b"VP8 ", b"VP8L"} and self.picture is None:
+        elif kind in {b"VP8 ", b"VP8L"} and self.image is None:
             lossy = kind == b"VP8 "
-            self.picture = _lossy_size(data, at) if lossy else _lossless_size(data, at)
+            self.image = _lossy_size(data, at) if lossy else _lossless_size(data, at)
             # The first partition's length stands in the upper 19 bits of the frame's tag.
             if lossy and int.from_bytes(data[at : at + 3], "little") >> 5 > length - 10:
                 raise DamagedError("broken", "the bitstream is shorter than it declares")
@@ -91,10 +91,10 @@ class _Chunks:
     def result(self, *, trailing: bool) -> Inspection:
         """The file as a whole."""
         width, height = self.size
-        if not width or not height or (self.picture is None and not self.frames):
-            raise DamagedError("broken", "no picture in the file", width=width, height=height)
-        if not self.animated and self.picture is not None and self.picture != (width, height):
-            raise DamagedError("broken", "canvas and picture differ in size", width=width, height=height)
+        if not width or not height or (self.image is None and not self.frames):
+            raise DamagedError("broken", "no image in the file", width=width, height=height)
+        if not self.animated and self.image is not None and self.image != (width, height):
+            raise DamagedError("broken", "canvas and image differ in size", width=width, height=height)
         notes: list[str] = []
         if trailing:
             notes.append("trailing")

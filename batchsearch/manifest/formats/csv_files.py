@@ -49,7 +49,7 @@ _WRITTEN: Final = {
 
 _BLOCKS: Final = (128 * 1024, 1024 * 1024, 8 * 1024 * 1024)
 """What is parsed at a time, and so the longest row, bytes. Arrow reads some 35 blocks ahead, so the next
-larger one is used only once a row does not fit; a picture of 4 MiB as a data URL fits into the largest."""
+larger one is used only once a row does not fit; an image of 4 MiB as a data URL fits into the largest."""
 
 _STRADDLING: Final = "straddl"  # in Arrow's message about a row longer than a block
 _MOST_RAGGED: Final = 1_000

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _READING: Final[dict[str, Any]] = {"pre_buffer": False, "buffer_size": 256 * 1024}
 """How column data comes in: a quarter of a mebibyte of each column at a time. Arrow's default fetches whole
-row groups ahead and keeps them until the file is closed, pictures and all. What remains is a page and the
+row groups ahead and keeps them until the file is closed, images and all. What remains is a page and the
 dictionary of each column: writers end a page after a thousand rows or so, and with their row groups."""
 _REMOTE_BUFFER: Final = 1024 * 1024
 """The same from a store, where every piece is a request."""

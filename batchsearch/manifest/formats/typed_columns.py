@@ -12,7 +12,7 @@ from batchsearch.manifest.column_types import (
     bad_text,
     cell,
     has_path,
-    is_picture_struct,
+    is_image_struct,
     normal_type,
     normalised,
     without,
@@ -40,7 +40,7 @@ def fitted_batch(
         array = batch.column(column.name)
         if column.path_only:
             array = pc.struct_field(array, "path")
-        if is_picture_struct(column.type) and has_path(array.type):
+        if is_image_struct(column.type) and has_path(array.type):
             _valid(normalised(pc.struct_field(array, "path"), pa.string()), column, report, seen)
         elif pa.types.is_string(normal_type(array.type)):
             text = normalised(array, pa.string())

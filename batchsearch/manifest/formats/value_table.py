@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from batchsearch.manifest.remote_file import ManifestPath
 
 LONGEST_ROW: Final = 8 * 1024 * 1024
-"""Bytes of one row as it is written; a picture of 4 MiB in base64 fits."""
+"""Bytes of one row as it is written; an image of 4 MiB in base64 fits."""
 
 _MOST_COLUMNS: Final = 10_000
 _ROWS_AT_ONCE: Final = 2_048

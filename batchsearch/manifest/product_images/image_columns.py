@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.manifest.column_types import cell, has_path, is_picture_struct, normal_type, normalised
+from batchsearch.manifest.column_types import cell, has_path, is_image_struct, normal_type, normalised
 from batchsearch.manifest.product_images.image_cells import ADDRESS_FIELDS, NONE, InlineImage, images_in
 from batchsearch.nearest import did_you_mean
 
@@ -71,7 +71,7 @@ def type_problem(kind: pa.DataType) -> str | None:
     if _is_list(kind):
         return type_problem(normal_type(kind.value_type))
     types = pa.types
-    if types.is_string(kind) or types.is_binary(kind) or types.is_null(kind) or is_picture_struct(kind):
+    if types.is_string(kind) or types.is_binary(kind) or types.is_null(kind) or is_image_struct(kind):
         return None
     if types.is_struct(kind):
         if _address_field(kind) is not None:
@@ -87,7 +87,7 @@ def holds_bytes(kind: pa.DataType) -> bool:
     """Whether images in a column of this type may be bytes."""
     if _is_list(kind):
         return holds_bytes(normal_type(kind.value_type))
-    return bool(pa.types.is_binary(kind) or is_picture_struct(kind))
+    return bool(pa.types.is_binary(kind) or is_image_struct(kind))
 
 
 def images_of(array: pa.Array, separator: str, bad: BadCell) -> list[list[Image]]:
@@ -104,7 +104,7 @@ def images_of(array: pa.Array, separator: str, bad: BadCell) -> list[list[Image]
     if pa.types.is_null(kind):
         return [[] for _ in range(len(array))]
     array = normalised(array, kind)
-    if is_picture_struct(kind):
+    if is_image_struct(kind):
         return _of_structs(array, bad)
     if pa.types.is_struct(kind):
         name = _address_field(kind)

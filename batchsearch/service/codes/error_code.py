@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Owner = Literal["image", "row", "job", "account", "service", "network"]
-"""Who can mend it: the picture, the row's parameters, the job file, the account or instance, the vendor,
+"""Who can mend it: the image, the row's parameters, the job file, the account or instance, the vendor,
 or the way between."""
 
 Action = Literal["retry", "resign", "refresh_credentials", "fail_row", "end_run"]

@@ -139,4 +139,4 @@ LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
         )
     }
 )
-"""The local codes of `api`; pictures have their own table."""
+"""The local codes of `api`; images have their own table."""

@@ -26,7 +26,7 @@ SERVICE_CODES: Final = (
         messages=("Your request was denied due to instance flow control.",),
         throttles=True,
     ),
-    # the picture
+    # the image
     ErrorCode(
         "IncorrectOrientation",
         (400,),

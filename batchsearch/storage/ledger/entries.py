@@ -30,7 +30,7 @@ class FinishedRow:
         answer: The request that this row's call has answered for good, when equal ones need no call.
         finished_at: When, seconds since 1970.
         request: First 16 bytes of its request key; None when no request could be made.
-        source: What the manifest and the picture's file said of the row; None when unknown.
+        source: What the manifest and the image's file said of the row; None when unknown.
         replaces: It had an outcome before, which this one replaces.
     """
 
@@ -57,7 +57,7 @@ class RowState(NamedTuple):
         finished_at: Seconds since 1970.
         outcomes: How many it has had.
         request: First 16 bytes of its request key, if it had one.
-        source: What the manifest and the picture's file said of it; None when unknown.
+        source: What the manifest and the image's file said of it; None when unknown.
         renewal: Why it is to get another outcome; None when it is not.
     """
 

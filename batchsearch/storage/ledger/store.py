@@ -131,7 +131,7 @@ class Ledger(PartLedger):
 
         Args:
             digest: The row.
-            source: What the manifest and the picture's file say of it now; None leaves what was noted.
+            source: What the manifest and the image's file say of it now; None leaves what was noted.
             usage: What finding that out has cost.
 
         Raises:
@@ -180,7 +180,7 @@ class Ledger(PartLedger):
         )
 
     async def set_sources(self, sources: Mapping[bytes, bytes]) -> None:
-        """Note what the manifest and the pictures' files say of rows of which nothing was noted.
+        """Note what the manifest and the images' files say of rows of which nothing was noted.
 
         Raises:
             OutputError: When it could not be committed.

@@ -68,7 +68,7 @@ _ROW = (
     Column("http_status", _COUNT, "HTTP status of the last answer."),
     Column("request_id", _TEXT, "The service's id of the last answer, for its support.", "RequestId"),
     Column("request_ids", _TEXTS, "Ids of every attempt's answer, in order; null entries had none."),
-    Column("request_key", _TEXT, "SHA-256 over operation, instance, parameters and pictures sent."),
+    Column("request_key", _TEXT, "SHA-256 over operation, instance, parameters and images sent."),
     Column("coalesced_from", _TEXT, "Row whose call answered this one too: the request is the same."),
     Column("calls", _COUNT, "Calls that the row needed: pages of results; 0 when another row's answered it."),
     Column("attempts", _COUNT, "HTTP requests made for the row, repeats included."),
@@ -78,7 +78,7 @@ _ROW = (
     Column("answered_at", _TIME, "Wall clock when the answer came that this row has."),
     Column("finished_at", _TIME, "Wall clock when the outcome was known."),
     Column("latency_ms", _REAL, "From sending the last attempt to its answer."),
-    Column("prepare_ms", _REAL, "Fetching, checking and encoding the row's pictures."),
+    Column("prepare_ms", _REAL, "Fetching, checking and encoding the row's images."),
     Column("body_bytes", _INT, "Size of one request's body."),
     Column("response_code", _INT, "The answer's own code; 0 is success.", "Code"),
     Column("response_message", _TEXT, "The answer's own message.", "Msg"),
@@ -87,7 +87,7 @@ _ROW = (
 )
 
 
-def _picture(prefix: str, whose: str) -> tuple[Column, ...]:
+def _image(prefix: str, whose: str) -> tuple[Column, ...]:
     return (
         Column(f"{prefix}source_format", _TEXT, f"Format of {whose} by content."),
         Column(f"{prefix}source_width", _COUNT, f"Width of {whose} as stored, pixels."),
@@ -126,7 +126,7 @@ _SEARCH = (
 )
 
 _COMPARE = (
-    Column("score", _REAL, "Similarity of the two pictures, 0 to 1.", "Score"),
+    Column("score", _REAL, "Similarity of the two images, 0 to 1.", "Score"),
     Column(
         "access_denied_detail",
         pa.struct([pa.field(name, _TEXT) for name in ACCESS_DENIED_FIELDS]),
@@ -135,18 +135,18 @@ _COMPARE = (
     ),
 )
 
-_DELETED = (Column("deleted_pic_names", _TEXTS, "Names of the pictures that were deleted.", "PicNames"),)
+_DELETED = (Column("deleted_pic_names", _TEXTS, "Names of the images that were deleted.", "PicNames"),)
 
 RESULT_COLUMNS: Final = {
-    "SearchImageByPic": (*_ROW, *_picture("", "the picture"), *_SEARCH),
+    "SearchImageByPic": (*_ROW, *_image("", "the image"), *_SEARCH),
     "SearchImageByName": (*_ROW, *_SEARCH),
     "CompareSimilarByImage": (
         *_ROW,
-        *_picture("primary_", "the first picture"),
-        *_picture("secondary_", "the second picture"),
+        *_image("primary_", "the first image"),
+        *_image("secondary_", "the second image"),
         *_COMPARE,
     ),
-    "AddImage": (*_ROW, *_picture("", "the picture"), *_SUBJECT),
+    "AddImage": (*_ROW, *_image("", "the image"), *_SUBJECT),
     "UpdateImage": _ROW,
     "DeleteImage": (*_ROW, *_DELETED),
 }
@@ -173,8 +173,8 @@ HIT_COLUMNS: Final = (
     Column("finished_at", _TIME, "Wall clock when that row's outcome was known."),
     Column("rank", _COUNT, "Place among the row's hits over all pages, from 1."),
     Column("score", _REAL, "Similarity, 0 to 1.", "Score"),
-    Column("product_id", _TEXT, "Product of the picture found.", "ProductId"),
-    Column("pic_name", _TEXT, "Name of the picture found.", "PicName"),
+    Column("product_id", _TEXT, "Product of the image found.", "ProductId"),
+    Column("pic_name", _TEXT, "Name of the image found.", "PicName"),
     Column("category_id", _INT, "Its category.", "CategoryId"),
     Column("custom_content", _TEXT, "Its custom content.", "CustomContent"),
     *(

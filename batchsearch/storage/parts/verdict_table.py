@@ -1,6 +1,6 @@
-"""The table that `batchsearch check` writes: what would become of each picture of a manifest.
+"""The table that `batchsearch check` writes: what would become of each image of a manifest.
 
-One row for each picture that a row sends, in manifest order. The columns are declared once, like those of
+One row for each image that a row sends, in manifest order. The columns are declared once, like those of
 `results`, and pinned by a contract test.
 """
 
@@ -31,10 +31,10 @@ _SIDE: Final = pa.int32()
 VERDICT_COLUMNS: Final = (
     Column("row_key", _TEXT, "Names the manifest row: the key column's text, or a JSON array of several."),
     Column("row_number", pa.int64(), "Position of the row in the manifest, from 0. Names nothing."),
-    Column("role", _TEXT, "Which of the row's pictures: `image`, `primary_image` or `secondary_image`."),
-    Column("reference", _TEXT, "Where the picture is, without what an address may keep secret."),
+    Column("role", _TEXT, "Which of the row's images: `image`, `primary_image` or `secondary_image`."),
+    Column("reference", _TEXT, "Where the image is, without what an address may keep secret."),
     Column("verdict", _TEXT, "`pass`, `repaired`, `rejected` or `unreachable` (not known this time)."),
-    Column("code", _TEXT, "`Local.…` of a rejected picture, `Transport.…` of an unreachable one."),
+    Column("code", _TEXT, "`Local.…` of a rejected image, `Transport.…` of an unreachable one."),
     Column("prevents", _TEXT, "The service's code that a call would have ended with."),
     Column("message", _TEXT, "What was found, for a person."),
     Column("source_format", _TEXT, "Format of the file by content."),
@@ -47,7 +47,7 @@ VERDICT_COLUMNS: Final = (
     Column("sent_height", _SIDE, "Height of what would be sent, pixels."),
     Column("sent_bytes", pa.int64(), "Size of what would be sent, bytes."),
     Column("sent_sha256", _TEXT, "SHA-256 of what would be sent."),
-    Column("transforms", pa.list_(_TEXT), "What was done to the picture, in order; empty where it passed."),
+    Column("transforms", pa.list_(_TEXT), "What was done to the image, in order; empty where it passed."),
     Column("saved_as", _TEXT, "File name below the folder of `--save`; null where nothing was saved."),
 )
 
@@ -127,8 +127,8 @@ class VerdictFile:
         self._new.abandon()
 
 
-class SavedPictures:
-    """Writes the pictures that would be sent into a folder, under names that nothing in a manifest chooses.
+class SavedImages:
+    """Writes the images that would be sent into a folder, under names that nothing in a manifest chooses.
 
     A name is 32 hexadecimal digits of a digest of row key and role, and the ending of the format sent, so
     that checking again writes the same files anew. Files that are there under other names stay.
@@ -145,27 +145,27 @@ class SavedPictures:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{folder}: pictures cannot be saved here: {error.strerror}") from error
+            raise OutputError(f"{folder}: images cannot be saved here: {error.strerror}") from error
 
-    def save(self, row_key: str, role: str, picture_format: str, data: bytes) -> str:
-        """Writes one picture whole; its file name. Safe to call from several threads.
+    def save(self, row_key: str, role: str, image_format: str, data: bytes) -> str:
+        """Writes one image whole; its file name. Safe to call from several threads.
 
         Raises:
             OutputError: The disk refuses.
         """
-        name = saved_name(row_key, role, picture_format)
+        name = saved_name(row_key, role, image_format)
         try:
             with publishing(self.folder / name) as file:
                 file.write(data)
         except OSError as error:
-            raise OutputError(f"{self.folder}: a picture cannot be saved: {error.strerror}") from error
+            raise OutputError(f"{self.folder}: an image cannot be saved: {error.strerror}") from error
         return name
 
 
-def saved_name(row_key: str, role: str, picture_format: str) -> str:
-    """File name for one picture of a row."""
+def saved_name(row_key: str, role: str, image_format: str) -> str:
+    """File name for one image of a row."""
     digest = hashlib.sha256(f"{role}\0{row_key}".encode(errors="surrogatepass")).hexdigest()
-    return f"{digest[:32]}.{_ENDINGS.get(picture_format, 'bin')}"
+    return f"{digest[:32]}.{_ENDINGS.get(image_format, 'bin')}"
 
 
 _ENDINGS: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}

@@ -1,1 +1,1 @@
-"""Object stores, opened in one way for pictures, manifests and outputs alike."""
+"""Object stores, opened in one way for images, manifests and outputs alike."""

@@ -1,4 +1,4 @@
-"""What a check of pictures found: counted as it goes, then a line of JSON and a page for people."""
+"""What a check of images found: counted as it goes, then a line of JSON and a page for people."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REJECTED: Final = "rejected"
 UNREACHABLE: Final = "unreachable"
 VERDICTS: Final = (PASS, REPAIRED, REJECTED, UNREACHABLE)
 UNUSABLE: Final = frozenset({REJECTED, UNREACHABLE})
-"""Verdicts with which a picture's row would fail."""
+"""Verdicts with which an image's row would fail."""
 
 _EXAMPLES: Final = 3
 _LONGEST_EXAMPLE: Final = 150
@@ -38,14 +38,14 @@ class CheckTally:
     Attributes:
         total: Rows of the manifest.
         rows: Rows looked at.
-        unusable: Of these, rows with a picture that would not be sent.
-        verdicts: Pictures by verdict.
-        codes: Unusable pictures by code.
+        unusable: Of these, rows with an image that would not be sent.
+        verdicts: Images by verdict.
+        codes: Unusable images by code.
         examples: The first few of each code: row key, role and message.
-        transforms: Repaired pictures by each thing done to them.
-        source_formats: Pictures by format of their file; those whose format is known.
-        sent_formats: Usable pictures by the format sent.
-        source_bytes: Files of the usable pictures, bytes.
+        transforms: Repaired images by each thing done to them.
+        source_formats: Images by format of their file; those whose format is known.
+        sent_formats: Usable images by the format sent.
+        source_bytes: Files of the usable images, bytes.
         sent_bytes: What would be sent for them, bytes.
     """
 
@@ -61,28 +61,28 @@ class CheckTally:
     source_bytes: int = 0
     sent_bytes: int = 0
 
-    def add_row(self, pictures: Sequence[Mapping[str, Any]]) -> None:
-        """Counts one row: its pictures' verdicts, as `output.verdicts` has them."""
+    def add_row(self, images: Sequence[Mapping[str, Any]]) -> None:
+        """Counts one row: its images' verdicts, as `output.verdicts` has them."""
         self.rows += 1
-        self.unusable += any(picture["verdict"] in UNUSABLE for picture in pictures)
-        for picture in pictures:
-            self.verdicts[picture["verdict"]] += 1
-            if picture.get("source_format"):
-                self.source_formats[picture["source_format"]] += 1
-            if picture["verdict"] in UNUSABLE:
-                self._add_unusable(picture)
+        self.unusable += any(image["verdict"] in UNUSABLE for image in images)
+        for image in images:
+            self.verdicts[image["verdict"]] += 1
+            if image.get("source_format"):
+                self.source_formats[image["source_format"]] += 1
+            if image["verdict"] in UNUSABLE:
+                self._add_unusable(image)
                 continue
-            self.sent_formats[picture["sent_format"]] += 1
-            self.source_bytes += picture["source_bytes"]
-            self.sent_bytes += picture["sent_bytes"]
-            self.transforms.update({name.partition(":")[0] for name in picture["transforms"]})
+            self.sent_formats[image["sent_format"]] += 1
+            self.source_bytes += image["source_bytes"]
+            self.sent_bytes += image["sent_bytes"]
+            self.transforms.update({name.partition(":")[0] for name in image["transforms"]})
 
-    def _add_unusable(self, picture: Mapping[str, Any]) -> None:
-        code = picture["code"]
+    def _add_unusable(self, image: Mapping[str, Any]) -> None:
+        code = image["code"]
         self.codes[code] += 1
         examples = self.examples.setdefault(code, [])
         if len(examples) < _EXAMPLES:
-            examples.append((picture["row_key"], picture["role"], picture["message"]))
+            examples.append((image["row_key"], image["role"], image["message"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class CheckPage:
         tally: What was counted.
         seconds: How long it took.
         verdicts: The Parquet file written.
-        saved: Folder of the pictures saved; None where they were not.
+        saved: Folder of the images saved; None where they were not.
         advice: What to do about each code; for people only.
         left_out: What of the manifest is no row of the job, by why.
         meanings: What each code means; for people only.
@@ -130,7 +130,7 @@ class CheckPage:
             "unusable_rows": tally.unusable,
             "allowed_rows": math.floor(self.allowed),
             **({"left_out": dict(self.left_out)} if self.left_out else {}),
-            "pictures": tally.verdicts.total(),
+            "images": tally.verdicts.total(),
             "by_verdict": {name: tally.verdicts[name] for name in VERDICTS},
             "codes": dict(_ordered(tally.codes)),
             "transforms": dict(_ordered(tally.transforms)),
@@ -150,7 +150,7 @@ class CheckPage:
     def as_text(self) -> str:
         """A page for people."""
         tally = self.tally
-        lines = ["", f"pictures for {self.operation}, {self.service_type}: {_STATUS[self.exit_code]}"]
+        lines = ["", f"images for {self.operation}, {self.service_type}: {_STATUS[self.exit_code]}"]
         lines.append(
             f"  rows       {tally.rows:,}: {tally.rows - tally.unusable:,} usable, {tally.unusable:,} not "
             f"({math.floor(self.allowed):,} allowed), in {self.seconds:.1f} s"
@@ -158,7 +158,7 @@ class CheckPage:
         if self.left_out:
             lines.append(f"  left out   {left_out_text(self.left_out)}")
         counted = ", ".join(f"{tally.verdicts[name]:,} {name}" for name in VERDICTS if tally.verdicts[name])
-        lines.append(f"  pictures   {tally.verdicts.total():,}: {counted or 'none'}")
+        lines.append(f"  images   {tally.verdicts.total():,}: {counted or 'none'}")
         if tally.codes:
             lines.append("  unusable by code")
             examples = {code: [_example(*each) for each in found] for code, found in tally.examples.items()}
@@ -191,6 +191,6 @@ def _megabytes(count: int) -> str:
 
 
 def _example(key: str, role: str, message: str) -> str:
-    """One line about one picture, whatever the manifest's texts hold."""
+    """One line about one image, whatever the manifest's texts hold."""
     text = "".join(sign if sign.isprintable() else "�" for sign in f"{key} ({role}): {message}")
     return text if len(text) <= _LONGEST_EXAMPLE else text[: _LONGEST_EXAMPLE - 1] + "…"

@@ -1,4 +1,4 @@
-"""Fetch and prepare alone over a manifest: what would become of each picture, without any call.
+"""Fetch and prepare alone over a manifest: what would become of each image, without any call.
 
 Nothing is spent and nothing of a run is touched: no credentials, no ledger, no instance. The same fetcher,
 rules and decoders as in a run give the same verdicts.
@@ -21,7 +21,7 @@ from batchsearch.engine.retry.codes import advice_on, meaning_of
 from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.opening import open_manifest
-from batchsearch.engine.run.places import picture_root, require_root
+from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.signals import StopSignals, run_stoppable
 from batchsearch.errors import ConfigError, StoppedError
@@ -35,7 +35,7 @@ from batchsearch.images.rules import rules_for
 from batchsearch.service.codes.local_codes import LOCAL_CODES as PARAMETER_CODES
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
-from batchsearch.storage.parts.verdict_table import SavedPictures, VerdictFile
+from batchsearch.storage.parts.verdict_table import SavedImages, VerdictFile
 from batchsearch.tasks.check.check_page import (
     PASS,
     REJECTED,
@@ -52,20 +52,20 @@ if TYPE_CHECKING:
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
-    from batchsearch.images.outcome import PictureFacts
+    from batchsearch.images.outcome import ImageFacts
     from batchsearch.images.rules import Rules
     from batchsearch.manifest.rows import ImageReference, Row
     from batchsearch.manifest.source import Manifest
 
 ROWS_A_BATCH: Final = 256
 BATCHES_AT_ONCE: Final = 2
-"""Rows read ahead of the verdict that is written next; few where the pictures are in the manifest."""
+"""Rows read ahead of the verdict that is written next; few where the images are in the manifest."""
 FETCHES_BESIDE: Final = 16
-"""Pictures that may be on their way beside those that the threads work on."""
+"""Images that may be on their way beside those that the threads work on."""
 CHECK_FOLDER: Final = "check"
 
 _LONGEST_SHOWN: Final = 300
-_NO_IMAGE: Final = Rejected("Local.NoImage", "the manifest's cell is empty: there is no picture to send")
+_NO_IMAGE: Final = Rejected("Local.NoImage", "the manifest's cell is empty: there is no image to send")
 
 Verdict = dict[str, Any]
 """One row of `output.verdicts`, by column name."""
@@ -87,7 +87,7 @@ def check_to_end(
     log_format: str = "console",
     log_level: str = "info",
 ) -> CheckPage:
-    """Check a job's pictures; for the command line.
+    """Check a job's images; for the command line.
 
     Args:
         job: The job.
@@ -121,7 +121,7 @@ async def check_job(
     save: Path | None = None,
     jitter: Callable[[], float] = random.random,
 ) -> CheckPage:
-    """Check a job's pictures and write a verdict for each.
+    """Check a job's images and write a verdict for each.
 
     Args:
         settings: The job, its paths absolute.
@@ -130,18 +130,18 @@ async def check_job(
         jitter: Random numbers in [0, 1), for the waits between attempts to fetch.
 
     Raises:
-        ConfigError: The job sends no pictures, or cannot run as it is set.
+        ConfigError: The job sends no images, or cannot run as it is set.
         ManifestError: The manifest is not usable.
-        OutputError: The verdicts or the pictures cannot be written.
+        OutputError: The verdicts or the images cannot be written.
     """
     operation = OPERATIONS[settings.operation]
-    roles = tuple(picture.role for picture in operation.pictures)
+    roles = tuple(image.role for image in operation.images)
     if not roles:
-        raise ConfigError(f"{settings.operation} sends no pictures: there is nothing to check")
+        raise ConfigError(f"{settings.operation} sends no images: there is nothing to check")
     started = time.monotonic()
-    # By address each picture travels alone; in one body they share its size.
+    # By address each image travels alone; in one body they share its size.
     alone = settings.calls.upload == "url"
-    rules = rules_for(settings.instance.service_type, settings.images, pictures=1 if alone else len(roles))
+    rules = rules_for(settings.instance.service_type, settings.images, images=1 if alone else len(roles))
     manifest = open_manifest(settings, operation)
     require_root(settings)
     folder = output or Path(localised(settings).output.dir) / CHECK_FOLDER
@@ -149,11 +149,11 @@ async def check_job(
     threads = settings.images.threads or os.cpu_count() or 1
     logger().info("check_started", operation=settings.operation, rows=tally.total, output=str(folder))
     async with AsyncExitStack() as stack:
-        saved = None if save is None else SavedPictures(save)
+        saved = None if save is None else SavedImages(save)
         file = stack.enter_context(VerdictFile(folder))
         decoders = stack.enter_context(Decoders(settings.images))
         pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="check"))
-        fetcher = await stack.enter_async_context(Fetcher(picture_root(settings), settings.images))
+        fetcher = await stack.enter_async_context(Fetcher(image_root(settings), settings.images))
         checker = _Checker(
             roles=roles,
             rules=rules,
@@ -213,13 +213,13 @@ class _Checker:
     """Gives the verdicts of one row after the other, several at a time.
 
     Attributes:
-        roles: What the row's pictures are, in the operation's order.
+        roles: What the row's images are, in the operation's order.
         rules: What the service takes.
-        fetcher: Reads pictures.
-        decoders: Repair pictures.
+        fetcher: Reads images.
+        decoders: Repair images.
         saved: Keeps what would be sent; None keeps nothing.
         threads: Where the processor's work is done.
-        room: Bounds how many pictures are in memory.
+        room: Bounds how many images are in memory.
         jitter: Random numbers in [0, 1).
     """
 
@@ -227,13 +227,13 @@ class _Checker:
     rules: Rules
     fetcher: Fetcher
     decoders: Decoders
-    saved: SavedPictures | None
+    saved: SavedImages | None
     threads: ThreadPoolExecutor
     room: asyncio.Semaphore
     jitter: Callable[[], float]
 
     async def check(self, row: Row) -> list[Verdict]:
-        """One verdict for each of the row's pictures, in the operation's order."""
+        """One verdict for each of the row's images, in the operation's order."""
         return [
             await self._check(row, role, reference)
             for role, reference in zip(self.roles, row.images, strict=True)
@@ -296,7 +296,7 @@ def _verdict(made: Prepared | Rejected | Unreachable) -> Verdict:
     }
 
 
-def _facts(prefix: str, facts: PictureFacts | None) -> Verdict:
+def _facts(prefix: str, facts: ImageFacts | None) -> Verdict:
     if facts is None:
         return {}
     return {

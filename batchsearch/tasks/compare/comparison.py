@@ -43,7 +43,7 @@ class Comparison:
         most_alike: Pairs with the highest scores.
         least_alike: Pairs with the lowest scores.
         matrices: What was written of small groups.
-        too_large: Groups with too many pictures for a matrix.
+        too_large: Groups with too many images for a matrix.
         scores_file: The table of scores.
         matrix_folder: Where matrices are; None when there are none.
         record: `compare.json`.
@@ -103,7 +103,7 @@ class Comparison:
                 {
                     "group": matrix.group,
                     "file": matrix.file,
-                    "pictures": matrix.pictures,
+                    "images": matrix.images,
                     "missing": matrix.missing,
                 }
                 for matrix in self.matrices
@@ -125,11 +125,11 @@ class Comparison:
             "same_bytes": self.same_bytes,
         }
         if self.made is not None:
-            counts["pictures"] = self.made.rows
+            counts["images"] = self.made.rows
         if self.made is not None and self.pairs == "groups":
             counts |= {
-                "pictures_alone": self.made.alone,
-                "pictures_without_a_group": self.made.without,
+                "images_alone": self.made.alone,
+                "images_without_a_group": self.made.without,
             }
         return counts
 

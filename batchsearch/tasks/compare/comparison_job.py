@@ -44,7 +44,7 @@ def compare_to_end(
     log_level: str = "info",
     **run: Any,
 ) -> Comparison:
-    """Compare the pictures of a job until it is done or has to stop; for the command line.
+    """Compare the images of a job until it is done or has to stop; for the command line.
 
     Args:
         job: The job.
@@ -67,7 +67,7 @@ def compare_to_end(
 
 
 async def compare_job(settings: JobSettings, **run: Any) -> Comparison:
-    """Compare the pictures of a job until it is done or has to stop.
+    """Compare the images of a job until it is done or has to stop.
 
     Args:
         settings: The job, its paths absolute.
@@ -109,7 +109,7 @@ def summed_up(made: PairsJob, summary: Summary) -> Comparison:
     compare, scores = made.compare, Scores()
     matrices = None
     if compare.pairs == "groups":
-        matrices = Matrices(folder / PAIRS_FILE, most_pictures=compare.matrix_pictures, most=compare.matrices)
+        matrices = Matrices(folder / PAIRS_FILE, most_images=compare.matrix_images, most=compare.matrices)
 
     def seen(batch: pa.RecordBatch) -> None:
         _take(scores, batch)

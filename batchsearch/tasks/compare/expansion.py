@@ -1,4 +1,4 @@
-"""A job file's list of pictures made into the manifest of pairs that an ordinary run works through."""
+"""A job file's list of images made into the manifest of pairs that an ordinary run works through."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from batchsearch.config.sections.compare_settings import CompareSettings
 from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.disk_paths import arrow_readable
-from batchsearch.engine.run.places import picture_root
+from batchsearch.engine.run.places import image_root
 from batchsearch.errors import ConfigError, ManifestError, OutputError, Problem
 from batchsearch.manifest.column_types import cell, normal_type
 from batchsearch.manifest.formats.memory_table import GivenTable
@@ -142,7 +142,7 @@ def compared(settings: JobSettings) -> CompareSettings:
     """
     if settings.operation != OPERATION:
         raise ConfigError(
-            [Problem("operation", f"must be `{OPERATION}` to compare pictures, not `{settings.operation}`")]
+            [Problem("operation", f"must be `{OPERATION}` to compare images, not `{settings.operation}`")]
         )
     return settings.compare or CompareSettings()
 
@@ -162,13 +162,13 @@ def _over_pairs(settings: JobSettings, path: Path) -> JobSettings:
         key=KEY,
         columns={"primary_image": "primary_image", "secondary_image": "secondary_image"},
     )
-    images = settings.images.model_copy(update={"root": str(picture_root(settings))})
+    images = settings.images.model_copy(update={"root": str(image_root(settings))})
     return _symmetric(settings).model_copy(update={"manifest": manifest, "images": images})
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """The pictures of a job file, and how pairs are made of them."""
+    """The images of a job file, and how pairs are made of them."""
 
     settings: JobSettings
     compare: CompareSettings
@@ -185,7 +185,7 @@ class _List:
                     Problem(
                         f"manifest.columns.{meaning}",
                         f"means nothing with `compare.pairs: {compare.pairs}`; "
-                        "the column with the pictures is `compare.image`",
+                        "the column with the images is `compare.image`",
                     )
                 ]
             )
@@ -250,14 +250,14 @@ class _List:
             group, size = sizes.largest()
             whole = self.compare.group is None
             name = "the list" if whole else f"the largest group, {cell(group)},"
-            advice += f"; {name} has {size:,} pictures, {size * (size - 1) // 2:,} pairs" + (
+            advice += f"; {name} has {size:,} images, {size * (size - 1) // 2:,} pairs" + (
                 "; `compare.group` names a column that divides it" if whole else ""
             )
         raise ConfigError([Problem(path, f"makes {said}; {advice}")])
 
     def _nothing(self, sizes: GroupSizes | None) -> str:
         if sizes is None or self.compare.group is None:
-            return "makes no pair: it has fewer than two pictures"
+            return "makes no pair: it has fewer than two images"
         return (
             f"makes no pair: no two rows have the same value in `{self.compare.group}` "
             f"({sizes.alone:,} groups of one row, {sizes.without:,} rows without a value)"
@@ -292,8 +292,8 @@ class _List:
                     [
                         Problem(
                             self.settings.manifest.path,
-                            f"the pictures of its open groups take more than {_MOST_HELD >> 20} MiB; sort "
-                            "it by group, or give pictures as files instead of bytes",
+                            f"the images of its open groups take more than {_MOST_HELD >> 20} MiB; sort "
+                            "it by group, or give images as files instead of bytes",
                         )
                     ]
                 )
@@ -305,7 +305,7 @@ class _List:
                 yield Pair(None, chosen, member)
 
     def _reference(self) -> Member:
-        """The picture that all are compared with."""
+        """The image that all are compared with."""
         if self.compare.reference is not None:
             nothing = (None,) * len(self.compare.carry)
             return Member(self.compare.reference, reference(self.compare.reference), nothing)
@@ -348,7 +348,7 @@ def _check_carried(manifest: Manifest, compare: CompareSettings) -> None:
 
 
 def _may_be_inline(settings: JobSettings, compare: CompareSettings, manifest: Manifest) -> bool:
-    """Whether the pictures may be bytes: they are in a Parquet or Arrow file, and not text."""
+    """Whether the images may be bytes: they are in a Parquet or Arrow file, and not text."""
     first = manifest.files[0]
     if isinstance(first, GivenTable):
         return True

@@ -1,6 +1,6 @@
-"""Matrices: the scores of a small group, each picture against each, as one wide Parquet file.
+"""Matrices: the scores of a small group, each image against each, as one wide Parquet file.
 
-The first column, `picture`, names the row's picture; the others are named by the pictures they stand for, in
+The first column, `image`, names the row's image; the others are named by the images they stand for, in
 the same order. Both halves are filled, and a pair without a score is null. The diagonal is 1 for an image
 that has a score with any other one, and null for one that has none: nothing says that it could be read.
 """
@@ -37,21 +37,21 @@ class Matrix:
     """A matrix that was written.
 
     Attributes:
-        group: The group; None where all pictures are one.
+        group: The group; None where all images are one.
         file: File name in the folder of matrices.
-        pictures: How many pictures it has.
+        images: How many images it has.
         missing: Pairs of the group that have no score.
     """
 
     group: str | None
     file: str
-    pictures: int
+    images: int
     missing: int
 
 
 @dataclass(slots=True)
 class _Cells:
-    """The pictures of one group by name, in order, and the scores of its pairs."""
+    """The images of one group by name, in order, and the scores of its pairs."""
 
     places: dict[str, int] = field(default_factory=dict)
     scores: dict[tuple[int, int], float] = field(default_factory=dict)
@@ -62,18 +62,18 @@ class Matrices:
 
     Args:
         pairs: The pairs of the job: `pairs_table` says their columns.
-        most_pictures: Groups of more pictures get no matrix.
+        most_images: Groups of more images get no matrix.
         most: Most matrices.
     """
 
-    def __init__(self, pairs: Path, *, most_pictures: int, most: int) -> None:
+    def __init__(self, pairs: Path, *, most_images: int, most: int) -> None:
         self.too_large = 0
         self._groups: dict[str | None, _Cells] = {}
-        if most_pictures and most:
-            self._choose(pairs, most_pictures, most)
+        if most_images and most:
+            self._choose(pairs, most_images, most)
 
-    def _choose(self, pairs: Path, most_pictures: int, most: int) -> None:
-        """Find the first small groups, and the order of their pictures."""
+    def _choose(self, pairs: Path, most_images: int, most: int) -> None:
+        """Find the first small groups, and the order of their images."""
         large: set[str | None] = set()
         left_out: set[str | None] = set()
         with pq.ParquetFile(arrow_readable(pairs), pre_buffer=False) as file:
@@ -87,7 +87,7 @@ class Matrices:
                     places = self._groups.setdefault(group, _Cells()).places
                     for key in keys:
                         places.setdefault(key, len(places))
-                    if len(places) > most_pictures:
+                    if len(places) > most_images:
                         del self._groups[group]
                         large.add(group)
         self.too_large = len(large)
@@ -157,8 +157,8 @@ def _written(folder: Path, group: str | None, cells: _Cells, run_id: str) -> Mat
 
 def _table(group: str | None, names: Sequence[str], rows: Sequence[Sequence[float | None]]) -> pa.Table:
     metadata = {"batchsearch.table": "matrix", "batchsearch.group": "" if group is None else group}
-    # A picture may be called `picture` too: Parquet and Arrow take a name twice, readers do not.
-    first = "picture" if "picture" not in names else "picture_name"
+    # An image may be called `image` too: Parquet and Arrow take a name twice, readers do not.
+    first = "image" if "image" not in names else "image_name"
     fields = [pa.field(first, pa.string()), *(pa.field(name, pa.float64()) for name in names)]
     columns = [pa.array(names, pa.string()), *(pa.array(row, pa.float64()) for row in rows)]
     return pa.table(columns, schema=pa.schema(fields, metadata=metadata))

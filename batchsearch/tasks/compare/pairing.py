@@ -1,6 +1,6 @@
-"""Which pictures make pairs, and how many that is (pure).
+"""Which images make pairs, and how many that is (pure).
 
-A pair is named by the row keys of its two pictures. Of two rows the one with the smaller key, as text, is the
+A pair is named by the row keys of its two images. Of two rows the one with the smaller key, as text, is the
 primary one: a pair has one name however the manifest is sorted.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One picture of a list.
+    """One image of a list.
 
     Attributes:
         key: Its row key.
@@ -32,7 +32,7 @@ class Member:
 
     @property
     def inline_bytes(self) -> int:
-        """Bytes that it takes in memory because the picture is in the manifest itself."""
+        """Bytes that it takes in memory because the image is in the manifest itself."""
         if self.image is None:
             return 0
         return len(self.image.data or self.image.path or self.image.url or "")
@@ -40,11 +40,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two pictures to be compared.
+    """Two images to be compared.
 
     Attributes:
         group: Their group; None when the list has none.
-        primary: The first picture.
+        primary: The first image.
         secondary: The second one.
     """
 
@@ -90,7 +90,7 @@ class OpenGroups:
 
     Attributes:
         sizes: Rows of each group.
-        held_bytes: Bytes of pictures that are held.
+        held_bytes: Bytes of images that are held.
     """
 
     sizes: GroupSizes

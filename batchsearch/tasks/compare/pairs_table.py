@@ -1,7 +1,7 @@
 """The pairs that are made, as the Parquet manifest of an ordinary run.
 
 The file lies in the output folder and is the job's own: it says of which manifest it was made, and is made
-anew only when that changes. As it holds references to pictures just as the user's manifest does, addresses
+anew only when that changes. As it holds references to images just as the user's manifest does, addresses
 with a signature included, nobody but its owner may read it.
 """
 
@@ -42,13 +42,13 @@ KEY: Final = ("primary_key", "secondary_key")
 """The columns that name a pair."""
 
 PAIR_COLUMNS: Final = (
-    Column("primary_key", _TEXT, "Row key of the first picture: the smaller of both, or the reference's."),
-    Column("secondary_key", _TEXT, "Row key of the second picture."),
+    Column("primary_key", _TEXT, "Row key of the first image: the smaller of both, or the reference's."),
+    Column("secondary_key", _TEXT, "Row key of the second image."),
     Column("group", _TEXT, "Group that both are in; null where the job names no group column."),
-    Column("primary_image", _TEXT, "The first picture, as the manifest gives it."),
-    Column("secondary_image", _TEXT, "The second picture, as the manifest gives it."),
+    Column("primary_image", _TEXT, "The first image, as the manifest gives it."),
+    Column("secondary_image", _TEXT, "The second image, as the manifest gives it."),
 )
-"""The columns of the pairs, but for those that `compare.carry` adds. Pictures that are in the manifest
+"""The columns of the pairs, but for those that `compare.carry` adds. Images that are in the manifest
 themselves are a struct of `bytes` and `path`."""
 
 
@@ -76,7 +76,7 @@ def pairs_schema(carried: Mapping[str, pa.DataType], *, inline: bool, made_of: M
 
     Args:
         carried: Columns of the list that are carried, with their types.
-        inline: Pictures may be bytes in the manifest.
+        inline: Images may be bytes in the manifest.
         made_of: What they are made of.
     """
     fields = [column.field() for column in PAIR_COLUMNS]

@@ -1,4 +1,4 @@
-"""The scores: one row for each pair, with what is known of both pictures. Its columns, and how it is made.
+"""The scores: one row for each pair, with what is known of both images. Its columns, and how it is made.
 
 The table is made from the sealed results of the run, a few thousand rows at a time, and replaced as a whole
 whenever `batchsearch compare` ends. Pairs of an earlier manifest that the present one no longer makes stay
@@ -42,10 +42,10 @@ _RESULTS: Final = {column.name: column for column in RESULT_COLUMNS[_COMPARE]}
 _OWN: Final = (
     Column("pair_key", pa.string(), "Names the pair: `row_key` of the results."),
     Column("group", pa.string(), "Group of the pair; null where the job names no group column."),
-    Column("primary", pa.string(), "Names the first picture: its row key, or its reference of a given pair."),
-    Column("secondary", pa.string(), "Names the second picture, likewise."),
-    Column("primary_image", pa.string(), "Where the first picture is; null for inline bytes."),
-    Column("secondary_image", pa.string(), "Where the second picture is; null for inline bytes."),
+    Column("primary", pa.string(), "Names the first image: its row key, or its reference of a given pair."),
+    Column("secondary", pa.string(), "Names the second image, likewise."),
+    Column("primary_image", pa.string(), "Where the first image is; null for inline bytes."),
+    Column("secondary_image", pa.string(), "Where the second image is; null for inline bytes."),
 )
 _NAMED: Final = tuple(column.name for column in _OWN[1:])
 _SAME: Final = Column("same_bytes", pa.bool_(), "Whether both files have the same bytes.")

@@ -120,8 +120,8 @@ class Scores:
         Args:
             scores: None where the pair has a code instead.
             keys: Names of the pairs.
-            primary: Names of the first pictures.
-            secondary: Names of the second pictures.
+            primary: Names of the first images.
+            secondary: Names of the second images.
             groups: Their groups, None for none.
             same_bytes: How many are of two files with the same bytes.
             keep: How many of the most and of the least alike pairs are remembered.

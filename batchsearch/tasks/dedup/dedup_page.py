@@ -39,7 +39,7 @@ class DedupSummary:
         sync: How each step of the upkeep ended, by its name in `dedup.sync`; empty where there was none.
         counts: What is in the tables, from `building.build`; empty where they were not written.
         settings: The `dedup` section, plain values.
-        columns: The manifest's columns with product and picture name.
+        columns: The manifest's columns with product and image name.
         instance: Instance name.
         precheck: What the local pre-check found; empty where there was none.
     """
@@ -105,7 +105,7 @@ class DedupSummary:
         clusters = f"{counts['clusters']:,} of {counts['members']:,} products"
         more = f"{counts['duplicates']:,} are duplicates of another one; {counts['review']:,} to be looked at"
         lines = [
-            f"  products   {counts['products']:,} with {counts['pictures']:,} pictures",
+            f"  products   {counts['products']:,} with {counts['images']:,} images",
             f"  pairs      {pairs}; {night}",
             f"  clusters   {clusters}: {more}",
         ]
@@ -125,9 +125,7 @@ class DedupSummary:
             amount for way, amount in counts["accepted_by"].items() if way not in ("search", "judgement")
         )
         if local:
-            lines.append(
-                f"  found      {local:,} of the accepted pairs without a call, by the pictures alone"
-            )
+            lines.append(f"  found      {local:,} of the accepted pairs without a call, by the images alone")
         if counts["judged_same"] or counts["judged_different"]:
             lines.append(
                 f"  judged     {counts['judged_same']:,} pairs the same, "

@@ -27,7 +27,7 @@ from batchsearch.steps import step
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.output_layout import FOLLOWED, INSIDE, NIGHT_LOCK, SEARCH
-from batchsearch.tasks.dedup.candidates.catalogue_images import read_pictures
+from batchsearch.tasks.dedup.candidates.catalogue_images import read_images
 from batchsearch.tasks.dedup.candidates.hits import hidden_rows
 from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError
 from batchsearch.tasks.dedup.candidates.precheck import LocalLooks
@@ -192,7 +192,7 @@ class _Night:
         try:
             return await self._run_through()
         except asyncio.CancelledError:
-            # A thread that looks at pictures ends soon, too, and keeps what it has seen.
+            # A thread that looks at images ends soon, too, and keeps what it has seen.
             self._stop.set()
             raise
 
@@ -224,7 +224,7 @@ class _Night:
             if self._dedup.order == "add_first":
                 sync = await self._bring_in_step(given)
                 if any(run.exit_code in _UNFINISHED for run in sync.values()):
-                    # Without tonight's pictures in the instance the search would miss their pairs.
+                    # Without tonight's images in the instance the search would miss their pairs.
                     return self._summary(None, sync, {}, given, looks)
             search = await self._run(search_settings, self._max_calls)
             if self._dedup.order == "search_first" and search.exit_code not in _UNFINISHED:
@@ -285,11 +285,11 @@ class _Night:
 
         def rows() -> list[bytes]:
             folder = self._folder / SEARCH
-            pictures = read_pictures(folder, columns, manifest.keys(), copies=looks.copies)
-            changed_at = looks.changed_at(pictures)
-            if not pictures.renewed.any() and not changed_at.any():
+            images = read_images(folder, columns, manifest.keys(), copies=looks.copies)
+            changed_at = looks.changed_at(images)
+            if not images.renewed.any() and not changed_at.any():
                 return []
-            keys = hidden_rows(folder, pictures, hit_rules(self._dedup, wanted), changed_at)
+            keys = hidden_rows(folder, images, hit_rules(self._dedup, wanted), changed_at)
             return [digest_of(key) for key in keys]
 
         again = await asyncio.to_thread(rows)

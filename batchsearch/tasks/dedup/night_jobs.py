@@ -52,18 +52,18 @@ def dedup_settings(settings: JobSettings) -> DedupSettings:
     """The job's `dedup` section, or its defaults.
 
     Raises:
-        ConfigError: The job is not one of searches by picture.
+        ConfigError: The job is not one of searches by image.
     """
     if settings.operation != SEARCH_OPERATION:
         raise ConfigError(
-            f"operation: `batchsearch dedup` searches each picture, so it needs {SEARCH_OPERATION}, "
+            f"operation: `batchsearch dedup` searches each image, so it needs {SEARCH_OPERATION}, "
             f"not {settings.operation}"
         )
     return settings.dedup or DedupSettings()
 
 
 def given_columns(settings: JobSettings, names: list[str]) -> Given:
-    """The manifest's columns that name products and pictures.
+    """The manifest's columns that name products and images.
 
     Args:
         settings: The job.
@@ -226,7 +226,7 @@ def sync_job(settings: JobSettings, given: Given, step: SyncName) -> JobSettings
         columns |= {name: column for name, column in dedup.attributes.items() if name in operation.keys}
     if given.pic_name is not None:
         columns["pic_name"] = given.pic_name
-    if operation.pictures:
+    if operation.images:
         columns["image"] = given.image
     job = _in_folder(settings, UPKEEP[step])
     if step == "add" and "update" in dedup.upkeep:
@@ -248,4 +248,4 @@ def sync_job(settings: JobSettings, given: Given, step: SyncName) -> JobSettings
 
 
 _SHARED: Final = frozenset({"category_id", "crop"})
-"""Parameters of the search that say the same of a picture when it is added."""
+"""Parameters of the search that say the same of an image when it is added."""

@@ -179,7 +179,7 @@ def _which(row: Mapping[str, Any]) -> str:
     if row["table"] == "pairs":
         return f"{row['name']} and {row['other']}"
     if row["table"] == "hits":
-        return f"{row['name']}: {row['other']} {row['picture']}"
+        return f"{row['name']}: {row['other']} {row['image']}"
     return str(row["name"])
 
 

@@ -44,7 +44,7 @@ CHANGE_COLUMNS: Final = (
     Column("change", _TEXT, "new, gone, score, joined, left, moved, representative or outcome."),
     Column("name", _TEXT, "Row key; of pairs the first product, of clusters the member."),
     Column("other", _TEXT, "The second product; of hits the product found; of clusters the cluster's id."),
-    Column("picture", _TEXT, "Of hits the name of the picture found."),
+    Column("image", _TEXT, "Of hits the name of the image found."),
     Column("score_before", _REAL, "Score on the first side; null where there was none."),
     Column("score_after", _REAL, "Score on the second side."),
     Column("before", _TEXT, "What it was: an outcome, a cluster, a representative, accepted or not."),
@@ -65,7 +65,7 @@ class Side:
         folder: As given.
         kind: A night of dedup or a run.
         operation: Operation of a run, or of a dedup's search.
-        keys: What names its rows: key columns of a run, columns of product and picture of a dedup.
+        keys: What names its rows: key columns of a run, columns of product and image of a dedup.
         label: The night or run, for people.
         tables: Files of each table, known to be what was sealed or written.
         warning: What to say of files for which nobody knows; empty when they were compared.
@@ -275,7 +275,7 @@ def _hit_changes(both: pd.DataFrame, least: float) -> pa.Table:
         change,
         name=both["row_key"],
         other=both["product_id"],
-        picture=both["pic_name"],
+        image=both["pic_name"],
         score_before=both["score_a"],
         score_after=both["score_b"],
     )

@@ -81,8 +81,8 @@ def pairs_sheet(dedup: DedupTables, *, everything: bool) -> Sheet:
         for batch in batches(dedup.pairs, wanted, _PAIRS):
             looked_up: list[pa.Array] = []
             for side, carried in sides.items():
-                pictures = texts(batch, f"pic_{side}") if f"pic_{side}" in known else [None] * len(batch)
-                looked_up += carried.of_products(texts(batch, f"product_{side}"), pictures)
+                images = texts(batch, f"pic_{side}") if f"pic_{side}" in known else [None] * len(batch)
+                looked_up += carried.of_products(texts(batch, f"product_{side}"), images)
             yield _batch(schema, [batch.column(name) for name in own], looked_up)
 
     return Sheet("pairs", schema, rows, rows_of(dedup.pairs))
@@ -185,7 +185,7 @@ class _Carried:
         self.fields: list[pa.Field] = []
         self._rows: Lookup | None = None
         self._products: Lookup | None = None
-        self._picture: str | None = None
+        self._image: str | None = None
         self._names: list[str] = []
         if dedup.search is None:
             return
@@ -201,17 +201,17 @@ class _Carried:
         product = dedup.search.column(dedup.product)
         if product is not None:
             self._products = Lookup(dedup.search.results, product, wanted)
-        self._picture = None if dedup.picture is None else dedup.search.column(dedup.picture)
+        self._image = None if dedup.image is None else dedup.search.column(dedup.image)
 
     def of_rows(self, keys: Sequence[str | None]) -> list[pa.Array]:
         """The columns, for rows by their keys."""
         return [] if self._rows is None else self._columns(self._rows.find(keys))
 
-    def of_products(self, products: Sequence[str | None], pictures: Sequence[str | None]) -> list[pa.Array]:
-        """The columns, for products: of the row with that picture, or else of their first one."""
+    def of_products(self, products: Sequence[str | None], images: Sequence[str | None]) -> list[pa.Array]:
+        """The columns, for products: of the row with that image, or else of their first one."""
         if self._products is None:
             return [pa.nulls(len(products), field.type) for field in self.fields]
-        return self._columns(self._products.find(products, prefer=self._picture, wanted=pictures))
+        return self._columns(self._products.find(products, prefer=self._image, wanted=images))
 
     def _columns(self, found: pa.Table) -> list[pa.Array]:
         return [found[name] for name in self._names]

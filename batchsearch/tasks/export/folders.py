@@ -73,7 +73,7 @@ class DedupTables:
         pairs: Files of `pairs`.
         search: The tables of its search; None where there are none.
         product: What the manifest calls product ids.
-        picture: What it calls images; None where they have no names.
+        image: What it calls images; None where they have no names.
         title: What it calls titles where the job says so; None elsewhere.
     """
 
@@ -82,7 +82,7 @@ class DedupTables:
     pairs: tuple[Path, ...]
     search: RunTables | None
     product: str
-    picture: str | None
+    image: str | None
     title: str | None
 
     @property

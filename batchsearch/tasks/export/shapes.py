@@ -63,7 +63,7 @@ SHOWN_OF_CLUSTERS: Final = (
     "confidence",
     "review",
     "size",
-    "pictures",
+    "images",
     "image",
 )
 SHOWN_OF_PAIRS: Final = (

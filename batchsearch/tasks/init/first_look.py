@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from batchsearch.config.sections.manifest_settings import CsvSettings, ManifestSettings, XlsxSettings
 from batchsearch.errors import ManifestError, Problem
-from batchsearch.manifest.column_types import is_picture_struct, normal_type
+from batchsearch.manifest.column_types import is_image_struct, normal_type
 from batchsearch.manifest.files import find_files
 from batchsearch.manifest.formats.registry import open_table
 from batchsearch.manifest.formats.table_file import UnreadableError, Wished, short
@@ -37,7 +37,7 @@ class ColumnFacts:
 
     Attributes:
         name: Its name.
-        kind: `text`, `whole`, `number`, `texts` (lists of them), `bytes`, `picture` (a struct of bytes and
+        kind: `text`, `whole`, `number`, `texts` (lists of them), `bytes`, `image` (a struct of bytes and
             path), `listed` (a list of something else) or `other`.
         values: What is in the first rows; None where there is nothing. Empty for bytes and what holds them.
     """
@@ -168,8 +168,8 @@ def _pieces(table: TableFile, names: list[str]) -> Iterator[pa.RecordBatch]:
 def _kind(kind: pa.DataType) -> str:
     plain = normal_type(kind)
     types = pa.types
-    if is_picture_struct(plain):
-        return "picture"
+    if is_image_struct(plain):
+        return "image"
     if types.is_list(plain) or types.is_large_list(plain):
         return "texts" if types.is_string(plain.value_type) else "listed"
     known = (

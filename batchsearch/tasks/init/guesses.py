@@ -36,10 +36,10 @@ _PRODUCT: Final = (
     "asin", "handle", "id", "product", "item", "article", "ean", "gtin",
 )  # fmt: skip
 """The likelier first: a code that others have given too may be missing, or on several products."""
-_PICTURE_NAME: Final = (
+_IMAGE_NAME: Final = (
     "pic_name", "picname", "picture_name", "image_name", "photo_name", "file_name", "filename", "image_id",
 )  # fmt: skip
-_PICTURE: Final = (
+_IMAGE: Final = (
     "image", "image_path", "image_url", "picture", "picture_path", "picture_url", "photo", "photo_url",
     "img", "img_url", "pic", "pic_url", "path", "file", "url", "uri", "thumbnail", "image_link", "images",
     "image_urls", "photos", "pictures", "bild", "bilder", "bild_url",
@@ -78,7 +78,7 @@ class Guess:
     """One guess.
 
     Attributes:
-        what: What was guessed, such as `picture`.
+        what: What was guessed, such as `image`.
         found: What it was taken to be.
         why: The reason, for a person.
     """
@@ -107,20 +107,20 @@ class Guesses:
 
     Attributes:
         kind: Which job fits.
-        picture: Column with the pictures; None when none was found.
-        pair: Columns with both pictures of a pair; None when there are none.
+        image: Column with the images; None when none was found.
+        pair: Columns with both images of a pair; None when there are none.
         key: Columns that name a row.
         product: Column with the product id.
-        picture_name: Column with the picture's name.
+        image_name: Column with the image's name.
         group: Column by which rows belong together.
         category_id: Column with the service's category of each row.
         category: Column with a category of the catalogue's own.
         region: Column with the subject's box.
         priority: Column that says which rows go first.
         oldest: Column with a product's age.
-        root: Folder that picture paths start from, from the manifest's folder; None for that folder itself.
-        base64: Pictures are base64 text.
-        images: Columns with a product's images, each of which becomes a row; empty where `picture` has one.
+        root: Folder that image paths start from, from the manifest's folder; None for that folder itself.
+        base64: Images are base64 text.
+        images: Columns with a product's images, each of which becomes a row; empty where `image` has one.
         shop: The kind of export that it is.
         rows_of: `manifest.group`: rows that are equal in it belong together.
         parent: As the setting, and so are the next three.
@@ -136,11 +136,11 @@ class Guesses:
     """
 
     kind: Kind
-    picture: str | None = None
+    image: str | None = None
     pair: tuple[str, str] | None = None
     key: tuple[str, ...] = ()
     product: str | None = None
-    picture_name: str | None = None
+    image_name: str | None = None
     group: str | None = None
     category_id: str | None = None
     category: str | None = None
@@ -176,7 +176,7 @@ def guess(
     Args:
         facts: What was seen of the manifest.
         wanted: Which kind of job; by the columns when None.
-        folders: Folders beside the manifest in which pictures may lie, relative to it.
+        folders: Folders beside the manifest in which images may lie, relative to it.
         is_there: Whether a folder (empty for the manifest's own) has a file of that path.
     """
     return _Guesser(facts, folders, is_there).all(wanted)
@@ -205,31 +205,31 @@ class _Guesser:
             if several is not None:
                 return self._of_several(kind, several)
         root: str | None = None
-        picture = None
+        image = None
         if pair is None:
-            picture, root = self._picture()
+            image, root = self._image()
         else:
-            self._tell("pictures", f"{pair[0]}, {pair[1]}", "two columns with a picture each")
+            self._tell("images", f"{pair[0]}, {pair[1]}", "two columns with an image each")
             root = self._root_of(self._column(pair[0]))
         product = self._product()
-        name = self._named("picture's name", _PICTURE_NAME, lambda column: column.is_complete)
-        key = self._key(product, name, picture, pair)
-        group = self._group(kind, product, picture, key)
+        name = self._named("image's name", _IMAGE_NAME, lambda column: column.is_complete)
+        key = self._key(product, name, image, pair)
+        group = self._group(kind, product, image, key)
         row_number = None
-        if picture is not None and self._column(picture).kind in ("bytes", "picture"):
+        if image is not None and self._column(image).kind in ("bytes", "image"):
             row_number = self._numbered(key)
             # Bytes name nothing: an image is called as its row is.
             name = name or row_number or key[-1]
         told = Guesses(
             kind=kind,
-            picture=picture,
+            image=image,
             pair=pair,
             key=key if row_number is None else (row_number,),
             product=product,
-            picture_name=name,
+            image_name=name,
             group=group,
             root=root,
-            base64=picture is not None and share(self._column(picture), is_base64) > _ENOUGH,
+            base64=image is not None and share(self._column(image), is_base64) > _ENOUGH,
             row_number=row_number,
         )
         return self._with_the_rest(told)
@@ -237,9 +237,7 @@ class _Guesser:
     def _with_the_rest(self, found: Guesses) -> Guesses:
         """The same with what else columns are for."""
         category_id, category = self._categories(found.kind)
-        images = dict.fromkeys(
-            (*found.images, *([found.picture] if found.picture else []), *(found.pair or ()))
-        )
+        images = dict.fromkeys((*found.images, *([found.image] if found.image else []), *(found.pair or ())))
         self._hosts([self._column(name) for name in images])
         return replace(
             found,
@@ -270,9 +268,7 @@ class _Guesser:
         if column.distinct < len(column.given):
             self.lacking.append(Lack("the list has lines twice: take the second ones away"))
         return replace(
-            Guesses(
-                kind=kind, picture="image", key=("image",), product="image", picture_name=name, root=root
-            ),
+            Guesses(kind=kind, image="image", key=("image",), product="image", image_name=name, root=root),
             lacking=tuple(self.lacking),
             told=tuple(self.told),
         )
@@ -289,7 +285,7 @@ class _Guesser:
         return self._with_the_rest(
             Guesses(
                 kind=kind,
-                picture=several.images[0],
+                image=several.images[0],
                 key=(key,),
                 product=key,
                 root=root,
@@ -444,34 +440,34 @@ class _Guesser:
             if first in known and second in known:
                 both = known[first], known[second]
                 # A second image that only some have is one more image of a product.
-                if all(_may_hold_pictures(each) and (each.is_complete or not each.values) for each in both):
+                if all(_may_hold_images(each) and (each.is_complete or not each.values) for each in both):
                     return both[0].name, both[1].name
         return None
 
-    def _picture(self) -> tuple[str | None, str | None]:
-        """The picture column and the folder that its paths start from."""
+    def _image(self) -> tuple[str | None, str | None]:
+        """The image column and the folder that its paths start from."""
         best: tuple[float, str, str, str | None] | None = None
         for place, column in enumerate(self.facts.columns):
-            score, why, root = self._as_picture(column)
+            score, why, root = self._as_image(column)
             score -= place / 1_000
             if score > _ENOUGH and (best is None or score > best[0]):
                 best = score, column.name, why, root
         if best is None:
             return None, None
         _, name, why, root = best
-        self._tell("picture", name, why)
+        self._tell("image", name, why)
         column = self._column(name)
         if share(column, is_base64) <= _ENOUGH and not self._found_files(column)[0]:
             self._lack_files(column)
         if root is not None:
-            self._tell("pictures' folder", root, "the files that the column names are there")
+            self._tell("images' folder", root, "the files that the column names are there")
         return name, root
 
-    def _as_picture(self, column: ColumnFacts) -> tuple[float, str, str | None]:
-        """How much a column looks like pictures, why, and the folder in which they are."""
-        named = plain(column.name) in _PICTURE
-        by_name = 0.6 if named else 0.3 if any(part in plain(column.name) for part in _PICTURE[:1]) else 0.0
-        if column.kind in ("bytes", "picture"):
+    def _as_image(self, column: ColumnFacts) -> tuple[float, str, str | None]:
+        """How much a column looks like images, why, and the folder in which they are."""
+        named = plain(column.name) in _IMAGE
+        by_name = 0.6 if named else 0.3 if any(part in plain(column.name) for part in _IMAGE[:1]) else 0.0
+        if column.kind in ("bytes", "image"):
             return 3.0 + by_name, "it holds bytes", None
         if not self.facts.rows and named:
             return by_name, "by its name alone: the table has no rows", None
@@ -479,7 +475,7 @@ class _Guesser:
             return 0.0, "", None
         shares = {
             "its values are addresses": share(column, is_address),
-            "its values end like picture files": share(column, lambda text: bool(ENDING.search(text))),
+            "its values end like image files": share(column, lambda text: bool(ENDING.search(text))),
             "its values are long base64 texts": share(column, is_base64),
         }
         why = max(shares, key=lambda reason: shares[reason])
@@ -507,27 +503,27 @@ class _Guesser:
             return None
         found, root = self._found_files(column)
         if root is not None:
-            self._tell("pictures' folder", root, "the files that the column names are there")
+            self._tell("images' folder", root, "the files that the column names are there")
         elif not found:
             self._lack_files(column)
         return root
 
     def _key(
-        self, product: str | None, name: str | None, picture: str | None, pair: tuple[str, str] | None
+        self, product: str | None, name: str | None, image: str | None, pair: tuple[str, str] | None
     ) -> tuple[str, ...]:
         single = [column.name for column in self.facts.columns if self._names_rows((column.name,))]
         both = (product, name)
         key: tuple[str, ...]
         if product is not None and name is not None and self._names_rows((product, name)):
-            key, why = (product, name), "together they are never repeated; the instance names pictures so"
+            key, why = (product, name), "together they are never repeated; the instance names images so"
         elif product is not None and product in single:
             key, why = (product,), "it is never repeated"
         elif single:
             by_name = [each for each in single if _ID_LIKE.search(each)]
-            kept = [each for each in single if each != picture and each not in (pair or ())]
+            kept = [each for each in single if each != image and each not in (pair or ())]
             key, why = ((by_name or kept or single)[0],), "it is never repeated"
-        elif product is not None and picture is not None and self._names_rows((product, picture)):
-            key, why = (product, picture), "together they are never repeated"
+        elif product is not None and image is not None and self._names_rows((product, image)):
+            key, why = (product, image), "together they are never repeated"
         else:
             key = tuple(each for each in both if each is not None) or (self.facts.columns[0].name,)
             why = "by name alone; LOOK AT THIS: its values are repeated or missing"
@@ -543,11 +539,9 @@ class _Guesser:
         rows = set(zip(*(column.values for column in columns), strict=True))
         return len(rows) == self.facts.rows
 
-    def _group(
-        self, kind: Kind, product: str | None, picture: str | None, key: tuple[str, ...]
-    ) -> str | None:
-        """The column by which pictures are compared: one whose values come back, but not everywhere."""
-        if kind != "compare" or picture is None:
+    def _group(self, kind: Kind, product: str | None, image: str | None, key: tuple[str, ...]) -> str | None:
+        """The column by which images are compared: one whose values come back, but not everywhere."""
+        if kind != "compare" or image is None:
             return None
         named = [column.name for column in self._by_name(_GROUP)]
         for name in [*named, *([product] if product is not None else [])]:
@@ -590,5 +584,5 @@ class _Guesser:
         return None
 
 
-def _may_hold_pictures(column: ColumnFacts) -> bool:
-    return column.kind in ("text", "bytes", "picture")
+def _may_hold_images(column: ColumnFacts) -> bool:
+    return column.kind in ("text", "bytes", "image")

@@ -121,7 +121,7 @@ def start(
 
     Raises:
         ConfigError: The file is there already, its folder is not, or an option makes no sense.
-        ManifestError: The manifest cannot be read, or it has no pictures.
+        ManifestError: The manifest cannot be read, or it has no images.
         OutputError: The file cannot be written.
         NotWrittenError: It was not agreed to.
     """
@@ -164,8 +164,8 @@ class NotWrittenError(Exception):
 def _guesses(facts: ManifestFacts | None, kind: Kind | None, given: GivenSettings) -> Guesses:
     if facts is None:
         pair = ("primary_image", "secondary_image") if kind == "compare" else None
-        picture = None if kind == "compare" else "image"
-        return Guesses(kind or "search", picture=picture, pair=pair, key=("product_id", "pic_name"))
+        image = None if kind == "compare" else "image"
+        return Guesses(kind or "search", image=image, pair=pair, key=("product_id", "pic_name"))
     root = given.text("images.root")
     found = guess(
         facts,
@@ -173,10 +173,10 @@ def _guesses(facts: ManifestFacts | None, kind: Kind | None, given: GivenSetting
         folders=_folders(facts.folder) if root is None else [os.path.relpath(root, facts.folder)],
         is_there=lambda folder, path: _is_there(facts.folder / folder, path),
     )
-    if found.picture is None and found.pair is None and not any(map(given.has, _IMAGE_SETTINGS)):
+    if found.image is None and found.pair is None and not any(map(given.has, _IMAGE_SETTINGS)):
         names = ", ".join(f"`{printable(column.name)}`" for column in facts.columns[:_MOST_FOLDERS])
         what = (
-            "has no column that looks like pictures: paths, addresses, or bytes; "
+            "has no column that looks like images: paths, addresses, or bytes; "
             f"it has {names}. Name it: `--set manifest.columns.image=COLUMN`"
         )
         raise ManifestError([Problem(str(facts.path), what)])
@@ -190,7 +190,7 @@ def _guesses(facts: ManifestFacts | None, kind: Kind | None, given: GivenSetting
 
 
 def _folders(folder: Path) -> list[str]:
-    """Folders in which pictures may lie, from the manifest's: those in it, the one above, those beside."""
+    """Folders in which images may lie, from the manifest's: those in it, the one above, those beside."""
     above = [".."] if folder.resolve() != folder.resolve().parent else []
     found: list[str] = []
     for base in ("", *above):
@@ -213,7 +213,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _with_root(found: Guesses, facts: ManifestFacts | None, folder: Path) -> Guesses:
-    """The guesses, with the pictures' folder as the job file is to have it."""
+    """The guesses, with the images' folder as the job file is to have it."""
     if facts is None or found.root is None:
         return found
     return replace(found, root=_from(folder, facts.folder / found.root))

@@ -27,8 +27,8 @@ _OPERATIONS: Final[dict[Kind, str]] = {
     "dedup": "SearchImageByPic",
 }
 _WHAT: Final[dict[Kind, str]] = {
-    "search": "Search an Image Search instance for every picture of a manifest.",
-    "compare": "Say how alike pictures are, pair by pair.",
+    "search": "Search an Image Search instance for every image of a manifest.",
+    "compare": "Say how alike images are, pair by pair.",
     "dedup": "Find out which products of a catalogue are the same, night after night.",
 }
 _COMMAND: Final[dict[Kind, str]] = {"search": "run", "compare": "compare", "dedup": "dedup"}
@@ -140,8 +140,8 @@ def _manifest(wishes: Wishes) -> Iterator[Line]:
     key: Any = list(found.key) if len(found.key) != 1 else found.key[0]
     yield Line("manifest.key", key, _why(found, "key") or ("" if wishes.seen else f"{CHANGE}."))
     for meaning, column, what in (
-        ("image", found.picture if wishes.kind != "compare" and not found.images else None, "picture"),
-        ("primary_image", found.pair and found.pair[0], "pictures"),
+        ("image", found.image if wishes.kind != "compare" and not found.images else None, "image"),
+        ("primary_image", found.pair and found.pair[0], "images"),
         ("secondary_image", found.pair and found.pair[1], ""),
         ("category_id", found.category_id if wishes.kind != "compare" else None, "category"),
         ("region", found.region, "subject's box"),
@@ -196,12 +196,12 @@ def _csv(wishes: Wishes, found: Guesses) -> Iterator[Line]:
 def _images(wishes: Wishes) -> Iterator[Line]:
     root = wishes.guesses.root
     lacks = [each.what for each in wishes.guesses.lacking if "images.root" in each.mended_by]
-    why = _why(wishes.guesses, "pictures' folder") or "".join(f"{each}." for each in lacks)
+    why = _why(wishes.guesses, "images' folder") or "".join(f"{each}." for each in lacks)
     yield Line("images.root", root or ".", why, active=root is not None)
     if wishes.guesses.base64:
         yield Line("images.text", "base64")
     yield Line("images.max_side", 1024, active=False)
-    yield Line("images.allow_hosts", ["pictures.example"], active=False)
+    yield Line("images.allow_hosts", ["images.example"], active=False)
 
 
 def _of_the_kind(wishes: Wishes) -> Iterator[Line]:
@@ -215,20 +215,20 @@ def _compared(wishes: Wishes) -> dict[str, Any]:
     found = wishes.guesses
     if found.pair is not None or not wishes.seen:
         return {"pairs": "given"}
-    known: dict[str, Any] = {"pairs": "groups", "image": found.picture}
+    known: dict[str, Any] = {"pairs": "groups", "image": found.image}
     return known if found.group is None else known | {"group": found.group}
 
 
 def _deduplicated(wishes: Wishes) -> dict[str, Any]:
     found = wishes.guesses
     # Where rows are made of several images, these name themselves.
-    picture = None if found.images else found.picture_name or found.picture
+    image = None if found.images else found.image_name or found.image
     wanted = {
         "threshold": DedupSettings.model_fields["threshold"].default,
         # The embedded instance is empty at first; what a purchased one holds is not changed unasked.
         "sync": "add" if wishes.region is None else None,
         "product_column": found.product if found.product != "product_id" else None,
-        "pic_name_column": picture if picture != "pic_name" else None,
+        "pic_name_column": image if image != "pic_name" else None,
         "category_column": found.category,
         "representative": "oldest" if found.oldest is not None else None,
         "oldest_column": found.oldest,
@@ -259,18 +259,16 @@ def _catalogue(wishes: Wishes) -> Iterator[Line]:
     """For a search of the embedded instance: its catalogue is the manifest itself, so that there are hits."""
     found = wishes.guesses
     product = found.product or (found.key[0] if found.key else None)
-    picture = None if found.images else found.picture_name or (found.key[-1] if found.key else None)
-    if wishes.kind != "search" or wishes.region is not None or not wishes.seen or found.picture is None:
+    image = None if found.images else found.image_name or (found.key[-1] if found.key else None)
+    if wishes.kind != "search" or wishes.region is not None or not wishes.seen or found.image is None:
         return
-    note = (
-        "To try things out: the embedded instance holds the manifest's own pictures, which find themselves."
-    )
+    note = "To try things out: the embedded instance holds the manifest's own images, which find themselves."
     yield Line("emulator.catalogue.manifest.path", wishes.manifest, note, explained=False)
     yield Line("emulator.catalogue.manifest.key", list(found.key), explained=False)
     for meaning, column in (
         ("product_id", product),
-        ("pic_name", picture),
-        ("image", None if found.images else found.picture),
+        ("pic_name", image),
+        ("image", None if found.images else found.image),
         ("category_id", found.category_id),
     ):
         if column is not None:

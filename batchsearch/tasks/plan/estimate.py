@@ -35,7 +35,7 @@ UNREADABLE: Final = frozenset(
         "Local.ImageFileTooLarge",
     }
 )
-"""Local codes of rows whose picture could not be read at all; those of origin `transport` are too."""
+"""Local codes of rows whose image could not be read at all; those of origin `transport` are too."""
 
 _Z_95: Final = 1.96
 
@@ -66,7 +66,7 @@ class Refused:
     """Rows that will get this code without a call.
 
     Attributes:
-        code: `Local.…`, or `Transport.…` for pictures that could not be reached now.
+        code: `Local.…`, or `Transport.…` for images that could not be reached now.
         rows: How many; scaled up when rows were sampled.
         examples: Row keys of the first few.
     """
@@ -189,13 +189,13 @@ class Plan:
         rows: Rows of the manifest.
         done: Rows that have their outcome already.
         looked_at: Rows prepared for this plan; fewer than `to_do` when they are a sample.
-        unreadable: Rows whose picture cannot be read, by code.
+        unreadable: Rows whose image cannot be read, by code.
         invalid: Rows read that may not be sent, by code.
         reused: Valid rows that an answer of an earlier run covers.
         needed: What the different requests of all others take.
         pages: Pages of results that a request asks for at most; each is a call.
         largest: Most bytes of one request.
-        by_address: Pictures are uploaded before their call, and counted without it.
+        by_address: Images are uploaded before their call, and counted without it.
         pace: How fast calls may be made.
         price: What the instance costs, when the job file says.
         lanes: The plans of its instances, when it has several.
@@ -231,7 +231,7 @@ class Plan:
 
     @property
     def readable(self) -> int:
-        """Rows to do whose pictures can be read."""
+        """Rows to do whose images can be read."""
         return max(0, self.to_do - sum(refused.rows for refused in self.unreadable))
 
     @property

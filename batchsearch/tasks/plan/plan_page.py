@@ -50,7 +50,7 @@ def plan_page(plan: Plan, *, advice: Callable[[str], str]) -> str:
     waiting = sum(refused.rows for refused in plan.unreadable if refused.code.startswith("Transport."))
     if waiting:
         lines.append(
-            f"  note       {waiting:,} rows' pictures could not be reached now; "
+            f"  note       {waiting:,} rows' images could not be reached now; "
             "those that can be when the job runs are calls on top"
         )
     return "\n".join(lines)
@@ -118,8 +118,8 @@ def _bytes(plan: Plan) -> str:
     about = "~" if plan.sampled else ""
     total, seconds = plan.needed.bytes, plan.pace.hours(plan.calls) * 3600
     rate = f", {total * 8 / seconds / 1e6:,.2f} Mbit/s while it calls" if seconds else ""
-    what = "the pictures alone, uploaded before their calls; " if plan.by_address else ""
-    kind = "picture" if plan.by_address else "request"
+    what = "the images alone, uploaded before their calls; " if plan.by_address else ""
+    kind = "image" if plan.by_address else "request"
     return f"  upload     {about}{_size(total)}: {what}the largest {kind} {_size(plan.largest)}{rate}"
 
 

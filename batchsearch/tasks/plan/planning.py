@@ -28,7 +28,7 @@ from batchsearch.engine.rows.preparer import Preparer
 from batchsearch.engine.run.assembly import facts_of, rules_of
 from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.opening import open_manifest
-from batchsearch.engine.run.places import picture_root, require_root
+from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.window import window_of
 from batchsearch.images.decoding.isolate import Decoders
@@ -74,7 +74,7 @@ async def plan_job(
     *,
     sample: int | None = None,
 ) -> Plan:
-    """Find out what a job takes if it runs now. Pictures are read, or fetched from their addresses.
+    """Find out what a job takes if it runs now. Images are read, or fetched from their addresses.
 
     Args:
         settings: The job, its paths absolute.
@@ -98,7 +98,7 @@ async def plan_job(
             reader = stack.enter_context(LedgerReader(ledger))
             held = held_job(settings, reader)
             touched = await asyncio.to_thread(touched_by, held, reader, folder)
-            survey = Survey(settings, operation, manifest, reader, picture_root(settings), touched=touched)
+            survey = Survey(settings, operation, manifest, reader, image_root(settings), touched=touched)
             if held.changes.elsewhere:
                 oldest = math.inf
         rows = await checked(manifest)
@@ -140,7 +140,7 @@ async def _plan(
     sample: int | None,
 ) -> Plan:
     operation = OPERATIONS[settings.operation]
-    by_address = settings.calls.upload == "url" and bool(operation.pictures)
+    by_address = settings.calls.upload == "url" and bool(operation.images)
     undone = await asyncio.to_thread(UndoneRows, manifest, known, rows, sample, lane)
     threads = settings.images.threads or os.cpu_count() or 1
     looking = step(LOOKING, undone.wanted)
@@ -150,7 +150,7 @@ async def _plan(
         preparer = Preparer(
             facts,
             rules_of(settings, operation, lane.instance),
-            await stack.enter_async_context(Fetcher(picture_root(settings), settings.images)),
+            await stack.enter_async_context(Fetcher(image_root(settings), settings.images)),
             stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="plan")),
             repair=stack.enter_context(Decoders(settings.images)).repair,
             by_address=by_address,
@@ -286,7 +286,7 @@ class _Look:
     def _sizes(self, work: Work) -> list[int]:
         """Bytes of each request that uploads something for this row."""
         if self._by_address:
-            return [len(picture.data) for picture in work.pictures]
+            return [len(image.data) for image in work.images]
         if work.call is None:
             raise AssertionError("a row that may be sent has its call built")
         return sizes_of_pages(self._facts.operation, len(work.call.body), self._facts.pages, first=work.page)

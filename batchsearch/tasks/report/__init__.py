@@ -6,7 +6,7 @@ Four steps, each a few modules:
   kept), `histogram` and `spans` (counts over values and over time);
 * gather: `run_facts`, `dedup_facts` (figures, in tables as `facts` declares them), `cards`,
   `cluster_cards` and `matrices` (what can be browsed); `run_parts` and `dedup_parts` bring them together;
-* show pictures: `references` (where each is), `thumbnails` (small, bounded copies);
+* show images: `references` (where each is), `thumbnails` (small, bounded copies);
 * write: `words`, `charts`, `page`, `markdown`, `fact_files`; `report` is the whole from a folder to files,
   within the bounds of `options`.
 """

@@ -2,9 +2,9 @@
 
 A card is a plain value that goes into the page as JSON; `app.js` reads exactly these names:
 
-* a row: `k` row key, `t` thumbnail, `q` picture, `e` code, `x` message, `s` score of the first hit, `n` hits,
-  `g` category, `h` its first hits, each `[product id, picture name, score, thumbnail, category]`;
-* a pair: `k` row key, `a` and `b` what is compared, `pa` and `pb` their pictures, `ta` and `tb` their
+* a row: `k` row key, `t` thumbnail, `q` image, `e` code, `x` message, `s` score of the first hit, `n` hits,
+  `g` category, `h` its first hits, each `[product id, image name, score, thumbnail, category]`;
+* a pair: `k` row key, `a` and `b` what is compared, `pa` and `pb` their images, `ta` and `tb` their
   thumbnails, `s` score, `e` code, `x` message. Pairs of products have more: see `cluster_cards`.
 
 A thumbnail is its index, -1 for none.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from batchsearch.tasks.report.output_kind import RunFolder
-    from batchsearch.tasks.report.references import Named, RowPictures, Source
+    from batchsearch.tasks.report.references import Named, RowImages, Source
     from batchsearch.tasks.report.thumbnails import Thumbnails
 
 Card = dict[str, Any]
@@ -147,27 +147,25 @@ def search_cards(
     *,
     own: Source | None,
     found: Source | None,
-    known: RowPictures,
+    known: RowImages,
 ) -> list[Card]:
     """Cards of a search's rows.
 
     Args:
         rows: The rows, in the order in which thumbnails go to them.
         hits: Their first hits by row key.
-        named: Which columns hold pictures.
-        thumbnails: Asked for the pictures.
-        own: Where the rows' pictures are.
-        found: Where the pictures are that hits name; None: they are rows of this search, or not known.
+        named: Which columns hold images.
+        thumbnails: Asked for the images.
+        own: Where the rows' images are.
+        found: Where the images are that hits name; None: they are rows of this search, or not known.
         known: Rows of this search by product.
     """
     cards = []
-    role, column = next(iter(named.pictures.items()), ("image", None))
+    role, column = next(iter(named.images.items()), ("image", None))
     for row in rows:
         text = row[column] if column is not None else None
         key = row["row_key"]
-        picture = thumbnails.want(
-            own, (key, role), reference=carried_reference(text), regions=regions_of(row)
-        )
+        image = thumbnails.want(own, (key, role), reference=carried_reference(text), regions=regions_of(row))
         top = []
         for hit in hits.get(key, ()):
             product, name = str(hit["product_id"]), str(hit["pic_name"])
@@ -179,7 +177,7 @@ def search_cards(
         cards.append(
             card(
                 k=key,
-                t=picture,
+                t=image,
                 q=None if text is None else str(text),
                 e=row["error_code"],
                 x=short(row["error_message"]),
@@ -193,9 +191,9 @@ def search_cards(
 
 
 def product_thumbnail(
-    thumbnails: Thumbnails, own: Source | None, known: RowPictures, product: str, name: str | None
+    thumbnails: Thumbnails, own: Source | None, known: RowImages, product: str, name: str | None
 ) -> int:
-    """The thumbnail of a product's picture that is a row of the search: the named one, or any of it."""
+    """The thumbnail of a product's image that is a row of the search: the named one, or any of it."""
     row = known.by_product.get((product, name or "")) or known.by_product.get((product, ""))
     if row is None:
         return -1
@@ -213,7 +211,7 @@ def compare_cards(
     for row in rows:
         made: Card = {}
         for side, role in sides:
-            column = named.pictures.get(role)
+            column = named.images.get(role)
             text = None if column is None else row[column]
             made[f"p{side}"] = None if text is None else str(text)
             made[f"t{side}"] = thumbnails.want(own, (row["row_key"], role), reference=carried_reference(text))

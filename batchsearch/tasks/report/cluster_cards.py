@@ -3,7 +3,7 @@
 Cards as in `cards`, with these names:
 
 * a cluster: `k` cluster id, `c` confidence, `n` products, `v` why a person should look, `g` category, `m` its
-  members, each `[product id, thumbnail, score, pictures, picture]`, the representative first, `p` pairs among
+  members, each `[product id, thumbnail, score, images, image]`, the representative first, `p` pairs among
   them, each `[place, place, score, accepted, judgement]`;
 * a pair of products: also `d` how far its score is from its threshold, `f` how it was found, `ok` accepted,
   `j` judgement, `g` category, `w` threshold, `u` each among the other's best, `x` verdict,
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from batchsearch.tasks.report.best import Best
 from batchsearch.tasks.report.cards import card, product_thumbnail, score
-from batchsearch.tasks.report.references import RowPictures, carried_reference
+from batchsearch.tasks.report.references import RowImages, carried_reference
 from batchsearch.tasks.report.run_facts import numbers
 from batchsearch.tasks.report.table_reading import batches
 
@@ -49,7 +49,7 @@ _MEMBER: Final = (
     "size",
     "review",
     "score",
-    "pictures",
+    "images",
     "image",
     "row_key",
 )
@@ -213,12 +213,12 @@ def add_inner_pairs(files: Sequence[Path], clusters: Sequence[Cluster]) -> None:
 def wanted_rows(
     clusters: Sequence[Cluster], pairs: Sequence[Mapping[str, Any]], most: int
 ) -> tuple[set[str], set[tuple[str, str]]]:
-    """Which rows of the search are needed for pictures: by row key, and by product and picture name.
+    """Which rows of the search are needed for images: by row key, and by product and image name.
 
     Args:
         clusters: The clusters shown.
         pairs: The pairs shown.
-        most: Most pictures that are shown at all; no more rows are needed.
+        most: Most images that are shown at all; no more rows are needed.
     """
     keys: set[str] = set()
     for cluster in clusters:
@@ -235,7 +235,7 @@ def wanted_rows(
 
 
 def cluster_cards(
-    clusters: Sequence[Cluster], known: RowPictures, thumbnails: Thumbnails, own: Source | None
+    clusters: Sequence[Cluster], known: RowImages, thumbnails: Thumbnails, own: Source | None
 ) -> list[Card]:
     """Cards of clusters, in the order in which thumbnails go to them."""
     cards = []
@@ -252,7 +252,7 @@ def cluster_cards(
                 regions=row.regions if row is not None else (),
             )
             category = category if row is None or category is not None else row.category
-            members.append([member["product_id"], index, score(member["score"]), member["pictures"], text])
+            members.append([member["product_id"], index, score(member["score"]), member["images"], text])
         cards.append(
             card(
                 k=cluster.name,
@@ -268,7 +268,7 @@ def cluster_cards(
 
 
 def pair_cards(
-    pairs: Sequence[Mapping[str, Any]], known: RowPictures, thumbnails: Thumbnails, own: Source | None
+    pairs: Sequence[Mapping[str, Any]], known: RowImages, thumbnails: Thumbnails, own: Source | None
 ) -> list[Card]:
     """Cards of pairs of products, in the order in which thumbnails go to them."""
     cards = []

@@ -16,7 +16,7 @@ from batchsearch.tasks.report.cluster_cards import (
 )
 from batchsearch.tasks.report.dedup_facts import dedup_facts
 from batchsearch.tasks.report.html_page import Gallery, Part
-from batchsearch.tasks.report.references import RowPictures, named_columns, row_source
+from batchsearch.tasks.report.references import RowImages, named_columns, row_source
 from batchsearch.tasks.report.report_facts import Section
 from batchsearch.tasks.report.run_parts import failed_gallery, look_at, part_of, section_of
 from batchsearch.tasks.report.table_reading import rows_of
@@ -71,7 +71,7 @@ def _galleries(  # noqa: PLR0917 - what was found, asked for and allowed
     clusters = members_of(folder.clusters, chosen.ids())
     add_inner_pairs(folder.pairs, clusters)
     pairs = chosen_pairs.rows()
-    known = RowPictures()
+    known = RowImages()
     own = None
     if folder.search is not None:
         own = row_source(folder.search, options.images)
@@ -98,7 +98,7 @@ def _galleries(  # noqa: PLR0917 - what was found, asked for and allowed
 
 
 def _said_columns(summary: Mapping[str, Any]) -> dict[str, str]:
-    """Which columns of the search name products and pictures, where the job wrote it down."""
+    """Which columns of the search name products and images, where the job wrote it down."""
     said = summary.get("columns")
     if not isinstance(said, dict):
         return {}

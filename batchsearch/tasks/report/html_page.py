@@ -57,7 +57,7 @@ class Gallery:
     """One gallery of a page.
 
     Attributes:
-        kind: `rows`, `pairs` (compared pictures), `products` (pairs of products) or `clusters`.
+        kind: `rows`, `pairs` (compared images), `products` (pairs of products) or `clusters`.
         title: Its heading.
         cards: What it shows, in its first order.
         total: How many there are, those not shown included.
@@ -168,7 +168,7 @@ def page_of(facts: PageFacts) -> str:
 
 
 def policy(style: str, script: str) -> str:
-    """The page's content security policy: its own style and script by hash, pictures from itself, no more."""
+    """The page's content security policy: its own style and script by hash, images from itself, no more."""
     return (
         "default-src 'none'; img-src data:; "
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; "

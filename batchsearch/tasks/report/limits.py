@@ -27,8 +27,8 @@ class ReportOptions:
         thumbnails: Most thumbnails; 0 for a page without images.
         side: Longest side of a thumbnail, pixels.
         megabytes: Most megabytes of thumbnails, before base64 makes them a third larger.
-        images: Folder that picture paths start from, when it is no longer where the job says.
-        fetch: Also fetch pictures whose references are addresses; else they stay on their hosts.
+        images: Folder that image paths start from, when it is no longer where the job says.
+        fetch: Also fetch images whose references are addresses; else they stay on their hosts.
     """
 
     rows: int = DEFAULT_ROWS

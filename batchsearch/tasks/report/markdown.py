@@ -1,6 +1,6 @@
 """The facts as Markdown, short enough for a pull request or an e-mail (pure).
 
-Whatever came from outside stands in code spans: there no link, no picture, no mention and no markup begins.
+Whatever came from outside stands in code spans: there no link, no image, no mention and no markup begins.
 """
 
 from __future__ import annotations

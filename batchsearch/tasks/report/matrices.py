@@ -56,4 +56,4 @@ def _matrix(path: Path) -> Matrix | None:
     columns: list[list[Any]] = [column.to_pylist() for column in table.columns[1:]]
     rows = tuple(tuple(column[place] for column in columns) for place in range(table.num_rows))
     names = tuple(str(name) for name in table.column(0).to_pylist())
-    return Matrix(group or "All pictures", names, rows)
+    return Matrix(group or "All images", names, rows)

@@ -1,7 +1,7 @@
-"""Where the pictures of a report are: in columns of the results, in the manifest, in a catalogue.
+"""Where the images of a report are: in columns of the results, in the manifest, in a catalogue.
 
-Results carry a picture's reference as anybody may see it: paths whole, addresses without what may be secret,
-inline pictures not at all. What they do not carry is looked for in the table that the job was over.
+Results carry an image's reference as anybody may see it: paths whole, addresses without what may be secret,
+inline images not at all. What they do not carry is looked for in the table that the job was over.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _RENAMED: Final = "manifest_"
 """What stands before a manifest's column in the results that has the name of one of batchsearch's."""
 _ROLES: Final = {"compare": ("primary_image", "secondary_image"), "search": ("image",), "upkeep": ("image",)}
 
-PictureKey = tuple[str, str]
-"""Names a picture in its source: a row key and the picture's role, or a product id and a picture name."""
+ImageKey = tuple[str, str]
+"""Names an image in its source: a row key and the image's role, or a product id and an image name."""
 
 
 class Source(Protocol):
-    """A table that pictures are looked up in."""
+    """A table that images are looked up in."""
 
     @property
     def root(self) -> Path:
@@ -46,19 +46,19 @@ class Source(Protocol):
 
     @property
     def settings(self) -> ImageSettings:
-        """How its pictures are read."""
+        """How its images are read."""
 
-    def stream(self, wanted: Collection[PictureKey]) -> Iterator[tuple[PictureKey, ImageReference]]:
-        """Those of the pictures that are there, one at a time; raises ManifestError."""
+    def stream(self, wanted: Collection[ImageKey]) -> Iterator[tuple[ImageKey, ImageReference]]:
+        """Those of the images that are there, one at a time; raises ManifestError."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowSource:
-    """Pictures of a job's own rows, by row key and role.
+    """Images of a job's own rows, by row key and role.
 
     Attributes:
         root: Where relative paths start.
-        settings: How pictures are read.
+        settings: How images are read.
         job: The job; None when it is not known, so that only what the results carry can be shown.
     """
 
@@ -66,7 +66,7 @@ class RowSource:
     settings: ImageSettings
     job: JobSettings | None = None
 
-    def stream(self, wanted: Collection[PictureKey]) -> Iterator[tuple[PictureKey, ImageReference]]:
+    def stream(self, wanted: Collection[ImageKey]) -> Iterator[tuple[ImageKey, ImageReference]]:
         """Read the manifest up to the last row wanted.
 
         Raises:
@@ -75,7 +75,7 @@ class RowSource:
         if self.job is None or not wanted:
             return
         operation = OPERATIONS[self.job.operation]
-        roles = tuple(picture.role for picture in operation.pictures)
+        roles = tuple(image.role for image in operation.images)
         wishes = Wanted(
             images=roles,
             allowed=operation.keys | {"priority"},
@@ -97,21 +97,21 @@ class RowSource:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueSource:
-    """Pictures that an embedded instance was filled with, by product id and picture name."""
+    """Images that an embedded instance was filled with, by product id and image name."""
 
     root: Path
     settings: ImageSettings
     manifest: ManifestSettings
 
-    def stream(self, wanted: Collection[PictureKey]) -> Iterator[tuple[PictureKey, ImageReference]]:
-        """Read the catalogue up to the last picture wanted.
+    def stream(self, wanted: Collection[ImageKey]) -> Iterator[tuple[ImageKey, ImageReference]]:
+        """Read the catalogue up to the last image wanted.
 
         Raises:
             ManifestError: The catalogue's table is gone, or no longer what the job says.
         """
         left = set(wanted)
         wishes = Wanted(
-            images=tuple(picture.role for picture in _ADD.pictures),
+            images=tuple(image.role for image in _ADD.images),
             required=("product_id", "pic_name"),
             allowed=_ADD.keys,
         )
@@ -130,11 +130,11 @@ class CatalogueSource:
 
 
 def row_source(run: RunFolder, images: Path | None) -> RowSource | None:
-    """Where a run's own pictures are; None when neither the ledger nor `images` says.
+    """Where a run's own images are; None when neither the ledger nor `images` says.
 
     Args:
         run: The run.
-        images: A folder that pictures were moved to.
+        images: A folder that images were moved to.
     """
     job = run.job
     if job is None:
@@ -145,7 +145,7 @@ def row_source(run: RunFolder, images: Path | None) -> RowSource | None:
 
 
 def catalogue_source(run: RunFolder) -> CatalogueSource | None:
-    """Where the pictures are that the run's hits name; None when that is known to the instance only."""
+    """Where the images are that the run's hits name; None when that is known to the instance only."""
     job = run.job
     if job is None or job.instance.endpoint != EMULATOR or job.emulator.catalogue is None:
         return None
@@ -160,19 +160,19 @@ class Named:
     """Which columns of a run's results say what.
 
     Attributes:
-        pictures: Role and column of each picture that the results carry a reference of.
+        images: Role and column of each image that the results carry a reference of.
         product: Column of product ids; None when there is none.
-        pic_name: Column of picture names; likewise.
+        pic_name: Column of image names; likewise.
     """
 
-    pictures: Mapping[str, str]
+    images: Mapping[str, str]
     product: str | None
     pic_name: str | None
 
     @property
     def columns(self) -> list[str]:
         """All of them."""
-        return [*self.pictures.values(), *(name for name in (self.product, self.pic_name) if name)]
+        return [*self.images.values(), *(name for name in (self.product, self.pic_name) if name)]
 
 
 def named_columns(run: RunFolder, *, product: str = "product_id", pic_name: str = "pic_name") -> Named:
@@ -181,7 +181,7 @@ def named_columns(run: RunFolder, *, product: str = "product_id", pic_name: str 
     Args:
         run: The run.
         product: What the job, or the column itself, calls product ids.
-        pic_name: What it calls picture names.
+        pic_name: What it calls image names.
 
     Raises:
         OutputError: The results cannot be read.
@@ -190,19 +190,19 @@ def named_columns(run: RunFolder, *, product: str = "product_id", pic_name: str 
     said = dict(run.job.manifest.columns) if run.job is not None else {}
     roles = _ROLES[run.kind]
     if run.job is not None:
-        roles = tuple(picture.role for picture in OPERATIONS[run.job.operation].pictures)
+        roles = tuple(image.role for image in OPERATIONS[run.job.operation].images)
 
     def find(meaning: str) -> str | None:
         name = said.get(meaning, meaning)
         return next((each for each in (_RENAMED + name, name) if each in present), None)
 
-    pictures = {role: column for role in roles if (column := find(role)) is not None}
-    return Named(pictures, find(product), find(pic_name))
+    images = {role: column for role in roles if (column := find(role)) is not None}
+    return Named(images, find(product), find(pic_name))
 
 
 @dataclass(frozen=True, slots=True)
-class RowPicture:
-    """The picture of one row of a search's results.
+class RowImage:
+    """The image of one row of a search's results.
 
     Attributes:
         row_key: The row.
@@ -218,19 +218,19 @@ class RowPicture:
 
 
 @dataclass(slots=True)
-class RowPictures:
+class RowImages:
     """Looks up rows of a search's results, by row key and by product, in one pass.
 
     Attributes:
         by_key: What was found, by row key.
-        by_product: What was found, by product id and picture name; by product id alone under an empty name.
+        by_product: What was found, by product id and image name; by product id alone under an empty name.
     """
 
-    by_key: dict[str, RowPicture] = field(default_factory=dict)
-    by_product: dict[PictureKey, RowPicture] = field(default_factory=dict)
+    by_key: dict[str, RowImage] = field(default_factory=dict)
+    by_product: dict[ImageKey, RowImage] = field(default_factory=dict)
 
     def find(
-        self, run: RunFolder, named: Named, keys: Collection[str], products: Collection[PictureKey]
+        self, run: RunFolder, named: Named, keys: Collection[str], products: Collection[ImageKey]
     ) -> None:
         """Read the results once.
 
@@ -238,7 +238,7 @@ class RowPictures:
             run: The search.
             named: Which of its columns say what.
             keys: Row keys.
-            products: Product ids and picture names.
+            products: Product ids and image names.
 
         Raises:
             OutputError: The results cannot be read.
@@ -256,11 +256,11 @@ class RowPictures:
                 self._take(row, named, keys, products)
 
     def _take(
-        self, row: dict[str, Any], named: Named, keys: Collection[str], products: Collection[PictureKey]
+        self, row: dict[str, Any], named: Named, keys: Collection[str], products: Collection[ImageKey]
     ) -> None:
-        column = next(iter(named.pictures.values()), None)
+        column = next(iter(named.images.values()), None)
         text = row[column] if column is not None else None
-        found = RowPicture(
+        found = RowImage(
             row["row_key"], None if text is None else str(text), regions_of(row), row["pic_category_id"]
         )
         if found.row_key in keys:
@@ -275,7 +275,7 @@ class RowPictures:
 
 
 def regions_of(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """The subjects of a row's picture, the main one first, each once."""
+    """The subjects of a row's image, the main one first, each once."""
     found = [row.get("pic_region"), *(row.get("multi_region") or ())]
     return tuple(dict.fromkeys(region for region in found if region))
 

@@ -75,7 +75,7 @@ def make_report(
     Raises:
         ConfigError: It is no output folder.
         OutputError: Nothing is sealed in it yet, or something in it cannot be read.
-        MissingExtraError: Pictures are to be fetched from a store whose package is not installed.
+        MissingExtraError: Images are to be fetched from a store whose package is not installed.
     """
     folder = open_folder(path)
     thumbnails = Thumbnails(
@@ -95,7 +95,7 @@ def make_report(
     notes = (
         *(f"{warning}." for warning in _warnings(folder)),
         *(note for section in sections for note in section.notes),
-        *_picture_notes(thumbnails, options, run, galleries),
+        *_image_notes(thumbnails, options, run, galleries),
         *_matrix_notes(run, matrices),
     )
     page = PageFacts(
@@ -165,25 +165,25 @@ def _matrix_notes(run: RunFolder | None, matrices: tuple[Matrix, ...]) -> list[s
     left = len(run.matrix) - len(matrices) if run is not None else 0
     if not left:
         return []
-    bound = f"up to {MOST_MATRICES} of up to {MOST_NAMES} pictures"
+    bound = f"up to {MOST_MATRICES} of up to {MOST_NAMES} images"
     return [f"{left:,} matrices are not on this page, which shows {bound}; matrix/ has them all."]
 
 
-def _picture_notes(
+def _image_notes(
     thumbnails: Thumbnails, options: ReportOptions, run: RunFolder | None, galleries: tuple[Gallery, ...]
 ) -> list[str]:
     notes = []
     if options.thumbnails and run is not None and run.job is None:
         notes.append(
-            "The ledger does not say which job this was, so that pictures cannot be found"
+            "The ledger does not say which job this was, so that images cannot be found"
             + (" elsewhere than in columns named as usual." if options.images else "; --images may help.")
         )
     if thumbnails.left_out:
         notes.append(
-            f"{thumbnails.left_out:,} pictures are left out: at most {options.thumbnails:,} thumbnails and "
-            f"{options.megabytes:,} MB are on this page (--pictures, --picture-mb)."
+            f"{thumbnails.left_out:,} images are left out: at most {options.thumbnails:,} thumbnails and "
+            f"{options.megabytes:,} MB are on this page (--images, --image-mb)."
         )
-    # Where a row failed because of its picture, its card says so: that is no news here.
+    # Where a row failed because of its image, its card says so: that is no news here.
     told = Counter(card["e"] for gallery in galleries for card in gallery.cards if "e" in card)
     missing = [
         (why, count - told[why])
@@ -194,5 +194,5 @@ def _picture_notes(
         total = sum(count for _, count in missing)
         reasons = ", ".join(f"{why} ({count:,})" for why, count in missing[:_MOST_REASONS])
         hint = "; --fetch-images fetches from addresses" if NOT_FETCHED in dict(missing) else ""
-        notes.append(f"{total:,} pictures cannot be shown: {reasons}{hint}.")
+        notes.append(f"{total:,} images cannot be shown: {reasons}{hint}.")
     return notes

@@ -12,7 +12,7 @@ from batchsearch.tasks.report import cards
 from batchsearch.tasks.report.charts import histogram_chart, rate_chart
 from batchsearch.tasks.report.html_page import Gallery, Part
 from batchsearch.tasks.report.references import (
-    RowPictures,
+    RowImages,
     catalogue_source,
     named_columns,
     row_source,
@@ -258,7 +258,7 @@ def gallery_of(found: RunFindings, thumbnails: Thumbnails, options: ReportOption
         return Gallery("pairs", "Pairs", shown, found.ended, chosen)
     hits = cards.first_hits(found.run, [row["row_key"] for row in found.good])
     catalogue = catalogue_source(found.run)
-    known = RowPictures()
+    known = RowImages()
     if catalogue is None:
         products = {(str(hit["product_id"]), str(hit["pic_name"])) for each in hits.values() for hit in each}
         known.find(found.run, named, set(), products)
@@ -272,7 +272,7 @@ def failed_gallery(found: RunFindings, thumbnails: Thumbnails, own: RowSource | 
     if not found.failed:
         return None
     shown = cards.search_cards(
-        found.failed, {}, named_columns(found.run), thumbnails, own=own, found=None, known=RowPictures()
+        found.failed, {}, named_columns(found.run), thumbnails, own=own, found=None, known=RowImages()
     )
     failed = found.ended - found.ok
     return Gallery("rows", "Failed rows", shown, failed, "some of each code")

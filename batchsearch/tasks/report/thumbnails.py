@@ -1,6 +1,6 @@
-"""Small copies of pictures, bounded in number, size and bytes; pictures are hostile until they are copies.
+"""Small copies of images, bounded in number, size and bytes; images are hostile until they are copies.
 
-A picture goes the way that it goes before a call: read under its root, looked at by structure, decoded where
+An image goes the way that it goes before a call: read under its root, looked at by structure, decoded where
 the job's settings say (rare formats in a process of their own), written anew as a plain JPEG. Nothing of the
 original file reaches the page.
 """
@@ -23,7 +23,7 @@ from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.prepare import prepare
 from batchsearch.images.regions import read_region
 from batchsearch.images.rules import Rules
-from batchsearch.service.facts import PICTURE_FORMATS
+from batchsearch.service.facts import IMAGE_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from batchsearch.images.fetching.fetch import Fetched
     from batchsearch.images.prepare import Prepared
     from batchsearch.manifest.rows import ImageReference
-    from batchsearch.tasks.report.references import PictureKey, Source
+    from batchsearch.tasks.report.references import ImageKey, Source
 
 QUALITY: Final = 74
 MOST_BYTES: Final = 24 * 1024
@@ -56,7 +56,7 @@ class Thumbnail:
         data: A JPEG file.
         width: Its sides, pixels.
         height: Likewise.
-        boxes: Subjects found in the picture, the main one first.
+        boxes: Subjects found in the image, the main one first.
     """
 
     data: bytes
@@ -74,10 +74,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """A picture that a thumbnail is wanted of; `reference` when it is known already."""
+    """An image that a thumbnail is wanted of; `reference` when it is known already."""
 
     source: Source
-    key: PictureKey
+    key: ImageKey
     reference: ImageReference | None
     regions: tuple[str, ...]
 
@@ -89,7 +89,7 @@ class Thumbnails:
         most: Most thumbnails.
         side: Their longest side, pixels.
         megabytes: Most megabytes of them all.
-        fetch: Pictures are fetched from addresses too.
+        fetch: Images are fetched from addresses too.
     """
 
     def __init__(self, *, most: int, side: int, megabytes: int, fetch: bool = False) -> None:
@@ -98,22 +98,22 @@ class Thumbnails:
         self._bytes_left = megabytes * _MEGABYTE
         self._fetch = fetch
         self._wishes: list[_Wish] = []
-        self._indices: dict[tuple[int, PictureKey], int] = {}
+        self._indices: dict[tuple[int, ImageKey], int] = {}
         self._made: list[Thumbnail | Missing] = []
-        self._left_out: set[tuple[int, PictureKey]] = set()
+        self._left_out: set[tuple[int, ImageKey]] = set()
 
     def want(
         self,
         source: Source | None,
-        key: PictureKey,
+        key: ImageKey,
         *,
         reference: ImageReference | None = None,
         regions: tuple[str, ...] = (),
     ) -> int:
-        """Ask for a thumbnail; each picture gets one, however often it is asked for.
+        """Ask for a thumbnail; each image gets one, however often it is asked for.
 
         Args:
-            source: Where the picture is looked up when `reference` is None; None: it cannot be shown.
+            source: Where the image is looked up when `reference` is None; None: it cannot be shown.
             key: Names it there.
             reference: Where it is.
             regions: Subjects, `x1,x2,y1,y2` in the source's pixels.
@@ -135,7 +135,7 @@ class Thumbnails:
 
     @property
     def left_out(self) -> int:
-        """How many pictures have no thumbnail because a bound was reached."""
+        """How many images have no thumbnail because a bound was reached."""
         return len(self._left_out) + sum(each == Missing(OVER_BUDGET) for each in self._made)
 
     @property
@@ -144,7 +144,7 @@ class Thumbnails:
         return self._made
 
     def missing(self) -> list[tuple[str, int]]:
-        """Why pictures are not shown, and how many each, the most frequent first."""
+        """Why images are not shown, and how many each, the most frequent first."""
         return Counter(each.why for each in self._made if isinstance(each, Missing)).most_common()
 
     def make(self, *, progress: Callable[[int, int], None] | None = None) -> None:
@@ -200,8 +200,8 @@ class Thumbnails:
 def _located(
     wishes: dict[int, _Wish], made: list[Thumbnail | Missing]
 ) -> Iterator[tuple[int, ImageReference]]:
-    """Where each picture is: those known first, then those that their source finds."""
-    unknown: dict[PictureKey, int] = {}
+    """Where each image is: those known first, then those that their source finds."""
+    unknown: dict[ImageKey, int] = {}
     source: Source | None = None
     for place, wish in wishes.items():
         if wish.reference is not None:
@@ -278,7 +278,7 @@ def _rules(side: int, settings: ImageSettings) -> Rules:
     """Everything is decoded and written anew, small."""
     return Rules(
         service_type="thumbnail",
-        formats=frozenset(PICTURE_FORMATS),
+        formats=frozenset(IMAGE_FORMATS),
         passed_formats=frozenset(),
         max_bytes=MOST_BYTES,
         min_side=1,

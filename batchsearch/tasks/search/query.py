@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from batchsearch.engine.rows.pending_row import Failure
-    from batchsearch.images.outcome import PictureFacts
+    from batchsearch.images.outcome import ImageFacts
 
 BY_IMAGE: Final = "SearchImageByPic"
 BY_NAME: Final = "SearchImageByName"
@@ -112,8 +112,8 @@ class Found:
     query: Query
     instance: str
     shown: str
-    source: PictureFacts | None = None
-    sent: PictureFacts | None = None
+    source: ImageFacts | None = None
+    sent: ImageFacts | None = None
     transforms: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict)
     hits: Sequence[Mapping[str, Any]] = ()
@@ -170,7 +170,7 @@ class Found:
         return {**facts, "transforms": list(self.transforms)}
 
 
-def _told(facts: PictureFacts) -> dict[str, Any]:
+def _told(facts: ImageFacts) -> dict[str, Any]:
     return {
         "format": facts.format,
         "width": facts.width,

@@ -12,7 +12,7 @@ from batchsearch.telemetry.logs import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from batchsearch.images.outcome import PictureFacts
+    from batchsearch.images.outcome import ImageFacts
     from batchsearch.tasks.search.query import Found
 
 _ALWAYS: Final = ("rank", "score", "product_id", "pic_name")
@@ -76,7 +76,7 @@ def _cell(name: str, value: Any) -> str:
     return text if name in _ALWAYS or len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
 
 
-def _facts(facts: PictureFacts) -> str:
+def _facts(facts: ImageFacts) -> str:
     return f"{facts.format} {facts.width} x {facts.height}, {facts.bytes / 1000:,.0f} kB"
 
 

@@ -20,7 +20,7 @@ from batchsearch.engine.rows.outcome_columns import page_answer
 from batchsearch.engine.rows.pending_row import Failure
 from batchsearch.engine.rows.preparer import Preparer
 from batchsearch.engine.run.assembly import Services, facts_of, rules_of, uploader_of
-from batchsearch.engine.run.places import picture_root
+from batchsearch.engine.run.places import image_root
 from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.errors import ConfigError
@@ -94,7 +94,7 @@ class _Search:
         settings, instance, stack = self._settings, self._instance, self._stack
         operation = OPERATIONS[settings.operation]
         facts = facts_of(settings, operation, "", instance)
-        root = picture_root(settings)
+        root = image_root(settings)
         preparer = Preparer(
             facts,
             rules_of(settings, operation, instance),
@@ -111,8 +111,8 @@ class _Search:
         found = replace(
             found,
             source=work.sources[0] if work.sources else None,
-            sent=work.pictures[0].sent if work.pictures else None,
-            transforms=work.pictures[0].transforms if work.pictures else (),
+            sent=work.images[0].sent if work.images else None,
+            transforms=work.images[0].transforms if work.images else (),
             failure=failure,
         )
         return found if failure is not None else await self._asked(found, work, facts, preparer)
@@ -190,8 +190,8 @@ def _plain(hit: dict[str, Any]) -> dict[str, Any]:
 
 async def _put(uploader: Uploader, work: Work) -> Failure | None:
     """Upload the image, where images travel by address."""
-    for picture in work.pictures:
-        put = await uploader.upload(picture.data)
+    for image in work.images:
+        put = await uploader.upload(image.data)
         if not isinstance(put, Uploaded):
             return _failure(put)
         work.addresses += (put.url,)
@@ -229,7 +229,7 @@ def _image(settings: JobSettings, query: Query) -> tuple[ImageReference | None, 
     if found is not None and found.url is not None:
         return found, shown_address(found.url)
     # As it is typed first; a path out of the manifest starts where the job's images do.
-    for path in (Path(text).expanduser(), picture_root(settings) / text):
+    for path in (Path(text).expanduser(), image_root(settings) / text):
         if path.is_file():
             return ImageReference(data=_read(path)), text
     what = "is a folder; name one image in it" if Path(text).is_dir() else "there is no such image"

@@ -20,9 +20,9 @@ from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.tasks.verify.row_records import MANIFEST, records_of
 
 if TYPE_CHECKING:
-    from batchsearch.config.model import JobSettings
     from collections.abc import Collection, Mapping
 
+    from batchsearch.config.model import JobSettings
     from batchsearch.tasks.verify.ledger_view import LedgerView
     from batchsearch.tasks.verify.row_records import SortedRecords
 

@@ -9,7 +9,7 @@ from .world import World
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
-    """An emulator that outlives every kill, its pictures and jobs."""
+    """An emulator that outlives every kill, its images and jobs."""
     with World(tmp_path_factory.mktemp("world")) as world:
         yield world
 
@@ -24,7 +24,7 @@ def runs(world):
 @pytest.fixture(scope="session")
 def jobs(world, runs):
     """Three jobs, each run once and left alone."""
-    described = (world.pictures_job(), world.names_job(), world.paged_job())
+    described = (world.images_job(), world.names_job(), world.paged_job())
     return [world.left_alone(runs, one) for one in described]
 
 

@@ -1,4 +1,4 @@
-"""The world that runs are killed in: an emulator that lives on, its pictures, and jobs of several shapes."""
+"""The world that runs are killed in: an emulator that lives on, its images, and jobs of several shapes."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from PIL import Image
 
 MOST_IN_FLIGHT = 4
 ROWS_PER_PART = 7
-PICTURES = 24
+IMAGES = 24
 ITEMS = 130
 KEYS = 64
 
@@ -45,7 +45,7 @@ class Job:
 
 
 class World:
-    """An emulator, pictures and jobs, as a context manager.
+    """An emulator, images and jobs, as a context manager.
 
     Args:
         folder: Where everything goes.
@@ -61,11 +61,11 @@ class World:
         self._keys = tuple(random_key() for _ in range(KEYS))
         options = EmulatorOptions(instances=(instance,), keys=self._keys, log_size=1_000_000)
         self.emulator = Emulator(options)
-        self.pictures = folder / "pictures"
+        self.images = folder / "images"
         self._numbers = iter(range(1_000_000))
 
     def __enter__(self):
-        self.pictures.mkdir()
+        self.images.mkdir()
         self.emulator.start()
         self._fill()
         return self
@@ -82,18 +82,18 @@ class World:
         }
 
     def _fill(self):
-        from batchsearch.emulator.search.image_reading import decode_picture
+        from batchsearch.emulator.search.image_reading import decode_image
         from batchsearch.emulator.search.records import NewItem
 
         for number in range(ITEMS):
             rng = random.Random(number)
             small = Image.frombytes("RGB", (8, 6), rng.randbytes(144))
-            path = self.pictures / f"p{number:03}.jpg"
+            path = self.images / f"p{number:03}.jpg"
             small.resize((120, 100), Image.Resampling.BICUBIC).save(path, quality=90)
-            picture = decode_picture(path.read_bytes(), "generic")
+            image = decode_image(path.read_bytes(), "generic")
             item = NewItem(f"P{number:03}", "front", custom_content="x" * (number % 40))
-            self.emulator.catalogue().add(item, picture, crop=True, region=None)
-        (self.pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+            self.emulator.catalogue().add(item, image, crop=True, region=None)
+        (self.images / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
 
     def place(self, name):
         """A folder of its own."""
@@ -109,18 +109,16 @@ class World:
         ]
         return sorted(found, key=lambda one: (one[0], one[1].arrived))
 
-    def pictures_job(self):
-        """Search by picture: some requests equal, one picture missing, one broken."""
-        rows = [
-            {"id": f"r{n:02}", "image": f"p{n % PICTURES:03}.jpg", "price": n} for n in range(PICTURES + 4)
-        ]
+    def images_job(self):
+        """Search by image: some requests equal, one image missing, one broken."""
+        rows = [{"id": f"r{n:02}", "image": f"p{n % IMAGES:03}.jpg", "price": n} for n in range(IMAGES + 4)]
         rows += [{"id": "gone", "image": "missing.jpg", "price": 0}]
         rows += [{"id": "broken", "image": "broken.jpg", "price": 0}]
-        shared = {f"r{n:02}" for number in range(4) for n in (number, number + PICTURES)}
-        return self._write("pictures", rows, shared, operation="SearchImageByPic")
+        shared = {f"r{n:02}" for number in range(4) for n in (number, number + IMAGES)}
+        return self._write("images", rows, shared, operation="SearchImageByPic")
 
     def names_job(self, rows=60, name="names", **settings):
-        """Search by name: no picture is prepared, one name is unknown to the service."""
+        """Search by name: no image is prepared, one name is unknown to the service."""
         made = [
             {"id": f"n{n:03}", "product_id": f"P{n % ITEMS:03}", "pic_name": "front"} for n in range(rows - 1)
         ]
@@ -144,7 +142,7 @@ class World:
         job = {
             "instance": {"endpoint": self.emulator.endpoint, "name": "demo", "qps": 500, "custom_qps": True},
             "manifest": {"path": manifest.name, "key": ["id"]},
-            "images": {"root": str(self.pictures)},
+            "images": {"root": str(self.images)},
             "calls": {"max_in_flight": MOST_IN_FLIGHT},
             "output": {"dir": f"{name}-reference", "rows_per_part": ROWS_PER_PART},
             "max_failed": "100%",

@@ -8,14 +8,14 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-PICTURES = 10
+IMAGES = 10
 
 
 class Emulated:
-    """A running instance that grants whatever comes, with a few pictures in it, and a folder of pictures.
+    """A running instance that grants whatever comes, with a few images in it, and a folder of images.
 
     Args:
-        folder: For the pictures.
+        folder: For the images.
     """
 
     def __init__(self, folder):
@@ -25,27 +25,27 @@ class Emulated:
         unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
         options = InstanceOptions(name="demo", qps=1e9, rates=unlimited)
         self.emulator = Emulator(EmulatorOptions(instances=(options,), log_size=1_000_000))
-        self.pictures = folder / "pictures"
-        self.pictures.mkdir()
+        self.images = folder / "images"
+        self.images.mkdir()
 
     def __enter__(self):
-        from batchsearch.emulator.search.image_reading import decode_picture
+        from batchsearch.emulator.search.image_reading import decode_image
         from batchsearch.emulator.search.records import NewItem
 
         self.emulator.start()
-        for number in range(PICTURES):
+        for number in range(IMAGES):
             path = self.draw(number, number)
-            picture = decode_picture(path.read_bytes(), "generic")
-            self.emulator.catalogue().add(NewItem(f"P{number}", "front"), picture, crop=True, region=None)
+            image = decode_image(path.read_bytes(), "generic")
+            self.emulator.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
         return self
 
     def __exit__(self, *_):
         self.emulator.stop()
 
     def draw(self, number, seed):
-        """A picture, new or changed."""
+        """An image, new or changed."""
         small = Image.frombytes("RGB", (8, 6), random.Random(seed).randbytes(144))
-        path = self.pictures / f"p{number}.jpg"
+        path = self.images / f"p{number}.jpg"
         small.resize((160, 120), Image.Resampling.BICUBIC).save(path, quality=90)
         return path
 
@@ -76,7 +76,7 @@ class Case:
                 "add_qps": 1000,
             },
             "manifest": {"path": "manifest.csv", "key": ["id"]},
-            "images": {"root": str(instance.pictures)},
+            "images": {"root": str(instance.images)},
             "output": {"dir": "out", "rows_per_part": 4},
         }
         (folder / "job.yaml").write_text(yaml.safe_dump(job | settings), encoding="utf-8")

@@ -16,24 +16,24 @@ import structlog
 
 import batchsearch
 import batchsearch.python_api
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 
 ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(4)]
 
 
 @pytest.fixture
-def filled(signed_in, pictures):
-    """The emulator with four of the pictures in its catalogue."""
+def filled(signed_in, images):
+    """The emulator with four of the images in its catalogue."""
     for number in range(4):
-        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), picture, crop=True, region=None)
+        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
+        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), image, crop=True, region=None)
     return signed_in
 
 
 @pytest.fixture
 def job(filled, make_job):
-    """A job file over four pictures that the instance has."""
+    """A job file over four images that the instance has."""
     return make_job(ROWS, instance__endpoint=filled.endpoint)
 
 
@@ -317,7 +317,7 @@ def test_the_examples_of_the_docstrings_run(example, filled, make_job, tmp_path,
         compare={"pairs": "groups"},
     )
     pairs_job = batchsearch.load(pairs)
-    # Two of four products have the same picture.
+    # Two of four products have the same image.
     catalogue = [{"id": f"P{n}", "pic_name": "front", "image": f"p{n % 3:02}.jpg"} for n in range(4)]
     catalogue_job = batchsearch.load(
         make_job(catalogue, instance__endpoint="emulator", dedup={"sync": "add", "threshold": 0.97})

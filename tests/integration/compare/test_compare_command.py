@@ -49,7 +49,7 @@ def comparing(signed_in, load):
 
 
 async def test_a_group_is_compared_pair_by_pair(comparing):
-    """Two groups of four make twelve pairs, one call each, and every score stands beside both pictures."""
+    """Two groups of four make twelve pairs, one call each, and every score stands beside both images."""
     settings = comparing(LIST, {**GROUPS, "carry": ["name"]})
     ended = await compare_job(settings)
     assert (ended.exit_code, ended.summary.calls, ended.compared) == (0, 12, 12)
@@ -72,7 +72,7 @@ async def test_the_record_sums_up_the_scores(comparing):
     ended = await compare_job(settings)
     record, scores = record_of(settings), scores_of(settings)
     assert (record["pairs"], record["compared"], record["failed"]) == (16, 16, 0)
-    assert record["pictures_without_a_group"] == 1
+    assert record["images_without_a_group"] == 1
     assert record["same_bytes"] == 1
     assert record["statistics"]["mean"] == pytest.approx(scores["score"].mean(), abs=1e-6)
     assert sum(bar["count"] for bar in record["histogram"]) == 16
@@ -86,8 +86,8 @@ async def test_a_small_group_has_a_matrix(comparing):
     settings = comparing([*LIST, {"id": "r9", "image": "gone.jpg", "family": "a", "name": ""}], GROUPS)
     ended = await compare_job(settings)
     written = {matrix.group: matrix for matrix in ended.matrices}
-    assert (written["a"].pictures, written["a"].missing, written["b"].missing) == (5, 4, 0)
-    table = pd.read_parquet(f"{ended.matrix_folder}/{written['a'].file}").set_index("picture")
+    assert (written["a"].images, written["a"].missing, written["b"].missing) == (5, 4, 0)
+    table = pd.read_parquet(f"{ended.matrix_folder}/{written['a'].file}").set_index("image")
     assert list(table.index) == list(table.columns) == ["r0", "r2", "r4", "r6", "r9"]
     scores = scores_of(settings).set_index(["primary", "secondary"])["score"]
     assert table.loc["r0", "r4"] == table.loc["r4", "r0"] == scores["r0", "r4"]
@@ -108,7 +108,7 @@ async def test_large_groups_have_no_matrix_and_old_ones_go(comparing):
 
 
 async def test_one_reference_is_compared_with_every_row(comparing):
-    """A picture of its own, or a row of the list, which is not compared with itself."""
+    """An image of its own, or a row of the list, which is not compared with itself."""
     by_path = await compare_job(
         comparing(LIST, {"pairs": "reference", "reference": "p02.jpg"}, output__dir="by-path")
     )
@@ -186,13 +186,11 @@ async def test_pairs_are_made_once(comparing, tmp_path):
 def test_too_many_pairs_are_refused_before_anything_is_written(comparing, tmp_path):
     """The message says how many calls and hours that is, and which group makes them."""
     settings = comparing(LIST, {**GROUPS, "max_pairs": 11}, instance__qps=10)
-    with pytest.raises(
-        ConfigError, match=r"12 pairs, more than .*\(11\).*largest group, 'a', has 4 pictures"
-    ):
+    with pytest.raises(ConfigError, match=r"12 pairs, more than .*\(11\).*largest group, 'a', has 4 images"):
         pairs_job(settings)
     assert not (tmp_path / "out" / "compare").exists()
     whole = comparing(LIST, {"pairs": "groups", "max_pairs": 11})
-    with pytest.raises(ConfigError, match=r"28 pairs.*the list has 8 pictures.*`compare\.group` names"):
+    with pytest.raises(ConfigError, match=r"28 pairs.*the list has 8 images.*`compare\.group` names"):
         pairs_job(whole)
 
 
@@ -200,7 +198,7 @@ def test_too_many_pairs_are_refused_before_anything_is_written(comparing, tmp_pa
     ("compare", "error", "said"),
     [
         ({"pairs": "groups", "group": "famly"}, ManifestError, "did you mean `family`"),
-        ({"pairs": "groups", "image": "picture"}, ManifestError, "no column 'picture'"),
+        ({"pairs": "groups", "image": "image"}, ManifestError, "no column 'image'"),
         ({"pairs": "groups", "group": "name"}, ManifestError, "no two rows have the same value in `name`"),
         ({"pairs": "groups", "carry": ["colour"]}, ConfigError, "no column 'colour'"),
         (
@@ -245,9 +243,9 @@ async def test_a_plan_writes_nothing(comparing, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.struct([("bytes", pa.binary()), ("path", pa.string())])])
-async def test_pictures_may_be_in_the_manifest(comparing, tmp_path, pictures, kind):
+async def test_images_may_be_in_the_manifest(comparing, tmp_path, images, kind):
     """Inline bytes become pairs as well; nothing of them is carried into results or scores."""
-    files = [(pictures / f"p{number:02}.jpg").read_bytes() for number in range(3)]
+    files = [(images / f"p{number:02}.jpg").read_bytes() for number in range(3)]
     cells = files if pa.types.is_binary(kind) else [{"bytes": data, "path": "x.jpg"} for data in files]
     table = pa.table({"id": ["a", "b", "c"], "image": pa.array(cells, kind)})
     pq.write_table(table, tmp_path / "inline.parquet")

@@ -18,9 +18,9 @@ TABLES = ("results", "hits", "history", "staged")
 
 
 @pytest.fixture(scope="module")
-def instance(pictures):
-    """Two instances that grant whatever comes, with a few pictures in each."""
-    from batchsearch.emulator.search.image_reading import decode_picture
+def instance(images):
+    """Two instances that grant whatever comes, with a few images in each."""
+    from batchsearch.emulator.search.image_reading import decode_image
     from batchsearch.emulator.search.records import NewItem
 
     unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
@@ -28,15 +28,15 @@ def instance(pictures):
     other = InstanceOptions(name="other", qps=1e9, rates=unlimited)
     with Emulator(EmulatorOptions(instances=(options, other))) as running:
         for number in range(6):
-            picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
+            image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
             for name in ("demo", "other"):
                 item = NewItem(f"P{number}", "front")
-                running.catalogue(name).add(item, picture, crop=True, region=None)
+                running.catalogue(name).add(item, image, crop=True, region=None)
         yield running
 
 
 class Night:
-    """A folder with a job and its pictures, and the commands over it."""
+    """A folder with a job and its images, and the commands over it."""
 
     def __init__(self, folder, instance):
         self.folder, self.out, self._instance = folder, folder / "out", instance
@@ -87,7 +87,7 @@ class Night:
         return sorted(pd.read_parquet(self.out / "results")["row_key"])
 
 
-def made(folder, instance, pictures, /, **settings):
+def made(folder, instance, images, /, **settings):
     folder.mkdir()
     lines = ["id,image,shop,family"]
     lines += [f"r{n:02},p{n:02}.jpg,{'other' if n % 3 == 0 else 'demo'},{n % 4}" for n in range(ROWS)]
@@ -96,7 +96,7 @@ def made(folder, instance, pictures, /, **settings):
         "operation": "SearchImageByPic",
         "instance": {"endpoint": instance.endpoint, "name": "demo", "qps": 1000, "custom_qps": True},
         "manifest": {"path": "manifest.csv", "key": ["id"]},
-        "images": {"root": str(pictures)},
+        "images": {"root": str(images)},
         "output": {"dir": "out", "rows_per_part": 4},
     }
     for name, value in settings.items():
@@ -106,17 +106,17 @@ def made(folder, instance, pictures, /, **settings):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, instance, pictures):
+def finished(tmp_path_factory, instance, images):
     """A finished run with renewed rows and a history; it is copied before it is spoilt."""
     folder = tmp_path_factory.mktemp("finished") / "night"
-    own = folder.with_name("pictures")
-    shutil.copytree(pictures, own)
+    own = folder.with_name("images")
+    shutil.copytree(images, own)
     night = made(folder, instance, own)
     code, _, said = night.run()
     assert code == 0, said
     shutil.copytree(night.out / "ledger", folder / "ledger-before")
     for number in (1, 9):
-        shutil.copy(pictures / f"p{number + 20:02}.jpg", own / f"p{number:02}.jpg")
+        shutil.copy(images / f"p{number + 20:02}.jpg", own / f"p{number:02}.jpg")
     code, said, text = night.run()
     assert (code, said["done"]) == (0, ROWS), text
     assert (night.out / "history").is_dir()
@@ -130,9 +130,9 @@ def night(finished, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def new_night(instance, pictures):
+def new_night(instance, images):
     """Makes a folder with a job over the instance."""
-    return lambda folder, **settings: made(folder, instance, pictures, **settings)
+    return lambda folder, **settings: made(folder, instance, images, **settings)
 
 
 def ledger_removed(night):

@@ -127,7 +127,7 @@ async def test_a_search_that_is_gone_is_told(dedup):
 
 @pytest.fixture
 async def compared(signed_in, make_job):
-    """A comparison of a group of pictures, with its matrix."""
+    """A comparison of a group of images, with its matrix."""
     rows = [{"id": f"r{n}", "image": f"p{n:02}.jpg", "family": "a"} for n in range(4)]
     path = make_job(
         rows,

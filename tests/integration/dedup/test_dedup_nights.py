@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from shop_rig import SAMPLES, clusters_of, pairs_of, samples
 
 from batchsearch.config.load import load_job
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.errors import ConfigError, ExitCode
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import TableWriter
@@ -158,7 +158,7 @@ async def test_judgements_bring_no_product_back_that_left(shop, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["report", "first", "instead"])
-async def test_identical_pictures_are_found_without_a_call(shop, tmp_path, mode):
+async def test_identical_images_are_found_without_a_call(shop, tmp_path, mode):
     """The pre-check pairs identical files; `instead` makes no call for the later copies."""
     for each in samples()[45:49]:
         shop.put(*each)
@@ -192,7 +192,7 @@ async def test_one_file_is_identical_though_no_shape_is_in_it(shop, tmp_path):
 
 
 async def test_pairs_that_only_tonights_products_make_are_missed_when_searched_first(shop, tmp_path):
-    """`search_first` trusts no hit of the same night on a renewed picture (see the documentation)."""
+    """`search_first` trusts no hit of the same night on a renewed image (see the documentation)."""
     for each in samples()[45:49]:
         shop.put(*each)
     await shop.night(order="search_first")
@@ -204,7 +204,7 @@ async def test_pairs_that_only_tonights_products_make_are_missed_when_searched_f
 
 
 async def test_the_instance_is_kept_in_step_with_the_manifest(shop, tmp_path):
-    """`sync: add` adds new and changed pictures, each once; then tonight's find one another."""
+    """`sync: add` adds new and changed images, each once; then tonight's find one another."""
     some = samples()[45:57]
     for each in some[:10]:
         shop.write(*each)
@@ -213,10 +213,10 @@ async def test_the_instance_is_kept_in_step_with_the_manifest(shop, tmp_path):
     assert (first.sync["add"].calls, catalogue.count(), shop.asked()) == (10, 10, 10)
     for each in some[10:]:
         shop.write(*each)
-    # A picture is exchanged for another one: it is added again under its name, and searched again.
+    # An image is exchanged for another one: it is added again under its name, and searched again.
     shop.write(some[0][0], some[0][1], some[11][2])
     second = await shop.night(sync="add")
-    # Two of tonight's three pictures are equal: they are searched by one call.
+    # Two of tonight's three images are equal: they are searched by one call.
     assert (second.sync["add"].calls, catalogue.count(), shop.asked()) == (3, 12, 12)
     groups = clusters_of(tmp_path / "out").values()
     assert any({some[0][0], some[11][0]} <= members for members in groups)
@@ -225,7 +225,7 @@ async def test_the_instance_is_kept_in_step_with_the_manifest(shop, tmp_path):
 
 
 async def test_what_has_left_the_manifest_leaves_the_instance(shop):
-    """`sync: delete` removes the pictures that the manifest no longer has, and nothing else."""
+    """`sync: delete` removes the images that the manifest no longer has, and nothing else."""
     for each in samples()[45:50]:
         shop.put(*each)
     assert (await shop.night(sync="delete")).sync == {}
@@ -359,7 +359,7 @@ async def test_tables_say_which_night_wrote_them(shop, tmp_path):
     shutil.rmtree(tmp_path / "out")
 
 
-def test_pictures_of_these_tests_are_readable():
+def test_images_of_these_tests_are_readable():
     """The samples that the nights are made of can be opened."""
     for _, _, file in samples()[:60:7]:
         with Image.open(SAMPLES / file) as opened:
@@ -377,15 +377,15 @@ async def test_a_recoloured_image_behind_an_address_is_seen_again(shop, tmp_path
     source = next(image for _, _, image in samples() if "t-shirt" in image)
     for product in ("one", "two"):
         shop.put(product, "front.jpg", source)
-    shop.rows = [(product, name, address(tmp_path / "pictures" / file)) for product, name, file in shop.rows]
+    shop.rows = [(product, name, address(tmp_path / "images" / file)) for product, name, file in shop.rows]
     await shop.night(precheck=mode)
     assert list(clusters_of(tmp_path / "out").values()) == [{"one", "two"}]
-    path = tmp_path / "pictures" / "two-front.jpg"
+    path = tmp_path / "images" / "two-front.jpg"
     with Image.open(SAMPLES / source) as opened:
         red, green, blue = opened.convert("RGB").split()
     Image.merge("RGB", (blue, red, green)).save(path, quality=92)
     shop.emulator.catalogue().add(
-        NewItem("two", "front.jpg"), decode_picture(path.read_bytes(), "generic"), crop=True, region=None
+        NewItem("two", "front.jpg"), decode_image(path.read_bytes(), "generic"), crop=True, region=None
     )
     await shop.night(precheck=mode)
     assert clusters_of(tmp_path / "out") == {}
@@ -422,8 +422,8 @@ async def test_an_image_behind_a_web_address_is_what_was_searched(shop, tmp_path
         red, green, blue = opened.convert("RGB").split()
     Image.merge("RGB", (blue, red, green)).save(path, quality=92)
     image_server.files["/two.jpg"] = path.read_bytes()
-    picture = decode_picture(path.read_bytes(), "generic")
-    shop.emulator.catalogue().add(NewItem("two", "front.jpg"), picture, crop=True, region=None)
+    image = decode_image(path.read_bytes(), "generic")
+    shop.emulator.catalogue().add(NewItem("two", "front.jpg"), image, crop=True, region=None)
     await shop.night()
     assert clusters_of(tmp_path / "out") == {}
 

@@ -68,7 +68,7 @@ async def test_a_size_chart_joins_no_products(shop, tmp_path):
     assert "1 images are on many products and prove nothing" in summary.as_text()
 
 
-async def test_a_picture_that_stands_for_a_missing_one_joins_nothing_and_hides_nothing(shop, tmp_path):
+async def test_a_image_that_stands_for_a_missing_one_joins_nothing_and_hides_nothing(shop, tmp_path):
     """Products that show nothing but a placeholder are listed as without a usable image; pairs are found."""
     card = no_image()
     for number in range(25):

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.run.job import run_job
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import clusters_schema, pairs_schema
@@ -41,7 +41,7 @@ def night(folder, pairs, clusters):
     for name, table, schema in (("pairs", rows, pairs_schema()), ("clusters", members, clusters_schema())):
         (folder / name).mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(table, schema), folder / name / f"{name}.parquet")
-    record = {"night": folder.name, "columns": {"product": "product_id", "picture": "pic_name"}}
+    record = {"night": folder.name, "columns": {"product": "product_id", "image": "pic_name"}}
     (folder / "dedup.json").write_text(json.dumps(record), encoding="utf-8")
     return folder
 
@@ -147,11 +147,11 @@ def test_the_command_speaks_to_people_and_to_programs(nights, tmp_path):
 
 
 @pytest.fixture
-def filled(signed_in, pictures):
-    """The emulator with eight of the pictures."""
+def filled(signed_in, images):
+    """The emulator with eight of the images."""
     for number in range(8):
-        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number}", "front"), picture, crop=True, region=None)
+        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
+        signed_in.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
     return signed_in
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from batchsearch.emulator.search.catalogue import Catalogue
-from batchsearch.emulator.search.image_reading import PictureRefusedError, decode_picture
+from batchsearch.emulator.search.image_reading import ImageRefusedError, decode_image
 from batchsearch.emulator.search.records import NewItem, Query
 
 SAMPLES = Path(__file__).resolve().parents[3] / "sample_data"
@@ -17,8 +17,8 @@ def rows(name):
         return list(csv.DictReader(file))
 
 
-def picture(row, column="image"):
-    return decode_picture((SAMPLES / row[column]).read_bytes(), "product")
+def image(row, column="image"):
+    return decode_image((SAMPLES / row[column]).read_bytes(), "product")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def catalogue():
     made = Catalogue(name="demo", service_type="product", capacity=1_000, data=None)
     for row in rows("catalogue.csv"):
         item = NewItem(row["product_id"], row["pic_name"], int(row["category_id"]))
-        made.add(item, picture(row), crop=True, region=None)
+        made.add(item, image(row), crop=True, region=None)
     yield made
     made.close()
 
@@ -39,11 +39,11 @@ def test_changed_copies_find_their_originals(catalogue, crop):
         if not row["truth_product_id"]:
             continue
         try:
-            sent = picture(row)
-        except (PictureRefusedError, FileNotFoundError):
+            sent = image(row)
+        except (ImageRefusedError, FileNotFoundError):
             continue  # what the client has to mend or refuse is not the search's matter
         asked += 1
-        first = catalogue.search_picture(sent, Query(num=1), crop=crop, region=None).hits[0]
+        first = catalogue.search_image(sent, Query(num=1), crop=crop, region=None).hits[0]
         found += first.item.product_id == row["truth_product_id"]
     assert asked >= 150
     assert found / asked >= 0.95
@@ -54,7 +54,7 @@ def test_predicted_categories_are_mostly_right(catalogue):
     known = {row["product_id"]: int(row["category_id"]) for row in rows("catalogue.csv")}
     asked = [row for row in rows("queries.csv") if row["change"] == "mirrored"]
     right = sum(
-        catalogue.search_picture(picture(row), Query(num=1), crop=True, region=None).info.category_id
+        catalogue.search_image(image(row), Query(num=1), crop=True, region=None).info.category_id
         == known[row["truth_product_id"]]
         for row in asked
     )
@@ -62,12 +62,12 @@ def test_predicted_categories_are_mostly_right(catalogue):
 
 
 def test_pairs_compare_in_the_order_of_their_kinds(catalogue):
-    """Identical pictures compare as 1, changed copies above unrelated products, every pair symmetrically."""
+    """Identical images compare as 1, changed copies above unrelated products, every pair symmetrically."""
     scores = {}
     for row in rows("pairs.csv"):
         try:
-            first, second = picture(row, "primary_image"), picture(row, "secondary_image")
-        except (PictureRefusedError, FileNotFoundError):
+            first, second = image(row, "primary_image"), image(row, "secondary_image")
+        except (ImageRefusedError, FileNotFoundError):
             continue
         score = catalogue.compare(first, second)
         assert score == catalogue.compare(second, first)

@@ -291,8 +291,8 @@ def test_a_chunked_request_is_like_any_other(emulator):
     assert answer["Exists"] is False
 
 
-def test_the_log_has_no_secret_and_no_picture(emulator, tmp_path):
-    """Neither the key's secret nor the picture's text is in any entry, in memory or in the file."""
+def test_the_log_has_no_secret_and_no_image(emulator, tmp_path):
+    """Neither the key's secret nor the image's text is in any entry, in memory or in the file."""
     path = tmp_path / "log.jsonl"
     options = EmulatorOptions(instances=(InstanceOptions(rates=LIFTED),), log_path=path)
     with Emulator(options) as running:

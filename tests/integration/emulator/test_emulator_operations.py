@@ -1,4 +1,4 @@
-"""What the emulator's operations do, over real HTTP, with real pictures and real search."""
+"""What the emulator's operations do, over real HTTP, with real images and real search."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def instance(name: str, service_type: str = "generic", **settings) -> InstanceOp
     return InstanceOptions(name=name, service_type=service_type, rates=LIFTED, **settings)
 
 
-def picture(colour: str, shape: str = "disc", size: tuple[int, int] = (320, 240)) -> str:
+def image(colour: str, shape: str = "disc", size: tuple[int, int] = (320, 240)) -> str:
     drawn = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(drawn)
     box = (size[0] * 0.3, size[1] * 0.2, size[0] * 0.7, size[1] * 0.8)
@@ -70,18 +70,18 @@ def add(caller: Caller, instance_name: str, product: str, content: str, **parame
     return ok(caller, "AddImage", instance_name, **{**names, **parameters})
 
 
-def test_a_picture_that_was_added_is_found_by_itself_with_all_its_fields(caller):
+def test_a_image_that_was_added_is_found_by_itself_with_all_its_fields(caller):
     """AddImage, SearchImageByPic and SearchImageByName agree; every attribute comes back as it was given."""
     attributes = {
         "CustomContent": '{"k": "v &<>"}',
         "IntAttr": 1, "IntAttr2": -2, "IntAttr3": 2**31 - 1, "IntAttr4": -(2**31),
         "StrAttr": "红色", "StrAttr2": "a b+c", "StrAttr3": "é", "StrAttr4": "'",
     }  # fmt: skip
-    added = add(caller, "one", "衣服 1/+", picture("red"), **attributes)
+    added = add(caller, "one", "衣服 1/+", image("red"), **attributes)
     assert added["Message"] == "success"
     assert added["PicInfo"]["CategoryId"] == OTHER_CATEGORY
-    add(caller, "one", "other", picture("blue", "box"))
-    by_pic = ok(caller, "SearchImageByPic", "one", PicContent=picture("red"))
+    add(caller, "one", "other", image("blue", "box"))
+    by_pic = ok(caller, "SearchImageByPic", "one", PicContent=image("red"))
     by_name = ok(caller, "SearchImageByName", "one", ProductId="衣服 1/+", PicName="a.png")
     for body in (by_pic, by_name):
         first, second = body["Auctions"]
@@ -101,10 +101,10 @@ def test_a_picture_that_was_added_is_found_by_itself_with_all_its_fields(caller)
 def test_a_region_overrides_the_subject_and_comes_back_as_given(caller):
     """With Region the answer's is the request's; without, the subject found lies inside it."""
     given = ok(
-        caller, "SearchImageByPic", "one", PicContent=picture("red"), Region="10,300,20,200", Crop="false"
+        caller, "SearchImageByPic", "one", PicContent=image("red"), Region="10,300,20,200", Crop="false"
     )
     assert given["PicInfo"]["Region"] == "10,300,20,200"
-    found = ok(caller, "SearchImageByPic", "one", PicContent=picture("red"), Crop="True")
+    found = ok(caller, "SearchImageByPic", "one", PicContent=image("red"), Crop="True")
     x1, x2, y1, y2 = map(int, found["PicInfo"]["Region"].split(","))
     assert 0 <= x1 < x2 <= 320
     assert 0 <= y1 < y2 <= 240
@@ -115,13 +115,13 @@ def test_pages_filters_thresholds_and_distinct_products_change_what_is_found(cal
     """Num and Start cut pages out of one order; Filter, ScoreThreshold and DistinctProductId reduce it."""
     for number in range(6):
         add(
-            caller, "pages", f"p{number % 3}", picture("green", "disc", (320 + 8 * number, 240)),
+            caller, "pages", f"p{number % 3}", image("green", "disc", (320 + 8 * number, 240)),
             PicName=f"{number}.png", IntAttr=number,
         )  # fmt: skip
-    add(caller, "pages", "odd", picture("black", "box"), IntAttr=99)
+    add(caller, "pages", "odd", image("black", "box"), IntAttr=99)
 
     def search(**parameters):
-        return ok(caller, "SearchImageByPic", "pages", PicContent=picture("green"), **parameters)
+        return ok(caller, "SearchImageByPic", "pages", PicContent=image("green"), **parameters)
 
     def names(body):
         return [(hit["ProductId"], hit["PicName"]) for hit in body["Auctions"]]
@@ -143,7 +143,7 @@ def test_pages_filters_thresholds_and_distinct_products_change_what_is_found(cal
 def test_upkeep_changes_what_is_there(caller):
     """Update changes attributes, Check reports them, Delete removes one, a product's all, or what matches."""
     for product, name in (("p", "1"), ("p", "2"), ("q", "1"), ("r", "1")):
-        add(caller, "upkeep", product, picture("red"), PicName=name, IntAttr=1)
+        add(caller, "upkeep", product, image("red"), PicName=name, IntAttr=1)
     key = {"ProductId": "p", "PicName": "2"}
     updated = ok(caller, "UpdateImage", "upkeep", **key, StrAttr3="new", IntAttr=7)
     assert updated["Message"] == "success"
@@ -163,24 +163,24 @@ def test_upkeep_changes_what_is_there(caller):
 def test_adding_again_replaces_and_a_full_instance_takes_no_more(caller):
     """The same ProductId and PicName overwrite; one item more than the capacity is refused."""
     for product in ("a", "b", "a"):
-        add(caller, "tiny", product, picture("red"))
+        add(caller, "tiny", product, image("red"))
     assert ok(caller, "Detail", "tiny")["Instance"]["TotalCount"] == 2
     received = caller.call(
         "AddImage",
-        {"InstanceName": "tiny", "ProductId": "c", "PicName": "a.png", "PicContent": picture("red")},
+        {"InstanceName": "tiny", "ProductId": "c", "PicName": "a.png", "PicContent": image("red")},
     )
     assert (received.status, received.code) == (400, "InstanceOverQuota")
 
 
 def test_comparing_is_symmetric_and_certain_of_itself(caller):
-    """The same picture scores 1.0; the order of two pictures does not matter; likeness ranks."""
+    """The same image scores 1.0; the order of two images does not matter; likeness ranks."""
 
     def compare(first: str, second: str) -> float:
         return ok(
             caller, "CompareSimilarByImage", "one", PrimaryPicContent=first, SecondaryPicContent=second
         )["Score"]
 
-    red, dark, box = picture("red"), picture("darkred"), picture("blue", "box")
+    red, dark, box = image("red"), image("darkred"), image("blue", "box")
     assert compare(red, red) == 1.0
     assert compare(red, box) == compare(box, red)
     assert 1.0 >= compare(red, dark) > compare(red, box) >= 0.0
@@ -194,7 +194,7 @@ def test_each_kind_of_instance_has_its_number_and_its_categories(caller, kind):
     assert detail["ServiceType"] == SERVICE_TYPES[kind].numbers[0]
     assert (detail["Name"], detail["Qps"], detail["Capacity"]) == (name, 10, 100)
     assert int(detail["UtcExpireTime"]) > int(detail["UtcCreate"])
-    content = picture("red", size=(480, 460))
+    content = image("red", size=(480, 460))
     added = add(caller, name, "p", content, CategoryId=3)
     assert added["PicInfo"]["CategoryId"] == (3 if kind == "product" else OTHER_CATEGORY)
     found = ok(caller, "SearchImageByPic", name, PicContent=content)
@@ -204,14 +204,14 @@ def test_each_kind_of_instance_has_its_number_and_its_categories(caller, kind):
 
 def test_fabric_ignores_crop_and_region(caller):
     """A fabric instance does not even look at a region."""
-    content = picture("red", size=(480, 460))
+    content = image("red", size=(480, 460))
     body = ok(caller, "SearchImageByPic", "kind-fabric", PicContent=content, Region="not a region")
     assert "Region" not in body["PicInfo"]
 
 
 def test_the_operations_of_2019_answer_too(emulator, caller):
     """The older version's paths reach the same items, signed with V3 on their path."""
-    add(caller, "one", "old", picture("orange", "box"))
+    add(caller, "one", "old", image("orange", "box"))
     form = {"InstanceName": "one", "Type": "SearchByName", "ProductId": "old", "PicName": "a.png"}
     body = urlencode(form).encode()
     host = emulator.endpoint.removeprefix("http://")
@@ -239,11 +239,11 @@ class Watched(dict):
 
 
 READS = {
-    "SearchImageByPic": [{"PicContent": picture("red")}],
+    "SearchImageByPic": [{"PicContent": image("red")}],
     "SearchImageByName": [{"ProductId": "p", "PicName": "n"}],
-    "CompareSimilarByImage": [{"PrimaryPicContent": picture("red"), "SecondaryPicContent": picture("red")}],
+    "CompareSimilarByImage": [{"PrimaryPicContent": image("red"), "SecondaryPicContent": image("red")}],
     "CheckImageExists": [{"ProductId": "p", "PicName": "n"}],
-    "AddImage": [{"ProductId": "p", "PicName": "n", "PicContent": picture("red")}],
+    "AddImage": [{"ProductId": "p", "PicName": "n", "PicContent": image("red")}],
     "UpdateImage": [{"ProductId": "p", "PicName": "n"}],
     "DeleteImage": [{"IsDeleteByFilter": "true", "Filter": "int_attr=1"}, {"ProductId": "p", "PicName": "n"}],
     "Detail": [{}],
@@ -272,7 +272,7 @@ def test_each_operation_reads_the_parameters_it_says_it_reads():
 
 def test_the_oldest_signature_works_over_http(emulator, caller):
     """A 2019 request signed the ROA way is answered; with its Content-MD5 wrong it is refused."""
-    add(caller, "one", "roa", picture("brown", "box"))
+    add(caller, "one", "roa", image("brown", "box"))
     body = urlencode({"InstanceName": "one", "Type": "SearchByName", "ProductId": "roa", "PicName": "a.png"})
     key = emulator._keys[0]
     for digest, expected in ((md5(body.encode()).digest(), 0), (b"0" * 16, "SignatureDoesNotMatch")):
@@ -292,9 +292,9 @@ def test_items_outlive_the_emulator(tmp_path):
     """With a data folder, what was added is there after a restart."""
     options = EmulatorOptions(data=tmp_path, instances=(instance("keep"), instance("empty")))
     with Emulator(options) as running:
-        add(running.caller(), "keep", "p", picture("red"))
+        add(running.caller(), "keep", "p", image("red"))
     with Emulator(options) as running:
-        body = ok(running.caller(), "SearchImageByPic", "keep", PicContent=picture("red"))
+        body = ok(running.caller(), "SearchImageByPic", "keep", PicContent=image("red"))
         assert [hit["ProductId"] for hit in body["Auctions"]] == ["p"]
         assert ok(running.caller(), "Detail", "empty")["Instance"]["TotalCount"] == 0
 

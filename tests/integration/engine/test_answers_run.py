@@ -13,7 +13,7 @@ import pytest
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, InBodyFailure, NotJson, WrongTypes
 from batchsearch.emulator.http.signatures import AccessKey
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.emulator.server import Emulator
 from batchsearch.engine.run.job import run_job
@@ -65,8 +65,8 @@ def hits_of(settings):
 
 
 @pytest.fixture
-def serve(monkeypatch, pictures):
-    """Starts an emulator that holds one picture, and signs in to it; stopped after the test."""
+def serve(monkeypatch, images):
+    """Starts an emulator that holds one image, and signs in to it; stopped after the test."""
     running = []
 
     def start(*, sign_in=True, **options):
@@ -76,8 +76,8 @@ def serve(monkeypatch, pictures):
         if sign_in:
             monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", emulator.access_key_id)
             monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", emulator.access_key_secret)
-        picture = decode_picture((pictures / "p00.jpg").read_bytes(), "product")
-        emulator.catalogue().add(ITEM, picture, crop=True, region=None)
+        image = decode_image((images / "p00.jpg").read_bytes(), "product")
+        emulator.catalogue().add(ITEM, image, crop=True, region=None)
         return emulator
 
     yield start
@@ -125,11 +125,11 @@ async def test_every_field_of_a_search_reaches_parquet(serve, job):
     assert int(second) == 0
 
 
-async def test_the_subjects_of_a_turned_picture_come_back_in_its_own_pixels(serve, job, pictures, tmp_path):
+async def test_the_subjects_of_a_turned_image_come_back_in_its_own_pixels(serve, job, images, tmp_path):
     """PicInfo.Region and MultiRegion are those of the file as it is stored, and as sent beside them."""
     from PIL import Image
 
-    with Image.open(pictures / "p03.jpg") as opened:
+    with Image.open(images / "p03.jpg") as opened:
         upright = opened.copy()
     exif = Image.Exif()
     exif[0x0112] = 3

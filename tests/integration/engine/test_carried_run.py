@@ -14,7 +14,7 @@ import yaml
 
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.storage.remote.store_output import fetch_output
 from batchsearch.storage.stores.address import parse_address
@@ -41,10 +41,10 @@ def store(s3_server, bucket):
 
 
 @pytest.fixture
-def machine(emulator, store, bucket, pictures, tmp_path):
+def machine(emulator, store, bucket, images, tmp_path):
     """Runs the job as a process of a machine with a work folder of its own."""
-    picture = decode_picture((pictures / "p01.jpg").read_bytes(), "generic")
-    emulator.catalogue().add(NewItem("P1", "front"), picture, crop=True, region=None)
+    image = decode_image((images / "p01.jpg").read_bytes(), "generic")
+    emulator.catalogue().add(NewItem("P1", "front"), image, crop=True, region=None)
     lines = ["id,image", *(f"{row},p{number:02}.jpg" for number, row in enumerate(ROWS))]
     store.objects.put(parse_address(f"s3://{bucket}/in/rows.csv"), "\n".join(lines).encode())
     job = {
@@ -52,7 +52,7 @@ def machine(emulator, store, bucket, pictures, tmp_path):
         "instance": {"endpoint": emulator.endpoint, "name": "demo", "qps": 1000, "custom_qps": True},
         "stores": {"s3": {"endpoint": store.endpoint}},
         "manifest": {"path": f"s3://{bucket}/in/rows.csv", "key": ["id"]},
-        "images": {"root": str(pictures)},
+        "images": {"root": str(images)},
         "calls": {"max_in_flight": 2},
         "output": {"dir": store.output, "rows_per_part": 4, "carry_seconds": 0.2},
     }

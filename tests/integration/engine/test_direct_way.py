@@ -183,7 +183,7 @@ async def test_a_night_without_a_rate_has_the_tables_of_one_over_http(dedup_job)
 async def test_each_image_is_decoded_and_embedded_once(dedup_job, monkeypatch):
     """What an addition has seen of an image, the search by it need not see again."""
     seen = {"decoded": 0, "embedded": 0}
-    decode, embed = memory.decode_picture, embedding.Embedder.embed
+    decode, embed = memory.decode_image, embedding.Embedder.embed
 
     def decoded(*given):
         seen["decoded"] += 1
@@ -194,7 +194,7 @@ async def test_each_image_is_decoded_and_embedded_once(dedup_job, monkeypatch):
         return embed(*given)
 
     fresh = memory.ImageMemory()
-    monkeypatch.setattr(memory, "decode_picture", decoded)
+    monkeypatch.setattr(memory, "decode_image", decoded)
     monkeypatch.setattr(embedding.Embedder, "embed", embedded_now)
     for user in ("arguments", "search.catalogue"):
         monkeypatch.setattr(f"batchsearch.emulator.{user}.shared_memory", lambda: fresh)

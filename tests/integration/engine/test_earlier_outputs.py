@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pytest
 
 import batchsearch
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode, OutputError
@@ -33,7 +33,7 @@ ROWS.append({"id": "r5", "image": "gone.jpg", "price": 9})
 
 
 @pytest.fixture(params=EARLIER, ids=lambda path: path.stem)
-def earlier(request, tmp_path, signed_in, pictures, load):
+def earlier(request, tmp_path, signed_in, images, load):
     """Settings of the job over an output of that version, moved to where this test's instance is."""
     folder = tmp_path / "out"
     zipfile.ZipFile(request.param).extractall(folder)
@@ -42,7 +42,7 @@ def earlier(request, tmp_path, signed_in, pictures, load):
         text = json.dumps(known | {"instance.endpoint": signed_in.endpoint})
         ledger.execute("UPDATE meta SET value = ? WHERE name = 'fingerprint'", (text,))
     for number in range(3):
-        image = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
+        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
         signed_in.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
 
     def settings(rows=ROWS, **more):

@@ -53,7 +53,7 @@ def results(settings):
 
 
 async def test_each_row_goes_to_its_own_instance(shops, job):
-    """By the manifest's column; equal pictures at two instances are two requests."""
+    """By the manifest's column; equal images at two instances are two requests."""
     settings = job(rows(20, 6))
     summary = await run_job(settings)
     assert (summary.ok, summary.calls, summary.instance) == (26, 26, "fast, slow")

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import batchsearch
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.job_of_output import job_of
 from batchsearch.engine.renewal.row_selector import Chosen
@@ -432,17 +432,17 @@ async def test_what_truly_differs_is_still_another_job(night, more, said):
     assert said in str(planned.value)
 
 
-async def test_a_dozen_everyday_changes_never_pay_twice(night, signed_in, tmp_path, pictures):
+async def test_a_dozen_everyday_changes_never_pay_twice(night, signed_in, tmp_path, images):
     """Twelve nights, each with another change of the export: every one pays for what is new, and no more.
 
     What was paid is counted where it is spent, by the instance.
     """
     own = tmp_path / "own"
-    shutil.copytree(pictures, own)
+    shutil.copytree(images, own)
     job = {"images__root": str(own), "output__rows_per_part": 5, "results_per_row": 2}
     for number in range(8, 12):
-        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number}", "front"), picture, crop=True, region=None)
+        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
+        signed_in.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
     ids = [f"s{number}" for number in range(8)]
 
     def table(rows=8, **more):
@@ -480,7 +480,7 @@ async def test_a_dozen_everyday_changes_never_pay_twice(night, signed_in, tmp_pa
     renamed = {"manifest__columns": {"image": "image_link"}}
     assert await paid(path="m.csv", **renamed) == 0
     # A row added, one removed, and one whose image changed: two of them are new questions.
-    shutil.copy(pictures / "p30.jpg", own / "p00.jpg")
+    shutil.copy(images / "p30.jpg", own / "p00.jpg")
     grown = pa.table({"id": [*ids[:7], "new"], "image": [*paths(7), "p20.jpg"]})
     assert await paid(grown) == 2
     # More hits for each row: lists that were full are asked for again, those that were not have all there is.
@@ -575,10 +575,10 @@ async def test_a_retry_marks_nothing(night):
 @pytest.mark.parametrize(
     ("key", "wanted"), [(("id",), ["1"]), (("id", "shop"), ["1", "s"])], ids=["one", "several"]
 )
-async def test_hits_say_whose_they_are_whatever_the_key(night, signed_in, pictures, key, wanted):
+async def test_hits_say_whose_they_are_whatever_the_key(night, signed_in, images, key, wanted):
     """Hits carry the key's values, the run and the time of their row; a key of one column is a list, too."""
-    picture = decode_picture((pictures / "p00.jpg").read_bytes(), "generic")
-    signed_in.catalogue().add(NewItem("P0", "front"), picture, crop=True, region=None)
+    image = decode_image((images / "p00.jpg").read_bytes(), "generic")
+    signed_in.catalogue().add(NewItem("P0", "front"), image, crop=True, region=None)
     settings, _ = await night(pa.table({"id": [1], "image": paths(1), "shop": ["s"]}), key=key)
     (row,) = readers(settings).to_pylist()
     (hit,) = ds.dataset(Path(settings.output.dir, "hits")).to_table().to_pylist()

@@ -79,7 +79,7 @@ def by_catalogue(shipped):
 
 
 async def test_a_photograph_finds_itself_with_score_one_and_all_that_is_kept_with_it(by_catalogue):
-    """The very same picture scores 1.0, comes first, and brings its attributes as they were added."""
+    """The very same image scores 1.0, comes first, and brings its attributes as they were added."""
     summary, _, hits = await by_catalogue("results_per_row=5")
     first = hits[hits["rank"] == 1].set_index("row_key")
     assert summary.calls == 45
@@ -128,7 +128,7 @@ async def test_a_threshold_cuts_what_is_less_similar(by_catalogue):
 
 
 async def test_every_name_finds_itself_and_an_unknown_one_is_told(shipped):
-    """SearchImageByName needs no picture: a name's own picture scores 1.0, an unknown name is PicNotExist."""
+    """SearchImageByName needs no image: a name's own image scores 1.0, an unknown name is PicNotExist."""
     summary, results, hits = await shipped("by-name")
     first = hits[hits["rank"] == 1].set_index("row_key")
     known = [row for row in read("names.csv") if row["truth_outcome"] == "ok"]
@@ -152,14 +152,14 @@ async def test_the_similarity_report_scores_as_its_pairs_are_made(shipped):
     unrelated = score[results["kind"] == "unrelated"].max()
     assert score[results["kind"] == "colour variant"].min() > unrelated + 0.3
     assert score[results["kind"] == "changed copy"].min() > unrelated + 0.3
-    assert results[results["kind"] == "unusable picture"]["error_origin"].eq("local").all()
+    assert results[results["kind"] == "unusable image"]["error_origin"].eq("local").all()
 
 
 # -- what the sample data is too small for -----------------------------------------------------------
 
 
 def painted(number, size=(100, 100)):
-    """A small picture of its own for each number: three bars of different colours and widths."""
+    """A small image of its own for each number: three bars of different colours and widths."""
     image = Image.new("RGB", size, (255, 255, 255))
     pen = ImageDraw.Draw(image)
     for bar in range(3):
@@ -197,14 +197,12 @@ def serve(monkeypatch):
 
 
 def put(emulator, instance, image, product_id, pic_name="front", **attributes):
-    """Put a picture into an instance without any call."""
-    from batchsearch.emulator.search.image_reading import decode_picture
+    """Put an image into an instance without any call."""
+    from batchsearch.emulator.search.image_reading import decode_image
     from batchsearch.emulator.search.records import NewItem
 
     item = NewItem(product_id=product_id, pic_name=pic_name, **attributes)
-    return emulator.catalogue(instance).add(
-        item, decode_picture(png(image), instance), crop=True, region=None
-    )
+    return emulator.catalogue(instance).add(item, decode_image(png(image), instance), crop=True, region=None)
 
 
 async def test_five_hundred_results_come_in_five_calls(serve, load, tmp_path):
@@ -243,7 +241,7 @@ async def test_five_hundred_results_come_in_five_calls(serve, load, tmp_path):
 
 
 async def test_with_distinct_product_id_each_product_comes_once(serve, load, tmp_path):
-    """Job-wide and row by row: of each product only the best picture is a hit."""
+    """Job-wide and row by row: of each product only the best image is a hit."""
     emulator = serve("generic")
     for number in range(12):
         put(emulator, "generic", painted(number), f"P{number // 3}", f"view {number % 3}")
@@ -326,7 +324,7 @@ async def test_a_product_instance_predicts_the_category(serve, load, tmp_path):
     for number in range(6):
         put(emulator, "product", painted(number), f"P{number}", category_id=(4, 7)[number >= 3])
     for name, number in (("low", 1), ("high", 5)):
-        # Another picture of the product, not the same bytes.
+        # Another image of the product, not the same bytes.
         painted(number).save(tmp_path / f"{name}.jpg", quality=70)
     settings = load(
         [{"id": name, "image": f"{name}.jpg"} for name in ("low", "high")],

@@ -31,14 +31,14 @@ COMMANDS = [
 
 
 @pytest.fixture
-def folder(tmp_path, pictures, signed_in):
+def folder(tmp_path, images, signed_in):
     """Makes a folder of a name, with two images, a Parquet manifest and a job file."""
 
     def make(name, *, image="p00.jpg", manifest="m.parquet"):
         made = tmp_path / os.fsdecode(name)
         made.mkdir()
-        shutil.copy(pictures / "p00.jpg", made / image)
-        shutil.copy(pictures / "p01.jpg", made)
+        shutil.copy(images / "p00.jpg", made / image)
+        shutil.copy(images / "p01.jpg", made)
         with (made / manifest).open("wb") as file:
             pq.write_table(pa.table({"id": ["a", "b"], "image": [image, "p01.jpg"]}), file)
         job = {

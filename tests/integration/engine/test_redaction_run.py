@@ -51,7 +51,7 @@ def leaks(texts):
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """A host of pictures, and of a webhook, that answers everything with an error."""
+    """A host of images, and of a webhook, that answers everything with an error."""
 
     def do_GET(self):
         self.send_error(int(self.path.split("/")[1].split("?")[0]))
@@ -86,7 +86,7 @@ def key(emulator):
 
 
 def rows(host):
-    """Pictures that fail in many ways, each by an address with a signature, and some that are found."""
+    """Images that fail in many ways, each by an address with a signature, and some that are found."""
     signed = f"?Expires=9&OSSAccessKeyId=STS.planted&Signature={SIGNATURE}"
     addresses = [
         *(f"http://{host}/{status}/p.jpg{signed}" for status in (403, 404, 500)),
@@ -183,7 +183,7 @@ def settings_of(emulator, **more):
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("upload", ["body", "url"])
 def test_nothing_that_a_failing_run_writes_holds_a_secret(key, make_job, host, fault, upload):
-    """Bad pictures by signed addresses, refusals that quote them, uploads by address, a dead webhook."""
+    """Bad images by signed addresses, refusals that quote them, uploads by address, a dead webhook."""
     key.set_faults(FaultPlan(FAULTS[fault]))
     job = make_job(rows(host), **settings_of(key, calls__upload=upload))
     _, texts = run(job, host)

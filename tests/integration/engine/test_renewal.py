@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.job_of_output import job_of
 from batchsearch.engine.renewal.row_selector import Chosen
@@ -37,21 +37,21 @@ ROWS = [{"id": f"r{n:02}", "image": f"q{n:02}.jpg"} for n in range(20)]
 
 
 @pytest.fixture
-def folder(pictures, tmp_path):
-    """Pictures that a test may change, `q00.jpg` to `q19.jpg`."""
+def folder(images, tmp_path):
+    """Images that a test may change, `q00.jpg` to `q19.jpg`."""
     made = tmp_path / "own"
     made.mkdir()
     for number in range(20):
-        shutil.copy(pictures / f"p{number:02}.jpg", made / f"q{number:02}.jpg")
+        shutil.copy(images / f"p{number:02}.jpg", made / f"q{number:02}.jpg")
     return made
 
 
 @pytest.fixture
-def nightly(signed_in, load, folder, pictures):
-    """Settings of a job over those pictures; the instance holds three of them."""
+def nightly(signed_in, load, folder, images):
+    """Settings of a job over those images; the instance holds three of them."""
     for number in range(3):
-        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number}", "front"), picture, crop=True, region=None)
+        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
+        signed_in.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
 
     def settings(rows=ROWS, **more):
         given = {"images__root": str(folder), "output__rows_per_part": 6, "parameters__num": 2, **more}
@@ -61,9 +61,9 @@ def nightly(signed_in, load, folder, pictures):
 
 
 @pytest.fixture
-def web(pictures):
+def web(images):
     """Serves the images on loopback; returns the address of each."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(pictures))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(images))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -84,15 +84,15 @@ def calls(emulator):
     return len(emulator.log.entries(SEARCH))
 
 
-def changed(folder, number, pictures, by):
-    shutil.copy(pictures / f"p{by:02}.jpg", folder / f"q{number:02}.jpg")
+def changed(folder, number, images, by):
+    shutil.copy(images / f"p{by:02}.jpg", folder / f"q{number:02}.jpg")
 
 
-async def test_only_changed_and_new_rows_are_paid_for(nightly, folder, pictures, signed_in):
-    """A changed picture and a new row make two calls; what was replaced is in history."""
+async def test_only_changed_and_new_rows_are_paid_for(nightly, folder, images, signed_in):
+    """A changed image and a new row make two calls; what was replaced is in history."""
     await run_job(nightly(ROWS[:19]))
     before = table(nightly())
-    changed(folder, 4, pictures, by=33)
+    changed(folder, 4, images, by=33)
     plan = await plan_job(nightly())
     paid = calls(signed_in)
     summary = await run_job(nightly())
@@ -109,10 +109,10 @@ async def test_only_changed_and_new_rows_are_paid_for(nightly, folder, pictures,
     assert after.loc["r04", "source_sha256"] != was["source_sha256"]
 
 
-async def test_hits_follow_their_rows(nightly, folder, pictures):
+async def test_hits_follow_their_rows(nightly, folder, images):
     """The hits of a replaced outcome go with it: every hit belongs to its row's answer."""
     await run_job(nightly())
-    changed(folder, 2, pictures, by=1)
+    changed(folder, 2, images, by=1)
     await run_job(nightly())
     results = table(nightly()).set_index("row_key")
     hits = table(nightly(), "hits")
@@ -135,7 +135,7 @@ async def test_a_file_that_was_only_touched_costs_nothing(nightly, folder, signe
     assert (await plan_job(nightly())).to_do == 0
 
 
-async def test_a_picture_that_is_gone_says_nothing(nightly, folder, signed_in):
+async def test_a_image_that_is_gone_says_nothing(nightly, folder, signed_in):
     """An unreachable source is unknown, never deleted: the outcome stands, and no call is made."""
     await run_job(nightly())
     before = table(nightly())
@@ -145,12 +145,12 @@ async def test_a_picture_that_is_gone_says_nothing(nightly, folder, signed_in):
     pd.testing.assert_frame_equal(table(nightly()), before)
 
 
-async def test_a_picture_that_came_later_is_searched(nightly, folder, pictures):
+async def test_a_image_that_came_later_is_searched(nightly, folder, images):
     """A row that failed because its file was missing gets its outcome once the file is there."""
     (folder / "q05.jpg").unlink()
     first = await run_job(nightly())
     assert (first.failed, first.codes) == (1, {"Local.ImageMissing": 1})
-    changed(folder, 5, pictures, by=5)
+    changed(folder, 5, images, by=5)
     second = await run_job(nightly())
     assert (second.ok, second.calls, second.failed) == (20, 1, 0)
 
@@ -165,18 +165,18 @@ async def test_a_row_whose_parameters_changed_is_asked_again(nightly):
     assert (summary.calls, summary.resumed) == (1, 19)
 
 
-async def test_noticing_can_be_switched_off(nightly, folder, pictures):
+async def test_noticing_can_be_switched_off(nightly, folder, images):
     """`notice_changes: no`: a row with an outcome is never looked at again."""
     await run_job(nightly())
-    changed(folder, 4, pictures, by=33)
+    changed(folder, 4, images, by=33)
     assert (await run_job(nightly(reuse__notice_changes="no"))).calls == 0
 
 
-async def test_contents_are_compared_when_asked(nightly, folder, pictures):
+async def test_contents_are_compared_when_asked(nightly, folder, images):
     """`notice_changes: contents` finds a change that size and time do not show."""
     await run_job(nightly())
     about = (folder / "q04.jpg").stat()
-    other = next(p for p in sorted(pictures.iterdir()) if p.name not in {f"p{n:02}.jpg" for n in range(20)})
+    other = next(p for p in sorted(images.iterdir()) if p.name not in {f"p{n:02}.jpg" for n in range(20)})
     (folder / "q04.jpg").write_bytes(other.read_bytes()[: about.st_size].ljust(about.st_size, b"\0"))
     os.utime(folder / "q04.jpg", ns=(about.st_atime_ns, about.st_mtime_ns))
     assert (await run_job(nightly())).resumed == 20
@@ -248,13 +248,11 @@ async def test_retry_sends_the_chosen_rows_and_no_others(nightly, signed_in):
     assert (await run_job(nightly(ROWS))).calls == 5
 
 
-async def test_reading_while_outcomes_are_exchanged_finds_all_rows_once(
-    nightly, folder, pictures, monkeypatch
-):
+async def test_reading_while_outcomes_are_exchanged_finds_all_rows_once(nightly, folder, images, monkeypatch):
     """At every step of an exchange a reader of the folder finds each row exactly once."""
     await run_job(nightly())
     for number in range(0, 20, 3):
-        changed(folder, number, pictures, by=39 - number // 3)
+        changed(folder, number, images, by=39 - number // 3)
     seen = []
 
     def look(name):
@@ -321,20 +319,20 @@ def age(settings, hours=2):
     ledger.close()
 
 
-def fill(emulator, pictures):
-    """More items than a page of results holds, five of each picture."""
+def fill(emulator, images):
+    """More items than a page of results holds, five of each image."""
     for number in range(3, 40):
-        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
+        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
         for copy in range(5):
             item = NewItem(f"P{number}-{copy}", "front")
-            emulator.catalogue().add(item, picture, crop=True, region=None)
+            emulator.catalogue().add(item, image, crop=True, region=None)
 
 
-async def test_compaction_keeps_what_is_about_to_come_in(nightly, folder, pictures, signed_in, monkeypatch):
+async def test_compaction_keeps_what_is_about_to_come_in(nightly, folder, images, signed_in, monkeypatch):
     """Outcomes that an interrupted run had renewed and sealed survive compaction, and take their place."""
     await run_job(nightly())
     for number in range(8):
-        changed(folder, number, pictures, by=39 - number)
+        changed(folder, number, images, by=39 - number)
 
     async def killed(self):
         raise RuntimeError("killed here")
@@ -351,12 +349,12 @@ async def test_compaction_keeps_what_is_about_to_come_in(nightly, folder, pictur
     assert sorted(results.index[results["earlier_outcomes"] == 1]) == [f"r{n:02}" for n in range(8)]
 
 
-async def test_pages_of_another_picture_are_not_continued(nightly, folder, pictures, signed_in):
-    """A row that changed between its pages begins anew: all its hits are of one picture."""
-    fill(signed_in, pictures)
+async def test_pages_of_another_image_are_not_continued(nightly, folder, images, signed_in):
+    """A row that changed between its pages begins anew: all its hits are of one image."""
+    fill(signed_in, images)
     options = {"results_per_row": 150, "parameters": {}}
     assert (await run_job(nightly(ROWS[:1], **options), max_calls=1)).done == 0
-    changed(folder, 0, pictures, by=33)
+    changed(folder, 0, images, by=33)
     summary = await run_job(nightly(ROWS[:1], **options))
     assert (summary.done, summary.calls) == (1, 2)
     hits = table(nightly(), "hits").sort_values("rank")
@@ -365,7 +363,7 @@ async def test_pages_of_another_picture_are_not_continued(nightly, folder, pictu
     assert hits["score"].is_monotonic_decreasing
 
 
-async def test_attempts_at_another_picture_do_not_count(nightly, folder, signed_in):
+async def test_attempts_at_another_image_do_not_count(nightly, folder, signed_in):
     """A row that changed after a failed attempt uses an answer that is there, with no attempt of its own."""
     rule = FaultRule(ErrorAnswer("InternalError"), frozenset({SEARCH}), times=1)
     signed_in.set_faults(FaultPlan((rule,)))
@@ -380,12 +378,12 @@ async def test_attempts_at_another_picture_do_not_count(nightly, folder, signed_
     assert sorted(table(nightly(rows))["attempts"]) == [0, 1]
 
 
-async def test_retry_leaves_the_night_alone(nightly, folder, pictures, signed_in):
+async def test_retry_leaves_the_night_alone(nightly, folder, images, signed_in):
     """Changed and expired rows are not asked for by `retry`; the next night renews them all the same."""
     rule = FaultRule(ErrorAnswer("PicNotExist"), frozenset({SEARCH}), times=2)
     signed_in.set_faults(FaultPlan((rule,)))
     await run_job(nightly())
-    changed(folder, 15, pictures, by=35)
+    changed(folder, 15, images, by=35)
     chosen = Chosen(codes=("PicNotExist",))
     retried = await run_job(job_of(Path(nightly().output.dir)).settings, chosen=chosen)
     assert (retried.calls, retried.exit_code) == (2, 0)
@@ -402,7 +400,7 @@ async def test_retry_of_a_code_that_no_row_has_is_told(nightly):
 
 
 async def test_a_refused_upload_tells_who_waited(nightly, signed_in):
-    """Rows with one picture end alike when it is refused on its way, before any call."""
+    """Rows with one image end alike when it is refused on its way, before any call."""
     rule = FaultRule(ErrorAnswer("InvalidPicContent"), frozenset({"AuthorizeFileUpload"}))
     signed_in.set_faults(FaultPlan((rule,)))
     rows = [{"id": "a", "image": "q01.jpg"}, {"id": "b", "image": "q01.jpg"}]
@@ -415,11 +413,11 @@ async def test_a_refused_upload_tells_who_waited(nightly, signed_in):
     assert (await run_job(settings)).codes == {"InvalidPicContent": 2}
 
 
-async def test_a_picture_that_changes_back_is_planned_as_it_is_paid(nightly, folder, pictures):
+async def test_a_image_that_changes_back_is_planned_as_it_is_paid(nightly, folder, images):
     """An answer whose outcome was replaced serves nobody, in the plan and in the run."""
     await run_job(nightly())
     for by in (33, 4):
-        changed(folder, 4, pictures, by=by)
+        changed(folder, 4, images, by=by)
         plan = await plan_job(nightly())
         assert plan.calls == (await run_job(nightly())).calls == 1
 
@@ -449,7 +447,7 @@ async def test_parts_do_not_pile_up(nightly):
 
 
 async def test_what_is_refused_as_before_stays_as_it_is(nightly, folder):
-    """A file that is no picture has one outcome, however often it is looked at."""
+    """A file that is no image has one outcome, however often it is looked at."""
     (folder / "q03.jpg").write_bytes(b"no picture")
     for mode in ("contents", "files", "contents"):
         await run_job(nightly(reuse__notice_changes=mode))
@@ -467,24 +465,24 @@ async def test_a_folder_of_results_that_is_elsewhere_is_refused(nightly, tmp_pat
         await run_job(nightly())
 
 
-async def test_what_is_not_ours_stays_in_the_folder(nightly, folder, pictures):
+async def test_what_is_not_ours_stays_in_the_folder(nightly, folder, images):
     """An exchange keeps foreign files and the folder's access rights."""
     await run_job(nightly())
     results = Path(nightly().output.dir, "results")
     (results / "notes.txt").write_text("mine")
     results.chmod(0o2775)
-    changed(folder, 4, pictures, by=33)
+    changed(folder, 4, images, by=33)
     await run_job(nightly())
     assert (results / "notes.txt").read_text() == "mine"
     assert results.stat().st_mode & 0o7777 == 0o2775
 
 
-async def test_a_file_in_another_spelling_is_watched_like_any(nightly, folder, pictures, signed_in):
+async def test_a_file_in_another_spelling_is_watched_like_any(nightly, folder, images, signed_in):
     """A path that was healed costs one call, the changed file another one, and a quiet night none."""
     rows = [{"id": "a", "image": " q01.jpg"}, {"id": "b", "image": ".\\q02.jpg "}]
     assert (await run_job(nightly(rows))).ok == 2
     assert (await run_job(nightly(rows))).calls == 0
-    changed(folder, 2, pictures, by=34)
+    changed(folder, 2, images, by=34)
     assert (await run_job(nightly(rows))).calls == 1
 
 
@@ -534,7 +532,7 @@ async def test_a_corrected_setting_asks_again_for_the_rows_that_failed_by_it(nig
     assert (await run_job(nightly())).calls == 0
 
 
-async def test_a_host_that_is_allowed_now_is_asked(nightly, pictures, web):
+async def test_a_host_that_is_allowed_now_is_asked(nightly, images, web):
     """Addresses that were refused are fetched in the next run that allows their host; nobody names a code."""
     rows = [{"id": f"r{n}", "image": web(f"p{n:02}.jpg")} for n in range(3)]
     refused = await run_job(nightly(rows))
@@ -635,9 +633,9 @@ async def test_another_instance_answers_every_row_anew(nightly, signed_in, monke
         assert len(second.log.entries(SEARCH)) == 20
 
 
-async def test_more_hits_are_asked_of_the_rows_whose_list_was_full(nightly, signed_in, pictures):
+async def test_more_hits_are_asked_of_the_rows_whose_list_was_full(nightly, signed_in, images):
     """Grown lists pay for rows that had as many hits as they might; shrunk ones for nobody."""
-    fill(signed_in, pictures)
+    fill(signed_in, images)
     few = {"parameters": {}, "results_per_row": 4}
     full = {**few, "results_per_row": 150}
     await run_job(nightly(ROWS[:5], **few))

@@ -36,25 +36,25 @@ def hits_of(settings):
 
 
 @pytest.fixture
-def filled(signed_in, pictures):
-    """The emulator with twenty of the pictures in its catalogue."""
-    from batchsearch.emulator.search.image_reading import decode_picture
+def filled(signed_in, images):
+    """The emulator with twenty of the images in its catalogue."""
+    from batchsearch.emulator.search.image_reading import decode_image
     from batchsearch.emulator.search.records import NewItem
 
     for number in range(20):
-        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
+        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
         item = NewItem(
             product_id=f"P{number:02}",
             pic_name="front",
             int_attr=number,
             str_attr=["even", "odd"][number % 2],
         )
-        signed_in.catalogue().add(item, picture, crop=True, region=None)
+        signed_in.catalogue().add(item, image, crop=True, region=None)
     return signed_in
 
 
 async def test_every_row_gets_one_outcome_and_its_hits(filled, load):
-    """Each picture of the catalogue finds itself first, and the user's columns come along."""
+    """Each image of the catalogue finds itself first, and the user's columns come along."""
     settings = load(rows(20), instance__endpoint=filled.endpoint, parameters={"num": 3})
     summary = await run_job(settings)
     results, hits = results_of(settings), hits_of(settings)
@@ -126,7 +126,7 @@ async def test_a_rows_own_mistake_fails_that_row_alone(filled, load):
     assert summary.calls == 1
 
 
-async def test_pictures_that_cannot_be_sent_get_a_code(filled, load):
+async def test_images_that_cannot_be_sent_get_a_code(filled, load):
     """Missing files cost no call and are told apart from bad ones."""
     given = [{"id": "a", "image": "none.jpg"}, {"id": "b", "image": ""}, {"id": "c", "image": "p00.jpg"}]
     settings = load(given, instance__endpoint=filled.endpoint)
@@ -141,7 +141,7 @@ async def test_more_results_than_a_page_come_in_several_calls(filled, load):
     settings = load(rows(2), instance__endpoint=filled.endpoint, results_per_row=120)
     summary = await run_job(settings)
     hits = hits_of(settings)
-    # The first page of 100 came short: with 20 pictures in the catalogue there is no second.
+    # The first page of 100 came short: with 20 images in the catalogue there is no second.
     assert summary.calls == 2
     assert list(hits[hits["row_key"] == "r00"]["rank"]) == list(range(1, 21))
 
@@ -201,8 +201,8 @@ async def test_both_signatures_are_accepted(filled, load, signing):
     assert (await run_job(settings)).ok == 3
 
 
-async def test_pictures_may_travel_by_address(filled, load):
-    """With `upload: url` the picture is uploaded first; the request carries its address, not its bytes."""
+async def test_images_may_travel_by_address(filled, load):
+    """With `upload: url` the image is uploaded first; the request carries its address, not its bytes."""
     settings = load(
         rows(4),
         instance__endpoint=filled.endpoint,

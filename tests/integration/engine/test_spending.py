@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, Latency, NotJson
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.rows import preparer as prepare
 from batchsearch.engine.run.job import run_job
@@ -15,11 +15,11 @@ from batchsearch.tasks.plan.planning import plan_job
 
 
 @pytest.fixture
-def filled(signed_in, pictures):
-    """The emulator with eight of the pictures in its catalogue."""
+def filled(signed_in, images):
+    """The emulator with eight of the images in its catalogue."""
     for number in range(8):
-        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), picture, crop=True, region=None)
+        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
+        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), image, crop=True, region=None)
     return signed_in
 
 
@@ -46,7 +46,7 @@ async def test_rows_that_ask_the_same_at_once_are_one_call(filled, load):
     summary = await run_job(settings)
     results, hits = results_of(settings), hits_of(settings)
     assert (summary.ok, summary.calls, summary.coalesced) == (6, 3, 3)
-    # Which of the equal rows asks is a matter of which picture was ready first.
+    # Which of the equal rows asks is a matter of which image was ready first.
     for asked, equal in (({"r000", "r002", "r003"}, 2), ({"r001", "r004"}, 1), ({"r005"}, 0)):
         mine = results.loc[sorted(asked)]
         (asker,) = mine.index[mine["calls"] == 1]
@@ -260,7 +260,7 @@ async def test_a_share_of_the_rate_is_left_to_others(filled, load):
 
 
 async def test_rows_of_a_higher_priority_go_first(filled, load):
-    """Higher numbers first, rows without one last; pictures prepared side by side may swap neighbours."""
+    """Higher numbers first, rows without one last; images prepared side by side may swap neighbours."""
     given = [
         {"id": f"r{n}", "image": f"p{n:02}.jpg", "urgency": urgency}
         for n, urgency in enumerate(["", 1, 10, 2, 10])

@@ -25,15 +25,15 @@ def results(settings):
 
 @pytest.fixture
 async def filled(signed_in, load):
-    """An instance that holds the twelve pictures, added by a job; the job's settings."""
+    """An instance that holds the twelve images, added by a job; the job's settings."""
     settings = load(ROWS, instance__endpoint=signed_in.endpoint, output__dir="added", **ADD, **FAST)
     summary = await run_job(settings)
     assert (summary.exit_code, summary.ok, summary.calls) == (0, 12, 12)
     return settings
 
 
-async def test_added_pictures_are_found(filled, signed_in, load):
-    """AddImage over a manifest: a search afterwards finds each picture with the attributes it was given."""
+async def test_added_images_are_found(filled, signed_in, load):
+    """AddImage over a manifest: a search afterwards finds each image with the attributes it was given."""
     assert results(filled)["pic_region"].notna().all()
     search = load(ROWS, instance__endpoint=signed_in.endpoint, output__dir="found", parameters__num=1)
     assert (await run_job(search)).ok == 12
@@ -42,7 +42,7 @@ async def test_added_pictures_are_found(filled, signed_in, load):
     assert hits["int_attr"].to_dict() == {str(n): n for n in range(12)}
 
 
-async def test_all_subjects_of_an_added_picture_are_stored(signed_in, load):
+async def test_all_subjects_of_an_added_image_are_stored(signed_in, load):
     """AddImage answers with MultiRegion and AllCategories as a search does: the results have them too."""
     subjects = {"PicInfo.MultiRegion": [{"Region": "1,50,2,60"}, {"Region": "70,90,10,30"}]}
     signed_in.set_faults(FaultPlan((FaultRule(WrongTypes(subjects), frozenset({"AddImage"})),)))
@@ -121,7 +121,7 @@ async def test_a_manifest_that_has_shrunk_is_refused_where_the_job_asks_for_it(s
 
 
 async def test_updates_and_deletions_have_outcomes(filled, signed_in, load):
-    """UpdateImage changes attributes, DeleteImage tells which pictures went."""
+    """UpdateImage changes attributes, DeleteImage tells which images went."""
     columns = {"product_id": "product", "pic_name": "name"}
     update = load(
         ROWS,

@@ -55,12 +55,12 @@ def lines():
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory, pictures):
+def checkout(tmp_path_factory, images):
     """What a reader has: a checkout, a table with copies in it, a nightly job; all commands have run."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("configs", "sample_data"):
         shutil.copytree(ROOT / name, folder / name)
-    shutil.copytree(pictures, folder / "photographs")
+    shutil.copytree(images, folder / "photographs")
     rows = [(f"A-{number}", f"Shirt {number}", f"photographs/p{number % 9:02}.jpg") for number in range(12)]
     for name, more in (
         ("catalogue.csv", []),

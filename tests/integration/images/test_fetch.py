@@ -1,4 +1,4 @@
-"""Pictures over real HTTP on loopback."""
+"""Images over real HTTP on loopback."""
 
 import asyncio
 import gzip
@@ -33,7 +33,7 @@ class Host:
             return web.Response(status=int(name), headers={"Retry-After": "7"})
         return await getattr(self, name.replace("-", "_"))(request)
 
-    async def picture(self, _):
+    async def image(self, _):
         return web.Response(body=BODY)
 
     async def packed(self, _):
@@ -111,9 +111,9 @@ async def get(fetcher, url):
     return await fetcher.fetch(ImageReference(url=url))
 
 
-async def test_a_picture_comes_over_http(host, fetcher):
+async def test_a_image_comes_over_http(host, fetcher):
     """The body comes back as it was sent."""
-    assert await get(fetcher, host.url + "/picture") == BODY
+    assert await get(fetcher, host.url + "/image") == BODY
 
 
 async def test_files_and_inline_bytes_come_the_same_way(fetcher, tmp_path):
@@ -137,7 +137,7 @@ async def test_a_body_over_the_bound_is_refused(host, fetcher, name):
 
 @pytest.mark.parametrize("status", [404, 410])
 async def test_missing_is_an_outcome_for_good(host, fetcher, status):
-    """A host that knows of no picture settles the row."""
+    """A host that knows of no image settles the row."""
     result = await get(fetcher, f"{host.url}/{status}")
     assert isinstance(result, Rejected)
     assert result.code == "Local.ImageMissing"
@@ -147,7 +147,7 @@ async def test_missing_is_an_outcome_for_good(host, fetcher, status):
     ("status", "transient"), [(401, False), (403, False), (400, False), (429, True), (500, True), (503, True)]
 )
 async def test_other_statuses_are_unreachable(host, fetcher, status, transient):
-    """Refusals and failures of a host say nothing about the picture; some pass by themselves."""
+    """Refusals and failures of a host say nothing about the image; some pass by themselves."""
     result = await get(fetcher, f"{host.url}/{status}?secret=1")
     assert isinstance(result, Unreachable)
     assert (result.transient, result.retry_after) == (transient, 7.0)
@@ -155,7 +155,7 @@ async def test_other_statuses_are_unreachable(host, fetcher, status, transient):
 
 
 async def test_a_slow_host_is_given_up(host, tmp_path):
-    """The time bound covers the whole picture."""
+    """The time bound covers the whole image."""
     settings = ImageSettings(allow_hosts=("127.0.0.1",), fetch_timeout=0.05)
     async with Fetcher(tmp_path, settings) as fetcher:
         result = await get(fetcher, host.url + "/slow")
@@ -173,9 +173,9 @@ async def test_a_broken_connection_is_unreachable(host, fetcher):
 
 
 async def test_redirects_are_followed_up_to_five(host, fetcher):
-    """A relative and an absolute redirect lead to the picture; a ring of them ends."""
-    assert await get(fetcher, host.url + "/go?to=/picture") == BODY
-    assert await get(fetcher, f"{host.url}/go?to={host.url}/picture") == BODY
+    """A relative and an absolute redirect lead to the image; a ring of them ends."""
+    assert await get(fetcher, host.url + "/go?to=/image") == BODY
+    assert await get(fetcher, f"{host.url}/go?to={host.url}/image") == BODY
     assert (await get(fetcher, host.url + "/round")).code == "Transport.ImageRedirects"
     assert (await get(fetcher, host.url + "/nowhere")).code == "Transport.ImageHttpStatus"
 
@@ -183,7 +183,7 @@ async def test_redirects_are_followed_up_to_five(host, fetcher):
 async def test_no_credentials_follow_a_redirect(host, fetcher):
     """User and password go to the first address only, and a redirect brings none of its own."""
     address = host.url.replace("http://", "http://user:pass@")
-    assert await get(fetcher, f"{address}/go?to={host.url.replace('http://', 'http://a:b@')}/picture") == BODY
+    assert await get(fetcher, f"{address}/go?to={host.url.replace('http://', 'http://a:b@')}/image") == BODY
     first, second = host.seen
     assert "Authorization" in first.headers
     assert "Authorization" not in second.headers
@@ -196,7 +196,7 @@ async def test_no_credentials_follow_a_redirect(host, fetcher):
 async def test_internal_hosts_are_refused_in_every_spelling(host, tmp_path, name):
     """Nothing is asked of this machine unless the job allows the host."""
     async with Fetcher(tmp_path, ImageSettings()) as fetcher:
-        result = await get(fetcher, f"http://{name}:{host.port}/picture?secret=1")
+        result = await get(fetcher, f"http://{name}:{host.port}/image?secret=1")
     assert isinstance(result, Rejected)
     assert result.code == "Local.ImageAddressRefused"
     assert "secret" not in result.message
@@ -207,8 +207,8 @@ async def test_a_redirect_to_an_internal_host_is_refused(host, tmp_path):
     """An allowed host cannot lead on to one that is not."""
     async with Fetcher(tmp_path, ImageSettings(allow_hosts=("127.0.0.1",))) as fetcher:
         for target in (
-            f"http://localhost:{host.port}/picture",
-            f"http://127.0.0.2:{host.port}/picture",
+            f"http://localhost:{host.port}/image",
+            f"http://127.0.0.2:{host.port}/image",
             "file:///etc/passwd",
         ):
             result = await get(fetcher, f"{host.url}/go?to={target}")
@@ -232,10 +232,10 @@ async def test_a_name_that_resolves_to_an_internal_address_is_refused(host, tmp_
         ]
 
     monkeypatch.setattr(ThreadedResolver, "resolve", loopback)
-    url = f"http://pictures.example:{host.port}/picture"
+    url = f"http://images.example:{host.port}/image"
     async with Fetcher(tmp_path, ImageSettings()) as fetcher:
         assert (await get(fetcher, url)).code == "Local.ImageAddressRefused"
-    async with Fetcher(tmp_path, ImageSettings(allow_hosts=("Pictures.example",))) as fetcher:
+    async with Fetcher(tmp_path, ImageSettings(allow_hosts=("Images.example",))) as fetcher:
         assert await get(fetcher, url) == BODY
 
 

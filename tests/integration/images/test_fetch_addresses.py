@@ -304,11 +304,11 @@ async def test_what_is_no_http_at_all_is_unreachable(host, tmp_path):
 async def test_the_environments_proxy_is_asked(host, tmp_path, monkeypatch):
     """A name that only the proxy knows is asked of it, with the whole address as it is written."""
     monkeypatch.setenv("HTTP_PROXY", host.url.replace("//", "//me:proxy-pass@"))
-    target = "http://pictures.example/a%27b.jpg?x=%2F"
+    target = "http://images.example/a%27b.jpg?x=%2F"
     assert await get(tmp_path, target, allow_hosts=()) == BODY
     (method, asked, headers) = host.seen[0]
     assert (method, asked) == ("GET", target)
-    assert headers["host"] == "pictures.example"
+    assert headers["host"] == "images.example"
     assert headers["proxy-authorization"] == "Basic bWU6cHJveHktcGFzcw=="
     assert "authorization" not in headers
 
@@ -316,13 +316,13 @@ async def test_the_environments_proxy_is_asked(host, tmp_path, monkeypatch):
 async def test_https_goes_through_a_tunnel_and_tells_the_proxy_nothing(host, tmp_path, monkeypatch):
     """The proxy of an `https:` address hears its host alone; what it refuses is told by its status."""
     monkeypatch.setenv("CDN_TOKEN", "a-very-secret-token")
-    host.answers["pictures.example:443"] = answer("407 Proxy Authentication Required", body=b"")
-    headers = {"pictures.example": {"Authorization": "${CDN_TOKEN}"}}
-    found = await get(tmp_path, "https://pictures.example/x?secret=1", proxy=host.url, headers=headers)
+    host.answers["images.example:443"] = answer("407 Proxy Authentication Required", body=b"")
+    headers = {"images.example": {"Authorization": "${CDN_TOKEN}"}}
+    found = await get(tmp_path, "https://images.example/x?secret=1", proxy=host.url, headers=headers)
     assert (found.code, found.transient) == ("Transport.ImageHttpStatus", False)
     assert "proxy answered HTTP 407" in found.message
     (method, asked, told) = host.seen[0]
-    assert (method, asked) == ("CONNECT", "pictures.example:443")
+    assert (method, asked) == ("CONNECT", "images.example:443")
     assert "authorization" not in told
 
 
@@ -393,7 +393,7 @@ async def test_hosts_of_no_proxy_and_this_machine_are_asked_directly(host, other
 async def test_a_proxy_that_is_not_there_is_told_from_the_host(tmp_path, monkeypatch):
     """The message names the proxy as what cannot be reached, without its address."""
     monkeypatch.setenv("HTTP_PROXY", "http://me:proxy-pass@127.0.0.1:9")
-    found = await get(tmp_path, "http://pictures.example/x", allow_hosts=())
+    found = await get(tmp_path, "http://images.example/x", allow_hosts=())
     assert (found.code, found.transient) == ("Transport.ImageConnect", True)
     assert "no connection to the proxy" in found.message
     assert "proxy-pass" not in found.message
@@ -403,6 +403,6 @@ async def test_a_variable_that_is_no_proxy_ends_the_job_by_name(tmp_path, monkey
     """A proxy of another kind is refused instead of being left out."""
     monkeypatch.setenv("HTTPS_PROXY", "socks5://h:1")
     with pytest.raises(ConfigError, match="HTTPS_PROXY"):
-        await get(tmp_path, "https://pictures.example/x")
+        await get(tmp_path, "https://images.example/x")
     found = await get(tmp_path, "https://10.0.0.1/x", proxy="none")
     assert found.code == "Local.ImageAddressRefused"

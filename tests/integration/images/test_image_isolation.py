@@ -1,4 +1,4 @@
-"""Decoders in processes of their own: same results, and crashes that cost one picture."""
+"""Decoders in processes of their own: same results, and crashes that cost one image."""
 
 import io
 import os
@@ -35,7 +35,7 @@ def pids(decoders):
 
 
 def test_a_child_gives_what_a_thread_gives(decoders):
-    """The bytes, facts and transforms are the same wherever a picture is decoded."""
+    """The bytes, facts and transforms are the same wherever an image is decoded."""
     data = tiff(tiffinfo={0x112: 6})
     result = prepare(data, RULES, repair=decoders.repair)
     assert isinstance(result, Prepared)
@@ -44,7 +44,7 @@ def test_a_child_gives_what_a_thread_gives(decoders):
 
 
 def test_a_child_is_used_again(decoders):
-    """One child serves one picture after the other."""
+    """One child serves one image after the other."""
     for level in (10, 20, 30):
         assert isinstance(prepare(tiff(level), RULES, repair=decoders.repair), Prepared)
         if level == 10:
@@ -72,8 +72,8 @@ def test_a_refusal_comes_back_as_one(decoders):
     assert result.code == prepare(bytes(data), RULES).code == "Local.ImageBroken"
 
 
-def test_a_crash_costs_its_picture_only(decoders):
-    """A child that is killed by a signal is reported, and the next picture gets a new one."""
+def test_a_crash_costs_its_image_only(decoders):
+    """A child that is killed by a signal is reported, and the next image gets a new one."""
     assert isinstance(prepare(tiff(1), RULES, repair=decoders.repair), Prepared)
     child = decoders._idle[0]
     os.kill(child._process.pid, signal.SIGSEGV)
@@ -105,7 +105,7 @@ def test_a_child_at_work_when_all_is_closed_ends_with_its_image():
 
 
 def test_a_hanging_decoder_is_stopped(decoders, monkeypatch):
-    """A child that does not answer in time is killed, and its picture refused."""
+    """A child that does not answer in time is killed, and its image refused."""
     assert isinstance(prepare(tiff(1), RULES, repair=decoders.repair), Prepared)
     child = decoders._idle[0]
     os.kill(child._process.pid, signal.SIGSTOP)
@@ -129,7 +129,7 @@ def test_a_child_that_needs_too_much_memory_is_refused_it(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("answer", "picture"),
+    ("answer", "image"),
     [
         ({"geometry": [1, 2], "transforms": []}, b""),
         ({"transforms": []}, b""),
@@ -137,9 +137,9 @@ def test_a_child_that_needs_too_much_memory_is_refused_it(monkeypatch):
         ({"geometry": [300, 200, 1, 10, 10, None], "transforms": []}, b"\xff\xd8\xff\xd9"),
     ],
 )
-def test_answers_of_a_child_are_not_believed(decoders, monkeypatch, answer, picture):
-    """A child under somebody else's control cannot send a picture that breaks the rules."""
-    monkeypatch.setattr(isolate_module, "receive_frame", lambda *_: (answer, picture))
+def test_answers_of_a_child_are_not_believed(decoders, monkeypatch, answer, image):
+    """A child under somebody else's control cannot send an image that breaks the rules."""
+    monkeypatch.setattr(isolate_module, "receive_frame", lambda *_: (answer, image))
     result = prepare(tiff(), RULES, repair=decoders.repair)
     assert isinstance(result, Rejected)
     assert result.code == "Local.ImageDecoderFailed"

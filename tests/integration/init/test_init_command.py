@@ -19,15 +19,15 @@ def init(*arguments, code=0):
 
 
 @pytest.fixture
-def shop(tmp_path, pictures, monkeypatch):
-    """A folder as somebody may have it: a catalogue, its pictures in a folder beside it."""
+def shop(tmp_path, images, monkeypatch):
+    """A folder as somebody may have it: a catalogue, its images in a folder beside it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     with (tmp_path / "catalogue.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter=";")
         writer.writerow(["SKU", "Name", "photo", "family"])
         for number in range(6):
-            shutil.copy(pictures / f"p{number:02}.jpg", tmp_path / "photos" / f"{number}.jpg")
+            shutil.copy(images / f"p{number:02}.jpg", tmp_path / "photos" / f"{number}.jpg")
             writer.writerow([f"00{number}", f"Größe {number}", f"{number}.jpg", "ab"[number % 2]])
     return tmp_path
 
@@ -36,7 +36,7 @@ FAST = {"instance.qps": 1000, "instance.custom_qps": True}
 
 
 def test_a_manifest_becomes_a_job_that_runs(shop):
-    """Delimiter, key, pictures and their folder are found; the file runs as it is written."""
+    """Delimiter, key, images and their folder are found; the file runs as it is written."""
     ran = init("catalogue.csv")
     assert ran.stdout == "search.yaml\n"
     settings = batchsearch.load("search.yaml")
@@ -76,7 +76,7 @@ def test_a_list_without_groups_is_told_its_pairs(shop):
 
 
 def test_a_dedup_job_says_which_columns_name_products(shop):
-    """Product and picture are told by their columns; only the embedded instance is filled unasked."""
+    """Product and image are told by their columns; only the embedded instance is filled unasked."""
     init("catalogue.csv", "--kind", "dedup")
     settings = batchsearch.load("dedup.yaml")
     assert (settings.dedup.product_column, settings.dedup.pic_name_column) == ("SKU", "photo")
@@ -91,7 +91,7 @@ def test_a_dedup_job_says_which_columns_name_products(shop):
 
 
 def test_paths_start_from_the_job_files_folder(shop):
-    """A job file in another folder still finds manifest and pictures."""
+    """A job file in another folder still finds manifest and images."""
     (shop / "jobs").mkdir()
     init("catalogue.csv", "-o", "jobs/night.yaml")
     settings = batchsearch.load("jobs/night.yaml")
@@ -118,9 +118,9 @@ def test_without_a_manifest_there_is_a_form(shop, kind):
     assert batchsearch.load(f"{kind}.yaml").instance.endpoint == "emulator"
 
 
-def test_parquet_with_pictures_in_it(shop, pictures):
-    """Inline pictures are taken by their type, and never read for the guess."""
-    data = [(pictures / f"p{number:02}.jpg").read_bytes() for number in range(3)]
+def test_parquet_with_images_in_it(shop, images):
+    """Inline images are taken by their type, and never read for the guess."""
+    data = [(images / f"p{number:02}.jpg").read_bytes() for number in range(3)]
     table = pa.table({"id": [7, 8, 9], "image": pa.array(data, pa.binary())})
     pq.write_table(table, "inline.parquet")
     ran = init("inline.parquet")
@@ -141,7 +141,7 @@ def test_a_repeated_key_is_told(shop):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a,b\n1,2\n", "no column that looks like pictures"),
+        ("a,b\n1,2\n", "no column that looks like images"),
         ("", "is empty"),
         (None, "there is no such file"),
     ],

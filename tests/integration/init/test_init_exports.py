@@ -52,12 +52,12 @@ def table(name, *rows, delimiter=",", encoding="utf-8", above=""):
 
 
 @pytest.fixture
-def shop(tmp_path, pictures, monkeypatch):
+def shop(tmp_path, images, monkeypatch):
     """A folder with the images `photos/0.jpg` to `photos/5.jpg`, and nothing else."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
     for number in range(6):
-        shutil.copy(pictures / f"p{number:02}.jpg", tmp_path / "photos" / f"{number}.jpg")
+        shutil.copy(images / f"p{number:02}.jpg", tmp_path / "photos" / f"{number}.jpg")
     return tmp_path
 
 
@@ -274,14 +274,12 @@ def test_amazon_flat_file(shop):
     assert [image for _, image in rows_of(settings)] == [URL.format(n) for n in (1, 2, 3)]
 
 
-def test_hugging_face_images(shop, pictures):
+def test_hugging_face_images(shop, images):
     """Images and labels and nothing that names a row: rows are numbered by file and row."""
     (shop / "data").mkdir()
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     for part in range(2):
-        data = [
-            {"bytes": (pictures / f"p{part * 2 + n:02}.jpg").read_bytes(), "path": None} for n in range(2)
-        ]
+        data = [{"bytes": (images / f"p{part * 2 + n:02}.jpg").read_bytes(), "path": None} for n in range(2)]
         columns = {"image": pa.array(data, kind), "label": pa.array([0, 1], pa.int64())}
         pq.write_table(pa.table(columns), shop / "data" / f"train-{part:05}-of-00002.parquet")
     ran = init("data")
@@ -502,9 +500,9 @@ def test_on_a_terminal_it_asks_before_it_writes(shop, answer, written):
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_duplicates_among_images_in_a_table(shop, pictures, named):
+def test_duplicates_among_images_in_a_table(shop, images, named):
     """Images that are bytes are called as their rows are, with a key of the table's own or numbered ones."""
-    data = [(pictures / f"p{number:02}.jpg").read_bytes() for number in (0, 1, 2)]
+    data = [(images / f"p{number:02}.jpg").read_bytes() for number in (0, 1, 2)]
     columns = {"image": pa.array(data, pa.binary()), "label": [0, 0, 1]}
     pq.write_table(pa.table({"id": ["a", "b", "c"], **columns} if named else columns), "m.parquet")
     init("m.parquet", "--kind", "dedup")

@@ -1,4 +1,4 @@
-"""`batchsearch check`: verdicts about a manifest's pictures, without any call."""
+"""`batchsearch check`: verdicts about a manifest's images, without any call."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ from PIL import Image
 from batchsearch.engine.retry.codes import meaning_of
 from batchsearch.engine.rows import fetching
 from batchsearch.errors import ConfigError, ManifestError, OutputError
-from batchsearch.storage.parts.verdict_table import SavedPictures, VerdictFile, saved_name, verdicts_schema
+from batchsearch.storage.parts.verdict_table import SavedImages, VerdictFile, saved_name, verdicts_schema
 from batchsearch.tasks.check import checking
 from batchsearch.tasks.check.checking import check_job
 
@@ -42,7 +42,7 @@ def run_check(config, *arguments):
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory):
-    """The demonstration's pictures, checked and saved from the command line."""
+    """The demonstration's images, checked and saved from the command line."""
     folder = tmp_path_factory.mktemp("checked")
     ran = run_check(
         ROOT / "configs" / "demo.yaml", "--set", f"output.dir={folder}", "--save", folder / "sent"
@@ -51,7 +51,7 @@ def checked(tmp_path_factory):
 
 
 def test_every_awkward_file_gets_the_verdict_that_was_foretold(checked):
-    """Each picture passes or is repaired where `ok` is expected, and else is rejected with its code."""
+    """Each image passes or is repaired where `ok` is expected, and else is rejected with its code."""
     folder, ran = checked
     assert ran.returncode == 0, ran.stderr
     verdicts = pd.read_parquet(folder / "check" / "verdicts.parquet")
@@ -67,7 +67,7 @@ def test_every_awkward_file_gets_the_verdict_that_was_foretold(checked):
 
 
 def test_nothing_of_a_run_is_touched(checked):
-    """Verdicts and saved pictures are all that is written: no ledger, no results, no instance."""
+    """Verdicts and saved images are all that is written: no ledger, no results, no instance."""
     assert sorted(path.name for path in checked[0].iterdir()) == ["check", "sent"]
     assert [path.name for path in (checked[0] / "check").iterdir()] == ["verdicts.parquet"]
 
@@ -81,7 +81,7 @@ def test_the_file_has_the_declared_schema(checked):
 
 
 def test_what_would_be_sent_is_saved_as_the_verdicts_say(checked):
-    """Each usable picture is there under a name of digits, with the bytes and the format foretold."""
+    """Each usable image is there under a name of digits, with the bytes and the format foretold."""
     folder, _ = checked
     verdicts = pd.read_parquet(folder / "check" / "verdicts.parquet")
     usable = verdicts[verdicts["saved_as"].notna()]
@@ -91,8 +91,8 @@ def test_what_would_be_sent_is_saved_as_the_verdicts_say(checked):
         assert re.fullmatch(r"[0-9a-f]{32}\.(jpg|png|webp)", row.saved_as)
         path = folder / "sent" / row.saved_as
         assert hashlib.sha256(path.read_bytes()).hexdigest() == row.sent_sha256
-        with Image.open(path) as picture:
-            assert (picture.format, *picture.size) == (row.sent_format, row.sent_width, row.sent_height)
+        with Image.open(path) as image:
+            assert (image.format, *image.size) == (row.sent_format, row.sent_width, row.sent_height)
         if row.verdict == "pass":
             assert row.sent_sha256 == row.source_sha256
 
@@ -118,7 +118,7 @@ def test_the_summary_counts_the_verdicts_for_people_and_programs(checked):
     assert "awkward-truncated.jpg" in ran.stderr
 
 
-def test_pictures_inside_the_manifest_get_the_same_verdicts(checked, tmp_path):
+def test_images_inside_the_manifest_get_the_same_verdicts(checked, tmp_path):
     """Inline bytes are checked like files, and never shown."""
     ran = run_check(
         ROOT / "configs" / "demo-parquet.yaml", "--output", tmp_path / "verdicts", "--json", "--no-progress"
@@ -133,8 +133,8 @@ def test_pictures_inside_the_manifest_get_the_same_verdicts(checked, tmp_path):
     assert (shown | (inline["code"] == "Local.ImageMissing")).all()
 
 
-def test_a_pair_has_a_verdict_for_each_of_its_pictures(make_job, tmp_path):
-    """CompareSimilarByImage: two verdicts a row, named by role; one bad picture makes the row unusable."""
+def test_a_pair_has_a_verdict_for_each_of_its_images(make_job, tmp_path):
+    """CompareSimilarByImage: two verdicts a row, named by role; one bad image makes the row unusable."""
     rows = [
         {"id": "1", "primary_image": "p00.jpg", "secondary_image": "p01.jpg"},
         {"id": "2", "primary_image": "p02.jpg", "secondary_image": "gone.jpg"},
@@ -143,18 +143,18 @@ def test_a_pair_has_a_verdict_for_each_of_its_pictures(make_job, tmp_path):
     ran = run_check(make_job(rows, operation="CompareSimilarByImage", max_failed=1))
     assert ran.returncode == 3, ran.stderr
     summary = json.loads(ran.stdout)
-    assert (summary["rows"], summary["pictures"], summary["unusable_rows"]) == (3, 6, 2)
+    assert (summary["rows"], summary["images"], summary["unusable_rows"]) == (3, 6, 2)
     verdicts = pd.read_parquet(tmp_path / "out" / "check" / "verdicts.parquet")
     assert verdicts["role"].tolist() == ["primary_image", "secondary_image"] * 3
     assert verdicts["code"].fillna("").tolist() == ["", "", "", "Local.ImageMissing", "Local.NoImage", ""]
 
 
-def test_a_job_without_pictures_is_refused(make_job):
+def test_a_job_without_images_is_refused(make_job):
     """SearchImageByName sends none: exit code 64 instead of an empty table."""
     rows = [{"id": 1, "product_id": "p", "pic_name": "n"}]
     ran = run_check(make_job(rows, operation="SearchImageByName"))
     assert ran.returncode == 64
-    assert "sends no pictures" in ran.stderr
+    assert "sends no images" in ran.stderr
 
 
 async def test_a_bad_manifest_ends_the_check_before_anything_is_written(load, tmp_path):
@@ -185,8 +185,8 @@ async def test_rows_keep_their_order_whatever_finishes_first(load, tmp_path, mon
 
 
 @pytest.fixture
-async def host(pictures):
-    """A web server with one picture, and places where there is none."""
+async def host(images):
+    """A web server with one image, and places where there is none."""
     asked = asyncio.Event()
     release = asyncio.Event()
     counts = {}
@@ -195,12 +195,12 @@ async def host(pictures):
         name = request.match_info["name"]
         counts[name] = counts.get(name, 0) + 1
         asked.set()
-        if name == "picture":
-            return web.Response(body=(pictures / "p00.jpg").read_bytes())
+        if name == "image":
+            return web.Response(body=(images / "p00.jpg").read_bytes())
         if name == "never":
             await release.wait()
         if name == "second" and counts[name] == 2:
-            return web.Response(body=(pictures / "p01.jpg").read_bytes())
+            return web.Response(body=(images / "p01.jpg").read_bytes())
         return web.Response(status=404 if name == "gone" else 503)
 
     app = web.Application()
@@ -217,17 +217,17 @@ async def host(pictures):
 async def test_unreachable_is_told_apart_from_missing_and_secrets_are_not_shown(
     host, load, tmp_path, monkeypatch
 ):
-    """A failing host is tried again and says nothing about its picture; addresses lose user and query."""
+    """A failing host is tried again and says nothing about its image; addresses lose user and query."""
     monkeypatch.setattr(fetching, "backoff", lambda *_: 0.0)
     address, _, counts = host
-    names = ("picture", "gone", "down", "second")
+    names = ("image", "gone", "down", "second")
     rows = [{"id": name, "image": f"http://me:pass@{address}/{name}?sig=hush"} for name in names]
     page = await check_job(load(rows, images__allow_hosts=["127.0.0.1"]))
     verdicts = pq.read_table(page.verdicts).to_pylist()
     assert [row["verdict"] for row in verdicts] == ["pass", "rejected", "unreachable", "pass"]
     assert [row["code"] for row in verdicts[1:3]] == ["Local.ImageMissing", "Transport.ImageHttpStatus"]
     assert verdicts[2]["prevents"] is None
-    assert counts == {"picture": 1, "gone": 1, "down": fetching.FETCH_ATTEMPTS, "second": 2}
+    assert counts == {"image": 1, "gone": 1, "down": fetching.FETCH_ATTEMPTS, "second": 2}
     assert page.tally.unusable == 2
     written = str(verdicts) + page.as_text() + page.as_json()
     assert "pass@" not in written
@@ -270,9 +270,9 @@ def test_a_signal_ends_a_check_with_4_and_says_so(make_job, tmp_path):
     assert list((tmp_path / "out" / "check").iterdir()) == []
 
 
-async def test_base64_cells_are_not_copied_into_the_verdicts(load, pictures):
-    """A picture in text is named by its length alone."""
-    text = base64.b64encode((pictures / "p00.jpg").read_bytes()).decode()
+async def test_base64_cells_are_not_copied_into_the_verdicts(load, images):
+    """An image in text is named by its length alone."""
+    text = base64.b64encode((images / "p00.jpg").read_bytes()).decode()
     page = await check_job(load([{"id": "1", "image": text}], images__text="base64"))
     (verdict,) = pq.read_table(page.verdicts).to_pylist()
     assert (verdict["verdict"], verdict["source_format"]) == ("pass", "JPEG")
@@ -280,9 +280,9 @@ async def test_base64_cells_are_not_copied_into_the_verdicts(load, pictures):
 
 
 @pytest.mark.parametrize("key", ["../../escaped", "/etc/passwd", "a\0b", "\udcff", "", "x" * 5000, "CON"])
-def test_no_row_key_chooses_where_a_picture_is_saved(key, tmp_path):
+def test_no_row_key_chooses_where_a_image_is_saved(key, tmp_path):
     """Names are digits of a digest: they stay in the folder and differ by row and role."""
-    saved = SavedPictures(tmp_path / "sent")
+    saved = SavedImages(tmp_path / "sent")
     name = saved.save(key, "image", "JPEG", b"picture")
     assert re.fullmatch(r"[0-9a-f]{32}\.jpg", name)
     assert [path.name for path in tmp_path.iterdir()] == ["sent"]
@@ -291,10 +291,10 @@ def test_no_row_key_chooses_where_a_picture_is_saved(key, tmp_path):
 
 
 def test_saving_replaces_a_link_instead_of_following_it(tmp_path):
-    """A link laid under a picture's name does not lead what is saved out of the folder."""
+    """A link laid under an image's name does not lead what is saved out of the folder."""
     target = tmp_path / "target"
     target.write_bytes(b"mine")
-    saved = SavedPictures(tmp_path / "sent")
+    saved = SavedImages(tmp_path / "sent")
     link = tmp_path / "sent" / saved_name("1", "image", "PNG")
     link.symlink_to(target)
     saved.save("1", "image", "PNG", b"picture")

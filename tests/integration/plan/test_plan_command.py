@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.instance_worker import lanes_of
 from batchsearch.engine.renewal.change_detection import Survey
@@ -37,29 +37,29 @@ def planned(*arguments):
 
 
 def with_comment(jpeg, text):
-    """The same picture in a file of other bytes: a comment after its first marker."""
+    """The same image in a file of other bytes: a comment after its first marker."""
     said = text.encode()
     return jpeg[:2] + b"\xff\xfe" + (len(said) + 2).to_bytes(2, "big") + said + jpeg[2:]
 
 
 @pytest.fixture
-def filled(signed_in, pictures):
-    """The emulator with eight of the pictures in its catalogue."""
+def filled(signed_in, images):
+    """The emulator with eight of the images in its catalogue."""
     for number in range(8):
-        picture = decode_picture((pictures / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), picture, crop=True, region=None)
+        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
+        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), image, crop=True, region=None)
     return signed_in
 
 
 @pytest.fixture
-def folder(tmp_path, pictures):
-    """A folder for pictures of this test's own, some of the shared ones in it, and files that are none."""
+def folder(tmp_path, images):
+    """A folder for images of this test's own, some of the shared ones in it, and files that are none."""
     found = tmp_path / "own"
     found.mkdir()
     for number in range(8):
-        (found / f"p{number:02}.jpg").write_bytes((pictures / f"p{number:02}.jpg").read_bytes())
-    (found / "copy-of-p01.jpg").write_bytes((pictures / "p01.jpg").read_bytes())
-    (found / "note.jpg").write_text("not a picture")
+        (found / f"p{number:02}.jpg").write_bytes((images / f"p{number:02}.jpg").read_bytes())
+    (found / "copy-of-p01.jpg").write_bytes((images / "p01.jpg").read_bytes())
+    (found / "note.jpg").write_text("not an image")
     (found / "empty.jpg").write_bytes(b"")
     return found
 
@@ -72,17 +72,17 @@ def empty_ledger(settings):
 
 
 def mixed_rows():
-    """Thirty rows: twenty repeat one of four pictures, five cannot be used, one is a copy by content."""
+    """Thirty rows: twenty repeat one of four images, five cannot be used, one is a copy by content."""
     images = [f"p{number % 4:02}.jpg" for number in range(24)]
     images += ["copy-of-p01.jpg", "note.jpg", "empty.jpg", "gone.jpg", "gone-too.jpg", "../outside.jpg"]
     return [{"id": f"r{number:02}", "image": image} for number, image in enumerate(images)]
 
 
-def test_repeats_among_two_thousand_rows_are_counted_exactly(make_job, tmp_path, pictures):
-    """A fifth of the rows repeat another's picture, by content; each different one is one call."""
+def test_repeats_among_two_thousand_rows_are_counted_exactly(make_job, tmp_path, images):
+    """A fifth of the rows repeat another's image, by content; each different one is one call."""
     folder = tmp_path / "many"
     folder.mkdir()
-    scene = (pictures / "p00.jpg").read_bytes()
+    scene = (images / "p00.jpg").read_bytes()
     numbers = [*range(1_600), *range(400)]
     random.Random(3).shuffle(numbers)
     rows = []
@@ -136,7 +136,7 @@ def test_a_sample_says_that_it_is_one(make_job, folder):
 
 
 def test_a_bad_manifest_is_refused_as_a_run_would(make_job):
-    """Two rows with one key end the plan with 65, before any picture is read."""
+    """Two rows with one key end the plan with 65, before any image is read."""
     ran = command("plan", make_job([{"id": "a", "image": "p00.jpg"}] * 2))
     assert ran.exit_code == 65
     assert "the key 'a' is also that of row 1" in ran.stderr

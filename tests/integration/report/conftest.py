@@ -37,7 +37,7 @@ PAIRS = pa.schema(
         *((name, REAL) for name in ("score", "score_ab", "score_ba")),
         *((name, COUNT) for name in ("rank_ab", "rank_ba")),
         ("mutual", pa.bool_()),
-        ("pictures", COUNT),
+        ("images", COUNT),
         *((name, TEXT) for name in ("row_key", "pic_a", "pic_b", "found_by")),
         ("category_id", WHOLE),
         ("threshold", REAL),
@@ -57,7 +57,7 @@ CLUSTERS = pa.schema(
         ("size", COUNT),
         ("review", TEXT),
         ("score", REAL),
-        ("pictures", COUNT),
+        ("images", COUNT),
         ("image", TEXT),
         ("row_key", TEXT),
     ]
@@ -65,7 +65,7 @@ CLUSTERS = pa.schema(
 
 
 def draw(seed, size=(320, 240)):
-    """A picture with one thing in the middle, unlike that of another seed."""
+    """An image with one thing in the middle, unlike that of another seed."""
     rng = random.Random(seed)
     colour = tuple(rng.randrange(40, 230) for _ in range(3))
     image = Image.new("RGB", size, tuple(min(255, part + 20) for part in colour))
@@ -99,23 +99,23 @@ def job_over(folder, manifest, *, key=("product_id", "pic_name"), **settings):
         "operation": "SearchImageByPic",
         "instance": {"endpoint": "emulator", "name": "demo", "qps": 200, "custom_qps": True},
         "manifest": {"path": str(manifest), "key": list(key)},
-        "images": {"root": str(folder / "pictures")},
+        "images": {"root": str(folder / "images")},
         "output": {"dir": str(folder / "out")},
         "max_failed": "100%",
     } | settings
 
 
 def products(folder):
-    """Twenty-eight products, the first of hostile names, with a picture each; the manifest's rows."""
-    pictures = folder / "pictures"
-    pictures.mkdir()
+    """Twenty-eight products, the first of hostile names, with an image each; the manifest's rows."""
+    images = folder / "images"
+    images.mkdir()
     rows = []
     for number in range(28):
         image = draw(number // 2, (320, 240) if number % 3 else (240, 320))
         exif = Image.Exif()
         if number % 5 == 4:
             exif[0x0112] = 6
-        image.save(pictures / f"p{number:02}.jpg", quality=88, exif=exif)
+        image.save(images / f"p{number:02}.jpg", quality=88, exif=exif)
         name = HOSTILE[number] if number < len(HOSTILE) else f"P{number:03}"
         rows.append({"product_id": name, "pic_name": f"p{number:02}.jpg", "image": f"p{number:02}.jpg"})
     return rows
@@ -131,7 +131,7 @@ def pair(a, b, score, *, threshold=0.8, judged=None, found_by="search", category
         "score_ab": score,
         "rank_ab": 1,
         "mutual": score > threshold,
-        "pictures": 1,
+        "images": 1,
         "row_key": json.dumps([first, pic_a]),
         "pic_a": pic_a,
         "pic_b": pic_b,
@@ -152,10 +152,10 @@ def searched(tmp_path_factory):
     rows = products(folder)
     write_rows(folder / "catalogue.csv", rows[8:])
     rows.append({"product_id": "gone", "pic_name": "gone.jpg", "image": "gone.jpg"})
-    (folder / "pictures" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    (folder / "images" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
     rows.append({"product_id": "broken", "pic_name": "broken.jpg", "image": "broken.jpg"})
     write_rows(folder / "rows.csv", rows)
-    catalogue = {"manifest": {"path": str(folder / "catalogue.csv")}, "root": str(folder / "pictures")}
+    catalogue = {"manifest": {"path": str(folder / "catalogue.csv")}, "root": str(folder / "images")}
     summary = run(folder, job_over(folder, folder / "rows.csv", emulator={"catalogue": catalogue}))
     assert (summary.ok, summary.failed) == (28, 2)
     return SimpleNamespace(folder=folder / "out", rows=rows, job=folder / "job.yaml")
@@ -180,7 +180,7 @@ def compared(tmp_path_factory):
     matrix = folder / "out" / "matrix"
     matrix.mkdir()
     names = ["alpha", HOSTILE[0], "gamma"]
-    columns = {"picture": names} | dict(
+    columns = {"image": names} | dict(
         zip(names, [[1.0, 0.7, None], [0.7, 1.0, 0.2], [None, 0.2, 1.0]], strict=True)
     )
     table = pa.table(columns).replace_schema_metadata({"batchsearch.group": HOSTILE[1]})
@@ -201,7 +201,7 @@ def deduped(tmp_path_factory, searched):
     members, pairs = [], []
     for number, group in enumerate(groups):
         head = group[0]
-        for place, (product, picture) in enumerate(group):
+        for place, (product, image) in enumerate(group):
             members.append(
                 {
                     "cluster_id": head[0],
@@ -212,13 +212,13 @@ def deduped(tmp_path_factory, searched):
                     "size": len(group),
                     "review": "split: members do not resemble each other" if number in (3, 6) else None,
                     "score": None if place == 0 else 0.97 - place * 0.02,
-                    "pictures": 1,
-                    "image": picture,
-                    "row_key": json.dumps([product, picture], ensure_ascii=False, separators=(",", ":")),
+                    "images": 1,
+                    "image": image,
+                    "row_key": json.dumps([product, image], ensure_ascii=False, separators=(",", ":")),
                 }
             )
             if place:
-                pairs.append(pair(head, (product, picture), 0.97 - place * 0.02, category=number % 2 * 3))
+                pairs.append(pair(head, (product, image), 0.97 - place * 0.02, category=number % 2 * 3))
     pairs += [pair(named[21 + place], named[22 + place], 0.5 + place * 0.055) for place in range(6)]
     pairs[-1]["judged"] = "different"
     for name, rows, schema in (("pairs", pairs, PAIRS), ("clusters", members, CLUSTERS)):
@@ -230,7 +230,7 @@ def deduped(tmp_path_factory, searched):
 
 @pytest.fixture
 def make_products():
-    """Makes products with pictures in a folder."""
+    """Makes products with images in a folder."""
     return products
 
 
@@ -246,7 +246,7 @@ def make_run():
 
     def make(folder, manifest, **settings):
         job = job_over(folder, manifest, **settings)
-        job["images"].setdefault("root", str(folder / "pictures"))
+        job["images"].setdefault("root", str(folder / "images"))
         run(folder, job)
         return Path(job["output"]["dir"])
 

@@ -59,12 +59,12 @@ def test_duplicates_stand_cluster_by_cluster_with_the_manifests_own_columns(dedu
 def test_pairs_have_the_columns_of_both_products(deduped, searched):
     """One row for each pair; the manifest's columns stand there once for each side."""
     rows = exported(deduped.folder, "--table", "pairs")
-    pictures = {shown(row["product_id"]): row["pic_name"] for row in searched.rows}
+    images = {shown(row["product_id"]): row["pic_name"] for row in searched.rows}
     assert len(rows) == len(deduped.pairs)
     for row, pair in zip(rows, deduped.pairs, strict=True):
         assert (row["product_a"], row["product_b"]) == (shown(pair["product_a"]), shown(pair["product_b"]))
-        assert row["a_pic_name"] == pictures[row["product_a"]]
-        assert row["b_pic_name"] == pictures[row["product_b"]]
+        assert row["a_pic_name"] == images[row["product_a"]]
+        assert row["b_pic_name"] == images[row["product_b"]]
 
 
 def test_every_product_says_what_it_is_a_duplicate_of(deduped, searched):
@@ -118,7 +118,7 @@ def test_parts_of_a_run_are_exported_one_after_the_other(tmp_path, make_products
         row for product in rows[8:20] for row in (product, {**product, "pic_name": "x", "image": "gone.jpg"})
     ]
     make_rows(tmp_path / "rows.csv", rows)
-    catalogue = {"manifest": {"path": str(tmp_path / "catalogue.csv")}, "root": str(tmp_path / "pictures")}
+    catalogue = {"manifest": {"path": str(tmp_path / "catalogue.csv")}, "root": str(tmp_path / "images")}
     out = make_run(
         tmp_path,
         tmp_path / "rows.csv",

@@ -99,8 +99,8 @@ def exported(tab):
     return download.value.suggested_filename, rows
 
 
-def test_clusters_are_drawn_with_pictures_and_regions(opened, deduped):
-    """Each member is there with its picture, each picture with the region found on it."""
+def test_clusters_are_drawn_with_images_and_regions(opened, deduped):
+    """Each member is there with its image, each image with the region found on it."""
     tab = opened(deduped.folder)
     assert tab.locator("#gallery-clusters .card").count() == deduped.clusters
     assert tab.locator("#gallery-clusters .member image").count() == len(deduped.members)
@@ -227,7 +227,7 @@ def test_judgements_of_pairs_have_notes_and_are_loaded_again(opened, deduped, tm
 
 
 def test_everything_can_be_done_with_the_keyboard(opened, deduped):
-    """Cards and pictures are walked, judged and taken back with keys; / finds, ? explains, Esc goes back."""
+    """Cards and images are walked, judged and taken back with keys; / finds, ? explains, Esc goes back."""
     tab = opened(deduped.folder)
     tab.keyboard.press("j")
     assert tab.evaluate("document.activeElement.className").startswith("card")

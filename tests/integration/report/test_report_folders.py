@@ -55,8 +55,8 @@ def test_a_search_is_summed_up(searched):
     assert report.status == ("complete, 2 failed", "warn")
 
 
-def test_a_search_shows_failures_first_and_hits_with_pictures(searched):
-    """Failed rows come first with their code; each other row has its first hits, pictures and region."""
+def test_a_search_shows_failures_first_and_hits_with_images(searched):
+    """Failed rows come first with their code; each other row has its first hits, images and region."""
     report = report_on(searched.folder)
     cards = cards_of(report, "rows").cards
     assert {card["e"] for card in cards[:2]} == {"Local.ImageMissing", "Local.ImageTruncated"}
@@ -71,7 +71,7 @@ def test_a_search_shows_failures_first_and_hits_with_pictures(searched):
 
 def test_bounds_are_kept_and_said(searched):
     """Rows, thumbnails and their size stay within the options, and the page says what it left out."""
-    report = report_on(searched.folder, rows=6, pictures=3, side=64)
+    report = report_on(searched.folder, rows=6, images=3, side=64)
     gallery = cards_of(report, "rows")
     assert (len(gallery.cards), gallery.total) == (6, 30)
     assert sum("e" in card for card in gallery.cards) == 2
@@ -96,7 +96,7 @@ def test_a_comparison_is_sorted_by_score(compared):
 
 
 def test_clusters_are_shown_with_what_a_person_needs(deduped):
-    """Flagged clusters come first, the least certain first; members have scores, pictures, inner pairs."""
+    """Flagged clusters come first, the least certain first; members have scores, images, inner pairs."""
     report = report_on(deduped.folder)
     cards = cards_of(report, "clusters").cards
     assert len(cards) == deduped.clusters
@@ -211,20 +211,20 @@ def test_a_run_going_on_is_reported_as_of_now(searched, tmp_path):
     with sqlite3.connect(folder / "ledger" / "ledger.sqlite3") as ledger:
         ledger.execute("UPDATE meta SET value = '120' WHERE name = 'total'")
     ledger.close()
-    report = report_on(folder, pictures=0)
+    report = report_on(folder, images=0)
     assert report.status == ("not finished: 25%", "warn")
     assert any("90 rows of the manifest have no outcome yet" in note for note in report.notes)
     assert report.as_of == NOW
 
 
 def test_without_a_job_it_says_what_is_missing(searched, tmp_path):
-    """Results alone, without a ledger, are summed up; pictures come from the folder that is named."""
+    """Results alone, without a ledger, are summed up; images come from the folder that is named."""
     folder = tmp_path / "bare"
     shutil.copytree(searched.folder / "results", folder / "results")
     report = report_on(folder)
     assert any("--images may help" in note for note in report.notes)
     assert table(report, "outcomes").rows[0][1] == 28
-    helped = report_on(folder, images=searched.folder.parent / "pictures")
+    helped = report_on(folder, images=searched.folder.parent / "images")
     good = next(card for card in cards_of(helped, "rows").cards if "e" not in card)
     assert helped.page.thumbnails[good["t"]].width
 
@@ -254,7 +254,7 @@ def test_hostile_names_stay_texts(deduped, tmp_path):
 
 
 def test_help_pays_for_no_templates():
-    """`batchsearch report --help` imports neither tables nor templates nor pictures."""
+    """`batchsearch report --help` imports neither tables nor templates nor images."""
     script = (
         "import sys\n"
         "from batchsearch.cli import cli\n"
@@ -266,7 +266,7 @@ def test_help_pays_for_no_templates():
 
 
 def test_duplicates_without_a_search(deduped, tmp_path):
-    """A dedup job that found everything without a call is reported too, without pictures to look up."""
+    """A dedup job that found everything without a call is reported too, without images to look up."""
     folder = tmp_path / "local"
     for name in ("pairs", "clusters"):
         shutil.copytree(deduped.folder / name, folder / name)
@@ -286,7 +286,7 @@ def seal_anew(output, part):
 
 
 def test_products_are_named_by_the_columns_that_the_job_wrote_down(deduped, tmp_path):
-    """Pictures of pairs are found whatever the manifest calls its columns: `dedup.json` says it."""
+    """Images of pairs are found whatever the manifest calls its columns: `dedup.json` says it."""
     folder = tmp_path / "named"
     shutil.copytree(deduped.folder, folder)
     for part in (folder / "search" / "results").glob("*.parquet"):
@@ -295,7 +295,7 @@ def test_products_are_named_by_the_columns_that_the_job_wrote_down(deduped, tmp_
         pq.write_table(table.rename_columns([renamed.get(name, name) for name in table.column_names]), part)
         seal_anew(folder / "search", part)
     assert all(card["ta"] == -1 for card in cards_of(report_on(folder, clusters=0), "products").cards)
-    (folder / "dedup.json").write_text(json.dumps({"columns": {"product": "sku", "picture": "view"}}))
+    (folder / "dedup.json").write_text(json.dumps({"columns": {"product": "sku", "image": "view"}}))
     report = report_on(folder, clusters=0)
     for card in cards_of(report, "products").cards:
         assert report.page.thumbnails[card["ta"]].boxes

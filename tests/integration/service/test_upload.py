@@ -1,4 +1,4 @@
-"""The upload of a picture against a stand-in for the open platform and the object store."""
+"""The upload of an image against a stand-in for the open platform and the object store."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def store():
     await runner.cleanup()
 
 
-async def _upload(store, picture=b"\x00picture\r\n--\xff"):
+async def _upload(store, image=b"\x00picture\r\n--\xff"):
     async with new_session(connections=2) as session:
         uploader = Uploader(
             session,
@@ -75,10 +75,10 @@ async def _upload(store, picture=b"\x00picture\r\n--\xff"):
             clock=ServiceClock(lambda: _NOW),
             platform=parse_endpoint(f"http://127.0.0.1:{store.port}"),
         )
-        return await uploader.upload(picture)
+        return await uploader.upload(image)
 
 
-async def test_a_picture_is_stored_and_named(store):
+async def test_a_image_is_stored_and_named(store):
     """Permission, upload, address: the three steps of the official SDK, with the fields it sends."""
     uploaded = await _upload(store)
     assert isinstance(uploaded, Uploaded)

@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from batchsearch.config.load import load_job
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.tasks.dedup.night import run_night
 
@@ -18,7 +18,7 @@ COPIES = {"recompressed", "half size", "cropped", "mirrored", "banner", "brighte
 
 
 def samples():
-    """Every photograph of the sample catalogue and its changed copies: product, picture, file."""
+    """Every photograph of the sample catalogue and its changed copies: product, image, file."""
     found = []
     with (SAMPLES / "catalogue.csv").open(encoding="utf-8") as file:
         found += [(row["product_id"], row["pic_name"], row["image"]) for row in csv.DictReader(file)]
@@ -70,12 +70,12 @@ class Shop:
         self.results_per_row = 30
         self.images = {}
         self.reuse = {}
-        (folder / "pictures").mkdir(exist_ok=True)
+        (folder / "images").mkdir(exist_ok=True)
 
     def write(self, product, name, source):
-        """A product's picture, new or changed, in the catalogue alone; a sample's path, or bytes."""
+        """A product's image, new or changed, in the catalogue alone; a sample's path, or bytes."""
         data = source if isinstance(source, bytes) else (SAMPLES / source).read_bytes()
-        path = self.folder / "pictures" / f"{product}-{name}"
+        path = self.folder / "images" / f"{product}-{name}"
         path.write_bytes(data)
         row = (product, name, path.name)
         if row not in self.rows:
@@ -83,10 +83,10 @@ class Shop:
         return data
 
     def put(self, product, name, source):
-        """A product's picture, new or changed, in the catalogue and in the instance."""
+        """A product's image, new or changed, in the catalogue and in the instance."""
         data = self.write(product, name, source)
-        picture = decode_picture(data, "generic")
-        self.emulator.catalogue().add(NewItem(product, name), picture, crop=True, region=None)
+        image = decode_image(data, "generic")
+        self.emulator.catalogue().add(NewItem(product, name), image, crop=True, region=None)
 
     def job(self, name="out", **dedup):
         with (self.folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
@@ -106,7 +106,7 @@ class Shop:
             },
             "results_per_row": self.results_per_row,
             "manifest": {"path": "manifest.csv", "key": self.key, "csv": {"types": dedup.pop("types", {})}},
-            "images": {"root": "pictures", **self.images},
+            "images": {"root": "images", **self.images},
             "reuse": self.reuse,
             "output": {"dir": name},
             "dedup": dedup,

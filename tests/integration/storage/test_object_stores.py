@@ -1,4 +1,4 @@
-"""Pictures from object stores, over the S3 protocol of a real server in a process of its own."""
+"""Images from object stores, over the S3 protocol of a real server in a process of its own."""
 
 import asyncio
 import os
@@ -148,7 +148,7 @@ async def test_an_address_that_names_no_single_object_is_invalid(fetcher, url):
     assert (await get(fetcher, url)).code == "Local.ImageReferenceInvalid"
 
 
-async def test_a_bucket_that_is_not_there_says_nothing_about_the_picture(endpoint, account, tmp_path):
+async def test_a_bucket_that_is_not_there_says_nothing_about_the_image(endpoint, account, tmp_path):
     """A wrong bucket is the job's mistake: its rows stay to be done, and waiting does not help."""
     async with Fetcher(tmp_path, settings_for(endpoint, "nowhere")) as fetcher:
         found = await get(fetcher, "s3://nowhere/a.jpg")
@@ -157,7 +157,7 @@ async def test_a_bucket_that_is_not_there_says_nothing_about_the_picture(endpoin
     assert "images.stores.s3" in found.message
 
 
-async def test_no_credentials_say_nothing_about_the_picture(endpoint, account, tmp_path):
+async def test_no_credentials_say_nothing_about_the_image(endpoint, account, tmp_path):
     """What may not be read is not missing."""
     account.delenv("AWS_ACCESS_KEY_ID")
     async with Fetcher(tmp_path, settings_for(endpoint, "shop")) as fetcher:
@@ -167,7 +167,7 @@ async def test_no_credentials_say_nothing_about_the_picture(endpoint, account, t
 
 
 async def test_one_bounded_request_and_no_signature_for_a_public_bucket(account, tmp_path):
-    """A picture is one ranged GET; `anonymous` sends no credentials, though there are some."""
+    """An image is one ranged GET; `anonymous` sends no credentials, though there are some."""
     heads = []
 
     async def answer(reader, writer):
@@ -196,7 +196,7 @@ async def test_a_store_that_nobody_serves_may_be_tried_again(account, tmp_path):
 
 
 async def test_a_store_that_never_answers_is_left(account, tmp_path):
-    """The time for one picture is bounded, whatever the store's own patience."""
+    """The time for one image is bounded, whatever the store's own patience."""
     release = asyncio.Event()
 
     async def silent(reader, writer):
@@ -264,8 +264,8 @@ def test_a_store_is_named_properly(scheme, store):
         StoresSettings(**{scheme: store})
 
 
-async def test_base64_text_is_a_picture_where_the_job_says_so(tmp_path):
-    """With `text: base64` a cell is the picture itself, with or without line breaks, and never a path."""
+async def test_base64_text_is_a_image_where_the_job_says_so(tmp_path):
+    """With `text: base64` a cell is the image itself, with or without line breaks, and never a path."""
     settings = ImageSettings(text="base64")
     (tmp_path / "AAAA").write_bytes(b"a file")
     async with Fetcher(tmp_path, settings) as fetcher:

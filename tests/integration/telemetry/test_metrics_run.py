@@ -36,7 +36,7 @@ def values(text):
 
 
 async def test_the_file_agrees_with_the_summary(signed_in, load, tmp_path):
-    """Slots, outcomes by code, latencies and bytes: counted once each, through denials and bad pictures."""
+    """Slots, outcomes by code, latencies and bytes: counted once each, through denials and bad images."""
     rule = FaultRule(ErrorAnswer("DeniedRequest"), frozenset({"SearchImageByPic"}), times=3)
     signed_in.set_faults(FaultPlan((rule,)))
     file = tmp_path / "run.prom"

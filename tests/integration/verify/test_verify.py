@@ -29,7 +29,7 @@ ROWS = 24
 def finished(tmp_path_factory):
     """A job that was run to its end: a folder with `m.csv`, `job.yaml` and the output `out`."""
     from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
-    from batchsearch.emulator.search.image_reading import decode_picture
+    from batchsearch.emulator.search.image_reading import decode_image
     from batchsearch.emulator.search.records import NewItem
     from batchsearch.emulator.server import Emulator
     from batchsearch.engine.run.job import run_job
@@ -43,7 +43,7 @@ def finished(tmp_path_factory):
         for number in range(ROWS):
             emulator.catalogue().add(
                 NewItem(f"P{number:02}", "front"),
-                decode_picture(_picture(number), "generic"),
+                decode_image(_image(number), "generic"),
                 crop=True,
                 region=None,
             )
@@ -60,7 +60,7 @@ def finished(tmp_path_factory):
     return folder
 
 
-def _picture(number):
+def _image(number):
     from io import BytesIO
 
     from PIL import Image

@@ -1,4 +1,4 @@
-"""Which pictures make pairs, and under which names."""
+"""Which images make pairs, and under which names."""
 
 from collections import Counter
 
@@ -20,7 +20,7 @@ def pairs_of(rows):
 
 
 def test_a_group_makes_every_pair_once():
-    """Four pictures make six pairs, each once and never one with itself."""
+    """Four images make six pairs, each once and never one with itself."""
     found = pairs_of([("g", key) for key in "abcd"])
     assert sorted(found) == [("g", a, b) for a, b in ("ab", "ac", "ad", "bc", "bd", "cd")]
 

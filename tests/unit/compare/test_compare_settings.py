@@ -19,7 +19,7 @@ ROWS = [{"id": "a", "image": "p00.jpg", "family": "x"}]
         ({"carry": ["x"]}, "of given pairs all columns are carried"),
         ({"pairs": "groups", "carry": ["x", "x"]}, "names the column 'x' twice"),
         ({"max_pairs": 0}, "must be at least 1"),
-        ({"matrix_picture": 3}, "did you mean `matrix_pictures`"),
+        ({"matrix_image": 3}, "did you mean `matrix_images`"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(load, compare, said):

@@ -112,11 +112,11 @@ def test_paths_start_at_the_job_files_folder(job, tmp_path, monkeypatch):
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     monkeypatch.setenv("HOME", "/home/someone")
-    text = GOOD + "images: {root: ../pictures}\nemulator: {data: ~/instance, catalogue: {root: c, manifest: "
+    text = GOOD + "images: {root: ../images}\nemulator: {data: ~/instance, catalogue: {root: c, manifest: "
     text += "{path: 's3://bucket/x.csv'}}}\n"
     settings = job(text, "output.dir=here").settings
     assert settings.manifest.path == str(tmp_path / "data/queries.csv")
-    assert settings.images.root == str(tmp_path.parent / "pictures")
+    assert settings.images.root == str(tmp_path.parent / "images")
     assert settings.output.dir == str(elsewhere / "here")
     assert settings.emulator.data == "/home/someone/instance"
     assert settings.emulator.catalogue.root == str(tmp_path / "c")
@@ -354,7 +354,7 @@ def test_a_byte_order_mark_is_understood(tmp_path):
 
 
 def test_loading_a_job_is_light():
-    """No table, picture or network package is imported to read a job file."""
+    """No table, image or network package is imported to read a job file."""
     code = "import sys, batchsearch.config.load, batchsearch.config.show; print(*sys.modules)"
     root = Path(__file__).parents[3]
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from batchsearch.config.sections.dedup_settings import DedupSettings
-from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, _pictures
+from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, _images
 from batchsearch.tasks.dedup.candidates.hits import HitRules, Tally, _matches, trusted
 from batchsearch.tasks.dedup.candidates.matches import (
     IDENTICAL_BYTES,
@@ -25,8 +25,8 @@ NOBODY = Judged(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int
 COLUMNS = Columns("product_id", "pic_name", "image", None, None)
 
 
-def pictures(rows, present=None, columns=COLUMNS):
-    """Results of rows: product, picture, run, when finished, whether renewed; more by name."""
+def images(rows, present=None, columns=COLUMNS):
+    """Results of rows: product, image, run, when finished, whether renewed; more by name."""
     names = ("product_id", "pic_name", "run_id", "finished_at", "renewed")
     read = {name: [pa.array([row[name] for row in rows])] for name in names}
     count = len(rows)
@@ -39,7 +39,7 @@ def pictures(rows, present=None, columns=COLUMNS):
     for name in (columns.category, columns.oldest):
         if name is not None:
             read[name] = [pa.array([row.get(name) for row in rows])]
-    return _pictures(read, columns, None if present is None else iter([present]), None)
+    return _images(read, columns, None if present is None else iter([present]), None)
 
 
 def row(product, run="n1", at=1, renewed=False, name="front", **more):
@@ -64,8 +64,8 @@ def matched(*hits):
                 product=np.array(columns[0], np.int32),
                 other=np.array(columns[1], np.int32),
                 row=whole,
-                picture=whole,
-                found_picture=whole,
+                image=whole,
+                found_image=whole,
                 score=np.array(columns[2], np.float64),
                 rank=np.ones(count, np.int32),
                 category=np.full(count, 7, np.int64),
@@ -80,14 +80,14 @@ def matched(*hits):
     [
         (0, False, True, True),  # never changed
         (0, True, True, False),  # asked before the change
-        (1, True, True, True),  # asked in the night of the change, after the picture was added
+        (1, True, True, True),  # asked in the night of the change, after the image was added
         (1, True, False, False),  # asked in that night, before it was added
         (2, True, False, True),  # asked on a later night
     ],
 )
-def test_a_hit_on_a_renewed_picture_is_trusted_only_if_asked_since(asked, renewed, add_first, wanted):
-    """Whether a hit speaks of the picture that is there now follows from the runs' order."""
-    known = pictures(
+def test_a_hit_on_a_renewed_image_is_trusted_only_if_asked_since(asked, renewed, add_first, wanted):
+    """Whether a hit speaks of the image that is there now follows from the runs' order."""
+    known = images(
         [row("a", "z", 10 * asked + 1), row("b", "m", 11, renewed), row("c", "k", 21), row("d", "z0", 1)]
     )
     searching = {0: 3, 1: 1, 2: 2}[asked]
@@ -103,14 +103,14 @@ def test_a_hit_on_a_renewed_picture_is_trusted_only_if_asked_since(asked, renewe
 
 def test_runs_are_ordered_by_time_and_not_by_name():
     """Two runs within one second have names that chance orders."""
-    known = pictures([row("a", "b-later-name", 1), row("b", "a-earlier-name", 2)])
+    known = images([row("a", "b-later-name", 1), row("b", "a-earlier-name", 2)])
     assert known.runs.to_pylist() == ["b-later-name", "a-earlier-name"]
     assert known.run.tolist() == [0, 1]
 
 
 def test_hits_on_the_searched_product_and_outside_the_manifest_are_no_matches():
-    """Any picture of the product itself is left out, and its place goes to the next one."""
-    known = pictures([row("a"), row("a", name="back"), row("b"), row("gone")], present=["r0", "r1", "r2"])
+    """Any image of the product itself is left out, and its place goes to the next one."""
+    known = images([row("a"), row("a", name="back"), row("b"), row("gone")], present=["r0", "r1", "r2"])
     hits = pa.table(
         {
             "row_key": ["r0"] * 5,
@@ -130,7 +130,7 @@ def test_hits_on_the_searched_product_and_outside_the_manifest_are_no_matches():
 @pytest.mark.parametrize(("last", "cut"), [(0.9, True), (0.8, True), (0.79, False)])
 def test_a_full_list_may_have_been_cut_if_its_last_entry_is_enough(last, cut):
     """What a list does not show scores no more than its last entry: below the threshold, too little."""
-    known = pictures([row("a"), row("b")])
+    known = images([row("a"), row("b")])
     hits = pa.table(
         {
             "row_key": ["r0", "r0"],
@@ -149,11 +149,11 @@ def test_a_full_list_may_have_been_cut_if_its_last_entry_is_enough(last, cut):
 def test_thresholds_go_by_category():
     """By the service's category, or by a column, where the higher of the two products' applies."""
     pairs = matched((0, 1, 0.9), (1, 2, 0.9))
-    plain = pictures([row("a"), row("b"), row("c")])
+    plain = images([row("a"), row("b"), row("c")])
     by_service = DedupSettings(threshold=0.8, thresholds={"7": 0.95, "nonsense": 0.9})
     assert thresholds_of(pairs, plain, plain.present, by_service).tolist() == [0.95, 0.95]
     columns = Columns("product_id", "pic_name", "image", "kind", None)
-    known = pictures([row("a", kind="shirt"), row("b", kind="shirt"), row("c", kind="shoe")], columns=columns)
+    known = images([row("a", kind="shirt"), row("b", kind="shirt"), row("c", kind="shoe")], columns=columns)
     by_column = DedupSettings(threshold=0.8, thresholds={"shoe": 0.95}, category_column="kind")
     assert thresholds_of(pairs, known, known.present, by_column).tolist() == [0.8, 0.95]
 
@@ -170,9 +170,9 @@ def test_a_products_highest_threshold_counts_in_whatever_order_its_rows_were_ans
         row("b", kind="hat"),
     ]
     for order in (rows, rows[::-1], [rows[1], rows[3], rows[0], rows[2]]):
-        known = pictures(order, columns=columns)
+        known = images(order, columns=columns)
         assert thresholds_of(pairs, known, known.present, by_column).tolist() == [0.95]
-    known = pictures(rows, present=["r0", "r2", "r3"], columns=columns)
+    known = images(rows, present=["r0", "r2", "r3"], columns=columns)
     assert thresholds_of(pairs, known, known.present, by_column).tolist() == [0.7]
 
 
@@ -183,7 +183,7 @@ def test_what_two_ways_find_counts_once():
 
 
 def test_what_is_identical_needs_no_score_and_colours_need_one():
-    """Identical pictures are accepted; colour variants only if a person says so; hashes when trusted."""
+    """Identical images are accepted; colour variants only if a person says so; hashes when trusted."""
     pairs = matched((0, 1, 1.0, IDENTICAL_BYTES), (0, 2, 0.97), (1, 2, 0.97), (2, 3, 0.99, PERCEPTUAL))
     judged = Judged(np.array([1], np.int32), np.array([2], np.int32), np.array([SAME], np.int8))
     options = {"near": 0.1, "best": None, "variants": np.array([True, True, True, False])}
@@ -257,14 +257,12 @@ def test_the_representative_follows_its_rule(rule, order):
         row("b", name="back", side=200, since=2),
         row("c", side=300, since=None),
     ]
-    known = pictures(rows, columns=columns)
+    known = images(rows, columns=columns)
     dedup = DedupSettings(representative=rule, oldest_column="since")
     counts = np.bincount(known.product, minlength=3)
     preference = preference_of(known, counts, np.ones(4, bool), dedup)
     assert (
-        np.argsort(preference).tolist() == order
-        if rule != "most_images"
-        else np.argsort(preference)[0] == 1
+        np.argsort(preference).tolist() == order if rule != "most_images" else np.argsort(preference)[0] == 1
     )
 
 

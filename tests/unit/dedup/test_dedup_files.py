@@ -1,4 +1,4 @@
-"""The files around dedup: judgements, tables that appear whole, earlier nights, what pictures look like."""
+"""The files around dedup: judgements, tables that appear whole, earlier nights, what images look like."""
 
 import io
 import json
@@ -155,18 +155,18 @@ def test_an_unreadable_record_is_no_night(tmp_path):
     assert not list((tmp_path / "nights").glob("*"))
 
 
-def looks(*pictures, whole=False):
-    return [look_of(data, RULES, whole=whole) for data in pictures]
+def looks(*images, whole=False):
+    return [look_of(data, RULES, whole=whole) for data in images]
 
 
-def distance(*pictures):
-    colours = [np.frombuffer(look.colours, np.uint8)[None] for look in looks(*pictures)]
+def distance(*images):
+    colours = [np.frombuffer(look.colours, np.uint8)[None] for look in looks(*images)]
     return float(colour_distance(*colours)[0])
 
 
 @pytest.fixture(scope="module")
 def changes():
-    """The sample data's own functions that change pictures."""
+    """The sample data's own functions that change images."""
     sys.path.insert(0, str(SAMPLES))
     from changed_pictures import CHANGES
 
@@ -180,9 +180,9 @@ def test_a_changed_copy_keeps_its_colours(changes, name):
     """Crops, banners, other brightness and JPEG's losses stay under the default distance."""
     data = (SAMPLES / "catalogue" / f"{name}.jpg").read_bytes()
     with Image.open(io.BytesIO(data)) as opened:
-        picture = opened.convert("RGB")
+        image = opened.convert("RGB")
     for change in changes.values():
-        assert not distance(data, change(picture, random.Random(1))) > 0.55
+        assert not distance(data, change(image, random.Random(1))) > 0.55
 
 
 def test_colour_variants_differ_in_colour():
@@ -195,12 +195,12 @@ def test_colour_variants_differ_in_colour():
 
 
 def test_pixels_are_the_same_in_another_file():
-    """A picture saved without loss in another format has the same pixels and other bytes; turned ones too."""
-    picture = Image.effect_noise((120, 110), 60).convert("RGB")
+    """An image saved without loss in another format has the same pixels and other bytes; turned ones too."""
+    image = Image.effect_noise((120, 110), 60).convert("RGB")
     files = []
     for kind in ("PNG", "BMP"):
         sink = io.BytesIO()
-        picture.save(sink, kind)
+        image.save(sink, kind)
         files.append(sink.getvalue())
     png, bmp = looks(*files, whole=True)
     assert png.pixels == bmp.pixels != b""
@@ -209,6 +209,6 @@ def test_pixels_are_the_same_in_another_file():
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8\xff\xe0" + bytes(40)])
-def test_what_is_no_picture_looks_like_nothing(data):
+def test_what_is_no_image_looks_like_nothing(data):
     """Any bytes are survived."""
     assert look_of(data, RULES, whole=True) is None

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, read_pictures
+from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, read_images
 from batchsearch.tasks.dedup.candidates.hits import HitRules, Tally, read_matches
 from batchsearch.tasks.dedup.candidates.matches import PairFolder
 
-COLUMNS = Columns(product="product", picture="name", image=None, category=None, oldest=None)
+COLUMNS = Columns(product="product", pic_name="name", image=None, category=None, oldest=None)
 RULES = HitRules(floor=0.1, enough=0.5, outside=False, add_first=False, wanted=10)
 
 
@@ -48,13 +48,13 @@ def written(folder, rows):
 
 def best_row(folder):
     """The row key that the one pair names."""
-    pictures = read_pictures(folder, COLUMNS, None)
+    images = read_images(folder, COLUMNS, None)
     folding = PairFolder()
-    tally = Tally(*(np.zeros(count, bool) for count in (2, 2, len(pictures))))
-    for matches in read_matches(folder, pictures, RULES, tally):
+    tally = Tally(*(np.zeros(count, bool) for count in (2, 2, len(images))))
+    for matches in read_matches(folder, images, RULES, tally):
         folding.add(matches)
     pairs = folding.pairs()
-    return [pictures.row_keys[int(row)].as_py() for row in pairs.row]
+    return [images.row_keys[int(row)].as_py() for row in pairs.row]
 
 
 def test_the_row_that_a_pair_names_follows_from_the_data(tmp_path):

@@ -48,7 +48,7 @@ def test_a_wrong_setting_is_named_with_what_is_right(job, given, said):
         job(**given)
 
 
-def test_only_searches_by_picture_have_duplicates(load):
+def test_only_searches_by_image_have_duplicates(load):
     """Another operation is refused in plain words."""
     settings = load([{"id": "1", "product_id": "P", "pic_name": "n"}], operation="SearchImageByName")
     with pytest.raises(ConfigError, match="needs SearchImageByPic, not SearchImageByName"):
@@ -63,7 +63,7 @@ def test_products_are_named_by_the_usual_columns_or_by_the_key(job):
         update={"manifest": settings.manifest.model_copy(update={"key": ("sku", "file")})}
     )
     given = given_columns(other, ["sku", "file", "image"])
-    assert (given.product, given.picture) == ("sku", "file")
+    assert (given.product, given.pic_name) == ("sku", "file")
     assert given_columns(job(product_column="kind"), ["kind", "product_id", "pic_name"]).product == "kind"
 
 
@@ -81,7 +81,7 @@ def test_a_column_that_there_is_not_is_named_with_the_nearest(job):
 
 
 def test_answers_of_earlier_runs_never_serve_a_night(job):
-    """Since then the instance has other products: an equal picture is asked for anew."""
+    """Since then the instance has other products: an equal image is asked for anew."""
     search = search_job(job(), Given("product_id", "pic_name", "image"))
     assert search.reuse.max_age_hours == 0
     assert search.output.dir.endswith("/search")
@@ -101,7 +101,7 @@ def test_a_search_that_began_with_other_defaults_keeps_them(job):
 
 
 def test_the_upkeep_is_the_same_manifest_with_another_operation(job):
-    """Names, picture and attributes go to AddImage's parameters; the search's own do not."""
+    """Names, image and attributes go to AddImage's parameters; the search's own do not."""
     settings = job(sync="add", attributes={"str_attr": "kind"})
     settings = settings.model_copy(update={"parameters": {"crop": False, "num": 20}, "results_per_row": None})
     given = given_columns(settings, ["product_id", "pic_name", "image", "kind"])

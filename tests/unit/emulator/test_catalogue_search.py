@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from batchsearch.emulator.search.catalogue import Catalogue
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import Box, NewItem, Query
 from batchsearch.service.facts import OTHER_CATEGORY
 from batchsearch.service.filter import parse_filter
@@ -36,12 +36,12 @@ def drawn(shape, colour, *, size=(480, 460), place=(120, 110, 360, 350), onto=No
 def sent(image, form="PNG", **options):
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
-    return decode_picture(buffer.getvalue(), "generic")
+    return decode_image(buffer.getvalue(), "generic")
 
 
 @pytest.fixture(scope="module")
 def product():
-    """A product instance: every shape in every colour, category by shape, two pictures a product.
+    """A product instance: every shape in every colour, category by shape, two images a product.
 
     A predicted category limits nothing here, so that rankings span all items.
     """
@@ -71,15 +71,15 @@ def shapes_in_colours(**settings):
 
 
 def search(catalogue, image, *, crop=True, region=None, **query):
-    return catalogue.search_picture(sent(image), Query(**query), crop=crop, region=region)
+    return catalogue.search_image(sent(image), Query(**query), crop=crop, region=region)
 
 
 def names(found):
     return [(hit.item.product_id, hit.item.pic_name) for hit in found.hits]
 
 
-def test_the_same_picture_comes_first_with_one(product):
-    """The very picture is the first hit, scores exactly 1 and has the documented greatest sort value."""
+def test_the_same_image_comes_first_with_one(product):
+    """The very image is the first hit, scores exactly 1 and has the documented greatest sort value."""
     first = search(product, drawn("ring", "blue")).hits[0]
     assert (first.item.product_id, first.item.pic_name, first.score) == ("ring-blue", "0.png", 1.0)
     assert first.sort_expr_values == "5.37633353624177e+24;0"
@@ -89,7 +89,7 @@ def test_the_same_picture_comes_first_with_one(product):
 
 def test_hits_are_ranked_and_scored(product):
     """Scores fall from hit to hit, lie in 0..1, and rank a recompressed copy above another shape."""
-    found = product.search_picture(
+    found = product.search_image(
         sent(drawn("cross", "green"), "JPEG", quality=40), Query(num=24), crop=True, region=None
     )
     scores = [hit.score for hit in found.hits]
@@ -132,8 +132,8 @@ def test_a_filter_excludes(product):
     assert found.total == 8
 
 
-def test_distinct_products_keep_their_best_picture(product):
-    """With DistinctProductId each product comes once, with its best picture, and is counted once."""
+def test_distinct_products_keep_their_best_image(product):
+    """With DistinctProductId each product comes once, with its best image, and is counted once."""
     image = drawn("ring", "red")
     best = {}
     for hit in search(product, image, num=100).hits:
@@ -224,7 +224,7 @@ def test_the_subject_is_found_and_reported(product):
     assert abs(info.multi_region[1].x1 - 280) < 12
 
 
-def test_without_crop_the_whole_picture_is_searched(product):
+def test_without_crop_the_whole_image_is_searched(product):
     """Without Crop no subject is reported, and the scores are others than the subject's."""
     image = drawn("ring", "green", place=(20, 20, 120, 120))
     whole, subject = search(product, image, crop=False), search(product, image)
@@ -232,8 +232,8 @@ def test_without_crop_the_whole_picture_is_searched(product):
     assert [hit.score for hit in whole.hits] != [hit.score for hit in subject.hits]
 
 
-def test_a_picture_without_subject_is_its_own_subject(product):
-    """Where nothing stands out the reported subject is the whole picture."""
+def test_a_image_without_subject_is_its_own_subject(product):
+    """Where nothing stands out the reported subject is the whole image."""
     info = search(product, Image.new("RGB", (200, 150), (90, 90, 90))).info
     assert info.region == Box(x1=0, x2=199, y1=0, y2=149)
 
@@ -249,8 +249,8 @@ def test_a_region_overrides_crop(product):
     assert found[0].hits[0].item.product_id == "ring-blue"
 
 
-def test_a_region_is_cut_to_the_picture(product):
-    """A region that reaches past the picture is searched as far as there is a picture."""
+def test_a_region_is_cut_to_the_image(product):
+    """A region that reaches past the image is searched as far as there is an image."""
     image = drawn("ring", "blue")
     past = search(product, image, region=Box(x1=0, x2=9_999, y1=0, y2=9_999))
     whole = search(product, image, crop=False)
@@ -260,7 +260,7 @@ def test_a_region_is_cut_to_the_picture(product):
 
 
 def test_fabric_ignores_crop_and_region():
-    """On a fabric instance every way of asking is the whole picture, and no subject is reported."""
+    """On a fabric instance every way of asking is the whole image, and no subject is reported."""
     catalogue = Catalogue(name="demo", service_type="fabric", capacity=10, data=None)
     try:
         catalogue.add(NewItem("p", "a"), sent(drawn("ring", "red")), crop=True, region=None)
@@ -278,7 +278,7 @@ def test_fabric_ignores_crop_and_region():
 
 
 def test_searching_by_name_finds_the_item_itself_first(product):
-    """A search by name ranks as a search with the item's own picture does, and a missing name is None."""
+    """A search by name ranks as a search with the item's own image does, and a missing name is None."""
     named = product.search_name("ring-red", "1.png", Query(num=100))
     shown = search(product, drawn("ring", "red", place=(150, 80, 390, 320)), num=100)
     assert named.hits == shown.hits
@@ -301,7 +301,7 @@ def test_comparing_is_symmetric_and_one_for_the_same_bytes(product):
 
 
 def test_comparing_agrees_with_searching(product):
-    """Two pictures compare as one scores as a hit of the other."""
+    """Two images compare as one scores as a hit of the other."""
     query = drawn("cross", "blue", place=(100, 100, 330, 350))
     for hit in search(product, query, num=100, filter=parse_filter('str_attr="blue"')).hits:
         if hit.item.pic_name == "0.png":

@@ -45,7 +45,7 @@ def test_more_subjects_than_are_reported_are_cut():
     assert len(boxes) == MOST_SUBJECTS
 
 
-def test_a_picture_of_one_colour_has_no_subject():
+def test_a_image_of_one_colour_has_no_subject():
     """Where nothing differs from the border there is no subject."""
     assert identify_subjects(scene()) == ()
 
@@ -57,14 +57,14 @@ def test_a_banner_is_background():
     assert overlap(identify_subjects(image)[0], 120, 60, 260, 180) > 0.8
 
 
-def test_boxes_lie_inside_the_picture():
+def test_boxes_lie_inside_the_image():
     """A subject that touches the last row and column ends with them."""
     (box,) = identify_subjects(scene((330, 240, 400, 300)))
     assert (box.x2, box.y2) == (399, 299)
 
 
 def test_extreme_shapes_are_mapped():
-    """A picture forty times as wide as high has boxes inside it."""
+    """An image forty times as wide as high has boxes inside it."""
     image = scene((1_000, 30, 1_900, 70), size=(4_000, 100))
     for box in identify_subjects(image):
         assert 0 <= box.x1 <= box.x2 < 4_000

@@ -11,15 +11,15 @@ from PIL import Image, ImageDraw
 
 from batchsearch.emulator.models import open_session
 from batchsearch.emulator.search.catalogue import Catalogue, CatalogueFullError
-from batchsearch.emulator.search.image_reading import decode_picture
+from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import Box, Item, NewItem, Query
 from batchsearch.errors import BatchsearchError, ConfigError, MissingExtraError, OutputInUseError
 from batchsearch.service.facts import OTHER_CATEGORY
 from batchsearch.service.filter import parse_filter
 
 
-def picture(seed):
-    """A small picture unlike any of another seed."""
+def image(seed):
+    """A small image unlike any of another seed."""
     rng = np.random.default_rng(seed)
     drawn = Image.new("RGB", (128, 112), tuple(rng.integers(0, 256, 3).tolist()))
     pen = ImageDraw.Draw(drawn)
@@ -28,7 +28,7 @@ def picture(seed):
         pen.ellipse((x, y, x + size, y + size // 2), fill=tuple(rng.integers(0, 256, 3).tolist()))
     buffer = io.BytesIO()
     drawn.save(buffer, "PNG")
-    return decode_picture(buffer.getvalue(), "generic")
+    return decode_image(buffer.getvalue(), "generic")
 
 
 def opened(data=None, *, service_type="generic", capacity=100, name="demo", subject="border"):
@@ -37,7 +37,7 @@ def opened(data=None, *, service_type="generic", capacity=100, name="demo", subj
 
 def add(catalogue, product_id, pic_name="a.jpg", *, seed=0, **attributes):
     item = NewItem(product_id, pic_name, **attributes)
-    return catalogue.add(item, picture(seed), crop=True, region=None)
+    return catalogue.add(item, image(seed), crop=True, region=None)
 
 
 @pytest.fixture
@@ -70,12 +70,12 @@ def test_an_item_comes_back_as_it_was_added(catalogue):
 
 
 def test_adding_again_overwrites(catalogue):
-    """The same product id and picture name is one item: picture and attributes are the later ones."""
+    """The same product id and image name is one item: image and attributes are the later ones."""
     add(catalogue, "p", seed=0, int_attr=1, str_attr="x")
     add(catalogue, "p", seed=1, int_attr=2)
     assert catalogue.count() == 1
     assert catalogue.get("p", "a.jpg") == Item("p", "a.jpg", OTHER_CATEGORY, int_attr=2)
-    found = catalogue.search_picture(picture(1), Query(), crop=True, region=None)
+    found = catalogue.search_image(image(1), Query(), crop=True, region=None)
     assert [hit.score for hit in found.hits] == [1.0]
 
 
@@ -98,17 +98,17 @@ def test_a_full_catalogue_takes_no_more(catalogue):
 
 
 def test_updating_changes_only_what_is_named(catalogue):
-    """Named attributes change, on disk and in filters; others and the picture stay."""
+    """Named attributes change, on disk and in filters; others and the image stay."""
     add(catalogue, "p", **FULL)
     changes = {"int_attr": 9, "str_attr4": "new", "custom_content": "c"}
     assert catalogue.update("p", "a.jpg", changes) == 1
     assert catalogue.get("p", "a.jpg") == Item("p", "a.jpg", OTHER_CATEGORY, **{**FULL, **changes})
     query = Query(filter=parse_filter('int_attr=9 AND str_attr4="new" AND int_attr4=4'))
-    assert catalogue.search_picture(picture(0), query, crop=True, region=None).hits[0].score == 1.0
+    assert catalogue.search_image(image(0), query, crop=True, region=None).hits[0].score == 1.0
 
 
-def test_updating_a_product_changes_all_its_pictures(catalogue):
-    """Without a picture name every picture of the product changes, and no other product's."""
+def test_updating_a_product_changes_all_its_images(catalogue):
+    """Without an image name every image of the product changes, and no other product's."""
     for number, product in enumerate(("p", "p", "q")):
         add(catalogue, product, f"{number}.jpg", seed=number)
     assert catalogue.update("p", None, {"int_attr": 1}) == 2
@@ -130,14 +130,14 @@ def test_only_attributes_can_be_updated(catalogue, name):
 
 
 def test_deleting_by_key_and_by_product(catalogue):
-    """One picture or a whole product goes; deleting what is not there deletes nothing."""
+    """One image or a whole product goes; deleting what is not there deletes nothing."""
     for number, product in enumerate(("p", "p", "p", "q")):
         add(catalogue, product, f"{number}.jpg", seed=number)
     assert catalogue.delete("p", "1.jpg") == ["1.jpg"]
     assert catalogue.delete("p", "1.jpg") == []
     assert catalogue.delete("p", None) == ["0.jpg", "2.jpg"]
     assert catalogue.count() == 1
-    found = catalogue.search_picture(picture(0), Query(), crop=True, region=None)
+    found = catalogue.search_image(image(0), Query(), crop=True, region=None)
     assert [hit.item.product_id for hit in found.hits] == ["q"]
 
 
@@ -159,13 +159,13 @@ def test_a_restart_loses_nothing(tmp_path):
     add(first, "gone", seed=8)
     first.delete("gone", None)
     first.update("twin1", None, {"int_attr": 3})
-    expected = first.search_picture(picture(7), Query(), crop=True, region=None)
+    expected = first.search_image(image(7), Query(), crop=True, region=None)
     named = first.search_name("full", "a.jpg", Query())
     first.close()
     again = opened(tmp_path)
     try:
         assert again.count() == 5
-        assert again.search_picture(picture(7), Query(), crop=True, region=None) == expected
+        assert again.search_image(image(7), Query(), crop=True, region=None) == expected
         assert again.search_name("full", "a.jpg", Query()) == named
         add(again, "later", seed=7)
         ranked = [hit.item.product_id for hit in again.search_name("twin0", "a.jpg", Query(num=5)).hits]
@@ -243,7 +243,7 @@ def test_a_closed_catalogue_refuses(catalogue):
     with pytest.raises(RuntimeError):
         add(catalogue, "p")
     with pytest.raises(RuntimeError):
-        catalogue.search_picture(picture(0), Query(), crop=True, region=None)
+        catalogue.search_image(image(0), Query(), crop=True, region=None)
 
 
 def test_many_threads_add_and_delete_at_once(tmp_path):
@@ -268,7 +268,7 @@ def test_many_threads_add_and_delete_at_once(tmp_path):
     for thread in threads:
         thread.join()
     everything = Query(num=100, start=0)
-    before = catalogue.search_picture(picture(0), everything, crop=True, region=None)
+    before = catalogue.search_image(image(0), everything, crop=True, region=None)
     shared = catalogue.get("shared", "a.jpg")
     catalogue.close()
     assert refused
@@ -276,7 +276,7 @@ def test_many_threads_add_and_delete_at_once(tmp_path):
     try:
         assert again.count() == before.total == len(before.hits) <= 30
         assert again.get("shared", "a.jpg") == shared
-        assert again.search_picture(picture(0), everything, crop=True, region=None) == before
+        assert again.search_image(image(0), everything, crop=True, region=None) == before
     finally:
         again.close()
 
@@ -293,7 +293,7 @@ def test_a_change_that_fails_leaves_the_others_alone(catalogue):
 def test_regions_are_kept_with_the_item(catalogue):
     """A search by name reports the box with which the item was added."""
     region = Box(x1=10, x2=60, y1=20, y2=70)
-    catalogue.add(NewItem("p", "a.jpg"), picture(0), crop=True, region=region)
+    catalogue.add(NewItem("p", "a.jpg"), image(0), crop=True, region=region)
     found = catalogue.search_name("p", "a.jpg", Query())
     assert found.info.region == region
 

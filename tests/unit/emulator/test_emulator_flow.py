@@ -107,7 +107,7 @@ def test_budgets_are_counted_apart():
     assert sum(flow.judge("update", 5.0).granted for _ in range(30)) == 20
 
 
-def test_a_small_instance_adds_one_picture_a_second():
-    """Instances of 100,000 pictures add at 1 a second, larger ones at 5."""
+def test_a_small_instance_adds_one_image_a_second():
+    """Instances of 100,000 images add at 1 a second, larger ones at 5."""
     assert documented_rates(10.0, 100_000)["add"] == 1.0
     assert documented_rates(10.0, 100_001)["add"] == 5.0

@@ -162,6 +162,6 @@ def test_an_absolute_target_is_a_path():
 
 
 def test_long_base64_survives_decoding():
-    """The fast way of decoding a picture gives what the slow one gives."""
+    """The fast way of decoding an image gives what the slow one gives."""
     text = "".join(map(chr, range(33, 127))) * 50
     assert decode_pair_text(quote(text, safe="")) == text

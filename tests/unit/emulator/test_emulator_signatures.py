@@ -259,8 +259,8 @@ def test_a_mangled_authorization_header_is_a_wrong_signature(text):
     assert refusal(inbound, vector) == "SignatureDoesNotMatch"
 
 
-def test_the_shown_string_to_sign_holds_no_token_and_no_picture():
-    """The string to sign is appended for RPC as the old client expects, never with a token or a picture."""
+def test_the_shown_string_to_sign_holds_no_token_and_no_image():
+    """The string to sign is appended for RPC as the old client expects, never with a token or an image."""
     vector = VECTORS["rpcv1_ak_Detail"]
     with pytest.raises(RefusedError) as caught:
         verify(inbound_of(vector), keys_of(vector, access_key_secret="x"), now=time_of(vector))

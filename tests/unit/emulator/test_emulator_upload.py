@@ -16,7 +16,7 @@ from batchsearch.emulator.http.upload_place import (
     place_of,
     read_form,
 )
-from batchsearch.service.facts import MAX_PICTURE_BYTES
+from batchsearch.service.facts import MAX_IMAGE_BYTES
 
 BOUNDARY = "boundary-1"
 TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -66,7 +66,7 @@ def test_a_posted_object_is_found_by_its_urls_last_part(store, fields):
     key = store.put(TYPE, form(fields, data), now=0.0)
     assert key == fields["key"]
     for host in ("http://b.e", "http://http://127.0.0.1:1", "https://x"):
-        assert store.picture_at(f"{host}/{key}") == data
+        assert store.image_at(f"{host}/{key}") == data
 
 
 @pytest.mark.parametrize("part", ["OSSAccessKeyId", "Signature", "policy", "key"])
@@ -91,7 +91,7 @@ def test_a_policy_ends(store, fields):
 def test_size_and_presence_of_the_file_are_checked(store, fields):
     """No file, and one over 4 MiB, are refused."""
     assert refusal(store, fields, file=None) == "InvalidArgument"
-    assert refusal(store, fields, file=b"x" * (MAX_PICTURE_BYTES + 1)) == "EntityTooLarge"
+    assert refusal(store, fields, file=b"x" * (MAX_IMAGE_BYTES + 1)) == "EntityTooLarge"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_urls_of_others_and_of_nothing_are_told_apart(store, fields):
         (f"http://b.e/{fields['key']}", "PictureError"),
     ):
         with pytest.raises(RefusedError) as caught:
-            store.picture_at(url)
+            store.image_at(url)
         assert caught.value.code == code
 
 
@@ -130,8 +130,8 @@ def test_only_the_last_objects_are_kept(store):
         given = fields_of(store.authorize(Place("b", "e"), now=0.0))
         keys.append(store.put(TYPE, form(given), now=0.0))
     with pytest.raises(RefusedError):
-        store.picture_at(f"http://b.e/{keys[0]}")
-    assert store.picture_at(f"http://b.e/{keys[1]}") == b"picture"
+        store.image_at(f"http://b.e/{keys[0]}")
+    assert store.image_at(f"http://b.e/{keys[1]}") == b"picture"
 
 
 @pytest.mark.parametrize("tls", [False, True])

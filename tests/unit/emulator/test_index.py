@@ -70,7 +70,7 @@ def test_equal_scores_rank_older_items_first(index):
 
 
 def test_dissimilar_items_score_zero_not_less(index):
-    """The opposite of a picture scores 0, which a threshold of 0 lets through."""
+    """The opposite of an image scores 0, which a threshold of 0 lets through."""
     vectors = units(1)
     index.append([1], -vectors, items(1))
     found = index.search(Wanted(vectors[0], 5))

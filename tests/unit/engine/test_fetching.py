@@ -1,4 +1,4 @@
-"""How often a picture is asked for, and how long is waited in between."""
+"""How often an image is asked for, and how long is waited in between."""
 
 import pytest
 
@@ -30,7 +30,7 @@ async def ask(*answers):
 
 
 async def test_a_passing_failure_is_tried_again_with_longer_waits():
-    """The picture comes at the last attempt."""
+    """The image comes at the last attempt."""
     found, host = await ask(*[PASSING] * (FETCH_ATTEMPTS - 1), b"picture")
     assert found == b"picture"
     assert len(host.waits) == FETCH_ATTEMPTS - 1
@@ -38,7 +38,7 @@ async def test_a_passing_failure_is_tried_again_with_longer_waits():
     assert host.waits[0] > 0
 
 
-async def test_after_the_last_attempt_the_picture_is_unreachable():
+async def test_after_the_last_attempt_the_image_is_unreachable():
     """No more is asked, and nothing is waited for afterwards."""
     found, host = await ask(*[PASSING] * (FETCH_ATTEMPTS + 1))
     assert found == PASSING

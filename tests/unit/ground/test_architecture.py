@@ -231,7 +231,7 @@ def test_windows_is_told_in_one_sentence():
 
 
 def test_help_pays_for_nothing_heavy():
-    """`--help` imports neither tables nor pictures nor network nor the embedded instance."""
+    """`--help` imports neither tables nor images nor network nor the embedded instance."""
     heavy = ["aiohttp", "numpy", "onnxruntime", "pandas", "PIL", "pyarrow", "pydantic", "rich", "structlog"]
     script = (
         "import sys\n"

@@ -49,7 +49,7 @@ def nothing_left():
 
 @pytest.fixture
 async def address():
-    """Where somebody answers `picture` to everything."""
+    """Where somebody answers `image` to everything."""
     app = web.Application()
 
     async def answer(_):
@@ -92,7 +92,7 @@ async def test_a_name_that_cannot_be_looked_up_for_want_of_a_descriptor_is_no_un
     """Libraries tell a want of descriptors as something else: it is tried out."""
     async with Fetcher(tmp_path, ImageSettings()) as fetcher:
         with nothing_left():
-            found = await fetcher.fetch(ImageReference(url="http://pictures.example/x.jpg"))
+            found = await fetcher.fetch(ImageReference(url="http://images.example/x.jpg"))
     assert isinstance(found, Unreachable)
     assert found.here == "descriptors"
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image, UnidentifiedImageError
 
-from batchsearch.emulator.search import image_reading as pictures
+from batchsearch.emulator.search import image_reading as images
 from batchsearch.images.regions import Geometry
 from batchsearch.own_errors import is_own, told
 
@@ -41,6 +41,6 @@ def test_the_embedded_service_does_not_blame_an_image_for_its_own_error(monkeypa
     """What the emulator's own code raises is answered as its failure, not as a format it does not take."""
     data = io.BytesIO()
     Image.new("RGB", (200, 200)).save(data, "PNG")
-    monkeypatch.setattr(pictures, "_to_rgb", None)
+    monkeypatch.setattr(images, "_to_rgb", None)
     with pytest.raises(TypeError):
-        pictures.decode_picture(data.getvalue(), "generic")
+        images.decode_image(data.getvalue(), "generic")

@@ -18,11 +18,11 @@ from batchsearch.config.model import JobSettings
 from batchsearch.images.rules import LOCAL_CODES
 from batchsearch.service.facts import (
     CATEGORIES,
+    IMAGE_FORMATS,
     INT32_MAX,
     MAX_CUSTOM_CONTENT,
     MAX_ID,
     MAX_STR_ATTR,
-    PICTURE_FORMATS,
     STR_ATTR_FORBIDDEN,
 )
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "sample_data"
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 MISSING = "queries/awkward-missing.jpg"
-FORMATS = (*PICTURE_FORMATS, "JPEG2000")
+FORMATS = (*IMAGE_FORMATS, "JPEG2000")
 UNREADABLE = {"truncated", "damaged", "not an image", "empty file", "huge canvas", "SVG"}
 
 
@@ -41,7 +41,7 @@ def rows(name, folder=SAMPLE):
 
 
 def difference(one, other):
-    """Mean difference of two pictures, in levels of 0 to 255."""
+    """Mean difference of two images, in levels of 0 to 255."""
     return sum(ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean) / 3
 
 
@@ -55,7 +55,7 @@ def script():
         import make_sample_data
         import sample_queries
 
-        yield SimpleNamespace(pictures=changed_pictures, queries=sample_queries, make=make_sample_data)
+        yield SimpleNamespace(images=changed_pictures, queries=sample_queries, make=make_sample_data)
         for name in ("changed_pictures", "sample_queries", "make_sample_data"):
             sys.modules.pop(name)
 
@@ -72,7 +72,7 @@ def made_anew(script, tmp_path_factory):
     return folder
 
 
-def test_every_picture_named_exists_but_the_missing_one():
+def test_every_image_named_exists_but_the_missing_one():
     """A manifest names only files that are there, save the one whose absence is the point."""
     named = {row["image"] for name in ("catalogue.csv", "queries.csv") for row in rows(name)}
     for pair in rows("pairs.csv"):
@@ -80,7 +80,7 @@ def test_every_picture_named_exists_but_the_missing_one():
     assert {path for path in named if not (SAMPLE / path).is_file()} == {MISSING}
 
 
-def test_every_made_picture_is_searched_for():
+def test_every_made_image_is_searched_for():
     """No file lies in `queries/` that no row uses."""
     files = {f"queries/{path.name}" for path in (SAMPLE / "queries").iterdir()}
     assert files == {row["image"] for row in rows("queries.csv") if row["image"].startswith("queries/")} - {
@@ -117,8 +117,8 @@ def test_truth_names_products_of_the_catalogue():
     assert not {row["image"] for row in strangers} & {row["image"] for row in rows("catalogue.csv")}
 
 
-def test_expected_codes_are_codes_of_the_picture_rules():
-    """The expected outcome of an unusable picture is a code that the rules know."""
+def test_expected_codes_are_codes_of_the_image_rules():
+    """The expected outcome of an unusable image is a code that the rules know."""
     expected = {row["truth_outcome"] for name in ("queries.csv", "pairs.csv") for row in rows(name)} - {"ok"}
     assert expected
     assert expected <= LOCAL_CODES.keys()
@@ -126,7 +126,7 @@ def test_expected_codes_are_codes_of_the_picture_rules():
 
 def test_every_change_is_made_equally_often(script):
     """Each product of the catalogue has four changed copies, and each change is made thirty times."""
-    copies = [row for row in rows("queries.csv") if row["change"] in script.pictures.CHANGES]
+    copies = [row for row in rows("queries.csv") if row["change"] in script.images.CHANGES]
     for column, each in (("truth_product_id", 4), ("change", 30)):
         values = [row[column] for row in copies if not row["image"].startswith("queries/awkward-")]
         assert {values.count(value) for value in values} == {each}
@@ -163,14 +163,14 @@ def test_inline_parquet_holds_the_files():
     """The inline manifest holds each file's bytes and path, and no bytes for the missing one."""
     inline = pq.read_table(SAMPLE / "queries_inline.parquet").to_pylist()
     for row, plain in zip(inline, rows("queries.csv"), strict=True):
-        picture = row.pop("image")
+        image = row.pop("image")
         path = plain.pop("image")
-        assert picture["path"] == path
-        assert picture["bytes"] == (None if path == MISSING else (SAMPLE / path).read_bytes())
+        assert image["path"] == path
+        assert image["bytes"] == (None if path == MISSING else (SAMPLE / path).read_bytes())
         assert row == {name: value or None for name, value in plain.items()}
 
 
-def test_usable_pictures_decode_and_unusable_ones_do_not():
+def test_usable_images_decode_and_unusable_ones_do_not():
     """Pillow reads what should be sent and nothing of what is broken; the sides are as described."""
     for row in rows("queries.csv"):
         path = SAMPLE / row["image"]
@@ -178,14 +178,14 @@ def test_usable_pictures_decode_and_unusable_ones_do_not():
             with pytest.raises((OSError, SyntaxError, Image.DecompressionBombError)):
                 Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS).load()
         elif path.exists():
-            with Image.open(path, formats=FORMATS) as picture:
-                picture.load()
-                assert (min(picture.size) >= 100) == (row["change"] != "too small"), row
-                assert (max(picture.size) > 4096) == (row["change"] in {"too large", "long", "too long"}), row
+            with Image.open(path, formats=FORMATS) as image:
+                image.load()
+                assert (min(image.size) >= 100) == (row["change"] != "too small"), row
+                assert (max(image.size) > 4096) == (row["change"] in {"too large", "long", "too long"}), row
 
 
 @pytest.mark.parametrize("orientation", range(2, 10))
-def test_oriented_pictures_are_upright_after_turning(orientation):
+def test_oriented_images_are_upright_after_turning(orientation):
     """Turning by the EXIF orientation gives the product's photograph back."""
     (row,) = [row for row in rows("queries.csv") if row["change"] == f"EXIF orientation {orientation}"]
     (product,) = [item for item in rows("catalogue.csv") if item["product_id"] == row["truth_product_id"]]
@@ -201,12 +201,12 @@ def test_oriented_pictures_are_upright_after_turning(orientation):
 def test_animations_move():
     """The two animations have several frames; the first one is the product."""
     for name in ("awkward-animated.gif", "awkward-animated.webp"):
-        with Image.open(SAMPLE / "queries" / name) as picture:
-            assert picture.n_frames == 3
+        with Image.open(SAMPLE / "queries" / name) as image:
+            assert image.n_frames == 3
 
 
 def test_script_makes_the_manifests_that_are_here(made_anew):
-    """The manifests in the repository are those that the script makes, and stale pictures go."""
+    """The manifests in the repository are those that the script makes, and stale images go."""
     for name in ("catalogue.csv", "queries.csv", "pairs.csv", "names.csv"):
         assert (made_anew / name).read_bytes() == (SAMPLE / name).read_bytes(), name
     assert {path.name for path in (made_anew / "queries").iterdir()} == {
@@ -214,9 +214,9 @@ def test_script_makes_the_manifests_that_are_here(made_anew):
     }
 
 
-def test_script_makes_the_pictures_that_are_here(made_anew, script):
+def test_script_makes_the_images_that_are_here(made_anew, script):
     """The changed copies in the repository are those that the script makes, up to the encoder's version."""
-    copies = [row for row in rows("queries.csv") if row["change"] in script.pictures.CHANGES]
+    copies = [row for row in rows("queries.csv") if row["change"] in script.images.CHANGES]
     for row in copies[::7]:
         with Image.open(made_anew / row["image"]) as new, Image.open(SAMPLE / row["image"]) as kept:
             assert new.size == kept.size
@@ -224,7 +224,7 @@ def test_script_makes_the_pictures_that_are_here(made_anew, script):
 
 
 def test_script_is_deterministic(script):
-    """Made twice, a picture is the same, byte for byte."""
+    """Made twice, an image is the same, byte for byte."""
     products = script.queries.read_products()
     kinds = [kind for kind in script.queries.AWKWARD if kind.name != "huge-canvas.png"]
 
@@ -236,7 +236,7 @@ def test_script_is_deterministic(script):
 
 
 def test_sample_data_is_small():
-    """The folder stays under 8 MB, its awkward files under 1 MB, and no picture above the service's 4 MB."""
+    """The folder stays under 8 MB, its awkward files under 1 MB, and no image above the service's 4 MB."""
     files = [path for path in SAMPLE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     sizes = {path: path.stat().st_size for path in files}
     assert sum(sizes.values()) < 8_000_000

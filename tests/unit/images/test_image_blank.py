@@ -18,17 +18,17 @@ def rules(**settings):
     return rules_for("generic", ImageSettings(**settings))
 
 
-def saved(picture, kind="PNG", **options):
+def saved(image, kind="PNG", **options):
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def logo(colour=(255, 255, 255), under=(255, 255, 255, 0)):
     """A disc on transparency."""
-    picture = Image.new("RGBA", (300, 200), under)
-    ImageDraw.Draw(picture).ellipse((80, 40, 220, 160), fill=(*colour, 255))
-    return picture
+    image = Image.new("RGBA", (300, 200), under)
+    ImageDraw.Draw(image).ellipse((80, 40, 220, 160), fill=(*colour, 255))
+    return image
 
 
 @pytest.mark.parametrize("colour", ["white", "black", "#fdfefd"])
@@ -109,9 +109,9 @@ def test_a_logo_that_can_be_seen_keeps_its_background():
 @pytest.mark.parametrize("blank", ["lost", "reject", "contrast"])
 def test_nothing_makes_a_wholly_transparent_image_visible(blank, background):
     """Colours under full transparency are not what anybody meant to show."""
-    picture = logo().copy()
-    picture.putalpha(0)
-    made = prepare(saved(picture), rules(blank=blank, background=background))
+    image = logo().copy()
+    image.putalpha(0)
+    made = prepare(saved(image), rules(blank=blank, background=background))
     assert made.code == "Local.ImageBlank"
 
 
@@ -136,19 +136,19 @@ def test_a_photograph_is_not_decoded_to_see_that(monkeypatch):
     """A file of ordinary length passes without a decoder."""
     monkeypatch.delattr(preparing, "decode")
     rng = np.random.default_rng(1)
-    picture = Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).resize((640, 480))
-    data = saved(picture, "JPEG", quality=85)
+    image = Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).resize((640, 480))
+    data = saved(image, "JPEG", quality=85)
     assert prepare(data, rules(blank="reject")).data is data
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "LA", "RGBA", "P", "1", "I;16", "F"])
 def test_flatness_is_found_in_every_mode(mode):
     """One colour is found, and a single other pixel among very many too."""
-    picture = Image.new(mode, (500, 300))
-    assert flat_colour(picture) is not None
-    picture.putpixel((377, 201), 1.0 if mode == "F" else 1 if mode == "P" else 255 if len(mode) == 1 else
+    image = Image.new(mode, (500, 300))
+    assert flat_colour(image) is not None
+    image.putpixel((377, 201), 1.0 if mode == "F" else 1 if mode == "P" else 255 if len(mode) == 1 else
                      60000 if mode == "I;16" else (0,) * (len(mode) - 1) + (255,))  # fmt: skip
-    assert flat_colour(picture) is None
+    assert flat_colour(image) is None
 
 
 def test_the_contrast_to_a_colour_is_the_farther_end():

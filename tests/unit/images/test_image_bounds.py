@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
-from batchsearch.emulator.search.image_reading import PictureRefusedError, decode_picture
-from batchsearch.engine.rows.outcome_columns import picture_fields
+from batchsearch.emulator.search.image_reading import ImageRefusedError, decode_image
+from batchsearch.engine.rows.outcome_columns import image_fields
 from batchsearch.images.decoding.cost import decoding_cost
 from batchsearch.images.headers import tiff as tiff_headers
 from batchsearch.images.headers.jpeg import MAX_SCANS
@@ -26,9 +26,9 @@ HUGE = 2**31
 RULES = rules_for("generic", ImageSettings())
 
 
-def saved(picture, kind, **options):
+def saved(image, kind, **options):
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -105,7 +105,7 @@ def test_no_header_puts_an_unbounded_number_into_an_outcome(name):
     assert made.code == "Local.ImageTooManyPixels", made.message
     assert made.source is not None
     assert max(made.source.width, made.source.height) <= MAX_SIDE
-    fields = json.loads(json.dumps(picture_fields("", made.source, None)))
+    fields = json.loads(json.dumps(image_fields("", made.source, None)))
     table = pa.Table.from_pylist([fields], schema=own_results_schema("SearchImageByPic"))
     assert table.column("source_format")[0].as_py() == made.source.format
 
@@ -148,9 +148,9 @@ def test_a_canvas_beyond_the_limit_is_sent_where_decoding_it_is_cheap():
 
 def test_the_message_says_which_setting_to_raise_and_to_what():
     """A PNG of 100 megapixels is refused with the limit, and sent with the limit that the message names."""
-    picture = Image.new("1", (12000, 8400))
-    picture.paste(1, (0, 0, 6000, 8400))
-    data = saved(picture, "PNG")
+    image = Image.new("1", (12000, 8400))
+    image.paste(1, (0, 0, 6000, 8400))
+    data = saved(image, "PNG")
     refused = prepare(data, RULES)
     assert refused.code == "Local.ImageTooManyPixels"
     assert "worth 101 megapixels, images.max_megapixels is 80; 101 would allow it" in refused.message
@@ -184,8 +184,8 @@ def test_a_jpeg_of_too_many_scans_is_refused_on_both_sides(progressive):
     data = with_scans(3000, progressive=progressive)
     made = prepare(data, RULES)
     assert (made.code, made.message) == ("Local.ImageBroken", f"JPEG: more than {MAX_SCANS} scans")
-    with pytest.raises(PictureRefusedError, match="scans") as refused:
-        decode_picture(data, "generic")
+    with pytest.raises(ImageRefusedError, match="scans") as refused:
+        decode_image(data, "generic")
     assert refused.value.code == "UnsupportedPicFormat"
 
 
@@ -195,7 +195,7 @@ def test_a_progressive_jpeg_of_ordinary_or_many_scans_passes(count):
     data = with_scans(count, progressive=True)
     assert inspect(data).progressive
     assert prepare(data, RULES).data is data
-    assert decode_picture(data, "generic").width == 160
+    assert decode_image(data, "generic").width == 160
 
 
 def text_png(kind):
@@ -218,7 +218,7 @@ def test_texts_of_a_png_decide_nothing(kind, side):
     rules = rules_for("generic", ImageSettings(max_side=side, too_small="pad"))
     made = prepare(text_png(kind), rules)
     assert isinstance(made, Prepared), made
-    assert decode_picture(made.data, "generic").width == made.sent.width
+    assert decode_image(made.data, "generic").width == made.sent.width
 
 
 def test_unpacking_is_not_repeated_as_often_as_a_file_asks(monkeypatch):

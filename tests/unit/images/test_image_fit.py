@@ -1,4 +1,4 @@
-"""The sides that a picture is sent with."""
+"""The sides that an image is sent with."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ def rules(service_type="generic", **settings):
     return rules_for(service_type, ImageSettings(**settings))
 
 
-def test_a_picture_within_the_limits_keeps_its_sides():
+def test_a_image_within_the_limits_keeps_its_sides():
     """Nothing is scaled without need."""
     assert fit((4096, 100), rules()) == Fit((4096, 100), (4096, 100))
 
@@ -37,7 +37,7 @@ def test_trademarks_stay_below_4096():
 
 
 def test_a_short_side_is_refused_by_default():
-    """A picture under the limit is a refusal, not a guess."""
+    """An image under the limit is a refusal, not a guess."""
     verdict = fit((99, 3000), rules())
     assert isinstance(verdict, NoFit)
     assert verdict.code == "Local.ImageTooSmall"
@@ -63,7 +63,7 @@ def test_an_extreme_aspect_can_be_padded():
     st.integers(448, 5000),
 )
 def test_whatever_fits_keeps_every_limit(width, height, too_small, wanted):
-    """Sides are inside the service's limits for any picture and any setting."""
+    """Sides are inside the service's limits for any image and any setting."""
     limits = rules("fabric", too_small=too_small, max_side=wanted)
     plan = fit((width, height), limits)
     if isinstance(plan, NoFit):

@@ -66,7 +66,7 @@ def test_a_tiff_whose_directories_form_a_ring_ends():
 
 
 def test_an_icc_profile_alone_keeps_nothing_from_passing():
-    """A compliant picture with a colour profile goes out as it is."""
+    """A compliant image with a colour profile goes out as it is."""
     data = saved("JPEG", icc_profile=b"profile" * 100)
     assert judge(inspect(data), len(data), rules_for("generic", ImageSettings())) == Pass()
 
@@ -106,10 +106,10 @@ def _children(data, at, end):
     return found
 
 
-def avif_inside_meta(picture):
+def avif_inside_meta(image):
     """An AVIF whose coded image stands in `idat` inside `meta`, as some encoders write stills."""
     buffer = io.BytesIO()
-    picture.save(buffer, "AVIF", quality=90)
+    image.save(buffer, "AVIF", quality=90)
     data = buffer.getvalue()
     top = dict(_children(data, 0, len(data)))
     coded = top[b"mdat"]
@@ -127,13 +127,13 @@ def avif_inside_meta(picture):
 
 def test_an_avif_with_its_data_inside_meta_is_whole():
     """`idat` inside `meta` holds the image as well as `mdat` does."""
-    picture = Image.fromarray(np.tile(np.arange(160, dtype=np.uint8), (120, 1))).convert("RGB")
-    data = avif_inside_meta(picture)
+    image = Image.fromarray(np.tile(np.arange(160, dtype=np.uint8), (120, 1))).convert("RGB")
+    data = avif_inside_meta(image)
     seen = inspect(data)
     assert (seen.format, seen.width, seen.height, seen.flaw) == ("AVIF", 160, 120, None)
     made = prepare(data, rules_for("generic", ImageSettings()))
     sent = np.asarray(Image.open(io.BytesIO(made.data)).convert("RGB")).astype(int)
-    assert np.abs(sent - np.asarray(picture).astype(int)).mean() < 5
+    assert np.abs(sent - np.asarray(image).astype(int)).mean() < 5
 
 
 def test_an_avif_without_any_data_is_cut_off():

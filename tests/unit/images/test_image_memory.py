@@ -9,7 +9,7 @@ from PIL import Image
 
 from batchsearch.emulator.search import image_memory as memory
 from batchsearch.emulator.search.image_memory import ImageMemory, Remembered
-from batchsearch.emulator.search.image_reading import PictureRefusedError, decode_picture
+from batchsearch.emulator.search.image_reading import ImageRefusedError, decode_image
 
 
 def jpeg(shade=0, size=(200, 150)):
@@ -67,32 +67,32 @@ def test_what_could_not_be_made_is_tried_again():
     assert remembered.of("a", lambda: "value") == "value"
 
 
-def test_a_picture_seen_before_is_the_same_without_decoding(monkeypatch):
+def test_a_image_seen_before_is_the_same_without_decoding(monkeypatch):
     """Sides, format, hash and pixels of the second sight are those of the first, pixels only on demand."""
     decoded = []
-    monkeypatch.setattr(memory, "decode_picture", lambda *given: decoded.append(1) or decode_picture(*given))
+    monkeypatch.setattr(memory, "decode_image", lambda *given: decoded.append(1) or decode_image(*given))
     known = ImageMemory()
-    first, second = (known.picture(jpeg(), "generic") for _ in range(2))
+    first, second = (known.image(jpeg(), "generic") for _ in range(2))
     assert decoded == [1]
     assert (first.facts, first.sha256) == (second.facts, second.sha256)
     assert (second.width, second.height, second.format) == (200, 150, "JPEG")
     assert first.image.tobytes() == second.image.tobytes()
 
 
-def test_a_picture_that_was_refused_is_refused_again():
+def test_a_image_that_was_refused_is_refused_again():
     """The second time it is refused with the same code and words, from memory."""
     known = ImageMemory()
     refusals = []
     for _ in range(2):
-        with pytest.raises(PictureRefusedError) as refused:
-            known.picture(jpeg()[:-60] + b"x", "generic")
+        with pytest.raises(ImageRefusedError) as refused:
+            known.image(jpeg()[:-60] + b"x", "generic")
         refusals.append((refused.value.code, str(refused.value)))
     assert refusals[0] == refusals[1]
     for data in (b"", b"no image"):
-        with pytest.raises(PictureRefusedError) as anew:
-            known.picture(data, "generic")
-        with pytest.raises(PictureRefusedError) as plain:
-            decode_picture(data, "generic")
+        with pytest.raises(ImageRefusedError) as anew:
+            known.image(data, "generic")
+        with pytest.raises(ImageRefusedError) as plain:
+            decode_image(data, "generic")
         assert str(anew.value) == str(plain.value)
 
 
@@ -106,6 +106,6 @@ def test_kinds_of_instances_are_told_apart():
 
 def _taken(known, data, kind):
     try:
-        return known.picture(data, kind).facts
-    except PictureRefusedError as refused:
+        return known.image(data, kind).facts
+    except ImageRefusedError as refused:
         return refused.code

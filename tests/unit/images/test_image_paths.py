@@ -127,7 +127,7 @@ def test_a_missing_root_says_nothing_about_its_files(tmp_path):
 
 @pytest.mark.parametrize(("number", "transient"), [(errno.EIO, True), (errno.EACCES, False)])
 def test_a_failing_disk_is_unreachable(fetcher, monkeypatch, number, transient):
-    """An input error may pass, a lack of permission will not; neither is a missing picture."""
+    """An input error may pass, a lack of permission will not; neither is a missing image."""
 
     def failing(*_):
         raise OSError(number, os.strerror(number))

@@ -19,9 +19,9 @@ def noise(width, height, seed=1):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-def saved(picture, kind="JPEG", **options):
+def saved(image, kind="JPEG", **options):
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -29,7 +29,7 @@ def rules(**settings):
     return rules_for("generic", ImageSettings(**settings))
 
 
-def test_a_picture_that_cannot_get_small_enough_has_its_own_code():
+def test_a_image_that_cannot_get_small_enough_has_its_own_code():
     """When neither quality nor size reaches the limit of bytes, the refusal says so."""
     wide = saved(noise(4096, 110), "PNG")
     result = prepare(wide, rules(max_upload_bytes=16_384))
@@ -38,7 +38,7 @@ def test_a_picture_that_cannot_get_small_enough_has_its_own_code():
 
 
 def test_bytes_are_saved_by_quality_before_size():
-    """A picture slightly over the limit keeps its sides and loses quality only."""
+    """An image slightly over the limit keeps its sides and loses quality only."""
     data = saved(noise(600, 400), quality=95)
     result = prepare(data, rules(max_upload_bytes=len(data) // 2))
     assert isinstance(result, Prepared)
@@ -48,7 +48,7 @@ def test_bytes_are_saved_by_quality_before_size():
 
 
 def test_bytes_are_saved_by_size_when_quality_is_not_enough():
-    """A picture far over the limit shrinks, and says both steps."""
+    """An image far over the limit shrinks, and says both steps."""
     result = prepare(saved(noise(1200, 900), quality=95), rules(max_upload_bytes=60_000))
     assert isinstance(result, Prepared)
     assert result.sent.bytes <= 60_000
@@ -67,7 +67,7 @@ def test_a_large_jpeg_snaps_to_the_decoders_own_scale():
 
 @pytest.mark.parametrize("snap", [True, False])
 def test_shrinking_while_decoding_looks_like_shrinking_afterwards(snap):
-    """The cheap way and a full decode with the best filter give the same picture."""
+    """The cheap way and a full decode with the best filter give the same image."""
     x, y = np.meshgrid(np.linspace(0, 20, 2403), np.linspace(0, 14, 1801))
     waves = np.stack([np.sin(x) * 90 + 128, np.cos(y) * 90 + 128, np.sin(x + y) * 90 + 128], axis=2)
     data = saved(Image.fromarray(waves.astype(np.uint8)), quality=95)
@@ -79,14 +79,14 @@ def test_shrinking_while_decoding_looks_like_shrinking_afterwards(snap):
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (300, 3)])
 def test_a_tiny_jpeg_can_be_padded(size):
-    """Pictures of a few pixels are smaller than any scale of the decoder, and still padded."""
+    """Images of a few pixels are smaller than any scale of the decoder, and still padded."""
     result = prepare(saved(Image.new("RGB", size, "teal")), rules(too_small="pad"))
     assert isinstance(result, Prepared)
     assert min(result.sent.width, result.sent.height) == 100
 
 
 def test_verify_decode_finds_what_the_structure_hides():
-    """A PNG whose picture data is no valid stream passes by structure and fails when decoded."""
+    """A PNG whose image data is no valid stream passes by structure and fails when decoded."""
     module = pytest.importorskip("zlib")
     body = b"no zlib stream at all"
     header = b"\x00\x00\x00\xc8\x00\x00\x00\xc8\x08\x02\x00\x00\x00"
@@ -194,8 +194,8 @@ def test_threads_prepare_the_same_as_one():
     assert together == alone * 2
 
 
-def test_outcomes_never_show_the_picture():
-    """The representation of a prepared picture has no bytes in it, however it is logged."""
+def test_outcomes_never_show_the_image():
+    """The representation of a prepared image has no bytes in it, however it is logged."""
     data = saved(noise(200, 200))
     assert repr(data[:20])[2:30] not in repr(prepare(data, rules()))
 

@@ -18,8 +18,8 @@ METHODS = {
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_region_stays_on_its_pixels_when_the_picture_turns(orientation):
-    """A marked rectangle is found at the mapped place in the picture that Pillow turned."""
+def test_a_region_stays_on_its_pixels_when_the_image_turns(orientation):
+    """A marked rectangle is found at the mapped place in the image that Pillow turned."""
     stored = Image.new("L", (40, 30), 0)
     stored.paste(255, (5, 3, 17, 11))
     sent = stored.transpose(METHODS[orientation]) if orientation > 1 else stored
@@ -45,7 +45,7 @@ def test_the_order_is_both_horizontal_edges_first():
     assert Geometry(100, 100, 1, 50, 100).to_sent("20,39,60,79") == "10,19,60,79"
 
 
-def test_a_padded_picture_shifts_regions_by_its_border():
+def test_a_padded_image_shifts_regions_by_its_border():
     """Coordinates leave out the border on the way back and add it on the way out."""
     geometry = Geometry(150, 90, 1, 150, 100, (0, 5, 150, 90))
     assert geometry.to_sent("0,149,0,89") == "0,149,5,94"
@@ -91,8 +91,8 @@ def test_a_malformed_region_is_refused_with_what_was_expected(text):
 
 
 def test_a_region_wholly_outside_is_refused():
-    """A region without a pixel in common with the picture raises ValueError."""
-    with pytest.raises(ValueError, match="outside the picture"):
+    """A region without a pixel in common with the image raises ValueError."""
+    with pytest.raises(ValueError, match="outside the image"):
         Geometry(100, 100, 1, 100, 100).to_source("100,120,0,10")
 
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.errors import ConfigError
 from batchsearch.images.rules import FORM_GROWTH, LOCAL_CODES, rules_for
-from batchsearch.service.facts import MAX_BODY_BYTES, MAX_PICTURE_BYTES, SERVICE_TYPES
+from batchsearch.service.facts import MAX_BODY_BYTES, MAX_IMAGE_BYTES, SERVICE_TYPES
 
 
 @pytest.mark.parametrize("name", sorted(SERVICE_TYPES))
@@ -15,7 +15,7 @@ def test_the_limits_are_those_of_the_service_type(name):
     rules = rules_for(name, ImageSettings())
     assert (rules.min_side, rules.max_side) == (SERVICE_TYPES[name].min_side, SERVICE_TYPES[name].max_side)
     assert rules.target_side == rules.max_side
-    assert rules.max_bytes == MAX_PICTURE_BYTES
+    assert rules.max_bytes == MAX_IMAGE_BYTES
 
 
 def test_max_side_narrows_but_never_widens():
@@ -30,15 +30,15 @@ def test_a_max_side_below_the_shortest_side_is_a_configuration_error():
         rules_for("fabric", ImageSettings(max_side=300))
 
 
-def test_two_pictures_share_one_body():
-    """Both pictures of a comparison fit one request body together."""
-    rules = rules_for("generic", ImageSettings(), pictures=2)
+def test_two_images_share_one_body():
+    """Both images of a comparison fit one request body together."""
+    rules = rules_for("generic", ImageSettings(), images=2)
     assert 2 * rules.max_bytes * FORM_GROWTH <= MAX_BODY_BYTES
     assert rules.max_bytes > 2_500_000
 
 
 def test_a_slow_line_and_a_byte_limit_narrow_the_bytes():
-    """The upload rate leaves pictures small enough to arrive in the service's time."""
+    """The upload rate leaves images small enough to arrive in the service's time."""
     assert rules_for("generic", ImageSettings(upload_kbps=800)).max_bytes == int(
         800_000 / 8 * 4 / FORM_GROWTH
     )

@@ -1,4 +1,4 @@
-"""What is sent, seen by a decoder that this package does not use: OpenCV, which turns pictures by itself."""
+"""What is sent, seen by a decoder that this package does not use: OpenCV, which turns images by itself."""
 
 import importlib.util
 import sys
@@ -36,10 +36,10 @@ TURNED = [
 
 
 def seen(data):
-    """The upright picture in OpenCV's eyes, height x width x 3, red first."""
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert picture is not None
-    return picture[:, :, ::-1].astype(int)
+    """The upright image in OpenCV's eyes, height x width x 3, red first."""
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return image[:, :, ::-1].astype(int)
 
 
 def sent_for(trap):
@@ -51,14 +51,14 @@ def sent_for(trap):
 @pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.name)
 def test_what_is_sent_looks_right_to_another_decoder(trap):
     """Orientation, colours, frame and transparency are as they must be, whoever decodes what is sent."""
-    picture = seen(sent_for(trap))
-    assert picture.shape == trap.pixels.shape
-    assert np.abs(picture - trap.pixels).mean() <= trap.tolerance
+    image = seen(sent_for(trap))
+    assert image.shape == trap.pixels.shape
+    assert np.abs(image - trap.pixels).mean() <= trap.tolerance
 
 
 @pytest.mark.parametrize("trap", TURNED, ids=lambda trap: trap.name)
 def test_another_decoder_turns_the_original_as_we_did(trap):
-    """The file as it came, turned by OpenCV's own reading of its metadata, is the picture that is sent."""
+    """The file as it came, turned by OpenCV's own reading of its metadata, is the image that is sent."""
     before, after = seen(trap.data), seen(sent_for(trap))
     assert before.shape == after.shape
     assert np.abs(before - after).mean() <= trap.tolerance

@@ -1,4 +1,4 @@
-"""The regression set of awkward pictures: verdict, pixels and rules of each."""
+"""The regression set of awkward images: verdict, pixels and rules of each."""
 
 import importlib.util
 import io
@@ -56,23 +56,23 @@ def test_every_trap_ends_as_it_must(trap):
 
 def _check_sent(result, rules):
     """What is sent opens strictly, complies with the rules, and is what its facts say."""
-    with Image.open(io.BytesIO(result.data)) as picture:
-        picture.load()
-        assert picture.format == result.sent.format
-        assert picture.size == (result.sent.width, result.sent.height)
+    with Image.open(io.BytesIO(result.data)) as image:
+        image.load()
+        assert image.format == result.sent.format
+        assert image.size == (result.sent.width, result.sent.height)
         if result.transforms:
-            assert not picture.getexif()
-            assert "icc_profile" not in picture.info
-    assert rules.min_side <= min(picture.size)
-    assert max(picture.size) <= rules.max_side
+            assert not image.getexif()
+            assert "icc_profile" not in image.info
+    assert rules.min_side <= min(image.size)
+    assert max(image.size) <= rules.max_side
     assert len(result.data) == result.sent.bytes <= rules.max_bytes
     assert result.sent.sha256 == sha256(result.data).hexdigest()
     geometry = result.geometry
-    assert (geometry.sent_width, geometry.sent_height) == picture.size
+    assert (geometry.sent_width, geometry.sent_height) == image.size
 
 
 def test_the_set_covers_every_refusal_that_bytes_alone_can_cause():
-    """No local code about a picture's bytes is without a file that shows it."""
+    """No local code about an image's bytes is without a file that shows it."""
     by_fetching = {
         "Local.NoImage",
         "Local.ImageMissing",
@@ -87,11 +87,11 @@ def test_the_set_covers_every_refusal_that_bytes_alone_can_cause():
     assert shown == LOCAL_CODES.keys() - by_fetching - elsewhere
 
 
-def test_metadata_that_identifies_people_stays_when_a_picture_is_rewritten():
-    """A re-encoded picture carries no EXIF, so no place, owner or camera leaves the machine."""
+def test_metadata_that_identifies_people_stays_when_a_image_is_rewritten():
+    """A re-encoded image carries no EXIF, so no place, owner or camera leaves the machine."""
     module = sys.modules["make_trap_images"]
-    picture = module.save(module.scene(), "JPEG")
-    data = module.jpeg_with(picture, (0xE1, b"Exif\0\0" + module.exif_block(6, gps=True)))
+    image = module.save(module.scene(), "JPEG")
+    data = module.jpeg_with(image, (0xE1, b"Exif\0\0" + module.exif_block(6, gps=True)))
     assert b"HOME" in data
     result = prepare(data, rules_for("generic", ImageSettings()))
     assert b"HOME" not in result.data

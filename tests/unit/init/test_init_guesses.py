@@ -14,7 +14,7 @@ def facts(rows=4, **columns):
     """A manifest with these columns; a string is repeated with a number, a list taken as it is."""
     made = []
     for name, given in columns.items():
-        if given in ("bytes", "picture"):
+        if given in ("bytes", "image"):
             made.append(ColumnFacts(name, given))
             continue
         values = [f"{given}{number}" for number in range(rows)] if isinstance(given, str) else given
@@ -27,36 +27,36 @@ PATHS = [f"pics/{number}.jpg" for number in range(4)]
 
 
 @pytest.mark.parametrize(
-    ("columns", "picture"),
+    ("columns", "image"),
     [
         ({"a": "x", "b": PATHS}, "b"),
         ({"a": "x", "b": [f"https://host.example/{n}.webp?sig=1" for n in range(4)]}, "b"),
         ({"a": "x", "b": [f"s3://bucket/{n}" for n in range(4)]}, "b"),
         ({"a": "x", "b": ["/9j/" + "A" * 400] * 4}, "b"),
         ({"a": PATHS, "data": "bytes"}, "data"),
-        ({"a": PATHS, "data": "picture"}, "data"),
+        ({"a": PATHS, "data": "image"}, "data"),
         ({"a": "x", "image": "thing"}, "image"),
         ({"title": PATHS, "Image-URL": PATHS}, "Image-URL"),
         ({"a": "x", "b": "y"}, None),
     ],
 )
-def test_pictures_are_found_by_what_is_in_a_column(columns, picture):
+def test_images_are_found_by_what_is_in_a_column(columns, image):
     """Bytes before files, files before names alone; without anything of the kind there is no guess."""
-    assert guess(facts(**columns), "search").picture == picture
+    assert guess(facts(**columns), "search").image == image
 
 
 def test_files_that_are_there_decide():
-    """Two columns look like picture files; the one whose files exist has the pictures."""
+    """Two columns look like image files; the one whose files exist has the images."""
     columns = facts(pic_name=[f"{n}.jpg" for n in range(4)], ref=PATHS)
     found = guess(columns, "search", is_there=lambda folder, path: folder == "" and path in PATHS)
-    assert (found.picture, found.root) == ("ref", None)
+    assert (found.image, found.root) == ("ref", None)
     beside = guess(
         columns,
         "search",
         folders=["images"],
         is_there=lambda folder, path: folder == "images" and path in PATHS,
     )
-    assert (beside.picture, beside.root) == ("ref", "images")
+    assert (beside.image, beside.root) == ("ref", "images")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_files_that_are_there_decide():
     ],
 )
 def test_a_key_is_never_repeated(columns, key):
-    """Product and picture name where they name rows, else one column that does."""
+    """Product and image name where they name rows, else one column that does."""
     assert guess(facts(**columns), "search").key == key
 
 
@@ -85,15 +85,15 @@ def test_a_key_that_cannot_be_found_is_told():
     assert "LOOK AT THIS" in next(each.why for each in found.told if each.what == "key")
 
 
-def test_two_columns_of_pictures_are_pairs():
+def test_two_columns_of_images_are_pairs():
     """Without a wish the job is a comparison; with another one it is not."""
     columns = facts(id="i", image_a=PATHS, image_b=PATHS)
     assert (guess(columns, None).kind, guess(columns, None).pair) == ("compare", ("image_a", "image_b"))
-    assert guess(columns, "search").picture == "image_a"
+    assert guess(columns, "search").image == "image_a"
 
 
 def test_a_group_comes_back_but_not_everywhere():
-    """Pictures are compared within what several rows share; not by a column that never repeats, or always."""
+    """Images are compared within what several rows share; not by a column that never repeats, or always."""
     grouped = facts(id="i", image=PATHS, family=["a", "a", "b", "b"], style=["s"] * 4)
     assert guess(grouped, "compare").group == "family"
     assert guess(facts(id="i", image=PATHS, family="f"), "compare").group is None
@@ -122,7 +122,7 @@ def test_boxes_and_priorities_are_found():
 def test_every_guess_has_a_reason():
     """Nothing is decided in silence."""
     found = guess(facts(product_id="P", pic_name="n", image=PATHS), "search")
-    assert {each.what for each in found.told} == {"picture", "product", "picture's name", "key"}
+    assert {each.what for each in found.told} == {"image", "product", "image's name", "key"}
     assert all(each.why for each in found.told)
 
 
@@ -156,4 +156,4 @@ def test_the_products_column_is_never_empty_and_says_something():
 def test_without_rows_names_say_it_all():
     """An export of an empty day is looked at by its names."""
     columns = tuple(ColumnFacts(name, "text") for name in ("id", "image"))
-    assert guess(ManifestFacts(Path("m.csv"), Path(), columns, 0, CsvSettings()), "search").picture == "image"
+    assert guess(ManifestFacts(Path("m.csv"), Path(), columns, 0, CsvSettings()), "search").image == "image"

@@ -22,7 +22,7 @@ LATER_ARROW = pytest.mark.skipif(
     int(pa.__version__.partition(".")[0]) < 25,
     reason="pyarrow writes this type into no file, or reads it wrongly",
 )
-PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.large_string())])
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.large_string())])
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def results_of(manifest):
             [{"a": [{"b": "x"}], "c": "y"}, None],
             pa.struct([("a", pa.list_(pa.struct([("b", pa.string())]))), ("c", pa.large_string())]),
         ),
-        (PICTURE, [{"bytes": b"mine", "path": "p"}, None], PICTURE),
+        (IMAGE, [{"bytes": b"mine", "path": "p"}, None], IMAGE),
     ],
     ids=str,
 )
@@ -93,7 +93,7 @@ def test_columns_come_out_as_they_went_in(opened, kind, cells, carried):
 
 
 def test_wide_and_view_text_serves_all_uses(opened):
-    """Keys, parameters and pictures are read from every kind of text, and carried as that kind."""
+    """Keys, parameters and images are read from every kind of text, and carried as that kind."""
     for kind in (pa.large_string(), pa.string_view(), pa.json_(), WORDS):
         table = {name: pa.array(['"a"', '"b"'], kind) for name in ("sku", "image", "where")}
         manifest = opened(table, columns={"region": "where"})
@@ -195,8 +195,8 @@ def test_an_extension_over_a_dictionary_is_its_values():
         ("", ""),
     ],
 )
-def test_picture_cells_give_nothing_away(cell, carried):
-    """Pictures in text give way to their kind and length, addresses lose user, query and fragment."""
+def test_image_cells_give_nothing_away(cell, carried):
+    """Images in text give way to their kind and length, addresses lose user, query and fragment."""
     assert shown(cell) == carried
     assert shown_cells(pa.array([None, "a.jpg", cell]), is_base64=False).to_pylist() == [
         None,
@@ -205,13 +205,13 @@ def test_picture_cells_give_nothing_away(cell, carried):
     ]
 
 
-def test_no_body_and_no_secret_of_a_picture_is_carried(opened):
-    """Text and struct picture columns are carried without bodies and secrets; other columns as they are."""
+def test_no_body_and_no_secret_of_a_image_is_carried(opened):
+    """Text and struct image columns are carried without bodies and secrets; other columns as they are."""
     cells = ["data:image/png;base64,SECRET", "https://u:SECRET@h/a?s=SECRET", "b.jpg", None]
     expected = ["data:image/png (28 characters)", "https://h/a", "b.jpg", None]
     for column in (
         pa.array(cells, pa.large_string()),
-        pa.array([{"bytes": b"SECRET", "path": cell} for cell in cells], PICTURE),
+        pa.array([{"bytes": b"SECRET", "path": cell} for cell in cells], IMAGE),
     ):
         manifest = opened({"sku": range(4), "image": column, "mine": ["https://h/?q=kept"] * 4})
         carried = results_of(manifest)
@@ -222,7 +222,7 @@ def test_no_body_and_no_secret_of_a_picture_is_carried(opened):
 
 
 def test_base64_text_is_not_carried(opened):
-    """Where text cells are pictures in base64 their length stands in for them, and they name no row."""
+    """Where text cells are images in base64 their length stands in for them, and they name no row."""
     wanted = Wanted(images=("image",), base64=True)
     cells = ["QUJDQUJD", "https://h/a.jpg", "https://h/a.jpg?s=1", "", None]
     manifest = opened({"sku": range(5), "image": cells}, wanted)
@@ -235,12 +235,12 @@ def test_base64_text_is_not_carried(opened):
     ]
     (batch,) = manifest.batches()
     assert batch.rows[0].images[0].path == "QUJDQUJD"
-    with pytest.raises(ManifestError, match=r"holds the pictures \(`images.text: base64`\)"):
+    with pytest.raises(ManifestError, match=r"holds the images \(`images.text: base64`\)"):
         opened({"image": cells[:1]}, wanted, key="image")
 
 
-def test_a_picture_that_names_its_row_is_not_altered_but_may_be_refused(opened):
-    """A key keeps its query; a picture or a password in it is refused by row, and not repeated."""
+def test_a_image_that_names_its_row_is_not_altered_but_may_be_refused(opened):
+    """A key keeps its query; an image or a password in it is refused by row, and not repeated."""
     manifest = opened({"image": ["https://h/a?v=1", "https://h/a?v=2"]}, key="image")
     assert manifest.check() == 2
     assert results_of(manifest).column("image").to_pylist() == ["https://h/a?v=1", "https://h/a?v=2"]
@@ -248,7 +248,7 @@ def test_a_picture_that_names_its_row_is_not_altered_but_may_be_refused(opened):
     with pytest.raises(ManifestError) as caught:
         manifest.check()
     found = str(caught.value)
-    assert "row 1 (row group 1): the key column `image` holds a picture" in found
+    assert "row 1 (row group 1): the key column `image` holds an image" in found
     assert "row 3 (row group 1): the key column `image` holds an address with a user part" in found
     assert "SECRET" not in found
     for read in (manifest.batches, manifest.keys):

@@ -7,19 +7,19 @@ from batchsearch.manifest.column_types import (
     bad_cells,
     bad_text,
     cell,
+    image_type_problem,
     key_type_problem,
     normal_type,
     normalised,
     parameter_type_problem,
-    picture_type_problem,
 )
 from batchsearch.manifest.rows import ImageReference, references
 
-PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 @pytest.mark.parametrize(
-    ("kind", "key", "parameter", "picture"),
+    ("kind", "key", "parameter", "image"),
     [
         (pa.string(), True, True, True),
         (pa.int32(), True, True, False),
@@ -31,16 +31,16 @@ PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
         (pa.timestamp("us"), False, False, False),
         (pa.decimal128(10, 2), True, True, False),
         (pa.binary(), False, False, True),
-        (PICTURE, False, False, True),
+        (IMAGE, False, False, True),
         (pa.list_(pa.string()), False, False, False),
         (pa.struct([("url", pa.string())]), False, False, False),
     ],
 )
-def test_each_use_takes_its_types(kind, key, parameter, picture):
-    """Keys, parameters and pictures take the types that mean one thing to all programs."""
+def test_each_use_takes_its_types(kind, key, parameter, image):
+    """Keys, parameters and images take the types that mean one thing to all programs."""
     assert (key_type_problem(kind) is None) is key
     assert (parameter_type_problem(kind) is None) is parameter
-    assert (picture_type_problem(kind) is None) is picture
+    assert (image_type_problem(kind) is None) is image
 
 
 def test_a_float_key_is_told_what_to_do():
@@ -55,8 +55,8 @@ def test_a_float_key_is_told_what_to_do():
         (pa.string_view(), pa.string()),
         (pa.dictionary(pa.int8(), pa.large_string()), pa.string()),
         (pa.large_binary(), pa.binary()),
-        (pa.struct([("path", pa.large_string()), ("bytes", pa.large_binary())]), PICTURE),
-        (pa.struct([("bytes", pa.null()), ("path", pa.string())]), PICTURE),
+        (pa.struct([("path", pa.large_string()), ("bytes", pa.large_binary())]), IMAGE),
+        (pa.struct([("bytes", pa.null()), ("path", pa.string())]), IMAGE),
         (pa.int16(), pa.int16()),
         (pa.list_(pa.string()), pa.list_(pa.string())),
     ],
@@ -68,7 +68,7 @@ def test_types_of_one_family_are_read_as_one(kind, normal):
 
 
 def test_text_cells_are_urls_or_paths():
-    """What has a scheme is a URL, other text a path, nothing no picture."""
+    """What has a scheme is a URL, other text a path, nothing no image."""
     cells = [
         "https://a/b.jpg",
         "OSS://b/k",
@@ -85,7 +85,7 @@ def test_text_cells_are_urls_or_paths():
 
 
 def test_bytes_win_over_the_path():
-    """A struct's cell is its bytes if there are any, else its path, else no picture."""
+    """A struct's cell is its bytes if there are any, else its path, else no image."""
     cells = [
         {"bytes": b"x", "path": "a.jpg"},
         {"bytes": None, "path": "b.jpg"},
@@ -93,7 +93,7 @@ def test_bytes_win_over_the_path():
         {"bytes": b"", "path": "c.jpg"},
         None,
     ]
-    assert references(pa.array(cells, PICTURE)) == [
+    assert references(pa.array(cells, IMAGE)) == [
         ImageReference(data=b"x"),
         ImageReference(path="b.jpg"),
         None,
@@ -104,9 +104,9 @@ def test_bytes_win_over_the_path():
 
 
 def test_a_null_struct_hides_its_children():
-    """What stands under a null is no picture."""
+    """What stands under a null is no image."""
     children = [pa.array([b"x"]), pa.array(["a.jpg"])]
-    hidden = pa.StructArray.from_arrays(children, fields=list(PICTURE), mask=pa.array([True]))
+    hidden = pa.StructArray.from_arrays(children, fields=list(IMAGE), mask=pa.array([True]))
     assert references(hidden) == [None]
 
 

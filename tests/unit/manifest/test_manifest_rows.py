@@ -12,7 +12,7 @@ from batchsearch.storage.ledger.entries import digest_of
 
 @pytest.fixture
 def manifest(tmp_path):
-    """Twenty-five rows with a picture and a parameter that is null in each third row."""
+    """Twenty-five rows with an image and a parameter that is null in each third row."""
     numbers = range(25)
     table = pa.table(
         {

@@ -231,8 +231,8 @@ def test_compressed_csv(opened, tmp_path):
 
 
 @pytest.mark.parametrize("inline", [True, False])
-def test_pictures_of_image_data_sets(opened, write, inline):
-    """A picture struct gives its bytes and carries its path; one that is no picture column is the user's."""
+def test_images_of_image_data_sets(opened, write, inline):
+    """An image struct gives its bytes and carries its path; one that is no image column is the user's."""
     kind = pa.struct([("bytes", pa.large_binary()), ("path", pa.string()), ("extra", pa.int8())])
     cells = [{"bytes": b"JPEG" if inline else None, "path": "p/1.jpg", "extra": 1}, None]
     write("m.parquet", {"sku": [1, 2], "image": pa.array(cells, kind), "other": pa.array(cells, kind)})
@@ -251,7 +251,7 @@ def test_pictures_of_image_data_sets(opened, write, inline):
 
 
 def test_plain_bytes_are_not_carried(opened, write):
-    """A column of picture bytes is left out of the results; another column of bytes is the user's own."""
+    """A column of image bytes is left out of the results; another column of bytes is the user's own."""
     write("m.parquet", {"sku": ["a"], "photo": [b"JPEG"], "hash": [b"\x01"]})
     manifest = opened("m.parquet", BY_PIC, key="sku", columns={"image": "photo"})
     (batch,) = manifest.batches()
@@ -268,8 +268,8 @@ def test_pairs_come_in_the_operations_order(opened, write):
     assert row.images == (ImageReference(path="first.jpg"), ImageReference(path="second.jpg"))
 
 
-def test_wide_pictures_come_in_small_batches(opened, write):
-    """Inline pictures bound a batch by their bytes, and no row is lost at a cut."""
+def test_wide_images_come_in_small_batches(opened, write):
+    """Inline images bound a batch by their bytes, and no row is lost at a cut."""
     sizes = [6_000_000, 6_000_000, 6_000_000, 10, 10, 20_000_000, 10]
     write("m.parquet", {"sku": range(7), "image": [b"x" * size for size in sizes]}, row_group_size=4)
     batches = list(opened("m.parquet", BY_PIC, key="sku").batches())
@@ -297,14 +297,14 @@ def peak():
 
 def test_row_groups_that_were_read_are_let_go(opened, write, peak):
     """Memory does not grow with the number of row groups, however large the file is."""
-    picture = random.Random(1).randbytes(1_000_000)
-    pictures = [picture[:-1] + bytes([n]) for n in range(160)]
+    image = random.Random(1).randbytes(1_000_000)
+    images = [image[:-1] + bytes([n]) for n in range(160)]
     options = {"row_group_size": 4, "use_dictionary": False, "compression": "none"}
-    write("m.parquet", {"sku": range(160), "image": pictures}, **options)
+    write("m.parquet", {"sku": range(160), "image": images}, **options)
     assert peak(opened("m.parquet", BY_PIC, key="sku")) < 100_000_000
 
 
-def test_one_picture_of_many_rows_does_not_fill_the_memory(opened, write, peak):
+def test_one_image_of_many_rows_does_not_fill_the_memory(opened, write, peak):
     """A large value that a file holds once for many rows is unpacked for a few of them at a time."""
     write("m.parquet", {"sku": range(500), "image": [b"x" + random.Random(1).randbytes(600_000)] * 500})
     manifest = opened("m.parquet", BY_PIC, key="sku")
@@ -329,10 +329,10 @@ def test_keys_are_those_of_the_rows(opened, write, name):
     assert [key for batch in batches for key in batch] == [row.key for row in rows_of(manifest)]
 
 
-def test_keys_are_read_without_the_pictures(opened, write):
-    """Counting rows costs no picture: damage in the pictures alone is not even met."""
-    pictures = [random.Random(n).randbytes(50_000) for n in range(20)]
-    path = write("m.parquet", {"sku": range(20), "image": pictures}, write_page_checksum=True)
+def test_keys_are_read_without_the_images(opened, write):
+    """Counting rows costs no image: damage in the images alone is not even met."""
+    images = [random.Random(n).randbytes(50_000) for n in range(20)]
+    path = write("m.parquet", {"sku": range(20), "image": images}, write_page_checksum=True)
     column = pq.ParquetFile(path).metadata.row_group(0).column(1)
     data = bytearray(path.read_bytes())
     start = column.dictionary_page_offset or column.data_page_offset
@@ -436,9 +436,9 @@ def test_many_problems_are_counted_and_twenty_shown(opened, write, tmp_path):
         ({"key": "price"}, "column 'price', which is to name rows, is double: a fraction"),
         (
             {"columns": {"image": "phot"}},
-            "has no column 'phot' for the picture `image`; did you mean `photo`?",
+            "has no column 'phot' for the image `image`; did you mean `photo`?",
         ),
-        ({"columns": {"image": "price"}}, "column 'price', mapped to `image`, is double; a picture is"),
+        ({"columns": {"image": "price"}}, "column 'price', mapped to `image`, is double; an image is"),
         ({"columns": {"region": "regoin"}}, "has no column 'regoin' for the parameter `region`"),
         ({"columns": {"region": "tags"}}, "column 'tags', mapped to `region`, is list"),
         (
@@ -465,7 +465,7 @@ def test_all_problems_with_columns_come_at_once(opened, write, tmp_path):
     assert len(found) == 3
     assert "Say which it is under `manifest`: `key: [column, …]`" in found[0]
     assert "there are `sku`, `foto`" in found[0]
-    assert "for the picture `image`" in found[2]
+    assert "for the image `image`" in found[2]
 
 
 def test_a_type_for_no_column_is_named(opened, write, tmp_path):
@@ -545,7 +545,7 @@ def test_text_that_is_no_text_in_parquet(opened, write, tmp_path):
 
 
 def test_no_message_shows_what_a_cell_hides(opened, write, tmp_path):
-    """Long cells are cut and picture bytes are never in a message or a reference's text."""
+    """Long cells are cut and image bytes are never in a message or a reference's text."""
     secret = "https://host/x?Signature=" + "s" * 500
     write("m.csv", f'product_id,n\n"{secret}",x\n"{secret}",1\n')
     manifest = opened("m.csv", Wanted(), key="product_id", csv={"types": {"n": "int64"}})

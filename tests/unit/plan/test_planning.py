@@ -127,8 +127,8 @@ def test_codes_are_told_by_stage_with_their_first_rows():
     assert tally.refused(unreadable=False, scale=10)[0].rows == 50
 
 
-def test_every_code_of_reading_a_picture_counts_as_not_readable():
-    """What the modules that bring pictures may answer is in the plan's table, and nothing unknown is."""
+def test_every_code_of_reading_a_image_counts_as_not_readable():
+    """What the modules that bring images may answer is in the plan's table, and nothing unknown is."""
     folder = Path(batchsearch.images.__file__).parent
     said = set()
     for name in ("fetch", "download", "stores"):
@@ -143,10 +143,10 @@ def test_every_code_of_reading_a_picture_counts_as_not_readable():
 def test_sizes_of_pages_are_those_of_the_built_requests(operation, first):
     """The bytes of every page follow from one page's, exactly."""
     pages = pages_of(430)
-    pictures = [b"\xff\xd8 picture"] if operation == "SearchImageByPic" else []
-    values = {} if pictures else {"product_id": "P 1", "pic_name": "a/b"}
+    images = [b"\xff\xd8 picture"] if operation == "SearchImageByPic" else []
+    values = {} if images else {"product_id": "P 1", "pic_name": "a/b"}
     built = [
-        len(build_call(operation, "demo", values | {"start": page.start, "num": page.num}, pictures).body)
+        len(build_call(operation, "demo", values | {"start": page.start, "num": page.num}, images).body)
         for page in pages
     ]
     assert sizes_of_pages(operation, built[first], pages, first=first) == built[first:]
@@ -219,13 +219,13 @@ def test_a_sample_in_which_all_rows_were_valid_still_has_a_margin():
 
 
 def test_the_page_names_rows_advice_and_what_may_come_on_top():
-    """Each code comes with examples and what to do; pictures that were out of reach are pointed out."""
+    """Each code comes with examples and what to do; images that were out of reach are pointed out."""
     unreached = Refused("Transport.ImageTimeout", 4, ("x\ny",))
     page = page_of(plan_of(unreadable=(unreached,)))
     assert "30 Local.ImageTooSmall: c" in page
     assert "about Local.ImageTooSmall" in page
     assert "'x\\ny'" in page
-    assert "4 rows' pictures could not be reached now" in page
+    assert "4 rows' images could not be reached now" in page
     assert "7.00 MB" in page
     assert "50% of the tier of 5" in page
 

@@ -13,7 +13,7 @@ from batchsearch.tasks.export.shapes import manifest_columns, named_beside
 from batchsearch.tasks.export.table_batches import Lookup
 from batchsearch.tasks.export.told import Member, Told, told_of
 
-SCHEMA = pa.schema([("key", pa.string()), ("picture", pa.string()), ("value", pa.int64())])
+SCHEMA = pa.schema([("key", pa.string()), ("image", pa.string()), ("value", pa.int64())])
 
 
 def written(path, rows, schema, group=3):
@@ -24,7 +24,7 @@ def written(path, rows, schema, group=3):
 @pytest.fixture
 def files(tmp_path):
     """Two files of rows whose keys come several times, in row groups of three."""
-    rows = [{"key": f"k{number % 10}", "picture": f"p{number}", "value": number} for number in range(40)]
+    rows = [{"key": f"k{number % 10}", "image": f"p{number}", "value": number} for number in range(40)]
     return [
         written(tmp_path / "a.parquet", rows[:25], SCHEMA),
         written(tmp_path / "b.parquet", rows[25:], SCHEMA),
@@ -38,10 +38,10 @@ def test_the_first_row_of_a_key_is_found_in_the_order_asked(files):
     assert Lookup([], "key", SCHEMA).find(["k7"])["value"].to_pylist() == [None]
 
 
-def test_the_row_with_the_wanted_picture_is_preferred(files):
+def test_the_row_with_the_wanted_image_is_preferred(files):
     """Of several rows of a key the one that is wanted is taken; the first where it is not there."""
     lookup = Lookup(files, "key", SCHEMA)
-    found = lookup.find(["k7", "k7", "k7", "k3"], prefer="picture", wanted=["p37", "p17", "gone", None])
+    found = lookup.find(["k7", "k7", "k7", "k3"], prefer="image", wanted=["p37", "p17", "gone", None])
     assert found["value"].to_pylist() == [37, 17, 7, 3]
 
 

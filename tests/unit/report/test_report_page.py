@@ -101,7 +101,7 @@ def test_texts_from_outside_make_no_element():
 
 
 def test_only_the_pages_own_script_and_style_may_run():
-    """The policy allows nothing but data: pictures and the two inline blocks, by hashes that fit them."""
+    """The policy allows nothing but data: images and the two inline blocks, by hashes that fit them."""
     elements = Elements(page_of(facts_with(EVIL)))
     policy = next(each["content"] for tag, each in elements.found if each.get("http-equiv"))
     assert policy.startswith("default-src 'none'; img-src data:; ")
@@ -191,7 +191,7 @@ def test_colours_can_be_read(theme):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A root with a large picture that stands on its side, and a secret beside it."""
+    """A root with a large image that stands on its side, and a secret beside it."""
     root = tmp_path / "root"
     root.mkdir()
     exif = Image.Exif()
@@ -213,7 +213,7 @@ def made(root, wishes, **bounds):
 
 
 def test_a_thumbnail_is_small_upright_and_new(folder):
-    """Sides and bytes are bounded, the picture is turned, its region with it, and no metadata goes along."""
+    """Sides and bytes are bounded, the image is turned, its region with it, and no metadata goes along."""
     _, thumbnails = made(folder, [("a", ImageReference(path="big.jpg"), ("0,600,0,400", "no region"))])
     (one,) = thumbnails.made
     assert (one.width, one.height) == (100, 150)
@@ -222,8 +222,8 @@ def test_a_thumbnail_is_small_upright_and_new(folder):
     assert one.boxes == ((50, 0, 50, 75),)
 
 
-def test_pictures_are_read_under_the_root_only_and_never_fetched_unasked(folder):
-    """A path out of the root, an address and a text that is no picture become words, not pictures."""
+def test_images_are_read_under_the_root_only_and_never_fetched_unasked(folder):
+    """A path out of the root, an address and a text that is no image become words, not images."""
     (folder / "page.html").write_text("<html><script>x</script></html>")
     wishes = [
         ("out", ImageReference(path="../secret.png"), ()),
@@ -239,7 +239,7 @@ def test_pictures_are_read_under_the_root_only_and_never_fetched_unasked(folder)
 
 
 def test_thumbnails_are_bounded_in_number_and_bytes(folder):
-    """Over the number none is made; over the bytes it is said; each picture is made once."""
+    """Over the number none is made; over the bytes it is said; each image is made once."""
     for name in ("b", "c", "d"):
         Image.effect_noise((500, 500), 100 + ord(name)).convert("RGB").save(folder / f"{name}.png")
     reference = ImageReference(path="b.png")

@@ -82,7 +82,7 @@ def test_refusals_point_at_the_place(text, position, says):
     assert says in caught.value.message
 
 
-def test_the_picture_of_the_place_has_its_caret_under_it():
+def test_the_image_of_the_place_has_its_caret_under_it():
     """The caret stands under the place, wide characters before it counted as two columns."""
     with pytest.raises(FilterError) as caught:
         parse_filter('str_attr="红" int_attr=1')

@@ -13,8 +13,8 @@ from batchsearch.service.form import PIECE_BYTES, Call, build_call
 from batchsearch.service.parameters import ParameterProblem
 
 
-def _call(operation, values, pictures):
-    call = build_call(operation, "demo instance", values, pictures)
+def _call(operation, values, images):
+    call = build_call(operation, "demo instance", values, images)
     assert isinstance(call, Call)
     return call
 
@@ -57,16 +57,16 @@ def test_detail_has_no_body():
     "size", [0, 1, 2, 3, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 2]
 )
 def test_pieces_join_without_a_seam(size):
-    """Pictures of any length around the piece size arrive as they were, and the hash is the body's."""
-    picture = bytes(range(251)) * (size // 251 + 1)
-    call = _call("SearchImageByPic", {}, [picture[:size]])
+    """Images of any length around the piece size arrive as they were, and the hash is the body's."""
+    image = bytes(range(251)) * (size // 251 + 1)
+    call = _call("SearchImageByPic", {}, [image[:size]])
     sent = dict(parse_qsl(call.body.decode(), keep_blank_values=True))["PicContent"]
-    assert base64.b64decode(sent) == picture[:size]
+    assert base64.b64decode(sent) == image[:size]
     assert call.body_sha256 == hashlib.sha256(call.body).hexdigest()
 
 
-def test_both_pictures_of_a_comparison_are_sent():
-    """A comparison carries its pictures in the order given."""
+def test_both_images_of_a_comparison_are_sent():
+    """A comparison carries its images in the order given."""
     call = _call("CompareSimilarByImage", {}, [b"first", b"second"])
     form = dict(parse_qsl(call.body.decode()))
     assert [base64.b64decode(form[name]) for name in ("PrimaryPicContent", "SecondaryPicContent")] == [
@@ -75,8 +75,8 @@ def test_both_pictures_of_a_comparison_are_sent():
     ]
 
 
-def test_an_uploaded_picture_is_sent_as_its_address():
-    """A text in a picture's place is the address of an uploaded object."""
+def test_an_uploaded_image_is_sent_as_its_address():
+    """A text in an image's place is the address of an uploaded object."""
     call = _call("SearchImageByPic", {}, ["http://bucket.host/a b+c"])
     assert dict(parse_qsl(call.body.decode()))["PicContent"] == "http://bucket.host/a b+c"
 
@@ -91,11 +91,11 @@ def test_a_body_over_the_limit_is_a_problem():
 
 
 def test_the_body_is_never_shown():
-    """A call's text form holds no picture."""
+    """A call's text form holds no image."""
     assert "PicContent" not in repr(_call("SearchImageByPic", {}, [b"secret picture"]))
 
 
-def test_a_missing_picture_is_a_mistake_of_the_caller():
-    """As many pictures as the operation takes, or none is sent."""
+def test_a_missing_image_is_a_mistake_of_the_caller():
+    """As many images as the operation takes, or none is sent."""
     with pytest.raises(ValueError, match="zip"):
         build_call("CompareSimilarByImage", "demo", {}, [b"only one"])

@@ -239,7 +239,7 @@ def test_deletions_say_what_they_delete(values, parameter, code):
     "values", [{"product_id": "p"}, {"is_delete_by_filter": "true", "filter": "int_attr=1"}]
 )
 def test_good_deletions(values):
-    """A product alone deletes all its pictures, and so may a filter with its flag."""
+    """A product alone deletes all its images, and so may a filter with its flag."""
     assert _check("DeleteImage", **values)[1] == ()
 
 
@@ -279,7 +279,7 @@ def test_operations_are_described_consistently():
     for operation in OPERATIONS.values():
         keys = [parameter.key for parameter in operation.parameters]
         wires = [parameter.wire for parameter in operation.parameters]
-        wires += [picture.wire for picture in operation.pictures]
+        wires += [image.wire for image in operation.images]
         assert len(set(keys)) == len(keys)
         assert len(set(wires)) == len(wires)
         assert operation.budget in get_args(Budget)

@@ -55,7 +55,7 @@ def test_markdown_is_a_table():
     lines = schema("hits", "--markdown").splitlines()
     assert len(lines) == 2 + len(HIT_COLUMNS)
     assert {line.count("|") for line in lines} == {5}
-    assert "| `product_id` | string | ProductId | Product of the picture found. |" in lines
+    assert "| `product_id` | string | ProductId | Product of the image found. |" in lines
 
 
 @pytest.mark.parametrize(

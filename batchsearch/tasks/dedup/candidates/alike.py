@@ -1,4 +1,4 @@
-"""Pictures that are the same, or nearly, by their looks alone: no call is needed to know (pure)."""
+"""Images that are the same, or nearly, by their looks alone: no call is needed to know (pure)."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_BITS: Final = 3
-"""Bits in which the outlines of two nearly equal pictures may differ, of 64."""
+"""Bits in which the outlines of two nearly equal images may differ, of 64."""
 MOST_SHADE: Final = 12
-"""Most by which the thumbs of two nearly equal pictures may differ anywhere, of 255."""
+"""Most by which the thumbs of two nearly equal images may differ anywhere, of 255."""
 
 _BAND_BITS: Final = 16
 _NEIGHBOURS: Final = 32
-"""Pictures that each is compared with in a crowd of the same outline: blank pictures are many."""
+"""Images that each is compared with in a crowd of the same outline: blank images are many."""
 _ALL_PAIRS: Final = 20
-"""Groups of identical pictures up to this size are joined pair by pair, larger ones to their first."""
+"""Groups of identical images up to this size are joined pair by pair, larger ones to their first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Pairs of pictures, the earlier first; arrays of one length.
+    """Pairs of images, the earlier first; arrays of one length.
 
     Attributes:
-        first: Place of the earlier picture.
+        first: Place of the earlier image.
         second: Place of the later one.
         kind: `IDENTICAL_BYTES`, `IDENTICAL_PIXELS` or `PERCEPTUAL`.
         similarity: 1 for identical ones, else the share of equal bits of the outlines.
-        crowded: Pictures that were not paired with everything that they are identical to.
+        crowded: Images that were not paired with everything that they are identical to.
     """
 
     first: NDArray[np.int64]
@@ -49,12 +49,12 @@ def find_alike(
     outlines: NDArray[np.uint64],
     thumbs: NDArray[np.uint8],
 ) -> Alike:
-    """All pairs of pictures that are alike, each once and under its surest kind.
+    """All pairs of images that are alike, each once and under its surest kind.
 
-    Pictures of more than 20 identical ones are paired with the first of them only.
+    Images of more than 20 identical ones are paired with the first of them only.
 
     Args:
-        files: Number of the file's content, by picture; -1 for unknown.
+        files: Number of the file's content, by image; -1 for unknown.
         pixels: Number of the pixels' content; -1 for unknown.
         outlines: 64 bits each.
         thumbs: Shape (n, 48).
@@ -79,7 +79,7 @@ def find_alike(
 
 
 def later_copies(count: int, alike: Alike) -> NDArray[np.int64]:
-    """For each picture the earlier one that it is a copy of; -1 for those that are no copies.
+    """For each image the earlier one that it is a copy of; -1 for those that are no copies.
 
     What a copy is a copy of is never a copy itself.
     """
@@ -131,7 +131,7 @@ def _near(
     """Pairs whose outlines differ in at most `MOST_BITS` bits and whose thumbs agree.
 
     Of four bands of 16 bits at least one is equal where no more than three bits differ, so that only
-    pictures with an equal band are compared; of many with one band each with its neighbours by outline.
+    images with an equal band are compared; of many with one band each with its neighbours by outline.
     """
     found: list[NDArray[np.int64]] = []
     thumbs = thumbs.astype(np.int16)

@@ -1,4 +1,4 @@
-"""The pictures and products that the search results know: every row that any night has worked on."""
+"""The images and products that the search results know: every row that any night has worked on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Columns:
     Attributes:
         product: Product id.
         pic_name: Name of the image; None where the manifest has none.
-        image: The picture's reference; None where pictures are inline.
+        image: The image's reference; None where images are inline.
         category: What thresholds go by; None for the service's own.
         oldest: What says how old a product is; None for nothing.
         title: What a product is called; None for nothing.
@@ -52,21 +52,21 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
-    """All rows of the results, one picture each, and the products that they belong to.
+class Images:
+    """All rows of the results, one image each, and the products that they belong to.
 
     Attributes:
         products: Product ids, ascending, each once.
-        names: Names of pictures, ascending, each once.
+        names: Names of images, ascending, each once.
         row_keys: Row key, by row; ascending.
         product: Product, by row.
-        name: Name of the picture, by row.
+        name: Name of the image, by row.
         run: Run that finished the row, by row.
         runs: The runs' ids, in the order in which they began to finish rows.
         answered_at: When the row was answered, or else refused, microseconds since 1970; by row.
         renewed: Whether the row had another outcome before, by row.
-        area: Pixels of the picture, by row; 0 where they are not known.
-        sha256: Of the picture's file, by row; null where it is not known.
+        area: Pixels of the image, by row; 0 where they are not known.
+        sha256: Of the image's file, by row; null where it is not known.
         searched: Whether the row has hits to tell of: it was searched, and well; by row.
         present: Whether the manifest has the row; by row.
         oldest: Order of the products by age, by row; None where nothing says it.
@@ -109,11 +109,11 @@ class Pictures:
         return str(self.products[product].as_py())
 
     def row_of(self, product: NDArray[np.int32], name: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The row of each picture, by product and name; -1 where there is none. Several: the last row."""
-        key = _picture_key(self.product, self.name)
+        """The row of each image, by product and name; -1 where there is none. Several: the last row."""
+        key = _image_key(self.product, self.name)
         order = np.argsort(key, kind="stable")
         ordered = key[order]
-        wanted = _picture_key(product, name)
+        wanted = _image_key(product, name)
         place = np.searchsorted(ordered, wanted, side="right") - 1
         inside = place >= 0
         inside[inside] = ordered[place[inside]] == wanted[inside]
@@ -122,7 +122,7 @@ class Pictures:
         return found
 
 
-def _picture_key(product: NDArray[np.int32], name: NDArray[np.int32]) -> NDArray[np.int64]:
+def _image_key(product: NDArray[np.int32], name: NDArray[np.int32]) -> NDArray[np.int64]:
     return (product.astype(np.int64) << 32) | (name.astype(np.int64) & 0xFFFFFFFF)
 
 
@@ -167,21 +167,21 @@ def schema_of(folder: Path) -> pa.Schema:
         raise OutputError(f"{folder}: cannot be read: {str(error).splitlines()[0][:300]}") from error
 
 
-def read_pictures(  # noqa: PLR0917 - what is read, and what else is known
+def read_images(  # noqa: PLR0917 - what is read, and what else is known
     search: Path,
     columns: Columns,
     present_keys: Iterator[list[str]] | None,
     others: tuple[pa.Array, pa.Array] | None = None,
     copies: Path | None = None,
     told: pa.Table | None = None,
-) -> Pictures:
+) -> Images:
     """Everything that is needed of the search results.
 
     Args:
         search: Output folder of the search.
         columns: What columns are called in its results.
         present_keys: The manifest's row keys; None counts every row as present.
-        others: Further products and names of pictures, which no row has.
+        others: Further products and names of images, which no row has.
         copies: File of further rows, which were not searched; None for none.
         told: What the manifest says now, by `row_key` and the results' names of columns: a row that was
             searched on an earlier night has in the results what its columns said then.
@@ -220,16 +220,16 @@ def read_pictures(  # noqa: PLR0917 - what is read, and what else is known
         read["renewed"].append(
             _any_earlier(batch.column(EARLIER)) if history else pa.nulls(len(batch), pa.bool_())
         )
-    return _pictures(read, columns, present_keys, others, told)
+    return _images(read, columns, present_keys, others, told)
 
 
-def _pictures(
+def _images(
     read: dict[str, list[pa.Array]],
     columns: Columns,
     present_keys: Iterator[list[str]] | None,
     others: tuple[pa.Array, pa.Array] | None,
     told: pa.Table | None = None,
-) -> Pictures:
+) -> Images:
     # Rows are numbered by the text of their keys, so that where two are equally good the same one is taken
     # whichever was answered, and so stored, first.
     keys = read["row_key"]
@@ -268,7 +268,7 @@ def _pictures(
     categories = category = None
     if columns.category:
         categories, category = coded(column(columns.category))
-    return Pictures(
+    return Images(
         products=products,
         names=names,
         row_keys=row_keys,

@@ -14,7 +14,7 @@ from batchsearch.tasks.dedup.clusters.decide import with_judged
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from batchsearch.tasks.dedup.candidates.catalogue_images import Pictures
+    from batchsearch.tasks.dedup.candidates.catalogue_images import Images
     from batchsearch.tasks.dedup.candidates.hits import HitRules
     from batchsearch.tasks.dedup.candidates.matches import Pairs
     from batchsearch.tasks.dedup.clusters.decide import Judged
@@ -26,14 +26,14 @@ class Gathering:
     """Makes pairs from all that a night knows.
 
     Attributes:
-        pictures: What the search's results say.
+        images: What the search's results say.
         rules: Which hits count.
         sources: What the tables are made from.
         judged: What people have said of pairs.
         changed_at: When each row's image was first seen to be another one; None where nobody looked.
     """
 
-    pictures: Pictures
+    images: Images
     rules: HitRules
     sources: Sources
     judged: Judged
@@ -48,28 +48,28 @@ class Gathering:
         Raises:
             OutputError: The hits cannot be read.
         """
-        pictures = self.pictures
-        count = len(pictures.products)
-        tally = Tally(np.zeros(count, bool), np.zeros(count, bool), np.zeros(len(pictures), bool))
+        images = self.images
+        count = len(images.products)
+        tally = Tally(np.zeros(count, bool), np.zeros(count, bool), np.zeros(len(images), bool))
         # A product with an image that could not be searched cannot testify against any pair.
-        tally.mute[pictures.product[~pictures.searched]] = True
+        tally.mute[images.product[~images.searched]] = True
         folder = PairFolder()
         found = read_matches(
-            self.sources.search, pictures, self.rules, tally, changed_at=self.changed_at, useless=useless
+            self.sources.search, images, self.rules, tally, changed_at=self.changed_at, useless=useless
         )
         for matches in found:
             folder.add(matches)
         if self.sources.local is not None:
-            local = self.sources.local(pictures)
+            local = self.sources.local(images)
             matches = local.matches
             if useless is not None:
-                answer = pictures.row_of(matches.other, matches.found_picture)
+                answer = images.row_of(matches.other, matches.found_image)
                 matches = only(matches, ~(useless[matches.row] | useless[answer]))
             folder.add(matches)
             tally.cut[local.crowded] = True
         pairs = with_judged(folder.pairs(), self.judged)
         if not self.rules.outside:
             # Wherever a pair comes from: both its products are in the manifest, or there is no pair.
-            there = pictures.present_products()
+            there = images.present_products()
             pairs = taken(pairs, there[pairs.a] & there[pairs.b])
         return pairs, tally

@@ -1,7 +1,7 @@
 """The search's hits, read as matches: self-matches dropped, stale ones not trusted, ranks among products.
 
-A hit on a picture that was **renewed** (its file changed) after the searching row was answered speaks of the
-old picture. It is not trusted; the renewed row's own search decides. See `trusted`.
+A hit on an image that was **renewed** (its file changed) after the searching row was answered speaks of the
+old image. It is not trusted; the renewed row's own search decides. See `trusted`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from batchsearch.tasks.dedup.candidates.catalogue_images import Pictures
+    from batchsearch.tasks.dedup.candidates.catalogue_images import Images
 
 _COLUMNS: Final = ("row_key", "rank", "score", "product_id", "pic_name", "category_id")
 _ROWS_AT_ONCE: Final = 1 << 19
@@ -37,7 +37,7 @@ class HitRules:
         floor: Lowest score that is kept.
         enough: Lowest score that two products can be the same with.
         outside: Whether products that the manifest does not have count.
-        add_first: Whether a night's pictures are in the instance before its searches.
+        add_first: Whether a night's images are in the instance before its searches.
         wanted: Hits asked for in each search.
     """
 
@@ -55,7 +55,7 @@ class Tally:
     Attributes:
         hits: All there are.
         of_itself: On the product that was searched.
-        stale: Of those not below the floor, on pictures that were renewed since.
+        stale: Of those not below the floor, on images that were renewed since.
         outside: On or of products that the manifest does not have.
         cut: By product: whether more than its hits say may be the same product.
         mute: By product: whether an image of it could not be searched.
@@ -75,7 +75,7 @@ class Tally:
 
 def read_matches(
     search: Path,
-    pictures: Pictures,
+    images: Images,
     rules: HitRules,
     tally: Tally,
     *,
@@ -86,7 +86,7 @@ def read_matches(
 
     Args:
         search: Output folder of the search.
-        pictures: What its results say.
+        images: What its results say.
         rules: Which hits count.
         tally: Is told what became of them.
         changed_at: By row, when its image was first seen to be another one, microseconds since 1970; 0:
@@ -108,17 +108,15 @@ def read_matches(
             end = _last_begin(keys)
             waiting = whole.slice(end).to_batches()
             held = len(whole) - end
-            yield _matches(
-                whole.slice(0, end), pictures, rules, tally, changed_at=changed_at, useless=useless
-            )
+            yield _matches(whole.slice(0, end), images, rules, tally, changed_at=changed_at, useless=useless)
     if held:
         yield _matches(
-            pa.Table.from_batches(waiting), pictures, rules, tally, changed_at=changed_at, useless=useless
+            pa.Table.from_batches(waiting), images, rules, tally, changed_at=changed_at, useless=useless
         )
 
 
 def ids_in(search: Path) -> tuple[pa.Array, pa.Array]:
-    """The products and the pictures' names that the hits speak of, each once.
+    """The products and the images' names that the hits speak of, each once.
 
     Raises:
         OutputError: The hits cannot be read.
@@ -131,7 +129,7 @@ def ids_in(search: Path) -> tuple[pa.Array, pa.Array]:
 
 
 def hidden_rows(
-    search: Path, pictures: Pictures, rules: HitRules, changed_at: NDArray[np.int64] | None = None
+    search: Path, images: Images, rules: HitRules, changed_at: NDArray[np.int64] | None = None
 ) -> list[str]:
     """Rows to be searched again, where a search lists one image of each product.
 
@@ -140,30 +138,30 @@ def hidden_rows(
 
     Args:
         search: Output folder of the search.
-        pictures: What its results say.
+        images: What its results say.
         rules: Which hits count.
         changed_at: As in `read_matches`.
 
     Raises:
         OutputError: The hits cannot be read.
     """
-    rows = np.bincount(pictures.product[pictures.present], minlength=len(pictures.products))
+    rows = np.bincount(images.product[images.present], minlength=len(images.products))
     several = rows > 1
     again: list[pa.Array] = []
     for batch in batches_of(search / HITS, _COLUMNS):
         hits = pa.Table.from_batches([batch])
-        row = places(_texts(hits, "row_key"), pictures.row_keys)
-        other = places(_texts(hits, "product_id"), pictures.products)
-        found = places(_texts(hits, "pic_name"), pictures.names)
+        row = places(_texts(hits, "row_key"), images.row_keys)
+        other = places(_texts(hits, "product_id"), images.products)
+        found = places(_texts(hits, "pic_name"), images.names)
         score = _numbers(hits, "score", np.float64, absent=-1.0)
         asked = (row >= 0) & (other >= 0) & (score >= rules.floor - 1e-9)
-        asked &= pictures.present[row] & pictures.searched[row] & several[other]
-        asked &= pictures.product[row] != other
+        asked &= images.present[row] & images.searched[row] & several[other]
+        asked &= images.product[row] != other
         at = np.flatnonzero(asked)
         fresh = trusted(
-            pictures, row[at], other[at], found[at], add_first=rules.add_first, changed_at=changed_at
+            images, row[at], other[at], found[at], add_first=rules.add_first, changed_at=changed_at
         )
-        again.append(pictures.row_keys.take(pa.array(np.unique(row[at[~fresh]]))))
+        again.append(images.row_keys.take(pa.array(np.unique(row[at[~fresh]]))))
     keys: list[str] = pc.unique(pa.concat_arrays(again)).to_pylist() if again else []
     return keys
 
@@ -181,7 +179,7 @@ def _last_begin(keys: pa.Array) -> int:
 
 def _matches(
     hits: pa.Table,
-    pictures: Pictures,
+    images: Images,
     rules: HitRules,
     tally: Tally,
     *,
@@ -189,29 +187,29 @@ def _matches(
     useless: NDArray[np.bool_] | None = None,
 ) -> Matches:
     rank = _numbers(hits, "rank", np.int32)
-    row = places(_texts(hits, "row_key"), pictures.row_keys)
+    row = places(_texts(hits, "row_key"), images.row_keys)
     score = _numbers(hits, "score", np.float64, absent=-1.0)
-    other = places(_texts(hits, "product_id"), pictures.products)
-    found = places(_texts(hits, "pic_name"), pictures.names)
+    other = places(_texts(hits, "product_id"), images.products)
+    found = places(_texts(hits, "pic_name"), images.names)
     category = _numbers(hits, "category_id", np.int64, absent=-1)
     known = (row >= 0) & (other >= 0)
-    product = np.where(row >= 0, pictures.product[row], -1).astype(np.int32)
+    product = np.where(row >= 0, images.product[row], -1).astype(np.int32)
     speaks = row if useless is None else np.where((row >= 0) & useless[row], -1, row)
     _mark_cut(speaks, rank, score, product=product, rules=rules, tally=tally)
     tally.found_itself[row[known & (product == other)]] = True
     inside = known
     if not rules.outside:
-        inside = known & pictures.present[row] & pictures.present_products()[other]
+        inside = known & images.present[row] & images.present_products()[other]
     own = inside & (product == other)
     # Lists are ordered by score: what is below the floor moves no other product's place.
     strong = inside & ~own & (score >= rules.floor - 1e-9)
     kept = strong.copy()
     kept[strong] = trusted(
-        pictures, row[strong], other[strong], found[strong], add_first=rules.add_first, changed_at=changed_at
+        images, row[strong], other[strong], found[strong], add_first=rules.add_first, changed_at=changed_at
     )
     stale = int((strong & ~kept).sum())
     if useless is not None:
-        answer = pictures.row_of(other[kept], found[kept])
+        answer = images.row_of(other[kept], found[kept])
         kept[kept] = ~(useless[row[kept]] | ((answer >= 0) & useless[answer]))
     tally.hits += len(hits)
     tally.of_itself += int(own.sum())
@@ -222,8 +220,8 @@ def _matches(
         product=product[kept],
         other=other[kept],
         row=row[kept],
-        picture=pictures.name[row[kept]],
-        found_picture=found[kept],
+        image=images.name[row[kept]],
+        found_image=found[kept],
         score=score[kept],
         rank=place[kept],
         category=category[kept],
@@ -232,7 +230,7 @@ def _matches(
 
 
 def trusted(
-    pictures: Pictures,
+    images: Images,
     row: NDArray[np.int32],
     other: NDArray[np.int32],
     found: NDArray[np.int32],
@@ -240,33 +238,33 @@ def trusted(
     add_first: bool,
     changed_at: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
-    """Which hits speak of the picture that the product found has now.
+    """Which hits speak of the image that the product found has now.
 
-    A hit on a picture that never changed always does. One on a renewed picture does only if the searching
+    A hit on an image that never changed always does. One on a renewed image does only if the searching
     row was answered by the run that renewed it or by a later one; where searches come before the instance
     is brought in step, only by a later one.
 
     Args:
-        pictures: What the results say.
+        images: What the results say.
         row: Row that was searched.
         other: Product found.
-        found: Name of its picture.
-        add_first: Whether a night's pictures are in the instance before its searches.
+        found: Name of its image.
+        add_first: Whether a night's images are in the instance before its searches.
         changed_at: By row, when its image was first seen to be another one; see `read_matches`. It knows of
             images that changed without being searched: a copy that needs no search of its own.
     """
     seen_changes = changed_at is not None and bool(changed_at.any())
-    if not pictures.renewed.any() and not seen_changes:
+    if not images.renewed.any() and not seen_changes:
         return np.ones(len(row), bool)
-    answer = pictures.row_of(other, found)
+    answer = images.row_of(other, found)
     known = answer >= 0
     answer = np.where(known, answer, 0)
-    renewed = known & pictures.renewed[answer]
-    changed_in = pictures.run[answer]
-    asked_in = pictures.run[row]
+    renewed = known & images.renewed[answer]
+    changed_in = images.run[answer]
+    asked_in = images.run[row]
     fresh = ~renewed | ((asked_in >= changed_in) if add_first else (asked_in > changed_in))
     if changed_at is not None:
-        asked_at = pictures.answered_at[row]
+        asked_at = images.answered_at[row]
         fresh &= ~(known & (changed_at[answer] > asked_at)) & (changed_at[row] <= asked_at)
     return np.asarray(fresh, dtype=bool)
 
@@ -294,7 +292,7 @@ def _place_among_products(
     place = np.zeros(len(row), np.int32)
     if len(at) == 0:
         return place
-    # The first picture of each product in a row's list gives the product its place.
+    # The first image of each product in a row's list gives the product its place.
     order = at[np.lexsort((rank[at], other[at], row[at]))]
     heads = np.concatenate(
         ([True], (row[order][1:] != row[order][:-1]) | (other[order][1:] != other[order][:-1]))

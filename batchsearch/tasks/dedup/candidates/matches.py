@@ -1,6 +1,6 @@
-"""From picture-level hits to product-level pairs, in memory that grows with the pairs kept (pure).
+"""From image-level hits to product-level pairs, in memory that grows with the pairs kept (pure).
 
-A **match** is one hit of a search: a row's picture found a picture of another product. A **pair** is two
+A **match** is one hit of a search: a row's image found an image of another product. A **pair** is two
 products with all their matches, either way round. Products and rows are numbers here; products are numbered
 in the order of their ids, so that `a < b` is also the order of the texts.
 """
@@ -37,19 +37,19 @@ class Matches:
         product: Product of the row that was searched.
         other: Product found, never the same one.
         row: Row that was searched.
-        picture: Name of its picture, as a number.
-        found_picture: Name of the picture found, likewise.
+        image: Name of its image, as a number.
+        found_image: Name of the image found, likewise.
         score: 0 to 1.
         rank: Place among the other products of that row, from 1.
-        category: Category of the picture found; `UNKNOWN` for none.
+        category: Category of the image found; `UNKNOWN` for none.
         found_by: Place in `FOUND_BY`.
     """
 
     product: NDArray[np.int32]
     other: NDArray[np.int32]
     row: NDArray[np.int32]
-    picture: NDArray[np.int32]
-    found_picture: NDArray[np.int32]
+    image: NDArray[np.int32]
+    found_image: NDArray[np.int32]
     score: NDArray[np.float64]
     rank: NDArray[np.int32]
     category: NDArray[np.int64]
@@ -75,9 +75,9 @@ class Pairs:
         count_local: Matches found without a call, either way round: a search may have found them, too.
         score: The best score of either way.
         row: Row whose search found that; the first of several; `UNKNOWN` where no search did.
-        picture_a: Name of a's picture in the best match, as a number; `UNKNOWN` for none.
-        picture_b: Likewise b's.
-        category: Category of the picture found in the best match.
+        image_a: Name of a's image in the best match, as a number; `UNKNOWN` for none.
+        image_b: Likewise b's.
+        category: Category of the image found in the best match.
         found_by: Place in `FOUND_BY`.
     """
 
@@ -92,8 +92,8 @@ class Pairs:
     count_local: NDArray[np.int32]
     score: NDArray[np.float64]
     row: NDArray[np.int32]
-    picture_a: NDArray[np.int32]
-    picture_b: NDArray[np.int32]
+    image_a: NDArray[np.int32]
+    image_b: NDArray[np.int32]
     category: NDArray[np.int64]
     found_by: NDArray[np.int8]
 
@@ -136,8 +136,8 @@ def pairs_of(matches: Matches) -> Pairs:
         count_local=np.where(by_search, zeros, ones),
         score=matches.score,
         row=matches.row,
-        picture_a=np.where(forward, matches.picture, matches.found_picture),
-        picture_b=np.where(forward, matches.found_picture, matches.picture),
+        image_a=np.where(forward, matches.image, matches.found_image),
+        image_b=np.where(forward, matches.found_image, matches.image),
         category=matches.category,
         found_by=matches.found_by,
     )
@@ -155,7 +155,7 @@ def folded(pairs: Pairs) -> Pairs:
     key = pairs.key
     # The best match first: a certain one, then the higher score, then the earlier row.
     order = np.lexsort(
-        (pairs.picture_b, pairs.picture_a, pairs.row, -pairs.score, _PRECEDENCE[pairs.found_by], key)
+        (pairs.image_b, pairs.image_a, pairs.row, -pairs.score, _PRECEDENCE[pairs.found_by], key)
     )
     key = key[order]
     starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
@@ -172,8 +172,8 @@ def folded(pairs: Pairs) -> Pairs:
         count_local=np.add.reduceat(pairs.count_local[order], starts),
         score=pairs.score[first],
         row=pairs.row[first],
-        picture_a=pairs.picture_a[first],
-        picture_b=pairs.picture_b[first],
+        image_a=pairs.image_a[first],
+        image_b=pairs.image_b[first],
         category=pairs.category[first],
         found_by=pairs.found_by[first],
     )

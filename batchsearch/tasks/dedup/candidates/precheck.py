@@ -1,6 +1,6 @@
-"""The local pre-check, the colour check and verification: what the pictures themselves say, without a call.
+"""The local pre-check, the colour check and verification: what the images themselves say, without a call.
 
-The pre-check is opt-in. It finds pictures that are identical, byte by byte or pixel by pixel, or nearly so.
+The pre-check is opt-in. It finds images that are identical, byte by byte or pixel by pixel, or nearly so.
 `report` only writes them into `pairs`. `first` has the search begin with them. `instead` searches only the
 earliest of each group: the later copies get no call and no row in the search's results.
 """
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch.config.model import PRIORITY
-from batchsearch.engine.run.places import picture_root
+from batchsearch.engine.run.places import image_root
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.publish import make_folder, own_name, publishing
 from batchsearch.storage.parts.results_and_hits import carried_names
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from batchsearch.config.sections.dedup_settings import DedupSettings
     from batchsearch.manifest.rows import ImageReference
     from batchsearch.manifest.source import Manifest
-    from batchsearch.tasks.dedup.candidates.catalogue_images import Pictures
+    from batchsearch.tasks.dedup.candidates.catalogue_images import Images
     from batchsearch.tasks.dedup.clusters.verdicts import Measures
     from batchsearch.tasks.dedup.night_jobs import Given
 
@@ -58,11 +58,11 @@ ROWS: Final = "rows.parquet"
 COPIES: Final = "copies.parquet"
 PRIORITY_COLUMN: Final = "precheck_priority"
 
-_PICTURE: Final = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_IMAGE: Final = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 class LocalLooks:
-    """Looks at a job's own pictures.
+    """Looks at a job's own images.
 
     Args:
         settings: The job.
@@ -71,7 +71,7 @@ class LocalLooks:
         stop: Set when looking is to end.
 
     Attributes:
-        counts: Pairs of pictures found by each way, and rows that need no call.
+        counts: Pairs of images found by each way, and rows that need no call.
     """
 
     def __init__(
@@ -95,10 +95,10 @@ class LocalLooks:
         return self._folder / PRECHECK / COPIES if self._mode == "instead" else None
 
     async def before_search(self, search: JobSettings, given: Given) -> JobSettings:
-        """Look at every picture where the job asks for it; the search as it is to be made then.
+        """Look at every image where the job asks for it; the search as it is to be made then.
 
         Raises:
-            ConfigError: The manifest's picture column names its rows.
+            ConfigError: The manifest's image column names its rows.
             OutputError: What was found cannot be kept.
         """
         if self._mode == "none":
@@ -118,7 +118,7 @@ class LocalLooks:
             return search
         if given.image in self._settings.manifest.key:
             raise ConfigError(
-                f"dedup.precheck: `{self._mode}` needs row keys without the picture's column "
+                f"dedup.precheck: `{self._mode}` needs row keys without the image's column "
                 f"{given.image!r}; use `report`, or another `manifest.key`"
             )
         copy_of = later_copies(len(self._keys), alike)
@@ -131,37 +131,37 @@ class LocalLooks:
         if self._mode == "first":
             columns.setdefault(PRIORITY, PRIORITY_COLUMN)
         rows = search.manifest.of_made_rows(str(self._folder / PRECHECK / ROWS), columns=columns)
-        images = search.images.model_copy(update={"root": str(picture_root(self._settings))})
+        images = search.images.model_copy(update={"root": str(image_root(self._settings))})
         return search.model_copy(update={"manifest": rows, "images": images})
 
-    def matches(self, pictures: Pictures) -> LocalMatches:
+    def matches(self, images: Images) -> LocalMatches:
         """What the pre-check found, as matches of the rows that the results know."""
         alike = self._alike
         if alike is None:
             raise RuntimeError("before_search comes first")
-        row = places(self._keys, pictures.row_keys)
+        row = places(self._keys, images.row_keys)
         first, second = row[alike.first], row[alike.second]
         kept = (first >= 0) & (second >= 0)
-        kept[kept] = pictures.product[first[kept]] != pictures.product[second[kept]]
+        kept[kept] = images.product[first[kept]] != images.product[second[kept]]
         first, second = first[kept], second[kept]
         crowded = row[alike.crowded]
         return LocalMatches(
             Matches(
-                product=pictures.product[second],
-                other=pictures.product[first],
+                product=images.product[second],
+                other=images.product[first],
                 row=second,
-                picture=pictures.name[second],
-                found_picture=pictures.name[first],
+                image=images.name[second],
+                found_image=images.name[first],
                 score=alike.similarity[kept],
                 rank=np.full(len(first), NO_RANK, np.int32),
                 category=np.full(len(first), UNKNOWN, np.int64),
                 found_by=alike.kind[kept],
             ),
-            pictures.product[crowded[crowded >= 0]],
+            images.product[crowded[crowded >= 0]],
         )
 
     def compared(
-        self, pictures: Pictures, one: NDArray[np.int64], other: NDArray[np.int64]
+        self, images: Images, one: NDArray[np.int64], other: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], Measures]:
         """What the images of two rows each say of them.
 
@@ -171,9 +171,9 @@ class LocalLooks:
         """
         store = self._looks()
         needed = np.unique(np.concatenate((one, other)))
-        keys = pictures.row_keys.take(pa.array(needed))
+        keys = images.row_keys.take(pa.array(needed))
         self._look_at(store, keys)
-        searched = pictures.sha256.take(pa.array(needed)).to_pylist()
+        searched = images.sha256.take(pa.array(needed)).to_pylist()
         at, same = self._searched_ones(store, keys, searched)
         if not same.all():
             # An address says nothing of what is behind it: the search has found another image there.
@@ -196,10 +196,10 @@ class LocalLooks:
             raise asyncio.CancelledError
         return distance, found
 
-    def flat(self, pictures: Pictures, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def flat(self, images: Images, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """What share of these rows' images their three most frequent colours cover; NaN: not known."""
         store = self._looks()
-        keys = pictures.row_keys.take(pa.array(rows))
+        keys = images.row_keys.take(pa.array(rows))
         self._look_at(store, keys)
         at = store.rows_of(keys)
         found = store.table.column("flat").take(pa.array(at, mask=at < 0))
@@ -226,9 +226,9 @@ class LocalLooks:
         if self._features is not None:
             self._features.close()
 
-    def changed_at(self, pictures: Pictures) -> NDArray[np.int64]:
+    def changed_at(self, images: Images) -> NDArray[np.int64]:
         """When the image of each row was first seen to be another one, microseconds since 1970; 0: never."""
-        return self._looks().changed_at(pictures.row_keys)
+        return self._looks().changed_at(images.row_keys)
 
     @staticmethod
     def _searched_ones(
@@ -273,7 +273,7 @@ class LocalLooks:
         folder = self._folder / PRECHECK
         carried = self._manifest.schema_carried
         fields = [field for field in carried if field.name != given.image]
-        schema = pa.schema([*fields, (given.image, _PICTURE), (PRIORITY_COLUMN, pa.int64())])
+        schema = pa.schema([*fields, (given.image, _IMAGE), (PRIORITY_COLUMN, pa.int64())])
         written = carried_names("SearchImageByPic", carried.names)
         copies = pa.schema(
             [
@@ -293,9 +293,9 @@ class LocalLooks:
                 for batch in self._manifest.batches():
                     number = np.arange(batch.start, batch.start + len(batch))
                     stays = (copy_of[number] < 0) | (self._mode != "instead")
-                    pictures = pa.array([_struct(row.images[0]) for row in batch.rows], _PICTURE)
+                    images = pa.array([_struct(row.images[0]) for row in batch.rows], _IMAGE)
                     values = {field.name: batch.carried.column(field.name) for field in fields}
-                    values |= {given.image: pictures, PRIORITY_COLUMN: pa.array(priority[number])}
+                    values |= {given.image: images, PRIORITY_COLUMN: pa.array(priority[number])}
                     table = pa.table([values[field.name] for field in schema], schema=schema)
                     rows.write_table(table.filter(pa.array(stays)))
                     keys = pa.array([row.key for row in batch.rows], pa.string())

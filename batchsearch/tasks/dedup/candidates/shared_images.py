@@ -1,6 +1,6 @@
 """Images that are on many products, and what each of them is worth as evidence (pure).
 
-A size chart, a banner, a "no image" picture: all products that show it have an identical image, and are not
+A size chart, a banner, a "no image" image: all products that show it have an identical image, and are not
 the same product. Ninety offers of one product with the maker's one photograph have one as well, and are. What
 tells the two apart is what else these products show, and what their titles say:
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from batchsearch.tasks.dedup.candidates.catalogue_images import Pictures
+    from batchsearch.tasks.dedup.candidates.catalogue_images import Images
     from batchsearch.tasks.dedup.candidates.matches import Pairs
     from batchsearch.tasks.dedup.clusters.decide import Decision
     from batchsearch.tasks.dedup.clusters.table_rows import Sources
@@ -46,13 +46,13 @@ class Sharing:
     """Weighs a night's shared images.
 
     Args:
-        pictures: What the search's results say.
+        images: What the search's results say.
         shown: Rows that count.
         sources: What the tables are made from.
         accepted: Decides pairs that were gathered without some rows: which of them are accepted.
     """
 
-    pictures: Pictures
+    images: Images
     shown: NDArray[np.bool_]
     sources: Sources
     accepted: Callable[[NDArray[np.bool_]], tuple[NDArray[np.int32], NDArray[np.int32]]]
@@ -69,15 +69,15 @@ class Sharing:
             OutputError: The results or the hits cannot be read.
         """
         label = self._labels(pairs, decision)
-        found = on_many_products(label, self.pictures.product, self.shown)
-        useless = np.zeros(len(self.pictures), bool)
+        found = on_many_products(label, self.images.product, self.shown)
+        useless = np.zeros(len(self.images), bool)
         if not found:
             return Shared((), useless)
-        shared = np.zeros(len(self.pictures), bool)
+        shared = np.zeros(len(self.images), bool)
         for image in found:
             shared[image.rows] = True
-        speaking = np.zeros(len(self.pictures.products), bool)
-        speaking[self.pictures.product[self.shown & ~shared]] = True
+        speaking = np.zeros(len(self.images.products), bool)
+        speaking[self.images.product[self.shown & ~shared]] = True
         together = np.arange(len(speaking), dtype=np.int64)
         if any(speaking[image.products].sum() > 1 for image in found):
             one, other = self.accepted(shared)
@@ -105,15 +105,15 @@ class Sharing:
 
     def _labels(self, pairs: Pairs, decision: Decision) -> NDArray[np.int64]:
         """A number for each row that all rows have in common whose images are one, by file or by verdict."""
-        count = len(self.pictures)
-        same_file = coded(self.pictures.sha256)[1].astype(np.int64)
+        count = len(self.images)
+        same_file = coded(self.images.sha256)[1].astype(np.int64)
         known = np.flatnonzero(same_file >= 0)
         order = known[np.argsort(same_file[known], kind="stable")]
         equal = same_file[order[1:]] == same_file[order[:-1]]
         one, other = [order[:-1][equal]], [order[1:][equal]]
         said = decision.accepted & (pairs.found_by != JUDGEMENT)
-        first = self.pictures.row_of(pairs.a[said], pairs.picture_a[said])
-        second = self.pictures.row_of(pairs.b[said], pairs.picture_b[said])
+        first = self.images.row_of(pairs.a[said], pairs.image_a[said])
+        second = self.images.row_of(pairs.b[said], pairs.image_b[said])
         there = (first >= 0) & (second >= 0)
         one.append(first[there])
         other.append(second[there])
@@ -121,19 +121,19 @@ class Sharing:
 
     def _flat(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         flat = self.sources.flat
-        return np.full(len(rows), np.nan) if flat is None else flat(self.pictures, rows)
+        return np.full(len(rows), np.nan) if flat is None else flat(self.images, rows)
 
     def _names(self, rows: NDArray[np.int64]) -> list[str]:
         """What images are called: where they are, and their names."""
-        where = image_references(rows, self.pictures, self.sources).to_pylist()
-        called = self.pictures.names.take(pa.array(self.pictures.name[rows])).to_pylist()
+        where = image_references(rows, self.images, self.sources).to_pylist()
+        called = self.images.names.take(pa.array(self.images.name[rows])).to_pylist()
         return [f"{place or ''} {name or ''}".strip() for place, name in zip(where, called, strict=True)]
 
     def _read_titles(self, products: NDArray[np.int32]) -> None:
-        if self.pictures.titles is None:
+        if self.images.titles is None:
             return
-        rows = np.flatnonzero(self.shown & np.isin(self.pictures.product, products))
-        titles = self.pictures.titles.take(pa.array(rows)).to_pylist()
-        for product, title in zip(self.pictures.product[rows].tolist(), titles, strict=True):
+        rows = np.flatnonzero(self.shown & np.isin(self.images.product, products))
+        titles = self.images.titles.take(pa.array(rows)).to_pylist()
+        for product, title in zip(self.images.product[rows].tolist(), titles, strict=True):
             if title:
                 self._titles.setdefault(product, title)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.service.facts import DEFAULT_NUM
-from batchsearch.tasks.dedup.candidates.catalogue_images import read_pictures
+from batchsearch.tasks.dedup.candidates.catalogue_images import read_images
 from batchsearch.tasks.dedup.candidates.gathering import Gathering
 from batchsearch.tasks.dedup.candidates.hits import HitRules, ids_in
 from batchsearch.tasks.dedup.candidates.matches import FOUND_BY, IDENTICAL_BYTES, SEARCH
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.dedup_settings import DedupSettings
-    from batchsearch.tasks.dedup.candidates.catalogue_images import Pictures
+    from batchsearch.tasks.dedup.candidates.catalogue_images import Images
     from batchsearch.tasks.dedup.candidates.hits import Tally
     from batchsearch.tasks.dedup.candidates.matches import Pairs
     from batchsearch.tasks.dedup.clusters.decide import Decision, Judged
@@ -83,18 +83,18 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     keep = dedup.outside == "keep"
     others = ids_in(sources.search) if keep else None
     told = None if sources.told is None else sources.told()
-    pictures = read_pictures(sources.search, sources.columns, sources.keys, others, sources.copies, told)
+    images = read_images(sources.search, sources.columns, sources.keys, others, sources.copies, told)
     gathering = Gathering(
-        pictures,
+        images,
         hit_rules(dedup, wanted),
         sources,
-        sources.judgements.of_products(pictures.products),
-        None if sources.changed_at is None else sources.changed_at(pictures),
+        sources.judgements.of_products(images.products),
+        None if sources.changed_at is None else sources.changed_at(images),
     )
-    shown = pictures.present | keep
-    deciding = _Deciding(dedup, sources, pictures, shown, gathering.judged)
+    shown = images.present | keep
+    deciding = _Deciding(dedup, sources, images, shown, gathering.judged)
     pairs, tally = gathering.pairs()
-    _check_held(pictures, tally, dedup, sources)
+    _check_held(images, tally, dedup, sources)
     decided = deciding.of(pairs)
 
     def accepted(useless: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -102,13 +102,13 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         said = deciding.of(others).decision.accepted
         return others.a[said], others.b[said]
 
-    shared = Sharing(pictures, shown, sources, accepted).weigh(pairs, decided.decision)
+    shared = Sharing(images, shown, sources, accepted).weigh(pairs, decided.decision)
     if shared.useless.any():
         # What proves nothing is no evidence: the pairs are those that are left without it.
         pairs, tally = gathering.pairs(shared.useless)
         decided = deciding.of(pairs)
     decision, thresholds, measures = decided.decision, decided.thresholds, decided.measures
-    counts = np.bincount(pictures.product[shown], minlength=len(pictures.products))
+    counts = np.bincount(images.product[shown], minlength=len(images.products))
     guard = GuardRules(
         dedup.chain_guard.min_share,
         dedup.chain_guard.largest,
@@ -116,12 +116,10 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         tally.mute,
         dedup.min_confidence,
     )
-    clusters = cluster(
-        pairs, decision, guard, preference_of(pictures, counts, shown, dedup), pictures.product_id
-    )
+    clusters = cluster(pairs, decision, guard, preference_of(images, counts, shown, dedup), images.product_id)
     clusters = with_notes(clusters, [image for image in shared.images if image.worth == "look"])
-    earlier = earlier_pairs(sources.folder, pictures)
-    bare = without_images(shared.images, pictures.product, shown)
+    earlier = earlier_pairs(sources.folder, images)
+    bare = without_images(shared.images, images.product, shown)
     with (
         TableWriter(sources.folder, PAIRS, pairs_schema(), sources.night) as pairs_file,
         TableWriter(sources.folder, CLUSTERS, clusters_schema(), sources.night) as clusters_file,
@@ -131,14 +129,14 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
             pairs,
             decision,
             (thresholds, decided.colours, measures),
-            pictures=pictures,
+            images=images,
             earlier=earlier,
             sources=sources,
         ):
             pairs_file.add(piece)
-        for piece in cluster_rows(clusters, pictures, counts, shown, sources):
+        for piece in cluster_rows(clusters, images, counts, shown, sources):
             clusters_file.add(piece)
-        findings_file.add(finding_rows(shared.images, bare, pictures, sources))
+        findings_file.add(finding_rows(shared.images, bare, images, sources))
         written = (pairs_file, clusters_file, findings_file)
         for file in written:
             file.finish()
@@ -148,7 +146,7 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     known = earlier.key[earlier.accepted]
     return {
         "products": int((counts > 0).sum()),
-        "pictures": int(shown.sum()),
+        "images": int(shown.sum()),
         "left_out": int((~shown).sum()),
         "pairs": len(pairs),
         "accepted": len(key),
@@ -189,17 +187,17 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     }
 
 
-def _check_held(pictures: Pictures, tally: Tally, dedup: DedupSettings, sources: Sources) -> None:
+def _check_held(images: Images, tally: Tally, dedup: DedupSettings, sources: Sources) -> None:
     """Refuse a night whose images are not in the instance."""
     if sources.held_by is None:
         return
-    searched = pictures.searched & pictures.present
+    searched = images.searched & images.present
     lost = lost_images(searched, tally.found_itself)
     if lost is not None:
         message = not_held_message(
             sources.held_by, int(searched.sum()), int(lost.sum()), adds="add" in dedup.upkeep
         )
-        raise CatalogueNotHeldError(message, pictures.row_keys.filter(pa.array(lost)).to_pylist())
+        raise CatalogueNotHeldError(message, images.row_keys.filter(pa.array(lost)).to_pylist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,15 +216,15 @@ class _Deciding:
 
     dedup: DedupSettings
     sources: Sources
-    pictures: Pictures
+    images: Images
     shown: NDArray[np.bool_]
     judged: Judged
 
     def of(self, pairs: Pairs) -> _Decided:
-        dedup, pictures = self.dedup, self.pictures
-        pairs = _with_same_files(pairs, pictures)
-        thresholds = thresholds_of(pairs, pictures, self.shown, dedup)
-        colours, measures = _compared(pairs, self.judged, thresholds, pictures, dedup, self.sources)
+        dedup, images = self.dedup, self.images
+        pairs = _with_same_files(pairs, images)
+        thresholds = thresholds_of(pairs, images, self.shown, dedup)
+        colours, measures = _compared(pairs, self.judged, thresholds, images, dedup, self.sources)
         decision = decide(
             pairs,
             thresholds,
@@ -236,19 +234,19 @@ class _Deciding:
             trust_perceptual=dedup.precheck == "instead",
             variants=np.nan_to_num(colours) > (1.0 if dedup.colours is None else dedup.colours),
             measures=None if dedup.verify is None else measures,
-            catalogue=_catalogue(pairs, pictures, self.shown, self.sources),
+            catalogue=_catalogue(pairs, images, self.shown, self.sources),
         )
         return _Decided(decision, thresholds, colours, measures)
 
 
-def _with_same_files(pairs: Pairs, pictures: Pictures) -> Pairs:
+def _with_same_files(pairs: Pairs, images: Images) -> Pairs:
     """The pairs, those that a search found and whose best matching images are one file as certain ones.
 
     A plain image has no shape by which it could be verified, but its file is the same.
     """
-    one, other = pictures.row_of(pairs.a, pairs.picture_a), pictures.row_of(pairs.b, pairs.picture_b)
+    one, other = images.row_of(pairs.a, pairs.image_a), images.row_of(pairs.b, pairs.image_b)
     there = np.flatnonzero((one >= 0) & (other >= 0) & (pairs.found_by == SEARCH))
-    first, second = (pictures.sha256.take(pa.array(rows[there])) for rows in (one, other))
+    first, second = (images.sha256.take(pa.array(rows[there])) for rows in (one, other))
     same = pc.fill_null(pc.equal(first, second), fill_value=False).to_numpy(zero_copy_only=False)
     found_by = pairs.found_by.copy()
     found_by[there[same]] = IDENTICAL_BYTES
@@ -259,7 +257,7 @@ def _compared(  # noqa: PLR0917 - what is compared, why and with what
     pairs: Pairs,
     judged: Judged,
     thresholds: NDArray[np.float64],
-    pictures: Pictures,
+    images: Images,
     dedup: DedupSettings,
     sources: Sources,
 ) -> tuple[NDArray[np.float64], Measures]:
@@ -270,7 +268,7 @@ def _compared(  # noqa: PLR0917 - what is compared, why and with what
     distance, measures = np.full(len(pairs), np.nan), nothing_measured(len(pairs))
     if sources.compare is None:
         return distance, measures
-    one, other = pictures.row_of(pairs.a, pairs.picture_a), pictures.row_of(pairs.b, pairs.picture_b)
+    one, other = images.row_of(pairs.a, pairs.image_a), images.row_of(pairs.b, pairs.image_b)
     wanted = (one >= 0) & (other >= 0)
     if dedup.verify is None:
         wanted &= pairs.score >= thresholds - dedup.near
@@ -278,14 +276,12 @@ def _compared(  # noqa: PLR0917 - what is compared, why and with what
         wanted &= to_verify(pairs, judged, dedup.verify)
     asked = np.flatnonzero(wanted)
     if len(asked):
-        distance[asked], found = sources.compare(pictures, one[asked], other[asked])
+        distance[asked], found = sources.compare(images, one[asked], other[asked])
         measures = spread_out(found, asked, len(pairs))
     return distance, measures
 
 
-def _catalogue(
-    pairs: Pairs, pictures: Pictures, shown: NDArray[np.bool_], sources: Sources
-) -> Catalogue | None:
+def _catalogue(pairs: Pairs, images: Images, shown: NDArray[np.bool_], sources: Sources) -> Catalogue | None:
     """What the columns that the job names say of each pair."""
     columns = sources.columns
     if not columns.different_when and not columns.same_when:
@@ -293,9 +289,7 @@ def _catalogue(
 
     def values(names: Mapping[str, str]) -> list[NDArray[np.int32]]:
         return [
-            value_of_products(
-                pictures.values[written][shown], pictures.product[shown], len(pictures.products)
-            )
+            value_of_products(images.values[written][shown], images.product[shown], len(images.products))
             for written in names.values()
         ]
 
@@ -307,50 +301,50 @@ def _catalogue(
 
 
 def thresholds_of(
-    pairs: Pairs, pictures: Pictures, shown: NDArray[np.bool_], dedup: DedupSettings
+    pairs: Pairs, images: Images, shown: NDArray[np.bool_], dedup: DedupSettings
 ) -> NDArray[np.float64]:
     """The score that each pair needs.
 
     Args:
         pairs: All pairs kept.
-        pictures: What the results say.
+        images: What the results say.
         shown: Rows that count: those of the manifest, or all.
         dedup: The job's `dedup` section.
     """
     needed = np.full(len(pairs), dedup.threshold)
     if not dedup.thresholds:
         return needed
-    if pictures.categories is None or pictures.category is None:
+    if images.categories is None or images.category is None:
         for name, threshold in dedup.thresholds.items():
             if name.lstrip("-").isdecimal():
                 needed[pairs.category == int(name)] = threshold
         return needed
     # A place more at the end, for products without a category.
-    by_category = np.full(len(pictures.categories) + 1, dedup.threshold)
-    for place, name in enumerate(pictures.categories.to_pylist()):
+    by_category = np.full(len(images.categories) + 1, dedup.threshold)
+    for place, name in enumerate(images.categories.to_pylist()):
         by_category[place] = dedup.thresholds.get(name, dedup.threshold)
     # As between two products the higher threshold counts, so it does between a product's own rows: the
     # order in which rows were answered says nothing. What has left the manifest has no say.
-    by_product = np.full(len(pictures.products), -np.inf)
-    np.maximum.at(by_product, pictures.product[shown], by_category[pictures.category[shown]])
+    by_product = np.full(len(images.products), -np.inf)
+    np.maximum.at(by_product, images.product[shown], by_category[images.category[shown]])
     by_product[np.isneginf(by_product)] = dedup.threshold
     return np.asarray(np.maximum(by_product[pairs.a], by_product[pairs.b]), dtype=np.float64)
 
 
 def preference_of(
-    pictures: Pictures, counts: NDArray[np.int64], shown: NDArray[np.bool_], dedup: DedupSettings
+    images: Images, counts: NDArray[np.int64], shown: NDArray[np.bool_], dedup: DedupSettings
 ) -> NDArray[np.int64]:
     """By product: its place among all, the one that is to stand for a cluster first.
 
-    By the rule that the job names, then by the others: age (where a column says it), number of pictures,
-    largest picture; at last by product id.
+    By the rule that the job names, then by the others: age (where a column says it), number of images,
+    largest image; at last by product id.
     """
-    size = len(pictures.products)
+    size = len(images.products)
     area = np.zeros(size, np.int64)
-    np.maximum.at(area, pictures.product[shown], pictures.area[shown])
+    np.maximum.at(area, images.product[shown], images.area[shown])
     age = np.full(size, np.iinfo(np.int64).max)
-    if pictures.oldest is not None:
-        np.minimum.at(age, pictures.product[shown], pictures.oldest[shown])
+    if images.oldest is not None:
+        np.minimum.at(age, images.product[shown], images.oldest[shown])
     by_rule = {"oldest": age, "most_images": -counts, "best_image": -area}
     first = by_rule.pop(dedup.representative)
     # The last key is the one that np.lexsort goes by first.

@@ -122,8 +122,8 @@ def with_judged(pairs: Pairs, judged: Judged) -> Pairs:
         count_local=np.zeros(count, np.int32),
         score=np.full(count, NOT_FOUND),
         row=np.full(count, UNKNOWN, np.int32),
-        picture_a=np.full(count, UNKNOWN, np.int32),
-        picture_b=np.full(count, UNKNOWN, np.int32),
+        image_a=np.full(count, UNKNOWN, np.int32),
+        image_b=np.full(count, UNKNOWN, np.int32),
         category=np.full(count, UNKNOWN, np.int64),
         found_by=np.full(count, JUDGEMENT, np.int8),
     )

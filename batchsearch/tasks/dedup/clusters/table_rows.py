@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, Pictures
+    from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, Images
     from batchsearch.tasks.dedup.candidates.matches import Matches, Pairs
     from batchsearch.tasks.dedup.candidates.shared_images import SharedImage
     from batchsearch.tasks.dedup.clusters.components import Clusters
@@ -70,17 +70,16 @@ class Sources:
     columns: Columns
     keys: Iterator[list[str]]
     judgements: Judgements
-    local: Callable[[Pictures], LocalMatches] | None
+    local: Callable[[Images], LocalMatches] | None
     compare: (
-        Callable[[Pictures, NDArray[np.int64], NDArray[np.int64]], tuple[NDArray[np.float64], Measures]]
-        | None
+        Callable[[Images, NDArray[np.int64], NDArray[np.int64]], tuple[NDArray[np.float64], Measures]] | None
     )
     copies: Path | None
     night: str
     now: datetime
     held_by: str | None = None
-    changed_at: Callable[[Pictures], NDArray[np.int64]] | None = None
-    flat: Callable[[Pictures, NDArray[np.int64]], NDArray[np.float64]] | None = None
+    changed_at: Callable[[Images], NDArray[np.int64]] | None = None
+    flat: Callable[[Images, NDArray[np.int64]], NDArray[np.float64]] | None = None
     told: Callable[[], pa.Table | None] | None = None
 
 
@@ -90,7 +89,7 @@ class LocalMatches:
 
     Attributes:
         matches: The matches.
-        crowded: Products that have more identical pictures than were paired.
+        crowded: Products that have more identical images than were paired.
     """
 
     matches: Matches
@@ -106,7 +105,7 @@ class Earlier:
     accepted: NDArray[np.bool_]
 
 
-def earlier_pairs(folder: Path, pictures: Pictures) -> Earlier:
+def earlier_pairs(folder: Path, images: Images) -> Earlier:
     """The pairs that the night before wrote, in the numbers of tonight's products.
 
     Raises:
@@ -116,8 +115,8 @@ def earlier_pairs(folder: Path, pictures: Pictures) -> Earlier:
     if read is None:
         return Earlier(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool))
     read = read.combine_chunks()
-    one = places(_plain(read.column("product_a")), pictures.products)
-    other = places(_plain(read.column("product_b")), pictures.products)
+    one = places(_plain(read.column("product_a")), images.products)
+    other = places(_plain(read.column("product_b")), images.products)
     # Products that are no longer known have numbers of no product: their pairs are gone.
     key = np.where((one >= 0) & (other >= 0), pair_key(one, other), -1 - np.arange(len(one)))
     order = np.argsort(key, kind="stable")
@@ -140,7 +139,7 @@ def pair_rows(
     decision: Decision,
     measures: tuple[NDArray[np.float64], NDArray[np.float64], Measures],
     *,
-    pictures: Pictures,
+    images: Images,
     earlier: Earlier,
     sources: Sources,
 ) -> Iterator[pa.Table]:
@@ -151,9 +150,9 @@ def pair_rows(
     Args:
         pairs: All pairs kept.
         decision: What was decided of each.
-        measures: The score that each needs, how much its pictures differ in colour (NaN: not known), and
+        measures: The score that each needs, how much its images differ in colour (NaN: not known), and
             what was measured of them.
-        pictures: What the numbers stand for.
+        images: What the numbers stand for.
         earlier: The pairs of the night before.
         sources: Says which night it is.
     """
@@ -162,21 +161,21 @@ def pair_rows(
     speak = [f"`{name}` differs" for name in sources.columns.different_when]
     speak += [f"`{name}` is the same" for name in sources.columns.same_when]
     reasons, names = pa.array([*REASONS, *speak]), pa.array(VERDICTS)
-    titles = titles_of(pictures)
+    titles = titles_of(images)
     now = int(sources.now.timestamp() * 1e6)
     ways, verdicts = pa.array(FOUND_BY), pa.array(JUDGED, pa.string())
     for start in range(0, len(pairs), ROWS_AT_ONCE):
         some = slice(start, start + ROWS_AT_ONCE)
         row = pairs.row[some].astype(np.int64)
-        run = np.where(row >= 0, pictures.run[row], -1)
-        found = np.where(row >= 0, pictures.answered_at[row], now)
+        run = np.where(row >= 0, images.run[row], -1)
+        found = np.where(row >= 0, images.answered_at[row], now)
         key = pairs.key[some]
         place = np.minimum(np.searchsorted(earlier.key, key), max(len(earlier.key) - 1, 0))
         if len(earlier.key):
             found = np.where(earlier.key[place] == key, np.minimum(found, earlier.found_at[place]), found)
         values = {
-            "product_a": _named(pictures.products, pairs.a[some]),
-            "product_b": _named(pictures.products, pairs.b[some]),
+            "product_a": _named(images.products, pairs.a[some]),
+            "product_b": _named(images.products, pairs.b[some]),
             **{
                 name: pa.array(getattr(pairs, name)[some], mask=getattr(pairs, name)[some] == NOT_FOUND)
                 for name in ("score", "score_ab", "score_ba")
@@ -186,10 +185,10 @@ def pair_rows(
                 for name in ("rank_ab", "rank_ba")
             },
             "mutual": pa.array(decision.mutual[some]),
-            "pictures": pa.array(pairs.images[some]),
-            "row_key": _named(pictures.row_keys, row),
-            "pic_a": _named(pictures.names, pairs.picture_a[some]),
-            "pic_b": _named(pictures.names, pairs.picture_b[some]),
+            "images": pa.array(pairs.images[some]),
+            "row_key": _named(images.row_keys, row),
+            "pic_a": _named(images.names, pairs.image_a[some]),
+            "pic_b": _named(images.names, pairs.image_b[some]),
             "found_by": ways.take(pa.array(pairs.found_by[some])),
             "category_id": pa.array(pairs.category[some], mask=pairs.category[some] < 0),
             "threshold": pa.array(thresholds[some]),
@@ -212,7 +211,7 @@ def pair_rows(
             "title_b": _named(titles, pairs.b[some]),
             "judged": verdicts.take(pa.array(decision.judged[some])),
             "accepted": pa.array(decision.accepted[some]),
-            "run_id": _named(pictures.runs, run),
+            "run_id": _named(images.runs, run),
             "found_at": pa.array(found, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
         }
         yield pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
@@ -220,7 +219,7 @@ def pair_rows(
 
 def cluster_rows(
     clusters: Clusters,
-    pictures: Pictures,
+    images: Images,
     counts: NDArray[np.int64],
     shown: NDArray[np.bool_],
     sources: Sources,
@@ -229,62 +228,62 @@ def cluster_rows(
 
     Args:
         clusters: The clusters.
-        pictures: What the numbers stand for.
-        counts: Pictures of each product.
-        shown: Rows whose pictures may be shown: those of the manifest.
+        images: What the numbers stand for.
+        counts: Images of each product.
+        shown: Rows whose images may be shown: those of the manifest.
         sources: Where the search's results and the clusters of the night before are.
 
     Raises:
         OutputError: One of them cannot be read.
     """
     schema = clusters_schema()
-    row = _best_rows(clusters, pictures, shown)
-    image = image_references(row, pictures, sources)
-    ids = _named(_ids(clusters, pictures, sources), clusters.cluster)
+    row = _best_rows(clusters, images, shown)
+    image = image_references(row, images, sources)
+    ids = _named(_ids(clusters, images, sources), clusters.cluster)
     reviews = [clusters.review.get(number) for number in range(clusters.count)]
-    titles = titles_of(pictures)
+    titles = titles_of(images)
     review = pa.array(reviews, pa.string()).take(pa.array(clusters.cluster))
     for start in range(0, len(clusters.product), ROWS_AT_ONCE):
         some = slice(start, start + ROWS_AT_ONCE)
         values = {
             "cluster_id": ids[some],
-            "product_id": _named(pictures.products, clusters.product[some]),
+            "product_id": _named(images.products, clusters.product[some]),
             "is_representative": pa.array(clusters.product[some] == clusters.representative[some]),
-            "representative": _named(pictures.products, clusters.representative[some]),
+            "representative": _named(images.products, clusters.representative[some]),
             "confidence": pa.array(clusters.confidence[some]),
             "size": pa.array(clusters.size[some]),
             "review": review[some],
             "score": pa.array(clusters.score[some]),
-            "pictures": pa.array(counts[clusters.product[some]]),
+            "images": pa.array(counts[clusters.product[some]]),
             "image": image[some],
-            "row_key": _named(pictures.row_keys, row[some]),
+            "row_key": _named(images.row_keys, row[some]),
             "title": _named(titles, clusters.product[some]),
         }
         yield pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
 
 
-def titles_of(pictures: Pictures) -> pa.Array:
+def titles_of(images: Images) -> pa.Array:
     """What each product is called: what the first of its rows in the manifest says, or else of any."""
-    count = len(pictures.products)
-    if pictures.titles is None:
+    count = len(images.products)
+    if images.titles is None:
         return pa.nulls(count, pa.string())
-    filled = pictures.titles.is_valid().to_numpy(zero_copy_only=False)
+    filled = images.titles.is_valid().to_numpy(zero_copy_only=False)
     row = np.full(count, -1, np.int64)
-    for some in (filled, filled & pictures.present):
+    for some in (filled, filled & images.present):
         at = np.flatnonzero(some)[::-1]
-        row[pictures.product[at]] = at
-    return _named(pictures.titles, row)
+        row[images.product[at]] = at
+    return _named(images.titles, row)
 
 
 def finding_rows(
-    shared: Sequence[SharedImage], bare: NDArray[np.int32], pictures: Pictures, sources: Sources
+    shared: Sequence[SharedImage], bare: NDArray[np.int32], images: Images, sources: Sources
 ) -> pa.Table:
     """The rows of `findings`: images on many products that are no proof, then products without a usable one.
 
     Args:
         shared: The images.
         bare: Products that have nothing but images that prove nothing.
-        pictures: What the numbers stand for.
+        images: What the numbers stand for.
         sources: Where the search's results are.
 
     Raises:
@@ -292,10 +291,10 @@ def finding_rows(
     """
     told = [image for image in shared if image.worth != "proof"]
     order = sorted(told, key=lambda image: (-len(image.products), int(image.rows[0])))
-    first = _first_rows(bare, pictures)
+    first = _first_rows(bare, images)
     row = np.concatenate([np.array([image.rows[0] for image in order], np.int64), first])
-    where = image_references(row, pictures, sources)
-    called = _named(pictures.names, np.where(row >= 0, pictures.name[row], -1))
+    where = image_references(row, images, sources)
+    called = _named(images.names, np.where(row >= 0, images.name[row], -1))
     count, more = len(order), len(bare)
     schema = findings_schema()
     values = {
@@ -303,28 +302,28 @@ def finding_rows(
         "image": pc.coalesce(where, called),
         "products": pa.array([len(image.products) for image in order] + [None] * more, pa.int32()),
         "product_id": _named(
-            pictures.products, np.concatenate([[image.products[0] for image in order], bare]).astype(np.int64)
+            images.products, np.concatenate([[image.products[0] for image in order], bare]).astype(np.int64)
         ),
         "worth": pa.array([image.worth for image in order] + [None] * more, pa.string()),
         "why": pa.array(
             [image.why for image in order] + ["it shows nothing but images that are on many products"] * more,
             pa.string(),
         ),
-        "row_key": _named(pictures.row_keys, row),
+        "row_key": _named(images.row_keys, row),
     }
     return pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
 
 
-def _first_rows(products: NDArray[np.int32], pictures: Pictures) -> NDArray[np.int64]:
+def _first_rows(products: NDArray[np.int32], images: Images) -> NDArray[np.int64]:
     """The first row of each product; these are ascending."""
-    rows = np.flatnonzero(np.isin(pictures.product, products))
-    found, at = np.unique(pictures.product[rows], return_index=True)
+    rows = np.flatnonzero(np.isin(images.product, products))
+    found, at = np.unique(images.product[rows], return_index=True)
     first = np.full(len(products), -1, np.int64)
     first[np.searchsorted(products, found)] = rows[at]
     return first
 
 
-def _ids(clusters: Clusters, pictures: Pictures, sources: Sources) -> pa.Array:
+def _ids(clusters: Clusters, images: Images, sources: Sources) -> pa.Array:
     """The id of each cluster, by its number."""
     before = read_earlier(sources.folder, CLUSTERS, ["product_id", "cluster_id"])
     earlier: dict[str, str] = {}
@@ -334,19 +333,19 @@ def _ids(clusters: Clusters, pictures: Pictures, sources: Sources) -> pa.Array:
         )
     if not clusters.count:
         return pa.array([], pa.string())
-    products = _named(pictures.products, clusters.product).to_pylist()
+    products = _named(images.products, clusters.product).to_pylist()
     starts = np.flatnonzero(np.concatenate(([True], clusters.cluster[1:] != clusters.cluster[:-1])))
     ends = [*starts[1:], len(products)]
     members = [products[start:end] for start, end in zip(starts, ends, strict=True)]
-    stand = _named(pictures.products, clusters.representative[starts]).to_pylist()
+    stand = _named(images.products, clusters.representative[starts]).to_pylist()
     return pa.array(cluster_ids(members, stand, earlier), pa.string())
 
 
-def _best_rows(clusters: Clusters, pictures: Pictures, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each member the row of its largest picture, the first of several; -1 where it has no row."""
+def _best_rows(clusters: Clusters, images: Images, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each member the row of its largest image, the first of several; -1 where it has no row."""
     rows = np.flatnonzero(shown)
-    order = rows[np.lexsort((rows, -pictures.area[rows], pictures.product[rows]))]
-    product = pictures.product[order]
+    order = rows[np.lexsort((rows, -images.area[rows], images.product[rows]))]
+    product = images.product[order]
     place = np.searchsorted(product, clusters.product)
     inside = place < len(product)
     inside[inside] = product[place[inside]] == clusters.product[inside]
@@ -355,8 +354,8 @@ def _best_rows(clusters: Clusters, pictures: Pictures, shown: NDArray[np.bool_])
     return found
 
 
-def image_references(row: NDArray[np.int64], pictures: Pictures, sources: Sources) -> pa.Array:
-    """Where the pictures of these rows are, as the results carry it; null for rows below 0.
+def image_references(row: NDArray[np.int64], images: Images, sources: Sources) -> pa.Array:
+    """Where the images of these rows are, as the results carry it; null for rows below 0.
 
     Raises:
         OutputError: The results cannot be read.
@@ -364,7 +363,7 @@ def image_references(row: NDArray[np.int64], pictures: Pictures, sources: Source
     column = sources.columns.image
     if column is None or not len(row):
         return pa.nulls(len(row), pa.string())
-    wanted = pictures.row_keys.take(pa.array(np.unique(row[row >= 0])))
+    wanted = images.row_keys.take(pa.array(np.unique(row[row >= 0])))
     keys, texts = [], []
     for batch in batches_of(sources.search / RESULTS, ["row_key", column], sources.copies):
         chosen = pa.array(places(batch.column("row_key"), wanted) >= 0)
@@ -373,5 +372,5 @@ def image_references(row: NDArray[np.int64], pictures: Pictures, sources: Source
     if not keys:
         return pa.nulls(len(row), pa.string())
     # By key: the results are stored in the order of the answers.
-    at = places(pictures.row_keys.take(pa.array(row, mask=row < 0)), pa.concat_arrays(keys))
+    at = places(images.row_keys.take(pa.array(row, mask=row < 0)), pa.concat_arrays(keys))
     return _named(pa.concat_arrays(texts), at)

@@ -42,9 +42,9 @@ def returned_rows(folder: Path, manifest: Manifest, given: Given) -> list[bytes]
     written = dict(zip(names, carried_names("AddImage", names), strict=True))
     there = pa.concat_arrays([pa.array(keys, pa.string()) for keys in manifest.keys()])  # noqa: SIM118 - a table's row keys
     again: list[bytes] = []
-    product, picture = written[given.product], written[given.pic_name]
-    for batch in _ended_well(folder / UPKEEP["add"], product, picture):
-        place = places(_images(batch, product, picture), deleted)
+    product, image = written[given.product], written[given.pic_name]
+    for batch in _ended_well(folder / UPKEEP["add"], product, image):
+        place = places(_images(batch, product, image), deleted)
         left = (
             (place >= 0)
             & (deleted_at[place] > _moments(batch))
@@ -54,11 +54,11 @@ def returned_rows(folder: Path, manifest: Manifest, given: Given) -> list[bytes]
     return again
 
 
-def _latest(folder: Path, product: str, picture: str) -> tuple[pa.Array, NDArray[np.int64]]:
+def _latest(folder: Path, product: str, image: str) -> tuple[pa.Array, NDArray[np.int64]]:
     """The images of a run's rows that ended well, each once, and the last moment of each."""
     images, moments = [], []
-    for batch in _ended_well(folder, product, picture):
-        images.append(_images(batch, product, picture))
+    for batch in _ended_well(folder, product, image):
+        images.append(_images(batch, product, image))
         moments.append(_moments(batch))
     if not images:
         return pa.array([], pa.string()), np.empty(0, np.int64)
@@ -69,17 +69,17 @@ def _latest(folder: Path, product: str, picture: str) -> tuple[pa.Array, NDArray
     return each, last
 
 
-def _ended_well(folder: Path, product: str, picture: str) -> list[pa.RecordBatch]:
-    wanted = ["row_key", product, picture, "outcome", "finished_at"]
+def _ended_well(folder: Path, product: str, image: str) -> list[pa.RecordBatch]:
+    wanted = ["row_key", product, image, "outcome", "finished_at"]
     return [
         batch.filter(pc.equal(batch.column("outcome"), "ok"))
         for batch in batches_of(folder / RESULTS, wanted)
     ]
 
 
-def _images(batch: pa.RecordBatch, product: str, picture: str) -> pa.Array:
+def _images(batch: pa.RecordBatch, product: str, image: str) -> pa.Array:
     return pc.binary_join_element_wise(
-        batch.column(product).cast(pa.string()), batch.column(picture).cast(pa.string()), "\x1f"
+        batch.column(product).cast(pa.string()), batch.column(image).cast(pa.string()), "\x1f"
     )
 
 

@@ -1,4 +1,4 @@
-"""What pictures look like, kept from night to night: only a changed picture is read and decoded again."""
+"""What images look like, kept from night to night: only a changed image is read and decoded again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
-from batchsearch.engine.run.places import picture_root
+from batchsearch.engine.run.places import image_root
 from batchsearch.images.decoding.isolate import Decoders
 from batchsearch.images.fetching.fetch import Fetcher
 from batchsearch.images.rules import rules_for
@@ -69,10 +69,10 @@ class _Row:
 
 
 class LookStore:
-    """The looks of a job's pictures, by row key.
+    """The looks of a job's images, by row key.
 
     Args:
-        settings: The job; its pictures are fetched as a run fetches them.
+        settings: The job; its images are fetched as a run fetches them.
         path: File that keeps them.
         whole: Decode every pixel, for `Look.pixels`.
         stop: Set when looking is to end; what was looked at is kept.
@@ -90,7 +90,7 @@ class LookStore:
     ) -> None:
         self._settings = settings
         self._rules = rules_for(settings.instance.service_type, settings.images)
-        self._root = picture_root(settings)
+        self._root = image_root(settings)
         # What says that an image has changed is the same for a look and for a search.
         self._sources = sources_of(settings, self._root)
         self._every_image = settings.reuse.notice_changes == "contents"
@@ -104,7 +104,7 @@ class LookStore:
 
     @property
     def table(self) -> pa.Table:
-        """All looks that are known, one row a picture; columns as in `SCHEMA`."""
+        """All looks that are known, one row an image; columns as in `SCHEMA`."""
         return self._table
 
     async def look_at(
@@ -114,7 +114,7 @@ class LookStore:
         *,
         again: bool = False,
     ) -> int:
-        """Look at pictures that are new or changed.
+        """Look at images that are new or changed.
 
         Args:
             batches: The manifest's rows.
@@ -181,7 +181,7 @@ class LookStore:
         return look_of(data, self._rules, whole=self._whole, repair=decoders.repair, also=also)
 
     def _unknown(self, batch: RowBatch, wanted: NDArray[np.bool_] | None, *, again: bool) -> list[_Row]:
-        """Rows of a batch whose pictures are to be looked at and have not been, as they are now."""
+        """Rows of a batch whose images are to be looked at and have not been, as they are now."""
         rows = [
             _Row(row.key, row.images[0], self._token(row.images[0]))
             for row in batch.rows
@@ -258,7 +258,7 @@ class LookStore:
         return np.asarray(found.to_numpy(), dtype=np.int64)
 
     def rows_of(self, keys: pa.Array) -> NDArray[np.int32]:
-        """The place of each row key in `table`; -1 for pictures that were not seen."""
+        """The place of each row key in `table`; -1 for images that were not seen."""
         return places(keys, self._keys)
 
     def files(self, at: NDArray[np.int32]) -> list[bytes]:
@@ -290,7 +290,7 @@ def _plain(column: pa.ChunkedArray) -> pa.Array:
 def _line(row: _Row, look: Look) -> dict[str, object]:
     return {
         "row_key": row.key,
-        # Without one, the picture is read again each time: it is then never taken for unchanged.
+        # Without one, the image is read again each time: it is then never taken for unchanged.
         "token": row.token or bytes(16),
         "sha256": look.sha256,
         "pixels": look.pixels,

@@ -1,9 +1,9 @@
-"""What a picture looks like, in a quarter of a kilobyte: its outline, its colours, its pixels' digest.
+"""What an image looks like, in a quarter of a kilobyte: its outline, its colours, its pixels' digest.
 
 The colours are why a blue shirt and a green one are not the same product: a service's score knows shapes
 better than colours. Each pixel gives its hue and its saturation, weighted by its saturation, so that white,
-grey and black backgrounds weigh nothing. Two pictures are as alike in colour as the one with less of it is
-contained in the other: a coloured banner over a picture adds colours and takes none away.
+grey and black backgrounds weigh nothing. Two images are as alike in colour as the one with less of it is
+contained in the other: a coloured banner over an image adds colours and takes none away.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LEAST_SATURATION: Final = 0.08
 _DARK: Final = 0.15
 """Below this brightness (of 1) a pixel's saturation says little."""
 _LEAST_COLOUR: Final = 0.004
-"""A picture with less colour than this (of 1) is grey: nothing is said about its colours."""
+"""An image with less colour than this (of 1) is grey: nothing is said about its colours."""
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -59,13 +59,13 @@ _TURNS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a picture looks like.
+    """What an image looks like.
 
     Attributes:
         sha256: Of the file, 32 bytes.
         pixels: SHA-256 of sides and upright RGB pixels, 32 bytes; empty where they were not all decoded.
-        outline: 64 bits: where the picture becomes brighter from left to right, on a grid of 8 x 8.
-        thumb: A picture of 4 x 4 pixels, RGB, 48 bytes.
+        outline: 64 bits: where the image becomes brighter from left to right, on a grid of 8 x 8.
+        thumb: An image of 4 x 4 pixels, RGB, 48 bytes.
         colours: How much there is of each colour, `COLOURS` bytes; see `colour_distance`.
         flat: Share of it that its three most frequent colours cover, 0 to 1: much of a drawing.
     """
@@ -86,7 +86,7 @@ def look_of(
     repair: Repairer = reencode,
     also: Callable[[Image.Image], None] | None = None,
 ) -> Look | None:
-    """What a file's picture looks like; None for what is no usable picture. Never raises for any bytes.
+    """What a file's image looks like; None for what is no usable image. Never raises for any bytes.
 
     Args:
         data: The file.
@@ -96,28 +96,26 @@ def look_of(
         also: Is shown the upright image, RGB, at no less than `features.SIDE` pixels where it has so many.
     """
     enough = _ENOUGH if also is None else (SIDE, SIDE)
-    picture = _picture(data, rules, None if whole else enough, repair)
-    if picture is None:
+    image = _image(data, rules, None if whole else enough, repair)
+    if image is None:
         return None
     if also is not None:
-        also(picture)
+        also(image)
     pixels = b""
     if whole:
-        pixels = hashlib.sha256(b"%dx%d:" % picture.size + picture.tobytes()).digest()
+        pixels = hashlib.sha256(b"%dx%d:" % image.size + image.tobytes()).digest()
     return Look(
         sha256=hashlib.sha256(data).digest(),
         pixels=pixels,
-        outline=_outline(picture),
-        thumb=picture.resize((4, 4), Image.Resampling.BOX, reducing_gap=2.0).tobytes(),
-        colours=_colours(picture),
-        flat=_flat(picture),
+        outline=_outline(image),
+        thumb=image.resize((4, 4), Image.Resampling.BOX, reducing_gap=2.0).tobytes(),
+        colours=_colours(image),
+        flat=_flat(image),
     )
 
 
-def _picture(
-    data: bytes, rules: Rules, wanted: tuple[int, int] | None, repair: Repairer
-) -> Image.Image | None:
-    """The upright picture, RGB."""
+def _image(data: bytes, rules: Rules, wanted: tuple[int, int] | None, repair: Repairer) -> Image.Image | None:
+    """The upright image, RGB."""
     seen = inspect(data, frame=rules.frame)
     if seen.format is None or seen.flaw is not None or decoding_cost(seen, wanted) > rules.max_pixels:
         return None
@@ -129,31 +127,31 @@ def _picture(
     decoded = decode(data, seen, rules, wanted)
     if isinstance(decoded, Reject):
         return None
-    profile = decoded.picture.info.get("icc_profile")
-    picture = flatten(decoded.picture, rules.background)[0]
-    picture = to_srgb(picture, profile if isinstance(profile, bytes) else None)[0]
+    profile = decoded.image.info.get("icc_profile")
+    image = flatten(decoded.image, rules.background)[0]
+    image = to_srgb(image, profile if isinstance(profile, bytes) else None)[0]
     if decoded.orientation != 1:
-        picture = picture.transpose(_TURNS[decoded.orientation])
-    return picture.convert("RGB")
+        image = image.transpose(_TURNS[decoded.orientation])
+    return image.convert("RGB")
 
 
-def _outline(picture: Image.Image) -> int:
-    small = picture.convert("L").resize((9, 8), Image.Resampling.BOX, reducing_gap=2.0)
+def _outline(image: Image.Image) -> int:
+    small = image.convert("L").resize((9, 8), Image.Resampling.BOX, reducing_gap=2.0)
     grey = np.asarray(small, dtype=np.int16)
     bits = np.packbits((grey[:, 1:] > grey[:, :-1]).ravel())
     return int.from_bytes(bits.tobytes(), "big")
 
 
-def _flat(picture: Image.Image) -> float:
+def _flat(image: Image.Image) -> float:
     """The share of its three most frequent colours, of 4,096."""
-    small = picture.resize((_SIDE, _SIDE), Image.Resampling.NEAREST)
+    small = image.resize((_SIDE, _SIDE), Image.Resampling.NEAREST)
     shades = np.asarray(small, dtype=np.int32) >> 4
     counts = np.bincount((shades[..., 0] << 8 | shades[..., 1] << 4 | shades[..., 2]).ravel())
     return float(np.sort(counts)[-3:].sum() / _SIDE**2)
 
 
-def _colours(picture: Image.Image) -> bytes:
-    small = picture.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+def _colours(image: Image.Image) -> bytes:
+    small = image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     pixels = np.asarray(small, dtype=np.float32).reshape(-1, 3) / 255
     red, green, blue = pixels.T
     brightest = pixels.max(axis=1)
@@ -175,13 +173,13 @@ def _colours(picture: Image.Image) -> bytes:
 
 
 def colour_distance(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """How much the colours of pictures differ, 0 (one has all of the other's) to 1 (none in common).
+    """How much the colours of images differ, 0 (one has all of the other's) to 1 (none in common).
 
     Symmetric. NaN where one of the two has hardly any colour.
 
     Args:
         first: `Look.colours`, shape (n, COLOURS).
-        second: Likewise, row by row the other picture.
+        second: Likewise, row by row the other image.
     """
     one, other = (np.square(each.astype(np.float64) / 255) for each in (first, second))
     least = np.minimum(one.sum(axis=1), other.sum(axis=1))

@@ -8,7 +8,7 @@
   const setup = read("setup");
   const SVG = "http://www.w3.org/2000/svg";
   const PAGE_SIZES = [12, 24, 48, 96];
-  const MEMBER = { product: 0, thumbnail: 1, score: 2, pictures: 3, picture: 4 };
+  const MEMBER = { product: 0, thumbnail: 1, score: 2, images: 3, image: 4 };
 
   // h("p.muted", {title: "x"}, "text", child): an element, its attributes and what is in it.
   const h = (what, attributes, ...children) => {
@@ -54,22 +54,22 @@
     if (!blocks.has(number)) blocks.set(number, read(`thumbnails-${number}`) || []);
     return blocks.get(number)[index % setup.per] || "not shown";
   };
-  // `known` is what the card says already of a picture that is not there.
+  // `known` is what the card says already of an image that is not there.
   const frame = (index, label, known) => {
     const found = thumbnail(index);
     if (typeof found === "string") {
-      return h("div.frame", { role: "img", "aria-label": `${label}: no picture, ${found}` }, h("span.none", null, found === known ? "no picture" : found));
+      return h("div.frame", { role: "img", "aria-label": `${label}: no image, ${found}` }, h("span.none", null, found === known ? "no image" : found));
     }
     const [data, width, height, boxes] = found;
-    const picture = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
-    picture.append(s("image", { href: `data:image/jpeg;base64,${data}`, width, height }));
+    const image = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
+    image.append(s("image", { href: `data:image/jpeg;base64,${data}`, width, height }));
     boxes.slice().reverse().forEach(([x, y, w, t], place) => {
       const main = place === boxes.length - 1;
       const at = { x: x + 1, y: y + 1, width: Math.max(1, w - 2), height: Math.max(1, t - 2) };
-      if (main) picture.append(s("rect", { ...at, class: "region-edge" }));
-      picture.append(s("rect", { ...at, class: main ? "region" : "region more" }));
+      if (main) image.append(s("rect", { ...at, class: "region-edge" }));
+      image.append(s("rect", { ...at, class: main ? "region" : "region more" }));
     });
-    return h("div.frame", null, picture);
+    return h("div.frame", null, image);
   };
 
   /* ---- judgements ---- */
@@ -196,14 +196,14 @@
   /* ---- cards ---- */
   const hint = (text) => (text ? { title: String(text) } : {});
   const memberOf = (card, place, changed) => {
-    const [product, index, value, pictures, picture] = card.m[place];
+    const [product, index, value, images, image] = card.m[place];
     const head = card.m[0][MEMBER.product];
     const verdict = place && setup.judged ? judgementOf(head, product) : null;
-    const element = h(`li.member${verdict ? `.${verdict}` : ""}`, { tabindex: "-1", "data-place": place, ...hint(picture) },
+    const element = h(`li.member${verdict ? `.${verdict}` : ""}`, { tabindex: "-1", "data-place": place, ...hint(image) },
       frame(index, place ? `product ${product}` : `product ${product}, stands for the cluster`),
       h("div.id.out", hint(product), product),
       h("div.sub", null, place ? h("span.strong", null, score(value)) : h("span.strong", null, "stands for it"),
-        h("span.what", null, pictures ? plural(pictures, "picture", "pictures") : "")));
+        h("span.what", null, images ? plural(images, "image", "images") : "")));
     if (place && setup.judged) element.append(buttons(head, product, changed));
     return element;
   };
@@ -239,27 +239,27 @@
     }) : null;
     return h(`li.card.panel${verdict ? `.${verdict}` : ""}`, { tabindex: "-1", "aria-label": `Products ${card.a} and ${card.b}, score ${score(card.s)}` },
       h("div.head", null, h("span.pair-score", null, score(card.s)), h("span.facts-line", null, facts.filter(Boolean).join(" · "))),
-      h("div.pair-pictures", null, side(card.ta, card.a, card.na || card.pa), side(card.tb, card.b, card.nb || card.pb)),
+      h("div.pair-images", null, side(card.ta, card.a, card.na || card.pa), side(card.tb, card.b, card.nb || card.pb)),
       h("div.foot", null, buttons(card.a, card.b, changed), note));
   };
   const drawPair = (card) => h("li.card.panel", { tabindex: "-1", "aria-label": `Pair ${card.k}, ${card.e ? `failed: ${card.e}` : `score ${score(card.s)}`}` },
     h("div.head", null, card.e ? h("span.pill.bad.out", null, card.e) : h("span.pair-score", null, score(card.s)), h("span.facts-line.out", null, keyText(card.k))),
     card.x && card.e ? h("p.message.out", null, card.x) : null,
-    h("div.pair-pictures", null, side(card.ta, card.pa, card.pa), side(card.tb, card.pb, card.pb)));
+    h("div.pair-images", null, side(card.ta, card.pa, card.pa), side(card.tb, card.pb, card.pb)));
   const drawRow = (card) => {
     const facts = [plural(card.n || 0, "hit", "hits"), card.g === undefined ? "" : category(card.g)];
-    const hits = (card.h || []).map(([product, picture, value, index]) => h("li.member", { tabindex: "-1", ...hint(picture) },
+    const hits = (card.h || []).map(([product, image, value, index]) => h("li.member", { tabindex: "-1", ...hint(image) },
       frame(index, `hit ${product}, score ${score(value)}`), h("div.id.out", hint(product), product),
-      h("div.sub", null, h("span.strong", null, score(value)), h("span.what.out", null, picture))));
+      h("div.sub", null, h("span.strong", null, score(value)), h("span.what.out", null, image))));
     if (card.e) {
       return h("li.card.panel.failed", { tabindex: "-1", "aria-label": `Row ${keyText(card.k)}, failed: ${card.e}` },
-        h("div.member", { tabindex: "-1", ...hint(card.q) }, frame(card.t, "picture of the row", card.e)),
+        h("div.member", { tabindex: "-1", ...hint(card.q) }, frame(card.t, "image of the row", card.e)),
         h("div", null, h("div.head", null, h("span.name.out", null, keyText(card.k)), h("span.pill.bad.out", null, card.e)),
           card.x ? h("p.message.out", null, card.x) : null, card.q ? h("p.muted.out", null, card.q) : null));
     }
     return h("li.card.panel", { tabindex: "-1", "aria-label": `Row ${keyText(card.k)}, ${plural(card.n || 0, "hit", "hits")}` },
       h("div.head", null, h("span.name.out", null, keyText(card.k)), h("span.facts-line", null, facts.filter(Boolean).join(" · "))),
-      h("div.query", null, h("div.member", { tabindex: "-1", ...hint(card.q) }, frame(card.t, "picture searched"), h("div.sub", null, h("span.what.out", null, card.q || ""))),
+      h("div.query", null, h("div.member", { tabindex: "-1", ...hint(card.q) }, frame(card.t, "image searched"), h("div.sub", null, h("span.what.out", null, card.q || ""))),
         hits.length ? h("span.arrow", { "aria-hidden": "true" }, "→") : null,
         hits.length ? h("ul.members", { "aria-label": "First hits" }, hits) : h("p.muted", null, "Nothing was found.")));
   };
@@ -271,7 +271,7 @@
   const KINDS = {
     clusters: {
       draw: drawCluster, noun: ["cluster", "clusters"], size: true, review: true, score: "Confidence", scoreOf: (card) => card.c,
-      text: (card) => [card.k, ...(card.v || []), ...card.m.flatMap((member) => [member[MEMBER.product], member[MEMBER.picture] || ""])],
+      text: (card) => [card.k, ...(card.v || []), ...card.m.flatMap((member) => [member[MEMBER.product], member[MEMBER.image] || ""])],
       judgedPairs: (card) => card.m.slice(1).map((member) => [card.m[0][MEMBER.product], member[MEMBER.product]]),
       sorts: [["To be looked at first", null], ["Largest first", down((card) => card.n)], ["Least certain first", up((card) => card.c)],
         ["Most certain first", down((card) => card.c)], ["Highest score first", down(bestInside)], ["By id", (x, y) => (before(x.k, y.k) ? -1 : 1)]],
@@ -324,7 +324,7 @@
       const field = (label, control) => h("label", null, label, control);
       const options = (list) => list.map(([value, label]) => h("option", { value }, label));
       let timer = 0;
-      this.text = h("input", { type: "search", placeholder: "Id, picture, reason …", autocomplete: "off", spellcheck: "false", oninput: () => { clearTimeout(timer); timer = setTimeout(again, 120); } });
+      this.text = h("input", { type: "search", placeholder: "Id, image, reason …", autocomplete: "off", spellcheck: "false", oninput: () => { clearTimeout(timer); timer = setTimeout(again, 120); } });
       this.sort = h("select", { onchange: again }, this.kind.sorts.map(([label], place) => h("option", { value: place }, label)));
       this.low = h("input", { type: "number", min: "0", max: "1", step: "0.01", placeholder: "0", "aria-label": `${this.kind.score} from`, oninput: again });
       this.high = h("input", { type: "number", min: "0", max: "1", step: "0.01", placeholder: "1", "aria-label": `${this.kind.score} to`, oninput: again });

@@ -1,4 +1,4 @@
-"""What the emulated service accepts as a picture."""
+"""What the emulated service accepts as an image."""
 
 import hashlib
 import io
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchsearch.emulator.search.image_reading import PictureRefusedError, decode_picture
-from batchsearch.service.facts import MAX_PICTURE_BYTES
+from batchsearch.emulator.search.image_reading import ImageRefusedError, decode_image
+from batchsearch.service.facts import MAX_IMAGE_BYTES
 
 
 def encoded(image, form="PNG", **options):
@@ -24,8 +24,8 @@ def plain(size=(160, 120), colour=(200, 30, 60), mode="RGB"):
 
 
 def refusal(data, service_type="generic"):
-    with pytest.raises(PictureRefusedError) as caught:
-        decode_picture(data, service_type)
+    with pytest.raises(ImageRefusedError) as caught:
+        decode_image(data, service_type)
     return caught.value.code
 
 
@@ -33,16 +33,16 @@ def refusal(data, service_type="generic"):
 def test_the_documented_formats_are_read(form):
     """Each format of the page is decoded to RGB with its size, its name and the digest of its bytes."""
     data = encoded(plain(), form)
-    picture = decode_picture(data, "generic")
-    assert (picture.width, picture.height, picture.format) == (160, 120, form)
-    assert picture.image.mode == "RGB"
-    assert picture.sha256 == hashlib.sha256(data).hexdigest()
-    assert np.abs(np.asarray(picture.image)[60, 80].astype(int) - (200, 30, 60)).max() < 8
+    image = decode_image(data, "generic")
+    assert (image.width, image.height, image.format) == (160, 120, form)
+    assert image.image.mode == "RGB"
+    assert image.sha256 == hashlib.sha256(data).hexdigest()
+    assert np.abs(np.asarray(image.image)[60, 80].astype(int) - (200, 30, 60)).max() < 8
 
 
 @pytest.mark.parametrize("form", ["ICO", "TGA", "JPEG2000", "DDS"])
 def test_other_formats_are_refused(form):
-    """A format that the page does not name is no picture, whatever Pillow could do with it."""
+    """A format that the page does not name is no image, whatever Pillow could do with it."""
     assert refusal(encoded(plain(), form)) == "UnsupportedPicFormat"
 
 
@@ -55,8 +55,8 @@ def test_what_cannot_be_decoded_is_refused(data):
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
-def test_a_truncated_picture_is_refused(form):
-    """Half of a file is no picture."""
+def test_a_truncated_image_is_refused(form):
+    """Half of a file is no image."""
     rng = np.random.default_rng(1)
     data = encoded(Image.fromarray(rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)), form)
     assert refusal(data[: len(data) // 2]) == "UnsupportedPicFormat"
@@ -80,7 +80,7 @@ def test_sides_follow_the_service_type(service_type, size, accepted):
     """Each service type takes exactly the sides that its page gives."""
     data = encoded(plain(size))
     if accepted:
-        assert decode_picture(data, service_type).image.size == size
+        assert decode_image(data, service_type).image.size == size
     else:
         assert refusal(data, service_type) == "UnsupportedPicPixels"
 
@@ -111,14 +111,14 @@ def test_an_upright_orientation_is_accepted(form):
     """Orientation 1 says that there is nothing to rotate."""
     exif = Image.Exif()
     exif[274] = 1
-    assert decode_picture(encoded(plain(), form, exif=exif), "generic").width == 160
+    assert decode_image(encoded(plain(), form, exif=exif), "generic").width == 160
 
 
 def test_too_many_bytes_are_refused():
     """One byte more than 4 MB is too much, and 4 MB are not."""
     data = encoded(plain(), "JPEG")
-    assert decode_picture(data.ljust(MAX_PICTURE_BYTES, b"\0"), "generic").format == "JPEG"
-    assert refusal(data.ljust(MAX_PICTURE_BYTES + 1, b"\0")) == "InvalidPicContent"
+    assert decode_image(data.ljust(MAX_IMAGE_BYTES, b"\0"), "generic").format == "JPEG"
+    assert refusal(data.ljust(MAX_IMAGE_BYTES + 1, b"\0")) == "InvalidPicContent"
     assert refusal(b"") == "InvalidPicContent"
 
 
@@ -132,18 +132,18 @@ def test_transparency_is_seen_over_white():
         "colour key": encoded(plain(), transparency=(200, 30, 60)),
     }
     for way, data in clear.items():
-        assert decode_picture(data, "generic").image.getpixel((5, 5)) == (255, 255, 255), way
+        assert decode_image(data, "generic").image.getpixel((5, 5)) == (255, 255, 255), way
 
 
 def test_sixteen_bits_are_scaled():
     """Wide grey is scaled to 8 bits, not cut to white."""
     ramp = np.full((120, 160), 0x8080, dtype=np.uint16)
-    picture = decode_picture(encoded(Image.fromarray(ramp), "PNG"), "generic")
-    assert picture.image.getpixel((5, 5)) == (128, 128, 128)
+    image = decode_image(encoded(Image.fromarray(ramp), "PNG"), "generic")
+    assert image.image.getpixel((5, 5)) == (128, 128, 128)
 
 
 def test_other_colour_modes_become_rgb():
-    """CMYK, grey and two-colour pictures are read as RGB."""
+    """CMYK, grey and two-colour images are read as RGB."""
     white = {
         "CMYK": encoded(Image.new("CMYK", (160, 120), (0, 0, 0, 0)), "JPEG"),
         "L": encoded(Image.new("L", (160, 120), 255)),
@@ -151,8 +151,8 @@ def test_other_colour_modes_become_rgb():
         "F": encoded(Image.new("F", (160, 120), 3.5), "TIFF"),
     }
     for mode, data in white.items():
-        assert decode_picture(data, "generic").image.mode == "RGB", mode
-    assert min(decode_picture(white["CMYK"], "generic").image.getpixel((5, 5))) > 250
+        assert decode_image(data, "generic").image.mode == "RGB", mode
+    assert min(decode_image(white["CMYK"], "generic").image.getpixel((5, 5))) > 250
 
 
 def test_an_animation_is_its_first_frame():
@@ -160,15 +160,15 @@ def test_an_animation_is_its_first_frame():
     frames = [plain(colour=colour) for colour in ((250, 0, 0), (0, 250, 0))]
     for form in ("GIF", "WEBP"):
         data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
-        red, green, _ = decode_picture(data, "generic").image.getpixel((5, 5))
+        red, green, _ = decode_image(data, "generic").image.getpixel((5, 5))
         assert red > 200, form
         assert green < 50, form
 
 
-def test_a_phones_double_picture_is_a_jpeg():
-    """The JPEG with another picture behind it that phones write is read as the JPEG that it begins with."""
+def test_a_phones_double_image_is_a_jpeg():
+    """The JPEG with another image behind it that phones write is read as the JPEG that it begins with."""
     data = encoded(plain(), "MPO", save_all=True, append_images=[plain(colour=(0, 0, 0))])
-    assert decode_picture(data, "generic").format == "JPEG"
+    assert decode_image(data, "generic").format == "JPEG"
 
 
 def with_scans(data, number):
@@ -181,15 +181,15 @@ def test_scans_without_end_are_refused_before_they_are_decoded():
     """A progressive JPEG is read up to 64 scans; thousands of them, which cost minutes, are not decoded."""
     data = encoded(plain(), "JPEG", progressive=True)
     scans = data.count(b"\xff\xda")
-    assert decode_picture(with_scans(data, 64 - scans), "generic").format == "JPEG"
+    assert decode_image(with_scans(data, 64 - scans), "generic").format == "JPEG"
     assert refusal(with_scans(data, 65 - scans)) == "UnsupportedPicFormat"
     assert refusal(with_scans(data, 5000)) == "UnsupportedPicFormat"
 
 
-def test_scans_of_a_preview_are_not_the_pictures():
+def test_scans_of_a_preview_are_not_the_images():
     """What looks like scans in a JPEG's metadata limits nothing."""
     data = encoded(plain(), "JPEG", comment=b"\xff\xda" * 100, exif=b"Exif\0\0" + b"\xff\xda" * 100)
-    assert decode_picture(data, "generic").format == "JPEG"
+    assert decode_image(data, "generic").format == "JPEG"
 
 
 def test_strips_of_jpeg_in_a_tiff_have_a_scan_each():
@@ -197,12 +197,12 @@ def test_strips_of_jpeg_in_a_tiff_have_a_scan_each():
     noise = Image.effect_noise((160, 2000), 60).convert("RGB")
     data = encoded(noise, "TIFF", compression="jpeg", strip_size=160 * 8 * 3)
     assert data.count(b"\xff\xda") > 64
-    assert decode_picture(data, "generic").format == "TIFF"
+    assert decode_image(data, "generic").format == "TIFF"
     assert refusal(data + b"\xff\xda" * 64 * 2000) == "UnsupportedPicFormat"
 
 
 def test_damaged_files_never_raise_anything_else():
-    """Whatever a damaged file makes a decoder do, it ends as a picture or as a refusal."""
+    """Whatever a damaged file makes a decoder do, it ends as an image or as a refusal."""
     rng = np.random.default_rng(3)
     noise = Image.fromarray(rng.integers(0, 255, (110, 110, 3), dtype=np.uint8))
     outcomes = set()
@@ -213,7 +213,7 @@ def test_damaged_files_never_raise_anything_else():
             for place in rng.integers(0, min(len(data), 400), 4):
                 data[place] = rng.integers(0, 256)
             try:
-                outcomes.add(decode_picture(bytes(data), "generic").format)
-            except PictureRefusedError as error:
+                outcomes.add(decode_image(bytes(data), "generic").format)
+            except ImageRefusedError as error:
                 outcomes.add(error.code)
     assert "UnsupportedPicFormat" in outcomes

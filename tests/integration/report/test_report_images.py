@@ -1,4 +1,4 @@
-"""Where the pictures of a report come from: the manifest, an address when asked, or nowhere."""
+"""Where the images of a report come from: the manifest, an address when asked, or nowhere."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ def report_on(folder, **options):
 
 @pytest.fixture
 def host(tmp_path, make_products):
-    """Serves the products' pictures on loopback, behind a secret in the query; tells what was asked for."""
+    """Serves the products' images on loopback, behind a secret in the query; tells what was asked for."""
     rows = make_products(tmp_path)
     asked = []
 
@@ -33,7 +33,7 @@ def host(tmp_path, make_products):
             path, _, query = self.path.partition("?")
             self.send_response(200 if query == "signature=s3cret" else 403)
             self.end_headers()
-            self.wfile.write((tmp_path / "pictures" / path.strip("/")).read_bytes())
+            self.wfile.write((tmp_path / "images" / path.strip("/")).read_bytes())
 
         def log_message(self, *_):
             """Say nothing."""
@@ -48,11 +48,11 @@ def host(tmp_path, make_products):
     server.server_close()
 
 
-def test_pictures_inside_the_manifest_are_read_from_there(tmp_path, make_products, make_run):
+def test_images_inside_the_manifest_are_read_from_there(tmp_path, make_products, make_run):
     """Results carry no bytes; the report looks them up in the job's manifest by row key."""
     rows = make_products(tmp_path)[:6]
     for row in rows:
-        row["image"] = (tmp_path / "pictures" / row["image"]).read_bytes()
+        row["image"] = (tmp_path / "images" / row["image"]).read_bytes()
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     out = make_run(tmp_path, tmp_path / "rows.parquet")
     report = report_on(out)
@@ -61,7 +61,7 @@ def test_pictures_inside_the_manifest_are_read_from_there(tmp_path, make_product
     (tmp_path / "rows.parquet").unlink()
     later = report_on(out)
     assert {each.why for each in later.page.thumbnails} == {"the manifest cannot be read any more"}
-    assert any("6 pictures cannot be shown" in note for note in later.notes)
+    assert any("6 images cannot be shown" in note for note in later.notes)
 
 
 def test_grey_boxes_are_told_on_the_terminal_with_what_fills_them(host, make_run, make_rows):
@@ -98,9 +98,7 @@ def test_addresses_are_fetched_only_when_asked(host, make_run, make_rows):
     assert "s3cret" not in repr(fetched.page.galleries)
 
 
-def test_hits_among_the_rows_themselves_have_pictures(
-    tmp_path, make_products, make_run, make_rows, signed_in
-):
+def test_hits_among_the_rows_themselves_have_images(tmp_path, make_products, make_run, make_rows, signed_in):
     """A search within one's own catalogue shows each hit by that product's own row."""
     rows = make_products(tmp_path)[8:14]
     make_rows(tmp_path / "rows.csv", rows)

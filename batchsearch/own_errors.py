@@ -8,28 +8,12 @@ from __future__ import annotations
 
 import errno
 from pathlib import PurePath
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
-
-from batchsearch.local_code import LocalCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INTERNAL_ERROR: Final = "Local.InternalError"
-
-OWN_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
-    {
-        INTERNAL_ERROR: LocalCode(
-            INTERNAL_ERROR,
-            None,
-            "This program failed at the row. That says nothing about the image.",
-            "Report the message, with the image if you may; then run the row again with "
-            "`batchsearch retry FOLDER --codes Local.InternalError`.",
-        )
-    }
-)
-"""The code of this program's own errors."""
 
 _PACKAGE: Final = __name__.partition(".")[0]
 

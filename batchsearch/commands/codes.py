@@ -19,7 +19,8 @@ Examples:
 @click.argument("code", required=False)
 def command(code: str | None) -> None:
     """Explain an error CODE, or print the table of all of them as Markdown."""
-    from batchsearch.engine.retry.codes import codes_page, explain
+    from batchsearch.service.codes.lookup import explain
+    from batchsearch.service.codes.page import codes_page
 
     try:
         click.echo(codes_page() if code is None else explain(code))

@@ -92,7 +92,7 @@ def setting_names(begun: str) -> Iterator[str]:
 
 def error_codes(begun: str) -> Iterator[str]:
     """Error codes, the vendor's and those of this program."""
-    from batchsearch.service.codes.lookup import CODES
+    from batchsearch.service.codes.table import CODES
 
     yield from (name for name in CODES if name.startswith(begun) and not name.endswith("*"))
 

@@ -55,7 +55,7 @@ def command(
         job = load(config, laid_over(overrides, fresh=None, renew=renew))
         import asyncio
 
-        from batchsearch.engine.retry.codes import advice_on
+        from batchsearch.service.codes.lookup import advice_on
         from batchsearch.tasks.plan.plan_page import plan_page
         from batchsearch.tasks.plan.planning import plan_job
         from batchsearch.telemetry.progress import progress_for, shown

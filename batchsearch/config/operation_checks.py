@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 from batchsearch.config.model import INSTANCE, PRIORITY, OperationName
 from batchsearch.errors import Problem
 from batchsearch.nearest import did_you_mean, nearest
-from batchsearch.service.codes.lookup import CODES
+from batchsearch.service.codes.lookup import code_for, is_known
+from batchsearch.service.codes.table import CODES
 from batchsearch.service.facts import MAX_LONG_ID, SERVICE_TYPES
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.service.parameters import check_parameters
@@ -97,14 +98,11 @@ def _columns(document: Document, section: SettingPath, operation: str, *more: st
 
 def _codes(document: Document) -> Iterator[Problem]:
     for name in _at(document.root, ("codes",)):
-        if not _is_code(name):
-            path = ("codes", name)
+        path = ("codes", name)
+        if not is_known(name):
             what = f"no error code has the name `{name[:60]}`{did_you_mean(name, CODES)}"
-            yield Problem(document.source(path).where(path), what)
-
-
-def _is_code(name: str) -> bool:
-    """Whether the tables have the code, or a family (`Throttling*`) that it belongs to."""
-    return name in CODES or any(
-        family.endswith("*") and name.startswith(family.removesuffix("*")) for family in CODES
-    )
+        elif not code_for(name, None).is_answered:
+            what = f"`{name[:60]}` is given before any call; only the answer to a call has another action"
+        else:
+            continue
+        yield Problem(document.source(path).where(path), what)

@@ -55,7 +55,7 @@ class Rejected:
     """An image that is not sent; the outcome of its row.
 
     Attributes:
-        code: A name of `rules.LOCAL_CODES`.
+        code: A local code (`batchsearch.service.codes`).
         message: What was found, for a person; no bytes of the file, no secret of its address.
         source: The file as it came, where its format is known.
     """

@@ -6,11 +6,9 @@ Limits come from `batchsearch.service.facts` (the API pages); the job's image se
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 from batchsearch.errors import ConfigError, Problem
-from batchsearch.local_code import LocalCode
 from batchsearch.service.facts import (
     IMAGE_FORMATS,
     MAX_BODY_BYTES,
@@ -20,8 +18,6 @@ from batchsearch.service.facts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from batchsearch.config.sections.image_settings import ImageSettings
 
 PASSED_FORMATS: Final = frozenset({"JPEG", "PNG", "WEBP"})
@@ -130,126 +126,3 @@ def _max_bytes(settings: ImageSettings, images: int) -> int:
         body = settings.upload_kbps * 1000 / 8 * TRANSFER_SECONDS * UPLOAD_SHARE
         limits.append(int(body / FORM_GROWTH / images))
     return min(limits)
-
-
-LOCAL_CODES: Final[Mapping[str, LocalCode]] = MappingProxyType(
-    {
-        code.name: code
-        for code in (
-            LocalCode(
-                "Local.NoImage",
-                "NoSpecifiedPicContent",
-                "The row names no image: its cell in the manifest is empty.",
-                "Fill the cell, or leave the row out.",
-            ),
-            LocalCode(
-                "Local.ImageMissing",
-                "NoSpecifiedPicContent",
-                "There is no image at the place that the manifest names.",
-                "Correct the reference, or put the file there.",
-            ),
-            LocalCode(
-                "Local.ImageEmpty",
-                "NoSpecifiedPicContent",
-                "The file has no bytes.",
-                "Fetch or export the image again.",
-            ),
-            LocalCode(
-                "Local.ImageReferenceInvalid",
-                None,
-                "The reference is no path, address or inline image that can be read.",
-                "Write a path under images.root, a file:, http(s):, s3:, oss: or gs: address, or bytes.",
-            ),
-            LocalCode(
-                "Local.ImageOutsideRoot",
-                None,
-                "The path leads out of images.root, directly or through a symbolic link.",
-                "Move the file under images.root, or name a root that holds it.",
-            ),
-            LocalCode(
-                "Local.ImageAddressRefused",
-                None,
-                "The address leads to a private, loopback or otherwise internal host, or to a bucket that "
-                "the job does not name.",
-                "If it is meant, add the host to images.allow_hosts, or the bucket to images.stores.",
-            ),
-            LocalCode(
-                "Local.ImageFileTooLarge",
-                "InvalidPicContent",
-                "The file is larger than anything that is read.",
-                "Export a smaller image.",
-            ),
-            LocalCode(
-                "Local.NotAnImage",
-                "UnsupportedPicFormat",
-                "The bytes are no image of any known format.",
-                "Look at what the reference delivers: often a web page, an archive or a text.",
-            ),
-            LocalCode(
-                "Local.ImageFormatUnsupported",
-                "UnsupportedPicFormat",
-                "The image's format is known, but neither the service nor this program reads it.",
-                "Convert it to JPEG or PNG.",
-            ),
-            LocalCode(
-                "Local.ImageTruncated",
-                "UnsupportedPicFormat",
-                "The file ends before the image does.",
-                "Fetch or export the image again.",
-            ),
-            LocalCode(
-                "Local.ImageBroken",
-                "UnsupportedPicFormat",
-                "The file's structure or its image data is damaged.",
-                "Open it in an image program and save it again.",
-            ),
-            LocalCode(
-                "Local.ImageTooSmall",
-                "UnsupportedPicPixels",
-                "A side is shorter than the service type accepts.",
-                "Use a larger image, or set images.too_small to pad or enlarge.",
-            ),
-            LocalCode(
-                "Local.ImageTooManyPixels",
-                "UnsupportedPicPixels",
-                "Decoding the canvas costs more than images.max_megapixels allows.",
-                "Raise images.max_megapixels to at least what the message says, or export a smaller image; "
-                "a tiny file with a huge canvas is an attack.",
-            ),
-            LocalCode(
-                "Local.ImageBlank",
-                None,
-                "The image would go out as one flat colour that the file is not; with `images.blank: "
-                "reject`, also if it is white or black all over in the file.",
-                "Look at the file. A white logo on transparency needs another images.background, or "
-                "images.blank: contrast; an animation may need another images.frame; images.blank: send "
-                "sends such images as they are.",
-            ),
-            LocalCode(
-                "Local.ImageAspect",
-                "UnsupportedPicPixels",
-                "The image is so long and thin that no scale fits both limits of its sides.",
-                "Crop the image, or set images.too_small to pad.",
-            ),
-            LocalCode(
-                "Local.ImageTooManyBytes",
-                "InvalidPicContent",
-                "No quality and size within the rules brings the image under the limit of bytes.",
-                "Raise images.max_upload_bytes or images.upload_kbps, or use a simpler image.",
-            ),
-            LocalCode(
-                "Local.ImageDecoderFailed",
-                "UnsupportedPicFormat",
-                "The decoder crashed on the image or took longer than images.decode_timeout.",
-                "Open it in an image program and save it as JPEG or PNG.",
-            ),
-            LocalCode(
-                "Local.ImageOutOfMemory",
-                None,
-                "Preparing the image took more memory than there is.",
-                "Lower images.threads or images.max_megapixels, or export a smaller image.",
-            ),
-        )
-    }
-)
-"""Every local refusal of an image, by name."""

@@ -46,7 +46,7 @@ class Reject:
     """The image cannot be sent.
 
     Attributes:
-        code: A name of `rules.LOCAL_CODES`.
+        code: A local code (`batchsearch.service.codes`).
         message: What was found, for a person.
     """
 

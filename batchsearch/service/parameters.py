@@ -40,7 +40,7 @@ class ParameterProblem:
 
     Attributes:
         parameter: The snake_case name, as given.
-        code: One of `local_codes.LOCAL_CODES`.
+        code: A local code (`batchsearch.service.codes`).
         prevents: The vendor's code that the call would have been answered with, where it is known.
         message: What is wrong and what to do, one sentence; a bad filter's goes on with the place.
     """

@@ -29,7 +29,8 @@ from batchsearch.emulator.http.signatures import AccessKey
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 from batchsearch.images.prepare import prepare
-from batchsearch.images.rules import LOCAL_CODES, rules_for
+from batchsearch.images.rules import rules_for
+from batchsearch.service.codes.table import CODES
 from batchsearch.service.credentials import Credentials
 from batchsearch.service.form import build_call
 from batchsearch.service.operations import OPERATIONS
@@ -173,7 +174,7 @@ def checked(operation, wire):
         return problem.code, problem.prevents
     if is_image(operation, wire):
         code = prepare(base64.b64decode(value), rules_for("product", ImageSettings())).code
-        return code, LOCAL_CODES[code].prevents
+        return code, CODES[code].prevents
     known = parameter(operation, wire)
     if known is None:
         return None, None

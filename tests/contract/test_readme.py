@@ -10,8 +10,9 @@ import pytest
 
 from batchsearch.child.ending import Ended, meaning_of
 from batchsearch.cli import cli
-from batchsearch.engine.retry.codes import codes_page, explain
 from batchsearch.errors import ConfigError, ExitCode
+from batchsearch.service.codes.lookup import explain
+from batchsearch.service.codes.page import codes_page
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

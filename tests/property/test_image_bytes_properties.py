@@ -12,7 +12,8 @@ from PIL import Image
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images.inspect import inspect
 from batchsearch.images.prepare import Prepared, Rejected, prepare
-from batchsearch.images.rules import LOCAL_CODES, rules_for
+from batchsearch.images.rules import rules_for
+from batchsearch.service.codes.table import codes_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL", "ignore::RuntimeWarning:PIL")
 
@@ -79,7 +80,7 @@ def check(result, rules):
     for facts in (result.source, getattr(result, "sent", None)):
         assert facts is None or 0 <= min(facts.width, facts.height) <= max(facts.width, facts.height) < 2**31
     if isinstance(result, Rejected):
-        assert result.code in LOCAL_CODES
+        assert result.code in {code.name for code in codes_of("local", owner="image")}
         assert result.message
         return
     assert isinstance(result, Prepared)

@@ -11,8 +11,8 @@ from batchsearch.service.codes.lookup import action_of, code_for
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from batchsearch.engine.retry.policy import Action
     from batchsearch.engine.rows.pending_row import Failure
+    from batchsearch.service.codes.table import Action
     from batchsearch.storage.ledger.entries import RowState
 
 Reason = Literal["changed", "mended", "elsewhere", "expired", "passing", "retry"]

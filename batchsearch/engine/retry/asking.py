@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from batchsearch.config.model import CallSettings
-    from batchsearch.engine.retry.policy import Action
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
     from batchsearch.pacing.unpaced import Unpaced
     from batchsearch.service.client import Answer, Client
+    from batchsearch.service.codes.table import Action
     from batchsearch.service.form import Call
 
 _MOST_ATTEMPTS: Final = 4

@@ -17,13 +17,13 @@ from batchsearch.service.codes.lookup import action_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from batchsearch.engine.retry.policy import Action, Decision
+    from batchsearch.engine.retry.policy import Decision
     from batchsearch.engine.rows.pending_row import Work
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
     from batchsearch.pacing.unpaced import Unpaced
     from batchsearch.service.client import Answer
-    from batchsearch.service.codes.error_code import ErrorCode
+    from batchsearch.service.codes.table import Action, ErrorCode
     from batchsearch.telemetry.stats import Stats
 
 

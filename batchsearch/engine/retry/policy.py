@@ -8,9 +8,10 @@ back through the pacer, so a repeated call takes a slot like any other and its w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
-Action = Literal["retry", "resign", "refresh_credentials", "fail_row", "end_run"]
+if TYPE_CHECKING:
+    from batchsearch.service.codes.table import Action
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from batchsearch.engine.job.instance_worker import lanes_of, names_of
-from batchsearch.engine.retry.codes import advice_on, meaning_of
 from batchsearch.engine.run.assembly import tier_of
 from batchsearch.errors import ExitCode
+from batchsearch.service.codes.lookup import advice_on, meaning_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.telemetry.summary import Summary
 from batchsearch.telemetry.truth import compare_with_truth

@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from batchsearch.engine.retry.policy import Action, RetryRules
+    from batchsearch.engine.retry.policy import RetryRules
     from batchsearch.engine.rows.pending_row import JobFacts, Work
     from batchsearch.engine.run.stages import Stages
     from batchsearch.engine.run.window import CallsLeft
     from batchsearch.service.client import Answer
-    from batchsearch.service.codes.error_code import ErrorCode
+    from batchsearch.service.codes.table import Action, ErrorCode
     from batchsearch.telemetry.stats import Stats
 
 

@@ -1,34 +1,30 @@
-"""Every error has a stated action, keyed by its code: the tables joined, looked up and printed.
+"""What a code says and calls for: its own line of the table, its family's, or a default by status.
 
 Never by the HTTP status: `DeniedRequest`, to be repeated, and `NoPermission`, which ends the run, are
-both 403, and `SearchTimeout` is a 400. The status decides only for codes that are in no table.
+both 403, and `SearchTimeout` is a 400. The status decides only for codes that the table does not have.
 """
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.service.codes.error_code import Action, ErrorCode
-from batchsearch.service.codes.gateway_codes import GATEWAY_CODES, UNCODED
-from batchsearch.service.codes.service_codes import SERVICE_CODES
+from batchsearch.errors import ConfigError
+from batchsearch.nearest import did_you_mean
+from batchsearch.service.codes.table import CODES, UNKNOWN_CLIENT, UNKNOWN_SERVER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-CODES: Final[Mapping[str, ErrorCode]] = MappingProxyType(
-    {code.name: code for code in (*SERVICE_CODES, *GATEWAY_CODES, *UNCODED)}
-)
-"""Every known code by name; a name with `*` stands for all that begin so."""
+    from batchsearch.service.codes.table import Action, ErrorCode
 
-_FAMILIES: Final = tuple(
-    sorted(
-        (code for code in CODES.values() if code.name.endswith("*")),
-        key=lambda code: len(code.name),
-        reverse=True,
-    )
-)
 _FIRST_SERVER_STATUS: Final = 500
+
+
+def family_of(name: str, families: Iterable[str]) -> str | None:
+    """The longest of the names with `*` at their end that a code begins with; None if there is none."""
+    found = (family for family in families if family.endswith("*") and name.startswith(family[:-1]))
+    return max(found, key=len, default=None)
 
 
 def code_for(name: str, status: int | None) -> ErrorCode:
@@ -44,13 +40,18 @@ def code_for(name: str, status: int | None) -> ErrorCode:
     Returns:
         An entry that carries `name` itself, never a family's pattern.
     """
-    known = CODES.get(name)
-    if known is not None and not known.name.endswith("*"):
-        return known
-    for family in _FAMILIES:
-        if name.startswith(family.name[:-1]):
-            return _named(family, name)
-    return _named(UNKNOWN_CLIENT if _is_client_error(status) else UNKNOWN_SERVER, name)
+    if name in CODES and not name.endswith("*"):
+        return CODES[name]
+    family = family_of(name, CODES)
+    if family is not None:
+        return replace(CODES[family], name=name)
+    is_client_error = status is not None and 400 <= status < _FIRST_SERVER_STATUS  # noqa: PLR2004 - the 4xx statuses
+    return replace(UNKNOWN_CLIENT if is_client_error else UNKNOWN_SERVER, name=name)
+
+
+def is_known(name: str) -> bool:
+    """Whether the table has the code, or a family (`Throttling*`) that it belongs to."""
+    return name in CODES or family_of(name, CODES) is not None
 
 
 def action_of(entry: ErrorCode, overrides: Mapping[str, Action]) -> Action:
@@ -61,76 +62,39 @@ def action_of(entry: ErrorCode, overrides: Mapping[str, Action]) -> Action:
         overrides: Actions by name, or by a family such as `Throttling*`; the code's own name wins, then the
             longest family.
     """
-    own = overrides.get(entry.name)
-    if own is not None:
-        return own
-    families = [name for name in overrides if name.endswith("*") and entry.name.startswith(name[:-1])]
-    return overrides[max(families, key=len)] if families else entry.action
+    if entry.name in overrides:
+        return overrides[entry.name]
+    family = family_of(entry.name, overrides)
+    return entry.action if family is None else overrides[family]
 
 
-def codes_as_markdown() -> str:
-    """The tables as Markdown, for docs/codes.md: one row a code, grouped by who can mend it."""
-    lines = []
-    for owner, title in _OWNERS.items():
-        lines += [
-            f"#### {title}",
-            "",
-            "| code | HTTP | what happens | meaning | what to do |",
-            "|---|---|---|---|---|",
-        ]
-        for code in CODES.values():
-            if code.owner == owner:
-                statuses = ", ".join(map(str, code.statuses)) or "any"
-                cells = (f"`{code.name}`", statuses, _ACTIONS[code.action], code.meaning, code.advice)
-                lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-        lines.append("")
-    default = "Any other code: the row fails under a 4xx status, the call is repeated under any other."
-    return "\n".join((*lines, default))
+def meaning_of(code: str) -> str:
+    """What a code means, one sentence."""
+    return code_for(code, None).meaning
 
 
-UNKNOWN_CLIENT: Final = ErrorCode(
-    "*",
-    (),
-    "row",
-    "fail_row",
-    "No page or list has this code; its status says that the request is at fault.",
-    "Read the message; `codes` in the job file can give the code another action.",
-)
-UNKNOWN_SERVER: Final = ErrorCode(
-    "*",
-    (),
-    "service",
-    "retry",
-    "No page or list has this code; its status says that the service is at fault.",
-    "Nothing: the call is repeated; `codes` in the job file can give the code another action.",
-)
-
-_OWNERS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "image": "The image",
-        "row": "The row's parameters",
-        "job": "The job file",
-        "account": "The account or the instance",
-        "service": "The service",
-        "network": "The way between",
-    }
-)
-_ACTIONS: Final[Mapping[Action, str]] = MappingProxyType(
-    {
-        "retry": "repeated with pauses",
-        "resign": "signed anew, once",
-        "refresh_credentials": "credentials fetched anew, once",
-        "fail_row": "the row fails",
-        "end_run": "several in a row end the run",
-    }
-)
+def advice_on(code: str) -> str:
+    """What to do about a code, one sentence."""
+    return code_for(code, None).advice
 
 
-def _is_client_error(status: int | None) -> bool:
-    return status is not None and 400 <= status < _FIRST_SERVER_STATUS  # noqa: PLR2004 - the 4xx statuses
+def explain(code: str) -> str:
+    """A code in a few lines: what it means, what is done about it, what to do.
 
-
-def _named(code: ErrorCode, name: str) -> ErrorCode:
-    return ErrorCode(
-        name, code.statuses, code.owner, code.action, code.meaning, code.advice, code.messages, code.throttles
-    )
+    Raises:
+        ConfigError: The table does not have it; the nearest one is named.
+    """
+    if not is_known(code):
+        raise ConfigError(
+            f"no table has the code {code[:60]!r}{did_you_mean(code, CODES)}; a code that nobody has "
+            "documented fails its row under a 4xx status, and is repeated under any other"
+        )
+    entry = code_for(code, None)
+    if entry.is_answered:
+        statuses = ", ".join(map(str, entry.statuses)) or "any"
+        owner, action = f"{entry.owner}; HTTP status {statuses}", f"\n  action  {entry.action}"
+    else:
+        spared = f", so no call was spent on a {entry.prevents}" if entry.prevents else ""
+        who = "this program" if entry.owner == "program" else entry.owner
+        owner, action = f"{who}; before any call{spared}", ""
+    return f"{code}: {entry.meaning}\n  owner   {owner}{action}\n  advice  {entry.advice}"

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.engine.retry.codes import advice_on, meaning_of
 from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.opening import open_manifest
@@ -30,9 +29,9 @@ from batchsearch.images.fetching.addresses import shown_address
 from batchsearch.images.fetching.fetch import Fetcher
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
 from batchsearch.images.prepare import prepare
-from batchsearch.images.rules import LOCAL_CODES as IMAGE_CODES
 from batchsearch.images.rules import rules_for
-from batchsearch.service.codes.local_codes import LOCAL_CODES as PARAMETER_CODES
+from batchsearch.service.codes.lookup import advice_on, meaning_of
+from batchsearch.service.codes.table import CODES
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.parts.verdict_table import SavedImages, VerdictFile
@@ -280,7 +279,7 @@ def _verdict(made: Prepared | Rejected | Unreachable) -> Verdict:
     if isinstance(made, Unreachable):
         return {"verdict": UNREACHABLE, "code": made.code, "message": made.message}
     if isinstance(made, Rejected):
-        known = IMAGE_CODES.get(made.code) or PARAMETER_CODES.get(made.code)
+        known = CODES.get(made.code)
         return {
             "verdict": REJECTED,
             "code": made.code,

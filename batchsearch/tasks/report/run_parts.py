@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from batchsearch.engine.retry.codes import advice_on
+from batchsearch.service.codes.lookup import advice_on
 from batchsearch.tasks.report import cards
 from batchsearch.tasks.report.charts import histogram_chart, rate_chart
 from batchsearch.tasks.report.html_page import Gallery, Part

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.engine.retry.codes import advice_on
 from batchsearch.errors import ConfigError
 from batchsearch.exit_codes import ExitCode
+from batchsearch.service.codes.lookup import advice_on
 from batchsearch.service.facts import DEFAULT_NUM, MAX_NUM, MAX_RESULTS
 
 if TYPE_CHECKING:

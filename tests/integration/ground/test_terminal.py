@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from batchsearch.engine.retry.codes import advice_on, meaning_of
+from batchsearch.service.codes.lookup import advice_on, meaning_of
 
 CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 COLOUR = re.compile(r"\x1b\[(?:3[0-7]|9[0-7]|38;)")

@@ -18,9 +18,9 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from batchsearch.engine.retry.codes import meaning_of
 from batchsearch.engine.rows import fetching
 from batchsearch.errors import ConfigError, ManifestError, OutputError
+from batchsearch.service.codes.lookup import meaning_of
 from batchsearch.storage.parts.verdict_table import SavedImages, VerdictFile, saved_name, verdicts_schema
 from batchsearch.tasks.check import checking
 from batchsearch.tasks.check.checking import check_job

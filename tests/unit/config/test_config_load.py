@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.config.load import job_schema, load_job, load_text
+from batchsearch.config.load import job_schema, load_job, load_text, recorded_settings
 from batchsearch.config.mapping import job_of_mapping
 from batchsearch.errors import ConfigError, ExitCode
 
@@ -193,6 +193,35 @@ emulator: {catalogue: {manifest: {path: x, columns: {int_atr: price}}}}
     assert len(found) == len(expected) + 3
     lines = [int(line.split(":")[1]) for line in found if line.startswith("job.yaml:") and line[9].isdigit()]
     assert lines == sorted(lines)
+
+
+@pytest.mark.parametrize("name", ["Local.ImageBroken", "Transport.ImageTimeout"])
+def test_a_code_that_is_given_before_any_call_has_no_other_action(problems, name):
+    """What is decided here is no answer: an action for it would never be taken, and is refused."""
+    (told,) = problems(f"{GOOD}codes:\n  {name}: retry\n")
+    assert told.endswith(f"`{name}` is given before any call; only the answer to a call has another action")
+
+
+@pytest.mark.parametrize(
+    ("section", "before", "now", "given", "found"),
+    [
+        ("dedup", "picture_column", "pic_name_column", "photo", "photo"),
+        ("dedup", "representative", "representative", "most_pictures", "most_images"),
+        ("compare", "matrix_pictures", "matrix_images", 7, 7),
+    ],
+)
+def test_settings_are_read_under_the_names_that_they_had(job, section, before, now, given, found):  # noqa: PLR0917 - a table
+    """A job file of 0.1.0 is read as it stands: in its text, by `--set`, and as an output noted it."""
+    loaded = job(f"{section}:\n  {before}: {given}\n{GOOD}")
+    assert getattr(getattr(loaded.settings, section), now) == found
+    assert loaded.sources[f"{section}.{now}"].line == 2
+    override = job(GOOD, f"{section}.{before}={given}")
+    assert getattr(getattr(override.settings, section), now) == found
+    noted = loaded.settings.model_dump(mode="json")
+    noted[section][before] = given
+    if before != now:
+        del noted[section][now]
+    assert getattr(getattr(recorded_settings(noted), section), now) == found
 
 
 @pytest.mark.parametrize(

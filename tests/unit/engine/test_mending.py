@@ -5,12 +5,9 @@ import pytest
 from batchsearch.config.model import JobSettings
 from batchsearch.config.shape import shape_of
 from batchsearch.engine.renewal.mending import CAUSES, Mended, causes_as_markdown, mended, only_mends
-from batchsearch.images.fetching.fetch_codes import FETCH_CODES
-from batchsearch.images.rules import LOCAL_CODES as IMAGE_CODES
-from batchsearch.service.codes.local_codes import LOCAL_CODES as PARAMETER_CODES
-from batchsearch.service.codes.lookup import CODES
+from batchsearch.service.codes.table import CODES
 
-KNOWN = {*CODES, *PARAMETER_CODES, *FETCH_CODES, *IMAGE_CODES}
+KNOWN = set(CODES)
 
 
 def test_causes_name_codes_that_there_are():

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from batchsearch.config.model import JobSettings
-from batchsearch.images.rules import LOCAL_CODES
+from batchsearch.service.codes.table import CODES
 from batchsearch.service.facts import (
     CATEGORIES,
     IMAGE_FORMATS,
@@ -121,7 +121,7 @@ def test_expected_codes_are_codes_of_the_image_rules():
     """The expected outcome of an unusable image is a code that the rules know."""
     expected = {row["truth_outcome"] for name in ("queries.csv", "pairs.csv") for row in rows(name)} - {"ok"}
     assert expected
-    assert expected <= LOCAL_CODES.keys()
+    assert expected <= CODES.keys()
 
 
 def test_every_change_is_made_equally_often(script):

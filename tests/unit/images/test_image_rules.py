@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.errors import ConfigError
-from batchsearch.images.rules import FORM_GROWTH, LOCAL_CODES, rules_for
+from batchsearch.images.rules import FORM_GROWTH, rules_for
 from batchsearch.service.facts import MAX_BODY_BYTES, MAX_IMAGE_BYTES, SERVICE_TYPES
 
 
@@ -43,16 +43,6 @@ def test_a_slow_line_and_a_byte_limit_narrow_the_bytes():
         800_000 / 8 * 4 / FORM_GROWTH
     )
     assert rules_for("generic", ImageSettings(max_upload_bytes=100_000)).max_bytes == 100_000
-
-
-def test_every_code_is_told_in_words():
-    """Each local code has its prefix, a meaning and an advice that are sentences."""
-    for name, code in LOCAL_CODES.items():
-        assert name == code.name
-        assert name.startswith("Local.")
-        assert code.meaning.endswith(".")
-        assert code.advice.endswith(".")
-    assert LOCAL_CODES["Local.ImageTooSmall"].prevents == "UnsupportedPicPixels"
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,12 @@ from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images.prepare import Prepared, Rejected, prepare
-from batchsearch.images.rules import LOCAL_CODES, rules_for
+from batchsearch.images.rules import rules_for
+from batchsearch.service.codes.table import codes_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+LOCAL_CODES = {code.name for code in codes_of("local", owner="image")}
 
 
 def _load():
@@ -84,7 +87,7 @@ def test_the_set_covers_every_refusal_that_bytes_alone_can_cause():
     # Shown by test_image_prepare and test_image_isolation: they need settings or a state of the machine.
     elsewhere = {"Local.ImageTooManyBytes", "Local.ImageOutOfMemory", "Local.ImageDecoderFailed"}
     shown = {trap.expect for trap in TRAPS if trap.expect.startswith("Local.")}
-    assert shown == LOCAL_CODES.keys() - by_fetching - elsewhere
+    assert shown == LOCAL_CODES - by_fetching - elsewhere
 
 
 def test_metadata_that_identifies_people_stays_when_a_image_is_rewritten():

@@ -12,7 +12,7 @@ import pytest
 import batchsearch.images
 from batchsearch.engine.rows.page_plan import pages_of
 from batchsearch.engine.rows.pending_row import Failure
-from batchsearch.images.rules import LOCAL_CODES
+from batchsearch.service.codes.table import CODES
 from batchsearch.service.form import build_call
 from batchsearch.tasks.plan import estimate
 from batchsearch.tasks.plan.distinct_requests import DistinctRequests
@@ -135,7 +135,7 @@ def test_every_code_of_reading_a_image_counts_as_not_readable():
         path = folder / f"{name}.py"
         said |= set(re.findall(r'"(Local\.\w+)"', path.read_text())) if path.exists() else set()
     assert said - estimate.UNREADABLE == set()
-    assert set(LOCAL_CODES) >= estimate.UNREADABLE
+    assert set(CODES) >= estimate.UNREADABLE
 
 
 @pytest.mark.parametrize("operation", ["SearchImageByPic", "SearchImageByName"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batchsearch.service.codes.lookup import CODES, action_of, code_for
+from batchsearch.service.codes.lookup import action_of, code_for
+from batchsearch.service.codes.table import CODES
 
 
 @pytest.mark.parametrize(

@@ -138,3 +138,9 @@ def test_the_bounds_of_each_type_are_kept():
     assert fitting.fitted(most) == (most, [])
     over = {"count": 2**31, "whole": 2**63, "real": math.inf, "time": "yesterday", "other": 1}
     assert fitting.fitted(over) == ({}, ["count", "whole", "real", "time", "other"])
+
+
+def test_a_struct_with_an_unknown_field_does_not_fit_even_if_the_field_is_null():
+    """Readers of the ledger refuse a row for a field that they do not know."""
+    detail = {"access_denied_detail": {"id": None}}
+    assert results_fitting("CompareSimilarByImage").fitted(detail) == ({}, ["access_denied_detail"])

@@ -88,7 +88,10 @@ def _check(kind: pa.DataType) -> Callable[[Any], bool]:
         )
     if pa.types.is_struct(kind):
         inner = Fitting((field.name, field.type) for field in kind)
-        return lambda value: isinstance(value, dict) and not inner.fitted(value)[1]
+        names = frozenset(field.name for field in kind)
+        return lambda value: (
+            isinstance(value, dict) and names.issuperset(value) and not inner.fitted(value)[1]
+        )
     plain = (
         (pa.types.is_boolean, _is_truth),
         (pa.types.is_floating, _is_real),

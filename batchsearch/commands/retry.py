@@ -96,17 +96,17 @@ def command(
 
     def work() -> Summary:
         from batchsearch.engine.job.job_of_output import job_of
-        from batchsearch.engine.renewal.row_selector import Chosen
+        from batchsearch.engine.renewal.row_selector import RowSelector
         from batchsearch.engine.run.job import run_to_end
 
-        chosen = Chosen(
+        chosen = RowSelector(
             tuple(filter(None, map(str.strip, codes.split(",")))),
             origins,
             failed=failed,
             rows=(*keys, *_keys_in(keys_file)),
             where=where,
         )
-        if chosen == Chosen():
+        if chosen == RowSelector():
             raise ConfigError(
                 "say which rows are to be asked for again: --codes, --origin, --failed, --rows, "
                 "--rows-from or --where"

@@ -24,7 +24,7 @@ from batchsearch.config.sections.proxy_settings import proxy_setting
 from batchsearch.config.sections.rate_setting import UNLIMITED, Rate
 from batchsearch.config.sections.section import Settings
 from batchsearch.config.sections.share import allowed_of, checked_share
-from batchsearch.config.sections.store_settings import CarriedOutput, ConnectionsSettings
+from batchsearch.config.sections.store_settings import ConnectionsSettings, RemoteOutput
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
 from batchsearch.service.facts import (
@@ -304,7 +304,7 @@ class WindowSettings(Settings):
         return name
 
 
-class OutputSettings(CarriedOutput):
+class OutputSettings(RemoteOutput):
     """Where results go."""
 
     dir: Annotated[str, IS_PATH] = Field(

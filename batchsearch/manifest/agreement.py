@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from batchsearch.errors import Problem
 from batchsearch.manifest.column_types import cell, key_type_problem, normal_type
-from batchsearch.manifest.passthrough import carried_type
+from batchsearch.manifest.passthrough import passthrough_type
 from batchsearch.nearest import did_you_mean
 from batchsearch.widening import wider_type
 
@@ -153,7 +153,7 @@ def _kind(kind: pa.DataType, is_named: bool) -> Kind:
     normal = normal_type(kind)
     if is_named and pa.types.is_binary(normal):
         return Kind(pa.string(), pa.string())
-    return Kind(normal, carried_type(kind))
+    return Kind(normal, passthrough_type(kind))
 
 
 def _wider(known: Kind, own: Kind, *, is_key: bool) -> Kind | None:

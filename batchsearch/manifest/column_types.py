@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.manifest.passthrough import carried_type, with_inner
+from batchsearch.manifest.passthrough import passthrough_type, with_inner
 from batchsearch.widening import is_uuid
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _narrow(kind: pa.DataType) -> pa.DataType:
         return pa.string()
     if types.is_large_binary(kind) or types.is_binary_view(kind):
         return pa.binary()
-    return with_inner(carried_type(kind), _narrow)
+    return with_inner(passthrough_type(kind), _narrow)
 
 
 def normalised(array: pa.Array, wanted: pa.DataType) -> pa.Array:

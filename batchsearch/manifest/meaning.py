@@ -21,7 +21,7 @@ from batchsearch.manifest.column_types import (
     key_type_problem,
     parameter_type_problem,
 )
-from batchsearch.manifest.passthrough import carried_type_problem
+from batchsearch.manifest.passthrough import passthrough_type_problem
 from batchsearch.manifest.row_findings import LISTED
 from batchsearch.nearest import did_you_mean
 
@@ -171,7 +171,7 @@ def _not_carried(uses: Sequence[ColumnUse]) -> Iterator[str]:
         if use.carried is None:
             continue
         if use.carried not in problems:
-            problems[use.carried] = carried_type_problem(use.carried)
+            problems[use.carried] = passthrough_type_problem(use.carried)
         if (problem := problems[use.carried]) is not None:
             yield (
                 f"column {cell(use.name)} {problem}; leave it out (`manifest.carry` lists the columns that "

@@ -48,17 +48,17 @@ _NEVER_NAMES: Final = (
 """Cells of an image column that cannot name a row, and why: a key is never altered."""
 
 
-def carried_type(kind: pa.DataType) -> pa.DataType:
+def passthrough_type(kind: pa.DataType) -> pa.DataType:
     """The type in the results of a column of this type: the same, dictionaries replaced by their values.
 
-    But for list views of dictionaries, which Arrow cannot convert: `carried_type_problem` refuses them.
+    But for list views of dictionaries, which Arrow cannot convert: `passthrough_type_problem` refuses them.
     """
     if pa.types.is_dictionary(kind):
-        return carried_type(kind.value_type)
+        return passthrough_type(kind.value_type)
     if isinstance(kind, pa.BaseExtensionType):
-        storage = carried_type(kind.storage_type)
+        storage = passthrough_type(kind.storage_type)
         return kind if storage == kind.storage_type else storage
-    return with_inner(kind, carried_type)
+    return with_inner(kind, passthrough_type)
 
 
 def with_inner(kind: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) -> pa.DataType:
@@ -83,7 +83,7 @@ def with_inner(kind: pa.DataType, change: Callable[[pa.DataType], pa.DataType]) 
     return kind if changed == kind else changed
 
 
-def carried_type_problem(kind: pa.DataType) -> str | None:
+def passthrough_type_problem(kind: pa.DataType) -> str | None:
     """Why a column of this type cannot be carried into the results, or None.
 
     Asks Arrow and Parquet themselves, with one row that goes the whole way: out of its batch, through the

@@ -83,7 +83,7 @@ def _copies(
     settings: JobSettings, rows: Sequence[Mapping[str, Any]], names: Sequence[str]
 ) -> dict[tuple[int, str], Thumbnail]:
     from batchsearch.engine.run.places import image_root
-    from batchsearch.tasks.report.references import RowSource, carried_reference
+    from batchsearch.tasks.report.references import RowSource, passthrough_reference
     from batchsearch.tasks.report.thumbnails import Thumbnail, Thumbnails
 
     source = RowSource(Path(image_root(settings)), settings.images)
@@ -91,7 +91,7 @@ def _copies(
     places = {}
     for place, row in enumerate(rows):
         for name in names:
-            reference = carried_reference(row[name]) if isinstance(row[name], str) else None
+            reference = passthrough_reference(row[name]) if isinstance(row[name], str) else None
             if reference is not None:
                 places[place, name] = thumbnails.want(source, (str(place), name), reference=reference)
     thumbnails.make()

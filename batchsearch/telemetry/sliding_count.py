@@ -7,7 +7,7 @@ from collections import deque
 _STEPS = 60
 
 
-class RecentCount:
+class SlidingCount:
     """Counts what happened within the last `seconds`, to a sixtieth of that time.
 
     Args:

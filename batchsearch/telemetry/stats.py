@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.telemetry.histogram import Histogram
-from batchsearch.telemetry.sliding_count import RecentCount
+from batchsearch.telemetry.sliding_count import SlidingCount
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,10 +93,10 @@ class Stats:
     last_success: float | None = None
     fresh_latencies: list[float] | None = None
     troubles: dict[str, str] = field(default_factory=dict)
-    _sent: RecentCount = field(default_factory=lambda: RecentCount(RECENT_SECONDS))
-    _answered: RecentCount = field(default_factory=lambda: RecentCount(RECENT_SECONDS))
-    _denied: RecentCount = field(default_factory=lambda: RecentCount(RECENT_SECONDS))
-    _rows: RecentCount = field(default_factory=lambda: RecentCount(ROW_SECONDS))
+    _sent: SlidingCount = field(default_factory=lambda: SlidingCount(RECENT_SECONDS))
+    _answered: SlidingCount = field(default_factory=lambda: SlidingCount(RECENT_SECONDS))
+    _denied: SlidingCount = field(default_factory=lambda: SlidingCount(RECENT_SECONDS))
+    _rows: SlidingCount = field(default_factory=lambda: SlidingCount(ROW_SECONDS))
 
     @property
     def done(self) -> int:

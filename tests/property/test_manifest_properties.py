@@ -22,7 +22,7 @@ ROWS = st.lists(st.tuples(TEXT, st.none() | TEXT), min_size=1, max_size=8, uniqu
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def carried_of(path):
+def passthrough_of(path):
     manifest = Manifest.open(ManifestSettings(path=str(path), key="k"), base=path.parent, wanted=Wanted())
     count = manifest.check()
     batches = list(manifest.batches(rows=3))
@@ -40,7 +40,7 @@ def test_any_text_survives_csv(tmp_path, rows, encoding):
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerow(["k", "v"])
         writer.writerows((key, "" if value is None else value) for key, value in rows)
-    keys, carried = carried_of(path)
+    keys, carried = passthrough_of(path)
     assert keys == [key for key, _ in rows]
     assert carried == [{"k": key, "v": value or ""} for key, value in rows]
 
@@ -55,7 +55,7 @@ def test_any_text_survives_parquet(tmp_path, rows):
         {"k": pa.array(keys, pa.large_string()), "v": pa.array([v for _, v in rows], pa.string())}
     )
     pq.write_table(table, path, row_group_size=2)
-    found, carried = carried_of(path)
+    found, carried = passthrough_of(path)
     assert found == keys
     assert carried == [{"k": key, "v": value} for key, value in rows]
 
@@ -119,7 +119,7 @@ def test_any_bytes_are_rows_or_a_manifest_error(tmp_path, data, name):
     path = tmp_path / name
     path.write_bytes(b"k,v\n" + data if name == "m.csv" else data)
     try:
-        keys, _ = carried_of(path)
+        keys, _ = passthrough_of(path)
     except ManifestError:
         return
     assert len(set(keys)) == len(keys)
@@ -136,10 +136,10 @@ def test_an_unclosed_quote_at_the_end_is_always_seen(tmp_path, rows, closed, las
         writer.writerows((f"{n}", value or "") for n, (_, value) in enumerate(rows))
         file.write('last,"' + last.replace('"', '""') + ('"' if closed else ""))
     if closed:
-        assert carried_of(path)[1][-1] == {"k": "last", "v": last}
+        assert passthrough_of(path)[1][-1] == {"k": "last", "v": last}
     else:
         with pytest.raises(ManifestError, match="never closed"):
-            carried_of(path)
+            passthrough_of(path)
 
 
 @pytest.mark.parametrize("cut", range(0, 700, 37))
@@ -150,4 +150,4 @@ def test_a_truncated_parquet_file_is_refused(tmp_path, cut):
     whole = path.read_bytes()
     path.write_bytes(whole[: min(cut, len(whole) - 1)])
     with pytest.raises(ManifestError):
-        carried_of(path)
+        passthrough_of(path)

@@ -105,7 +105,7 @@ def test_any_outcome_in_a_ledger_can_be_sealed(operation, data, tmp_path_factory
         results_schema=results_schema(operation, CARRIED),
         own_schema=schema,
         hits_schema=hits_schema(),
-        carried_schema=CARRIED,
+        passthrough_schema=CARRIED,
     )
     writer.prepare()
     chunk = [

@@ -12,7 +12,7 @@ HISTORIES = st.builds(
     denied=st.integers(0, 1000),
     elapsed=st.floats(0, 5000),
     ending_in_a_row=st.integers(0, 10),
-    renewed=st.booleans(),
+    resigned=st.booleans(),
 )
 JITTER = st.floats(0, 1, exclude_max=True)
 
@@ -64,7 +64,7 @@ def test_a_row_that_must_fail_fails_at_once(history, jitter):
 def test_a_refused_signature_is_renewed_once(history, jitter, action):
     """A second refusal says that renewing does not help: no row can succeed."""
     decision = decide(action, history, RetryRules(), jitter=jitter)
-    assert isinstance(decision, EndRun) == history.renewed
+    assert isinstance(decision, EndRun) == history.resigned
     if isinstance(decision, Retry):
         assert decision.refresh == (action == "refresh_credentials")
 

@@ -68,7 +68,7 @@ class ConnectionsSettings(Settings):
         return oss
 
 
-class CarriedOutput(Settings):
+class RemoteOutput(Settings):
     """What of the `output` section is for outputs in an object store."""
 
     work_dir: Annotated[str | None, IS_PATH] = Field(

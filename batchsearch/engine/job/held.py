@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.engine.job.changes import JobChanges, job_changes, ways_on
 from batchsearch.engine.job.identity import fingerprint
-from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.renewal.mending import Mended, mended
 from batchsearch.engine.renewal.renewal_rules import NOTHING_TOUCHED, Touched
 from batchsearch.engine.renewal.short_lists import short_lists
@@ -109,7 +109,7 @@ def _hold_recovered(settings: JobSettings, ledger: LedgerQueries) -> None:
     """A ledger made anew from parts alone knows no settings, but what was called and where."""
     known = told_settings(ledger, RECOVERED)
     operations = set(known.get("operations", ())) - {settings.operation}
-    instances = set(known.get("instances", ())) - {lane.instance.name for lane in lanes_of(settings)}
+    instances = set(known.get("instances", ())) - {worker.instance.name for worker in workers_of(settings)}
     if operations or instances:
         raise ConfigError(
             f"{settings.output.dir}: holds the results of another job: of "

@@ -1,4 +1,4 @@
-"""A job's instances, each a lane with rows, a rate and an endpoint of its own (pure)."""
+"""A job's instances, each with rows, a rate and an endpoint of its own (pure)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class InstanceWorker:
     """One instance of a job, and which rows go to it.
 
     Attributes:
@@ -30,7 +30,7 @@ class Lane:
     alone: bool
 
     def places(self, batch: RowBatch) -> list[int]:
-        """Where in a batch the rows of this lane are."""
+        """Where in a batch the rows of this instance worker are."""
         if self.alone:
             return list(range(len(batch)))
         named = [str(name) if name is not None else "" for name in batch.values(INSTANCE)]
@@ -39,18 +39,18 @@ class Lane:
         return [place for place, name in enumerate(named) if name not in self.elsewhere]
 
 
-def lanes_of(settings: JobSettings) -> tuple[Lane, ...]:
-    """The lanes of a job: `instance` first, then `instances`."""
+def workers_of(settings: JobSettings) -> tuple[InstanceWorker, ...]:
+    """The instance workers of a job: `instance` first, then `instances`."""
     others = settings.instances
     if not others:
-        return (Lane(settings.instance, frozenset(), alone=True),)
+        return (InstanceWorker(settings.instance, frozenset(), alone=True),)
     names = frozenset(other.name for other in others)
     return (
-        Lane(settings.instance, names, alone=False),
-        *(Lane(other, None, alone=False) for other in others),
+        InstanceWorker(settings.instance, names, alone=False),
+        *(InstanceWorker(other, None, alone=False) for other in others),
     )
 
 
-def names_of(lanes: Sequence[Lane]) -> str:
+def names_of(workers: Sequence[InstanceWorker]) -> str:
     """The instances' names, for people."""
-    return ", ".join(lane.instance.name for lane in lanes)
+    return ", ".join(worker.instance.name for worker in workers)

@@ -32,9 +32,9 @@ from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.passthrough_types import joined, turns_into_doubles
 from batchsearch.storage.parts.results_and_hits import (
-    carried_names,
     hits_schema,
     own_results_schema,
+    passthrough_names,
     results_schema,
 )
 from batchsearch.storage.parts.rewrite import Change
@@ -179,7 +179,7 @@ def _in_parts(ledger: LedgerQueries, folder: Path, operation: str) -> pa.Schema 
 
 
 def _in_manifest(name: str, own: set[str]) -> str:
-    """A column's name in the manifest: `carried_names` the other way round."""
+    """A column's name in the manifest: `passthrough_names` the other way round."""
     shorter = name
     while shorter.startswith("manifest_"):
         shorter = shorter.removeprefix("manifest_")
@@ -226,7 +226,7 @@ def _large_numbers(
     folder: Path, ledger: LedgerQueries, operation: str, before: pa.Schema, now: pa.Schema
 ) -> set[str]:
     """Columns of whole numbers that would become doubles, and have some that a double would change."""
-    written = dict(zip(before.names, carried_names(operation, before.names), strict=True))
+    written = dict(zip(before.names, passthrough_names(operation, before.names), strict=True))
     asked = {
         name for name in before.names if turns_into_doubles(before.field(name).type, now.field(name).type)
     }

@@ -58,7 +58,7 @@ class Writers:
                 results_schema=results_schema(operation, carried),
                 own_schema=own_results_schema(operation),
                 hits_schema=hits_schema(),
-                carried_schema=carried,
+                passthrough_schema=carried,
             )
             for place in (folder, folder / STAGED)
         )
@@ -73,7 +73,7 @@ class Writers:
                 results_schema=schemas[0],
                 own_schema=schemas[0],
                 hits_schema=schemas[1],
-                carried_schema=pa.schema([]),
+                passthrough_schema=pa.schema([]),
             )
             for place in (folder, folder / STAGED)
         )

@@ -54,7 +54,7 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Inspected:
     """What was found out about one batch of finished rows.
 
     Attributes:
@@ -68,7 +68,7 @@ class Looked:
     unknown: dict[bytes, bytes]
 
 
-class Survey:
+class DetectedChanges:
     """Looks at the finished rows of a manifest, the same for a plan and for a run.
 
     Args:
@@ -112,7 +112,7 @@ class Survey:
         )
         self.looks = not only_asked_for and (touched.look or not unasked)
 
-    def batches(self) -> Iterator[Looked]:
+    def batches(self) -> Iterator[Inspected]:
         """What is found, batch by batch; nothing is changed.
 
         Raises:
@@ -124,17 +124,17 @@ class Survey:
             for keys in self._manifest.key_batches():
                 digests = keys.digests()
                 if counts_only:
-                    yield Looked(list(self._ledger.codes_of(digests).values()), {}, {})
+                    yield Inspected(list(self._ledger.codes_of(digests).values()), {}, {})
                 else:
                     yield self.look(digests, None)
             return
         for batch in self._manifest.batches(_ROWS_AT_ONCE):
             yield self.look(batch.digests(), batch)
 
-    def look(self, digests: list[bytes], batch: RowBatch | None) -> Looked:
+    def look(self, digests: list[bytes], batch: RowBatch | None) -> Inspected:
         """What is found of rows with these digests; of their sources only where they are given."""
         states = self._ledger.states(digests)
-        found = Looked([], {}, {})
+        found = Inspected([], {}, {})
         if not states:
             return found
         sources = {}
@@ -156,13 +156,15 @@ class Survey:
         return found
 
 
-async def take_stock(survey: Survey, ledger: Ledger, manifest: Manifest, *, changes: bool) -> Finished:
+async def take_stock(
+    detected: DetectedChanges, ledger: Ledger, manifest: Manifest, *, changes: bool
+) -> Finished:
     """Count the rows whose outcome stands and mark in the ledger those that are to get another one.
 
     A kill on the way is made up for by the next run, which surveys again.
 
     Args:
-        survey: Looks at the rows.
+        detected: Looks at the rows.
         ledger: Where they are marked.
         manifest: The rows.
         changes: Mark rows; else only those that are marked are counted as to be renewed, and the round of
@@ -176,7 +178,7 @@ async def take_stock(survey: Survey, ledger: Ledger, manifest: Manifest, *, chan
     if ledger.finished_count() > 0:
         rows = 0
         looking = step("looking at earlier answers", ledger.finished_count())
-        async for found in one_by_one(survey.batches()):
+        async for found in one_by_one(detected.batches()):
             rows += len(found.codes)
             looking.advance(len(found.codes) + len(found.reasons))
             finished.codes.update(code for code in found.codes if code is not None)
@@ -189,7 +191,7 @@ async def take_stock(survey: Survey, ledger: Ledger, manifest: Manifest, *, chan
         finished = Finished(rows, finished.codes, finished.renewed, others)
     if not changes:
         return finished
-    if survey.looks or ledger.meta(_SURVEYED) is None:
+    if detected.looks or ledger.meta(_SURVEYED) is None:
         await ledger.set_meta(_SURVEYED, identity_of(manifest))
     if ledger.meta(ROUND) != _OPEN:
         await ledger.set_meta(_ROUND_BEGAN, str(time.time()))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class RowSelector:
     """Failed rows by what they failed with, and any rows by their keys: by any of these.
 
     Conditions choose among them, or among all rows where nothing else chooses.

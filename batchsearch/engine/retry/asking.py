@@ -62,7 +62,7 @@ async def asked(
     """
     began = clock()
     calls = denied = endings = 0
-    renewed = False
+    resigned = False
     while True:
         await client.refresh_credentials()
         slot_at = await pacer.slot()
@@ -87,7 +87,7 @@ async def asked(
                 denied=denied,
                 elapsed=clock() - began,
                 ending_in_a_row=endings,
-                renewed=renewed,
+                resigned=resigned,
             ),
             rules,
             jitter=jitter(),
@@ -96,5 +96,5 @@ async def asked(
         )
         if not isinstance(decision, Retry):
             return answer, calls
-        renewed = renewed or decision.renew
+        resigned = resigned or decision.resign
         await sleep(decision.wait)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchsearch.engine.retry.policy import Decision
-    from batchsearch.engine.rows.pending_row import Work
+    from batchsearch.engine.rows.pending_row import PendingRow
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
     from batchsearch.pacing.unpaced import Unpaced
@@ -100,26 +100,26 @@ class Judge:
         self.health.answered(self._clock())
         self._ending_in_a_row = 0
 
-    def judge(self, work: Work, answer: Answer, entry: ErrorCode, slot_at: float | None) -> Verdict:
+    def judge(self, pending: PendingRow, answer: Answer, entry: ErrorCode, slot_at: float | None) -> Verdict:
         """Decide on an unsuccessful answer to a call, or (without a slot) to an upload."""
         throttled = entry.throttles and slot_at is not None
         action = action_of(entry, self._actions)
         self._learn(answer, entry, action, slot_at, throttled=throttled)
-        work.denied_here += throttled
-        hopeless = not throttled and self._has_failed_in_several_runs(work, answer, entry)
-        counts = hopeless or (not throttled and self._says_something(work, answer, entry))
-        work.attempts_here += counts
-        work.repeats_here += 1
-        started = work.first_sent if work.first_sent is not None and counts else self._clock()
+        pending.denied_here += throttled
+        hopeless = not throttled and self._has_failed_in_several_runs(pending, answer, entry)
+        counts = hopeless or (not throttled and self._says_something(pending, answer, entry))
+        pending.attempts_here += counts
+        pending.repeats_here += 1
+        started = pending.first_sent if pending.first_sent is not None and counts else self._clock()
         decision = decide(
             action,
             History(
-                attempts=max(work.attempts_here, self._rules.max_attempts if hopeless else 0),
-                repeats=work.repeats_here,
-                denied=work.denied_here,
+                attempts=max(pending.attempts_here, self._rules.max_attempts if hopeless else 0),
+                repeats=pending.repeats_here,
+                denied=pending.denied_here,
                 elapsed=self._clock() - started,
                 ending_in_a_row=self._ending_in_a_row,
-                renewed=work.renewed,
+                resigned=pending.resigned,
             ),
             self._rules,
             jitter=self._jitter(),
@@ -128,20 +128,20 @@ class Judge:
         )
         return Verdict(decision, throttled, lasting=action == "fail_row" and answer.origin == "api")
 
-    def _says_something(self, work: Work, answer: Answer, entry: ErrorCode) -> bool:
+    def _says_something(self, pending: PendingRow, answer: Answer, entry: ErrorCode) -> bool:
         """Whether an attempt counts against its row: not if nothing at all was answered since it began."""
         if not _is_outage(answer, entry):
             return True
-        return work.first_sent is not None and self.health.answered_since(work.first_sent)
+        return pending.first_sent is not None and self.health.answered_since(pending.first_sent)
 
-    def _has_failed_in_several_runs(self, work: Work, answer: Answer, entry: ErrorCode) -> bool:
+    def _has_failed_in_several_runs(self, pending: PendingRow, answer: Answer, entry: ErrorCode) -> bool:
         """Whether a row has failed so often, in so many runs, that outages no longer explain it.
 
         Sooner when it is the service that says so than when the way there does.
         """
         if not _is_outage(answer, entry):
             return False
-        failed = [attempt for attempt in work.attempts if attempt.code is not None and not attempt.denied]
+        failed = [attempt for attempt in pending.attempts if attempt.code is not None and not attempt.denied]
         borne = _API_OUTAGES_BORNE if answer.origin == "api" else _TRANSPORT_OUTAGES_BORNE
         runs = {attempt.run for attempt in failed}
         return len(failed) > borne * self._rules.max_attempts and len(runs) > _RUNS_BORNE

@@ -44,7 +44,7 @@ class History:
         repeats: Attempts of any kind, those that do not count against the row included; how long to wait.
         elapsed: Seconds since the first attempt.
         ending_in_a_row: Run-ending answers since the last answer of another kind, over all rows.
-        renewed: The row was already repeated with a new signature or new credentials.
+        resigned: The row was already repeated with a new signature or new credentials.
     """
 
     attempts: int
@@ -52,7 +52,7 @@ class History:
     elapsed: float
     ending_in_a_row: int = 0
     repeats: int = 0
-    renewed: bool = False
+    resigned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class Retry:
 
     Attributes:
         wait: Seconds.
-        renew: The repeat is signed anew because the signature was refused; it will not be a second time.
+        resign: The repeat is signed anew because the signature was refused; it will not be a second time.
         refresh: Fetch the credentials anew first.
     """
 
     wait: float
-    renew: bool = False
+    resign: bool = False
     refresh: bool = False
 
 
@@ -118,7 +118,7 @@ def decide(
         return FailRow()
     if action == "end_run" and history.ending_in_a_row >= rules.end_after:
         return EndRun()
-    if action in {"resign", "refresh_credentials"} and history.renewed:
+    if action in {"resign", "refresh_credentials"} and history.resigned:
         return EndRun()
     tired = history.elapsed >= rules.max_seconds or (not throttled and history.attempts >= rules.max_attempts)
     if tired:
@@ -126,7 +126,7 @@ def decide(
         only_endings = action == "end_run" and history.ending_in_a_row >= history.attempts
         return EndRun() if only_endings else FailRow()
     if action in {"resign", "refresh_credentials"}:
-        return Retry(0.0, renew=True, refresh=action == "refresh_credentials")
+        return Retry(0.0, resign=True, refresh=action == "refresh_credentials")
     step = history.denied if throttled else max(history.attempts, history.repeats)
     wait = backoff(max(1, step), rules, jitter)
     return Retry(max(wait, retry_after or 0.0))

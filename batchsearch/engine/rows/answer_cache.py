@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
-from batchsearch.engine.rows.bloom_filter import SeenRequests
+from batchsearch.engine.rows.bloom_filter import BloomFilter
 from batchsearch.engine.rows.pending_row import Failure
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.results_and_hits import ANSWER_COLUMNS, OF_THE_ROW
@@ -33,7 +33,7 @@ _SAME_MOMENT: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierAnswer:
+class CachedAnswer:
     """What an equal request was answered.
 
     Attributes:
@@ -51,13 +51,13 @@ class EarlierAnswer:
     failure: Failure | None
 
 
-def from_record(result: bytes, hits: bytes) -> EarlierAnswer:
+def from_record(result: bytes, hits: bytes) -> CachedAnswer:
     """The answer in an outcome as the ledger keeps it."""
     lines = tuple(json.loads(line) for line in hits.splitlines() if line)
     return _answer(json.loads(result), lines)
 
 
-class EarlierAnswers:
+class AnswerCache:
     """Finds answers by the request that they answered; may be used from several threads.
 
     Args:
@@ -75,17 +75,17 @@ class EarlierAnswers:
         *,
         round_began: float,
         max_age: float,
-        others: Sequence[EarlierAnswers] = (),
+        others: Sequence[AnswerCache] = (),
     ) -> None:
         self._others = tuple(others)
         self._ledger = ledger
         self._folder = folder
         self._round_began = round_began
         self._oldest = min(round_began, time.time() - max_age)
-        self._answered = SeenRequests()
+        self._answered = BloomFilter()
         for request_key in ledger.answered_requests():
             self._answered.add(request_key)
-        self._remembered: OrderedDict[str, EarlierAnswer] = OrderedDict()
+        self._remembered: OrderedDict[str, CachedAnswer] = OrderedDict()
         self._lock = threading.Lock()
 
     def note(self, request_key: str) -> None:
@@ -94,7 +94,7 @@ class EarlierAnswers:
         with self._lock:
             self._remembered.pop(request_key, None)
 
-    def find(self, request_key: str, *, of_this_round: bool = False) -> EarlierAnswer | None:
+    def find(self, request_key: str, *, of_this_round: bool = False) -> CachedAnswer | None:
         """The answer to this request, None when a call is needed.
 
         Args:
@@ -109,7 +109,7 @@ class EarlierAnswers:
             found = next(filter(None, (other.find(request_key) for other in self._others)), None)
         return found
 
-    def _find(self, request_key: str, *, of_this_round: bool) -> EarlierAnswer | None:
+    def _find(self, request_key: str, *, of_this_round: bool) -> CachedAnswer | None:
         if not self._answered.may_hold(bytes.fromhex(request_key)):
             return None
         with self._lock:
@@ -134,7 +134,7 @@ class EarlierAnswers:
                 self._remembered.popitem(last=False)
         return found
 
-    def _read(self, under: str, part: str, request_key: str, answered_at: float) -> EarlierAnswer | None:
+    def _read(self, under: str, part: str, request_key: str, answered_at: float) -> CachedAnswer | None:
         path = self._folder / under / RESULTS / part
         try:
             there = set(pq.read_schema(arrow_readable(path)).names)
@@ -162,7 +162,7 @@ class EarlierAnswers:
         return _answer(rows[0], tuple(hits))
 
 
-def _answer(result: Mapping[str, Any], hits: tuple[Mapping[str, Any], ...]) -> EarlierAnswer:
+def _answer(result: Mapping[str, Any], hits: tuple[Mapping[str, Any], ...]) -> CachedAnswer:
     fields = {name: value for name in ANSWER_COLUMNS if (value := result.get(name)) is not None}
     code = fields.get("error_code")
     failure = None
@@ -176,7 +176,7 @@ def _answer(result: Mapping[str, Any], hits: tuple[Mapping[str, Any], ...]) -> E
     answered_at = result.get("answered_at") or result["finished_at"]
     if isinstance(answered_at, str):
         answered_at = datetime.fromisoformat(answered_at)
-    return EarlierAnswer(
+    return CachedAnswer(
         row_key=result["row_key"],
         answered_at=answered_at.astimezone(UTC),
         fields=fields,

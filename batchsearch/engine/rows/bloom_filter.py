@@ -14,7 +14,7 @@ _MASK: Final = (1 << _BITS) - 1
 _PLACES: Final = 3
 
 
-class SeenRequests:
+class BloomFilter:
     """Remembers requests in 4 MB, however many; for one thread that adds and any that ask."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from batchsearch.engine.rows.pending_row import Work
+    from batchsearch.engine.rows.pending_row import PendingRow
 
 REMEMBERED: Final = 4_096
 """Answered requests kept in mind: more than rows can be on their way from looking to asking."""
@@ -16,26 +16,26 @@ class Coalescer:
     """Knows which requests are being asked, and which rows wait for the same answer."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, list[Work]] = {}
+        self._waiting: dict[str, list[PendingRow]] = {}
         self._answered: OrderedDict[str, None] = OrderedDict()
 
-    def leads(self, work: Work) -> bool:
+    def leads(self, pending: PendingRow) -> bool:
         """Whether this row asks for all; if not, it waits for the one that does, without its bytes."""
-        key = work.request_key or ""
+        key = pending.request_key or ""
         if key in self._waiting:
-            work.let_go()
-            self._waiting[key].append(work)
+            pending.let_go()
+            self._waiting[key].append(pending)
             return False
         self._waiting[key] = []
         return True
 
-    def was_answered(self, work: Work) -> bool:
+    def was_answered(self, pending: PendingRow) -> bool:
         """Whether an equal request got a lasting answer a moment ago."""
-        return work.request_key in self._answered
+        return pending.request_key in self._answered
 
-    def finished(self, work: Work, *, lasting: bool) -> list[Work]:
+    def finished(self, pending: PendingRow, *, lasting: bool) -> list[PendingRow]:
         """Close a request; the rows that waited for it."""
-        key = work.request_key or ""
+        key = pending.request_key or ""
         if lasting:
             self._answered[key] = None
             while len(self._answered) > REMEMBERED:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from batchsearch.engine.job.changes import same_instance
 from batchsearch.engine.job.held import FINGERPRINT, told_settings
 from batchsearch.engine.job.identity import fingerprint
-from batchsearch.engine.job.instance_worker import lanes_of
-from batchsearch.engine.rows.answer_cache import EarlierAnswers
+from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.rows.answer_cache import AnswerCache
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
@@ -78,14 +78,14 @@ def other_folders(settings: JobSettings) -> list[OtherFolder]:
     return found
 
 
-def answers_of(others: list[OtherFolder], stack: ExitStack | AsyncExitStack) -> list[EarlierAnswers]:
+def answers_of(others: list[OtherFolder], stack: ExitStack | AsyncExitStack) -> list[AnswerCache]:
     """What finds their answers, open until the stack is left.
 
     Raises:
         OutputError: A ledger cannot be read.
     """
     return [
-        EarlierAnswers(
+        AnswerCache(
             stack.enter_context(LedgerReader(other.ledger)),
             other.folder,
             round_began=math.inf,
@@ -105,7 +105,7 @@ def _judged(
     told: list[tuple[Path, dict[str, Any]]], now: dict[str, Any], settings: JobSettings
 ) -> Iterator[tuple[Path, list[str]]]:
     """Each place, with what keeps its answers from serving; those that make the same calls first."""
-    names = [lane.instance.name for lane in lanes_of(settings)]
+    names = [worker.instance.name for worker in workers_of(settings)]
     same = sorted(told, key=lambda each: each[1].get("operation") != now["operation"])
     for place, before in same:
         yield place, same_instance(before, now, names) if before else []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from batchsearch.engine.rows.pending_row import Failure, JobFacts, Work
+    from batchsearch.engine.rows.pending_row import Failure, JobFacts, PendingRow
     from batchsearch.images.outcome import ImageFacts, Prepared
     from batchsearch.images.regions import Geometry
     from batchsearch.service.client import Answer
@@ -55,7 +55,7 @@ def request_name(request_key: str | None) -> bytes | None:
     return None if request_key is None else bytes.fromhex(request_key)[:16]
 
 
-def page_answer(work: Work, answer: Answer) -> PageAnswer:
+def page_answer(pending: PendingRow, answer: Answer) -> PageAnswer:
     """What an answered page adds to its row, regions mapped back to the source's pixels."""
     response = answer.response
     found: dict[str, Any] = {}
@@ -71,18 +71,18 @@ def page_answer(work: Work, answer: Answer) -> PageAnswer:
             found["docs_found"] = response.head.docs_found
             found["docs_return"] = response.head.docs_return
             found["search_time_ms"] = response.head.search_time
-        found |= _subject_fields(response.pic_info, work.images[0].geometry if work.images else None)
+        found |= _subject_fields(response.pic_info, pending.images[0].geometry if pending.images else None)
         names = _hit_names()
         for hit in response.hits:
             line = {name: value for name in names if (value := getattr(hit, name)) is not None}
-            line |= {"page": work.page, "request_id": answer.request_id}
+            line |= {"page": pending.page, "request_id": answer.request_id}
             hits.append(line)
     elif isinstance(response, CompareResponse):
         found["score"] = response.score
         if response.access_denied_detail is not None:
             found["access_denied_detail"] = asdict(response.access_denied_detail)
     elif isinstance(response, MutationResponse):
-        found |= _mutation_fields(response, work.images[0].geometry if work.images else None)
+        found |= _mutation_fields(response, pending.images[0].geometry if pending.images else None)
     return PageAnswer(found, tuple(hits), answer.field_problems)
 
 
@@ -146,35 +146,35 @@ def image_fields(prefix: str, source: ImageFacts | None, image: Prepared | None)
 
 
 def finished_row(
-    facts: JobFacts, work: Work, failure: Failure | None, now: datetime, *, lasting: bool = False
+    facts: JobFacts, pending: PendingRow, failure: Failure | None, now: datetime, *, lasting: bool = False
 ) -> FinishedRow:
     """The record of a row that has its outcome: its line of `results`, and its hits when it ended well.
 
     Args:
         facts: What holds for the whole job.
-        work: The row, with everything that happened to it.
+        pending: The row, with everything that happened to it.
         failure: What it ended as; None for success.
         now: Wall clock.
         lasting: The answer holds for every equal request.
     """
-    earlier = work.earlier
-    result = _row_fields(facts, work, failure, now)
+    earlier = pending.earlier
+    result = _row_fields(facts, pending, failure, now)
     hits: list[Mapping[str, Any]] = []
     answer = None
     if earlier is not None:
         result |= earlier.fields
-        result |= _regions_in_source(result, work)
+        result |= _regions_in_source(result, pending)
         result |= {"coalesced_from": earlier.row_key, "answered_at": earlier.answered_at.isoformat()}
         hits = list(earlier.hits)
     elif failure is None:
-        pages = [work.answers[number] for number in sorted(work.answers)]
+        pages = [pending.answers[number] for number in sorted(pending.answers)]
         result |= pages[0].fields
         hits = [hit for page in pages for hit in page.hits]
     else:
-        if work.refusal is not None:
-            result |= work.refusal.fields
-            result["field_problems"] += work.refusal.field_problems
-        if work.attempts:
+        if pending.refusal is not None:
+            result |= pending.refusal.fields
+            result["field_problems"] += pending.refusal.field_problems
+        if pending.attempts:
             result["answered_at"] = now.isoformat()
     if failure is not None:
         result |= {
@@ -187,8 +187,8 @@ def finished_row(
         result.setdefault("answered_at", now.isoformat())
         if facts.has_hits:
             result["hit_count"] = len(hits)
-    if lasting and facts.reusable and work.request_key is not None and earlier is None:
-        answer = AnswerKey(bytes.fromhex(work.request_key), now.timestamp())
+    if lasting and facts.reusable and pending.request_key is not None and earlier is None:
+        answer = AnswerKey(bytes.fromhex(pending.request_key), now.timestamp())
     own = {name: result[name] for name in OF_THE_ROW}
     found = [
         hits_fitting().fitted(own | dict(hit) | {"rank": rank}) for rank, hit in enumerate(hits, start=1)
@@ -199,62 +199,64 @@ def finished_row(
     if dropped:
         result[PROBLEMS] = counted(result.get(PROBLEMS), dropped)
     return FinishedRow(
-        digest=work.digest,
+        digest=pending.digest,
         code=failure.code if failure is not None else None,
         origin=failure.origin if failure is not None else None,
         result=_json({name: value for name, value in result.items() if value is not None}),
         hits=b"".join(line + b"\n" for line in lines),
-        carried=work.carried.slice(work.row.index, 1).serialize().to_pybytes(),
-        has_history=work.has_history,
+        carried=pending.carried.slice(pending.row.index, 1).serialize().to_pybytes(),
+        has_history=pending.has_history,
         answer=answer,
         finished_at=now.timestamp(),
-        request=request_name(work.request_key),
-        source=work.source.digest if work.source is not None else None,
-        replaces=work.renewal is not None,
+        request=request_name(pending.request_key),
+        source=pending.source.digest if pending.source is not None else None,
+        replaces=pending.renewal is not None,
     )
 
 
-def _row_fields(facts: JobFacts, work: Work, failure: Failure | None, now: datetime) -> dict[str, Any]:
+def _row_fields(
+    facts: JobFacts, pending: PendingRow, failure: Failure | None, now: datetime
+) -> dict[str, Any]:
     """What a row says of itself, whatever it was answered."""
-    last = work.attempts[-1] if work.attempts else None
+    last = pending.attempts[-1] if pending.attempts else None
     result: dict[str, Any] = {
-        "row_key": work.row.key,
-        "key_values": key_values(work.row.key, several=facts.several_keys),
+        "row_key": pending.row.key,
+        "key_values": key_values(pending.row.key, several=facts.several_keys),
         "in_manifest": True,
-        "row_number": work.row.number,
+        "row_number": pending.row.number,
         "run_id": facts.run_id,
         "operation": facts.operation,
         "instance": facts.instance,
         "outcome": "ok" if failure is None else "failed",
-        "request_key": work.request_key,
-        "calls": len({attempt.page for attempt in work.attempts}),
-        "attempts": len(work.attempts),
-        "denied": sum(attempt.denied for attempt in work.attempts),
-        "earlier_outcomes": work.renewal.outcomes if work.renewal is not None else 0,
-        "request_ids": [attempt.request_id for attempt in work.attempts],
+        "request_key": pending.request_key,
+        "calls": len({attempt.page for attempt in pending.attempts}),
+        "attempts": len(pending.attempts),
+        "denied": sum(attempt.denied for attempt in pending.attempts),
+        "earlier_outcomes": pending.renewal.outcomes if pending.renewal is not None else 0,
+        "request_ids": [attempt.request_id for attempt in pending.attempts],
         "finished_at": now.isoformat(),
-        "prepare_ms": round(work.prepare_seconds * 1000, 3),
-        "field_problems": sum(page.field_problems for page in work.answers.values()),
+        "prepare_ms": round(pending.prepare_seconds * 1000, 3),
+        "field_problems": sum(page.field_problems for page in pending.answers.values()),
     }
-    if work.call is not None:
-        result["body_bytes"] = len(work.call.body)
+    if pending.call is not None:
+        result["body_bytes"] = len(pending.call.body)
     if last is not None:
         result |= {
             "http_status": last.http_status,
             "request_id": last.request_id,
-            "first_sent_at": work.attempts[0].sent_at.isoformat(),
+            "first_sent_at": pending.attempts[0].sent_at.isoformat(),
             "latency_ms": round(last.latency * 1000, 3),
         }
     for place, prefix in enumerate(facts.prefixes):
-        source = work.sources[place] if place < len(work.sources) else None
-        image = work.images[place] if place < len(work.images) else None
+        source = pending.sources[place] if place < len(pending.sources) else None
+        image = pending.images[place] if place < len(pending.images) else None
         result |= image_fields(prefix, source, image)
     return result
 
 
-def _regions_in_source(fields: Mapping[str, Any], work: Work) -> dict[str, Any]:
+def _regions_in_source(fields: Mapping[str, Any], pending: PendingRow) -> dict[str, Any]:
     """The answer's regions in the pixels of this row's own image."""
-    geometry = work.images[0].geometry if work.images else None
+    geometry = pending.images[0].geometry if pending.images else None
     found: dict[str, Any] = {}
     if "pic_region_sent" in fields:
         found["pic_region"] = _to_source(fields["pic_region_sent"], geometry)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from batchsearch.engine.renewal.renewal_rules import Renewal, Source
-    from batchsearch.engine.rows.answer_cache import EarlierAnswer
+    from batchsearch.engine.rows.answer_cache import CachedAnswer
     from batchsearch.images.outcome import ImageFacts, Prepared
     from batchsearch.manifest.rows import Row
     from batchsearch.service.client import Answer
@@ -132,7 +132,7 @@ class PageAnswer:
 
 
 @dataclass(slots=True, eq=False)
-class Work:
+class PendingRow:
     """One admitted row, from the manifest to its outcome.
 
     Attributes:
@@ -156,7 +156,7 @@ class Work:
         denied_here: Attempts of this run for this page that it did.
         repeats_here: Attempts of this run for this page, whether they count against the row or not.
         place: Its place among the rows admitted by this run, from 1: the older row goes first.
-        renewed: It was repeated with a new signature or new credentials.
+        resigned: It was repeated with a new signature or new credentials.
         refusal: What the latest refusal of this page said of itself.
         earlier: The answer to an equal request: no call is needed.
         renewal: The outcome that it has already, when it is to get another one.
@@ -184,9 +184,9 @@ class Work:
     denied_here: int = 0
     repeats_here: int = 0
     place: int = 0
-    renewed: bool = False
+    resigned: bool = False
     refusal: PageAnswer | None = None
-    earlier: EarlierAnswer | None = None
+    earlier: CachedAnswer | None = None
     renewal: Renewal | None = None
     source: Source | None = None
     forgotten: bool = False
@@ -217,7 +217,7 @@ class Work:
         self.call = None
         self.has_history = True
         self.attempts_here = self.denied_here = self.repeats_here = 0
-        self.renewed = False
+        self.resigned = False
         self.refusal = None
 
 
@@ -293,12 +293,14 @@ class JobFacts:
         asked = self.pages[page]
         return asked.last or asked.num is None or hits < asked.num
 
-    def work_for(self, row: Row, carried: pa.RecordBatch, digest: bytes, history: History | None) -> Work:
+    def work_for(
+        self, row: Row, carried: pa.RecordBatch, digest: bytes, history: History | None
+    ) -> PendingRow:
         """A row to be worked on, taken up where earlier runs left it."""
-        work = Work(row, carried, digest)
+        pending = PendingRow(row, carried, digest)
         if history is not None:
-            work.has_history = True
-            work.attempts = [Attempt.from_json(text) for text in history.attempts]
-            work.answers = {page: PageAnswer.from_json(text) for page, text in history.pages.items()}
-            work.page = len(work.answers)
-        return work
+            pending.has_history = True
+            pending.attempts = [Attempt.from_json(text) for text in history.attempts]
+            pending.answers = {page: PageAnswer.from_json(text) for page, text in history.pages.items()}
+            pending.page = len(pending.answers)
+        return pending

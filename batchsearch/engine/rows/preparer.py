@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from batchsearch.engine.renewal.row_source import SourceReader
-    from batchsearch.engine.rows.answer_cache import EarlierAnswer
-    from batchsearch.engine.rows.pending_row import JobFacts, Work
+    from batchsearch.engine.rows.answer_cache import CachedAnswer
+    from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.images.fetching.fetch import Fetcher
     from batchsearch.images.outcome import ImageFacts, Prepared
     from batchsearch.images.rules import Rules
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 _NO_IMAGE: Final = "the manifest's cell is empty: there is no image to send"
 
 
-class EarlierFinder(Protocol):
+class CachedAnswerFinder(Protocol):
     """Finds the answer to an equal request by its key (see `earlier.EarlierAnswers.find`)."""
 
-    def __call__(self, request_key: str, *, of_this_round: bool = False) -> EarlierAnswer | None:
+    def __call__(self, request_key: str, *, of_this_round: bool = False) -> CachedAnswer | None:
         """The answer to this request, None when a call is needed."""
 
 
@@ -79,7 +79,7 @@ class Preparer:
         *,
         sources: SourceReader | None = None,
         repair: Repairer = reencode,
-        earlier: EarlierFinder | None = None,
+        earlier: CachedAnswerFinder | None = None,
         by_address: bool = False,
         build: CallBuilder = build_call,
         patience: float = PATIENCE,
@@ -97,7 +97,7 @@ class Preparer:
         self._patience = patience
         self._jitter = jitter
 
-    async def prepare(self, work: Work) -> Failure | None:
+    async def prepare(self, pending: PendingRow) -> Failure | None:
         """Check parameters, get the images, make them fit, and build the first request.
 
         Returns:
@@ -109,11 +109,11 @@ class Preparer:
         """
         started = time.monotonic()
         try:
-            failure = self._check(work)
+            failure = self._check(pending)
             if failure is not None:
                 return failure
             contents: list[ImageReference | bytes] = []
-            for reference in work.row.images:
+            for reference in pending.row.images:
                 if reference is None:
                     return _rejection(Rejected("Local.NoImage", _NO_IMAGE))
                 found = (
@@ -129,34 +129,36 @@ class Preparer:
                     return _unreachable(found)
                 contents.append(found)
             return await made_patiently(
-                lambda: self._in_thread(self._make, work, contents), patience=self._patience
+                lambda: self._in_thread(self._make, pending, contents), patience=self._patience
             )
         finally:
-            self._note_source(work)
-            work.prepare_seconds += time.monotonic() - started
+            self._note_source(pending)
+            pending.prepare_seconds += time.monotonic() - started
 
-    def _note_source(self, work: Work) -> None:
-        if self._sources is not None and work.source is None:
-            work.source = self._sources.of(work.row)
+    def _note_source(self, pending: PendingRow) -> None:
+        if self._sources is not None and pending.source is None:
+            pending.source = self._sources.of(pending.row)
 
-    async def build(self, work: Work) -> Failure | None:
+    async def build(self, pending: PendingRow) -> Failure | None:
         """Build the request for `work.page` of a row that is prepared already.
 
         Returns:
             None when `work.call` is ready to be sent, else what the row ended as.
         """
-        return await self._in_thread(self._build, work)
+        return await self._in_thread(self._build, pending)
 
     async def _in_thread(self, function: Callable[..., Failure | None], *args: object) -> Failure | None:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
 
-    def _check(self, work: Work) -> Failure | None:
+    def _check(self, pending: PendingRow) -> Failure | None:
         """Read and check the row's parameters: nothing is fetched for a row that cannot be sent."""
-        named = work.row.parameters.get(INSTANCE)
+        named = pending.row.parameters.get(INSTANCE)
         if named is not None and str(named) not in {"", self._facts.instance}:
             message = f"the job file has no instance {str(named)[:40]!r}"
             return Failure("Local.UnknownInstance", "local", "row", message)
-        own = {name: value for name, value in work.row.parameters.items() if name not in {PRIORITY, INSTANCE}}
+        own = {
+            name: value for name, value in pending.row.parameters.items() if name not in {PRIORITY, INSTANCE}
+        }
         merged = {**self._facts.parameters, **own}
         values, problems = check_parameters(
             self._facts.operation,
@@ -166,12 +168,12 @@ class Preparer:
         )
         if problems:
             return _bad_parameter(problems[0])
-        work.values = values
+        pending.values = values
         return None
 
-    def _make(self, work: Work, contents: list[ImageReference | bytes]) -> Failure | None:
+    def _make(self, pending: PendingRow, contents: list[ImageReference | bytes]) -> Failure | None:
         # Before the images are read: what changes meanwhile is noticed another time.
-        self._note_source(work)
+        self._note_source(pending)
         sources: list[ImageFacts | None] = []
         images: list[Prepared] = []
         for content in contents:
@@ -181,61 +183,61 @@ class Preparer:
             made = prepare(data, self._rules, repair=self._repair) if isinstance(data, bytes) else data
             sources.append(made.source)
             if isinstance(made, Rejected):
-                work.sources = tuple(sources)
+                pending.sources = tuple(sources)
                 return _rejection(made)
             images.append(made)
-        work.sources, work.images = tuple(sources), tuple(images)
-        return self._name(work) or (None if self._by_address or work.earlier else self._build(work))
+        pending.sources, pending.images = tuple(sources), tuple(images)
+        return self._name(pending) or (None if self._by_address or pending.earlier else self._build(pending))
 
-    def _name(self, work: Work) -> Failure | None:
+    def _name(self, pending: PendingRow) -> Failure | None:
         """Give the request its key, and look for an answer to an equal one."""
-        values = self._page_values(work, 0)
+        values = self._page_values(pending, 0)
         if isinstance(values, Failure):
             return values
         said = without_defaults(self._facts.operation, values, service_type=self._facts.service_type)
-        work.request_key = request_key(self._facts, said, work.images)
-        work.written_key = None
+        pending.request_key = request_key(self._facts, said, pending.images)
+        pending.written_key = None
         if said != values:
-            work.written_key = request_key(self._facts, values, work.images)
-        work.forget_other_requests()
-        if not work.answers:
-            self.look_again(work)
+            pending.written_key = request_key(self._facts, values, pending.images)
+        pending.forget_other_requests()
+        if not pending.answers:
+            self.look_again(pending)
         return None
 
-    def look_again(self, work: Work) -> None:
+    def look_again(self, pending: PendingRow) -> None:
         """Look for an answer to an equal request that has come since; for a worker thread."""
         if self._earlier is None:
             return
-        asks_again = work.renewal is not None and work.renewal.asks_again
-        for key in work.request_keys:
-            work.earlier = self._earlier(key, of_this_round=asks_again)
-            if work.earlier is not None:
+        asks_again = pending.renewal is not None and pending.renewal.asks_again
+        for key in pending.request_keys:
+            pending.earlier = self._earlier(key, of_this_round=asks_again)
+            if pending.earlier is not None:
                 return
 
-    def _page_values(self, work: Work, number: int) -> dict[str, Any] | Failure:
+    def _page_values(self, pending: PendingRow, number: int) -> dict[str, Any] | Failure:
         """The parameters of one page, regions mapped to what is sent."""
-        values = dict(work.values)
+        values = dict(pending.values)
         page = self._facts.pages[number]
         if page.num is not None:
             values["start"], values["num"] = page.start, page.num
-        if "region" in values and work.images:
+        if "region" in values and pending.images:
             try:
-                values["region"] = work.images[0].geometry.to_sent(values["region"])
+                values["region"] = pending.images[0].geometry.to_sent(values["region"])
             except ValueError as error:
                 return Failure("Local.InvalidRegion", "local", "row", f"region: {error}")
         return values
 
-    def _build(self, work: Work) -> Failure | None:
-        values = self._page_values(work, work.page)
+    def _build(self, pending: PendingRow) -> Failure | None:
+        values = self._page_values(pending, pending.page)
         if isinstance(values, Failure):
             return values
-        contents = work.addresses or [image.data for image in work.images]
+        contents = pending.addresses or [image.data for image in pending.images]
         call = self._build_call(self._facts.operation, self._facts.instance, values, contents)
         if isinstance(call, ParameterProblem):
             return _bad_parameter(call)
-        work.call = call
-        if self._facts.pages[work.page].last:
-            work.let_go_of_images()
+        pending.call = call
+        if self._facts.pages[pending.page].last:
+            pending.let_go_of_images()
         return None
 
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from batchsearch.engine.job.instance_worker import Lane
+    from batchsearch.engine.job.instance_worker import InstanceWorker
     from batchsearch.engine.renewal.renewal_rules import Reason
-    from batchsearch.engine.rows.pending_row import JobFacts, Work
+    from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.manifest.rows import Row, RowBatch
     from batchsearch.manifest.source import Manifest
     from batchsearch.storage.ledger.entries import RowState
@@ -76,7 +76,7 @@ class RowReader:
         manifest: The rows.
         ledger: Knows which have their outcome, and what was tried for the others.
         facts: What holds for every row.
-        lane: Which rows are read.
+        worker: Which rows are read.
         carried: The manifest's columns in the output.
         by_priority: The manifest has a priority column.
         only_renewed: Only finished rows that somebody asked for.
@@ -87,7 +87,7 @@ class RowReader:
         manifest: Manifest,
         ledger: Ledger,
         facts: JobFacts,
-        lane: Lane,
+        worker: InstanceWorker,
         *,
         carried: pa.Schema,
         by_priority: bool,
@@ -96,14 +96,14 @@ class RowReader:
         self._manifest = manifest
         self._ledger = ledger
         self._facts = facts
-        self._lane = lane
+        self._lane = worker
         self._carried = carried
         self._by_priority = by_priority
         self._only_renewed = only_renewed
         self._histories = ledger.histories()
         self._any_renewed = True
 
-    async def rows(self) -> AsyncIterator[Work]:
+    async def rows(self) -> AsyncIterator[PendingRow]:
         """Rows to be worked on, one after another.
 
         Raises:
@@ -111,8 +111,8 @@ class RowReader:
         """
         for one_pass in await asyncio.to_thread(self._passes):
             async for found in one_by_one(self._batches(one_pass)):
-                for work in found:
-                    yield work
+                for pending in found:
+                    yield pending
 
     def _passes(self) -> list[_Pass]:
         marked = set(self._ledger.renewals())
@@ -134,12 +134,12 @@ class RowReader:
                 )
         return sorted(found, reverse=True)
 
-    def _batches(self, one_pass: _Pass) -> Iterator[list[Work]]:
+    def _batches(self, one_pass: _Pass) -> Iterator[list[PendingRow]]:
         """The rows left to do, batch by batch."""
         for batch in self._manifest.batches(ROWS_A_BATCH):
             yield self._left_in(batch, one_pass)
 
-    def _left_in(self, batch: RowBatch, one_pass: _Pass) -> list[Work]:
+    def _left_in(self, batch: RowBatch, one_pass: _Pass) -> list[PendingRow]:
         digests = batch.digests()
         if not self._any_renewed:
             done = self._ledger.finished(digests)
@@ -156,13 +156,13 @@ class RowReader:
         one_pass: _Pass,
         *,
         without: Collection[bytes] = (),
-    ) -> list[Work]:
+    ) -> list[PendingRow]:
         places = [
             place
             for place in self._lane.places(batch)
             if digests[place] not in without and self._is_wanted(states.get(digests[place]), one_pass)
         ]
-        found: list[Work] = []
+        found: list[PendingRow] = []
         if not places:
             return found
         carried = conformed_batch(batch.carried, self._carried)
@@ -170,9 +170,9 @@ class RowReader:
             if one_pass.priority is not None and priority_of(row) != one_pass.priority:
                 continue
             digest = digests[place]
-            work = self._facts.work_for(row, carried, digest, self._histories.pop(digest, None))
-            work.renewal = renewal_of(states.get(digest))
-            found.append(work)
+            pending = self._facts.work_for(row, carried, digest, self._histories.pop(digest, None))
+            pending.renewal = renewal_of(states.get(digest))
+            found.append(pending)
         return found
 
     def _is_wanted(self, state: RowState | None, one_pass: _Pass) -> bool:

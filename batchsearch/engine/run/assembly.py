@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchsearch.config.model import EMULATOR, PRIORITY
-from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.retry.policy import RetryRules
-from batchsearch.engine.rows.answer_cache import EarlierAnswers
+from batchsearch.engine.rows.answer_cache import AnswerCache
 from batchsearch.engine.rows.other_folders import answers_of, other_folders
 from batchsearch.engine.rows.pending_row import JobFacts
 from batchsearch.engine.rows.preparer import Preparer
@@ -24,7 +24,7 @@ from batchsearch.engine.rows.row_reader import RowReader
 from batchsearch.engine.run import embedded
 from batchsearch.engine.run.deletions import guard_deletions, is_guarded
 from batchsearch.engine.run.direct_calls import DirectClient, calls_at_once
-from batchsearch.engine.run.instance_workers import Lanes, Manned
+from batchsearch.engine.run.instance_workers import ActiveWorker, InstanceWorkers
 from batchsearch.engine.run.places import image_root
 from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.runner import Runner
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.model import InstanceSettings, JobSettings
     from batchsearch.emulator.server import Emulator
-    from batchsearch.engine.job.instance_worker import Lane
+    from batchsearch.engine.job.instance_worker import InstanceWorker
     from batchsearch.engine.parts.sealer import Sealer
     from batchsearch.engine.run.opening import Opened
     from batchsearch.engine.run.window import Limits
@@ -67,8 +67,10 @@ _HOUR = 3600.0
 
 
 @asynccontextmanager
-async def assembled(opened: Opened, stats: Stats, sealer: Sealer, limits: Limits) -> AsyncIterator[Lanes]:
-    """The lanes of a job over everything they need.
+async def assembled(
+    opened: Opened, stats: Stats, sealer: Sealer, limits: Limits
+) -> AsyncIterator[InstanceWorkers]:
+    """The instance workers of a job over everything they need.
 
     Raises:
         ConfigError: There are no credentials, an endpoint is unusable, or an optional part is missing.
@@ -89,15 +91,15 @@ async def assembled(opened: Opened, stats: Stats, sealer: Sealer, limits: Limits
             earlier=await asyncio.to_thread(_earlier_answers, opened, stack),
             services=Services(settings, stack),
         )
-        manned = [await _manned(lane, shared, stack) for lane in lanes_of(settings)]
+        manned = [await _manned(worker, shared, stack) for worker in workers_of(settings)]
         if is_guarded(settings):
             await guard_deletions(settings, shared.clients, opened.left)
-        yield Lanes(manned, sealer)
+        yield InstanceWorkers(manned, sealer)
 
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What the lanes of a run have in common.
+    """What the instance workers of a run have in common.
 
     Attributes:
         opened: The job.
@@ -121,15 +123,15 @@ class _Shared:
     threads: int
     fetcher: Fetcher
     repair: Repairer
-    earlier: EarlierAnswers
+    earlier: AnswerCache
     services: Services
     clients: list[tuple[str, Client | DirectClient]] = field(default_factory=list)
 
 
-async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
-    """One lane, ready to run."""
+async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack) -> ActiveWorker:
+    """One instance worker, ready to run."""
     opened = shared.opened
-    settings, calls, instance = opened.settings, opened.settings.calls, lane.instance
+    settings, calls, instance = opened.settings, opened.settings.calls, worker.instance
     rate = instance.qps_of(opened.operation.budget) * instance.share
     in_flight = _in_flight(rate, calls.max_in_flight)
     session = await stack.enter_async_context(new_session(connections=in_flight.ceiling))
@@ -155,7 +157,7 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
             opened.manifest,
             opened.ledger,
             facts,
-            lane,
+            worker,
             carried=opened.carried,
             by_priority=PRIORITY in settings.manifest.columns,
             only_renewed=opened.only_renewed,
@@ -196,7 +198,7 @@ async def _manned(lane: Lane, shared: _Shared, stack: AsyncExitStack) -> Manned:
         max_outage=calls.max_outage_seconds,
         log=logger(),
     )
-    return Manned(runner, shared.threads + max(4, int(min(32, rate))))
+    return ActiveWorker(runner, shared.threads + max(4, int(min(32, rate))))
 
 
 def _in_flight(rate: float, most: int | None) -> InFlightLimit | FixedLimit:
@@ -263,7 +265,7 @@ def rate_of(settings: JobSettings) -> float:
     It is infinite where an instance is unlimited.
     """
     budget = OPERATIONS[settings.operation].budget
-    return sum(lane.instance.qps_of(budget) * lane.instance.share for lane in lanes_of(settings))
+    return sum(worker.instance.qps_of(budget) * worker.instance.share for worker in workers_of(settings))
 
 
 def tier_of(settings: JobSettings) -> float | None:
@@ -278,8 +280,8 @@ def rules_of(settings: JobSettings, operation: Operation, instance: InstanceSett
     return rules_for(instance.service_type, settings.images, images=together)
 
 
-def _earlier_answers(opened: Opened, stack: AsyncExitStack) -> EarlierAnswers:
-    return EarlierAnswers(
+def _earlier_answers(opened: Opened, stack: AsyncExitStack) -> AnswerCache:
+    return AnswerCache(
         opened.ledger,
         Path(opened.settings.output.dir),
         round_began=opened.round_began,

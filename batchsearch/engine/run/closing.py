@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from batchsearch.engine.job.instance_worker import lanes_of, names_of
+from batchsearch.engine.job.instance_worker import names_of, workers_of
 from batchsearch.engine.run.assembly import tier_of
 from batchsearch.errors import ExitCode
 from batchsearch.service.codes.lookup import advice_on, meaning_of
@@ -80,7 +80,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         exit_code=int(exit_code),
         run_id=opened.run_id,
         operation=settings.operation,
-        instance=names_of(lanes_of(settings)),
+        instance=names_of(workers_of(settings)),
         rows=opened.total,
         others=opened.finished.others,
         done=stats.done,

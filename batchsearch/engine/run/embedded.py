@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from batchsearch.config.model import EMULATOR
 from batchsearch.config.sections.image_settings import connections_of
 from batchsearch.emulator.installed import check_installed
-from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.rows.pending_row import JobFacts
 from batchsearch.engine.rows.preparer import Preparer
 from batchsearch.engine.run.direct_calls import DirectClient, calls_at_once
@@ -55,9 +55,9 @@ def start(settings: JobSettings) -> Emulator:
     from batchsearch.emulator.server import Emulator
 
     instances = tuple(
-        _options_of(settings, lane.instance)
-        for lane in lanes_of(settings)
-        if lane.instance.endpoint == EMULATOR
+        _options_of(settings, worker.instance)
+        for worker in workers_of(settings)
+        if worker.instance.endpoint == EMULATOR
     )
     faults = parse_plan(settings.emulator.faults or {})
     options = EmulatorOptions(data=data_folder(settings), instances=instances, faults=faults)
@@ -189,11 +189,11 @@ async def _add(  # noqa: PLR0917 - what is added, how and where to
     async def one(index: int) -> str | None:
         row = batch.rows[index]
         async with at_once:
-            work = facts.work_for(row, batch.carried, digest_of(row.key), None)
-            failure = await preparer.prepare(work)
-            if failure is not None or work.call is None:
+            pending = facts.work_for(row, batch.carried, digest_of(row.key), None)
+            failure = await preparer.prepare(pending)
+            if failure is not None or pending.call is None:
                 return f"row {row.number + 1} ({row.key}): {failure and failure.message}"
-            answer = await client.send(work.call)
+            answer = await client.send(pending.call)
             indexing.advance()
             if answer.code is not None:
                 return f"row {row.number + 1} ({row.key}): {answer.code}: {answer.message}"

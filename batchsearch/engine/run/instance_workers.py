@@ -1,4 +1,4 @@
-"""The lanes of a run, side by side: each instance works at its own pace, all write to one output."""
+"""The instance workers of a run, side by side: each at its own pace, all write to one output."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Manned:
-    """A lane's runner, and how many rows it prepares at once."""
+class ActiveWorker:
+    """An instance worker's runner, and how many rows it prepares at once."""
 
     runner: Runner
     preparers: int
 
 
-class Lanes:
-    """Runs all lanes of a run to their ends.
+class InstanceWorkers:
+    """Runs all instance workers of a run to their ends.
 
-    An instance that can no longer be called ends its own lane; the others go on. A disk that refuses ends
+    An instance that can no longer be called ends its own worker; the others go on. A disk that refuses ends
     all of them.
 
     Args:
-        manned: The lanes.
+        manned: The instance workers.
         sealer: Writes parts of what they bring.
     """
 
-    def __init__(self, manned: Sequence[Manned], sealer: Sealer) -> None:
+    def __init__(self, manned: Sequence[ActiveWorker], sealer: Sealer) -> None:
         self._manned = tuple(manned)
         self._sealer = sealer
         self._ended: list[RunEndedError] = []
@@ -46,7 +46,7 @@ class Lanes:
 
     @property
     def stopped_because(self) -> str:
-        """Why lanes stopped before their end; empty when none did."""
+        """Why instance workers stopped before their end; empty when none did."""
         return "; ".join(dict.fromkeys(filter(None, (each.runner.stopped_because for each in self._manned))))
 
     def stop(self, why: str) -> None:
@@ -76,7 +76,7 @@ class Lanes:
         if self._ended:
             raise self._ended[0]
 
-    async def _run(self, manned: Manned) -> None:
+    async def _run(self, manned: ActiveWorker) -> None:
         try:
             await manned.runner.run(manned.preparers)
         except RunEndedError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from structlog.contextvars import bound_contextvars
 
 from batchsearch.config.sections.rate_setting import UNLIMITED
-from batchsearch.engine.job.instance_worker import lanes_of, names_of
+from batchsearch.engine.job.instance_worker import names_of, workers_of
 from batchsearch.engine.parts.sealer import Sealer
 from batchsearch.engine.renewal.change_detection import complete_round
 from batchsearch.engine.run.assembly import assembled, tier_of
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.renewal.row_selector import Chosen
+    from batchsearch.engine.renewal.row_selector import RowSelector
     from batchsearch.engine.run.opening import Opened
     from batchsearch.storage.remote.mirror import Mirror
     from batchsearch.telemetry.progress import Progress
@@ -54,7 +54,7 @@ def run_to_end(
     *,
     until: datetime | None = None,
     max_calls: int | None = None,
-    chosen: Chosen | None = None,
+    chosen: RowSelector | None = None,
     show_progress: bool = True,
     progress: Progress | None = None,
     log_format: str = "console",
@@ -106,7 +106,7 @@ async def run_job(
     *,
     until: datetime | None = None,
     max_calls: int | None = None,
-    chosen: Chosen | None = None,
+    chosen: RowSelector | None = None,
     progress: Progress | None = None,
     signals: StopSignals | None = None,
 ) -> Summary:
@@ -145,13 +145,13 @@ async def _opened(
     run_id: str,
     limits: Limits,
     *,
-    chosen: Chosen | None,
+    chosen: RowSelector | None,
     mirror: Mirror | None,
     progress: Progress,
     signals: StopSignals | None,
 ) -> Summary:
     async with open_job(settings, run_id=run_id, chosen=chosen, mirror=mirror) as opened:
-        owner = Owner.here(run_id, settings.operation, names_of(lanes_of(settings)))
+        owner = Owner.here(run_id, settings.operation, names_of(workers_of(settings)))
         stats = Stats(
             total=opened.total,
             resumed=opened.finished.rows,
@@ -196,7 +196,7 @@ async def _run(
     log.info(
         "run_started" if not stats.resumed else "run_resumed" if left else "nothing_left",
         operation=settings.operation,
-        instance=names_of(lanes_of(settings)),
+        instance=names_of(workers_of(settings)),
         rows=opened.total,
         done=stats.resumed,
         qps=tier_of(settings) or UNLIMITED,
@@ -261,21 +261,21 @@ async def _work(
             opening = limits.opens.astimezone().isoformat(timespec="minutes")
             return Ending(unfinished=True, why=f"the window opens at {opening}; nothing was sent")
         await asyncio.sleep(max(0.0, ahead))
-    async with assembled(opened, stats, sealer, limits) as lanes:
+    async with assembled(opened, stats, sealer, limits) as workers:
         if signals is not None:
-            signals.running = lanes
+            signals.running = workers
         if limits.deadline is not None:
             left = (limits.deadline - datetime.now(UTC)).total_seconds()
             closing = limits.deadline.astimezone().isoformat(timespec="minutes")
-            asyncio.get_running_loop().call_later(max(0.0, left), lanes.stop, f"it is {closing}")
+            asyncio.get_running_loop().call_later(max(0.0, left), workers.stop, f"it is {closing}")
         with progress:
             showing = asyncio.create_task(_show(progress, stats))
             try:
-                await lanes.run()
+                await workers.run()
             finally:
                 showing.cancel()
                 progress.update(stats)
-        return Ending(unfinished=lanes.unfinished, why=lanes.stopped_because)
+        return Ending(unfinished=workers.unfinished, why=workers.stopped_because)
 
 
 async def _show(progress: Progress, stats: Stats) -> None:

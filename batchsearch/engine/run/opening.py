@@ -20,10 +20,10 @@ from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.job.deletion_guard import check_shrink
 from batchsearch.engine.job.held import FINGERPRINT, JOB, held_job, told_settings, touched_by
 from batchsearch.engine.job.identity import QUOTED, quoted_before
-from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.one_thread import one_by_one
 from batchsearch.engine.parts.passthrough_columns import settled
-from batchsearch.engine.renewal.change_detection import Finished, Survey, round_began, take_stock
+from batchsearch.engine.renewal.change_detection import DetectedChanges, Finished, round_began, take_stock
 from batchsearch.engine.renewal.removed_rows import mark_left
 from batchsearch.engine.renewal.renewal_rules import NOTHING_TOUCHED
 from batchsearch.engine.rows.other_folders import other_folders
@@ -42,7 +42,7 @@ from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.ledger.store import Ledger
 from batchsearch.storage.output_layout import LEDGER, LEDGER_FOLDER, LOCK, SEARCH
-from batchsearch.storage.parts.results_and_hits import carried_names
+from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.parts.exchange import Generations
     from batchsearch.engine.parts.sealer import Writers
     from batchsearch.engine.renewal.renewal_rules import Touched
-    from batchsearch.engine.renewal.row_selector import Chosen
+    from batchsearch.engine.renewal.row_selector import RowSelector
     from batchsearch.storage.remote.mirror import Mirror
 
 IMAGES: Final = ("image", "primary_image", "secondary_image")
@@ -111,7 +111,7 @@ def new_run_id() -> str:
 
 @asynccontextmanager
 async def open_job(
-    settings: JobSettings, *, run_id: str, chosen: Chosen | None = None, mirror: Mirror | None = None
+    settings: JobSettings, *, run_id: str, chosen: RowSelector | None = None, mirror: Mirror | None = None
 ) -> AsyncIterator[Opened]:
     """Check the manifest, take the output, and find out what is left to do.
 
@@ -128,7 +128,7 @@ async def open_job(
         OutputError: The output or the ledger cannot be written.
     """
     operation = OPERATIONS[settings.operation]
-    if any(lane.instance.endpoint == EMULATOR for lane in lanes_of(settings)):
+    if any(worker.instance.endpoint == EMULATOR for worker in workers_of(settings)):
         check_installed()
     folder = Path(settings.output.dir)
     manifest = open_manifest(settings, operation)
@@ -166,7 +166,7 @@ async def open_job(
             touched = await asyncio.to_thread(touched_by, held, ledger, folder)
             if held.changes.elsewhere:
                 await ledger.forget_answers()
-        survey = Survey(
+        detected = DetectedChanges(
             settings,
             operation,
             manifest,
@@ -175,7 +175,7 @@ async def open_job(
             only_asked_for=chosen is not None,
             touched=touched,
         )
-        finished = await take_stock(survey, ledger, manifest, changes=chosen is None)
+        finished = await take_stock(detected, ledger, manifest, changes=chosen is None)
         _tell_of_rows(finished, touched, held, total)
         if chosen is None:
             await mark_left(ledger, folder, manifest, generations, others=finished.others)
@@ -235,7 +235,7 @@ async def taken(folder: Path, run_id: str, mirror: Mirror | None = None) -> Asyn
         yield ledger
 
 
-async def _mark(chosen: Chosen, ledger: Ledger, meeting: Manifest | None) -> None:
+async def _mark(chosen: RowSelector, ledger: Ledger, meeting: Manifest | None) -> None:
     there = ledger.outcomes()
     outcomes = chosen.outcomes(there)
     if not outcomes and chosen.codes:
@@ -354,7 +354,7 @@ def _read_in_results(settings: JobSettings) -> frozenset[str]:
 
 def _truth_columns(settings: JobSettings, manifest: Manifest) -> tuple[str | None, str | None]:
     names = manifest.schema_carried.names
-    written = dict(zip(names, carried_names(settings.operation, names), strict=True))
+    written = dict(zip(names, passthrough_names(settings.operation, names), strict=True))
     problems = [
         Problem(f"truth.{name}", f"the manifest has no column {column!r}; it has {', '.join(names)}")
         for name, column in (("first_hit", settings.truth.first_hit), ("outcome", settings.truth.outcome))
@@ -371,6 +371,6 @@ def _truth_columns(settings: JobSettings, manifest: Manifest) -> tuple[str | Non
 
 def _tell_renamed(settings: JobSettings, manifest: Manifest) -> None:
     names = manifest.schema_carried.names
-    for old, new in zip(names, carried_names(settings.operation, names), strict=True):
+    for old, new in zip(names, passthrough_names(settings.operation, names), strict=True):
         if old != new:
             logger().info("column_renamed", column=old, written_as=new)

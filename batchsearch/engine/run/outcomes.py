@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from batchsearch.engine.rows.answer_cache import EarlierAnswer
+    from batchsearch.engine.rows.answer_cache import CachedAnswer
     from batchsearch.engine.rows.coalesce import Coalescer
-    from batchsearch.engine.rows.pending_row import Failure, JobFacts, Work
+    from batchsearch.engine.rows.pending_row import Failure, JobFacts, PendingRow
     from batchsearch.engine.run.stages import Stages
     from batchsearch.storage.ledger.entries import FinishedRow
     from batchsearch.telemetry.stats import Stats
@@ -71,12 +71,12 @@ class Outcomes:
         self._group = group
 
     async def finish(
-        self, work: Work, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool = False
+        self, pending: PendingRow, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool = False
     ) -> None:
         """Give a row its outcome.
 
         Args:
-            work: The row.
+            pending: The row.
             failure: What it ended as; None for success.
             spent: Counters of the usage statement that it adds to.
             lasting: Every equal request would be answered in the same way.
@@ -84,26 +84,26 @@ class Outcomes:
         Raises:
             OutputError: The ledger cannot be written.
         """
-        if work.renewal is not None and stands(work.renewal, failure, lasting=lasting):
+        if pending.renewal is not None and stands(pending.renewal, failure, lasting=lasting):
             # Of an image that was seen and refused as before, what it comes from now is noted.
-            seen = failure is not None and failure.code == work.renewal.code
-            source = work.source.digest if seen and work.source is not None else None
-            await self._through(self._stand(work, source, spent, failure))
+            seen = failure is not None and failure.code == pending.renewal.code
+            source = pending.source.digest if seen and pending.source is not None else None
+            await self._through(self._stand(pending, source, spent, failure))
         else:
-            await self._through(self._commit(work, failure, spent, lasting=lasting))
+            await self._through(self._commit(pending, failure, spent, lasting=lasting))
 
-    async def finish_as(self, work: Work, earlier: EarlierAnswer, *, lasting: bool = True) -> None:
+    async def finish_as(self, pending: PendingRow, earlier: CachedAnswer, *, lasting: bool = True) -> None:
         """Give a row the answer to an equal request."""
-        work.earlier = earlier
+        pending.earlier = earlier
         here = earlier.answered_at >= self._began
         self._stats.coalesced += here
         self._stats.reused += not here
-        await self.finish(work, earlier.failure, {"coalesced" if here else "reused": 1}, lasting=lasting)
+        await self.finish(pending, earlier.failure, {"coalesced" if here else "reused": 1}, lasting=lasting)
 
-    async def stand(self, work: Work) -> None:
+    async def stand(self, pending: PendingRow) -> None:
         """Let a row keep its outcome: it looked changed, but would ask what it has asked before."""
-        source = work.source.digest if work.source is not None else None
-        await self._through(self._stand(work, source, {}, None))
+        source = pending.source.digest if pending.source is not None else None
+        await self._through(self._stand(pending, source, {}, None))
 
     def usage(self, counted: Mapping[str, int]) -> dict[UsageKey, int]:
         """These counters, of today, this instance and this operation."""
@@ -121,9 +121,9 @@ class Outcomes:
         await asyncio.shield(self._group.create_task(leaving))
 
     async def _commit(
-        self, work: Work, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool
+        self, pending: PendingRow, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool
     ) -> None:
-        row = finished_row(self._facts, work, failure, datetime.now(UTC), lasting=lasting)
+        row = finished_row(self._facts, pending, failure, datetime.now(UTC), lasting=lasting)
         counted = Counter(spent)
         counted["rows_ok" if failure is None else "rows_failed"] += 1
         self._stats.committing += 1
@@ -133,14 +133,14 @@ class Outcomes:
             self._stats.committing -= 1
         self._heard()
         self._stages.sealer.added()
-        self._count(work, row)
+        self._count(pending, row)
         self._left()
-        if work.earlier is None:
-            if lasting and work.request_key is not None:
-                self._stages.earlier.note(work.request_key)
-            await self._tell_followers(work, row, lasting=lasting)
+        if pending.earlier is None:
+            if lasting and pending.request_key is not None:
+                self._stages.earlier.note(pending.request_key)
+            await self._tell_followers(pending, row, lasting=lasting)
 
-    def _count(self, work: Work, row: FinishedRow) -> None:
+    def _count(self, pending: PendingRow, row: FinishedRow) -> None:
         hits = row.hits.count(b"\n")
         self._stats.hits += hits
         if row.code is None:
@@ -149,40 +149,40 @@ class Outcomes:
             self._stats.failed += 1
             self._stats.codes[row.code] += 1
         self._stats.finished(row.code, self._clock())
-        last = work.attempts[-1] if work.attempts else None
+        last = pending.attempts[-1] if pending.attempts else None
         self._log.debug(
             "row_finished",
-            row=work.row.key,
+            row=pending.row.key,
             code=row.code,
-            attempts=len(work.attempts),
-            denied=work.denied_here,
-            answered_by=None if work.earlier is None else work.earlier.row_key,
+            attempts=len(pending.attempts),
+            denied=pending.denied_here,
+            answered_by=None if pending.earlier is None else pending.earlier.row_key,
             hits=hits,
-            prepare_ms=round(work.prepare_seconds * 1000, 1),
+            prepare_ms=round(pending.prepare_seconds * 1000, 1),
             latency_ms=None if last is None else round(last.latency * 1000, 1),
         )
 
     async def _stand(
-        self, work: Work, source: bytes | None, spent: Mapping[str, int], failure: Failure | None
+        self, pending: PendingRow, source: bytes | None, spent: Mapping[str, int], failure: Failure | None
     ) -> None:
-        if work.renewal is None:
+        if pending.renewal is None:
             raise AssertionError("only a row that is renewed has an outcome to keep")
-        await self._stages.ledger.stand(work.digest, source, self.usage(spent))
+        await self._stages.ledger.stand(pending.digest, source, self.usage(spent))
         self._heard()
-        self._log.debug("row_stands", row=work.row.key, code=failure.code if failure else None)
+        self._log.debug("row_stands", row=pending.row.key, code=failure.code if failure else None)
         self._stats.resumed += 1
         self._stats.stood += 1
         self._stats.kept(self._clock())
-        if work.renewal.code is not None:
-            self._stats.earlier_codes[work.renewal.code] += 1
+        if pending.renewal.code is not None:
+            self._stats.earlier_codes[pending.renewal.code] += 1
         self._left()
-        if failure is not None and work.earlier is None:
-            row = finished_row(self._facts, work, failure, datetime.now(UTC))
-            await self._tell_followers(work, row, lasting=False)
+        if failure is not None and pending.earlier is None:
+            row = finished_row(self._facts, pending, failure, datetime.now(UTC))
+            await self._tell_followers(pending, row, lasting=False)
 
-    async def _tell_followers(self, work: Work, row: FinishedRow, *, lasting: bool) -> None:
+    async def _tell_followers(self, pending: PendingRow, row: FinishedRow, *, lasting: bool) -> None:
         """Give the rows that waited for this one's answer what it was."""
-        followers = self._coalescer.finished(work, lasting=lasting)
+        followers = self._coalescer.finished(pending, lasting=lasting)
         if followers:
             earlier = from_record(row.result, row.hits)
             await asyncio.gather(

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from batchsearch.engine.retry.policy import RetryRules
-    from batchsearch.engine.rows.pending_row import JobFacts, Work
+    from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.engine.run.stages import Stages
     from batchsearch.engine.run.window import CallsLeft
     from batchsearch.service.client import Answer
@@ -54,7 +54,7 @@ _LOOK_SECONDS: Final = 0.5
 
 
 class Runner:
-    """Runs one lane's rows through the stages, once.
+    """Runs one instance worker's rows through the stages, once.
 
     Args:
         stages: The parts of the pipeline.
@@ -95,8 +95,8 @@ class Runner:
         self._log = log
         self._clock = clock
         self._admission = asyncio.Semaphore(admitted)
-        self._to_prepare: asyncio.Queue[Work] = asyncio.Queue()
-        self._ready: list[tuple[int, int, Work]] = []
+        self._to_prepare: asyncio.Queue[PendingRow] = asyncio.Queue()
+        self._ready: list[tuple[int, int, PendingRow]] = []
         self._wake = asyncio.Event()
         self._open = 0
         self._in_flight = 0
@@ -123,7 +123,7 @@ class Runner:
             left=self._left,
             clock=clock,
         )
-        self._out: dict[Work, float] = {}
+        self._out: dict[PendingRow, float] = {}
 
     async def run(self, preparers: int) -> None:
         """Work until every row has its outcome, or until stopped; what is known is committed on return.
@@ -218,69 +218,69 @@ class Runner:
     # -- rows in -------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        async for work in self._stages.reader.rows():
+        async for pending in self._stages.reader.rows():
             await self._admission.acquire()
             self._open += 1
             self._admitted += 1
-            work.place = self._admitted
-            self._to_prepare.put_nowait(work)
+            pending.place = self._admitted
+            self._to_prepare.put_nowait(pending)
         self._read_all = True
         self._wake.set()
 
     async def _prepare_rows(self) -> None:
         while True:
-            work = await self._to_prepare.get()
+            pending = await self._to_prepare.get()
             self.stats.preparing += 1
             try:
-                await self._prepare_row(work)
+                await self._prepare_row(pending)
             except MachineError as error:
                 self.stop(str(error))
             finally:
                 self.stats.preparing -= 1
 
-    async def _prepare_row(self, work: Work) -> None:
-        if work.request_key is None:
-            failure = await self._stages.preparer.prepare(work)
-            if work.forgotten:
-                await self._stages.ledger.forget(work.digest)
-            if failure is None and _is_unchanged(work):
-                await self._outcomes.stand(work)
+    async def _prepare_row(self, pending: PendingRow) -> None:
+        if pending.request_key is None:
+            failure = await self._stages.preparer.prepare(pending)
+            if pending.forgotten:
+                await self._stages.ledger.forget(pending.digest)
+            if failure is None and _is_unchanged(pending):
+                await self._outcomes.stand(pending)
                 return
             if failure is not None:
                 await self._outcomes.finish(
-                    work, failure, {"rejected": 1} if failure.origin == "local" else {}
+                    pending, failure, {"rejected": 1} if failure.origin == "local" else {}
                 )
                 return
-            if not await self._leads(work):
+            if not await self._leads(pending):
                 return
-        if work.call is None:
-            if not await self._uploaded(work):
+        if pending.call is None:
+            if not await self._uploaded(pending):
                 return
-            failure = await self._stages.preparer.build(work)
+            failure = await self._stages.preparer.build(pending)
             if failure is not None:
-                await self._outcomes.finish(work, failure, {"rejected": 1})
+                await self._outcomes.finish(pending, failure, {"rejected": 1})
                 return
-        self._make_ready(work)
+        self._make_ready(pending)
 
-    async def _leads(self, work: Work) -> bool:
+    async def _leads(self, pending: PendingRow) -> bool:
         """Whether a call has to be made for this row; if not, it gets an equal request's answer."""
-        if work.earlier is None and self._coalescer.was_answered(work):
+        if pending.earlier is None and self._coalescer.was_answered(pending):
             # Its answer was committed after this row had looked for it.
-            await asyncio.to_thread(self._stages.preparer.look_again, work)
-        if work.earlier is not None:
-            await self._outcomes.finish_as(work, work.earlier)
+            await asyncio.to_thread(self._stages.preparer.look_again, pending)
+        if pending.earlier is not None:
+            await self._outcomes.finish_as(pending, pending.earlier)
             return False
-        return self._coalescer.leads(work)
+        return self._coalescer.leads(pending)
 
-    async def _uploaded(self, work: Work) -> bool:
+    async def _uploaded(self, pending: PendingRow) -> bool:
         """Whether all images are where the service can fetch them; if not, the row's fate is decided."""
         uploader = self._stages.uploader
         if uploader is None:
             return True
-        for image in work.images[len(work.addresses) :]:
+        for image in pending.images[len(pending.addresses) :]:
             await self._may_upload()
-            if work.first_sent is None:
-                work.first_sent = self._clock()
+            if pending.first_sent is None:
+                pending.first_sent = self._clock()
             self._uploading += 1
             try:
                 put = await uploader.upload(image.data)
@@ -288,15 +288,15 @@ class Runner:
                 self._uploading -= 1
             if isinstance(put, Uploaded):
                 self._judge.health.answered(self._clock())
-                work.addresses += (put.url,)
+                pending.addresses += (put.url,)
                 continue
             entry = code_for(put.code or "", put.http_status)
-            await self._refused(work, put, entry, None, again=self._to_prepare.put_nowait)
+            await self._refused(pending, put, entry, None, again=self._to_prepare.put_nowait)
             return False
         return True
 
-    def _make_ready(self, work: Work) -> None:
-        heapq.heappush(self._ready, (work.place, work.page, work))
+    def _make_ready(self, pending: PendingRow) -> None:
+        heapq.heappush(self._ready, (pending.place, pending.page, pending))
         self.stats.ready += 1
         self._wake.set()
 
@@ -313,7 +313,7 @@ class Runner:
                 await self._woken(pause)
                 continue
             # Returns at once unless credentials were refused: then no slot is spent until there are others.
-            if not await self._renewed_credentials():
+            if not await self._refreshed_credentials():
                 return
             if not self._calls_left.take():
                 self.stop(f"{self._calls_left.most:,} calls are made, as many as were allowed")
@@ -323,13 +323,13 @@ class Runner:
             except BaseException:
                 self._calls_left.give_back()
                 raise
-            _, _, work = heapq.heappop(self._ready)
+            _, _, pending = heapq.heappop(self._ready)
             self.stats.ready -= 1
             self._unsettled += 1
             self._in_flight += 1
             self.stats.in_flight += 1
             self.stats.sent(self._clock())
-            group.create_task(self._settled(work, slot_at))
+            group.create_task(self._settled(pending, slot_at))
 
     async def _woken(self, most: float | None = None) -> None:
         """Wait until something has changed, at most so many seconds."""
@@ -338,11 +338,11 @@ class Runner:
             async with asyncio.timeout(most):
                 await self._wake.wait()
 
-    async def _settled(self, work: Work, slot_at: float) -> None:
+    async def _settled(self, pending: PendingRow, slot_at: float) -> None:
         """Make a call and commit what came of it: until then a kill would repeat it."""
         began = self._clock()
         try:
-            await self._call(work, slot_at)
+            await self._call(pending, slot_at)
         except MachineError as error:
             self.stop(str(error))
         finally:
@@ -350,13 +350,13 @@ class Runner:
             self._stages.in_flight.observe(self._clock() - began)
             self._wake.set()
 
-    async def _call(self, work: Work, slot_at: float) -> None:
-        call = work.call
+    async def _call(self, pending: PendingRow, slot_at: float) -> None:
+        call = pending.call
         if call is None:
             raise AssertionError("a row without a call was made ready")
-        if work.first_sent is None:
-            work.first_sent = self._clock()
-        self._out[work] = self._clock()
+        if pending.first_sent is None:
+            pending.first_sent = self._clock()
+        self._out[pending] = self._clock()
         self._stages.pacer.departed(slot_at)
         crash_points.reached("before_send")
         try:
@@ -364,17 +364,17 @@ class Runner:
         finally:
             self._in_flight -= 1
             self.stats.in_flight -= 1
-            del self._out[work]
+            del self._out[pending]
             self._wake.set()
         crash_points.reached("answer_read")
         self._watchdog.heard()
-        self.stats.retries += bool(work.attempts) and work.attempts[-1].code is not None
+        self.stats.retries += bool(pending.attempts) and pending.attempts[-1].code is not None
         entry = code_for(answer.code, answer.http_status) if answer.code is not None else None
         denied = entry is not None and entry.throttles
         attempt = Attempt.of(
-            work.page, answer, denied=denied, request=work.request_key, run=self._facts.run_id
+            pending.page, answer, denied=denied, request=pending.request_key, run=self._facts.run_id
         )
-        work.attempts.append(attempt)
+        pending.attempts.append(attempt)
         self.stats.answered(
             answer.latency,
             None if entry is None else entry.name,
@@ -384,55 +384,58 @@ class Runner:
         )
         if entry is None:
             self._judge.succeeded(slot_at, answer.latency)
-            await self._answered(work, answer)
+            await self._answered(pending, answer)
         else:
-            await self._refused(work, answer, entry, slot_at, again=self._make_ready)
+            await self._refused(pending, answer, entry, slot_at, again=self._make_ready)
 
-    async def _answered(self, work: Work, answer: Answer) -> None:
-        page = page_answer(work, answer)
-        work.answers[work.page] = page
-        if self._facts.is_last(work.page, len(page.hits)):
-            await self._outcomes.finish(work, None, {"calls": 1}, lasting=True)
+    async def _answered(self, pending: PendingRow, answer: Answer) -> None:
+        page = page_answer(pending, answer)
+        pending.answers[pending.page] = page
+        if self._facts.is_last(pending.page, len(page.hits)):
+            await self._outcomes.finish(pending, None, {"calls": 1}, lasting=True)
             return
         await self._stages.ledger.attempt(
-            work.digest,
-            len(work.attempts),
-            work.attempts[-1].as_json(),
+            pending.digest,
+            len(pending.attempts),
+            pending.attempts[-1].as_json(),
             self._outcomes.usage({"calls": 1}),
-            page=(work.page, page.as_json()),
+            page=(pending.page, page.as_json()),
         )
-        work.begin_page(work.page + 1)
-        failure = await self._stages.preparer.build(work)
+        pending.begin_page(pending.page + 1)
+        failure = await self._stages.preparer.build(pending)
         if failure is not None:
-            await self._outcomes.finish(work, failure, {})
+            await self._outcomes.finish(pending, failure, {})
         else:
-            self._make_ready(work)
+            self._make_ready(pending)
 
     async def _refused(
         self,
-        work: Work,
+        pending: PendingRow,
         answer: Answer,
         entry: ErrorCode,
         slot_at: float | None,
         *,
-        again: Callable[[Work], None],
+        again: Callable[[PendingRow], None],
     ) -> None:
         """Carry out what an unsuccessful answer means: to a call, or (without a slot) to an upload."""
-        work.refusal = page_answer(work, answer)
-        verdict = self._judge.judge(work, answer, entry, slot_at)
+        pending.refusal = page_answer(pending, answer)
+        verdict = self._judge.judge(pending, answer, entry, slot_at)
         decision, throttled = verdict.decision, verdict.throttled
         spent = {"calls": int(slot_at is not None), "denied": int(throttled)}
         if not isinstance(decision, Retry | EndRun):
             failure = Failure(
                 entry.name, answer.origin or "api", entry.owner, answer.message or entry.meaning
             )
-            await self._outcomes.finish(work, failure, spent, lasting=verdict.lasting)
+            await self._outcomes.finish(pending, failure, spent, lasting=verdict.lasting)
             return
         if slot_at is not None:
             await self._stages.ledger.attempt(
-                work.digest, len(work.attempts), work.attempts[-1].as_json(), self._outcomes.usage(spent)
+                pending.digest,
+                len(pending.attempts),
+                pending.attempts[-1].as_json(),
+                self._outcomes.usage(spent),
             )
-            work.has_history = True
+            pending.has_history = True
         if isinstance(decision, EndRun):
             self._end(entry.name, answer, entry.advice)
             return
@@ -441,15 +444,15 @@ class Runner:
         if left is not None:
             # Whether the outage is over is found out when its time is, not when this row's wait is.
             wait = max(min(wait, left), answer.retry_after or 0.0)
-        self._log.debug(event, row=work.row.key, code=entry.name, wait=round(wait, 3))
+        self._log.debug(event, row=pending.row.key, code=entry.name, wait=round(wait, 3))
         self._stop_after_outage()
-        work.renewed = work.renewed or decision.renew
-        if decision.refresh and not await self._renewed_credentials():
+        pending.resigned = pending.resigned or decision.resign
+        if decision.refresh and not await self._refreshed_credentials():
             return
         self.stats.repeating += 1
-        asyncio.get_running_loop().call_later(wait, self._repeat, again, work)
+        asyncio.get_running_loop().call_later(wait, self._repeat, again, pending)
 
-    async def _renewed_credentials(self) -> bool:
+    async def _refreshed_credentials(self) -> bool:
         """Whether there are credentials that were not refused; without, the run stops, resumable."""
         try:
             await self._stages.client.refresh_credentials()
@@ -458,9 +461,9 @@ class Runner:
             return False
         return True
 
-    def _repeat(self, again: Callable[[Work], None], work: Work) -> None:
+    def _repeat(self, again: Callable[[PendingRow], None], pending: PendingRow) -> None:
         self.stats.repeating -= 1
-        again(work)
+        again(pending)
 
     def _end(self, code: str, answer: Answer, advice: str) -> None:
         if self._ended is None:
@@ -489,6 +492,6 @@ class Runner:
         self._wake.set()
 
 
-def _is_unchanged(work: Work) -> bool:
+def _is_unchanged(pending: PendingRow) -> bool:
     """Whether a row that looked changed would ask what it has asked before."""
-    return work.renewal is not None and work.renewal.is_same(*map(request_name, work.request_keys))
+    return pending.renewal is not None and pending.renewal.is_same(*map(request_name, pending.request_keys))

@@ -15,7 +15,7 @@ from batchsearch.interrupts import listen_to
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from batchsearch.engine.run.instance_workers import Lanes
+    from batchsearch.engine.run.instance_workers import InstanceWorkers
 
 
 _SAME_WISH_SECONDS: Final = 1.0
@@ -27,7 +27,7 @@ class StopSignals:
     """SIGTERM, SIGINT, SIGHUP: the first stops the run in good order, a second ends the process at once."""
 
     def __init__(self) -> None:
-        self.running: Lanes | None = None
+        self.running: InstanceWorkers | None = None
         self._main = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         self._first_at: float | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from batchsearch.engine.parts.sealer import Sealer
-    from batchsearch.engine.rows.answer_cache import EarlierAnswers
+    from batchsearch.engine.rows.answer_cache import AnswerCache
     from batchsearch.engine.rows.preparer import Preparer
     from batchsearch.engine.rows.row_reader import RowReader
     from batchsearch.engine.run.direct_calls import DirectClient
@@ -42,4 +42,4 @@ class Stages:
     uploader: Uploader | None
     ledger: Ledger
     sealer: Sealer
-    earlier: EarlierAnswers
+    earlier: AnswerCache

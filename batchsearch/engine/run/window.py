@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class CallsLeft:
-    """How many calls a run may still make, all its lanes together.
+    """How many calls a run may still make, all its instance workers together.
 
     Args:
         most: Calls of the whole run; None for no bound.

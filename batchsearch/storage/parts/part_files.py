@@ -116,13 +116,13 @@ class PartWriter:
         results_schema: pa.Schema,
         own_schema: pa.Schema,
         hits_schema: pa.Schema,
-        carried_schema: pa.Schema,
+        passthrough_schema: pa.Schema,
     ) -> None:
         self._folder = folder
         self._results_schema = results_schema
         self._own_schema = own_schema
         self._hits_schema = hits_schema
-        self._carried_schema = carried_schema
+        self._carried_schema = passthrough_schema
         self._results_fitting = fitting_of(own_schema)
         self._hits_fitting = fitting_of(hits_schema)
         self.left_out = 0

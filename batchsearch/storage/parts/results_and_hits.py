@@ -207,7 +207,7 @@ def hits_schema() -> pa.Schema:
     return _schema(HIT_COLUMNS, "hits")
 
 
-def carried_names(operation: str, names: list[str]) -> list[str]:
+def passthrough_names(operation: str, names: list[str]) -> list[str]:
     """Names in `results` for the manifest's own columns.
 
     A column keeps its name unless batchsearch has one of that name, when it becomes `manifest_<name>`. Names
@@ -228,7 +228,7 @@ def carried_names(operation: str, names: list[str]) -> list[str]:
 def results_schema(operation: str, carried: pa.Schema) -> pa.Schema:
     """The whole of `results`: the manifest's own columns first, then batchsearch's."""
     own = own_results_schema(operation)
-    names = carried_names(operation, carried.names)
+    names = passthrough_names(operation, carried.names)
     fields = [
         field.with_name(name).with_nullable(True).with_metadata({"description": "From the manifest."})
         for field, name in zip(carried, names, strict=True)

@@ -12,9 +12,9 @@ from batchsearch.storage.remote.lease import highest, number_of, numbered
 from batchsearch.storage.remote.output_index import (
     SET_ASIDE,
     BadIndexError,
-    CarriedFile,
     Index,
     Moment,
+    StoredFile,
     index_from,
     is_carried_object,
     left_over,
@@ -141,7 +141,7 @@ def bring_down(store: ObjectStore, output: StoreAddress, index: Index, folder: P
     return fetched + 1
 
 
-def _fetched(store: ObjectStore, output: StoreAddress, file: CarriedFile, room: Path) -> Path:
+def _fetched(store: ObjectStore, output: StoreAddress, file: StoredFile, room: Path) -> Path:
     place = room / "file"
     address = output.below(file.object)
     facts = store.facts(address)
@@ -243,7 +243,7 @@ class Cargo:
             if counted is None:
                 return None
             files = [
-                CarriedFile(file.path, object_name(file.path, file.sha256), file.sha256, file.rows)
+                StoredFile(file.path, object_name(file.path, file.sha256), file.sha256, file.rows)
                 for file in counted
             ]
             try:
@@ -257,14 +257,14 @@ class Cargo:
             name = object_name(
                 f"{LEDGERS}/{numbered(moment.generation, f'-{moment.sequence:08d}')}.sqlite3", sha256
             )
-            ledger = CarriedFile(LEDGER, name, sha256)
+            ledger = StoredFile(LEDGER, name, sha256)
             self._store.put_file(self._output.below(name), copy)
             self._there.add(name)
             clear_coming(self._folder)
             return Index(moment, work, run, ledger, tuple(files))
         raise AssertionError("the last try has returned or raised")
 
-    def _send(self, file: CarriedFile) -> None:
+    def _send(self, file: StoredFile) -> None:
         place = self._folder / file.path
         if file.object in self._there and not self._is_cut(file.object, place):
             return

@@ -26,7 +26,7 @@ class BadIndexError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class CarriedFile:
+class StoredFile:
     """A file of the output.
 
     Attributes:
@@ -73,14 +73,14 @@ class Index:
     moment: Moment
     work: str
     run: str
-    ledger: CarriedFile
-    files: tuple[CarriedFile, ...]
+    ledger: StoredFile
+    files: tuple[StoredFile, ...]
 
     def objects(self) -> set[str]:
         """Everything that it names, below the output's address."""
         return {self.ledger.object, *(file.object for file in self.files)}
 
-    def tables(self, name: str) -> list[CarriedFile]:
+    def tables(self, name: str) -> list[StoredFile]:
         """The files of one table, `results` or `hits`, by name."""
         return sorted(
             (file for file in self.files if file.path.startswith(f"{name}/")), key=lambda file: file.path
@@ -148,12 +148,12 @@ def left_over(names: Iterable[str], index: Index | None) -> list[str]:
     return sorted(name for name in names if is_carried_object(name) and name not in kept)
 
 
-def _file_as_dict(file: CarriedFile) -> dict[str, Any]:
+def _file_as_dict(file: StoredFile) -> dict[str, Any]:
     found: dict[str, Any] = {"path": file.path, "object": file.object, "sha256": file.sha256}
     return found if file.rows is None else {**found, "rows": file.rows}
 
 
-def _file_from(values: Any) -> CarriedFile:
+def _file_from(values: Any) -> StoredFile:
     path, name, sha256 = str(values["path"]), str(values["object"]), str(values["sha256"])
     for place in (path, name):
         parts = place.split("/")
@@ -162,4 +162,4 @@ def _file_from(values: Any) -> CarriedFile:
     if not _SHA256.fullmatch(sha256):
         raise BadIndexError("has a file without a SHA-256")
     rows = values.get("rows")
-    return CarriedFile(path, name, sha256, None if rows is None else int(rows))
+    return StoredFile(path, name, sha256, None if rows is None else int(rows))

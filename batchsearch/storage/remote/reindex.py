@@ -17,7 +17,7 @@ from batchsearch.storage import output_layout
 from batchsearch.storage.remote.cargo import BEGUN, INDEXES, LEASES, LEDGER, LEDGERS, read_index
 from batchsearch.storage.remote.lease import Lease, Owner, numbered
 from batchsearch.storage.remote.mirror import Rhythm
-from batchsearch.storage.remote.output_index import TAG_LETTERS, CarriedFile, Index, Moment, object_name
+from batchsearch.storage.remote.output_index import TAG_LETTERS, Index, Moment, StoredFile, object_name
 from batchsearch.storage.remote.store_output import address_of
 from batchsearch.storage.remote.work_folder import NOTE, read_note, sha256_of, write_note
 from batchsearch.storage.stores.object_store import ObjectStore, StoreError
@@ -127,12 +127,12 @@ def _found(
         if counted is None:
             continue
         files = tuple(
-            CarriedFile(file.path, object_name(file.path, file.sha256), file.sha256, file.rows)
+            StoredFile(file.path, object_name(file.path, file.sha256), file.sha256, file.rows)
             for file in counted
         )
         missing = [file.object for file in files if file.object not in there]
         if not missing:
-            ledger = CarriedFile(LEDGER, name, sha256)
+            ledger = StoredFile(LEDGER, name, sha256)
             return Index(moment, secrets.token_hex(8), "recover", ledger, files), Moment(generation, sequence)
         why = "objects are not there that the ledger counts: " + ", ".join(missing[:_MOST_LISTED])
     raise OutputDamagedError(

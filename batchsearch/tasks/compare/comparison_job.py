@@ -18,7 +18,7 @@ from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.output_layout import COMPARE_RECORD
 from batchsearch.storage.parts.parquet_table import reason_of
-from batchsearch.storage.parts.results_and_hits import carried_names
+from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.storage.sealed.delivered import written_tables
 from batchsearch.tasks.compare.comparison import Comparison
 from batchsearch.tasks.compare.expansion import PairsJob, pairs_job
@@ -166,7 +166,7 @@ def _take(scores: Scores, batch: pa.RecordBatch) -> None:
 def _named(made: PairsJob, manifest: Manifest) -> dict[str, str]:
     """The results column that gives each score column its values."""
     names = manifest.schema_carried.names
-    written = dict(zip(names, carried_names(made.settings.operation, names), strict=True))
+    written = dict(zip(names, passthrough_names(made.settings.operation, names), strict=True))
     columns = made.settings.manifest.columns
     images = {role: columns.get(role, role) for role in ("primary_image", "secondary_image")}
     if made.made is None:

@@ -218,34 +218,36 @@ class _Night:
             began = await asyncio.to_thread(began_as, self._folder / SEARCH)
             search_settings = search_job(self._settings, given, began)
             wanted = hits_wanted(search_settings)
-            looks = stack.enter_context(LocalLooks(self._settings, self._dedup, manifest, self._stop))
-            search_settings = await looks.before_search(search_settings, given)
+            fingerprints = stack.enter_context(LocalLooks(self._settings, self._dedup, manifest, self._stop))
+            search_settings = await fingerprints.before_search(search_settings, given)
             sync: dict[str, Summary] = {}
             if self._dedup.order == "add_first":
                 sync = await self._bring_in_step(given)
                 if any(run.exit_code in _UNFINISHED for run in sync.values()):
                     # Without tonight's images in the instance the search would miss their pairs.
-                    return self._summary(None, sync, {}, given, looks)
+                    return self._summary(None, sync, {}, given, fingerprints)
             search = await self._run(search_settings, self._max_calls)
             if self._dedup.order == "search_first" and search.exit_code not in _UNFINISHED:
                 sync = await self._bring_in_step(given)
             columns = result_columns(self._settings, given, names)
             if search_settings.parameters.get(DISTINCT) is True and search.exit_code not in _UNFINISHED:
-                search = await self._ask_hidden(search, search_settings, columns, manifest, looks, wanted)
+                search = await self._ask_hidden(
+                    search, search_settings, columns, manifest, fingerprints, wanted
+                )
             sources = Sources(
                 folder=self._folder,
                 search=self._folder / SEARCH,
                 columns=columns,
                 keys=manifest.keys(),
                 judgements=judgements,
-                local=looks.matches if self._dedup.precheck != "none" else None,
-                compare=looks.compared if self._looks_at_images() else None,
-                changed_at=looks.changed_at,
+                local=fingerprints.matches if self._dedup.precheck != "none" else None,
+                compare=fingerprints.compared if self._looks_at_images() else None,
+                changed_at=fingerprints.changed_at,
                 told=partial(told_now, manifest, columns),
-                copies=looks.copies,
+                copies=fingerprints.copies,
                 night=self._night,
                 now=self._started,
-                flat=looks.flat,
+                flat=fingerprints.flat,
                 held_by=self._settings.instance.name if self._finds_itself() else None,
             )
             logger().info("dedup_started", night=self._night, output=str(self._folder))
@@ -259,8 +261,8 @@ class _Night:
                 await ask_again(self._folder / SEARCH, rows, self._night)
                 raise
             step("putting images in order")
-            await asyncio.to_thread(looks.forget_others)
-            summary = self._summary(search, sync, counts, given, looks)
+            await asyncio.to_thread(fingerprints.forget_others)
+            summary = self._summary(search, sync, counts, given, fingerprints)
             write_text(self._folder / FOLLOWED, judgements.as_csv())
             await asyncio.to_thread(write_record, self._folder, summary.as_dict())
         logger().info(
@@ -278,15 +280,15 @@ class _Night:
         settings: JobSettings,
         columns: Columns,
         manifest: Manifest,
-        looks: LocalLooks,
+        fingerprints: LocalLooks,
         wanted: int,
     ) -> Summary:
         """Search the rows again whose lists name a product by an image that has changed since."""
 
         def rows() -> list[bytes]:
             folder = self._folder / SEARCH
-            images = read_images(folder, columns, manifest.keys(), copies=looks.copies)
-            changed_at = looks.changed_at(images)
+            images = read_images(folder, columns, manifest.keys(), copies=fingerprints.copies)
+            changed_at = fingerprints.changed_at(images)
             if not images.renewed.any() and not changed_at.any():
                 return []
             keys = hidden_rows(folder, images, hit_rules(self._dedup, wanted), changed_at)
@@ -341,7 +343,7 @@ class _Night:
         sync: Mapping[str, Summary],
         counts: dict[str, object],
         given: Given,
-        looks: LocalLooks,
+        fingerprints: LocalLooks,
     ) -> DedupSummary:
         codes = [run.exit_code for run in (*sync.values(), search) if run is not None]
         before = read_record(self._folder)
@@ -359,7 +361,7 @@ class _Night:
             settings=self._dedup.model_dump(mode="json"),
             columns={"product": given.product, "pic_name": given.pic_name},
             instance=self._settings.instance.name,
-            precheck=looks.counts,
+            precheck=fingerprints.counts,
         )
 
 

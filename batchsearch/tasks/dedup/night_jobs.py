@@ -14,7 +14,7 @@ from batchsearch.errors import ConfigError, Problem
 from batchsearch.nearest import did_you_mean
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.storage.output_layout import SEARCH, UPKEEP
-from batchsearch.storage.parts.results_and_hits import carried_names
+from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def result_columns(settings: JobSettings, given: Given, names: list[str]) -> Col
         names: Columns of the manifest that the results carry.
     """
     dedup = dedup_settings(settings)
-    written = dict(zip(names, carried_names(SEARCH_OPERATION, names), strict=True))
+    written = dict(zip(names, passthrough_names(SEARCH_OPERATION, names), strict=True))
     return Columns(
         product=written[given.product],
         pic_name=None if given.pic_name is None else written[given.pic_name],
@@ -164,7 +164,7 @@ def told_now(manifest: Manifest, columns: Columns) -> pa.Table | None:
         return None
     schema = pa.schema([("row_key", pa.string()), *((name, pa.string()) for name in sorted(speaking))])
     given = manifest.schema_carried.names
-    written = dict(zip(carried_names(SEARCH_OPERATION, given), given, strict=True))
+    written = dict(zip(passthrough_names(SEARCH_OPERATION, given), given, strict=True))
     batches = []
     for batch in manifest.batches():
         keys = pa.array([row.key for row in batch.rows], pa.string())

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.model import EMULATOR
-from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.retry.asking import asked, rules_for_one
 from batchsearch.engine.run import embedded
 from batchsearch.errors import ConfigError
@@ -89,7 +89,7 @@ async def ping(settings: JobSettings) -> list[Pinged]:
     Raises:
         ConfigError: An endpoint or a proxy is no usable address, or an optional part is missing.
     """
-    return [await _ping(settings, lane.instance) for lane in lanes_of(settings)]
+    return [await _ping(settings, worker.instance) for worker in workers_of(settings)]
 
 
 async def _ping(settings: JobSettings, instance: InstanceSettings) -> Pinged:

@@ -198,7 +198,7 @@ class Plan:
         by_address: Images are uploaded before their call, and counted without it.
         pace: How fast calls may be made.
         price: What the instance costs, when the job file says.
-        lanes: The plans of its instances, when it has several.
+        instances: The plans of its instances, when it has several.
     """
 
     operation: str
@@ -217,7 +217,7 @@ class Plan:
     by_address: bool
     pace: Pace
     price: Price | None = None
-    lanes: tuple[Plan, ...] = ()
+    instances: tuple[Plan, ...] = ()
 
     @property
     def to_do(self) -> int:
@@ -308,8 +308,8 @@ class Plan:
                 "monthly_price": self.price.monthly,
                 "share_of_month": round(share, 6),
             }
-        if self.lanes:
-            values["instances"] = [plan.as_dict() for plan in self.lanes]
+        if self.instances:
+            values["instances"] = [plan.as_dict() for plan in self.instances]
         return values
 
     def as_json(self) -> str:

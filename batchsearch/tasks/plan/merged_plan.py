@@ -45,7 +45,7 @@ def together(plans: Sequence[Plan]) -> Plan:
         largest=max(plan.largest for plan in plans),
         by_address=first.by_address,
         pace=Pace(qps, 1.0, first.pace.night_hours, first.pace.has_window),
-        lanes=tuple(plans),
+        instances=tuple(plans),
     )
 
 

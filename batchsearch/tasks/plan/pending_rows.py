@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from batchsearch.engine.job.instance_worker import Lane
-    from batchsearch.engine.renewal.change_detection import Survey
+    from batchsearch.engine.job.instance_worker import InstanceWorker
+    from batchsearch.engine.renewal.change_detection import DetectedChanges
     from batchsearch.engine.renewal.renewal_rules import Renewal
     from batchsearch.manifest.rows import RowBatch
     from batchsearch.manifest.source import Manifest
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from batchsearch.storage.ledger.ledger_reader import LedgerReader
 
 
-def rows_of(lane: Lane, manifest: Manifest) -> int:
-    """How many rows of the manifest are a lane's.
+def rows_of(worker: InstanceWorker, manifest: Manifest) -> int:
+    """How many rows of the manifest are an instance worker's.
 
     Raises:
         ManifestError: The manifest cannot be read to its end.
     """
-    return sum(len(lane.places(batch)) for batch in manifest.batches(ROWS_A_BATCH))
+    return sum(len(worker.places(batch)) for batch in manifest.batches(ROWS_A_BATCH))
 
 
 class Known:
@@ -49,7 +49,7 @@ class Known:
     def __init__(
         self,
         reader: LedgerReader | None,
-        survey: Survey | None,
+        detected: DetectedChanges | None,
         folder: Path,
         *,
         oldest: float,
@@ -58,30 +58,30 @@ class Known:
     ) -> None:
         self._others = tuple(others)
         self._reader = reader
-        self._survey = survey
+        self._survey = detected
         self._folder = folder
         self._oldest = min(oldest, round_began)
         self._round_began = round_began
         self._parts: dict[tuple[str, str], bool] = {}
 
-    def standing(self, manifest: Manifest, lane: Lane) -> int:
-        """How many rows of a lane have an outcome that stands."""
+    def standing(self, manifest: Manifest, worker: InstanceWorker) -> int:
+        """How many rows of an instance worker have an outcome that stands."""
         if self._survey is None or self._reader is None or self._reader.finished_count() == 0:
             return 0
-        if lane.alone:
+        if worker.alone:
             return sum(len(found.codes) for found in self._survey.batches())
         batches = manifest.batches(ROWS_A_BATCH)
-        return sum(len(lane.places(batch)) - len(self.undone(batch, lane)) for batch in batches)
+        return sum(len(worker.places(batch)) - len(self.undone(batch, worker)) for batch in batches)
 
-    def undone(self, batch: RowBatch, lane: Lane) -> list[tuple[int, bytes, Renewal | None]]:
-        """A lane's rows in a batch that are to get an outcome: place, digest, what they have already."""
+    def undone(self, batch: RowBatch, worker: InstanceWorker) -> list[tuple[int, bytes, Renewal | None]]:
+        """A worker's rows in a batch that are to get an outcome: place, digest, what they have already."""
         digests = batch.digests()
         if self._survey is None or self._reader is None:
-            return [(place, digests[place], None) for place in lane.places(batch)]
+            return [(place, digests[place], None) for place in worker.places(batch)]
         states = self._reader.states(digests)
         reasons = self._survey.look(digests, batch).reasons if states else {}
         found: list[tuple[int, bytes, Renewal | None]] = []
-        for place in lane.places(batch):
+        for place in worker.places(batch):
             digest = digests[place]
             state = states.get(digest)
             if state is None:
@@ -122,7 +122,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class ChosenRows:
+class SelectedRows:
     """Rows of one batch that are to be looked at.
 
     Attributes:
@@ -135,8 +135,8 @@ class ChosenRows:
     places: tuple[tuple[int, bytes, Renewal | None], ...]
 
 
-class UndoneRows:
-    """The rows of a lane that are to get an outcome, or a sample spread evenly over them.
+class PendingRows:
+    """The rows of an instance worker that are to get an outcome, or a sample spread evenly over them.
 
     Attributes:
         wanted: How many are to be looked at, as far as is known beforehand.
@@ -144,15 +144,17 @@ class UndoneRows:
             run finishes meanwhile are not among them.
     """
 
-    def __init__(self, manifest: Manifest, known: Known, rows: int, sample: int | None, lane: Lane) -> None:
-        self._lane = lane
+    def __init__(
+        self, manifest: Manifest, known: Known, rows: int, sample: int | None, worker: InstanceWorker
+    ) -> None:
+        self._lane = worker
         self._manifest = manifest
         self._known = known
-        self._expected = rows - known.standing(manifest, lane)
+        self._expected = rows - known.standing(manifest, worker)
         self.wanted = self._expected if sample is None else min(sample, self._expected)
         self.counted = 0
 
-    def batches(self) -> Iterator[ChosenRows]:
+    def batches(self) -> Iterator[SelectedRows]:
         """The rows to look at, batch by batch; to be read once.
 
         Raises:
@@ -169,4 +171,4 @@ class UndoneRows:
                 if is_sampled(self.counted, self.wanted, self._expected):
                     places.append((place, digest, renewal))
                 self.counted += 1
-            yield ChosenRows(batch, tuple(places))
+            yield SelectedRows(batch, tuple(places))

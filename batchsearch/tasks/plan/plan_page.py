@@ -36,10 +36,10 @@ def plan_page(plan: Plan, *, advice: Callable[[str], str]) -> str:
     lines += ["", *_time(plan)]
     if not plan.pace.unlimited:
         lines.append(_bytes(plan))
-    for lane in plan.lanes:
-        time = f"at {lane.pace.rate:g} a second: {_hours(lane.pace.hours(lane.calls))}"
-        time = _AS_FAST if lane.pace.unlimited else time
-        lines.append(f"  {lane.instance:<10} {lane.calls:,} calls {time}")
+    for one in plan.instances:
+        time = f"at {one.pace.rate:g} a second: {_hours(one.pace.hours(one.calls))}"
+        time = _AS_FAST if one.pace.unlimited else time
+        lines.append(f"  {one.instance:<10} {one.calls:,} calls {time}")
     if plan.price is not None:
         share = plan.pace.share_of_month(plan.calls)
         amount = f"{plan.price.of_slots(share):,.2f} {plan.price.currency}".rstrip()

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.engine.job.held import held_job, touched_by
-from batchsearch.engine.job.instance_worker import lanes_of
-from batchsearch.engine.renewal.change_detection import Survey, round_began
+from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.renewal.change_detection import DetectedChanges, round_began
 from batchsearch.engine.rows.other_folders import other_folders
 from batchsearch.engine.rows.outcome_columns import request_name
 from batchsearch.engine.rows.preparer import Preparer
@@ -40,16 +40,16 @@ from batchsearch.storage.output_layout import LEDGER
 from batchsearch.tasks.plan.distinct_requests import DistinctRequests
 from batchsearch.tasks.plan.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
 from batchsearch.tasks.plan.merged_plan import together
-from batchsearch.tasks.plan.pending_rows import Known, UndoneRows, rows_of
+from batchsearch.tasks.plan.pending_rows import Known, PendingRows, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from batchsearch.config.model import InstanceSettings, JobSettings
-    from batchsearch.engine.job.instance_worker import Lane
-    from batchsearch.engine.rows.pending_row import JobFacts, Work
+    from batchsearch.engine.job.instance_worker import InstanceWorker
+    from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.manifest.source import Manifest
-    from batchsearch.tasks.plan.pending_rows import ChosenRows
+    from batchsearch.tasks.plan.pending_rows import SelectedRows
 
 _REQUESTS_AT_ONCE: Final = 4_096
 LOOKING: Final = "looking at rows"
@@ -93,12 +93,14 @@ async def plan_job(
     ledger = folder / LEDGER
     oldest = time.time() - settings.reuse.max_age_hours * 3600
     with ExitStack() as stack:
-        reader = survey = None
+        reader = detected = None
         if ledger.exists():
             reader = stack.enter_context(LedgerReader(ledger))
             held = held_job(settings, reader)
             touched = await asyncio.to_thread(touched_by, held, reader, folder)
-            survey = Survey(settings, operation, manifest, reader, image_root(settings), touched=touched)
+            detected = DetectedChanges(
+                settings, operation, manifest, reader, image_root(settings), touched=touched
+            )
             if held.changes.elsewhere:
                 oldest = math.inf
         rows = await checked(manifest)
@@ -115,24 +117,24 @@ async def plan_job(
             )
             for other in other_folders(settings)
         ]
-        known = Known(reader, survey, folder, oldest=oldest, round_began=began, others=others)
+        known = Known(reader, detected, folder, oldest=oldest, round_began=began, others=others)
         plans = [
             await _plan(
                 settings,
-                lane,
+                worker,
                 manifest=manifest,
-                rows=rows if lane.alone else await asyncio.to_thread(rows_of, lane, manifest),
+                rows=rows if worker.alone else await asyncio.to_thread(rows_of, worker, manifest),
                 known=known,
                 sample=sample,
             )
-            for lane in lanes_of(settings)
+            for worker in workers_of(settings)
         ]
     return together(plans)
 
 
 async def _plan(
     settings: JobSettings,
-    lane: Lane,
+    worker: InstanceWorker,
     *,
     manifest: Manifest,
     rows: int,
@@ -141,15 +143,15 @@ async def _plan(
 ) -> Plan:
     operation = OPERATIONS[settings.operation]
     by_address = settings.calls.upload == "url" and bool(operation.images)
-    undone = await asyncio.to_thread(UndoneRows, manifest, known, rows, sample, lane)
+    pending = await asyncio.to_thread(PendingRows, manifest, known, rows, sample, worker)
     threads = settings.images.threads or os.cpu_count() or 1
-    looking = step(LOOKING, undone.wanted)
-    facts = facts_of(settings, operation, "", lane.instance)
+    looking = step(LOOKING, pending.wanted)
+    facts = facts_of(settings, operation, "", worker.instance)
     async with AsyncExitStack() as stack:
         distinct = stack.enter_context(DistinctRequests())
         preparer = Preparer(
             facts,
-            rules_of(settings, operation, lane.instance),
+            rules_of(settings, operation, worker.instance),
             await stack.enter_async_context(Fetcher(image_root(settings), settings.images)),
             stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="plan")),
             repair=stack.enter_context(Decoders(settings.images)).repair,
@@ -158,12 +160,12 @@ async def _plan(
         )
         look = _Look(facts, preparer, known, distinct, by_address=by_address)
         await look.at_all(
-            undone.batches(),
+            pending.batches(),
             workers=threads + _FETCHED_AT_ONCE,
             counted=looking.to,
         )
         needed = await asyncio.to_thread(distinct.needed)
-    tally, to_do = look.tally, undone.counted
+    tally, to_do = look.tally, pending.counted
     scale = to_do / tally.looked_at if tally.looked_at else 0.0
     unreadable = tally.refused(unreadable=True, scale=scale)
     invalid = tally.refused(unreadable=False, scale=scale)
@@ -171,7 +173,7 @@ async def _plan(
     valid = to_do - sum(refused.rows for refused in (*unreadable, *invalid))
     return Plan(
         operation=settings.operation,
-        instance=lane.instance.name,
+        instance=worker.instance.name,
         manifest=settings.manifest.path,
         output=settings.output.dir,
         rows=rows,
@@ -184,8 +186,8 @@ async def _plan(
         pages=len(facts.pages),
         largest=tally.largest,
         by_address=by_address,
-        pace=pace_of(settings, lane.instance),
-        price=price_of(lane.instance),
+        pace=pace_of(settings, worker.instance),
+        price=price_of(worker.instance),
     )
 
 
@@ -226,14 +228,14 @@ class _Look:
         self._waiting: list[_Request] = []
 
     async def at_all(
-        self, chosen: Iterator[ChosenRows], *, workers: int, counted: Callable[[int], None]
+        self, chosen: Iterator[SelectedRows], *, workers: int, counted: Callable[[int], None]
     ) -> None:
         """Look at every chosen row, `workers` at a time; `counted` is told how many were."""
-        queue: asyncio.Queue[Work | None] = asyncio.Queue(2 * workers)
+        queue: asyncio.Queue[PendingRow | None] = asyncio.Queue(2 * workers)
 
         async def work_off() -> None:
-            while (work := await queue.get()) is not None:
-                await self._at(work)
+            while (pending := await queue.get()) is not None:
+                await self._at(pending)
                 counted(self.tally.looked_at)
 
         try:
@@ -247,49 +249,53 @@ class _Look:
             raise problems.exceptions[0] from None
         self._count_waiting()
 
-    async def _hand_out(self, chosen: Iterator[ChosenRows], queue: asyncio.Queue[Work | None]) -> None:
+    async def _hand_out(
+        self, chosen: Iterator[SelectedRows], queue: asyncio.Queue[PendingRow | None]
+    ) -> None:
         histories = await asyncio.to_thread(self._known.histories)
         while (chosen_rows := await asyncio.to_thread(next, chosen, None)) is not None:
             batch, places = chosen_rows.batch, chosen_rows.places
             rows = batch.pick([place for place, _, _ in places])
             for row, (_, digest, renewal) in zip(rows, places, strict=True):
-                work = self._facts.work_for(row, batch.carried, digest, histories.pop(digest, None))
-                work.renewal = renewal
-                await queue.put(work)
+                pending = self._facts.work_for(row, batch.carried, digest, histories.pop(digest, None))
+                pending.renewal = renewal
+                await queue.put(pending)
 
-    async def _at(self, work: Work) -> None:
-        failure = await self._preparer.prepare(work)
+    async def _at(self, pending: PendingRow) -> None:
+        failure = await self._preparer.prepare(pending)
         self.tally.looked_at += 1
         if failure is not None:
-            self.tally.refuse(failure, work.row.number, work.row.key)
+            self.tally.refuse(failure, pending.row.number, pending.row.key)
             return
-        if work.request_key is None:
+        if pending.request_key is None:
             raise AssertionError("a row that may be sent has a request key")
-        renewal = work.renewal
-        if renewal is not None and renewal.is_same(*map(request_name, work.request_keys)):
+        renewal = pending.renewal
+        if renewal is not None and renewal.is_same(*map(request_name, pending.request_keys)):
             self.tally.reused += 1
             return
-        sizes = self._sizes(work)
+        sizes = self._sizes(pending)
         self.tally.largest = max(self.tally.largest, *sizes)
         self._waiting.append(
             _Request(
-                tuple(map(bytes.fromhex, work.request_keys)),
-                len(self._facts.pages) - work.page,
+                tuple(map(bytes.fromhex, pending.request_keys)),
+                len(self._facts.pages) - pending.page,
                 sum(sizes),
-                may_reuse=not work.answers,
+                may_reuse=not pending.answers,
                 of_this_round=renewal is not None and renewal.asks_again,
             )
         )
         if len(self._waiting) >= _REQUESTS_AT_ONCE:
             self._count_waiting()
 
-    def _sizes(self, work: Work) -> list[int]:
+    def _sizes(self, pending: PendingRow) -> list[int]:
         """Bytes of each request that uploads something for this row."""
         if self._by_address:
-            return [len(image.data) for image in work.images]
-        if work.call is None:
+            return [len(image.data) for image in pending.images]
+        if pending.call is None:
             raise AssertionError("a row that may be sent has its call built")
-        return sizes_of_pages(self._facts.operation, len(work.call.body), self._facts.pages, first=work.page)
+        return sizes_of_pages(
+            self._facts.operation, len(pending.call.body), self._facts.pages, first=pending.page
+        )
 
     def _count_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.tasks.report.best import Best
-from batchsearch.tasks.report.references import carried_reference, named_columns, regions_of
+from batchsearch.tasks.report.references import named_columns, passthrough_reference, regions_of
 from batchsearch.tasks.report.run_facts import counts, numbers
 from batchsearch.tasks.report.table_reading import batches
 
@@ -165,7 +165,9 @@ def search_cards(
     for row in rows:
         text = row[column] if column is not None else None
         key = row["row_key"]
-        image = thumbnails.want(own, (key, role), reference=carried_reference(text), regions=regions_of(row))
+        image = thumbnails.want(
+            own, (key, role), reference=passthrough_reference(text), regions=regions_of(row)
+        )
         top = []
         for hit in hits.get(key, ()):
             product, name = str(hit["product_id"]), str(hit["pic_name"])
@@ -198,7 +200,7 @@ def product_thumbnail(
     if row is None:
         return -1
     return thumbnails.want(
-        own, (row.row_key, "image"), reference=carried_reference(row.text), regions=row.regions
+        own, (row.row_key, "image"), reference=passthrough_reference(row.text), regions=row.regions
     )
 
 
@@ -214,7 +216,9 @@ def compare_cards(
             column = named.images.get(role)
             text = None if column is None else row[column]
             made[f"p{side}"] = None if text is None else str(text)
-            made[f"t{side}"] = thumbnails.want(own, (row["row_key"], role), reference=carried_reference(text))
+            made[f"t{side}"] = thumbnails.want(
+                own, (row["row_key"], role), reference=passthrough_reference(text)
+            )
         shown = score(row["score"])
         message = short(row["error_message"])
         cards.append(card(k=row["row_key"], s=shown, e=row["error_code"], x=message, **made))

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from batchsearch.tasks.report.best import Best
 from batchsearch.tasks.report.cards import card, product_thumbnail, score
-from batchsearch.tasks.report.references import RowImages, carried_reference
+from batchsearch.tasks.report.references import RowImages, passthrough_reference
 from batchsearch.tasks.report.run_facts import numbers
 from batchsearch.tasks.report.table_reading import batches
 
@@ -248,7 +248,7 @@ def cluster_cards(
             index = thumbnails.want(
                 own if text is not None or row is not None else None,
                 (member["row_key"] or f"\0{member['product_id']}", "image"),
-                reference=carried_reference(text),
+                reference=passthrough_reference(text),
                 regions=row.regions if row is not None else (),
             )
             category = category if row is None or category is not None else row.category

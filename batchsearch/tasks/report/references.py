@@ -280,7 +280,7 @@ def regions_of(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(region for region in found if region))
 
 
-def carried_reference(text: str | None) -> ImageReference | None:
+def passthrough_reference(text: str | None) -> ImageReference | None:
     """The reference that a carried text is, when it is whole: a path. Anything else is looked for again."""
     found = reference(text)
     return found if found is not None and found.path is not None else None

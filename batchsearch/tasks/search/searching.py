@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from batchsearch.config.model import EMULATOR
-from batchsearch.engine.job.instance_worker import lanes_of
+from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.retry.asking import asked, rules_for_one
 from batchsearch.engine.rows.outcome_columns import page_answer
 from batchsearch.engine.rows.pending_row import Failure
@@ -40,7 +40,7 @@ from batchsearch.tasks.search.query import Found
 
 if TYPE_CHECKING:
     from batchsearch.config.model import InstanceSettings, JobSettings
-    from batchsearch.engine.rows.pending_row import JobFacts, Work
+    from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
     from batchsearch.pacing.unpaced import Unpaced
@@ -105,19 +105,19 @@ class _Search:
             patience=settings.calls.max_outage_seconds,
             jitter=random.random,
         )
-        work = facts.work_for(row, _NOTHING, digest_of(row.key), None)
+        pending = facts.work_for(row, _NOTHING, digest_of(row.key), None)
         # Before anybody is called: an image that is refused here costs nothing.
-        failure = await preparer.prepare(work)
+        failure = await preparer.prepare(pending)
         found = replace(
             found,
-            source=work.sources[0] if work.sources else None,
-            sent=work.images[0].sent if work.images else None,
-            transforms=work.images[0].transforms if work.images else (),
+            source=pending.sources[0] if pending.sources else None,
+            sent=pending.images[0].sent if pending.images else None,
+            transforms=pending.images[0].transforms if pending.images else (),
             failure=failure,
         )
-        return found if failure is not None else await self._asked(found, work, facts, preparer)
+        return found if failure is not None else await self._asked(found, pending, facts, preparer)
 
-    async def _asked(self, found: Found, work: Work, facts: JobFacts, preparer: Preparer) -> Found:
+    async def _asked(self, found: Found, pending: PendingRow, facts: JobFacts, preparer: Preparer) -> Found:
         settings, instance, stack = self._settings, self._instance, self._stack
         endpoint, credentials = await Services(settings, stack).of(instance)
         calls = settings.calls
@@ -133,18 +133,18 @@ class _Search:
         budget = OPERATIONS[settings.operation].budget
         pacer = pacer_for(instance, budget, endpoint.authority, embedded=instance.endpoint == EMULATOR)
         stack.push_async_callback(pacer.close)
-        if work.call is None:
+        if pending.call is None:
             uploader = uploader_of(settings, instance, endpoint, session, credentials, client)
-            failure = await _put(uploader, work) if uploader is not None else None
-            failure = failure or await preparer.build(work)
+            failure = await _put(uploader, pending) if uploader is not None else None
+            failure = failure or await preparer.build(pending)
             if failure is not None:
                 return replace(found, failure=failure)
-        return await self._pages(found, work, facts, preparer, client, pacer)
+        return await self._pages(found, pending, facts, preparer, client, pacer)
 
     async def _pages(  # noqa: PLR0917 - one search and all that answers it
         self,
         found: Found,
-        work: Work,
+        pending: PendingRow,
         facts: JobFacts,
         preparer: Preparer,
         client: Client,
@@ -152,11 +152,11 @@ class _Search:
     ) -> Found:
         hits: list[dict[str, Any]] = []
         while True:
-            if work.call is None:
+            if pending.call is None:
                 raise AssertionError("a page that is asked for has its call built")
             settings = self._settings
             rules = rules_for_one(settings.calls)
-            answer, calls = await asked(client, work.call, pacer, actions=settings.codes, rules=rules)
+            answer, calls = await asked(client, pending.call, pacer, actions=settings.codes, rules=rules)
             found = replace(
                 found,
                 calls=found.calls + calls,
@@ -165,22 +165,22 @@ class _Search:
             )
             if answer.code is not None:
                 return replace(found, failure=_failure(answer))
-            page = page_answer(work, answer)
+            page = page_answer(pending, answer)
             hits += [dict(hit) for hit in page.hits]
             if not found.fields:
                 found = replace(found, fields=page.fields)
-            if facts.is_last(work.page, len(page.hits)):
-                ranked = [{"rank": rank} | _plain(hit) for rank, hit in enumerate(hits, self._first(work))]
+            if facts.is_last(pending.page, len(page.hits)):
+                ranked = [{"rank": rank} | _plain(hit) for rank, hit in enumerate(hits, self._first(pending))]
                 return replace(found, hits=ranked)
-            work.begin_page(work.page + 1)
-            failure = await preparer.build(work)
+            pending.begin_page(pending.page + 1)
+            failure = await preparer.build(pending)
             if failure is not None:
                 return replace(found, failure=failure)
 
     @staticmethod
-    def _first(work: Work) -> int:
+    def _first(pending: PendingRow) -> int:
         """The rank of the first hit, counted from the instance's best one."""
-        start = work.values.get("start")
+        start = pending.values.get("start")
         return 1 + (start if isinstance(start, int) else 0)
 
 
@@ -188,13 +188,13 @@ def _plain(hit: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in hit.items() if name not in {"page", "request_id"}}
 
 
-async def _put(uploader: Uploader, work: Work) -> Failure | None:
+async def _put(uploader: Uploader, pending: PendingRow) -> Failure | None:
     """Upload the image, where images travel by address."""
-    for image in work.images:
+    for image in pending.images:
         put = await uploader.upload(image.data)
         if not isinstance(put, Uploaded):
             return _failure(put)
-        work.addresses += (put.url,)
+        pending.addresses += (put.url,)
     return None
 
 
@@ -205,14 +205,14 @@ def _failure(answer: Answer) -> Failure:
 
 def _instance(settings: JobSettings, name: str | None) -> InstanceSettings:
     """The instance of that name, or the job's first one."""
-    lanes = {lane.instance.name: lane.instance for lane in lanes_of(settings)}
+    workers = {worker.instance.name: worker.instance for worker in workers_of(settings)}
     if name is None:
         return settings.instance
-    if name not in lanes:
+    if name not in workers:
         raise ConfigError(
-            f"--instance: the job file has no instance {name[:40]!r}{did_you_mean(name, lanes)}"
+            f"--instance: the job file has no instance {name[:40]!r}{did_you_mean(name, workers)}"
         )
-    return lanes[name]
+    return workers[name]
 
 
 def _image(settings: JobSettings, query: Query) -> tuple[ImageReference | None, str]:

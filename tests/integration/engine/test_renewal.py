@@ -18,7 +18,7 @@ from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.job_of_output import job_of
-from batchsearch.engine.renewal.row_selector import Chosen
+from batchsearch.engine.renewal.row_selector import RowSelector
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import (
     ConfigError,
@@ -238,10 +238,10 @@ async def test_retry_sends_the_chosen_rows_and_no_others(nightly, signed_in):
     assert (await run_job(settings)).failed == 5
     nightly(ROWS)  # five rows were appended to the manifest since: retry leaves them alone
     folder = Path(settings.output.dir)
-    retried = await run_job(job_of(folder).settings, chosen=Chosen(codes=("InvalidPic*",)))
+    retried = await run_job(job_of(folder).settings, chosen=RowSelector(codes=("InvalidPic*",)))
     assert (retried.calls, retried.codes) == (2, {"PicNotExist": 3})
-    assert (await run_job(job_of(folder).settings, chosen=Chosen(origins=("transport",)))).calls == 0
-    assert (await run_job(job_of(folder).settings, chosen=Chosen(failed=True))).calls == 3
+    assert (await run_job(job_of(folder).settings, chosen=RowSelector(origins=("transport",)))).calls == 0
+    assert (await run_job(job_of(folder).settings, chosen=RowSelector(failed=True))).calls == 3
     assert set(table(settings)["outcome"]) == {"ok"}
     assert len(table(settings)) == 15
     assert sorted(table(settings, "history")["error_code"]) == ["InvalidPicContent"] * 2 + ["PicNotExist"] * 3
@@ -384,7 +384,7 @@ async def test_retry_leaves_the_night_alone(nightly, folder, images, signed_in):
     signed_in.set_faults(FaultPlan((rule,)))
     await run_job(nightly())
     changed(folder, 15, images, by=35)
-    chosen = Chosen(codes=("PicNotExist",))
+    chosen = RowSelector(codes=("PicNotExist",))
     retried = await run_job(job_of(Path(nightly().output.dir)).settings, chosen=chosen)
     assert (retried.calls, retried.exit_code) == (2, 0)
     age(nightly())
@@ -396,7 +396,7 @@ async def test_retry_of_a_code_that_no_row_has_is_told(nightly):
     """A mistyped code is refused with those that there are, and nothing is called."""
     await run_job(nightly(images__root="/"))
     with pytest.raises(ConfigError, match=r"no row failed with PictureEror; rows failed with Local"):
-        await run_job(job_of(Path(nightly().output.dir)).settings, chosen=Chosen(codes=("PictureEror",)))
+        await run_job(job_of(Path(nightly().output.dir)).settings, chosen=RowSelector(codes=("PictureEror",)))
 
 
 async def test_a_refused_upload_tells_who_waited(nightly, signed_in):
@@ -558,12 +558,12 @@ async def test_good_rows_are_asked_again_by_their_keys(nightly, signed_in):
     await run_job(nightly())
     folder = Path(nightly().output.dir)
     paid = calls(signed_in)
-    again = await run_job(job_of(folder).settings, chosen=Chosen(rows=("r03", "r07")))
+    again = await run_job(job_of(folder).settings, chosen=RowSelector(rows=("r03", "r07")))
     assert (again.calls, calls(signed_in) - paid) == (2, 2)
     results = table(nightly()).set_index("row_key")
     assert sorted(results.index[results["earlier_outcomes"] == 1]) == ["r03", "r07"]
     with pytest.raises(ConfigError, match="no finished row has the key 'r99'"):
-        await run_job(job_of(folder).settings, chosen=Chosen(rows=("r03", "r99")))
+        await run_job(job_of(folder).settings, chosen=RowSelector(rows=("r03", "r99")))
     assert (await run_job(nightly())).calls == 0
 
 
@@ -573,16 +573,16 @@ async def test_rows_that_meet_conditions_are_asked_again(nightly):
     typed = {"manifest__csv": {"types": {"price": "int64"}}, "manifest__where": "price < 8"}
     assert (await run_job(nightly(rows, **typed))).calls == 8
     folder = Path(nightly(rows, **typed).output.dir)
-    again = await run_job(job_of(folder).settings, chosen=Chosen(where='price > 5 OR id = "r01"'))
+    again = await run_job(job_of(folder).settings, chosen=RowSelector(where='price > 5 OR id = "r01"'))
     assert again.calls == 3
     results = table(nightly(rows, **typed)).set_index("row_key")
     assert sorted(results.index[results["earlier_outcomes"] == 1]) == ["r01", "r06", "r07"]
     with pytest.raises(ConfigError, match="no finished row that is asked for"):
-        await run_job(job_of(folder).settings, chosen=Chosen(failed=True, where="price > 5"))
+        await run_job(job_of(folder).settings, chosen=RowSelector(failed=True, where="price > 5"))
     wrong = {"prise > 5": "--where.*price", "price >": "--where", "price > 9": "no finished row"}
     for where, said in wrong.items():
         with pytest.raises(ConfigError, match=f"(?s){said}"):
-            await run_job(job_of(folder).settings, chosen=Chosen(where=where))
+            await run_job(job_of(folder).settings, chosen=RowSelector(where=where))
 
 
 async def test_rows_that_a_changed_parameter_touches_are_renewed(nightly, signed_in):

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from batchsearch.cli import cli
 from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
-from batchsearch.engine.job.instance_worker import lanes_of
-from batchsearch.engine.renewal.change_detection import Survey
+from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.renewal.change_detection import DetectedChanges
 from batchsearch.engine.rows.pending_row import PageAnswer
 from batchsearch.engine.run.job import run_job
 from batchsearch.engine.run.opening import open_manifest
@@ -22,7 +22,7 @@ from batchsearch.service.operations import OPERATIONS
 from batchsearch.storage.ledger.entries import FinishedRow, digest_of
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.store import Ledger
-from batchsearch.tasks.plan.pending_rows import Known, UndoneRows
+from batchsearch.tasks.plan.pending_rows import Known, PendingRows
 from batchsearch.tasks.plan.planning import plan_job
 
 
@@ -273,14 +273,14 @@ async def test_rows_finished_while_a_plan_looks_are_not_counted_as_to_do(load):
     ledger = empty_ledger(settings)
     manifest = open_manifest(settings, OPERATIONS[settings.operation])
     with LedgerReader(Path(settings.output.dir, "ledger", "ledger.sqlite3")) as reader:
-        survey = Survey(settings, OPERATIONS[settings.operation], manifest, reader, Path())
-        known = Known(reader, survey, Path(settings.output.dir), oldest=0.0, round_began=0.0)
-        undone = UndoneRows(manifest, known, 6, None, lanes_of(settings)[0])
+        detected = DetectedChanges(settings, OPERATIONS[settings.operation], manifest, reader, Path())
+        known = Known(reader, detected, Path(settings.output.dir), oldest=0.0, round_began=0.0)
+        pending = PendingRows(manifest, known, 6, None, workers_of(settings)[0])
         await ledger.finish(FinishedRow(digest_of("r3"), None, None, b"{}", b"", b"", has_history=False), {})
-        chosen = [rows.batch.rows[place].key for rows in undone.batches() for place, _, _ in rows.places]
+        chosen = [rows.batch.rows[place].key for rows in pending.batches() for place, _, _ in rows.places]
     ledger.close()
     assert chosen == ["r0", "r1", "r2", "r4", "r5"]
-    assert undone.counted == 5
+    assert pending.counted == 5
 
 
 async def test_another_jobs_output_is_refused(filled, load):

@@ -7,7 +7,7 @@ import pytest
 
 from batchsearch.engine.retry.judge import Judge
 from batchsearch.engine.retry.policy import EndRun, FailRow, Retry, RetryRules
-from batchsearch.engine.rows.pending_row import Attempt, Work
+from batchsearch.engine.rows.pending_row import Attempt, PendingRow
 from batchsearch.service.client import Answer
 from batchsearch.service.codes.lookup import code_for
 from batchsearch.telemetry.stats import Stats
@@ -47,8 +47,8 @@ def answer(code, status=None, origin="api"):
     return Answer(status, code, origin, "said", "id", None, None, datetime(2026, 11, 21, tzinfo=UTC), 0.1)
 
 
-def work(clock):
-    row = Work(row=None, carried=None, digest=b"")
+def pending(clock):
+    row = PendingRow(row=None, carried=None, digest=b"")
     row.first_sent = clock.now
     return row
 
@@ -61,7 +61,7 @@ def judged(court, row, code, status=None, origin="api"):
 
 def test_what_fails_while_nothing_is_answered_says_nothing_about_the_row(court):
     """In an outage no row runs out of attempts."""
-    row = work(court[2])
+    row = pending(court[2])
     decisions = [judged(court, row, "Transport.ConnectFailed", origin="transport") for _ in range(50)]
     assert all(isinstance(decision, Retry) for decision in decisions)
     assert row.attempts_here == 0
@@ -69,7 +69,7 @@ def test_what_fails_while_nothing_is_answered_says_nothing_about_the_row(court):
 
 def test_a_row_that_fails_while_others_succeed_runs_out_of_attempts(court):
     """When others are answered in between, the fault is counted against the row."""
-    row = work(court[2])
+    row = pending(court[2])
     for _ in range(2):
         court[2].now += 1
         court[0].succeeded(court[2].now, 0.1)
@@ -87,7 +87,7 @@ def tried(code, *runs):
 
 def test_a_row_that_no_outage_explains_any_longer_is_judged(court):
     """After many refusals in several runs, the service's word counts even if nothing else was answered."""
-    row = work(court[2])
+    row = pending(court[2])
     row.attempts = tried("InternalError", *["one"] * 4, *["two"] * 4, "three")
     assert isinstance(judged(court, row, "InternalError", 500), Retry)
     assert row.attempts_here == 0
@@ -99,7 +99,7 @@ def test_a_row_that_no_outage_explains_any_longer_is_judged(court):
 def test_one_outage_fails_no_row_however_long(court, code, origin):
     """Several runs are several: what one run tried, or two, says nothing about the row."""
     for runs in (["one"] * 1_000, ["one"] * 500 + ["two"] * 500, [None] * 500 + ["two"] * 500):
-        row = work(court[2])
+        row = pending(court[2])
         row.attempts = tried(code, *runs)
         assert isinstance(judged(court, row, code, 500, origin), Retry)
         assert row.attempts_here == 0
@@ -107,7 +107,7 @@ def test_one_outage_fails_no_row_however_long(court, code, origin):
 
 def test_waits_grow_while_nothing_counts(court):
     """In an outage a row asks less and less often, though its attempts are not counted."""
-    row = work(court[2])
+    row = pending(court[2])
     waits = [judged(court, row, "Transport.ConnectFailed", origin="transport").wait for _ in range(8)]
     assert waits == sorted(waits)
     assert waits[-1] >= 10 * waits[0]
@@ -115,7 +115,7 @@ def test_waits_grow_while_nothing_counts(court):
 
 def test_flow_control_is_told_to_the_pacer_and_costs_no_attempt(court):
     """A denial slows the pace, and says nothing about the row."""
-    row = work(court[2])
+    row = pending(court[2])
     assert isinstance(judged(court, row, "DeniedRequest", 403), Retry)
     assert court[1].told == ["denied"]
     assert (row.attempts_here, row.denied_here) == (0, 1)
@@ -123,14 +123,14 @@ def test_flow_control_is_told_to_the_pacer_and_costs_no_attempt(court):
 
 def test_an_override_may_name_a_family(court):
     """`Throttling*: fail_row` in the job file holds for every member."""
-    assert judged(court, work(court[2]), "Throttling.User", 400) == FailRow()
+    assert judged(court, pending(court[2]), "Throttling.User", 400) == FailRow()
 
 
 def test_endings_in_a_row_end_the_run_and_a_success_in_between_does_not(court):
     """Three refusals of permission on end; one success starts the count anew."""
-    row = work(court[2])
+    row = pending(court[2])
     assert isinstance(judged(court, row, "NoPermission", 403), Retry)
     court[0].succeeded(court[2].now, 0.1)
-    assert isinstance(judged(court, work(court[2]), "NoPermission", 403), Retry)
-    assert isinstance(judged(court, work(court[2]), "NoPermission", 403), Retry)
-    assert judged(court, work(court[2]), "NoPermission", 403) == EndRun()
+    assert isinstance(judged(court, pending(court[2]), "NoPermission", 403), Retry)
+    assert isinstance(judged(court, pending(court[2]), "NoPermission", 403), Retry)
+    assert judged(court, pending(court[2]), "NoPermission", 403) == EndRun()

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from batchsearch.engine.rows.bloom_filter import SeenRequests
+from batchsearch.engine.rows.bloom_filter import BloomFilter
 
 
 def key(number):
@@ -11,7 +11,7 @@ def key(number):
 
 def test_what_was_added_is_always_found():
     """No answered request is ever sent again because it was forgotten."""
-    seen = SeenRequests()
+    seen = BloomFilter()
     for number in range(5_000):
         seen.add(key(number))
     assert all(seen.may_hold(key(number)) for number in range(5_000))
@@ -19,7 +19,7 @@ def test_what_was_added_is_always_found():
 
 def test_what_was_not_added_is_seldom_found():
     """With a hundred thousand requests, hardly one in ten thousand others is looked up in vain."""
-    seen = SeenRequests()
+    seen = BloomFilter()
     for number in range(100_000):
         seen.add(key(number))
     assert sum(seen.may_hold(key(f"other {number}")) for number in range(10_000)) <= 5

@@ -12,7 +12,7 @@ import pytest
 from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.meaning import understand
-from batchsearch.manifest.passthrough import carried_type, carried_type_problem, shown, shown_cells
+from batchsearch.manifest.passthrough import passthrough_type, passthrough_type_problem, shown, shown_cells
 from batchsearch.manifest.rows import ImageReference
 from batchsearch.manifest.source import Manifest, Wanted
 
@@ -139,8 +139,8 @@ def test_files_that_differ_in_width_are_carried_in_the_plain_type(tmp_path):
 )
 def test_types_that_do_not_survive_the_way_are_known(kind):
     """What the ledger or Parquet cannot hold has a problem; what it becomes or is made of has none."""
-    assert "cannot be carried into the results" in carried_type_problem(kind)
-    assert carried_type_problem(pa.list_(pa.string())) is None
+    assert "cannot be carried into the results" in passthrough_type_problem(kind)
+    assert passthrough_type_problem(pa.list_(pa.string())) is None
 
 
 @dataclass
@@ -173,7 +173,7 @@ def test_a_list_view_of_dictionaries_in_a_file_is_refused(opened):
 def test_an_extension_over_a_dictionary_is_its_values():
     """No dictionary hides inside an extension type."""
     kind = pa.opaque(WORDS, "words", "someone")
-    assert carried_type(kind) == pa.string()
+    assert passthrough_type(kind) == pa.string()
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def rows_of(manifest, rows=1024):
     return [row for batch in manifest.batches(rows) for row in batch.rows]
 
 
-def carried_of(manifest):
+def passthrough_of(manifest):
     return [row for batch in manifest.batches() for row in batch.carried.to_pylist()]
 
 
@@ -396,7 +396,7 @@ def test_files_must_agree_where_no_type_holds_both(opened, write, tmp_path):
         "in all files, or leave it out (`manifest.carry` lists the columns that are carried)"
     )
     manifest = opened("d", Wanted(), key="product_id", carry=["gone", "new"])
-    assert carried_of(manifest) == [{"gone": "x", "new": None}, {"gone": None, "new": 1}]
+    assert passthrough_of(manifest) == [{"gone": "x", "new": None}, {"gone": None, "new": 1}]
 
 
 def test_files_may_order_and_widen_columns(opened, write):

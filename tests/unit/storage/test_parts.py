@@ -11,9 +11,9 @@ import pytest
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.parts.part_files import PartWriter, part_name, table_from_json
 from batchsearch.storage.parts.results_and_hits import (
-    carried_names,
     hits_schema,
     own_results_schema,
+    passthrough_names,
     results_schema,
 )
 
@@ -42,7 +42,7 @@ def writer(tmp_path):
         results_schema=results_schema("SearchImageByPic", CARRIED),
         own_schema=own_results_schema("SearchImageByPic"),
         hits_schema=hits_schema(),
-        carried_schema=CARRIED,
+        passthrough_schema=CARRIED,
     )
     made.prepare()
     return made
@@ -89,13 +89,13 @@ def test_json_with_an_unknown_field_is_refused():
 
 def test_a_manifest_column_named_like_ours_is_renamed():
     """No name appears twice, however the manifest's columns are called."""
-    names = carried_names("SearchImageByPic", ["outcome", "manifest_outcome", "sku"])
+    names = passthrough_names("SearchImageByPic", ["outcome", "manifest_outcome", "sku"])
     assert names == ["manifest_manifest_outcome", "manifest_outcome", "sku"]
 
 
 def test_a_manifest_column_that_differs_in_case_only_is_renamed():
     """`SELECT outcome` in SQL, where case does not count, is never the manifest's `Outcome`."""
-    names = carried_names("SearchImageByPic", ["Outcome", "MANIFEST_outcome", "Sku", "HIT_COUNT"])
+    names = passthrough_names("SearchImageByPic", ["Outcome", "MANIFEST_outcome", "Sku", "HIT_COUNT"])
     assert names == ["manifest_manifest_Outcome", "MANIFEST_outcome", "Sku", "manifest_HIT_COUNT"]
 
 

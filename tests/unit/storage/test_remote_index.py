@@ -7,9 +7,9 @@ import pytest
 
 from batchsearch.storage.remote.output_index import (
     BadIndexError,
-    CarriedFile,
     Index,
     Moment,
+    StoredFile,
     index_from,
     left_over,
     object_name,
@@ -17,8 +17,8 @@ from batchsearch.storage.remote.output_index import (
 from batchsearch.storage.remote.work_folder import Note, read_note, write_note
 
 SHA = "0123456789abcdef" * 4
-PART = CarriedFile("results/part-000001.parquet", f"results/part-000001-{SHA[:16]}.parquet", SHA, 5)
-LEDGER = CarriedFile("ledger/ledger.sqlite3", f"_carried/ledger/1-{SHA[:16]}.sqlite3", SHA)
+PART = StoredFile("results/part-000001.parquet", f"results/part-000001-{SHA[:16]}.parquet", SHA, 5)
+LEDGER = StoredFile("ledger/ledger.sqlite3", f"_carried/ledger/1-{SHA[:16]}.sqlite3", SHA)
 INDEX = Index(Moment(2, 7), "work", "run", LEDGER, (PART,))
 
 

@@ -46,7 +46,7 @@ class Gate(PartWriter):
             results_schema=results_schema("SearchImageByPic", CARRIED),
             own_schema=own_results_schema("SearchImageByPic"),
             hits_schema=hits_schema(),
-            carried_schema=CARRIED,
+            passthrough_schema=CARRIED,
         )
         self.open = threading.Event()
         self.open.set()

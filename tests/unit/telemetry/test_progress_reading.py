@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from batchsearch.pages.durations import clock_time, duration
 from batchsearch.telemetry.histogram import Histogram
 from batchsearch.telemetry.reading import Reading, reading_from, reading_of
-from batchsearch.telemetry.sliding_count import RecentCount
+from batchsearch.telemetry.sliding_count import SlidingCount
 from batchsearch.telemetry.stats import Stats
 from batchsearch.telemetry.status_words import codes_of, end_of, lines_of, pace_of
 
@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 )
 def test_a_recent_count_is_right_to_one_step(gaps, later):
     """Everything of the last `seconds` less a sixtieth is counted, nothing older than `seconds`."""
-    recent, moments, now = RecentCount(30), [], 1000.0
+    recent, moments, now = SlidingCount(30), [], 1000.0
     for gap in gaps:
         now += gap
         moments.append(now)
@@ -36,7 +36,7 @@ def test_a_recent_count_is_right_to_one_step(gaps, later):
 
 def test_a_steady_rate_is_read_as_it_is():
     """Ten a second are ten a second, at the start as after a long time; silence lowers it to nothing."""
-    recent = RecentCount(30)
+    recent = SlidingCount(30)
     rates = []
     for number in range(1000):
         recent.add(number / 10)
@@ -49,7 +49,7 @@ def test_a_steady_rate_is_read_as_it_is():
 
 def test_memory_of_a_recent_count_is_bounded():
     """A million events in half a minute take no more than the steps."""
-    recent = RecentCount(30)
+    recent = SlidingCount(30)
     for number in range(200_000):
         recent.add(number / 5_000)
     assert len(recent._steps) <= 61

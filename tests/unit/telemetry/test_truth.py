@@ -33,7 +33,7 @@ def writer(tmp_path):
         results_schema=results_schema("SearchImageByPic", CARRIED),
         own_schema=own_results_schema("SearchImageByPic"),
         hits_schema=hits_schema(),
-        carried_schema=CARRIED,
+        passthrough_schema=CARRIED,
     )
     made.prepare()
     return made

@@ -20,7 +20,7 @@ from batchsearch.config.model import PRIORITY
 from batchsearch.engine.run.places import image_root
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.publish import make_folder, own_name, publishing
-from batchsearch.storage.parts.results_and_hits import carried_names
+from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.tasks.dedup.candidates.alike import Alike, find_alike, later_copies
 from batchsearch.tasks.dedup.candidates.catalogue_images import coded, places
 from batchsearch.tasks.dedup.candidates.matches import (
@@ -34,7 +34,7 @@ from batchsearch.tasks.dedup.candidates.matches import (
 from batchsearch.tasks.dedup.clusters.table_rows import LocalMatches
 from batchsearch.tasks.dedup.clusters.verdicts import nothing_measured
 from batchsearch.tasks.dedup.verifying.feature_store import FEATURES_FILE, FeatureStore
-from batchsearch.tasks.dedup.verifying.fingerprint_store import LOOKS_FILE, ROWS_A_BATCH, LookStore
+from batchsearch.tasks.dedup.verifying.fingerprint_store import LOOKS_FILE, ROWS_A_BATCH, FingerprintStore
 from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, THUMB, colour_distance
 from batchsearch.tasks.dedup.verifying.verification import measure_pairs
 
@@ -82,7 +82,7 @@ class LocalLooks:
         self._manifest = manifest
         self._folder = Path(settings.output.dir)
         self._stop = stop
-        self._store: LookStore | None = None
+        self._store: FingerprintStore | None = None
         self._verifies = dedup.verify is not None
         self._features: FeatureStore | None = None
         self._keys: pa.Array = pa.array([], pa.string())
@@ -205,7 +205,7 @@ class LocalLooks:
         found = store.table.column("flat").take(pa.array(at, mask=at < 0))
         return np.asarray(found.to_numpy(), dtype=np.float64)
 
-    def _look_at(self, store: LookStore, keys: pa.Array, *, again: bool = False) -> None:
+    def _look_at(self, store: FingerprintStore, keys: pa.Array, *, again: bool = False) -> None:
         wanted = [places(pa.array(some, pa.string()), keys) >= 0 for some in self._manifest.keys()]  # noqa: SIM118 - a table's row keys
         mask = np.concatenate(wanted) if wanted else np.zeros(0, bool)
         asyncio.run(store.look_at(self._manifest.batches(ROWS_A_BATCH), mask, again=again))
@@ -232,7 +232,7 @@ class LocalLooks:
 
     @staticmethod
     def _searched_ones(
-        store: LookStore, keys: pa.Array, searched: list[str | None]
+        store: FingerprintStore, keys: pa.Array, searched: list[str | None]
     ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
         """The looks of these rows, and which of them are of the image that was searched."""
         at = store.rows_of(keys)
@@ -243,11 +243,11 @@ class LocalLooks:
         ]
         return at, np.array(same, dtype=bool)
 
-    def _looks(self) -> LookStore:
+    def _looks(self) -> FingerprintStore:
         if self._store is None:
             if self._verifies:
                 self._features = FeatureStore(self._folder / PRECHECK / FEATURES_FILE)
-            self._store = LookStore(
+            self._store = FingerprintStore(
                 self._settings,
                 self._folder / PRECHECK / LOOKS_FILE,
                 whole=self._mode != "none",
@@ -256,7 +256,7 @@ class LocalLooks:
             )
         return self._store
 
-    def _find(self, store: LookStore, at: NDArray[np.int32]) -> Alike:
+    def _find(self, store: FingerprintStore, at: NDArray[np.int32]) -> Alike:
         seen = np.flatnonzero(at >= 0)
         table = store.table.take(pa.array(at[seen]))
         outlines = table.column("outline").to_numpy()
@@ -274,7 +274,7 @@ class LocalLooks:
         carried = self._manifest.schema_carried
         fields = [field for field in carried if field.name != given.image]
         schema = pa.schema([*fields, (given.image, _IMAGE), (PRIORITY_COLUMN, pa.int64())])
-        written = carried_names("SearchImageByPic", carried.names)
+        written = passthrough_names("SearchImageByPic", carried.names)
         copies = pa.schema(
             [
                 ("row_key", pa.string()),

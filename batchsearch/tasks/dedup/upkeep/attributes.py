@@ -14,7 +14,7 @@ from batchsearch.storage.output_layout import UPKEEP
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.storage.parts.passthrough_types import as_text
-from batchsearch.storage.parts.results_and_hits import carried_names
+from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, places, schema_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _last_told(
     """The row keys of images that were added, and what the instance was last told of each."""
     found: list[tuple[pa.Array, NDArray[np.int64], NDArray[np.uint64], NDArray[np.bool_]]] = []
     for step, operation in (("add", "AddImage"), ("update", "UpdateImage")):
-        written = dict(zip(names, carried_names(operation, names), strict=True))
+        written = dict(zip(names, passthrough_names(operation, names), strict=True))
         columns = [written[name] for name in attributes]
         results = folder / UPKEEP[step] / RESULTS
         there = [name for name in columns if name in schema_of(results).names]

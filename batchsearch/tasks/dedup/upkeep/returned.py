@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.output_layout import UPKEEP
 from batchsearch.storage.parts.part_files import RESULTS
-from batchsearch.storage.parts.results_and_hits import carried_names
+from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, places
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def returned_rows(folder: Path, manifest: Manifest, given: Given) -> list[bytes]
     if not len(deleted) or given.pic_name is None:
         return []
     names = manifest.schema_carried.names
-    written = dict(zip(names, carried_names("AddImage", names), strict=True))
+    written = dict(zip(names, passthrough_names("AddImage", names), strict=True))
     there = pa.concat_arrays([pa.array(keys, pa.string()) for keys in manifest.keys()])  # noqa: SIM118 - a table's row keys
     again: list[bytes] = []
     product, image = written[given.product], written[given.pic_name]

@@ -28,7 +28,7 @@ from batchsearch.publish import make_folder, own_name, publishing, unwritable
 from batchsearch.steps import step
 from batchsearch.tasks.dedup.candidates.catalogue_images import places
 from batchsearch.tasks.dedup.verifying.features import packed_features
-from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, THUMB, Look, look_of
+from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, THUMB, Fingerprint, look_of
 
 if TYPE_CHECKING:
     import threading
@@ -68,13 +68,13 @@ class _Row:
     token: bytes | None
 
 
-class LookStore:
+class FingerprintStore:
     """The looks of a job's images, by row key.
 
     Args:
         settings: The job; its images are fetched as a run fetches them.
         path: File that keeps them.
-        whole: Decode every pixel, for `Look.pixels`.
+        whole: Decode every pixel, for `Fingerprint.pixels`.
         stop: Set when looking is to end; what was looked at is kept.
         features: Is given the features of the images that are looked at because they are wanted.
     """
@@ -148,13 +148,13 @@ class LookStore:
                     else:
                         data = await fetch_patiently(fetcher, row.reference, random.random)
                     if isinstance(data, bytes):
-                        look = await made_patiently(
+                        fingerprint = await made_patiently(
                             lambda: loop.run_in_executor(pool, self._look, data, decoders, features)
                         )
-                        if look is None:
+                        if fingerprint is None:
                             self._unusable.append(row.key)
                         else:
-                            self._added.append(_line(row, look))
+                            self._added.append(_line(row, fingerprint))
                 looking.advance()
 
             seen = 0
@@ -172,7 +172,7 @@ class LookStore:
                 await asyncio.to_thread(self._keep)
         return seen
 
-    def _look(self, data: bytes, decoders: Decoders, features: FeatureStore | None) -> Look | None:
+    def _look(self, data: bytes, decoders: Decoders, features: FeatureStore | None) -> Fingerprint | None:
         def keep(image: Image.Image) -> None:
             if features is not None:
                 features.add(hashlib.sha256(data).digest(), packed_features(image))
@@ -287,15 +287,15 @@ def _plain(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def _line(row: _Row, look: Look) -> dict[str, object]:
+def _line(row: _Row, fingerprint: Fingerprint) -> dict[str, object]:
     return {
         "row_key": row.key,
         # Without one, the image is read again each time: it is then never taken for unchanged.
         "token": row.token or bytes(16),
-        "sha256": look.sha256,
-        "pixels": look.pixels,
-        "outline": look.outline,
-        "thumb": look.thumb,
-        "colours": look.colours,
-        "flat": look.flat,
+        "sha256": fingerprint.sha256,
+        "pixels": fingerprint.pixels,
+        "outline": fingerprint.outline,
+        "thumb": fingerprint.thumb,
+        "colours": fingerprint.colours,
+        "flat": fingerprint.flat,
     }

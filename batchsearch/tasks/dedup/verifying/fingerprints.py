@@ -58,7 +58,7 @@ _TURNS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Fingerprint:
     """What an image looks like.
 
     Attributes:
@@ -85,7 +85,7 @@ def look_of(
     whole: bool,
     repair: Repairer = reencode,
     also: Callable[[Image.Image], None] | None = None,
-) -> Look | None:
+) -> Fingerprint | None:
     """What a file's image looks like; None for what is no usable image. Never raises for any bytes.
 
     Args:
@@ -104,7 +104,7 @@ def look_of(
     pixels = b""
     if whole:
         pixels = hashlib.sha256(b"%dx%d:" % image.size + image.tobytes()).digest()
-    return Look(
+    return Fingerprint(
         sha256=hashlib.sha256(data).digest(),
         pixels=pixels,
         outline=_outline(image),
@@ -178,7 +178,7 @@ def colour_distance(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDAr
     Symmetric. NaN where one of the two has hardly any colour.
 
     Args:
-        first: `Look.colours`, shape (n, COLOURS).
+        first: `Fingerprint.colours`, shape (n, COLOURS).
         second: Likewise, row by row the other image.
     """
     one, other = (np.square(each.astype(np.float64) / 255) for each in (first, second))

@@ -96,7 +96,7 @@ async def test_a_plan_counts_each_instance_at_its_pace(job):
     """Calls add up; the slowest instance decides how long the job takes."""
     plan = await plan_job(job(rows(20, 6)))
     assert (plan.rows, plan.calls) == (26, 26)
-    assert [(lane.instance, lane.calls) for lane in plan.lanes] == [("fast", 20), ("slow", 6)]
+    assert [(worker.instance, worker.calls) for worker in plan.instances] == [("fast", 20), ("slow", 6)]
     assert plan.pace.hours(plan.calls) == pytest.approx(6 / 10 / 3600)
     assert len(plan.as_dict()["instances"]) == 2
 

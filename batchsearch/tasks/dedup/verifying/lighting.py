@@ -79,50 +79,62 @@ def fitted(
         weights: Of each pixel.
         bounds: How far it may go.
     """
-    best: tuple[float, Light] | None = None
-    for gamma in _GAMMAS:
-        light, away = _fitted(one if gamma == 1 else one**gamma, other, weights, bounds)
-        cost = float((weights * np.minimum(away, _WORST)).sum() / weights.sum())
-        cost += 0.0 if gamma == 1 else _FOR_GAMMA
-        if best is None or cost < best[0]:
-            best = (cost, Light(gamma, light.saturation, light.factors, light.shade))
+    raised = np.stack([one if gamma == 1 else one**gamma for gamma in _GAMMAS])
+    lights, away = _fitted(raised, other, weights, bounds)
+    costs = np.minimum(away, _WORST) @ weights / weights.sum()
+    best, least = 0, np.inf
+    for place, gamma in enumerate(_GAMMAS):
+        cost = float(costs[place]) + (0.0 if gamma == 1 else _FOR_GAMMA)
+        if cost < least:
+            best, least = place, cost
         if cost < _WELL:
             break
-    if best is None:
-        raise RuntimeError("there is no gamma to try")
-    return best[1]
+    return lights[best]
 
 
 def _fitted(
-    one: NDArray[np.float32], other: NDArray[np.float32], given: NDArray[np.float32], bounds: Bounds
-) -> tuple[Light, NDArray[np.float32]]:
-    """Without a gamma; and by how much each pixel still differs."""
-    grey = (one @ _BRIGHTNESS)[:, None]
-    colour = one - grey
-    saturation, shade, factors = 1.0, 0.0, np.ones(3)
-    weights, away = given, np.zeros(len(one), np.float32)
+    raised: NDArray[np.float32], other: NDArray[np.float32], given: NDArray[np.float32], bounds: Bounds
+) -> tuple[list[Light], NDArray[np.float32]]:
+    """For each gamma the rest of the change, and by how much each pixel still differs.
+
+    All gammas at once: the arrays are small, so that the calls cost more than the numbers.
+    """
+    grey = (raised @ _BRIGHTNESS)[..., None]
+    colour = raised - grey
+    count = len(raised)
+    saturation, shade = np.ones((count, 1), np.float32), np.zeros((count, 1), np.float32)
+    factors = np.ones((count, 3), np.float32)
+    weights, away = np.broadcast_to(given, raised.shape[:2]), np.zeros(raised.shape[:2], np.float32)
     for _ in range(_STEPS):
-        whole = float(weights.sum())
-        held = _STEADY * whole
-        made = grey + saturation * colour
-        squares, sums = weights @ (made * made) + held, weights @ made
-        products, others = weights @ (made * other) + held, weights @ other
-        rest = 3 * whole + 9 * held - float((sums * sums / squares).sum())
-        shade = float((others - products * sums / squares).sum()) / rest
-        shade = _within(shade, -bounds.shade, bounds.shade)
+        whole = weights.sum(axis=1, keepdims=True)
+        held = np.float32(_STEADY) * whole
+        made = grey + saturation[..., None] * colour
+        squares, sums = _weighed(weights, made * made) + held, _weighed(weights, made)
+        products, others = _weighed(weights, made * other) + held, weights @ other
+        rest = 3 * whole + 9 * held - (sums * sums / squares).sum(axis=1, keepdims=True)
+        shade = (others - products * sums / squares).sum(axis=1, keepdims=True) / rest
+        shade = np.clip(shade, -bounds.shade, bounds.shade)
         factors = np.maximum((products - shade * sums) / squares, 1e-3)
-        mean = _within(float(np.exp(np.log(factors).mean())), 1 / bounds.exposure, bounds.exposure)
+        mean = np.exp(np.log(factors).mean(axis=1, keepdims=True))
+        mean = np.clip(mean, 1 / bounds.exposure, bounds.exposure)
         factors = mean * np.clip(factors / mean, 1 / bounds.balance, bounds.balance)
-        scaled = factors * colour
-        missing = other - shade - factors * grey
-        explained, spread = weights @ (scaled * missing), weights @ (scaled * scaled)
-        saturation = float((explained.sum() + 3 * held) / (spread.sum() + 3 * held))
-        saturation = _within(saturation, 1 / bounds.saturation, bounds.saturation)
-        away = np.abs(missing - saturation * scaled).max(axis=1)
-        usual = max(0.015, 1.5 * float(np.median(away)))
+        scaled = factors[:, None] * colour
+        missing = other - shade[..., None] - factors[:, None] * grey
+        explained, spread = _weighed(weights, scaled * missing), _weighed(weights, scaled * scaled)
+        saturation = explained.sum(axis=1, keepdims=True) + 3 * held
+        saturation = saturation / (spread.sum(axis=1, keepdims=True) + 3 * held)
+        saturation = np.clip(saturation, 1 / bounds.saturation, bounds.saturation)
+        left = np.abs(missing - saturation[..., None] * scaled)
+        away = np.maximum(np.maximum(left[..., 0], left[..., 1]), left[..., 2])
+        usual = np.maximum(0.015, 1.5 * np.median(away, axis=1, keepdims=True))
         weights = given / (1 + (away / usual) ** 2)
-    return Light(1.0, saturation, factors.astype(np.float32), shade), away
+    lights = [
+        Light(gamma, float(saturation[place, 0]), factors[place], float(shade[place, 0]))
+        for place, gamma in enumerate(_GAMMAS)
+    ]
+    return lights, away
 
 
-def _within(value: float, low: float, high: float) -> float:
-    return float(min(max(value, low), high))
+def _weighed(weights: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums over pixels, for each gamma and channel."""
+    return np.asarray((weights[:, None] @ values)[:, 0])

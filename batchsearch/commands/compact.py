@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from batchsearch.commands.shared.options import fail, hand_on
+from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
@@ -18,7 +19,8 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=str)
+@STORE_CONFIG
 @click.option(
     "--rows",
     type=click.IntRange(min=1),
@@ -27,24 +29,31 @@ Examples:
     help="Rows that make a part, at least; the last one may have fewer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the line.")
-def command(folder: Path, *, rows: int, as_json: bool) -> None:
+def command(folder: str, *, config: Path | None, rows: int, as_json: bool) -> None:
     """Merge the small parts of the output folder DIR into large ones.
 
     Readers find the old parts or the new ones, never both and never neither. Running the job again goes on
     as before. Needs room for a second copy of what is merged. DIR may be the folder of a dedup: then the
-    parts of each of its runs are merged.
+    parts of each of its runs are merged; or the address of an output in an object store.
     """
     try:
         from dataclasses import asdict
 
-        from batchsearch.tasks.compact.compacting import compact_all
+        from batchsearch.engine.job.job_of_output import job_of
+        from batchsearch.storage.stores.address import is_store_url
+        from batchsearch.tasks.compact.compacting import compact_all, compact_in_store
 
-        done = compact_all(folder, rows=rows)
+        if is_store_url(folder):
+            with output_place(folder, config, without_tables=True) as found:
+                job = job_of(found.folder, address=folder)
+            done = {folder: compact_in_store(job.settings, rows=rows)}
+        else:
+            done = {str(place): each for place, each in compact_all(Path(folder), rows=rows).items()}
     except BatchsearchError as error:
         fail(error)
     if as_json:
-        told = {str(place): asdict(each) for place, each in done.items()}
-        hand_on(json.dumps(told.get(str(folder)) or {"runs": told}))
+        told = {place: asdict(each) for place, each in done.items()}
+        hand_on(json.dumps(told.get(str(Path(folder))) or told.get(folder) or {"runs": told}))
         return
     for place, each in done.items():
         said = f"{each.before:,} parts are now {each.after:,}"

@@ -9,6 +9,7 @@ import click
 
 from batchsearch.commands.shared.endings import moment, run_to_exit
 from batchsearch.commands.shared.options import MAX_CALLS, PROGRESS, SET, UNTIL, logging_options
+from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.commands.shared.showing import JSON
 from batchsearch.errors import ConfigError
 
@@ -26,7 +27,8 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=str)
+@STORE_CONFIG
 @click.option(
     "--codes",
     metavar="A,B",
@@ -68,8 +70,9 @@ Examples:
 @JSON
 @logging_options
 def command(
-    folder: Path,
+    folder: str,
     *,
+    config: Path | None,
     codes: str,
     origins: tuple[str, ...],
     failed: bool,
@@ -89,6 +92,7 @@ def command(
     No other rows are worked on. The job's settings are those of its latest run. A new outcome takes the place
     of the one before, which is kept in `history/`. Of the folder of a dedup it is the search; run
     `batchsearch dedup` again to have pairs and clusters follow, and `compare` for the scores of a comparison.
+    DIR may be the address of an output in an object store.
 
     A page on stderr says how it ended. With --json, and where stdout is no terminal, its last line is a JSON
     summary.
@@ -111,8 +115,11 @@ def command(
                 "say which rows are to be asked for again: --codes, --origin, --failed, --rows, "
                 "--rows-from or --where"
             )
+        with output_place(folder, config, without_tables=True) as place:
+            address = place.given if place.is_address else None
+            job = job_of(place.folder, address=address, overrides=overrides)
         return run_to_end(
-            job_of(folder, overrides=overrides),
+            job,
             until=moment(until),
             max_calls=max_calls,
             chosen=chosen,

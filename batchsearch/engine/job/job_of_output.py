@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
 
 
-def job_of(folder: Path, *, overrides: Sequence[str] = ()) -> LoadedJob:
+def job_of(folder: Path, *, address: str | None = None, overrides: Sequence[str] = ()) -> LoadedJob:
     """The job whose latest run worked in this output folder, wherever the folder is now.
 
     Of the folder of a dedup it is the search: what else ran there has folders of its own.
 
     Args:
         folder: The output folder.
+        address: Where the output is, when the folder is a copy of one in an object store.
         overrides: Texts like `instance.qps=5`, as given to `--set`.
 
     Raises:
@@ -43,5 +44,5 @@ def job_of(folder: Path, *, overrides: Sequence[str] = ()) -> LoadedJob:
             f"{place}: its job was run by an older batchsearch, which did not keep the settings; "
             "run the job file once more first"
         )
-    here = f"output.dir={place.absolute()}"
+    here = f"output.dir={address or place.absolute()}"
     return load_text(text, path, overrides=(here, *overrides))

@@ -164,8 +164,7 @@ async def _opened(
             running = _run(opened, stats, limits, progress, signals)
             summary = await (running if mirror is None else _carried(running, mirror))
             if mirror is not None:
-                # `retry` works on folders of this machine.
-                summary = replace(summary, again="")
+                summary = replace(summary, again=summary.again.replace(settings.output.dir, mirror.address))
             watch.ended(summary.exit_code, summary.message)
     return summary
 

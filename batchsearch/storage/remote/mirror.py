@@ -133,6 +133,11 @@ class Mirror:
         self._beating: asyncio.Task[None] | None = None
         self._one_at_a_time = asyncio.Lock()
 
+    @property
+    def address(self) -> str:
+        """Where the output is, as a job file has it."""
+        return str(self._output)
+
     @asynccontextmanager
     async def held(self) -> AsyncIterator[Taken]:
         """Hold the output: `take` before, `release` after."""

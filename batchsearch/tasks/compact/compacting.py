@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from batchsearch.engine.parts.exchange import ROWS_COMPACTED, Generations
 from batchsearch.engine.parts.sealer import Writers
 from batchsearch.engine.run.opening import new_run_id, taken
 from batchsearch.engine.run.order import examined, put_in_order, refuse_without_ledger
+from batchsearch.engine.run.remote_output import localised, mirror_of
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.storage.output_layout import LEDGER, no_output, runs_in
 from batchsearch.storage.parts.generation import can_exchange
@@ -25,9 +27,10 @@ from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from batchsearch.config.model import JobSettings
     from batchsearch.storage.ledger.store import Ledger
+    from batchsearch.storage.remote.mirror import Mirror
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,21 @@ def compact(folder: Path, *, rows: int = ROWS_COMPACTED) -> Compacted:
     refuse_without_ledger(folder)
     if not (folder / LEDGER).exists():
         raise ConfigError(no_output(folder))
-    return asyncio.run(_compact(folder, rows))
+    return asyncio.run(_compact(folder, rows, new_run_id()))
+
+
+def compact_in_store(settings: JobSettings, *, rows: int = ROWS_COMPACTED) -> Compacted:
+    """Merge small parts of an output in an object store: in its work folder, and carried back in one step.
+
+    Args:
+        settings: The job, its output an address.
+        rows: As for `compact`.
+
+    Raises:
+        BatchsearchError: As `compact` raises; the store is held by a run, or cannot be used.
+    """
+    folder, run_id = Path(localised(settings).output.dir), new_run_id()
+    return asyncio.run(_compact(folder, rows, run_id, mirror_of(settings, folder, run_id)))
 
 
 def compact_all(folder: Path, *, rows: int = ROWS_COMPACTED) -> dict[Path, Compacted]:
@@ -76,8 +93,8 @@ def compact_all(folder: Path, *, rows: int = ROWS_COMPACTED) -> dict[Path, Compa
     return {place: compact(place, rows=rows) for place in runs_in(folder) or [folder]}
 
 
-async def _compact(folder: Path, rows: int) -> Compacted:
-    async with taken(folder, new_run_id()) as ledger:
+async def _compact(folder: Path, rows: int, run_id: str, mirror: Mirror | None = None) -> Compacted:
+    async with taken(folder, run_id, mirror) as ledger:
         await put_in_order(ledger, folder, await examined(ledger, folder))
         if not ledger.parts():
             return Compacted(0, 0, 0, 0)
@@ -92,6 +109,8 @@ async def _compact(folder: Path, rows: int) -> Compacted:
         renewed = await generations.bring_in()
         before, after = await generations.compact(rows)
         parts = ledger.parts()
+        if mirror is not None:
+            await mirror.finish()
     return Compacted(
         before, after, sum(part.rows for part in parts), sum(part.hits for part in parts), renewed
     )

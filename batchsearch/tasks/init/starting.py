@@ -50,6 +50,7 @@ class Started:
         problem: What is still wrong with the guesses; empty when nothing is.
         lacking: What a person has to set first.
         grouped: A column says which rows are compared; without one all of a list are.
+        embedded: The job is for the embedded instance.
     """
 
     file: Path
@@ -60,6 +61,7 @@ class Started:
     problem: str = ""
     lacking: tuple[Lack, ...] = ()
     grouped: bool = True
+    embedded: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -89,7 +91,9 @@ class Started:
         if not self.is_ready:
             wrong = [*self.problem.splitlines(), *(printable(each.what) for each in self.lacking)]
             text += ["  to be mended first:", *(f"    {line}" for line in wrong)]
-        text.append(f"next: batchsearch {'plan' if self.is_ready else 'config check'} {self.file}")
+        # The embedded instance costs neither money nor slots: there is nothing to plan.
+        ready = _COMMANDS[self.kind] if self.embedded else "plan"
+        text.append(f"next: batchsearch {ready if self.is_ready else 'config check'} {self.file}")
         return "\n".join(text)
 
 
@@ -150,7 +154,9 @@ def start(
     settings = _checked(path, text)
     rows, problem = (None, "") if facts is None else _tried(settings)
     grouped = found.kind != "compare" or found.pair is not None or found.group is not None
-    started = Started(path, text, found.kind, found.told, rows, problem, found.lacking, grouped)
+    started = Started(
+        path, text, found.kind, found.told, rows, problem, found.lacking, grouped, embedded=region is None
+    )
     if not agreed(started):
         raise NotWrittenError
     _write(started)

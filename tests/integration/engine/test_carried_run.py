@@ -11,7 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from batchsearch.cli import cli
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
 from batchsearch.emulator.search.image_reading import decode_image
@@ -173,3 +175,42 @@ def test_an_output_that_lost_its_index_is_recovered_without_a_call(machine, stor
     for name in ("third", "one"):
         code, summary, err = ended(machine(name))
         assert (code, summary["resumed"], calls(emulator)) == (0, 30, made), err
+
+
+def command(*arguments, **environ):
+    ran = CliRunner().invoke(cli, [*map(str, arguments)], env=environ)
+    assert ran.exit_code == 0, (ran.stderr, ran.exception)
+    return ran
+
+
+def test_rows_of_an_output_in_a_store_are_asked_for_again_by_its_address(machine, store, tmp_path, emulator):
+    """`retry` takes the address as other commands do; the new outcomes are in the store."""
+    assert ended(machine("one"))[0] == 0
+    before = store.results(tmp_path / "before").set_index("row_key")
+    given = ("--config", tmp_path / "job.yaml", "--set", f"output.work_dir={tmp_path / 'other'}")
+    keys = {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
+    }
+    made = calls(emulator)
+    command("retry", store.output, *given, "--rows", "r03", "--rows", "r17", "--no-progress", **keys)
+    assert calls(emulator) == made + 2
+    after = store.results(tmp_path / "after").set_index("row_key")
+    changed = before["run_id"] != after["run_id"].reindex(before.index)
+    assert sorted(before.index[changed]) == ["r03", "r17"]
+
+
+def test_parts_of_an_output_in_a_store_are_merged_by_its_address(machine, store, tmp_path, emulator):
+    """`compact` works in the output's work folder and carries the parts back; nothing is asked for again."""
+    assert ended(machine("one"))[0] == 0
+    before, made = store.results(tmp_path / "before"), calls(emulator)
+    ran = command("compact", store.output, "--config", tmp_path / "job.yaml", "--json")
+    told = json.loads(ran.stdout)
+    assert told["before"] > told["after"] == 1
+    assert told["rows"] == 30
+    after = store.results(tmp_path / "after")
+    assert len(list(Path(tmp_path / "after", "results").iterdir())) == 1
+    order = ["row_key", "run_id", "request_id"]
+    assert sorted(after[order].to_numpy().tolist()) == sorted(before[order].to_numpy().tolist())
+    code, summary, err = ended(machine("other"))
+    assert (code, summary["resumed"], calls(emulator)) == (0, 30, made), err

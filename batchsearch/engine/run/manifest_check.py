@@ -8,6 +8,7 @@ import threading
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from batchsearch.pages.spreadsheet_cells import harmless
 from batchsearch.publish import NewFile, make_folder, own_name, unwritable
 from batchsearch.telemetry.logs import logger
 
@@ -76,7 +77,7 @@ class _List:
                 self._file = TextIOWrapper(self._new.file, encoding="utf-8", errors="replace", newline="")
                 self._writer = csv.writer(self._file)
                 self._writer.writerow(_HEADER)
-            self._writer.writerow((row.file, row.row + 1, row.key))
+            self._writer.writerow((harmless(row.file), row.row + 1, harmless(row.key)))
         except OSError as error:
             raise unwritable(self._path, error) from error
 

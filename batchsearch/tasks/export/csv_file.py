@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.tasks.export.cells import SUSPECT, csv_text
+from batchsearch.pages.spreadsheet_cells import SUSPECT, csv_text
 from batchsearch.tasks.export.table_batches import values
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from batchsearch.errors import ConfigError, MissingExtraError, OutputError
-from batchsearch.tasks.export.cells import MOST_CHARACTERS, is_dangerous, plain, writable
+from batchsearch.pages.spreadsheet_cells import MOST_CHARACTERS, is_dangerous, plain, writable
 from batchsearch.tasks.export.table_batches import values
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _DELIMITERS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _RECORDS: Final = 50
@@ -101,8 +101,9 @@ def _encoding(head: bytes, *, is_whole: bool) -> str:
         return "utf-16"
     if _decodes(head, "utf-8", is_whole=is_whole):
         return "utf-8"
-    if _decodes(head, "gb18030", is_whole=is_whole) and _is_chinese(head):
-        return "gb18030"
+    for encoding, is_likely in _EAST_ASIAN.items():
+        if _decodes(head, encoding, is_whole=is_whole) and is_likely(_pairs(head)):
+            return encoding
     return max(_SINGLE_BYTES, key=lambda each: _likelihood(head, each))
 
 
@@ -115,24 +116,50 @@ def _decodes(head: bytes, encoding: str, *, is_whole: bool) -> bool:
     return True
 
 
-def _is_chinese(head: bytes) -> bool:
-    """Whether bytes over 127 are Chinese characters: in pairs, and mostly of the usual ones.
+def _pairs(head: bytes) -> list[tuple[int, int]]:
+    """The characters of two bytes, as the encodings of East Asia begin them: with a byte over 128."""
+    found, place = [], 0
+    while place < len(head) - 1:
+        if head[place] <= 0x80:  # noqa: PLR2004 - ASCII
+            place += 1
+            continue
+        found.append((head[place], head[place + 1]))
+        place += 2
+    return found
+
+
+def _share(pairs: Sequence[tuple[int, int]], is_one: Callable[[int, int], bool]) -> float:
+    return sum(is_one(*pair) for pair in pairs) / len(pairs) if pairs else 0.0
+
+
+def _is_simplified(pairs: Sequence[tuple[int, int]]) -> bool:
+    """Mostly GB 2312's usual characters and its punctuation, hardly one with a second byte below theirs.
 
     Accented letters of Europe stand alone between letters of ASCII, where GB18030 would read a rare
     character; Cyrillic words are pairs of GB18030's second, rarer level.
     """
-    pairs = usual = place = 0
-    while place < len(head) - 1:
-        first, second = head[place], head[place + 1]
-        if first < 0x81:  # noqa: PLR2004 - ASCII
-            place += 1
-            continue
-        pairs += 1
-        is_level_1 = 0xB0 <= first <= 0xD7  # noqa: PLR2004 - rows of GB 2312's usual characters
-        is_mark = 0xA1 <= first <= 0xA9  # noqa: PLR2004 - its punctuation and symbols
-        usual += (is_level_1 or is_mark) and second >= 0xA1  # noqa: PLR2004
-        place += 2
-    return pairs > 0 and usual > 0.6 * pairs
+    usual = _share(pairs, lambda one, two: (0xB0 <= one <= 0xD7 or 0xA1 <= one <= 0xA9) and two >= 0xA1)  # noqa: PLR2004
+    return usual > 0.6 and _share(pairs, lambda _, two: two >= 0xA1) > 0.9  # noqa: PLR2004
+
+
+def _is_japanese(pairs: Sequence[tuple[int, int]]) -> bool:
+    """A good part hiragana and katakana."""
+    kana = _share(
+        pairs,
+        lambda one, two: (one == 0x82 and two >= 0x9F) or (one == 0x83 and 0x40 <= two <= 0x96),  # noqa: PLR2004
+    )
+    return kana > 0.15  # noqa: PLR2004
+
+
+def _is_traditional(pairs: Sequence[tuple[int, int]]) -> bool:
+    """Mostly Big5's usual characters and its punctuation, a good part with a second byte of ASCII's range."""
+    usual = _share(pairs, lambda one, _: 0xA1 <= one <= 0xC6)  # noqa: PLR2004
+    low = _share(pairs, lambda _, two: 0x40 <= two <= 0x7E)  # noqa: PLR2004
+    return usual > 0.8 and low > 0.1  # noqa: PLR2004
+
+
+_EAST_ASIAN: Final = {"gb18030": _is_simplified, "cp932": _is_japanese, "big5": _is_traditional}
+"""Encodings whose characters are pairs of bytes, each with how its texts are told from others'."""
 
 
 def _likelihood(head: bytes, encoding: str) -> float:

@@ -349,7 +349,14 @@ def test_numbered_columns_of_any_table(shop):
 
 @pytest.mark.parametrize(
     ("encoding", "name"),
-    [("cp1252", "Größe"), ("gb18030", "红色连衣裙"), ("cp1251", "Красное"), ("utf-16", "é")],
+    [
+        ("cp1252", "Größe"),
+        ("gb18030", "红色连衣裙"),
+        ("cp932", "赤いワンピース（綿100％）のサイズ"),
+        ("big5", "紅色連身裙，純棉短袖上衣"),
+        ("cp1251", "Красное"),
+        ("utf-16", "é"),
+    ],
 )
 @pytest.mark.parametrize("packed", [False, True])
 def test_encodings_are_told_apart(shop, encoding, name, packed):

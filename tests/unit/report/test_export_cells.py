@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchsearch.tasks.export.cells import csv_text, harmless, is_dangerous, plain
+from batchsearch.pages.spreadsheet_cells import csv_text, harmless, is_dangerous, plain
 from batchsearch.tasks.export.csv_file import CsvFile, cells
 
 DANGEROUS = [

@@ -14,7 +14,7 @@ from batchsearch import streams
 from batchsearch.commands.shared.options import fail
 from batchsearch.commands.shared.output_place import STORE_CONFIG, connections_in, output_place
 from batchsearch.commands.shared.showing import show_answer
-from batchsearch.errors import BatchsearchError
+from batchsearch.errors import BatchsearchError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,9 @@ Examples:
 @click.argument("folder", metavar="DIR", type=str)
 @STORE_CONFIG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the page.")
-@click.option("--watch", is_flag=True, help="Look again and again, until no run works here any more.")
+@click.option(
+    "--watch", is_flag=True, help="Wait for a run to begin, and look again and again until it is over."
+)
 @click.option(
     "--every",
     type=click.FloatRange(min=0.1),
@@ -66,39 +68,68 @@ def command(folder: str, *, config: Path | None, as_json: bool, watch: bool, eve
             held = [run if holder is None else replace(run, state="running", holder=holder) for run in found]
             return [replace(run, folder=place.named(run.folder)) for run in held]
 
+        def look_when_there() -> list[RunStatus]:
+            try:
+                return look()
+            except ConfigError:
+                return []
+
         if not watch:
             if as_json:
                 click.echo(status_as_json(look()))
             else:
                 show_answer(status_page(look()))
         elif as_json or not sys.stdout.isatty():
-            _print_each(look, status_as_json if as_json else status_page, every)
+            _print_each(look_when_there, folder, status_as_json if as_json else status_page, every)
         else:
-            _redraw(look, status_page, every)
+            _redraw(look_when_there, folder, every)
     except BatchsearchError as error:
         fail(error)
 
 
 def _print_each(
-    look: Callable[[], list[RunStatus]], shown: Callable[[list[RunStatus]], str], every: float
+    look: Callable[[], list[RunStatus]],
+    folder: str,
+    shown: Callable[[list[RunStatus]], str],
+    every: float,
 ) -> None:
-    while True:
+    told = False
+    while not streams.reader_has_gone():
         runs = look()
-        click.echo(shown(runs))
-        if all(run.is_over for run in runs) or streams.reader_has_gone():
+        if runs:
+            click.echo(shown(runs))
+        elif not told:
+            told = True
+            click.echo(f"batchsearch: {_waiting_for(folder)}", err=True)
+        if _are_over(runs):
             return
         time.sleep(every)
 
 
-def _redraw(
-    look: Callable[[], list[RunStatus]], shown: Callable[[list[RunStatus]], str], every: float
-) -> None:
+def _redraw(look: Callable[[], list[RunStatus]], folder: str, every: float) -> None:
+    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
+    from batchsearch.pages.terminal import lines_on
+    from batchsearch.tasks.status.status_page import status_page
+
+    console = Console(highlight=False, emoji=False, markup=False)
+
+    def drawn(runs: list[RunStatus]) -> Text:
+        return Text("\n").join(lines_on(status_page(runs) if runs else _waiting_for(folder), console))
+
     runs = look()
-    with Live(Text(shown(runs)), auto_refresh=False) as live:
-        while not all(run.is_over for run in runs) and not streams.reader_has_gone():
+    with Live(drawn(runs), console=console, auto_refresh=False) as live:
+        while not _are_over(runs) and not streams.reader_has_gone():
             time.sleep(every)
             runs = look()
-            live.update(Text(shown(runs)), refresh=True)
+            live.update(drawn(runs), refresh=True)
+
+
+def _are_over(runs: list[RunStatus]) -> bool:
+    return bool(runs) and all(run.is_over for run in runs)
+
+
+def _waiting_for(folder: str) -> str:
+    return f"{folder}: no run has begun here yet; waiting for one, Ctrl-C ends it"

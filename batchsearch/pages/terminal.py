@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from rich.console import Console
     from rich.text import Text
 
 Mood = Literal["good", "mixed", "bad", "plain"]
@@ -59,15 +60,27 @@ def show_page(page: str, stream: TextIO, mood: Mood = "plain") -> None:
     from rich.console import Console
 
     console = Console(file=stream, highlight=False, emoji=False, markup=False)
+    for line in lines_on(page, console, mood):
+        console.print(line, overflow="ignore", no_wrap=True, crop=False, soft_wrap=True)
+
+
+def lines_on(page: str, console: Console, mood: Mood = "plain") -> list[Text]:
+    """A page's lines as a terminal shows them: wrapped to its width, with their colours.
+
+    Args:
+        page: Its text.
+        console: The terminal.
+        mood: How the headings are meant.
+    """
     if not (console.encoding or "").lower().startswith("utf"):
         page = page.translate(_PLAINER)
     width = max(min(console.width, _LONGEST), _NARROWEST)
-    before = ""
+    lines, before = [], ""
     for line in page.split("\n"):
         heads = bool(line[:1].strip()) and not before.strip()
         before = line
-        for piece in _wrapped(line, width, _MOOD_STYLES[mood] if heads else None):
-            console.print(piece, overflow="ignore", no_wrap=True, crop=False, soft_wrap=True)
+        lines += _wrapped(line, width, _MOOD_STYLES[mood] if heads else None)
+    return lines
 
 
 def _wrapped(line: str, width: int, heading: str | None) -> list[Text]:

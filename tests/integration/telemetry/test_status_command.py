@@ -9,7 +9,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from batchsearch.cli import cli
 from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
 
 ROWS = [{"id": f"r{n:02}", "image": f"p{n:02}.jpg"} for n in range(40)]
@@ -24,6 +26,20 @@ def status(folder, *options):
         check=False,
     )
     return ran.returncode, ran.stdout, ran.stderr
+
+
+def drained(ours):
+    """All that comes from the other end of a terminal, until it is closed."""
+    written = b""
+    with open(ours, "rb", buffering=0) as terminal:
+        while True:
+            try:
+                piece = terminal.read(65_536)
+            except OSError:  # how a terminal says that its other end is closed
+                return written
+            if not piece:
+                return written
+            written += piece
 
 
 @pytest.fixture
@@ -99,6 +115,36 @@ def test_watching_ends_with_the_run(working):
     assert "SIGTERM" in last["progress"]["why"]
 
 
+def test_watching_waits_for_a_run_that_has_not_begun(signed_in, make_job, tmp_path):
+    """A watcher that was started first says that it waits, and then tells how the run went."""
+    job = make_job(ROWS[:3], instance__endpoint=signed_in.endpoint)
+    command = [sys.executable, "-m", "batchsearch", "status", str(tmp_path / "out"), "--json", "--watch"]
+    with subprocess.Popen(
+        [*command, "--every", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watching:
+        assert "no run has begun here yet; waiting" in watching.stderr.readline()
+        ran = CliRunner().invoke(cli, ["run", str(job), "--no-progress"])
+        assert ran.exit_code == 0, ran.stderr
+        last = json.loads(watching.communicate()[0].splitlines()[-1])
+    assert (watching.returncode, last["runs"][0]["progress"]["done"]) == (0, 3)
+
+
+def test_watching_a_terminal_wraps_and_colours_the_page(signed_in, make_job, tmp_path):
+    """The page that is drawn again and again is the one that `status` shows: as wide as the terminal."""
+    job = make_job(ROWS[:3], instance__endpoint=signed_in.endpoint)
+    assert CliRunner().invoke(cli, ["run", str(job), "--no-progress"]).exit_code == 0
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "60", "LINES": "50"}
+    environ.pop("NO_COLOR", None)
+    command = [sys.executable, "-m", "batchsearch", "status", str(tmp_path / "out"), "--watch"]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environ) as process:
+        os.close(theirs)
+        written = drained(ours)
+    assert process.returncode == 0
+    assert b"\x1b[36m" in written
+    assert max(map(len, CONTROL.sub("", written.decode()).splitlines())) <= 60
+
+
 def test_a_mistyped_folder_exits_64(tmp_path):
     """Nothing is made, and the message says what is wanted."""
     code, out, err = status(tmp_path / "outt")
@@ -115,16 +161,7 @@ def test_bar_and_log_lines_share_a_terminal(signed_in, make_job):
     command = [sys.executable, "-m", "batchsearch", "run", str(job), "--log-level", "debug"]
     with subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, env=environ) as process:
         os.close(theirs)
-        written = b""
-        while True:
-            try:
-                piece = os.read(ours, 65_536)
-            except OSError:  # the other end is closed: how a terminal says that it is over
-                break
-            if not piece:
-                break
-            written += piece
-    os.close(ours)
+        written = drained(ours)
     assert process.returncode == 0
     lines = re.split(r"[\r\n]+", CONTROL.sub("", written.decode()))
     events = [line for line in lines if "row_finished" in line]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batchsearch.commands.shared.options import SET, fail, load
-from batchsearch.errors import BatchsearchError
+from batchsearch.commands.shared.showing import show, show_answer
+from batchsearch.errors import BatchsearchError, ExitCode
 
 if TYPE_CHECKING:
     from batchsearch.tasks.search.query import Found, Query
@@ -143,8 +144,11 @@ def _show(found: Found) -> None:
 
     from batchsearch.tasks.search.search_page import lines_of, table_of
 
-    for line in lines_of(found):
-        click.echo(line, err=found.failure is not None)
+    said = "\n".join(lines_of(found))
+    if found.failure is None:
+        show_answer(said)
+    else:
+        show(said, ExitCode.TOO_MANY_FAILED)
     if found.hits:
         # In a file or a pipe nothing is cut.
         console = Console() if sys.stdout.isatty() else Console(width=10_000)

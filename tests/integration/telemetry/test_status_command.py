@@ -31,7 +31,7 @@ def status(folder, *options):
 def drained(ours):
     """All that comes from the other end of a terminal, until it is closed."""
     written = b""
-    with open(ours, "rb", buffering=0) as terminal:
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
         while True:
             try:
                 piece = terminal.read(65_536)

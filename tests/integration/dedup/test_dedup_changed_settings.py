@@ -1,0 +1,58 @@
+"""A dedup whose settings are others tonight: refused, renewed, begun anew, or followed."""
+
+import pytest
+from click.testing import CliRunner
+from shop_rig import clusters_of, pairs_of, samples
+
+from batchsearch.cli import cli
+from batchsearch.errors import ExitCode
+from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError
+
+
+def command(job, *arguments):
+    return CliRunner().invoke(cli, ["dedup", str(job), "--no-progress", *map(str, arguments)])
+
+
+def test_a_changed_setting_is_refused_and_both_ways_on_are_ways_on(shop, tmp_path):
+    """Another `crop` asks something else: nothing is asked until `--fresh` or `--renew` is given."""
+    for each in samples()[45:53]:
+        shop.put(*each)
+    job = shop.job()
+    assert command(job).exit_code == 0
+    asked, changed = shop.asked(), ("--set", "parameters.crop=false")
+    refused = command(job, *changed)
+    assert refused.exit_code == ExitCode.BAD_CONFIG
+    assert "parameters.crop" in refused.stderr
+    assert "--renew" in refused.stderr
+    assert "--fresh DIR" in refused.stderr
+    assert shop.asked() == asked
+    anew = command(job, *changed, "--fresh", tmp_path / "anew")
+    assert anew.exit_code == 0, anew.stderr
+    assert shop.asked() == 2 * asked
+    renewed = command(job, *changed, "--renew")
+    assert renewed.exit_code == 0, renewed.stderr
+    assert shop.asked() == 3 * asked
+    assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "anew")
+    assert list((tmp_path / "out" / "search" / "history").iterdir())
+    # What was renewed stands: the same settings are those of the output now.
+    assert command(job, *changed).exit_code == 0
+    assert shop.asked() == 3 * asked
+
+
+async def test_a_corrected_product_column_is_followed_without_a_call(shop, tmp_path):
+    """By the wrong one no image finds itself, and the night says so; by the right one nothing is paid again."""
+    some = samples()[45:57]
+    for each in some:
+        shop.put(*each)
+    shop.more = {"family": {product: f"f{number % 3}" for number, (product, _, _) in enumerate(some)}}
+    with pytest.raises(CatalogueNotHeldError, match="only 0 of 12 images .* found themselves"):
+        await shop.night(product_column="family")
+    asked = shop.asked()
+    right = await shop.night(product_column="product_id")
+    assert shop.asked() == asked
+    assert right.counts["products"] == len({product for product, _, _ in some})
+    await shop.night("alone", product_column="product_id")
+    assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "alone")
+    ours, alone = pairs_of(tmp_path / "out"), pairs_of(tmp_path / "alone")
+    assert list(ours.index) == list(alone.index)
+    assert (ours["accepted"] == alone["accepted"]).all()

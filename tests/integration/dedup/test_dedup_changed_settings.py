@@ -39,17 +39,19 @@ def test_a_changed_setting_is_refused_and_both_ways_on_are_ways_on(shop, tmp_pat
     assert shop.asked() == 3 * asked
 
 
-async def test_a_corrected_product_column_is_followed_without_a_call(shop, tmp_path):
-    """By the wrong one no image finds itself, and the night says so; by the right one nothing is paid again."""
+async def test_a_corrected_product_column_renews_what_it_touches_once(shop, tmp_path):
+    """By the wrong one no image finds itself: these are asked again, once; tables follow the column."""
     some = samples()[45:57]
     for each in some:
         shop.put(*each)
     shop.more = {"family": {product: f"f{number % 3}" for number, (product, _, _) in enumerate(some)}}
-    with pytest.raises(CatalogueNotHeldError, match="only 0 of 12 images .* found themselves"):
+    with pytest.raises(CatalogueNotHeldError, match=r"only 0 of 12 images .* found themselves"):
         await shop.night(product_column="family")
-    asked = shop.asked()
+    assert shop.asked() == 12
     right = await shop.night(product_column="product_id")
-    assert shop.asked() == asked
+    assert (right.exit_code, shop.asked()) == (0, 24)
+    await shop.night(product_column="product_id")
+    assert shop.asked() == 24
     assert right.counts["products"] == len({product for product, _, _ in some})
     await shop.night("alone", product_column="product_id")
     assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "alone")

@@ -23,12 +23,16 @@ def pytest_make_parametrize_id(val, argname):
     return argname if isinstance(val, bytes) and len(val) > 8 else None
 
 
+AT_FIRST = {number: signal.getsignal(number) for number in STOPPING}
+
+
 @pytest.fixture(autouse=True)
-def as_before():
-    """The signals are handled as before: commands that end within a test leave them ignored."""
-    before = {number: signal.getsignal(number) for number in STOPPING}
+def as_at_first():
+    """The signals are handled as at first: commands that end in a test or a fixture leave them ignored."""
+    for number, handler in AT_FIRST.items():
+        signal.signal(number, handler)
     yield
-    for number, handler in before.items():
+    for number, handler in AT_FIRST.items():
         signal.signal(number, handler)
 
 

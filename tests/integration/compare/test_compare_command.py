@@ -198,7 +198,7 @@ def test_too_many_pairs_are_refused_before_anything_is_written(comparing, tmp_pa
     ("compare", "error", "said"),
     [
         ({"pairs": "groups", "group": "famly"}, ManifestError, "did you mean `family`"),
-        ({"pairs": "groups", "image": "image"}, ManifestError, "no column 'image'"),
+        ({"pairs": "groups", "image": "photo"}, ManifestError, "no column 'photo'"),
         ({"pairs": "groups", "group": "name"}, ManifestError, "no two rows have the same value in `name`"),
         ({"pairs": "groups", "carry": ["colour"]}, ConfigError, "no column 'colour'"),
         (

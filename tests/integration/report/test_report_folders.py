@@ -71,7 +71,7 @@ def test_a_search_shows_failures_first_and_hits_with_images(searched):
 
 def test_bounds_are_kept_and_said(searched):
     """Rows, thumbnails and their size stay within the options, and the page says what it left out."""
-    report = report_on(searched.folder, rows=6, images=3, side=64)
+    report = report_on(searched.folder, rows=6, thumbnails=3, side=64)
     gallery = cards_of(report, "rows")
     assert (len(gallery.cards), gallery.total) == (6, 30)
     assert sum("e" in card for card in gallery.cards) == 2
@@ -211,7 +211,7 @@ def test_a_run_going_on_is_reported_as_of_now(searched, tmp_path):
     with sqlite3.connect(folder / "ledger" / "ledger.sqlite3") as ledger:
         ledger.execute("UPDATE meta SET value = '120' WHERE name = 'total'")
     ledger.close()
-    report = report_on(folder, images=0)
+    report = report_on(folder, thumbnails=0)
     assert report.status == ("not finished: 25%", "warn")
     assert any("90 rows of the manifest have no outcome yet" in note for note in report.notes)
     assert report.as_of == NOW

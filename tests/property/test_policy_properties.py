@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchsearch.engine.retry.policy import EndRun, FailRow, History, Retry, RetryRules, backoff, decide
+from batchsearch.backoff import backoff
+from batchsearch.engine.retry.policy import EndRun, FailRow, History, Retry, RetryRules, decide
 
 ACTIONS = st.sampled_from(["retry", "resign", "refresh_credentials", "fail_row", "end_run"])
 HISTORIES = st.builds(
@@ -32,8 +33,7 @@ def test_no_row_is_retried_beyond_its_bounds(action, history, jitter, throttled)
 @given(step=st.integers(1, 10_000), jitter=JITTER)
 def test_backoff_doubles_up_to_its_cap(step, jitter):
     """The wait lies between nothing and the smaller of the doubled base and the cap."""
-    rules = RetryRules(base_seconds=0.5, cap_seconds=30)
-    assert 0 <= backoff(step, rules, jitter) <= min(30, 0.5 * 2 ** min(step - 1, 30))
+    assert 0 <= backoff(step, jitter, base=0.5, cap=30) <= min(30, 0.5 * 2 ** min(step - 1, 30))
 
 
 @given(history=HISTORIES, jitter=JITTER, hint=st.floats(0, 1000))

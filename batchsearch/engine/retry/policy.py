@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batchsearch.backoff import BASE_SECONDS, CAP_SECONDS, backoff
+
 if TYPE_CHECKING:
     from batchsearch.service.codes.table import Action
 
@@ -29,8 +31,8 @@ class RetryRules:
 
     max_attempts: int = 8
     max_seconds: float = 600.0
-    base_seconds: float = 0.5
-    cap_seconds: float = 30.0
+    base_seconds: float = BASE_SECONDS
+    cap_seconds: float = CAP_SECONDS
     end_after: int = 3
 
 
@@ -83,18 +85,6 @@ class EndRun:
 Decision = Retry | FailRow | EndRun
 
 
-def backoff(step: int, rules: RetryRules, jitter: float) -> float:
-    """Seconds to wait before repeat number `step` (from 1): full jitter under a doubling bound.
-
-    Args:
-        step: Which repeat this is, from 1.
-        rules: Where the bound starts and stops.
-        jitter: A random number in [0, 1).
-    """
-    bound = min(rules.cap_seconds, rules.base_seconds * 2.0 ** min(step - 1, 30))
-    return bound * jitter
-
-
 def decide(
     action: Action,
     history: History,
@@ -128,5 +118,5 @@ def decide(
     if action in {"resign", "refresh_credentials"}:
         return Retry(0.0, resign=True, refresh=action == "refresh_credentials")
     step = history.denied if throttled else max(history.attempts, history.repeats)
-    wait = backoff(max(1, step), rules, jitter)
+    wait = backoff(max(1, step), jitter, base=rules.base_seconds, cap=rules.cap_seconds)
     return Retry(max(wait, retry_after or 0.0))

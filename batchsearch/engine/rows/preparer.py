@@ -6,31 +6,25 @@ checking, encoding, building the form body) happens in one hop to a worker threa
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from batchsearch.config.model import INSTANCE, PRIORITY
-from batchsearch.descriptors import PATIENCE
-from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.rows.outcome_columns import request_key
 from batchsearch.engine.rows.pending_row import Failure
-from batchsearch.images.decoding.encode import reencode
 from batchsearch.images.outcome import Rejected, Unreachable
-from batchsearch.images.prepare import Repairer, prepare
 from batchsearch.service.form import build_call
 from batchsearch.service.parameters import ParameterProblem, check_parameters, without_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Mapping, Sequence
 
     from batchsearch.engine.renewal.row_source import SourceReader
     from batchsearch.engine.rows.answer_cache import CachedAnswer
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
-    from batchsearch.images.fetching.fetch import Fetcher
     from batchsearch.images.outcome import ImageFacts, Prepared
     from batchsearch.images.rules import Rules
+    from batchsearch.images.workshop import Workshop
     from batchsearch.manifest.rows import ImageReference
     from batchsearch.service.form import Call
 
@@ -59,43 +53,31 @@ class Preparer:
     Args:
         facts: What holds for every row.
         rules: What the service asks of an image.
-        fetcher: Reads images.
-        threads: Where the processor's work is done.
+        workshop: Reads images and makes them fit; does the processor's work.
         sources: Notes what a row comes from, before its images are read; None notes nothing.
-        repair: Makes an image fit that does not.
         earlier: Finds the answer to an equal request; None looks for none.
         by_address: Images are uploaded before the request is built: `prepare` stops short of it.
         build: Builds a request from its values and images.
-        patience: Seconds that a want of this machine (file descriptors, the images' folder) is waited out.
-        jitter: Random numbers in [0, 1).
     """
 
     def __init__(
         self,
         facts: JobFacts,
         rules: Rules,
-        fetcher: Fetcher,
-        threads: Executor,
+        workshop: Workshop,
         *,
         sources: SourceReader | None = None,
-        repair: Repairer = reencode,
         earlier: CachedAnswerFinder | None = None,
         by_address: bool = False,
         build: CallBuilder = build_call,
-        patience: float = PATIENCE,
-        jitter: Callable[[], float],
     ) -> None:
         self._facts = facts
         self._rules = rules
-        self._fetcher = fetcher
-        self._threads = threads
+        self._workshop = workshop
         self._sources = sources
-        self._repair = repair
         self._earlier = earlier
         self._by_address = by_address
         self._build_call = build
-        self._patience = patience
-        self._jitter = jitter
 
     async def prepare(self, pending: PendingRow) -> Failure | None:
         """Check parameters, get the images, make them fit, and build the first request.
@@ -116,21 +98,13 @@ class Preparer:
             for reference in pending.row.images:
                 if reference is None:
                     return _rejection(Rejected("Local.NoImage", _NO_IMAGE))
-                found = (
-                    reference
-                    if self._fetcher.is_local(reference)
-                    else await fetch_patiently(
-                        self._fetcher, reference, self._jitter, patience=self._patience
-                    )
-                )
+                found = await self._workshop.fetch(reference)
                 if isinstance(found, Rejected):
                     return _rejection(found)
                 if isinstance(found, Unreachable):
                     return _unreachable(found)
                 contents.append(found)
-            return await made_patiently(
-                lambda: self._in_thread(self._make, pending, contents), patience=self._patience
-            )
+            return await self._workshop.work(self._make, pending, contents)
         finally:
             self._note_source(pending)
             pending.prepare_seconds += time.monotonic() - started
@@ -145,10 +119,7 @@ class Preparer:
         Returns:
             None when `work.call` is ready to be sent, else what the row ended as.
         """
-        return await self._in_thread(self._build, pending)
-
-    async def _in_thread(self, function: Callable[..., Failure | None], *args: object) -> Failure | None:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+        return await self._workshop.work(self._build, pending)
 
     def _check(self, pending: PendingRow) -> Failure | None:
         """Read and check the row's parameters: nothing is fetched for a row that cannot be sent."""
@@ -177,10 +148,10 @@ class Preparer:
         sources: list[ImageFacts | None] = []
         images: list[Prepared] = []
         for content in contents:
-            data = content if isinstance(content, bytes) else read_here(self._fetcher, content)
+            data = self._workshop.read(content)
             if isinstance(data, Unreachable):
                 return _unreachable(data)
-            made = prepare(data, self._rules, repair=self._repair) if isinstance(data, bytes) else data
+            made = self._workshop.prepare(data, self._rules) if isinstance(data, bytes) else data
             sources.append(made.source)
             if isinstance(made, Rejected):
                 pending.sources = tuple(sources)

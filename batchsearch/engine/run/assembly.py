@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,9 +29,8 @@ from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.runner import Runner
 from batchsearch.engine.run.stages import Stages, admitted_at_once
 from batchsearch.engine.run.window import CallsLeft
-from batchsearch.images.decoding.isolate import Decoders
-from batchsearch.images.fetching.fetch import Fetcher
 from batchsearch.images.rules import rules_for
+from batchsearch.images.workshop import open_workshop
 from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
 from batchsearch.proxies import proxies_of
 from batchsearch.service.client import Client
@@ -57,8 +55,8 @@ if TYPE_CHECKING:
     from batchsearch.engine.parts.sealer import Sealer
     from batchsearch.engine.run.opening import Opened
     from batchsearch.engine.run.window import Limits
-    from batchsearch.images.prepare import Repairer
     from batchsearch.images.rules import Rules
+    from batchsearch.images.workshop import Workshop
     from batchsearch.service.credentials import CredentialsProvider
     from batchsearch.service.operations import Operation
     from batchsearch.telemetry.stats import Stats
@@ -76,18 +74,17 @@ async def assembled(
         ConfigError: There are no credentials, an endpoint is unusable, or an optional part is missing.
     """
     settings = opened.settings
-    threads = settings.images.threads or os.cpu_count() or 1
     async with AsyncExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="prepare"))
         shared = _Shared(
             opened,
             stats,
             sealer,
             CallsLeft(limits.max_calls),
-            pool,
-            threads,
-            fetcher=await stack.enter_async_context(Fetcher(image_root(settings), settings.images)),
-            repair=stack.enter_context(Decoders(settings.images)).repair,
+            workshop=await stack.enter_async_context(
+                open_workshop(
+                    image_root(settings), settings.images, patience=settings.calls.max_outage_seconds
+                )
+            ),
             earlier=await asyncio.to_thread(_earlier_answers, opened, stack),
             services=Services(settings, stack),
         )
@@ -106,10 +103,7 @@ class _Shared:
         stats: What the run counts.
         sealer: Writes parts.
         calls_left: How many calls the run may make.
-        pool: Threads for work that takes the processor.
-        threads: How many.
-        fetcher: Reads images.
-        repair: Makes an image fit that does not.
+        workshop: Reads images and makes them fit.
         earlier: Finds answers to equal requests.
         services: Finds where calls go.
         clients: Who calls each instance, by its name.
@@ -119,10 +113,7 @@ class _Shared:
     stats: Stats
     sealer: Sealer
     calls_left: CallsLeft
-    pool: ThreadPoolExecutor
-    threads: int
-    fetcher: Fetcher
-    repair: Repairer
+    workshop: Workshop
     earlier: AnswerCache
     services: Services
     clients: list[tuple[str, Client | DirectClient]] = field(default_factory=list)
@@ -165,15 +156,11 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
         preparer=Preparer(
             facts,
             rules_of(settings, opened.operation, instance),
-            shared.fetcher,
-            shared.pool,
+            shared.workshop,
             sources=sources_of(settings, image_root(settings)),
-            repair=shared.repair,
             earlier=shared.earlier.find,
             by_address=uploader is not None,
             build=build_call if direct is None else build_handed_call,
-            patience=calls.max_outage_seconds,
-            jitter=random.random,
         ),
         pacer=pacer,
         in_flight=in_flight,
@@ -198,7 +185,7 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
         max_outage=calls.max_outage_seconds,
         log=logger(),
     )
-    return ActiveWorker(runner, shared.threads + max(4, int(min(32, rate))))
+    return ActiveWorker(runner, shared.workshop.size + max(4, int(min(32, rate))))
 
 
 def _in_flight(rate: float, most: int | None) -> InFlightLimit | FixedLimit:

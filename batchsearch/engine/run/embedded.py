@@ -18,8 +18,8 @@ from batchsearch.engine.rows.preparer import Preparer
 from batchsearch.engine.run.direct_calls import DirectClient, calls_at_once
 from batchsearch.engine.run.manifest_check import checked
 from batchsearch.errors import ConfigError
-from batchsearch.images.fetching.fetch import Fetcher
 from batchsearch.images.rules import rules_for
+from batchsearch.images.workshop import open_workshop
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.service.client import Client
 from batchsearch.service.credentials import Credentials, StaticCredentials
@@ -147,7 +147,12 @@ async def fill(
     with ThreadPoolExecutor(calls_at_once(), thread_name_prefix="index") as threads:
         async with (
             new_session(connections=calls_at_once()) as session,
-            Fetcher(Path(catalogue.root or base), _images_of(settings, catalogue)) as fetcher,
+            open_workshop(
+                Path(catalogue.root or base),
+                _images_of(settings, catalogue),
+                executor=threads,
+                jitter=lambda: 0.0,
+            ) as workshop,
         ):
             client: Client | DirectClient = DirectClient(emulator.direct(), threads)
             if over_http:
@@ -165,7 +170,7 @@ async def fill(
             )
             rules = rules_for(instance.service_type, settings.images)
             build = build_call if over_http else build_handed_call
-            preparer = Preparer(facts, rules, fetcher, threads, build=build, jitter=lambda: 0.0)
+            preparer = Preparer(facts, rules, workshop, build=build)
             for batch in manifest.batches():
                 await _add(batch, facts, preparer, client, catalogue, indexing)
     marker.write_text(identity, encoding="utf-8")

@@ -7,29 +7,25 @@ rules and decoders as in a run give the same verdicts.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.signals import StopSignals, run_stoppable
 from batchsearch.errors import ConfigError, StoppedError
-from batchsearch.images.decoding.isolate import Decoders
 from batchsearch.images.fetching.addresses import shown_address
-from batchsearch.images.fetching.fetch import Fetcher
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
-from batchsearch.images.prepare import prepare
 from batchsearch.images.rules import rules_for
+from batchsearch.images.workshop import open_workshop
 from batchsearch.service.codes.lookup import advice_on, meaning_of
 from batchsearch.service.codes.table import CODES
 from batchsearch.service.operations import OPERATIONS
@@ -53,14 +49,13 @@ if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
     from batchsearch.images.outcome import ImageFacts
     from batchsearch.images.rules import Rules
+    from batchsearch.images.workshop import Workshop
     from batchsearch.manifest.rows import ImageReference, Row
     from batchsearch.manifest.source import Manifest
 
 ROWS_A_BATCH: Final = 256
 BATCHES_AT_ONCE: Final = 2
 """Rows read ahead of the verdict that is written next; few where the images are in the manifest."""
-FETCHES_BESIDE: Final = 16
-"""Images that may be on their way beside those that the threads work on."""
 CHECK_FOLDER: Final = "check"
 
 _LONGEST_SHOWN: Final = 300
@@ -145,25 +140,14 @@ async def check_job(
     require_root(settings)
     folder = output or Path(localised(settings).output.dir) / CHECK_FOLDER
     tally = CheckTally(total=await checked(manifest, folder))
-    threads = settings.images.threads or os.cpu_count() or 1
     logger().info("check_started", operation=settings.operation, rows=tally.total, output=str(folder))
     async with AsyncExitStack() as stack:
         saved = None if save is None else SavedImages(save)
         file = stack.enter_context(VerdictFile(folder))
-        decoders = stack.enter_context(Decoders(settings.images))
-        pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="check"))
-        fetcher = await stack.enter_async_context(Fetcher(image_root(settings), settings.images))
-        checker = _Checker(
-            roles=roles,
-            rules=rules,
-            fetcher=fetcher,
-            decoders=decoders,
-            saved=saved,
-            threads=pool,
-            room=asyncio.Semaphore(threads + FETCHES_BESIDE),
-            jitter=jitter,
+        workshop = await stack.enter_async_context(
+            open_workshop(image_root(settings), settings.images, jitter=jitter)
         )
-        await _check_all(manifest, checker, file, tally)
+        await _check_all(manifest, _Checker(roles, rules, workshop, saved), file, tally)
     page = CheckPage(
         operation=settings.operation,
         service_type=rules.service_type,
@@ -214,22 +198,14 @@ class _Checker:
     Attributes:
         roles: What the row's images are, in the operation's order.
         rules: What the service takes.
-        fetcher: Reads images.
-        decoders: Repair images.
+        workshop: Reads and repairs images.
         saved: Keeps what would be sent; None keeps nothing.
-        threads: Where the processor's work is done.
-        room: Bounds how many images are in memory.
-        jitter: Random numbers in [0, 1).
     """
 
     roles: tuple[str, ...]
     rules: Rules
-    fetcher: Fetcher
-    decoders: Decoders
+    workshop: Workshop
     saved: SavedImages | None
-    threads: ThreadPoolExecutor
-    room: asyncio.Semaphore
-    jitter: Callable[[], float]
 
     async def check(self, row: Row) -> list[Verdict]:
         """One verdict for each of the row's images, in the operation's order."""
@@ -243,21 +219,12 @@ class _Checker:
         if reference is None:
             return begun | _verdict(_NO_IMAGE)
         begun["reference"] = self._shown(reference)
-        async with self.room:
-            found: ImageReference | bytes | Rejected | Unreachable = reference
-            if not self.fetcher.is_local(reference):
-                found = await fetch_patiently(self.fetcher, reference, self.jitter)
-            if isinstance(found, Rejected | Unreachable):
-                return begun | _verdict(found)
-            loop = asyncio.get_running_loop()
-            return begun | await made_patiently(
-                lambda: loop.run_in_executor(self.threads, self._judge, row.key, role, found)
-            )
+        found = await self.workshop.make(reference, partial(self._judge, row.key, role))
+        return begun | (_verdict(found) if isinstance(found, Rejected | Unreachable) else found)
 
-    def _judge(self, key: str, role: str, found: ImageReference | bytes) -> Verdict:
-        """In a thread: read, prepare, save."""
-        data = found if isinstance(found, bytes) else read_here(self.fetcher, found)
-        made = prepare(data, self.rules, repair=self.decoders.repair) if isinstance(data, bytes) else data
+    def _judge(self, key: str, role: str, data: bytes) -> Verdict:
+        """In a thread: prepare, save."""
+        made = self.workshop.prepare(data, self.rules)
         verdict = _verdict(made)
         if self.saved is not None and isinstance(made, Prepared):
             verdict["saved_as"] = self.saved.save(key, role, made.sent.format, made.data)
@@ -270,7 +237,7 @@ class _Checker:
         if reference.data is not None:
             return f"inline, {len(reference.data):,} bytes"
         text = reference.path or ""
-        if self.fetcher.is_inline(reference):
+        if self.workshop.fetcher.is_inline(reference):
             return f"inline, {len(text):,} characters of base64"
         return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
 

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-import random
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +28,7 @@ from batchsearch.engine.run.opening import open_manifest
 from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.window import window_of
-from batchsearch.images.decoding.isolate import Decoders
-from batchsearch.images.fetching.fetch import Fetcher
+from batchsearch.images.workshop import open_workshop
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
@@ -144,24 +140,21 @@ async def _plan(
     operation = OPERATIONS[settings.operation]
     by_address = settings.calls.upload == "url" and bool(operation.images)
     pending = await asyncio.to_thread(PendingRows, manifest, known, rows, sample, worker)
-    threads = settings.images.threads or os.cpu_count() or 1
     looking = step(LOOKING, pending.wanted)
     facts = facts_of(settings, operation, "", worker.instance)
     async with AsyncExitStack() as stack:
         distinct = stack.enter_context(DistinctRequests())
+        workshop = await stack.enter_async_context(open_workshop(image_root(settings), settings.images))
         preparer = Preparer(
             facts,
             rules_of(settings, operation, worker.instance),
-            await stack.enter_async_context(Fetcher(image_root(settings), settings.images)),
-            stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="plan")),
-            repair=stack.enter_context(Decoders(settings.images)).repair,
+            workshop,
             by_address=by_address,
-            jitter=random.random,
         )
         look = _Look(facts, preparer, known, distinct, by_address=by_address)
         await look.at_all(
             pending.batches(),
-            workers=threads + _FETCHED_AT_ONCE,
+            workers=workshop.size + _FETCHED_AT_ONCE,
             counted=looking.to,
         )
         needed = await asyncio.to_thread(distinct.needed)

@@ -13,24 +13,23 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.config.sections.image_settings import StoresSettings
 from batchsearch.errors import ManifestError
-from batchsearch.images.decoding.isolate import Decoders
-from batchsearch.images.fetching.fetch import Fetcher
 from batchsearch.images.outcome import Rejected, Unreachable
-from batchsearch.images.prepare import prepare
 from batchsearch.images.regions import read_region
 from batchsearch.images.rules import Rules
+from batchsearch.images.workshop import open_workshop
 from batchsearch.service.facts import IMAGE_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from batchsearch.config.sections.image_settings import ImageSettings
-    from batchsearch.images.fetching.fetch import Fetched
-    from batchsearch.images.prepare import Prepared
+    from batchsearch.images.outcome import Prepared
+    from batchsearch.images.workshop import Workshop
     from batchsearch.manifest.rows import ImageReference
     from batchsearch.tasks.report.references import ImageKey, Source
 
@@ -171,9 +170,10 @@ class Thumbnails:
                 settings = source.settings
                 if not self._fetch:
                     settings = settings.model_copy(update={"stores": StoresSettings(), "headers": {}})
-                fetcher = await stack.enter_async_context(Fetcher(source.root, settings))
-                decoders = stack.enter_context(Decoders(settings))
-                one = _Maker(fetcher, decoders, _rules(self._side, settings), threads, self._fetch)
+                workshop = await stack.enter_async_context(
+                    open_workshop(source.root, settings, executor=threads, patience=None)
+                )
+                one = _Maker(workshop, _rules(self._side, settings), self._fetch)
                 for group in _groups(_located(wishes, self._made)):
                     if self._bytes_left <= 0:
                         for place, _ in group:
@@ -235,29 +235,19 @@ def _groups(found: Iterable[tuple[int, ImageReference]]) -> Iterator[list[tuple[
 class _Maker:
     """Makes the thumbnails of one source."""
 
-    fetcher: Fetcher
-    decoders: Decoders
+    workshop: Workshop
     rules: Rules
-    threads: ThreadPoolExecutor
     fetch: bool
 
     async def make(self, reference: ImageReference, regions: tuple[str, ...]) -> Thumbnail | Missing:
         """One thumbnail, or why there is none."""
-        loop = asyncio.get_running_loop()
-        if self.fetcher.is_local(reference):
-            return await loop.run_in_executor(self.threads, self._read_and_make, reference, regions)
-        if not self.fetch:
+        if not self.fetch and not self.workshop.fetcher.is_local(reference):
             return Missing(NOT_FETCHED)
-        data = await self.fetcher.fetch(reference)
-        return await loop.run_in_executor(self.threads, self._made, data, regions)
+        found = await self.workshop.make(reference, partial(self._made, regions))
+        return Missing(found.code) if isinstance(found, Rejected | Unreachable) else found
 
-    def _read_and_make(self, reference: ImageReference, regions: tuple[str, ...]) -> Thumbnail | Missing:
-        return self._made(self.fetcher.read(reference), regions)
-
-    def _made(self, data: Fetched, regions: tuple[str, ...]) -> Thumbnail | Missing:
-        if isinstance(data, Rejected | Unreachable):
-            return Missing(data.code)
-        prepared = prepare(data, self.rules, repair=self.decoders.repair)
+    def _made(self, regions: tuple[str, ...], data: bytes) -> Thumbnail | Missing:
+        prepared = self.workshop.prepare(data, self.rules)
         if isinstance(prepared, Rejected):
             return Missing(prepared.code)
         sent = prepared.sent

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +22,9 @@ from batchsearch.engine.run.places import image_root
 from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.errors import ConfigError
-from batchsearch.images.decoding.isolate import Decoders
 from batchsearch.images.fetching.addresses import shown_address
-from batchsearch.images.fetching.fetch import MAX_FILE_BYTES, Fetcher
+from batchsearch.images.fetching.fetch import MAX_FILE_BYTES
+from batchsearch.images.workshop import open_workshop
 from batchsearch.manifest.rows import ImageReference, Row, reference
 from batchsearch.nearest import did_you_mean
 from batchsearch.proxies import proxies_of
@@ -95,15 +93,12 @@ class _Search:
         operation = OPERATIONS[settings.operation]
         facts = facts_of(settings, operation, "", instance)
         root = image_root(settings)
+        patience = settings.calls.max_outage_seconds
         preparer = Preparer(
             facts,
             rules_of(settings, operation, instance),
-            await stack.enter_async_context(Fetcher(root, settings.images)),
-            stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="prepare")),
-            repair=stack.enter_context(Decoders(settings.images)).repair,
+            await stack.enter_async_context(open_workshop(root, settings.images, patience=patience)),
             by_address=settings.calls.upload == "url" and bool(facts.prefixes),
-            patience=settings.calls.max_outage_seconds,
-            jitter=random.random,
         )
         pending = facts.work_for(row, _NOTHING, digest_of(row.key), None)
         # Before anybody is called: an image that is refused here costs nothing.

@@ -18,8 +18,8 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from batchsearch.engine.rows import fetching
 from batchsearch.errors import ConfigError, ManifestError, OutputError
+from batchsearch.images.fetching import patience
 from batchsearch.service.codes.lookup import meaning_of
 from batchsearch.storage.parts.verdict_table import SavedImages, VerdictFile, saved_name, verdicts_schema
 from batchsearch.tasks.check import checking
@@ -218,7 +218,7 @@ async def test_unreachable_is_told_apart_from_missing_and_secrets_are_not_shown(
     host, load, tmp_path, monkeypatch
 ):
     """A failing host is tried again and says nothing about its image; addresses lose user and query."""
-    monkeypatch.setattr(fetching, "backoff", lambda *_: 0.0)
+    monkeypatch.setattr(patience, "backoff", lambda *_: 0.0)
     address, _, counts = host
     names = ("image", "gone", "down", "second")
     rows = [{"id": name, "image": f"http://me:pass@{address}/{name}?sig=hush"} for name in names]
@@ -227,7 +227,7 @@ async def test_unreachable_is_told_apart_from_missing_and_secrets_are_not_shown(
     assert [row["verdict"] for row in verdicts] == ["pass", "rejected", "unreachable", "pass"]
     assert [row["code"] for row in verdicts[1:3]] == ["Local.ImageMissing", "Transport.ImageHttpStatus"]
     assert verdicts[2]["prevents"] is None
-    assert counts == {"image": 1, "gone": 1, "down": fetching.FETCH_ATTEMPTS, "second": 2}
+    assert counts == {"image": 1, "gone": 1, "down": patience.FETCH_ATTEMPTS, "second": 2}
     assert page.tally.unusable == 2
     written = str(verdicts) + page.as_text() + page.as_json()
     assert "pass@" not in written

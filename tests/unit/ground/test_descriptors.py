@@ -10,9 +10,9 @@ from aiohttp import web
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.descriptors import Shortage, is_exhausted, none_left
-from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.errors import ExitCode, MachineError
 from batchsearch.images.fetching.fetch import Fetcher
+from batchsearch.images.fetching.patience import fetch_patiently, made_patiently, read_here
 from batchsearch.images.outcome import Unreachable
 from batchsearch.manifest.rows import ImageReference
 from batchsearch.service.http_exchange import Lost, Reply, Timeouts, exchange, new_session

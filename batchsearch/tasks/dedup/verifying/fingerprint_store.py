@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import random
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,11 +17,10 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.renewal.change_detection import sources_of
-from batchsearch.engine.rows.fetching import fetch_patiently, made_patiently, read_here
 from batchsearch.engine.run.places import image_root
-from batchsearch.images.decoding.isolate import Decoders
-from batchsearch.images.fetching.fetch import Fetcher
+from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.rules import rules_for
+from batchsearch.images.workshop import open_workshop
 from batchsearch.publish import make_folder, own_name, publishing, unwritable
 from batchsearch.steps import step
 from batchsearch.tasks.dedup.candidates.catalogue_images import places
@@ -39,12 +36,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from batchsearch.config.model import JobSettings
+    from batchsearch.images.prepare import Repairer
     from batchsearch.manifest.rows import ImageReference, RowBatch
     from batchsearch.tasks.dedup.verifying.feature_store import FeatureStore
 
 LOOKS_FILE: Final = "looks.parquet"
 ROWS_A_BATCH: Final = 256
-_FETCHES_BESIDE: Final = 16
 
 SCHEMA: Final = pa.schema(
     [
@@ -128,33 +125,17 @@ class FingerprintStore:
         Raises:
             OutputError: What was seen cannot be kept.
         """
-        threads = self._settings.images.threads or os.cpu_count() or 1
-        async with AsyncExitStack() as stack:
+        async with open_workshop(self._root, self._settings.images) as workshop:
             features = None if wanted is None else self._features
-            decoders = stack.enter_context(Decoders(self._settings.images))
-            pool = stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix="look"))
-            fetcher = await stack.enter_async_context(Fetcher(self._root, self._settings.images))
-            room = asyncio.Semaphore(threads + _FETCHES_BESIDE)
-            loop = asyncio.get_running_loop()
-
+            look = partial(self._look, repair=workshop.repair, features=features)
             looking = step("looking at images", None if wanted is None else int(wanted.sum()))
 
             async def one(row: _Row) -> None:
-                async with room:
-                    if fetcher.is_local(row.reference):
-                        data = await made_patiently(
-                            lambda: loop.run_in_executor(pool, read_here, fetcher, row.reference)
-                        )
-                    else:
-                        data = await fetch_patiently(fetcher, row.reference, random.random)
-                    if isinstance(data, bytes):
-                        fingerprint = await made_patiently(
-                            lambda: loop.run_in_executor(pool, self._look, data, decoders, features)
-                        )
-                        if fingerprint is None:
-                            self._unusable.append(row.key)
-                        else:
-                            self._added.append(_line(row, fingerprint))
+                found = await workshop.make(row.reference, look)
+                if found is None:
+                    self._unusable.append(row.key)
+                elif not isinstance(found, Rejected | Unreachable):
+                    self._added.append(_line(row, found))
                 looking.advance()
 
             seen = 0
@@ -172,13 +153,13 @@ class FingerprintStore:
                 await asyncio.to_thread(self._keep)
         return seen
 
-    def _look(self, data: bytes, decoders: Decoders, features: FeatureStore | None) -> Fingerprint | None:
+    def _look(self, data: bytes, *, repair: Repairer, features: FeatureStore | None) -> Fingerprint | None:
         def keep(image: Image.Image) -> None:
             if features is not None:
                 features.add(hashlib.sha256(data).digest(), packed_features(image))
 
         also = None if features is None else keep
-        return look_of(data, self._rules, whole=self._whole, repair=decoders.repair, also=also)
+        return look_of(data, self._rules, whole=self._whole, repair=repair, also=also)
 
     def _unknown(self, batch: RowBatch, wanted: NDArray[np.bool_] | None, *, again: bool) -> list[_Row]:
         """Rows of a batch whose images are to be looked at and have not been, as they are now."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from batchsearch.backoff import backoff
 from batchsearch.descriptors import PATIENCE, Shortage, is_exhausted
-from batchsearch.engine.retry.policy import RetryRules, backoff
 from batchsearch.images.outcome import Unreachable
 
 if TYPE_CHECKING:
@@ -110,5 +110,5 @@ async def fetch_patiently(
         if not isinstance(found, Unreachable) or not found.transient:
             return found
         asked = min(found.retry_after or 0.0, LONGEST_WAIT)
-        await sleep(max(asked, backoff(attempt, RetryRules(), jitter())))
+        await sleep(max(asked, backoff(attempt, jitter())))
     return await made_patiently(fetched, sleep=sleep, patience=patience)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchsearch.engine.rows.fetching import FETCH_ATTEMPTS, LONGEST_WAIT, fetch_patiently
+from batchsearch.images.fetching.patience import FETCH_ATTEMPTS, LONGEST_WAIT, fetch_patiently
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.manifest.rows import ImageReference
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, cast
 
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, Problem
@@ -21,16 +23,53 @@ from batchsearch.telemetry.progress import shown
 from batchsearch.telemetry.reading import reading_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from types import TracebackType
 
+    from batchsearch.config.model import JobSettings
+    from batchsearch.engine.run.signals import StopSignals
     from batchsearch.python_api.jobs import JobLike, Overrides
     from batchsearch.python_api.manifests import ManifestLike
     from batchsearch.telemetry.reading import Reading
     from batchsearch.telemetry.stats import Stats
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def run(
+
+class _ToItsEnd(Protocol):
+    """Awaits a run that stops in good order."""
+
+    async def __call__(self, start: Callable[[StopSignals], Coroutine[Any, Any, T]], /) -> T:
+        """What the run returns."""
+
+
+def _blocking(
+    work: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[[Callable[[], None]], Callable[P, T]]:
+    """Make of a coroutine function its form for programs without an event loop; what is decorated names it.
+
+    Takes and returns what the coroutine function does. The run has a thread and a loop of its own.
+    """
+    taken = inspect.signature(work)
+
+    def named(form: Callable[[], None]) -> Callable[P, T]:
+        @wraps(work, assigned=("__module__", "__annotations__"))
+        def blocking(*args: P.args, **given: P.kwargs) -> T:
+            # A misspelt argument is told here, not from the thread, and not in the name of `work`.
+            taken.bind(*args, **given)
+            asked = cast("Stop | None", given.get("stop")) or Stop()
+            given["stop"] = asked
+            return in_own_thread(lambda: work(*args, **given), asked)
+
+        blocking.__name__, blocking.__qualname__ = form.__name__, form.__qualname__
+        blocking.__doc__ = form.__doc__
+        return blocking
+
+    return named
+
+
+async def arun(
     job: JobLike,
     *,
     manifest: ManifestLike | None = None,
@@ -40,6 +79,26 @@ def run(
     progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
 ) -> RunResult:
+    """Like `run`, in the event loop that is running.
+
+    Cancelling the task stops the run in good order: the cancellation is raised once what was answered is
+    kept. A second one ends it at once.
+    """
+    async with _worked(job, manifest, overrides, progress, stop) as (settings, told, to_its_end):
+        if settings.compare is not None and settings.compare.makes_pairs:
+            raise ConfigError(
+                [Problem("compare.pairs", "the pairs of this job are made of a list: `run_compare`")]
+            )
+        summary = await to_its_end(
+            lambda signals: run_job(
+                settings, until=_aware(until), max_calls=max_calls, progress=told, signals=signals
+            )
+        )
+    return RunResult(Path(settings.output.dir), summary, settings)
+
+
+@_blocking(arun)
+def run() -> None:
     """Work through a job until it is done or has to stop; again, to resume.
 
     Usable anywhere, also where an event loop is running already, as in a notebook: the run has a thread and a
@@ -78,87 +137,6 @@ def run(
         >>> batchsearch.run(job, overrides={"output.dir": folder}).summary.calls
         0
     """
-    asked = stop or Stop()
-    return in_own_thread(
-        lambda: arun(
-            job,
-            manifest=manifest,
-            overrides=overrides,
-            until=until,
-            max_calls=max_calls,
-            progress=progress,
-            stop=asked,
-        ),
-        asked,
-    )
-
-
-async def arun(
-    job: JobLike,
-    *,
-    manifest: ManifestLike | None = None,
-    overrides: Overrides = (),
-    until: datetime | None = None,
-    max_calls: int | None = None,
-    progress: Callable[[Reading], object] | bool | None = None,
-    stop: Stop | None = None,
-) -> RunResult:
-    """Like `run`, in the event loop that is running.
-
-    Cancelling the task stops the run in good order: the cancellation is raised once what was answered is
-    kept. A second one ends it at once.
-    """
-    asked = stop or Stop()
-    told = _Told(progress, asked)
-    with events_to_logging(), shown(told), ExitStack() as stack:
-        settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
-        if settings.compare is not None and settings.compare.makes_pairs:
-            raise ConfigError(
-                [Problem("compare.pairs", "the pairs of this job are made of a list: `run_compare`")]
-            )
-        summary = await stoppable(
-            lambda signals: run_job(
-                settings, until=_aware(until), max_calls=max_calls, progress=told, signals=signals
-            ),
-            asked,
-        )
-    told.raise_what_was_raised()
-    return RunResult(Path(settings.output.dir), summary, settings)
-
-
-def run_compare(
-    job: JobLike,
-    *,
-    manifest: ManifestLike | None = None,
-    overrides: Overrides = (),
-    until: datetime | None = None,
-    max_calls: int | None = None,
-    progress: Callable[[Reading], object] | bool | None = None,
-    stop: Stop | None = None,
-) -> CompareResult:
-    """Say how alike the images of a job are, as `batchsearch compare` does; otherwise like `run`.
-
-    Examples:
-        >>> import batchsearch
-        >>> result = batchsearch.run_compare(pairs_job, overrides={"output.dir": folder})
-        >>> result.comparison.compared
-        6
-        >>> result.scores(["primary", "secondary", "score"]).num_rows
-        6
-    """
-    asked = stop or Stop()
-    return in_own_thread(
-        lambda: arun_compare(
-            job,
-            manifest=manifest,
-            overrides=overrides,
-            until=until,
-            max_calls=max_calls,
-            progress=progress,
-            stop=asked,
-        ),
-        asked,
-    )
 
 
 async def arun_compare(
@@ -172,21 +150,30 @@ async def arun_compare(
     stop: Stop | None = None,
 ) -> CompareResult:
     """Like `run_compare`, in the event loop that is running; see `arun`."""
-    asked = stop or Stop()
-    told = _Told(progress, asked)
-    with events_to_logging(), shown(told), ExitStack() as stack:
-        settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
-        comparison = await stoppable(
+    async with _worked(job, manifest, overrides, progress, stop) as (settings, told, to_its_end):
+        comparison = await to_its_end(
             lambda signals: compare_job(
                 settings, until=_aware(until), max_calls=max_calls, progress=told, signals=signals
-            ),
-            asked,
+            )
         )
-    told.raise_what_was_raised()
     return CompareResult(Path(settings.output.dir), comparison.summary, settings, comparison)
 
 
-def run_dedup(
+@_blocking(arun_compare)
+def run_compare() -> None:
+    """Say how alike the images of a job are, as `batchsearch compare` does; otherwise like `run`.
+
+    Examples:
+        >>> import batchsearch
+        >>> result = batchsearch.run_compare(pairs_job, overrides={"output.dir": folder})
+        >>> result.comparison.compared
+        6
+        >>> result.scores(["primary", "secondary", "score"]).num_rows
+        6
+    """
+
+
+async def arun_dedup(
     job: JobLike,
     *,
     manifest: ManifestLike | None = None,
@@ -197,6 +184,26 @@ def run_dedup(
     progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
 ) -> DedupResult:
+    """Like `run_dedup`, in the event loop that is running; see `arun`."""
+    # Its numbers need scipy, which a plain search goes without.
+    from batchsearch.tasks.dedup.night import run_night
+
+    async with _worked(job, manifest, overrides, progress, stop) as (settings, told, to_its_end):
+        summary = await to_its_end(
+            lambda signals: run_night(
+                settings,
+                until=_aware(until),
+                max_calls=max_calls,
+                delete_all_missing=delete_all_missing,
+                progress=lambda: told,
+                signals=signals,
+            )
+        )
+    return DedupResult(Path(settings.output.dir), summary, settings)
+
+
+@_blocking(arun_dedup)
+def run_dedup() -> None:
     """Find out which products are the same, as `batchsearch dedup` does; otherwise like `run`.
 
     Progress is that of each run of the night in turn: the upkeep of the instance, the search. With
@@ -215,54 +222,30 @@ def run_dedup(
         >>> result.search.results().num_rows
         4
     """
-    asked = stop or Stop()
-    return in_own_thread(
-        lambda: arun_dedup(
-            job,
-            manifest=manifest,
-            overrides=overrides,
-            until=until,
-            max_calls=max_calls,
-            delete_all_missing=delete_all_missing,
-            progress=progress,
-            stop=asked,
-        ),
-        asked,
-    )
 
 
-async def arun_dedup(
+@asynccontextmanager
+async def _worked(
     job: JobLike,
-    *,
-    manifest: ManifestLike | None = None,
-    overrides: Overrides = (),
-    until: datetime | None = None,
-    max_calls: int | None = None,
-    delete_all_missing: bool = False,
-    progress: Callable[[Reading], object] | bool | None = None,
-    stop: Stop | None = None,
-) -> DedupResult:
-    """Like `run_dedup`, in the event loop that is running; see `arun`."""
-    # Its numbers need scipy, which a plain search goes without.
-    from batchsearch.tasks.dedup.night import run_night
-
+    manifest: ManifestLike | None,
+    overrides: Overrides,
+    progress: Callable[[Reading], object] | bool | None,
+    stop: Stop | None,
+) -> AsyncIterator[tuple[JobSettings, _Told, _ToItsEnd]]:
+    """A job's settings, what shows its run, and what awaits one until it ends or is asked to stop."""
     asked = stop or Stop()
     told = _Told(progress, asked)
+
+    async def to_its_end(start: Callable[[StopSignals], Coroutine[Any, Any, T]]) -> T:
+        return await stoppable(start, asked)
+
     with events_to_logging(), shown(told), ExitStack() as stack:
-        settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
-        summary = await stoppable(
-            lambda signals: run_night(
-                settings,
-                until=_aware(until),
-                max_calls=max_calls,
-                delete_all_missing=delete_all_missing,
-                progress=lambda: told,
-                signals=signals,
-            ),
-            asked,
+        yield (
+            await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest)),
+            told,
+            to_its_end,
         )
     told.raise_what_was_raised()
-    return DedupResult(Path(settings.output.dir), summary, settings)
 
 
 def _aware(until: datetime | None) -> datetime | None:

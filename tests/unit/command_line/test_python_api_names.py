@@ -44,6 +44,16 @@ def test_every_name_is_there_and_documented(name):
         assert found.__name__ == name
 
 
+@pytest.mark.parametrize("name", ["run", "run_compare", "run_dedup"])
+def test_a_plain_form_is_its_async_form_without_a_loop(name):
+    """Both take the same arguments, return the same, and a misspelt one is told as the caller's."""
+    plain, other = getattr(batchsearch, name), getattr(batchsearch, f"a{name}")
+    assert inspect.signature(plain) == inspect.signature(other)
+    assert (inspect.iscoroutinefunction(plain), inspect.iscoroutinefunction(other)) == (False, True)
+    with pytest.raises(TypeError, match=r"^got an unexpected keyword argument 'max_call'$"):
+        plain({}, max_call=1)
+
+
 def test_an_unknown_name_is_an_attribute_error():
     """A misspelt name fails as in any other package."""
     with pytest.raises(AttributeError, match="no attribute 'runn'"):

@@ -18,6 +18,55 @@ hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
 
+QUICK = Path(__file__).parent / "unit"
+NOT_QUICK = frozenset(
+    {
+        "test_architecture.py",
+        "test_catalogue_search.py",
+        "test_catalogue_upkeep.py",
+        "test_compare_statistics.py",
+        "test_completion.py",
+        "test_config_load.py",
+        "test_config_meaning.py",
+        "test_crash_points.py",
+        "test_csv_oddities.py",
+        "test_damaged_footers.py",
+        "test_dedup_verifying.py",
+        "test_export_cells.py",
+        "test_image_bounds.py",
+        "test_image_folder.py",
+        "test_image_prepare.py",
+        "test_image_rows.py",
+        "test_manifest_formats.py",
+        "test_manifest_keys.py",
+        "test_manifest_source.py",
+        "test_parts.py",
+        "test_publish.py",
+        "test_sample_data.py",
+        "test_sealed.py",
+        "test_sealer.py",
+        "test_shared_pacer.py",
+    }
+)
+"""Modules of unit tests that take seconds: they start processes, make large files or look at many images."""
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With `-m quick` nothing else is imported: collecting all takes longer than the quick ones."""
+    if config.option.markexpr.strip() != "quick":
+        return None
+    above = collection_path in (QUICK, *QUICK.parents)
+    below = QUICK in collection_path.parents and collection_path.name not in NOT_QUICK
+    return None if above or below else True
+
+
+def pytest_collection_modifyitems(items):
+    """Marks the quick tests."""
+    for item in items:
+        if QUICK in item.path.parents and item.path.name not in NOT_QUICK:
+            item.add_marker(pytest.mark.quick)
+
+
 def pytest_make_parametrize_id(val, argname):
     """Bytes that are made anew (packed ones hold the time) would name a test differently in each process."""
     return argname if isinstance(val, bytes) and len(val) > 8 else None

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,7 @@ NOT_PURE = {
 }
 
 
+@cache
 def imported(path, *, at_run_time=False):
     """Dotted names that a module imports; without those for type checking only, when `at_run_time`."""
     names = set()

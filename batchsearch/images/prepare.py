@@ -6,7 +6,6 @@ Never an exception. Called from worker threads; nothing here keeps state.
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from batchsearch.descriptors import is_exhausted
@@ -15,6 +14,7 @@ from batchsearch.images.decoding.decode import decode
 from batchsearch.images.decoding.encode import reencode
 from batchsearch.images.decoding.trim import can_trim, trimmed
 from batchsearch.images.headers.png import image_data_matches
+from batchsearch.images.image_identity import file_digest
 from batchsearch.images.inspect import inspect
 from batchsearch.images.outcome import ImageFacts, Prepared, Rejected
 from batchsearch.images.regions import Geometry
@@ -94,7 +94,7 @@ def _repaired(  # noqa: PLR0917 - what `prepare` has found out, handed on whole
         return Rejected(result.code, result.message, source)
     geometry = result.geometry
     sides = geometry.sent_width, geometry.sent_height
-    sent = ImageFacts("JPEG", *sides, len(result.data), sha256(result.data).hexdigest())
+    sent = ImageFacts("JPEG", *sides, len(result.data), file_digest(result.data).hex())
     return Prepared(result.data, source, sent, result.transforms, geometry)
 
 
@@ -134,7 +134,7 @@ def _trimmed(
 
 
 def _facts(seen: Inspection, data: bytes) -> ImageFacts:
-    return ImageFacts(seen.format or "", seen.width, seen.height, len(data), sha256(data).hexdigest())
+    return ImageFacts(seen.format or "", seen.width, seen.height, len(data), file_digest(data).hex())
 
 
 _AS_IN_THE_FILE = frozenset({"send", "lost"})

@@ -225,8 +225,7 @@ def sources_of(settings: JobSettings, root: Path) -> SourceReader:
     """Finds out what rows come from, as closely as the job wants to know."""
     return SourceReader(
         root,
+        settings.images,
         files=settings.reuse.notice_changes in {"files", "contents"},
-        base64=settings.images.text == "base64",
-        addresses=settings.images.base_url is not None,
         parameters=settings.reuse.notice_parameters,
     )

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any
 
 from batchsearch.engine.renewal.renewal_rules import Source
+from batchsearch.images.image_identity import path_of
 from batchsearch.path_spellings import other_spellings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from batchsearch.config.sections.image_settings import ImageSettings
     from batchsearch.manifest.rows import ImageReference, Row
-
-_FILE: Final = "file:"
 
 # `json.dumps` with these options would make an encoder for every row.
 _encode = json.JSONEncoder(sort_keys=True, default=str, check_circular=False).encode
@@ -27,18 +26,15 @@ class SourceReader:
 
     Args:
         root: Where relative image paths start from.
+        settings: How references are read.
         files: Look at size and time of images' files; else only at what the manifest says.
-        base64: Text in image columns is the image itself.
-        addresses: Paths are addresses below another one, and no files.
         parameters: What the row's parameters are counts, too; else only its images do.
     """
 
-    def __init__(
-        self, root: Path, *, files: bool, base64: bool, addresses: bool = False, parameters: bool = True
-    ) -> None:
+    def __init__(self, root: Path, settings: ImageSettings, *, files: bool, parameters: bool = True) -> None:
         self._root = str(root)
         self._files = files
-        self._no_files = base64 or addresses
+        self._settings = settings
         self._parameters = parameters
 
     def of(self, row: Row) -> Source:
@@ -65,29 +61,16 @@ class SourceReader:
         if reference.data is not None:
             return hashlib.blake2b(reference.data, digest_size=16).hexdigest(), False
         text = reference.path if reference.path is not None else reference.url or ""
-        path = self._path(reference)
-        if path is None or not self._files:
+        path = path_of(reference, self._settings) if self._files else None
+        if path is None:
             return text, False
-        about = _status(path)
-        if about is None and reference.path is not None:
-            spellings = map(_status, map(self._below, other_spellings(reference.path)))
+        about = _status(self._below(path))
+        if about is None:
+            spellings = map(_status, map(self._below, other_spellings(path)))
             about = next(filter(None, spellings), None)
         if about is None:
             return text, True
         return [text, about.st_size, about.st_mtime_ns], False
-
-    def _path(self, reference: ImageReference) -> str | None:
-        """The local file that a reference names, None for what is none."""
-        if reference.path is not None:
-            return None if self._no_files else self._below(reference.path)
-        url = reference.url or ""
-        if url[: len(_FILE)].lower() != _FILE:
-            return None
-        path = url[len(_FILE) :]
-        if path.startswith("//"):
-            _, slash, rest = path[2:].partition("/")
-            path = slash + rest
-        return unquote(path)
 
     def _below(self, path: str) -> str:
         return os.path.join(self._root, path)  # noqa: PTH118 - a million of them: no Path objects

@@ -11,12 +11,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes
 
-from batchsearch.config.base_address import OutsideBaseError, under
 from batchsearch.descriptors import EXHAUSTED
 from batchsearch.images.fetching.paths import (
     NotAFileError,
@@ -28,8 +26,9 @@ from batchsearch.images.fetching.paths import (
 from batchsearch.images.fetching.request_headers import HostHeaders
 from batchsearch.images.fetching.store_images import SCHEMES as STORES
 from batchsearch.images.fetching.store_images import ObjectStores
+from batchsearch.images.image_identity import address_of, is_inline, lacks_scheme, path_in, scheme_of
 from batchsearch.images.outcome import Rejected, Unreachable
-from batchsearch.path_spellings import BLANKS, other_spellings, remarks
+from batchsearch.path_spellings import other_spellings, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,7 +43,6 @@ __all__ = ["MAX_FILE_BYTES", "Fetcher", "Rejected", "Unreachable"]
 
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 """Most bytes of one file: well above what can be repaired to the service's 4 MB."""
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _REMOTE: Final = frozenset({"http", "https"}) | STORES
 _TRANSIENT: Final = frozenset(
     {
@@ -64,8 +62,6 @@ Fetched = bytes | Rejected | Unreachable
 
 _LOOKED_FOR_AGAIN: Final = frozenset({"Local.ImageMissing", "Local.ImageOutsideRoot"})
 """Endings of a path that may be meant in another spelling."""
-_NO_SCHEME: Final = re.compile(rf"[{re.escape(BLANKS)}]*//(?:[^/\\]+\.[^/\\]|localhost\b|\[)")
-"""An address that begins with its host, or what may be a path with a slash too many."""
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 """System errors that mean: there is no such file."""
 _LONGEST_SHOWN: Final = 300
@@ -114,33 +110,15 @@ class Fetcher:
 
     def is_local(self, ref: ImageReference) -> bool:
         """Whether `read` can bring this image: everything but addresses of hosts and stores."""
-        url = self._url_of(ref)
-        return url is None or _scheme_of(url) not in _REMOTE
-
-    def _url_of(self, ref: ImageReference) -> str | None:
-        """The address that a reference is; one without its scheme gets the job's, a relative one its base."""
-        if ref.path is None or self.is_inline(ref):
-            return ref.url
-        if _NO_SCHEME.match(ref.path):
-            scheme = self._settings.scheme
-            return None if scheme is None else f"{scheme}:{ref.path.strip(BLANKS)}"
-        if self._settings.base_url is None:
-            return None
-        try:
-            return under(self._settings.base_url, ref.path)
-        except OutsideBaseError:
-            return None
-
-    def is_inline(self, ref: ImageReference) -> bool:
-        """Whether the reference holds the image itself, as bytes or as base64 text."""
-        return ref.data is not None or (ref.path is not None and self._settings.text == "base64")
+        url = address_of(ref, self._settings)
+        return url is None or scheme_of(url) not in _REMOTE
 
     async def fetch(self, ref: ImageReference) -> Fetched:
         """Brings one image's bytes, from anywhere. Files are read in a thread."""
         if ref.data is not None:
             return ref.data
-        url = self._url_of(ref)
-        if url is not None and _scheme_of(url) in STORES:
+        url = address_of(ref, self._settings)
+        if url is not None and scheme_of(url) in STORES:
             return await self._stores.get(url)
         if url is not None and not self.is_local(ref):
             if self._downloader is None:
@@ -157,10 +135,10 @@ class Fetcher:
         if ref.data is not None:
             return ref.data
         if ref.path is not None:
-            return _read_base64(ref.path) if self.is_inline(ref) else self.read_path(ref.path)
+            return _read_base64(ref.path) if is_inline(ref, self._settings) else self.read_path(ref.path)
         if ref.url is None:
             return Rejected("Local.ImageMissing", "the row names no image")
-        scheme = _scheme_of(ref.url)
+        scheme = scheme_of(ref.url)
         read = self._schemes.get(scheme or "")
         if read is None:
             known = ", ".join(f"{name}:" for name in sorted({*self._schemes, *_REMOTE}))
@@ -179,7 +157,7 @@ class Fetcher:
         found = self._read_spelling(path)
         if not isinstance(found, Rejected) or found.code not in _LOOKED_FOR_AGAIN:
             return found
-        if _NO_SCHEME.match(path):
+        if lacks_scheme(path):
             return Rejected(
                 "Local.ImageReferenceInvalid",
                 f"{path[:_LONGEST_SHOWN]!r} is an address without its scheme; write `https:` before it, or "
@@ -199,18 +177,18 @@ class Fetcher:
 
     def _read_file_url(self, url: str) -> Fetched:
         try:
-            parts = urlsplit(url)
+            path = path_in(url)
         except ValueError:
             return Rejected("Local.ImageReferenceInvalid", "the file: address cannot be read")
-        if parts.netloc not in {"", "localhost"}:
+        if path is None:
             return Rejected("Local.ImageReferenceInvalid", "a file: address on another host is not read")
-        return self.read_path(unquote(parts.path, errors="surrogateescape"))
+        return self.read_path(path)
 
 
 def _not_under_base(path: str) -> Rejected:
     """The ending of a path that is no address below `images.base_url`, and so none at all."""
     shown = repr(path[:_LONGEST_SHOWN])
-    if _NO_SCHEME.match(path):
+    if lacks_scheme(path):
         what = "names a host, and is no address below images.base_url; `images.scheme: https` makes it one"
     else:
         what = "leads out of images.base_url"
@@ -262,11 +240,6 @@ def _too_large(shown: str) -> Rejected:
         "Local.ImageFileTooLarge",
         f"{shown} is larger than {MAX_FILE_BYTES // (1024 * 1024)} MB, the most that is read",
     )
-
-
-def _scheme_of(url: str) -> str | None:
-    found = _SCHEME.match(url)
-    return found[1].lower() if found else None
 
 
 def _read_data_url(url: str) -> Fetched:

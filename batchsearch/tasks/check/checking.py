@@ -23,6 +23,7 @@ from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.signals import StopSignals, run_stoppable
 from batchsearch.errors import ConfigError, StoppedError
 from batchsearch.images.fetching.addresses import shown_address
+from batchsearch.images.image_identity import is_inline
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
 from batchsearch.images.rules import rules_for
 from batchsearch.images.workshop import open_workshop
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.image_settings import ImageSettings
     from batchsearch.images.outcome import ImageFacts
     from batchsearch.images.rules import Rules
     from batchsearch.images.workshop import Workshop
@@ -147,7 +149,7 @@ async def check_job(
         workshop = await stack.enter_async_context(
             open_workshop(image_root(settings), settings.images, jitter=jitter)
         )
-        await _check_all(manifest, _Checker(roles, rules, workshop, saved), file, tally)
+        await _check_all(manifest, _Checker(roles, rules, settings.images, workshop, saved), file, tally)
     page = CheckPage(
         operation=settings.operation,
         service_type=rules.service_type,
@@ -198,12 +200,14 @@ class _Checker:
     Attributes:
         roles: What the row's images are, in the operation's order.
         rules: What the service takes.
+        settings: How references are read.
         workshop: Reads and repairs images.
         saved: Keeps what would be sent; None keeps nothing.
     """
 
     roles: tuple[str, ...]
     rules: Rules
+    settings: ImageSettings
     workshop: Workshop
     saved: SavedImages | None
 
@@ -237,7 +241,7 @@ class _Checker:
         if reference.data is not None:
             return f"inline, {len(reference.data):,} bytes"
         text = reference.path or ""
-        if self.workshop.fetcher.is_inline(reference):
+        if is_inline(reference, self.settings):
             return f"inline, {len(text):,} characters of base64"
         return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
 

@@ -72,6 +72,7 @@ PURE = (
     "engine/job/instance_worker.py",
     "telemetry/stats.py",
     "engine/run/window.py",
+    "images/image_identity.py",
     "images/regions.py",
     "images/verdict.py",
     "telemetry/metrics/metric_catalogue.py",

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.run.places import image_root
+from batchsearch.images.image_identity import file_digest
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.rules import rules_for
 from batchsearch.images.workshop import open_workshop
@@ -156,7 +157,7 @@ class FingerprintStore:
     def _look(self, data: bytes, *, repair: Repairer, features: FeatureStore | None) -> Fingerprint | None:
         def keep(image: Image.Image) -> None:
             if features is not None:
-                features.add(hashlib.sha256(data).digest(), packed_features(image))
+                features.add(file_digest(data), packed_features(image))
 
         also = None if features is None else keep
         return look_of(data, self._rules, whole=self._whole, repair=repair, also=also)

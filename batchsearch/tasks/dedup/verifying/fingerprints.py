@@ -8,7 +8,6 @@ contained in the other: a coloured banner over an image adds colours and takes n
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +19,7 @@ from batchsearch.images.decoding.cost import decoding_cost
 from batchsearch.images.decoding.decode import decode
 from batchsearch.images.decoding.encode import reencode
 from batchsearch.images.decoding.isolate import FAMILIAR_FORMATS
+from batchsearch.images.image_identity import file_digest, pixel_digest
 from batchsearch.images.inspect import inspect
 from batchsearch.images.outcome import Rejected
 from batchsearch.images.prepare import prepare
@@ -103,9 +103,9 @@ def look_of(
         also(image)
     pixels = b""
     if whole:
-        pixels = hashlib.sha256(b"%dx%d:" % image.size + image.tobytes()).digest()
+        pixels = pixel_digest(*image.size, image.tobytes())
     return Fingerprint(
-        sha256=hashlib.sha256(data).digest(),
+        sha256=file_digest(data),
         pixels=pixels,
         outline=_outline(image),
         thumb=image.resize((4, 4), Image.Resampling.BOX, reducing_gap=2.0).tobytes(),

@@ -19,6 +19,7 @@ from batchsearch.commands.shared.options import (
 )
 from batchsearch.commands.shared.showing import show, wants_json
 from batchsearch.errors import BatchsearchError
+from batchsearch.telemetry.terminal_options import TerminalOptions
 
 _EXAMPLES = """\b
 Examples:
@@ -43,7 +44,14 @@ Examples:
 @PROGRESS
 @logging_options
 def command(
-    config: Path, overrides: tuple[str, ...], only_json: bool, progress: bool, **options: Any
+    config: Path,
+    *,
+    overrides: tuple[str, ...],
+    only_json: bool,
+    progress: bool,
+    log_format: str,
+    log_level: str,
+    **options: Any,
 ) -> None:
     """Check the images of the job file CONFIG and write a verdict for each as Parquet.
 
@@ -55,7 +63,10 @@ def command(
         job = load_for("check", config, overrides)
         from batchsearch.tasks.check.checking import check_to_end
 
-        page = check_to_end(job, show_progress=progress and not only_json, **options)
+        terminal = TerminalOptions(
+            progress=progress and not only_json, log_format=log_format, log_level=log_level
+        )
+        page = check_to_end(job, terminal, **options)
     except BatchsearchError as error:
         fail(error)
     if not only_json:

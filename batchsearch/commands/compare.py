@@ -6,25 +6,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import moment, run_to_exit
+from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
 from batchsearch.commands.shared.options import (
     CONFIG,
     FRESH,
     MAX_CALLS,
-    PROGRESS,
     RENEW,
     SET,
     UNTIL,
     laid_over,
     load,
-    logging_options,
 )
-from batchsearch.commands.shared.showing import JSON
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from batchsearch.tasks.compare.comparison import Comparison
+    from batchsearch.telemetry.terminal_options import TerminalOptions
 
 _EXAMPLES = """\b
 Examples:
@@ -41,9 +39,7 @@ Examples:
 @MAX_CALLS
 @FRESH
 @RENEW
-@PROGRESS
-@JSON
-@logging_options
+@terminal_options
 def command(
     config: Path,
     *,
@@ -52,10 +48,7 @@ def command(
     max_calls: int | None,
     fresh: Path | None,
     renew: bool,
-    progress: bool,
-    as_json: bool,
-    log_format: str,
-    log_level: str,
+    terminal: TerminalOptions,
 ) -> None:
     """Say how alike the images of the job file CONFIG are, pair by pair.
 
@@ -74,11 +67,9 @@ def command(
 
         return compare_to_end(
             job,
+            terminal,
             until=moment(until),
             max_calls=max_calls,
-            show_progress=progress,
-            log_format=log_format,
-            log_level=log_level,
         )
 
-    run_to_exit(work, log_format=log_format, log_level=log_level, as_json=as_json)
+    run_to_exit(work, terminal)

@@ -6,24 +6,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import moment, run_to_exit
+from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
 from batchsearch.commands.shared.options import (
     CONFIG,
     FRESH,
-    PROGRESS,
     RENEW,
     SET,
     UNTIL,
     laid_over,
     load,
-    logging_options,
 )
-from batchsearch.commands.shared.showing import JSON
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from batchsearch.tasks.dedup.dedup_page import DedupSummary
+    from batchsearch.telemetry.terminal_options import TerminalOptions
 
 _EXAMPLES = """\b
 Examples:
@@ -48,9 +46,7 @@ Examples:
 )
 @FRESH
 @RENEW
-@PROGRESS
-@JSON
-@logging_options
+@terminal_options
 def command(
     config: Path,
     *,
@@ -60,10 +56,7 @@ def command(
     delete_all_missing: bool,
     fresh: Path | None,
     renew: bool,
-    progress: bool,
-    as_json: bool,
-    log_format: str,
-    log_level: str,
+    terminal: TerminalOptions,
 ) -> None:
     """Find out which products of the job file CONFIG are the same, night after night.
 
@@ -82,12 +75,10 @@ def command(
 
         return dedup_to_end(
             job,
+            terminal,
             until=moment(until),
             max_calls=max_calls,
             delete_all_missing=delete_all_missing,
-            show_progress=progress,
-            log_format=log_format,
-            log_level=log_level,
         )
 
-    run_to_exit(work, log_format=log_format, log_level=log_level, as_json=as_json)
+    run_to_exit(work, terminal)

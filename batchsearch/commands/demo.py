@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import run_to_exit
-from batchsearch.commands.shared.options import PROGRESS, SET, load_for, logging_options
-from batchsearch.commands.shared.showing import JSON, show
+from batchsearch.commands.shared.endings import run_to_exit, terminal_options
+from batchsearch.commands.shared.options import SET, load_for
+from batchsearch.commands.shared.showing import show
 
 if TYPE_CHECKING:
     from batchsearch.telemetry.summary import Summary
+    from batchsearch.telemetry.terminal_options import TerminalOptions
 
 _EXAMPLES = """\b
 Examples:
@@ -28,17 +29,12 @@ Examples:
     "folder", default=Path("batchsearch-demo"), metavar="[FOLDER]", type=click.Path(path_type=Path)
 )
 @SET
-@PROGRESS
-@JSON
-@logging_options
+@terminal_options
 def command(
     folder: Path,
     *,
     overrides: tuple[str, ...],
-    progress: bool,
-    as_json: bool,
-    log_format: str,
-    log_level: str,
+    terminal: TerminalOptions,
 ) -> None:
     """Write the demonstration into FOLDER and run it, with no account.
 
@@ -61,9 +57,7 @@ def command(
 
         return run_to_end(
             load_for("run", job_file, overrides),
-            show_progress=progress,
-            log_format=log_format,
-            log_level=log_level,
+            terminal,
         )
 
-    run_to_exit(work, log_format=log_format, log_level=log_level, as_json=as_json)
+    run_to_exit(work, terminal)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import moment, run_to_exit
-from batchsearch.commands.shared.options import MAX_CALLS, PROGRESS, SET, UNTIL, logging_options
+from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
+from batchsearch.commands.shared.options import MAX_CALLS, SET, UNTIL
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
-from batchsearch.commands.shared.showing import JSON
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from batchsearch.telemetry.summary import Summary
+    from batchsearch.telemetry.terminal_options import TerminalOptions
 
 _EXAMPLES = """\b
 Examples:
@@ -66,9 +66,7 @@ Examples:
 @SET
 @UNTIL
 @MAX_CALLS
-@PROGRESS
-@JSON
-@logging_options
+@terminal_options
 def command(
     folder: str,
     *,
@@ -82,10 +80,7 @@ def command(
     overrides: tuple[str, ...],
     until: str | None,
     max_calls: int | None,
-    progress: bool,
-    as_json: bool,
-    log_format: str,
-    log_level: str,
+    terminal: TerminalOptions,
 ) -> None:
     """Ask again for failed rows of the job whose output folder is DIR, or for the rows that you name.
 
@@ -120,15 +115,13 @@ def command(
             job = job_of(place.folder, address=address, overrides=overrides)
         return run_to_end(
             job,
+            terminal,
             until=moment(until),
             max_calls=max_calls,
             chosen=chosen,
-            show_progress=progress,
-            log_format=log_format,
-            log_level=log_level,
         )
 
-    run_to_exit(work, log_format=log_format, log_level=log_level, as_json=as_json)
+    run_to_exit(work, terminal)
 
 
 def _keys_in(file: Path | None) -> list[str]:

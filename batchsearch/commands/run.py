@@ -6,25 +6,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import moment, run_to_exit
+from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
 from batchsearch.commands.shared.options import (
     CONFIG,
     FRESH,
     MAX_CALLS,
-    PROGRESS,
     RENEW,
     SET,
     UNTIL,
     laid_over,
     load_for,
-    logging_options,
 )
-from batchsearch.commands.shared.showing import JSON
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from batchsearch.telemetry.summary import Summary
+    from batchsearch.telemetry.terminal_options import TerminalOptions
 
 
 _EXAMPLES = """\b
@@ -43,9 +41,7 @@ Examples:
 @MAX_CALLS
 @FRESH
 @RENEW
-@PROGRESS
-@JSON
-@logging_options
+@terminal_options
 def command(
     config: Path,
     *,
@@ -54,10 +50,7 @@ def command(
     max_calls: int | None,
     fresh: Path | None,
     renew: bool,
-    progress: bool,
-    as_json: bool,
-    log_format: str,
-    log_level: str,
+    terminal: TerminalOptions,
 ) -> None:
     """Work through the job file CONFIG; run it again to resume.
 
@@ -71,11 +64,9 @@ def command(
 
         return run_to_end(
             job,
+            terminal,
             until=moment(until),
             max_calls=max_calls,
-            show_progress=progress,
-            log_format=log_format,
-            log_level=log_level,
         )
 
-    run_to_exit(work, log_format=log_format, log_level=log_level, as_json=as_json)
+    run_to_exit(work, terminal)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime, time, timedelta
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import click
 
 from batchsearch import interrupts
-from batchsearch.commands.shared.options import DEFECT, hand_on, tell_error
-from batchsearch.commands.shared.showing import show, wants_json
+from batchsearch.commands.shared.options import DEFECT, PROGRESS, hand_on, logging_options, tell_error
+from batchsearch.commands.shared.showing import JSON, show, wants_json
 from batchsearch.errors import BatchsearchError, ExitCode, StoppedEarlyError
+from batchsearch.telemetry.terminal_options import TerminalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,19 +38,30 @@ class Ended(Protocol):
         """For schedulers: written as one line of JSON."""
 
 
-def run_to_exit(
-    work: Callable[[], Ended], *, log_format: str, log_level: str, as_json: bool = False
-) -> NoReturn:
+def terminal_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--progress`, `--json`, `--log-level` and `--log-format`; the command gets them as `terminal`."""
+
+    @wraps(command)
+    def gathered(
+        *arguments: Any, progress: bool, as_json: bool, log_format: str, log_level: str, **others: Any
+    ) -> Any:
+        terminal = TerminalOptions(
+            progress=progress, as_json=as_json, log_format=log_format, log_level=log_level
+        )
+        return command(*arguments, terminal=terminal, **others)
+
+    return PROGRESS(JSON(logging_options(gathered)))
+
+
+def run_to_exit(work: Callable[[], Ended], terminal: TerminalOptions) -> NoReturn:
     """Do the work of a command and exit as it says: a page to people, a line of JSON to programs.
 
     Args:
         work: Returns how it ended, or raises BatchsearchError.
-        log_format: `console`, or `json` for events in place of the page.
-        log_level: Events of this level and above.
-        as_json: JSON was asked for: it stands in the page's place, on a terminal, too.
+        terminal: How it shows what it does.
     """
-    as_events = log_format == "json"
-    told = wants_json(asked=as_json)
+    as_events, log_level = terminal.as_events, terminal.log_level
+    told = wants_json(asked=terminal.as_json)
     try:
         ended = work()
     except (BatchsearchError, KeyboardInterrupt) as ending:
@@ -63,7 +76,7 @@ def run_to_exit(
         _failed(ExitCode.DEFECT, said, told=told, as_events=as_events, log_level=log_level)
         raise
     interrupts.hush()
-    if not as_events and not as_json:
+    if not as_events and not terminal.as_json:
         show(with_next(ended.as_text(), ended.next_steps()), int(ended.exit_code))
     if told:
         _hand_on(ended.as_dict())

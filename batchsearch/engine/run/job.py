@@ -22,15 +22,15 @@ from batchsearch.engine.run.notifying import telling
 from batchsearch.engine.run.opening import new_run_id, open_job
 from batchsearch.engine.run.order import KEYS, disagreement
 from batchsearch.engine.run.remote_output import localised, mirror_of
-from batchsearch.engine.run.signals import StopSignals, run_stoppable
+from batchsearch.engine.run.to_end import progress_beside_logs, to_end
 from batchsearch.engine.run.window import Limits, limits_of, window_of
 from batchsearch.errors import RunEndedError, StoppedEarlyError
 from batchsearch.publish import write_text
 from batchsearch.storage.output_layout import LEDGER_FOLDER, SUMMARY
 from batchsearch.telemetry.heartbeat import Owner
-from batchsearch.telemetry.logs import LogFormat, configure, logger
+from batchsearch.telemetry.logs import logger
 from batchsearch.telemetry.observers import watching
-from batchsearch.telemetry.progress import progress_for, shown
+from batchsearch.telemetry.progress import progress_for
 from batchsearch.telemetry.stats import Stats
 
 if TYPE_CHECKING:
@@ -40,9 +40,11 @@ if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.renewal.row_selector import RowSelector
     from batchsearch.engine.run.opening import Opened
+    from batchsearch.engine.run.signals import StopSignals
     from batchsearch.storage.remote.mirror import Mirror
     from batchsearch.telemetry.progress import Progress
     from batchsearch.telemetry.summary import Summary
+    from batchsearch.telemetry.terminal_options import TerminalOptions
 
 _PROGRESS_SECONDS: Final = 0.25
 _WAIT_FOR_OPENING: Final = 600.0
@@ -51,14 +53,12 @@ _WAIT_FOR_OPENING: Final = 600.0
 
 def run_to_end(
     job: LoadedJob,
+    terminal: TerminalOptions,
     *,
     until: datetime | None = None,
     max_calls: int | None = None,
     chosen: RowSelector | None = None,
-    show_progress: bool = True,
     progress: Progress | None = None,
-    log_format: str = "console",
-    log_level: str = "info",
 ) -> Summary:
     """Work through a job until it is done or has to stop; for the command line.
 
@@ -66,21 +66,18 @@ def run_to_end(
 
     Args:
         job: The job.
+        terminal: How it shows what it does.
         until: Nothing is sent from then on.
         max_calls: Most calls of this run.
         chosen: Finished rows to be asked for again, and no others.
-        show_progress: Show progress on stderr.
         progress: What shows it, where that is there already.
-        log_format: `console` or `json`.
-        log_level: Events of this level and above.
 
     Raises:
         StoppedEarlyError: A signal came before the first call.
         BatchsearchError: As `run_job` raises.
     """
-    written_as: LogFormat = "json" if log_format == "json" else "console"
-    configure(written_as, log_level)
-    showing = progress or progress_for(as_events=written_as == "json", wanted=show_progress)
+    beside = progress_beside_logs(terminal)
+    showing = progress or beside
     if job.settings.dedup is not None and chosen is None:
         logger().warning("only_searched", section="dedup")
 
@@ -94,11 +91,7 @@ def run_to_end(
             signals=signals,
         )
 
-    try:
-        with shown(showing):
-            return run_stoppable(main)
-    except asyncio.CancelledError:
-        raise StoppedEarlyError from None
+    return to_end(main, showing, StoppedEarlyError)
 
 
 async def run_job(

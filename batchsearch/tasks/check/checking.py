@@ -20,7 +20,7 @@ from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.engine.run.remote_output import localised
-from batchsearch.engine.run.signals import StopSignals, run_stoppable
+from batchsearch.engine.run.to_end import progress_beside_logs, to_end
 from batchsearch.errors import ConfigError, StoppedError
 from batchsearch.images.fetching.addresses import shown_address
 from batchsearch.images.image_identity import is_inline
@@ -40,8 +40,7 @@ from batchsearch.tasks.check.check_page import (
     CheckPage,
     CheckTally,
 )
-from batchsearch.telemetry.logs import LogFormat, configure, logger
-from batchsearch.telemetry.progress import progress_for, shown
+from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +48,13 @@ if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.image_settings import ImageSettings
+    from batchsearch.engine.run.signals import StopSignals
     from batchsearch.images.outcome import ImageFacts
     from batchsearch.images.rules import Rules
     from batchsearch.images.workshop import Workshop
     from batchsearch.manifest.rows import ImageReference, Row
     from batchsearch.manifest.source import Manifest
+    from batchsearch.telemetry.terminal_options import TerminalOptions
 
 ROWS_A_BATCH: Final = 256
 BATCHES_AT_ONCE: Final = 2
@@ -76,38 +77,28 @@ class CheckStoppedError(StoppedError):
 
 def check_to_end(
     job: LoadedJob,
+    terminal: TerminalOptions,
     *,
     output: Path | None = None,
     save: Path | None = None,
-    show_progress: bool = True,
-    log_format: str = "console",
-    log_level: str = "info",
 ) -> CheckPage:
     """Check a job's images; for the command line.
 
     Args:
         job: The job.
+        terminal: How it shows what it does.
         output: Folder for the verdicts; `check` in the job's output folder when None.
         save: Folder for what would be sent; None saves nothing.
-        show_progress: Whether to show on stderr how far it is.
-        log_format: `console` or `json`.
-        log_level: Events of this level and above.
 
     Raises:
         BatchsearchError: The job or the manifest is not usable, or nothing can be written.
     """
-    chosen: LogFormat = "json" if log_format == "json" else "console"
-    configure(chosen, log_level)
-    showing = progress_for(as_events=chosen == "json", wanted=show_progress)
+    showing = progress_beside_logs(terminal)
 
     async def main(_: StopSignals) -> CheckPage:
         return await check_job(job.settings, output=output, save=save)
 
-    try:
-        with shown(showing):
-            return run_stoppable(main)
-    except asyncio.CancelledError:
-        raise CheckStoppedError from None
+    return to_end(main, showing, CheckStoppedError)
 
 
 async def check_job(

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from batchsearch.engine.run.job import run_job, run_to_end
 from batchsearch.engine.run.opening import open_manifest
+from batchsearch.engine.run.to_end import progress_beside_logs
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.publish import write_text
 from batchsearch.service.operations import OPERATIONS
@@ -26,43 +27,37 @@ from batchsearch.tasks.compare.matrix import MATRIX_FOLDER, Matrices
 from batchsearch.tasks.compare.pairs_table import PAIRS_FILE
 from batchsearch.tasks.compare.scores_table import SCORES_FILE, write_scores
 from batchsearch.tasks.compare.statistics import Scores
-from batchsearch.telemetry.logs import LogFormat, configure, logger
-from batchsearch.telemetry.progress import progress_for, shown
+from batchsearch.telemetry.logs import logger
+from batchsearch.telemetry.progress import shown
 
 if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
     from batchsearch.manifest.source import Manifest
     from batchsearch.telemetry.summary import Summary
+    from batchsearch.telemetry.terminal_options import TerminalOptions
 
 
 def compare_to_end(
     job: LoadedJob,
-    *,
-    show_progress: bool = True,
-    log_format: str = "console",
-    log_level: str = "info",
+    terminal: TerminalOptions,
     **run: Any,
 ) -> Comparison:
     """Compare the images of a job until it is done or has to stop; for the command line.
 
     Args:
         job: The job.
-        show_progress: Show progress on stderr.
-        log_format: `console` or `json`.
-        log_level: Events of this level and above.
+        terminal: How it shows what it does.
         run: What `engine.job.run_to_end` takes besides.
 
     Raises:
         BatchsearchError: The job or its manifest is not usable, or `run_to_end` raises.
     """
-    chosen: LogFormat = "json" if log_format == "json" else "console"
-    configure(chosen, log_level)
-    progress = progress_for(as_events=chosen == "json", wanted=show_progress)
+    progress = progress_beside_logs(terminal)
     with shown(progress):
         made = _made(job.settings)
         over_pairs = replace(job, settings=made.settings)
-        summary = run_to_end(over_pairs, progress=progress, log_format=log_format, log_level=log_level, **run)
+        summary = run_to_end(over_pairs, terminal, progress=progress, **run)
         return summed_up(made, summary)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from batchsearch.engine.run.job import run_job
 from batchsearch.engine.run.opening import new_run_id, open_manifest
 from batchsearch.engine.run.order import refuse_damage
-from batchsearch.engine.run.signals import StopSignals, run_stoppable
+from batchsearch.engine.run.to_end import progress_beside_logs, to_end
 from batchsearch.errors import ExitCode, OutputDamagedError, OutputError, StoppedError
 from batchsearch.publish import write_text
 from batchsearch.service.operations import OPERATIONS
@@ -55,19 +55,20 @@ from batchsearch.tasks.dedup.upkeep.upkeep_steps import (
     upkeep_jobs,
 )
 from batchsearch.tasks.dedup.verifying.opencv import opencv
-from batchsearch.telemetry.logs import LogFormat, configure, logger
-from batchsearch.telemetry.progress import progress_for, shown
+from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
+    from batchsearch.engine.run.signals import StopSignals
     from batchsearch.manifest.source import Manifest
     from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
     from batchsearch.tasks.dedup.night_jobs import Given
     from batchsearch.telemetry.progress import Progress
     from batchsearch.telemetry.summary import Summary
+    from batchsearch.telemetry.terminal_options import TerminalOptions
 
 LOCK: Final = Path(NIGHT_LOCK)
 _UNFINISHED: Final = frozenset({int(ExitCode.INCOMPLETE), int(ExitCode.ENDED)})
@@ -82,33 +83,26 @@ class NightStoppedError(StoppedError):
 
 def dedup_to_end(
     job: LoadedJob,
+    terminal: TerminalOptions,
     *,
     until: datetime | None = None,
     max_calls: int | None = None,
     delete_all_missing: bool = False,
-    show_progress: bool = True,
-    log_format: str = "console",
-    log_level: str = "info",
 ) -> DedupSummary:
     """Work through a night; for the command line.
 
     Args:
         job: The job.
+        terminal: How it shows what it does.
         until: Nothing is sent from then on.
         max_calls: Most calls of the search.
         delete_all_missing: Delete whatever has left the manifest, however much it is.
-        show_progress: Show progress on stderr.
-        log_format: `console` or `json`.
-        log_level: Events of this level and above.
 
     Raises:
         NightStoppedError: A signal came between two steps.
         BatchsearchError: As `run_night` raises.
     """
-    chosen: LogFormat = "json" if log_format == "json" else "console"
-    configure(chosen, log_level)
-
-    progress = progress_for(as_events=chosen == "json", wanted=show_progress)
+    progress = progress_beside_logs(terminal)
 
     async def main(signals: StopSignals) -> DedupSummary:
         return await run_night(
@@ -120,11 +114,7 @@ def dedup_to_end(
             signals=signals,
         )
 
-    try:
-        with shown(progress):
-            return run_stoppable(main)
-    except asyncio.CancelledError:
-        raise NightStoppedError from None
+    return to_end(main, progress, NightStoppedError)
 
 
 async def run_night(

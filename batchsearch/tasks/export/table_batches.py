@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
+from batchsearch.storage.parts.former_columns import names_of_today
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.passthrough_types import as_text, conformed_batch
 
@@ -29,7 +30,9 @@ def schema_of(files: Sequence[Path]) -> pa.Schema:
     if not files:
         return pa.schema([])
     with _opened(files[-1]) as file:
-        return file.schema_arrow
+        schema = file.schema_arrow
+        fields = zip(schema, names_of_today(schema).values(), strict=True)
+        return pa.schema([field.with_name(name) for field, name in fields], metadata=schema.metadata)
 
 
 def rows_of(files: Sequence[Path]) -> int:
@@ -53,10 +56,12 @@ def batches(files: Sequence[Path], schema: pa.Schema, rows: int = BATCH_ROWS) ->
     """
     for path in files:
         with _opened(path) as file:
-            present = [name for name in schema.names if name in file.schema_arrow.names]
+            today = names_of_today(file.schema_arrow)
+            present = [written for written, name in today.items() if name in schema.names]
             try:
                 for batch in file.iter_batches(batch_size=rows, columns=present):
-                    yield conformed_batch(batch, schema)
+                    named = batch.rename_columns([today[name] for name in batch.schema.names])
+                    yield conformed_batch(named, schema)
             except (OSError, pa.ArrowException, ValueError) as error:
                 raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
+from batchsearch.storage.parts.former_columns import names_of_today
 from batchsearch.storage.parts.parquet_table import reason_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def columns_of(files: Sequence[Path]) -> tuple[str, ...]:
     Raises:
         OutputError: The file cannot be read.
     """
-    return tuple(_opened(files[0]).schema_arrow.names) if files else ()
+    return tuple(names_of_today(_opened(files[0]).schema_arrow).values()) if files else ()
 
 
 def rows_of(files: Sequence[Path]) -> int:
@@ -48,10 +49,11 @@ def batches(files: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.Record
     """
     for path in files:
         table = _opened(path)
-        present = [name for name in columns if name in table.schema_arrow.names]
+        today = names_of_today(table.schema_arrow)
+        present = [written for written, name in today.items() if name in columns]
         try:
             for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=present):
-                yield _completed(batch, columns)
+                yield _completed(batch.rename_columns([today[name] for name in batch.schema.names]), columns)
         except (OSError, pa.ArrowException, ValueError) as error:
             raise OutputError(f"{path}: this part cannot be read: {reason_of(error)}") from error
         finally:

@@ -312,3 +312,25 @@ def test_a_job_that_found_no_duplicates(deduped, tmp_path):
     report = report_on(folder)
     assert [figure.value for figure in report.figures] == [0, 0, 0, 0]
     assert write_page(report, tmp_path / "p.html") > 10_000
+
+
+def test_the_images_of_a_member_are_counted_whatever_their_column_was_called(tmp_path, deduped):
+    """Clusters with a column `pictures`, of a version up to 0.1.0, are shown and exported as today's are."""
+    before, today = tmp_path / "before", deduped.folder
+    shutil.copytree(today, before, symlinks=True)
+    for name in ("pairs", "clusters"):
+        file = before / name / f"{name}.parquet"
+        written = pq.read_table(file)
+        names = ["pictures" if each == "images" else each for each in written.column_names]
+        metadata = {"batchsearch.table": name, "batchsearch.schema_version": "2"}
+        pq.write_table(written.rename_columns(names).replace_schema_metadata(metadata), file)
+    now, then = (cards_of(report_on(folder), "clusters").cards for folder in (today, before))
+    assert then == now
+    assert {member[3] for each in then for member in each["m"]} == {1}
+    sheets = []
+    for folder in (today, before):
+        place = tmp_path / f"{folder.name}.csv"
+        assert CliRunner().invoke(cli, ["export", str(folder), "-o", str(place)]).exit_code == 0
+        sheets.append(place.read_text(encoding="utf-8-sig"))
+    assert sheets[0] == sheets[1]
+    assert ",images," in sheets[1].splitlines()[0]

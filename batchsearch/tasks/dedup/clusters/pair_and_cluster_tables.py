@@ -24,7 +24,7 @@ CLUSTERS: Final = "clusters"
 FINDINGS: Final = "findings"
 TABLES: Final = (PAIRS, CLUSTERS, FINDINGS)
 """What a night writes."""
-DEDUP_SCHEMA_VERSION: Final = "2"
+DEDUP_SCHEMA_VERSION: Final = "3"
 
 _TEXT = pa.string()
 _COUNT = pa.int32()

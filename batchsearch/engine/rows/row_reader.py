@@ -96,7 +96,7 @@ class RowReader:
         self._manifest = manifest
         self._ledger = ledger
         self._facts = facts
-        self._lane = worker
+        self._worker = worker
         self._carried = carried
         self._by_priority = by_priority
         self._only_renewed = only_renewed
@@ -159,7 +159,7 @@ class RowReader:
     ) -> list[PendingRow]:
         places = [
             place
-            for place in self._lane.places(batch)
+            for place in self._worker.places(batch)
             if digests[place] not in without and self._is_wanted(states.get(digests[place]), one_pass)
         ]
         found: list[PendingRow] = []

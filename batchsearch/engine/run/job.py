@@ -18,7 +18,7 @@ from batchsearch.engine.parts.sealer import Sealer
 from batchsearch.engine.renewal.change_detection import complete_round
 from batchsearch.engine.run.assembly import assembled, tier_of
 from batchsearch.engine.run.closing import Ending, summarise
-from batchsearch.engine.run.notifying import telling
+from batchsearch.engine.run.notifying import notifying
 from batchsearch.engine.run.opening import new_run_id, open_job
 from batchsearch.engine.run.order import KEYS, disagreement
 from batchsearch.engine.run.remote_output import localised, mirror_of
@@ -123,7 +123,7 @@ async def run_job(
     run_id = new_run_id()
     local = localised(settings)
     mirror = mirror_of(settings, Path(local.output.dir), run_id)
-    async with telling(settings, when_cancelled=signals is not None) as ended:
+    async with notifying(settings, when_cancelled=signals is not None) as ended:
         with bound_contextvars(run_id=run_id):
             showing = progress or progress_for(wanted=False)
             summary = await _opened(

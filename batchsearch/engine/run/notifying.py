@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def telling(settings: JobSettings, *, when_cancelled: bool) -> AsyncIterator[Callable[[Summary], None]]:
+async def notifying(
+    settings: JobSettings, *, when_cancelled: bool
+) -> AsyncIterator[Callable[[Summary], None]]:
     """Tells the job's webhook how the run inside ended; what it yields is to be given the summary.
 
     Args:

@@ -39,7 +39,7 @@ class Known:
 
     Args:
         reader: Its ledger, None when there is none.
-        survey: Looks at its finished rows; None when there is no ledger.
+        detected: Looks at its finished rows; None when there is no ledger.
         folder: The output folder.
         oldest: Answers from before this are too old to be used again, seconds since 1970.
         round_began: Answers since then are used even for rows that are asked for again, likewise.
@@ -58,7 +58,7 @@ class Known:
     ) -> None:
         self._others = tuple(others)
         self._reader = reader
-        self._survey = detected
+        self._detected = detected
         self._folder = folder
         self._oldest = min(oldest, round_began)
         self._round_began = round_began
@@ -66,20 +66,20 @@ class Known:
 
     def standing(self, manifest: Manifest, worker: InstanceWorker) -> int:
         """How many rows of an instance worker have an outcome that stands."""
-        if self._survey is None or self._reader is None or self._reader.finished_count() == 0:
+        if self._detected is None or self._reader is None or self._reader.finished_count() == 0:
             return 0
         if worker.alone:
-            return sum(len(found.codes) for found in self._survey.batches())
+            return sum(len(found.codes) for found in self._detected.batches())
         batches = manifest.batches(ROWS_A_BATCH)
-        return sum(len(worker.places(batch)) - len(self.undone(batch, worker)) for batch in batches)
+        return sum(len(worker.places(batch)) - len(self.pending(batch, worker)) for batch in batches)
 
-    def undone(self, batch: RowBatch, worker: InstanceWorker) -> list[tuple[int, bytes, Renewal | None]]:
+    def pending(self, batch: RowBatch, worker: InstanceWorker) -> list[tuple[int, bytes, Renewal | None]]:
         """A worker's rows in a batch that are to get an outcome: place, digest, what they have already."""
         digests = batch.digests()
-        if self._survey is None or self._reader is None:
+        if self._detected is None or self._reader is None:
             return [(place, digests[place], None) for place in worker.places(batch)]
         states = self._reader.states(digests)
-        reasons = self._survey.look(digests, batch).reasons if states else {}
+        reasons = self._detected.look(digests, batch).reasons if states else {}
         found: list[tuple[int, bytes, Renewal | None]] = []
         for place in worker.places(batch):
             digest = digests[place]
@@ -147,7 +147,7 @@ class PendingRows:
     def __init__(
         self, manifest: Manifest, known: Known, rows: int, sample: int | None, worker: InstanceWorker
     ) -> None:
-        self._lane = worker
+        self._worker = worker
         self._manifest = manifest
         self._known = known
         self._expected = rows - known.standing(manifest, worker)
@@ -167,7 +167,7 @@ class PendingRows:
                 # A run reads them all before its first call, and ends at one that is no number.
                 deque(map(priority_of, batch.rows), maxlen=0)
             places = []
-            for place, digest, renewal in self._known.undone(batch, self._lane):
+            for place, digest, renewal in self._known.pending(batch, self._worker):
                 if is_sampled(self.counted, self.wanted, self._expected):
                     places.append((place, digest, renewal))
                 self.counted += 1

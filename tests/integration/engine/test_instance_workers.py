@@ -65,7 +65,7 @@ async def test_each_row_goes_to_its_own_instance(shops, job):
 
 
 async def test_a_slow_instance_holds_nobody_up(shops, job):
-    """The fast lane is done long before the slow one, although the slow one's rows come first."""
+    """The fast instance is done long before the slow one, although the slow one's rows come first."""
     await run_job(job(rows(30, 12)))
     entries = shops.log.entries(SEARCH)
     last = {name: max(e.arrived for e in entries if e.instance == name) for name in ("fast", "slow")}
@@ -107,8 +107,8 @@ def test_two_instances_of_one_name_are_refused(job):
         job(rows(1, 1), instances=[{"endpoint": "http://127.0.0.1:9", "name": "fast", "qps": 1}])
 
 
-async def test_the_most_calls_are_those_of_all_lanes(shops, job):
-    """`--max-calls` bounds the run, however many lanes wait for their slots."""
+async def test_the_most_calls_are_those_of_all_instances(shops, job):
+    """`--max-calls` bounds the run, however many instances wait for their slots."""
     other = {"endpoint": shops.endpoint, "name": "slow", "qps": 10}
     summary = await run_job(job(rows(20, 20), instance__qps=10, instances=[other]), max_calls=5)
     assert (summary.calls, len(shops.log.entries(SEARCH))) == (5, 5)

@@ -20,9 +20,4 @@ def names_of_today(schema: pa.Schema) -> dict[str, str]:
     Columns of other tables keep their names: `results` holds those of the manifest, whatever they are called.
     """
     renamed = _RENAMED.get((schema.metadata or {}).get(b"batchsearch.table", b""), {})
-    return {name: _name(name, renamed, schema) for name in schema.names}
-
-
-def _name(name: str, renamed: dict[str, str], schema: pa.Schema) -> str:
-    now = renamed.get(name, name)
-    return name if now in schema.names else now
+    return {name: renamed.get(name, name) for name in schema.names}

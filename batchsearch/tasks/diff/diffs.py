@@ -82,7 +82,7 @@ class Side:
 
 def changes_schema() -> pa.Schema:
     """The columns of a diff."""
-    metadata = {"batchsearch.table": "diff", "batchsearch.schema_version": "1"}
+    metadata = {"batchsearch.table": "diff", "batchsearch.schema_version": "2"}
     return pa.schema([column.field() for column in CHANGE_COLUMNS], metadata=metadata)
 
 

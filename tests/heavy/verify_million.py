@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def make(folder, rows, hits):
                 "stays": 0,
             }
         )
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         insert(connection, "parts", parts)
         insert(
             connection,

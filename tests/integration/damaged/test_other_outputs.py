@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import sqlite3
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -136,7 +137,7 @@ def test_an_output_stuck_on_a_value_that_no_column_holds_goes_on(new_night, tmp_
     with monkeypatch.context() as killing:
         killing.setenv("BATCHSEARCH_CRASH_AT", "part_seal_before:1")
         assert night.run()[0] == -signal.SIGKILL
-    with sqlite3.connect(night.out / "ledger" / "ledger.sqlite3") as connection:
+    with closing(sqlite3.connect(night.out / "ledger" / "ledger.sqlite3")) as connection, connection:
         seq, result = connection.execute("SELECT seq, result FROM pending ORDER BY seq LIMIT 1").fetchone()
         result = json.loads(result) | {"source_width": 2**31}
         connection.execute("UPDATE pending SET result = ? WHERE seq = ?", (json.dumps(result).encode(), seq))

@@ -3,6 +3,7 @@
 import json
 import signal
 import sqlite3
+from contextlib import closing
 
 import pandas as pd
 import pyarrow as pa
@@ -70,7 +71,7 @@ def test_what_is_damaged_is_given_up_only_when_asked(night):
 
 def test_outcomes_that_no_part_holds_are_taken_over(night):
     """What an older ledger holds and no part does is kept: the next run writes it without a call."""
-    with sqlite3.connect(night.out / "ledger" / "ledger.sqlite3") as connection:
+    with closing(sqlite3.connect(night.out / "ledger" / "ledger.sqlite3")) as connection, connection:
         result = json.dumps({"row_key": "extra", "outcome": "ok", "operation": "SearchImageByPic"}).encode()
         names = pd.read_csv(night.folder / "manifest.csv").columns
         schema = pa.schema([(name, pa.string()) for name in names])

@@ -1,6 +1,7 @@
 """Outputs whose ledger is lost, empty or an older one: refused with the ways on, and nothing is deleted."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_a_sealed_part_that_is_missing_changed_or_swapped_ends_the_run_first(nig
 
 def test_a_row_that_the_ledger_lost_is_noticed_before_it_is_paid_for_again(night):
     """A flipped bit makes a row another one: the ledger's rows are no longer those that it ended with."""
-    with sqlite3.connect(night.out / "ledger" / "ledger.sqlite3") as connection:
+    with closing(sqlite3.connect(night.out / "ledger" / "ledger.sqlite3")) as connection, connection:
         connection.execute(
             "UPDATE rows SET digest = randomblob(16) WHERE digest = (SELECT max(digest) FROM rows)"
         )
@@ -55,7 +56,7 @@ def test_a_row_that_the_ledger_lost_is_noticed_before_it_is_paid_for_again(night
 
 def test_a_row_doubled_in_the_parts_never_ends_in_0(night):
     """The keys in the parts are compared with the ledger's and the manifest's at the end of every run."""
-    with sqlite3.connect(night.out / "ledger" / "ledger.sqlite3") as connection:
+    with closing(sqlite3.connect(night.out / "ledger" / "ledger.sqlite3")) as connection, connection:
         connection.execute(
             "UPDATE rows SET digest = randomblob(16) WHERE digest = (SELECT max(digest) FROM rows)"
         )
@@ -72,7 +73,7 @@ def test_a_ledger_that_was_left_open_is_checked(night):
     """After an end that was not clean the whole ledger is read once: a page that is none ends the run."""
     path = night.out / "ledger" / "ledger.sqlite3"
     data = bytearray(path.read_bytes())
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         page = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'usage'").fetchone()[0]
     connection.close()
     data[(page - 1) * 4096 : (page - 1) * 4096 + 64] = b"\x55" * 64

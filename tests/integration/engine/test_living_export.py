@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -496,7 +497,7 @@ async def in_thread(function, *arguments):
 def unseal(settings):
     """Put the outcomes of a finished night back among those that wait, as a kill leaves them."""
     folder = Path(settings.output.dir)
-    with sqlite3.connect(folder / "ledger" / "ledger.sqlite3") as ledger:
+    with closing(sqlite3.connect(folder / "ledger" / "ledger.sqlite3")) as ledger, ledger:
         names = [row[0] for row in ledger.execute("SELECT name FROM parts ORDER BY part")]
         carried = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(meta(ledger, "carried"))))
         seq = 0
@@ -520,7 +521,7 @@ def unseal(settings):
 
 def as_first_version(settings, table):
     """What version 0.1.0 noted of the columns, and nothing else."""
-    with sqlite3.connect(Path(settings.output.dir, "ledger", "ledger.sqlite3")) as ledger:
+    with closing(sqlite3.connect(Path(settings.output.dir, "ledger", "ledger.sqlite3"))) as ledger, ledger:
         known = json.loads(meta(ledger, "fingerprint"))
         del known["key columns in quotes"]
         known["manifest's columns"] = [f"{field.name}: {field.type}" for field in table.schema]

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -234,7 +235,7 @@ async def test_five_hundred_results_come_in_five_calls(serve, load, tmp_path):
     pages = hits.groupby("page")["request_id"].agg(["nunique", "first"])
     assert set(pages["nunique"]) == {1}
     assert pages["first"].nunique() == 5
-    with sqlite3.connect(Path(settings.output.dir) / "ledger" / "ledger.sqlite3") as ledger:
+    with closing(sqlite3.connect(Path(settings.output.dir) / "ledger" / "ledger.sqlite3")) as ledger, ledger:
         spent = ledger.execute("SELECT amount FROM usage WHERE counter = 'calls'").fetchall()
     ledger.close()
     assert spent == [(5,)]

@@ -208,7 +208,7 @@ def test_a_run_going_on_is_reported_as_of_now(searched, tmp_path):
     """Rows without outcome, and outcomes that no part holds yet, are told; the status says how far it is."""
     folder = tmp_path / "going"
     shutil.copytree(searched.folder, folder)
-    with sqlite3.connect(folder / "ledger" / "ledger.sqlite3") as ledger:
+    with closing(sqlite3.connect(folder / "ledger" / "ledger.sqlite3")) as ledger, ledger:
         ledger.execute("UPDATE meta SET value = '120' WHERE name = 'total'")
     ledger.close()
     report = report_on(folder, thumbnails=0)

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -113,7 +114,7 @@ def rewrite(folder, table, change, *, part=None):
 
 
 def execute(folder, statement, values=()):
-    with sqlite3.connect(folder / "out" / "ledger" / "ledger.sqlite3") as connection:
+    with closing(sqlite3.connect(folder / "out" / "ledger" / "ledger.sqlite3")) as connection, connection:
         connection.execute(statement, values)
     connection.close()
     # Changed by hand on purpose: what is to be found is what the change means.

@@ -4,6 +4,7 @@ import io
 import sqlite3
 import sys
 import threading
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -218,7 +219,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     opened(tmp_path).close()
     with pytest.raises(ConfigError, match="service type is 'generic', not 'product'"):
         opened(tmp_path, service_type="product")
-    with sqlite3.connect(tmp_path / "demo.sqlite3") as changed:
+    with closing(sqlite3.connect(tmp_path / "demo.sqlite3")) as changed, changed:
         changed.execute("PRAGMA user_version = 99")
     changed.close()
     with pytest.raises(ConfigError, match="schema version 99"):

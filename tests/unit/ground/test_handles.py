@@ -81,3 +81,10 @@ def test_features_that_are_made_anew_leave_nothing_open(tmp_path, make):
         assert not [name for name in held(tmp_path) if name.endswith("(deleted)")]
         assert str(path) in held(tmp_path)
     assert held(tmp_path) == []
+
+
+def test_no_connection_is_left_to_the_collector():
+    """A `with` over an SQLite connection commits and does not close: Python 3.13 warns of that."""
+    root = Path(__file__).parents[3]
+    for path in (path for name in ("batchsearch", "tests") for path in (root / name).rglob("*.py")):
+        assert "with sqlite3." + "connect(" not in path.read_text(encoding="utf-8"), path

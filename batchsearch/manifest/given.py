@@ -10,7 +10,7 @@ import hashlib
 import io
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -37,8 +37,8 @@ class _Digest(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data: object) -> int:
-        view = memoryview(data).cast("B")  # type: ignore[arg-type]
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
         self.sum.update(view)
         return view.nbytes
 

@@ -271,12 +271,13 @@ def test_pieces_of_job_files_are_understood(path):
             assert {"apiVersion", "groups", "scrape_configs", "services"} & set(shown), block
 
 
-@pytest.mark.parametrize("path", PAGES, ids=named)
-def test_python_is_python(path):
-    """Each Python block of a page can be compiled."""
-    for language, block in page_of(path).blocks:
-        if language == "python":
-            ast.parse(block)
+PYTHON = [(path, block) for path in PAGES for language, block in page_of(path).blocks if language == "python"]
+
+
+@pytest.mark.parametrize(("path", "block"), PYTHON, ids=[named(path) for path, _ in PYTHON])
+def test_python_is_python(path, block):
+    """Each Python block of a page can be compiled, and holds a statement."""
+    assert ast.parse(block, named(path)).body
 
 
 @pytest.mark.parametrize("path", PAGES, ids=named)

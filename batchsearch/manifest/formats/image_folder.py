@@ -102,11 +102,9 @@ def image_files(folder: Path, *, without: str | None = None) -> Iterator[tuple[s
         OSError: A folder cannot be looked into.
     """
     root = os.path.realpath(folder)
-    status = os.stat(folder)  # noqa: PTH116 - the folder may be a link
-    walked = {(status.st_dev, status.st_ino)}
+    walked = {_place(folder)}
     if without is not None and os.path.isdir(without):  # noqa: PTH112 - a text, as all here
-        status = os.stat(without)  # noqa: PTH116
-        walked.add((status.st_dev, status.st_ino))
+        walked.add(_place(without))
     # Folders under way, the innermost last: one may be deeper than Python calls itself.
     under_way: list[tuple[tuple[str, ...], Iterator[os.DirEntry[str]]]] = [((), iter(_entries(str(folder))))]
     while under_way:
@@ -123,6 +121,12 @@ def image_files(folder: Path, *, without: str | None = None) -> Iterator[tuple[s
                 under_way.append(((*parts, entry.name), iter(_entries(entry.path))))
         elif entry.name.lower().endswith(IMAGE_ENDINGS) and (entry.is_symlink() or entry.is_file()):
             yield (*parts, entry.name)
+
+
+def _place(folder: str | Path) -> tuple[int, int]:
+    """The device and inode of a folder, of the one that a link leads to."""
+    status = os.stat(folder)  # noqa: PTH116 - a text or a path
+    return status.st_dev, status.st_ino
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

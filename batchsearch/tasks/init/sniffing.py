@@ -132,30 +132,44 @@ def _share(pairs: Sequence[tuple[int, int]], is_one: Callable[[int, int], bool])
     return sum(is_one(*pair) for pair in pairs) / len(pairs) if pairs else 0.0
 
 
+_HIGH: Final = range(0xA1, 0x100)
+"""Second bytes of GB 2312, all of them; of Big5 the larger part."""
+_LOW: Final = range(0x40, 0x7F)
+"""Second bytes of Big5 that GB 2312 does not have."""
+_GB_USUAL: Final = frozenset((*range(0xA1, 0xAA), *range(0xB0, 0xD8)))
+"""First bytes of GB 2312's punctuation and symbols, and of its usual characters."""
+_BIG5_USUAL: Final = range(0xA1, 0xC7)
+"""First bytes of Big5's punctuation and symbols, and of its usual characters."""
+_KANA: Final = {0x82: range(0x9F, 0x100), 0x83: range(0x40, 0x97)}
+"""Hiragana and katakana of Shift_JIS: second bytes by first byte."""
+
+
 def _is_simplified(pairs: Sequence[tuple[int, int]]) -> bool:
     """Mostly GB 2312's usual characters and its punctuation, hardly one with a second byte below theirs.
 
     Accented letters of Europe stand alone between letters of ASCII, where GB18030 would read a rare
     character; Cyrillic words are pairs of GB18030's second, rarer level.
     """
-    usual = _share(pairs, lambda one, two: (0xB0 <= one <= 0xD7 or 0xA1 <= one <= 0xA9) and two >= 0xA1)  # noqa: PLR2004
-    return usual > 0.6 and _share(pairs, lambda _, two: two >= 0xA1) > 0.9  # noqa: PLR2004
+    usual, high = 0.6, 0.9
+    return (
+        _share(pairs, lambda one, two: one in _GB_USUAL and two in _HIGH) > usual
+        and _share(pairs, lambda _, two: two in _HIGH) > high
+    )
 
 
 def _is_japanese(pairs: Sequence[tuple[int, int]]) -> bool:
     """A good part hiragana and katakana."""
-    kana = _share(
-        pairs,
-        lambda one, two: (one == 0x82 and two >= 0x9F) or (one == 0x83 and 0x40 <= two <= 0x96),  # noqa: PLR2004
-    )
-    return kana > 0.15  # noqa: PLR2004
+    kana = 0.15
+    return _share(pairs, lambda one, two: one in _KANA and two in _KANA[one]) > kana
 
 
 def _is_traditional(pairs: Sequence[tuple[int, int]]) -> bool:
     """Mostly Big5's usual characters and its punctuation, a good part with a second byte of ASCII's range."""
-    usual = _share(pairs, lambda one, _: 0xA1 <= one <= 0xC6)  # noqa: PLR2004
-    low = _share(pairs, lambda _, two: 0x40 <= two <= 0x7E)  # noqa: PLR2004
-    return usual > 0.8 and low > 0.1  # noqa: PLR2004
+    usual, low = 0.8, 0.1
+    return (
+        _share(pairs, lambda one, _: one in _BIG5_USUAL) > usual
+        and _share(pairs, lambda _, two: two in _LOW) > low
+    )
 
 
 _EAST_ASIAN: Final = {"gb18030": _is_simplified, "cp932": _is_japanese, "big5": _is_traditional}

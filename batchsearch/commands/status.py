@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,11 +15,10 @@ from batchsearch import streams
 from batchsearch.commands.shared.options import fail
 from batchsearch.commands.shared.output_place import STORE_CONFIG, connections_in, output_place
 from batchsearch.commands.shared.showing import show_answer
-from batchsearch.errors import BatchsearchError, ConfigError
+from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from batchsearch.tasks.status.run_status import RunStatus
 
@@ -54,6 +54,7 @@ def command(folder: str, *, config: Path | None, as_json: bool, watch: bool, eve
     and the run is not disturbed.
     """
     try:
+        from batchsearch.storage.output_layout import NoOutputError
         from batchsearch.tasks.status.run_status import look_at
         from batchsearch.tasks.status.status_page import status_as_json, status_page
 
@@ -71,7 +72,9 @@ def command(folder: str, *, config: Path | None, as_json: bool, watch: bool, eve
         def look_when_there() -> list[RunStatus]:
             try:
                 return look()
-            except ConfigError:
+            except NoOutputError:
+                if Path(folder).is_file():
+                    raise
                 return []
 
         if not watch:

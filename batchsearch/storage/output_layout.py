@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from batchsearch.errors import ConfigError
+
 SEARCH: Final = "search"
 SYNC: Final = "sync"
 UPKEEP: Final = {"add": f"{SYNC}/add", "update": f"{SYNC}/update", "delete": f"{SYNC}/delete"}
@@ -53,6 +55,10 @@ SUMMARY: Final = "summary.json"
 def runs_in(folder: Path) -> list[Path]:
     """The output folders of runs that a folder means: itself, or those inside the folder of a dedup."""
     return [place for place in (folder, *(folder / name for name in INSIDE)) if (place / LEDGER).is_file()]
+
+
+class NoOutputError(ConfigError):
+    """No job has run at a place."""
 
 
 def no_output(folder: Path) -> str:

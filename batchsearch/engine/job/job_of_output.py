@@ -8,7 +8,7 @@ from batchsearch.config.load import load_text
 from batchsearch.engine.job.held import JOB, told_settings
 from batchsearch.errors import ConfigError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.output_layout import LEDGER, no_output, runs_in
+from batchsearch.storage.output_layout import LEDGER, NoOutputError, no_output, runs_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ def job_of(folder: Path, *, address: str | None = None, overrides: Sequence[str]
     """
     places = runs_in(folder)
     if not places:
-        raise ConfigError(no_output(folder))
+        raise NoOutputError(no_output(folder))
     place = places[0]
     path = place / LEDGER
     with LedgerReader(path, oldest=1) as ledger:

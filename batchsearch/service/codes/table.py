@@ -34,7 +34,7 @@ side, before any call; this side, to an image that could not be fetched."""
 _BETWEEN_MESSAGES: Final = " | "
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorCode:
     """One code, or with `*` in its name a family of codes.
 
@@ -43,11 +43,11 @@ class ErrorCode:
         origin: Who gives it.
         owner: Who can mend it.
         action: What the engine does unless the job file says otherwise; nothing is done of what is local.
+        meaning: What it says, one sentence.
+        advice: What to do about it, one sentence.
         statuses: HTTP statuses that the pages and lists give; empty where none is known.
         throttles: Whether it is the flow control's answer, by which the pace is learned.
         prevents: Of a local code the vendor's, or its family, with which the call would have been answered.
-        meaning: What it says, one sentence.
-        advice: What to do about it, one sentence.
         messages: The vendor's texts for it.
     """
 
@@ -55,12 +55,12 @@ class ErrorCode:
     origin: Origin
     owner: Owner
     action: Action
-    statuses: tuple[int, ...]
-    throttles: bool
-    prevents: str | None
     meaning: str
     advice: str
-    messages: tuple[str, ...]
+    statuses: tuple[int, ...] = ()
+    throttles: bool = False
+    prevents: str | None = None
+    messages: tuple[str, ...] = ()
 
     @property
     def is_answered(self) -> bool:
@@ -72,16 +72,16 @@ def _read() -> dict[str, ErrorCode]:
     text = resources.files(__package__).joinpath("codes.csv").read_text(encoding="utf-8")
     return {
         row["code"]: ErrorCode(
-            row["code"],
-            cast(Origin, row["origin"]),
-            cast(Owner, row["owner"]),
-            cast(Action, row["action"]),
-            tuple(map(int, row["statuses"].split())),
-            row["throttles"] == "yes",
-            row["prevents"] or None,
-            row["meaning"],
-            row["advice"],
-            tuple(row["messages"].split(_BETWEEN_MESSAGES)) if row["messages"] else (),
+            name=row["code"],
+            origin=cast(Origin, row["origin"]),
+            owner=cast(Owner, row["owner"]),
+            action=cast(Action, row["action"]),
+            meaning=row["meaning"],
+            advice=row["advice"],
+            statuses=tuple(map(int, row["statuses"].split())),
+            throttles=row["throttles"] == "yes",
+            prevents=row["prevents"] or None,
+            messages=tuple(row["messages"].split(_BETWEEN_MESSAGES)) if row["messages"] else (),
         )
         for row in csv.DictReader(text.splitlines())
     }
@@ -91,28 +91,20 @@ CODES: Final[Mapping[str, ErrorCode]] = MappingProxyType(_read())
 """Every known code by name; a name with `*` stands for all that begin so."""
 
 UNKNOWN_CLIENT: Final = ErrorCode(
-    "*",
-    "answer",
-    "row",
-    "fail_row",
-    (),
-    False,
-    None,
-    "No page or list has this code; its status says that the request is at fault.",
-    "Read the message; `codes` in the job file can give the code another action.",
-    (),
+    name="*",
+    origin="answer",
+    owner="row",
+    action="fail_row",
+    meaning="No page or list has this code; its status says that the request is at fault.",
+    advice="Read the message; `codes` in the job file can give the code another action.",
 )
 UNKNOWN_SERVER: Final = ErrorCode(
-    "*",
-    "answer",
-    "service",
-    "retry",
-    (),
-    False,
-    None,
-    "No page or list has this code; its status says that the service is at fault.",
-    "Nothing: the call is repeated; `codes` in the job file can give the code another action.",
-    (),
+    name="*",
+    origin="answer",
+    owner="service",
+    action="retry",
+    meaning="No page or list has this code; its status says that the service is at fault.",
+    advice="Nothing: the call is repeated; `codes` in the job file can give the code another action.",
 )
 
 

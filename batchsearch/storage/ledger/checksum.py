@@ -7,13 +7,13 @@ written: a note that is there speaks of the file as it must be.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputError
 from batchsearch.publish import own_name, sync_folder, write_text
+from batchsearch.storage.file_sum import sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ def note_sum(ledger: Path) -> None:
         return
     note = ledger.with_name(NOTE)
     with suppress(OSError, OutputError):
-        text = json.dumps({"size": ledger.stat().st_size, "sha256": _sha256(ledger)})
+        text = json.dumps({"size": ledger.stat().st_size, "sha256": sha256_of(ledger)})
         write_text(note, text, own_name(note))
 
 
@@ -53,18 +53,10 @@ def has_changed(ledger: Path) -> bool:
         size, sha256 = noted["size"], noted["sha256"]
     except (OSError, ValueError, TypeError, KeyError):
         return False
-    differs = bool(ledger.stat().st_size != size or _sha256(ledger) != sha256)
+    differs = bool(ledger.stat().st_size != size or sha256_of(ledger) != sha256)
     # Somebody who opened it meanwhile has taken the note away first.
     return differs and ledger.with_name(NOTE).exists() and not _log(ledger).exists()
 
 
 def _log(ledger: Path) -> Path:
     return ledger.with_name(ledger.name + "-wal")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

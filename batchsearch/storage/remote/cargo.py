@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.publish import make_folder, publish
 from batchsearch.storage import output_layout
+from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.remote.lease import highest, number_of, numbered
 from batchsearch.storage.remote.output_index import (
     SET_ASIDE,
@@ -26,7 +27,6 @@ from batchsearch.storage.remote.work_folder import (
     make_room,
     room_for_coming,
     set_ledger,
-    sha256_of,
 )
 from batchsearch.storage.stores.object_store import StoreError
 from batchsearch.storage.stores.store_failures import Failure

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputError
 from batchsearch.publish import make_folder, own_name, publish, write_text
+from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.ledger.checksum import forget_sum
 from batchsearch.storage.remote.output_index import Moment
 
@@ -165,13 +166,3 @@ def set_ledger(new: Path, ledger: Path) -> None:
     ledger.with_name(ledger.name + "-shm").unlink(missing_ok=True)
     forget_sum(ledger)
     publish(new, ledger)
-
-
-def sha256_of(file: Path) -> str:
-    """The SHA-256 of a file's content, lower-case hexadecimal.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputDamagedError
+from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.output_layout import COMPARE_RECORD, COMPARED_PAIRS, DEDUP_RECORD, NIGHT_LOCK, NIGHTS
 from batchsearch.storage.parts.parquet_table import reason_of
-from batchsearch.storage.sealed.difference import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

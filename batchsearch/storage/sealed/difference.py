@@ -7,7 +7,6 @@ as those stay the same, the file is not read again. That file only spares time: 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputError
 from batchsearch.publish import write_text
+from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.ledger.queries import CURRENT
 from batchsearch.storage.output_layout import CHECKED
 from batchsearch.storage.parts.parquet_table import damage_of
@@ -140,13 +140,3 @@ def _changed(path: Path, sha256: str, checked: CheckedFiles) -> str | None:
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
     return f"is not what was sealed: its SHA-256 is not {sha256[:12]}…"
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content, lower-case hexadecimal.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -17,8 +17,8 @@ from batchsearch.engine.parts.sealer import Writers
 from batchsearch.engine.run.opening import new_run_id, taken
 from batchsearch.engine.run.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.run.remote_output import localised, mirror_of
-from batchsearch.errors import ConfigError, OutputError
-from batchsearch.storage.output_layout import LEDGER, no_output, runs_in
+from batchsearch.errors import OutputError
+from batchsearch.storage.output_layout import LEDGER, NoOutputError, no_output, runs_in
 from batchsearch.storage.parts.generation import can_exchange
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
@@ -66,7 +66,7 @@ def compact(folder: Path, *, rows: int = ROWS_COMPACTED) -> Compacted:
     """
     refuse_without_ledger(folder)
     if not (folder / LEDGER).exists():
-        raise ConfigError(no_output(folder))
+        raise NoOutputError(no_output(folder))
     return asyncio.run(_compact(folder, rows, new_run_id()))
 
 

@@ -7,9 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.errors import ConfigError, OutputError
+from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.output_layout import COMPARE_RECORD, DEDUP_RECORD, LEDGER, NIGHTS, SEARCH, no_output
+from batchsearch.storage.output_layout import (
+    COMPARE_RECORD,
+    DEDUP_RECORD,
+    LEDGER,
+    NIGHTS,
+    SEARCH,
+    NoOutputError,
+    no_output,
+)
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.delivered import delivered_files
 from batchsearch.storage.sealed.sealed_reading import readable_output
@@ -105,7 +113,7 @@ def open_tables(folder: Path) -> RunTables | DedupTables:
         OutputError: Nothing is written there yet, or something in it cannot be read.
     """
     if not folder.is_dir():
-        raise ConfigError(no_output(folder))
+        raise NoOutputError(no_output(folder))
     if (folder / _CLUSTERS).is_dir() or (folder / DEDUP_RECORD).is_file():
         return _dedup(folder)
     found = _run(folder)
@@ -113,7 +121,7 @@ def open_tables(folder: Path) -> RunTables | DedupTables:
         return found
     if (folder / SEARCH).is_dir() or (folder / LEDGER).is_file() or (folder / RESULTS).is_dir():
         raise OutputError(f"{folder}: nothing is written yet; export when the job has got further")
-    raise ConfigError(no_output(folder))
+    raise NoOutputError(no_output(folder))
 
 
 def _dedup(folder: Path) -> DedupTables:

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
+from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.queries import STAGED
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS, part_number
 from batchsearch.storage.parts.rewrite import HISTORY
-from batchsearch.storage.sealed.difference import sha256_of
 from batchsearch.storage.sealed.inventory import NEXT
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.output_layout import FOLLOWED, LEDGER, SEARCH, UPKEEP, no_output
+from batchsearch.storage.output_layout import FOLLOWED, LEDGER, SEARCH, UPKEEP, NoOutputError, no_output
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.delivered import delivered_files
 from batchsearch.storage.sealed.sealed_reading import readable_output
@@ -103,7 +103,7 @@ def open_folder(path: Path) -> RunFolder | DedupFolder:
         OutputError: It is one, but nothing is written yet, or something in it cannot be read.
     """
     if not path.is_dir():
-        raise ConfigError(no_output(path))
+        raise NoOutputError(no_output(path))
     if (path / CLUSTERS).is_dir() or (path / DEDUP_SUMMARY).is_file():
         return _dedup(path)
     run = _run(path)

@@ -14,10 +14,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from batchsearch.errors import ConfigError, OutputError
+from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import is_held
-from batchsearch.storage.output_layout import INSIDE, LEDGER, LEDGER_FOLDER, LOCK, SUMMARY, no_output
+from batchsearch.storage.output_layout import (
+    INSIDE,
+    LEDGER,
+    LEDGER_FOLDER,
+    LOCK,
+    SUMMARY,
+    NoOutputError,
+    no_output,
+)
 from batchsearch.telemetry.heartbeat import Beat, read_beat
 
 if TYPE_CHECKING:
@@ -108,7 +116,7 @@ def look_at(folder: Path, now: datetime) -> list[RunStatus]:
         place for place in (folder, *(folder / name for name in INSIDE)) if (place / LEDGER_FOLDER).is_dir()
     ]
     if not folders:
-        raise ConfigError(no_output(folder))
+        raise NoOutputError(no_output(folder))
     return [_look_at_run(place, now) for place in folders]
 
 

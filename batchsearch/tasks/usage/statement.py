@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.errors import BatchsearchError, ConfigError, OutputError
+from batchsearch.errors import BatchsearchError, OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.output_layout import LEDGER, no_output, runs_in
+from batchsearch.storage.output_layout import LEDGER, NoOutputError, no_output, runs_in
 from batchsearch.storage.parts.usage_table import UsageLine
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def read_usage(folders: Sequence[Path]) -> Usage:
     for folder in folders:
         places = runs_in(folder)
         if not places:
-            unread.append(ConfigError(no_output(folder)))
+            unread.append(NoOutputError(no_output(folder)))
         ledgers.update(dict.fromkeys((place / LEDGER).resolve() for place in places))
     for path in ledgers:
         try:

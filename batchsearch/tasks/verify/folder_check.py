@@ -7,10 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.errors import ConfigError, OutputError
+from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.checksum import has_changed
 from batchsearch.storage.ledger.lock import is_held
-from batchsearch.storage.output_layout import INSIDE, LEDGER, LOCK, NIGHT_LOCK, SEARCH, no_output
+from batchsearch.storage.output_layout import (
+    INSIDE,
+    LEDGER,
+    LOCK,
+    NIGHT_LOCK,
+    SEARCH,
+    NoOutputError,
+    no_output,
+)
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.delivered import delivered_count, delivers, faults
 from batchsearch.storage.sealed.inventory import has_ledger, parts_in
@@ -75,7 +83,7 @@ def output_folders(folder: Path) -> list[Path]:
     if _is_output(folder) or delivers(folder):
         return [folder, *inside]
     if not inside:
-        raise ConfigError(no_output(folder))
+        raise NoOutputError(no_output(folder))
     return inside
 
 

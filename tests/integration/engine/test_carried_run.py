@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,6 +182,23 @@ def command(*arguments, **environ):
     ran = CliRunner().invoke(cli, [*map(str, arguments)], env=environ)
     assert ran.exit_code == 0, (ran.stderr, ran.exception)
     return ran
+
+
+def test_failed_rows_of_an_output_in_a_store_are_asked_for_again_by_its_address(
+    store, machine, tmp_path, emulator, images
+):
+    """The line to copy names the address, not the work folder of this machine."""
+    own = tmp_path / "own"
+    shutil.copytree(images, own)
+    (own / "p03.jpg").unlink()
+    keys = {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
+    }
+    given = (f"images.root={own}", "max_failed=100%", f"output.work_dir={tmp_path / 'one'}")
+    options = [part for each in given for part in ("--set", each)]
+    ran = command("run", tmp_path / "job.yaml", "--no-progress", *options, **keys)
+    assert f"batchsearch retry {store.output} --codes Local.ImageMissing" in " ".join(ran.stderr.split())
 
 
 def test_rows_of_an_output_in_a_store_are_asked_for_again_by_its_address(machine, store, tmp_path, emulator):

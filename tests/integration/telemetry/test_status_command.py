@@ -129,6 +129,18 @@ def test_watching_waits_for_a_run_that_has_not_begun(signed_in, make_job, tmp_pa
     assert (watching.returncode, last["runs"][0]["progress"]["done"]) == (0, 3)
 
 
+def test_watching_waits_for_a_run_and_for_nothing_else(tmp_path):
+    """A file in the folder's place, or a job file that is none, never becomes a run: both end at once."""
+    (tmp_path / "out").write_text("")
+    (tmp_path / "job.yaml").write_text("operation: Nothing")
+    for arguments, said in (
+        ((tmp_path / "out",), "is a file"),
+        (("s3://bucket/night", "--config", tmp_path / "job.yaml"), "operation"),
+    ):
+        ran = CliRunner().invoke(cli, ["status", "--watch", *map(str, arguments)])
+        assert (ran.exit_code, said in ran.stderr) == (64, True), ran.stderr
+
+
 def test_watching_a_terminal_wraps_and_colours_the_page(signed_in, make_job, tmp_path):
     """The page that is drawn again and again is the one that `status` shows: as wide as the terminal."""
     job = make_job(ROWS[:3], instance__endpoint=signed_in.endpoint)

@@ -7,34 +7,26 @@ stand at the later one of them, so that each is checked and reported by itself.
 
 from __future__ import annotations
 
-import math
 from datetime import time
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, create_model, field_validator
 
+from batchsearch.config.sections.call_settings import CallSettings
 from batchsearch.config.sections.compare_settings import CompareSettings  # noqa: TC001 - pydantic reads it
 from batchsearch.config.sections.dedup_settings import DedupSettings  # noqa: TC001 - pydantic reads it
 from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.config.sections.instance_settings import EMULATOR, InstanceSettings
 from batchsearch.config.sections.manifest_settings import ManifestSettings  # noqa: TC001 - pydantic reads it
 from batchsearch.config.sections.metrics_settings import MetricsSettings
 from batchsearch.config.sections.notify_settings import NotifySettings
-from batchsearch.config.sections.proxy_settings import proxy_setting
-from batchsearch.config.sections.rate_setting import UNLIMITED, Rate
 from batchsearch.config.sections.section import Settings
 from batchsearch.config.sections.share import allowed_of, checked_share
 from batchsearch.config.sections.store_settings import ConnectionsSettings, RemoteOutput
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
-from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
 from batchsearch.service.facts import (
-    MAX_ID,
-    MAX_INSTANCE_NAME,
-    MAX_LONG_ID,
     MAX_RESULTS,
-    REGIONS,
-    TIERS,
-    ServiceTypeName,
 )
 
 PRIORITY: Final = "priority"
@@ -51,168 +43,6 @@ OperationName = Literal[
     "UpdateImage",
     "DeleteImage",
 ]
-
-EMULATOR: Final = "emulator"
-"""The `instance.endpoint` that means the embedded instance."""
-
-
-class InstanceSettings(Settings):
-    """Which Image Search instance is called, and how fast."""
-
-    endpoint: str | None = Field(
-        None,
-        description="Host of the service, `http://host:port` for a local one, or `emulator` for the "
-        "embedded instance. Derived from `region` when absent.",
-    )
-    region: str | None = Field(
-        None, validate_default=True, description="Region of the instance, such as `ap-southeast-1`."
-    )
-    vpc: bool = Field(default=False, description="Use the region's VPC endpoint.")
-    custom_qps: bool = Field(default=False, description="Allow a `qps` that is not a purchasable tier.")
-    name: str = Field(
-        min_length=1, max_length=MAX_INSTANCE_NAME, description="Instance name (not the instance id)."
-    )
-    qps: Rate = Field(
-        description="Purchased queries per second: 1, 5 or 10. Another rate needs `custom_qps: true`. "
-        "`unlimited`, for the embedded instance only: as fast as the cores allow."
-    )
-    add_qps: float = Field(
-        5.0, gt=0, description="Images added per second, a budget of its own: 1 for instances of 100,000."
-    )
-    update_qps: float = Field(20.0, gt=0, description="Updates per second, a budget of its own.")
-    delete_qps: float = Field(20.0, gt=0, description="Deletions per second, a budget of its own.")
-    share: float = Field(1.0, gt=0, le=1, description="Part of each rate that this job may use.")
-    monthly_price: float | None = Field(
-        None, ge=0, description="What the instance costs a month, for `batchsearch plan`."
-    )
-    currency: str = Field("", max_length=8, description="Of that price, such as `USD`.")
-    shared: Literal["auto", "none", "host", "redis"] = Field(
-        "auto",
-        description="Who shares this instance's rate: nobody else (`none`), processes of this host (`host`), "
-        "or of several hosts through a Redis server (`redis`). `auto` is `host` for a purchased instance.",
-    )
-    redis: str | None = Field(
-        None,
-        description="The Redis server, `redis://host:6379/0`; one with a password belongs into the "
-        "environment, BATCHSEARCH_REDIS_URL.",
-    )
-    service_type: ServiceTypeName = Field("generic", description="Kind of instance; decides the image rules.")
-    longest_id: int = Field(
-        MAX_ID,
-        ge=1,
-        le=MAX_LONG_ID,
-        description="Most characters of a product id and of an image name: the vendor's documents say 256, "
-        "older ones 512.",
-    )
-
-    @property
-    def unlimited(self) -> bool:
-        """Whether calls are made as fast as the cores allow, by any budget."""
-        return math.isinf(self.qps)
-
-    def qps_of(self, budget: str) -> float:
-        """Calls per second granted to a budget (`api.operations.Budget`); infinite where unlimited."""
-        if self.unlimited:
-            return math.inf
-        return {"add": self.add_qps, "update": self.update_qps, "delete": self.delete_qps}.get(
-            budget, self.qps
-        )
-
-    @field_validator("endpoint")
-    @classmethod
-    def _only_a_host(cls, endpoint: str | None) -> str | None:
-        if endpoint is None:
-            return None
-        scheme, has_scheme, host = endpoint.rpartition("://")
-        if has_scheme and scheme not in ("http", "https"):
-            raise ValueError("takes `http://` or `https://` before the host, or neither")
-        if (
-            not host
-            or any(character in host for character in "/?#@\\")
-            or not host.isprintable()
-            or " " in host
-        ):
-            raise ValueError("must be a host, `http://host:port` or `emulator`: no path, user or query")
-        return endpoint
-
-    @field_validator("region")
-    @classmethod
-    def _known_region(cls, region: str | None, info: ValidationInfo) -> str | None:
-        # With an endpoint of its own an unlisted region may be right: the vendor adds some.
-        if region is not None and region not in REGIONS and info.data.get("endpoint") is None:
-            regions = ", ".join(REGIONS)
-            raise ValueError(f"{region!r} is not a known region ({regions}); give `endpoint` if it is right")
-        return region
-
-    @field_validator("region", mode="before")
-    @classmethod
-    def _endpoint_or_region(cls, region: object, info: ValidationInfo) -> object:
-        if region is None and "endpoint" in info.data and info.data["endpoint"] is None:
-            raise ValueError("is needed to find the service, unless `endpoint` is given")
-        return region
-
-    @field_validator("qps")
-    @classmethod
-    def _known_tier(cls, qps: float, info: ValidationInfo) -> float:
-        if math.isinf(qps):
-            if info.data.get("endpoint", EMULATOR) == EMULATOR:
-                return qps
-            tiers = ", ".join(str(tier) for tier in TIERS)
-            raise ValueError(
-                f"`{UNLIMITED}` is for the embedded instance (`endpoint: {EMULATOR}`) only; write the rate "
-                f"that was bought for this one ({tiers})"
-            )
-        if qps not in TIERS and info.data.get("custom_qps") is False:
-            tiers = ", ".join(str(tier) for tier in TIERS)
-            raise ValueError(
-                f"{qps:g} is not a tier that can be bought ({tiers}); "
-                "set `custom_qps: true` if another rate is meant"
-            )
-        return qps
-
-
-class CallSettings(Settings):
-    """How calls are made and repeated."""
-
-    connect_timeout: float = Field(5.0, gt=0, description="Seconds to connect.")
-    timeout: float = Field(30.0, gt=0, description="Seconds for a whole call.")
-    max_attempts: int = Field(8, ge=1, description="Most calls made for one answer.")
-    max_retry_seconds: float = Field(600.0, gt=0, description="A row older than this is not retried.")
-    max_in_flight: int | None = Field(
-        None, ge=1, description="Most calls waiting for answers; follows rate and latency when absent."
-    )
-    max_outage_seconds: float = Field(
-        900.0,
-        gt=0,
-        description="A dead service or network is waited for so long, seconds; then the run ends, resumable.",
-    )
-    end_after: int = Field(
-        3, ge=1, description="Run-ending codes in a row (no permission, no such instance …) that end the run."
-    )
-    signing: Literal["v3", "v1"] = Field(
-        "v3", description="How requests are signed: ACS3-HMAC-SHA256 (`v3`) or RPC HMAC-SHA1 (`v1`)."
-    )
-    upload: Literal["body", "url"] = Field(
-        "body",
-        description="How images travel: base64 in the request (`body`), or uploaded to the vendor's object "
-        "store first (`url`), which takes two more requests for each image but no call slot. Needs "
-        "`instance.region`.",
-    )
-    open_platform: str | None = Field(
-        None, description="Where permissions to upload are given; the vendor's own place when absent."
-    )
-    proxy: str = Field(
-        PROXIES_OF_ENVIRONMENT,
-        description="Proxy for calls: `environment` (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), `none`, or "
-        "`http://host:port`. One with a password belongs into the environment. This machine itself is "
-        "always asked directly.",
-    )
-
-    @field_validator("proxy")
-    @classmethod
-    def _is_a_proxy(cls, proxy: str) -> str:
-        return proxy_setting(proxy)
-
 
 if TYPE_CHECKING:
     _ReuseFrom = Settings

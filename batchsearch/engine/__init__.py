@@ -1,1 +1,1 @@
-"""The pipeline: what to do with an answer, what a row became, and the run seen whole."""
+"""The pipeline: what a job is, one row on its way, what an answer means, and the run seen whole."""

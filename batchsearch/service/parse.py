@@ -20,28 +20,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from batchsearch.redaction import redacted
+from batchsearch.service.answer_records import denial_of, read_response, shortened
 from batchsearch.service.fields import INT64, WHOLE, Fields
 from batchsearch.service.operations import OPERATIONS
-from batchsearch.service.responses import (
-    AccessDeniedDetail,
-    Category,
-    CompareResponse,
-    DetailResponse,
-    ExistsResponse,
-    Head,
-    Hit,
-    InstanceFacts,
-    MutationResponse,
-    PicInfo,
-    Response,
-    SearchResponse,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batchsearch.service.operations import Operation, ResponseKind
+    from batchsearch.service.responses import AccessDeniedDetail, Response
 
 Origin = Literal["api", "transport"]
 
@@ -73,7 +60,6 @@ _ASKED_FOR: Final[Mapping[ResponseKind, str | None]] = {
 
 _STATUS_NAMED: Final = frozenset({408, 413, 429})  # what they mean needs no body
 _CODE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
-_MESSAGE_LENGTH: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +129,9 @@ def parse_content(
         lacking = _lacking(described, content, said=success is True)
         if lacking is not None:
             return _foreign("Transport.Unreadable", f"HTTP {status}, but {lacking}", own_id)
-        response = _read(described, fields)
+        response = read_response(described, fields)
         return Parsed(None, None, response.message, own_id, response, len(fields.problems))
-    response = _read(described, fields)
+    response = read_response(described, fields)
     denial = _denial_in(fields)
     message = _explained(response.message, denial)
     return Parsed(_code_of(raw_code), "api", message, own_id, response, len(fields.problems), denial)
@@ -198,14 +184,14 @@ def _lacking_in_hits(auctions: object) -> str | None:
 def _denial_in(fields: Fields) -> AccessDeniedDetail | None:
     """Why access was denied, where an answer says so."""
     detail = fields.inner("AccessDeniedDetail")
-    return _denial(detail) if detail is not None and any(detail.content.values()) else None
+    return denial_of(detail) if detail is not None and any(detail.content.values()) else None
 
 
 def _explained(message: str | None, denial: AccessDeniedDetail | None) -> str | None:
     """A refusal's own words, and why access was denied."""
     if denial is None:
-        return _shortened(message)
-    return _shortened(f"{message.rstrip('. ')}: {denial}" if message else str(denial))
+        return shortened(message)
+    return shortened(f"{message.rstrip('. ')}: {denial}" if message else str(denial))
 
 
 def parse_failure(
@@ -259,7 +245,7 @@ def _refused(described: Operation | None, fields: Fields, status: int, request_i
     message = fields.text("Message") or fields.text("Msg")
     denial = _denial_in(fields)
     compared = described is not None and described.response == "compare"
-    response = _read(described, fields) if described and compared and denial is not None else None
+    response = read_response(described, fields) if described and compared and denial is not None else None
     return Parsed(code, "api", _explained(message, denial), request_id, response, 0, denial)
 
 
@@ -273,7 +259,7 @@ def _not_json(status: int, body: bytes, request_id: str | None) -> Parsed:
     error = _xml_error(body)
     if error is not None and not 200 <= status < 300:  # noqa: PLR2004 - the successful statuses
         code, message, own_id = error
-        return Parsed(code, "api", _shortened(message), own_id or request_id, None, 0)
+        return Parsed(code, "api", shortened(message), own_id or request_id, None, 0)
     what = f"HTTP {status} with {len(body):,} bytes that are no JSON object"
     if status in _STATUS_NAMED:
         return _foreign(f"Http.{status}", what, request_id)
@@ -299,164 +285,3 @@ def _xml_error(body: bytes) -> tuple[str, str | None, str | None] | None:
     if code is None or not _CODE_NAME.fullmatch(code):
         return None
     return code, element("Message"), element("RequestId")
-
-
-def _shortened(text: str | None) -> str | None:
-    """The other side's words as they may be kept: not too many, and without the secrets that they quote."""
-    if text is None:
-        return None
-    text = redacted(text[: 4 * _MESSAGE_LENGTH])
-    return text if len(text) <= _MESSAGE_LENGTH else f"{text[: _MESSAGE_LENGTH - 1]}…"
-
-
-def _read(described: Operation, fields: Fields) -> Response:
-    """The typed answer of an operation; notes every deviation in `fields.problems`."""
-    success = fields.boolean("Success", expected=True)
-    request_id = fields.text("RequestId", expected=True)
-    if described.response == "detail":
-        instance = fields.inner("Instance", expected=True)
-        facts = _instance(instance) if instance else None
-        fields.done("Code", "Msg", "Message")
-        return DetailResponse(success, None, None, request_id, facts)
-    code = _code_number(fields)
-    message = _shortened(_message(fields, described.message_field))
-    response: Response
-    if described.response == "search":
-        head = fields.inner("Head", expected=True)
-        pic_info = fields.inner("PicInfo", expected=True)
-        response = SearchResponse(
-            success,
-            code,
-            message,
-            request_id,
-            _head(head) if head else None,
-            _pic_info(pic_info) if pic_info else None,
-            tuple(_hit(entry) for entry in fields.each("Auctions", expected=success is not False)),
-        )
-    elif described.response == "compare":
-        detail = fields.inner("AccessDeniedDetail")
-        response = CompareResponse(
-            success,
-            code,
-            message,
-            request_id,
-            fields.real("Score", expected=success is not False),
-            _denial(detail) if detail else None,
-        )
-    elif described.response == "exists":
-        item = fields.inner("Auctions")
-        response = ExistsResponse(
-            success,
-            code,
-            message,
-            request_id,
-            fields.boolean("Exists", expected=True),
-            _hit(item, found=False) if item else None,
-        )
-    else:
-        pic_info = fields.inner("PicInfo")
-        data = fields.inner("Data")
-        names: tuple[str, ...] = ()
-        if data is not None:
-            names = data.texts("PicNames")
-            data.done()
-        response = MutationResponse(
-            success, code, message, request_id, _pic_info(pic_info) if pic_info else None, names
-        )
-    fields.done("HostId", "Recommend", "AccessDeniedDetail")
-    return response
-
-
-def _code_number(fields: Fields) -> int | None:
-    """`Code` as a number; a name there is the failure's code and no deviation."""
-    raw = fields.content.get("Code")
-    if isinstance(raw, str) and not WHOLE.fullmatch(raw.strip()):
-        fields.text("Code")
-        return None
-    return fields.integer("Code", expected=True)
-
-
-def _message(fields: Fields, name: Literal["Msg", "Message"]) -> str | None:
-    """The message under the operation's own name, or the other one: the pages mix them."""
-    message = fields.text(name)
-    other = fields.text("Message" if name == "Msg" else "Msg")
-    return message if message is not None else other
-
-
-def _head(fields: Fields) -> Head:
-    head = Head(
-        fields.integer("DocsFound", expected=True),
-        fields.integer("DocsReturn", expected=True),
-        fields.integer("SearchTime", expected=True),
-    )
-    fields.done()
-    return head
-
-
-def _pic_info(fields: Fields) -> PicInfo:
-    regions = []
-    for entry in fields.each("MultiRegion"):
-        region = entry.text("Region", expected=True)
-        entry.done()
-        if region is not None:
-            regions.append(region)
-    categories = []
-    for entry in fields.each("AllCategories"):
-        categories.append(Category(entry.integer("Id", expected=True), entry.text("Name", expected=True)))
-        entry.done()
-    info = PicInfo(
-        fields.integer("CategoryId", expected=True), fields.text("Region"), tuple(regions), tuple(categories)
-    )
-    fields.done()
-    return info
-
-
-def _hit(fields: Fields, *, found: bool = True) -> Hit:
-    """One entry of `Auctions`; what a search finds has a score, what `CheckImageExists` shows has none."""
-    hit = Hit(
-        product_id=fields.text("ProductId", expected=True),
-        pic_name=fields.text("PicName", expected=True),
-        category_id=fields.integer("CategoryId", expected=found),
-        custom_content=fields.text("CustomContent"),
-        score=fields.real("Score", expected=found),
-        sort_expr_values=fields.text("SortExprValues"),
-        int_attr=fields.integer("IntAttr"),
-        int_attr2=fields.integer("IntAttr2"),
-        int_attr3=fields.integer("IntAttr3"),
-        int_attr4=fields.integer("IntAttr4"),
-        str_attr=fields.text("StrAttr"),
-        str_attr2=fields.text("StrAttr2"),
-        str_attr3=fields.text("StrAttr3"),
-        str_attr4=fields.text("StrAttr4"),
-    )
-    fields.done()
-    return hit
-
-
-def _denial(fields: Fields) -> AccessDeniedDetail:
-    detail = AccessDeniedDetail(
-        fields.text("AuthAction"),
-        fields.text("AuthPrincipalDisplayName"),
-        fields.text("AuthPrincipalOwnerId"),
-        fields.text("AuthPrincipalType"),
-        fields.text("EncodedDiagnosticMessage"),
-        fields.text("NoPermissionType"),
-        fields.text("PolicyType"),
-    )
-    fields.done()
-    return detail
-
-
-def _instance(fields: Fields) -> InstanceFacts:
-    facts = InstanceFacts(
-        fields.text("Name", expected=True),
-        fields.text("Region"),
-        fields.integer("ServiceType"),
-        fields.integer("Capacity"),
-        fields.integer("TotalCount"),
-        fields.integer("Qps"),
-        fields.text("UtcCreate"),
-        fields.text("UtcExpireTime"),
-    )
-    fields.done()
-    return facts

@@ -27,7 +27,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from batchsearch.config.model import InstanceSettings, JobSettings, OutputSettings
+from batchsearch.config.model import JobSettings, OutputSettings
+from batchsearch.config.sections.instance_settings import InstanceSettings
 from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.engine.run.job import run_job
 from batchsearch.tasks.plan.planning import plan_job

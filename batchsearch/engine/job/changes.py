@@ -58,7 +58,7 @@ class JobChanges:
 
 
 def job_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> JobChanges:
-    """Compare two fingerprints of a job (`engine.fingerprint`).
+    """Compare two fingerprints of a job (`engine.job.identity`).
 
     Args:
         before: The output's; empty where it has none.

@@ -10,7 +10,8 @@ from batchsearch.config.model import INSTANCE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.manifest.rows import RowBatch
 
 

@@ -13,7 +13,7 @@ from batchsearch.service.codes.lookup import action_of, code_for
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from batchsearch.config.model import CallSettings
+    from batchsearch.config.sections.call_settings import CallSettings
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
     from batchsearch.pacing.unpaced import Unpaced

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchsearch.config.model import EMULATOR, PRIORITY
+from batchsearch.config.model import PRIORITY
+from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.retry.policy import RetryRules
@@ -49,7 +50,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.emulator.server import Emulator
     from batchsearch.engine.job.instance_worker import InstanceWorker
     from batchsearch.engine.parts.sealer import Sealer

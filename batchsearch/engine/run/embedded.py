@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.config.model import EMULATOR
 from batchsearch.config.sections.image_settings import connections_of
+from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.rows.pending_row import JobFacts
@@ -34,8 +34,9 @@ from batchsearch.storage.ledger.entries import digest_of
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-    from batchsearch.config.model import CatalogueSettings, InstanceSettings, JobSettings
+    from batchsearch.config.model import CatalogueSettings, JobSettings
     from batchsearch.config.sections.image_settings import ImageSettings
+    from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.emulator.flow import Budget
     from batchsearch.emulator.instance_options import InstanceOptions
     from batchsearch.emulator.server import Emulator

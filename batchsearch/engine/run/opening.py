@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch import crash_points
-from batchsearch.config.model import EMULATOR, INSTANCE, PRIORITY
+from batchsearch.config.model import INSTANCE, PRIORITY
 from batchsearch.config.sections.image_settings import connections_of
+from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.job.deletion_guard import check_shrink
 from batchsearch.engine.job.held import FINGERPRINT, JOB, held_job, told_settings, touched_by

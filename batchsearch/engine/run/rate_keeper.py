@@ -14,7 +14,7 @@ from batchsearch.pacing.unpaced import Unpaced
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchsearch.config.model import InstanceSettings
+    from batchsearch.config.sections.instance_settings import InstanceSettings
 
 REDIS_VARIABLE: Final = "BATCHSEARCH_REDIS_URL"
 
@@ -31,7 +31,7 @@ def pacer_for(
 
     Args:
         instance: The job's instance.
-        budget: Which of its separate rates the calls draw on (`api.operations.Budget`).
+        budget: Which of its separate rates the calls draw on (`service.operations.Budget`).
         authority: Host and port that are called: what is shared is the rate of an instance there.
         embedded: The instance is this process's own, so nobody can share it.
         environ: Where the Redis server's address may be, with its password.

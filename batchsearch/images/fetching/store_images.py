@@ -1,7 +1,8 @@
 """Images in object stores: `s3:`, `oss:` and `gs:` addresses, read through fsspec.
 
 References are untrusted: only buckets that the job names are read. One request brings an image, asked
-for as a range, so that nothing larger than the bound ever comes. `stores.kinds` says how stores are reached.
+for as a range, so that nothing larger than the bound ever comes. `storage.stores.kinds` says how
+stores are reached.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ after that, before the old is removed   removes it
 A generation is all the parts that readers see. It is exchanged as a whole when renewed outcomes take the
 place of earlier ones (which go to `history/`) and when `batchsearch compact` merges parts (`parts`).
 
-`schema.sql`, `store` (a run's), `parts` (what is sealed), `reader` (anybody's, without touching it) and
-`queries` (what all ask) hold the SQL, `from_version_*.sql` bring older ledgers up to date, `commits` has the
-transactions, and `verifying.ledger_view` what `batchsearch verify` asks; `lock` keeps a second run out.
+`schema.sql`, `store` (a run's), `sealed_parts` (what is sealed), `ledger_reader` (anybody's, without touching
+it) and `queries` (what all ask) hold the SQL, `from_version_*.sql` bring older ledgers up to date, `commits`
+has the transactions, and `tasks.verify.ledger_view` what `batchsearch verify` asks; `lock` keeps a second run
+out.
 """

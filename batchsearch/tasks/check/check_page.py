@@ -62,7 +62,7 @@ class CheckTally:
     sent_bytes: int = 0
 
     def add_row(self, images: Sequence[Mapping[str, Any]]) -> None:
-        """Counts one row: its images' verdicts, as `output.verdicts` has them."""
+        """Counts one row: its images' verdicts, as `storage.parts.verdict_table` has them."""
         self.rows += 1
         self.unusable += any(image["verdict"] in UNUSABLE for image in images)
         for image in images:

@@ -65,7 +65,7 @@ _LONGEST_SHOWN: Final = 300
 _NO_IMAGE: Final = Rejected("Local.NoImage", "the manifest's cell is empty: there is no image to send")
 
 Verdict = dict[str, Any]
-"""One row of `output.verdicts`, by column name."""
+"""One row of `storage.parts.verdict_table`, by column name."""
 
 
 class CheckStoppedError(StoppedError):

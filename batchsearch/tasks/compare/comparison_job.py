@@ -48,7 +48,7 @@ def compare_to_end(
     Args:
         job: The job.
         terminal: How it shows what it does.
-        run: What `engine.job.run_to_end` takes besides.
+        run: What `engine.run.job.run_to_end` takes besides.
 
     Raises:
         BatchsearchError: The job or its manifest is not usable, or `run_to_end` raises.
@@ -66,7 +66,7 @@ async def compare_job(settings: JobSettings, **run: Any) -> Comparison:
 
     Args:
         settings: The job, its paths absolute.
-        run: What `engine.job.run_job` takes besides.
+        run: What `engine.run.job.run_job` takes besides.
 
     Raises:
         BatchsearchError: The job or its manifest is not usable, or `run_job` raises.

@@ -14,7 +14,7 @@ made from all of them.
 **What weakens this, and what is done about it.**
 
 * *Changed images.* A hit of an older search on an image that was changed since speaks of the old image.
-  It is not trusted (`hits.trusted`); the changed image has a search of its own, which decides.
+  It is not trusted (`candidates.hits`); the changed image has a search of its own, which decides.
 * *Deletions.* A product that the manifest no longer has stays among the old hits. It is left out of pairs and
   clusters (`dedup.outside: drop`) and counted. With `sync: delete` its images leave the instance, too, unless
   more have left than `dedup.max_deleted` allows; with `add` beside it one that comes back is added again.
@@ -33,5 +33,5 @@ made from all of them.
 
 **How it is decided.** A pair is accepted by its score, and by its colours: where the two best matching
 images differ in colour (`dedup.colours`), the products are variants. People's judgements win over both.
-Clusters are connected components, taken apart by the chain guard (`chains`).
+Clusters are connected components, taken apart by the chain guard (`clusters.chains`).
 """

@@ -196,7 +196,7 @@ def search_job(settings: JobSettings, given: Given, began: Mapping[str, Any] | N
     Args:
         settings: The job.
         given: Columns of its manifest.
-        began: What the search is that the output folder holds, by setting (`engine.fingerprint`): what it
+        began: What the search is that the output folder holds, by setting (`engine.job.identity`): what it
             was silent about stays as it was then. None for a first night.
     """
     job = _in_folder(settings, SEARCH)

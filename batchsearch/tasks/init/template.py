@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.config.model import EMULATOR
 from batchsearch.config.sections.compare_settings import CompareSettings
 from batchsearch.config.sections.dedup_settings import DedupSettings
+from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.config.sections.manifest_settings import XlsxSettings
 from batchsearch.config.sections.rate_setting import UNLIMITED
 from batchsearch.tasks.init.job_text import Line

@@ -11,7 +11,7 @@ from batchsearch.service.codes.lookup import code_for
 from batchsearch.service.facts import SERVICE_TYPES
 
 if TYPE_CHECKING:
-    from batchsearch.config.model import InstanceSettings
+    from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.service.client import Answer
     from batchsearch.service.credentials import Credentials
     from batchsearch.service.responses import InstanceFacts

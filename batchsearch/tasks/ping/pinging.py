@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.config.model import EMULATOR
+from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.retry.asking import asked, rules_for_one
 from batchsearch.engine.run import embedded
@@ -41,7 +41,8 @@ from batchsearch.tasks.ping.checks import (
 )
 
 if TYPE_CHECKING:
-    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.service.credentials import CredentialsProvider
     from batchsearch.service.endpoint import Endpoint
 

@@ -41,7 +41,8 @@ from batchsearch.tasks.plan.pending_rows import Known, PendingRows, rows_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.engine.job.instance_worker import InstanceWorker
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.manifest.source import Manifest

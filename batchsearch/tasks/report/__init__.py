@@ -2,11 +2,11 @@
 
 Four steps, each a few modules:
 
-* look: `folder` (what kind of output this is), `parts` (its tables, batch by batch), `best` (what of them is
-  kept), `histogram` and `spans` (counts over values and over time);
-* gather: `run_facts`, `dedup_facts` (figures, in tables as `facts` declares them), `cards`,
+* look: `output_kind` (what kind of output this is), `table_reading` (its tables, batch by batch), `best`
+  (what of them is kept), `bin_counts` and `spans` (counts over values and over time);
+* gather: `run_facts`, `dedup_facts` (figures, in tables as `report_facts` declares them), `cards`,
   `cluster_cards` and `matrices` (what can be browsed); `run_parts` and `dedup_parts` bring them together;
 * show images: `references` (where each is), `thumbnails` (small, bounded copies);
-* write: `words`, `charts`, `page`, `markdown`, `fact_files`; `report` is the whole from a folder to files,
-  within the bounds of `options`.
+* write: `words`, `charts`, `html_page`, `markdown`, `fact_files`; `reporting` is the whole from a folder to
+  files, within the bounds of `limits`.
 """

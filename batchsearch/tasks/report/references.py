@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.config.model import EMULATOR
 from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.manifest.rows import reference
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.service.operations import OPERATIONS

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from batchsearch.config.model import EMULATOR
+from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.retry.asking import asked, rules_for_one
 from batchsearch.engine.rows.outcome_columns import page_answer
@@ -37,7 +37,8 @@ from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.tasks.search.query import Found
 
 if TYPE_CHECKING:
-    from batchsearch.config.model import InstanceSettings, JobSettings
+    from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer

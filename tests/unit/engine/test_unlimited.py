@@ -7,7 +7,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from batchsearch.config.model import InstanceSettings, JobSettings
+from batchsearch.config.model import JobSettings
+from batchsearch.config.sections.instance_settings import InstanceSettings
 from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.stages import admitted_at_once
 from batchsearch.pacing.in_flight import FixedLimit

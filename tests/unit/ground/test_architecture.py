@@ -34,62 +34,58 @@ MOST_MODULES = 25
 
 # Decisions: plain functions and records, given clock and randomness.
 PURE = (
+    "backoff.py",
+    "child/command.py",
+    "child/ending.py",
+    "child/event_lines.py",
+    "config/renamed.py",
+    "engine/job/identity.py",
+    "engine/job/instance_worker.py",
+    "engine/renewal/renewal_rules.py",
+    "engine/renewal/row_selector.py",
+    "engine/retry/health.py",
+    "engine/retry/policy.py",
+    "engine/rows/bloom_filter.py",
+    "engine/rows/coalesce.py",
+    "engine/rows/outcome_columns.py",
+    "engine/rows/page_plan.py",
+    "engine/run/window.py",
+    "images/image_identity.py",
+    "images/regions.py",
+    "images/verdict.py",
+    "pacing/adaptive.py",
+    "pacing/curves.py",
+    "pacing/in_flight.py",
+    "pacing/times.py",
+    "pages/durations.py",
+    "pages/spreadsheet_cells.py",
+    "service/answer_records.py",
     "service/codes/lookup.py",
+    "service/codes/page.py",
+    "service/facts.py",
     "service/fields.py",
     "service/filter.py",
     "service/operations.py",
     "service/parameters.py",
     "service/signing.py",
-    "child/command.py",
-    "child/ending.py",
-    "child/event_lines.py",
+    "storage/parts/former_columns.py",
+    "storage/remote/output_index.py",
+    "storage/stores/address.py",
+    "storage/stores/store_failures.py",
+    "storage/tables.py",
     "tasks/compare/pairing.py",
     "tasks/compare/statistics.py",
     "tasks/dedup/candidates/alike.py",
+    "tasks/dedup/candidates/matches.py",
+    "tasks/dedup/candidates/own_image.py",
+    "tasks/dedup/candidates/shared_images.py",
+    "tasks/dedup/candidates/spoken.py",
     "tasks/dedup/clusters/chains.py",
     "tasks/dedup/clusters/components.py",
     "tasks/dedup/clusters/decide.py",
-    "tasks/dedup/verifying/lighting.py",
-    "tasks/dedup/candidates/matches.py",
     "tasks/dedup/clusters/names.py",
-    "tasks/dedup/candidates/spoken.py",
     "tasks/dedup/clusters/verdicts.py",
-    "tasks/dedup/candidates/own_image.py",
-    "tasks/dedup/candidates/shared_images.py",
-    "engine/rows/coalesce.py",
-    "tasks/plan/estimate.py",
-    "engine/job/identity.py",
-    "engine/retry/health.py",
-    "telemetry/histogram.py",
-    "engine/rows/page_plan.py",
-    "engine/retry/policy.py",
-    "telemetry/sliding_count.py",
-    "engine/rows/outcome_columns.py",
-    "engine/renewal/renewal_rules.py",
-    "engine/rows/bloom_filter.py",
-    "tasks/plan/merged_plan.py",
-    "engine/renewal/row_selector.py",
-    "engine/job/instance_worker.py",
-    "telemetry/stats.py",
-    "engine/run/window.py",
-    "images/image_identity.py",
-    "images/regions.py",
-    "images/verdict.py",
-    "telemetry/metrics/metric_catalogue.py",
-    "telemetry/metrics/samples.py",
-    "telemetry/notify/message.py",
-    "pacing/adaptive.py",
-    "pacing/curves.py",
-    "pacing/times.py",
-    "pacing/in_flight.py",
-    "storage/remote/output_index.py",
-    "pages/durations.py",
-    "telemetry/reading.py",
-    "telemetry/status_words.py",
-    "tasks/status/status_page.py",
-    "service/facts.py",
-    "storage/stores/address.py",
-    "storage/stores/store_failures.py",
+    "tasks/dedup/verifying/lighting.py",
     "tasks/init/column_values.py",
     "tasks/init/guesses.py",
     "tasks/init/job_text.py",
@@ -97,9 +93,19 @@ PURE = (
     "tasks/init/sheets.py",
     "tasks/init/shops.py",
     "tasks/init/template.py",
-    "storage/tables.py",
-    "tasks/verify/row_comparison.py",
+    "tasks/plan/estimate.py",
+    "tasks/plan/merged_plan.py",
+    "tasks/status/status_page.py",
     "tasks/verify/findings.py",
+    "tasks/verify/row_comparison.py",
+    "telemetry/histogram.py",
+    "telemetry/metrics/metric_catalogue.py",
+    "telemetry/metrics/samples.py",
+    "telemetry/notify/message.py",
+    "telemetry/reading.py",
+    "telemetry/sliding_count.py",
+    "telemetry/stats.py",
+    "telemetry/status_words.py",
 )
 NOT_PURE = {
     "aiohttp",
@@ -267,3 +273,30 @@ def test_one_module_says_where_the_ledger_is():
         and node.value in {"ledger.sqlite3", "summary.json", "ledger/ledger.sqlite3"}
     ]
     assert spelled == ["storage/output_layout.py"] * 2
+
+
+def test_what_a_packages_page_names_is_in_it():
+    """A docstring that leads through a package names modules that are there: `fetching.fetch` is a path."""
+    packages = {path.parent for path in PACKAGE.rglob("__init__.py")}
+    known = {path.stem for path in PACKAGE.rglob("*.py")} | {folder.name for folder in packages}
+    for folder in packages:
+        page = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+        for name in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", page):
+            first, *_, last = name.split(".")
+            if last in known and (folder / first).is_dir() | (PACKAGE / first).is_dir():
+                place = name.replace(".", "/")
+                there = [(root / place).with_suffix(".py").exists() for root in (folder, PACKAGE)]
+                assert any(there), (folder.name, name)
+
+
+LED_THROUGH = ("images", "storage/ledger", "storage/sealed", "tasks/recover", "tasks/report", "tasks/verify")
+NO_MODULES = frozenset({"compact", "verify", "ledger", "parts", "history"})
+
+
+@pytest.mark.parametrize("name", LED_THROUGH)
+def test_a_page_that_leads_through_a_package_knows_its_modules(name):
+    """These name modules by one word each: every such word is a module or a folder of the package."""
+    folder = PACKAGE / name
+    page = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    named = set(re.findall(r"`([a-z_]+)`", page)) - NO_MODULES
+    assert named <= {path.stem for path in folder.iterdir()}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batchsearch.config.model import InstanceSettings
+from batchsearch.config.sections.instance_settings import InstanceSettings
 from batchsearch.exit_codes import ExitCode
 from batchsearch.service.client import Answer
 from batchsearch.service.clock import ServiceClock

@@ -1,0 +1,190 @@
+"""The fields of an answer as typed records; every deviation is noted, and none fails an answer (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from batchsearch.redaction import redacted
+from batchsearch.service.fields import WHOLE
+from batchsearch.service.responses import (
+    AccessDeniedDetail,
+    Category,
+    CompareResponse,
+    DetailResponse,
+    ExistsResponse,
+    Head,
+    Hit,
+    InstanceFacts,
+    MutationResponse,
+    PicInfo,
+    Response,
+    SearchResponse,
+)
+
+if TYPE_CHECKING:
+    from batchsearch.service.fields import Fields
+    from batchsearch.service.operations import Operation
+
+_MESSAGE_LENGTH: Final = 2_000
+
+
+def shortened(text: str | None) -> str | None:
+    """The other side's words as they may be kept: not too many, and without the secrets that they quote."""
+    if text is None:
+        return None
+    text = redacted(text[: 4 * _MESSAGE_LENGTH])
+    return text if len(text) <= _MESSAGE_LENGTH else f"{text[: _MESSAGE_LENGTH - 1]}…"
+
+
+def read_response(described: Operation, fields: Fields) -> Response:
+    """The typed answer of an operation; notes every deviation in `fields.problems`."""
+    success = fields.boolean("Success", expected=True)
+    request_id = fields.text("RequestId", expected=True)
+    if described.response == "detail":
+        instance = fields.inner("Instance", expected=True)
+        facts = _instance(instance) if instance else None
+        fields.done("Code", "Msg", "Message")
+        return DetailResponse(success, None, None, request_id, facts)
+    code = _code_number(fields)
+    message = shortened(_message(fields, described.message_field))
+    response: Response
+    if described.response == "search":
+        head = fields.inner("Head", expected=True)
+        pic_info = fields.inner("PicInfo", expected=True)
+        response = SearchResponse(
+            success,
+            code,
+            message,
+            request_id,
+            _head(head) if head else None,
+            _pic_info(pic_info) if pic_info else None,
+            tuple(_hit(entry) for entry in fields.each("Auctions", expected=success is not False)),
+        )
+    elif described.response == "compare":
+        detail = fields.inner("AccessDeniedDetail")
+        response = CompareResponse(
+            success,
+            code,
+            message,
+            request_id,
+            fields.real("Score", expected=success is not False),
+            denial_of(detail) if detail else None,
+        )
+    elif described.response == "exists":
+        item = fields.inner("Auctions")
+        response = ExistsResponse(
+            success,
+            code,
+            message,
+            request_id,
+            fields.boolean("Exists", expected=True),
+            _hit(item, found=False) if item else None,
+        )
+    else:
+        pic_info = fields.inner("PicInfo")
+        data = fields.inner("Data")
+        names: tuple[str, ...] = ()
+        if data is not None:
+            names = data.texts("PicNames")
+            data.done()
+        response = MutationResponse(
+            success, code, message, request_id, _pic_info(pic_info) if pic_info else None, names
+        )
+    fields.done("HostId", "Recommend", "AccessDeniedDetail")
+    return response
+
+
+def _code_number(fields: Fields) -> int | None:
+    """`Code` as a number; a name there is the failure's code and no deviation."""
+    raw = fields.content.get("Code")
+    if isinstance(raw, str) and not WHOLE.fullmatch(raw.strip()):
+        fields.text("Code")
+        return None
+    return fields.integer("Code", expected=True)
+
+
+def _message(fields: Fields, name: Literal["Msg", "Message"]) -> str | None:
+    """The message under the operation's own name, or the other one: the pages mix them."""
+    message = fields.text(name)
+    other = fields.text("Message" if name == "Msg" else "Msg")
+    return message if message is not None else other
+
+
+def _head(fields: Fields) -> Head:
+    head = Head(
+        fields.integer("DocsFound", expected=True),
+        fields.integer("DocsReturn", expected=True),
+        fields.integer("SearchTime", expected=True),
+    )
+    fields.done()
+    return head
+
+
+def _pic_info(fields: Fields) -> PicInfo:
+    regions = []
+    for entry in fields.each("MultiRegion"):
+        region = entry.text("Region", expected=True)
+        entry.done()
+        if region is not None:
+            regions.append(region)
+    categories = []
+    for entry in fields.each("AllCategories"):
+        categories.append(Category(entry.integer("Id", expected=True), entry.text("Name", expected=True)))
+        entry.done()
+    info = PicInfo(
+        fields.integer("CategoryId", expected=True), fields.text("Region"), tuple(regions), tuple(categories)
+    )
+    fields.done()
+    return info
+
+
+def _hit(fields: Fields, *, found: bool = True) -> Hit:
+    """One entry of `Auctions`; what a search finds has a score, what `CheckImageExists` shows has none."""
+    hit = Hit(
+        product_id=fields.text("ProductId", expected=True),
+        pic_name=fields.text("PicName", expected=True),
+        category_id=fields.integer("CategoryId", expected=found),
+        custom_content=fields.text("CustomContent"),
+        score=fields.real("Score", expected=found),
+        sort_expr_values=fields.text("SortExprValues"),
+        int_attr=fields.integer("IntAttr"),
+        int_attr2=fields.integer("IntAttr2"),
+        int_attr3=fields.integer("IntAttr3"),
+        int_attr4=fields.integer("IntAttr4"),
+        str_attr=fields.text("StrAttr"),
+        str_attr2=fields.text("StrAttr2"),
+        str_attr3=fields.text("StrAttr3"),
+        str_attr4=fields.text("StrAttr4"),
+    )
+    fields.done()
+    return hit
+
+
+def denial_of(fields: Fields) -> AccessDeniedDetail:
+    """Why access was denied, from `AccessDeniedDetail`."""
+    detail = AccessDeniedDetail(
+        fields.text("AuthAction"),
+        fields.text("AuthPrincipalDisplayName"),
+        fields.text("AuthPrincipalOwnerId"),
+        fields.text("AuthPrincipalType"),
+        fields.text("EncodedDiagnosticMessage"),
+        fields.text("NoPermissionType"),
+        fields.text("PolicyType"),
+    )
+    fields.done()
+    return detail
+
+
+def _instance(fields: Fields) -> InstanceFacts:
+    facts = InstanceFacts(
+        fields.text("Name", expected=True),
+        fields.text("Region"),
+        fields.integer("ServiceType"),
+        fields.integer("Capacity"),
+        fields.integer("TotalCount"),
+        fields.integer("Qps"),
+        fields.text("UtcCreate"),
+        fields.text("UtcExpireTime"),
+    )
+    fields.done()
+    return facts

@@ -20,6 +20,7 @@ import jinja2
 from markupsafe import Markup
 
 from batchsearch._version import __version__
+from batchsearch.pages.page_assets import BASE_STYLE, asset
 from batchsearch.service.facts import CATEGORIES
 from batchsearch.tasks.report.thumbnails import Missing, Thumbnail
 from batchsearch.tasks.report.words import written
@@ -140,7 +141,7 @@ def embedded(value: Any) -> str:
 
 def page_of(facts: PageFacts) -> str:
     """The page as HTML."""
-    style, script = _asset("style.css"), _asset("app.js")
+    style, script = asset(BASE_STYLE) + _asset("style.css"), _asset("app.js")
     galleries = [_gallery(gallery) for gallery in facts.galleries]
     html: str = (
         _environment()

@@ -13,6 +13,7 @@ from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.manifest.rows import ImageReference
+from batchsearch.pages.page_assets import BASE_STYLE, asset
 from batchsearch.tasks.report import html_page as page
 from batchsearch.tasks.report.html_page import Gallery, Matrix, PageFacts, Part, embedded, page_of
 from batchsearch.tasks.report.references import RowSource
@@ -28,7 +29,8 @@ from batchsearch.tasks.report.thumbnails import (
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028\u2029<!--"
 ASSETS = files("batchsearch.tasks.report").joinpath("templates")
-STYLE = ASSETS.joinpath("style.css").read_text(encoding="utf-8")
+BASE = asset(BASE_STYLE)
+STYLE = BASE + ASSETS.joinpath("style.css").read_text(encoding="utf-8")
 SCRIPT = ASSETS.joinpath("app.js").read_text(encoding="utf-8")
 
 
@@ -173,12 +175,14 @@ def contrast(one, other):
 @pytest.mark.parametrize("theme", [":root {", ':root[data-theme="dark"] {'])
 def test_colours_can_be_read(theme):
     """Text on every ground it stands on has the contrast that WCAG AA asks for, light and dark."""
-    block = STYLE[STYLE.index(theme) :].split("}", 1)[0]
+    block = BASE[BASE.index(theme) :].split("}", 1)[0]
     colour = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block))
     grounds = ("ground", "surface", "sunken")
     pairs = [(text, ground) for text in ("text", "muted") for ground in grounds]
     pairs += [(tone, f"{tone}-soft") for tone in ("good", "bad", "warn")]
-    pairs += [(tone, "surface") for tone in ("good", "bad", "warn", "accent")] + [("on-accent", "accent")]
+    pairs += [(tone, "surface") for tone in ("good", "bad", "warn", "accent", "accent-over")]
+    pairs += [("on-accent", fill) for fill in ("accent", "accent-over")]
+    pairs += [("on-tone", fill) for fill in ("good", "good-over", "bad", "bad-over")]
     assert {
         pair: round(contrast(colour[pair[0]], colour[pair[1]]), 2)
         for pair in pairs

@@ -152,7 +152,7 @@ def command(
             fetch=fetch_images or fetch_before,
         )
         with output_place(folder, config) as found:
-            report = make_report(found.folder, wanted, now=datetime.now(UTC))
+            report = make_report(found.folder, wanted, now=datetime.now(UTC), named=found.given)
             if page:
                 place = output or (Path(_PAGE) if found.is_address else found.folder / _PAGE)
                 written = write_page(report, place)

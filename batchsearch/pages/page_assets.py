@@ -6,9 +6,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Final, Literal
 
-Asset = Literal["base.css"]
+Asset = Literal["base.css", "viewer.js"]
 
 BASE_STYLE: Final[Asset] = "base.css"
+VIEWER: Final[Asset] = "viewer.js"
+"""A module that exports `openViewer`."""
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,7 @@ from batchsearch.telemetry.logs import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_STATUS = {
+_STATUS: Final = {
     0: "done",
     3: "done, but more rows failed than the job allows",
     4: "stopped before the end; run the same command again to go on",
@@ -28,6 +28,21 @@ _LEFT_OUT: Final = {
     "without_image": "rows without an image (listed in without_image.csv)",
     "merged": "images that their product has twice",
 }
+
+
+Line = tuple[str, str]
+"""A line of a summary: its label, and what it says."""
+
+
+def ending_words(exit_code: int) -> str:
+    """How a run ended, in words."""
+    return _STATUS.get(exit_code, f"ended with exit code {exit_code}")
+
+
+def page_line(line: Line) -> str:
+    """A line of a summary as it stands on a page in the terminal."""
+    label, text = line
+    return f"  {label:<10} {text}"
 
 
 def left_out_text(left_out: Mapping[str, int]) -> str:
@@ -52,6 +67,22 @@ class Truth:
     outcomes_expected: int = 0
     outcomes_matched: int = 0
     surprises: tuple[tuple[str, str, str], ...] = ()
+
+    def lines(self) -> list[Line]:
+        """How much came out as it was foretold."""
+        lines = []
+        if self.first_hits_expected:
+            share = self.first_hits_found / self.first_hits_expected
+            found = f"{self.first_hits_found:,} of {self.first_hits_expected:,} known copies"
+            lines.append(("found", f"{found} as the first hit ({share:.1%})"))
+        if self.outcomes_expected:
+            matched = f"{self.outcomes_matched:,} of {self.outcomes_expected:,}"
+            lines.append(("expected", f"{matched} rows ended as the manifest foretold"))
+        return lines
+
+    def surprise_lines(self) -> list[str]:
+        """Rows that came out otherwise."""
+        return [printable(f"{key}: expected {wanted}, got {got}") for key, wanted, got in self.surprises]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +155,7 @@ class Summary:
         """Plain values, as they go into JSON."""
         values = asdict(self)
         del values["advice"], values["meanings"], values["again"]
-        values["status"] = _STATUS[self.exit_code].split(";", maxsplit=1)[0].split(",", maxsplit=1)[0]
+        values["status"] = ending_words(self.exit_code).split(";", maxsplit=1)[0].split(",", maxsplit=1)[0]
         for name in ("truth", "ended_by", "left_out"):
             if not values[name]:
                 del values[name]
@@ -136,62 +167,86 @@ class Summary:
 
     def as_text(self) -> str:
         """A page for people."""
-        lines = [
-            "",
-            f"{self.operation} on {self.instance}: {_STATUS[self.exit_code]}",
-        ]
-        if self.message:
-            lines.append(f"  why        {self.message}")
+        lines = ["", f"{self.operation} on {self.instance}: {self.ending()}"]
+        lines += map(page_line, self.counts())
+        if self.codes:
+            lines.append("  failed by code")
+            lines += failure_lines(self.codes, self.meanings, self.advice)
+        if self.again:
+            lines.append(page_line(("ask again", self.again)))
+        if self.truth is not None:
+            lines += map(page_line, self.truth.lines())
+            lines += (f"    {line}" for line in self.truth.surprise_lines())
+        lines += map(page_line, self.places())
+        return "\n".join([*lines, ""])
+
+    def ending(self) -> str:
+        """How it ended, in words; what to do about it stands behind a semicolon."""
+        return ending_words(self.exit_code)
+
+    def counts(self) -> list[Line]:
+        """What became of its rows, and what it took."""
+        lines = [("why", self.message)] if self.message else []
         resumed = f", {self.resumed:,} of them by earlier runs" if self.resumed else ""
         left = self.rows - self.done
         if self.others:
             resumed += f"; {self.others:,} rows of earlier manifests are in the output as well"
         lines.append(
-            f"  rows       {self.rows:,}: {self.ok:,} ok, {self.failed:,} failed, {left:,} left{resumed}"
+            ("rows", f"{self.rows:,}: {self.ok:,} ok, {self.failed:,} failed, {left:,} left{resumed}")
         )
         if self.left_out:
-            lines.append(f"  left out   {left_out_text(self.left_out)}")
+            lines.append(("left out", left_out_text(self.left_out)))
         tier = "" if self.tier is None else f" of {self.tier:g}"
         rate = "" if self.calls_per_second is None else f" ({self.calls_per_second:.2f} a second{tier})"
-        lines.append(
-            f"  calls      {self.calls:,} in {self.seconds:.1f} s{rate}, "
-            f"{self.denied:,} denied, {self.retries:,} repeated"
-        )
+        made = f"{self.calls:,} in {self.seconds:.1f} s{rate}, "
+        lines.append(("calls", f"{made}{self.denied:,} denied, {self.retries:,} repeated"))
         if self.coalesced or self.reused:
-            lines.append(
-                f"  spared     {self.coalesced + self.reused:,} calls: {self.coalesced:,} that another row "
+            spared = (
+                f"{self.coalesced + self.reused:,} calls: {self.coalesced:,} that another row "
                 f"made, {self.reused:,} that an earlier run had made"
             )
-        if self.codes:
-            lines.append("  failed by code")
-            lines += failure_lines(self.codes, self.meanings, self.advice)
-        if self.again:
-            lines.append(f"  ask again  {self.again}")
-        if self.truth is not None:
-            lines += self._truth_lines(self.truth)
-        lines.append(f"  results    {self.results}")
-        if self.hits_folder:
-            lines.append(f"  hits       {self.hits_folder}")
-        lines.append("")
-        return "\n".join(lines)
+            lines.append(("spared", spared))
+        return lines
+
+    def places(self) -> list[Line]:
+        """Where what it wrote is."""
+        lines = [("results", self.results)]
+        return [*lines, ("hits", self.hits_folder)] if self.hits_folder else lines
 
     def next_steps(self) -> list[NextStep]:
         """Commands that come next."""
         return next_steps(self.exit_code, Path(self.results).parent, looks=self.done > 0)
 
-    @staticmethod
-    def _truth_lines(truth: Truth) -> list[str]:
-        lines = []
-        if truth.first_hits_expected:
-            share = truth.first_hits_found / truth.first_hits_expected
-            lines.append(
-                f"  found      {truth.first_hits_found:,} of {truth.first_hits_expected:,} known copies "
-                f"as the first hit ({share:.1%})"
-            )
-        if truth.outcomes_expected:
-            matched = f"{truth.outcomes_matched:,} of {truth.outcomes_expected:,}"
-            lines.append(f"  expected   {matched} rows ended as the manifest foretold")
-        lines += [
-            printable(f"    {key}: expected {wanted}, got {got}") for key, wanted, got in truth.surprises
-        ]
-        return lines
+
+_PLAIN_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "int": (int,),
+    "str": (str,),
+    "float": (int, float),
+    "float | None": (int, float, type(None)),
+}
+
+
+def summary_of(record: Mapping[str, Any]) -> Summary | None:
+    """The summary that a record is, as `Summary.as_dict` wrote it; None where it is none.
+
+    Fields that this version does not know are left out.
+    """
+    types = {each.name: str(each.type) for each in fields(Summary)}
+    given = {name: value for name, value in record.items() if name in types}
+    for name, value in given.items():
+        if not isinstance(value, _PLAIN_TYPES.get(types[name], (object,))) or isinstance(value, bool):
+            return None
+    codes, left_out, truth = (given.get(name) or {} for name in ("codes", "left_out", "truth"))
+    try:
+        given["codes"] = {str(code): int(count) for code, count in codes.items()}
+        given["left_out"] = {str(why): int(count) for why, count in left_out.items()}
+        given["truth"] = _truth_of(truth) if truth else None
+        return Summary(**given)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _truth_of(record: Mapping[str, Any]) -> Truth:
+    surprises = tuple((str(key), str(wanted), str(got)) for key, wanted, got in record["surprises"])
+    counted = {name: int(value) for name, value in record.items() if name != "surprises"}
+    return Truth(**counted, surprises=surprises)

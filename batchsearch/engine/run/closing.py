@@ -106,12 +106,12 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         ),
         ended_by=ending.by,
         advice={code: advice_on(code) for code in codes},
-        again=_again(settings.output.dir, codes),
+        again=retry_command(settings.output.dir, codes),
         meanings={code: meaning_of(code) for code in codes},
     )
 
 
-def _again(folder: str, codes: Mapping[str, int]) -> str:
+def retry_command(folder: str, codes: Mapping[str, int]) -> str:
     """The command that asks again for the failed rows, as a shell takes it."""
     if not codes:
         return ""

@@ -121,7 +121,12 @@ _SEARCH = (
     Column("hit_count", _COUNT, "Entries of `Auctions` over all pages: rows in `hits`."),
     Column("docs_found", _INT, "As sent; the vendor's pages contradict each other.", "Head.DocsFound"),
     Column("docs_return", _INT, "As sent; the vendor's pages contradict each other.", "Head.DocsReturn"),
-    Column("search_time_ms", _INT, "Search duration as the service says.", "Head.SearchTime"),
+    Column(
+        "search_time_ms",
+        _INT,
+        "Search duration as the service says, of the row's first page of hits.",
+        "Head.SearchTime",
+    ),
     *_SUBJECT,
 )
 

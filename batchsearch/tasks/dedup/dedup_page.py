@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ExitCode
 from batchsearch.pages.next_steps import NextStep, next_steps
+from batchsearch.telemetry.summary import page_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchsearch.telemetry.summary import Summary
+    from batchsearch.telemetry.summary import Line, Summary
 
 _STATUS: Final = {
     int(ExitCode.DONE): "done",
@@ -62,7 +63,7 @@ class DedupSummary:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they go into JSON."""
         return {
-            "status": _STATUS[self.exit_code].split(";", maxsplit=1)[0].split(",", maxsplit=1)[0],
+            "status": night_ending_words(self.exit_code).split(";", maxsplit=1)[0].split(",", maxsplit=1)[0],
             "exit_code": self.exit_code,
             "night": self.night,
             "previous_night": self.previous_night,
@@ -86,9 +87,9 @@ class DedupSummary:
     def as_text(self) -> str:
         """A page for people."""
         pages = [run.as_text() for run in (*self.sync.values(), self.search) if run is not None]
-        lines = [f"dedup on {self.instance}: {_STATUS[self.exit_code]}"]
+        lines = [f"dedup on {self.instance}: {night_ending_words(self.exit_code)}"]
         if self.counts:
-            lines += self._lines()
+            lines += map(page_line, night_lines(self.as_dict()))
         else:
             lines.append("  nothing new was written: the tables of the night before are as they were")
         return "\n".join([*pages, *lines, ""])
@@ -97,50 +98,76 @@ class DedupSummary:
         """Commands that come next."""
         return next_steps(self.exit_code, Path(self.folder), looks=bool(self.counts))
 
-    def _lines(self) -> list[str]:
-        counts = self.counts
-        kept = counts["pairs"] - counts["accepted"]
-        pairs = f"{counts['accepted']:,} accepted, {kept:,} more that resemble"
-        night = f"{counts['new_pairs']:,} new tonight, {counts['gone_pairs']:,} gone"
-        clusters = f"{counts['clusters']:,} of {counts['members']:,} products"
-        more = f"{counts['duplicates']:,} are duplicates of another one; {counts['review']:,} to be looked at"
-        lines = [
-            f"  products   {counts['products']:,} with {counts['images']:,} images",
-            f"  pairs      {pairs}; {night}",
-            f"  clusters   {clusters}: {more}",
+
+def night_ending_words(exit_code: int) -> str:
+    """How a night ended, in words."""
+    return _STATUS.get(exit_code, f"ended with exit code {exit_code}")
+
+
+def night_lines(record: Mapping[str, Any]) -> list[Line]:
+    """What is in a night's tables and what to mind, by its record: each line with its label (pure).
+
+    Args:
+        record: As `DedupSummary.as_dict` gives it; what another version did not count is none.
+    """
+
+    def of(name: str) -> int:
+        return _count(record, name)
+
+    def by_name(name: str) -> Mapping[str, int]:
+        value = record.get(name)
+        if not isinstance(value, dict):
+            return {}
+        return {str(key): each for key, each in value.items() if isinstance(each, int)}
+
+    kept = of("pairs") - of("accepted")
+    pairs = f"{of('accepted'):,} accepted, {kept:,} more that resemble"
+    night = f"{of('new_pairs'):,} new tonight, {of('gone_pairs'):,} gone"
+    clusters = f"{of('clusters'):,} of {of('members'):,} products"
+    more = f"{of('duplicates'):,} are duplicates of another one; {of('review'):,} to be looked at"
+    lines = [
+        ("products", f"{of('products'):,} with {of('images'):,} images"),
+        ("pairs", f"{pairs}; {night}"),
+        ("clusters", f"{clusters}: {more}"),
+    ]
+    if of("compared"):
+        verdicts = ", ".join(f"{amount:,} {name}" for name, amount in by_name("verdicts").items())
+        lines += [
+            ("verdicts", f"{verdicts}; {of('compared'):,} were compared on their images"),
+            ("review", f"{of('to_review'):,} pairs for people: recoloured or alike"),
         ]
-        said = counts["verdicts"]
-        if counts["compared"]:
-            verdicts = ", ".join(f"{amount:,} {name}" for name, amount in said.items())
-            compared = f"{counts['compared']:,} were compared on their images"
-            lines += [
-                f"  verdicts   {verdicts}; {compared}",
-                f"  review     {counts['to_review']:,} pairs for people: recoloured or alike",
-            ]
-        elif counts["colour_variants"]:
-            lines.append(
-                f"  variants   {counts['colour_variants']:,} pairs reach the score and differ in colour"
-            )
-        local = sum(
-            amount for way, amount in counts["accepted_by"].items() if way not in ("search", "judgement")
-        )
-        if local:
-            lines.append(f"  found      {local:,} of the accepted pairs without a call, by the images alone")
-        if counts["judged_same"] or counts["judged_different"]:
-            lines.append(
-                f"  judged     {counts['judged_same']:,} pairs the same, "
-                f"{counts['judged_different']:,} different"
-            )
-        if counts["shared_images"]:
-            lines.append(
-                f"  shared     {counts['shared_images']:,} images are on many products and prove nothing; "
-                f"{counts['without_image']:,} products have no other: see {self.folder}/findings"
-            )
-        if counts["searches_cut"]:
-            lines.append(
-                f"  mind       {counts['searches_cut']:,} searches may have had more alike than they list: "
-                "raise `results_per_row`"
-            )
-        if not self.complete:
-            lines.append("  mind       not every row is searched yet: pairs of the others are missing")
-        return [*lines, f"  tables     {self.folder}/pairs, {self.folder}/clusters"]
+    elif of("colour_variants"):
+        lines.append(("variants", f"{of('colour_variants'):,} pairs reach the score and differ in colour"))
+    ways = by_name("accepted_by").items()
+    local = sum(amount for way, amount in ways if way not in ("search", "judgement"))
+    if local:
+        lines.append(("found", f"{local:,} of the accepted pairs without a call, by the images alone"))
+    if of("judged_same") or of("judged_different"):
+        judged = f"{of('judged_same'):,} pairs the same, {of('judged_different'):,} different"
+        lines.append(("judged", judged))
+    return [
+        *lines,
+        *night_cautions(record),
+        ("tables", "{0}/pairs, {0}/clusters".format(record.get("folder"))),
+    ]
+
+
+def night_cautions(record: Mapping[str, Any]) -> list[Line]:
+    """What whoever reads a night's tables has to mind, by its record (pure)."""
+    shared, cut = _count(record, "shared_images"), _count(record, "searches_cut")
+    lines = []
+    if shared:
+        bare = f"{_count(record, 'without_image'):,} products have no other"
+        said = f"{shared:,} images are on many products and prove nothing; {bare}"
+        lines.append(("shared", f"{said}: see {record.get('folder')}/findings"))
+    if cut:
+        listed = f"{cut:,} searches may have had more alike than they list"
+        lines.append(("mind", f"{listed}: raise `results_per_row`"))
+    if record.get("complete") is False:
+        lines.append(("mind", "not every row is searched yet: pairs of the others are missing"))
+    return lines
+
+
+def _count(record: Mapping[str, Any], name: str) -> int:
+    value = record.get(name)
+    return value if isinstance(value, int) else 0

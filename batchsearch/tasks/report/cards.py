@@ -2,17 +2,18 @@
 
 A card is a plain value that goes into the page as JSON; `app.js` reads exactly these names:
 
-* a row: `k` row key, `t` thumbnail, `q` image, `e` code, `x` message, `s` score of the first hit, `n` hits,
-  `g` category, `h` its first hits, each `[product id, image name, score, thumbnail, category]`;
+* a row: `k` row key, `part` of the job where it has several, `t` thumbnail, `q` image, `e` code, `x` message,
+  `s` score of the first hit, `n` hits, `g` category, `h` its first hits, each `[product id, image name,
+  score, thumbnail, category]`;
 * a pair: `k` row key, `a` and `b` what is compared, `pa` and `pb` their images, `ta` and `tb` their
-  thumbnails, `s` score, `e` code, `x` message. Pairs of products have more: see `cluster_cards`.
+  thumbnails, `s` score, `u` group, `e` code, `x` message. Pairs of products have more: see `cluster_cards`.
 
 A thumbnail is its index, -1 for none.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,7 @@ from batchsearch.tasks.report.table_reading import batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from batchsearch.tasks.report.thumbnails import Thumbnails
 
 Card = dict[str, Any]
+
+Order = Literal["score", "sample"]
 
 FIRST_HITS: Final = 6
 _OF_ONE_CODE: Final = 24
@@ -71,32 +75,69 @@ class FailedRows:
 
 
 class GoodRows:
-    """An even sample of rows that ended well, or those of the highest scores.
+    """An even sample of rows that ended well, or those at both ends of the scores.
 
     Args:
         columns: What is kept of a row.
         most: How many.
-        by_score: Those with the highest `score`, in place of a sample.
+        order: `score` for those with the highest and the lowest `score`, three to one, or `sample`.
     """
 
-    def __init__(self, columns: Sequence[str], most: int, *, by_score: bool) -> None:
-        self._by_score = by_score
+    def __init__(self, columns: Sequence[str], most: int, *, order: Order) -> None:
+        self._by_score = order == "score"
         self.columns = ("error_code", "row_number", *columns)
-        self._best: Best[dict[str, Any]] = Best(most)
+        lowest = most // 4 if self._by_score else 0
+        self._best: Best[dict[str, Any]] = Best(most - lowest)
+        self._lowest: Best[dict[str, Any]] = Best(lowest)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Look at a batch."""
         good = np.asarray(batch.column(batch.schema.get_field_index("error_code")).is_null())
-        places = -numbers(batch, "score") if self._by_score else _scattered(counts(batch, "row_number"))
-        self._best.offer(
-            np.where(good, places, np.nan),
-            lambda rows: batch.take(pa.array(rows)).select(_once(self.columns)).to_pylist(),
-        )
+
+        def taken(rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = batch.take(pa.array(rows)).select(_once(self.columns)).to_pylist()
+            return found
+
+        if self._by_score:
+            scores = numbers(batch, "score")
+            self._best.offer(np.where(good, -scores, np.nan), taken)
+            self._lowest.offer(np.where(good, scores, np.nan), taken)
+        else:
+            self._best.offer(np.where(good, _scattered(counts(batch, "row_number")), np.nan), taken)
+
+    def rows(self, most: int) -> list[dict[str, Any]]:
+        """So many at most of what was kept, the highest scores first, or in the order of the manifest."""
+        if not self._by_score:
+            return sorted(self._best.rows()[:most], key=lambda row: row["row_number"] or 0)
+        highest, lowest = self._best.rows(), self._lowest.rows()
+        lowest = lowest[: max(most // 4, most - len(highest))]
+        rows = {row["row_key"]: row for row in (*highest[: most - len(lowest)], *lowest)}
+        return sorted(rows.values(), key=lambda row: -row["score"])
+
+
+class NamedRows:
+    """Rows that are named beforehand.
+
+    Args:
+        columns: What is kept of a row.
+        keys: Their row keys.
+    """
+
+    def __init__(self, columns: Sequence[str], keys: Sequence[str]) -> None:
+        self.columns = ("error_code", "row_number", *columns)
+        self._keys = pa.array(list(keys), pa.string())
+        self._found: list[dict[str, Any]] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take those that a batch has."""
+        if len(self._keys):
+            place = batch.schema.get_field_index("row_key")
+            rows = batch.filter(pc.is_in(batch.column(place), value_set=self._keys))
+            self._found += rows.select(_once(self.columns)).to_pylist()
 
     def rows(self) -> list[dict[str, Any]]:
-        """What was kept; a sample in the order of the manifest."""
-        rows = self._best.rows()
-        return rows if self._by_score else sorted(rows, key=lambda row: row["row_number"] or 0)
+        """What was found."""
+        return self._found
 
 
 def _scattered(row_numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -165,9 +206,14 @@ def search_cards(
     for row in rows:
         text = row[column] if column is not None else None
         key = row["row_key"]
-        image = thumbnails.want(
-            own, (key, role), reference=passthrough_reference(text), regions=regions_of(row)
-        )
+        if column is None and found is not None and named.product is not None:
+            # A search by name has no image of its own: it shows the one that it names.
+            name = "" if named.pic_name is None else str(row[named.pic_name])
+            image = thumbnails.want(found, (str(row[named.product]), name), regions=regions_of(row))
+        else:
+            image = thumbnails.want(
+                own, (key, role), reference=passthrough_reference(text), regions=regions_of(row)
+            )
         top = []
         for hit in hits.get(key, ()):
             product, name = str(hit["product_id"]), str(hit["pic_name"])
@@ -204,8 +250,27 @@ def product_thumbnail(
     )
 
 
+def groups_of(scores: Sequence[Path], keys: Sequence[str]) -> dict[str, str]:
+    """The groups of these pairs, by the table of scores; a pair without one is left out.
+
+    Raises:
+        OutputError: The table cannot be read.
+    """
+    wanted = pa.array(list(keys), pa.string())
+    found: dict[str, str] = {}
+    for batch in batches(scores, ["pair_key", "group"]):
+        known = pc.and_(pc.is_in(batch.column(0), value_set=wanted), batch.column(1).is_valid())
+        for row in batch.filter(known).to_pylist():
+            found[row["pair_key"]] = row["group"]
+    return found
+
+
 def compare_cards(
-    rows: Sequence[Mapping[str, Any]], named: Named, thumbnails: Thumbnails, own: Source | None
+    rows: Sequence[Mapping[str, Any]],
+    named: Named,
+    thumbnails: Thumbnails,
+    own: Source | None,
+    groups: Mapping[str, str],
 ) -> list[Card]:
     """Cards of compared pairs, in the order in which thumbnails go to them."""
     sides = (("a", "primary_image"), ("b", "secondary_image"))
@@ -221,7 +286,8 @@ def compare_cards(
             )
         shown = score(row["score"])
         message = short(row["error_message"])
-        cards.append(card(k=row["row_key"], s=shown, e=row["error_code"], x=message, **made))
+        group = groups.get(row["row_key"])
+        cards.append(card(k=row["row_key"], s=shown, u=group, e=row["error_code"], x=message, **made))
     return cards
 
 

@@ -66,6 +66,9 @@ class Chart:
         x_title: Unit along the bottom.
         y_title: Unit along the left.
         legend: Series and their names; empty for a single one.
+        chooses: The gallery whose scores a range of it chooses; empty for none.
+        ends: Between which values it is drawn, where it chooses.
+        bins: Into how many bins.
     """
 
     title: str
@@ -78,6 +81,9 @@ class Chart:
     x_title: str = ""
     y_title: str = ""
     legend: tuple[tuple[Series, str], ...] = ()
+    chooses: str = ""
+    ends: tuple[float, float] = (0.0, 1.0)
+    bins: int = 0
     width: int = WIDTH
     height: int = HEIGHT
     left: int = _LEFT
@@ -127,6 +133,8 @@ def histogram_chart(
     second: tuple[str, Sequence[Bin]] | None = None,
     first: str = "",
     marks: Sequence[tuple[float, str]] = (),
+    chooses: str = "",
+    x_title: str = "score",
 ) -> Chart | None:
     """A histogram; None when nothing was counted.
 
@@ -138,6 +146,8 @@ def histogram_chart(
         second: A part of the same counts, drawn in front, with its name.
         first: Name of the rest beside it.
         marks: Values at which a line stands, with its meaning.
+        chooses: The gallery whose scores a range of it chooses; empty for none.
+        x_title: What scores are called along the bottom.
     """
     total = sum(each.count for each in bins)
     if not total:
@@ -174,9 +184,12 @@ def histogram_chart(
         tuple(_edge_labels(bins, wide, kind)),
         scale.labels(),
         upright=upright,
-        x_title="score" if kind == "score" else "",
+        x_title=x_title if kind == "score" else "",
         y_title=what,
         legend=legend,
+        chooses=chooses,
+        ends=(bins[0].start, bins[-1].end),
+        bins=len(bins),
     )
 
 

@@ -2,16 +2,17 @@
 
 Cards as in `cards`, with these names:
 
-* a cluster: `k` cluster id, `c` confidence, `n` products, `v` why a person should look, `g` category, `m` its
-  members, each `[product id, thumbnail, score, images, image]`, the representative first, `p` pairs among
-  them, each `[place, place, score, accepted, judgement]`;
+* a cluster: `k` cluster id, `c` confidence, `n` products, `v` why a person should look, `y` the same by kind,
+  `g` category, `m` its members, each `[product id, thumbnail, score, images, image]`, the one to keep first,
+  `p` pairs among them, each `[place, place, score, accepted, judgement, decision]`;
 * a pair of products: also `d` how far its score is from its threshold, `f` how it was found, `ok` accepted,
-  `j` judgement, `g` category, `w` threshold, `u` each among the other's best, `x` verdict,
-  reason and numbers in words, `na` and `nb` titles.
+  `o` left to people, `j` judgement, `g` category, `u` each among the other's best, `r` why that was
+  decided, `x` decision, reason and numbers in words, `na` and `nb` titles.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ from batchsearch.tasks.report.best import Best
 from batchsearch.tasks.report.cards import card, product_thumbnail, score
 from batchsearch.tasks.report.references import RowImages, passthrough_reference
 from batchsearch.tasks.report.run_facts import numbers
+from batchsearch.tasks.report.summing_up.pair_decisions import FOR_PEOPLE, decision_of, is_open, reason_of
 from batchsearch.tasks.report.table_reading import batches
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from batchsearch.tasks.report.cards import Card
     from batchsearch.tasks.report.references import Source
+    from batchsearch.tasks.report.summing_up.pair_decisions import DecisionLimits
     from batchsearch.tasks.report.thumbnails import Thumbnails
 
 MOST_MEMBERS: Final = 40
@@ -69,22 +72,32 @@ _PAIR: Final = (
     "verdict",
     "reason",
     "confidence",
+    "colour_distance",
     "inliers",
     "overlap",
+    "agreement",
     "colour_shift",
     "light_shift",
+    "mirrored",
     "title_a",
     "title_b",
 )
-_FOR_REVIEW: Final = ("recoloured", "alike")
-_NUMBERS: Final = {
-    "inliers": ("{:.0f} places agree in shape", 1),
-    "overlap": ("{:.0f} % in common", 100),
-    "colour_shift": ("colours differ by {:.1f}", 1),
-    "light_shift": ("light by {:.1f}", 1),
-    "confidence": ("confidence {:.2f}", 1),
-}
-"""How the numbers behind a verdict are written, and what they are multiplied with."""
+_INNER: Final = tuple(
+    name for name in _PAIR if name not in ("title_a", "title_b", "pic_a", "pic_b", "row_key")
+)
+_KIND_ENDS: Final = r"(?s):.*"
+_KIND_NUMBERS: Final = r"[0-9]+"
+
+
+def kind_of_review(review: str) -> str:
+    """The kind of a reason to look: up to the first colon, numbers left out."""
+    return re.sub(_KIND_NUMBERS, "…", re.sub(_KIND_ENDS, "", review))
+
+
+def kinds_of_review(reviews: pa.Array) -> pa.Array:
+    """The same of a whole column."""
+    kinds = pc.replace_substring_regex(reviews.cast(pa.string()), _KIND_ENDS, "")
+    return pc.replace_substring_regex(kinds, _KIND_NUMBERS, "…")
 
 
 class ChosenClusters:
@@ -127,7 +140,7 @@ class ChosenPairs:
         away = np.abs(numbers(batch, "score") - numbers(batch, "threshold"))
         places = np.nan_to_num(away, nan=1.0)
         verdict = batch.column(batch.schema.get_field_index("verdict")).cast(pa.string())
-        open_ones = pc.is_in(verdict, value_set=pa.array(_FOR_REVIEW)).to_numpy(zero_copy_only=False)
+        open_ones = pc.is_in(verdict, value_set=pa.array(FOR_PEOPLE)).to_numpy(zero_copy_only=False)
         judged = batch.column(batch.schema.get_field_index("judged")).is_valid()
         accepted = pc.fill_null(batch.column(batch.schema.get_field_index("accepted")), False)
         settled = pc.or_(judged, accepted).to_numpy(zero_copy_only=False)
@@ -150,7 +163,7 @@ class Cluster:
         size: Products in it, those not shown included.
         review: Why a person should look, each reason once.
         members: Rows of `clusters`, the representative first.
-        pairs: Pairs among the members shown: places, score, accepted, judgement.
+        pairs: Pairs among the members shown: places, score, accepted, judgement, decision.
     """
 
     name: str
@@ -186,8 +199,13 @@ def members_of(files: Sequence[Path], ids: Sequence[str]) -> list[Cluster]:
     return list(clusters.values())
 
 
-def add_inner_pairs(files: Sequence[Path], clusters: Sequence[Cluster]) -> None:
+def add_inner_pairs(files: Sequence[Path], clusters: Sequence[Cluster], limits: DecisionLimits) -> None:
     """Give each cluster the pairs among its members.
+
+    Args:
+        files: Files of the pairs.
+        clusters: The clusters.
+        limits: What the numbers of a decision are held against.
 
     Raises:
         OutputError: The pairs cannot be read.
@@ -198,8 +216,7 @@ def add_inner_pairs(files: Sequence[Path], clusters: Sequence[Cluster]) -> None:
         for place, member in enumerate(cluster.members)
     }
     wanted = pa.array(list(places), pa.string())
-    columns = ["product_a", "product_b", "score", "accepted", "judged"]
-    for batch in batches(files, columns) if places else ():
+    for batch in batches(files, _INNER) if places else ():
         both = pc.and_(
             pc.is_in(batch.column(0), value_set=wanted), pc.is_in(batch.column(1), value_set=wanted)
         )
@@ -207,7 +224,8 @@ def add_inner_pairs(files: Sequence[Path], clusters: Sequence[Cluster]) -> None:
             (number, a), (other, b) = places[row["product_a"]], places[row["product_b"]]
             inner = clusters[number].pairs
             if number == other and len(inner) < MOST_INNER_PAIRS:
-                inner.append([a, b, score(row["score"]), int(bool(row["accepted"])), row["judged"]])
+                decided = [int(bool(row["accepted"])), row["judged"], decision_of(row, limits)]
+                inner.append([a, b, score(row["score"]), *decided])
 
 
 def wanted_rows(
@@ -259,6 +277,7 @@ def cluster_cards(
                 c=score(cluster.confidence),
                 n=cluster.size,
                 v=cluster.review or None,
+                y=list(dict.fromkeys(map(kind_of_review, cluster.review))) or None,
                 g=category,
                 m=members,
                 p=cluster.pairs or None,
@@ -268,7 +287,11 @@ def cluster_cards(
 
 
 def pair_cards(
-    pairs: Sequence[Mapping[str, Any]], known: RowImages, thumbnails: Thumbnails, own: Source | None
+    pairs: Sequence[Mapping[str, Any]],
+    known: RowImages,
+    thumbnails: Thumbnails,
+    own: Source | None,
+    limits: DecisionLimits,
 ) -> list[Card]:
     """Cards of pairs of products, in the order in which thumbnails go to them."""
     cards = []
@@ -290,25 +313,14 @@ def pair_cards(
                 d=distance,
                 f=pair["found_by"],
                 g=pair["category_id"],
-                w=score(pair["threshold"]),
                 j=pair["judged"],
                 ok=int(bool(pair["accepted"])),
+                o=int(is_open(pair)) or None,
                 u=int(bool(pair["mutual"])),
-                x=_said_of(pair),
+                r=reason_of(pair),
+                x=decision_of(pair, limits),
                 na=pair["title_a"],
                 nb=pair["title_b"],
             )
         )
     return cards
-
-
-def _said_of(pair: Mapping[str, Any]) -> str | None:
-    """The verdict, why, and the numbers behind it, in words; None where nobody has given one."""
-    if pair["verdict"] is None:
-        return None
-    numbers = [
-        text.format(pair[name] * factor)
-        for name, (text, factor) in _NUMBERS.items()
-        if isinstance(pair[name], int | float)
-    ]
-    return "; ".join((f"{pair['verdict']}: {pair['reason']}", *numbers))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from batchsearch.tasks.dedup.dedup_page import night_lines
 from batchsearch.tasks.report.bin_counts import even
+from batchsearch.tasks.report.cluster_cards import kinds_of_review
 from batchsearch.tasks.report.report_facts import FactColumn, FactTable, Figure
 from batchsearch.tasks.report.run_facts import (
     OTHERS,
@@ -19,6 +20,9 @@ from batchsearch.tasks.report.run_facts import (
     look_through,
     numbers,
 )
+from batchsearch.tasks.report.summing_up.job_told import told_table
+from batchsearch.tasks.report.summing_up.needs import state
+from batchsearch.tasks.report.summing_up.pair_decisions import FOR_PEOPLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,9 +66,7 @@ class ClusterCounts:
         self.confidence.add(numbers(heads, "confidence"))
         review = heads.column(heads.schema.get_field_index("review"))
         self.flagged += heads.num_rows - review.null_count
-        kinds = pc.replace_substring_regex(review.cast(pa.string()), r"(?s):.*", "")
-        kinds = pc.replace_substring_regex(kinds, r"[0-9]+", "…")
-        self.reasons.add(pa.record_batch([kinds.drop_null()], names=["review"]))
+        self.reasons.add(pa.record_batch([kinds_of_review(review).drop_null()], names=["review"]))
         for size in heads.column(heads.schema.get_field_index("size")).value_counts().to_pylist():
             if size["values"] is not None:
                 wide = max((step for step in _SIZES if step <= size["values"]), default=1)
@@ -80,12 +82,21 @@ class DedupFacts:
         tables: All tables.
         scores: Pairs by score, all and accepted.
         thresholds: Thresholds that applied, with the number of pairs.
+        clusters: What was counted of clusters.
+        open_pairs: Pairs that are for people.
     """
 
     figures: tuple[Figure, ...]
     tables: tuple[FactTable, ...]
     scores: tuple[list[Bin], list[Bin]]
     thresholds: tuple[float, ...]
+    clusters: ClusterCounts
+    open_pairs: int
+
+    @property
+    def kinds(self) -> list[tuple[str, int]]:
+        """Reasons to look at clusters, by kind."""
+        return [(reason, count) for (reason,), count in self.clusters.reasons.most()]
 
 
 def dedup_facts(folder: DedupFolder, looks: tuple[Sequence[Look], Sequence[Look]]) -> DedupFacts:
@@ -99,9 +110,11 @@ def dedup_facts(folder: DedupFolder, looks: tuple[Sequence[Look], Sequence[Look]
         OutputError: A table cannot be read.
     """
     how, judged = Tally("found_by", "accepted"), Tally("judged")
+    verdicts = Tally("verdict", "accepted", "judged")
+    reasons = Tally("reason", "accepted")
     thresholds = Tally("threshold")
     scores = Scores(where="accepted", holds=lambda column: column)
-    look_through(folder.pairs, [how, judged, thresholds, scores, *looks[0]])
+    look_through(folder.pairs, [how, judged, verdicts, reasons, thresholds, scores, *looks[0]])
     clusters = ClusterCounts()
     look_through(folder.clusters, [clusters, *looks[1]])
     pairs = sum(how.found.values())
@@ -109,20 +122,51 @@ def dedup_facts(folder: DedupFolder, looks: tuple[Sequence[Look], Sequence[Look]
     said = {word: count for (word,), count in judged.found.items() if word is not None}
     applied = [value for (value,), _ in thresholds.most() if isinstance(value, float)]
     figures = (
-        Figure("clusters", "count", clusters.clusters, f"{clusters.members:,} products in them"),
         Figure(
-            "to be looked at", "count", clusters.flagged, "clusters with a reason", _tone(clusters.flagged)
+            "clusters",
+            "count",
+            clusters.clusters,
+            f"{clusters.members:,} products in them",
+            show=state("clusters"),
         ),
-        Figure("duplicate pairs", "count", accepted, f"of {pairs:,} found"),
-        Figure("judged by people", "count", sum(said.values()), _judged_words(said)),
+        Figure(
+            "to be looked at",
+            "count",
+            clusters.flagged,
+            "clusters with a reason",
+            _tone(clusters.flagged),
+            state("clusters", why="any") if clusters.flagged else "",
+        ),
+        Figure(
+            "duplicate pairs",
+            "count",
+            accepted,
+            f"of {pairs:,} found",
+            show=state("products", accepted=1),
+        ),
+        Figure(
+            "judged by people",
+            "count",
+            sum(said.values()),
+            _judged_words(said),
+            show=state("products", judged="yes") if said else "",
+        ),
     )
+    open_pairs = sum(
+        count
+        for (verdict, yes, word), count in verdicts.found.items()
+        if verdict in FOR_PEOPLE and not yes and word is None
+    )
+    told = night_lines(folder.summary) if "pairs" in folder.summary else []
     tables = (
         _how_table(how),
         _size_table(clusters),
         _reason_table(clusters),
+        _decision_table(reasons),
         histogram_table(
             "pair_scores", "Scores of pairs", scores.all.bins(), kind="score", total=max(1, pairs)
         ),
+        told_table(told),
         _said_table(folder.summary),
     )
     return DedupFacts(
@@ -130,6 +174,8 @@ def dedup_facts(folder: DedupFolder, looks: tuple[Sequence[Look], Sequence[Look]
         tuple(table for table in tables if table.rows),
         (scores.all.bins(), scores.chosen.bins()),
         tuple(sorted(set(applied))),
+        clusters,
+        open_pairs,
     )
 
 
@@ -179,13 +225,34 @@ def _reason_table(clusters: ClusterCounts) -> FactTable:
         FactColumn("clusters", "Clusters", "count"),
     )
     rows = tuple((reason, count) for (reason,), count in clusters.reasons.most()[:_MOST_LISTED])
-    return FactTable("review", "To be looked at", columns, rows)
+    show = tuple(state("clusters", why=row[0]) for row in rows)
+    return FactTable("review", "To be looked at", columns, rows, show=show)
+
+
+def _decision_table(reasons: Tally) -> FactTable:
+    columns = (
+        FactColumn("reason", "Why", "code"),
+        FactColumn("accepted", "Pairs accepted", "count"),
+        FactColumn("rejected", "not accepted", "count"),
+    )
+    found: dict[str, list[int]] = {}
+    for (reason, accepted), count in reasons.most():
+        if reason is not None:
+            found.setdefault(reason, [0, 0])[0 if accepted else 1] += count
+    rows = tuple((reason, *counts) for reason, counts in found.items())[:_MOST_LISTED]
+    show = tuple(state("products", reason=row[0]) for row in rows)
+    return FactTable("decisions", "Why pairs were accepted or not", columns, rows, show=show)
 
 
 def _said_table(summary: Mapping[str, Any]) -> FactTable:
     """What the job itself wrote down: every plain value, by its path."""
     columns = (FactColumn("name", "Setting or count", "code"), FactColumn("value", "Value", "code"))
-    return FactTable("dedup", "As the job wrote it down", columns, tuple(_plain(summary))[:_MOST_LISTED])
+    return FactTable(
+        "dedup",
+        "Settings and counts as the job wrote them down",
+        columns,
+        tuple(_plain(summary))[:_MOST_LISTED],
+    )
 
 
 def _plain(value: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ import jinja2
 from markupsafe import Markup
 
 from batchsearch._version import __version__
-from batchsearch.pages.page_assets import BASE_STYLE, asset
+from batchsearch.pages.page_assets import BASE_STYLE, VIEWER, asset
 from batchsearch.service.facts import CATEGORIES
 from batchsearch.tasks.report.thumbnails import Missing, Thumbnail
 from batchsearch.tasks.report.words import written
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from batchsearch.tasks.report.cards import Card
     from batchsearch.tasks.report.charts import Chart
     from batchsearch.tasks.report.report_facts import FactTable, Figure
+    from batchsearch.tasks.report.summing_up.needs import Need
 
 _TEMPLATES: Final = "templates"
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -63,6 +64,7 @@ class Gallery:
         cards: What it shows, in its first order.
         total: How many there are, those not shown included.
         chosen: Which are shown when not all are, such as `the highest scores`.
+        charts: Charts whose ranges choose what is shown, each with the same as a table.
     """
 
     kind: str
@@ -70,6 +72,7 @@ class Gallery:
     cards: Sequence[Card]
     total: int
     chosen: str = ""
+    charts: tuple[tuple[Chart, FactTable | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +112,16 @@ class PageFacts:
         as_of: When it was looked at.
         name: Names the report for the browser's memory of judgements.
         status: How things stand, in words, with a tone (`good`, `bad`, `warn`, `plain`).
-        notes: What a reader has to know first.
+        sentence: What came of it.
+        needs: Who is needed for what, the gravest first.
+        notes: What a reader has to know of this page.
         figures: The figures at the top.
         galleries: What can be browsed.
         thumbnails: What `Thumbnails.made` gives.
         matrices: Similarities of small groups.
         parts: Runs and parts with their figures, charts and tables.
         judged: Whether pairs can be marked same or different.
+        glossary: Words with their meanings.
         followed: Judgements that the night followed, each as its line of a file of judgements by column.
     """
 
@@ -124,6 +130,8 @@ class PageFacts:
     as_of: datetime
     name: str
     status: tuple[str, str]
+    sentence: str
+    needs: tuple[Need, ...]
     notes: tuple[str, ...]
     figures: tuple[Figure, ...]
     galleries: tuple[Gallery, ...]
@@ -131,6 +139,7 @@ class PageFacts:
     matrices: tuple[Matrix, ...]
     parts: tuple[Part, ...]
     judged: bool
+    glossary: tuple[tuple[str, str], ...] = ()
     followed: tuple[Mapping[str, str], ...] = ()
 
 
@@ -141,7 +150,7 @@ def embedded(value: Any) -> str:
 
 def page_of(facts: PageFacts) -> str:
     """The page as HTML."""
-    style, script = asset(BASE_STYLE) + _asset("style.css"), _asset("app.js")
+    style, script = asset(BASE_STYLE) + _asset("style.css"), page_script()
     galleries = [_gallery(gallery) for gallery in facts.galleries]
     html: str = (
         _environment()
@@ -166,6 +175,12 @@ def page_of(facts: PageFacts) -> str:
         )
     )
     return html
+
+
+def page_script() -> str:
+    """The page's one script: the close look, which is a module elsewhere, and what this page does."""
+    viewer = asset(VIEWER).replace("export const ", "const ", 1)
+    return f'"use strict";\n{viewer}{_asset("app.js")}'
 
 
 def policy(style: str, script: str) -> str:
@@ -197,6 +212,7 @@ def _gallery(gallery: Gallery) -> Mapping[str, Any]:
         "shown": len(texts),
         "total": gallery.total,
         "chosen": gallery.chosen,
+        "charts": gallery.charts,
         "data": Markup(f"[{','.join(texts)}]"),  # noqa: S704 - `embedded` escapes every one
     }
 

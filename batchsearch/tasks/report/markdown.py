@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from batchsearch.tasks.report.html_page import Gallery
     from batchsearch.tasks.report.report_facts import FactTable, Kind
     from batchsearch.tasks.report.reporting import Report
+    from batchsearch.tasks.report.summing_up.needs import Need
 
 MOST_ROWS: Final = 30
 """Rows of one table; the page and the Parquet files have all."""
@@ -24,7 +25,7 @@ MOST_CLUSTERS: Final = 15
 _MOST_MEMBERS: Final = 6
 _BAR: Final = 24
 _BARS: Final = frozenset({"scores", "first_scores", "latency", "pair_scores"})
-_LEFT_OUT: Final = frozenset({"calls", "dedup"})
+_LEFT_OUT: Final = frozenset({"calls", "dedup", "needs"})
 _LONGEST: Final = 120
 _SIGNS: Final = re.compile(r"([\\`*_\[\]<>|~&#])")
 _BREAK: Final = "\u2060"
@@ -38,6 +39,9 @@ def markdown_of(report: Report) -> str:
         "",
         f"{plain(report.subtitle)}: **{plain(report.status[0])}**, as of {written(report.as_of, 'moment')}",
         "",
+        plain(report.page.sentence),
+        "",
+        *_needs(report.page.needs),
         *(f"> {plain(note)}" for note in report.notes),
     ]
     if report.notes:
@@ -57,6 +61,21 @@ def markdown_of(report: Report) -> str:
         if gallery.kind == "clusters":
             lines += _clusters(gallery)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _needs(needs: Sequence[Need]) -> list[str]:
+    """Who is needed for what, a line each."""
+    lines = []
+    for need in needs[:MOST_ROWS]:
+        count = "" if need.count is None else f" ({need.count:,})"
+        owner = f" ({need.owner})" if need.owner else ""
+        parts = [
+            span(need.detail) if need.detail else "",
+            f"{plain(need.advice)}{owner}" if need.advice else "",
+        ]
+        said = "; ".join(part for part in (*parts, span(need.command) if need.command else "") if part)
+        lines.append(f"- **{span(need.what)}**{count}{': ' if said else ''}{said}")
+    return ["**Needs you**", "", *lines, ""] if lines else []
 
 
 def span(text: str) -> str:

@@ -9,17 +9,28 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.output_layout import FOLLOWED, LEDGER, SEARCH, UPKEEP, NoOutputError, no_output
+from batchsearch.storage.output_layout import (
+    COMPARE_RECORD,
+    FOLLOWED,
+    LEDGER,
+    SEARCH,
+    SUMMARY,
+    UPKEEP,
+    NoOutputError,
+    no_output,
+)
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.delivered import delivered_files
 from batchsearch.storage.sealed.sealed_reading import readable_output
-from batchsearch.tasks.report.table_reading import columns_of, rows_of
+from batchsearch.tasks.report.summing_up.job_told import summary_told
+from batchsearch.tasks.report.table_reading import columns_of, first_of, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from batchsearch.config.model import JobSettings
+    from batchsearch.telemetry.summary import Summary
 
 PAIRS, CLUSTERS, MATRIX = "pairs", "clusters", "matrix"
 """Folders inside an output folder, beside `results` and `hits`."""
@@ -28,6 +39,16 @@ _MOST_SUMMARY_BYTES: Final = 4 * 1024 * 1024
 
 RunKind = Literal["search", "compare", "upkeep"]
 
+_KINDS: Final[Mapping[str, RunKind]] = {
+    "SearchImageByPic": "search",
+    "SearchImageByName": "search",
+    "CompareSimilarByImage": "compare",
+    "AddImage": "upkeep",
+    "UpdateImage": "upkeep",
+    "DeleteImage": "upkeep",
+}
+"""What kind of run calls an operation: this decides what is read and shown, never which files are there."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
@@ -35,25 +56,31 @@ class RunFolder:
 
     Attributes:
         path: The folder.
-        kind: By the columns of its results: `search` has hits, `compare` scores, `upkeep` neither.
+        kind: By its operation: `search` has hits, `compare` scores, `upkeep` neither.
+        operation: The operation; None where neither the ledger nor the results say.
         results: Files of the results.
         hits: Files of the hits.
         rows: Rows of the results.
         job: The job as it last ran; None when the ledger does not say, or another version wrote it.
         total: Rows of the manifest; None when the ledger does not say.
         finished: Rows that have their outcome, those included that no part holds yet; None likewise.
+        told: What its last run told of itself; None while one works.
+        comparison: What `compare.json` says; empty where there is none.
         matrix: Files of similarity matrices.
         warning: What to say of parts that could not be compared with what was sealed; empty when they were.
     """
 
     path: Path
     kind: RunKind
+    operation: str | None
     results: tuple[Path, ...]
     hits: tuple[Path, ...]
     rows: int
     job: JobSettings | None
     total: int | None
     finished: int | None
+    told: Summary | None
+    comparison: Mapping[str, Any]
     matrix: tuple[Path, ...] = ()
     warning: str = ""
 
@@ -94,8 +121,12 @@ class DedupFolder:
         return (*(told if missing else ()), *(run.warning for run in runs if run.warning))
 
 
-def open_folder(path: Path) -> RunFolder | DedupFolder:
+def open_folder(path: Path, named: str | None = None) -> RunFolder | DedupFolder:
     """Find out what a folder holds; nothing in it is changed, also while a run works on it.
+
+    Args:
+        path: The folder.
+        named: What its owner calls it, where it is a copy of an output elsewhere.
 
     Raises:
         ConfigError: It is no output folder.
@@ -105,8 +136,8 @@ def open_folder(path: Path) -> RunFolder | DedupFolder:
     if not path.is_dir():
         raise NoOutputError(no_output(path))
     if (path / CLUSTERS).is_dir() or (path / DEDUP_SUMMARY).is_file():
-        return _dedup(path)
-    run = _run(path)
+        return _dedup(path, named or str(path))
+    run = _run(path, named or str(path))
     if run is not None:
         return run
     if (path / RESULTS).is_dir() or (path / LEDGER).is_file():
@@ -124,14 +155,15 @@ def _none(path: Path, what: str) -> ConfigError:
     return ConfigError([Problem(str(path), what + wanted)], summary="no report can be made:")
 
 
-def _dedup(path: Path) -> DedupFolder:
+def _dedup(path: Path, named: str) -> DedupFolder:
+    upkeep = {name: _run(path / folder, f"{named}/{folder}") for name, folder in UPKEEP.items()}
     found = DedupFolder(
         path,
-        _run(path / SEARCH),
-        {name: run for name, folder in UPKEEP.items() if (run := _run(path / folder)) is not None},
+        _run(path / SEARCH, f"{named}/{SEARCH}"),
+        {name: run for name, run in upkeep.items() if run is not None},
         delivered_files(path, PAIRS),
         delivered_files(path, CLUSTERS),
-        _summary(path / DEDUP_SUMMARY),
+        _record(path / DEDUP_SUMMARY),
         _followed(path / FOLLOWED),
     )
     if not found.clusters and found.search is None:
@@ -139,8 +171,8 @@ def _dedup(path: Path) -> DedupFolder:
     return found
 
 
-def _summary(path: Path) -> dict[str, Any]:
-    """What a summary says; one that cannot be read says nothing, the tables speak for themselves."""
+def _record(path: Path) -> dict[str, Any]:
+    """What a record says; one that cannot be read says nothing, the tables speak for themselves."""
     try:
         if path.stat().st_size > _MOST_SUMMARY_BYTES:
             return {}
@@ -161,31 +193,37 @@ def _followed(path: Path) -> tuple[Mapping[str, str], ...]:
         raise OutputError(f"{path}: cannot be read: {error}") from error
 
 
-def _run(path: Path) -> RunFolder | None:
+def _run(path: Path, named: str) -> RunFolder | None:
     """The output of one job; None while nothing is sealed."""
     readable = readable_output(path)
     results = readable.tables[RESULTS]
     if not results:
         return None
     job, total, finished = _ledger(path / LEDGER)
-    columns = columns_of(results)
-    kind: RunKind = "upkeep"
-    if "hit_count" in columns:
-        kind = "search"
-    elif "score" in columns and "secondary_source_width" in columns:
-        kind = "compare"
+    operation = job.operation if job is not None else first_of(results, "operation")
+    record = _record(path / SUMMARY)
     return RunFolder(
         path,
-        kind,
+        _KINDS.get(operation or "") or _kind_by_columns(columns_of(results)),
+        operation,
         results,
         readable.tables[HITS],
         rows_of(results),
         job,
         total,
         finished,
+        summary_told(record, named),
+        _record(path / COMPARE_RECORD),
         delivered_files(path, MATRIX),
         readable.warning,
     )
+
+
+def _kind_by_columns(columns: Collection[str]) -> RunKind:
+    """The kind of run that results are of which do not name their operation."""
+    if "hit_count" in columns:
+        return "search"
+    return "compare" if "score" in columns and "secondary_source_width" in columns else "upkeep"
 
 
 def _ledger(path: Path) -> tuple[JobSettings | None, int | None, int | None]:

@@ -18,6 +18,7 @@ from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.manifest.rows import reference
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.service.operations import OPERATIONS
+from batchsearch.storage.sealed.delivered import delivered_files
 from batchsearch.tasks.report.table_reading import batches, columns_of
 
 if TYPE_CHECKING:
@@ -142,6 +143,11 @@ def row_source(run: RunFolder, images: Path | None) -> RowSource | None:
     root = Path(job.images.root or job.manifest.images_folder)
     settings = job.images if images is None else job.images.of_folder()
     return RowSource((images or root).absolute(), settings, job)
+
+
+def scores_file(output: Path) -> tuple[Path, ...]:
+    """The table of scores that `batchsearch compare` has written; none where there is none."""
+    return delivered_files(output, "scores.parquet")
 
 
 def catalogue_source(run: RunFolder) -> CatalogueSource | None:

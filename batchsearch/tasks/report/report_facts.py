@@ -53,6 +53,7 @@ class FactTable:
         columns: What its rows hold.
         rows: Values in the order of the columns; None where there is none.
         note: What a reader has to know about it, one sentence; empty for nothing.
+        show: By row the state of the page that shows what it counts; empty where no row has one.
     """
 
     name: str
@@ -60,6 +61,7 @@ class FactTable:
     columns: tuple[FactColumn, ...]
     rows: tuple[tuple[Any, ...], ...]
     note: str = ""
+    show: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pa.Schema:
@@ -90,6 +92,7 @@ class Figure:
         value: The figure; None where there is none.
         detail: A few words more; empty for none.
         tone: Whether it is good or bad news.
+        show: State of the page that shows what it counts, as its address has it; empty for none.
     """
 
     label: str
@@ -97,6 +100,7 @@ class Figure:
     value: Any
     detail: str = ""
     tone: Tone = "plain"
+    show: str = ""
 
 
 @dataclass(frozen=True, slots=True)

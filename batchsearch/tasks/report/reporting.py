@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from batchsearch.publish import write_text
-from batchsearch.tasks.report.dedup_parts import dedup_parts
+from batchsearch.tasks.report.dedup_parts import look_at_dedup
 from batchsearch.tasks.report.html_page import PageFacts, page_of
 from batchsearch.tasks.report.matrices import MOST_MATRICES, MOST_NAMES, matrices_of
-from batchsearch.tasks.report.output_kind import DedupFolder, open_folder
-from batchsearch.tasks.report.run_parts import gallery_of, look_at, part_of, section_of
+from batchsearch.tasks.report.output_kind import DedupFolder, RunFolder, open_folder
+from batchsearch.tasks.report.run_galleries import gallery_of
+from batchsearch.tasks.report.run_parts import look_at, needs_of, part_of, section_of, view_of
+from batchsearch.tasks.report.summing_up.first_words import sentence_of_run, status_of_run
+from batchsearch.tasks.report.summing_up.glossary import glossary_of
+from batchsearch.tasks.report.summing_up.needs import by_gravity, needs_of_warnings, needs_table
+from batchsearch.tasks.report.summing_up.report_findings import Findings
 from batchsearch.tasks.report.thumbnails import NOT_FETCHED, OVER_BUDGET, Thumbnails
 
 if TYPE_CHECKING:
@@ -20,9 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from batchsearch.tasks.report.html_page import Gallery, Matrix, Part
+    from batchsearch.tasks.report.html_page import Gallery, Matrix
     from batchsearch.tasks.report.limits import ReportOptions
-    from batchsearch.tasks.report.output_kind import RunFolder
     from batchsearch.tasks.report.report_facts import Figure, Section, Tone
 
 _MOST_REASONS = 4
@@ -62,6 +66,7 @@ def make_report(
     options: ReportOptions,
     *,
     now: datetime,
+    named: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Look at an output folder; nothing in it is changed, also while a run works on it.
@@ -70,6 +75,7 @@ def make_report(
         path: The output folder of a run, a comparison or a dedup job.
         options: How much is shown.
         now: What the report is as of.
+        named: What its owner calls the folder, where it is a copy of an output elsewhere.
         progress: Told how many of how many thumbnails are made.
 
     Raises:
@@ -77,44 +83,49 @@ def make_report(
         OutputError: Nothing is sealed in it yet, or something in it cannot be read.
         MissingExtraError: Images are to be fetched from a store whose package is not installed.
     """
-    folder = open_folder(path)
+    folder = open_folder(path, named)
     thumbnails = Thumbnails(
         most=options.thumbnails, side=options.side, megabytes=options.megabytes, fetch=options.fetch
     )
     matrices: tuple[Matrix, ...] = ()
     if isinstance(folder, DedupFolder):
-        sections, parts, galleries = dedup_parts(folder, thumbnails, options)
+        found = look_at_dedup(folder, thumbnails, options)
         run = folder.search
     else:
         run = folder
         matrices = matrices_of(folder.matrix)
-        sections, parts, galleries = _run_parts(folder, thumbnails, options)
+        found = _look_at_run(folder, thumbnails, options)
     thumbnails.make(progress=progress)
     title = path.resolve().name or str(path)
-    status = _status(run, sections)
+    needs = by_gravity((*found.needs, *needs_of_warnings(_warnings(folder))))
     notes = (
-        *(f"{warning}." for warning in _warnings(folder)),
-        *(note for section in sections for note in section.notes),
-        *_image_notes(thumbnails, options, run, galleries),
+        *(note for section in found.sections for note in section.notes),
+        *_image_notes(thumbnails, options, run, found.galleries),
         *_matrix_notes(run, matrices),
     )
+    first, *others = found.sections
+    told = needs_table(needs)
+    sections = (replace(first, tables=(*first.tables, told)) if needs else first, *others)
     page = PageFacts(
         title=title,
         subtitle=_subtitle(folder, run),
         as_of=now,
         name=hashlib.sha256(str(path.resolve()).encode("utf-8", "replace")).hexdigest()[:16],
-        status=status,
+        status=found.status,
+        sentence=found.sentence,
+        needs=needs,
         notes=notes,
-        figures=sections[0].figures,
-        galleries=galleries,
+        figures=first.figures,
+        galleries=found.galleries,
         thumbnails=thumbnails.made,
         matrices=matrices,
-        parts=parts,
+        parts=found.parts,
         judged=isinstance(folder, DedupFolder),
+        glossary=glossary_of(folder.kind if isinstance(folder, RunFolder) else "dedup"),
         followed=folder.followed if isinstance(folder, DedupFolder) else (),
     )
     not_fetched = dict(thumbnails.missing()).get(NOT_FETCHED, 0)
-    return Report(title, page.subtitle, now, status, page.figures, sections, notes, page, not_fetched)
+    return Report(title, page.subtitle, now, found.status, page.figures, sections, notes, page, not_fetched)
 
 
 def _warnings(folder: RunFolder | DedupFolder) -> tuple[str, ...]:
@@ -134,13 +145,17 @@ def write_page(report: Report, path: Path) -> int:
     return path.stat().st_size
 
 
-def _run_parts(
-    run: RunFolder, thumbnails: Thumbnails, options: ReportOptions
-) -> tuple[tuple[Section, ...], tuple[Part, ...], tuple[Gallery, ...]]:
+def _look_at_run(run: RunFolder, thumbnails: Thumbnails, options: ReportOptions) -> Findings:
     found = look_at(run, options)
     section = section_of(found, name="", title="Run")
-    gallery = gallery_of(found, thumbnails, options)
-    return (section,), (part_of(found, section, anchor="run", figures=False),), (gallery,)
+    return Findings(
+        (section,),
+        (part_of(found, section, anchor="run", figures=False, scores_in_gallery=True),),
+        (gallery_of(found, thumbnails, options),),
+        tuple(needs_of(found, title="Run", view=view_of(run))),
+        status_of_run(found.standing),
+        sentence_of_run(found.standing, median=found.median),
+    )
 
 
 def _subtitle(folder: RunFolder | DedupFolder, run: RunFolder | None) -> str:
@@ -151,14 +166,6 @@ def _subtitle(folder: RunFolder | DedupFolder, run: RunFolder | None) -> str:
         said = f"{run.job.operation} on {run.job.instance.name}"
         return said if folder is run else f"{what}, {said}"
     return what if isinstance(folder, DedupFolder) else f"Output of a {_OPERATION[run.kind]}"
-
-
-def _status(run: RunFolder | None, sections: tuple[Section, ...]) -> tuple[str, Tone]:
-    if run is not None and run.total is not None and (run.finished or 0) < run.total:
-        return f"not finished: {(run.finished or 0) / max(1, run.total):.0%}", "warn"
-    outcomes = next((table for section in sections if (table := section.table("outcomes"))), None)
-    failed = sum(row[1] for row in outcomes.rows if row[0] != "ok") if outcomes is not None else 0
-    return ("complete", "good") if not failed else (f"complete, {failed:,} failed", "warn")
 
 
 def _matrix_notes(run: RunFolder | None, matrices: tuple[Matrix, ...]) -> list[str]:

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.service.facts import CATEGORIES
-from batchsearch.tasks.report.bin_counts import even, fine, round_edges
+from batchsearch.tasks.report.bin_counts import MOST_KEPT, even, fine, round_edges
 from batchsearch.tasks.report.report_facts import FactColumn, FactTable
 from batchsearch.tasks.report.spans import Timeline
+from batchsearch.tasks.report.summing_up.needs import state
 from batchsearch.tasks.report.table_reading import batches
 
 if TYPE_CHECKING:
@@ -124,7 +125,14 @@ class Calls:
 
 
 class Scores:
-    """A column of scores, 0 to 1; optionally of rows that hold a condition apart."""
+    """A column of scores, 0 to 1; optionally of rows that hold a condition apart.
+
+    Args:
+        column: The scores.
+        where: Another column, by which some are told apart.
+        holds: Which of its values do.
+        exact: Scores are kept, so that quantiles are exact.
+    """
 
     def __init__(
         self,
@@ -132,11 +140,13 @@ class Scores:
         *,
         where: str | None = None,
         holds: Callable[[pa.Array], pa.Array] | None = None,
+        exact: bool = False,
     ) -> None:
         self.columns: tuple[str, ...] = (column,) if where is None else (column, where)
         self._holds = holds
-        self.all = even(0.0, 1.0, SCORE_BINS)
-        self.chosen = even(0.0, 1.0, SCORE_BINS)
+        most_kept = MOST_KEPT if exact else 0
+        self.all = even(0.0, 1.0, SCORE_BINS, most_kept=most_kept)
+        self.chosen = even(0.0, 1.0, SCORE_BINS, most_kept=most_kept)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count a batch."""
@@ -170,12 +180,16 @@ def timeline_of(span: tuple[datetime, datetime] | None) -> Timeline | None:
     return Timeline(*(int(moment.timestamp() * 1e6) for moment in span))
 
 
-def outcome_table(tally: Tally, advice: Callable[[str], str]) -> FactTable:
+def outcome_table(
+    tally: Tally, meaning: Callable[[str], str], advice: Callable[[str], str], view: str = ""
+) -> FactTable:
     """Rows by outcome, success first.
 
     Args:
         tally: Over `error_code`, `error_origin`, `error_owner`.
-        advice: What to do about a code.
+        meaning: What a code means.
+        advice: What to do about it.
+        view: The gallery that shows the rows; empty for none.
     """
     columns = (
         FactColumn("outcome", "Outcome", "code"),
@@ -183,6 +197,7 @@ def outcome_table(tally: Tally, advice: Callable[[str], str]) -> FactTable:
         FactColumn("share", "Share", "share"),
         FactColumn("origin", "Said by", "text"),
         FactColumn("owner", "Who can mend it", "text"),
+        FactColumn("meaning", "What it means", "text"),
         FactColumn("advice", "What to do", "text"),
     )
     total = sum(tally.found.values())
@@ -197,12 +212,14 @@ def outcome_table(tally: Tally, advice: Callable[[str], str]) -> FactTable:
             count / total,
             origin,
             owner,
-            advice(code) if code and code != OTHERS else "",
+            *((meaning(code), advice(code)) if code and code != OTHERS else ("", "")),
         )
         for code, (count, origin, owner) in joined.items()
     ]
     rows.sort(key=lambda row: (row[0] != "ok", -row[1]))
-    return FactTable("outcomes", "Outcomes", columns, tuple(rows))
+    codes = (row[0] if row[0] == "ok" else f"={row[0]}" for row in rows)
+    show = tuple(state(view, code=code) for code in codes) if view else ()
+    return FactTable("outcomes", "Outcomes", columns, tuple(rows), show=show)
 
 
 def rate_table(steps: Sequence[Step]) -> FactTable:
@@ -254,12 +271,14 @@ def quantile_table(histogram: Histogram) -> FactTable:
     """Which latency how many of the calls did not exceed."""
     columns = (FactColumn("share", "Of the rows", "text"), FactColumn("latency_ms", "answered within", "ms"))
     rows = tuple((label, histogram.quantile(share)) for share, label in _QUANTILES if histogram.total)
-    note = "The latency of a row is that of its last call. Right to about one per cent."
+    note = "The latency of a row is that of its last call."
+    if not histogram.is_exact:
+        note += f" Of more than {MOST_KEPT:,} rows: right to about one per cent, the last line exactly."
     return FactTable("latency_quantiles", "Latency", columns, rows, note)
 
 
-def category_table(tally: Tally) -> FactTable:
-    """Rows by the category that was given or predicted."""
+def category_table(tally: Tally, view: str = "") -> FactTable:
+    """Rows by the category that was given or predicted; `view` is the gallery that shows them."""
     columns = (
         FactColumn("category_id", "Category", "id"),
         FactColumn("name", "Name", "text"),
@@ -270,7 +289,8 @@ def category_table(tally: Tally) -> FactTable:
         for (value,), count in tally.most()
         if isinstance(value, int)
     )
-    return FactTable("categories", "Categories", columns, rows)
+    show = tuple(state(view, category=row[0]) for row in rows) if view else ()
+    return FactTable("categories", "Categories", columns, rows, show=show)
 
 
 def usage_table(lines: Sequence[UsageLine]) -> FactTable:

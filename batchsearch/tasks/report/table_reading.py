@@ -37,6 +37,19 @@ def rows_of(files: Sequence[Path]) -> int:
     return sum(_opened(path).metadata.num_rows for path in files)
 
 
+def first_of(files: Sequence[Path], column: str) -> str | None:
+    """The first value of a column of texts; None for a table without rows, or without the column.
+
+    Raises:
+        OutputError: A file cannot be read.
+    """
+    for batch in batches(files, [column]):
+        if batch.num_rows:
+            value = batch.column(0)[0].as_py()
+            return value if isinstance(value, str) else None
+    return None
+
+
 def batches(files: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """A table's rows in order, a few thousand at a time, with exactly the columns asked for.
 

@@ -124,7 +124,7 @@ def test_clusters_are_found_filtered_and_sorted(opened, deduped):
     gallery.get_by_label("Products from").fill("4")
     assert len(names(tab)) == 2
     gallery.get_by_role("button", name="Clear filters").click()
-    gallery.get_by_label("To be looked at only").check()
+    gallery.get_by_label("Reason to look").select_option("any")
     assert len(names(tab)) == 2
     gallery.get_by_role("button", name="Clear filters").click()
     gallery.get_by_label("Confidence from").fill("0.9")

@@ -42,7 +42,7 @@ def test_a_search_is_summed_up(searched):
     outcomes = {row[0]: row for row in table(report, "outcomes").rows}
     assert outcomes["ok"][1] == 28
     assert outcomes["Local.ImageMissing"][3:5] == ("local", "image")
-    assert "Correct the reference" in outcomes["Local.ImageMissing"][5]
+    assert "Correct the reference" in outcomes["Local.ImageMissing"][6]
     results = pq.read_table(searched.folder / "results")
     calls = sum(results["attempts"].to_pylist())
     assert sum(row[2] for row in table(report, "calls").rows) == calls
@@ -52,7 +52,7 @@ def test_a_search_is_summed_up(searched):
     assert sum(row[2] for row in table(report, "scores").rows) == len(hits)
     first = sum(rank == 1 for rank in hits["rank"].to_pylist())
     assert sum(row[2] for row in table(report, "first_scores").rows) == first
-    assert report.status == ("complete, 2 failed", "warn")
+    assert report.status == ("done, 2 failed", "warn")
 
 
 def test_a_search_shows_failures_first_and_hits_with_images(searched):

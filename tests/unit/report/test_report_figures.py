@@ -34,14 +34,61 @@ def test_the_best_rows_are_those_of_a_sort(batches, limit):
     assert best.rows() == [row for _, row in expected[:limit]]
 
 
-@given(st.lists(st.floats(0.5, 50_000), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.99, 1.0]))
+VALUES = st.lists(st.floats(0.5, 50_000), min_size=1, max_size=200)
+
+
+@given(VALUES, st.sampled_from([0.5, 0.9, 0.99, 1.0]))
 @settings(max_examples=60)
-def test_quantiles_are_right_to_about_a_per_cent(values, share):
-    """The quantile of the fine histogram is within its bins' width of the exact one."""
+def test_quantiles_are_exact_while_values_are_kept(values, share):
+    """A quantile is a value that was counted, and the largest one is the largest."""
     histogram = fine(0.1, 1e7)
     histogram.add(np.array(values))
     exact = sorted(values)[max(1, int(np.ceil(share * len(values) - 1e-9))) - 1]
+    assert histogram.is_exact
+    assert histogram.quantile(share) == exact
+
+
+@given(VALUES, st.sampled_from([0.5, 0.9, 0.99, 1.0]))
+@settings(max_examples=60)
+def test_quantiles_of_many_values_are_right_to_about_a_per_cent(values, share):
+    """Where values are too many to be kept, bins tell: within their width, and the largest exactly."""
+    histogram = fine(0.1, 1e7)
+    histogram.most_kept = 0
+    histogram.add(np.array(values))
+    exact = sorted(values)[max(1, int(np.ceil(share * len(values) - 1e-9))) - 1]
+    assert not histogram.is_exact
     assert histogram.quantile(share) == pytest.approx(exact, rel=0.021)
+    assert histogram.quantile(1.0) == max(values)
+
+
+@given(VALUES, st.booleans())
+@settings(max_examples=60)
+def test_no_value_moves_between_bins(values, kept):
+    """Counts between round numbers are those of the values, whether they are kept or only counted."""
+    histogram = fine(0.1, 1e7)
+    histogram.most_kept *= kept
+    edges = round_edges(min(values), max(values))
+    values = np.array([*values, *edges[:-1]])
+    histogram.add(values)
+    for each in histogram.coarse(edges):
+        assert each.count == ((values >= each.start) & (values < each.end)).sum()
+
+
+@pytest.mark.parametrize("score", [0.58, 0.7, 0.82, 0.94])
+def test_a_score_on_an_edge_is_in_the_bin_that_begins_there(score):
+    """Edges of even bins are the numbers that people write, to the last bit."""
+    histogram = even(0.0, 1.0, 50)
+    histogram.add(np.array([score]))
+    (found,) = [each for each in histogram.bins() if each.count]
+    assert found.start == score
+
+
+def test_a_median_lies_between_two_values():
+    """Between two neighbouring values it is in proportion, as `batchsearch compare` tells it."""
+    histogram = even(0.0, 1.0, 50, most_kept=10)
+    histogram.add(np.array([0.2, 0.4, 0.6, 0.9]))
+    assert histogram.percentile(0.5) == pytest.approx(0.5)
+    assert histogram.quantile(0.5) == 0.4
 
 
 def test_no_value_is_lost_between_histograms():

@@ -15,9 +15,18 @@ from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.manifest.rows import ImageReference
 from batchsearch.pages.page_assets import BASE_STYLE, asset
 from batchsearch.tasks.report import html_page as page
-from batchsearch.tasks.report.html_page import Gallery, Matrix, PageFacts, Part, embedded, page_of
+from batchsearch.tasks.report.html_page import (
+    Gallery,
+    Matrix,
+    PageFacts,
+    Part,
+    embedded,
+    page_of,
+    page_script,
+)
 from batchsearch.tasks.report.references import RowSource
 from batchsearch.tasks.report.report_facts import FactColumn, FactTable, Figure
+from batchsearch.tasks.report.summing_up.needs import Need, state
 from batchsearch.tasks.report.thumbnails import (
     MOST_BYTES,
     NOT_FETCHED,
@@ -31,26 +40,29 @@ EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028\u20
 ASSETS = files("batchsearch.tasks.report").joinpath("templates")
 BASE = asset(BASE_STYLE)
 STYLE = BASE + ASSETS.joinpath("style.css").read_text(encoding="utf-8")
-SCRIPT = ASSETS.joinpath("app.js").read_text(encoding="utf-8")
+SCRIPT = page_script()
 
 
 def facts_with(text, *, cards=(), thumbnails=()):
     """A page on which every text that can come from outside is `text`."""
     columns = (FactColumn("a", "A", "code"), FactColumn("b", "B", "count"))
-    table = FactTable("outcomes", "Outcomes", columns, ((text, 1),))
+    table = FactTable("outcomes", "Outcomes", columns, ((text, 1),), show=(state(text, code=text),))
     return PageFacts(
         title=text,
         subtitle=text,
         as_of=datetime(2026, 11, 21, tzinfo=UTC),
         name="n",
         status=("complete", "good"),
+        sentence=text,
+        needs=(Need(text, text, text, text, 1, text, state(text, find=text)),),
         notes=(text,),
-        figures=(Figure("rows", "text", text, text),),
+        figures=(Figure("rows", "text", text, text, show=state(text)),),
         galleries=(Gallery("clusters", "Clusters", list(cards), 12),),
         thumbnails=list(thumbnails),
         matrices=(Matrix(text, (text, text), ((1.0, None), (None, 1.0))),),
         parts=(Part("run", "Run", (text,), (Figure("x", "text", text),), (), (table,)),),
         judged=True,
+        glossary=((text, text),),
     )
 
 

@@ -241,10 +241,12 @@ class VectorIndex:
     def _multiply(
         self, vectors: NDArray[np.float32], raw: NDArray[np.float32], share: int, shares: int
     ) -> None:
-        """Fill one share's part of the raw similarities, rows not yet used included."""
+        """Fill one share's part of the raw similarities, up to the product that holds the last row."""
         for number in range(share, len(self._blocks), shares):
-            stack = self._blocks[number].reshape(-1, _STACK, self._dimensions)
-            part = raw[number * _BLOCK : (number + 1) * _BLOCK].reshape(-1, _STACK, len(vectors))
+            first = number * _BLOCK
+            products = min(_BLOCK, len(self._columns) - first + _STACK - 1) // _STACK
+            stack = self._blocks[number].reshape(-1, _STACK, self._dimensions)[:products]
+            part = raw[first : first + products * _STACK].reshape(-1, _STACK, len(vectors))
             np.matmul(stack, vectors.T, out=part)
 
     def _pick(self, wanted: Wanted, raw: NDArray[np.float32]) -> Found:

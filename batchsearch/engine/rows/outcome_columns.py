@@ -189,13 +189,9 @@ def finished_row(
             result["hit_count"] = len(hits)
     if lasting and facts.reusable and pending.request_key is not None and earlier is None:
         answer = AnswerKey(bytes.fromhex(pending.request_key), now.timestamp())
-    own = {name: result[name] for name in OF_THE_ROW}
-    found = [
-        hits_fitting().fitted(own | dict(hit) | {"rank": rank}) for rank, hit in enumerate(hits, start=1)
-    ]
-    lines = [_json(line) for line, _ in found]
+    lines, dropped = _hit_lines({name: result[name] for name in OF_THE_ROW}, hits)
     result, misfits = results_fitting(facts.operation).fitted(result)
-    dropped = len(misfits) + sum(len(names) for _, names in found)
+    dropped += len(misfits)
     if dropped:
         result[PROBLEMS] = counted(result.get(PROBLEMS), dropped)
     return FinishedRow(
@@ -203,7 +199,7 @@ def finished_row(
         code=failure.code if failure is not None else None,
         origin=failure.origin if failure is not None else None,
         result=_json({name: value for name, value in result.items() if value is not None}),
-        hits=b"".join(line + b"\n" for line in lines),
+        hits=lines,
         carried=pending.carried.slice(pending.row.index, 1).serialize().to_pybytes(),
         has_history=pending.has_history,
         answer=answer,
@@ -212,6 +208,26 @@ def finished_row(
         source=pending.source.digest if pending.source is not None else None,
         replaces=pending.renewal is not None,
     )
+
+
+def _hit_lines(own: Mapping[str, Any], hits: Sequence[Mapping[str, Any]]) -> tuple[bytes, int]:
+    """A row's lines of `hits`, and how many of their values did not fit.
+
+    What all of them say of the row is checked and written once.
+    """
+    if not hits:
+        return b"", 0
+    fitting = hits_fitting()
+    kept, misfits = fitting.fitted(own)
+    # Without its end, so that each hit goes on from there; `rank` follows and needs no check.
+    begin = _encode(kept)[:-1] + ("," if kept else "")
+    dropped = len(misfits) * len(hits)
+    lines: list[str] = []
+    for rank, hit in enumerate(hits, start=1):
+        found, misfits = fitting.fitted(hit)
+        dropped += len(misfits)
+        lines.append(f"{begin}{_encode(found | {'rank': rank})[1:]}\n")
+    return _utf8("".join(lines)), dropped
 
 
 def _row_fields(
@@ -270,5 +286,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circ
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
+    return _utf8(_encode(value))
+
+
+def _utf8(text: str) -> bytes:
     # Half a surrogate pair, which JSON can smuggle in, is not text that Parquet can hold.
-    return _encode(value).encode("utf-8", "replace")
+    return text.encode("utf-8", "replace")

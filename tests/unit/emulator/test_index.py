@@ -53,6 +53,16 @@ def test_the_best_are_exact_over_block_borders(index):
         assert found.total == count
 
 
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 64, 8_191, 8_192, 8_193, 8_224])
+def test_no_row_is_left_out_of_the_product(index, count):
+    """However many rows the last block has, the newest one is found, and none that is not there."""
+    vectors = units(count)
+    index.append(range(1, count + 1), vectors, items(count))
+    found = index.search(Wanted(vectors[-1], 3))
+    assert list(found.ids) == best(vectors, vectors[-1], 3)
+    assert found.ids[0] == count
+
+
 def test_a_vector_finds_itself_with_exactly_one(index):
     """An item's own vector scores exactly 1."""
     vectors = units(300)

@@ -136,7 +136,7 @@ def _background(pixels: NDArray[np.uint8]) -> Mask:
         steady = np.diag(np.array([1e-3, 6, 6, 6], np.float32))
         fall = np.linalg.solve(some.T @ some + steady, some.T @ (colours[kept] - middle))
         kept = np.abs(colours - middle - here @ fall).max(axis=1) <= _BACKGROUND_NEAR
-    alike = np.abs(soft - middle - terms @ fall).max(axis=2) <= _BACKGROUND_NEAR
+    alike = _largest(np.abs(soft - middle - terms @ fall)) <= _BACKGROUND_NEAR
     canvas = np.pad(alike.astype(np.uint8), 1, constant_values=1)
     cv2.floodFill(canvas, np.zeros((height + 4, width + 4), np.uint8), (0, 0), 2)
     return np.asarray(canvas[1:-1, 1:-1] == 2)  # noqa: PLR2004 - the value that was filled in
@@ -156,13 +156,13 @@ def _structure(one: Pixels, other: Pixels) -> tuple[Mask, Mask]:
     ]
     shared = cv2.blur(one * other, _WINDOW) - means[0] * means[1]
     correlation = np.abs(shared) / (spreads[0] * spreads[1] + 1)
-    structured = np.maximum(spreads[0].max(axis=2), spreads[1].max(axis=2)) > _TEXTURED
-    return structured, correlation.max(axis=2) > _ALIKE
+    structured = _largest(np.maximum(spreads[0], spreads[1])) > _TEXTURED
+    return structured, _largest(correlation) > _ALIKE
 
 
 def _compared(one: Pixels, other: Pixels, where: Mask, ground: Mask, share: float) -> Agreement:
     cv2 = opencv()
-    ends = [np.asarray(((each > 0.98) | (each < 0.004)).any(axis=2)) for each in (one, other)]  # noqa: PLR2004 - clipped
+    ends = [_largest((each > 0.98) | (each < 0.004)) for each in (one, other)]  # noqa: PLR2004 - clipped
     lost = [float(each[where].mean()) for each in ends]
     # What is clipped cannot be told back: the image that has lost less is made like the other one.
     even = abs(lost[0] - lost[1]) <= 0.02  # noqa: PLR2004 - so few pixels say nothing
@@ -218,6 +218,11 @@ def _difference(apart: Pixels, where: Mask) -> tuple[float, float]:
 def _some(pixels: Pixels, where: Mask, most: int) -> Pixels:
     chosen = pixels[where]
     return chosen[:: max(1, len(chosen) // most)]
+
+
+def _largest(pixels: NDArray[Any]) -> NDArray[Any]:
+    """The largest of the three channels, by pixel; NumPy's own `max` over so short an axis is slow."""
+    return np.asarray(np.maximum(np.maximum(pixels[..., 0], pixels[..., 1]), pixels[..., 2]))
 
 
 def _lab(colours: Pixels) -> Any:

@@ -95,6 +95,13 @@ _PAGE = "report.html"
     help="Most megabytes of all thumbnails.",
 )
 @click.option(
+    "--close-ups",
+    type=click.IntRange(0, 5_000),
+    default=options.DEFAULT_CLOSE_UPS,
+    show_default=True,
+    help="Most of them that are kept larger, 480 pixels, for a close look at two images.",
+)
+@click.option(
     "--images",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     metavar="DIR",
@@ -124,6 +131,7 @@ def command(
     thumbnails: int,
     thumbnail_side: int,
     thumbnail_mb: int,
+    close_ups: int,
     images: Path | None,
     fetch_images: bool,
     fetch_before: bool,
@@ -148,6 +156,7 @@ def command(
             thumbnails=(thumbnails if thumbnails_before is None else thumbnails_before) if page else 0,
             side=side_before or thumbnail_side,
             megabytes=mb_before or thumbnail_mb,
+            close_ups=close_ups,
             images=images,
             fetch=fetch_images or fetch_before,
         )

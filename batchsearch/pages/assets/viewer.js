@@ -73,7 +73,7 @@ export const openViewer = ({ pairs, start = 0, judgementOf = () => null, judge =
     memory.set("batchsearch.viewer.onward", onward.checked ? "on" : "off");
   });
   const where = make("span", "v-where", { role: "status" });
-  const facts = make("ul", "v-facts", null);
+  const facts = make("ul", "v-facts", { tabindex: "0", "aria-label": "What is known of the pair" });
   const back = button("← Previous", "k", () => go(at - 1));
   const next = button("Next →", "j", () => go(at + 1));
   const same = button("Same", "s", () => say("same"), "same");
@@ -87,7 +87,7 @@ export const openViewer = ({ pairs, start = 0, judgementOf = () => null, judge =
     make("div", "v-tools", null,
       make("div", "v-group", { role: "group", "aria-label": "How the images are shown" }, ...modes, flip),
       make("div", "v-group", { role: "group", "aria-label": "Size" }, button("Smaller", "−", () => enlarge(1 / 1.5)), button("Larger", "+", () => enlarge(1.5)), button("Fit", "0", () => fit())),
-      regionsLabel, alignLabel, lettersLabel, judge ? onwardLabel : null),
+      make("div", "v-group", null, regionsLabel, alignLabel, judge ? onwardLabel : null, lettersLabel)),
     stage, facts,
     make("div", "v-judge", null, back,
       ...(judge ? [make("div", "v-group", { role: "group", "aria-label": "Judgement" }, same, different, retract, undo ? undoing : null)] : []), next));
@@ -116,7 +116,9 @@ export const openViewer = ({ pairs, start = 0, judgementOf = () => null, judge =
       const left = clientWidth * (0.5 + panX) - (x + width / 2) * scale;
       const top = clientHeight * (0.5 + panY) - (y + height / 2) * scale;
       sheet.style.transform = `translate(${left}px, ${top}px) scale(${scale})`;
-      sheet.classList.toggle("crisp", scale >= 4);
+      // Lines of regions keep their width, whatever the images are enlarged by.
+      sheet.style.setProperty("--unit", String(1 / scale));
+      sheet.classList.toggle("crisp", scale >= 8);
     }
   };
   // The point under the pointer stays where it is.

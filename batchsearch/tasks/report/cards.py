@@ -209,16 +209,22 @@ def search_cards(
         if column is None and found is not None and named.product is not None:
             # A search by name has no image of its own: it shows the one that it names.
             name = "" if named.pic_name is None else str(row[named.pic_name])
-            image = thumbnails.want(found, (str(row[named.product]), name), regions=regions_of(row))
+            image = thumbnails.want(
+                found, (str(row[named.product]), name), regions=regions_of(row), close=True
+            )
         else:
             image = thumbnails.want(
-                own, (key, role), reference=passthrough_reference(text), regions=regions_of(row)
+                own,
+                (key, role),
+                reference=passthrough_reference(text),
+                regions=regions_of(row),
+                close=key in hits,
             )
         top = []
         for hit in hits.get(key, ()):
             product, name = str(hit["product_id"]), str(hit["pic_name"])
             if found is not None:
-                index = thumbnails.want(found, (product, name))
+                index = thumbnails.want(found, (product, name), close=True)
             else:
                 index = product_thumbnail(thumbnails, own, known, product, name)
             top.append([hit["product_id"], hit["pic_name"], score(hit["score"]), index, hit["category_id"]])
@@ -246,7 +252,11 @@ def product_thumbnail(
     if row is None:
         return -1
     return thumbnails.want(
-        own, (row.row_key, "image"), reference=passthrough_reference(row.text), regions=row.regions
+        own,
+        (row.row_key, "image"),
+        reference=passthrough_reference(row.text),
+        regions=row.regions,
+        close=True,
     )
 
 
@@ -282,7 +292,7 @@ def compare_cards(
             text = None if column is None else row[column]
             made[f"p{side}"] = None if text is None else str(text)
             made[f"t{side}"] = thumbnails.want(
-                own, (row["row_key"], role), reference=passthrough_reference(text)
+                own, (row["row_key"], role), reference=passthrough_reference(text), close=True
             )
         shown = score(row["score"])
         message = short(row["error_message"])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from batchsearch.tasks.report.bin_counts import Bin
     from batchsearch.tasks.report.spans import Step
 
-WIDTH, HEIGHT = 560, 232
+WIDTH, HEIGHT, LOW_HEIGHT = 560, 232, 132
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 10, 18, 30
 _Y_TICKS: Final = 4
 _TIME_TICKS: Final = 5
@@ -152,7 +152,8 @@ def histogram_chart(
     total = sum(each.count for each in bins)
     if not total:
         return None
-    scale = _Scale(max(each.count for each in bins))
+    height = LOW_HEIGHT if chooses else HEIGHT
+    scale = _Scale(max(each.count for each in bins), height)
     wide = _inner() / len(bins)
     bars = []
     for place, each in enumerate(bins):
@@ -190,6 +191,8 @@ def histogram_chart(
         chooses=chooses,
         ends=(bins[0].start, bins[-1].end),
         bins=len(bins),
+        height=height,
+        bottom=height - _BOTTOM,
     )
 
 
@@ -200,7 +203,8 @@ def _inner() -> float:
 class _Scale:
     """Values up the left side, from 0 to a round number above the highest."""
 
-    def __init__(self, highest: float) -> None:
+    def __init__(self, highest: float, height: int = HEIGHT) -> None:
+        self._bottom = height - _BOTTOM
         raw = max(highest, 1e-9) / _Y_TICKS
         power = 10.0 ** math.floor(math.log10(raw))
         self._step = next(nice * power for nice in (1, 2, 2.5, 5, 10) if nice * power >= raw * (1 - 1e-9))
@@ -208,11 +212,11 @@ class _Scale:
 
     def y(self, value: float) -> float:
         """Where a value is, pixels from the top."""
-        return HEIGHT - _BOTTOM - self.tall(value)
+        return self._bottom - self.tall(value)
 
     def tall(self, value: float) -> float:
         """How tall a bar of this value is, pixels."""
-        return value / self._top * (HEIGHT - _TOP - _BOTTOM)
+        return value / self._top * (self._bottom - _TOP)
 
     def labels(self) -> tuple[Label, ...]:
         """A label at each step."""
@@ -231,7 +235,7 @@ def _stack(
     for value, series in values:
         if value > 0:
             tall = scale.tall(value)
-            y = HEIGHT - _BOTTOM - below - tall
+            y = scale.y(0) - below - tall
             bars.append(
                 Bar(round(x + gap / 2, 2), round(y, 2), round(wide - gap, 2), round(tall, 2), series, tip)
             )

@@ -7,7 +7,7 @@ Cards as in `cards`, with these names:
   `p` pairs among them, each `[place, place, score, accepted, judgement, decision]`;
 * a pair of products: also `d` how far its score is from its threshold, `f` how it was found, `ok` accepted,
   `o` left to people, `j` judgement, `g` category, `u` each among the other's best, `r` why that was
-  decided, `x` decision, reason and numbers in words, `na` and `nb` titles.
+  decided, `x` decision in words, `z` all numbers behind it in words, `na` and `nb` titles.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from batchsearch.tasks.report.best import Best
 from batchsearch.tasks.report.cards import card, product_thumbnail, score
 from batchsearch.tasks.report.references import RowImages, passthrough_reference
 from batchsearch.tasks.report.run_facts import numbers
-from batchsearch.tasks.report.summing_up.pair_decisions import FOR_PEOPLE, decision_of, is_open, reason_of
+from batchsearch.tasks.report.summing_up.pair_decisions import (
+    FOR_PEOPLE,
+    decision_of,
+    is_open,
+    numbers_of,
+    reason_of,
+)
 from batchsearch.tasks.report.table_reading import batches
 
 if TYPE_CHECKING:
@@ -266,6 +272,7 @@ def cluster_cards(
             index = thumbnails.want(
                 own if text is not None or row is not None else None,
                 (member["row_key"] or f"\0{member['product_id']}", "image"),
+                close=2 * thumbnails.close_ups_left > thumbnails.close_ups,
                 reference=passthrough_reference(text),
                 regions=row.regions if row is not None else (),
             )
@@ -319,6 +326,7 @@ def pair_cards(
                 u=int(bool(pair["mutual"])),
                 r=reason_of(pair),
                 x=decision_of(pair, limits),
+                z=[number.words for number in numbers_of(pair, limits)],
                 na=pair["title_a"],
                 nb=pair["title_b"],
             )

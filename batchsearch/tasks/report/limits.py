@@ -13,7 +13,8 @@ DEFAULT_PAIRS: Final = 5_000
 DEFAULT_CLUSTERS: Final = 10_000
 DEFAULT_THUMBNAILS: Final = 4_000
 DEFAULT_SIDE: Final = 160
-DEFAULT_MEGABYTES: Final = 24
+DEFAULT_MEGABYTES: Final = 32
+DEFAULT_CLOSE_UPS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class ReportOptions:
         thumbnails: Most thumbnails; 0 for a page without images.
         side: Longest side of a thumbnail, pixels.
         megabytes: Most megabytes of thumbnails, before base64 makes them a third larger.
+        close_ups: Most thumbnails that are kept larger, for a close look.
         images: Folder that image paths start from, when it is no longer where the job says.
         fetch: Also fetch images whose references are addresses; else they stay on their hosts.
     """
@@ -37,5 +39,6 @@ class ReportOptions:
     thumbnails: int = DEFAULT_THUMBNAILS
     side: int = DEFAULT_SIDE
     megabytes: int = DEFAULT_MEGABYTES
+    close_ups: int = DEFAULT_CLOSE_UPS
     images: Path | None = None
     fetch: bool = False

@@ -93,6 +93,7 @@ class Figure:
         detail: A few words more; empty for none.
         tone: Whether it is good or bad news.
         show: State of the page that shows what it counts, as its address has it; empty for none.
+        is_detail: It stands with the details, not at the top of a page.
     """
 
     label: str
@@ -101,6 +102,7 @@ class Figure:
     detail: str = ""
     tone: Tone = "plain"
     show: str = ""
+    is_detail: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,11 @@ def make_report(
     """
     folder = open_folder(path, named)
     thumbnails = Thumbnails(
-        most=options.thumbnails, side=options.side, megabytes=options.megabytes, fetch=options.fetch
+        most=options.thumbnails,
+        side=options.side,
+        megabytes=options.megabytes,
+        fetch=options.fetch,
+        close_ups=options.close_ups,
     )
     matrices: tuple[Matrix, ...] = ()
     if isinstance(folder, DedupFolder):
@@ -115,7 +119,7 @@ def make_report(
         sentence=found.sentence,
         needs=needs,
         notes=notes,
-        figures=first.figures,
+        figures=tuple(figure for figure in first.figures if not figure.is_detail),
         galleries=found.galleries,
         thumbnails=thumbnails.made,
         matrices=matrices,
@@ -125,7 +129,7 @@ def make_report(
         followed=folder.followed if isinstance(folder, DedupFolder) else (),
     )
     not_fetched = dict(thumbnails.missing()).get(NOT_FETCHED, 0)
-    return Report(title, page.subtitle, now, found.status, page.figures, sections, notes, page, not_fetched)
+    return Report(title, page.subtitle, now, found.status, first.figures, sections, notes, page, not_fetched)
 
 
 def _warnings(folder: RunFolder | DedupFolder) -> tuple[str, ...]:

@@ -222,17 +222,23 @@ def _figures(found: RunFindings, usage: Any) -> list[Figure]:
         totals = totals_of(usage)
         saved = sum(amount for column, amount in totals.items() if column.startswith("saved_by_"))
         used = f"beside {totals['slots_used']:,} used, by all runs over this folder"
-        figures.append(Figure("slots saved", "count", saved, used))
+        figures.append(Figure("slots saved", "count", saved, used, is_detail=True))
     if calls.latencies.total:
         slow = written(calls.latencies.quantile(0.99), "ms")
         figures.append(
-            Figure("median latency", "ms", calls.latencies.quantile(0.5), f"99 of 100 within {slow}")
+            Figure(
+                "median latency",
+                "ms",
+                calls.latencies.quantile(0.5),
+                f"99 of 100 within {slow}",
+                is_detail=True,
+            )
         )
     if found.span is not None:
         seconds = (found.span[1] - found.span[0]).total_seconds()
         runs = len(found.runs.found)
         detail = f"from {written(found.span[0], 'moment')}" + (f", {runs:,} runs" if runs > 1 else "")
-        figures.append(Figure("first to last call", "text", duration(seconds), detail))
+        figures.append(Figure("first to last call", "text", duration(seconds), detail, is_detail=True))
     if found.pair_scores is not None:
         of = f"of {found.pair_scores.total:,} pairs"
         figures.insert(3, Figure("median score", "score", found.median, of))
@@ -306,7 +312,7 @@ def part_of(
         found: What was found.
         section: The same in tables.
         anchor: Names the part on the page.
-        figures: Whether its figures stand in the part, not at the top of the page.
+        figures: Whether all its figures stand in the part; else those that stand at the top do not.
         scores_in_gallery: Whether the chart of scores stands there, where it chooses what is shown.
     """
     drawn: list[tuple[Chart, FactTable | None]] = []
@@ -332,6 +338,5 @@ def part_of(
     tables = tuple(table for table in section.tables if table.name not in charted)
     # Wide ones first, so that narrow ones stand side by side.
     tables = tuple(sorted(tables, key=lambda table: len(table.columns) <= _NARROW))
-    return Part(
-        anchor, section.title, section.notes, section.figures if figures else (), tuple(drawn), tables
-    )
+    there = tuple(figure for figure in section.figures if figures or figure.is_detail)
+    return Part(anchor, section.title, section.notes, there, tuple(drawn), tables)

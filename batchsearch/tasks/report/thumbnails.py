@@ -12,7 +12,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 QUALITY: Final = 74
 MOST_BYTES: Final = 24 * 1024
 """Most bytes of one thumbnail."""
+MOST_CLOSE_BYTES: Final = 64 * 1024
+"""Most bytes of one that is kept for a close look."""
+CLOSE_SIDE: Final = 480
+"""Longest side of those, pixels."""
 _MOST_REGIONS: Final = 8
 _AT_ONCE: Final = 32
 _MEGABYTE: Final = 1_000_000
@@ -73,12 +77,13 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """An image that a thumbnail is wanted of; `reference` when it is known already."""
+    """An image that a thumbnail is wanted of; `reference` when it is known already, `close` for a larger."""
 
     source: Source
     key: ImageKey
     reference: ImageReference | None
     regions: tuple[str, ...]
+    close: bool
 
 
 class Thumbnails:
@@ -89,9 +94,13 @@ class Thumbnails:
         side: Their longest side, pixels.
         megabytes: Most megabytes of them all.
         fetch: Images are fetched from addresses too.
+        close_ups: Of them, most that are kept larger, for a close look.
     """
 
-    def __init__(self, *, most: int, side: int, megabytes: int, fetch: bool = False) -> None:
+    def __init__(
+        self, *, most: int, side: int, megabytes: int, fetch: bool = False, close_ups: int = 0
+    ) -> None:
+        self.close_ups = self.close_ups_left = close_ups
         self._most = most
         self._side = side
         self._bytes_left = megabytes * _MEGABYTE
@@ -108,6 +117,7 @@ class Thumbnails:
         *,
         reference: ImageReference | None = None,
         regions: tuple[str, ...] = (),
+        close: bool = False,
     ) -> int:
         """Ask for a thumbnail; each image gets one, however often it is asked for.
 
@@ -116,6 +126,7 @@ class Thumbnails:
             key: Names it there.
             reference: Where it is.
             regions: Subjects, `x1,x2,y1,y2` in the source's pixels.
+            close: It is worth a close look, as far as there are any left.
 
         Returns:
             Its index among `made`; -1 for none, because the bound is reached or nobody knows where it is.
@@ -124,13 +135,22 @@ class Thumbnails:
             return -1
         known = self._indices.get((id(source), key))
         if known is not None:
+            wish = self._wishes[known]
+            if close and not wish.close and self._take_close_up():
+                self._wishes[known] = replace(wish, close=True)
             return known
         if len(self._wishes) >= self._most:
             self._left_out.add((id(source), key))
             return -1
         self._indices[id(source), key] = len(self._wishes)
-        self._wishes.append(_Wish(source, key, reference, regions[:_MOST_REGIONS]))
+        close = close and self._take_close_up()
+        self._wishes.append(_Wish(source, key, reference, regions[:_MOST_REGIONS], close))
         return len(self._wishes) - 1
+
+    def _take_close_up(self) -> bool:
+        taken = self.close_ups_left > 0
+        self.close_ups_left -= taken
+        return taken
 
     @property
     def left_out(self) -> int:
@@ -173,14 +193,15 @@ class Thumbnails:
                 workshop = await stack.enter_async_context(
                     open_workshop(source.root, settings, executor=threads, patience=None)
                 )
-                one = _Maker(workshop, _rules(self._side, settings), self._fetch)
+                close = _rules(max(self._side, CLOSE_SIDE), MOST_CLOSE_BYTES, settings)
+                one = _Maker(workshop, _rules(self._side, MOST_BYTES, settings), close, self._fetch)
                 for group in _groups(_located(wishes, self._made)):
                     if self._bytes_left <= 0:
                         for place, _ in group:
                             self._made[place] = Missing(OVER_BUDGET)
                         continue
                     found = await asyncio.gather(
-                        *(one.make(reference, wishes[place].regions) for place, reference in group)
+                        *(one.make(reference, wishes[place]) for place, reference in group)
                     )
                     for (place, _), made in zip(group, found, strict=True):
                         self._made[place] = self._afforded(made)
@@ -237,21 +258,22 @@ class _Maker:
 
     workshop: Workshop
     rules: Rules
+    close_rules: Rules
     fetch: bool
 
-    async def make(self, reference: ImageReference, regions: tuple[str, ...]) -> Thumbnail | Missing:
+    async def make(self, reference: ImageReference, wish: _Wish) -> Thumbnail | Missing:
         """One thumbnail, or why there is none."""
         if not self.fetch and not self.workshop.fetcher.is_local(reference):
             return Missing(NOT_FETCHED)
-        found = await self.workshop.make(reference, partial(self._made, regions))
+        found = await self.workshop.make(reference, partial(self._made, wish))
         return Missing(found.code) if isinstance(found, Rejected | Unreachable) else found
 
-    def _made(self, regions: tuple[str, ...], data: bytes) -> Thumbnail | Missing:
-        prepared = self.workshop.prepare(data, self.rules)
+    def _made(self, wish: _Wish, data: bytes) -> Thumbnail | Missing:
+        prepared = self.workshop.prepare(data, self.close_rules if wish.close else self.rules)
         if isinstance(prepared, Rejected):
             return Missing(prepared.code)
         sent = prepared.sent
-        boxes = tuple(box for region in regions if (box := _box(region, prepared)) is not None)
+        boxes = tuple(box for region in wish.regions if (box := _box(region, prepared)) is not None)
         return Thumbnail(prepared.data, sent.width, sent.height, boxes)
 
 
@@ -264,13 +286,13 @@ def _box(region: str, prepared: Prepared) -> Box | None:
     return across[0], down[0], across[1] - across[0], down[1] - down[0]
 
 
-def _rules(side: int, settings: ImageSettings) -> Rules:
+def _rules(side: int, most_bytes: int, settings: ImageSettings) -> Rules:
     """Everything is decoded and written anew, small."""
     return Rules(
         service_type="thumbnail",
         formats=frozenset(IMAGE_FORMATS),
         passed_formats=frozenset(),
-        max_bytes=MOST_BYTES,
+        max_bytes=most_bytes,
         min_side=1,
         max_side=side,
         target_side=side,

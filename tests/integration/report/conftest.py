@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 import random
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ from PIL import Image, ImageDraw
 
 from batchsearch.config.load import load_job
 from batchsearch.engine.run.job import run_job
+from batchsearch.tasks.report.limits import ReportOptions
+from batchsearch.tasks.report.reporting import make_report, write_page
 
 HOSTILE = (
     "</script><script>window.pwned=1</script>",
@@ -251,3 +254,71 @@ def make_run():
         return Path(job["output"]["dir"])
 
     return make
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """The system's Chromium."""
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="needs the package playwright (extra `test`)"
+    )
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: apt-get install --no-install-recommends chromium")
+    with sync_api.sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("chromium"),
+            executable_path=CHROMIUM,
+            args=list(ARGUMENTS),
+            viewport={"width": 1280, "height": 900},
+            reduced_motion="reduce",
+            accept_downloads=True,
+        )
+        context.set_default_timeout(15_000)
+        yield context
+        context.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens the report of a folder in a new tab; fails the test for any error or request of the page."""
+    tabs = []
+
+    def open_(folder, scheme="light", state="", **options):
+        report = make_report(folder, ReportOptions(**options), now=datetime(2026, 11, 21, tzinfo=UTC))
+        path = tmp_path / "report.html"
+        write_page(report, path)
+        tab = browser.new_page()
+        seen = SimpleNamespace(tab=tab, path=path, wrong=[], requests=[], report=report)
+        tab.on("console", lambda message: seen.wrong.append(message.text))
+        tab.on("pageerror", lambda error: seen.wrong.append(str(error)))
+        tab.on("request", lambda request: seen.requests.append(request.url))
+        tab.emulate_media(color_scheme=scheme)
+        tab.goto(path.as_uri() + (f"#{state}" if state else ""))
+        tabs.append(seen)
+        return tab
+
+    yield open_
+    for seen in tabs:
+        assert seen.wrong == []
+        left = [
+            url
+            for url in seen.requests
+            if not url.startswith(("data:", "blob:")) and url.partition("#")[0] != seen.path.as_uri()
+        ]
+        assert left == []
+        assert seen.tab.evaluate("window.pwned") is None
+        seen.tab.evaluate("() => { try { localStorage.clear() } catch {} }")
+        seen.tab.close()

@@ -71,7 +71,7 @@ def test_a_search_shows_failures_first_and_hits_with_images(searched):
 
 def test_bounds_are_kept_and_said(searched):
     """Rows, thumbnails and their size stay within the options, and the page says what it left out."""
-    report = report_on(searched.folder, rows=6, thumbnails=3, side=64)
+    report = report_on(searched.folder, rows=6, thumbnails=3, side=64, close_ups=0)
     gallery = cards_of(report, "rows")
     assert (len(gallery.cards), gallery.total) == (6, 30)
     assert sum("e" in card for card in gallery.cards) == 2

@@ -9,6 +9,7 @@ from batchsearch.tasks.report.summing_up.pair_decisions import (
     DecisionLimits,
     decision_of,
     is_open,
+    numbers_of,
     reason_of,
 )
 
@@ -20,21 +21,21 @@ def pair(**values):
     return {column.name: None for column in PAIR_COLUMNS} | {"accepted": False} | values
 
 
+COLOURED = {"score": 0.91, "threshold": 0.8, "colour_distance": 0.71}
+SHIFTED = {
+    "verdict": "recoloured",
+    "reason": "one photograph in other colours",
+    "colour_shift": 12.3,
+    "inliers": 44,
+}
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
         (
-            {
-                "score": 0.91,
-                "threshold": 0.8,
-                "colour_distance": 0.71,
-                "verdict": "different",
-                "reason": "colours differ",
-            },
-            (
-                "not accepted: different, colours differ; score 0.910, needed 0.800; "
-                "colours: distance 0.71, limit 0.55"
-            ),
+            {**COLOURED, "verdict": "different", "reason": "colours differ"},
+            "not accepted: different, colours differ; colours: distance 0.71, limit 0.55",
         ),
         ({"score": 0.71, "threshold": 0.8}, "not accepted: the score is too low; score 0.710, needed 0.800"),
         (
@@ -47,22 +48,36 @@ def pair(**values):
         ),
         ({"accepted": True, "judged": "same", "score": 0.2}, "accepted: a person has said same"),
         (
-            {
-                "verdict": "recoloured",
-                "reason": "one photograph in other colours",
-                "colour_shift": 12.3,
-                "inliers": 44,
-            },
-            (
-                "not accepted: recoloured, one photograph in other colours; "
-                "44 places agree in shape, at least 10 needed; colour differs by 12.3, limit 8"
-            ),
+            SHIFTED,
+            "not accepted: recoloured, one photograph in other colours; colour differs by 12.3, limit 8",
         ),
     ],
 )
-def test_a_decision_is_told_with_its_numbers_and_limits(values, words):
-    """Whether it was accepted, why, and how far each number was from its limit."""
+def test_a_decision_is_told_with_what_decided_it(values, words):
+    """Whether it was accepted, why, and the numbers that missed their limits; the score where none did."""
     assert decision_of(pair(**values), LIMITS) == words
+
+
+def test_every_number_is_told_beside_its_limit():
+    """All that was measured is there, whether it decided or not."""
+    measured = {"overlap": 0.9, "agreement": 0.5, "light_shift": 3.0, "mirrored": True, "confidence": 0.07}
+    assert [number.words for number in numbers_of(pair(**COLOURED, **SHIFTED, **measured), LIMITS)] == [
+        "score 0.910, needed 0.800",
+        "colours: distance 0.71, limit 0.55",
+        "44 places agree in shape, at least 10 needed",
+        "90% in common, at least 40% needed",
+        "50% of the structure agrees, at least 72% needed",
+        "colour differs by 12.3, limit 8",
+        "light differs by 3.0, limit 11",
+        "one is the other's mirror image",
+        "confidence 0.07",
+    ]
+
+
+def test_one_variant_may_differ_twice_as_much():
+    """An accepted pair over a limit was held against the limit for one variant."""
+    found = numbers_of(pair(colour_shift=12.3, accepted=True), LIMITS)
+    assert [number.words for number in found] == ["colour differs by 12.3, limit 16"]
 
 
 @pytest.mark.parametrize("reason", REASONS)

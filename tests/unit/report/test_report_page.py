@@ -28,7 +28,9 @@ from batchsearch.tasks.report.references import RowSource
 from batchsearch.tasks.report.report_facts import FactColumn, FactTable, Figure
 from batchsearch.tasks.report.summing_up.needs import Need, state
 from batchsearch.tasks.report.thumbnails import (
+    CLOSE_SIDE,
     MOST_BYTES,
+    MOST_CLOSE_BYTES,
     NOT_FETCHED,
     OVER_BUDGET,
     Missing,
@@ -236,6 +238,23 @@ def test_a_thumbnail_is_small_upright_and_new(folder):
     assert len(one.data) <= MOST_BYTES
     assert b"Exif" not in one.data
     assert one.boxes == ((50, 0, 50, 75),)
+
+
+def test_some_are_kept_larger_for_a_close_look(folder):
+    """As many as may be are larger, the first that ask, also one that was wanted small before."""
+    for name in ("b", "c", "d"):
+        Image.effect_noise((900, 600), 100 + ord(name)).convert("RGB").save(folder / f"{name}.png")
+    thumbnails = Thumbnails(most=100, side=160, megabytes=5, close_ups=2)
+    source = RowSource(folder, ImageSettings())
+
+    def want(name, **how):
+        return thumbnails.want(source, (name, "image"), reference=ImageReference(path=f"{name}.png"), **how)
+
+    places = [want("b"), want("c", close=True), want("b", close=True), want("d", close=True)]
+    thumbnails.make()
+    assert places == [0, 1, 0, 2]
+    assert [each.width for each in thumbnails.made] == [CLOSE_SIDE, CLOSE_SIDE, 160]
+    assert all(len(each.data) <= MOST_CLOSE_BYTES for each in thumbnails.made)
 
 
 def test_images_are_read_under_the_root_only_and_never_fetched_unasked(folder):

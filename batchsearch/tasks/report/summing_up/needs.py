@@ -114,7 +114,7 @@ def needs_of_failures(failed: FactTable | None, view: str, *, part: str = "", ag
         left = f"{len(bad) - MOST_CODES:,} more codes"
         found.append(Need(left, "They are among the outcomes.", count=rest, tone="bad"))
     if again:
-        what = "Ask again for the failed rows, when what they failed of is mended"
+        what = "When the causes are mended, ask again for the failed rows"
         found.append(Need(what, command=again, tone="plain"))
     return found
 

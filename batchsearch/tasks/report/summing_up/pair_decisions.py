@@ -46,6 +46,19 @@ class DecisionLimits:
         return cls(float(colours) if isinstance(colours, int | float) else None)
 
 
+@dataclass(frozen=True, slots=True)
+class DecisionNumber:
+    """A number behind a decision.
+
+    Attributes:
+        words: The number and its limit.
+        misses: It is on the wrong side of its limit.
+    """
+
+    words: str
+    misses: bool
+
+
 def is_open(pair: Mapping[str, Any]) -> bool:
     """Whether a pair is left to people and nobody has decided it."""
     return pair["verdict"] in FOR_PEOPLE and not pair["accepted"] and pair["judged"] is None
@@ -65,47 +78,72 @@ def reason_of(pair: Mapping[str, Any]) -> str:
 
 
 def decision_of(pair: Mapping[str, Any], limits: DecisionLimits) -> str:
-    """What was decided, why, and by which numbers: `not accepted: recoloured, distance 0.71, limit 0.55`."""
+    """What was decided, why, by which numbers: `not accepted: recoloured, distance 0.71, limit 0.55`.
+
+    Of a pair that was not accepted those are the numbers that miss their limits; the score where none does.
+    """
     decided = "accepted" if pair["accepted"] else "not accepted"
-    reason = reason_of(pair)
     if pair["judged"] is not None:
         return f"{decided}: a person has said {pair['judged']}"
+    reason = reason_of(pair)
     verdict = str(pair["verdict"]).replace("_", " ") if pair["verdict"] else ""
     why = f"{verdict}, {reason}" if verdict and verdict not in reason else reason
-    return "; ".join((f"{decided}: {why}", *numbers_of(pair, limits)))
+    found = numbers_of(pair, limits)
+    missing = [number.words for number in found if number.misses and not pair["accepted"]]
+    return "; ".join((f"{decided}: {why}", *(missing or [number.words for number in found[:1]])))
 
 
-def numbers_of(pair: Mapping[str, Any], limits: DecisionLimits) -> list[str]:
-    """The numbers behind a decision, each with the limit that it is held against."""
-    said = []
-    score, needed = _number(pair, "score"), _number(pair, "threshold")
-    if score is not None and needed is not None:
-        said.append(f"score {score:.3f}, needed {needed:.3f}")
-    apart = _number(pair, "colour_distance")
-    if apart is not None:
-        limit = "" if limits.colours is None else f", limit {limits.colours:.2f}"
-        said.append(f"colours: distance {apart:.2f}{limit}")
-    inliers = _number(pair, "inliers")
-    if inliers is not None and inliers >= 0:
-        said.append(f"{inliers:.0f} places agree in shape, at least {FEWEST_INLIERS} needed")
-    for name, what, least in (
-        ("overlap", "in common", LEAST_OVERLAP),
-        ("agreement", "of the structure agrees", LEAST_AGREEMENT),
-    ):
-        value = _number(pair, name)
-        if value is not None:
-            said.append(f"{value:.0%} {what}, at least {least:.0%} needed")
-    for name, what, most in (("colour_shift", "colour", MOST_COLOUR), ("light_shift", "light", MOST_LIGHT)):
-        value = _number(pair, name)
-        if value is not None:
-            allowed = most * ONE_VARIANT if value > most and pair["accepted"] else most
-            said.append(f"{what} differs by {value:.1f}, limit {allowed:g}")
+def numbers_of(pair: Mapping[str, Any], limits: DecisionLimits) -> list[DecisionNumber]:
+    """The numbers behind a decision, the score first."""
+    found = [
+        _at_least(pair, "threshold", "score {:.3f}, needed {:.3f}"),
+        _at_most(pair, "colour_distance", "colours: distance {:.2f}", limits.colours, ".2f"),
+        _least(pair, "inliers", "{:.0f} places agree in shape", FEWEST_INLIERS, ".0f"),
+        _least(pair, "overlap", "{:.0%} in common", LEAST_OVERLAP, ".0%"),
+        _least(pair, "agreement", "{:.0%} of the structure agrees", LEAST_AGREEMENT, ".0%"),
+        _at_most(
+            pair, "colour_shift", "colour differs by {:.1f}", _allowed(pair, "colour_shift", MOST_COLOUR), "g"
+        ),
+        _at_most(
+            pair, "light_shift", "light differs by {:.1f}", _allowed(pair, "light_shift", MOST_LIGHT), "g"
+        ),
+    ]
     if pair.get("mirrored"):
-        said.append("one is the other's mirror image")
+        found.append(DecisionNumber("one is the other's mirror image", misses=False))
     confidence = _number(pair, "confidence")
     if confidence is not None and pair["verdict"] is not None:
-        said.append(f"confidence {confidence:.2f}")
-    return said
+        found.append(DecisionNumber(f"confidence {confidence:.2f}", misses=False))
+    return [number for number in found if number is not None]
+
+
+def _at_least(pair: Mapping[str, Any], limit: str, words: str) -> DecisionNumber | None:
+    score, needed = _number(pair, "score"), _number(pair, limit)
+    if score is None or needed is None:
+        return None
+    return DecisionNumber(words.format(score, needed), misses=score < needed)
+
+
+def _least(pair: Mapping[str, Any], name: str, words: str, least: float, how: str) -> DecisionNumber | None:
+    value = _number(pair, name)
+    if value is None or value < 0:
+        return None
+    return DecisionNumber(f"{words.format(value)}, at least {least:{how}} needed", misses=value < least)
+
+
+def _at_most(
+    pair: Mapping[str, Any], name: str, words: str, most: float | None, how: str
+) -> DecisionNumber | None:
+    value = _number(pair, name)
+    if value is None:
+        return None
+    limit = "" if most is None else f", limit {most:{how}}"
+    return DecisionNumber(f"{words.format(value)}{limit}", misses=most is not None and value > most)
+
+
+def _allowed(pair: Mapping[str, Any], name: str, most: float) -> float:
+    """The limit that held: twice as much where the catalogue says that both are one variant."""
+    value = _number(pair, name)
+    return most * ONE_VARIANT if value is not None and value > most and pair["accepted"] else most
 
 
 def _number(pair: Mapping[str, Any], name: str) -> float | None:

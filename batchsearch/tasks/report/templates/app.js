@@ -243,6 +243,7 @@
     perceptual: "alike by perceptual hash", judgement: "joined by a judgement" };
   const waysOf = (card) => [FOUND[card.f] || card.f, card.u ? "each is among the other's best" : "",
     card.g === undefined ? "" : category(card.g), card.j ? `judged ${card.j} before` : ""].filter(Boolean);
+  const foot = (...parts) => h("div.foot", null, ...parts);
   const drawProducts = (card, changed) => {
     const verdict = judgementOf(card.a, card.b);
     const note = verdict ? h("input", {
@@ -250,16 +251,17 @@
       onchange: (event) => { judged.get(pairName(card.a, card.b)).note = event.target.value; keep(); },
     }) : null;
     return h(`li.card.panel${verdict ? `.${verdict}` : ""}`, { tabindex: "-1", "aria-label": `Products ${card.a} and ${card.b}, score ${score(card.s)}` },
-      h("div.head", null, h("span.pair-score", null, score(card.s)), h("span.facts-line", null, waysOf(card).join(" · ")), closely(`${card.a} and ${card.b}`)),
+      h("div.head", null, h("span.pair-score", null, score(card.s)), h("span.facts-line", null, waysOf(card).join(" · "))),
       h("p.decision.out", null, card.x),
       h("div.pair-images", null, side(card.ta, card.a, card.na || card.pa), side(card.tb, card.b, card.nb || card.pb)),
-      h("div.foot", null, buttons(card.a, card.b, changed), note));
+      foot(buttons(card.a, card.b, changed), closely(`${card.a} and ${card.b}`), note),
+      card.z && card.z.length > 1 ? h("details.inner", null, h("summary", null, "All numbers"), h("ul", null, card.z.map((text) => out(text, "li")))) : null);
   };
   const drawPair = (card) => h("li.card.panel", { tabindex: "-1", "aria-label": `Pair ${card.k}, ${card.e ? `failed: ${card.e}` : `score ${score(card.s)}`}` },
-    h("div.head", null, card.e ? h("span.pill.bad.out", null, card.e) : h("span.pair-score", null, score(card.s)), h("span.facts-line.out", null, [keyText(card.k), card.u].filter(Boolean).join(" · ")),
-      card.e ? null : closely(`pair ${keyText(card.k)}`)),
+    h("div.head", null, card.e ? h("span.pill.bad.out", null, card.e) : h("span.pair-score", null, score(card.s)), h("span.facts-line.out", null, [keyText(card.k), card.u].filter(Boolean).join(" · "))),
     card.x && card.e ? h("p.message.out", null, card.x) : null,
-    h("div.pair-images", null, side(card.ta, card.pa, card.pa), side(card.tb, card.pb, card.pb)));
+    h("div.pair-images", null, side(card.ta, card.pa, card.pa), side(card.tb, card.pb, card.pb)),
+    card.e ? null : foot(closely(`pair ${keyText(card.k)}`)));
   const drawRow = (card) => {
     const facts = [card.part || "", card.n === undefined ? "" : plural(card.n, "hit", "hits"), card.g === undefined ? "" : category(card.g)];
     const hits = (card.h || []).map(([product, image, value, index]) => h("li.member", { tabindex: "-1", ...hint(image) },
@@ -292,7 +294,7 @@
       facts: [`cluster ${card.k}, ${head} is the one to keep`, `score ${score(value)}`, inside ? inside[5] : "no pair of its own: they are joined through others", ...(card.v || [])] };
   });
   const closeProducts = (card) => [{ card, a: card.a, b: card.b, left: picture(card.ta, card.a), right: picture(card.tb, card.b),
-    facts: [card.x, ...waysOf(card), card.na, card.nb] }];
+    facts: [card.x, ...(card.z || []), ...waysOf(card), card.na, card.nb] }];
   const closePair = (card) => (card.e ? [] : [{ card, a: card.pa, b: card.pb, left: picture(card.ta, card.pa || "first image"), right: picture(card.tb, card.pb || "second image"),
     facts: [`score ${score(card.s)}`, keyText(card.k), card.u] }]);
   const closeRow = (card) => (card.h || []).map(([product, image, value, index], rank) => ({ card, a: card.k, b: product,
@@ -575,7 +577,7 @@
         judgementOf: (pair) => judgementOf(pair.a, pair.b), judge: (pair, verdict) => judge([[pair.a, pair.b]], verdict), undo,
       } : {};
       openViewer({ pairs, start: Math.min(Math.max(0, place), own - 1), ...judging, closed: ({ card: last }) => {
-        useLetters();
+        $("letters").checked = memory.get("batchsearch.letters") !== "off";
         this.page = Math.floor(Math.max(0, this.found.indexOf(last)) / this.perPage);
         this.draw();
         const there = [...this.list.children].find((each) => each.card === last);
@@ -718,10 +720,10 @@
 
   const help = document.getElementById("help");
   const letters = $("letters");
-  let lettersOn = true;
-  const useLetters = () => { lettersOn = memory.get("batchsearch.letters") !== "off"; letters.checked = lettersOn; };
-  letters.addEventListener("change", () => { memory.set("batchsearch.letters", letters.checked ? "on" : "off"); lettersOn = letters.checked; });
-  useLetters();
+  // Also changed in the close look; where nothing is remembered, what is ticked here holds.
+  const lettersAct = () => { const said = memory.get("batchsearch.letters"); return said ? said !== "off" : letters.checked; };
+  letters.checked = memory.get("batchsearch.letters") !== "off";
+  letters.addEventListener("change", () => memory.set("batchsearch.letters", letters.checked ? "on" : "off"));
   document.getElementById("help-button").addEventListener("click", () => help.showModal());
   document.getElementById("help-close").addEventListener("click", () => help.close());
 
@@ -761,7 +763,7 @@
       if (current && current.isUsable && event.target.matches(".card, .member")) { event.preventDefault(); current.lookClosely(event.target); }
       return;
     }
-    if (!lettersOn && event.key.length === 1) return;
+    if (event.key.length === 1 && !lettersAct()) return;
     if (event.key === "?") { event.preventDefault(); help.showModal(); return; }
     if (event.key === "t") { nextTheme(); return; }
     if (event.key === "e" && setup.judged) { exportJudgements(); return; }

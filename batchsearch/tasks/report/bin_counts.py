@@ -89,7 +89,7 @@ class Histogram:
         if rank >= self.total:
             return self.highest
         if self.is_exact:
-            return float(np.partition(np.concatenate(self._kept), rank - 1)[rank - 1])
+            return float(self._values()[rank - 1])
         place = int(np.searchsorted(np.cumsum(self.counts), rank))
         middle = (self.edges[place] + self.edges[place + 1]) / 2
         return float(np.clip(middle, self.lowest, self.highest))
@@ -98,13 +98,18 @@ class Histogram:
         """The same, between two neighbouring values in proportion, as `batchsearch compare` tells it."""
         if not self.total or not self.is_exact:
             return self.quantile(share)
-        return float(np.quantile(np.concatenate(self._kept), share))
+        return float(np.quantile(self._values(), share))
+
+    def _values(self) -> npt.NDArray[np.float64]:
+        """The values that are kept, in order."""
+        self._kept = [np.sort(np.concatenate(self._kept))]
+        return self._kept[0]
 
     def coarse(self, edges: Sequence[float]) -> list[Bin]:
         """The same counts between other, wider edges: exact where every value is kept or edges are shared."""
         wide = np.asarray(edges, dtype=np.float64)
         if self.is_exact and self.total:
-            return _bins(wide, _counted(np.concatenate(self._kept), wide))
+            return _bins(wide, _counted(self._values(), wide))
         places = np.clip(np.searchsorted(wide, self.edges[:-1], side="right") - 1, 0, len(wide) - 2)
         counts = np.bincount(places, weights=self.counts, minlength=len(wide) - 1).astype(np.int64)
         return _bins(wide, counts)

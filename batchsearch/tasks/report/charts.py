@@ -153,7 +153,7 @@ def histogram_chart(
     if not total:
         return None
     height = LOW_HEIGHT if chooses else HEIGHT
-    scale = _Scale(max(each.count for each in bins), height)
+    scale = _Scale(max(each.count for each in bins), height, whole=True)
     wide = _inner() / len(bins)
     bars = []
     for place, each in enumerate(bins):
@@ -201,13 +201,19 @@ def _inner() -> float:
 
 
 class _Scale:
-    """Values up the left side, from 0 to a round number above the highest."""
+    """Values up the left side, from 0 to a round number above the highest; `whole` for whole numbers only."""
 
-    def __init__(self, highest: float, height: int = HEIGHT) -> None:
+    def __init__(self, highest: float, height: int = HEIGHT, *, whole: bool = False) -> None:
         self._bottom = height - _BOTTOM
         raw = max(highest, 1e-9) / _Y_TICKS
+        if whole:
+            raw = max(1.0, raw)
         power = 10.0 ** math.floor(math.log10(raw))
-        self._step = next(nice * power for nice in (1, 2, 2.5, 5, 10) if nice * power >= raw * (1 - 1e-9))
+        self._step = next(
+            nice * power
+            for nice in (1, 2, 2.5, 5, 10)
+            if nice * power >= raw * (1 - 1e-9) and not (whole and nice * power % 1)
+        )
         self._top = self._step * math.ceil(highest / self._step * (1 - 1e-9))
 
     def y(self, value: float) -> float:

@@ -128,6 +128,17 @@ def test_a_chart_stays_in_its_box():
     assert "6 of them denied" in chart.says
 
 
+@pytest.mark.parametrize("most", [1, 3, 9, 17, 101])
+def test_counts_are_labelled_by_whole_numbers(most):
+    """Nobody counts half a pair: the labels beside bars of counts are whole numbers."""
+    histogram = even(0.0, 1.0, 5)
+    histogram.add(np.full(most, 0.5))
+    chart = histogram_chart("x", histogram.bins(), kind="score", what="pairs")
+    labels = [float(label.text.replace(",", "")) for label in chart.y_labels]
+    assert labels == sorted({round(label) for label in labels})
+    assert labels[-1] >= most
+
+
 def test_nothing_counted_is_no_chart():
     """An empty histogram and a run without calls draw nothing."""
     assert histogram_chart("x", even(0, 1, 5).bins(), kind="score", what="hits") is None

@@ -66,6 +66,7 @@ COMMANDS: Final = {
     "dedup": Listed(_NIGHT, "Find out which products are the same, night after night."),
     "compare": Listed(_NIGHT, "Say how alike images are, pair by pair."),
     "search": Listed(_NIGHT, "Search for one image, without a manifest."),
+    "console": Listed(_NIGHT, "Try queries and judge duplicates on a page in your browser."),
     "retry": Listed(_NIGHT, "Ask again for failed rows of an output folder."),
     "status": Listed(_AFTER, "Say how a run stands, from another shell while it works."),
     "report": Listed(_AFTER, "Write one HTML page about an output folder, with images."),

@@ -95,6 +95,7 @@ class Client:
         clock: Wall clock, UTC.
         steady: Steady seconds.
         nonce: Makes a text never used before.
+        heard: Told the status and the body of each answer as it came, before anything is read from it.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Client:
         clock: Callable[[], datetime] = _now,
         steady: Callable[[], float] = time.perf_counter,
         nonce: Callable[[], str] = _nonce,
+        heard: Callable[[int, bytes], None] | None = None,
     ) -> None:
         self._session = session
         self._endpoint = endpoint
@@ -119,6 +121,7 @@ class Client:
         self._clock = clock
         self._steady = steady
         self._nonce = nonce
+        self._heard = heard
         self.service_time = ServiceClock(clock)
 
     @property
@@ -172,6 +175,8 @@ class Client:
             return Answer(
                 reply.status, reply.code, "transport", reply.message, None, None, None, sent_at, latency
             )
+        if self._heard is not None:
+            self._heard(reply.status, reply.body)
         parsed = parse_answer(
             call.operation, reply.status, reply.body, request_id=reply.headers.get("x-acs-request-id")
         )

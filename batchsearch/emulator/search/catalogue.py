@@ -43,7 +43,7 @@ from batchsearch.errors import ConfigError
 from batchsearch.service.facts import MAX_RESULTS, OTHER_CATEGORY, SERVICE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -58,6 +58,8 @@ __all__ = ["Catalogue", "CatalogueFullError"]
 _SORT_MOST_CLOTHES: Final = 7.33136443711219e24
 _SORT_MOST: Final = 5.37633353624177e24
 _CLOTHES: Final = frozenset((0, 1, 2))
+
+_LISTED: Final = 1_000  # items read at a time for a list
 
 # The pages: for fabric, Crop and Region are ignored.
 _WITHOUT_SUBJECT: Final = frozenset(("fabric",))
@@ -183,6 +185,42 @@ class Catalogue:
     def count(self) -> int:
         """How many items there are."""
         return len(self._store)
+
+    @property
+    def capacity(self) -> int:
+        """Most items that it takes."""
+        return self._capacity
+
+    def listed(
+        self, wanted: Callable[[Item], bool], *, after: int = 0, most: int
+    ) -> tuple[list[tuple[Item, Regions]], int | None]:
+        """Items that somebody wants to look at, oldest first, and where the next page begins.
+
+        Args:
+            wanted: Whether an item is among them.
+            after: Where the page before ended; 0 for the first.
+            most: Items of a page.
+
+        Returns:
+            The items with the regions of their images, and what to give as `after` next; None at the end.
+        """
+        found: list[tuple[Item, Regions]] = []
+        place = last = after
+        while chunk := self._store.after(place, _LISTED):
+            for stored in chunk:
+                place = stored.identity
+                if not wanted(stored.item):
+                    continue
+                if len(found) == most:
+                    return found, last
+                found.append((stored.item, stored.regions))
+                last = place
+        return found, None
+
+    def regions(self, product_id: str, pic_name: str) -> Regions | None:
+        """Where the subject of an item's image is, None when the catalogue does not have it."""
+        stored = self._store.stored(product_id, pic_name)
+        return None if stored is None else stored.regions
 
     # -- searching -----------------------------------------------------------------------------------
 

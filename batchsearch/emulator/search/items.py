@@ -45,6 +45,7 @@ _LOAD: Final = (
     "FROM items JOIN vectors USING (id) ORDER BY items.id"
 )
 _LOOKUP_CHUNK: Final = 500
+_NO_VECTOR: Final = np.empty(0, np.float32)
 
 
 class CatalogueFullError(Exception):
@@ -314,6 +315,16 @@ class ItemStore:
                 f"{_SELECT_ITEMS} WHERE product_id = ? AND pic_name = ?", (product_id, pic_name)
             ).fetchone()
         return None if row is None else Item(*row[1:])
+
+    def after(self, identity: int, most: int) -> list[Stored]:
+        """The items after an id, oldest first, without their vectors."""
+        with self._reading:
+            rows = self._reader.execute(
+                f"SELECT id, {', '.join(_COLUMNS)}, regions FROM items "  # noqa: S608 - field names only
+                "WHERE id > ? ORDER BY id LIMIT ?",
+                (identity, most),
+            ).fetchall()
+        return [Stored(row[0], Item(*row[1:-1]), Regions.from_json(row[-1]), _NO_VECTOR) for row in rows]
 
     def items(self, ids: Sequence[int]) -> dict[int, Item]:
         """Those items of `ids` that are there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from batchsearch.engine.retry.policy import History, Retry, RetryRules, decide
 from batchsearch.service.codes.lookup import action_of, code_for
@@ -14,15 +14,28 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from batchsearch.config.sections.call_settings import CallSettings
-    from batchsearch.pacing.pacer import Pacer
-    from batchsearch.pacing.shared import SharedPacer
-    from batchsearch.pacing.unpaced import Unpaced
     from batchsearch.service.client import Answer, Client
     from batchsearch.service.codes.table import Action
     from batchsearch.service.form import Call
 
 _MOST_ATTEMPTS: Final = 4
 _MOST_SECONDS: Final = 60.0
+
+
+class SlotGiver(Protocol):
+    """Grants slots and hears what became of them: a pacer, or something that looks on (see `pacing`)."""
+
+    async def slot(self) -> float:
+        """The monotonic time of a slot that may be used now."""
+
+    def departed(self, slot_at: float) -> None:
+        """The call of a slot leaves now."""
+
+    def granted(self, slot_at: float, latency: float) -> None:
+        """The call of a slot was answered, and not denied."""
+
+    def denied(self, slot_at: float, latency: float, retry_after: float | None = None) -> None:
+        """The call of a slot was denied for coming too fast."""
 
 
 def rules_for_one(calls: CallSettings) -> RetryRules:
@@ -37,7 +50,7 @@ def rules_for_one(calls: CallSettings) -> RetryRules:
 async def asked(
     client: Client,
     call: Call,
-    pacer: Pacer | SharedPacer | Unpaced,
+    pacer: SlotGiver,
     *,
     actions: Mapping[str, Action],
     rules: RetryRules,

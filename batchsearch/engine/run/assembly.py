@@ -293,6 +293,11 @@ class Services:
         self._chain: CredentialsProvider | None = None
         self._emulator: Emulator | None = None
 
+    @property
+    def emulator(self) -> Emulator | None:
+        """The embedded instances that were started here; None where the job has none."""
+        return self._emulator
+
     async def of(self, instance: InstanceSettings) -> tuple[Endpoint, CredentialsProvider]:
         """Endpoint and credentials of an instance.
 

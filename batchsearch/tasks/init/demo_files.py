@@ -42,7 +42,7 @@ def write_demo(folder: Path) -> Path:
             raise ConfigError(
                 f"{folder}: there is something else already; name a new folder: batchsearch demo FOLDER"
             )
-        source = _source()
+        source = demo_source()
         # The job file comes last: where it is, everything is.
         for name in (*_names(source), JOB_FILE):
             target = folder / name
@@ -58,7 +58,8 @@ def write_demo(folder: Path) -> Path:
     return job
 
 
-def _source() -> Path:
+def demo_source() -> Path:
+    """The folder that the demonstration is installed in; raises OutputError where there is none."""
     for place in (_PACKAGE / "demo", _PACKAGE.parent):
         if (place / JOB_FILE).is_file():
             return place

@@ -123,6 +123,8 @@ class PageFacts:
         judged: Whether pairs can be marked same or different.
         glossary: Words with their meanings.
         followed: Judgements that the night followed, each as its line of a file of judgements by column.
+        live: Address that judgements are sent to at once, and the token that it wants; None for a page that
+            keeps them in the browser.
     """
 
     title: str
@@ -141,6 +143,7 @@ class PageFacts:
     judged: bool
     glossary: tuple[tuple[str, str], ...] = ()
     followed: tuple[Mapping[str, str], ...] = ()
+    live: tuple[str, str] | None = None
 
 
 def embedded(value: Any) -> str:
@@ -168,6 +171,7 @@ def page_of(facts: PageFacts) -> str:
                     "judged": facts.judged,
                     "per": THUMBNAILS_PER_BLOCK,
                     "categories": _names(facts),
+                    "live": facts.live,
                 }
             ),
             followed=_data(list(facts.followed)),

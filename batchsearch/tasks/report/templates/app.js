@@ -128,17 +128,39 @@
   };
   const own = () => [...judged].filter(([name, each]) => each !== followed.get(name)).map(([, each]) => each);
   const keep = () => {
+    if (setup.live) { sendLive(); return; }
     const kept = memory.set(memoryName, JSON.stringify(own()));
     tell(kept);
   };
-  const tell = (kept) => {
+  // Beside a server each judgement goes into its file at once; what is not there yet is sent again.
+  const written = new Map();
+  let sending = Promise.resolve();
+  const sendLive = () => {
+    sending = sending.then(async () => {
+      const gone = [...written.keys()].filter((name) => !judged.has(name)).map((name) => ({ ...written.get(name), judgement: NOBODY, name }));
+      const fresh = [...judged].filter(([name, each]) => each !== written.get(name)).map(([name, each]) => ({ ...each, name }));
+      if (!gone.length && !fresh.length) return;
+      const body = new URLSearchParams();
+      for (const each of [...gone, ...fresh]) for (const field of ["product_a", "product_b", "judgement", "note"]) body.append(field, each[field] || "");
+      try {
+        const answer = await fetch(setup.live[0], { method: "POST", body, headers: { "X-CSRF-Token": setup.live[1] } });
+        const told = await answer.json();
+        if (!answer.ok) throw new Error(told.error);
+        for (const each of gone) written.delete(each.name);
+        for (const each of fresh) written.set(each.name, judged.get(each.name));
+        tell(true);
+      } catch (error) { tell(false, error.message); }
+    });
+  };
+  const tell = (kept, trouble) => {
     const place = document.getElementById("judged-count");
     if (!place) return;
     const all = [...judged.values()].filter((each) => each.judgement !== NOBODY);
     const same = all.filter((each) => each.judgement === "same").length;
     const fresh = own().length;
     const since = followed.size ? `${count(fresh)} of them since the night; ` : "";
-    const where = kept ? "kept in this browser until exported" : "not kept anywhere: export before closing";
+    const nowhere = trouble ? `not written (${trouble}): judge again, or export before closing` : "not kept anywhere: export before closing";
+    const where = !kept ? nowhere : setup.live ? "each is written at once to the file that the next night follows" : "kept in this browser until exported";
     place.textContent = all.length || fresh
       ? `${plural(all.length, "pair", "pairs")} judged: ${count(same)} same, ${count(all.length - same)} different; ${since}${where}.`
       : "Nothing is judged yet.";
@@ -730,7 +752,22 @@
   if (setup.judged) {
     accept(read("followed") || []);
     for (const [name, said] of judged) followed.set(name, said);
-    try { accept(JSON.parse(memory.get(memoryName) || "[]")); } catch { /* what was kept is not readable: begin anew */ }
+    if (setup.live) for (const [name, said] of judged) written.set(name, said);
+    if (!setup.live) {
+      try { accept(JSON.parse(memory.get(memoryName) || "[]")); } catch { /* what was kept is not readable: begin anew */ }
+    }
+    if (setup.live) {
+      // What another window has judged meanwhile is here when somebody comes back to this one.
+      addEventListener("focus", async () => {
+        try {
+          const answer = await fetch(setup.live[0].replace(/judge$/, "judgements"));
+          accept(await answer.json());
+          for (const [name, said] of judged) if (!written.has(name)) written.set(name, said);
+          tell(true);
+          redrawAll();
+        } catch { /* told at the next judgement */ }
+      });
+    }
     tell(true);
     document.getElementById("export-button").addEventListener("click", exportJudgements);
     const file = document.getElementById("import-file");

@@ -1,0 +1,150 @@
+"""Images that somebody has put on the page: kept by their content, judged as a run would judge them.
+
+They are kept in memory, few of them, and end with the session. What goes back to the browser are copies that
+this process has written itself; of the file as it came not a byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.images.outcome import Prepared, Rejected, Unreachable
+from batchsearch.images.rules import Rules
+from batchsearch.service.facts import IMAGE_FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchsearch.config.sections.image_settings import ImageSettings
+    from batchsearch.images.workshop import Workshop
+    from batchsearch.manifest.rows import ImageReference
+
+MOST_IMAGES: Final = 32
+MOST_BYTES: Final = 128_000_000
+PREVIEW_SIDE: Final = 1_024
+THUMBNAIL_SIDE: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ShelvedImage:
+    """An image, and what becomes of it.
+
+    Attributes:
+        sha256: Of the file as it came, hexadecimal.
+        name: What it is called, for people.
+        data: The file as it came.
+        verdict: Ready to be sent, or refused.
+        preview: A copy of what is sent, at most `PREVIEW_SIDE` pixels a side; of what came where nothing is
+            sent. None where it cannot be decoded.
+    """
+
+    sha256: str
+    name: str
+    data: bytes
+    verdict: Prepared | Rejected
+    preview: Prepared | None
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Width and height that regions are in: of the image sent; None where nothing is sent."""
+        if isinstance(self.verdict, Prepared):
+            return self.verdict.sent.width, self.verdict.sent.height
+        return None
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether pixels of the image sent are others than those of the file."""
+        if not isinstance(self.verdict, Prepared):
+            return False
+        geometry = self.verdict.geometry
+        source = (geometry.source_width, geometry.source_height)
+        return geometry.orientation != 1 or source != self.sides
+
+
+class ImageShelf:
+    """Keeps images by content and rules.
+
+    Args:
+        workshop: Reads images and makes them fit.
+        settings: How the job reads images.
+    """
+
+    def __init__(self, workshop: Workshop, settings: ImageSettings) -> None:
+        self._workshop = workshop
+        self._settings = settings
+        self._kept: OrderedDict[tuple[str, str], ShelvedImage] = OrderedDict()
+
+    async def put(self, data: bytes, name: str, rules: Rules) -> ShelvedImage:
+        """Keep an image, judged by rules."""
+        return await self._workshop.work(self._put, data, name, rules)
+
+    async def put_fetched(
+        self, reference: ImageReference, name: str, rules: Rules
+    ) -> ShelvedImage | Rejected | Unreachable:
+        """The same for one that is fetched, or read where the job's images are."""
+        return await self._workshop.make(reference, lambda data: self._put(data, name, rules))
+
+    def get(self, sha256: str, rules: Rules) -> ShelvedImage | None:
+        """An image that was put; None when it had to make room."""
+        found = self._kept.get((sha256, rules.service_type))
+        if found is not None:
+            self._kept.move_to_end((sha256, rules.service_type))
+            return found
+        other = next((each for (key, _), each in self._kept.items() if key == sha256), None)
+        return None if other is None else self._put(other.data, other.name, rules)
+
+    async def copy(self, reference: ImageReference, side: int) -> Prepared | None:
+        """A small copy of an image of the job's own; None where there is none to be had."""
+        made = await self._workshop.make(reference, self._copier(side))
+        return made if isinstance(made, Prepared) else None
+
+    async def copy_of(self, data: bytes, side: int) -> Prepared | None:
+        """A small copy of an image."""
+        made = await self._workshop.work(self._copier(side), data)
+        return made if isinstance(made, Prepared) else None
+
+    def is_local(self, reference: ImageReference) -> bool:
+        """Whether an image is on this machine."""
+        return self._workshop.fetcher.is_local(reference)
+
+    def _copier(self, side: int) -> Callable[[bytes], Prepared | Rejected]:
+        rules = copy_rules(side, self._settings)
+        return lambda data: self._workshop.prepare(data, rules)
+
+    def _put(self, data: bytes, name: str, rules: Rules) -> ShelvedImage:
+        sha256 = hashlib.sha256(data).hexdigest()
+        verdict = self._workshop.prepare(data, rules)
+        copied = self._copier(PREVIEW_SIDE)(verdict.data if isinstance(verdict, Prepared) else data)
+        preview = copied if isinstance(copied, Prepared) else None
+        shelved = ShelvedImage(sha256, name, data, verdict, preview)
+        self._kept[sha256, rules.service_type] = shelved
+        self._kept.move_to_end((sha256, rules.service_type))
+        while len(self._kept) > MOST_IMAGES or (
+            len(self._kept) > 1 and sum(len(each.data) for each in self._kept.values()) > MOST_BYTES
+        ):
+            self._kept.popitem(last=False)
+        return shelved
+
+
+def copy_rules(side: int, settings: ImageSettings) -> Rules:
+    """Rules by which everything is decoded and written anew, small."""
+    return Rules(
+        service_type=f"copy of {side}",
+        formats=frozenset(IMAGE_FORMATS),
+        passed_formats=frozenset(),
+        max_bytes=4_000_000,
+        min_side=1,
+        max_side=side,
+        target_side=side,
+        quality=85,
+        snap=True,
+        verify="none",
+        too_small="enlarge",
+        frame=settings.frame,
+        background=(255, 255, 255),
+        max_pixels=settings.max_megapixels * 1_000_000,
+        blank="send",
+    )

@@ -1,0 +1,86 @@
+"""Where the images of an instance's items are: in the tables of the job, by product and image name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.config.sections.instance_settings import EMULATOR
+from batchsearch.engine.run.places import image_root
+from batchsearch.errors import BatchsearchError
+from batchsearch.manifest.source import Manifest, Wanted
+from batchsearch.service.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.manifest_settings import ManifestSettings
+    from batchsearch.manifest.rows import ImageReference
+
+MOST: Final = 200_000
+"""Images whose places are kept; the rest of a larger table is not shown."""
+_ADD: Final = OPERATIONS["AddImage"]
+_KEY_COLUMNS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KnownImages:
+    """Images by product id and image name.
+
+    Attributes:
+        places: Where each is.
+        root: Where relative paths start.
+        tables: The tables that they are from, for people.
+        attributes: What the tables say of each beside its names.
+    """
+
+    places: dict[tuple[str, str], ImageReference] = field(default_factory=dict)
+    root: Path | None = None
+    tables: tuple[str, ...] = ()
+    attributes: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+
+    def has(self, product_id: str | None, pic_name: str | None) -> bool:
+        """Whether it is known where the image is."""
+        return (product_id or "", pic_name or "") in self.places
+
+
+def known_images(settings: JobSettings) -> KnownImages:
+    """What the job's tables know of the instance's items; nothing where they name no products."""
+    catalogue = settings.emulator.catalogue
+    if settings.instance.endpoint == EMULATOR and catalogue is not None:
+        root = Path(catalogue.root or catalogue.manifest.images_folder)
+        return _read(catalogue.manifest, root)
+    manifest = settings.manifest
+    columns = dict(manifest.columns)
+    if not {"product_id", "pic_name"} <= columns.keys() and len(manifest.key) == _KEY_COLUMNS:
+        # A job for duplicates names its products by the key of its rows.
+        columns = {
+            "image": columns.get("image", "image"),
+            "product_id": manifest.key[0],
+            "pic_name": manifest.key[1],
+        }
+        manifest = manifest.model_copy(update={"columns": columns})
+    return _read(manifest, image_root(settings))
+
+
+def _read(manifest: ManifestSettings, root: Path) -> KnownImages:
+    wanted = Wanted(
+        images=tuple(image.role for image in _ADD.images),
+        required=("product_id", "pic_name"),
+        allowed=_ADD.keys,
+    )
+    found = KnownImages(root=root.absolute(), tables=(str(manifest.path),))
+    try:
+        for batch in Manifest.open(manifest, base=Path(manifest.path).parent, wanted=wanted).batches():
+            for row in batch.rows:
+                values = dict(row.parameters)
+                key = str(values.pop("product_id", "")), str(values.pop("pic_name", ""))
+                if row.images and row.images[0] is not None:
+                    found.places.setdefault(key, row.images[0])
+                    found.attributes.setdefault(key, values)
+                if len(found.places) >= MOST:
+                    return found
+    except BatchsearchError:
+        # A table that names no products, or is not there: pages go without images.
+        return found if found.places else KnownImages(root=root.absolute())
+    return found

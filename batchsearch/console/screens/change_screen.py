@@ -1,0 +1,152 @@
+"""Add, change and delete: one item at a time, behind a switch, with what goes shown before it goes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.console.form_fields import METHOD, categories_of, checked, fields_of, read_posted
+from batchsearch.console.posted_form import posted
+from batchsearch.console.rendering import SESSION, message, page
+from batchsearch.console.screens.search_screen import asked_page, entered_values, shelved
+from batchsearch.images.outcome import Rejected
+from batchsearch.service.codes.lookup import advice_on
+from batchsearch.service.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiohttp import web
+
+    from batchsearch.config.sections.instance_settings import InstanceSettings
+    from batchsearch.console.form_fields import Problem
+    from batchsearch.console.image_shelf import ShelvedImage
+    from batchsearch.console.session import Session
+    from batchsearch.service.operations import Operation
+
+CHANGES: Final = {"add": "AddImage", "update": "UpdateImage", "delete": "DeleteImage"}
+_SCREEN: Final = "items"
+_SHOWN: Final = 50
+
+
+def refusal(session: Session, instance: InstanceSettings) -> str:
+    """Why nothing of an instance may be changed from here; empty when it may."""
+    if session.options.read_only:
+        return "This console was started with --read-only."
+    if not session.may_change(instance):
+        return "A purchased instance is changed only by a console that was started with --allow-changes."
+    return ""
+
+
+async def show(request: web.Request) -> web.Response:
+    """`GET /change/add|update|delete`: the form; free."""
+    session = request.app[SESSION]
+    operation = OPERATIONS[CHANGES[request.match_info["what"]]]
+    refused = refusal(session, session.instance(session.current))
+    if refused:
+        return message(
+            request, 403, "Nothing can be changed", refused, screen=_SCREEN, action=("/items", "Items")
+        )
+    return await _page(request, operation, read_posted(operation, request.query))
+
+
+async def change(request: web.Request) -> web.Response:
+    """`POST /change/add|update|delete`: makes the change (1 call)."""
+    session = request.app[SESSION]
+    form = await posted(request)
+    operation = OPERATIONS[CHANGES[request.match_info["what"]]]
+    instance = session.instance(session.current)
+    refused = refusal(session, instance)
+    if refused:
+        return message(
+            request, 403, "Nothing can be changed", refused, screen=_SCREEN, action=("/items", "Items")
+        )
+    entered = read_posted(operation, form.values) | {
+        name: form.values[name] for name in (METHOD,) if name in form.values
+    }
+    image, trouble = await shelved(session, instance, operation, form) if operation.images else (None, "")
+    values, problems = checked(
+        operation, entered_values(entered), service_type=instance.service_type, longest_id=instance.longest_id
+    )
+    if operation.images and image is None and not trouble:
+        trouble = "Choose an image first."
+    if image is not None and isinstance(image.verdict, Rejected):
+        trouble = f"{image.verdict.code}: {image.verdict.message}. {advice_on(image.verdict.code)}"
+    if operation.name == "DeleteImage" and not problems and not trouble:
+        if form.get("do") != "delete":
+            return await _page(request, operation, entered, going=True)
+        if not session.is_embedded(instance) and form.get("confirm") != instance.name:
+            trouble = f"Type {instance.name}, the name of the instance, to confirm."
+            return await _page(request, operation, entered, trouble=trouble, going=True, status=422)
+    if problems or trouble:
+        return await _page(
+            request, operation, entered, image=image, problems=problems, trouble=trouble, status=422
+        )
+
+    def told(text: str, status: int) -> web.Response:
+        return message(
+            request, status, "Nothing was changed", text, screen=_SCREEN, action=("/items", "Items")
+        )
+
+    return await asked_page(request, operation, values, entered, [image] if image is not None else [], told)
+
+
+async def _going(session: Session, entered: Mapping[str, str]) -> tuple[list[tuple[str, str]], int | None]:
+    """What a deletion takes away: some of it by name, and how much it is where that is known."""
+    instance = session.instance(session.current)
+    product, name = entered.get("product_id", ""), entered.get("pic_name", "")
+    catalogue = session.catalogue(instance)
+    if entered.get("is_delete_by_filter") == "true":
+        if catalogue is None:
+            return [], None
+        from batchsearch.service.filter import FIELDS, parse_filter
+
+        expression = parse_filter(entered.get("filter", ""))
+        found, more = await asyncio.to_thread(
+            catalogue.listed,
+            lambda item: expression.matches({field: getattr(item, field) for field in FIELDS}),
+            most=_SHOWN,
+        )
+        names = [(item.product_id, item.pic_name) for item, _ in found]
+        return names, None if more is not None else len(names)
+    if catalogue is not None:
+        found, more = await asyncio.to_thread(
+            catalogue.listed,
+            lambda item: item.product_id == product and name in {"", item.pic_name},
+            most=_SHOWN,
+        )
+        names = [(item.product_id, item.pic_name) for item, _ in found]
+        return names, None if more is not None else len(names)
+    names = [key for key in session.known.places if key[0] == product and name in {"", key[1]}]
+    return names[:_SHOWN], None
+
+
+async def _page(
+    request: web.Request,
+    operation: Operation,
+    entered: Mapping[str, str],
+    *,
+    image: ShelvedImage | None = None,
+    problems: Mapping[str, Problem] | None = None,
+    trouble: str = "",
+    going: bool = False,
+    status: int = 200,
+) -> web.Response:
+    session = request.app[SESSION]
+    instance = session.instance(session.current)
+    gone: Any = await _going(session, entered) if going else None
+    return page(
+        request,
+        "change",
+        status=status,
+        screen=_SCREEN,
+        operation=operation,
+        what=request.match_info["what"],
+        fields=fields_of(operation, entered, problems or {}, service_type=instance.service_type),
+        method=entered.get(METHOD) or ("custom" if entered.get("region") else "auto"),
+        categories=categories_of(instance.service_type, session.categories.get(instance.name, ())),
+        image=image,
+        going=gone,
+        trouble=trouble,
+        known=session.known,
+    )

@@ -1,0 +1,465 @@
+"""What one console holds: the job's instances and who calls them, its images, its answers, its counts.
+
+One call is under way at a time, through the pacers that runs share, so that a night on the same machine is
+never made to exceed its rate. What is not ready yet says so; pages are there from the first moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import secrets
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from batchsearch.config.sections.instance_settings import EMULATOR
+from batchsearch.console.asked import Asked, AskedImage
+from batchsearch.console.history import History
+from batchsearch.console.image_shelf import THUMBNAIL_SIDE, ImageShelf
+from batchsearch.console.known_images import KnownImages, known_images
+from batchsearch.console.meter import CallLimitError, Meter, MeteredPacer
+from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.retry.asking import asked as answered
+from batchsearch.engine.retry.asking import rules_for_one
+from batchsearch.engine.run.assembly import Services, rules_of
+from batchsearch.engine.run.places import image_root
+from batchsearch.engine.run.rate_keeper import pacer_for
+from batchsearch.errors import BatchsearchError
+from batchsearch.images.outcome import Prepared, Rejected, Unreachable
+from batchsearch.images.workshop import open_workshop
+from batchsearch.proxies import proxies_of
+from batchsearch.redaction import redacted
+from batchsearch.service.client import Client
+from batchsearch.service.credentials import Credentials, StaticCredentials
+from batchsearch.service.endpoint import parse_endpoint
+from batchsearch.service.facts import endpoint_of
+from batchsearch.service.form import build_call
+from batchsearch.service.http_exchange import Timeouts, new_session
+from batchsearch.service.parameters import ParameterProblem
+from batchsearch.steps import heard_by
+from batchsearch.tasks.status.run_status import look_at
+from batchsearch.tasks.usage.statement import read_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Self
+
+    from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.instance_settings import InstanceSettings
+    from batchsearch.console.image_shelf import ShelvedImage
+    from batchsearch.emulator.search.catalogue import Catalogue
+    from batchsearch.emulator.server import Emulator
+    from batchsearch.images.rules import Rules
+    from batchsearch.pacing.pacer import Pacer
+    from batchsearch.pacing.shared import SharedPacer
+    from batchsearch.pacing.unpaced import Unpaced
+    from batchsearch.service.operations import Operation
+    from batchsearch.tasks.status.run_status import RunStatus
+
+_CONNECTIONS: Final = 2
+
+
+class BusyError(Exception):
+    """A call is under way already."""
+
+
+class CancelledAskingError(Exception):
+    """The call was given up before it left."""
+
+
+class NotReadyError(Exception):
+    """The instance cannot be called yet, or not at all; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOptions:
+    """How a console is used.
+
+    Attributes:
+        read_only: Nothing at the instance may be changed.
+        allow_changes: A purchased instance may be changed too.
+        max_calls: Most calls of the session.
+        history: Folder that keeps answers; None keeps them until the console ends.
+        outputs: Folder of output folders; None for the job's own.
+        demo: No job was given: the embedded instance holds the demonstration's catalogue.
+        may_fetch: Images may be fetched from addresses.
+    """
+
+    read_only: bool = False
+    allow_changes: bool = False
+    max_calls: int | None = None
+    history: Path | None = None
+    outputs: Path | None = None
+    demo: bool = False
+    may_fetch: bool = True
+
+
+@dataclass(slots=True)
+class Desk:
+    """One instance, and who calls it.
+
+    Attributes:
+        instance: Its settings.
+        client: Calls it.
+        authority: Host and port that are called.
+        embedded: It is this process's own.
+        heard: Status and body of the last answer as it came.
+    """
+
+    instance: InstanceSettings
+    client: Client
+    authority: str
+    embedded: bool
+    heard: list[tuple[int, bytes]] = field(default_factory=list)
+    pacers: dict[str, Pacer | SharedPacer | Unpaced] = field(default_factory=dict)
+
+    def pacer(self, budget: str) -> Pacer | SharedPacer | Unpaced:
+        """Who grants slots of one of its rates."""
+        if budget not in self.pacers:
+            self.pacers[budget] = pacer_for(self.instance, budget, self.authority, embedded=self.embedded)
+        return self.pacers[budget]
+
+    async def close(self) -> None:
+        """Let go of the pacers."""
+        for pacer in self.pacers.values():
+            await pacer.close()
+
+
+class _Steps:
+    """Hears what is done before the instance is ready, and tells the session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def step(self, what: str, done: int, total: int | None) -> None:
+        """A step is so far."""
+        self._session.step = what if total is None else f"{what}: {done:,} of {total:,}"
+
+
+class Session:
+    """Everything behind the pages; opened by `async with`.
+
+    Attributes:
+        settings: The job.
+        options: How the console is used.
+        meter: Counts its calls.
+        history: Its answers.
+        known: Where the images of items are.
+        categories: The categories of the last answer that had any, by instance.
+        current: Name of the instance that pages are about; None for the job's first one.
+        thumbnails: Small copies of items' images that were shown; None where there is none to be had.
+        step: What is going on before the instance is ready; empty afterwards.
+        trouble: Why the instance cannot be called; empty when it can.
+
+    Args:
+        settings: The job.
+        options: How the console is used.
+        emulator: An embedded instance that runs already; else the job's own is started.
+    """
+
+    def __init__(
+        self, settings: JobSettings, options: ConsoleOptions, *, emulator: Emulator | None = None
+    ) -> None:
+        self.settings = settings
+        self.options = options
+        self.meter = Meter(options.max_calls)
+        self.history = History(options.history)
+        self.known = KnownImages()
+        self.categories: dict[str, tuple[tuple[int, str], ...]] = {}
+        self.current: str | None = None
+        self.thumbnails: dict[tuple[str, str], bytes | None] = {}
+        self.step = "starting"
+        self.trouble = ""
+        self.emulator = emulator
+        self._running = emulator
+        self._desks: dict[str, Desk] = {}
+        self._stack = AsyncExitStack()
+        self._asking: asyncio.Task[Any] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._shelf: ImageShelf | None = None
+        self._known_shelf: ImageShelf | None = None
+
+    async def __aenter__(self) -> Self:
+        workshop = await self._stack.enter_async_context(
+            open_workshop(image_root(self.settings), self.settings.images, patience=None)
+        )
+        self._shelf = ImageShelf(workshop, self.settings.images)
+        self._opening = asyncio.create_task(self._open())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in (self._opening, self._asking):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def _open(self) -> None:
+        try:
+            with heard_by(_Steps(self)):
+                await self._connect()
+        except BatchsearchError as error:
+            self.trouble = redacted(str(error))
+        except Exception as error:  # noqa: BLE001 - the pages say what went wrong, whatever it was
+            self.trouble = redacted(f"the instance could not be opened ({type(error).__name__}: {error})")
+        self.step = ""
+        known = await asyncio.to_thread(known_images, self.settings)
+        if known.root not in {None, image_root(self.settings).absolute()}:
+            # A catalogue's images may be in a folder of their own, out of which nothing else is read.
+            workshop = open_workshop(known.root, self.settings.images.of_folder(), patience=None)
+            self._known_shelf = ImageShelf(
+                await self._stack.enter_async_context(workshop), self.settings.images
+            )
+        self.known = known
+
+    async def _connect(self) -> None:
+        services = Services(self.settings, self._stack)
+        for worker in workers_of(self.settings):
+            instance = worker.instance
+            if self._running is not None:
+                endpoint = parse_endpoint(self._running.endpoint)
+                key = Credentials(
+                    self._running.access_key_id, self._running.access_key_secret, self._running.security_token
+                )
+                credentials: Any = StaticCredentials(key)
+            else:
+                endpoint, credentials = await services.of(instance)
+                self.emulator = services.emulator
+            calls = self.settings.calls
+            session = await self._stack.enter_async_context(new_session(connections=_CONNECTIONS))
+            heard: list[tuple[int, bytes]] = []
+
+            def hear(status: int, body: bytes, heard: list[tuple[int, bytes]] = heard) -> None:
+                heard[:] = [(status, body)]
+
+            client = Client(
+                session,
+                endpoint,
+                credentials,
+                timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
+                signature=calls.signing,
+                proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
+                heard=hear,
+            )
+            embedded = instance.endpoint == EMULATOR or self._running is not None
+            desk = Desk(instance, client, endpoint.authority, embedded, heard)
+            self._stack.push_async_callback(desk.close)
+            self._desks[instance.name] = desk
+
+    # -- what there is ---------------------------------------------------------------------------------
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the instance can be called."""
+        return bool(self._desks) and not self.step and not self.trouble
+
+    @property
+    def instances(self) -> tuple[InstanceSettings, ...]:
+        """The job's instances."""
+        return tuple(worker.instance for worker in workers_of(self.settings))
+
+    def instance(self, name: str | None) -> InstanceSettings:
+        """The instance of a name; the first one for none, and for one that the job does not have."""
+        return next((each for each in self.instances if each.name == name), self.instances[0])
+
+    def is_embedded(self, instance: InstanceSettings) -> bool:
+        """Whether an instance is this process's own."""
+        return instance.endpoint == EMULATOR or self._running is not None
+
+    def address(self, instance: InstanceSettings) -> str:
+        """`https://host` that an instance is called at."""
+        if self.is_embedded(instance) and self.emulator is not None:
+            return self.emulator.endpoint
+        host = instance.endpoint if instance.endpoint not in {None, EMULATOR} else None
+        return host or endpoint_of(instance.region or "", vpc=instance.vpc)
+
+    def may_change(self, instance: InstanceSettings) -> bool:
+        """Whether something at the instance may be changed from here."""
+        if self.options.read_only:
+            return False
+        return self.is_embedded(instance) or self.options.allow_changes
+
+    def catalogue(self, instance: InstanceSettings) -> Catalogue | None:
+        """The items of an embedded instance; None of a purchased one."""
+        if self.emulator is None or not self.is_embedded(instance):
+            return None
+        return self.emulator.catalogue(instance.name)
+
+    def rules(self, instance: InstanceSettings, operation: Operation) -> Rules:
+        """What an image must be that goes to an instance."""
+        return rules_of(self.settings, operation, instance)
+
+    def rate(self, instance: InstanceSettings, budget: str = "query") -> float:
+        """Calls per second; infinite without a limit."""
+        return math.inf if instance.unlimited else instance.qps_of(budget) * instance.share
+
+    @property
+    def shelf(self) -> ImageShelf:
+        """The images that somebody has put on the page."""
+        if self._shelf is None:
+            raise RuntimeError("the session is not open: use `async with`")
+        return self._shelf
+
+    async def item_image(
+        self, product_id: str, pic_name: str, rules: Rules
+    ) -> ShelvedImage | Rejected | Unreachable | None:
+        """The image of an item, put on the page; None where nobody knows where it is."""
+        place = self.known.places.get((product_id, pic_name))
+        if place is None:
+            return None
+        shelf = self._known_shelf or self.shelf
+        found = await shelf.put_fetched(place, pic_name or product_id, rules)
+        if shelf is self.shelf or isinstance(found, Rejected | Unreachable):
+            return found
+        return await self.shelf.put(found.data, found.name, rules)
+
+    async def item_copy(self, product_id: str, pic_name: str) -> bytes | None:
+        """A small JPEG of an item's image; None where there is none on this machine."""
+        place = self.known.places.get((product_id, pic_name))
+        shelf = self._known_shelf or self.shelf
+        # What is elsewhere stays there: looking at a page fetches nothing.
+        if place is None or not shelf.is_local(place):
+            return None
+        made = await shelf.copy(place, THUMBNAIL_SIDE)
+        return None if made is None else made.data
+
+    def calls_today(self) -> int | None:
+        """Calls that runs over the job's output have made today, by its ledger; None without one."""
+        folder = Path(self.settings.output.dir)
+        if not folder.is_dir():
+            return None
+        today = datetime.now(UTC).date()
+        return sum(line.slots_used for line in read_usage([folder]).lines if line.day == today)
+
+    def night(self) -> RunStatus | None:
+        """The run that works on the job's output now; None where none does."""
+        folder = Path(self.settings.output.dir)
+        if not folder.is_dir():
+            return None
+        try:
+            found = look_at(folder, datetime.now(UTC))
+        except BatchsearchError:
+            return None
+        return next((status for status in found if status.state in {"opening", "running"}), None)
+
+    # -- asking ----------------------------------------------------------------------------------------
+
+    async def ask(
+        self,
+        operation: Operation,
+        instance: InstanceSettings,
+        values: Mapping[str, Any],
+        entered: Mapping[str, str],
+        images: Sequence[ShelvedImage] = (),
+    ) -> Asked:
+        """Make a call, repeated by the job's own rules, and keep what came.
+
+        Args:
+            operation: The operation.
+            instance: Which instance.
+            values: Its parameters, checked.
+            entered: The same as they were entered.
+            images: Its images, all of them ready to be sent.
+
+        Raises:
+            BusyError: A call is under way.
+            NotReadyError: The instance cannot be called.
+            CallLimitError: The session has made as many calls as it may.
+            CancelledAskingError: It was given up before it left.
+            ConfigError: There are no credentials to sign with.
+        """
+        if self._asking is not None and not self._asking.done():
+            raise BusyError
+        desk = self._desks.get(instance.name)
+        if desk is None or not self.is_ready:
+            raise NotReadyError(self.trouble or f"the instance is not ready yet: {self.step}")
+        if self.meter.is_full:
+            raise CallLimitError(f"this session has made the {self.meter.limit} calls that it may make")
+        task = asyncio.create_task(self._ask(operation, desk, values, entered, images))
+        self._asking = task
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise CancelledAskingError from None
+            raise
+        finally:
+            if task.done():
+                self.meter.enter("idle")
+
+    def cancel(self) -> bool:
+        """Give up the call that waits for its slot; whether there was one. What has left is waited for."""
+        if self._asking is None or self._asking.done() or self.meter.state != "waiting":
+            return False
+        return self._asking.cancel()
+
+    async def _ask(
+        self,
+        operation: Operation,
+        desk: Desk,
+        values: Mapping[str, Any],
+        entered: Mapping[str, str],
+        images: Sequence[ShelvedImage],
+    ) -> Asked:
+        began = datetime.now(UTC)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        prepared = [image.verdict for image in images if isinstance(image.verdict, Prepared)]
+        call = build_call(operation.name, desk.instance.name, values, [image.data for image in prepared])
+        if isinstance(call, ParameterProblem):
+            raise NotReadyError(str(call))
+        desk.heard.clear()
+        pacer = MeteredPacer(desk.pacer(operation.budget), self.meter)
+        try:
+            answer, calls = await answered(
+                desk.client,
+                call,
+                pacer,
+                actions=self.settings.codes,
+                rules=rules_for_one(self.settings.calls),
+            )
+        finally:
+            self.meter.enter("idle")
+        status, body = desk.heard[-1] if desk.heard else (answer.http_status, b"")
+        told = Asked(
+            id=f"{began:%Y%m%dT%H%M%S}-{secrets.token_hex(6)}",
+            at=began,
+            instance=desk.instance.name,
+            operation=operation.name,
+            values=dict(values),
+            entered=dict(entered),
+            images=tuple(_described(image) for image in images),
+            calls=calls,
+            latency=round(answer.latency, 3),
+            waited=round(loop.time() - started, 3),
+            status=status,
+            code=answer.code,
+            origin=answer.origin,
+            message=answer.message,
+            request_id=answer.request_id,
+            body=redacted(body.decode("utf-8", "replace")),
+        )
+        copied = await self.shelf.copy_of(prepared[0].data, THUMBNAIL_SIDE) if prepared else None
+        self.history.add(told, None if copied is None else copied.data)
+        return told
+
+
+def _described(image: ShelvedImage) -> AskedImage:
+    made = image.verdict
+    if not isinstance(made, Prepared):
+        raise TypeError("an image that is refused is not sent")
+    sent = made.sent
+    return AskedImage(
+        image.sha256,
+        image.name,
+        sent.width,
+        sent.height,
+        sent.bytes,
+        sent.format,
+        made.transforms,
+        sent.sha256,
+    )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from batchsearch.commands.shared.options import fail, logging_options
 from batchsearch.errors import BatchsearchError, ExitCode
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from batchsearch.emulator.server import Emulator
 
 _EXAMPLES = """\b
 Examples:
@@ -84,8 +89,13 @@ Examples:
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="YAML file of what goes wrong, to practise on: as `emulator.faults` in configs/bad-night.yaml.",
 )
+@click.option(
+    "--console/--no-console",
+    default=None,
+    help="Print the address of a page to try queries on, look at items and requests; on but for JSON logs.",
+)
 @logging_options
-def command(log_format: str, log_level: str, **options: Any) -> None:
+def command(log_format: str, log_level: str, *, console: bool | None, **options: Any) -> None:
     """Serve embedded Image Search instances over HTTP, until interrupted.
 
     It speaks the vendor's protocol, checks signatures, grants the given rate, and keeps what is added in
@@ -96,7 +106,15 @@ def command(log_format: str, log_level: str, **options: Any) -> None:
         from batchsearch.telemetry.logs import configure
 
         configure("json" if log_format == "json" else "console", log_level)
-        serve(**options)
+        wanted = log_format != "json" if console is None else console
+        serve(**options, beside=_console if wanted else None)
     except BatchsearchError as error:
         fail(error)
     sys.exit(ExitCode.DONE)
+
+
+def _console(emulator: Emulator) -> AbstractContextManager[object]:
+    from batchsearch.commands.shared.showing import show
+    from batchsearch.console.beside_emulator import console_beside
+
+    return console_beside(emulator, lambda address: show(f"The console is at {address}"))

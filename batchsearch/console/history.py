@@ -41,8 +41,9 @@ class History:
             self._open(folder)
 
     def _open(self, folder: Path) -> None:
+        if not folder.exists():
+            return
         try:
-            folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
             folder.chmod(_PRIVATE)
             names = sorted(path.stem for path in folder.glob("*.json") if _NAME.fullmatch(path.stem))
         except OSError as error:
@@ -128,6 +129,7 @@ class History:
         if self._folder is None:
             return
         try:
+            self._folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
             with publishing(self._folder / f"{asked.id}.json", mode=_OWN) as file:
                 file.write(asked.to_json().encode("utf-8", "replace"))
             if thumbnail is not None:

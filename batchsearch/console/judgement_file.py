@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputError
+from batchsearch.publish import sync_file
 from batchsearch.tasks.dedup.clusters.judgements import COLUMNS, read_judgements
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def write_judgements(path: Path, judged: Sequence[tuple[str, str, str, str]], no
             names = _names(file.readline().decode("utf-8-sig", "replace"))
             file.write(_text(names, judged, now, ends=_ends_a_line(file)).encode())
             file.flush()
-            os.fsync(file.fileno())
+            sync_file(path)
     except OSError as error:
         raise OutputError(
             f"{path}: the judgement cannot be written: {error.strerror or error}; nothing was changed"

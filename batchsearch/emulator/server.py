@@ -11,6 +11,7 @@ import logging
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -28,6 +29,7 @@ from batchsearch.interrupts import listen_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
     from typing import Self
 
     from batchsearch.emulator.http.signatures import AccessKey
@@ -124,6 +126,10 @@ class Emulator:
     def direct(self) -> Direct:
         """Answers calls of this process without HTTP, whether the emulator is started or not."""
         return Direct(self._gateway, self.log)
+
+    def lead_to(self, console: str | None) -> None:
+        """Have `/console` lead to a console that is served elsewhere, by its address without a token."""
+        self._gateway.console = console
 
     def set_faults(self, plan: FaultPlan) -> None:
         """Go by this plan from the next request on; counts start anew."""
@@ -230,12 +236,18 @@ def _in_address(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def serve_forever(options: EmulatorOptions, *, ready: Callable[[Emulator], None] | None = None) -> None:
+def serve_forever(
+    options: EmulatorOptions,
+    *,
+    ready: Callable[[Emulator], None] | None = None,
+    beside: Callable[[Emulator], AbstractContextManager[object]] | None = None,
+) -> None:
     """Run an emulator until SIGTERM, SIGINT or SIGHUP, then stop in good order; for the main thread.
 
     Args:
         options: The set-up.
         ready: Called once it listens, to tell people its endpoint.
+        beside: What else is there while it listens.
 
     Raises:
         OSError: the address is taken or not this machine's.
@@ -246,7 +258,8 @@ def serve_forever(options: EmulatorOptions, *, ready: Callable[[Emulator], None]
         with Emulator(options) as emulator:
             if ready is not None:
                 ready(emulator)
-            ended.wait()
+            with nullcontext() if beside is None else beside(emulator):
+                ended.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -15,9 +15,9 @@ from PIL import Image
 
 from batchsearch.emulator.caller import signed_v3
 from batchsearch.emulator.flow import COUNTINGS, counter_for
-from batchsearch.emulator.http.console import console_page
 from batchsearch.emulator.http.error_table import ERRORS, RefusedError
 from batchsearch.emulator.http.gateway import Gateway
+from batchsearch.emulator.http.instance_page import instance_page
 from batchsearch.emulator.http.protocol import decode_pair_text, read_call, read_inbound
 from batchsearch.emulator.http.replies import json_bytes, xml_bytes
 from batchsearch.emulator.http.request_log import RequestLog, most_within
@@ -245,4 +245,4 @@ def test_verdicts_of_a_log_that_counts_denials_are_those_of_its_definition(arriv
 
 def test_the_console_page_is_built_without_requests(gateway):
     """An empty log makes a page all the same."""
-    assert "demo" in console_page(gateway[0], RequestLog())
+    assert "demo" in instance_page(gateway[0], RequestLog())

@@ -12,10 +12,12 @@ export const tokens = (text) => text.match(TOKEN) || [];
 // {start, options}: from where the options replace what is typed.
 export const completionsAt = (text, caret, values = {}) => {
   const before = text.slice(0, caret);
-  const partial = /("(?:[^"\\]|\\.)*|[A-Za-z_][A-Za-z0-9_]*|-?\d+)$/.exec(before);
-  const typed = partial ? partial[0] : "";
+  const seen = tokens(before);
+  const end = seen.at(-1) || "";
+  // A word, a number or a text without its closing quote, right before the caret, goes on.
+  const goesOn = before.endsWith(end) && (/^(-?\d+|[A-Za-z_][A-Za-z0-9_]*)$/.test(end) || /^"(?:[^"\\]|\\.)*$/.test(end));
+  const typed = end && goesOn ? seen.pop() : "";
   const start = caret - typed.length;
-  const seen = tokens(before.slice(0, start));
   const last = (seen.at(-1) || "").toLowerCase();
   const field = [...seen].reverse().find((token) => FIELDS.includes(token));
   const of = (options) => ({ start, options: options.filter((each) => each.toLowerCase().startsWith(typed.toLowerCase()) && each !== typed) });

@@ -19,9 +19,9 @@ import structlog
 from aiohttp import web
 
 from batchsearch.emulator.faults import Decision, Harm
-from batchsearch.emulator.http.console import console_page
 from batchsearch.emulator.http.delivery import deliver, harmed, response_of
 from batchsearch.emulator.http.error_table import RefusedError
+from batchsearch.emulator.http.instance_page import instance_page
 from batchsearch.emulator.http.protocol import Inbound, read_inbound, wants_xml
 from batchsearch.emulator.http.replies import Reply, failure, new_request_id, success
 from batchsearch.emulator.http.request_log import Entry, RequestLog, Verdict
@@ -139,7 +139,10 @@ class Front:
         """Answer one request, of any path and method."""
         # To a page of another site, whose name was made to lead here, the console is not there at all.
         if request.method == "GET" and request.path == CONSOLE and is_own_host(request, self._options.host):
-            page = await self._in_thread(console_page, self._gateway, self._log)
+            if self._gateway.console is not None:
+                # Without its token: who was not let in there is told where to look for it.
+                return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": self._gateway.console})
+            page = await self._in_thread(instance_page, self._gateway, self._log)
             return web.Response(text=page, content_type="text/html")
         trace = self._new_trace()
         try:

@@ -94,6 +94,7 @@ class Gateway:
         self.uploads = UploadStore()
         self.faults = Faults(options.faults)
         self.place: Place | None = None
+        self.console: str | None = None
         opened: dict[str, LiveInstance] = {}
         self.instances: Mapping[str, LiveInstance] = MappingProxyType(opened)
         try:

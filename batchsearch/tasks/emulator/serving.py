@@ -9,7 +9,8 @@ from batchsearch.errors import ConfigError
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from batchsearch.emulator.faults import FaultPlan
@@ -29,6 +30,7 @@ def serve(
     tls: tuple[Path, Path] | None = None,
     tls_port: int = 0,
     announce_retry: bool = False,
+    beside: Callable[[Emulator], AbstractContextManager[object]] | None = None,
     **defaults: Any,
 ) -> None:
     """Serve instances until SIGTERM or SIGINT.
@@ -45,6 +47,7 @@ def serve(
         tls: Certificate and key file of a second listener, over TLS.
         tls_port: Its port, or 0 for a free one.
         announce_retry: Tell a denied caller how long to wait.
+        beside: What else is there while it listens.
         defaults: What instances are that say nothing else: fields of `InstanceDefaults`.
 
     Raises:
@@ -87,7 +90,7 @@ def serve(
             tls_port=tls_port,
             announce_retry=announce_retry,
         )
-        serve_forever(options, ready=ready)
+        serve_forever(options, ready=ready, beside=beside)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     except OSError as error:

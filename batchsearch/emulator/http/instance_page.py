@@ -23,7 +23,7 @@ _STYLE: Final = (
 )
 
 
-def console_page(gateway: Gateway, log: RequestLog) -> str:
+def instance_page(gateway: Gateway, log: RequestLog) -> str:
     """The page as HTML; everything that came with a request is escaped."""
     instances = _table(
         ("Instance", "Type", "Queries/s", "Counting", "Items", "Capacity"),

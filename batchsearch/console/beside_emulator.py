@@ -1,0 +1,91 @@
+"""A console beside embedded instances that are served by themselves, in a thread with a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.config.model import JobSettings
+from batchsearch.console.console_server import open_console
+from batchsearch.console.opening_console import user_folder
+from batchsearch.console.session import ConsoleOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from batchsearch.emulator.server import Emulator
+
+_START_SECONDS: Final = 30.0
+
+
+@contextmanager
+def console_beside(emulator: Emulator, told: Callable[[str], object]) -> Iterator[None]:
+    """A console about a running emulator's instances, while the block lasts.
+
+    Args:
+        emulator: The emulator, started.
+        told: Told the console's address, and each new one.
+
+    Raises:
+        ConfigError: There is no port to listen on.
+    """
+    ready, failed = threading.Event(), []
+    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def serve() -> None:
+        ended = asyncio.Event()
+        loops.append((asyncio.get_running_loop(), ended))
+        options = ConsoleOptions(history=user_folder() / "history")
+        async with open_console(settings_of(emulator), options, emulator=emulator, told=told) as console:
+            emulator.lead_to(console.plain_address)
+            ready.set()
+            await ended.wait()
+            emulator.lead_to(None)
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:  # noqa: BLE001 - handed to whoever began it
+            failed.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run, name="batchsearch-console", daemon=True)
+    thread.start()
+    ready.wait(_START_SECONDS)
+    if failed:
+        raise failed[0]
+    try:
+        yield
+    finally:
+        for loop, ended in loops:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(ended.set)
+        thread.join()
+
+
+def settings_of(emulator: Emulator) -> JobSettings:
+    """A job about an emulator's instances: no rows, and each instance's own rate."""
+    instances = [
+        {
+            "endpoint": emulator.endpoint,
+            "name": each.name,
+            "qps": each.qps,
+            "custom_qps": True,
+            "service_type": each.service_type,
+            "longest_id": each.longest_id,
+        }
+        for each in emulator.options.instances
+    ]
+    folder = str(user_folder() / "emulator")
+    return JobSettings.model_validate(
+        {
+            "operation": "SearchImageByPic",
+            "instance": instances[0],
+            "instances": instances[1:],
+            "manifest": {"path": f"{folder}/none.csv", "key": "id", "columns": {"image": "image", "instance": "instance"}},
+            "output": {"dir": f"{folder}/output"},
+        }
+    )

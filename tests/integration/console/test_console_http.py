@@ -1,0 +1,582 @@
+"""The console without a browser: its guard, its forms as a page without script sends them, what they cost."""
+
+import asyncio
+import base64
+import html
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import threading
+import urllib.parse
+
+import pyarrow.parquet as pq
+import pytest
+from console_rig import SAMPLES, Visitor, asked_of, demo_settings, running_console
+
+import batchsearch
+from batchsearch.config.load import load_job, load_text
+from batchsearch.console.opening_console import WantedConsole, check_host, seconds_of
+from batchsearch.console.session import ConsoleOptions
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.server import Emulator
+from batchsearch.engine.run.job import run_job
+from batchsearch.errors import ConfigError
+
+IMAGE = "assorted-succulents-recompressed.jpg"
+DATA = (SAMPLES / "queries" / IMAGE).read_bytes()
+
+
+def hits_on(page):
+    """Product, image and score of each card of a page."""
+    text = page.decode()
+    cards = text.partition('id="cards"')[2].partition("</ol>")[0]
+    return re.findall(
+        r"<strong>([\d.]+)</strong>.*?<bdi>(.*?)</bdi>.*?<bdi>(.*?)</bdi>", cards, re.DOTALL
+    )  # fmt: skip
+
+
+def searched(visitor, **fields):
+    """The page of an answer to a search by the sample image."""
+    form = {"type": "SearchImageByPic", "do": "again", **fields}
+    return visitor.follow(visitor.post("/search", form, {"image": (IMAGE, DATA)}))
+
+
+def test_the_address_lets_a_browser_in_once(tmp_path):
+    """The printed address gives a cookie that no script can read, once."""
+    with running_console(demo_settings(tmp_path)) as console:
+        visitor = Visitor(console, let_in=False)
+        path = console.told[0].removeprefix(f"http://{visitor.host}")
+        assert visitor.get("/search")[0] == 403
+        status, headers, _ = visitor.get(path)
+        assert (status, headers["Location"]) == (303, "/search")
+        cookie = headers["Set-Cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=Strict" in cookie
+        assert "Path=/" in cookie
+        assert headers["Referrer-Policy"] == "no-referrer"
+        status, _, body = visitor.get(path)
+        assert status == 403
+        assert b"printed in the terminal" in body
+        assert len(console.told) == 2
+        assert console.told[1] != console.told[0]
+        assert visitor.get("/?t=guess")[0] == 403
+        assert len(console.told) == 2, "a guess has nothing printed"
+        visitor.cookie = cookie.partition(";")[0]
+        assert visitor.get("/search")[0] == 200
+
+
+ATTACKS = {
+    "another host name": {"Host": "evil.example"},
+    "another port": {"Host": "127.0.0.1:1"},
+    "no cookie": {"Cookie": None},
+    "another origin": {"Origin": "http://evil.example"},
+    "no origin": {"Origin": None},
+    "an opaque origin": {"Origin": "null"},
+    "a page of another site": {"Sec-Fetch-Site": "cross-site"},
+    "a body without permission": {"Content-Type": "text/plain"},
+    "no token": {"X-CSRF-Token": None},
+    "a wrong token": {"X-CSRF-Token": "guess"},
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_other_pages_can_send_costs_nothing(console, visitor, attack):
+    """Rebinding, forged forms and foreign origins are refused with 4xx, and no call is made."""
+    before = (len(asked_of(console)), console.session.meter.calls)
+    if ATTACKS[attack].get("Cookie", "") is None:
+        visitor = Visitor(console, let_in=False)
+    for path in ("/search", "/compare", "/change/delete", "/history", "/cancel", "/check", "/instance"):
+        fields = {
+            "type": "SearchImageByName",
+            "product_id": "PR000",
+            "pic_name": "bamboo-watch.jpg",
+            "do": "search",
+        }
+        status, headers, _ = visitor.post(path, fields, **ATTACKS[attack])
+        assert 400 <= status < 500, path
+        assert "Access-Control-Allow-Origin" not in headers
+    assert (len(asked_of(console)), console.session.meter.calls) == before
+
+
+def test_no_get_costs_or_changes_anything(console, visitor):
+    """Every address can be looked at: no call is made, and nothing at the instance is changed."""
+    before = len(asked_of(console))
+    count = console.session.emulator.catalogue("demo").count()
+    location = searched(visitor)[0]
+    for path in (
+        *(
+            "/search",
+            "/search?type=SearchImageByName&product_id=PR000&do=search",
+            "/compare",
+            "/items",
+            "/history",
+        ),
+        *(
+            "/runs",
+            "/requests",
+            "/meter",
+            "/names?text=P",
+            "/values",
+            "/change/add",
+            "/change/delete?product_id=PR000",
+        ),
+        *(location, f"{location}/raw", "/items/one?product_id=PR000&pic_name=bamboo-watch.jpg"),
+        *("/thumbnail?product_id=PR000&pic_name=bamboo-watch.jpg", "/assets/console.js", "/assets/base.css"),
+    ):
+        status, headers, body = visitor.get(path)
+        assert status == 200, (path, body[:500])
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        if headers.get_content_type() == "text/html":
+            assert headers["Cache-Control"] == "no-store"
+            assert "<script>" not in body.decode()
+            assert not re.search(r'\sstyle="|\son[a-z]+="', body.decode())
+    assert len(asked_of(console)) == before + 1
+    assert console.session.emulator.catalogue("demo").count() == count
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/assets/..%2Fsession.py", "/assets/%2e%2e%2fgate.py", "/answer/..%2F..%2Fetc", "/nowhere",
+        "/preview/..%2f..%2fx", "/runs/..%2F../report", "/history/..%2F..%2Fx/image",
+        "/thumbnail?product_id=../../etc&pic_name=passwd",
+        "/assets/search.html.j2", "/change/everything",
+    ],
+)  # fmt: skip
+def test_no_path_leads_out(visitor, path):
+    """What is not a page is not there: no file of the machine is named by an address."""
+    status, _, body = visitor.get(path)
+    assert status == 404
+    assert b"root:" not in body
+
+
+def test_a_search_without_script_reads_every_field(console, visitor):
+    """The vendor's page as plain forms: show, choose a region, category, page, filter, threshold."""
+    shown = visitor.follow(
+        visitor.post("/search", {"type": "SearchImageByPic", "do": "show"}, {"image": (IMAGE, DATA)})
+    )
+    assert shown[1] == 200
+    assert b"Sent as it is." in shown[3]
+    sha = re.search(r'name="image_sha" value="(\w+)"', shown[3].decode())[1]
+    preview = visitor.get(f"/preview/{sha}")
+    assert (preview[0], preview[1].get_content_type()) == (200, "image/jpeg")
+    assert preview[2] != DATA
+    first = visitor.follow(
+        visitor.post("/search", {"type": "SearchImageByPic", "image_sha": sha, "do": "search"})
+    )
+    region = re.search(r'value="region:([\d,]+)"', first[3].decode())[1]
+    chosen = visitor.follow(
+        visitor.post("/search", {"type": "SearchImageByPic", "image_sha": sha, "do": f"region:{region}"})
+    )
+    assert urllib.parse.parse_qs(urllib.parse.urlsplit(chosen[0]).query)["region"] == [region]
+    assert f'value="{region.split(",")[0]}"' in chosen[3].decode()
+    fields = {
+        "category_id": "88888888",
+        "num": "20",
+        "start": "10",
+        "filter": "int_attr > 1",
+        "score_threshold": "0.00",
+    }
+    x1, x2, y1, y2 = region.split(",")
+    drawn = {"method": "custom", "crop": "true", "x1": x1, "x2": x2, "y1": y1, "y2": y2}
+    page = visitor.follow(
+        visitor.post(
+            "/search", {"type": "SearchImageByPic", "image_sha": sha, "do": "again", **drawn, **fields}
+        )
+    )
+    asked = console.session.history.get(page[0].rpartition("/")[2])
+    assert asked.values == {
+        "category_id": 88888888, "crop": True, "region": region, "num": 20, "start": 10,
+        "filter": "int_attr > 1", "score_threshold": "0.00",
+    }  # fmt: skip
+    text = html.unescape(page[3].decode())
+    for name in (
+        "RequestId",
+        "Code",
+        "Msg",
+        "Success",
+        "HTTP status",
+        "DocsReturn",
+        "DocsFound",
+        "SearchTime",
+    ):
+        assert f"<dt>{name}</dt>" in text
+    for name in (
+        "CustomContent",
+        "PicName",
+        "CategoryId",
+        "ProductId",
+        "SortExprValues",
+        "Score",
+        "IntAttr",
+        "StrAttr",
+    ):
+        assert f">{name}" in text
+    assert "(deprecated)" in text
+    assert len(hits_on(page[3])) == 20
+    assert asked.content["Auctions"][0]["ProductId"] == hits_on(page[3])[0][1]
+    raw = visitor.get(f"{page[0]}/raw")
+    assert json.loads(raw[2]) == asked.content
+
+
+def test_wrong_fields_are_marked_before_any_call(console, visitor):
+    """A form that the service would refuse is shown again with what is wrong, by the service's own names."""
+    before = len(asked_of(console))
+    fields = {
+        "type": "SearchImageByName",
+        "product_id": "x" * 300,
+        "pic_name": "y",
+        "num": "60",
+        "start": "480",
+    }
+    status, _, body = visitor.post("/search", {**fields, "filter": "int_attr ~ 3", "do": "search"})
+    text = body.decode()
+    assert status == 422
+    for name in ("OverflowMaxResultNum", "InvalidFilterClause", "InvalidProductId"):
+        assert name in text
+    assert "(column 10)" in text
+    assert 'value="480"' in text, "nothing typed is lost"
+    told = visitor.post("/check", {**fields, "filter": "int_attr ~ 3"})
+    assert {"start", "filter", "product_id"} <= json.loads(told[2])["problems"].keys()
+    assert len(asked_of(console)) == before
+
+
+def test_an_image_is_judged_before_any_call(console, visitor):
+    """An image that no call would take says so, with its code; a hostile one never comes back."""
+    before = len(asked_of(console))
+    evil = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+    for name, data, code in (
+        ("x.svg", evil, "Local.ImageFormatUnsupported"),
+        ("page.html", b"<html>" * 20, "Local.NotAnImage"),
+    ):
+        status, _, body = visitor.post(
+            "/search", {"type": "SearchImageByPic", "do": "search"}, {"image": (name, data)}
+        )
+        assert status == 422
+        assert code in body.decode()
+        sha = re.search(r'name="image_sha" value="(\w+)"', body.decode())[1]
+        assert visitor.get(f"/preview/{sha}")[0] == 404
+    status, _, body = visitor.post("/search", {"type": "SearchImageByPic", "do": "search"})
+    assert (status, b"Choose an image first." in body) == (422, True)
+    status, _, body = visitor.post(
+        "/search", {"type": "SearchImageByPic", "image_url": "file:///etc/passwd", "do": "show"}
+    )
+    assert status == 422
+    status, _, body = visitor.post(
+        "/search", {"type": "SearchImageByPic", "image_url": "http://127.0.0.1:1/x.jpg", "do": "show"}
+    )
+    assert (status, b"Local.ImageAddressRefused" in body) == (422, True)
+    assert len(asked_of(console)) == before
+
+
+def test_what_is_too_large_is_not_read(visitor):
+    """A body above the limit is refused by what it says of itself, and by what it turns out to be."""
+    assert visitor.post("/search", {}, **{"Content-Length": "99000000"})[0] == 413
+    status, _, body = visitor.post("/search", {"do": "show"}, {"image": ("x.jpg", b"\xff" * 25_000_000)})
+    assert (status, b"24,000,000" in body) == (413, True)
+
+
+def test_the_meter_is_the_instances_own_count(console, visitor):
+    """Every call that the meter counts is one that the instance has seen, and the other way round."""
+    calls, seen = console.session.meter.calls, len(asked_of(console))
+    searched(visitor)
+    searched(visitor, num="3")
+    visitor.post(
+        "/search", {"type": "SearchImageByName", "product_id": "no", "pic_name": "such", "do": "again"}
+    )
+    again = visitor.post("/search", {"type": "SearchImageByPic", "do": "search"}, {"image": (IMAGE, DATA)})
+    assert b"Show that answer (free)" in again[2]
+    assert console.session.meter.calls - calls == len(asked_of(console)) - seen == 3
+    told = json.loads(visitor.get("/meter")[2])
+    assert told["calls"] == console.session.meter.calls
+
+
+def test_a_wall_of_calls_holds(tmp_path):
+    """Behind --max-calls nothing is asked; what was answered is there to be looked at."""
+    with running_console(demo_settings(tmp_path), ConsoleOptions(max_calls=1)) as console:
+        visitor = Visitor(console)
+        location = searched(visitor)[0]
+        status, _, body = visitor.post(
+            "/search", {"type": "SearchImageByPic", "num": "7", "do": "again"}, {"image": (IMAGE, DATA)}
+        )
+        assert status == 409
+        assert b"may make" in body
+        assert visitor.get(location)[0] == 200
+        assert len(asked_of(console)) == 1
+
+
+def test_changes_are_made_one_at_a_time_and_shown_before(console, visitor):
+    """An item is added, changed and deleted; a deletion first names what goes, for no call."""
+    catalogue = console.session.emulator.catalogue("demo")
+    before = catalogue.count()
+    form = {
+        "product_id": "NEW-1",
+        "pic_name": "a.jpg",
+        "custom_content": "x",
+        "int_attr": "7",
+        "do": "change",
+    }
+    added = visitor.follow(visitor.post("/change/add", form, {"image": (IMAGE, DATA)}))
+    assert (added[1], catalogue.count()) == (200, before + 1)
+    changed = visitor.post(
+        "/change/update", {"product_id": "NEW-1", "pic_name": "a.jpg", "str_attr": "red", "do": "change"}
+    )
+    assert changed[0] == 303
+    assert catalogue.get("NEW-1", "a.jpg").str_attr == "red"
+    item = visitor.get("/items/one?product_id=NEW-1&pic_name=a.jpg")[2].decode()
+    assert "<dd" in item
+    assert "red" in item
+    listed = visitor.get("/items?filter=" + urllib.parse.quote('str_attr = "red" AND int_attr = 7'))[
+        2
+    ].decode()
+    assert re.findall(r"<bdi>(NEW-1)</bdi>", listed) == ["NEW-1"]
+    assert "column" in visitor.get("/items?filter=int_attr")[2].decode()
+    calls = console.session.meter.calls
+    look = visitor.post("/change/delete", {"product_id": "NEW-1", "do": "look"})
+    assert (look[0], b"1 image will be deleted" in look[2]) == (200, True)
+    assert (catalogue.count(), console.session.meter.calls) == (before + 1, calls)
+    assert visitor.post("/change/delete", {"product_id": "NEW-1", "do": "delete"})[0] == 303
+    assert catalogue.count() == before
+
+
+def test_read_only_changes_nothing(tmp_path):
+    """With --read-only no form changes anything, whatever it sends."""
+    with running_console(demo_settings(tmp_path), ConsoleOptions(read_only=True)) as console:
+        visitor = Visitor(console)
+        for what in ("add", "update", "delete"):
+            assert visitor.get(f"/change/{what}")[0] == 403
+            status, _, body = visitor.post(f"/change/{what}", {"product_id": "PR000", "do": "delete"})
+            assert (status, b"--read-only" in body) == (403, True)
+        assert asked_of(console) == []
+
+
+@pytest.fixture
+def purchased(tmp_path, monkeypatch):
+    """An instance that the console takes for a purchased one: over HTTP, with keys of the environment."""
+    options = EmulatorOptions(instances=(InstanceOptions(name="bought", qps=5, rates={"add": math.inf}),))
+    with Emulator(options) as emulator:
+        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", emulator.access_key_id)
+        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", emulator.access_key_secret)
+        monkeypatch.setenv("BATCHSEARCH_RUNTIME_DIR", str(tmp_path / "rates"))
+        (tmp_path / "queries.csv").write_text(
+            "id,image\n"
+            + "".join(
+                f"r{number},{path.name}\n"
+                for number, path in enumerate(sorted((SAMPLES / "catalogue").iterdir())[:25])
+            )
+        )
+        job = {
+            "operation": "SearchImageByPic",
+            "instance": {"endpoint": emulator.endpoint, "name": "bought", "qps": 5, "shared": "host"},
+            "manifest": {"path": str(tmp_path / "queries.csv"), "key": "id", "columns": {"image": "image"}},
+            "images": {"root": str(SAMPLES / "catalogue")},
+            "output": {"dir": str(tmp_path / "output")},
+        }
+        yield emulator, load_text(json.dumps(job), tmp_path / "job.yaml").settings
+
+
+def test_a_run_beside_is_never_denied(purchased):
+    """A run at the whole tier and a console share one rate: nobody is denied, and both get through."""
+    emulator, settings = purchased
+    with running_console(settings) as console:
+        visitor = Visitor(console)
+        run = threading.Thread(target=lambda: asyncio.run(run_job(settings)))
+        run.start()
+        for number in range(8):
+            searched(visitor, num=str(number + 1))
+        run.join(60)
+        verdicts = [entry.verdict for entry in emulator.log.entries("SearchImageByPic")]
+        assert verdicts.count("denied") == 0
+        assert verdicts.count("granted") == 8 + 25
+        assert console.session.meter.denied == 0
+
+
+def test_a_purchased_instance_is_changed_only_where_that_was_allowed(purchased):
+    """Of a purchased one changes are off; where they are on, a deletion wants the instance's name typed."""
+    emulator, settings = purchased
+    with running_console(settings) as console:
+        page = Visitor(console).get("/items")[2].decode()
+        assert "PURCHASED" in page
+        assert "cannot be listed by a call" in page
+        assert Visitor(console).get("/change/delete")[0] == 403
+    with running_console(settings, ConsoleOptions(allow_changes=True)) as console:
+        visitor = Visitor(console)
+        form = {"product_id": "P", "do": "delete"}
+        status, _, body = visitor.post("/change/delete", form)
+        assert (status, b"name of the instance" in body) == (422, True)
+        assert emulator.log.entries("DeleteImage") == ()
+        assert visitor.post("/change/delete", {**form, "confirm": "bought"})[0] == 303
+        assert len(emulator.log.entries("DeleteImage")) == 1
+
+
+def test_no_secret_leaves_the_process(purchased):
+    """In everything that a browser is sent, and in everything that is kept, there is no key and no token."""
+    emulator, settings = purchased
+    sent = []
+    with running_console(settings, ConsoleOptions(history=settings_folder(settings) / "history")) as console:
+        visitor = Visitor(console)
+        location, *_ = searched(visitor)
+        for path in (
+            "/search",
+            location,
+            f"{location}/raw",
+            "/history",
+            "/items",
+            "/runs",
+            "/meter",
+            "/compare",
+        ):
+            _, headers, body = visitor.get(path)
+            sent += [str(headers).encode(), body]
+    kept = [path.read_bytes() for path in (settings_folder(settings) / "history").iterdir()]
+    for secret in (emulator.access_key_id, emulator.access_key_secret, console.gate.cookie):
+        assert not [each for each in (*sent, *kept) if secret.encode() in each]
+
+
+def settings_folder(settings):
+    return load_folder(settings.output.dir)
+
+
+def load_folder(text):
+    from pathlib import Path
+
+    return Path(text).parent
+
+
+FAULTS = {
+    "InvalidAccessKeyId.NotFound": {"ALIBABA_CLOUD_ACCESS_KEY_ID": "nobody-at-all"},
+    "SignatureDoesNotMatch": {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "not-the-secret-of-it"},
+}
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_a_refused_key_says_what_to_do(purchased, monkeypatch, code):
+    """Keys that the service refuses are told by its code, with the advice of the table."""
+    _, settings = purchased
+    for name, value in FAULTS[code].items():
+        monkeypatch.setenv(name, value)
+    with running_console(settings) as console:
+        page = searched(Visitor(console))[3].decode()
+        assert code in page
+        assert "Traceback" not in page
+        assert "Change the account or the instance at the vendor." in page
+
+
+def test_missing_keys_and_hosts_are_told(purchased, monkeypatch):
+    """Without credentials, and where nothing listens, pages work and say what is missing."""
+    _, settings = purchased
+    gone = settings.model_copy(
+        update={"instance": settings.instance.model_copy(update={"endpoint": "http://127.0.0.1:1"})}
+    )
+    with running_console(gone) as console:
+        assert "Transport." in searched(Visitor(console))[3].decode()
+    for name in ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", "/nonexistent")
+    with running_console(settings) as console:
+        page = Visitor(console).get("/search")[2].decode()
+        assert "The instance cannot be called." in page
+        assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in page
+        status, _, _ = Visitor(console).post(
+            "/search", {"type": "SearchImageByPic", "do": "again"}, {"image": (IMAGE, DATA)}
+        )
+        assert status == 409
+
+
+def test_copied_texts_run_and_give_the_same_answer(purchased, tmp_path):
+    """The job file, the program and the shell script of an answer are run, and find what the page shows."""
+    emulator, settings = purchased
+    caller = emulator.caller()
+    for path in sorted((SAMPLES / "catalogue").iterdir())[:12]:
+        item = {"InstanceName": "bought", "ProductId": path.stem, "PicName": path.name, "IntAttr": "5"}
+        added = caller.call("AddImage", {**item, "PicContent": base64.b64encode(path.read_bytes()).decode()})
+        assert added.status == 200, added.body
+    with running_console(settings) as console:
+        visitor = Visitor(console)
+        location, _, _, page = searched(visitor, num="4", filter="int_attr > 1", score_threshold="0.10")
+    expected = [(product, image) for _, product, image in hits_on(page)]
+    assert len(expected) >= 2
+    text = page.decode()
+    copied = {
+        name: html.unescape(re.search(rf'<pre id="copy-{name}"[^>]*>(.*?)</pre>', text, re.DOTALL)[1])
+        for name in ("job", "csv", "python", "curl")
+    }
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    (folder / IMAGE).write_bytes(DATA)
+    for name, content in (
+        ("job.yaml", copied["job"]),
+        ("query.csv", copied["csv"]),
+        ("ask.py", copied["python"]),
+        ("ask.sh", copied["curl"]),
+    ):
+        (folder / name).write_text(content)
+
+    def ran(*command):
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    ran(sys.executable, "-m", "batchsearch", "config", "check", "job.yaml")
+    loaded = load_job(folder / "job.yaml")
+    batchsearch.run(loaded.settings)
+    hits = pq.read_table(folder / "query-output" / "hits").sort_by("rank").to_pylist()
+    assert [(hit["product_id"], hit["pic_name"]) for hit in hits] == expected
+    (folder / "query-output").rename(folder / "first-output")
+    printed = ran(sys.executable, "ask.py")
+    assert expected[0][0] in printed
+    again = pq.read_table(folder / "query-output" / "hits").sort_by("rank").to_pylist()
+    assert [(hit["product_id"], hit["pic_name"]) for hit in again] == expected
+    answered = json.loads(ran("bash", "ask.sh"))
+    assert [(hit["ProductId"], hit["PicName"]) for hit in answered["Auctions"]] == expected
+    assert location.startswith("/answer/")
+
+
+def test_the_emulator_has_a_console(tmp_path):
+    """`batchsearch emulator` prints an address, and its own `/console` leads there without the token."""
+    command = (
+        sys.executable,
+        "-m",
+        "batchsearch",
+        "emulator",
+        "--port",
+        "0",
+        "--log-format",
+        "json",
+        "--console",
+    )
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            event = json.loads(process.stderr.readline())
+            address = urllib.parse.urlsplit(re.search(r"http://\S+", process.stderr.readline())[0])
+            import http.client
+
+            connection = http.client.HTTPConnection(event["endpoint"].removeprefix("http://"), timeout=30)
+            connection.request("GET", "/console")
+            answer = connection.getresponse()
+            answer.read()
+            connection.close()
+            assert (answer.status, answer.headers["Location"]) == (303, f"http://{address.netloc}/")
+        finally:
+            process.terminate()
+            assert process.wait(60) == 0
+
+
+def test_others_are_let_near_only_where_it_is_meant(purchased):
+    """Another host needs to be meant, and is refused for a purchased instance without TLS in front of it."""
+    _, bought = purchased
+    check_host(WantedConsole(), bought)
+    with pytest.raises(ConfigError, match="--i-know"):
+        check_host(WantedConsole(host="0.0.0.0"), bought)
+    with pytest.raises(ConfigError, match="ssh -L"):
+        check_host(WantedConsole(host="0.0.0.0", i_know=True), bought)
+    assert (seconds_of("8h"), seconds_of("90"), seconds_of("1.5m")) == (28_800, 90, 90)
+    with pytest.raises(ConfigError, match="--idle"):
+        seconds_of("soon")

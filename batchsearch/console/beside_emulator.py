@@ -85,7 +85,11 @@ def settings_of(emulator: Emulator) -> JobSettings:
             "operation": "SearchImageByPic",
             "instance": instances[0],
             "instances": instances[1:],
-            "manifest": {"path": f"{folder}/none.csv", "key": "id", "columns": {"image": "image", "instance": "instance"}},
+            "manifest": {
+                "path": f"{folder}/none.csv",
+                "key": "id",
+                "columns": {"image": "image", "instance": "instance"},
+            },
             "output": {"dir": f"{folder}/output"},
         }
     )

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _ROLES: Final = ("image", "primary_image", "secondary_image")
 _MANIFEST: Final = "query.csv"
+_SHOWN: Final = {
+    "hits": '"hits", ["rank", "score", "product_id", "pic_name"]',
+    "results": '"results", ["row_key", "score", "error_code"]',
+}
 
 
 def manifest_row(asked: Asked, region: str | None) -> str:
@@ -104,13 +108,13 @@ def python_program(asked: Asked, instance: InstanceSettings, region: str | None)
         "manifest": {"path": "given", "key": "id", "columns": columns},
         "output": {"dir": "query-output"},
     }
-    wanted = "hits" if OPERATIONS[asked.operation].paged else "results"
+    wanted = _SHOWN["hits" if OPERATIONS[asked.operation].paged else "results"]
     return (
         "import batchsearch\nimport pandas as pd\n\n"
         f"job = {_literal(job)}\n"
         f"query = pd.DataFrame([{_literal(cells)}])\n"
         "result = batchsearch.run(job, manifest=query)\n"
-        f'print(result.to_pandas("{wanted}"))\n'
+        f"print(result.to_pandas({wanted}))\n"
     )
 
 

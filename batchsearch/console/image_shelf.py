@@ -77,6 +77,11 @@ class ImageShelf:
         self._settings = settings
         self._kept: OrderedDict[tuple[str, str], ShelvedImage] = OrderedDict()
 
+    @property
+    def kept(self) -> tuple[ShelvedImage, ...]:
+        """The images that are there, the latest last."""
+        return tuple(self._kept.values())
+
     async def put(self, data: bytes, name: str, rules: Rules) -> ShelvedImage:
         """Keep an image, judged by rules."""
         return await self._workshop.work(self._put, data, name, rules)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import traceback
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -22,6 +23,7 @@ from batchsearch.console.screens import (
     search_screen,
 )
 from batchsearch.pages.page_assets import asset
+from batchsearch.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -104,7 +106,14 @@ async def _guarded(
     except web.HTTPException as error:
         answer = _told(request, error)
     except Exception as error:  # noqa: BLE001 - no stack trace reaches a page
-        _log.error("console_request_failed", path=request.path, error=type(error).__name__, exc_info=error)
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        # Where it happened, and no values: they could hold an image or a key.
+        _log.error(
+            "console_request_failed",
+            path=request.path,
+            error=redacted(f"{type(error).__name__}: {error}"),
+            at=f"{place.filename.rpartition('/')[2]}:{place.lineno}",
+        )
         answer = message(
             request,
             500,
@@ -137,6 +146,8 @@ async def _enter(request: web.Request) -> web.Response:
     given = request.query.get("t", "")
     if given and entrance.opens(given):
         answer = see("/search")
+        # Nobody hears of the address with its token, the next page neither.
+        answer.headers["Referrer-Policy"] = "no-referrer"
         answer.set_cookie(gate.cookie_name, gate.cookie, httponly=True, samesite="Strict", path="/")
         return answer
     if gate.knows(request.cookies):

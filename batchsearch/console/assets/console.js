@@ -166,6 +166,7 @@ const complete = (text, list, builder) => {
   let [found, chosen] = [{ start: 0, options: [] }, -1];
   text.setAttribute("role", "combobox");
   text.setAttribute("aria-autocomplete", "list");
+  text.setAttribute("aria-expanded", "false");
   list.id = "filter-completions";
   text.setAttribute("aria-controls", list.id);
   const show = () => {

@@ -221,6 +221,9 @@ async def answer(request: web.Request) -> web.Response:
             screen="history",
             action=("/search", "Search"),
         )
+    if asked.operation == "CompareSimilarByImage":
+        first, second = (image.sha256 for image in asked.images)
+        return see("/compare", answer=asked.id, **{IMAGE: first, f"{IMAGE}_2": second})
     if asked.operation not in SEARCHES:
         return page(
             request,

@@ -92,3 +92,4 @@ def test_pages_may_load_nothing_from_elsewhere():
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert "base-uri 'none'" in policy
+    assert HEADERS["Referrer-Policy"] == "same-origin"

@@ -166,7 +166,7 @@ def test_a_search_without_script_reads_every_field(console, visitor):
     assert (preview[0], preview[1].get_content_type()) == (200, "image/jpeg")
     assert preview[2] != DATA
     first = visitor.follow(
-        visitor.post("/search", {"type": "SearchImageByPic", "image_sha": sha, "do": "search"})
+        visitor.post("/search", {"type": "SearchImageByPic", "image_sha": sha, "do": "again"})
     )
     region = re.search(r'value="region:([\d,]+)"', first[3].decode())[1]
     chosen = visitor.follow(

@@ -38,8 +38,12 @@ def console_beside(emulator: Emulator, told: Callable[[str], object]) -> Iterato
         ended = asyncio.Event()
         loops.append((asyncio.get_running_loop(), ended))
         options = ConsoleOptions(history=user_folder() / "history")
-        async with open_console(settings_of(emulator), options, emulator=emulator, told=told) as console:
-            emulator.lead_to(console.plain_address)
+
+        def led(address: str) -> None:
+            emulator.lead_to(address.partition("?")[0])
+            told(address)
+
+        async with open_console(settings_of(emulator), options, emulator=emulator, told=led):
             ready.set()
             await ended.wait()
             emulator.lead_to(None)

@@ -57,11 +57,6 @@ class Console:
         return f"http://{host}:{self.gate.port}/?t={self._entrance.token}"
 
     @property
-    def plain_address(self) -> str:
-        """The same without the token, for a browser that was let in."""
-        return self.address.partition("?")[0]
-
-    @property
     def idle_seconds(self) -> float:
         """How long nobody has asked for anything."""
         return time.monotonic() - float(self._app[LAST_SEEN][0])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.storage.sealed.delivered import TABLES_FIELD
 from batchsearch.telemetry.logs import printable
+from batchsearch.telemetry.summary import page_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from batchsearch.tasks.compare.matrix import Matrix
     from batchsearch.tasks.compare.pairs_table import MadeOf
     from batchsearch.tasks.compare.statistics import Bar, Extreme, GroupScores
-    from batchsearch.telemetry.summary import Summary
+    from batchsearch.telemetry.summary import Line, Summary
 
 _BAR_WIDTH: Final = 40
 _GROUPS_SHOWN: Final = 12
@@ -139,23 +140,28 @@ class Comparison:
         if self.statistics is None:
             lines.append("  scores     none yet")
         else:
-            lines += self._scores(self.statistics)
-        lines.append(f"  scores     {self.scores_file}")
-        if self.matrices:
-            left_out = f"; {self.too_large:,} groups are too large for one" if self.too_large else ""
-            lines.append(f"  matrices   {len(self.matrices):,} in {self.matrix_folder}{left_out}")
-        return "\n".join([*lines, f"  record     {self.record}", ""])
+            lines += self._scores()
+        lines += map(page_line, place_lines(self._facts()))
+        return "\n".join([*lines, page_line(("record", self.record)), ""])
 
     def next_steps(self) -> list[NextStep]:
         """Commands that come next."""
         return self.summary.next_steps()
 
-    def _scores(self, statistics: Mapping[str, float]) -> list[str]:
-        shown = [("mean", "mean"), ("median", "p50"), ("lowest", "min"), ("highest", "max")]
-        said = ", ".join(f"{word} {statistics[name]:.{_PLACES}f}" for word, name in shown)
-        lines = [f"  pairs      {self.compared:,} with a score: {said}"]
-        if self.same_bytes:
-            lines.append(f"             {self.same_bytes:,} of two files with the same bytes")
+    def _facts(self) -> dict[str, Any]:
+        """What is told of scores and files, as `compare.json` has it."""
+        return {
+            "compared": self.compared,
+            "same_bytes": self.same_bytes,
+            "statistics": self.statistics,
+            "scores": self.scores_file,
+            "matrices": self.matrices,
+            "matrix_folder": self.matrix_folder,
+            "groups_too_large_for_a_matrix": self.too_large,
+        }
+
+    def _scores(self) -> list[str]:
+        lines = [page_line(line) for line in score_lines(self._facts())]
         lines += _bars(self.histogram)
         for title, pairs in (("most alike", self.most_alike), ("least alike", self.least_alike)):
             for number, pair in enumerate(pairs[:_PAIRS_SHOWN]):
@@ -178,6 +184,29 @@ class Comparison:
         lines[0] = f"    {'group':<{width}}  {'pairs':>7}  {'mean':<6}  {'lowest':<6}  highest"
         more = len(self.groups) - len(names)
         return [*lines, f"    and {more:,} more groups in the record"] if more else lines
+
+
+def score_lines(record: Mapping[str, Any]) -> list[Line]:
+    """What a comparison's record says of its scores, each line with its label (pure); none without scores."""
+    statistics = record.get("statistics")
+    if not isinstance(statistics, dict):
+        return []
+    shown = [("mean", "mean"), ("median", "p50"), ("lowest", "min"), ("highest", "max")]
+    said = ", ".join(f"{word} {statistics[name]:.{_PLACES}f}" for word, name in shown if name in statistics)
+    lines = [("pairs", f"{record['compared']:,} with a score: {said}")]
+    if record.get("same_bytes"):
+        lines.append(("", f"{record['same_bytes']:,} of two files with the same bytes"))
+    return lines
+
+
+def place_lines(record: Mapping[str, Any]) -> list[Line]:
+    """Where the tables of a comparison are, by its record (pure)."""
+    lines = [("scores", str(record.get("scores")))]
+    if record.get("matrices"):
+        large = record.get("groups_too_large_for_a_matrix")
+        left_out = f"; {large:,} groups are too large for one" if large else ""
+        lines.append(("matrices", f"{len(record['matrices']):,} in {record.get('matrix_folder')}{left_out}"))
+    return lines
 
 
 def _bars(histogram: Sequence[Bar]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.tasks.compare.comparison import place_lines, score_lines
 from batchsearch.tasks.report.report_facts import FactColumn, FactTable
 from batchsearch.tasks.report.summing_up.needs import state
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from batchsearch.tasks.report.bin_counts import Histogram
+    from batchsearch.telemetry.summary import Line
 
 _FIGURES: Final[Mapping[str, str]] = {
     "mean": "mean",
@@ -36,6 +38,14 @@ MOST_GROUPS: Final = 200
 def median_of(record: Mapping[str, Any], scores: Histogram) -> float | None:
     """The median score; None without any score."""
     return _statistics(record, scores).get("p50")
+
+
+def comparison_lines(record: Mapping[str, Any]) -> list[Line]:
+    """What `batchsearch compare` prints of scores and files, by its record; nothing without one."""
+    try:
+        return [*score_lines(record), *place_lines(record)] if record else []
+    except (KeyError, TypeError, ValueError):  # another version's, or somebody's
+        return []
 
 
 def comparison_tables(record: Mapping[str, Any], scores: Histogram) -> list[FactTable]:
@@ -66,7 +76,7 @@ def _statistics(record: Mapping[str, Any], scores: Histogram) -> dict[str, float
 
 
 def _figures(statistics: Mapping[str, float]) -> FactTable:
-    columns = (FactColumn("figure", "Scores of pairs", "text"), FactColumn("score", "Score", "score"))
+    columns = (FactColumn("figure", "Scores of pairs", "text"), FactColumn("score", "Score", "exact_score"))
     rows = tuple((words, statistics[name]) for name, words in _FIGURES.items() if name in statistics)
     return FactTable("score_figures", "Scores in figures", columns, rows)
 
@@ -75,9 +85,9 @@ def _groups(record: Mapping[str, Any]) -> FactTable:
     columns = (
         FactColumn("group", "Group", "code"),
         FactColumn("pairs", "Pairs", "count"),
-        FactColumn("mean", "Mean", "score"),
-        FactColumn("lowest", "Lowest", "score"),
-        FactColumn("highest", "Highest", "score"),
+        FactColumn("mean", "Mean", "exact_score"),
+        FactColumn("lowest", "Lowest", "exact_score"),
+        FactColumn("highest", "Highest", "exact_score"),
     )
     groups = _listed(record, "groups")
     rows = tuple(
@@ -92,7 +102,7 @@ def _groups(record: Mapping[str, Any]) -> FactTable:
 
 def _ends(name: str, title: str, record: Mapping[str, Any]) -> FactTable:
     columns = (
-        FactColumn("score", "Score", "score"),
+        FactColumn("score", "Score", "exact_score"),
         FactColumn("primary", "First image", "code"),
         FactColumn("secondary", "Second image", "code"),
         FactColumn("pair_key", "Pair", "code"),

@@ -85,6 +85,7 @@ def look_at_dedup(folder: DedupFolder, thumbnails: Thumbnails, options: ReportOp
         status_of_night(folder.summary, standings),
         sentence_of_night(
             folder.summary,
+            written=bool(folder.clusters),
             members=counted.members,
             clusters=counted.clusters,
             flagged=counted.flagged,

@@ -13,6 +13,7 @@ from batchsearch.storage.output_layout import (
     COMPARE_RECORD,
     FOLLOWED,
     LEDGER,
+    NIGHT_LOCK,
     SEARCH,
     SUMMARY,
     UPKEEP,
@@ -135,19 +136,30 @@ def open_folder(path: Path, named: str | None = None) -> RunFolder | DedupFolder
     """
     if not path.is_dir():
         raise NoOutputError(no_output(path))
-    if (path / CLUSTERS).is_dir() or (path / DEDUP_SUMMARY).is_file():
+    if any((path / name).exists() for name in (CLUSTERS, DEDUP_SUMMARY, NIGHT_LOCK)):
         return _dedup(path, named or str(path))
     run = _run(path, named or str(path))
     if run is not None:
         return run
     if (path / RESULTS).is_dir() or (path / LEDGER).is_file():
-        raise OutputError(
-            f"{path}: nothing is sealed yet: the job's first part is written after `output.rows_per_part` "
-            "rows or `output.seal_seconds`; make the report a little later"
-        )
+        raise OutputError(f"{path}: nothing is sealed yet: {_why_nothing(path, '') or _LATER}")
     inside = sorted(child.name for child in path.iterdir() if (child / RESULTS).is_dir())
     hint = f"; did you mean {path / inside[0]}?" if inside else ""
     raise _none(path, f"is no output folder: it has neither {RESULTS}/ nor {CLUSTERS}/{hint}")
+
+
+_LATER: Final = (
+    "the job's first part is written after `output.rows_per_part` rows or `output.seal_seconds`; make the "
+    "report a little later"
+)
+
+
+def _why_nothing(path: Path, title: str) -> str:
+    """What a run told of itself that ended without a part; empty where it told nothing, or ended well."""
+    told = summary_told(_record(path / SUMMARY), str(path))
+    if told is None or not told.exit_code:
+        return ""
+    return f"{title}{told.ending()}" + (f": {told.message}" if told.message else "")
 
 
 def _none(path: Path, what: str) -> ConfigError:
@@ -166,8 +178,11 @@ def _dedup(path: Path, named: str) -> DedupFolder:
         _record(path / DEDUP_SUMMARY),
         _followed(path / FOLLOWED),
     )
-    if not found.clusters and found.search is None:
-        raise OutputError(f"{path}: nothing is written yet; make the report when `dedup` has searched")
+    if not found.clusters and found.search is None and not found.sync:
+        runs = {"search": SEARCH, **{f"upkeep: {name}": folder for name, folder in UPKEEP.items()}}
+        said = [why for title, folder in runs.items() if (why := _why_nothing(path / folder, f"{title} "))]
+        waits = "make the report when `dedup` has searched"
+        raise OutputError(f"{path}: nothing is written yet: {'; '.join(said) or waits}")
     return found
 
 

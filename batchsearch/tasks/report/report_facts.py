@@ -13,9 +13,12 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Kind = Literal["text", "code", "id", "count", "number", "share", "score", "rate", "ms", "moment", "day"]
+Kind = Literal[
+    "text", "code", "id", "count", "number", "share", "score", "exact_score", "rate", "ms", "moment", "day"
+]
 """How a value is meant: decides its Arrow type, its alignment and how it is written for people. A `text` is
-batchsearch's own words, a `code` a name or a text that came from outside."""
+batchsearch's own words, a `code` a name or a text that came from outside, an `exact_score` one with all the
+digits that a terminal shows."""
 
 TYPES: Final[Mapping[Kind, pa.DataType]] = {
     "text": pa.string(),
@@ -25,6 +28,7 @@ TYPES: Final[Mapping[Kind, pa.DataType]] = {
     "number": pa.float64(),
     "share": pa.float64(),
     "score": pa.float64(),
+    "exact_score": pa.float64(),
     "rate": pa.float64(),
     "ms": pa.float64(),
     "moment": pa.timestamp("us", tz="UTC"),

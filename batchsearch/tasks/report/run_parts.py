@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from batchsearch.service.codes.lookup import advice_on, meaning_of
 from batchsearch.tasks.report import cards
 from batchsearch.tasks.report.charts import histogram_chart, rate_chart
-from batchsearch.tasks.report.comparison_facts import comparison_tables, median_of
+from batchsearch.tasks.report.comparison_facts import comparison_lines, comparison_tables, median_of
 from batchsearch.tasks.report.html_page import Part
 from batchsearch.tasks.report.report_facts import FactTable, Figure, Section
 from batchsearch.tasks.report.run_facts import (
@@ -181,7 +181,7 @@ def section_of(found: RunFindings, *, name: str, title: str) -> Section:
     if found.categories is not None:
         tables.append(category_table(found.categories, view))
     if found.run.told is not None:
-        tables.append(told_table(lines_of(found.run.told)))
+        tables.append(told_table([*lines_of(found.run.told), *comparison_lines(found.run.comparison)]))
     filled = tuple(table for table in tables if table.rows)
     return Section(name, title, tuple(_figures(found, usage)), filled, tuple(_notes(found)))
 
@@ -241,7 +241,7 @@ def _figures(found: RunFindings, usage: Any) -> list[Figure]:
         figures.append(Figure("first to last call", "text", duration(seconds), detail, is_detail=True))
     if found.pair_scores is not None:
         of = f"of {found.pair_scores.total:,} pairs"
-        figures.insert(3, Figure("median score", "score", found.median, of))
+        figures.insert(3, Figure("median score", "exact_score", found.median, of))
     return figures
 
 

@@ -76,6 +76,7 @@ _WRITERS: Final[Mapping[Kind, Callable[[Any], str]]] = {
     "number": lambda value: f"{value:,.6g}",
     "share": _share,
     "score": lambda value: f"{value:.3f}",
+    "exact_score": lambda value: f"{value:.4f}",
     "rate": lambda value: f"{value:,.2f}",
     "ms": _ms,
     "moment": moment,

@@ -14,6 +14,9 @@ from click.testing import CliRunner
 from shop_rig import samples
 
 from batchsearch.cli import cli
+from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+from batchsearch.errors import OutputError
+from batchsearch.tasks.compare.comparison import place_lines, score_lines
 from batchsearch.tasks.dedup.dedup_page import night_lines
 from batchsearch.tasks.report.html_page import page_of
 from batchsearch.tasks.report.limits import ReportOptions
@@ -349,3 +352,57 @@ def test_an_upkeep_that_ended_worse_since_is_the_status(deduped, copied, tmp_pat
     report = report_on(folder)
     assert report.status == ("upkeep: add ended by an error that no row can survive", "bad")
     assert report.page.needs[0].detail == "no permission"
+
+
+def test_every_line_of_a_comparisons_page_is_in_the_report(compared_by_command):
+    """What `batchsearch compare` prints of scores stands on the page: figures, both ends, groups."""
+    record = json.loads((compared_by_command / "compare.json").read_text(encoding="utf-8"))
+    text = text_of(report_on(compared_by_command))
+    lines = [*score_lines(record), *place_lines(record)]
+    assert [label for label, _ in lines] == ["pairs", "scores"]
+    assert [said for _, said in lines if " ".join(said.split()) not in text] == []
+    for pair in (*record["most_alike"], *record["least_alike"]):
+        assert f"{pair['score']:.4f} {pair['primary']} {pair['secondary']}" in text
+    for each in record["groups"]:
+        figures = " ".join(f"{each[name]:.4f}" for name in ("mean", "min", "max"))
+        assert f"{each['group']} {each['count']} {figures}" in text
+
+
+def test_an_upkeep_alone_is_reported(copied, tmp_path):
+    """A night of which nothing but a part of its upkeep is written says so, with what ended it."""
+    upkeep, record = copied
+    told_with(record, upkeep, exit_code=5, message="no permission")
+    (tmp_path / "night" / "lock").mkdir(parents=True)
+    (tmp_path / "night" / "lock" / "dedup").touch()
+    shutil.copytree(upkeep, tmp_path / "night" / "sync" / "add")
+    report = report_on(tmp_path / "night")
+    assert report.status == ("upkeep: add ended by an error that no row can survive", "bad")
+    assert report.page.needs[0].detail == "no permission"
+    assert "not known yet" in report.page.sentence
+
+
+async def test_a_night_that_stopped_says_why(shop, tmp_path):
+    """Where nothing is written because the upkeep was ended, the report says by what."""
+    for each in samples()[45:48]:
+        shop.write(*each)
+    shop.emulator.set_faults(FaultPlan((FaultRule(ErrorAnswer("NoPermission"), frozenset({"AddImage"})),)))
+    stopped = await shop.night(sync="add")
+    assert stopped.exit_code == 5
+    told = stopped.sync["add"].message
+    with pytest.raises(OutputError, match="upkeep: add ended by an error") as refused:
+        report_on(tmp_path / "out")
+    assert told in str(refused.value)
+
+
+def test_a_run_that_was_ended_before_its_first_part_says_why(tmp_path):
+    """A run that no row survived is told with its reason; one that works is to be looked at later."""
+    (tmp_path / "results").mkdir()
+    with pytest.raises(OutputError, match="a little later"):
+        report_on(tmp_path)
+    ended = dict.fromkeys(("rows", "others", "done", "resumed", "ok", "failed", "calls", "denied"), 0)
+    ended |= {"exit_code": 5, "run_id": "r", "operation": "AddImage", "instance": "demo", "codes": {}}
+    ended |= {"retries": 0, "coalesced": 0, "reused": 0, "hits": 0, "seconds": 0.1, "calls_per_second": None}
+    ended |= {"tier": 5.0, "results": "out/results", "hits_folder": "", "message": "the key is not valid"}
+    (tmp_path / "summary.json").write_text(json.dumps(ended), encoding="utf-8")
+    with pytest.raises(OutputError, match=r"no row can survive.*the key is not valid"):
+        report_on(tmp_path)

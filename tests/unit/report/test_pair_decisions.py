@@ -109,6 +109,6 @@ def test_the_verdict_is_one_sentence(record, counts, words):
     """How many products are duplicates, and who is needed."""
     members, clusters, flagged, open_pairs = counts
     said = sentence_of_night(
-        record, members=members, clusters=clusters, flagged=flagged, open_pairs=open_pairs
+        record, written=True, members=members, clusters=clusters, flagged=flagged, open_pairs=open_pairs
     )
     assert said == words

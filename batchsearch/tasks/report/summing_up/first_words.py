@@ -100,7 +100,7 @@ def sentence_of_run(run: Standing, *, median: float | None = None) -> str:
     what = _DONE.get(run.operation or "", _DID[run.kind])
     said = [f"{run.ok:,} of {run.total if run.total is not None else run.ended:,} {what}"]
     if median is not None:
-        said.append(f"their median is {written(median, 'score')}")
+        said.append(f"their median is {written(median, 'exact_score')}")
     if run.failed:
         said.append(f"{run.failed:,} failed")
     truth = None if run.told is None else run.told.truth
@@ -148,17 +148,20 @@ def _gravity(exit_code: int) -> int:
 
 
 def sentence_of_night(
-    record: Mapping[str, Any], *, members: int, clusters: int, flagged: int, open_pairs: int
+    record: Mapping[str, Any], *, written: bool, members: int, clusters: int, flagged: int, open_pairs: int
 ) -> str:
     """What came of a night.
 
     Args:
         record: What `dedup.json` says; empty where there is none.
+        written: Whether there is a table of clusters.
         members: Products in clusters.
         clusters: Clusters.
         flagged: Clusters to be looked at.
         open_pairs: Pairs that are for people.
     """
+    if not written:
+        return "Which products are duplicates is not known yet: no night has come so far."
     duplicates = members - clusters
     products = record.get("products")
     of = f" of {products:,} products" if isinstance(products, int) else " products"

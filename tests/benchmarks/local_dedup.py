@@ -78,11 +78,11 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 def reference(folder: Path) -> dict[str, float]:
     """CPU seconds of decoding and embedding each image once, and nothing else."""
-    from batchsearch.emulator.search.embedding import shared_embedder
+    from batchsearch.emulator.search.embedding import MODEL, shared_embedder
     from batchsearch.emulator.search.image_reading import decode_image
     from batchsearch.emulator.search.subject import identify_subjects
 
-    embedder = shared_embedder()
+    embedder = shared_embedder(MODEL)
     files = [(folder / row["image"]).read_bytes() for row in rows_of(folder)]
     began = cpu_seconds()
     images = [decode_image(data, "generic") for data in files]

@@ -14,7 +14,7 @@ from batchsearch.emulator.search.items import ItemStore, Regions
 from batchsearch.emulator.search.records import Item
 
 ROOT = Path(__file__).resolve().parents[2]
-FACTS = {"instance name": "demo"}
+FACTS = {"instance name": ["demo"]}
 
 # Eight threads add, delete and overwrite, and say what was acknowledged, one line a change.
 WRITER = """
@@ -24,7 +24,7 @@ import numpy as np
 from batchsearch.emulator.search.items import ItemStore, Regions, ids_of
 from batchsearch.emulator.search.records import Item
 
-store = ItemStore(Path(sys.argv[1]), {"instance name": "demo"})
+store = ItemStore(Path(sys.argv[1]), {"instance name": ["demo"]})
 told = threading.Lock()
 
 def say(*words):

@@ -25,7 +25,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from batchsearch.emulator.search.embedding import DIMENSIONS, MODEL, shared_embedder, similarity
+from batchsearch.emulator.search.embedding import DIMENSIONS, MODELS, shared_embedder, similarity
 from batchsearch.emulator.search.image_memory import shared_memory
 from batchsearch.emulator.search.items import CatalogueFullError, ItemStore, Regions, ids_of
 from batchsearch.emulator.search.records import (
@@ -103,14 +103,15 @@ class Catalogue:
         self._keeps_to_predicted = predicted_category_limits
         self._service_type = service_type
         self._capacity = capacity
-        self._embedder = shared_embedder()
         self._looks = shared_memory().looks
         path = None if data is None else data / f"{quote(name, safe='')}.sqlite3"
-        facts = {"instance name": name, "service type": service_type, "model": MODEL}
+        facts = {"instance name": (name,), "service type": (service_type,), "model": tuple(MODELS)}
         with ExitStack() as handles:
             # The store is closed first: what it still commits is passed on to the index.
             self._index = handles.enter_context(closing(VectorIndex(DIMENSIONS)))
             self._store = handles.enter_context(closing(ItemStore(path, facts)))
+            # Vectors of two networks cannot be compared: a file goes on with the one that it began with.
+            self._embedder = shared_embedder(self._store.facts["model"])
             for ids, items, vectors in self._store.load():
                 self._index.append(ids, vectors, items)
             self._handles = handles.pop_all()
@@ -281,7 +282,7 @@ class Catalogue:
         how: Box | SubjectWay | None = region or self._subject
         if self._service_type in _WITHOUT_SUBJECT or (region is None and not crop):
             how = None
-        return self._looks.of((image.sha256, how), lambda: self._look_now(image, how))
+        return self._looks.of((self._embedder.model, image.sha256, how), lambda: self._look_now(image, how))
 
     def _look_now(
         self, image: DecodedImage, how: Box | SubjectWay | None

@@ -93,7 +93,11 @@ class ItemStore:
 
     Args:
         path: The file, or None to keep everything in memory.
-        facts: What the file must be of, by name: checked when it exists, written when it does not.
+        facts: What the file may be of, by name: when it exists it must be of one of them, when it does not
+            it is of the first.
+
+    Attributes:
+        facts: What it is of.
 
     Raises:
         OutputInUseError: Another process has the file open.
@@ -101,12 +105,12 @@ class ItemStore:
         BatchsearchError: The file cannot be opened.
     """
 
-    def __init__(self, path: Path | None, facts: Mapping[str, str]) -> None:
+    def __init__(self, path: Path | None, facts: Mapping[str, Sequence[str]]) -> None:
         self._name = "the catalogue in memory" if path is None else str(path)
         self._held = None if path is None else _hold(path)
         try:
             self._writer = self._connect(path)
-            self._prepare(facts)
+            self.facts = self._prepare(facts)
             # A database in memory belongs to its connection, so there reading waits for writing.
             self._reader = self._writer if path is None else self._connect(path)
             count = int(self._reader.execute("SELECT count(*) FROM items").fetchone()[0])
@@ -131,14 +135,15 @@ class ItemStore:
             undo.pop_all()
         return connection
 
-    def _prepare(self, facts: Mapping[str, str]) -> None:
+    def _prepare(self, facts: Mapping[str, Sequence[str]]) -> dict[str, str]:
         writer = self._writer
         version = writer.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             script = resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
             # Facts and tables in one transaction: a kill in between must not leave a file without its facts.
             writer.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {SCHEMA_VERSION};")
-            writer.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+            first = [(name, values[0]) for name, values in facts.items()]
+            writer.executemany("INSERT INTO meta VALUES (?, ?)", first)
             writer.execute("COMMIT")
         elif version != SCHEMA_VERSION:
             raise ConfigError(
@@ -146,12 +151,13 @@ class ItemStore:
                 f"{SCHEMA_VERSION}; use the batchsearch that wrote it, or another data folder"
             )
         known = dict(writer.execute("SELECT name, value FROM meta").fetchall())
-        for name, value in facts.items():
-            if known.get(name) != value:
+        for name, values in facts.items():
+            if known.get(name) not in values:
                 raise ConfigError(
-                    f"{self._name}: this catalogue's {name} is {known.get(name)!r}, not {value!r}; "
+                    f"{self._name}: this catalogue's {name} is {known.get(name)!r}, not {values[0]!r}; "
                     "use another data folder or another instance name"
                 )
+        return known
 
     def __len__(self) -> int:
         """How many items are committed."""

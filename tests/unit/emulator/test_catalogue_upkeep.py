@@ -12,7 +12,9 @@ from PIL import Image, ImageDraw
 
 from batchsearch.emulator.models import open_session
 from batchsearch.emulator.search.catalogue import Catalogue, CatalogueFullError
+from batchsearch.emulator.search.embedding import MODEL, MODELS, Embedder, similarity
 from batchsearch.emulator.search.image_reading import decode_image
+from batchsearch.emulator.search.items import ItemStore
 from batchsearch.emulator.search.records import Box, Item, NewItem, Query
 from batchsearch.errors import BatchsearchError, ConfigError, MissingExtraError, OutputInUseError
 from batchsearch.service.facts import OTHER_CATEGORY
@@ -229,6 +231,34 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         opened(tmp_path, name="other")
 
 
+def model_of(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT value FROM meta WHERE name = 'model'").fetchone()[0]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_file_goes_on_with_the_network_that_it_began_with(tmp_path, model):
+    """Vectors of two networks are never compared: what is added and searched later gets the file's own."""
+    path = tmp_path / "demo.sqlite3"
+    ItemStore(path, {"instance name": ["demo"], "service type": ["generic"], "model": [model]}).close()
+    vectors = [Embedder(model).embed(image(seed)) for seed in (0, 1)]
+    with closing(opened(tmp_path)) as catalogue:
+        catalogue.add(NewItem("p", "a.jpg"), image(0), crop=False, region=None)
+        found = catalogue.search_image(image(1), Query(), crop=False, region=None)
+        assert found.hits[0].score == similarity(*vectors)
+    assert model_of(path) == model
+
+
+def test_a_new_file_begins_with_the_newest_network(tmp_path):
+    """One network for what is new; a file of a network that is not there is refused by its name."""
+    opened(tmp_path).close()
+    assert model_of(tmp_path / "demo.sqlite3") == MODEL == next(iter(MODELS))
+    with closing(sqlite3.connect(tmp_path / "demo.sqlite3")) as changed, changed:
+        changed.execute("UPDATE meta SET value = 'gone/1' WHERE name = 'model'")
+    with pytest.raises(ConfigError, match="model is 'gone/1', not"):
+        opened(tmp_path)
+
+
 def test_unknown_service_types_and_ways_are_refused():
     """A name that does not exist is answered with those that do."""
     with pytest.raises(ConfigError, match="hardware"):
@@ -303,4 +333,4 @@ def test_a_missing_extra_is_named(monkeypatch):
     """Without onnxruntime the message says what to install."""
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'batchsearch\[emulator\]'"):
-        open_session("efficientnet_lite0_fp16w.onnx", wanted_for="the embedded instance")
+        open_session(MODELS[MODEL], wanted_for="the embedded instance")

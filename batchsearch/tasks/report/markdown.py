@@ -27,6 +27,7 @@ _BAR: Final = 24
 _BARS: Final = frozenset({"scores", "first_scores", "latency", "pair_scores"})
 _LEFT_OUT: Final = frozenset({"calls", "dedup", "needs"})
 _LONGEST: Final = 120
+_LONGEST_DETAIL: Final = 1_000
 _SIGNS: Final = re.compile(r"([\\`*_\[\]<>|~&#])")
 _BREAK: Final = "\u2060"
 """A word joiner: invisible, and behind it no mention and no address begins."""
@@ -70,18 +71,20 @@ def _needs(needs: Sequence[Need]) -> list[str]:
         count = "" if need.count is None else f" ({need.count:,})"
         owner = f" ({need.owner})" if need.owner else ""
         parts = [
-            span(need.detail) if need.detail else "",
+            span(need.detail, _LONGEST_DETAIL) if need.detail else "",
             f"{plain(need.advice)}{owner}" if need.advice else "",
         ]
-        said = "; ".join(part for part in (*parts, span(need.command) if need.command else "") if part)
+        said = "; ".join(
+            part for part in (*parts, span(need.command, _LONGEST_DETAIL) if need.command else "") if part
+        )
         lines.append(f"- **{span(need.what)}**{count}{': ' if said else ''}{said}")
     return ["**Needs you**", "", *lines, ""] if lines else []
 
 
-def span(text: str) -> str:
-    """A text from outside as a code span that also holds inside a table."""
+def span(text: str, longest: int = _LONGEST) -> str:
+    """A text from outside as a code span that also holds inside a table, cut where it is longer."""
     shown = printable(text).replace("`", "'").replace("|", "\\|").strip() or NOTHING
-    return f"`{shown[:_LONGEST]}`" if len(shown) <= _LONGEST else f"`{shown[: _LONGEST - 1]}…`"
+    return f"`{shown}`" if len(shown) <= longest else f"`{shown[: longest - 1]}…`"
 
 
 def plain(text: str) -> str:

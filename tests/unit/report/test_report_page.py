@@ -13,7 +13,7 @@ from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.manifest.rows import ImageReference
-from batchsearch.pages.page_assets import BASE_STYLE, asset
+from batchsearch.pages.page_assets import BASE_STYLE, VIEWER, asset
 from batchsearch.tasks.report import html_page as page
 from batchsearch.tasks.report.html_page import (
     Gallery,
@@ -156,6 +156,13 @@ def test_the_script_parses_no_markup():
     ):
         assert word not in SCRIPT
     assert "</style" not in STYLE
+
+
+def test_the_viewer_is_in_the_script_and_exports_nothing_there():
+    """What is a module for other pages is part of this page's one script."""
+    assert asset(VIEWER).count("export ") == 1
+    assert "const openViewer = (" in SCRIPT
+    assert "export const" not in SCRIPT
 
 
 def test_a_gallery_has_a_bound_in_bytes(monkeypatch):

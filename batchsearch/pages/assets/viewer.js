@@ -80,7 +80,7 @@ export const openViewer = ({ pairs, start = 0, judgementOf = () => null, judge =
   const different = button("Different", "d", () => say("different"), "different");
   const retract = button("Take back", "u", () => say(null));
   const undoing = button("Undo", "z", () => unsay());
-  const close = button("Close", "Esc", () => dialog.close());
+  const close = button("Close", "Esc", () => finish());
   const title = make("h2", "", { id: "viewer-title" });
   const dialog = make("dialog", "viewer", { "aria-labelledby": "viewer-title" },
     make("div", "v-head", null, title, where, close),
@@ -223,6 +223,7 @@ export const openViewer = ({ pairs, start = 0, judgementOf = () => null, judge =
   const ARROWS = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
   dialog.addEventListener("keydown", (event) => {
     event.stopPropagation();
+    if (event.key === "Escape") { event.preventDefault(); finish(); return; }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target === stage && event.key in ARROWS) { event.preventDefault(); move(...ARROWS[event.key]); return; }
     const act = letters.checked ? KEYS[event.key] : null;
@@ -248,12 +249,18 @@ export const openViewer = ({ pairs, start = 0, judgementOf = () => null, judge =
   for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, () => { held = null; });
   stage.addEventListener("dblclick", (event) => { if (zoom > 1) fit(); else enlarge(3, ...pointAt(event)); });
   const resized = new ResizeObserver(() => place());
-  dialog.addEventListener("close", () => {
+  // At once, not when the browser comes to tell it: the next key is the page's again.
+  let over = false;
+  const finish = () => {
+    if (over) return;
+    over = true;
     clearInterval(timer);
     resized.disconnect();
+    dialog.close();
     dialog.remove();
     closed(pairs[at]);
-  });
+  };
+  dialog.addEventListener("close", finish);
 
   document.body.append(dialog);
   dialog.showModal();

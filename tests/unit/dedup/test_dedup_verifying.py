@@ -1,6 +1,9 @@
 """Two images compared on themselves: shape, light, colour, and what is said of them."""
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,6 +142,27 @@ def test_either_way_round_a_pair_gets_one_answer(tmp_path):
     (tmp_path / "features.sqlite").write_bytes(b"no database at all" * 100)
     with FeatureStore(tmp_path / "features.sqlite") as store:
         assert store.lacking(names) == {*names}
+
+
+_THREADS = """
+import os
+import numpy as np
+from batchsearch.tasks.dedup.verifying.opencv import opencv
+
+os.environ.pop("OPENBLAS_NUM_THREADS", None)
+before = len(os.listdir("/proc/self/task"))
+cv2 = opencv()
+some = np.ones((300, 128), np.float32)
+cv2.gemm(some, some, 1.0, None, 0.0, flags=cv2.GEMM_2_T)
+print(len(os.listdir("/proc/self/task")) - before, "OPENBLAS_NUM_THREADS" in os.environ)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_comparing_starts_no_threads_that_wait_by_spinning():
+    """OpenCV's linear algebra works in the calling thread, and nobody else's settings change for it."""
+    ran = subprocess.run([sys.executable, "-c", _THREADS], stdout=subprocess.PIPE, text=True, check=True)
+    assert ran.stdout.split() == ["0", "False"]
 
 
 def test_without_opencv_the_message_names_the_extra_and_the_setting(monkeypatch):

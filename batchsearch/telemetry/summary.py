@@ -68,7 +68,7 @@ class Truth:
     outcomes_matched: int = 0
     surprises: tuple[tuple[str, str, str], ...] = ()
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[tuple[str, str]]:
         """How much came out as it was foretold."""
         lines = []
         if self.first_hits_expected:
@@ -184,7 +184,7 @@ class Summary:
         """How it ended, in words; what to do about it stands behind a semicolon."""
         return ending_words(self.exit_code)
 
-    def counts(self) -> list[Line]:
+    def counts(self) -> list[tuple[str, str]]:
         """What became of its rows, and what it took."""
         lines = [("why", self.message)] if self.message else []
         resumed = f", {self.resumed:,} of them by earlier runs" if self.resumed else ""
@@ -208,7 +208,7 @@ class Summary:
             lines.append(("spared", spared))
         return lines
 
-    def places(self) -> list[Line]:
+    def places(self) -> list[tuple[str, str]]:
         """Where what it wrote is."""
         lines = [("results", self.results)]
         return [*lines, ("hits", self.hits_folder)] if self.hits_folder else lines

@@ -71,6 +71,7 @@ def page(
             **facts,
         )
     )
+    session.looked_at.set()
     return web.Response(text=text, status=status, content_type="text/html")
 
 

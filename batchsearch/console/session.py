@@ -10,7 +10,7 @@ import asyncio
 import math
 import os
 import secrets
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from batchsearch.tasks.status.run_status import RunStatus
 
 _CONNECTIONS: Final = 2
+_FIRST_PAGE_SECONDS: Final = 2.0
 
 
 class BusyError(Exception):
@@ -153,6 +154,7 @@ class Session:
         current: Name of the instance that pages are about; None for the job's first one.
         thumbnails: Small copies of items' images that were shown; None where there is none to be had.
         step: What is going on before the instance is ready; empty afterwards.
+        looked_at: Somebody has been sent a page.
         trouble: Why the instance cannot be called; empty when it can.
 
     Args:
@@ -180,6 +182,7 @@ class Session:
         self._stack = AsyncExitStack()
         self._asking: asyncio.Task[Any] | None = None
         self._opening: asyncio.Task[None] | None = None
+        self.looked_at = asyncio.Event()
         self._shelf: ImageShelf | None = None
         self._known_shelf: ImageShelf | None = None
 
@@ -199,6 +202,9 @@ class Session:
         await self._stack.aclose()
 
     async def _open(self) -> None:
+        # The first page first: what an instance needs to start would hold it up.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.looked_at.wait(), _FIRST_PAGE_SECONDS)
         try:
             with heard_by(_Steps(self)):
                 await self._connect()

@@ -30,17 +30,13 @@ _LEFT_OUT: Final = {
 }
 
 
-Line = tuple[str, str]
-"""A line of a summary: its label, and what it says."""
-
-
 def ending_words(exit_code: int) -> str:
     """How a run ended, in words."""
     return _STATUS.get(exit_code, f"ended with exit code {exit_code}")
 
 
-def page_line(line: Line) -> str:
-    """A line of a summary as it stands on a page in the terminal."""
+def page_line(line: tuple[str, str]) -> str:
+    """A line of a summary, its label and what it says, as it stands on a page in the terminal."""
     label, text = line
     return f"  {label:<10} {text}"
 

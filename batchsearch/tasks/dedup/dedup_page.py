@@ -14,7 +14,7 @@ from batchsearch.telemetry.summary import page_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchsearch.telemetry.summary import Line, Summary
+    from batchsearch.telemetry.summary import Summary
 
 _STATUS: Final = {
     int(ExitCode.DONE): "done",
@@ -104,7 +104,7 @@ def night_ending_words(exit_code: int) -> str:
     return _STATUS.get(exit_code, f"ended with exit code {exit_code}")
 
 
-def night_lines(record: Mapping[str, Any]) -> list[Line]:
+def night_lines(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What is in a night's tables and what to mind, by its record: each line with its label (pure).
 
     Args:
@@ -152,7 +152,7 @@ def night_lines(record: Mapping[str, Any]) -> list[Line]:
     ]
 
 
-def night_cautions(record: Mapping[str, Any]) -> list[Line]:
+def night_cautions(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What whoever reads a night's tables has to mind, by its record (pure)."""
     shared, cut = _count(record, "shared_images"), _count(record, "searches_cut")
     lines = []

@@ -24,6 +24,7 @@ def running_console(settings, options=None, **given):
     async def serve():
         ended = asyncio.Event()
         async with open_console(settings, options or ConsoleOptions(), told=told.append, **given) as console:
+            console.session.looked_at.set()
             while console.session.step:
                 await asyncio.sleep(0)
                 await asyncio.to_thread(lambda: None)

@@ -13,7 +13,7 @@ from batchsearch.telemetry.summary import summary_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from batchsearch.telemetry.summary import Line, Summary
+    from batchsearch.telemetry.summary import Summary
 
 
 def summary_told(record: Mapping[str, Any], named: str) -> Summary | None:
@@ -34,7 +34,7 @@ def summary_told(record: Mapping[str, Any], named: str) -> Summary | None:
     )
 
 
-def lines_of(told: Summary) -> list[Line]:
+def lines_of(told: Summary) -> list[tuple[str, str]]:
     """Every line of a run's page on the terminal, but failures by code and surprises: they are needs."""
     lines = told.counts()
     if told.again:
@@ -44,7 +44,7 @@ def lines_of(told: Summary) -> list[Line]:
     return [*lines, *told.places()]
 
 
-def told_table(lines: Sequence[Line]) -> FactTable:
+def told_table(lines: Sequence[tuple[str, str]]) -> FactTable:
     """Lines of a page on the terminal as a table."""
     columns = (FactColumn("label", "What", "text"), FactColumn("said", "As the job told it", "code"))
     return FactTable("told", "As the job told it when it ended", columns, tuple(lines))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from batchsearch.tasks.report.report_facts import Tone
-    from batchsearch.telemetry.summary import Line, Summary
+    from batchsearch.telemetry.summary import Summary
 
 _GRAVITY: Final[Mapping[str, int]] = {"bad": 0, "warn": 1, "plain": 2, "good": 3}
 MOST_CODES: Final = 12
@@ -173,7 +173,7 @@ def needs_of_review(kinds: Iterable[tuple[str, int]], open_pairs: int) -> list[N
     return found
 
 
-def needs_of_lines(lines: Sequence[Line]) -> list[Need]:
+def needs_of_lines(lines: Sequence[tuple[str, str]]) -> list[Need]:
     """Cautions that a job prints with its summary."""
     return [Need("Mind", text) for _, text in lines]
 

@@ -128,9 +128,8 @@ def main() -> None:
     print(f"batchsearch --help  {found['help_cpu']:.2f} s of CPU")
     cpu, wall, size = found["first_page_cpu"], found["first_page_wall"], found["first_page_bytes"]
     ratio = found["first_page_by_help"]
-    print(
-        f"first page          {cpu:.2f} s of CPU, {wall:.2f} s by the clock: {ratio:.1f} x --help; {size:,.0f} bytes"
-    )
+    said = f"{cpu:.2f} s of CPU, {wall:.2f} s by the clock: {ratio:.1f} x --help; {size:,.0f} bytes"
+    print(f"first page          {said}")
     if "script_ms_of_1" in found:
         one, many = found["script_ms_of_1"], found["script_ms_of_100"]
         print(f"script of a page    {one:.0f} ms with 1 result, {many:.0f} with 45")

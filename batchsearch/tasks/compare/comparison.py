@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from batchsearch.tasks.compare.matrix import Matrix
     from batchsearch.tasks.compare.pairs_table import MadeOf
     from batchsearch.tasks.compare.statistics import Bar, Extreme, GroupScores
-    from batchsearch.telemetry.summary import Line, Summary
+    from batchsearch.telemetry.summary import Summary
 
 _BAR_WIDTH: Final = 40
 _GROUPS_SHOWN: Final = 12
@@ -186,7 +186,7 @@ class Comparison:
         return [*lines, f"    and {more:,} more groups in the record"] if more else lines
 
 
-def score_lines(record: Mapping[str, Any]) -> list[Line]:
+def score_lines(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a comparison's record says of its scores, each line with its label (pure); none without scores."""
     statistics = record.get("statistics")
     if not isinstance(statistics, dict):
@@ -199,7 +199,7 @@ def score_lines(record: Mapping[str, Any]) -> list[Line]:
     return lines
 
 
-def place_lines(record: Mapping[str, Any]) -> list[Line]:
+def place_lines(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Where the tables of a comparison are, by its record (pure)."""
     lines = [("scores", str(record.get("scores")))]
     if record.get("matrices"):

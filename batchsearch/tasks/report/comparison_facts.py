@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from batchsearch.tasks.report.bin_counts import Histogram
-    from batchsearch.telemetry.summary import Line
 
 _FIGURES: Final[Mapping[str, str]] = {
     "mean": "mean",
@@ -40,7 +39,7 @@ def median_of(record: Mapping[str, Any], scores: Histogram) -> float | None:
     return _statistics(record, scores).get("p50")
 
 
-def comparison_lines(record: Mapping[str, Any]) -> list[Line]:
+def comparison_lines(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What `batchsearch compare` prints of scores and files, by its record; nothing without one."""
     try:
         return [*score_lines(record), *place_lines(record)] if record else []

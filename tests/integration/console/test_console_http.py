@@ -580,3 +580,28 @@ def test_others_are_let_near_only_where_it_is_meant(purchased):
     assert (seconds_of("8h"), seconds_of("90"), seconds_of("1.5m")) == (28_800, 90, 90)
     with pytest.raises(ConfigError, match="--idle"):
         seconds_of("soon")
+
+
+def test_a_call_that_waits_can_be_given_up(purchased):
+    """While a call waits for its slot a second one is refused; given up, it has cost nothing."""
+    emulator, settings = purchased
+    rare = settings.instance.model_copy(update={"qps": 0.02, "custom_qps": True, "shared": "none"})
+    with running_console(settings.model_copy(update={"instance": rare})) as console:
+        visitor = Visitor(console)
+        searched(visitor)
+        told = []
+        form = {"type": "SearchImageByPic", "num": "2", "do": "again"}
+        files = {"image": (IMAGE, DATA)}
+        waiting = threading.Thread(target=lambda: told.append(visitor.post("/search", form, files)))
+        waiting.start()
+        while json.loads(visitor.get("/meter")[2])["state"] != "waiting":
+            pass
+        status, _, body = visitor.post("/search", form, files)
+        assert (status, b"under way" in body) == (409, True)
+        assert json.loads(visitor.post("/cancel")[2]) == {"cancelled": True}
+        waiting.join(30)
+        assert told[0][0] == 409
+        assert b"nothing was spent" in told[0][2]
+        assert json.loads(visitor.post("/cancel")[2]) == {"cancelled": False}
+        assert console.session.meter.calls == len(emulator.log.entries("SearchImageByPic")) == 1
+        assert json.loads(visitor.get("/meter")[2])["state"] == "idle"

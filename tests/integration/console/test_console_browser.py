@@ -330,12 +330,18 @@ def test_answers_are_kept_compared_and_forgotten(opened, console):
 
 
 def test_two_images_are_compared(opened, console):
-    """Two images: what is free is known before; the score takes one call."""
+    """Two images: what is free is known and can be looked at closely; the score takes one call."""
     page = opened("/compare")
     page.set_input_files("#image", IMAGE)
     page.wait_for_selector(".verdict")
     page.set_input_files("#image_2", SAMPLES / "catalogue" / "assorted-succulents.jpg")
     page.wait_for_selector("text=Different files")
+    page.click("#look-closely")
+    page.wait_for_selector("dialog.viewer[open] img[src]")
+    page.keyboard.press("4")
+    assert page.get_attribute(".v-stage", "class") == "v-stage difference"
+    page.keyboard.press("Escape")
+    assert page.locator("dialog.viewer[open]").count() == 0
     calls = len(asked_of(console))
     page.click("#submit")
     page.wait_for_selector('[data-announce^="Score"]')

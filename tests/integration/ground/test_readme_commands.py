@@ -22,7 +22,7 @@ NOT_RUN = {
     r"export ": "the access key is given by this test",
     r"batchsearch run search\.yaml": "it would call the purchased instance",
     r"batchsearch ping search\.yaml": "likewise",
-    r"batchsearch emulator ": "it serves until it is stopped",
+    r"batchsearch (emulator|console) ": "it serves until it is stopped",
     r"batchsearch run configs/demo\.yaml": "test_demo.py runs it",
 }
 """Lines that are not run here, and why."""

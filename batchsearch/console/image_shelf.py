@@ -75,7 +75,7 @@ class ImageShelf:
     def __init__(self, workshop: Workshop, settings: ImageSettings) -> None:
         self._workshop = workshop
         self._settings = settings
-        self._kept: OrderedDict[tuple[str, str], ShelvedImage] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, Rules], ShelvedImage] = OrderedDict()
 
     @property
     def kept(self) -> tuple[ShelvedImage, ...]:
@@ -84,22 +84,27 @@ class ImageShelf:
 
     async def put(self, data: bytes, name: str, rules: Rules) -> ShelvedImage:
         """Keep an image, judged by rules."""
-        return await self._workshop.work(self._put, data, name, rules)
+        return self._keep(await self._workshop.work(self._judged, data, name, rules), rules)
 
     async def put_fetched(
         self, reference: ImageReference, name: str, rules: Rules
     ) -> ShelvedImage | Rejected | Unreachable:
         """The same for one that is fetched, or read where the job's images are."""
-        return await self._workshop.make(reference, lambda data: self._put(data, name, rules))
+        made = await self._workshop.make(reference, lambda data: self._judged(data, name, rules))
+        return self._keep(made, rules) if isinstance(made, ShelvedImage) else made
 
-    def get(self, sha256: str, rules: Rules) -> ShelvedImage | None:
-        """An image that was put; None when it had to make room."""
-        found = self._kept.get((sha256, rules.service_type))
+    async def get(self, sha256: str, rules: Rules) -> ShelvedImage | None:
+        """An image that was put, judged by rules; None when it had to make room."""
+        found = self._kept.get((sha256, rules))
         if found is not None:
-            self._kept.move_to_end((sha256, rules.service_type))
+            self._kept.move_to_end((sha256, rules))
             return found
-        other = next((each for (key, _), each in self._kept.items() if key == sha256), None)
-        return None if other is None else self._put(other.data, other.name, rules)
+        other = self.any_of(sha256)
+        return None if other is None else await self.put(other.data, other.name, rules)
+
+    def any_of(self, sha256: str) -> ShelvedImage | None:
+        """An image that was put, by whatever rules it was judged."""
+        return next((each for (key, _), each in self._kept.items() if key == sha256), None)
 
     async def copy(self, reference: ImageReference, side: int) -> Prepared | None:
         """A small copy of an image of the job's own; None where there is none to be had."""
@@ -119,19 +124,22 @@ class ImageShelf:
         rules = copy_rules(side, self._settings)
         return lambda data: self._workshop.prepare(data, rules)
 
-    def _put(self, data: bytes, name: str, rules: Rules) -> ShelvedImage:
+    def _judged(self, data: bytes, name: str, rules: Rules) -> ShelvedImage:
+        """For the workshop's threads."""
         sha256 = hashlib.sha256(data).hexdigest()
         verdict = self._workshop.prepare(data, rules)
         copied = self._copier(PREVIEW_SIDE)(verdict.data if isinstance(verdict, Prepared) else data)
         preview = copied if isinstance(copied, Prepared) else None
-        shelved = ShelvedImage(sha256, name, data, verdict, preview)
-        self._kept[sha256, rules.service_type] = shelved
-        self._kept.move_to_end((sha256, rules.service_type))
+        return ShelvedImage(sha256, name, data, verdict, preview)
+
+    def _keep(self, image: ShelvedImage, rules: Rules) -> ShelvedImage:
+        self._kept[image.sha256, rules] = image
+        self._kept.move_to_end((image.sha256, rules))
         while len(self._kept) > MOST_IMAGES or (
             len(self._kept) > 1 and sum(len(each.data) for each in self._kept.values()) > MOST_BYTES
         ):
             self._kept.popitem(last=False)
-        return shelved
+        return image
 
 
 def copy_rules(side: int, settings: ImageSettings) -> Rules:

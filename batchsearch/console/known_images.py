@@ -75,12 +75,14 @@ def _read(manifest: ManifestSettings, root: Path) -> KnownImages:
             for row in batch.rows:
                 values = dict(row.parameters)
                 key = str(values.pop("product_id", "")), str(values.pop("pic_name", ""))
-                if row.images and row.images[0] is not None:
-                    found.places.setdefault(key, row.images[0])
-                    found.attributes.setdefault(key, values)
-                if len(found.places) >= MOST:
+                place = row.images[0] if row.images else None
+                # Images that are in the table itself are not kept: they would fill the memory.
+                if place is not None and place.data is None:
+                    found.places.setdefault(key, place)
+                found.attributes.setdefault(key, values)
+                if len(found.attributes) >= MOST:
                     return found
     except BatchsearchError:
         # A table that names no products, or is not there: pages go without images.
-        return found if found.places else KnownImages(root=root.absolute())
+        return found if found.attributes else KnownImages(root=root.absolute())
     return found

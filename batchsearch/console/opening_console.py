@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import sys
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from batchsearch.interrupts import STOPPING
 from batchsearch.tasks.init.demo_files import JOB_FILE, demo_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
@@ -66,6 +67,13 @@ def demo_job(overrides: tuple[str, ...]) -> LoadedJob:
     place = user_folder() / "demo"
     own = (f"output.dir={place / 'output'}", f"emulator.data={place / 'instance'}")
     return load_job(demo_source() / JOB_FILE, overrides=(*own, *overrides))
+
+
+def has_screen(environ: Mapping[str, str], platform: str) -> bool:
+    """Whether a browser would be a window: in a bare terminal one would take the terminal over."""
+    return platform == "darwin" or any(
+        environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    )
 
 
 def seconds_of(text: str) -> float:
@@ -135,7 +143,7 @@ async def _serve(
         if signal.getsignal(number) != signal.SIG_IGN:
             loop.add_signal_handler(number, ended.set)
     async with open_console(settings, options, host=wanted.host, port=wanted.port, told=told) as console:
-        if wanted.open_:
+        if wanted.open_ and has_screen(os.environ, sys.platform):
             await asyncio.to_thread(webbrowser.open, console.address)
         waits: list[asyncio.Task[object]] = [asyncio.create_task(ended.wait())]
         if idle:

@@ -22,6 +22,7 @@ READ_SECONDS: Final = 30.0
 _MOST_FIELD: Final = 100_000
 _MOST_FIELDS: Final = 2_000
 _LONGEST_NAME: Final = 200
+_MOST_DIGITS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Posted:
     def get(self, name: str) -> str:
         """A field's value; empty for one that is not there."""
         return self.values.get(name, "")
+
+
+def whole(text: str, default: int = 0) -> int:
+    """The whole number that a field or an address says; the default for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else default
 
 
 async def posted(request: web.Request) -> Posted:

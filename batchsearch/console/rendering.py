@@ -61,13 +61,13 @@ def page(
             may_change=session.may_change(instance),
             meter=session.meter.as_dict(rate),
             rate=None if math.isinf(rate) else rate,
-            today=session.calls_today(),
+            today=session.look().calls_today,
             csrf=gate.csrf,
             screens=SCREENS,
             screen=screen,
             version=__version__,
             operations=OPERATIONS,
-            night=session.night(),
+            night=session.look().is_running,
             **facts,
         )
     )

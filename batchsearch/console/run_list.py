@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from batchsearch.tasks.status.run_status import RunStatus
 
 MOST: Final = 100
+MOST_VISITED: Final = 5_000
+"""Folders that are looked into: the one around an output may be a whole home."""
 _DEEPEST: Final = 3
 
 
@@ -56,10 +59,14 @@ def output_folders(below: Path, now: datetime) -> list[OutputFolder]:
         below: The folder.
         now: Wall clock, UTC.
     """
-    return [_looked_at(path, now) for path, _ in zip(_found(below, _DEEPEST), range(MOST), strict=False)]
+    left = [MOST_VISITED]
+    found = zip(_found(below, _DEEPEST, left), range(MOST), strict=False)
+    return [_looked_at(path, now) for path, _ in found]
 
 
-def _found(folder: Path, depth: int) -> Iterator[Path]:
+def _found(folder: Path, depth: int, left: list[int]) -> Iterator[Path]:
+    """Output folders, looked for in no more folders than are left."""
+    left[0] -= 1
     if (
         (folder / DEDUP_RECORD).is_file()
         or (folder / LEDGER).is_file()
@@ -70,11 +77,13 @@ def _found(folder: Path, depth: int) -> Iterator[Path]:
     if not depth:
         return
     try:
-        inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+        with os.scandir(folder) as entries:
+            names = sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
     except OSError:
         return
-    for path in inside:
-        yield from _found(path, depth - 1)
+    for name in names:
+        if left[0] > 0 and not name.startswith("."):
+            yield from _found(folder / name, depth - 1, left)
 
 
 def _looked_at(path: Path, now: datetime) -> OutputFolder:

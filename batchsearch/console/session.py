@@ -10,6 +10,7 @@ import asyncio
 import math
 import os
 import secrets
+import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,6 +44,7 @@ from batchsearch.service.parameters import ParameterProblem
 from batchsearch.steps import heard_by
 from batchsearch.tasks.status.run_status import look_at
 from batchsearch.tasks.usage.statement import read_usage
+from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,10 +60,10 @@ if TYPE_CHECKING:
     from batchsearch.pacing.shared import SharedPacer
     from batchsearch.pacing.unpaced import Unpaced
     from batchsearch.service.operations import Operation
-    from batchsearch.tasks.status.run_status import RunStatus
 
 _CONNECTIONS: Final = 2
 _FIRST_PAGE_SECONDS: Final = 2.0
+_LOOK_SECONDS: Final = 3.0
 
 
 class BusyError(Exception):
@@ -130,6 +132,33 @@ class Desk:
             await pacer.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a job's own output stands.
+
+    Attributes:
+        at: When it was looked at, monotonic.
+        calls_today: Calls that runs over it have made today, by its ledger; None without one.
+        is_running: A run works on it.
+    """
+
+    at: float
+    calls_today: int | None
+    is_running: bool
+
+
+def _looked_at(folder: Path) -> Look:
+    now = datetime.now(UTC)
+    if not folder.is_dir():
+        return Look(time.monotonic(), None, is_running=False)
+    calls = sum(line.slots_used for line in read_usage([folder]).lines if line.day == now.date())
+    try:
+        states = {status.state for status in look_at(folder, now)}
+    except BatchsearchError:
+        states = set()
+    return Look(time.monotonic(), calls, is_running=bool(states & {"opening", "running"}))
+
+
 class _Steps:
     """Hears what is done before the instance is ready, and tells the session."""
 
@@ -185,6 +214,7 @@ class Session:
         self.looked_at = asyncio.Event()
         self._shelf: ImageShelf | None = None
         self._known_shelf: ImageShelf | None = None
+        self._look: Look | None = None
 
     async def __aenter__(self) -> Self:
         workshop = await self._stack.enter_async_context(
@@ -213,7 +243,11 @@ class Session:
         except Exception as error:  # noqa: BLE001 - the pages say what went wrong, whatever it was
             self.trouble = redacted(f"the instance could not be opened ({type(error).__name__}: {error})")
         self.step = ""
-        known = await asyncio.to_thread(known_images, self.settings)
+        try:
+            known = await asyncio.to_thread(known_images, self.settings)
+        except Exception as error:  # noqa: BLE001 - pages go without images of items
+            logger().warning("console_table_unread", error=redacted(f"{type(error).__name__}: {error}"))
+            return
         if known.root not in {None, image_root(self.settings).absolute()}:
             # A catalogue's images may be in a folder of their own, out of which nothing else is read.
             workshop = open_workshop(known.root, self.settings.images.of_folder(), patience=None)
@@ -333,24 +367,11 @@ class Session:
         made = await shelf.copy(place, THUMBNAIL_SIDE)
         return None if made is None else made.data
 
-    def calls_today(self) -> int | None:
-        """Calls that runs over the job's output have made today, by its ledger; None without one."""
-        folder = Path(self.settings.output.dir)
-        if not folder.is_dir():
-            return None
-        today = datetime.now(UTC).date()
-        return sum(line.slots_used for line in read_usage([folder]).lines if line.day == today)
-
-    def night(self) -> RunStatus | None:
-        """The run that works on the job's output now; None where none does."""
-        folder = Path(self.settings.output.dir)
-        if not folder.is_dir():
-            return None
-        try:
-            found = look_at(folder, datetime.now(UTC))
-        except BatchsearchError:
-            return None
-        return next((status for status in found if status.state in {"opening", "running"}), None)
+    def look(self) -> Look:
+        """How the job's own output stands, no older than a few seconds."""
+        if self._look is None or time.monotonic() - self._look.at > _LOOK_SECONDS:
+            self._look = _looked_at(Path(self.settings.output.dir))
+        return self._look
 
     # -- asking ----------------------------------------------------------------------------------------
 

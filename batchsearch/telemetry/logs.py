@@ -72,6 +72,7 @@ EVENTS: Final = {
     "dedup_finished": "Tonight's pairs and clusters are written.",
     "emulator_listening": "The embedded instance serves on this address.",
     "emulator_stopped": "The embedded instance has stopped.",
+    "console_table_unread": "The console cannot read the job's table: items go without images (warning).",
     "console_request_failed": "A page of the console could not be made: a defect (error).",
     "emulator_request_failed": "The embedded instance could not answer a request: a defect (error).",
 }

@@ -32,7 +32,7 @@ async def show(request: web.Request) -> web.Response:
     trouble = ""
     for side in SIDES:
         kept = request.query.get(f"{IMAGE}{side}", "")
-        image = session.shelf.get(kept, session.rules(instance, COMPARE)) if kept else None
+        image = await session.shelf.get(kept, session.rules(instance, COMPARE)) if kept else None
         if image is None and request.query.get(f"item{side}"):
             names = request.query[f"item{side}"], request.query.get(f"item_pic{side}", "")
             image, why = await item_image(session, instance, COMPARE, *names)
@@ -120,7 +120,7 @@ def _page(
 ) -> web.Response:
     session = request.app[SESSION]
     texts: dict[str, Any] = {}
-    if asked is not None:
+    if asked is not None and asked.instance in {each.name for each in session.instances}:
         of = session.instance(asked.instance)
         texts = dict(all_texts(asked, of, session.address(of), None))
     ready = all(image is not None and isinstance(image.verdict, Prepared) for image in images)

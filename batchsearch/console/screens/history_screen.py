@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.console.answer_view import view_of
-from batchsearch.console.posted_form import posted
+from batchsearch.console.posted_form import posted, whole
 from batchsearch.console.rendering import SESSION, message, page, see
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ async def show(request: web.Request) -> web.Response:
     """`GET /history`: answers, pinned ones first, then newest first."""
     history = request.app[SESSION].history
     entries = sorted(history, key=lambda each: not each.pinned)
-    start = int(request.query.get("start", "0")) if request.query.get("start", "0").isdecimal() else 0
+    start = whole(request.query.get("start", ""))
     shown = [(each, view_of(each)) for each in entries[start : start + _PAGE]]
     after = start + _PAGE if start + _PAGE < len(entries) else None
     return page(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from batchsearch.console.rendering import SESSION
-from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from batchsearch.console.session import Session
@@ -24,9 +23,7 @@ def _jpeg(data: bytes) -> web.Response:
 async def preview(request: web.Request) -> web.Response:
     """`GET /preview/SHA256`: what is sent of an image on the page, made smaller."""
     session = request.app[SESSION]
-    instance = session.instance(session.current)
-    rules = session.rules(instance, OPERATIONS["SearchImageByPic"])
-    found = session.shelf.get(request.match_info["sha"], rules)
+    found = session.shelf.any_of(request.match_info["sha"])
     if found is None or found.preview is None:
         raise web.HTTPNotFound(text="This image is not kept.")
     return _jpeg(found.preview.data)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from batchsearch.console.posted_form import whole
 from batchsearch.console.rendering import SESSION, message, page
 from batchsearch.service.facts import CATEGORIES
 from batchsearch.service.filter import FIELDS, FilterError, parse_filter
@@ -43,7 +44,7 @@ async def show(request: web.Request) -> web.Response:
         query.get("filter", "").strip(),
         query.get("category", ""),
     )
-    after = int(query["after"]) if query.get("after", "").isdecimal() else 0
+    after = whole(query.get("after", ""))
     problem, expression = None, None
     try:
         expression = parse_filter(filter_) if filter_ else None

@@ -11,7 +11,7 @@ from batchsearch.console.asked import digest_of_question
 from batchsearch.console.copied_texts import all_texts
 from batchsearch.console.form_fields import METHOD, Problem, categories_of, checked, fields_of, read_posted
 from batchsearch.console.meter import CallLimitError
-from batchsearch.console.posted_form import posted
+from batchsearch.console.posted_form import posted, whole
 from batchsearch.console.rendering import SESSION, message, page, see
 from batchsearch.console.session import BusyError, CancelledAskingError, NotReadyError
 from batchsearch.errors import BatchsearchError
@@ -57,7 +57,7 @@ async def show(request: web.Request) -> web.Response:
             session, instance, operation, query["item"], query.get("item_pic", "")
         )
     elif query.get(IMAGE):
-        image = session.shelf.get(query[IMAGE], session.rules(instance, operation))
+        image = await session.shelf.get(query[IMAGE], session.rules(instance, operation))
         if image is None:
             trouble = "The image is not kept any more: choose it again."
     return _page(request, operation, entered, image=image, trouble=trouble)
@@ -77,7 +77,7 @@ async def search(request: web.Request) -> web.Response:
     if wish == "region":
         entered |= {"region": what, METHOD: "custom", "crop": "true"}
     if wish == "more":
-        entered["start"] = str(_whole(entered.get("start"), 0) + _whole(entered.get("num"), DEFAULT_NUM))
+        entered["start"] = str(whole(entered.get("start", "")) + whole(entered.get("num", ""), DEFAULT_NUM))
     if wish in {"show", "region"} and not trouble:
         told = {**entered, TYPE: operation.name, IMAGE: "" if image is None else image.sha256}
         return see("/search", **told)
@@ -177,7 +177,7 @@ async def shelved(
     kept = form.get(f"{IMAGE}{suffix}")
     if not kept:
         return None, ""
-    image = session.shelf.get(kept, rules)
+    image = await session.shelf.get(kept, rules)
     return image, "" if image is not None else "The image is not kept any more: choose it again."
 
 
@@ -238,7 +238,7 @@ async def answer(request: web.Request) -> web.Response:
     instance = session.instance(asked.instance)
     image = None
     if asked.images:
-        image = session.shelf.get(asked.images[0].sha256, session.rules(instance, operation))
+        image = await session.shelf.get(asked.images[0].sha256, session.rules(instance, operation))
     return _page(request, operation, asked.entered, image=image, asked=asked)
 
 
@@ -279,10 +279,6 @@ async def cancel(request: web.Request) -> web.Response:
     return web.json_response({"cancelled": given_up})
 
 
-def _whole(text: str | None, default: int) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else default  # noqa: PLR2004 - no overflow
-
-
 def _page(
     request: web.Request,
     operation: Operation,
@@ -302,7 +298,8 @@ def _page(
     if view is not None and view.failure is not None and view.failure.field and asked is not None:
         found.setdefault(view.failure.field, Problem(view.failure.meaning, view.failure.code))
     texts = {}
-    if asked is not None:
+    # An answer of another job's instance is shown; how that one is reached is not known here.
+    if asked is not None and asked.instance in {each.name for each in session.instances}:
         of = session.instance(asked.instance)
         texts = dict(all_texts(asked, of, session.address(of), _in_source(image, asked)))
     return page(

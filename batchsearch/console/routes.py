@@ -82,6 +82,7 @@ def application(
             web.get("/runs", run_screens.show),
             web.get("/runs/{id}/report", run_screens.report),
             web.get("/runs/{id}/failed", run_screens.failed),
+            web.get("/runs/{id}/tonight", run_screens.changes),
             web.post("/runs/{id}/judge", run_screens.judge),
             web.get("/runs/{id}/judgements", run_screens.judgements),
             web.get("/requests", run_screens.requests),

@@ -15,12 +15,14 @@ from batchsearch.console.judgement_file import BadJudgementError, judged_so_far,
 from batchsearch.console.posted_form import posted
 from batchsearch.console.rendering import GATE, SESSION, message, page
 from batchsearch.console.run_list import output_folders
+from batchsearch.console.tonight import tonight
 from batchsearch.errors import BatchsearchError
 from batchsearch.redaction import redacted
 
 if TYPE_CHECKING:
     from batchsearch.console.run_list import OutputFolder
     from batchsearch.console.session import Session
+    from batchsearch.console.tonight import Tonight
 
 _SCREEN: Final = "review"
 JUDGEMENTS: Final = "judgements.csv"
@@ -127,6 +129,37 @@ async def judgements(request: web.Request) -> web.Response:
     except BatchsearchError as error:
         return web.json_response({"error": redacted(str(error))}, status=409)
     return web.json_response(found)
+
+
+async def changes(request: web.Request) -> web.Response:
+    """`GET /runs/ID/tonight`: what the judgements would change, from the last night's pairs; free."""
+    session = request.app[SESSION]
+    folder = await _folder(request)
+    files = judgement_files(session, folder.path)
+    try:
+        found = await asyncio.to_thread(_changes, folder.path, files)
+    except BatchsearchError as error:
+        text = redacted(str(error))
+        return message(request, 409, "Nothing can be said", text, screen=_SCREEN, action=("/runs", "Runs"))
+    return page(request, "tonight", screen=_SCREEN, folder=folder, found=found, file=files[-1].name)
+
+
+def _changes(path: Path, files: list[Path]) -> Tonight:
+    from batchsearch.tasks.dedup.clusters.decide import JUDGED
+    from batchsearch.tasks.dedup.clusters.judgements import read_judgements
+    from batchsearch.tasks.report.output_kind import DedupFolder, open_folder
+    from batchsearch.tasks.report.table_reading import batches
+
+    found = open_folder(path)
+    tables = found.pairs if isinstance(found, DedupFolder) else ()
+    columns = ["product_a", "product_b", "accepted", "judged"]
+    judged = {pair: str(JUDGED[verdict]) for pair, verdict in read_judgements(files).verdicts.items()}
+    rows = (
+        row
+        for batch in batches(tables, columns)
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    )
+    return tonight(rows, judged)
 
 
 async def failed(request: web.Request) -> web.Response:

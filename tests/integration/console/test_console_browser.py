@@ -481,3 +481,7 @@ def test_two_windows_judge_and_lose_nothing(opened, console):
     for thread in threads:
         thread.join()
     assert len(json.loads(visitor.get(f"/runs/{name}/judgements")[2])) == 10
+    # Each of the five products stood with its copy; x stands with eight others now.
+    told = visitor.get(f"/runs/{name}/tonight")[2].decode()
+    assert "<h2>5 clusters become 6</h2>" in told
+    assert "9 products would stand with others than before" in told

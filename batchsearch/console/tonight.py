@@ -66,12 +66,7 @@ def tonight(
     kept = {pair for pair in accepted if judged.get(pair) != "different"} - taken_back
     added = {pair for pair, said in judged.items() if said == "same"}
     before, after = _clusters(accepted), _clusters(kept | added)
-    joined = sorted(
-        product for product in after if after[product] - before.get(product, frozenset({product}))
-    )
-    parted = sorted(
-        product for product in before if before[product] - after.get(product, frozenset({product}))
-    )
+    joined, parted = _gained(before, after), _gained(after, before)
     return Tonight(
         fresh=len(fresh) + len(taken_back),
         before=len(set(before.values())),

@@ -8,42 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import secrets
 import time
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.console.asked import Asked, AskedImage
+from batchsearch.console.desk import CONNECTIONS, desk_of
 from batchsearch.console.history import History
 from batchsearch.console.image_shelf import THUMBNAIL_SIDE, ImageShelf
 from batchsearch.console.known_images import KnownImages, known_images
 from batchsearch.console.meter import CallLimitError, Meter, MeteredPacer
+from batchsearch.console.output_look import LOOK_SECONDS, looked_at
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.retry.asking import asked as answered
 from batchsearch.engine.retry.asking import rules_for_one
 from batchsearch.engine.run.assembly import Services, rules_of
 from batchsearch.engine.run.places import image_root
-from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.errors import BatchsearchError
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
 from batchsearch.images.workshop import open_workshop
-from batchsearch.proxies import proxies_of
 from batchsearch.redaction import redacted
-from batchsearch.service.client import Client
 from batchsearch.service.credentials import Credentials, StaticCredentials
 from batchsearch.service.endpoint import parse_endpoint
 from batchsearch.service.facts import endpoint_of
 from batchsearch.service.form import build_call
-from batchsearch.service.http_exchange import Timeouts, new_session
+from batchsearch.service.http_exchange import new_session
 from batchsearch.service.parameters import ParameterProblem
 from batchsearch.steps import heard_by
-from batchsearch.tasks.status.run_status import look_at
-from batchsearch.tasks.usage.statement import read_usage
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -52,18 +48,15 @@ if TYPE_CHECKING:
 
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.instance_settings import InstanceSettings
+    from batchsearch.console.desk import Desk
     from batchsearch.console.image_shelf import ShelvedImage
+    from batchsearch.console.output_look import Look
     from batchsearch.emulator.search.catalogue import Catalogue
     from batchsearch.emulator.server import Emulator
     from batchsearch.images.rules import Rules
-    from batchsearch.pacing.pacer import Pacer
-    from batchsearch.pacing.shared import SharedPacer
-    from batchsearch.pacing.unpaced import Unpaced
     from batchsearch.service.operations import Operation
 
-_CONNECTIONS: Final = 2
 _FIRST_PAGE_SECONDS: Final = 2.0
-_LOOK_SECONDS: Final = 3.0
 
 
 class BusyError(Exception):
@@ -99,64 +92,6 @@ class ConsoleOptions:
     outputs: Path | None = None
     demo: bool = False
     may_fetch: bool = True
-
-
-@dataclass(slots=True)
-class Desk:
-    """One instance, and who calls it.
-
-    Attributes:
-        instance: Its settings.
-        client: Calls it.
-        authority: Host and port that are called.
-        embedded: It is this process's own.
-        heard: Status and body of the last answer as it came.
-    """
-
-    instance: InstanceSettings
-    client: Client
-    authority: str
-    embedded: bool
-    heard: list[tuple[int, bytes]] = field(default_factory=list)
-    pacers: dict[str, Pacer | SharedPacer | Unpaced] = field(default_factory=dict)
-
-    def pacer(self, budget: str) -> Pacer | SharedPacer | Unpaced:
-        """Who grants slots of one of its rates."""
-        if budget not in self.pacers:
-            self.pacers[budget] = pacer_for(self.instance, budget, self.authority, embedded=self.embedded)
-        return self.pacers[budget]
-
-    async def close(self) -> None:
-        """Let go of the pacers."""
-        for pacer in self.pacers.values():
-            await pacer.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a job's own output stands.
-
-    Attributes:
-        at: When it was looked at, monotonic.
-        calls_today: Calls that runs over it have made today, by its ledger; None without one.
-        is_running: A run works on it.
-    """
-
-    at: float
-    calls_today: int | None
-    is_running: bool
-
-
-def _looked_at(folder: Path) -> Look:
-    now = datetime.now(UTC)
-    if not folder.is_dir():
-        return Look(time.monotonic(), None, is_running=False)
-    calls = sum(line.slots_used for line in read_usage([folder]).lines if line.day == now.date())
-    try:
-        states = {status.state for status in look_at(folder, now)}
-    except BatchsearchError:
-        states = set()
-    return Look(time.monotonic(), calls, is_running=bool(states & {"opening", "running"}))
 
 
 class _Steps:
@@ -269,24 +204,9 @@ class Session:
             else:
                 endpoint, credentials = await services.of(instance)
                 self.emulator = services.emulator
-            calls = self.settings.calls
-            session = await self._stack.enter_async_context(new_session(connections=_CONNECTIONS))
-            heard: list[tuple[int, bytes]] = []
-
-            def hear(status: int, body: bytes, heard: list[tuple[int, bytes]] = heard) -> None:
-                heard[:] = [(status, body)]
-
-            client = Client(
-                session,
-                endpoint,
-                credentials,
-                timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
-                signature=calls.signing,
-                proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
-                heard=hear,
-            )
             embedded = instance.endpoint == EMULATOR or self._running is not None
-            desk = Desk(instance, client, endpoint.authority, embedded, heard)
+            session = await self._stack.enter_async_context(new_session(connections=CONNECTIONS))
+            desk = desk_of(self.settings, instance, session, endpoint, credentials, embedded=embedded)
             self._stack.push_async_callback(desk.close)
             self._desks[instance.name] = desk
 
@@ -369,8 +289,8 @@ class Session:
 
     def look(self) -> Look:
         """How the job's own output stands, no older than a few seconds."""
-        if self._look is None or time.monotonic() - self._look.at > _LOOK_SECONDS:
-            self._look = _looked_at(Path(self.settings.output.dir))
+        if self._look is None or time.monotonic() - self._look.at > LOOK_SECONDS:
+            self._look = looked_at(Path(self.settings.output.dir))
         return self._look
 
     # -- asking ----------------------------------------------------------------------------------------

@@ -1,0 +1,97 @@
+"""One instance of a console's job and who calls it: over HTTP, so that each answer is there as it came."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from batchsearch.engine.run.rate_keeper import pacer_for
+from batchsearch.proxies import proxies_of
+from batchsearch.service.client import Client
+from batchsearch.service.http_exchange import Timeouts
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from batchsearch.config.model import JobSettings
+    from batchsearch.config.sections.instance_settings import InstanceSettings
+    from batchsearch.pacing.pacer import Pacer
+    from batchsearch.pacing.shared import SharedPacer
+    from batchsearch.pacing.unpaced import Unpaced
+    from batchsearch.service.credentials import CredentialsProvider
+    from batchsearch.service.endpoint import Endpoint
+
+CONNECTIONS: Final = 2
+"""Connections to an instance: one call is under way at a time."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """One instance, and who calls it.
+
+    Attributes:
+        instance: Its settings.
+        client: Calls it.
+        authority: Host and port that are called.
+        embedded: It is this process's own.
+        heard: Status and body of the last answer as it came.
+    """
+
+    instance: InstanceSettings
+    client: Client
+    authority: str
+    embedded: bool
+    heard: list[tuple[int, bytes]] = field(default_factory=list)
+    pacers: dict[str, Pacer | SharedPacer | Unpaced] = field(default_factory=dict)
+
+    def pacer(self, budget: str) -> Pacer | SharedPacer | Unpaced:
+        """Who grants slots of one of its rates."""
+        if budget not in self.pacers:
+            self.pacers[budget] = pacer_for(self.instance, budget, self.authority, embedded=self.embedded)
+        return self.pacers[budget]
+
+    async def close(self) -> None:
+        """Let go of the pacers."""
+        for pacer in self.pacers.values():
+            await pacer.close()
+
+
+def desk_of(
+    settings: JobSettings,
+    instance: InstanceSettings,
+    session: aiohttp.ClientSession,
+    endpoint: Endpoint,
+    credentials: CredentialsProvider,
+    *,
+    embedded: bool,
+) -> Desk:
+    """An instance with its client.
+
+    Args:
+        settings: The job.
+        instance: One of its instances.
+        session: Its connections.
+        endpoint: Where it is.
+        credentials: Who asks.
+        embedded: It is this process's own.
+
+    Raises:
+        ConfigError: A proxy is no usable address.
+    """
+    calls = settings.calls
+    heard: list[tuple[int, bytes]] = []
+
+    def hear(status: int, body: bytes) -> None:
+        heard[:] = [(status, body)]
+
+    client = Client(
+        session,
+        endpoint,
+        credentials,
+        timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
+        signature=calls.signing,
+        proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
+        heard=hear,
+    )
+    return Desk(instance, client, endpoint.authority, embedded, heard)

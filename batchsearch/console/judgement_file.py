@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+JUDGED_BY: Final = "judged_by"
+"""Column of new files beside those that a night reads: who has judged."""
 VERDICTS: Final = ("same", "different", "none")
 """`none` takes a judgement back."""
 _LONGEST: Final = 1_000
@@ -29,13 +31,16 @@ class BadJudgementError(ValueError):
     """What was said of a pair cannot be written down."""
 
 
-def write_judgements(path: Path, judged: Sequence[tuple[str, str, str, str]], now: datetime) -> int:
+def write_judgements(
+    path: Path, judged: Sequence[tuple[str, str, str, str]], now: datetime, who: str = ""
+) -> int:
     """Write judgements at the end of the file, and to the disk; the number of those written.
 
     Args:
         path: The file; made with its heading when it is not there.
         judged: Both products, `same`, `different` or `none`, and a note.
         now: When they were made, UTC.
+        who: Who has judged; left out where a file has no column for it.
 
     Raises:
         BadJudgementError: One of them names no two products, or says something else.
@@ -55,7 +60,7 @@ def write_judgements(path: Path, judged: Sequence[tuple[str, str, str, str]], no
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             names = _names(file.readline().decode("utf-8-sig", "replace"))
-            file.write(_text(names, judged, now, ends=_ends_a_line(file)).encode())
+            file.write(_text(names, judged, now, who, ends=_ends_a_line(file)).encode())
             file.flush()
             sync_file(path)
     except OSError as error:
@@ -79,17 +84,20 @@ def _ends_a_line(file: io.BufferedRandom) -> bool:
     return file.read(1) == b"\n"
 
 
-def _text(names: list[str], judged: Sequence[tuple[str, str, str, str]], now: datetime, *, ends: bool) -> str:
+def _text(
+    names: list[str], judged: Sequence[tuple[str, str, str, str]], now: datetime, who: str, *, ends: bool
+) -> str:
     text = io.StringIO()
     if not ends:
         text.write("\n")
     writer = csv.writer(text, lineterminator="\n")
     if not names:
-        names = list(COLUMNS)
+        names = [*COLUMNS, JUDGED_BY]
         writer.writerow(names)
     for one, other, verdict, note in judged:
         first, second = sorted((one, other))
         cells = dict(zip(COLUMNS, (first, second, verdict, now.isoformat(), note), strict=True))
+        cells[JUDGED_BY] = who
         writer.writerow([cells.get(name, "") for name in names])
     return text.getvalue()
 

@@ -78,7 +78,7 @@ const watch = (form) => {
 const send = async (form, submitter) => {
   if (busy) { say("A call is under way: wait for its answer."); return; }
   busy = true;
-  const asks = ["search", "compare", "again", "more"].includes(submitter.value);
+  const asks = ["search", "compare", "again", "more", "now"].includes(submitter.value);
   const body = new FormData(form, submitter);
   const end = asks ? watch(form) : () => {};
   if (asks) { const told = $("#waiting", form); if (told) told.textContent = "Asking…"; }

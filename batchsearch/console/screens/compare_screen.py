@@ -8,7 +8,7 @@ from batchsearch.console.answer_view import request_lines, view_of
 from batchsearch.console.copied_texts import all_texts
 from batchsearch.console.posted_form import posted
 from batchsearch.console.rendering import SESSION, page, see
-from batchsearch.console.screens.search_screen import IMAGE, asked_page, item_image, shelved
+from batchsearch.console.screens.search_screen import IMAGE, NOW, asked_page, item_image, shelved
 from batchsearch.images.outcome import Prepared, Rejected
 from batchsearch.service.codes.lookup import advice_on
 from batchsearch.service.operations import OPERATIONS
@@ -56,7 +56,7 @@ async def compare(request: web.Request) -> web.Response:
     if form.get("do") == "swap":
         images.reverse()
     there = [image for image in images if image is not None]
-    if form.get("do") != "compare":
+    if form.get("do") not in {"compare", NOW}:
         told = {f"{IMAGE}{side}": image.sha256 for side, image in zip(SIDES, images, strict=True) if image}
         return _page(request, images, trouble=trouble, status=422) if trouble else see("/compare", **told)
     refused = next((image for image in there if isinstance(image.verdict, Rejected)), None)
@@ -67,6 +67,8 @@ async def compare(request: web.Request) -> web.Response:
         trouble = f"{refused.name}: {code}: {refused.verdict.message}. {advice_on(code)}"
     if trouble:
         return _page(request, images, trouble=trouble, status=422)
+    if session.look().is_running and form.get("do") != NOW:
+        return _page(request, images, is_behind=True)
     return await asked_page(
         request,
         COMPARE,
@@ -116,6 +118,7 @@ def _page(
     *,
     asked: Asked | None = None,
     trouble: str = "",
+    is_behind: bool = False,
     status: int = 200,
 ) -> web.Response:
     session = request.app[SESSION]
@@ -138,4 +141,5 @@ def _page(
         request_lines={} if asked is None else request_lines(asked),
         texts=texts,
         trouble=trouble,
+        is_behind=is_behind,
     )

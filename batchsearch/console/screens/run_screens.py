@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,12 +113,20 @@ async def judge(request: web.Request) -> web.Response:
     path = judgement_files(session, folder.path)[-1]
     try:
         judged = list(zip(*every, strict=True))
-        written = await asyncio.to_thread(write_judgements, path, judged, datetime.now(UTC))
+        written = await asyncio.to_thread(write_judgements, path, judged, datetime.now(UTC), _user())
     except BadJudgementError as error:
         return web.json_response({"error": str(error)}, status=422)
     except BatchsearchError as error:
         return web.json_response({"error": redacted(str(error))}, status=507)
     return web.json_response({"written": written, "file": path.name})
+
+
+def _user() -> str:
+    """Who the console belongs to; empty where the machine does not know."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
 
 
 async def judgements(request: web.Request) -> web.Response:

@@ -37,6 +37,8 @@ _SCREEN: Final = "search"
 TYPE: Final = "type"
 IMAGE: Final = "image_sha"
 _PLAIN: Final = (METHOD,)
+NOW: Final = "now"
+"""What a form says to ask although a run works: its rows go first unless that is said."""
 
 
 def operation_named(name: str | None) -> Operation:
@@ -91,10 +93,12 @@ async def search(request: web.Request) -> web.Response:
     if problems or trouble:
         return _page(request, operation, entered, image=image, problems=problems, trouble=trouble, status=422)
     images = [] if image is None else [image]
-    if wish != "again":
+    if wish not in {"again", NOW}:
         same = session.history.same(_digest(instance, operation, values, images))
         if same is not None:
             return _page(request, operation, entered, image=image, same=same)
+    if session.look().is_running and wish != NOW:
+        return _page(request, operation, entered, image=image, is_behind=True)
     return await asked_page(
         request,
         operation,
@@ -287,6 +291,7 @@ def _page(
     image: ShelvedImage | None = None,
     asked: Asked | None = None,
     same: Asked | None = None,
+    is_behind: bool = False,
     problems: Mapping[str, Problem] | None = None,
     trouble: str = "",
     status: int = 200,
@@ -320,6 +325,7 @@ def _page(
         asked=asked,
         view=view,
         same=same,
+        is_behind=is_behind,
         trouble=trouble,
         request_lines={} if asked is None else request_lines(asked),
         texts=texts,

@@ -366,7 +366,7 @@ def purchased(tmp_path, monkeypatch):
             "id,image\n"
             + "".join(
                 f"r{number},{path.name}\n"
-                for number, path in enumerate(sorted((SAMPLES / "catalogue").iterdir())[:25])
+                for number, path in enumerate(sorted((SAMPLES / "catalogue").iterdir())[:40])
             )
         )
         job = {
@@ -380,18 +380,23 @@ def purchased(tmp_path, monkeypatch):
 
 
 def test_a_run_beside_is_never_denied(purchased):
-    """A run at the whole tier and a console share one rate: nobody is denied, and both get through."""
+    """A run's rows go first; asked all the same, both share one rate: nobody is denied, all get through."""
     emulator, settings = purchased
     with running_console(settings) as console:
         visitor = Visitor(console)
         run = threading.Thread(target=lambda: asyncio.run(run_job(settings)))
         run.start()
+        while not console.session.look().is_running:
+            pass
+        form = {"type": "SearchImageByPic", "do": "search"}
+        status, _, body = visitor.post("/search", form, {"image": (IMAGE, DATA)})
+        assert (status, b"its rows go first" in body, console.session.meter.calls) == (200, True, 0)
         for number in range(8):
-            searched(visitor, num=str(number + 1))
+            searched(visitor, num=str(number + 1), do="now")
         run.join(60)
         verdicts = [entry.verdict for entry in emulator.log.entries("SearchImageByPic")]
         assert verdicts.count("denied") == 0
-        assert verdicts.count("granted") == 8 + 25
+        assert verdicts.count("granted") == 8 + 40
         assert console.session.meter.denied == 0
 
 

@@ -21,7 +21,8 @@ def test_a_new_file_has_its_heading_and_the_newest_holds(tmp_path):
         )
         == 2
     )
-    write_judgements(path, [("a", "c", "none", "")], NOW + timedelta(seconds=1))
+    write_judgements(path, [("a", "c", "none", "")], NOW + timedelta(seconds=1), "ann")
+    assert path.read_text().splitlines()[-1].endswith(",,ann")
     assert read_judgements([path]).verdicts == {("a", "b"): SAME}
     assert judged_so_far([path])[0]["note"] == 'a "note", of\ntwo lines'
 

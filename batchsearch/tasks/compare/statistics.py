@@ -22,7 +22,7 @@ MOST_GROUPS: Final = 10_000
 _WHOLE: Final = 2**60
 """A score of 1 as a whole number: sums of whole numbers are the same in any order."""
 
-_DIGITS: Final = 6
+DIGITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class GroupScores:
         """Plain values, scores to six digits."""
         return {
             "count": self.count,
-            "mean": round(self.mean, _DIGITS),
-            "min": round(self.lowest, _DIGITS),
-            "max": round(self.highest, _DIGITS),
+            "mean": round(self.mean, DIGITS),
+            "min": round(self.lowest, DIGITS),
+            "max": round(self.highest, DIGITS),
         }
 
 
@@ -181,12 +181,12 @@ class Scores:
             **{f"p{share:02}": np.percentile(values, share) for share in PERCENTILES},
             "max": values.max(),
         }
-        return {name: round(float(value), _DIGITS) for name, value in found.items()}
+        return {name: round(float(value), DIGITS) for name, value in found.items()}
 
     def histogram(self, bins: int) -> tuple[Bar, ...]:
         """How many scores fall into each of `bins` equal parts of 0 to 1; those outside, into the ends."""
         counts, edges = np.histogram(np.clip(self._values(), 0.0, 1.0), bins=bins, range=(0.0, 1.0))
-        ends = [round(float(edge), _DIGITS) for edge in edges]
+        ends = [round(float(edge), DIGITS) for edge in edges]
         return tuple(
             Bar(low, high, int(count)) for low, high, count in zip(ends, ends[1:], counts, strict=False)
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.tasks.compare.comparison import place_lines, score_lines
+from batchsearch.tasks.compare.statistics import DIGITS
 from batchsearch.tasks.report.report_facts import FactColumn, FactTable
 from batchsearch.tasks.report.summing_up.needs import state
 
@@ -71,7 +72,8 @@ def _statistics(record: Mapping[str, Any], scores: Histogram) -> dict[str, float
         return {}
     found = {name: scores.percentile(share) for name, share in _QUANTILES.items()}
     ends: dict[str, float | None] = {"min": scores.lowest, "max": scores.highest}
-    return {name: value for name, value in (found | ends).items() if value is not None}
+    # As `compare.json` writes them: a figure is the same whether that file is there or not.
+    return {name: round(value, DIGITS) for name, value in (found | ends).items() if value is not None}
 
 
 def _figures(statistics: Mapping[str, float]) -> FactTable:

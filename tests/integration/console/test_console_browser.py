@@ -155,7 +155,7 @@ def test_the_same_by_keyboard_alone(opened, console):
     page = opened("/history")
     page.keyboard.press("g")
     page.keyboard.press("s")
-    page.wait_for_selector("#search-form")
+    page.wait_for_selector("html.scripted #search-form")
     page.keyboard.press("?")
     assert page.is_visible("#help")
     page.keyboard.press("Escape")

@@ -70,7 +70,7 @@ def command(
         configure("json" if log_format == "json" else "console", log_level)
         serve(
             _job(config, overrides),
-            WantedConsole(demo=config is None, **options),
+            WantedConsole(**options),
             lambda address: show(f"The console is at {address}"),
         )
     except BatchsearchError as error:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.config.model import JobSettings
+from batchsearch.console.console_options import ConsoleOptions
 from batchsearch.console.console_server import open_console
 from batchsearch.console.opening_console import user_folder
-from batchsearch.console.session import ConsoleOptions
 from batchsearch.redaction import redacted
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from aiohttp import web
 
 from batchsearch.console.gate import Entrance, Gate
 from batchsearch.console.routes import LAST_SEEN, application
-from batchsearch.console.session import ConsoleOptions, Session
+from batchsearch.console.session import Session
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from batchsearch.config.model import JobSettings
+    from batchsearch.console.console_options import ConsoleOptions
     from batchsearch.emulator.server import Emulator
 
 LOOPBACK: Final = "127.0.0.1"

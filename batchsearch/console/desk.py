@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.engine.run.assembly import client_of
 from batchsearch.engine.run.rate_keeper import pacer_for
-from batchsearch.proxies import proxies_of
-from batchsearch.service.client import Client
-from batchsearch.service.http_exchange import Timeouts
 
 if TYPE_CHECKING:
     import aiohttp
@@ -19,6 +16,7 @@ if TYPE_CHECKING:
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
     from batchsearch.pacing.unpaced import Unpaced
+    from batchsearch.service.client import Client
     from batchsearch.service.credentials import CredentialsProvider
     from batchsearch.service.endpoint import Endpoint
 
@@ -79,19 +77,10 @@ def desk_of(
     Raises:
         ConfigError: A proxy is no usable address.
     """
-    calls = settings.calls
     heard: list[tuple[int, bytes]] = []
 
     def hear(status: int, body: bytes) -> None:
         heard[:] = [(status, body)]
 
-    client = Client(
-        session,
-        endpoint,
-        credentials,
-        timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
-        signature=calls.signing,
-        proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
-        heard=hear,
-    )
+    client = client_of(settings, session, endpoint, credentials, heard=hear)
     return Desk(instance, client, endpoint.authority, embedded, heard)

@@ -99,7 +99,7 @@ class Gate:
             return Refusal(HTTPStatus.MISDIRECTED_REQUEST, "This server does not answer to that host name.")
         if method not in _READING and method != "POST":
             return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET, HEAD and POST are answered.")
-        if not self._knows(cookies):
+        if not self.knows(cookies):
             if path == _ENTRANCE and method in _READING:
                 return None
             return Refusal(
@@ -108,12 +108,9 @@ class Gate:
             )
         return None if method in _READING else self._foreign(host, headers, content_type)
 
-    def _knows(self, cookies: Mapping[str, str]) -> bool:
-        return hmac.compare_digest(cookies.get(self.cookie_name, "").encode(), self.cookie.encode())
-
     def knows(self, cookies: Mapping[str, str]) -> bool:
         """Whether the browser has been let in."""
-        return self._knows(cookies)
+        return hmac.compare_digest(cookies.get(self.cookie_name, "").encode(), self.cookie.encode())
 
     @staticmethod
     def _foreign(host: str, headers: Mapping[str, str], content_type: str) -> Refusal | None:

@@ -80,7 +80,7 @@ class History:
         )
 
     def add(self, asked: Asked, thumbnail: bytes | None) -> None:
-        """Keep an answer.
+        """Keep an answer, until the console ends; `write` keeps it for longer.
 
         Args:
             asked: The answer.
@@ -90,7 +90,6 @@ class History:
         self._entries[asked.id] = asked
         if thumbnail is not None:
             self._thumbnails[asked.id] = thumbnail
-        self._write(asked, thumbnail)
         self._make_room()
 
     def thumbnail(self, name: str) -> bytes | None:
@@ -102,7 +101,7 @@ class History:
         return None
 
     def change(self, name: str, *, title: str | None = None, pinned: bool | None = None) -> Asked | None:
-        """Name an answer, or pin it; returns it as it is then."""
+        """Name an answer, or pin it; returns it as it is then, to be written."""
         before = self._entries.get(name)
         if before is None:
             return None
@@ -112,7 +111,6 @@ class History:
             pinned=before.pinned if pinned is None else pinned,
         )
         self._entries[name] = after
-        self._write(after, None)
         return after
 
     def remove(self, name: str) -> None:
@@ -125,7 +123,8 @@ class History:
                 with suppress(OSError):
                     (self._folder / f"{name}.{ending}").unlink()
 
-    def _write(self, asked: Asked, thumbnail: bytes | None) -> None:
+    def write(self, asked: Asked, thumbnail: bytes | None = None) -> None:
+        """Put an answer on the disk, from any thread; one that cannot be written stays for the session."""
         if self._folder is None:
             return
         try:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
-from batchsearch.images.rules import Rules
-from batchsearch.service.facts import IMAGE_FORMATS
+from batchsearch.images.rules import rules_for_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchsearch.config.sections.image_settings import ImageSettings
+    from batchsearch.images.rules import Rules
     from batchsearch.images.workshop import Workshop
     from batchsearch.manifest.rows import ImageReference
 
@@ -26,6 +26,8 @@ MOST_IMAGES: Final = 32
 MOST_BYTES: Final = 128_000_000
 PREVIEW_SIDE: Final = 1_024
 THUMBNAIL_SIDE: Final = 256
+QUALITY: Final = 85
+MOST_COPY_BYTES: Final = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class ImageShelf:
         return self._workshop.fetcher.is_local(reference)
 
     def _copier(self, side: int) -> Callable[[bytes], Prepared | Rejected]:
-        rules = copy_rules(side, self._settings)
+        rules = rules_for_copies(side, self._settings, most_bytes=MOST_COPY_BYTES, quality=QUALITY)
         return lambda data: self._workshop.prepare(data, rules)
 
     def _judged(self, data: bytes, name: str, rules: Rules) -> ShelvedImage:
@@ -140,24 +142,3 @@ class ImageShelf:
         ):
             self._kept.popitem(last=False)
         return image
-
-
-def copy_rules(side: int, settings: ImageSettings) -> Rules:
-    """Rules by which everything is decoded and written anew, small."""
-    return Rules(
-        service_type=f"copy of {side}",
-        formats=frozenset(IMAGE_FORMATS),
-        passed_formats=frozenset(),
-        max_bytes=4_000_000,
-        min_side=1,
-        max_side=side,
-        target_side=side,
-        quality=85,
-        snap=True,
-        verify="none",
-        too_small="enlarge",
-        frame=settings.frame,
-        background=(255, 255, 255),
-        max_pixels=settings.max_megapixels * 1_000_000,
-        blank="send",
-    )

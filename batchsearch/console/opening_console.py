@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.config.load import load_job
 from batchsearch.config.sections.instance_settings import EMULATOR
+from batchsearch.console.console_options import ConsoleOptions
 from batchsearch.console.console_server import LOOPBACK, open_console
-from batchsearch.console.session import ConsoleOptions
 from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.run.remote_output import localised
@@ -37,7 +37,6 @@ _SECONDS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 class WantedConsole:
     """What the command line asks for; see its help."""
 
-    demo: bool = False
     output: Path | None = None
     port: int = 0
     open_: bool = True
@@ -125,7 +124,6 @@ def serve(job: LoadedJob, wanted: WantedConsole, told: Callable[[str], object]) 
         max_calls=wanted.max_calls,
         history=None if wanted.no_history else user_folder() / "history",
         outputs=None if wanted.output is None else wanted.output.absolute(),
-        demo=wanted.demo,
     )
     asyncio.run(_serve(settings, options, wanted, idle, told))
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-import jinja2
 from aiohttp import web
 
 from batchsearch._version import __version__
@@ -17,14 +15,15 @@ from batchsearch.console.answer_view import shortened
 from batchsearch.console.gate import Gate
 from batchsearch.console.session import Session
 from batchsearch.console.wording import OPERATIONS
+from batchsearch.pages.html_templates import html_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import jinja2
+
 SESSION: Final = web.AppKey("session", Session)
 GATE: Final = web.AppKey("gate", Gate)
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that turn the direction of what follows."""
 
 SCREENS: Final = (
     ("search", "/search", "Search", "s"),
@@ -105,23 +104,9 @@ def see(address: str, **query: str) -> web.Response:
     )
 
 
-def _visible(value: Any) -> Any:
-    """A text with its control characters written out."""
-    if type(value) is not str:
-        return value
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
-
-
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("batchsearch.console", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_visible,
-    )
+    environment = html_environment("batchsearch.console")
     environment.filters["shortened"] = shortened
     environment.filters["query"] = _query
     return environment

@@ -11,7 +11,6 @@ import math
 import secrets
 import time
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.instance_settings import InstanceSettings
+    from batchsearch.console.console_options import ConsoleOptions
     from batchsearch.console.desk import Desk
     from batchsearch.console.image_shelf import ShelvedImage
     from batchsearch.console.output_look import Look
@@ -69,29 +69,6 @@ class CancelledAskingError(Exception):
 
 class NotReadyError(Exception):
     """The instance cannot be called yet, or not at all; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleOptions:
-    """How a console is used.
-
-    Attributes:
-        read_only: Nothing at the instance may be changed.
-        allow_changes: A purchased instance may be changed too.
-        max_calls: Most calls of the session.
-        history: Folder that keeps answers; None keeps them until the console ends.
-        outputs: Folder of output folders; None for the job's own.
-        demo: No job was given: the embedded instance holds the demonstration's catalogue.
-        may_fetch: Images may be fetched from addresses.
-    """
-
-    read_only: bool = False
-    allow_changes: bool = False
-    max_calls: int | None = None
-    history: Path | None = None
-    outputs: Path | None = None
-    demo: bool = False
-    may_fetch: bool = True
 
 
 class _Steps:
@@ -119,6 +96,7 @@ class Session:
         thumbnails: Small copies of items' images that were shown; None where there is none to be had.
         step: What is going on before the instance is ready; empty afterwards.
         looked_at: Somebody has been sent a page.
+        opened: The instance is ready, or in trouble, and the job's table was read.
         trouble: Why the instance cannot be called; empty when it can.
 
     Args:
@@ -147,6 +125,7 @@ class Session:
         self._asking: asyncio.Task[Any] | None = None
         self._opening: asyncio.Task[None] | None = None
         self.looked_at = asyncio.Event()
+        self.opened = asyncio.Event()
         self._shelf: ImageShelf | None = None
         self._known_shelf: ImageShelf | None = None
         self._look: Look | None = None
@@ -179,6 +158,12 @@ class Session:
             self.trouble = redacted(f"the instance could not be opened ({type(error).__name__}: {error})")
         self.step = ""
         try:
+            await self._read_table()
+        finally:
+            self.opened.set()
+
+    async def _read_table(self) -> None:
+        try:
             known = await asyncio.to_thread(known_images, self.settings)
         except Exception as error:  # noqa: BLE001 - pages go without images of items
             logger().warning("console_table_unread", error=redacted(f"{type(error).__name__}: {error}"))
@@ -204,7 +189,7 @@ class Session:
             else:
                 endpoint, credentials = await services.of(instance)
                 self.emulator = services.emulator
-            embedded = instance.endpoint == EMULATOR or self._running is not None
+            embedded = self.is_embedded(instance)
             session = await self._stack.enter_async_context(new_session(connections=CONNECTIONS))
             desk = desk_of(self.settings, instance, session, endpoint, credentials, embedded=embedded)
             self._stack.push_async_callback(desk.close)
@@ -334,9 +319,6 @@ class Session:
             if task.cancelled():
                 raise CancelledAskingError from None
             raise
-        finally:
-            if task.done():
-                self.meter.enter("idle")
 
     def cancel(self) -> bool:
         """Give up the call that waits for its slot; whether there was one. What has left is waited for."""
@@ -391,7 +373,10 @@ class Session:
             body=redacted(body.decode("utf-8", "replace")),
         )
         copied = await self.shelf.copy_of(prepared[0].data, THUMBNAIL_SIDE) if prepared else None
-        self.history.add(told, None if copied is None else copied.data)
+        thumbnail = None if copied is None else copied.data
+        self.history.add(told, thumbnail)
+        # The disk may take its time; pages go on.
+        await asyncio.to_thread(self.history.write, told, thumbnail)
         return told
 
 

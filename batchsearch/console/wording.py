@@ -80,5 +80,3 @@ OWNERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Who can mend a failure, by the owner in the table of codes."""
-
-TRANSFORMS: Final = "changed before it is sent"

@@ -117,6 +117,34 @@ def rules_for(service_type: str, settings: ImageSettings, *, images: int = 1) ->
     )
 
 
+def rules_for_copies(side: int, settings: ImageSettings, *, most_bytes: int, quality: int) -> Rules:
+    """Rules by which every image is decoded and written anew, small: to be looked at, never to be sent.
+
+    Args:
+        side: Longest side, pixels.
+        settings: The job's `images` section.
+        most_bytes: Most bytes of a copy.
+        quality: Of the JPEG to begin with.
+    """
+    return Rules(
+        service_type="copy",
+        formats=frozenset(IMAGE_FORMATS),
+        passed_formats=frozenset(),
+        max_bytes=most_bytes,
+        min_side=1,
+        max_side=side,
+        target_side=side,
+        quality=quality,
+        snap=True,
+        verify="none",
+        too_small="enlarge",
+        frame=settings.frame,
+        background=(255, 255, 255),
+        max_pixels=settings.max_megapixels * 1_000_000,
+        blank="send",
+    )
+
+
 def _max_bytes(settings: ImageSettings, images: int) -> int:
     """Bytes of one image that keep file, body and transfer time within their limits."""
     limits = [MAX_IMAGE_BYTES, int((MAX_BODY_BYTES - BODY_RESERVE) / FORM_GROWTH / images)]

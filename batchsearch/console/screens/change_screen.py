@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.console.form_fields import METHOD, categories_of, checked, fields_of, read_posted
+from batchsearch.console.form_fields import METHOD, categories_of, fields_of, read_posted
 from batchsearch.console.posted_form import posted
 from batchsearch.console.rendering import SESSION, message, page
-from batchsearch.console.screens.search_screen import asked_page, entered_values, shelved
-from batchsearch.images.outcome import Rejected
-from batchsearch.service.codes.lookup import advice_on
+from batchsearch.console.screens.search_screen import asked_page, judged, shelved
 from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -65,13 +63,7 @@ async def change(request: web.Request) -> web.Response:
         name: form.values[name] for name in (METHOD,) if name in form.values
     }
     image, trouble = await shelved(session, instance, operation, form) if operation.images else (None, "")
-    values, problems = checked(
-        operation, entered_values(entered), service_type=instance.service_type, longest_id=instance.longest_id
-    )
-    if operation.images and image is None and not trouble:
-        trouble = "Choose an image first."
-    if image is not None and isinstance(image.verdict, Rejected):
-        trouble = f"{image.verdict.code}: {image.verdict.message}. {advice_on(image.verdict.code)}"
+    values, problems, trouble = judged(operation, instance, entered, image, trouble)
     if operation.name == "DeleteImage" and not problems and not trouble:
         if form.get("do") != "delete":
             return await _page(request, operation, entered, going=True)

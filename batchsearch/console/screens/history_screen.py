@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.console.answer_view import view_of
@@ -41,13 +42,16 @@ async def change(request: web.Request) -> web.Response:
     history = request.app[SESSION].history
     form = await posted(request)
     name, wish = form.get("id"), form.get("do")
+    changed = None
     if wish == "delete":
         history.remove(name)
     elif wish == "pin":
         before = history.get(name)
-        history.change(name, pinned=before is not None and not before.pinned)
+        changed = history.change(name, pinned=before is not None and not before.pinned)
     elif wish == "name":
-        history.change(name, title=form.get("title"))
+        changed = history.change(name, title=form.get("title"))
+    if changed is not None:
+        await asyncio.to_thread(history.write, changed)
     return see("/history")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -16,11 +18,14 @@ from batchsearch.service.filter import FIELDS, FilterError, parse_filter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from batchsearch.console.known_images import KnownImages
     from batchsearch.console.session import Session
     from batchsearch.emulator.search.records import Item
 
 _SCREEN: Final = "items"
 _PAGE: Final = 50
+_COMPLETIONS: Final = 20
+_VALUES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +165,20 @@ async def names(request: web.Request) -> web.Response:
     """`GET /names?text=…`: product ids and image names that begin so, for completion; free."""
     session = request.app[SESSION]
     text = request.query.get("text", "").casefold()
-    found = [key for key in session.known.places if key[0].casefold().startswith(text)][:20]
+    beginning = (key for key in session.known.places if key[0].casefold().startswith(text))
+    found = islice(beginning, _COMPLETIONS)
     return web.json_response([{"product_id": product, "pic_name": name} for product, name in found])
 
 
 async def values(request: web.Request) -> web.Response:
     """`GET /values`: the commonest values of each attribute that tables know, for the filter; free."""
-    session = request.app[SESSION]
-    told: dict[str, dict[str, int]] = {}
-    for each in session.known.attributes.values():
+    return web.json_response(await asyncio.to_thread(_commonest, request.app[SESSION].known))
+
+
+def _commonest(known: KnownImages) -> dict[str, list[str]]:
+    counts = {name: Counter[str]() for name in FIELDS}
+    for each in known.attributes.values():
         for name in FIELDS:
             if each.get(name) is not None:
-                counts = told.setdefault(name, {})
-                counts[str(each[name])] = counts.get(str(each[name]), 0) + 1
-    return web.json_response(
-        {name: sorted(counts, key=lambda value: -counts[value])[:50] for name, counts in told.items()}
-    )
+                counts[name][str(each[name])] += 1
+    return {name: [value for value, _ in of.most_common(_VALUES)] for name, of in counts.items() if of}

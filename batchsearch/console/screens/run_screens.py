@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from batchsearch.console.tonight import Tonight
 
 _SCREEN: Final = "review"
+MOST_FAILED: Final = 200
+"""Failed rows of a page."""
 JUDGEMENTS: Final = "judgements.csv"
 """File of a dedup's folder that judgements are written to where the job names none."""
 _POLICY: Final = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
@@ -213,9 +215,9 @@ def _failed_rows(path: Path) -> list[dict[str, object]]:
         kept = batch.filter(pc.is_valid(batch.column(wanted.index("error_code"))))
         rows += [
             {**_NONE, **row, "advice": advice_on(row["error_code"])}
-            for row in kept.slice(0, 200 - len(rows)).to_pylist()
+            for row in kept.slice(0, MOST_FAILED - len(rows)).to_pylist()
         ]
-        if len(rows) >= 200:  # noqa: PLR2004 - a page
+        if len(rows) >= MOST_FAILED:
             break
     return rows
 

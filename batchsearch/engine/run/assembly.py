@@ -46,7 +46,7 @@ from batchsearch.steps import step
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     import aiohttp
 
@@ -129,11 +129,7 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
     in_flight = _in_flight(rate, calls.max_in_flight)
     session = await stack.enter_async_context(new_session(connections=in_flight.ceiling))
     endpoint, credentials = await shared.services.of(instance)
-    timeouts = Timeouts(connect=calls.connect_timeout, total=calls.timeout)
-    proxies = proxies_of(calls.proxy, os.environ, where="calls.proxy")
-    over_http = Client(
-        session, endpoint, credentials, timeouts=timeouts, signature=calls.signing, proxies=proxies
-    )
+    over_http = client_of(settings, session, endpoint, credentials)
     direct = shared.services.direct_to(instance)
     client = over_http if direct is None else direct
     shared.clients.append((instance.name, client))
@@ -194,6 +190,38 @@ def _in_flight(rate: float, most: int | None) -> InFlightLimit | FixedLimit:
     if math.isinf(rate):
         return FixedLimit(min(most or calls_at_once(), calls_at_once()))
     return InFlightLimit(rate, floor=min(2, most or 2), ceiling=most)
+
+
+def client_of(
+    settings: JobSettings,
+    session: aiohttp.ClientSession,
+    endpoint: Endpoint,
+    credentials: CredentialsProvider,
+    *,
+    heard: Callable[[int, bytes], None] | None = None,
+) -> Client:
+    """Who calls an instance over HTTP, as the job's `calls` section says.
+
+    Args:
+        settings: The job.
+        session: Its connections.
+        endpoint: Where the instance is.
+        credentials: Who asks.
+        heard: As for `Client`.
+
+    Raises:
+        ConfigError: A proxy is no usable address.
+    """
+    calls = settings.calls
+    return Client(
+        session,
+        endpoint,
+        credentials,
+        timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
+        signature=calls.signing,
+        proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
+        heard=heard,
+    )
 
 
 def uploader_of(  # noqa: PLR0917 - an instance and who calls it

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-import jinja2
 from markupsafe import Markup
 
 from batchsearch._version import __version__
+from batchsearch.pages.html_templates import html_environment
 from batchsearch.pages.page_assets import BASE_STYLE, VIEWER, asset
 from batchsearch.service.facts import CATEGORIES
 from batchsearch.tasks.report.thumbnails import Missing, Thumbnail
@@ -29,14 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    import jinja2
+
     from batchsearch.tasks.report.cards import Card
     from batchsearch.tasks.report.charts import Chart
     from batchsearch.tasks.report.report_facts import FactTable, Figure
     from batchsearch.tasks.report.summing_up.needs import Need
 
 _TEMPLATES: Final = "templates"
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters but tab and line ends, and those that turn the direction of what follows."""
 THUMBNAILS_PER_BLOCK: Final = 100
 """Thumbnails that the page reads at a time, when the first of them comes into view."""
 MOST_GALLERY_BYTES: Final = 24_000_000
@@ -243,24 +242,9 @@ def _thumbnail(each: Thumbnail | Missing) -> Any:
     return [b64encode(each.data).decode(), each.width, each.height, each.boxes]
 
 
-def _visible(value: Any) -> Any:
-    """A text with its control characters written out: no page may hold most of them, and none shows them."""
-    if type(value) is not str:
-        return value
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
-
-
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("batchsearch.tasks.report", _TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_visible,
-    )
+    environment = html_environment("batchsearch.tasks.report")
     environment.filters["written"] = written
     return environment
 

@@ -20,15 +20,14 @@ from batchsearch.config.sections.image_settings import StoresSettings
 from batchsearch.errors import ManifestError
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.regions import read_region
-from batchsearch.images.rules import Rules
+from batchsearch.images.rules import rules_for_copies
 from batchsearch.images.workshop import open_workshop
-from batchsearch.service.facts import IMAGE_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from batchsearch.config.sections.image_settings import ImageSettings
     from batchsearch.images.outcome import Prepared
+    from batchsearch.images.rules import Rules
     from batchsearch.images.workshop import Workshop
     from batchsearch.manifest.rows import ImageReference
     from batchsearch.tasks.report.references import ImageKey, Source
@@ -193,8 +192,11 @@ class Thumbnails:
                 workshop = await stack.enter_async_context(
                     open_workshop(source.root, settings, executor=threads, patience=None)
                 )
-                close = _rules(max(self._side, CLOSE_SIDE), MOST_CLOSE_BYTES, settings)
-                one = _Maker(workshop, _rules(self._side, MOST_BYTES, settings), close, self._fetch)
+                close = rules_for_copies(
+                    max(self._side, CLOSE_SIDE), settings, most_bytes=MOST_CLOSE_BYTES, quality=QUALITY
+                )
+                small = rules_for_copies(self._side, settings, most_bytes=MOST_BYTES, quality=QUALITY)
+                one = _Maker(workshop, small, close, self._fetch)
                 for group in _groups(_located(wishes, self._made)):
                     if self._bytes_left <= 0:
                         for place, _ in group:
@@ -284,24 +286,3 @@ def _box(region: str, prepared: Prepared) -> Box | None:
     except ValueError:
         return None
     return across[0], down[0], across[1] - across[0], down[1] - down[0]
-
-
-def _rules(side: int, most_bytes: int, settings: ImageSettings) -> Rules:
-    """Everything is decoded and written anew, small."""
-    return Rules(
-        service_type="thumbnail",
-        formats=frozenset(IMAGE_FORMATS),
-        passed_formats=frozenset(),
-        max_bytes=most_bytes,
-        min_side=1,
-        max_side=side,
-        target_side=side,
-        quality=QUALITY,
-        snap=True,
-        verify="none",
-        too_small="enlarge",
-        frame=settings.frame,
-        background=(255, 255, 255),
-        max_pixels=settings.max_megapixels * 1_000_000,
-        blank="send",
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -17,7 +16,7 @@ from batchsearch.engine.retry.asking import asked, rules_for_one
 from batchsearch.engine.rows.outcome_columns import page_answer
 from batchsearch.engine.rows.pending_row import Failure
 from batchsearch.engine.rows.preparer import Preparer
-from batchsearch.engine.run.assembly import Services, facts_of, rules_of, uploader_of
+from batchsearch.engine.run.assembly import Services, client_of, facts_of, rules_of, uploader_of
 from batchsearch.engine.run.places import image_root
 from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.remote_output import localised
@@ -27,10 +26,8 @@ from batchsearch.images.fetching.fetch import MAX_FILE_BYTES
 from batchsearch.images.workshop import open_workshop
 from batchsearch.manifest.rows import ImageReference, Row, reference
 from batchsearch.nearest import did_you_mean
-from batchsearch.proxies import proxies_of
-from batchsearch.service.client import Client
 from batchsearch.service.codes.lookup import code_for
-from batchsearch.service.http_exchange import Timeouts, new_session
+from batchsearch.service.http_exchange import new_session
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.service.upload import Uploaded
 from batchsearch.storage.ledger.entries import digest_of
@@ -43,7 +40,7 @@ if TYPE_CHECKING:
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
     from batchsearch.pacing.unpaced import Unpaced
-    from batchsearch.service.client import Answer
+    from batchsearch.service.client import Answer, Client
     from batchsearch.service.upload import Uploader
     from batchsearch.tasks.search.query import Query
 
@@ -116,16 +113,8 @@ class _Search:
     async def _asked(self, found: Found, pending: PendingRow, facts: JobFacts, preparer: Preparer) -> Found:
         settings, instance, stack = self._settings, self._instance, self._stack
         endpoint, credentials = await Services(settings, stack).of(instance)
-        calls = settings.calls
         session = await stack.enter_async_context(new_session(connections=1))
-        client = Client(
-            session,
-            endpoint,
-            credentials,
-            timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
-            signature=calls.signing,
-            proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
-        )
+        client = client_of(settings, session, endpoint, credentials)
         budget = OPERATIONS[settings.operation].budget
         pacer = pacer_for(instance, budget, endpoint.authority, embedded=instance.endpoint == EMULATOR)
         stack.push_async_callback(pacer.close)

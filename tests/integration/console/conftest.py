@@ -3,7 +3,7 @@
 import pytest
 from console_rig import Visitor, demo_settings, running_console
 
-from batchsearch.console.session import ConsoleOptions
+from batchsearch.console.console_options import ConsoleOptions
 
 
 @pytest.fixture(scope="module")

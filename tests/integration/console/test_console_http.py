@@ -18,8 +18,8 @@ from console_rig import SAMPLES, Visitor, asked_of, demo_settings, running_conso
 
 import batchsearch
 from batchsearch.config.load import load_job, load_text
+from batchsearch.console.console_options import ConsoleOptions
 from batchsearch.console.opening_console import WantedConsole, check_host, seconds_of
-from batchsearch.console.session import ConsoleOptions
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 from batchsearch.engine.run.job import run_job
@@ -571,7 +571,7 @@ def test_the_emulator_has_a_console(tmp_path):
             assert (answer.status, answer.headers["Location"]) == (303, f"http://{address.netloc}/")
         finally:
             process.terminate()
-            assert process.wait(60) == 0
+            assert process.wait() == 0
 
 
 def test_others_are_let_near_only_where_it_is_meant(purchased):

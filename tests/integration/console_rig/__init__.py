@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from batchsearch.config.load import load_job
+from batchsearch.console.console_options import ConsoleOptions
 from batchsearch.console.console_server import open_console
-from batchsearch.console.session import ConsoleOptions
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "sample_data"
@@ -25,9 +25,7 @@ def running_console(settings, options=None, **given):
         ended = asyncio.Event()
         async with open_console(settings, options or ConsoleOptions(), told=told.append, **given) as console:
             console.session.looked_at.set()
-            while console.session.step:
-                await asyncio.sleep(0)
-                await asyncio.to_thread(lambda: None)
+            await console.session.opened.wait()
             inside.extend([console, asyncio.get_running_loop(), ended])
             ready.set()
             await ended.wait()
@@ -42,7 +40,7 @@ def running_console(settings, options=None, **given):
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    ready.wait(90)
+    ready.wait()
     if failed:
         raise failed[0]
     console, loop, ended = inside

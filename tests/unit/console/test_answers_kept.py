@@ -128,6 +128,7 @@ def test_the_history_is_private_and_survives(tmp_path):
     first = History(folder)
     assert not folder.exists()
     first.add(asked(), b"jpeg")
+    first.write(asked(), b"jpeg")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
     (folder / "20261127T010203-000000000000.json").write_text("rubbish")
@@ -136,7 +137,7 @@ def test_the_history_is_private_and_survives(tmp_path):
     assert [each.id for each in again] == [asked().id]
     assert again.thumbnail(asked().id) == b"jpeg"
     assert again.same(asked().digest) is None, "only answers of this session are offered again"
-    again.change(asked().id, title="  a\nname  ", pinned=True)
+    again.write(again.change(asked().id, title="  a\nname  ", pinned=True))
     assert (again.get(asked().id).title, History(folder).get(asked().id).pinned) == ("a name", True)
     again.remove(asked().id)
     again.remove("../../etc/passwd")
@@ -154,8 +155,11 @@ def test_the_history_makes_room(tmp_path, monkeypatch):
     for number in range(5):
         kept.add(asked(f"20261127T01020{number}-0123456789ab", pinned=number == 0), None)
     assert [each.id[14] for each in kept] == ["4", "3", "0"]
-    blocked = History(tmp_path / "history" / f"{asked().id}.json" / "below")
+    (tmp_path / "file").write_text("")
+    blocked = History(tmp_path / "file" / "below")
     blocked.add(asked(), b"jpeg")
+    blocked.write(asked(), b"jpeg")
+    assert "file" in blocked.trouble
     assert [each.id for each in blocked] == [asked().id]
 
 

@@ -1,0 +1,28 @@
+"""How a console is used: what it may change, spend and keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOptions:
+    """How a console is used.
+
+    Attributes:
+        read_only: Nothing at the instance may be changed.
+        allow_changes: A purchased instance may be changed too.
+        max_calls: Most calls of the session.
+        history: Folder that keeps answers; None keeps them until the console ends.
+        outputs: Folder of output folders; None for the job's own.
+    """
+
+    read_only: bool = False
+    allow_changes: bool = False
+    max_calls: int | None = None
+    history: Path | None = None
+    outputs: Path | None = None

@@ -1,0 +1,35 @@
+"""Templates of HTML pages: everything that goes into one is escaped, and nothing invisible stays so."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import jinja2
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line ends, and those that turn the direction of what follows."""
+
+
+def html_environment(package: str) -> jinja2.Environment:
+    """The templates in a package's folder `templates`; a name that has no value is an error.
+
+    Args:
+        package: The package's dotted name.
+    """
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader(package, "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_visible,
+    )
+
+
+def _visible(value: Any) -> Any:
+    """A text with its control characters written out: no page may hold most of them, and none shows them."""
+    if type(value) is not str:
+        return value
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)

@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.console.wording import COLUMNS, OWNERS
+from batchsearch.console.wording import COLUMNS
 from batchsearch.images.regions import read_region
 from batchsearch.service.codes.lookup import code_for
+from batchsearch.service.codes.owners import OWNERS
 from batchsearch.service.facts import CATEGORIES
 from batchsearch.service.operations import OPERATIONS
 
@@ -221,7 +222,7 @@ def _failure(asked: Asked) -> FailureView | None:
         "",
     )
     return FailureView(
-        asked.code, asked.message or "", entry.meaning, entry.advice, OWNERS.get(entry.owner, ""), blamed
+        asked.code, asked.message or "", entry.meaning, entry.advice, OWNERS[entry.owner].mend, blamed
     )
 
 

@@ -67,16 +67,3 @@ COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Fields of `Auctions` in the order in which the table shows them, by their names on the wire."""
-
-OWNERS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "image": "Mend or replace the image.",
-        "row": "Change what was entered.",
-        "job": "Change the job file.",
-        "account": "Change the account or the instance at the vendor.",
-        "service": "Nothing is wrong here: the service has to recover.",
-        "network": "Look at the network between here and the service.",
-        "program": "This is a fault of batchsearch: please report it.",
-    }
-)
-"""Who can mend a failure, by the owner in the table of codes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.service.codes.owners import OWNERS
 from batchsearch.service.codes.table import codes_of
 
 if TYPE_CHECKING:
@@ -12,17 +13,6 @@ if TYPE_CHECKING:
 
     from batchsearch.service.codes.table import Action, ErrorCode, Owner
 
-_OWNERS: Final[Mapping[Owner, str]] = MappingProxyType(
-    {
-        "image": "The image",
-        "row": "The row's parameters",
-        "job": "The job file",
-        "account": "The account or the instance",
-        "service": "The service",
-        "network": "The way between",
-        "program": "This program",
-    }
-)
 _ACTIONS: Final[Mapping[Action, str]] = MappingProxyType(
     {
         "retry": "repeated with pauses",
@@ -40,11 +30,11 @@ def codes_page() -> str:
     lines = ["### Refused here, before any call", ""]
     own: tuple[Owner, ...] = ("image", "row", "program")
     for owner in own:
-        lines += _local(_OWNERS[owner], codes_of("local", owner=owner))
+        lines += _local(OWNERS[owner].heading, codes_of("local", owner=owner))
     lines += ["### Images that could not be fetched", "", *_local("The way to the image", codes_of("fetch"))]
     lines += ["### Answered by the service, or lost on the way", ""]
-    for owner in (owner for owner in _OWNERS if owner != "program"):
-        lines += _answered(_OWNERS[owner], codes_of("service", "gateway", "answer", owner=owner))
+    for owner in (owner for owner in OWNERS if owner != "program"):
+        lines += _answered(OWNERS[owner].heading, codes_of("service", "gateway", "answer", owner=owner))
     return "\n".join([*lines, _DEFAULT])
 
 

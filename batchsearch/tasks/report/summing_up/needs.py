@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from batchsearch.exit_codes import ExitCode
+from batchsearch.service.codes.owners import OWNERS
 from batchsearch.tasks.report.report_facts import FactColumn, FactTable
 
 if TYPE_CHECKING:
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
 _GRAVITY: Final[Mapping[str, int]] = {"bad": 0, "warn": 1, "plain": 2, "good": 3}
 MOST_CODES: Final = 12
 """Codes that are needs one by one; all of them are among the outcomes."""
-
-_OWNERS: Final = {
-    "image": "whoever gives the images",
-    "row": "whoever makes the manifest",
-    "job": "whoever sets up the job",
-    "account": "whoever has the account",
-    "service": "the service",
-    "network": "whoever runs the network",
-    "program": "batchsearch",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +93,7 @@ def needs_of_failures(failed: FactTable | None, view: str, *, part: str = "", ag
             f"{row['outcome']}{f' ({part})' if part else ''}",
             row["meaning"] or "",
             row["advice"] or "",
-            _OWNERS.get(row["owner"] or "", row["owner"] or ""),
+            _who(row["owner"]),
             row["rows"],
             show=state(view, code=f"={row['outcome']}", **filters) if view else "",
             tone="bad",
@@ -117,6 +108,11 @@ def needs_of_failures(failed: FactTable | None, view: str, *, part: str = "", ag
         what = "When the causes are mended, ask again for the failed rows"
         found.append(Need(what, command=again, tone="plain"))
     return found
+
+
+def _who(owner: str | None) -> str:
+    """Who can mend it; an owner that another version wrote stays what it is."""
+    return next((words.who for name, words in OWNERS.items() if name == owner), owner or "")
 
 
 def needs_of_truth(told: Summary | None, view: str) -> list[Need]:

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -610,3 +611,26 @@ def test_a_call_that_waits_can_be_given_up(purchased):
         assert json.loads(visitor.post("/cancel")[2]) == {"cancelled": False}
         assert console.session.meter.calls == len(emulator.log.entries("SearchImageByPic")) == 1
         assert json.loads(visitor.get("/meter")[2])["state"] == "idle"
+
+
+CONSOLE = (sys.executable, "-m", "batchsearch", "console", "--no-open", "--log-level", "error")
+
+
+def test_a_console_that_nobody_uses_ends(tmp_path):
+    """After its idle time a console ends by itself, with 0, and has told its address on the way."""
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
+    command = [*CONSOLE, "--idle", "0.2s"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"http://127\.0\.0\.1:\d+/\?t=\S{43}", ended.stdout + ended.stderr)
+
+
+def test_ctrl_c_ends_it_in_good_order(tmp_path):
+    """Ctrl+C ends the console with 0 and without a traceback; its embedded instance is let go of."""
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
+    pipe, into = subprocess.PIPE, subprocess.STDOUT
+    for _ in range(2):
+        with subprocess.Popen(CONSOLE, stdout=pipe, stderr=into, text=True, env=environment) as process:
+            assert "http://127.0.0.1:" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert (process.stdout.read(), process.wait()) == ("", 0)

@@ -31,6 +31,8 @@ Examples:
   batchsearch search chair.jpg search.yaml --num 50 --filter 'int_attr < 2000'
   batchsearch search https://cdn.example.com/chair.jpg search.yaml --json
   batchsearch search --name 4711/chair.jpg search.yaml
+  batchsearch search --text 'red wooden chair' search.yaml
+  batchsearch search --filter 'str_attr = "Chairs"' search.yaml
   cat chair.jpg | batchsearch search - search.yaml | jq .hits[0].product_id
 """
 
@@ -43,6 +45,9 @@ Examples:
     help="Search by an image that the instance has: its product id, a slash, its name. The id ends at the "
     "first slash; where it has one itself, give the name by --pic-name.",
 )
+@click.option(
+    "--text", metavar="WORDS", help="Search by words; instances of the kind product multimodal only."
+)
 @click.option("--pic-name", metavar="PIC", help="The image's name; --name is then the product id alone.")
 @click.option(
     "--num", type=click.IntRange(1, 500), metavar="N", help="Hits wanted; over 100 takes several calls."
@@ -50,7 +55,10 @@ Examples:
 @click.option("--start", type=click.IntRange(0, 499), metavar="N", help="Leave out so many hits before them.")
 @click.option("--category", metavar="ID", help="Only images of this category id.")
 @click.option(
-    "--filter", "filter_", metavar="TEXT", help="Only images whose attributes pass, such as `int_attr=1`."
+    "--filter",
+    "filter_",
+    metavar="TEXT",
+    help="Only images whose attributes pass, such as `int_attr=1`; alone, all that pass.",
 )
 @click.option("--crop/--no-crop", default=None, help="Whether the service looks for the subject.")
 @click.option("--region", metavar="X1,X2,Y1,Y2", help="Where the subject is, in the image's own pixels.")
@@ -76,11 +84,12 @@ def command(
     """Search the instance of the job file CONFIG for one IMAGE, and show what it finds.
 
     IMAGE is a file, an address (fetched by the job's rules), or - for stdin. What is done to the image before
-    it is sent is what a run would do, and is said. One call is made, through the pacer that runs share.
-    Neither the job's manifest nor its output is touched.
+    it is sent is what a run would do, and is said. Without an image, --name, --text or --filter says what is
+    looked for. One call is made, through the pacer that runs share. Neither the job's manifest nor its output
+    is touched.
     """
     try:
-        image, config = _paths(paths, by_name=name is not None)
+        image, config = _paths(paths, alone=_alone(paths, name, options))
         job = load(config, overrides)
         from batchsearch.tasks.search.searching import search
         from batchsearch.telemetry.logs import configure
@@ -101,17 +110,34 @@ def command(
     sys.exit(int(found.exit_code))
 
 
-def _paths(paths: tuple[str, ...], *, by_name: bool) -> tuple[str | None, Path]:
-    wanted = 1 if by_name else 2
+def _paths(paths: tuple[str, ...], *, alone: str | None) -> tuple[str | None, Path]:
+    """The image and the job file.
+
+    Args:
+        paths: What was given.
+        alone: The option that says what is looked for without an image; None where none was given.
+    """
+    wanted = 2 if alone is None else 1
     if len(paths) != wanted:
-        what = "--name takes the job file alone" if by_name else "takes an image and a job file"
+        what = "takes an image and a job file" if alone is None else f"{alone} takes the job file alone"
         given = f"{len(paths)} given" if len(paths) != 1 else "one given"
         raise click.UsageError(f"{what}: {given}")
-    return (None if by_name else paths[0]), Path(paths[-1])
+    return (paths[0] if alone is None else None), Path(paths[-1])
+
+
+def _alone(paths: tuple[str, ...], name: str | None, options: dict[str, Any]) -> str | None:
+    """The option that says what is looked for without an image; a filter does where there is nothing else."""
+    said = [flag for flag, value in (("--name", name), ("--text", options["text"])) if value is not None]
+    if len(said) > 1:
+        raise click.UsageError(f"{' and '.join(said)}: give one of them")
+    if said:
+        return said[0]
+    return "--filter" if len(paths) == 1 and options["filter_"] is not None else None
 
 
 def _query(image: str | None, name: str | None, pic_name: str | None, options: dict[str, Any]) -> Query:
     from batchsearch.errors import ConfigError
+    from batchsearch.service.operations import OPERATIONS
     from batchsearch.tasks.search.query import Query
 
     named = None
@@ -122,21 +148,24 @@ def _query(image: str | None, name: str | None, pic_name: str | None, options: d
         named = (product, rest)
     elif pic_name is not None:
         raise ConfigError("--pic-name needs --name with the product id")
-    only_by_image = [each for each in ("crop", "region") if named is not None and options[each] is not None]
-    if only_by_image:
-        raise ConfigError(
-            f"--{only_by_image[0]}: means nothing in a search by name: there is no image to cut"
-        )
     given = {
-        "category_id": options["category"],
-        "filter": options["filter_"],
-        "crop": options["crop"],
-        "region": options["region"],
-        "distinct_product_id": options["distinct"],
-        "score_threshold": options["threshold"],
+        "category_id": ("--category", options["category"]),
+        "filter": ("--filter", options["filter_"]),
+        "crop": ("--crop", options["crop"]),
+        "region": ("--region", options["region"]),
+        "distinct_product_id": ("--distinct", options["distinct"]),
+        "score_threshold": ("--threshold", options["threshold"]),
     }
-    parameters = {key: value for key, value in given.items() if value is not None}
-    return Query(image, named, options["num"], options["start"], parameters, options["instance"])
+    parameters = {key: value for key, (_, value) in given.items() if value is not None}
+    query = Query(
+        image, named, options["text"], options["num"], options["start"], parameters, options["instance"]
+    )
+    taken = OPERATIONS[query.operation].keys
+    for key in parameters:
+        if key not in taken:
+            by = query.operation.removeprefix("SearchImageBy").lower()
+            raise ConfigError(f"{given[key][0]}: means nothing in a search by {by}")
+    return query
 
 
 def _show(found: Found) -> None:

@@ -23,6 +23,7 @@ PARAMETERS: Final[Mapping[str, Words]] = MappingProxyType(
         "category_id": Words("Category", "Left alone, the service predicts it."),
         "crop": Words("Identify the subject", "Off: the whole image is used, and no region can be drawn."),
         "region": Words("Region", "x1, x2, y1, y2 in pixels of the image that is sent. Mind the order."),
+        "text": Words("Text", "What to look for, in words: at most 512 characters."),
         "num": Words("Number", "Results wanted, 1 to 100."),
         "start": Words("Start", "Results left out before them, 0 to 499."),
         "filter": Words("Filter", 'For example int_attr < 2000 AND str_attr = "red"'),
@@ -47,6 +48,9 @@ OPERATIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "SearchImageByPic": "By image",
         "SearchImageByName": "By name",
+        "SearchImageByText": "By text",
+        "SearchImageByFilter": "By filter",
+        "CheckImageExists": "Look up an image",
         "CompareSimilarByImage": "Compare two images",
         "AddImage": "Add an image",
         "UpdateImage": "Change attributes",

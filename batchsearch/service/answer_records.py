@@ -19,6 +19,9 @@ from batchsearch.service.responses import (
     PicInfo,
     Response,
     SearchResponse,
+    TaskFacts,
+    TaskListResponse,
+    TaskResponse,
 )
 
 if TYPE_CHECKING:
@@ -45,20 +48,25 @@ def read_response(described: Operation, fields: Fields) -> Response:
         facts = _instance(instance) if instance else None
         fields.done("Code", "Msg", "Message")
         return DetailResponse(success, None, None, request_id, facts)
+    if described.response in {"task", "tasks"}:
+        return _of_tasks(described, fields, success, request_id)
     code = _code_number(fields)
     message = shortened(_message(fields, described.message_field))
     response: Response
-    if described.response == "search":
-        head = fields.inner("Head", expected=True)
-        pic_info = fields.inner("PicInfo", expected=True)
+    if described.response in {"search", "listing"}:
+        scored = described.response == "search"
+        head = fields.inner("Head", expected=scored)
+        pic_info = fields.inner("PicInfo", expected=scored)
         response = SearchResponse(
             success,
             code,
             message,
             request_id,
             _head(head) if head else None,
-            _pic_info(pic_info) if pic_info else None,
-            tuple(_hit(entry) for entry in fields.each("Auctions", expected=success is not False)),
+            _pic_info(pic_info, shown=bool(described.images)) if pic_info else None,
+            tuple(
+                _hit(entry, scored=scored) for entry in fields.each("Auctions", expected=success is not False)
+            ),
         )
     elif described.response == "compare":
         detail = fields.inner("AccessDeniedDetail")
@@ -94,6 +102,51 @@ def read_response(described: Operation, fields: Fields) -> Response:
     return response
 
 
+def _of_tasks(
+    described: Operation, fields: Fields, success: bool | None, request_id: str | None
+) -> TaskResponse | TaskListResponse:
+    """The answer of what begins a batch task, or lists them.
+
+    The two kinds of tasks name the same things differently. Numbers come as text and as numbers.
+    """
+    message = shortened(_message(fields, described.message_field))
+    data = fields.inner("Data", expected=True)
+    fields.done("Code", "HostId", "Recommend", "AccessDeniedDetail")
+    if described.response == "task":
+        task_id = data and data.word("Id", expected=True)
+        status = data and (data.text("IncrementStatus") or data.text("DumpMetaStatus"))
+        return TaskResponse(success, None, message, request_id, task_id or None, status or None)
+    if data is None:
+        return TaskListResponse(success, None, message, request_id, None, None, None, ())
+    increments = data.inner("Increments")
+    listed = data.each("DumpMetaList") if increments is None else increments.each("Instance")
+    return TaskListResponse(
+        success,
+        None,
+        message,
+        request_id,
+        data.integer("PageNumber"),
+        data.integer("PageSize"),
+        data.integer("TotalCount"),
+        tuple(map(_task, listed)),
+    )
+
+
+def _task(fields: Fields) -> TaskFacts:
+    return TaskFacts(
+        task_id=fields.word("Id", expected=True),
+        status=fields.text("Status", expected=True),
+        code=fields.word("Code"),
+        message=shortened(fields.text("Msg")),
+        bucket_name=fields.text("BucketName"),
+        path=fields.text("Path"),
+        callback_address=fields.text("CallbackAddress"),
+        file_url=fields.text("ErrorUrl") or fields.text("MetaUrl"),
+        utc_create=fields.whole("UtcCreate"),
+        utc_modified=fields.whole("UtcModified"),
+    )
+
+
 def _code_number(fields: Fields) -> int | None:
     """`Code` as a number; a name there is the failure's code and no deviation."""
     raw = fields.content.get("Code")
@@ -120,7 +173,8 @@ def _head(fields: Fields) -> Head:
     return head
 
 
-def _pic_info(fields: Fields) -> PicInfo:
+def _pic_info(fields: Fields, *, shown: bool = True) -> PicInfo:
+    """What the service says of the image; where none was shown to it, of its categories alone."""
     regions = []
     for entry in fields.each("MultiRegion"):
         region = entry.text("Region", expected=True)
@@ -132,20 +186,20 @@ def _pic_info(fields: Fields) -> PicInfo:
         categories.append(Category(entry.integer("Id", expected=True), entry.text("Name", expected=True)))
         entry.done()
     info = PicInfo(
-        fields.integer("CategoryId", expected=True), fields.text("Region"), tuple(regions), tuple(categories)
+        fields.integer("CategoryId", expected=shown), fields.text("Region"), tuple(regions), tuple(categories)
     )
     fields.done()
     return info
 
 
-def _hit(fields: Fields, *, found: bool = True) -> Hit:
-    """One entry of `Auctions`; what a search finds has a score, what `CheckImageExists` shows has none."""
+def _hit(fields: Fields, *, found: bool = True, scored: bool = True) -> Hit:
+    """One entry of `Auctions`; what is looked up by name or by filter has no score."""
     hit = Hit(
         product_id=fields.text("ProductId", expected=True),
         pic_name=fields.text("PicName", expected=True),
         category_id=fields.integer("CategoryId", expected=found),
         custom_content=fields.text("CustomContent"),
-        score=fields.real("Score", expected=found),
+        score=fields.real("Score", expected=found and scored),
         sort_expr_values=fields.text("SortExprValues"),
         int_attr=fields.integer("IntAttr"),
         int_attr2=fields.integer("IntAttr2"),

@@ -102,6 +102,9 @@ MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 TRANSFER_SECONDS: Final = 5.0
 IMAGE_FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 
+SEARCHED_BY_TEXT: Final = "multimodal"
+"""The kind of instance that SearchImageByText is for: "product multimodal search"."""
+
 MAX_INSTANCE_NAME: Final = 20
 MAX_ID: Final = 256
 """Longest ProductId and PicName, characters: the newest SDK says 256, older metadata 512."""
@@ -113,6 +116,10 @@ STR_ATTR_FORBIDDEN: Final = "\\¥$&%"
 INT32_MIN: Final = -(2**31)
 INT32_MAX: Final = 2**31 - 1
 MAX_FILTER: Final = 4096
+MAX_TEXT: Final = 512
+"""Characters of a text that is searched for (SearchImageByText)."""
+MAX_TASKS_A_PAGE: Final = 30
+"""Exports that a page of `DumpMetaList` has at most (2023-09)."""
 MIN_NUM: Final = 1
 MAX_NUM: Final = 100
 DEFAULT_NUM: Final = 10

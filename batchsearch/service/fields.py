@@ -56,6 +56,20 @@ class Fields:
             return int(value)
         return None
 
+    def word(self, name: str, *, expected: bool = False) -> str | None:
+        """What names something: text or a whole number, and no deviation where pages and samples differ."""
+        value = self._take(name, expected=expected)
+        if type(value) is int:
+            return str(value)
+        return self.text(name) if value is not None else None
+
+    def whole(self, name: str) -> int | None:
+        """A 64-bit integer that comes as a number or as text, neither of them a deviation."""
+        value = self._take(name, expected=False)
+        if isinstance(value, str) and WHOLE.fullmatch(value.strip()) and abs(int(value)) < INT64:
+            return int(value)
+        return self.integer(name) if value is not None else None
+
     def real(self, name: str, *, expected: bool = False) -> float | None:
         """A finite number, likewise."""
         value = self._take(name, expected=expected)

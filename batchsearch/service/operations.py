@@ -7,7 +7,7 @@ that SDK uses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -21,6 +21,8 @@ from batchsearch.service.facts import (
     MAX_NUM,
     MAX_START,
     MAX_STR_ATTR,
+    MAX_TASKS_A_PAGE,
+    MAX_TEXT,
     MIN_NUM,
     STR_ATTR_FORBIDDEN,
 )
@@ -33,7 +35,11 @@ Place = Literal["form", "query"]
 Budget = Literal["query", "add", "delete", "update", "other"]
 """Separate rates of an instance. Whether Compare and CheckImageExists draw on the query budget is on no page:
 here they do."""
-ResponseKind = Literal["search", "compare", "mutation", "exists", "detail"]
+ResponseKind = Literal["search", "listing", "compare", "mutation", "exists", "detail", "task", "tasks"]
+"""`listing` is what `SearchImageByFilter` answers: hits alone, without scores, head or subject. `task` is
+what begins a batch task, `tasks` what lists them."""
+ASKING: Final[frozenset[ResponseKind]] = frozenset({"search", "listing", "compare"})
+"""Answers that hold for every equal request: the operation only asks, and about images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,26 @@ _CUSTOM_CONTENT = Parameter(
 )
 
 
+_TEXT = Parameter(
+    "text",
+    "Text",
+    "text",
+    required=True,
+    max_length=MAX_TEXT,
+    code="Local.InvalidText",
+    prevents="InvalidTextLength",
+)
+_BUCKET = Parameter("bucket_name", "BucketName", "text", place="query")
+_PATH = Parameter("path", "Path", "text", place="query")
+_TASK_ID = Parameter("id", "Id", "text", place="query")
+_PAGE_NUMBER = Parameter(
+    "page_number", "PageNumber", "integer", place="query", default=1, minimum=1, maximum=INT32_MAX
+)
+_PAGE_SIZE = Parameter(
+    "page_size", "PageSize", "integer", place="query", default=10, minimum=1, maximum=MAX_TASKS_A_PAGE
+)
+
+
 def _product_id(*, required: bool = True) -> Parameter:
     return Parameter(
         "product_id",
@@ -222,6 +248,20 @@ def _str_attr(number: str = "", place: Place = "form") -> Parameter:
         forbidden=STR_ATTR_FORBIDDEN,
         code="Local.InvalidStrAttr",
         prevents=f"InvalidStrAttr{number}",
+    )
+
+
+def _of_instance(name: str, response: ResponseKind, *parameters: Parameter) -> Operation:
+    """An operation on the instance itself: once a second, everything in the URL, no body."""
+    return Operation(
+        name,
+        parameters,
+        (),
+        paged=False,
+        budget="other",
+        response=response,
+        message_field="Msg",
+        instance_place="query",
     )
 
 
@@ -323,15 +363,34 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 message_field="Msg",
             ),
             Operation(
-                "Detail",
+                "SearchImageByText",
+                (_TEXT, _NUM, _START, _FILTER, _DISTINCT, _THRESHOLD),
                 (),
-                (),
-                paged=False,
-                budget="other",
-                response="detail",
+                paged=True,
+                budget="query",
+                response="search",
                 message_field="Msg",
-                instance_place="query",
             ),
+            Operation(
+                "SearchImageByFilter",
+                (_FILTER, _NUM, _START),
+                (),
+                paged=True,
+                budget="query",
+                response="listing",
+                message_field="Msg",
+            ),
+            _of_instance("Detail", "detail"),
+            _of_instance(
+                "IncreaseInstance",
+                "task",
+                replace(_BUCKET, required=True),
+                replace(_PATH, required=True),
+                Parameter("callback_address", "CallbackAddress", "text", place="query"),
+            ),
+            _of_instance("IncreaseList", "tasks", _TASK_ID, _BUCKET, _PATH, _PAGE_NUMBER, _PAGE_SIZE),
+            _of_instance("DumpMeta", "task"),
+            _of_instance("DumpMetaList", "tasks", _TASK_ID, _PAGE_NUMBER, _PAGE_SIZE),
         )
     }
 )

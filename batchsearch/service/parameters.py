@@ -23,6 +23,7 @@ from batchsearch.service.facts import (
     MAX_INSTANCE_NAME,
     MAX_NUM,
     MAX_RESULTS,
+    SEARCHED_BY_TEXT,
     SERVICE_TYPES,
 )
 from batchsearch.service.filter import FilterError, parse_filter
@@ -113,7 +114,19 @@ def check_parameters(
         if parameter.required and parameter.key not in checked and parameter.key not in refused
     ]
     problems += _across(known, checked, refused)
+    if operation == "SearchImageByText" and service_type != SEARCHED_BY_TEXT:
+        problems.insert(0, _not_by_text(service_type))
     return checked, tuple(problems)
+
+
+def _not_by_text(service_type: str) -> ParameterProblem:
+    return ParameterProblem(
+        "text",
+        "Local.UnsupportedInstance",
+        "UnsupportedInstanceType",
+        f"instances of the kind `{service_type}` cannot be searched by text; only product multimodal ones "
+        f"can (`instance.service_type: {SEARCHED_BY_TEXT}`)",
+    )
 
 
 _OF_THE_SUBJECT: Final = frozenset({"crop", "region"})

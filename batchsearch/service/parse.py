@@ -51,9 +51,12 @@ _ANSWER_FIELDS: Final = frozenset(
 )
 _ASKED_FOR: Final[Mapping[ResponseKind, str | None]] = {
     "search": "Auctions",
+    "listing": "Auctions",
     "compare": "Score",
     "exists": "Exists",
     "detail": "Instance",
+    "task": "Data",
+    "tasks": "Data",
     "mutation": None,
 }
 """The field for which an operation is called; a change is called for no answer but that it went well."""
@@ -152,13 +155,14 @@ def _lacking(described: Operation, content: Mapping[str, Any], *, said: bool) ->
             return "`Success` is neither true nor false, and there is no `Code`"
         if asked_for is None or content.get(asked_for) is None:
             return f"neither `Success` nor `{asked_for or 'Code'}` is there"
-    if described.response == "search":
+    if asked_for == "Auctions":
         return _lacking_in_hits(content.get("Auctions"))
     fields = Fields(content, "", set())
     readable = {
         "Score": lambda: fields.real("Score") is not None,
         "Exists": lambda: fields.boolean("Exists") is not None,
         "Instance": lambda: fields.inner("Instance") is not None,
+        "Data": lambda: fields.inner("Data") is not None,
     }
     if asked_for is not None and not readable[asked_for]():
         return f"`{asked_for}` is missing or of another type"

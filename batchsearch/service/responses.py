@@ -5,7 +5,7 @@ A field is None where the answer has it not, null, or of a type that says nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 
@@ -187,4 +187,60 @@ class DetailResponse(Verdict):
     instance: InstanceFacts | None
 
 
-Response: TypeAlias = SearchResponse | CompareResponse | MutationResponse | ExistsResponse | DetailResponse
+@dataclass(frozen=True, slots=True)
+class TaskResponse(Verdict):
+    """Answer to what begins a batch task: its id and its status."""
+
+    task_id: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """A batch task as the service lists it.
+
+    Attributes:
+        task_id: Its id.
+        status: `PROCESSING`, `SUCCESS` or `FAIL`.
+        code: Why it failed.
+        message: The same in words.
+        bucket_name: Bucket of an import.
+        path: Folder of its `increment.meta`.
+        callback_address: Who is told of its end.
+        file_url: A signed address: what failed of an import, or what was exported. Never shown or kept.
+        utc_create: When it began, milliseconds since 1970 as the service says.
+        utc_modified: When it last changed, the same.
+    """
+
+    task_id: str | None
+    status: str | None
+    code: str | None
+    message: str | None
+    bucket_name: str | None
+    path: str | None
+    callback_address: str | None
+    file_url: str | None = field(repr=False)
+    utc_create: int | None
+    utc_modified: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskListResponse(Verdict):
+    """Answer to `IncreaseList` and `DumpMetaList`: a page of tasks, in the service's order."""
+
+    page_number: int | None
+    page_size: int | None
+    total_count: int | None
+    tasks: tuple[TaskFacts, ...]
+
+
+Response: TypeAlias = (
+    SearchResponse
+    | CompareResponse
+    | MutationResponse
+    | ExistsResponse
+    | DetailResponse
+    | TaskResponse
+    | TaskListResponse
+)
+"""What a successful answer holds, by `Operation.response`."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from batchsearch.console.session import Session
     from batchsearch.service.operations import Operation
 
-SEARCHES: Final = ("SearchImageByPic", "SearchImageByName")
+SEARCHES: Final = tuple(name for name, each in OPERATIONS.items() if each.paged)
 _SCREEN: Final = "search"
 TYPE: Final = "type"
 IMAGE: Final = "image_sha"

@@ -14,7 +14,7 @@ from batchsearch.engine.job.identity import fingerprint
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.rows.answer_cache import AnswerCache
 from batchsearch.errors import ConfigError, Problem
-from batchsearch.service.operations import OPERATIONS
+from batchsearch.service.operations import ASKING, OPERATIONS
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.output_layout import LEDGER, runs_in
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
 
 _SETTING = "reuse.from"
-_REUSABLE = frozenset({"search", "compare"})
 _HOUR = 3600.0
 
 
@@ -56,7 +55,7 @@ def other_folders(settings: JobSettings) -> list[OtherFolder]:
         ConfigError: No job has run in one of them, or its answers cannot serve this job.
         OutputError: A ledger cannot be read.
     """
-    if OPERATIONS[settings.operation].response not in _REUSABLE:
+    if OPERATIONS[settings.operation].response not in ASKING:
         return []
     hours = settings.reuse.renew_after_hours
     now: dict[str, Any] = json.loads(json.dumps(fingerprint(settings)))

@@ -6,11 +6,17 @@ import hashlib
 import json
 from dataclasses import asdict, fields
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.engine.rows.pending_row import PageAnswer
 from batchsearch.service.facts import MAX_NUM
-from batchsearch.service.responses import CompareResponse, Hit, MutationResponse, SearchResponse
+from batchsearch.service.responses import (
+    CompareResponse,
+    ExistsResponse,
+    Hit,
+    MutationResponse,
+    SearchResponse,
+)
 from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow
 from batchsearch.storage.parts.fitting import PROBLEMS, counted, hits_fitting, results_fitting
 from batchsearch.storage.parts.results_and_hits import OF_THE_ROW
@@ -81,9 +87,20 @@ def page_answer(pending: PendingRow, answer: Answer) -> PageAnswer:
         found["score"] = response.score
         if response.access_denied_detail is not None:
             found["access_denied_detail"] = asdict(response.access_denied_detail)
+    elif isinstance(response, ExistsResponse):
+        found["exists"] = response.exists
+        if response.item is not None:
+            found |= {
+                f"held_{name}": value
+                for name in _hit_names()
+                if name not in _NAMES_AND_SCORES and (value := getattr(response.item, name)) is not None
+            }
     elif isinstance(response, MutationResponse):
         found |= _mutation_fields(response, pending.images[0].geometry if pending.images else None)
     return PageAnswer(found, tuple(hits), answer.field_problems)
+
+
+_NAMES_AND_SCORES: Final = frozenset({"product_id", "pic_name", "score", "sort_expr_values"})
 
 
 @cache

@@ -40,7 +40,7 @@ from batchsearch.service.endpoint import Endpoint, parse_endpoint
 from batchsearch.service.facts import endpoint_of
 from batchsearch.service.form import build_call, build_handed_call
 from batchsearch.service.http_exchange import Timeouts, new_session
-from batchsearch.service.operations import OPERATIONS
+from batchsearch.service.operations import ASKING, OPERATIONS
 from batchsearch.service.upload import OPEN_PLATFORM, Uploader
 from batchsearch.steps import step
 from batchsearch.telemetry.logs import logger
@@ -271,7 +271,7 @@ def facts_of(
         roles=tuple(image.role for image in operation.images),
         has_hits=operation.paged,
         symmetric=settings.reuse.symmetric_pairs,
-        reusable=operation.response in {"search", "compare"},
+        reusable=operation.response in ASKING,
         several_keys=several_keys,
     )
 

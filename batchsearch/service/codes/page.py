@@ -28,7 +28,7 @@ _DEFAULT: Final = "Any other code: the row fails under a 4xx status, the call is
 def codes_page() -> str:
     """All codes as Markdown, one row a code, grouped by who gives them and who can mend them."""
     lines = ["### Refused here, before any call", ""]
-    own: tuple[Owner, ...] = ("image", "row", "program")
+    own: tuple[Owner, ...] = ("image", "row", "job", "program")
     for owner in own:
         lines += _local(OWNERS[owner].heading, codes_of("local", owner=owner))
     lines += ["### Images that could not be fetched", "", *_local("The way to the image", codes_of("fetch"))]

@@ -117,8 +117,10 @@ _SUBJECT = (
     ),
 )
 
+_LISTING = (Column("hit_count", _COUNT, "Entries of `Auctions` over all pages: rows in `hits`."),)
+
 _SEARCH = (
-    Column("hit_count", _COUNT, "Entries of `Auctions` over all pages: rows in `hits`."),
+    *_LISTING,
     Column("docs_found", _INT, "As sent; the vendor's pages contradict each other.", "Head.DocsFound"),
     Column("docs_return", _INT, "As sent; the vendor's pages contradict each other.", "Head.DocsReturn"),
     Column(
@@ -142,6 +144,20 @@ _COMPARE = (
 
 _DELETED = (Column("deleted_pic_names", _TEXTS, "Names of the images that were deleted.", "PicNames"),)
 
+_EXISTS = (
+    Column("exists", pa.bool_(), "Whether the instance holds the image.", "Exists"),
+    Column("held_category_id", _INT, "Category that the instance keeps with it.", "CategoryId"),
+    Column("held_custom_content", _TEXT, "Custom content that it keeps.", "CustomContent"),
+    *(
+        Column(f"held_int_attr{n}", _INT, "Whole-number attribute that it keeps.", f"IntAttr{n}")
+        for n in ("", "2", "3", "4")
+    ),
+    *(
+        Column(f"held_str_attr{n}", _TEXT, "Text attribute that it keeps.", f"StrAttr{n}")
+        for n in ("", "2", "3", "4")
+    ),
+)
+
 RESULT_COLUMNS: Final = {
     "SearchImageByPic": (*_ROW, *_image("", "the image"), *_SEARCH),
     "SearchImageByName": (*_ROW, *_SEARCH),
@@ -151,6 +167,9 @@ RESULT_COLUMNS: Final = {
         *_image("secondary_", "the second image"),
         *_COMPARE,
     ),
+    "SearchImageByText": (*_ROW, *_SEARCH),
+    "SearchImageByFilter": (*_ROW, *_LISTING),
+    "CheckImageExists": (*_ROW, *_EXISTS),
     "AddImage": (*_ROW, *_image("", "the image"), *_SUBJECT),
     "UpdateImage": _ROW,
     "DeleteImage": (*_ROW, *_DELETED),
@@ -167,7 +186,7 @@ ANSWER_COLUMNS: Final = (
     "response_message",
     "response_success",
     "field_problems",
-    *(column.name for column in (*_SEARCH, *_COMPARE, *_DELETED)),
+    *(column.name for column in (*_SEARCH, *_COMPARE, *_DELETED, *_EXISTS)),
 )
 """Columns of `results` that equal requests have in common, whichever row was called for."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from batchsearch.exit_codes import ExitCode
 from batchsearch.service.codes.lookup import code_for
 from batchsearch.service.facts import SERVICE_TYPES
+from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from batchsearch.config.sections.instance_settings import InstanceSettings
@@ -39,7 +40,6 @@ _PER_CAPACITY: Final = 10_000
 """`Detail` tells the capacity in units of so many images."""
 _NEARLY_FULL: Final = 0.95
 _SOON: Final = timedelta(days=30)
-_SEARCHES: Final = frozenset({"SearchImageByPic", "SearchImageByName"})
 _ADDS: Final = "AddImage"
 
 
@@ -171,7 +171,7 @@ def _fit(  # noqa: PLR0917 - what is known of an instance, and what it is wanted
         is_fatal = held >= capacity and operation == _ADDS
         code = ExitCode.ENDED if is_fatal else ExitCode.DONE
         return Check("instance", "fail" if is_fatal else "warn", f"{text}: {full}", advice, code)
-    if held == 0 and operation in _SEARCHES:
+    if held == 0 and OPERATIONS[operation].paged:
         return Check("instance", "warn", f"{text}: it is empty, so nothing is found", "add images first")
     if ends is not None and ends - now < _SOON:
         return Check("instance", "warn", f"{text}: it ends soon", renew)

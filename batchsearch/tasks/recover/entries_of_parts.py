@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.service.codes.lookup import action_of, code_for
-from batchsearch.service.operations import OPERATIONS
+from batchsearch.service.operations import ASKING, OPERATIONS
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.rebuilt import Contents
 from batchsearch.storage.parts.part_files import RESULTS, part_number
@@ -245,7 +245,7 @@ def _latest(
 def _is_lasting(row: dict[str, Any]) -> bool:
     """Whether every equal request would be answered in the same way."""
     operation = OPERATIONS.get(row.get("operation") or "")
-    if operation is None or operation.response not in {"search", "compare"}:
+    if operation is None or operation.response not in ASKING:
         return False
     code = row.get("error_code")
     if code is None:

@@ -43,7 +43,10 @@ RunKind = Literal["search", "compare", "upkeep"]
 _KINDS: Final[Mapping[str, RunKind]] = {
     "SearchImageByPic": "search",
     "SearchImageByName": "search",
+    "SearchImageByText": "search",
+    "SearchImageByFilter": "search",
     "CompareSimilarByImage": "compare",
+    "CheckImageExists": "upkeep",
     "AddImage": "upkeep",
     "UpdateImage": "upkeep",
     "DeleteImage": "upkeep",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BY_IMAGE: Final = "SearchImageByPic"
 BY_NAME: Final = "SearchImageByName"
+BY_TEXT: Final = "SearchImageByText"
+BY_FILTER: Final = "SearchImageByFilter"
 
 _EXIT_CODES: Final[Mapping[str, ExitCode]] = {
     "image": ExitCode.TOO_MANY_FAILED,
@@ -42,8 +44,9 @@ class Query:
     """One search.
 
     Attributes:
-        image: A path, an address, or `-` for stdin; None for a search by name.
-        name: Product id and name of an image that the instance has; None for a search by image.
+        image: A path, an address, or `-` for stdin. Without image, name and text the filter alone is asked.
+        name: Product id and name of an image that the instance has.
+        text: Words that say what is looked for.
         num: Hits wanted; what the job says, or as many as the service gives unasked, when None.
         start: Hits left out before them.
         parameters: Other parameters of the operation, by snake_case name; they win over the job's.
@@ -52,6 +55,7 @@ class Query:
 
     image: str | None = None
     name: tuple[str, str] | None = None
+    text: str | None = None
     num: int | None = None
     start: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -60,7 +64,11 @@ class Query:
     @property
     def operation(self) -> str:
         """The operation that answers it."""
-        return BY_IMAGE if self.name is None else BY_NAME
+        if self.image is not None:
+            return BY_IMAGE
+        if self.name is not None:
+            return BY_NAME
+        return BY_FILTER if self.text is None else BY_TEXT
 
     def wanted(self, of_job: Mapping[str, Any]) -> tuple[int | None, dict[str, Any]]:
         """Results over several pages (None for one), and the parameters that say which.

@@ -70,7 +70,9 @@ async def search(settings: JobSettings, query: Query) -> Found:
     asking = settings.model_copy(
         update={"operation": operation.name, "parameters": kept, "results_per_row": results}
     )
-    named = dict(zip(("product_id", "pic_name"), query.name or (), strict=False))
+    named: dict[str, Any] = dict(zip(("product_id", "pic_name"), query.name or (), strict=False))
+    if query.text is not None:
+        named["text"] = query.text
     row = Row(_KEY, 0, 0, () if image is None else (image,), {**page, **query.parameters, **named})
     async with AsyncExitStack() as stack:
         found = Found(query, instance.name, shown)
@@ -207,6 +209,10 @@ def _image(settings: JobSettings, query: Query) -> tuple[ImageReference | None, 
     """
     if query.name is not None:
         return None, "/".join(query.name)
+    if query.image is None:
+        return None, query.text or str(
+            query.parameters.get("filter") or settings.parameters.get("filter") or ""
+        )
     text = query.image or ""
     if text == STDIN:
         return ImageReference(data=sys.stdin.buffer.read(MAX_FILE_BYTES + 1)), "stdin"

@@ -3,6 +3,7 @@
 import pytest
 
 from batchsearch.console.form_fields import CONTROLS, categories_of, checked, fields_of, read_posted
+from batchsearch.console.wording import OPERATIONS as CALLED
 from batchsearch.console.wording import PARAMETERS
 from batchsearch.service.operations import OPERATIONS
 
@@ -20,8 +21,8 @@ def test_every_parameter_has_a_control(name):
 
 
 def test_words_are_for_parameters_that_there_are():
-    """No words are kept for a parameter that no operation has."""
-    keys = {parameter.key for operation in OPERATIONS.values() for parameter in operation.parameters}
+    """Every parameter of what the console asks for has words, and no other has."""
+    keys = {parameter.key for name in CALLED for parameter in OPERATIONS[name].parameters}
     assert set(PARAMETERS) == keys
 
 

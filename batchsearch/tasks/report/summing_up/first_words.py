@@ -27,6 +27,7 @@ _TONES: Final[Mapping[int, Tone]] = {
 _GRAVITY: Final = tuple(int(code) for code in _TONES)
 """Exit codes of runs, the graver the later."""
 _DONE: Final[Mapping[str, str]] = {
+    "CheckImageExists": "images were looked up",
     "AddImage": "images were added",
     "UpdateImage": "images were updated",
     "DeleteImage": "images were deleted",

@@ -170,10 +170,12 @@ def _detail(context: Context) -> dict[str, Any]:
     created = int(context.created * 1000)
     # A limit that was lifted has no number; the largest tier stands for it.
     qps = 10 if math.isinf(instance.qps) else math.ceil(instance.qps)
+    numbers = SERVICE_TYPES[instance.service_type].numbers
     fields = {
         "Name": instance.name,
         "Region": instance.region,
-        "ServiceType": SERVICE_TYPES[instance.service_type].numbers[0],
+        # Left out rather than made up where no page has the kind's number.
+        **({"ServiceType": numbers[0]} if numbers else {}),
         "Capacity": math.ceil(instance.capacity / CAPACITY_UNIT),
         "TotalCount": context.catalogue.count(),
         "Qps": qps,

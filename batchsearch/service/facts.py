@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 API_VERSION: Final = "2020-12-14"
 
-ServiceTypeName = Literal["product", "generic", "fabric", "trademark", "copyright", "furniture", "hardware"]
+ServiceTypeName = Literal[
+    "product", "generic", "fabric", "trademark", "copyright", "furniture", "hardware", "multimodal"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class ServiceType:
 
     Attributes:
         name: The name used in job files.
-        numbers: What `Detail` reports as `ServiceType`; trademark has two.
+        numbers: What `Detail` reports as `ServiceType`; trademark has two, and of multimodal no page says it.
         min_side: Smallest accepted width and height, pixels.
         max_side: Largest accepted width and height, pixels, inclusive.
         category: The only category of this kind, or None where categories are given or predicted.
@@ -44,7 +46,8 @@ class ServiceType:
 OTHER_CATEGORY: Final = 88888888
 
 # Sides: SearchImageByPic 2023-08. Trademark's upper bound is exclusive there ("200 <= side < 4096").
-# Copyright's sides are on no page; the widest documented range is used.
+# Copyright's sides are on no page; the widest documented range is used. "Product multimodal search" is named
+# by SearchImageByText alone: its number is found on no page, and its images are held to product's rules here.
 SERVICE_TYPES: Final[Mapping[str, ServiceType]] = MappingProxyType(
     {
         kind.name: kind
@@ -56,6 +59,7 @@ SERVICE_TYPES: Final[Mapping[str, ServiceType]] = MappingProxyType(
             ServiceType("copyright", (4,), 100, 4096, OTHER_CATEGORY),
             ServiceType("furniture", (5,), 100, 4096, OTHER_CATEGORY),
             ServiceType("hardware", (6,), 100, 4096, OTHER_CATEGORY),
+            ServiceType("multimodal", (), 100, 4096, None),
         )
     }
 )
@@ -102,7 +106,7 @@ MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 TRANSFER_SECONDS: Final = 5.0
 IMAGE_FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 
-SEARCHED_BY_TEXT: Final = "multimodal"
+SEARCHED_BY_TEXT: Final[ServiceTypeName] = "multimodal"
 """The kind of instance that SearchImageByText is for: "product multimodal search"."""
 
 MAX_INSTANCE_NAME: Final = 20

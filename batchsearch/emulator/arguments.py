@@ -31,6 +31,7 @@ from batchsearch.service.facts import (
     MAX_RESULTS,
     MAX_START,
     MAX_STR_ATTR,
+    MAX_TEXT,
     MIN_NUM,
     SERVICE_TYPES,
     STR_ATTR_FORBIDDEN,
@@ -143,6 +144,17 @@ class Arguments:
             return parse_filter(value)
         except (FilterError, RecursionError):
             raise RefusedError("InvalidFilterClause") from None
+
+    def searched_text(self) -> str:
+        """Text, 1 to 512 characters: `InvalidText` when it says nothing, `InvalidTextLength` if too long."""
+        value = self.values.get("Text")
+        if value is None:
+            raise missing("Text")
+        if len(value) > MAX_TEXT:
+            raise RefusedError("InvalidTextLength")
+        if not value.strip() or _CONTROL.search(value):
+            raise RefusedError("InvalidText")
+        return value
 
     def threshold(self) -> float:
         """ScoreThreshold, 0.00 to 1.00 with at most two decimals: `BadRequest` otherwise."""

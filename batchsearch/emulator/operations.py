@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ from batchsearch.emulator.arguments import INT_ATTRS, STR_ATTRS, Arguments
 from batchsearch.emulator.http.error_table import RefusedError
 from batchsearch.emulator.search.catalogue import CatalogueFullError
 from batchsearch.emulator.search.records import Box, ImageInfo, Item, NewItem, Query, SearchResult
-from batchsearch.service.facts import CATEGORIES, SERVICE_TYPES
+from batchsearch.service.facts import CATEGORIES, SEARCHED_BY_TEXT, SERVICE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from batchsearch.emulator.search.image_reading import DecodedImage
 
 YEAR_MS: Final = 365 * 24 * 3600 * 1000
+_ALL_CATEGORIES: Final = [{"Id": number, "Name": name} for number, name in CATEGORIES.items()]
 CAPACITY_UNIT: Final = 10_000
 """`Detail` reports the capacity in units of so many images."""
 
@@ -156,6 +157,34 @@ def _search_image_by_name(context: Context) -> dict[str, Any]:
     return _search_answer(result, time.perf_counter() - started, None)
 
 
+def _search_image_by_text(context: Context) -> dict[str, Any]:
+    if context.instance.service_type != SEARCHED_BY_TEXT:
+        raise RefusedError("UnsupportedInstanceType")
+    text, query = context.arguments.searched_text(), _query(context)
+    started = time.perf_counter()
+    # A category is none of its parameters.
+    result = context.catalogue.search_text(text, replace(query, category_id=None))
+    return {
+        "Auctions": [{**item_fields(hit.item), "Score": hit.score} for hit in result.hits],
+        "Head": _head(result, time.perf_counter() - started),
+        "PicInfo": {"AllCategories": _ALL_CATEGORIES},
+        "Msg": "success",
+        "Success": True,
+        "Code": 0,
+    }
+
+
+def _search_image_by_filter(context: Context) -> dict[str, Any]:
+    num, start = context.arguments.page()
+    items = context.catalogue.matching(context.arguments.filter(), start=start, num=num)
+    return {
+        "Auctions": [item_fields(item) for item in items],
+        "Msg": "success",
+        "Success": True,
+        "Code": 0,
+    }
+
+
 def _compare_similar_by_image(context: Context) -> dict[str, Any]:
     arguments, kind, uploads = context.arguments, context.instance.service_type, context.uploads
     # Text that is no image is an error of the one parameter, an image that breaks the rules is not.
@@ -192,8 +221,6 @@ def _refuse(code: str) -> Callable[[Context], dict[str, Any]]:
     return handle
 
 
-# Searching by text is for "product multimodal" instances, which are not emulated.
-_WITHOUT_TEXT: Final = _refuse("UnsupportedInstanceType")
 _NOT_EMULATED: Final = _refuse("UnsupportedOperationType")
 
 _ID: Final = ("ProductId", "PicName")
@@ -224,8 +251,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
                 absent="Console.InstanceNotFound",
                 forbidden="Console.NoPermission",
             ),
-            Operation("SearchImageByText", "query", _WITHOUT_TEXT),
-            Operation("SearchImageByFilter", "query", _NOT_EMULATED),
+            Operation("SearchImageByText", "query", _search_image_by_text, ("Text", *_PAGE[1:])),
+            Operation("SearchImageByFilter", "query", _search_image_by_filter, ("Filter", "Num", "Start")),
             Operation("DumpMeta", "other", _NOT_EMULATED),
             Operation("DumpMetaList", "other", _NOT_EMULATED),
             Operation("IncreaseInstance", "other", _NOT_EMULATED),
@@ -233,7 +260,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         )
     }
 )
-"""Every operation that an instance answers to; the last six only with an error."""
+"""Every operation that an instance answers to; the last four only with an error."""
 
 
 def item_fields(item: Item) -> dict[str, Any]:
@@ -276,11 +303,7 @@ def _search_answer(result: SearchResult, seconds: float, region: str | None) -> 
     ]
     return {
         "Auctions": auctions,
-        "Head": {
-            "DocsReturn": len(auctions),
-            "DocsFound": result.total,
-            "SearchTime": max(1, round(seconds * 1000)),
-        },
+        "Head": _head(result, seconds),
         "PicInfo": _pic_info(result.info, region),
         "Msg": "success",
         "Success": True,
@@ -288,10 +311,18 @@ def _search_answer(result: SearchResult, seconds: float, region: str | None) -> 
     }
 
 
+def _head(result: SearchResult, seconds: float) -> dict[str, Any]:
+    return {
+        "DocsReturn": len(result.hits),
+        "DocsFound": result.total,
+        "SearchTime": max(1, round(seconds * 1000)),
+    }
+
+
 def _pic_info(info: ImageInfo, given: str | None) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "CategoryId": info.category_id,
-        "AllCategories": [{"Id": number, "Name": name} for number, name in CATEGORIES.items()],
+        "AllCategories": _ALL_CATEGORIES,
         "MultiRegion": [{"Region": _region_text(box)} for box in info.multi_region],
     }
     if info.region is not None:

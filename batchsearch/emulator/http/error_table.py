@@ -107,6 +107,7 @@ _SERVICE: Final = (
         {
             "SearchImageByPic": (400, "The specified parameter num is invalid."),
             "SearchImageByName": (400, "The specified parameter num is invalid."),
+            "SearchImageByText": (400, "The specified parameter num is invalid."),
         },
     ),
     _row(
@@ -147,6 +148,7 @@ _SERVICE: Final = (
         {
             "SearchImageByPic": (400, "The specified parameter start is inavlid."),
             "SearchImageByName": (400, "The specified parameter start is inavlid."),
+            "SearchImageByText": (400, "The specified parameter start is inavlid."),
         },
     ),
     _row("InvalidStrAttr", 400, "The specified parameter StrAttr is not valid."),
@@ -170,6 +172,7 @@ _SERVICE: Final = (
         {
             "SearchImageByPic": (400, "he content of an image is not specified in the HTTP POST body."),
             "SearchImageByName": (400, "he content of an image is not specified in the HTTP POST body."),
+            "SearchImageByText": (400, "he content of an image is not specified in the HTTP POST body."),
         },
     ),
     _row("NoSpecifiedPicContent", 400, "The parameter PicContent no specified."),

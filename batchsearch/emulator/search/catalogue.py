@@ -15,6 +15,9 @@ Decisions the API pages leave open:
 - An item that is added without a category gets the predicted one for good.
 - `Region` is searched exactly as given. An identified subject is searched together with the image around
   it (see `embedding`). Where nothing stands out, the subject is the whole image.
+- A text finds items by their own words (see `word_index`), not by what their pictures show: no network that
+  relates texts to images is small and free enough to be a part of this package.
+- What a filter alone finds comes oldest first.
 - Comparing two images gives the score that one would get as a hit of the other with default settings.
 """
 
@@ -25,12 +28,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+import numpy as np
+
+from batchsearch.emulator.search.answering import hit_of, info_of, predicted, wanted_of
 from batchsearch.emulator.search.embedding import DIMENSIONS, MODELS, shared_embedder, similarity
 from batchsearch.emulator.search.image_memory import shared_memory
+from batchsearch.emulator.search.item_changes import Addition
+from batchsearch.emulator.search.item_index import ItemIndex
 from batchsearch.emulator.search.items import CatalogueFullError, ItemStore, Regions, ids_of
 from batchsearch.emulator.search.records import (
     Box,
-    Hit,
     ImageInfo,
     Item,
     NewItem,
@@ -38,27 +45,24 @@ from batchsearch.emulator.search.records import (
     SearchResult,
 )
 from batchsearch.emulator.search.subject import SubjectWay, identify_subjects
-from batchsearch.emulator.search.vector_index import Found, VectorIndex, Wanted
+from batchsearch.emulator.search.vector_index import Found, Wanted
 from batchsearch.errors import ConfigError
-from batchsearch.service.facts import MAX_RESULTS, OTHER_CATEGORY, SERVICE_TYPES
+from batchsearch.service.facts import OTHER_CATEGORY, SEARCHED_BY_TEXT, SERVICE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import sqlite3
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from batchsearch.emulator.search.image_reading import DecodedImage
+    from batchsearch.emulator.search.item_changes import Change, Changed
     from batchsearch.service.filter import Expression
 
 __all__ = ["Catalogue", "CatalogueFullError"]
 
-# SearchImageByPic 2025-05, `SortExprValues`: the greatest value in categories 0 to 2, and in all others.
-_SORT_MOST_CLOTHES: Final = 7.33136443711219e24
-_SORT_MOST: Final = 5.37633353624177e24
-_CLOTHES: Final = frozenset((0, 1, 2))
-
+_NO_VECTOR: Final = np.empty(0, np.float32)
 _LISTED: Final = 1_000  # items read at a time for a list
 
 # The pages: for fabric, Crop and Region are ignored.
@@ -108,7 +112,8 @@ class Catalogue:
         facts = {"instance name": (name,), "service type": (service_type,), "model": tuple(MODELS)}
         with ExitStack() as handles:
             # The store is closed first: what it still commits is passed on to the index.
-            self._index = handles.enter_context(closing(VectorIndex(DIMENSIONS)))
+            by_text = service_type == SEARCHED_BY_TEXT
+            self._index = handles.enter_context(closing(ItemIndex(DIMENSIONS, by_text=by_text)))
             self._store = handles.enter_context(closing(ItemStore(path, facts)))
             # Vectors of two networks cannot be compared: a file goes on with the one that it began with.
             self._embedder = shared_embedder(self._store.facts["model"])
@@ -135,20 +140,45 @@ class Catalogue:
             CatalogueFullError: The instance is full.
             BatchsearchError: The item could not be committed.
         """
+        addition = self.addition(item, image, crop=crop, region=region)
+        self._store.put(
+            addition.item,
+            addition.regions,
+            addition.vector,
+            capacity=self._capacity,
+            then=lambda identity: self._index.put(identity, addition),
+        )
+        return info_of(addition.item.category_id, addition.regions)
+
+    def addition(self, item: NewItem, image: DecodedImage, *, crop: bool, region: Box | None) -> Addition:
+        """What `add` would add: the item with its category, and what there is to know of its image."""
         vector, regions = self._look(image, crop=crop, region=region)
         category = item.category_id if self._category is None else self._category
         if category is None:
-            found = self._index.search(Wanted(vector, most=1, predict=True))
-            category = _predicted(found)
-        placed = replace(item, category_id=category)
-        self._store.put(
-            placed,
-            regions,
-            vector,
-            capacity=self._capacity,
-            then=lambda identity: self._index.put(identity, vector, placed),
-        )
-        return ImageInfo(category, regions.region, regions.multi_region)
+            found = self._index.vectors.search(Wanted(vector, most=1, predict=True))
+            category = predicted(found)
+        return Addition(replace(item, category_id=category), regions, vector)
+
+    def change_all(
+        self,
+        changes: Sequence[Change],
+        *,
+        also: Callable[[sqlite3.Connection, Sequence[Changed]], None],
+    ) -> None:
+        """Add and delete many images in their order, all of them or none; durable on return.
+
+        Args:
+            changes: The changes; an addition that finds no room leaves the others alone.
+            also: Told within the transaction what each did: what it writes is kept with them, or not at all.
+
+        Raises:
+            BatchsearchError: They could not be committed.
+        """
+
+        def then(made: Sequence[Changed]) -> None:
+            self._index.follow(changes, made)
+
+        self._store.change_all(changes, capacity=self._capacity, also=also, then=then)
 
     def update(self, product_id: str, pic_name: str | None, changes: Mapping[str, Any]) -> int:
         """Change attributes of one image, or of all images of a product; returns how many those are.
@@ -163,12 +193,7 @@ class Catalogue:
             ValueError: A name is none of these.
             BatchsearchError: The change could not be committed.
         """
-
-        def then(items: dict[int, Item]) -> None:
-            for identity, item in items.items():
-                self._index.describe(identity, item)
-
-        return self._store.update(product_id, pic_name, changes, then=then)
+        return self._store.update(product_id, pic_name, changes, then=self._index.describe)
 
     def delete(self, product_id: str, pic_name: str | None) -> list[str]:
         """Delete one image, or all images of a product; returns the names deleted, oldest first."""
@@ -177,7 +202,7 @@ class Catalogue:
     def delete_matching(self, expression: Expression) -> list[str]:
         """Delete every item whose attributes match; returns the image names deleted, oldest first."""
         # The index mirrors what is committed, and only the thread that commits changes it.
-        return self._store.delete(lambda _: self._index.matching(expression), then=self._index.remove)
+        return self._store.delete(lambda _: self._index.vectors.matching(expression), then=self._index.remove)
 
     def get(self, product_id: str, pic_name: str) -> Item | None:
         """One item, None when the catalogue does not have it."""
@@ -186,6 +211,11 @@ class Catalogue:
     def count(self) -> int:
         """How many items there are."""
         return len(self._store)
+
+    @property
+    def store(self) -> ItemStore:
+        """Where its items are, and what else an instance has to remember."""
+        return self._store
 
     @property
     def capacity(self) -> int:
@@ -241,8 +271,8 @@ class Catalogue:
         found = self._find(vector, query, predict=predict)
         category = self._category
         if category is None:
-            category = _predicted(found) if query.category_id is None else query.category_id
-        return self._result(found, query, ImageInfo(category, regions.region, regions.multi_region))
+            category = predicted(found) if query.category_id is None else query.category_id
+        return self._result(found, query, info_of(category, regions))
 
     def search_name(self, product_id: str, pic_name: str, query: Query) -> SearchResult | None:
         """The items most similar to one of the catalogue, itself among them; None when it is not there.
@@ -261,12 +291,29 @@ class Catalogue:
             if self._keeps_to_predicted:
                 query = replace(query, category_id=category)
         found = self._find(stored.vector, query, predict=False)
-        info = ImageInfo(
-            OTHER_CATEGORY if category is None else category,
-            stored.regions.region,
-            stored.regions.multi_region,
-        )
-        return self._result(found, query, info)
+        return self._result(found, query, info_of(category, stored.regions))
+
+    def search_text(self, text: str, query: Query) -> SearchResult:
+        """The items that have the text's words, those with most of them first.
+
+        Args:
+            text: The text.
+            query: What to keep, and which page.
+
+        Raises:
+            ValueError: The instance is of a kind that is not searched by text.
+        """
+        if self._index.words is None:
+            raise ValueError(f"instances of the kind {self._service_type} are not searched by text")
+        ids, scores = self._index.words.scores(text)
+        found = self._index.vectors.ranked(ids, scores, wanted_of(_NO_VECTOR, query))
+        return self._result(found, query, ImageInfo(OTHER_CATEGORY, None, ()))
+
+    def matching(self, expression: Expression | None, *, start: int, num: int) -> list[Item]:
+        """A page of the items whose attributes match, of all where nothing is asked, oldest first."""
+        ids = self._index.vectors.matching(expression)[start : start + num]
+        items = self._store.items(ids)
+        return [items[identity] for identity in ids if identity in items]
 
     def compare(self, first: DecodedImage, second: DecodedImage) -> float:
         """Similarity of two images, 0 to 1, six decimals: symmetric, exactly 1 for the same bytes."""
@@ -298,23 +345,21 @@ class Catalogue:
         return self._embedder.embed_with_subject(image, subjects[0]), Regions(subjects[0], subjects)
 
     def _find(self, vector: NDArray[np.float32], query: Query, *, predict: bool) -> Found:
-        wanted = Wanted(
-            vector,
-            most=min(query.start + query.num, MAX_RESULTS),
-            category=query.category_id if self._category is None else None,
-            filter=query.filter,
-            threshold=query.score_threshold,
-            distinct=query.distinct_product_id,
-            predict=predict,
-            keep_to_predicted=self._keeps_to_predicted,
+        wanted = wanted_of(vector, query)
+        return self._index.vectors.search(
+            replace(
+                wanted,
+                category=wanted.category if self._category is None else None,
+                predict=predict,
+                keep_to_predicted=self._keeps_to_predicted,
+            )
         )
-        return self._index.search(wanted)
 
     def _result(self, found: Found, query: Query, info: ImageInfo) -> SearchResult:
         page = list(zip(found.ids, found.scores, strict=True))[query.start : query.start + query.num]
         items = self._store.items([identity for identity, _ in page])
         # An item that was deleted since it was found is left out.
-        hits = tuple(_hit(items[identity], score) for identity, score in page if identity in items)
+        hits = tuple(hit_of(items[identity], score) for identity, score in page if identity in items)
         return SearchResult(hits, found.total, info)
 
 
@@ -324,10 +369,6 @@ def _subject_way(subject: str) -> SubjectWay:
     if subject == "u2netp":
         return "u2netp"
     raise ConfigError(f"no way to identify subjects is called {subject!r}; there are border, u2netp")
-
-
-def _predicted(found: Found) -> int:
-    return OTHER_CATEGORY if found.category is None else found.category
 
 
 def _inside(region: Box, image: DecodedImage) -> Box:
@@ -340,8 +381,3 @@ def _inside(region: Box, image: DecodedImage) -> Box:
         y1=y1,
         y2=min(max(region.y2, y1), image.height - 1),
     )
-
-
-def _hit(item: Item, score: float) -> Hit:
-    most = _SORT_MOST_CLOTHES if item.category_id in _CLOTHES else _SORT_MOST
-    return Hit(item, score, f"{score * most:.15g};0")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from batchsearch.emulator.search.items import Regions
+    from batchsearch.emulator.search.item_changes import Regions
 
 MOST_IMAGES: Final = 65_536
 """Images remembered: some 130 MB at most."""

@@ -7,75 +7,52 @@ memory, in the order of the commits. Without a path everything is kept in memory
 from __future__ import annotations
 
 import fcntl
-import json
 import sqlite3
 import threading
 from contextlib import ExitStack, closing
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import numpy as np
 
 from batchsearch.emulator.search.committer import Committer, Transaction
-from batchsearch.emulator.search.records import Box, Item
+from batchsearch.emulator.search.item_changes import (
+    COLUMNS,
+    SELECT_ITEMS,
+    Addition,
+    CatalogueFullError,
+    Changed,
+    Regions,
+    change,
+    delete_items,
+    ids_named,
+    items_of,
+    put_item,
+)
+from batchsearch.emulator.search.records import Item
 from batchsearch.errors import BatchsearchError, ConfigError, OutputInUseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from batchsearch.emulator.search.item_changes import Change
+
 SCHEMA_VERSION: Final = 1
 
-_COLUMNS: Final = tuple(field.name for field in fields(Item))
-_CHANGEABLE: Final = frozenset(_COLUMNS) - {"product_id", "pic_name", "category_id"}
-_SELECT_ITEMS: Final = f"SELECT id, {', '.join(_COLUMNS)} FROM items"  # noqa: S608 - field names only
-_INSERT_ITEM: Final = (
-    f"INSERT INTO items ({', '.join(_COLUMNS)}, regions) "  # noqa: S608 - field names only
-    f"VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"
-)
-_REPLACE_ITEM: Final = (
-    f"UPDATE items SET {', '.join(f'{name} = ?' for name in _COLUMNS)}, regions = ? "  # noqa: S608 - field names only
-    "WHERE id = ?"
-)
+_CHANGEABLE: Final = frozenset(COLUMNS) - {"product_id", "pic_name", "category_id"}
 _LOAD: Final = (
-    f"SELECT items.id, {', '.join(_COLUMNS)}, vector "  # noqa: S608 - field names only
+    f"SELECT items.id, {', '.join(COLUMNS)}, vector "  # noqa: S608 - field names only
     "FROM items JOIN vectors USING (id) ORDER BY items.id"
 )
-_LOOKUP_CHUNK: Final = 500
 _NO_VECTOR: Final = np.empty(0, np.float32)
 
+_Told = TypeVar("_Told")
 
-class CatalogueFullError(Exception):
-    """The instance holds as many items as it was bought for (`InstanceOverQuota`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Regions:
-    """Where the subject of an item's image is.
-
-    Attributes:
-        region: The box that was searched with; None when there was none.
-        multi_region: Every subject identified.
-    """
-
-    region: Box | None = None
-    multi_region: tuple[Box, ...] = ()
-
-    def to_json(self) -> str:
-        """As the store keeps it."""
-        return json.dumps(
-            [self.region and astuple(self.region), [astuple(box) for box in self.multi_region]],
-            separators=(",", ":"),
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> Regions:
-        """What `to_json` wrote."""
-        region, others = json.loads(text)
-        return cls(region and Box(*region), tuple(Box(*box) for box in others))
+__all__ = ["CatalogueFullError", "ItemStore", "Regions", "Stored", "ids_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,27 +177,48 @@ class ItemStore:
             CatalogueFullError: It would be one item too many.
             BatchsearchError: It could not be committed.
         """
-        values = (*astuple(item), regions.to_json())
-        blob = vector.astype("<f4").tobytes()
+        addition = Addition(item, regions, vector)
+        return self._committer.commit(lambda transaction: put_item(transaction, addition, capacity), then)
 
-        def apply(transaction: Transaction) -> int:
-            connection = transaction.connection
-            found = connection.execute(
-                "SELECT id FROM items WHERE product_id = ? AND pic_name = ?", (item.product_id, item.pic_name)
-            ).fetchone()
-            if found is not None:
-                identity = int(found[0])
-                connection.execute(_REPLACE_ITEM, (*values, identity))
-                connection.execute("UPDATE vectors SET vector = ? WHERE id = ?", (blob, identity))
-                return identity
-            if transaction.items >= capacity:
-                raise CatalogueFullError(f"the instance holds {capacity:,} items, all that it may")
-            identity = int(connection.execute(_INSERT_ITEM, values).lastrowid or 0)
-            connection.execute("INSERT INTO vectors VALUES (?, ?)", (identity, blob))
-            transaction.items += 1
-            return identity
+    def change_all(
+        self,
+        changes: Sequence[Change],
+        *,
+        capacity: int,
+        also: Callable[[sqlite3.Connection, Sequence[Changed]], None],
+        then: Callable[[Sequence[Changed]], None],
+    ) -> None:
+        """Make many changes in their order, all of them or none.
 
-        return self._committer.commit(apply, then)
+        Args:
+            changes: The changes.
+            capacity: Most items that there may be; an addition that finds no room leaves the others alone.
+            also: Told within the transaction what each did: what it writes is kept with them, or not at all.
+            then: Told the same after the commit, on the writing thread.
+
+        Raises:
+            BatchsearchError: They could not be committed.
+        """
+
+        def apply(transaction: Transaction) -> list[Changed]:
+            made = [change(transaction, wanted, capacity) for wanted in changes]
+            also(transaction.connection, made)
+            return made
+
+        self._committer.commit(apply, then)
+
+    def write(self, apply: Callable[[sqlite3.Connection], _Told]) -> _Told:
+        """Change another table of the file, in a transaction; returns what `apply` returned.
+
+        Raises:
+            BatchsearchError: It could not be committed.
+        """
+        return self._committer.commit(lambda transaction: apply(transaction.connection), lambda _: None)
+
+    def ask(self, read: Callable[[sqlite3.Connection], _Told]) -> _Told:
+        """What a reading of another table of the file returns."""
+        with self._reading:
+            return read(self._reader)
 
     def update(
         self,
@@ -228,7 +226,7 @@ class ItemStore:
         pic_name: str | None,
         changes: Mapping[str, Any],
         *,
-        then: Callable[[dict[int, Item]], None],
+        then: Callable[[Mapping[int, Item]], None],
     ) -> int:
         """Change attributes of one item or of all of a product; returns how many items those are.
 
@@ -251,13 +249,13 @@ class ItemStore:
 
         def apply(transaction: Transaction) -> dict[int, Item]:
             connection = transaction.connection
-            ids = _ids_of(connection, product_id, pic_name)
+            ids = ids_named(connection, product_id, pic_name)
             if changes:
                 connection.executemany(
                     f"UPDATE items SET {assignments} WHERE id = ?",  # noqa: S608 - checked names only
                     [(*changes.values(), identity) for identity in ids],
                 )
-            return _items_of(connection, ids)
+            return items_of(connection, ids)
 
         return len(self._committer.commit(apply, then))
 
@@ -275,15 +273,7 @@ class ItemStore:
         """
 
         def apply(transaction: Transaction) -> dict[int, Item]:
-            connection = transaction.connection
-            items = _items_of(connection, choose(connection))
-            for table in ("vectors", "items"):
-                connection.executemany(
-                    f"DELETE FROM {table} WHERE id = ?",  # noqa: S608 - one of two table names
-                    [(identity,) for identity in items],
-                )
-            transaction.items -= len(items)
-            return items
+            return delete_items(transaction, choose(transaction.connection))
 
         items = self._committer.commit(apply, lambda items: then(list(items)))
         return [items[identity].pic_name for identity in sorted(items)]
@@ -305,7 +295,7 @@ class ItemStore:
         """One item with its vector, None when it is not there."""
         with self._reading:
             row = self._reader.execute(
-                f"SELECT items.id, {', '.join(_COLUMNS)}, regions, vector "  # noqa: S608 - field names only
+                f"SELECT items.id, {', '.join(COLUMNS)}, regions, vector "  # noqa: S608 - field names only
                 "FROM items JOIN vectors USING (id) WHERE product_id = ? AND pic_name = ?",
                 (product_id, pic_name),
             ).fetchone()
@@ -318,7 +308,7 @@ class ItemStore:
         """One item, None when it is not there."""
         with self._reading:
             row = self._reader.execute(
-                f"{_SELECT_ITEMS} WHERE product_id = ? AND pic_name = ?", (product_id, pic_name)
+                f"{SELECT_ITEMS} WHERE product_id = ? AND pic_name = ?", (product_id, pic_name)
             ).fetchone()
         return None if row is None else Item(*row[1:])
 
@@ -326,7 +316,7 @@ class ItemStore:
         """The items after an id, oldest first, without their vectors."""
         with self._reading:
             rows = self._reader.execute(
-                f"SELECT id, {', '.join(_COLUMNS)}, regions FROM items "  # noqa: S608 - field names only
+                f"SELECT id, {', '.join(COLUMNS)}, regions FROM items "  # noqa: S608 - field names only
                 "WHERE id > ? ORDER BY id LIMIT ?",
                 (identity, most),
             ).fetchall()
@@ -335,7 +325,7 @@ class ItemStore:
     def items(self, ids: Sequence[int]) -> dict[int, Item]:
         """Those items of `ids` that are there."""
         with self._reading:
-            return _items_of(self._reader, ids)
+            return items_of(self._reader, ids)
 
 
 def _hold(path: Path) -> TextIO:
@@ -354,23 +344,4 @@ def _hold(path: Path) -> TextIO:
 
 def ids_of(product_id: str, pic_name: str | None) -> Callable[[sqlite3.Connection], Sequence[int]]:
     """What `ItemStore.delete` deletes: one image of a product, or all of them."""
-    return lambda connection: _ids_of(connection, product_id, pic_name)
-
-
-def _ids_of(connection: sqlite3.Connection, product_id: str, pic_name: str | None) -> list[int]:
-    found = connection.execute(
-        "SELECT id FROM items WHERE product_id = :product AND (:pic IS NULL OR pic_name = :pic) ORDER BY id",
-        {"product": product_id, "pic": pic_name},
-    )
-    return [row[0] for row in found]
-
-
-def _items_of(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Item]:
-    listed = list(ids)
-    found: dict[int, Item] = {}
-    for start in range(0, len(listed), _LOOKUP_CHUNK):
-        chunk = listed[start : start + _LOOKUP_CHUNK]
-        marks = ",".join("?" * len(chunk))
-        rows = connection.execute(f"{_SELECT_ITEMS} WHERE id IN ({marks})", chunk)
-        found.update((row[0], Item(*row[1:])) for row in rows)
-    return found
+    return lambda connection: ids_named(connection, product_id, pic_name)

@@ -167,11 +167,11 @@ class VectorIndex:
             if self._columns.removed > max(_MOST_REMOVED, len(self._columns) // 4):
                 self._compact()
 
-    def matching(self, expression: Expression) -> list[int]:
-        """Ids of the items whose attributes match, oldest first."""
+    def matching(self, expression: Expression | None) -> list[int]:
+        """Ids of the items whose attributes match, of all where nothing is asked, oldest first."""
         with self._lock:
             mask = self._columns.matching(expression, None)
-            ids: list[int] = self._columns.ids[mask].tolist()
+            ids: list[int] = self._columns.ids[slice(None) if mask is None else mask].tolist()
             return ids
 
     def _compact(self) -> None:
@@ -199,6 +199,34 @@ class VectorIndex:
                 raise RuntimeError("the index is closed")
             self._waiting.put((wanted, future))
         return future.result()
+
+    def ranked(self, ids: NDArray[np.int64], scores: NDArray[np.float64], wanted: Wanted) -> Found:
+        """The best of items that something else has scored; the vector plays no part.
+
+        Args:
+            ids: Items, ascending.
+            scores: Of each, above 0 to 1.
+            wanted: What to keep of them.
+        """
+        with self._lock:
+            columns = self._columns
+            raw = np.zeros(len(columns))
+            rows = np.searchsorted(columns.ids, ids)
+            there = rows < len(columns)
+            there[there] = columns.ids[rows[there]] == ids[there]
+            raw[rows[there]] = scores[there].round(DECIMALS)
+            mask = columns.matching(wanted.filter, wanted.category)
+            return self._found(
+                rank(
+                    raw.astype(np.float32),
+                    rescore=raw.__getitem__,
+                    most=wanted.most,
+                    mask=raw > 0 if mask is None else mask & (raw > 0),
+                    threshold=wanted.threshold,
+                    products=columns.products if wanted.distinct else None,
+                ),
+                None,
+            )
 
     def _answer(self) -> None:
         stopping = False
@@ -278,8 +306,11 @@ class VectorIndex:
             threshold=wanted.threshold,
             products=columns.products if wanted.distinct else None,
         )
+        return self._found(ranked, category)
+
+    def _found(self, ranked: Ranked, category: int | None) -> Found:
         return Found(
-            ids=tuple(columns.ids[ranked.rows].tolist()),
+            ids=tuple(self._columns.ids[ranked.rows].tolist()),
             scores=tuple(np.maximum(ranked.scores, 0.0).tolist()),
             total=ranked.total,
             category=category,

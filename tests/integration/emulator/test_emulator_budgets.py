@@ -24,6 +24,8 @@ DRAWS_ON = {
     "SearchImageByName": ("query", NAME),
     "CompareSimilarByImage": ("query", {"PrimaryPicContent": content(), "SecondaryPicContent": content()}),
     "CheckImageExists": ("query", NAME),
+    "SearchImageByText": ("query", {"Text": "red"}),
+    "SearchImageByFilter": ("query", {"Filter": "int_attr=1"}),
     "AddImage": ("add", {**NAME, "PicContent": content()}),
     "UpdateImage": ("update", NAME),
     "Detail": ("other", {}),

@@ -30,6 +30,7 @@ EMULATED = (
     "UpdateImage",
     "DeleteImage",
     "Detail",
+    "SearchImageByText",
 )
 
 ANY = "any-key", "secret-1"
@@ -67,6 +68,7 @@ def emulator():
     instances = (
         InstanceOptions(name="demo", service_type="product", rates=LIFTED),
         InstanceOptions(name="other", rates=LIFTED),
+        InstanceOptions(name="words", service_type="multimodal", rates=LIFTED),
         InstanceOptions(name="trademark", service_type="trademark", rates=LIFTED),
         InstanceOptions(name="full", capacity=1, rates=LIFTED),
         InstanceOptions(name="broken", available=False, rates=LIFTED),
@@ -89,6 +91,7 @@ def checked(received: Received, code: str, status: int, message: str) -> None:
 
 
 INVALID = "The specified parameter {} is not valid."
+INVALID_LOWER = "The specified parameter {} is invalid."
 MANDATORY = "{} is mandatory for this action."
 
 # Operation, instance, parameters, code, status, message.
@@ -453,6 +456,26 @@ PARAMETERS = [
         500,
         "The instance type is not supported.",
     ),
+    ("SearchImageByText", "words", {}, "MissingText", 400, MANDATORY.format("Text")),
+    ("SearchImageByText", "words", {"Text": " "}, "InvalidText", 400, INVALID.format("Text")),
+    ("SearchImageByText", "words", {"Text": "a\tb"}, "InvalidText", 400, INVALID.format("Text")),
+    ("SearchImageByText", "words", {"Text": "x" * 513}, "InvalidTextLength", 400, "Invalid text clause."),
+    (
+        "SearchImageByText",
+        "words",
+        {"Text": "x", "Num": 0},
+        "InvalidNumParameter",
+        400,
+        INVALID_LOWER.format("num"),
+    ),
+    (
+        "SearchImageByFilter",
+        "demo",
+        {"Filter": "int_attr"},
+        "InvalidFilterClause",
+        400,
+        "The specified filtering condition is invalid.",
+    ),
     ("DumpMeta", "demo", {}, "UnsupportedOperationType", 500, "The specified action is not supported."),
     (
         "Nothing",
@@ -702,10 +725,6 @@ ONLY_ON_DEMAND = {
         "InvalidRequestIdTooLarge",
         "NoCaretSeperator",
         "NoPicList",
-    ),
-    "about searching by text, which these kinds of instance refuse as a whole": (
-        "InvalidText",
-        "InvalidTextLength",
     ),
     "another code says the same, and is the one that is answered": (
         "Console.BadRequest",

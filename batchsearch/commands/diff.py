@@ -10,6 +10,7 @@ from batchsearch.commands.shared.options import fail
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.commands.shared.showing import show_answer
 from batchsearch.errors import BatchsearchError
+from batchsearch.kept_out import let_pandas_in
 
 _EXAMPLES = """\b
 Examples:
@@ -65,6 +66,7 @@ def command(
     if as_json and as_markdown:
         raise click.UsageError("give --json or --markdown, not both")
     try:
+        let_pandas_in()
         from batchsearch.tasks.diff.diff_page import diff_of
 
         with output_place(run_a, config) as a, output_place(run_b, config) as b:

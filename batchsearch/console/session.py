@@ -24,9 +24,10 @@ from batchsearch.console.known_images import KnownImages, known_images
 from batchsearch.console.meter import CallLimitError, Meter, MeteredPacer
 from batchsearch.console.output_look import LOOK_SECONDS, looked_at
 from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.job.request_facts import rules_of
 from batchsearch.engine.retry.asking import asked as answered
 from batchsearch.engine.retry.asking import rules_for_one
-from batchsearch.engine.run.assembly import Services, rules_of
+from batchsearch.engine.run.assembly import Services
 from batchsearch.engine.run.places import image_root
 from batchsearch.errors import BatchsearchError
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable

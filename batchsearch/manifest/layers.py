@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import python_values
 from batchsearch.manifest.column_types import bad_cells, cell, normalised, without
 from batchsearch.manifest.formats.table_file import Wished
 
@@ -199,7 +200,8 @@ class Layer:
         except pa.ArrowInvalid:
             bad = bad_cells(array, column.type)
         for index in bad:
-            what = f"{cell(array[index].as_py())} in `{column.name}` does not fit into {column.type}"
+            said = cell(python_values(array.slice(index, 1))[0])
+            what = f"{said} in `{column.name}` does not fit into {column.type}"
             report(self._base.row_at(int(rows[index])), what)
         return normalised(without(array, bad), column.type)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import python_values
 from batchsearch.manifest.column_types import has_path
 from batchsearch.manifest.keys import digests_of
 
@@ -139,8 +140,7 @@ class RowBatch:
     def values(self, parameter: str) -> list[Any]:
         """One parameter of all rows; None where it is not given."""
         column = self._parameters.get(parameter)
-        found: list[Any] = [None] * len(self) if column is None else column.to_pylist()
-        return found
+        return [None] * len(self) if column is None else python_values(column)
 
     def pick(self, positions: Sequence[int]) -> list[Row]:
         """Some of the rows, by their positions in the batch."""
@@ -166,7 +166,7 @@ class RowBatch:
         of_rows = list(zip(*found, strict=True)) if found else [()] * count
         given: list[dict[str, Any]] = [{} for _ in range(count)]
         for name, column in parameters.items():
-            for mapping, value in zip(given, column.to_pylist(), strict=True):
+            for mapping, value in zip(given, python_values(column), strict=True):
                 if value is not None:
                     mapping[name] = value
         places = range(count) if positions is None else positions

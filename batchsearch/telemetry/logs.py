@@ -13,9 +13,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
-import structlog
-
+from batchsearch.kept_out import without
 from batchsearch.redaction import keep_secret, redacted
+
+with without("rich"):
+    import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.arrow_values import python_rows
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.telemetry.summary import Truth
@@ -90,4 +91,4 @@ class _FirstHits:
 def _rows(stack: ExitStack, path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     file = stack.enter_context(pq.ParquetFile(arrow_readable(path), pre_buffer=False))
     for batch in file.iter_batches(_BATCH_ROWS, columns=list(columns)):
-        yield from batch.to_pylist()
+        yield from python_rows(batch)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchsearch.config.model import INSTANCE
+from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,3 +57,18 @@ def workers_of(settings: JobSettings) -> tuple[InstanceWorker, ...]:
 def names_of(workers: Sequence[InstanceWorker]) -> str:
     """The instances' names, for people."""
     return ", ".join(worker.instance.name for worker in workers)
+
+
+def rate_of(settings: JobSettings) -> float:
+    """Calls per second that the job may make: its share of each budget that its operation draws on.
+
+    It is infinite where an instance is unlimited.
+    """
+    budget = OPERATIONS[settings.operation].budget
+    return sum(worker.instance.qps_of(budget) * worker.instance.share for worker in workers_of(settings))
+
+
+def tier_of(settings: JobSettings) -> float | None:
+    """The same for people and for JSON: None for no limit."""
+    rate = rate_of(settings)
+    return None if math.isinf(rate) else rate

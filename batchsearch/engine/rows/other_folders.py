@@ -12,7 +12,6 @@ from batchsearch.engine.job.changes import same_instance
 from batchsearch.engine.job.held import FINGERPRINT, told_settings
 from batchsearch.engine.job.identity import fingerprint
 from batchsearch.engine.job.instance_worker import workers_of
-from batchsearch.engine.rows.answer_cache import AnswerCache
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.service.operations import ASKING, OPERATIONS
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack, ExitStack
 
     from batchsearch.config.model import JobSettings
+    from batchsearch.engine.rows.answer_cache import AnswerCache
 
 _SETTING = "reuse.from"
 _HOUR = 3600.0
@@ -83,6 +83,8 @@ def answers_of(others: list[OtherFolder], stack: ExitStack | AsyncExitStack) -> 
     Raises:
         OutputError: A ledger cannot be read.
     """
+    from batchsearch.engine.rows.answer_cache import AnswerCache
+
     return [
         AnswerCache(
             stack.enter_context(LedgerReader(other.ledger)),

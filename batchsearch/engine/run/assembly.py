@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from batchsearch.config.model import PRIORITY
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.job.request_facts import facts_of, rules_of
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.retry.policy import RetryRules
 from batchsearch.engine.rows.answer_cache import AnswerCache
 from batchsearch.engine.rows.other_folders import answers_of, other_folders
-from batchsearch.engine.rows.pending_row import JobFacts
 from batchsearch.engine.rows.preparer import Preparer
 from batchsearch.engine.rows.row_reader import RowReader
 from batchsearch.engine.run import embedded
@@ -30,7 +30,6 @@ from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.runner import Runner
 from batchsearch.engine.run.stages import Stages, admitted_at_once
 from batchsearch.engine.run.window import CallsLeft
-from batchsearch.images.rules import rules_for
 from batchsearch.images.workshop import open_workshop
 from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
 from batchsearch.proxies import proxies_of
@@ -40,7 +39,6 @@ from batchsearch.service.endpoint import Endpoint, parse_endpoint
 from batchsearch.service.facts import endpoint_of
 from batchsearch.service.form import build_call, build_handed_call
 from batchsearch.service.http_exchange import Timeouts, new_session
-from batchsearch.service.operations import ASKING, OPERATIONS
 from batchsearch.service.upload import OPEN_PLATFORM, Uploader
 from batchsearch.steps import step
 from batchsearch.telemetry.logs import logger
@@ -57,10 +55,8 @@ if TYPE_CHECKING:
     from batchsearch.engine.parts.sealer import Sealer
     from batchsearch.engine.run.opening import Opened
     from batchsearch.engine.run.window import Limits
-    from batchsearch.images.rules import Rules
     from batchsearch.images.workshop import Workshop
     from batchsearch.service.credentials import CredentialsProvider
-    from batchsearch.service.operations import Operation
     from batchsearch.telemetry.stats import Stats
 
 _HOUR = 3600.0
@@ -249,52 +245,6 @@ def uploader_of(  # noqa: PLR0917 - an instance and who calls it
         timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
         proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
     )
-
-
-def facts_of(
-    settings: JobSettings,
-    operation: Operation,
-    run_id: str,
-    instance: InstanceSettings,
-    *,
-    several_keys: bool = False,
-) -> JobFacts:
-    """What holds for every row of a job that goes to one of its instances."""
-    return JobFacts.of(
-        run_id=run_id,
-        operation=operation.name,
-        instance=instance.name,
-        service_type=instance.service_type,
-        longest_id=instance.longest_id,
-        parameters=settings.parameters,
-        results_per_row=settings.results_per_row,
-        roles=tuple(image.role for image in operation.images),
-        has_hits=operation.paged,
-        symmetric=settings.reuse.symmetric_pairs,
-        reusable=operation.response in ASKING,
-        several_keys=several_keys,
-    )
-
-
-def rate_of(settings: JobSettings) -> float:
-    """Calls per second that the job may make: its share of each budget that its operation draws on.
-
-    It is infinite where an instance is unlimited.
-    """
-    budget = OPERATIONS[settings.operation].budget
-    return sum(worker.instance.qps_of(budget) * worker.instance.share for worker in workers_of(settings))
-
-
-def tier_of(settings: JobSettings) -> float | None:
-    """The same for people and for JSON: None for no limit."""
-    rate = rate_of(settings)
-    return None if math.isinf(rate) else rate
-
-
-def rules_of(settings: JobSettings, operation: Operation, instance: InstanceSettings) -> Rules:
-    """What an image must be that goes to an instance; those that travel in one body share its size."""
-    together = 1 if settings.calls.upload == "url" else max(1, len(operation.images))
-    return rules_for(instance.service_type, settings.images, images=together)
 
 
 def _earlier_answers(opened: Opened, stack: AsyncExitStack) -> AnswerCache:

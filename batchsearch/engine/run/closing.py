@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from batchsearch.engine.job.instance_worker import names_of, workers_of
-from batchsearch.engine.run.assembly import tier_of
+from batchsearch.engine.job.instance_worker import names_of, tier_of, workers_of
 from batchsearch.errors import ExitCode
 from batchsearch.service.codes.lookup import advice_on, meaning_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from structlog.contextvars import bound_contextvars
 
 from batchsearch.config.sections.rate_setting import UNLIMITED
-from batchsearch.engine.job.instance_worker import names_of, workers_of
+from batchsearch.engine.job.instance_worker import names_of, tier_of, workers_of
 from batchsearch.engine.parts.sealer import Sealer
 from batchsearch.engine.renewal.change_detection import complete_round
-from batchsearch.engine.run.assembly import assembled, tier_of
 from batchsearch.engine.run.closing import Ending, summarise
 from batchsearch.engine.run.notifying import notifying
 from batchsearch.engine.run.opening import new_run_id, open_job
@@ -253,6 +252,8 @@ async def _work(
             opening = limits.opens.astimezone().isoformat(timespec="minutes")
             return Ending(unfinished=True, why=f"the window opens at {opening}; nothing was sent")
         await asyncio.sleep(max(0.0, ahead))
+    from batchsearch.engine.run.assembly import assembled
+
     async with assembled(opened, stats, sealer, limits) as workers:
         if signals is not None:
             signals.running = workers

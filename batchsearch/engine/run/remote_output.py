@@ -9,14 +9,14 @@ from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.queries import STAGED
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.rewrite import HISTORY
-from batchsearch.storage.remote.cargo import TableFile
-from batchsearch.storage.remote.store_output import is_carried, open_mirror, work_folder
+from batchsearch.storage.stores.address import is_store_url
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from batchsearch.config.model import JobSettings
+    from batchsearch.storage.remote.cargo import TableFile
     from batchsearch.storage.remote.mirror import Mirror
 
 
@@ -27,8 +27,10 @@ def localised(settings: JobSettings) -> JobSettings:
         ConfigError: The address names no place that can be written to.
     """
     output = settings.output
-    if not is_carried(output.dir):
+    if not is_store_url(output.dir):
         return settings
+    from batchsearch.storage.remote.store_output import work_folder
+
     folder = work_folder(output.dir, output.work_dir)
     return settings.model_copy(update={"output": output.model_copy(update={"dir": str(folder)})})
 
@@ -44,8 +46,10 @@ def mirror_of(settings: JobSettings, folder: Path, run_id: str) -> Mirror | None
     Raises:
         ConfigError: The address names no place that can be written to, or an optional part is missing.
     """
-    if not is_carried(settings.output.dir):
+    if not is_store_url(settings.output.dir):
         return None
+    from batchsearch.storage.remote.store_output import open_mirror
+
     return open_mirror(
         settings.output.dir,
         connections_of(settings.stores, settings.images.stores),
@@ -59,6 +63,8 @@ def mirror_of(settings: JobSettings, folder: Path, run_id: str) -> Mirror | None
 
 def files_of(ledger_copy: Path) -> list[TableFile] | None:
     """The files that a ledger counts; None in the middle of an exchange."""
+    from batchsearch.storage.remote.cargo import TableFile
+
     with LedgerReader(ledger_copy) as ledger:
         if ledger.coming() is not None:
             return None

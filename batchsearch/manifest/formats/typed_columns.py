@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import python_values
 from batchsearch.manifest.column_types import (
     bad_cells,
     bad_text,
@@ -60,8 +61,9 @@ def _fitted(array: pa.Array, column: Wished, report: Report, seen: int) -> pa.Ar
         if pa.types.is_string(column.type) and pa.types.is_binary(normal_type(array.type)):
             what = f"column `{column.name}` is not UTF-8 text"
         else:
+            said = cell(python_values(array.slice(index, 1))[0])
             what = (
-                f"{cell(array[index].as_py())} in `{column.name}` does not fit into {column.type}, in "
+                f"{said} in `{column.name}` does not fit into {column.type}, in "
                 "which the files' different types are read; write the column alike in all files, or "
                 "leave it out (`manifest.carry` lists the columns that are carried)"
             )

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import python_values
 from batchsearch.widening import is_uuid, wider_type
 
 if TYPE_CHECKING:
@@ -160,8 +161,10 @@ def as_text(array: pa.Array) -> pa.Array:
         try:
             return array.cast(pa.string())
         except pa.ArrowException:
-            return pa.array([None if cell is None else str(cell) for cell in array.to_pylist()], pa.string())
-    cells = [None if cell is None else _cell_text(cell) for cell in array.to_pylist()]
+            return pa.array(
+                [None if cell is None else str(cell) for cell in python_values(array)], pa.string()
+            )
+    cells = [None if cell is None else _cell_text(cell) for cell in python_values(array)]
     return pa.array(cells, pa.string())
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.arrow_values import storable_values
 from batchsearch.config.sections.compare_settings import CompareSettings
 from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.disk_paths import arrow_readable
@@ -276,7 +277,7 @@ class _List:
 
     def _members(self) -> Iterator[tuple[Row, Member]]:
         for batch in self.manifest.batches():
-            carried = [batch.carried.column(name).to_pylist() for name in self.compare.carry]
+            carried = [storable_values(batch.carried.column(name)) for name in self.compare.carry]
             for row in batch.rows:
                 values = tuple(column[row.index] for column in carried)
                 yield row, Member(row.key, row.images[0], values)

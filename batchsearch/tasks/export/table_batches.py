@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batchsearch.arrow_values import python_values
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.storage.parts.former_columns import names_of_today
@@ -190,7 +191,7 @@ def texts(batch: pa.RecordBatch, column: str) -> list[str | None]:
 def values(column: pa.Array) -> list[Any]:
     """A column as Python values; as text where Python has none, as for a year beyond its calendar."""
     try:
-        found: list[Any] = column.to_pylist()
+        found = python_values(column)
     except (ValueError, OverflowError, pa.ArrowException):
         found = as_text(column).to_pylist()
     return found

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.engine.job.held import held_job, touched_by
 from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.job.request_facts import facts_of, rules_of
 from batchsearch.engine.renewal.change_detection import DetectedChanges, round_began
 from batchsearch.engine.rows.other_folders import other_folders
 from batchsearch.engine.rows.outcome_columns import request_name
 from batchsearch.engine.rows.preparer import Preparer
-from batchsearch.engine.run.assembly import facts_of, rules_of
 from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.engine.run.places import image_root, require_root

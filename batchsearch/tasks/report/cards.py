@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import python_rows
 from batchsearch.tasks.report.best import Best
 from batchsearch.tasks.report.references import named_columns, passthrough_reference, regions_of
 from batchsearch.tasks.report.run_facts import counts, numbers
@@ -65,7 +66,7 @@ class FailedRows:
                 known = self._found[code] = []
             if len(known) < _OF_ONE_CODE:
                 rows = batch.filter(pc.equal(codes, code)).slice(0, _OF_ONE_CODE - len(known))
-                known += rows.select(_once(self.columns)).to_pylist()
+                known += python_rows(rows.select(_once(self.columns)))
 
     def rows(self, most: int) -> list[dict[str, Any]]:
         """So many at most, codes in turn, so that the rare ones are there too."""
@@ -95,8 +96,7 @@ class GoodRows:
         good = np.asarray(batch.column(batch.schema.get_field_index("error_code")).is_null())
 
         def taken(rows: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
-            found: list[dict[str, Any]] = batch.take(pa.array(rows)).select(_once(self.columns)).to_pylist()
-            return found
+            return python_rows(batch.take(pa.array(rows)).select(_once(self.columns)))
 
         if self._by_score:
             scores = numbers(batch, "score")
@@ -133,7 +133,7 @@ class NamedRows:
         if len(self._keys):
             place = batch.schema.get_field_index("row_key")
             rows = batch.filter(pc.is_in(batch.column(place), value_set=self._keys))
-            self._found += rows.select(_once(self.columns)).to_pylist()
+            self._found += python_rows(rows.select(_once(self.columns)))
 
     def rows(self) -> list[dict[str, Any]]:
         """What was found."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import python_rows
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.manifest.rows import reference
@@ -258,7 +259,7 @@ class RowImages:
             if named.product is not None and ids:
                 texts = batch.column(batch.schema.get_field_index(named.product)).cast(pa.string())
                 mask = pc.or_(mask, _is_in(texts, ids))
-            for row in batch.filter(mask).to_pylist():
+            for row in python_rows(batch.filter(mask)):
                 self._take(row, named, keys, products)
 
     def _take(

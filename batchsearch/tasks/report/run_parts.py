@@ -324,7 +324,7 @@ def part_of(
     job = found.run.job
     tier = None
     if job is not None:
-        from batchsearch.engine.run.assembly import tier_of
+        from batchsearch.engine.job.instance_worker import tier_of
 
         tier = tier_of(job)
     add(rate_chart(found.calls.steps(), tier), "calls")

@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.job.request_facts import facts_of, rules_of
 from batchsearch.engine.retry.asking import asked, rules_for_one
 from batchsearch.engine.rows.outcome_columns import page_answer
 from batchsearch.engine.rows.pending_row import Failure
 from batchsearch.engine.rows.preparer import Preparer
-from batchsearch.engine.run.assembly import Services, client_of, facts_of, rules_of, uploader_of
+from batchsearch.engine.run.assembly import Services, client_of, uploader_of
 from batchsearch.engine.run.places import image_root
 from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.remote_output import localised

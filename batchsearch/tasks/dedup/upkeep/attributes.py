@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from batchsearch.manifest.source import Manifest
 
 CHANGED: Final = "attributes.parquet"
+
+_EIGHT_BYTES: Final = 2**64 - 1
 
 
 def changed_attributes_job(
@@ -104,16 +105,15 @@ def _last_told(
 
 
 def _digests(table: pa.Table, columns: Sequence[str]) -> NDArray[np.uint64]:
-    """Eight bytes for the values of these columns, by row; equal for equal values."""
+    """Eight bytes for the values of these columns, by row; equal for equal values, in this process."""
     found = np.zeros(len(table), np.uint64)
     for name in columns:
         if name not in table.schema.names:
             # A column that the manifest did not have then: it was empty.
-            found = found * np.uint64(1_000_003) + pd.util.hash_array(np.array(["\0"], object))
+            found = found * np.uint64(1_000_003) + np.uint64(hash("\0") & _EIGHT_BYTES)
             continue
         # Alike whatever type the column had then: 1,000,000 is the same as a whole number and as a double.
-        cells = [as_text(chunk) for chunk in table.column(name).chunks]
-        texts = pa.chunked_array(cells, pa.string()).to_pandas().astype(object)
-        texts = texts.where(texts.notna(), "\0")
-        found = found * np.uint64(1_000_003) + pd.util.hash_array(texts.to_numpy(), categorize=False)
+        texts = (text for chunk in table.column(name).chunks for text in as_text(chunk).to_pylist())
+        hashes = (hash("\0" if text is None else text) for text in texts)
+        found = found * np.uint64(1_000_003) + np.fromiter(hashes, np.int64, len(table)).view(np.uint64)
     return found

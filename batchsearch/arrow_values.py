@@ -1,0 +1,56 @@
+"""Arrow's values as Python's, alike with and without pandas.
+
+Where pandas is not at hand, pyarrow refuses a moment that Python's own types cannot hold: one in nanoseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+
+def python_values(column: pa.Array) -> list[Any]:
+    """A column as Python values; what is left of a microsecond is cut off."""
+    try:
+        found: list[Any] = column.to_pylist()
+    except ValueError:
+        kind = _in_microseconds(column.type)
+        if kind == column.type:
+            raise
+        found = column.cast(kind, safe=False).to_pylist()
+    return found
+
+
+def python_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Rows as dictionaries, their values as `python_values` has them."""
+    columns = [python_values(column) for column in batch.columns]
+    names = batch.schema.names
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def storable_values(column: pa.Array) -> list[Any]:
+    """A column as values that make the same column again with its type, to the nanosecond."""
+    if _is_fine(column.type):
+        column = column.cast(pa.int64())
+    return python_values(column)
+
+
+def _is_fine(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool((types.is_timestamp(kind) or types.is_duration(kind)) and kind.unit == "ns")
+
+
+def _in_microseconds(kind: pa.DataType) -> pa.DataType:
+    types = pa.types
+    if _is_fine(kind):
+        return pa.duration("us") if types.is_duration(kind) else pa.timestamp("us", kind.tz)
+    if types.is_list(kind):
+        return pa.list_(_in_microseconds(kind.value_type))
+    if types.is_large_list(kind):
+        return pa.large_list(_in_microseconds(kind.value_type))
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_in_microseconds(field.type)) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(kind.key_type, _in_microseconds(kind.item_type))
+    return kind

@@ -65,10 +65,12 @@ COMMANDS: Final = {
     "init": Listed(_BEFORE, "Write a job file after looking at a manifest."),
     "config": Listed(_BEFORE, "Check a job file, explain its settings."),
     "ping": Listed(_BEFORE, "Check credentials, endpoint, clock, instance and rate of a job."),
+    "instance": Listed(_BEFORE, "Say what an instance holds, and how it differs from a catalogue."),
     "check": Listed(_BEFORE, "Check every image of a job; no call is made."),
     "plan": Listed(_BEFORE, "Say what a job would take: calls, hours, nights, money."),
     "run": Listed(_NIGHT, "Work through a job file; run it again to resume."),
     "dedup": Listed(_NIGHT, "Find out which products are the same, night after night."),
+    "load": Listed(_NIGHT, "Fill an instance by batch tasks: for millions of images.", module="load_images"),
     "compare": Listed(_NIGHT, "Say how alike images are, pair by pair."),
     "search": Listed(_NIGHT, "Search for one image, without a manifest."),
     "console": Listed(_NIGHT, "Try queries and judge duplicates on a page in your browser."),
@@ -81,11 +83,11 @@ COMMANDS: Final = {
     "diff": Listed(_AFTER, "Say what is new, gone or changed between two runs or nights."),
     "compact": Listed(_AFTER, "Merge the small parts of an output folder."),
     "usage": Listed(_AFTER, "State what was spent and spared, by day and instance."),
-    "schema": Listed(_KNOW, "Say what the columns of the tables mean."),
-    "codes": Listed(_KNOW, "Explain an error code, or all of them."),
-    "events": Listed(_KNOW, "List every log event, or every metric."),
+    "schema": Listed(_KNOW, "Say what the columns of the tables mean.", module="knowing.schema"),
+    "codes": Listed(_KNOW, "Explain an error code, or all of them.", module="knowing.codes"),
+    "events": Listed(_KNOW, "List every log event, or every metric.", module="knowing.events"),
     "emulator": Listed(_KNOW, "Serve an embedded instance over HTTP."),
-    "completion": Listed(_KNOW, "Print a script that completes words in a shell."),
+    "completion": Listed(_KNOW, "Print what completes words in a shell.", module="knowing.completion"),
 }
 """Every command, by the sections of the help page."""
 
@@ -152,7 +154,7 @@ def _ended() -> int:
     """Run the command; what it exits with."""
     try:
         if "_BATCHSEARCH_COMPLETE" in os.environ:
-            from batchsearch.commands.completion import register
+            from batchsearch.commands.knowing.completion import register
 
             register()
         ended = cli.main(prog_name="batchsearch", standalone_mode=False)

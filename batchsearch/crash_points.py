@@ -40,6 +40,12 @@ POINTS: Final[Mapping[str, str]] = MappingProxyType(
         "recover_begun": "The ledger that was there is put aside; every part is where it was.",
         "recover_settled": "Every part that counts is in its place; what it replaces is there too.",
         "recover_cleared": "Only what counts is in its place; there is no ledger yet.",
+        "task_taken": "Lines belong to a batch task; it was not asked for.",
+        "task_listed": "The list of a batch task is in the bucket.",
+        "task_asking": "The journal knows which tasks there were; the next request asks for one.",
+        "task_asked": "A batch task was asked for; the journal does not know its id.",
+        "task_noted": "A batch task runs, and the journal knows its id.",
+        "task_ended": "A batch task is over, and so are its lines; no row has its outcome from it.",
         "compact_clean": "The exchange is over; what it has replaced still lies beside.",
     }
 )

@@ -18,6 +18,7 @@ from batchsearch.config.sections.compare_settings import CompareSettings  # noqa
 from batchsearch.config.sections.dedup_settings import DedupSettings  # noqa: TC001 - pydantic reads it
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.config.sections.instance_settings import EMULATOR, InstanceSettings
+from batchsearch.config.sections.load_settings import LoadSettings  # noqa: TC001 - pydantic reads it
 from batchsearch.config.sections.manifest_settings import ManifestSettings  # noqa: TC001 - pydantic reads it
 from batchsearch.config.sections.metrics_settings import MetricsSettings
 from batchsearch.config.sections.notify_settings import NotifySettings
@@ -247,6 +248,9 @@ class JobSettings(Settings):
     notify: NotifySettings = Field(default_factory=NotifySettings, description="Who is told how a run ended.")
     dedup: DedupSettings | None = Field(
         None, description="Which products are the same, for `batchsearch dedup`."
+    )
+    load: LoadSettings | None = Field(
+        None, description="Where `batchsearch load` puts images for batch tasks."
     )
     compare: CompareSettings | None = Field(
         None, description="Which pairs `batchsearch compare` makes, and what becomes of their scores."

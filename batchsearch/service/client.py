@@ -47,7 +47,7 @@ class Answer:
         http_status: Status, None when no answer came.
         code: Error code, None for success.
         origin: `api` when the service or its gateway refused, `transport` when something on the way
-            failed; None for success.
+            failed, `local` when whoever stands in for an instance refused; None for success.
         message: The refusal's own words, or what failed.
         request_id: The service's id of the answer.
         retry_after: Seconds to wait before calling again, as the service hints.
@@ -60,7 +60,7 @@ class Answer:
 
     http_status: int | None
     code: str | None
-    origin: Literal["api", "transport"] | None
+    origin: Literal["api", "transport", "local"] | None
     message: str | None
     request_id: str | None
     retry_after: float | None

@@ -373,7 +373,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             ),
             Operation(
                 "SearchImageByFilter",
-                (_FILTER, _NUM, _START),
+                # Without one the service may list everything; a job whose column is misspelt should not.
+                (replace(_FILTER, required=True), _NUM, _START),
                 (),
                 paged=True,
                 budget="query",

@@ -234,6 +234,19 @@ class TaskListResponse(Verdict):
     tasks: tuple[TaskFacts, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class BatchOutcome(Verdict):
+    """What came of one image of a batch task, which no call of its own answers.
+
+    Attributes:
+        task_id: The task; None while it is not begun.
+        loaded_name: The image's name in the bucket and on the instance.
+    """
+
+    task_id: str | None
+    loaded_name: str | None
+
+
 Response: TypeAlias = (
     SearchResponse
     | CompareResponse
@@ -242,5 +255,6 @@ Response: TypeAlias = (
     | DetailResponse
     | TaskResponse
     | TaskListResponse
+    | BatchOutcome
 )
 """What a successful answer holds, by `Operation.response`."""

@@ -15,6 +15,12 @@ SYNC: Final = "sync"
 UPKEEP: Final = {"add": f"{SYNC}/add", "update": f"{SYNC}/update", "delete": f"{SYNC}/delete"}
 """Folder of the run behind each `dedup.sync`."""
 
+LOAD: Final = "load"
+"""Folder of an output folder with what a load keeps: its journal, its staging, the files of failed lines."""
+
+STAGING: Final = f"{LOAD}/staging"
+"""Folder of the run of a load that puts images into the bucket."""
+
 NIGHTS: Final = "nights"
 """Folder of a dedup's folder with its earlier nights."""
 

@@ -18,6 +18,9 @@ from batchsearch.service.facts import (
     ServiceTypeName,
 )
 
+OTHER_QPS: Final = 1.0
+"""Calls a second on the instance itself: Detail, batch imports, exports (the pages on each)."""
+
 EMULATOR: Final = "emulator"
 """The `instance.endpoint` that means the embedded instance."""
 
@@ -80,9 +83,13 @@ class InstanceSettings(Settings):
         """Calls per second granted to a budget (`service.operations.Budget`); infinite where unlimited."""
         if self.unlimited:
             return math.inf
-        return {"add": self.add_qps, "update": self.update_qps, "delete": self.delete_qps}.get(
-            budget, self.qps
-        )
+        granted = {
+            "add": self.add_qps,
+            "update": self.update_qps,
+            "delete": self.delete_qps,
+            "other": OTHER_QPS,
+        }
+        return granted.get(budget, self.qps)
 
     @field_validator("endpoint")
     @classmethod

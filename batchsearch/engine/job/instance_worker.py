@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchsearch.config.model import INSTANCE
+from batchsearch.errors import ConfigError
+from batchsearch.nearest import did_you_mean
 from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -52,6 +54,22 @@ def workers_of(settings: JobSettings) -> tuple[InstanceWorker, ...]:
         InstanceWorker(settings.instance, names, alone=False),
         *(InstanceWorker(other, None, alone=False) for other in others),
     )
+
+
+def instance_named(settings: JobSettings, name: str | None) -> InstanceSettings:
+    """The instance of that name, or the job's first one.
+
+    Raises:
+        ConfigError: The job has none of that name.
+    """
+    workers = {worker.instance.name: worker.instance for worker in workers_of(settings)}
+    if name is None:
+        return settings.instance
+    if name not in workers:
+        raise ConfigError(
+            f"--instance: the job file has no instance {name[:40]!r}{did_you_mean(name, workers)}"
+        )
+    return workers[name]
 
 
 def names_of(workers: Sequence[InstanceWorker]) -> str:

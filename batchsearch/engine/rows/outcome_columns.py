@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.engine.rows.pending_row import PageAnswer
 from batchsearch.service.facts import MAX_NUM
 from batchsearch.service.responses import (
+    BatchOutcome,
     CompareResponse,
     ExistsResponse,
     Hit,
@@ -87,14 +88,10 @@ def page_answer(pending: PendingRow, answer: Answer) -> PageAnswer:
         found["score"] = response.score
         if response.access_denied_detail is not None:
             found["access_denied_detail"] = asdict(response.access_denied_detail)
+    elif isinstance(response, BatchOutcome):
+        found |= {"task_id": response.task_id, "loaded_name": response.loaded_name}
     elif isinstance(response, ExistsResponse):
-        found["exists"] = response.exists
-        if response.item is not None:
-            found |= {
-                f"held_{name}": value
-                for name in _hit_names()
-                if name not in _NAMES_AND_SCORES and (value := getattr(response.item, name)) is not None
-            }
+        found |= {"exists": response.exists, **_held_fields(response.item)}
     elif isinstance(response, MutationResponse):
         found |= _mutation_fields(response, pending.images[0].geometry if pending.images else None)
     return PageAnswer(found, tuple(hits), answer.field_problems)
@@ -119,6 +116,12 @@ def _subject_fields(info: PicInfo | None, geometry: Geometry | None) -> dict[str
         "multi_region_sent": list(info.multi_region),
         "all_categories": [{"id": category.id, "name": category.name} for category in info.all_categories],
     }
+
+
+def _held_fields(item: Hit | None) -> dict[str, Any]:
+    """What the instance keeps with an image that was looked up."""
+    names = _hit_names() if item is not None else ()
+    return {f"held_{name}": getattr(item, name) for name in names if name not in _NAMES_AND_SCORES}
 
 
 def _mutation_fields(response: MutationResponse, geometry: Geometry | None) -> dict[str, Any]:
@@ -262,11 +265,11 @@ def _row_fields(
         "instance": facts.instance,
         "outcome": "ok" if failure is None else "failed",
         "request_key": pending.request_key,
-        "calls": len({attempt.page for attempt in pending.attempts}),
-        "attempts": len(pending.attempts),
+        "calls": len({attempt.page for attempt in pending.attempts}) if facts.spends else 0,
+        "attempts": len(pending.attempts) if facts.spends else 0,
         "denied": sum(attempt.denied for attempt in pending.attempts),
         "earlier_outcomes": pending.renewal.outcomes if pending.renewal is not None else 0,
-        "request_ids": [attempt.request_id for attempt in pending.attempts],
+        "request_ids": [attempt.request_id for attempt in pending.attempts if facts.spends],
         "finished_at": now.isoformat(),
         "prepare_ms": round(pending.prepare_seconds * 1000, 3),
         "field_problems": sum(page.field_problems for page in pending.answers.values()),

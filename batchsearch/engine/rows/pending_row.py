@@ -238,6 +238,7 @@ class JobFacts:
         reusable: An answer serves equal requests of later runs: the operation only asks.
         longest_id: Most characters of a product id or an image name.
         several_keys: Rows are named by more than one column.
+        spends: Its calls take slots of an instance; else something stands in for one.
     """
 
     run_id: str
@@ -252,6 +253,7 @@ class JobFacts:
     reusable: bool = True
     longest_id: int = MAX_ID
     several_keys: bool = False
+    spends: bool = True
 
     @classmethod
     def of(

@@ -91,7 +91,7 @@ class Preparer:
         """
         started = time.monotonic()
         try:
-            failure = self._check(pending)
+            failure = check_row(self._facts, pending)
             if failure is not None:
                 return failure
             contents: list[ImageReference | bytes] = []
@@ -120,27 +120,6 @@ class Preparer:
             None when `work.call` is ready to be sent, else what the row ended as.
         """
         return await self._workshop.work(self._build, pending)
-
-    def _check(self, pending: PendingRow) -> Failure | None:
-        """Read and check the row's parameters: nothing is fetched for a row that cannot be sent."""
-        named = pending.row.parameters.get(INSTANCE)
-        if named is not None and str(named) not in {"", self._facts.instance}:
-            message = f"the job file has no instance {str(named)[:40]!r}"
-            return Failure("Local.UnknownInstance", "local", "row", message)
-        own = {
-            name: value for name, value in pending.row.parameters.items() if name not in {PRIORITY, INSTANCE}
-        }
-        merged = {**self._facts.parameters, **own}
-        values, problems = check_parameters(
-            self._facts.operation,
-            merged,
-            service_type=self._facts.service_type,
-            longest_id=self._facts.longest_id,
-        )
-        if problems:
-            return _bad_parameter(problems[0])
-        pending.values = values
-        return None
 
     def _make(self, pending: PendingRow, contents: list[ImageReference | bytes]) -> Failure | None:
         # Before the images are read: what changes meanwhile is noticed another time.
@@ -210,6 +189,25 @@ class Preparer:
         if self._facts.pages[pending.page].last:
             pending.let_go_of_images()
         return None
+
+
+def check_row(facts: JobFacts, pending: PendingRow) -> Failure | None:
+    """Read and check a row's parameters: nothing is fetched for a row that cannot be sent."""
+    named = pending.row.parameters.get(INSTANCE)
+    if named is not None and str(named) not in {"", facts.instance}:
+        message = f"the job file has no instance {str(named)[:40]!r}"
+        return Failure("Local.UnknownInstance", "local", "row", message)
+    own = {name: value for name, value in pending.row.parameters.items() if name not in {PRIORITY, INSTANCE}}
+    values, problems = check_parameters(
+        facts.operation,
+        {**facts.parameters, **own},
+        service_type=facts.service_type,
+        longest_id=facts.longest_id,
+    )
+    if problems:
+        return _bad_parameter(problems[0])
+    pending.values = values
+    return None
 
 
 def _rejection(rejected: Rejected) -> Failure:

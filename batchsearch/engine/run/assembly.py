@@ -7,7 +7,7 @@ import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ from batchsearch.engine.run.stages import Stages, admitted_at_once
 from batchsearch.engine.run.window import CallsLeft
 from batchsearch.images.workshop import open_workshop
 from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
+from batchsearch.pacing.unpaced import Unpaced
 from batchsearch.proxies import proxies_of
 from batchsearch.service.client import Client
 from batchsearch.service.credentials import default_chain
@@ -53,7 +54,9 @@ if TYPE_CHECKING:
     from batchsearch.emulator.server import Emulator
     from batchsearch.engine.job.instance_worker import InstanceWorker
     from batchsearch.engine.parts.sealer import Sealer
+    from batchsearch.engine.rows.pending_row import JobFacts
     from batchsearch.engine.run.opening import Opened
+    from batchsearch.engine.run.stand_in import StandIn
     from batchsearch.engine.run.window import Limits
     from batchsearch.images.workshop import Workshop
     from batchsearch.service.credentials import CredentialsProvider
@@ -64,9 +67,16 @@ _HOUR = 3600.0
 
 @asynccontextmanager
 async def assembled(
-    opened: Opened, stats: Stats, sealer: Sealer, limits: Limits
+    opened: Opened, stats: Stats, sealer: Sealer, limits: Limits, stand_in: StandIn | None = None
 ) -> AsyncIterator[InstanceWorkers]:
     """The instance workers of a job over everything they need.
+
+    Args:
+        opened: The job.
+        stats: What the run counts.
+        sealer: Writes parts.
+        limits: When it ends, and after how many calls.
+        stand_in: Takes the calls in place of the instances.
 
     Raises:
         ConfigError: There are no credentials, an endpoint is unusable, or an optional part is missing.
@@ -85,9 +95,10 @@ async def assembled(
             ),
             earlier=await asyncio.to_thread(_earlier_answers, opened, stack),
             services=Services(settings, stack),
+            stand_in=stand_in,
         )
         manned = [await _manned(worker, shared, stack) for worker in workers_of(settings)]
-        if is_guarded(settings):
+        if is_guarded(settings) and stand_in is None:
             await guard_deletions(settings, shared.clients, opened.left)
         yield InstanceWorkers(manned, sealer)
 
@@ -104,6 +115,7 @@ class _Shared:
         workshop: Reads images and makes them fit.
         earlier: Finds answers to equal requests.
         services: Finds where calls go.
+        stand_in: Takes the calls in place of the instances.
         clients: Who calls each instance, by its name.
     """
 
@@ -114,6 +126,7 @@ class _Shared:
     workshop: Workshop
     earlier: AnswerCache
     services: Services
+    stand_in: StandIn | None = None
     clients: list[tuple[str, Client | DirectClient]] = field(default_factory=list)
 
 
@@ -121,6 +134,8 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
     """One instance worker, ready to run."""
     opened = shared.opened
     settings, calls, instance = opened.settings, opened.settings.calls, worker.instance
+    if shared.stand_in is not None:
+        return _stood_in_for(worker, shared, shared.stand_in)
     rate = instance.qps_of(opened.operation.budget) * instance.share
     in_flight = _in_flight(rate, calls.max_in_flight)
     session = await stack.enter_async_context(new_session(connections=in_flight.ceiling))
@@ -138,23 +153,9 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
     if facts.prefixes:
         uploader = uploader_of(settings, instance, endpoint, session, credentials, over_http)
     stages = Stages(
-        reader=RowReader(
-            opened.manifest,
-            opened.ledger,
-            facts,
-            worker,
-            carried=opened.carried,
-            by_priority=PRIORITY in settings.manifest.columns,
-            only_renewed=opened.only_renewed,
-        ),
-        preparer=Preparer(
-            facts,
-            rules_of(settings, opened.operation, instance),
-            shared.workshop,
-            sources=sources_of(settings, image_root(settings)),
-            earlier=shared.earlier.find,
-            by_address=uploader is not None,
-            build=build_call if direct is None else build_handed_call,
+        reader=_reader(opened, facts, worker),
+        preparer=_preparer(
+            shared, facts, instance, by_address=uploader is not None, handed=direct is not None
         ),
         pacer=pacer,
         in_flight=in_flight,
@@ -164,6 +165,66 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
         sealer=shared.sealer,
         earlier=shared.earlier,
     )
+    return _active(stages, facts, shared, rate)
+
+
+def _stood_in_for(worker: InstanceWorker, shared: _Shared, stand_in: StandIn) -> ActiveWorker:
+    """An instance worker whose calls go to who stands in for the instance."""
+    opened = shared.opened
+    several_keys = len(opened.manifest.quoted) > 1
+    facts = replace(
+        facts_of(
+            opened.settings, opened.operation, opened.run_id, worker.instance, several_keys=several_keys
+        ),
+        spends=False,
+    )
+    preparer = stand_in.preparer
+    stages = Stages(
+        reader=_reader(opened, facts, worker),
+        preparer=_preparer(shared, facts, worker.instance, handed=True)
+        if preparer is None
+        else preparer(facts),
+        pacer=Unpaced(),
+        in_flight=FixedLimit(stand_in.at_once),
+        client=stand_in.client,
+        uploader=None,
+        ledger=opened.ledger,
+        sealer=shared.sealer,
+        earlier=shared.earlier,
+    )
+    return _active(stages, facts, shared, math.inf)
+
+
+def _reader(opened: Opened, facts: JobFacts, worker: InstanceWorker) -> RowReader:
+    return RowReader(
+        opened.manifest,
+        opened.ledger,
+        facts,
+        worker,
+        carried=opened.carried,
+        by_priority=PRIORITY in opened.settings.manifest.columns,
+        only_renewed=opened.only_renewed,
+    )
+
+
+def _preparer(
+    shared: _Shared, facts: JobFacts, instance: InstanceSettings, *, handed: bool, by_address: bool = False
+) -> Preparer:
+    opened = shared.opened
+    return Preparer(
+        facts,
+        rules_of(opened.settings, opened.operation, instance),
+        shared.workshop,
+        sources=sources_of(opened.settings, image_root(opened.settings)),
+        earlier=shared.earlier.find,
+        by_address=by_address,
+        build=build_handed_call if handed else build_call,
+    )
+
+
+def _active(stages: Stages, facts: JobFacts, shared: _Shared, rate: float) -> ActiveWorker:
+    """A runner over the stages, and how many rows it prepares at once."""
+    settings, calls = shared.opened.settings, shared.opened.settings.calls
     runner = Runner(
         stages,
         facts,
@@ -174,7 +235,7 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
         ),
         actions=settings.codes,
         stats=shared.stats,
-        admitted=admitted_at_once(rate, in_flight.ceiling),
+        admitted=admitted_at_once(rate, stages.in_flight.ceiling),
         calls_left=shared.calls_left,
         max_outage=calls.max_outage_seconds,
         log=logger(),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.renewal.row_selector import RowSelector
     from batchsearch.engine.run.opening import Opened
     from batchsearch.engine.run.signals import StopSignals
+    from batchsearch.engine.run.stand_in import StandIn
     from batchsearch.storage.remote.mirror import Mirror
     from batchsearch.telemetry.progress import Progress
     from batchsearch.telemetry.summary import Summary
@@ -101,6 +102,7 @@ async def run_job(
     chosen: RowSelector | None = None,
     progress: Progress | None = None,
     signals: StopSignals | None = None,
+    stand_in: StandIn | None = None,
 ) -> Summary:
     """Work through a job until it is done or has to stop.
 
@@ -111,6 +113,7 @@ async def run_job(
         chosen: Finished rows to be asked for again, and no others.
         progress: Shown the counters while it runs.
         signals: Told which runner to stop.
+        stand_in: Takes the calls in place of the instances.
 
     Raises:
         ConfigError: The job cannot run as it is set.
@@ -126,7 +129,14 @@ async def run_job(
         with bound_contextvars(run_id=run_id):
             showing = progress or progress_for(wanted=False)
             summary = await _opened(
-                local, run_id, limits, chosen=chosen, mirror=mirror, progress=showing, signals=signals
+                local,
+                run_id,
+                limits,
+                chosen=chosen,
+                mirror=mirror,
+                progress=showing,
+                signals=signals,
+                stand_in=stand_in,
             )
         ended(summary)
     return summary
@@ -141,6 +151,7 @@ async def _opened(
     mirror: Mirror | None,
     progress: Progress,
     signals: StopSignals | None,
+    stand_in: StandIn | None,
 ) -> Summary:
     async with open_job(settings, run_id=run_id, chosen=chosen, mirror=mirror) as opened:
         owner = Owner.here(run_id, settings.operation, names_of(workers_of(settings)))
@@ -153,7 +164,7 @@ async def _opened(
         )
         ledger_folder = Path(settings.output.dir) / LEDGER_FOLDER
         async with watching(ledger_folder, owner, stats, settings.metrics) as watch:
-            running = _run(opened, stats, limits, progress, signals)
+            running = _run(opened, stats, limits, progress, signals, stand_in)
             summary = await (running if mirror is None else _carried(running, mirror))
             if mirror is not None:
                 summary = replace(summary, again=summary.again.replace(settings.output.dir, mirror.address))
@@ -174,8 +185,13 @@ async def _carried(running: Coroutine[Any, Any, Summary], mirror: Mirror) -> Sum
     return summary
 
 
-async def _run(
-    opened: Opened, stats: Stats, limits: Limits, progress: Progress, signals: StopSignals | None
+async def _run(  # noqa: PLR0917 - a job, its limits, and who takes part in it
+    opened: Opened,
+    stats: Stats,
+    limits: Limits,
+    progress: Progress,
+    signals: StopSignals | None,
+    stand_in: StandIn | None,
 ) -> Summary:
     settings, ledger, log = opened.settings, opened.ledger, logger()
     left = opened.left
@@ -204,7 +220,15 @@ async def _run(
     ending = Ending()
     if left:
         try:
-            ending = await _work(opened, stats, sealer, limits=limits, progress=progress, signals=signals)
+            ending = await _work(
+                opened,
+                stats,
+                sealer,
+                limits=limits,
+                progress=progress,
+                signals=signals,
+                stand_in=stand_in,
+            )
         except RunEndedError as error:
             ending = Ending.after(error)
     else:
@@ -243,6 +267,7 @@ async def _work(
     limits: Limits,
     progress: Progress,
     signals: StopSignals | None,
+    stand_in: StandIn | None,
 ) -> Ending:
     """Run the pipeline inside its limits; how it ended."""
     if limits.opens is not None:
@@ -254,7 +279,7 @@ async def _work(
         await asyncio.sleep(max(0.0, ahead))
     from batchsearch.engine.run.assembly import assembled
 
-    async with assembled(opened, stats, sealer, limits) as workers:
+    async with assembled(opened, stats, sealer, limits, stand_in) as workers:
         if signals is not None:
             signals.running = workers
         if limits.deadline is not None:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.engine.renewal.renewal_rules import stands
 from batchsearch.engine.rows.answer_cache import from_record
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from batchsearch.engine.run.stages import Stages
     from batchsearch.storage.ledger.entries import FinishedRow
     from batchsearch.telemetry.stats import Stats
+
+
+_SPENT: Final = frozenset({"calls", "denied"})
 
 
 class Outcomes:
@@ -106,11 +109,12 @@ class Outcomes:
         await self._through(self._stand(pending, source, {}, None))
 
     def usage(self, counted: Mapping[str, int]) -> dict[UsageKey, int]:
-        """These counters, of today, this instance and this operation."""
+        """These counters, of today, this instance and this operation; calls only where they were any."""
         day = datetime.now(UTC).date().isoformat()
         return {
             UsageKey(day, self._facts.instance, self._facts.operation, name): amount
             for name, amount in counted.items()
+            if self._facts.spends or name not in _SPENT
         }
 
     async def _through(self, leaving: Coroutine[Any, Any, None]) -> None:

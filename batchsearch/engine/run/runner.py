@@ -328,7 +328,8 @@ class Runner:
             self._unsettled += 1
             self._in_flight += 1
             self.stats.in_flight += 1
-            self.stats.sent(self._clock())
+            if self._facts.spends:
+                self.stats.sent(self._clock())
             group.create_task(self._settled(pending, slot_at))
 
     async def _woken(self, most: float | None = None) -> None:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from batchsearch.engine.parts.sealer import Sealer
     from batchsearch.engine.rows.answer_cache import AnswerCache
-    from batchsearch.engine.rows.preparer import Preparer
     from batchsearch.engine.rows.row_reader import RowReader
-    from batchsearch.engine.run.direct_calls import DirectClient
+    from batchsearch.engine.run.stand_in import Answerer, RowPreparer
     from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
     from batchsearch.pacing.pacer import Pacer
     from batchsearch.pacing.shared import SharedPacer
     from batchsearch.pacing.unpaced import Unpaced
-    from batchsearch.service.client import Client
     from batchsearch.service.upload import Uploader
     from batchsearch.storage.ledger.store import Ledger
 
@@ -35,10 +33,10 @@ class Stages:
     """What the pipeline is made of; the runner only joins them."""
 
     reader: RowReader
-    preparer: Preparer
+    preparer: RowPreparer
     pacer: Pacer | SharedPacer | Unpaced
     in_flight: InFlightLimit | FixedLimit
-    client: Client | DirectClient
+    client: Answerer
     uploader: Uploader | None
     ledger: Ledger
     sealer: Sealer

@@ -144,6 +144,11 @@ _COMPARE = (
 
 _DELETED = (Column("deleted_pic_names", _TEXTS, "Names of the images that were deleted.", "PicNames"),)
 
+_LOADED = (
+    Column("task_id", _TEXT, "The batch task that did it; null where a call did."),
+    Column("loaded_name", _TEXT, "Name of the image in the bucket, and on the instance; null likewise."),
+)
+
 _EXISTS = (
     Column("exists", pa.bool_(), "Whether the instance holds the image.", "Exists"),
     Column("held_category_id", _INT, "Category that the instance keeps with it.", "CategoryId"),
@@ -170,9 +175,9 @@ RESULT_COLUMNS: Final = {
     "SearchImageByText": (*_ROW, *_SEARCH),
     "SearchImageByFilter": (*_ROW, *_LISTING),
     "CheckImageExists": (*_ROW, *_EXISTS),
-    "AddImage": (*_ROW, *_image("", "the image"), *_SUBJECT),
+    "AddImage": (*_ROW, *_image("", "the image"), *_SUBJECT, *_LOADED),
     "UpdateImage": _ROW,
-    "DeleteImage": (*_ROW, *_DELETED),
+    "DeleteImage": (*_ROW, *_DELETED, *_LOADED),
 }
 
 ANSWER_COLUMNS: Final = (
@@ -186,7 +191,7 @@ ANSWER_COLUMNS: Final = (
     "response_message",
     "response_success",
     "field_problems",
-    *(column.name for column in (*_SEARCH, *_COMPARE, *_DELETED, *_EXISTS)),
+    *(column.name for column in (*_SEARCH, *_COMPARE, *_DELETED, *_EXISTS, *_LOADED)),
 )
 """Columns of `results` that equal requests have in common, whichever row was called for."""
 

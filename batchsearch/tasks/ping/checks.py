@@ -152,7 +152,7 @@ def of_instance(job: InstanceSettings, facts: InstanceFacts | None, operation: s
     said = [facts.name or job.name, job.service_type]
     if held is not None:
         said.append(f"{held:,} images" + (f" of {capacity:,}" if capacity else ""))
-    ends = _moment(facts.utc_expire_time)
+    ends = moment_of(facts.utc_expire_time)
     if ends is not None:
         said.append(f"until {ends:%Y-%m-%d}")
     return _fit(", ".join(said), held, capacity, ends, operation, now)
@@ -242,7 +242,7 @@ def of_rate(job: InstanceSettings, facts: InstanceFacts | None, wanted: float) -
     return passed("rate", f"{bought} queries per second, as bought{share}")
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment_of(text: str | None) -> datetime | None:
     """A moment that the service gives as milliseconds since 1970."""
     try:
         return datetime.fromtimestamp(int(text or "") / 1000, UTC)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from batchsearch.config.sections.instance_settings import EMULATOR
-from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.job.instance_worker import instance_named
 from batchsearch.engine.job.request_facts import facts_of, rules_of
 from batchsearch.engine.retry.asking import asked, rules_for_one
 from batchsearch.engine.rows.outcome_columns import page_answer
@@ -26,7 +26,6 @@ from batchsearch.images.fetching.addresses import shown_address
 from batchsearch.images.fetching.fetch import MAX_FILE_BYTES
 from batchsearch.images.workshop import open_workshop
 from batchsearch.manifest.rows import ImageReference, Row, reference
-from batchsearch.nearest import did_you_mean
 from batchsearch.service.codes.lookup import code_for
 from batchsearch.service.http_exchange import new_session
 from batchsearch.service.operations import OPERATIONS
@@ -62,7 +61,7 @@ async def search(settings: JobSettings, query: Query) -> Found:
         MachineError: This machine lacked for long what is needed to read any image.
     """
     settings = localised(settings)
-    instance = _instance(settings, query.instance)
+    instance = instance_named(settings, query.instance)
     operation = OPERATIONS[query.operation]
     own = {name: value for name, value in settings.parameters.items() if name in operation.keys}
     results, page = query.wanted(own)
@@ -189,18 +188,6 @@ async def _put(uploader: Uploader, pending: PendingRow) -> Failure | None:
 def _failure(answer: Answer) -> Failure:
     entry = code_for(answer.code or "", answer.http_status)
     return Failure(entry.name, answer.origin or "api", entry.owner, answer.message or entry.meaning)
-
-
-def _instance(settings: JobSettings, name: str | None) -> InstanceSettings:
-    """The instance of that name, or the job's first one."""
-    workers = {worker.instance.name: worker.instance for worker in workers_of(settings)}
-    if name is None:
-        return settings.instance
-    if name not in workers:
-        raise ConfigError(
-            f"--instance: the job file has no instance {name[:40]!r}{did_you_mean(name, workers)}"
-        )
-    return workers[name]
 
 
 def _image(settings: JobSettings, query: Query) -> tuple[ImageReference | None, str]:

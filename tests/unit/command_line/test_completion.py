@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import COMMANDS, cli
-from batchsearch.commands.completion import PROPOSALS, error_codes, job_files, settings
+from batchsearch.commands.knowing.completion import PROPOSALS, error_codes, job_files, settings
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -1,0 +1,1 @@
+"""Commands that explain: columns, codes, events, and how a shell completes."""

@@ -1,0 +1,185 @@
+"""The bucket that images and their list are put into: in an object store, or a folder that stands for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from batchsearch.config.sections.instance_settings import EMULATOR
+from batchsearch.errors import ConfigError, OutputError, Problem
+from batchsearch.publish import make_folder, publishing, unwritable
+from batchsearch.storage.stores.address import AddressError, StoreAddress, is_store_url, parse_address
+from batchsearch.storage.stores.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batchsearch.config.model import JobSettings
+
+FOLDER: Final = "batchsearch"
+"""Folder of a bucket where the setting names none: a task's path may not be the bucket's root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the objects of a load are, as the service is told.
+
+    Attributes:
+        bucket: The bucket's name.
+        folder: Folder of `increment.meta` in it, without a slash at either end.
+        stands_in: The local folder that stands for the bucket; None for a real one.
+        address: The folder in its store; None for a local one.
+    """
+
+    bucket: str
+    folder: str
+    stands_in: Path | None = None
+    address: StoreAddress | None = None
+
+    @property
+    def path(self) -> str:
+        """What `IncreaseInstance` calls `Path`."""
+        return f"/{self.folder}"
+
+    def __str__(self) -> str:
+        return str(self.address) if self.address is not None else f"{self.stands_in}/{self.folder}"
+
+
+class Bucket(Protocol):
+    """Puts objects into the folder; every method blocks, from any thread, and raises OutputError."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write an object, replacing one that is there."""
+
+    def put_file(self, name: str, file: Path) -> None:
+        """Write a local file as one object, replacing one that is there."""
+
+    def listing(self) -> Iterator[tuple[str, str, int]]:
+        """Names, MD5 and sizes of what is there, as far as the store tells them."""
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+
+
+def place_of(settings: JobSettings) -> Place:
+    """Where a job's `load.to` is.
+
+    Raises:
+        ConfigError: The job has no such section, or the place is none that the service could read.
+    """
+    load = settings.load
+    if load is None:
+        what = "is needed: the bucket that images are put into, such as `load: {to: oss://bucket/folder}`"
+        raise ConfigError([Problem("load", what)])
+    if not is_store_url(load.to):
+        if settings.instance.endpoint is None:
+            what = (
+                f"{load.to} is a folder of this machine, which a purchased instance cannot read; name a "
+                "bucket in the instance's region, such as oss://bucket/folder"
+            )
+            raise ConfigError([Problem("load.to", what)])
+        folder = Path(load.to)
+        return Place(folder.name or "bucket", FOLDER, stands_in=folder)
+    try:
+        address = parse_address(load.to)
+    except AddressError as error:
+        raise ConfigError([Problem("load.to", str(error))]) from None
+    if settings.instance.endpoint is None and address.scheme != "oss":
+        what = f"{address.scheme}:// is no bucket that Image Search reads; it reads OSS: oss://bucket/folder"
+        raise ConfigError([Problem("load.to", what)])
+    bucket, _, folder_name = address.path.partition("/")
+    folder_name = folder_name or FOLDER
+    return Place(bucket, folder_name, address=StoreAddress(address.scheme, f"{bucket}/{folder_name}"))
+
+
+def open_bucket(settings: JobSettings, place: Place) -> Bucket:
+    """The bucket of a place.
+
+    Raises:
+        ConfigError: No package reads such addresses.
+        OutputError: The folder cannot be made.
+    """
+    if place.stands_in is not None:
+        return _FolderBucket(place.stands_in / place.folder)
+    if place.address is None:
+        raise AssertionError("a place is a folder or an address")
+    store = ObjectStore(place.address.scheme, settings.stores, wanted_for="load.to", writes=True)
+    return _StoreBucket(store, place.address)
+
+
+def is_embedded(settings: JobSettings) -> bool:
+    """Whether the job's own embedded instance reads the bucket."""
+    return settings.instance.endpoint == EMULATOR
+
+
+class _StoreBucket:
+    def __init__(self, store: ObjectStore, folder: StoreAddress) -> None:
+        self._store = store
+        self._folder = folder
+
+    def put(self, name: str, data: bytes) -> None:
+        try:
+            self._store.put(self._folder.below(name), data)
+        except OSError as error:
+            raise OutputError(f"{error}") from error
+
+    def put_file(self, name: str, file: Path) -> None:
+        try:
+            self._store.put_file(self._folder.below(name), file)
+        except OSError as error:
+            raise OutputError(f"{error}") from error
+
+    def listing(self) -> Iterator[tuple[str, str, int]]:
+        try:
+            found = self._store.listing(self._folder)
+        except OSError as error:
+            raise OutputError(f"{error}") from error
+        before = len(self._folder.path) + 1
+        for each in found:
+            # The tag of an object that was put in one piece is its MD5.
+            yield each.address.path[before:], each.tag.strip('"').lower(), each.size
+
+    def close(self) -> None:
+        self._store.close()
+
+
+class _FolderBucket:
+    """A folder of this machine, whose files are written whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: set[Path] = set()
+
+    def put(self, name: str, data: bytes) -> None:
+        path = self._path(name)
+        try:
+            with publishing(path) as file:
+                file.write(data)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+    def put_file(self, name: str, file: Path) -> None:
+        path = self._path(name)
+        try:
+            with file.open("rb") as source, publishing(path) as target:
+                while piece := source.read(1024 * 1024):
+                    target.write(piece)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+    def listing(self) -> Iterator[tuple[str, str, int]]:
+        return iter(())
+
+    def close(self) -> None:
+        pass
+
+    def _path(self, name: str) -> Path:
+        path = self._folder / name
+        if path.parent not in self._made:
+            try:
+                make_folder(path.parent)
+            except OSError as error:
+                raise unwritable(path.parent, error) from error
+            self._made.add(path.parent)
+        return path

@@ -1,0 +1,244 @@
+"""Batch tasks, one after another: the list written, the task asked for, followed to its end, its lines noted.
+
+An instance runs one task at a time. A task that was asked for when a run was killed is found again by the
+folder it reads: it is followed, not doubled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from batchsearch import crash_points
+from batchsearch.engine.run.instance_calls import refusal
+from batchsearch.errors import OutputError, RunEndedError
+from batchsearch.publish import make_folder
+from batchsearch.redaction import redacted
+from batchsearch.service.line_files import lines_in
+from batchsearch.service.responses import TaskListResponse, TaskResponse
+from batchsearch.service.signed_file import FetchError
+from batchsearch.steps import step
+from batchsearch.tasks.load.error_lines import ErrorLines
+from batchsearch.tasks.load.lines import META
+from batchsearch.telemetry.logs import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batchsearch.engine.run.instance_calls import InstanceCalls
+    from batchsearch.service.responses import TaskFacts
+    from batchsearch.tasks.load.bucket import Bucket, Place
+    from batchsearch.tasks.load.journal import Journal, Task
+
+FAILED: Final = "Increment.Failed"
+_BUSY: Final = frozenset({"Console.TaskAlreadyExist", "Console.IncrementStatusError"})
+"""Answers to who asks for a task while another one runs."""
+_SUCCESS, _FAIL, _PROCESSING = "SUCCESS", "FAIL", "PROCESSING"
+_PAGE: Final = 30
+_MOST_PAGES: Final = 100
+_UNLISTED: Final = 20
+"""Times that a task may be missing in the list before it is given up."""
+_FETCHES: Final = 5
+
+
+class Importer:
+    """Brings the lines that wait to the instance.
+
+    Args:
+        calls: Asks the instance.
+        bucket: Where the list is put.
+        place: The same, as the service is told.
+        journal: Knows the lines and the tasks.
+        folder: Where the files of failed lines are kept.
+        most: Lines of one task.
+        poll: Seconds between two looks at a task.
+        sleep: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        calls: InstanceCalls,
+        bucket: Bucket,
+        place: Place,
+        journal: Journal,
+        *,
+        folder: Path,
+        most: int,
+        poll: float,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._calls = calls
+        self._bucket = bucket
+        self._place = place
+        self._journal = journal
+        self._folder = folder
+        self._most = most
+        self._poll = poll
+        self._sleep = sleep
+
+    async def run(self) -> None:
+        """Work until no line waits and no task runs.
+
+        Raises:
+            RunEndedError: The service refused a task, or does not list it.
+            OutputError: The bucket, the journal or the disk refuses.
+        """
+        while True:
+            task = await asyncio.to_thread(self._journal.task_under_way)
+            if task is None:
+                task = await asyncio.to_thread(self._journal.begin_task, self._most)
+            if task is None:
+                return
+            crash_points.reached("task_taken")
+            task_id = task.task_id or await self._found_again(task) or await self._begun(task)
+            await self._followed(task, task_id)
+
+    # -- asking for a task ---------------------------------------------------------------------------
+
+    async def _begun(self, task: Task) -> str:
+        """Write the list of a task and ask for it; the service's id."""
+        step(f"task {task.number}: writing the list")
+        await asyncio.to_thread(self._write_list, task)
+        crash_points.reached("task_listed")
+        while True:
+            known = {each.task_id for each in await self._listed() if each.task_id}
+            await asyncio.to_thread(self._journal.asking, task.number, known)
+            crash_points.reached("task_asking")
+            answer = await self._calls.answer(
+                "IncreaseInstance", once=True, bucket_name=self._place.bucket, path=self._place.path
+            )
+            crash_points.reached("task_asked")
+            response = answer.response
+            if answer.code is None and isinstance(response, TaskResponse) and response.task_id:
+                return await self._noted(task, response.task_id)
+            # Lost, or refused: it may have begun all the same.
+            found = self._new(await self._listed(), known)
+            if found is not None:
+                return await self._noted(task, found)
+            if answer.code not in _BUSY:
+                raise refusal("IncreaseInstance", answer)
+            logger().info("task_waits", task=task.number, code=answer.code)
+            step(f"task {task.number}: waiting for another task of the instance")
+            await self._sleep(self._poll)
+
+    async def _found_again(self, task: Task) -> str | None:
+        """The id of a task that may have been asked for when an earlier run ended; None when it was not."""
+        if task.state != "asking":
+            return None
+        found = self._new(await self._listed(), task.known)
+        return None if found is None else await self._noted(task, found)
+
+    async def _noted(self, task: Task, task_id: str) -> str:
+        await asyncio.to_thread(self._journal.running, task.number, task_id)
+        crash_points.reached("task_noted")
+        logger().info("task_running", task=task.number, id=task_id, lines=task.lines)
+        return task_id
+
+    @staticmethod
+    def _new(listed: list[TaskFacts], known: set[str] | frozenset[str]) -> str | None:
+        """The task of this folder that was not there before."""
+        return next((each.task_id for each in listed if each.task_id and each.task_id not in known), None)
+
+    async def _listed(self, task_id: str | None = None) -> list[TaskFacts]:
+        """The tasks of this folder that the service lists; those of an id where one is given."""
+        asked = {"id": task_id} if task_id else {"bucket_name": self._place.bucket, "path": self._place.path}
+        found: list[TaskFacts] = []
+        for page in range(1, _MOST_PAGES + 1):
+            answer = await self._calls.ask(
+                "IncreaseList", TaskListResponse, page_number=page, page_size=_PAGE, **asked
+            )
+            found += answer.tasks
+            if len(answer.tasks) < _PAGE or (answer.total_count or 0) <= len(found):
+                break
+        # Whether the filters work as they are written is only for the service to say.
+        return [
+            each
+            for each in found
+            if (task_id in {None, each.task_id})
+            and (each.bucket_name or self._place.bucket) == self._place.bucket
+            and (each.path or self._place.path).rstrip("/") == self._place.path
+        ]
+
+    def _write_list(self, task: Task) -> None:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self._folder, prefix=".list-") as file:
+            for line in self._journal.lines_of(task.number):
+                file.write(line + "\n")
+            file.flush()
+            self._bucket.put_file(META, Path(file.name))
+
+    # -- following it --------------------------------------------------------------------------------
+
+    async def _followed(self, task: Task, task_id: str) -> None:
+        """Look at a task until it is over, then note what became of its lines."""
+        following = step(f"task {task.number} of {task.lines:,} lines: the instance is reading them")
+        missed = fetched = 0
+        while True:
+            facts = next((each for each in await self._listed(task_id)), None)
+            following.advance(0)
+            if facts is None:
+                missed += 1
+                if missed >= _UNLISTED:
+                    raise RunEndedError(
+                        "Increment.Unlisted",
+                        f"IncreaseList does not show task {task_id} any more; run the same command later",
+                    )
+            elif (status := (facts.status or "").upper()) in {_SUCCESS, _FAIL}:
+                try:
+                    await self._end(task, facts, status)
+                except FetchError as error:
+                    # The address expires: the next look brings another one.
+                    fetched += 1
+                    if fetched >= _FETCHES:
+                        raise RunEndedError("Increment.NoErrorFile", f"task {task_id}: {error}") from None
+                else:
+                    return
+            else:
+                missed = 0
+            await self._sleep(self._poll)
+
+    async def _end(self, task: Task, facts: TaskFacts, status: str) -> None:
+        path = self._folder / f"failed-lines-{task.number}.jsonl"
+        if facts.file_url:
+            try:
+                await self._calls.fetch(facts.file_url, path)
+            except OSError as error:
+                raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        code = None
+        if status == _FAIL:
+            code = facts.code or FAILED
+        message = None if facts.message is None else redacted(facts.message)
+        await asyncio.to_thread(self._note_end, task, status, path if facts.file_url else None, code, message)
+        crash_points.reached("task_ended")
+        ended = self._journal.ended_tasks(task.number - 1)[0]
+        logger().info(
+            "task_ended",
+            task=task.number,
+            id=facts.task_id,
+            status=status,
+            lines=ended.lines,
+            failed=ended.failed,
+            code=code,
+        )
+
+    def _note_end(
+        self, task: Task, status: str, path: Path | None, code: str | None, message: str | None
+    ) -> None:
+        errors = ErrorLines()
+        failures = errors.read(lines_in(path)) if path is not None else iter(())
+        self._journal.end_task(
+            task.number, status, failures, code=code, message=message, unread=lambda: errors.unread
+        )
+
+
+def make_load_folder(folder: Path) -> None:
+    """Make the folder of a load.
+
+    Raises:
+        OutputError: The disk refuses.
+    """
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot make the folder: {error.strerror or error}") from error

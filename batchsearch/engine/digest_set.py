@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from batchsearch.storage.digest_sort import halves
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-_PAIR: Final = np.dtype([("high", ">u8"), ("low", ">u8")])
+
+def places_among(
+    high: NDArray[np.uint64],
+    low: NDArray[np.uint64],
+    wanted_high: NDArray[np.uint64],
+    wanted_low: NDArray[np.uint64],
+) -> NDArray[np.int64]:
+    """Where each of some digests is among others; -1 where it is not.
+
+    Args:
+        high: First halves of the others, sorted.
+        low: Their second halves, in any order where the first ones are equal.
+        wanted_high: First halves of those that are looked for.
+        wanted_low: Their second halves.
+    """
+    found = np.full(len(wanted_high), -1, dtype=np.int64)
+    place = np.searchsorted(high, wanted_high)
+    # Eight bytes are hardly ever shared by two digests: one step, and nearly always none after it.
+    while len(high):
+        inside = np.minimum(place, len(high) - 1)
+        same = (place < len(high)) & (high[inside] == wanted_high)
+        found = np.where(same & (found < 0) & (low[inside] == wanted_low), place, found)
+        if not (same & (found < 0)).any():
+            break
+        place = place + 1
+    return found
 
 
 class DigestSet:
@@ -22,8 +49,7 @@ class DigestSet:
     """
 
     def __init__(self, digests: Iterable[bytes] = ()) -> None:
-        pairs = np.frombuffer(b"".join(digests), dtype=_PAIR)
-        high, low = pairs["high"].astype(np.uint64), pairs["low"].astype(np.uint64)
+        high, low = halves(b"".join(digests)).T
         order = np.lexsort((low, high))
         self._high, self._low = high[order], low[order]
 
@@ -32,19 +58,8 @@ class DigestSet:
 
     def among(self, digests: list[bytes]) -> NDArray[np.bool_]:
         """Which of some digests are in the set."""
-        pairs = np.frombuffer(b"".join(digests), dtype=_PAIR)
-        high, low = pairs["high"].astype(np.uint64), pairs["low"].astype(np.uint64)
-        place = np.searchsorted(self._high, high)
-        found = np.zeros(len(high), dtype=bool)
-        # Eight bytes are hardly ever shared by two digests: one step, and nearly always none after it.
-        while len(self._high):
-            inside = place < len(self._high)
-            same = np.zeros(len(high), dtype=bool)
-            same[inside] = self._high[place[inside]] == high[inside]
-            found[same] |= self._low[place[same]] == low[same]
-            if not (same & ~found).any():
-                break
-            place = place + 1
+        high, low = halves(b"".join(digests)).T
+        found: NDArray[np.bool_] = places_among(self._high, self._low, high, low) >= 0
         return found
 
     def __contains__(self, digest: object) -> bool:

@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.manifest.column_types import normal_type, normalised, uuid_texts, whole_numbers
-from batchsearch.storage.digest_sort import SortedRuns
+from batchsearch.storage.digest_sort import SortedRuns, halves
 from batchsearch.widening import is_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,6 +35,11 @@ DIGEST_BYTES: Final = 16
 
 _SLICES: Final = 512
 _ENTRY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<u8")])
+_IN_ORDER: Final = 1 << 16
+"""Least keys that `RepeatFinder.in_order` gives at a time, but for the last."""
+
+BESIDE: Final = np.dtype([("source_high", "<u8"), ("source_low", "<u8"), ("seen", "u1")])
+"""What a key may be kept with: two halves of a digest, and a number."""
 _NUMBER_OR_TRUTH: Final = re.compile(r"0|-?[1-9][0-9]*|true|false")
 _QUOTE: Final = ord('"')
 _BACKSLASH: Final = ord("\\")
@@ -96,11 +101,12 @@ def digests_of(keys: pa.Array) -> list[bytes]:
     """Sixteen bytes for each key of a column without nulls: BLAKE2b of its UTF-8, as the ledger has them."""
     # Copying a hash that is set up is a quarter faster than setting one up.
     begin = hashlib.blake2b(digest_size=DIGEST_BYTES).copy
-    found = []
+    found: list[bytes] = []
+    add = found.append
     for key in keys.cast(pa.binary()).to_pylist():
         digest = begin()
         digest.update(key)
-        found.append(digest.digest())
+        add(digest.digest())
     return found
 
 
@@ -180,21 +186,26 @@ class RepeatFinder:
     A context manager: its temporary file goes with it. Memory is a few megabytes for ten million keys.
     """
 
-    def __init__(self, *, listed: int = 20, run_rows: int = RUN_ROWS, keeps: bool = False) -> None:
+    def __init__(
+        self, *, listed: int = 20, run_rows: int = RUN_ROWS, keeps: bool = False, beside: bool = False
+    ) -> None:
         """Begins with no keys.
 
         Args:
             listed: How many repeats are told by row; all are counted.
             run_rows: Keys in memory before they are written.
             keeps: Keep what is repeated, for `kept`.
+            beside: Each key comes with a record of `BESIDE`.
         """
+        entry = np.dtype([*_ENTRY.descr, *BESIDE.descr]) if beside else _ENTRY
+        self._last: NDArray[Any] = np.empty(0, entry)
         self._keeps = keeps
         self._kept: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = []
         self._listed = listed
         self._run_rows = run_rows
-        self._entries = np.empty(run_rows, dtype=_ENTRY)
+        self._entries = np.empty(run_rows, dtype=entry)
         self._held = 0
-        self._runs = SortedRuns(_ENTRY, "batchsearch-keys-", slices=_SLICES)
+        self._runs = SortedRuns(entry, "batchsearch-keys-", slices=_SLICES)
         self._total = 0
         self._pairs: list[tuple[int, int]] = []
 
@@ -204,19 +215,29 @@ class RepeatFinder:
     def __exit__(self, *_: object) -> None:
         self._runs.__exit__()
 
-    def add(self, digests: Sequence[bytes], rows: NDArray[np.uint64]) -> None:
+    def add(
+        self, digests: Sequence[bytes], rows: NDArray[np.uint64], beside: NDArray[Any] | None = None
+    ) -> None:
         """Takes the digests of keys (see `digests_of`) and the numbers of their rows, both ascending by row.
+
+        Args:
+            digests: Of the keys.
+            rows: As many numbers.
+            beside: As many records of `BESIDE`, where keys come with them.
 
         Raises:
             OSError: The temporary folder is full or not writable.
         """
-        words = np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
+        words = halves(b"".join(digests))
         taken = 0
         while taken < len(words):
             more = min(len(words) - taken, self._run_rows - self._held)
             free = self._entries[self._held : self._held + more]
             free["high"], free["low"] = words[taken : taken + more, 0], words[taken : taken + more, 1]
             free["row"] = rows[taken : taken + more]
+            if beside is not None:
+                for name in BESIDE.names or ():
+                    free[name] = beside[name][taken : taken + more]
             self._held += more
             taken += more
             if self._held == self._run_rows:
@@ -228,13 +249,33 @@ class RepeatFinder:
         Raises:
             OSError: The temporary file cannot be read.
         """
-        last = self._take_run()
+        last = self._last = self._take_run()
         if not self._runs:
             return Repeats(self._total, tuple(sorted(self._pairs)))
         self._runs.write(last)
         for entries in self._runs.slices():
             self._strip(entries)
         return Repeats(self._total, tuple(sorted(self._pairs)))
+
+    def in_order(self) -> Iterator[NDArray[Any]]:
+        """All keys, by the first half of their digests, some at a time; once `repeats` has found none twice.
+
+        Each has the fields `high`, `low` and `row`, and those of `BESIDE` where keys come with them.
+
+        Raises:
+            OSError: The temporary file cannot be read.
+        """
+        if not self._runs:
+            yield self._last
+            return
+        held = bytearray()
+        for entries in self._runs.slices():
+            held += entries[np.argsort(entries["high"])].tobytes()
+            if len(held) >= _IN_ORDER * entries.itemsize:
+                yield np.frombuffer(bytes(held), entries.dtype)
+                held.clear()
+        if held:
+            yield np.frombuffer(bytes(held), self._last.dtype)
 
     def kept(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Of every repeat so far the first half of its key's digest, and an earlier row that has it."""

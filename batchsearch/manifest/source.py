@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +33,7 @@ from batchsearch.steps import step
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from batchsearch.steps import Step
 
 __all__ = ["Manifest", "Wanted"]
+
+Beside: TypeAlias = "Callable[[Sequence[pa.Array], Mapping[str, pa.Array], int], NDArray[Any]]"
+"""Makes the records of `keys.BESIDE` of so many rows from their columns of images and of parameters."""
 
 _BATCH_BYTES: Final = 16 * 1024 * 1024
 """Image bytes in one batch of rows; a single row may have more."""
@@ -161,12 +165,16 @@ class Manifest:
         self,
         stop: threading.Event | None = None,
         without_image: Callable[[WithoutImage], None] | None = None,
+        keys: RepeatFinder | None = None,
+        beside: Beside | None = None,
     ) -> int:
         """Reads everything but inline images once: whole, well-typed, keys present and unique.
 
         Args:
             stop: Set when nobody waits for it any more.
             without_image: Told of each row that is left out for want of an image.
+            keys: Takes the keys, each with its place among all rows that the manifest gives.
+            beside: Makes what each key is kept with; not where images are inline.
 
         Returns:
             The number of rows.
@@ -184,10 +192,12 @@ class Manifest:
         for layer in layers:
             layer.listener = without_image
         try:
-            with RepeatFinder(listed=LISTED) as finder:
+            with ExitStack() as stack:
+                finder = stack.enter_context(RepeatFinder(listed=LISTED)) if keys is None else keys
                 for number in range(len(self._tables)):
                     starts.append(total)
-                    total += self._check_file(number, total, findings, finder, stop, reading)
+                    take = _Taker(finder, beside, total)
+                    total += self._check_file(number, findings, take, stop, reading)
                 repeats = finder.repeats()
         except OSError as error:
             raise ManifestError(
@@ -203,11 +213,18 @@ class Manifest:
         findings.raise_any()
         return total
 
-    def batches(self, rows: int = 1024) -> Iterator[RowBatch]:
+    @property
+    def has_inline_images(self) -> bool:
+        """Whether images are in the table itself."""
+        return any(use.has_bytes for use in self._meaning.columns)
+
+    def batches(self, rows: int = 1024, among: NDArray[np.bool_] | None = None) -> Iterator[RowBatch]:
         """The rows in order, each with its key, its images and its parameters.
 
         Args:
             rows: Most rows in a batch; fewer where images are inline and large.
+            among: Of all rows that the manifest gives, those that are wanted: batches without any of them are
+                left out. Rows beyond its end are wanted.
 
         Raises:
             ManifestError: At the first row that `check` would have reported, repeated keys aside.
@@ -225,6 +242,9 @@ class Manifest:
                 at = rows_of(piece)
                 self._usable(keys, number, at, stop)
                 rows_read = int(at[-1]) + 1 if len(at) else rows_read
+                if not _any_of(among, start + seen, piece.num_rows):
+                    seen += piece.num_rows
+                    continue
                 named = key_column(keys, self._quoted)
                 images = [self._plain(piece, name) for name in self._meaning.images]
                 parameters = {
@@ -232,6 +252,8 @@ class Manifest:
                     for name, column in self._meaning.parameters.items()
                 }
                 for offset, length in _cuts(piece.num_rows, images, rows):
+                    if not _any_of(among, start + seen + offset, length):
+                        continue
                     yield RowBatch(
                         named.slice(offset, length),
                         start=start + seen + offset,
@@ -314,16 +336,15 @@ class Manifest:
         except UnreadableError as error:
             report(error.row, error.what)
 
-    def _check_file(  # noqa: PLR0917 - what is checked and who is told
+    def _check_file(
         self,
         number: int,
-        start: int,
         findings: Findings,
-        finder: RepeatFinder,
+        take: _Taker,
         stop: threading.Event | None,
         reading: Step,
     ) -> int:
-        """Checks one file whose first row is row `start` of the whole; gives its number of rows."""
+        """Checks one file; gives its number of rows."""
         wished = [
             Wished(use.name, use.type if use.carried is None else use.carried, path_only=use.has_bytes)
             for use in self._meaning.columns
@@ -346,16 +367,26 @@ class Manifest:
             for offset in range(0, piece.num_rows, _KEYS_AT_ONCE):
                 part = piece.slice(offset, _KEYS_AT_ONCE)
                 keys = [self._plain(part, name) for name in self.settings.key]
-                places = np.arange(start + seen, start + seen + part.num_rows, dtype=np.uint64)
                 usable = self._usable(keys, number, rows_of(part), report)
                 if usable is not None:
                     keys = [key.filter(usable) for key in keys]
-                    places = places[usable.to_numpy(zero_copy_only=False)]
-                finder.add(digests_of(key_column(keys, self._quoted)), places)
+                told_beside = None if take.beside is None else self._told_of(part, take.beside, usable)
+                take.rows(key_column(keys, self._quoted), seen, part.num_rows, usable, told_beside)
                 seen += part.num_rows
                 reading.advance(part.num_rows)
             told.clear()
         return seen
+
+    def _told_of(self, part: pa.RecordBatch, beside: Beside, usable: pa.Array | None) -> NDArray[Any]:
+        """What the keys of some rows are kept with."""
+        if usable is not None:
+            part = part.filter(usable)
+        images = [self._plain(part, name) for name in self._meaning.images]
+        parameters = {
+            name: parameter_cells(self._plain(part, column))
+            for name, column in self._meaning.parameters.items()
+        }
+        return beside(images, parameters, part.num_rows)
 
     def _usable(
         self, keys: Sequence[pa.Array], number: int, at: NDArray[np.int64], report: Report
@@ -447,6 +478,37 @@ class Manifest:
         if not arrays:
             return pa.RecordBatch.from_struct_array(pa.array([{}] * length, pa.struct([])))
         return pa.record_batch(arrays, schema=self.schema_carried)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taker:
+    """Gives the keys of one file to whoever looks for repeats.
+
+    Attributes:
+        finder: Takes them.
+        beside: Makes what they are kept with.
+        start: Place of the file's first row among all rows.
+    """
+
+    finder: RepeatFinder
+    beside: Beside | None
+    start: int
+
+    def rows(
+        self, keys: pa.Array, seen: int, count: int, usable: pa.Array | None, told: NDArray[Any] | None
+    ) -> None:
+        """Take the usable ones of the file's rows from `seen` on."""
+        places = np.arange(self.start + seen, self.start + seen + count, dtype=np.uint64)
+        if usable is not None:
+            places = places[usable.to_numpy(zero_copy_only=False)]
+        self.finder.add(digests_of(keys), places, told)
+
+
+def _any_of(among: NDArray[np.bool_] | None, start: int, count: int) -> bool:
+    """Whether any of some rows is wanted."""
+    if among is None or start + count > len(among):
+        return True
+    return bool(among[start : start + count].any())
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _SLICES: Final = 64
 
 
+def halves(digests: bytes) -> NDArray[np.uint64]:
+    """Digests of sixteen bytes, one after the other, as two numbers each, which sort as the bytes do."""
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+
+
 class SortedRuns:
     """Runs of records, taken one by one and given back slice by slice; a context manager.
 
@@ -65,11 +70,11 @@ class SortedRuns:
     def slices(self) -> Iterator[NDArray[Any]]:
         """All records, a slice of the digests at a time, run after run within each; slices come in order."""
         for number in range(len(self._bounds) + 1):
-            pieces = [self._read(cuts[number], cuts[number + 1]) for cuts in self._cuts]
-            yield np.concatenate([np.empty(0, self._record), *pieces])
+            pieces = (self._read(cuts[number], cuts[number + 1]) for cuts in self._cuts)
+            yield np.frombuffer(b"".join(pieces), self._record)
 
-    def _read(self, start: int, stop: int) -> NDArray[Any]:
-        if self._file is None:
-            return np.empty(0, self._record)
+    def _read(self, start: int, stop: int) -> bytes:
+        if self._file is None or start == stop:
+            return b""
         self._file.seek(start * self._record.itemsize)
-        return np.frombuffer(self._file.read((stop - start) * self._record.itemsize), self._record)
+        return self._file.read((stop - start) * self._record.itemsize)

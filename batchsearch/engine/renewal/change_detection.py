@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.engine.one_thread import one_by_one
+from batchsearch.engine.renewal.inspected import Inspected
+from batchsearch.engine.renewal.ledger_join import LedgerJoin
 from batchsearch.engine.renewal.renewal_rules import NOTHING_TOUCHED, RenewalRules
 from batchsearch.engine.renewal.row_source import SourceReader
 from batchsearch.steps import step
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.renewal.renewal_rules import Reason, Touched
+    from batchsearch.engine.renewal.renewal_rules import Touched
+    from batchsearch.engine.renewal.row_table import RowTable
+    from batchsearch.manifest.keys import RepeatFinder
     from batchsearch.manifest.rows import RowBatch
     from batchsearch.manifest.source import Manifest
     from batchsearch.service.operations import Operation
@@ -51,21 +55,6 @@ class Finished:
     codes: Counter[str]
     renewed: Counter[str]
     others: int
-
-
-@dataclass(frozen=True, slots=True)
-class Inspected:
-    """What was found out about one batch of finished rows.
-
-    Attributes:
-        codes: Error codes of the outcomes that stand; None for success.
-        reasons: Rows to be renewed, by digest.
-        unknown: What rows come from of which nothing was noted, by digest.
-    """
-
-    codes: list[str | None]
-    reasons: dict[bytes, Reason]
-    unknown: dict[bytes, bytes]
 
 
 class DetectedChanges:
@@ -106,11 +95,9 @@ class DetectedChanges:
         self._ledger = ledger
         self.sources = sources_of(settings, root)
         self._every_image = reuse.notice_changes == "contents" and bool(operation.images)
-        same = ledger.meta(_SURVEYED) == identity_of(manifest)
-        unasked = reuse.notice_changes == "no" or (
-            same and (reuse.notice_changes == "manifest" or not operation.images)
+        self.looks = not only_asked_for and is_looked_at(
+            settings, operation, manifest, ledger, columns_changed=touched.look
         )
-        self.looks = not only_asked_for and (touched.look or not unasked)
 
     def batches(self) -> Iterator[Inspected]:
         """What is found, batch by batch; nothing is changed.
@@ -120,44 +107,61 @@ class DetectedChanges:
             OutputError: The ledger cannot be read.
         """
         if not self.looks:
-            counts_only = not (self.rules.new_round or self.rules.touched or self._ledger.renewals())
             for keys in self._manifest.key_batches():
-                digests = keys.digests()
-                if counts_only:
-                    yield Inspected(list(self._ledger.codes_of(digests).values()), {}, {})
-                else:
-                    yield self.look(digests, None)
+                yield self.look(keys.digests(), None)
             return
         for batch in self._manifest.batches(_ROWS_AT_ONCE):
             yield self.look(batch.digests(), batch)
 
-    def look(self, digests: list[bytes], batch: RowBatch | None) -> Inspected:
+    def joined(self, keys: RepeatFinder, table: RowTable) -> Iterator[Inspected]:
+        """The same as `batches` from keys that are there already, each row told to a table as well.
+
+        Args:
+            keys: Of the manifest, none of them twice; kept with what `sources` says where rows are looked at.
+            table: Is told what becomes of each row.
+
+        Raises:
+            ManifestError: The manifest cannot be read to its end.
+            OutputError: The ledger cannot be read.
+        """
+        if self.looks and self._manifest.has_inline_images:
+            for batch in self._manifest.batches(_ROWS_AT_ONCE):
+                yield self.look(batch.digests(), batch, table)
+            return
+        join = LedgerJoin(self._ledger, self.rules, table, every_image=self._every_image and self.looks)
+        yield from join.batches(keys.in_order())
+
+    def look(self, digests: list[bytes], batch: RowBatch | None, table: RowTable | None = None) -> Inspected:
         """What is found of rows with these digests; of their sources only where they are given."""
         states = self._ledger.states(digests)
-        found = Inspected([], {}, {})
+        found = Inspected(Counter(), {}, {})
         if not states:
             return found
+        places = [place for place, digest in enumerate(digests) if digest in states]
         sources = {}
         if batch is not None and self.looks:
-            places = [place for place, digest in enumerate(digests) if digest in states]
             for place, row in zip(places, batch.pick(places), strict=True):
                 sources[digests[place]] = self.sources.of(row)
-        for digest, state in states.items():
-            source = sources.get(digest)
+        for place in places:
+            digest = digests[place]
+            state, source = states[digest], sources.get(digest)
             reason = self.rules.reason_for(digest, state, source)
             if reason is None and self._every_image and source is not None:
                 reason = "changed"
-            if reason is not None:
-                found.reasons[digest] = reason
-                continue
-            found.codes.append(state.code)
-            if source is not None and state.source is None and not source.missing:
-                found.unknown[digest] = source.digest
+            found.add(digest, state, source, reason)
+            if table is not None and batch is not None:
+                table.tell(batch.start + place, reason)
         return found
 
 
 async def take_stock(
-    detected: DetectedChanges, ledger: Ledger, manifest: Manifest, *, changes: bool
+    detected: DetectedChanges,
+    ledger: Ledger,
+    manifest: Manifest,
+    keys: RepeatFinder,
+    table: RowTable,
+    *,
+    changes: bool,
 ) -> Finished:
     """Count the rows whose outcome stands and mark in the ledger those that are to get another one.
 
@@ -167,6 +171,8 @@ async def take_stock(
         detected: Looks at the rows.
         ledger: Where they are marked.
         manifest: The rows.
+        keys: Theirs, as `DetectedChanges.joined` takes them.
+        table: Is told what becomes of each row.
         changes: Mark rows; else only those that are marked are counted as to be renewed, and the round of
             runs stays what it is.
 
@@ -178,10 +184,10 @@ async def take_stock(
     if ledger.finished_count() > 0:
         rows = 0
         looking = step("looking at earlier answers", ledger.finished_count())
-        async for found in one_by_one(detected.batches()):
-            rows += len(found.codes)
-            looking.advance(len(found.codes) + len(found.reasons))
-            finished.codes.update(code for code in found.codes if code is not None)
+        async for found in one_by_one(detected.joined(keys, table)):
+            rows += found.codes.total()
+            looking.advance(found.codes.total() + len(found.reasons))
+            finished.codes.update({code: count for code, count in found.codes.items() if code is not None})
             finished.renewed.update(found.reasons.values())
             if found.reasons and changes:
                 await ledger.mark(found.reasons)
@@ -219,6 +225,24 @@ async def complete_round(ledger: Ledger) -> None:
 def identity_of(manifest: Manifest) -> str:
     """The manifest's identity as the ledger keeps it."""
     return json.dumps(manifest.identity(), sort_keys=True, default=str)
+
+
+def is_looked_at(
+    settings: JobSettings,
+    operation: Operation,
+    manifest: Manifest,
+    ledger: LedgerQueries,
+    *,
+    columns_changed: bool,
+) -> bool:
+    """Whether a run of the job itself compares finished rows with what they came from."""
+    if columns_changed:
+        return True
+    notice = settings.reuse.notice_changes
+    if notice == "no":
+        return False
+    same = ledger.meta(_SURVEYED) == identity_of(manifest)
+    return not (same and (notice == "manifest" or not operation.images))
 
 
 def sources_of(settings: JobSettings, root: Path) -> SourceReader:

@@ -5,17 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from batchsearch.engine.renewal.renewal_rules import Source
 from batchsearch.images.image_identity import path_of
+from batchsearch.manifest.keys import BESIDE, digests_of
+from batchsearch.manifest.rows import references
 from batchsearch.path_spellings import other_spellings
+from batchsearch.storage.digest_sort import halves
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from batchsearch.config.sections.image_settings import ImageSettings
     from batchsearch.manifest.rows import ImageReference, Row
+
+SEEN: Final = 1
+NOT_THERE: Final = 2
+"""What `SourceReader.beside` says in `seen`: the source is known, and a file that it names is missing."""
 
 # `json.dumps` with these options would make an encoder for every row.
 _encode = json.JSONEncoder(sort_keys=True, default=str, check_circular=False).encode
@@ -55,6 +69,36 @@ class SourceReader:
         digest = hashlib.blake2b(_encode(said).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         return Source(digest, missing)
 
+    def beside(
+        self, images: Sequence[pa.Array], parameters: Mapping[str, pa.Array], count: int
+    ) -> NDArray[Any]:
+        """What `of` says of so many rows, from their columns, as records to keep their keys with.
+
+        `seen` is `SEEN`, or `NOT_THERE` for rows that miss a file. No image may be in the columns themselves.
+        """
+        missing = np.zeros(count, dtype=bool)
+        said = []
+        for column in images:
+            found = [self._image(reference) for reference in references(column)]
+            missing |= np.fromiter((is_missing for _, is_missing in found), bool, count)
+            said.append(pa.array([_encode(what) for what, _ in found], pa.string()))
+        texts = self._texts(said, parameters, count)
+        words = halves(b"".join(digests_of(texts)))
+        records = np.empty(count, dtype=BESIDE)
+        records["source_high"], records["source_low"] = words[:, 0], words[:, 1]
+        records["seen"] = np.where(missing, NOT_THERE, SEEN)
+        return records
+
+    def _texts(self, images: Sequence[pa.Array], parameters: Mapping[str, pa.Array], count: int) -> pa.Array:
+        """The text that `of` makes the digest of, for every row."""
+        whole: list[Any] = ["[["]
+        for column in images:
+            whole += [column, ", "]
+        whole[-1:] = ["]"] if images else ["[[]"]
+        if self._parameters:
+            whole += [", {", _members(parameters, count), "}"]
+        return pc.binary_join_element_wise(*whole, pa.array(["]"] * count), "")
+
     def _image(self, reference: ImageReference | None) -> tuple[Any, bool]:
         if reference is None:
             return None, False
@@ -74,6 +118,46 @@ class SourceReader:
 
     def _below(self, path: str) -> str:
         return os.path.join(self._root, path)  # noqa: PTH118 - a million of them: no Path objects
+
+
+def _members(parameters: Mapping[str, pa.Array], count: int) -> pa.Array:
+    """The members of the JSON objects that hold each row's parameters, without those that are null."""
+    names = sorted(parameters)
+    if not names:
+        return pa.array([""] * count)
+    if all(parameters[name].null_count == 0 for name in names):
+        columns = [
+            pc.binary_join_element_wise(f"{_encode(name)}: ", _values(parameters[name]), "") for name in names
+        ]
+        return pc.binary_join_element_wise(*columns, ", ")
+    columns = [
+        pc.binary_join_element_wise(f"{_encode(name)}: ", _values(parameters[name]), ", ", "").fill_null("")
+        for name in names
+    ]
+    # No value ends with a comma or a blank: text ends with its quote.
+    return pc.ascii_rtrim(pc.binary_join_element_wise(*columns, ""), ", ")
+
+
+def _values(column: pa.Array) -> pa.Array:
+    """Cells as JSON has them; null stays null."""
+    if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+        return column.cast(pa.string())
+    if pa.types.is_string(column.type) and _is_plain(column):
+        return pc.binary_join_element_wise('"', column, '"', "")
+    texts = [None if value is None else _encode(value) for value in column.to_pylist()]
+    return pa.array(texts, pa.string())
+
+
+def _is_plain(column: pa.Array) -> bool:
+    """Whether all texts stand in JSON as they are."""
+    _, offsets, data = column.buffers()
+    if data is None or len(column) == 0:
+        return True
+    ends = np.frombuffer(offsets, dtype=np.int32)
+    begin, end = int(ends[column.offset]), int(ends[column.offset + len(column)])
+    letters = np.frombuffer(data, dtype=np.uint8)[begin:end]
+    others = (letters < ord(" ")) | (letters > ord("~")) | (letters == ord('"')) | (letters == ord("\\"))
+    return not others.any()
 
 
 def _status(path: str) -> os.stat_result | None:

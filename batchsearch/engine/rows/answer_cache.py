@@ -83,8 +83,8 @@ class AnswerCache:
         self._round_began = round_began
         self._oldest = min(round_began, time.time() - max_age)
         self._answered = BloomFilter()
-        for request_key in ledger.answered_requests():
-            self._answered.add(request_key)
+        for request_keys in ledger.answered_requests():
+            self._answered.add_all(request_keys)
         self._remembered: OrderedDict[str, CachedAnswer] = OrderedDict()
         self._lock = threading.Lock()
 

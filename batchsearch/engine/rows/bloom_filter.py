@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 _BITS: Final = 25
 _MASK: Final = (1 << _BITS) - 1
 _PLACES: Final = 3
+_WORD: Final = 64
 
 
 class BloomFilter:
@@ -26,6 +29,19 @@ class BloomFilter:
         for _ in range(_PLACES):
             self._bits[(number & _MASK) >> 3] |= 1 << (number & 7)
             number >>= _BITS
+
+    def add_all(self, request_keys: bytes) -> None:
+        """Remember many requests: their SHA-256, one after the other."""
+        words = np.frombuffer(request_keys, dtype="<u8").reshape(-1, 4)
+        low, high = words[:, 0], words[:, 1]
+        bits = np.frombuffer(self._bits, dtype=np.uint8)
+        for place in range(_PLACES):
+            numbers = low >> np.uint64(place * _BITS)
+            if (place + 1) * _BITS > _WORD:
+                numbers = numbers | (high << np.uint64(_WORD - place * _BITS))
+            numbers &= np.uint64(_MASK)
+            places, masks = numbers >> np.uint64(3), np.uint8(1) << (numbers & np.uint64(7)).astype(np.uint8)
+            np.bitwise_or.at(bits, places, masks)
 
     def may_hold(self, request_key: bytes) -> bool:
         """Whether a request may have been added; False is certain."""

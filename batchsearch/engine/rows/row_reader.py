@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from batchsearch.engine.job.instance_worker import InstanceWorker
     from batchsearch.engine.renewal.renewal_rules import Reason
+    from batchsearch.engine.renewal.row_table import RowTable
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.manifest.rows import Row, RowBatch
     from batchsearch.manifest.source import Manifest
@@ -79,6 +80,7 @@ class RowReader:
         worker: Which rows are read.
         carried: The manifest's columns in the output.
         by_priority: The manifest has a priority column.
+        table: What becomes of each row, as far as was found when the run began.
         only_renewed: Only finished rows that somebody asked for.
     """
 
@@ -91,6 +93,7 @@ class RowReader:
         *,
         carried: pa.Schema,
         by_priority: bool,
+        table: RowTable,
         only_renewed: bool = False,
     ) -> None:
         self._manifest = manifest
@@ -99,6 +102,7 @@ class RowReader:
         self._worker = worker
         self._carried = carried
         self._by_priority = by_priority
+        self._table = table
         self._only_renewed = only_renewed
         self._histories = ledger.histories()
         self._any_renewed = True
@@ -136,7 +140,10 @@ class RowReader:
 
     def _batches(self, one_pass: _Pass) -> Iterator[list[PendingRow]]:
         """The rows left to do, batch by batch."""
-        for batch in self._manifest.batches(ROWS_A_BATCH):
+        left = self._table.among(one_pass.reasons)
+        if not left.any():
+            return
+        for batch in self._manifest.batches(ROWS_A_BATCH, left):
             yield self._left_in(batch, one_pass)
 
     def _left_in(self, batch: RowBatch, one_pass: _Pass) -> list[PendingRow]:

@@ -203,6 +203,7 @@ def _reader(opened: Opened, facts: JobFacts, worker: InstanceWorker) -> RowReade
         worker,
         carried=opened.carried,
         by_priority=PRIORITY in opened.settings.manifest.columns,
+        table=opened.table,
         only_renewed=opened.only_renewed,
     )
 

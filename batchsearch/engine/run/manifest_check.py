@@ -15,8 +15,9 @@ from batchsearch.telemetry.logs import logger
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from batchsearch.manifest.keys import RepeatFinder
     from batchsearch.manifest.layers import WithoutImage
-    from batchsearch.manifest.source import Manifest
+    from batchsearch.manifest.source import Beside, Manifest
 
 WITHOUT_IMAGE: Final = "without_image.csv"
 """File of an output folder that lists the rows left out for want of an image."""
@@ -24,12 +25,20 @@ WITHOUT_IMAGE: Final = "without_image.csv"
 _HEADER: Final = ("file", "row", "key")
 
 
-async def checked(manifest: Manifest, folder: Path | None = None) -> int:
+async def checked(
+    manifest: Manifest,
+    folder: Path | None = None,
+    *,
+    keys: RepeatFinder | None = None,
+    beside: Beside | None = None,
+) -> int:
     """The number of a manifest's rows, once all of them are known to be good.
 
     Args:
         manifest: The rows.
         folder: Where the rows are listed that are left out for want of an image; None lists none.
+        keys: Takes the rows' keys; see `Manifest.check`.
+        beside: Makes what each is kept with, likewise.
 
     Raises:
         ManifestError: They are not.
@@ -41,7 +50,7 @@ async def checked(manifest: Manifest, folder: Path | None = None) -> int:
         if folder is None:
             return manifest.check(stop)
         with _List(folder / WITHOUT_IMAGE) as listed:
-            return manifest.check(stop, listed.add)
+            return manifest.check(stop, listed.add, keys, beside)
 
     try:
         rows = await asyncio.to_thread(check)

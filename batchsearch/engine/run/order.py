@@ -8,6 +8,8 @@ ledger cannot know ends the command, because its ledger may be the one that is m
 from __future__ import annotations
 
 import asyncio
+import json
+from functools import reduce
 from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
@@ -18,7 +20,7 @@ from batchsearch.storage.ledger.store import SCHEMA_VERSION
 from batchsearch.storage.output_layout import LEDGER
 from batchsearch.storage.sealed.difference import CheckedFiles, differences
 from batchsearch.storage.sealed.inventory import has_ledger, inventory_of, parts_in
-from batchsearch.storage.sealed.key_sums import keys_of_ledger, keys_of_parts
+from batchsearch.storage.sealed.key_sums import Keys, keys_from, keys_of_ledger, keys_of_parts
 from batchsearch.storage.sealed.unsealed import WaitingOutcomes, set_aside, unsealed
 from batchsearch.telemetry.logs import logger
 
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 KEYS: Final = "keys"
 """Named text of the ledger: its rows counted and summed up when the last run ended, empty while one is on."""
+
+_PART_KEYS: Final = "part_keys"
+"""Named text of the ledger: the keys of each sealed part summed up, by the SHA-256 of its results."""
 
 _MOST_LISTED: Final = 10
 
@@ -139,7 +144,8 @@ def _examine(ledger: LedgerQueries, folder: Path) -> list[Unsealed]:
 async def disagreement(ledger: Ledger, folder: Path, expected: int | None) -> str:
     """What does not agree at the end of a run, for people; empty when all does.
 
-    Every outcome is sealed by then. The keys in the parts are read once more, about a second for a million.
+    Every outcome is sealed by then. The keys in parts that an earlier run has not read are read once more,
+    about a second for a million.
 
     Args:
         ledger: The output's.
@@ -157,7 +163,8 @@ async def disagreement(ledger: Ledger, folder: Path, expected: int | None) -> st
         return f"{folder}: sealed parts are missing or damaged:\n  {listed}\n{_ways_on(folder, 'them')}"
     # Readers need not read again what was read now.
     checked.keep()
-    parts = await asyncio.to_thread(keys_of_parts, folder, inventory)
+    by_part = await asyncio.to_thread(keys_of_parts, folder, inventory, _noted_parts(ledger))
+    parts = reduce(Keys.together, by_part.values(), Keys())
     said = ""
     if parts.count != keys.count:
         said = f"the parts have {parts.count:,} rows, the ledger {keys.count:,}"
@@ -167,8 +174,19 @@ async def disagreement(ledger: Ledger, folder: Path, expected: int | None) -> st
         said = f"{keys.count:,} rows have their outcome, the manifest needs {expected:,}"
     if said:
         return f"{folder}: {said}; `batchsearch verify {folder}` says which, and what to do"
+    noted = json.dumps({sha256: of_part.as_text() for sha256, of_part in by_part.items()})
+    await ledger.set_meta(_PART_KEYS, noted)
     await ledger.set_meta(KEYS, keys.as_text())
     return ""
+
+
+def _noted_parts(ledger: LedgerQueries) -> dict[str, Keys]:
+    """The keys of parts that earlier runs have read; empty where that cannot be read."""
+    try:
+        noted = json.loads(ledger.meta(_PART_KEYS) or "{}")
+        return {sha256: keys_from(text) for sha256, text in noted.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _clear(folder: Path, found: Sequence[Unsealed]) -> list[str]:

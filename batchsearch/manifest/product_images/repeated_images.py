@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.formats.table_file import UnreadableError, Wished
 from batchsearch.manifest.keys import RepeatFinder, digests_of
+from batchsearch.storage.digest_sort import halves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +53,7 @@ class Once:
         """Positions of the images that are the first of their kind; None for all."""
         if len(self.words) == 0 or not names:
             return None
-        words = np.frombuffer(b"".join(_pairs(keys, names)), "<u8")[::2]
+        words = halves(b"".join(_pairs(keys, names)))[:, 0]
         at = np.minimum(np.searchsorted(self.words, words), len(self.words) - 1)
         again = np.flatnonzero(self.words[at] == words)
         if len(again) == 0:

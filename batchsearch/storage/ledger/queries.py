@@ -25,8 +25,14 @@ SWITCHING: Final = "switching"
 
 _LOOKUP_CHUNK: Final = 1_000
 _RESULTS_AT_ONCE: Final = 200
-_DIGESTS_AT_ONCE: Final = 20_000
-_KEYS_AT_ONCE: Final = 10_000
+_PACKED_AT_ONCE: Final = 1 << 15
+
+RECORD_BYTES: Final = 33
+"""Bytes of a row in `LedgerQueries.records`."""
+
+SOURCE_UNKNOWN: Final = 1
+FAILED: Final = 2
+EXPIRED: Final = 4
 
 
 def chunks_of(values: Sequence[bytes]) -> list[tuple[Sequence[bytes], str]]:
@@ -55,14 +61,74 @@ class LedgerQueries(ABC):
             found.update(row[0] for row in self._all(wanted, chunk))
         return found
 
-    def digests(self) -> Iterator[list[bytes]]:
-        """The digests of all rows that have their outcome, a few thousand at a time."""
+    def packed_digests(self) -> Iterator[bytes]:
+        """The digests of all rows that have their outcome, one after the other, some thousands at a time."""
+        return self._packed("digest", "rows")
+
+    def _packed(self, key: str, table: str) -> Iterator[bytes]:
+        """All keys of a table that has them in order, in pieces; tuples take three times as long."""
         after = b""
-        while found := self._all(
-            "SELECT digest FROM rows WHERE digest > ? ORDER BY digest LIMIT ?", (after, _DIGESTS_AT_ONCE)
-        ):
-            yield [row[0] for row in found]
-            after = found[-1][0]
+        while True:
+            # Blobs that are put together are text with the same bytes; should that ever not be so, it shows.
+            [(packed, last, length)] = self._all(
+                f"SELECT CAST(group_concat({key}, '') AS BLOB), max({key}), sum(length({key})) "  # noqa: S608 - names of this module
+                f"FROM (SELECT {key} FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT ?)",
+                (after, _PACKED_AT_ONCE),
+            )
+            if last is None:
+                return
+            if len(packed) != length:
+                found = self._all(
+                    f"SELECT {key} FROM {table} WHERE {key} > ? AND {key} <= ?",  # noqa: S608 - likewise
+                    (after, last),
+                )
+                packed = b"".join(row[0] for row in found)
+            yield packed
+            after = last
+
+    def records(self, after: bytes, upto: bytes, expired_before: float) -> tuple[bytes, bytes | None]:
+        """What decides whether rows are looked at one by one, of the next ones in order of their digests.
+
+        Of each row `RECORD_BYTES`: its digest, its source (zeros for an unknown one), and a digit that is
+        the sum of `SOURCE_UNKNOWN`, `FAILED` and `EXPIRED`.
+
+        Args:
+            after: Rows with greater digests.
+            upto: Rows with digests up to this one.
+            expired_before: Outcomes from before this count as expired, seconds since 1970.
+
+        Returns:
+            The records, and the digest after which the next ones begin; None after the last.
+        """
+        flags = f"(source IS NULL) + {FAILED} * (code IS NOT NULL) + {EXPIRED} * (finished_at < ?)"
+        values = (expired_before, after, upto, _PACKED_AT_ONCE)
+        chosen = "FROM rows WHERE digest > ? AND digest <= ? ORDER BY digest LIMIT ?"
+        [(packed, last, count)] = self._all(
+            "SELECT CAST(group_concat(digest || coalesce(source, zeroblob(16)) || flags, '') AS BLOB), "  # noqa: S608 - numbers of this module
+            f"max(digest), count(*) FROM (SELECT digest, source, {flags} AS flags {chosen})",
+            values,
+        )
+        if last is None:
+            return b"", None
+        if len(packed) != RECORD_BYTES * count:
+            found = self._all(f"SELECT digest, source, {flags} {chosen}", values)
+            packed = b"".join(
+                digest[:16].ljust(16, b"\0") + (source or b"")[:16].ljust(16, b"\0") + b"%d" % flag
+                for digest, source, flag in found
+            )
+        return packed, last if count == _PACKED_AT_ONCE else None
+
+    def failures(self, after: bytes, upto: bytes) -> list[tuple[bytes, str, str | None]]:
+        """Digest, code and origin of the rows that failed, among those with digests in a range."""
+        return self._all(
+            "SELECT digest, code, origin FROM rows WHERE digest > ? AND digest <= ? AND code IS NOT NULL",
+            (after, upto),
+        )
+
+    def marked(self, after: bytes, upto: bytes) -> list[bytes]:
+        """The digests of the rows that are to get another outcome, among those in a range."""
+        found = self._all("SELECT digest FROM renewals WHERE digest > ? AND digest <= ?", (after, upto))
+        return [row[0] for row in found]
 
     def finished_count(self) -> int:
         """How many rows have their outcome."""
@@ -93,14 +159,6 @@ class LedgerQueries(ABC):
                 "WHERE rows.digest IN (" + marks + ")"
             )
             found.update((row[-1], RowState._make(row[:-1])) for row in self._all(wanted, chunk))
-        return found
-
-    def codes_of(self, digests: Sequence[bytes]) -> dict[bytes, str | None]:
-        """The error code of each of `digests` that has its outcome; None for success."""
-        found: dict[bytes, str | None] = {}
-        for chunk, marks in chunks_of(digests):
-            wanted = "SELECT digest, code FROM rows WHERE digest IN (" + marks + ")"  # noqa: S608 - only question marks
-            found.update(self._all(wanted, chunk))
         return found
 
     def renewals(self) -> dict[str, int]:
@@ -147,14 +205,8 @@ class LedgerQueries(ABC):
         return KnownAnswer(answered_at, result, hits, held)
 
     def answered_requests(self) -> Iterator[bytes]:
-        """The requests that have a lasting answer, SHA-256 each, a few thousand in memory at a time."""
-        after = b""
-        while found := self._all(
-            "SELECT request_key FROM answers WHERE request_key > ? ORDER BY request_key LIMIT ?",
-            (after, _KEYS_AT_ONCE),
-        ):
-            yield from (row[0] for row in found)
-            after = found[-1][0]
+        """The requests that have a lasting answer, SHA-256 each, one after the other in pieces."""
+        return self._packed("request_key", "answers")
 
     def waiting_results(self) -> Iterator[bytes]:
         """The results of outcomes that wait for their part, one JSON object each, a few at a time."""

@@ -69,7 +69,7 @@ class Known:
         if self._detected is None or self._reader is None or self._reader.finished_count() == 0:
             return 0
         if worker.alone:
-            return sum(len(found.codes) for found in self._detected.batches())
+            return sum(found.codes.total() for found in self._detected.batches())
         batches = manifest.batches(ROWS_A_BATCH)
         return sum(len(worker.places(batch)) - len(self.pending(batch, worker)) for batch in batches)
 

@@ -210,7 +210,7 @@ def _named(entries: _Entries, earlier: Salvage) -> dict[str, str]:
     return named | {
         "round": "open",
         "recovered": json.dumps(recovered),
-        "keys": Keys().added(entries.rows).as_text(),
+        "keys": Keys().added(b"".join(entries.rows)).as_text(),
     }
 
 

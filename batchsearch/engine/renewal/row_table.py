@@ -1,0 +1,46 @@
+"""What becomes of each row of the manifest, in one byte a row (pure)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+import numpy as np
+
+from batchsearch.engine.renewal.renewal_rules import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import NDArray
+
+_WITHOUT: Final = 0
+_STANDS: Final = 1
+_FIRST_REASON: Final = 2
+_NUMBERS: Final[dict[Reason | None, int]] = {
+    None: _WITHOUT,
+    **{reason: number for number, reason in enumerate(get_args(Reason), start=_FIRST_REASON)},
+}
+
+
+class RowTable:
+    """The rows of a manifest by their places; at first none has an outcome.
+
+    Args:
+        rows: How many there are.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._states = np.zeros(rows, dtype=np.uint8)
+
+    def stands(self, places: NDArray[Any]) -> None:
+        """The outcomes of these rows stand."""
+        self._states[places] = _STANDS
+
+    def tell(self, place: int, reason: Reason | None) -> None:
+        """This row has an outcome: why it is to get another one, None where it stands."""
+        self._states[place] = _STANDS if reason is None else _NUMBERS[reason]
+
+    def among(self, reasons: Collection[Reason | None]) -> NDArray[np.bool_]:
+        """The rows that are renewed for one of these reasons; with None among them those without outcome."""
+        found: NDArray[np.bool_] = np.isin(self._states, [_NUMBERS[reason] for reason in reasons])
+        return found

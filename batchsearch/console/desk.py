@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.engine.run.assembly import client_of
-from batchsearch.engine.run.rate_keeper import pacer_for
-
 if TYPE_CHECKING:
     import aiohttp
 
@@ -46,6 +43,8 @@ class Desk:
     def pacer(self, budget: str) -> Pacer | SharedPacer | Unpaced:
         """Who grants slots of one of its rates."""
         if budget not in self.pacers:
+            from batchsearch.engine.run.rate_keeper import pacer_for
+
             self.pacers[budget] = pacer_for(self.instance, budget, self.authority, embedded=self.embedded)
         return self.pacers[budget]
 
@@ -77,6 +76,8 @@ def desk_of(
     Raises:
         ConfigError: A proxy is no usable address.
     """
+    from batchsearch.engine.run.assembly import client_of
+
     heard: list[tuple[int, bytes]] = []
 
     def hear(status: int, body: bytes) -> None:

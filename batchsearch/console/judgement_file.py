@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputError
 from batchsearch.publish import sync_file
-from batchsearch.tasks.dedup.clusters.judgements import COLUMNS, read_judgements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +86,8 @@ def _ends_a_line(file: io.BufferedRandom) -> bool:
 def _text(
     names: list[str], judged: Sequence[tuple[str, str, str, str]], now: datetime, who: str, *, ends: bool
 ) -> str:
+    from batchsearch.tasks.dedup.clusters.judgements import COLUMNS
+
     text = io.StringIO()
     if not ends:
         text.write("\n")
@@ -108,5 +109,7 @@ def judged_so_far(paths: Sequence[Path]) -> list[dict[str, str]]:
     Raises:
         ConfigError: A file is not one of judgements.
     """
+    from batchsearch.tasks.dedup.clusters.judgements import read_judgements
+
     text = read_judgements(paths).as_csv()
     return list(csv.DictReader(io.StringIO(text)))

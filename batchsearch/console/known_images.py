@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.run.places import image_root
 from batchsearch.errors import BatchsearchError
-from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -64,6 +63,8 @@ def known_images(settings: JobSettings) -> KnownImages:
 
 
 def _read(manifest: ManifestSettings, root: Path) -> KnownImages:
+    from batchsearch.manifest.source import Manifest, Wanted
+
     wanted = Wanted(
         images=tuple(image.role for image in _ADD.images),
         required=("product_id", "pic_name"),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import BatchsearchError
 from batchsearch.tasks.status.run_status import look_at
-from batchsearch.tasks.usage.statement import read_usage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +37,8 @@ def looked_at(folder: Path) -> Look:
     now = datetime.now(UTC)
     if not folder.is_dir():
         return Look(time.monotonic(), None, is_running=False)
+    from batchsearch.tasks.usage.statement import read_usage
+
     calls = sum(line.slots_used for line in read_usage([folder]).lines if line.day == now.date())
     try:
         states = {status.state for status in look_at(folder, now)}

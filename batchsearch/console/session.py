@@ -27,7 +27,6 @@ from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.job.request_facts import rules_of
 from batchsearch.engine.retry.asking import asked as answered
 from batchsearch.engine.retry.asking import rules_for_one
-from batchsearch.engine.run.assembly import Services
 from batchsearch.engine.run.places import image_root
 from batchsearch.errors import BatchsearchError
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
@@ -37,13 +36,13 @@ from batchsearch.service.credentials import Credentials, StaticCredentials
 from batchsearch.service.endpoint import parse_endpoint
 from batchsearch.service.facts import endpoint_of
 from batchsearch.service.form import build_call
-from batchsearch.service.http_exchange import new_session
 from batchsearch.service.parameters import ParameterProblem
 from batchsearch.steps import heard_by
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import ModuleType
     from typing import Self
 
     from batchsearch.config.model import JobSettings
@@ -70,6 +69,13 @@ class CancelledAskingError(Exception):
 
 class NotReadyError(Exception):
     """The instance cannot be called yet, or not at all; the message says why."""
+
+
+def _what_calls() -> tuple[ModuleType, ModuleType]:
+    from batchsearch.engine.run import assembly
+    from batchsearch.service import http_exchange
+
+    return assembly, http_exchange
 
 
 class _Steps:
@@ -178,7 +184,9 @@ class Session:
         self.known = known
 
     async def _connect(self) -> None:
-        services = Services(self.settings, self._stack)
+        # What calls is imported beside the pages, once somebody has seen the first one.
+        assembly, http_exchange = await asyncio.to_thread(_what_calls)
+        services = assembly.Services(self.settings, self._stack)
         for worker in workers_of(self.settings):
             instance = worker.instance
             if self._running is not None:
@@ -191,7 +199,9 @@ class Session:
                 endpoint, credentials = await services.of(instance)
                 self.emulator = services.emulator
             embedded = self.is_embedded(instance)
-            session = await self._stack.enter_async_context(new_session(connections=CONNECTIONS))
+            session = await self._stack.enter_async_context(
+                http_exchange.new_session(connections=CONNECTIONS)
+            )
             desk = desk_of(self.settings, instance, session, endpoint, credentials, embedded=embedded)
             self._stack.push_async_callback(desk.close)
             self._desks[instance.name] = desk

@@ -16,7 +16,6 @@ from batchsearch.console.rendering import SESSION, message, page, see
 from batchsearch.console.session import BusyError, CancelledAskingError, NotReadyError
 from batchsearch.errors import BatchsearchError
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
-from batchsearch.manifest.rows import reference
 from batchsearch.redaction import redacted
 from batchsearch.service.codes.lookup import advice_on
 from batchsearch.service.facts import DEFAULT_NUM
@@ -209,6 +208,8 @@ async def shelved(
 async def _fetched(
     session: Session, url: str, instance: InstanceSettings, operation: Operation
 ) -> tuple[ShelvedImage | None, str]:
+    from batchsearch.manifest.rows import reference
+
     found = reference(url)
     if found is None or found.url is None or not found.url.lower().startswith(("http://", "https://")):
         return None, "Give an address that begins with https:// or http://."

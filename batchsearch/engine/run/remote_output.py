@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchsearch.config.sections.image_settings import connections_of
-from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.ledger.queries import STAGED
-from batchsearch.storage.parts.part_files import HITS, RESULTS
-from batchsearch.storage.parts.rewrite import HISTORY
 from batchsearch.storage.stores.address import is_store_url
 from batchsearch.telemetry.logs import logger
 
@@ -63,6 +59,10 @@ def mirror_of(settings: JobSettings, folder: Path, run_id: str) -> Mirror | None
 
 def files_of(ledger_copy: Path) -> list[TableFile] | None:
     """The files that a ledger counts; None in the middle of an exchange."""
+    from batchsearch.storage.ledger.ledger_reader import LedgerReader
+    from batchsearch.storage.ledger.queries import STAGED
+    from batchsearch.storage.parts.part_files import HITS, RESULTS
+    from batchsearch.storage.parts.rewrite import HISTORY
     from batchsearch.storage.remote.cargo import TableFile
 
     with LedgerReader(ledger_copy) as ledger:

@@ -125,3 +125,15 @@ except ImportError as error:
         "{'a': None, 'b': 2}",
         "No module named 'pandas'",
     ]
+
+
+def test_the_consoles_first_page_waits_for_no_tables():
+    """What serves the console's pages is imported without tables, networks and what calls an instance."""
+    script = (
+        "import sys\n"
+        "import batchsearch.console.console_server, batchsearch.console.opening_console\n"
+        "heavy = {'numpy', 'pyarrow', 'pandas', 'onnxruntime', 'batchsearch.engine.run.assembly'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -20,6 +20,7 @@ _EXAMPLES = """\b
 Examples:
   batchsearch emulator --port 8088 --data emulator-data
   batchsearch emulator --qps 5 --counting sliding_log --faults faults.yaml
+  batchsearch emulator --data emulator-data --bucket shop=exported/images
   batchsearch emulator --instance shoes:service_type=product,qps=5 --instance logos:service_type=trademark
 """
 
@@ -43,6 +44,11 @@ Examples:
 @click.option("--update-qps", type=float, help="UpdateImage calls per second; the documented 20 by default.")
 @click.option("--delete-qps", type=float, help="DeleteImage calls per second; the documented 20 by default.")
 @click.option(
+    "--other-qps",
+    type=float,
+    help="Calls per second of Detail and of the batch operations; the documented 1 by default.",
+)
+@click.option(
     "--counting",
     default="token_bucket",
     show_default=True,
@@ -58,6 +64,16 @@ Examples:
     show_default=True,
     help="On product instances, search only the category that is predicted when none is given.",
 )
+@click.option(
+    "--bucket",
+    "buckets",
+    multiple=True,
+    metavar="NAME=PLACE",
+    help="A bucket that IncreaseInstance reads from: a folder that stands for it, or an address such as "
+    "s3://NAME; repeat it for several.",
+)
+@click.option("--bucket-region", help="Region of s3:// and oss:// buckets.")
+@click.option("--bucket-endpoint", help="Endpoint of s3:// and oss:// buckets, an address.")
 @click.option(
     "--access-key-id",
     default="emulator",

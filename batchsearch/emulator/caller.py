@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FORM: Final = "application/x-www-form-urlencoded"
 # What official clients put into the query rather than into the form.
 IN_QUERY: Final = frozenset({"ScoreThreshold"})
+# Operations of which they put everything there.
+ALL_IN_QUERY: Final = frozenset({"Detail", "DumpMeta", "DumpMetaList", "IncreaseInstance", "IncreaseList"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ def signed_v3(
     body: bytes,
     headers: Mapping[str, str],
     now: float | None = None,
+    method: str = "POST",
 ) -> dict[str, str]:
-    """Headers of a POST, with an ACS3-HMAC-SHA256 signature over all of them.
+    """Headers of a request, with an ACS3-HMAC-SHA256 signature over all of them.
 
     Args:
         key: Signs.
@@ -71,6 +74,7 @@ def signed_v3(
         body: The exact body.
         headers: Further headers; must hold `host`. May override any that are made here.
         now: Seconds since 1970; the machine's clock when absent.
+        method: HTTP method.
     """
     digest = hashlib.sha256(body).hexdigest()
     sent = {
@@ -85,7 +89,7 @@ def signed_v3(
         **headers,
     }
     names = tuple(sorted(sent))
-    inbound = read_inbound("POST", target, sent.items(), body)
+    inbound = read_inbound(method, target, sent.items(), body)
     canonical = hashlib.sha256(canonical_request_v3(inbound, names, digest).encode()).hexdigest()
     text = f"ACS3-HMAC-SHA256\n{canonical}"
     signature = hmac.new(key.access_key_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
@@ -124,7 +128,7 @@ class Caller:
             now: Seconds since 1970 that the request claims.
         """
         texts = {name: str(value) for name, value in parameters.items()}
-        query = {name: value for name, value in texts.items() if action == "Detail" or name in IN_QUERY}
+        query = {name: value for name, value in texts.items() if action in ALL_IN_QUERY or name in IN_QUERY}
         form = {name: value for name, value in texts.items() if name not in query}
         body = urlencode(form).encode()
         target = f"/?{urlencode(query)}" if query else "/"

@@ -167,7 +167,8 @@ class FaultRule:
 
     Attributes:
         effect: What happens.
-        operations: Only these operations; empty for all. The object upload is called `PostObject`.
+        operations: Only these operations; empty for all. The object upload is called `PostObject`,
+            the download of what a task left behind `GetObject`.
         instances: Only these instances; empty for all.
         probability: Chance of each fitting request, 0 to 1.
         skip: The first so many fitting requests are spared.

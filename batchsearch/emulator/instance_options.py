@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
+from batchsearch.emulator.batch.source_bucket import open_folder
 from batchsearch.emulator.faults import FaultPlan
 from batchsearch.emulator.flow import BUDGETS, COUNTINGS, Budget, Counting, documented_rates
 from batchsearch.emulator.http.request_log import DEFAULT_SIZE
@@ -22,8 +24,10 @@ from batchsearch.service.facts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from batchsearch.emulator.batch.source_bucket import BucketOpener
 
 # Names become folder names; what else the real service allows in them is not documented.
 _NAME: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_INSTANCE_NAME - 1}}}")
@@ -46,6 +50,8 @@ class InstanceOptions:
         predicted_category_limits: On product instances, a search without a category finds only items of the
             category that is predicted, as the service's pages say.
         longest_id: Most characters of a product id and of an image name.
+        buckets: Buckets that `IncreaseInstance` reads from, by name: each the path of a folder that stands
+            for it, or what `EmulatorOptions.open_bucket` opens besides, such as `s3://name`.
     """
 
     name: str = "demo"
@@ -59,6 +65,7 @@ class InstanceOptions:
     available: bool = True
     predicted_category_limits: bool = True
     longest_id: int = MAX_ID
+    buckets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -110,6 +117,9 @@ class EmulatorOptions:
             official clients only do that over TLS; None to spell the place as plain HTTP.
         tls_port: Port of that listener, or 0 for a free one.
         clock_offset: Seconds that the emulator's wall clock is ahead of the machine's.
+        clock: The machine's wall clock, seconds since 1970.
+        open_bucket: Opens the bucket at a place; only local folders unless something else is given, such as
+            `batchsearch.storage.stores.store_bucket.bucket_opener`.
     """
 
     host: str = "127.0.0.1"
@@ -128,6 +138,8 @@ class EmulatorOptions:
     tls: tuple[Path, Path] | None = None
     tls_port: int = 0
     clock_offset: float = 0.0
+    clock: Callable[[], float] = time.time
+    open_bucket: BucketOpener = open_folder
 
     def __post_init__(self) -> None:
         names = [instance.name for instance in self.instances]

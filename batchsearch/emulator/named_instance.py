@@ -31,6 +31,7 @@ READ_AS: Final[Mapping[str, Callable[[str], Any]]] = MappingProxyType(
         "add_qps": float,
         "update_qps": float,
         "delete_qps": float,
+        "other_qps": float,
         "subject": str,
         "predicted_category_limits": _yes_or_no,
     }
@@ -38,7 +39,7 @@ READ_AS: Final[Mapping[str, Callable[[str], Any]]] = MappingProxyType(
 """What can be said of an instance, and how it is read."""
 
 _RATES: Final[Mapping[str, Budget]] = MappingProxyType(
-    {"add_qps": "add", "update_qps": "update", "delete_qps": "delete"}
+    {"add_qps": "add", "update_qps": "update", "delete_qps": "delete", "other_qps": "other"}
 )
 
 
@@ -53,6 +54,7 @@ class InstanceDefaults:
     add_qps: float | None = None
     update_qps: float | None = None
     delete_qps: float | None = None
+    other_qps: float | None = None
     subject: str | None = None
     predicted_category_limits: bool | None = None
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.emulator.arguments import INT_ATTRS, STR_ATTRS, Arguments
+from batchsearch.emulator.batch_operations import dump_meta, dump_meta_list, increase_instance, increase_list
 from batchsearch.emulator.http.error_table import RefusedError
 from batchsearch.emulator.search.catalogue import CatalogueFullError
 from batchsearch.emulator.search.records import Box, ImageInfo, Item, NewItem, Query, SearchResult
@@ -24,6 +25,7 @@ from batchsearch.service.facts import CATEGORIES, SEARCHED_BY_TEXT, SERVICE_TYPE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from batchsearch.emulator.batch.task_threads import BatchTasks
     from batchsearch.emulator.flow import Budget
     from batchsearch.emulator.http.upload_place import UploadStore
     from batchsearch.emulator.instance_options import InstanceOptions
@@ -46,6 +48,9 @@ class Context:
         catalogue: Its items.
         uploads: Where images given as URLs are.
         created: When the instance was created, seconds since 1970.
+        tasks: Its batch tasks.
+        now: Seconds since 1970.
+        address: Where the caller reaches the emulator, for addresses in answers; None where nothing listens.
     """
 
     arguments: Arguments
@@ -53,6 +58,9 @@ class Context:
     catalogue: Catalogue
     uploads: UploadStore
     created: float
+    tasks: BatchTasks
+    now: float
+    address: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ class Operation:
         parameters: What it reads besides `InstanceName`, by the vendor's names; anything else is ignored.
         absent: Code for an instance that does not exist.
         forbidden: Code for a key that may not use the instance.
+        unavailable: Code for an instance that is out of service; None where it answers all the same.
     """
 
     name: str
@@ -75,6 +84,7 @@ class Operation:
     parameters: tuple[str, ...] = ()
     absent: str = "InvalidInstance"
     forbidden: str = "NoPermission"
+    unavailable: str | None = "InstanceStatusError"
 
 
 def _add_image(context: Context) -> dict[str, Any]:
@@ -137,7 +147,7 @@ def _check_image_exists(context: Context) -> dict[str, Any]:
 
 def _search_image_by_pic(context: Context) -> dict[str, Any]:
     arguments = context.arguments
-    query = _query(context)
+    query = _query(context, arguments.category(context.instance.service_type))
     crop = arguments.flag("Crop", default=True)
     image = arguments.image("PicContent", context.instance.service_type, context.uploads)
     region = _region(context, image)
@@ -149,7 +159,7 @@ def _search_image_by_pic(context: Context) -> dict[str, Any]:
 def _search_image_by_name(context: Context) -> dict[str, Any]:
     arguments = context.arguments
     product_id, pic_name = arguments.name_of("ProductId"), arguments.name_of("PicName")
-    query = _query(context)
+    query = _query(context, arguments.category(context.instance.service_type))
     started = time.perf_counter()
     result = context.catalogue.search_name(product_id, pic_name, query)
     if result is None:
@@ -160,10 +170,9 @@ def _search_image_by_name(context: Context) -> dict[str, Any]:
 def _search_image_by_text(context: Context) -> dict[str, Any]:
     if context.instance.service_type != SEARCHED_BY_TEXT:
         raise RefusedError("UnsupportedInstanceType")
-    text, query = context.arguments.searched_text(), _query(context)
+    text, query = context.arguments.searched_text(), _query(context, category_id=None)
     started = time.perf_counter()
-    # A category is none of its parameters.
-    result = context.catalogue.search_text(text, replace(query, category_id=None))
+    result = context.catalogue.search_text(text, query)
     return {
         "Auctions": [{**item_fields(hit.item), "Score": hit.score} for hit in result.hits],
         "Head": _head(result, time.perf_counter() - started),
@@ -214,18 +223,21 @@ def _detail(context: Context) -> dict[str, Any]:
     return {"Success": True, "Instance": fields}
 
 
-def _refuse(code: str) -> Callable[[Context], dict[str, Any]]:
-    def handle(_context: Context) -> dict[str, Any]:
-        raise RefusedError(code)
+def _of_instance(
+    name: str,
+    handle: Callable[[Context], dict[str, Any]],
+    *parameters: str,
+    unavailable: str | None = "Console.InstanceStatusError",
+) -> Operation:
+    """An operation on the instance as a whole, with the console's own codes."""
+    absent, forbidden = "Console.InstanceNotFound", "Console.NoPermission"
+    return Operation(name, "other", handle, parameters, absent, forbidden, unavailable)
 
-    return handle
-
-
-_NOT_EMULATED: Final = _refuse("UnsupportedOperationType")
 
 _ID: Final = ("ProductId", "PicName")
 _ATTRIBUTES: Final = ("CustomContent", *INT_ATTRS, *STR_ATTRS)
 _PAGE: Final = ("CategoryId", "Num", "Start", "Filter", "DistinctProductId", "ScoreThreshold")
+_TASK_PAGE: Final = ("PageNumber", "PageSize")
 _SUBJECT: Final = ("PicContent", "Crop", "Region")
 
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
@@ -244,23 +256,18 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
             Operation("AddImage", "add", _add_image, (*_ID, *_SUBJECT, "CategoryId", *_ATTRIBUTES)),
             Operation("UpdateImage", "update", _update_image, (*_ID, *_ATTRIBUTES)),
             Operation("DeleteImage", "delete", _delete_image, (*_ID, "IsDeleteByFilter", "Filter")),
-            Operation(
-                "Detail",
-                "other",
-                _detail,
-                absent="Console.InstanceNotFound",
-                forbidden="Console.NoPermission",
-            ),
             Operation("SearchImageByText", "query", _search_image_by_text, ("Text", *_PAGE[1:])),
             Operation("SearchImageByFilter", "query", _search_image_by_filter, ("Filter", "Num", "Start")),
-            Operation("DumpMeta", "other", _NOT_EMULATED),
-            Operation("DumpMetaList", "other", _NOT_EMULATED),
-            Operation("IncreaseInstance", "other", _NOT_EMULATED),
-            Operation("IncreaseList", "other", _NOT_EMULATED),
+            # It is how one finds out that the instance is out of service, so it answers then too.
+            _of_instance("Detail", _detail, unavailable=None),
+            _of_instance("IncreaseInstance", increase_instance, "BucketName", "Path", "CallbackAddress"),
+            _of_instance("IncreaseList", increase_list, "Id", "BucketName", "Path", *_TASK_PAGE),
+            _of_instance("DumpMeta", dump_meta),
+            _of_instance("DumpMetaList", dump_meta_list, "Id", *_TASK_PAGE),
         )
     }
 )
-"""Every operation that an instance answers to; the last four only with an error."""
+"""Every operation that an instance answers to."""
 
 
 def item_fields(item: Item) -> dict[str, Any]:
@@ -278,13 +285,13 @@ def item_fields(item: Item) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _query(context: Context) -> Query:
+def _query(context: Context, category_id: int | None) -> Query:
     arguments = context.arguments
     num, start = arguments.page()
     return Query(
         num=num,
         start=start,
-        category_id=arguments.category(context.instance.service_type),
+        category_id=category_id,
         filter=arguments.filter(),
         distinct_product_id=arguments.flag("DistinctProductId", default=False),
         score_threshold=arguments.threshold(),

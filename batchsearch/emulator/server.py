@@ -67,7 +67,7 @@ class Emulator:
         self._keys = self.options.keys or (random_key(),)
         self.log = RequestLog(size=self.options.log_size, path=self.options.log_path)
         try:
-            self._gateway = Gateway(self.options, self._keys)
+            self._gateway = Gateway(self.options, self._keys, wall=self.options.clock)
         except BaseException:
             self.log.close()
             raise
@@ -223,6 +223,7 @@ class Emulator:
         site = web.TCPSite(runner, options.host, options.port)
         await site.start()
         self._port = int(runner.addresses[0][1])
+        self._gateway.address = self.endpoint
         upload_port = self._port
         if options.tls is not None:
             context = tls_context(*options.tls)

@@ -18,12 +18,13 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
+from batchsearch.emulator.batch.signed_address import FILES
 from batchsearch.emulator.faults import Decision, Harm
 from batchsearch.emulator.http.delivery import deliver, harmed, response_of
 from batchsearch.emulator.http.error_table import RefusedError
 from batchsearch.emulator.http.instance_page import instance_page
 from batchsearch.emulator.http.protocol import Inbound, read_inbound, wants_xml
-from batchsearch.emulator.http.replies import Reply, failure, new_request_id, success
+from batchsearch.emulator.http.replies import Reply, failure, new_request_id, shown_host, success
 from batchsearch.emulator.http.request_log import Entry, RequestLog, Verdict
 from batchsearch.emulator.http.upload_place import UploadRefusedError, post_answer, post_error
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _INLINE_BYTES: Final = 256 * 1024
 _SHOWN: Final = 256
 POST_OBJECT: Final = "PostObject"
+GET_OBJECT: Final = "GetObject"
 CONSOLE: Final = "/console"
 UNHARMED: Final = Decision()
 
@@ -181,6 +183,8 @@ class Front:
         host = request.headers.get("Host", "")
         try:
             trace.body = await self._read(request)
+            if request.method == "GET" and request.path.startswith(FILES):
+                return await self._get_object(request, trace)
             if request.content_type == "multipart/form-data":
                 return await self._post_object(request, trace)
             return await self._answer(request, trace)
@@ -243,7 +247,8 @@ class Front:
         trace.verdict = "granted" if admitted.operation is not None else "upload"
         instance = None if admitted.instance is None else admitted.instance.options.name
         trace.decision = self._gateway.faults.decide(call.action, instance)
-        reply = await self._carried_out(admitted, trace, host)
+        address = f"{request.scheme}://{shown_host(host)}"
+        reply = await self._carried_out(admitted, trace, host, address)
         if trace.decision.harm is not None:
             reply = harmed(reply, trace.decision.harm, action=call.action, host=host)
         return reply
@@ -257,7 +262,7 @@ class Front:
         trace.action = trace.inbound.headers.get("x-acs-action") or trace.inbound.parameters().get("Action")
         return self._gateway.examine(trace.inbound)
 
-    async def _carried_out(self, admitted: Admitted, trace: _Trace, host: str) -> Reply:
+    async def _carried_out(self, admitted: Admitted, trace: _Trace, host: str, address: str) -> Reply:
         """The operation's answer, late by as much as the faults say."""
         harm = trace.decision.harm
         action, xml = admitted.call.action, admitted.call.xml
@@ -265,7 +270,7 @@ class Front:
             reply = success({}, action=action, request_id=trace.request_id, xml=xml)
         else:
             try:
-                value = await self._in_thread(self._gateway.carry_out, admitted)
+                value = await self._in_thread(self._gateway.carry_out, admitted, address)
                 reply = success(value, action=action, request_id=trace.request_id, xml=xml)
             except RefusedError as error:
                 trace.action = action
@@ -296,6 +301,20 @@ class Front:
         if harm is not None:
             reply = harmed(reply, harm, action=None, host="")
         return reply
+
+    async def _get_object(self, request: web.BaseRequest, trace: _Trace) -> Reply:
+        """A file behind a signed address, as an object store hands it out."""
+        trace.verdict, trace.action = "file", GET_OBJECT
+        trace.decision = self._gateway.faults.decide(GET_OBJECT, None)
+        try:
+            content = await self._in_thread(self._gateway.file, request.rel_url.raw_path, dict(request.query))
+            reply = Reply(200, content, "application/octet-stream", None, trace.request_id)
+        except UploadRefusedError as error:
+            body = post_error(error, request_id=trace.request_id)
+            reply = Reply(error.status, body, "application/xml", error.code, trace.request_id)
+        await self._hold(trace.decision)
+        harm = trace.decision.harm
+        return reply if harm is None else harmed(reply, harm, action=None, host="")
 
     def _put(self, content_type: str, body: bytes, now: float) -> str:
         return self._gateway.uploads.put(content_type, body, now=now)

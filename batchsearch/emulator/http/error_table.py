@@ -52,7 +52,7 @@ _SERVICE: Final = (
         "Console.CallServiceError",
         500,
         "An internal service error occurred.",
-        {"Detail": (500, "Fail to call service.")},
+        dict.fromkeys(("Detail", "IncreaseInstance", "IncreaseList"), (500, "Fail to call service.")),
     ),
     _row("Console.IncrementStatusError", 409, "Current Increment status not supported this opreate."),
     _row("Console.InstanceNotFound", 400, "The specified ImageSearch instance is not found."),
@@ -69,7 +69,11 @@ _SERVICE: Final = (
         "DeniedRequest",
         403,
         "Your request was denied due to instance flow control.",
-        {"Detail": (400, "Your request was denied due to instance flow control.")},
+        # Of the other four of its kind no list has the code; they are taken to answer as Detail does.
+        dict.fromkeys(
+            ("Detail", "IncreaseInstance", "IncreaseList", "DumpMeta", "DumpMetaList"),
+            (400, "Your request was denied due to instance flow control."),
+        ),
     ),
     _row("EmptyMeta", 400, "The body content has an empty meta field."),
     _row(

@@ -8,11 +8,14 @@ request, and a request with a bad parameter has cost a slot, as with the real se
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.emulator.arguments import Arguments
+from batchsearch.emulator.batch.signed_address import check, no_such_file, read_path
+from batchsearch.emulator.batch.task_threads import BatchTasks
 from batchsearch.emulator.faults import Faults
 from batchsearch.emulator.flow import FlowControl, Verdict
 from batchsearch.emulator.http.error_table import RefusedError, missing
@@ -39,6 +42,7 @@ class LiveInstance:
     catalogue: Catalogue
     flow: FlowControl
     created: float
+    tasks: BatchTasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Gateway:
         self.uploads = UploadStore()
         self.faults = Faults(options.faults)
         self.place: Place | None = None
+        self.address: str | None = None
         self.console: str | None = None
         opened: dict[str, LiveInstance] = {}
         self.instances: Mapping[str, LiveInstance] = MappingProxyType(opened)
@@ -115,7 +120,12 @@ class Gateway:
             subject=instance.subject,
             predicted_category_limits=instance.predicted_category_limits,
         )
-        return LiveInstance(instance, catalogue, flow, self.now())
+        with ExitStack() as undo:
+            undo.callback(catalogue.close)
+            buckets = {name: options.open_bucket(place) for name, place in instance.buckets.items()}
+            tasks = BatchTasks(instance, catalogue, MappingProxyType(buckets), self.now)
+            undo.pop_all()
+        return LiveInstance(instance, catalogue, flow, self.now(), tasks)
 
     def now(self) -> float:
         """The emulator's wall clock, seconds since 1970."""
@@ -155,7 +165,7 @@ class Gateway:
         instance = self._instance(call.parameters, operation)
         if key.instances is not None and instance.options.name not in key.instances:
             raise RefusedError(operation.forbidden, extra=_denial(call.action, key))
-        _check_available(instance, call.action)
+        _check_available(instance, operation)
         return Admitted(call, operation, instance, instance.flow.judge(operation.budget, at))
 
     def _instance(self, parameters: Mapping[str, str], operation: Operation) -> LiveInstance:
@@ -171,8 +181,12 @@ class Gateway:
             raise RefusedError(operation.absent)
         return instance
 
-    def carry_out(self, admitted: Admitted) -> dict[str, Any]:
+    def carry_out(self, admitted: Admitted, address: str) -> dict[str, Any]:
         """Do what is asked; returns the answer's fields.
+
+        Args:
+            admitted: The request.
+            address: Where its sender reaches the emulator.
 
         Raises:
             RefusedError: with the operation's code.
@@ -181,7 +195,7 @@ class Gateway:
             if self.place is None:
                 raise RefusedError("ServiceUnavailable")
             return self.uploads.authorize(self.place, now=self.now())
-        return self._handle(admitted.operation, admitted.instance, admitted.call.parameters, {})
+        return self._handle(admitted.operation, admitted.instance, admitted.call.parameters, {}, address)
 
     def hand_over(
         self, action: str, parameters: Mapping[str, str], images: Mapping[str, bytes]
@@ -202,8 +216,8 @@ class Gateway:
         if operation is None:
             raise RefusedError("InvalidApi.NotFound")
         instance = self._instance(parameters, operation)
-        _check_available(instance, action)
-        return self._handle(operation, instance, parameters, images)
+        _check_available(instance, operation)
+        return self._handle(operation, instance, parameters, images, self.address)
 
     def _handle(
         self,
@@ -211,6 +225,7 @@ class Gateway:
         instance: LiveInstance,
         parameters: Mapping[str, str],
         images: Mapping[str, bytes],
+        address: str | None,
     ) -> dict[str, Any]:
         context = Context(
             arguments=Arguments(parameters, instance.options.longest_id, images),
@@ -218,19 +233,38 @@ class Gateway:
             catalogue=instance.catalogue,
             uploads=self.uploads,
             created=instance.created,
+            tasks=instance.tasks,
+            now=self.now(),
+            address=address,
         )
         return operation.handle(context)
 
+    def file(self, path: str, query: Mapping[str, str]) -> bytes:
+        """What a signed address leads to.
+
+        Raises:
+            UploadRefusedError: It leads nowhere, is wrongly signed, or its time is over.
+        """
+        name, task, file = read_path(path)
+        instance = self.instances.get(name)
+        if instance is None:
+            raise no_such_file()
+        check(path, query, secret=instance.tasks.records.secret, now=self.now())
+        content = instance.tasks.content(task, file)
+        if content is None:
+            raise no_such_file()
+        return content
+
     def close(self) -> None:
-        """Close the catalogues."""
+        """Stop the batch tasks where they are, and close the catalogues."""
         for instance in self.instances.values():
+            instance.tasks.close()
             instance.catalogue.close()
 
 
-def _check_available(instance: LiveInstance, action: str) -> None:
-    # `Detail` is how one finds out, so it answers in any state.
-    if not instance.options.available and action != "Detail":
-        raise RefusedError("InstanceStatusError")
+def _check_available(instance: LiveInstance, operation: Operation) -> None:
+    if not instance.options.available and operation.unavailable is not None:
+        raise RefusedError(operation.unavailable)
 
 
 def _by_id(keys: Iterable[AccessKey]) -> Mapping[str, AccessKey]:

@@ -28,6 +28,11 @@ OLD_PATHS: Final[Mapping[str, str]] = MappingProxyType(
     {"/v2/image/search": "SearchImage", "/v2/image/add": "AddImage", "/v2/image/delete": "DeleteImage"}
 )
 
+# What the metadata allows as GET too.
+_BY_GET: Final = frozenset(
+    {"AuthorizeFileUpload", "DumpMeta", "DumpMetaList", "IncreaseInstance", "IncreaseList"}
+)
+
 # Parameters of the RPC protocol itself: never an operation's.
 COMMON_PARAMETERS: Final = frozenset(
     {
@@ -187,7 +192,7 @@ def read_call(inbound: Inbound) -> Call:
         raise missing("Version")
     if version != (UPLOAD_VERSION if action == "AuthorizeFileUpload" else API_VERSION):
         raise RefusedError("InvalidVersion")
-    if inbound.method != "POST" and (inbound.method, action) != ("GET", "AuthorizeFileUpload"):
+    if inbound.method != "POST" and not (inbound.method == "GET" and action in _BY_GET):
         raise RefusedError("InvalidApi.NotFound")
     return Call(action, version, MappingProxyType(parameters), xml)
 

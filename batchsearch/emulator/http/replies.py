@@ -51,6 +51,11 @@ class Reply:
     root: str = "Response"
 
 
+def shown_host(host: str) -> str:
+    """A Host header as an answer may repeat it, without the scheme that some clients put into it."""
+    return _NOT_IN_HOST.sub("", host.removeprefix("http://"))[:MAX_HOST_SHOWN]
+
+
 def new_request_id() -> str:
     """An upper-case UUID, as the service gives."""
     return str(uuid.uuid4()).upper()
@@ -87,7 +92,7 @@ def failure(
     documented, message = answer_of(error.code, action)
     body = {
         "RequestId": request_id,
-        "HostId": _NOT_IN_HOST.sub("", host)[:MAX_HOST_SHOWN],
+        "HostId": shown_host(host),
         "Code": error.code,
         "Message": f"{message}{error.detail}",
         "Recommend": f"https://api.aliyun.com/troubleshoot?q={quote(error.code)}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZE: Final = 100_000
 
-Verdict = Literal["granted", "denied", "refused", "upload", "direct"]
+Verdict = Literal["granted", "denied", "refused", "upload", "file", "direct"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class Entry:
         access_key_id: Public half of the key that signed it, or None when the signature did not hold.
         nonce: Its signature nonce, or None.
         verdict: `granted` or `denied` by flow control; `refused` before it was asked; `upload` for the
-            parts of the object upload, `direct` for what the process asked its own instance without HTTP.
+            parts of the object upload, `file` for what a signed address leads to, `direct` for what the
+            process asked its own instance without HTTP.
         status: HTTP status answered, or None when a fault cut the connection first.
         code: Error code answered, or None for a success.
         request_id: The answer's request id.

@@ -34,7 +34,7 @@ _FIELD_NAME: Final = re.compile(r'[; ]name="?([^";\r\n]*)"?')
 
 
 class UploadRefusedError(Exception):
-    """The object store refuses a post; `code`, `message` and `status` are what it answers."""
+    """The object store refuses a post or a download; `code`, `message` and `status` are what it answers."""
 
     def __init__(self, code: str, message: str, status: int) -> None:
         self.code, self.message, self.status = code, message, status

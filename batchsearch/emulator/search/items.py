@@ -322,6 +322,11 @@ class ItemStore:
             ).fetchall()
         return [Stored(row[0], Item(*row[1:-1]), Regions.from_json(row[-1]), _NO_VECTOR) for row in rows]
 
+    def last_id(self) -> int:
+        """The id of the newest item, 0 where there is none."""
+        with self._reading:
+            return int(self._reader.execute("SELECT coalesce(max(id), 0) FROM items").fetchone()[0])
+
     def items(self, ids: Sequence[int]) -> dict[int, Item]:
         """Those items of `ids` that are there."""
         with self._reading:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from batchsearch.emulator.installed import check_installed
 from batchsearch.errors import ConfigError
+from batchsearch.storage.stores.address import shown_url
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from batchsearch.config.sections.store_settings import ConnectionsSettings
     from batchsearch.emulator.faults import FaultPlan
     from batchsearch.emulator.server import Emulator
 
@@ -30,6 +34,9 @@ def serve(
     tls: tuple[Path, Path] | None = None,
     tls_port: int = 0,
     announce_retry: bool = False,
+    buckets: Sequence[str] = (),
+    bucket_region: str | None = None,
+    bucket_endpoint: str | None = None,
     beside: Callable[[Emulator], AbstractContextManager[object]] | None = None,
     **defaults: Any,
 ) -> None:
@@ -47,6 +54,9 @@ def serve(
         tls: Certificate and key file of a second listener, over TLS.
         tls_port: Its port, or 0 for a free one.
         announce_retry: Tell a denied caller how long to wait.
+        buckets: Each `NAME=PLACE`, for every instance: a folder, or an address in an object store.
+        bucket_region: Region of those in an object store.
+        bucket_endpoint: Where those are reached.
         beside: What else is there while it listens.
         defaults: What instances are that say nothing else: fields of `InstanceDefaults`.
 
@@ -61,6 +71,7 @@ def serve(
     from batchsearch.emulator.instance_options import EmulatorOptions
     from batchsearch.emulator.named_instance import InstanceDefaults, read_instance
     from batchsearch.emulator.server import serve_forever
+    from batchsearch.storage.stores.store_bucket import bucket_opener
 
     def ready(emulator: Emulator) -> None:
         also = {} if emulator.tls_endpoint is None else {"tls_endpoint": emulator.tls_endpoint}
@@ -78,12 +89,17 @@ def serve(
     if tls is not None:
         # Read before anything listens: the message names the files.
         tls_context(*tls)
+    places = _places(buckets)
     try:
         options = EmulatorOptions(
             host=host,
             port=port,
             data=data,
-            instances=tuple(read_instance(text, InstanceDefaults(**defaults)) for text in instances),
+            instances=tuple(
+                replace(read_instance(text, InstanceDefaults(**defaults)), buckets=places)
+                for text in instances
+            ),
+            open_bucket=bucket_opener(_connections(bucket_region, bucket_endpoint)),
             keys=(AccessKey(access_key_id, access_key_secret, security_token=security_token or None),),
             faults=FaultPlan() if faults is None else _read_faults(faults),
             tls=tls,
@@ -96,6 +112,37 @@ def serve(
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
     logger().info("emulator_stopped")
+
+
+def _places(buckets: Sequence[str]) -> Mapping[str, str]:
+    """Where each bucket is, by its name."""
+    places: dict[str, str] = {}
+    for text in buckets:
+        name, equals, place = text.partition("=")
+        if not (name and equals and place):
+            raise ConfigError(
+                f"--bucket {shown_url(text)}: write NAME=FOLDER, or NAME=s3://BUCKET for an object store"
+            )
+        if name in places:
+            raise ConfigError(f"--bucket {name}: is given twice; give each bucket one place")
+        places[name] = place
+    return MappingProxyType(places)
+
+
+def _connections(region: str | None, endpoint: str | None) -> ConnectionsSettings | None:
+    """How object stores are reached; None for what the environment says."""
+    from pydantic import ValidationError
+
+    from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
+
+    if region is None and endpoint is None:
+        return None
+    try:
+        reached = StoreConnection(region=region, endpoint=endpoint)
+    except ValidationError as error:
+        told = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        raise ConfigError(f"--bucket-endpoint, --bucket-region: {told}") from None
+    return ConnectionsSettings(s3=reached, oss=reached)
 
 
 def _read_faults(path: Path) -> FaultPlan:

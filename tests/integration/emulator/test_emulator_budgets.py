@@ -29,6 +29,10 @@ DRAWS_ON = {
     "AddImage": ("add", {**NAME, "PicContent": content()}),
     "UpdateImage": ("update", NAME),
     "Detail": ("other", {}),
+    "IncreaseInstance": ("other", {"BucketName": "b", "Path": "/a"}),
+    "IncreaseList": ("other", {}),
+    "DumpMeta": ("other", {}),
+    "DumpMetaList": ("other", {}),
     "DeleteImage": ("delete", NAME),
 }
 LIFTED = dict.fromkeys(BUDGETS, math.inf)

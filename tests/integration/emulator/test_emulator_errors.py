@@ -31,6 +31,10 @@ EMULATED = (
     "DeleteImage",
     "Detail",
     "SearchImageByText",
+    "IncreaseInstance",
+    "IncreaseList",
+    "DumpMeta",
+    "DumpMetaList",
 )
 
 ANY = "any-key", "secret-1"
@@ -91,6 +95,7 @@ def checked(received: Received, code: str, status: int, message: str) -> None:
 
 
 INVALID = "The specified parameter {} is not valid."
+BAD = "The request has invalid parameters."
 INVALID_LOWER = "The specified parameter {} is invalid."
 MANDATORY = "{} is mandatory for this action."
 
@@ -476,7 +481,29 @@ PARAMETERS = [
         400,
         "The specified filtering condition is invalid.",
     ),
-    ("DumpMeta", "demo", {}, "UnsupportedOperationType", 500, "The specified action is not supported."),
+    ("IncreaseInstance", "demo", {"Path": "/a"}, "MissingBucketName", 400, MANDATORY.format("BucketName")),
+    ("IncreaseInstance", "demo", {"BucketName": "b"}, "MissingPath", 400, MANDATORY.format("Path")),
+    ("IncreaseInstance", "demo", {"BucketName": "", "Path": "/a"}, "Console.BadRequest", 400, BAD),
+    ("IncreaseList", "demo", {"PageSize": 31}, "Console.BadRequest", 400, BAD),
+    ("DumpMetaList", "demo", {"PageNumber": 0}, "Console.BadRequest", 400, BAD),
+    ("DumpMetaList", "demo", {"Id": "x"}, "Console.BadRequest", 400, BAD),
+    (
+        "IncreaseList",
+        "nobody",
+        {},
+        "Console.InstanceNotFound",
+        400,
+        "The specified ImageSearch instance is not found.",
+    ),
+    (
+        "DumpMeta",
+        "broken",
+        {},
+        "Console.InstanceStatusError",
+        409,
+        "Current Instance status not supported this opreate.",
+    ),
+    ("DumpMeta", "slow", {}, "DeniedRequest", 400, "Your request was denied due to instance flow control."),
     (
         "Nothing",
         "demo",
@@ -675,9 +702,10 @@ def test_the_older_search_has_two_types(emulator):
     )
 
 
-# Deserved by requests of other tests: of this file, and of the faults', the limits' and the upload's.
+# Deserved by requests of other tests: of this file, and of the faults', limits', upload's and batch tasks'.
 ELSEWHERE = {
     "Console.NoPermission",
+    "Console.TaskAlreadyExist",
     "InvalidType",
     "RequestBodyTooLarge",
     "SignatureNonceUsed",
@@ -704,12 +732,10 @@ ONLY_ON_DEMAND = {
     ),
     "limits and states of an account, which there is none of": (
         "Console.IncrementStatusError",
-        "Console.InstanceStatusError",
         "Console.LoginError",
         "Console.NotAllowedModifyToken",
         "Console.OrderStatusError",
         "Console.PidError",
-        "Console.TaskAlreadyExist",
         "Forbidden",
         "Forbidden.RAM",
         "NeedRegisterBeforeInvoke",
@@ -726,8 +752,8 @@ ONLY_ON_DEMAND = {
         "NoCaretSeperator",
         "NoPicList",
     ),
+    "every operation is emulated": ("UnsupportedOperationType",),
     "another code says the same, and is the one that is answered": (
-        "Console.BadRequest",
         "Console.NoPermissionError",
         "InvalidAction.NotFound",
         "NoSpecifiedAddPic",

@@ -247,24 +247,39 @@ READS = {
     "AddImage": [{"ProductId": "p", "PicName": "n", "PicContent": image("red")}],
     "UpdateImage": [{"ProductId": "p", "PicName": "n"}],
     "DeleteImage": [{"IsDeleteByFilter": "true", "Filter": "int_attr=1"}, {"ProductId": "p", "PicName": "n"}],
+    "SearchImageByText": [{"Text": "red"}],
+    "SearchImageByFilter": [{}],
     "Detail": [{}],
+    "IncreaseInstance": [{"BucketName": "b", "Path": "/a"}],
+    "IncreaseList": [{}],
+    "DumpMeta": [{}],
+    "DumpMetaList": [{}],
 }
 
 
 def test_each_operation_reads_the_parameters_it_says_it_reads():
     """The declared parameters of an operation are those that its handler looks at, no more and no less."""
-    options = EmulatorOptions(instances=(instance("one", "product"),))
+    options = EmulatorOptions(instances=(instance("one", "multimodal"),))
     gateway = Gateway(options, ())
     live = gateway.instances["one"]
     try:
+        assert set(READS) == set(OPERATIONS)
         for action in ("AddImage", *READS):
             seen: set[str] = set()
             for parameters in READS[action]:
                 watched = Watched(parameters)
                 context = Context(
-                    Arguments(watched), live.options, live.catalogue, gateway.uploads, live.created
+                    Arguments(watched),
+                    live.options,
+                    live.catalogue,
+                    gateway.uploads,
+                    live.created,
+                    live.tasks,
+                    gateway.now(),
+                    None,
                 )
-                assert OPERATIONS[action].handle(context)["Success"] is True
+                # The lists of tasks have no `Success`.
+                assert OPERATIONS[action].handle(context).get("Success", True) is True
                 seen |= watched.seen
             assert seen == set(OPERATIONS[action].parameters), action
     finally:

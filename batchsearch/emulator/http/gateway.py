@@ -181,12 +181,12 @@ class Gateway:
             raise RefusedError(operation.absent)
         return instance
 
-    def carry_out(self, admitted: Admitted, address: str) -> dict[str, Any]:
+    def carry_out(self, admitted: Admitted, address: str | None = None) -> dict[str, Any]:
         """Do what is asked; returns the answer's fields.
 
         Args:
             admitted: The request.
-            address: Where its sender reaches the emulator.
+            address: Where its sender reaches the emulator, for addresses in the answer.
 
         Raises:
             RefusedError: with the operation's code.

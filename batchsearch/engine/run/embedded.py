@@ -54,6 +54,7 @@ def start(settings: JobSettings) -> Emulator:
 
     check_installed()
     from batchsearch.emulator.server import Emulator
+    from batchsearch.storage.stores.store_bucket import bucket_opener
 
     instances = tuple(
         _options_of(settings, worker.instance)
@@ -61,7 +62,12 @@ def start(settings: JobSettings) -> Emulator:
         if worker.instance.endpoint == EMULATOR
     )
     faults = parse_plan(settings.emulator.faults or {})
-    options = EmulatorOptions(data=data_folder(settings), instances=instances, faults=faults)
+    options = EmulatorOptions(
+        data=data_folder(settings),
+        instances=instances,
+        faults=faults,
+        open_bucket=bucket_opener(settings.stores),
+    )
     return Emulator(options).start()
 
 

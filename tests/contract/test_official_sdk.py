@@ -1,4 +1,4 @@
-"""The official Python SDK against the emulator: every operation, both signatures, both ways of calling.
+"""The official Python SDK against the emulator: both signatures, both ways of calling, errors, uploads.
 
 The SDK is unmodified. What it decides about an answer (typed models, kinds of exception) is what the
 assertions look at, so that the emulator's wire format is judged by the vendor's own code.
@@ -128,7 +128,7 @@ def call(request, emulator, way, scheme) -> Caller:
 
 
 async def test_every_operation_gives_typed_answers(call):
-    """All eight operations work with each signature, key and way of calling, in the SDK's own types."""
+    """What is done to items works with each signature, key and way of calling, in the SDK's own types."""
     name = {"instance_name": "demo", "product_id": "p 1/衣+", "pic_name": "a b.jpg"}
     attributes = {
         "custom_content": '{"k":"v ~*!\'()"}',

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from batchsearch.tasks.plan.estimate import Plan, Refused
+    from batchsearch.tasks.plan.estimate import BatchWay, Plan, Refused
 
 _UNITS: Final = ("bytes", "KB", "MB", "GB", "TB", "PB")
 _STEP: Final = 1000
@@ -47,6 +47,8 @@ def plan_page(plan: Plan, *, advice: Callable[[str], str]) -> str:
             f"  money      {amount} of {plan.price.monthly:,.2f} a month: "
             f"the job takes {share:.2%} of the month's slots"
         )
+    if plan.batch is not None:
+        lines += _batch(plan.batch, about="~" if plan.sampled else "")
     waiting = sum(refused.rows for refused in plan.unreadable if refused.code.startswith("Transport."))
     if waiting:
         lines.append(
@@ -111,6 +113,17 @@ def _time(plan: Plan) -> list[str]:
     return [
         f"  slots      {about}{plan.calls:,} at {pace.rate:g} a second{share}",
         f"  time       {about}{_hours(pace.hours(plan.calls))}; {held}",
+    ]
+
+
+def _batch(way: BatchWay, *, about: str) -> list[str]:
+    """The other way: `batchsearch load`."""
+    several = f"{way.tasks:,} tasks of at most {way.per_task:,}" if way.tasks > 1 else "one task"
+    hours = way.hours_to_put
+    put = "" if hours is None else f", {_hours(hours)} to put at {way.line_kbps:,.0f} kbit/s"
+    return [
+        f"  by batch   {about}{way.objects:,} objects, ~{_size(way.bytes)}, into {way.place}{put}; {several}",
+        "             `batchsearch load` spends no slot; how long a task takes is on no page of the vendor",
     ]
 
 

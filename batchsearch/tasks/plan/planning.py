@@ -34,7 +34,7 @@ from batchsearch.steps import step
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.output_layout import LEDGER
 from batchsearch.tasks.plan.distinct_requests import DistinctRequests
-from batchsearch.tasks.plan.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
+from batchsearch.tasks.plan.estimate import NIGHT_HOURS, BatchWay, Pace, Plan, Price, Tally, sizes_of_pages
 from batchsearch.tasks.plan.merged_plan import together
 from batchsearch.tasks.plan.pending_rows import Known, PendingRows, rows_of
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.job.instance_worker import InstanceWorker
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.manifest.source import Manifest
+    from batchsearch.tasks.plan.estimate import Needed
     from batchsearch.tasks.plan.pending_rows import SelectedRows
 
 _REQUESTS_AT_ONCE: Final = 4_096
@@ -165,6 +166,7 @@ async def _plan(
     invalid = tally.refused(unreadable=False, scale=scale)
     reused = round(tally.reused * scale)
     valid = to_do - sum(refused.rows for refused in (*unreadable, *invalid))
+    needed = needed.scaled(scale, most=max(0, valid - reused))
     return Plan(
         operation=settings.operation,
         instance=worker.instance.name,
@@ -176,13 +178,22 @@ async def _plan(
         unreadable=unreadable,
         invalid=invalid,
         reused=reused,
-        needed=needed.scaled(scale, most=max(0, valid - reused)),
+        needed=needed,
         pages=len(facts.pages),
         largest=tally.largest,
         by_address=by_address,
         pace=pace_of(settings, worker.instance),
         price=price_of(worker.instance),
+        batch=_batch_way(settings, needed, encoded=not by_address),
     )
+
+
+def _batch_way(settings: JobSettings, needed: Needed, *, encoded: bool) -> BatchWay | None:
+    """The same by batch tasks, where the job adds images and has a bucket for them."""
+    load = settings.load
+    if load is None or settings.operation != "AddImage":
+        return None
+    return BatchWay.of(needed, load.to, load.images_per_task, settings.images.upload_kbps, encoded=encoded)
 
 
 def pace_of(settings: JobSettings, instance: InstanceSettings) -> Pace:

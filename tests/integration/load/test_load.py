@@ -29,7 +29,7 @@ def held(emulator):
 
 
 async def test_a_manifest_fills_an_instance(load_settings, signed, bucket):
-    """Every image is on the instance with its attributes, and every row has one outcome that names the task."""
+    """Every image is on the instance with its attributes; every row has one outcome that names the task."""
     settings = load_settings()
     summary = await load_all(settings)
     assert (summary.exit_code, summary.put, len(summary.tasks)) == (ExitCode.DONE, 12, 1)
@@ -79,7 +79,7 @@ async def test_more_images_than_a_task_may_have_take_several(load_settings, sign
 
 
 async def test_each_row_fails_for_its_own_reason(load_settings, signed, images, tmp_path):
-    """An image that is missing or too small, a bad attribute, a bad name: each its code, the rest is loaded."""
+    """An image that is missing or too small, a bad attribute, a bad name: each its code, the rest loads."""
     small = tmp_path / "small.png"
     Image.new("RGB", (20, 20), "red").save(small)
     rows = [dict(row) for row in ROWS]
@@ -135,7 +135,7 @@ async def test_lines_that_the_instance_refuses_are_outcomes(load_settings, signe
 
 
 async def test_deletions_are_loaded_as_well(load_settings, signed):
-    """A DeleteImage job takes images from the instance by a batch task, behind the guard of every deletion."""
+    """A DeleteImage job takes images away by a batch task, behind the guard of every deletion."""
     await load_all(load_settings())
     rows = ROWS[:3]
     with pytest.raises(Exception, match="max_deleted"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -31,3 +32,12 @@ class LoadSettings(Settings):
     poll_seconds: float = Field(
         5.0, ge=1, description="A task is asked how far it is so often, seconds; once a second at most."
     )
+
+    @property
+    def bucket(self) -> tuple[str, str]:
+        """The bucket's name, and its place: an address, or the local folder that stands for it."""
+        scheme, is_address, path = self.to.partition("://")
+        if not is_address:
+            return Path(self.to).name or "bucket", self.to
+        name = path.partition("/")[0]
+        return name, f"{scheme}://{name}"

@@ -93,6 +93,7 @@ def _options_of(settings: JobSettings, instance: InstanceSettings) -> InstanceOp
         rates=rates,
         predicted_category_limits=settings.emulator.predicted_category_limits,
         longest_id=instance.longest_id,
+        buckets=dict([settings.load.bucket]) if settings.load is not None else {},
     )
 
 

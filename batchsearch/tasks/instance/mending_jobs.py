@@ -80,14 +80,19 @@ def write_mending_jobs(
 
 def _delete(settings: JobSettings, chosen: Chosen, folder: Path) -> MendingJob | None:
     table = pa.Table.from_pylist(chosen.deletions, pa.schema([(name, pa.string()) for name in _IDS]))
-    return _written(settings, "delete", "DeleteImage", [table], len(table), folder, {})
+    return _written(settings, "delete", "DeleteImage", [table], len(table), folder, {}, columns=_own(table))
 
 
 def _update(settings: JobSettings, chosen: Chosen, folder: Path) -> MendingJob | None:
     names = sorted({name for row in chosen.updates for name in row} - set(_IDS))
     schema = pa.schema([HELD.field(name) for name in (*_IDS, *names)])
     table = pa.Table.from_pylist(chosen.updates, schema)
-    return _written(settings, "update", "UpdateImage", [table], len(table), folder, {})
+    return _written(settings, "update", "UpdateImage", [table], len(table), folder, {}, columns=_own(table))
+
+
+def _own(table: pa.Table) -> dict[str, str]:
+    """Columns that are named as the operation names them."""
+    return {name: name for name in table.schema.names}
 
 
 def _add(settings: JobSettings, chosen: Chosen, folder: Path) -> MendingJob | None:

@@ -79,8 +79,7 @@ def place_of(settings: JobSettings) -> Place:
                 "bucket in the instance's region, such as oss://bucket/folder"
             )
             raise ConfigError([Problem("load.to", what)])
-        folder = Path(load.to)
-        return Place(folder.name or "bucket", FOLDER, stands_in=folder)
+        return Place(load.bucket[0], FOLDER, stands_in=Path(load.to))
     try:
         address = parse_address(load.to)
     except AddressError as error:
@@ -88,9 +87,9 @@ def place_of(settings: JobSettings) -> Place:
     if settings.instance.endpoint is None and address.scheme != "oss":
         what = f"{address.scheme}:// is no bucket that Image Search reads; it reads OSS: oss://bucket/folder"
         raise ConfigError([Problem("load.to", what)])
-    bucket, _, folder_name = address.path.partition("/")
-    folder_name = folder_name or FOLDER
-    return Place(bucket, folder_name, address=StoreAddress(address.scheme, f"{bucket}/{folder_name}"))
+    bucket, _, folder = address.path.partition("/")
+    folder = folder or FOLDER
+    return Place(bucket, folder, address=StoreAddress(address.scheme, f"{bucket}/{folder}"))
 
 
 def open_bucket(settings: JobSettings, place: Place) -> Bucket:

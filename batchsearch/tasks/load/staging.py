@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
+from zlib import crc32
 
 from batchsearch.images.inspect import inspect
 from batchsearch.service.client import Answer
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from batchsearch.tasks.load.lines import Names
 
 NAME_TAKEN: Final = "Local.ObjectNameTaken"
+_STRIPES: Final = 64
+"""Locks for names; different names seldom share one."""
 
 
 class Refusal(Exception):  # noqa: N818 - how a row ends, no fault
@@ -57,6 +60,7 @@ class BucketClient:
         self._place = place
         self._threads = threads
         self._counting = threading.Lock()
+        self._of_names = tuple(threading.Lock() for _ in range(_STRIPES))
         self.sent = 0
         self.sent_bytes = 0
 
@@ -112,21 +116,25 @@ class BucketClient:
             return name
         sha256 = hashlib.sha256(data).hexdigest()
         staged = StagedLine(product, pic_name, name, sha256, add_line(values, name))
+        # Rows of one name are staged one after another, so that the second one sees the first.
+        with self._of_names[crc32(name.encode("utf-8", "replace")) % len(self._of_names)]:
+            self._stage_image(staged, data, sha256)
+        return name
+
+    def _stage_image(self, staged: StagedLine, data: bytes, sha256: str) -> None:
         owner = self._journal.owner_of(staged)
         if owner is not None:
             what = (
-                f"the product {owner!r} has another image of the name {name!r}, and a bucket has one; set "
-                "`load.names: product_id/pic_name`"
+                f"the product {owner!r} has another image of the name {staged.name!r}, and a bucket has one; "
+                "set `load.names: product_id/pic_name`"
             )
             raise Refusal(NAME_TAKEN, what)
-        if not self._journal.holds(
-            name, sha256, lambda: hashlib.md5(data, usedforsecurity=False).hexdigest()
-        ):
-            self._bucket.put(name, data)
-            self.sent += 1
-            self.sent_bytes += len(data)
+        if not self._journal.holds(staged.name, sha256, lambda: _md5(data)):
+            self._bucket.put(staged.name, data)
+            with self._counting:
+                self.sent += 1
+                self.sent_bytes += len(data)
         self._journal.stage(staged, size=len(data))
-        return name
 
 
 def _md5(data: bytes) -> str:

@@ -1,6 +1,7 @@
 """Loading an instance by batch tasks: every row one outcome, every image once, nothing put twice."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -24,7 +25,7 @@ def held(emulator):
     """What the instance holds: names and attributes."""
     return {
         (item.product_id, item.pic_name): (item.int_attr, item.custom_content)
-        for item in emulator.catalogue().items()
+        for item in emulator.catalogue().matching(None, start=0, num=1000)
     }
 
 
@@ -43,7 +44,7 @@ async def test_a_manifest_fills_an_instance(load_settings, signed, bucket):
     assert (found["calls"] == 0).all()
     lines = (bucket / "batchsearch" / "increment.meta").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["OperationType"] for line in lines} == {"ADD"}
-    assert verify_folder(settings.output.dir).whole
+    assert not verify_folder(Path(settings.output.dir)).findings.counts
 
 
 async def test_what_is_unchanged_is_neither_put_nor_listed_again(load_settings, signed, images, tmp_path):
@@ -89,7 +90,7 @@ async def test_each_row_fails_for_its_own_reason(load_settings, signed, images, 
     rows[4]["name"] = "../p04.jpg"
     rows[5]["name"] = "no-extension"
     rows[6]["name"] = rows[7]["name"]
-    settings = load_settings(rows, images__allow_outside_root=True) if False else load_settings(rows)
+    settings = load_settings(rows)
     summary = await load_all(settings)
     found = results(settings)
     assert found.loc["1", "error_code"] == "Local.ImageMissing"
@@ -158,7 +159,7 @@ async def test_a_row_that_is_loaded_is_not_added_by_a_run(load_settings, signed)
     settings = load_settings()
     await load_all(settings)
     assert (await run_job(settings)).calls == 0
-    assert signed.log.entries("AddImage") == []
+    assert not signed.log.entries("AddImage")
 
 
 async def test_jobs_that_cannot_be_loaded_are_refused(load_settings, make_job):
@@ -193,6 +194,4 @@ async def test_a_task_that_is_refused_ends_the_load_and_the_next_one_goes_on(loa
 
 
 def _journal(settings):
-    from pathlib import Path
-
     return Path(settings.output.dir) / "load" / "journal.sqlite3"

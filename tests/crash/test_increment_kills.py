@@ -70,6 +70,6 @@ def test_an_increment_survives_kills_of_the_emulator(tmp_path):
                 process.kill()
                 process.communicate()
     assert kills >= 3
-    assert found["Msg"] == f"{(IMAGES + 1) * ROUNDS} lines, of which {ROUNDS} failed"
+    assert found["Msg"] == f"lines: {(IMAGES + 1) * ROUNDS}, failed: {ROUNDS}"
     assert Counter((line["ProductId"], line["PicName"]) for line in held) == Counter(expected)
     assert Counter(line["ProductId"] for line in told) == Counter(f"p{turn}" for turn in range(ROUNDS))

@@ -57,4 +57,4 @@ class DumpWork:
                 self.records.keep(task.id, number, bytes(piece), line=lines)
                 number += 1
                 piece.clear()
-        self.records.end(task.id, SUCCESS, None, f"{lines:,} lines")
+        self.records.end(task.id, SUCCESS, None, f"lines: {lines:,}")

@@ -137,7 +137,7 @@ class IncrementWork:
                 judged = list(pool.map(lambda line: self._judged(bucket, folder, line), chunk))
                 failed += self._take_effect(task, judged)
                 count = chunk[-1].number
-        self.records.end(task.id, SUCCESS, None, f"{count:,} lines, of which {failed:,} failed")
+        self.records.end(task.id, SUCCESS, None, f"lines: {count:,}, failed: {failed:,}")
 
     def _check(self, bucket: SourceBucket, found: SourceObject) -> None:
         """Judge the whole list before anything takes effect."""

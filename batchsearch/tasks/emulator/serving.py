@@ -90,6 +90,8 @@ def serve(
         # Read before anything listens: the message names the files.
         tls_context(*tls)
     places = _places(buckets)
+    if not (bucket_region or bucket_endpoint) and any(one.startswith("oss://") for one in places.values()):
+        raise ConfigError("--bucket: OSS is reached in one region: give --bucket-region or --bucket-endpoint")
     try:
         options = EmulatorOptions(
             host=host,

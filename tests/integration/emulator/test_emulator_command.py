@@ -103,6 +103,11 @@ def test_an_instance_that_cannot_be_read_is_named(text, message):
     [
         (("--instance", "a", "--instance", "a"), "different names"),
         (("--counting", "guess"), "choose one of token_bucket"),
+        (("--bucket", "shop"), "write NAME=FOLDER"),
+        (("--bucket", "shop=a", "--bucket", "shop=b"), "is given twice"),
+        (("--bucket", "shop=s3://key@shop"), "has a user part"),
+        (("--bucket", "shop=oss://shop"), "give --bucket-region"),
+        (("--bucket", "shop=s3://shop", "--bucket-endpoint", "ftp://x"), "must be `https://host`"),
         (("--tls", "{here}", "{here}"), "cannot be used for TLS"),
     ],
 )

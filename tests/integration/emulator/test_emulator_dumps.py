@@ -1,5 +1,6 @@
 """DumpMeta and DumpMetaList: all that an instance holds, behind addresses that are signed and run out."""
 
+import html
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ from batch_rig import (
 
 from batchsearch.emulator.batch.task_records import KEPT_DUMPS
 from batchsearch.emulator.caller import signed_v3
+from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+from batchsearch.emulator.http.instance_page import STANDS_FOR
 from batchsearch.emulator.http.signatures import AccessKey
 from batchsearch.emulator.server import Emulator
 
@@ -75,9 +78,9 @@ def test_a_dump_is_a_list_that_would_fill_another_instance(tmp_path):
         fill(caller)
         listed = dumped(caller)
         assert lines_at(listed["MetaUrl"]) == LINES
-        assert listed["Msg"] == "2 lines"
+        assert listed["Msg"] == "lines: 2"
         folder.write(text=fetched(listed["MetaUrl"])[1])
-        assert taken_in(caller, "other")["Msg"] == "2 lines, of which 0 failed"
+        assert taken_in(caller, "other")["Msg"] == "lines: 2, failed: 0"
         assert lines_at(dumped(caller, "other")["MetaUrl"]) == LINES
         assert lines_at(dumped(caller, "empty")["MetaUrl"]) == []
 
@@ -156,3 +159,38 @@ def test_what_only_asks_may_be_asked_with_get(action):
         sent = signed_v3(key, action=action, target=target, body=b"", headers={"host": host}, method="GET")
         answered = emulator.caller().send("GET", target, b"", sent)
         assert answered.status == 200, answered.json()
+
+
+def test_the_page_for_people_lists_tasks_and_says_what_stands_for_what():
+    """Each task with its end, texts of callers escaped, and what is not as at the service."""
+    with Emulator(options()) as emulator:
+        caller = emulator.caller()
+        dumped(caller)
+        assert taken_in(caller, bucket="<b>")["Code"] == "NoSuchBucket"
+        page = fetched(f"{emulator.endpoint}/console")[1].decode()
+    assert "<td>dump</td><td>SUCCESS</td>" in page
+    assert "<td>increment</td><td>FAIL</td><td>NoSuchBucket</td>" in page
+    assert "&lt;b&gt;" in page
+    assert "<b>" not in page
+    for sentence in STANDS_FOR:
+        assert html.escape(sentence) in page
+
+
+def test_a_call_within_the_process_is_led_to_the_same_files():
+    """What is handed over without HTTP names addresses that are served all the same."""
+    with Emulator(options()) as emulator:
+        fill(emulator.caller())
+        dumped(emulator.caller())
+        handed = emulator.direct().answer("DumpMetaList", (("InstanceName", "demo"),), b"", {})
+        assert lines_at(handed.content["Data"]["DumpMetaList"][0]["MetaUrl"]) == LINES
+
+
+def test_a_download_can_be_made_to_fail():
+    """Faults know it as `GetObject`; the next one is whole again."""
+    with Emulator(options()) as emulator:
+        fill(emulator.caller())
+        address = dumped(emulator.caller())["MetaUrl"]
+        rule = FaultRule(ErrorAnswer("InternalError"), operations=("GetObject",), times=1)
+        emulator.set_faults(FaultPlan((rule,)))
+        assert fetched(address)[0] == 500
+        assert lines_at(address) == LINES

@@ -66,7 +66,7 @@ def test_a_list_does_what_calls_would_do(running, folder):
     folder.line(OperationType="DELETE", ProductId="nobody", PicName="x")
     folder.write()
     task = taken_in(caller)
-    assert (task["Status"], task["Msg"]) == ("SUCCESS", "8 lines, of which 0 failed")
+    assert (task["Status"], task["Msg"]) == ("SUCCESS", "lines: 8, failed: 0")
     assert "ErrorUrl" not in task
     for name, more in (("sub/a.png", full), ("b.png", {"CategoryId": 9})):
         content = encoded(picture(name))
@@ -134,7 +134,7 @@ def test_each_line_that_fails_is_told_with_its_code(running, folder):
     )
     assert (task["Status"], task["Msg"]) == (
         "SUCCESS",
-        f"{len(codes) + 1} lines, of which {len(codes)} failed",
+        f"lines: {len(codes) + 1}, failed: {len(codes)}",
     )
     told = lines_at(task["ErrorUrl"])
     assert [line["Code"] for line in told] == codes
@@ -172,7 +172,7 @@ def test_a_kind_that_ignores_regions_ignores_those_of_a_list(running, folder):
     folder.image("a.png", picture(1, (480, 460)))
     folder.line(OperationType="ADD", ProductId="p", PicName="a.png", Region="nonsense")
     folder.write()
-    assert taken_in(running.caller(), "cloth")["Msg"] == "1 lines, of which 0 failed"
+    assert taken_in(running.caller(), "cloth")["Msg"] == "lines: 1, failed: 0"
 
 
 GOOD = '{"OperationType": "ADD", "ProductId": "p", "PicName": "a.png"}'
@@ -293,7 +293,7 @@ def test_a_task_that_was_stopped_goes_on_at_the_next_start(folder, tmp_path):
         (task,) = increments(emulator.caller())
         assert task["Status"] == "PROCESSING"
     with Emulator(options(*settings, data=data)) as emulator:
-        assert taken_over(emulator.caller(), begun)["Msg"] == "3 lines, of which 0 failed"
+        assert taken_over(emulator.caller(), begun)["Msg"] == "lines: 3, failed: 0"
         assert ok(emulator.caller(), "Detail")["Instance"]["TotalCount"] == 3
 
 
@@ -344,7 +344,7 @@ def test_a_bucket_may_be_in_an_object_store(folder, s3_server, bucket):
     opener = bucket_opener(connections)
     with Emulator(options(*with_buckets(places), open_bucket=opener)) as emulator:
         task = taken_in(emulator.caller())
-        assert (task["Status"], task["Msg"]) == ("SUCCESS", "4 lines, of which 1 failed")
+        assert (task["Status"], task["Msg"]) == ("SUCCESS", "lines: 4, failed: 1")
         assert [line["Code"] for line in lines_at(task["ErrorUrl"])] == ["PicNotExist"]
         products = [line["ProductId"] for line in lines_at(dumped(emulator.caller())["MetaUrl"])]
         assert products == ["p0", "p1", "p2"]

@@ -22,6 +22,7 @@ import urllib.request
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from alibabacloud_imagesearch20201214 import models
@@ -30,10 +31,13 @@ from alibabacloud_tea_openapi.utils_models import Config
 from darabonba.runtime import RuntimeOptions
 from PIL import Image, ImageDraw
 
+import batchsearch
+from batchsearch.config.model import OperationName
 from batchsearch.emulator.flow import BUDGETS
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 from batchsearch.service.operations import OPERATIONS
+from batchsearch.storage.parts.results_and_hits import RESULT_COLUMNS
 
 # The SDK's asynchronous client leaves closing its sockets to the garbage collector.
 pytestmark = [
@@ -41,6 +45,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
+PACKAGE = Path(batchsearch.__file__).parent
 NPM = Path(__file__).parent / "npm"
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 MARKS = "<!-- operations: begin -->\n", "<!-- operations: end -->"
@@ -365,6 +370,27 @@ def test_the_sdks_read_the_same_answers(done):
     assert others == [sync, sync]
 
 
+COMMANDS = {
+    "Detail": ("instance show", "a page, JSON"),
+    "IncreaseInstance": ("load", "`results/`"),
+    "IncreaseList": ("load", "`results/`"),
+    "DumpMeta": ("instance export", "Parquet"),
+    "DumpMetaList": ("instance export", "Parquet"),
+}
+"""Operations on the instance itself: the command that calls each, and what comes out."""
+
+
+def called_by(operation):
+    """How people call an operation, and where the answers go; empty where there is no way."""
+    if operation in get_args(OperationName):
+        written = "`results/`, `hits/`" if OPERATIONS[operation].paged else "`results/`"
+        return "a job", written if RESULT_COLUMNS.get(operation) else ""
+    command, written = COMMANDS.get(operation, ("", ""))
+    folder = PACKAGE / "tasks" / command.partition(" ")[0]
+    named = any(f'"{operation}"' in path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    return (f"`{command}`", written) if command and named else ("", "")
+
+
 def table(rows):
     """The table of docs/operations.md.
 
@@ -391,6 +417,7 @@ def test_no_operation_is_missing_anywhere(done):
         operation: {
             **{title: cell(operation, way) for way, title in titles.items()},
             "emulator": "yes" if all(operation in done(way).operations for way in WAYS) else "",
+            **dict(zip(("job file or command", "what comes out"), called_by(operation), strict=True)),
         }
         for operation in OPERATIONS
     }

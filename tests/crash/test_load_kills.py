@@ -1,4 +1,4 @@
-"""Loads that are killed at their points: each image there once, each row one outcome, no task asked for twice."""
+"""Loads that are killed at their points: each image there once, each row one outcome, no task twice."""
 
 import csv
 import os
@@ -32,6 +32,11 @@ KILLS = (
     "ledger_commit_after:4",
 )
 """Ten kills, in the order in which a load comes to them; each resumes what the one before has left."""
+
+
+def run(command, environ):
+    """A command, run to its end."""
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +102,7 @@ def loaded(folder):
                     command, env=environ | crash, capture_output=True, text=True, check=False
                 )
                 assert died.returncode == -signal.SIGKILL, (kill, died.stderr)
-            done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+            done = run(command, environ)
             assert done.returncode == 0, done.stderr
             items = emulator.catalogue().matching(None, start=0, num=1000)
             asked = [

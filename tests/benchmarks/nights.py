@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def least(folder: Path) -> None:
             texts = batch.column(0).to_pylist()
             keys.append(b"".join(hashlib.blake2b(key.encode(), digest_size=16).digest() for key in texts))
     mine = np.frombuffer(b"".join(keys), "<u8")[::2]
-    with sqlite3.connect(folder / "out" / "ledger" / "ledger.sqlite3") as connection:
+    with closing(sqlite3.connect(folder / "out" / "ledger" / "ledger.sqlite3")) as connection:
         known = b"".join(row[0] for row in connection.execute("SELECT digest FROM rows"))
     theirs = np.frombuffer(known, "<u8")[::2]
     print(len(mine), int(np.isin(mine, theirs).sum()))

@@ -131,6 +131,19 @@ class DetectedChanges:
         join = LedgerJoin(self._ledger, self.rules, table, every_image=self._every_image and self.looks)
         yield from join.batches(keys.in_order())
 
+    def any_in_a_new_round(self) -> bool:
+        """Whether any finished row may be renewed because a round of runs begins; True while one goes on.
+
+        Raises:
+            OutputError: The ledger cannot be read.
+        """
+        rules = self.rules
+        if not rules.new_round:
+            return True
+        if rules.expired_before is not None and self._ledger.oldest_outcome() < rules.expired_before:
+            return True
+        return any(rules.reason_for_failure(*ended) for ended in self._ledger.outcomes_of_failures())
+
     def look(self, digests: list[bytes], batch: RowBatch | None, table: RowTable | None = None) -> Inspected:
         """What is found of rows with these digests; of their sources only where they are given."""
         states = self._ledger.states(digests)
@@ -199,10 +212,19 @@ async def take_stock(
         return finished
     if detected.looks or ledger.meta(_SURVEYED) is None:
         await ledger.set_meta(_SURVEYED, identity_of(manifest))
+    await begin_round(ledger)
+    return finished
+
+
+async def begin_round(ledger: Ledger) -> None:
+    """Note that a round of runs begins, unless one is going on.
+
+    Raises:
+        OutputError: The ledger cannot be written.
+    """
     if ledger.meta(ROUND) != _OPEN:
         await ledger.set_meta(_ROUND_BEGAN, str(time.time()))
         await ledger.set_meta(ROUND, _OPEN)
-    return finished
 
 
 def round_began(ledger: LedgerQueries) -> float:

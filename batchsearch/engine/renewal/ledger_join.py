@@ -17,7 +17,6 @@ from batchsearch.engine.renewal.inspected import Inspected
 from batchsearch.engine.renewal.renewal_rules import Source
 from batchsearch.engine.renewal.row_source import NOT_THERE
 from batchsearch.storage.digest_sort import halves
-from batchsearch.storage.ledger.entries import RowState
 from batchsearch.storage.ledger.queries import EXPIRED, FAILED, SOURCE_UNKNOWN
 
 if TYPE_CHECKING:
@@ -172,8 +171,7 @@ class LedgerJoin:
         """Why rows that ended so are renewed, when nothing else is to be said of them."""
         ended = (code, origin)
         if ended not in self._of_failure:
-            state = RowState(code, origin, math.inf, 1, None, b"", None)
-            self._of_failure[ended] = self._rules.reason_for(b"", state, None)
+            self._of_failure[ended] = self._rules.reason_for_failure(code, origin)
         return self._of_failure[ended]
 
     def _one_by_one(self, rows: NDArray[Any], found: Inspected) -> None:

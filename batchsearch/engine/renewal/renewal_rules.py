@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 from batchsearch.engine.renewal.mending import Mended
 from batchsearch.service.codes.lookup import action_of, code_for
+from batchsearch.storage.ledger.entries import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
     from batchsearch.engine.rows.pending_row import Failure
     from batchsearch.service.codes.table import Action
-    from batchsearch.storage.ledger.entries import RowState
 
 Reason = Literal["changed", "mended", "elsewhere", "expired", "passing", "retry"]
 """Why a row is renewed: its image or parameters changed, a setting that it failed by was corrected, calls go
@@ -151,6 +152,10 @@ class RenewalRules:
             return "changed"
         touched = self.touched.reason_for(digest, state, looked_at=source is not None)
         return touched or (self._in_a_new_round(state) if self.new_round else None)
+
+    def reason_for_failure(self, code: str, origin: str | None) -> Reason | None:
+        """Why rows that failed with this are renewed, when nothing else is to be said of them."""
+        return self.reason_for(b"", RowState(code, origin, math.inf, 1, None, b"", None), None)
 
     def _in_a_new_round(self, state: RowState) -> Reason | None:
         if self.expired_before is not None and state.finished_at < self.expired_before:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from batchsearch.storage.ledger.queries import LedgerQueries
 
 _REMEMBERED: Final = 256
+_FEW_ROWS: Final = 5_000
+"""So many looks into a ledger cost less than to go through all of a large one's answers."""
 _SAME_MOMENT: Final = 1e-3
 """Seconds that Parquet's microseconds and the ledger's float may differ by for one answer."""
 
@@ -66,6 +68,7 @@ class AnswerCache:
         round_began: When this round of runs began, seconds since 1970: its own answers are never too old.
         max_age: How old answers of earlier runs may be, seconds.
         others: Find answers in other output folders, asked in this order where there is none here.
+        rows: How many are going to ask; None where nobody knows. For few the ledger itself is asked.
     """
 
     def __init__(
@@ -76,21 +79,25 @@ class AnswerCache:
         round_began: float,
         max_age: float,
         others: Sequence[AnswerCache] = (),
+        rows: int | None = None,
     ) -> None:
         self._others = tuple(others)
         self._ledger = ledger
         self._folder = folder
         self._round_began = round_began
         self._oldest = min(round_began, time.time() - max_age)
-        self._answered = BloomFilter()
-        for request_keys in ledger.answered_requests():
-            self._answered.add_all(request_keys)
+        self._answered: BloomFilter | None = None
+        if rows is None or rows > _FEW_ROWS:
+            self._answered = BloomFilter()
+            for request_keys in ledger.answered_requests():
+                self._answered.add_all(request_keys)
         self._remembered: OrderedDict[str, CachedAnswer] = OrderedDict()
         self._lock = threading.Lock()
 
     def note(self, request_key: str) -> None:
         """An answer to this request is in the ledger from now on."""
-        self._answered.add(bytes.fromhex(request_key))
+        if self._answered is not None:
+            self._answered.add(bytes.fromhex(request_key))
         with self._lock:
             self._remembered.pop(request_key, None)
 
@@ -110,7 +117,7 @@ class AnswerCache:
         return found
 
     def _find(self, request_key: str, *, of_this_round: bool) -> CachedAnswer | None:
-        if not self._answered.may_hold(bytes.fromhex(request_key)):
+        if self._answered is not None and not self._answered.may_hold(bytes.fromhex(request_key)):
             return None
         with self._lock:
             remembered = self._remembered.get(request_key)

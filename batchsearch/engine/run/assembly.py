@@ -203,7 +203,7 @@ def _reader(opened: Opened, facts: JobFacts, worker: InstanceWorker) -> RowReade
         worker,
         carried=opened.carried,
         by_priority=PRIORITY in opened.settings.manifest.columns,
-        table=opened.table,
+        table=opened.reading.table,
         only_renewed=opened.only_renewed,
     )
 
@@ -316,6 +316,7 @@ def _earlier_answers(opened: Opened, stack: AsyncExitStack) -> AnswerCache:
         round_began=opened.round_began,
         max_age=opened.settings.reuse.max_age_hours * _HOUR,
         others=answers_of(other_folders(opened.settings), stack),
+        rows=opened.left,
     )
 
 

@@ -17,6 +17,7 @@ from batchsearch.engine.job.instance_worker import names_of, tier_of, workers_of
 from batchsearch.engine.parts.sealer import Sealer
 from batchsearch.engine.renewal.change_detection import complete_round
 from batchsearch.engine.run.closing import Ending, summarise
+from batchsearch.engine.run.manifest_reading import READ
 from batchsearch.engine.run.notifying import notifying
 from batchsearch.engine.run.opening import new_run_id, open_job
 from batchsearch.engine.run.order import KEYS, disagreement
@@ -242,6 +243,7 @@ async def _run(  # noqa: PLR0917 - a job, its limits, and who takes part in it
             log.error("output_disagrees", message=wrong)
     if not ending.unfinished and not opened.only_renewed:
         await complete_round(ledger)
+        await ledger.set_meta(READ, opened.reading.note(opened.finished, opened.total))
     summary = await asyncio.to_thread(summarise, opened, stats, time.monotonic() - began, ending)
     await ledger.end_run(opened.run_id, datetime.now(UTC), summary.as_dict())
     write_text(record, summary.as_json() + "\n")

@@ -24,25 +24,15 @@ from batchsearch.engine.job.identity import QUOTED, quoted_before
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.one_thread import one_by_one
 from batchsearch.engine.parts.passthrough_columns import settled
-from batchsearch.engine.renewal.change_detection import (
-    DetectedChanges,
-    Finished,
-    is_looked_at,
-    round_began,
-    sources_of,
-    take_stock,
-)
+from batchsearch.engine.renewal.change_detection import DetectedChanges, Finished, round_began
 from batchsearch.engine.renewal.removed_rows import mark_left
 from batchsearch.engine.renewal.renewal_rules import NOTHING_TOUCHED
-from batchsearch.engine.renewal.row_table import RowTable
 from batchsearch.engine.rows.other_folders import other_folders
-from batchsearch.engine.run.manifest_check import checked
+from batchsearch.engine.run.manifest_reading import ManifestReading
 from batchsearch.engine.run.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.errors import ConfigError, OutputError, Problem
-from batchsearch.manifest.keys import RepeatFinder
 from batchsearch.manifest.own_output import takes_in
-from batchsearch.manifest.row_findings import LISTED
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.publish import make_folder
 from batchsearch.service.conditions import parse_conditions
@@ -90,7 +80,7 @@ class Opened:
         truth: Results columns that say what should come out: of the first hit, of the outcome.
         total: Rows of the manifest.
         finished: What earlier runs have made of them, and what stands of it.
-        table: What becomes of each.
+        reading: Knows what becomes of each.
         run_id: This run's name.
         round_began: When the round of runs began that this one belongs to, seconds since 1970.
         only_renewed: Rows without an outcome are left alone.
@@ -106,7 +96,7 @@ class Opened:
     truth: tuple[str | None, str | None]
     total: int
     finished: Finished
-    table: RowTable
+    reading: ManifestReading
     run_id: str
     round_began: float
     only_renewed: bool = False
@@ -154,14 +144,10 @@ async def open_job(
         now = held.now
         quoted = quoted_before(held.before, settings.manifest.key)
         manifest = manifest.naming_rows(quoted)
-        looks = chosen is None and is_looked_at(
-            settings, operation, manifest, ledger, columns_changed=held.changes.columns
+        reading = stack.enter_context(
+            ManifestReading(settings, operation, manifest, ledger, chosen=chosen is not None)
         )
-        beside = looks and ledger.finished_count() > 0 and not manifest.has_inline_images
-        keys = stack.enter_context(RepeatFinder(listed=LISTED, beside=beside))
-        told = sources_of(settings, image_root(settings)).beside if beside else None
-        total = await checked(manifest, folder, keys=keys, beside=told)
-        table = RowTable(total)
+        total = await reading.rows(held, folder)
         if total or quoted is not None:
             now[QUOTED] = manifest.quoted
         check_shrink(
@@ -195,9 +181,7 @@ async def open_job(
             only_asked_for=chosen is not None,
             touched=touched,
         )
-        finished = await take_stock(detected, ledger, manifest, keys, table, changes=chosen is None)
-        # What the comparison of keys has on disk is not needed any more.
-        await stack.aclose()
+        finished = await reading.stock(detected, total)
         _tell_of_rows(finished, touched, held, total)
         if chosen is None:
             await mark_left(ledger, folder, manifest, generations, others=finished.others)
@@ -219,7 +203,7 @@ async def open_job(
             truth,
             total,
             finished,
-            table,
+            reading,
             run_id,
             time.time() if chosen is not None else round_began(ledger),
             only_renewed=chosen is not None,

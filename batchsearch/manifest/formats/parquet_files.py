@@ -29,7 +29,7 @@ from batchsearch.manifest.remote_file import LostError, RemoteFile, arrow_source
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from batchsearch.manifest.formats.parquet_bounds import Leaf
+    from batchsearch.manifest.formats.parquet_bounds import GroupBounds, Leaf
     from batchsearch.manifest.formats.table_file import Report, Wished
     from batchsearch.manifest.remote_file import ManifestPath
 
@@ -81,6 +81,7 @@ class ParquetFile:
         self.schema = pa.schema(fields)
         groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
         self._ends = list(accumulate(group.num_rows for group in groups))
+        self._bounds: dict[tuple[int, tuple[Leaf, ...]], GroupBounds] = {}
 
     @property
     def rows(self) -> int:
@@ -117,7 +118,7 @@ class ParquetFile:
     def _batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows, columns with large dictionaries as entries of these."""
         with self._opened() as file, ExitStack() as stack:
-            leaves = leaves_below(file.schema, names)
+            leaves = tuple(leaves_below(file.schema, names))
             pages = None if isinstance(self.path, RemoteFile) else stack.enter_context(self.path.open("rb"))
             for run in self._runs(file, leaves, pages):
                 with self._opened(run.dictionaries) if run.dictionaries else nullcontext(file) as reader:
@@ -125,7 +126,7 @@ class ParquetFile:
                         run.rows, row_groups=list(run.groups), columns=list(names), use_threads=False
                     )
 
-    def _runs(self, file: Any, leaves: Sequence[Leaf], pages: IO[bytes] | None) -> Iterator[_Run]:
+    def _runs(self, file: Any, leaves: tuple[Leaf, ...], pages: IO[bytes] | None) -> Iterator[_Run]:
         """Row groups that are read alike, enough of them for a few batches."""
         metadata = file.metadata
         run = _Run((), MOST_ROWS, frozenset())
@@ -133,7 +134,12 @@ class ParquetFile:
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
             longest = partial(self._longest_entry, number)
-            bounds = group_bounds(group, leaves, pages, longest, self._ends[number] - group.num_rows)
+            # A manifest is read several times, alike every time.
+            known = (number, leaves)
+            if known not in self._bounds:
+                first = self._ends[number] - group.num_rows
+                self._bounds[known] = group_bounds(group, leaves, pages, longest, first)
+            bounds = self._bounds[known]
             if run.groups and (waiting >= _ROWS_OF_A_RUN or bounds.dictionaries != run.dictionaries):
                 yield run
                 run, waiting = _Run((), MOST_ROWS, frozenset()), 0

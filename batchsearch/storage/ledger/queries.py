@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -169,6 +170,18 @@ class LedgerQueries(ABC):
         """How many rows ended as each (code, origin); (None, None) is success."""
         found = self._all("SELECT code, origin, count(*) FROM rows GROUP BY code, origin")
         return {(code, origin): count for code, origin, count in found}
+
+    def outcomes_of_failures(self) -> dict[tuple[str, str | None], int]:
+        """How many rows failed with each (code, origin)."""
+        found = self._all(
+            "SELECT code, origin, count(*) FROM rows WHERE code IS NOT NULL GROUP BY code, origin"
+        )
+        return {(code, origin): count for code, origin, count in found}
+
+    def oldest_outcome(self) -> float:
+        """When the oldest outcome was made, seconds since 1970; infinite without any."""
+        [(oldest,)] = self._all("SELECT min(finished_at) FROM rows")
+        return math.inf if oldest is None else float(oldest)
 
     def parts(self, place: Place = CURRENT) -> list[Part]:
         """Sealed parts at a place, in the order of their outcomes."""

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputDamagedError
-from batchsearch.storage.ledger.entries import digest_of
+from batchsearch.storage.ledger.entries import digests_of_texts
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import RESULTS
 
@@ -94,8 +94,8 @@ def _keys_of(path: Path) -> Keys:
     try:
         with pq.ParquetFile(arrow_readable(path)) as file:
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=["row_key"]):
-                named = (digest_of(key or "") for key in batch.column(0).to_pylist())
-                keys = keys.added(b"".join(named))
+                named = batch.column(0).cast(pa.binary()).to_pylist()
+                keys = keys.added(b"".join(digests_of_texts(key or b"" for key in named)))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise OutputDamagedError(f"{path}: cannot be read: {reason_of(error)}") from error
     return keys

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import inspect
 import io
 import json
@@ -238,12 +237,15 @@ async def by_python(emulator, steps, certificate, *, asynchronous):
 
 
 @cache
-def npm_modules(cached):
-    """The folder with the npm packages of the lock file, installed once; skips where there is no npm."""
+def npm_modules(shared):
+    """The folder with the npm packages of the lock file, installed once; skips where there is no npm.
+
+    Args:
+        shared: A folder of this run of the tests, the same for all its workers.
+    """
     if shutil.which("npm") is None or shutil.which("node") is None:
         pytest.skip("no npm on this machine: the official npm SDK is not tried")
-    lock = (NPM / "package-lock.json").read_bytes()
-    folder = Path(cached) / hashlib.sha256(lock).hexdigest()[:16]
+    folder = shared / "npm-of-the-sdk"
     if not folder.exists():
         coming = folder.with_name(f"{folder.name}.{os.getpid()}")
         coming.mkdir(parents=True, exist_ok=True)
@@ -284,14 +286,16 @@ def by_npm(emulator, steps, certificate, modules):
 
 
 @pytest.fixture(scope="module")
-def done(running, steps, certificate, pytestconfig):
+def done(running, steps, certificate, tmp_path_factory):
     """What an SDK did, by the way it is called; each does it once."""
 
     @cache
     def did(way):
         todo = steps(way)
         if way == "npm":
-            bodies = by_npm(running, todo, certificate, npm_modules(pytestconfig.cache.mkdir("npm")))
+            base = tmp_path_factory.getbasetemp()
+            shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+            bodies = by_npm(running, todo, certificate, npm_modules(shared))
         else:
             called = by_python(running, todo, certificate, asynchronous=way == "async")
             bodies = asyncio.run(called)

@@ -246,15 +246,29 @@ class JobSettings(Settings):
         default_factory=MetricsSettings, description="Where a run's numbers go while it works."
     )
     notify: NotifySettings = Field(default_factory=NotifySettings, description="Who is told how a run ended.")
-    dedup: DedupSettings | None = Field(
-        None, description="Which products are the same, for `batchsearch dedup`."
-    )
     load: LoadSettings | None = Field(
         None, description="Where `batchsearch load` puts images for batch tasks."
+    )
+    dedup: DedupSettings | None = Field(
+        None, description="Which products are the same, for `batchsearch dedup`."
     )
     compare: CompareSettings | None = Field(
         None, description="Which pairs `batchsearch compare` makes, and what becomes of their scores."
     )
+
+    @field_validator("dedup")
+    @classmethod
+    def _has_a_bucket(cls, dedup: DedupSettings | None, info: ValidationInfo) -> DedupSettings | None:
+        load = info.data.get("load")
+        if dedup is not None and dedup.load_above is not None:
+            if load is None:
+                raise ValueError("`load_above` needs the section `load`: the bucket that images are put into")
+            if load.names != "pic_name":
+                raise ValueError(
+                    "`load_above` needs `load.names: pic_name`: images are updated and deleted by the row's "
+                    "own name"
+                )
+        return dedup
 
     @field_validator("instances")
     @classmethod

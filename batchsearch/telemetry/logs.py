@@ -39,6 +39,8 @@ EVENTS: Final = {
     "output_store_slow": "The object store did not answer; it is asked again (warning).",
     "lines_wait": "Images are in the bucket; how many lines wait for a batch task.",
     "lines_again": "Lines of a batch task that failed for reasons that pass wait for another one.",
+    "names_without_extension": "Many images are to be added, by calls all the same: a batch task would name "
+    "them otherwise, with an extension (warning).",
     "task_running": "The instance has begun a batch task: its id, and how many lines it has.",
     "task_waits": "Another batch task of the instance runs; it is waited for.",
     "task_ended": "A batch task is over: how it ended, and how many of its lines failed.",

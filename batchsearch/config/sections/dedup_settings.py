@@ -132,6 +132,12 @@ class DedupSettings(Settings):
         description="Keep the instance in step: `add` new and changed images, `update` attributes, "
         "`delete` images that have left the manifest, several of these as a list, or `none`.",
     )
+    load_above: int | None = Field(
+        None,
+        ge=1,
+        description="With more images to add than this, `sync: add` brings them by a batch task, as "
+        "`batchsearch load` does; needs the section `load`. Always by calls when absent.",
+    )
     max_deleted: str | float = Field(
         "10%",
         description="Images that `sync: delete` may delete in one night: a share (`10%`) of those that the "

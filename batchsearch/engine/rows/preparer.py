@@ -106,10 +106,11 @@ class Preparer:
                 contents.append(found)
             return await self._workshop.work(self._make, pending, contents)
         finally:
-            self._note_source(pending)
+            self.note_source(pending)
             pending.prepare_seconds += time.monotonic() - started
 
-    def _note_source(self, pending: PendingRow) -> None:
+    def note_source(self, pending: PendingRow) -> None:
+        """Note what a row comes from, by which a change is told."""
         if self._sources is not None and pending.source is None:
             pending.source = self._sources.of(pending.row)
 
@@ -123,7 +124,7 @@ class Preparer:
 
     def _make(self, pending: PendingRow, contents: list[ImageReference | bytes]) -> Failure | None:
         # Before the images are read: what changes meanwhile is noticed another time.
-        self._note_source(pending)
+        self.note_source(pending)
         sources: list[ImageFacts | None] = []
         images: list[Prepared] = []
         for content in contents:

@@ -178,12 +178,10 @@ def _stood_in_for(worker: InstanceWorker, shared: _Shared, stand_in: StandIn) ->
         ),
         spends=False,
     )
-    preparer = stand_in.preparer
+    usual = _preparer(shared, facts, worker.instance, handed=True)
     stages = Stages(
         reader=_reader(opened, facts, worker),
-        preparer=_preparer(shared, facts, worker.instance, handed=True)
-        if preparer is None
-        else preparer(facts),
+        preparer=usual if stand_in.preparer is None else stand_in.preparer(facts, usual),
         pacer=Unpaced(),
         in_flight=FixedLimit(stand_in.at_once),
         client=stand_in.client,

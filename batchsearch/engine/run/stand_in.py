@@ -39,6 +39,9 @@ class RowPreparer(Protocol):
     def look_again(self, pending: PendingRow) -> None:
         """Look for an answer to an equal request that has come since."""
 
+    def note_source(self, pending: PendingRow) -> None:
+        """Note what a row comes from, by which a change is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
@@ -47,9 +50,10 @@ class StandIn:
     Attributes:
         client: Answers the calls; images are handed to it beside the body.
         at_once: How many it answers at a time.
-        preparer: Makes what readies rows, given what holds for them; the usual one when None.
+        preparer: Makes what readies rows, given what holds for them and what does it usually, which is what
+            does it when None.
     """
 
     client: Answerer
     at_once: int
-    preparer: Callable[[JobFacts], RowPreparer] | None = None
+    preparer: Callable[[JobFacts, RowPreparer], RowPreparer] | None = None

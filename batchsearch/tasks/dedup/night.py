@@ -46,6 +46,7 @@ from batchsearch.tasks.dedup.night_jobs import (
     told_now,
 )
 from batchsearch.tasks.dedup.nights import keep_night, read_record, write_record
+from batchsearch.tasks.dedup.upkeep.by_task import goes_by_task
 from batchsearch.tasks.dedup.upkeep.upkeep_steps import (
     add_returned,
     ask_again,
@@ -55,6 +56,7 @@ from batchsearch.tasks.dedup.upkeep.upkeep_steps import (
     upkeep_jobs,
 )
 from batchsearch.tasks.dedup.verifying.opencv import opencv
+from batchsearch.tasks.load.loading import load_job
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -298,10 +300,18 @@ class _Night:
         jobs = upkeep_jobs(self._settings, given, self._night)
         while (found := await asyncio.to_thread(next, jobs, None)) is not None:
             name, job = found
-            ended[name] = await self._run(job, None)
+            if name == "add" and await asyncio.to_thread(goes_by_task, job, self._dedup.load_above):
+                ended[name] = await self._loaded(job)
+            else:
+                ended[name] = await self._run(job, None)
             if ended[name].exit_code in _UNFINISHED:
                 break
         return ended
+
+    async def _loaded(self, settings: JobSettings) -> Summary:
+        """Bring a job's images by batch tasks."""
+        ended = await load_job(settings, progress=self._progress, signals=self._signals)
+        return ended.outcomes or ended.staging
 
     async def _run(self, settings: JobSettings, max_calls: int | None) -> Summary:
         summary = await run_job(

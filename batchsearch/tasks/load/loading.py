@@ -25,13 +25,14 @@ from batchsearch.engine.run.to_end import progress_beside_logs, to_end
 from batchsearch.errors import ConfigError, ExitCode, OutputDamagedError, Problem, StoppedError
 from batchsearch.service.codes.lookup import action_of, code_for
 from batchsearch.steps import step
+from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import OutputLock
-from batchsearch.storage.output_layout import LOAD, STAGING
+from batchsearch.storage.output_layout import LEDGER, LOAD, STAGING
 from batchsearch.tasks.load.bucket import open_bucket, place_of
 from batchsearch.tasks.load.importing import Importer, make_load_folder
 from batchsearch.tasks.load.journal import Journal
 from batchsearch.tasks.load.load_page import LoadSummary
-from batchsearch.tasks.load.staged_rows import LineClient, LoadedRows, staged_rows
+from batchsearch.tasks.load.staged_rows import LineClient, LoadedRows, OnlyNewRows, staged_rows
 from batchsearch.tasks.load.staging import BucketClient
 from batchsearch.telemetry.logs import logger
 
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.load_settings import LoadSettings
+    from batchsearch.engine.rows.pending_row import JobFacts
     from batchsearch.engine.run.signals import StopSignals
+    from batchsearch.engine.run.stand_in import RowPreparer
     from batchsearch.tasks.load.bucket import Bucket, Place
     from batchsearch.telemetry.progress import Progress
     from batchsearch.telemetry.summary import Summary
@@ -166,7 +169,11 @@ class _Load:
                 step("looking at what the bucket has")
                 await asyncio.to_thread(lambda: self._journal.know(self._bucket.listing()))
             await asyncio.to_thread(self._put_back)
-            staging = await self._run(_staging_job(self._local), StandIn(client, self._load.at_once))
+            with ExitStack() as stack:
+                staging = await self._run(
+                    _staging_job(self._local),
+                    StandIn(client, self._load.at_once, self._only_new(stack)),
+                )
         outcomes = None
         if staging.exit_code not in _UNFINISHED:
             await self._bring(staging)
@@ -174,7 +181,7 @@ class _Load:
             staged = staged_rows(self._folder / STAGING)
             await asyncio.to_thread(self._journal.put_rows, staged)
             over_lines = StandIn(
-                LineClient(self._journal), _LINES_AT_ONCE, lambda facts: LoadedRows(facts, self._journal)
+                LineClient(self._journal), _LINES_AT_ONCE, lambda facts, _: LoadedRows(facts, self._journal)
             )
             outcomes = await self._run(self._settings, over_lines)
         objects, size = await asyncio.to_thread(self._journal.size_of_bucket)
@@ -190,6 +197,19 @@ class _Load:
             tasks=tuple(await asyncio.to_thread(self._journal.ended_tasks, before)),
             errors=str(self._folder / LOAD),
         )
+
+    def _only_new(self, stack: ExitStack) -> Callable[[JobFacts, RowPreparer], RowPreparer] | None:
+        """What leaves out rows that calls have added before; None in an output that no run has worked in."""
+        ledger = self._folder / LEDGER
+        if not ledger.is_file():
+            return None
+        reader = stack.enter_context(LedgerReader(ledger))
+
+        def is_done(digest: bytes) -> bool:
+            state = reader.states([digest]).get(digest)
+            return state is not None and state.code is None
+
+        return lambda facts, usual: OnlyNewRows(usual, facts.operation, is_done)
 
     def _put_back(self) -> None:
         """Have lines wait again whose failure passes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.parquet as pq
@@ -18,12 +19,14 @@ from batchsearch.service.form import Call
 from batchsearch.service.responses import BatchOutcome
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.sealed.sealed_reading import sealed_files
+from batchsearch.tasks.load.staging import HELD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
+    from batchsearch.engine.run.stand_in import RowPreparer
     from batchsearch.tasks.load.journal import Journal, LineState
 
 NOT_STAGED: Final = "Local.NotStaged"
@@ -49,6 +52,42 @@ def staged_rows(folder: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
                 for row in batch.to_pylist():
                     key = row.pop("row_key")
                     yield digest_of(key), {name: value for name, value in row.items() if value is not None}
+
+
+class OnlyNewRows:
+    """Readies rows for the staging, but for those that calls have added already: nothing is put for them.
+
+    Args:
+        usual: Readies all others.
+        operation: What the job calls.
+        is_done: Whether a row, by its digest, has an outcome that went well.
+    """
+
+    def __init__(self, usual: RowPreparer, operation: str, is_done: Callable[[bytes], bool]) -> None:
+        self._usual = usual
+        self._operation = operation
+        self._is_done = is_done
+
+    async def prepare(self, pending: PendingRow) -> Failure | None:
+        """Ready a row; one that is done is answered without anything being put."""
+        if pending.renewal is not None or not self._is_done(pending.digest):
+            return await self._usual.prepare(pending)
+        self._usual.note_source(pending)
+        pending.request_key = sha256(pending.digest).hexdigest()
+        pending.call = Call(self._operation, HELD, b"", "")
+        return None
+
+    async def build(self, pending: PendingRow) -> Failure | None:
+        """As usual."""
+        return await self._usual.build(pending)
+
+    def look_again(self, pending: PendingRow) -> None:
+        """As usual."""
+        self._usual.look_again(pending)
+
+    def note_source(self, pending: PendingRow) -> None:
+        """As usual."""
+        self._usual.note_source(pending)
 
 
 class LoadedRows:
@@ -92,6 +131,9 @@ class LoadedRows:
 
     def look_again(self, pending: PendingRow) -> None:
         """There is nothing to look for: each line is asked of the journal itself."""
+
+    def note_source(self, pending: PendingRow) -> None:
+        """The staging has noted it."""
 
 
 class LineClient:

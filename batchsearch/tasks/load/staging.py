@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from batchsearch.tasks.load.lines import Names
 
 NAME_TAKEN: Final = "Local.ObjectNameTaken"
+HELD: Final = (("held", "true"),)
+"""The query of a call for an image that the instance has already: nothing is put for it."""
 _STRIPES: Final = 64
 """Locks for names; different names seldom share one."""
 
@@ -79,7 +81,8 @@ class BucketClient:
         code = message = None
         name: str | None = None
         try:
-            name = await asyncio.get_running_loop().run_in_executor(self._threads, self._stage, call)
+            if call.query != HELD:
+                name = await asyncio.get_running_loop().run_in_executor(self._threads, self._stage, call)
         except Refusal as refusal:
             code, message = refusal.code, str(refusal)
         return Answer(

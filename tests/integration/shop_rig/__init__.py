@@ -70,6 +70,7 @@ class Shop:
         self.results_per_row = 30
         self.images = {}
         self.reuse = {}
+        self.sections = {}
         (folder / "images").mkdir(exist_ok=True)
 
     def write(self, product, name, source):
@@ -110,6 +111,7 @@ class Shop:
             "reuse": self.reuse,
             "output": {"dir": name},
             "dedup": dedup,
+            **self.sections,
         }
         path = self.folder / "job.yaml"
         path.write_text(yaml.safe_dump(job), encoding="utf-8")

@@ -7,7 +7,7 @@ python=${PYTHON:-python3}
 source_tree=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-unset PYTHONPATH PYTEST_ADDOPTS VIRTUAL_ENV
+unset PYTHONPATH PYTEST_ADDOPTS VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 # A worker's own settings and credentials have no say here.
 for name in $(compgen -e | grep -E '^(_?AIRFLOW_|ALIBABA_CLOUD_|BATCHSEARCH_)' || true); do unset "$name"; done
 
@@ -20,11 +20,13 @@ try() {
   "$python" -m venv "$home/venv"
   (
     export PATH="$home/venv/bin:$PATH"
-    pip install --quiet --disable-pip-version-check "$source_tree[dedup,emulator]" pytest pytest-timeout "$@"
+    pip install --quiet --disable-pip-version-check --no-compile "$source_tree[dedup,emulator]" pytest pytest-timeout "$@"
 
     # From here on nothing leaves this machine.
     export http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 no_proxy=127.0.0.1,localhost
     export HOME=$home TMPDIR=$home/tmp XDG_RUNTIME_DIR=$home/run
+    # Compiled once and for all processes, and nothing is written beside the sources.
+    export PYTHONPYCACHEPREFIX=$home/compiled
     export AIRFLOW_HOME=$home/airflow AIRFLOW__CORE__DAGS_FOLDER=$source_tree/configs/airflow
     export AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False
     mkdir -p "$TMPDIR" && mkdir -m 700 "$XDG_RUNTIME_DIR"
@@ -33,7 +35,7 @@ try() {
 
     step "Airflow $release: the example DAGs run, are killed and resume"
     cd "$source_tree/tests/airflow"
-    PYTHONDONTWRITEBYTECODE=1 python -m pytest -c pytest.ini --basetemp "$home/pytest" --show-capture=no "${select[@]}"
+    python -m pytest -c pytest.ini --basetemp "$home/pytest" --show-capture=no "${select[@]}"
   )
 }
 

@@ -42,7 +42,10 @@ def command(folder: str, *, config: Path | None, rows: int, as_json: bool) -> No
         from batchsearch.engine.job.job_of_output import job_of
         from batchsearch.storage.stores.address import is_store_url
         from batchsearch.tasks.compact.compacting import compact_all, compact_in_store
+        from batchsearch.telemetry.logs import configure
 
+        # Warnings go to stderr; without this events would stand before the line that a program reads.
+        configure("console", "warning")
         if is_store_url(folder):
             with output_place(folder, config, without_tables=True) as found:
                 job = job_of(found.folder, address=folder)

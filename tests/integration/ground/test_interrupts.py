@@ -53,7 +53,6 @@ def signalled(module, number, *arguments, before=""):
         ("structlog", signal.SIGHUP),
         ("numpy", signal.SIGINT),
         ("pyarrow.parquet", signal.SIGINT),
-        ("aiohttp", signal.SIGTERM),
         ("batchsearch.engine.run.job", signal.SIGINT),
     ],
 )
@@ -63,6 +62,19 @@ def test_a_signal_during_imports_ends_in_good_order(make_job, tmp_path, module, 
     assert ran.returncode == ExitCode.INCOMPLETE
     assert ran.stderr == f"batchsearch: {STOPPED_EARLY}\n"
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "number"), [("aiohttp", signal.SIGTERM), ("batchsearch.engine.run.assembly", signal.SIGINT)]
+)
+def test_a_signal_while_the_way_of_calls_is_imported_stops_the_run(make_job, tmp_path, module, number):
+    """What is imported once there is something to call: the run has begun and ends as runs do, with 4."""
+    ran = signalled(module, number, "run", make_job(ROWS))
+    assert ran.returncode == ExitCode.INCOMPLETE
+    begun, *ended = ran.stderr.splitlines()
+    assert "run_started" in begun
+    assert ended == [f"batchsearch: {STOPPED_EARLY}"]
+    assert not list((tmp_path / "out" / "results").glob("*.parquet"))
 
 
 @pytest.mark.parametrize(

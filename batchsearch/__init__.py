@@ -8,9 +8,9 @@ From a program or a notebook::
     result = batchsearch.run("nightly.yaml", overrides={"instance.qps": 5})
     results = result.to_pandas()
 
-`run`, `run_compare`, `run_dedup`, `plan`, `check` and `usage` work anywhere, also where an event loop is
-running; each has a form with an `a` before its name to be awaited. Errors are those of `batchsearch.errors`.
-Everything else in this package is its own business and may change.
+`run`, `run_compare`, `run_dedup`, `run_load`, `plan`, `check` and `usage` work anywhere, also where an event
+loop is running; each has a form with an `a` before its name to be awaited. Errors are those of
+`batchsearch.errors`. Everything else in this package is its own business and may change.
 """
 
 from __future__ import annotations
@@ -50,8 +50,24 @@ if TYPE_CHECKING:
     from batchsearch.python_api.jobs import JobLike, Overrides, load
     from batchsearch.python_api.looking import acheck, aplan, ausage, check, open_output, plan, usage
     from batchsearch.python_api.manifests import ArrowStream, ManifestLike
-    from batchsearch.python_api.output import CompareResult, DedupResult, Output, RunFailedError, RunResult
-    from batchsearch.python_api.runs import arun, arun_compare, arun_dedup, run, run_compare, run_dedup
+    from batchsearch.python_api.output import (
+        CompareResult,
+        DedupResult,
+        LoadResult,
+        Output,
+        RunFailedError,
+        RunResult,
+    )
+    from batchsearch.python_api.runs import (
+        arun,
+        arun_compare,
+        arun_dedup,
+        arun_load,
+        run,
+        run_compare,
+        run_dedup,
+        run_load,
+    )
     from batchsearch.python_api.stopping import Stop
     from batchsearch.storage.parts.usage_table import UsageLine
     from batchsearch.tasks.check.check_page import CheckPage, CheckTally
@@ -60,7 +76,9 @@ if TYPE_CHECKING:
     from batchsearch.tasks.compare.pairs_table import MadeOf
     from batchsearch.tasks.compare.statistics import Bar, Extreme, GroupScores
     from batchsearch.tasks.dedup.dedup_page import DedupSummary
-    from batchsearch.tasks.plan.estimate import Needed, Pace, Plan, Price, Refused
+    from batchsearch.tasks.load.journal import EndedTask
+    from batchsearch.tasks.load.load_page import LoadSummary
+    from batchsearch.tasks.plan.estimate import BatchWay, Needed, Pace, Plan, Price, Refused
     from batchsearch.telemetry.reading import Reading
     from batchsearch.telemetry.summary import Summary, Truth
 
@@ -71,6 +89,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArrowStream",
     "Bar",
+    "BatchWay",
     "BatchsearchError",
     "CheckPage",
     "CheckTally",
@@ -79,11 +98,14 @@ __all__ = [
     "ConfigError",
     "DedupResult",
     "DedupSummary",
+    "EndedTask",
     "ExitCode",
     "Extreme",
     "GroupScores",
     "JobLike",
     "JobSettings",
+    "LoadResult",
+    "LoadSummary",
     "MachineError",
     "MadeOf",
     "ManifestError",
@@ -118,6 +140,7 @@ __all__ = [
     "arun",
     "arun_compare",
     "arun_dedup",
+    "arun_load",
     "ausage",
     "check",
     "load",
@@ -126,6 +149,7 @@ __all__ = [
     "run",
     "run_compare",
     "run_dedup",
+    "run_load",
     "usage",
 ]
 
@@ -136,7 +160,9 @@ _HOMES: Final = {
     "tasks.compare.statistics": ("Bar", "Extreme", "GroupScores"),
     "config.model": ("JobSettings",),
     "tasks.dedup.dedup_page": ("DedupSummary",),
-    "tasks.plan.estimate": ("Needed", "Pace", "Plan", "Price", "Refused"),
+    "tasks.plan.estimate": ("BatchWay", "Needed", "Pace", "Plan", "Price", "Refused"),
+    "tasks.load.journal": ("EndedTask",),
+    "tasks.load.load_page": ("LoadSummary",),
     "errors": (
         "BatchsearchError",
         "ConfigError",
@@ -156,8 +182,24 @@ _HOMES: Final = {
     "python_api.jobs": ("JobLike", "Overrides", "load"),
     "python_api.looking": ("acheck", "aplan", "ausage", "check", "open_output", "plan", "usage"),
     "python_api.manifests": ("ArrowStream", "ManifestLike"),
-    "python_api.output": ("CompareResult", "DedupResult", "Output", "RunFailedError", "RunResult"),
-    "python_api.runs": ("arun", "arun_compare", "arun_dedup", "run", "run_compare", "run_dedup"),
+    "python_api.output": (
+        "CompareResult",
+        "DedupResult",
+        "LoadResult",
+        "Output",
+        "RunFailedError",
+        "RunResult",
+    ),
+    "python_api.runs": (
+        "arun",
+        "arun_compare",
+        "arun_dedup",
+        "arun_load",
+        "run",
+        "run_compare",
+        "run_dedup",
+        "run_load",
+    ),
     "python_api.stopping": ("Stop",),
     "tasks.check.check_page": ("CheckPage", "CheckTally"),
     "pages.next_steps": ("NextStep",),

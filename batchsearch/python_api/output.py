@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
     from batchsearch.tasks.compare.comparison import Comparison
     from batchsearch.tasks.dedup.dedup_page import DedupSummary
+    from batchsearch.tasks.load.load_page import LoadSummary
     from batchsearch.telemetry.summary import Summary
 
 _ROWS: Final = 8_192
@@ -259,6 +260,35 @@ class CompareResult(RunResult):
 
 
 @dataclass(frozen=True, slots=True)
+class LoadResult(Output):
+    """How a load ended, and the outcome of each row.
+
+    Attributes:
+        summary: Counts and figures, as the command line prints them.
+        settings: The job that was loaded.
+    """
+
+    summary: LoadSummary
+    settings: JobSettings
+
+    def _job(self) -> JobSettings | None:
+        return self.settings
+
+    def _repr_html_(self) -> str:
+        return _page(self, self.settings, self.summary.as_text().strip())
+
+    @property
+    def ok(self) -> bool:
+        """Whether every row was loaded, but for as many as the job allows to fail."""
+        return self.summary.exit_code == ExitCode.DONE
+
+    def raise_if_failed(self) -> Self:
+        """This result, if the load is done; raises RunFailedError otherwise, as a run's does."""
+        _raise_if_failed(self.summary)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
 class DedupResult(Output):
     """How a night of dedup ended, and what it has written. Its search is an output of its own.
 
@@ -317,6 +347,6 @@ def _page(output: Output, settings: JobSettings, text: str) -> str:
     return page_of(title, text, output, table=output.main_table, settings=settings, rows=_ROWS_IN_PAGE)
 
 
-def _raise_if_failed(summary: Summary | DedupSummary) -> None:
+def _raise_if_failed(summary: Summary | DedupSummary | LoadSummary) -> None:
     if summary.exit_code != ExitCode.DONE:
         raise RunFailedError(summary.exit_code, summary.as_text().strip())

@@ -16,7 +16,7 @@ from batchsearch.errors import ConfigError, Problem
 from batchsearch.python_api.bars import bar_for
 from batchsearch.python_api.event_logging import events_to_logging
 from batchsearch.python_api.manifests import job_over
-from batchsearch.python_api.output import CompareResult, DedupResult, RunResult
+from batchsearch.python_api.output import CompareResult, DedupResult, LoadResult, RunResult
 from batchsearch.python_api.stopping import Stop, in_own_thread, stoppable
 from batchsearch.tasks.compare.comparison_job import compare_job
 from batchsearch.telemetry.progress import shown
@@ -220,6 +220,42 @@ def run_dedup() -> None:
         >>> result.clusters(["cluster_id", "product_id"]).num_rows
         2
         >>> result.search.results().num_rows
+        4
+    """
+
+
+async def arun_load(
+    job: JobLike,
+    *,
+    manifest: ManifestLike | None = None,
+    overrides: Overrides = (),
+    progress: Callable[[Reading], object] | bool | None = None,
+    stop: Stop | None = None,
+) -> LoadResult:
+    """Like `run_load`, in the event loop that is running; see `arun`."""
+    from batchsearch.tasks.load.loading import load_job
+
+    async with _worked(job, manifest, overrides, progress, stop) as (settings, told, to_its_end):
+        summary = await to_its_end(lambda signals: load_job(settings, progress=lambda: told, signals=signals))
+    return LoadResult(Path(settings.output.dir), summary, settings)
+
+
+@_blocking(arun_load)
+def run_load() -> None:
+    """Fill an instance by batch tasks, as `batchsearch load` does; otherwise like `run`.
+
+    Progress is that of each of its runs in turn: images into the bucket, then the rows' outcomes.
+
+    Raises:
+        RunEndedError: The service refused a task.
+
+    Examples:
+        >>> import batchsearch
+        >>> bucket = f"{folder}-bucket"
+        >>> result = batchsearch.run_load(adding_job, overrides={"output.dir": folder, "load.to": bucket})
+        >>> result.ok, result.summary.put, len(result.summary.tasks)
+        (True, 4, 1)
+        >>> result.results(["row_key", "task_id"]).num_rows
         4
     """
 

@@ -324,11 +324,22 @@ def test_the_examples_of_the_docstrings_run(example, filled, make_job, tmp_path,
     ).model_dump(mode="json", exclude_unset=True)
     shutil.copy(tmp_path / "manifest.csv", tmp_path / "catalogue.csv")
     catalogue_job["manifest"]["path"] = "catalogue.csv"
+    adding_job = batchsearch.load(
+        make_job(
+            catalogue,
+            operation="AddImage",
+            instance__endpoint="emulator",
+            manifest__columns={"product_id": "id"},
+            load={"to": "bucket", "names": "product_id/pic_name", "poll_seconds": 1},
+        )
+    ).model_dump(mode="json", exclude_unset=True)
+    adding_job["manifest"]["path"] = "catalogue.csv"
     job = make_job(ROWS, instance__endpoint=filled.endpoint)
     example.globs = {
         "job": job,
         "pairs_job": pairs_job,
         "catalogue_job": catalogue_job,
+        "adding_job": adding_job,
         "folder": str(tmp_path / "example"),
     }
     said = []

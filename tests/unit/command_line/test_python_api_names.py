@@ -15,13 +15,18 @@ from batchsearch import errors
 PACKAGE = Path(batchsearch.__file__).parent
 
 PROMISED = [
-    "ArrowStream", "Bar", "BatchsearchError", "CheckPage", "CheckTally", "CompareResult", "Comparison",
-    "ConfigError", "DedupResult", "DedupSummary", "ExitCode", "Extreme", "GroupScores", "JobLike",
-    "JobSettings", "MachineError", "MadeOf", "ManifestError", "ManifestLike", "Matrix", "MissingExtraError",
+    "ArrowStream", "Bar", "BatchWay",
+    "BatchsearchError", "CheckPage", "CheckTally", "CompareResult", "Comparison",
+    "ConfigError", "DedupResult", "DedupSummary",
+    "EndedTask", "ExitCode", "Extreme", "GroupScores", "JobLike",
+    "JobSettings",
+    "LoadResult",
+    "LoadSummary", "MachineError", "MadeOf", "ManifestError", "ManifestLike", "Matrix", "MissingExtraError",
     "Needed", "NextStep", "Output", "OutputDamagedError", "OutputError", "OutputInUseError", "Overrides",
     "Pace", "Plan", "Price", "Problem", "Reading", "Refused", "RunEndedError", "RunFailedError",
     "RunResult", "Stop", "StoppedEarlyError", "StoppedError", "Summary", "Truth", "UsageLine",
-    "__version__", "acheck", "aplan", "arun", "arun_compare", "arun_dedup", "ausage", "check", "load",
+    "__version__", "acheck", "aplan", "arun", "arun_compare", "arun_dedup",
+    "arun_load", "ausage", "check", "load",
     "open_output", "plan", "run", "run_compare", "run_dedup", "usage",
 ]  # fmt: skip
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _UNSPACED: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _RUN: Final = re.compile(rf"[{_UNSPACED}]+|[^\W_{_UNSPACED}]+")
+_WITHOUT_SPACES: Final = re.compile(f"[{_UNSPACED}]")
 _SHORTEST_PLURAL: Final = 4
 
 
@@ -40,16 +41,16 @@ def words_of_item(item: Item) -> frozenset[str]:
         item.pic_name,
         None if item.category_id in {None, OTHER_CATEGORY} else CATEGORIES.get(item.category_id or 0),
     )
-    return frozenset(word for text in texts if text for word in _words(text))
+    return words_of("\n".join(filter(None, texts)))
 
 
 def _words(text: str) -> Iterator[str]:
     for run in _RUN.findall(unicodedata.normalize("NFKC", text).casefold()):
-        if re.match(f"[{_UNSPACED}]", run):
+        if _WITHOUT_SPACES.match(run):
             if len(run) == 1:
                 yield run
             yield from (run[at : at + 2] for at in range(len(run) - 1))
-        elif len(run) >= _SHORTEST_PLURAL and run.endswith("s") and not run.endswith("ss"):
+        elif run[-1] == "s" and len(run) >= _SHORTEST_PLURAL and run[-2] != "s":
             yield run[:-1]
         else:
             yield run

@@ -3,6 +3,8 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batchsearch.emulator.search.own_words import words_of, words_of_item
 from batchsearch.emulator.search.records import Item
@@ -66,3 +68,33 @@ def test_words_follow_what_becomes_of_an_item():
     index.remove([2])
     assert scores(index, "red") == {}
     assert scores(index, "shoe") == {}
+
+
+CHANGES = st.lists(
+    st.tuples(st.integers(1, 4), st.one_of(st.none(), st.sets(st.sampled_from("abc")))), max_size=20
+)
+
+
+@given(changes=CHANGES, asked=st.sets(st.sampled_from("abcd"), min_size=1))
+def test_scores_are_those_of_whoever_looks_at_every_item(changes, asked):
+    """After any additions, changes and deletions the answer is that of a search without an index."""
+    index, held = WordIndex(), {}
+    for identity, words in changes:
+        if words is None:
+            held.pop(identity, None)
+            index.remove([identity])
+        else:
+            held[identity] = words
+            index.put(identity, Item("", "", None, " ".join(words)))
+        if identity % 2:
+            index.scores("a b")
+    weights = {
+        word: math.log1p((len(held) + 1) / (sum(word in words for words in held.values()) + 1))
+        for word in asked
+    }
+    expected = {
+        identity: sum(weights[word] for word in asked & words) / sum(weights.values())
+        for identity, words in held.items()
+        if asked & words
+    }
+    assert scores(index, " ".join(asked)) == pytest.approx(expected)

@@ -53,6 +53,7 @@ class Columns:
         self._key = secrets.token_bytes(16)
         self._used = 0
         self._removed = 0
+        self._product_count: int | None = 0
         self._ids = np.empty(_LEAST_ROOM, dtype=np.int64)
         self._live = np.zeros(_LEAST_ROOM, dtype=np.bool_)
         self._numbers = {
@@ -85,6 +86,13 @@ class Columns:
         return self._numbers["product"][: self._used]
 
     @property
+    def product_count(self) -> int:
+        """How many products the items are of; counted anew after a change."""
+        if self._product_count is None:
+            self._product_count = len(np.unique(self.products[self.live]))
+        return self._product_count
+
+    @property
     def categories(self) -> NDArray[np.int64]:
         """Category of each row."""
         return self._numbers["category"][: self._used]
@@ -108,6 +116,7 @@ class Columns:
 
     def set_row(self, row: int, item: Item) -> None:
         """Give a row the item's product, category and attributes."""
+        self._product_count = None
         numbers = self._numbers
         numbers["product"][row] = self._hash(item.product_id)
         numbers["category"][row] = _ABSENT if item.category_id is None else item.category_id
@@ -120,6 +129,7 @@ class Columns:
     def remove(self, row: int) -> None:
         """Mark a row as removed."""
         if self._live[row]:
+            self._product_count = None
             self._live[row] = False
             self._removed += 1
 

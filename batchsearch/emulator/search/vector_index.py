@@ -1,27 +1,24 @@
-"""Exact vector search in memory: one thread, one matrix product for all queries that wait.
+"""Exact vector search: one thread, one pass over all vectors for all queries that wait.
 
-Vectors stand in blocks of a few megabytes, so that growing copies nothing. Eight threads that each called
-the linear algebra library would get in each other's way (211 ms each against 8 ms alone), so callers queue
-and one thread answers.
-
-The library's own threads are kept out of it too: they wait for each other by spinning, and where something
-else wants the processor a product of 5 ms takes 100. A product is therefore made as a stack of products, each
-too small for the library to share out, and the stack is shared out here, over threads that sleep.
+The pass is over one byte a dimension and tells which few can be among the best (`coarse_rows`); these are
+scored in full (`exact_rows`). Eight threads that each called the linear algebra library would get in each
+other's way (211 ms each against 8 ms alone), so callers queue and one thread answers.
 """
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from batchsearch.emulator.search.coarse_rows import CoarseRows
+from batchsearch.emulator.search.exact_rows import ExactRows
 from batchsearch.emulator.search.item_columns import Columns
-from batchsearch.emulator.search.ranking import DECIMALS, Ranked, rank, vote
+from batchsearch.emulator.search.ranking import DECIMALS, MARGIN, Ranked, rank, vote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,10 +28,6 @@ if TYPE_CHECKING:
     from batchsearch.emulator.search.records import Item
     from batchsearch.service.filter import Expression
 
-_BLOCK: Final = 8_192  # rows; 8 MB of 256 dimensions
-_STACK: Final = 32  # rows of one small product; OpenBLAS starts threads above 36 rows of 256 dimensions
-_SHARE: Final = 4  # blocks that are worth another thread
-_MOST_THREADS: Final = 4
 _MOST_TOGETHER: Final = 16  # queries in one product; each needs four bytes an item
 _RESCORED_TOGETHER: Final = 4_096  # rows turned to float64 at a time
 _NEIGHBOURS: Final = 5  # items that speak for a category
@@ -88,15 +81,14 @@ class VectorIndex:
 
     def __init__(self, dimensions: int) -> None:
         self._dimensions = dimensions
-        self._blocks: list[NDArray[np.float32]] = []
+        self._exact = ExactRows(dimensions)
+        self._coarse = CoarseRows(dimensions)
         self._columns = Columns()
         self._lock = threading.Lock()
         # Apart from the lock that a running product holds: whoever comes meanwhile must be able to queue.
         self._gate = threading.Lock()
         self._waiting: queue.SimpleQueue[tuple[Wanted, Future[Found]] | None] = queue.SimpleQueue()
         self._closed = False
-        self._helpers = min(_MOST_THREADS, os.cpu_count() or 1) - 1
-        self._pool = ThreadPoolExecutor(max(1, self._helpers), thread_name_prefix="vector-product")
         self._thread = threading.Thread(target=self._answer, name="vector-search", daemon=True)
         self._thread.start()
 
@@ -113,7 +105,8 @@ class VectorIndex:
             self._closed = True
             self._waiting.put(None)
         self._thread.join()
-        self._pool.shutdown()
+        self._coarse.close()
+        self._exact.close()
 
     # -- items ---------------------------------------------------------------------------------------
 
@@ -129,16 +122,13 @@ class VectorIndex:
             self._append(ids, vectors, items)
 
     def _append(self, ids: Sequence[int], vectors: NDArray[np.float32], items: Iterable[Item]) -> None:
-        row, stop = len(self._columns), len(self._columns) + len(ids)
+        row = len(self._columns)
         self._columns.append(ids, items)
-        first = row
-        while row < stop:
-            number, place = divmod(row, _BLOCK)
-            if number == len(self._blocks):
-                self._blocks.append(np.zeros((_BLOCK, self._dimensions), dtype=np.float32))
-            taken = min(_BLOCK - place, stop - row)
-            self._blocks[number][place : place + taken] = vectors[row - first : row - first + taken]
-            row += taken
+        self._write(row, vectors)
+
+    def _write(self, row: int, vectors: NDArray[np.float32]) -> None:
+        self._exact.write(row, vectors)
+        self._coarse.write(row, vectors)
 
     def put(self, identity: int, vector: NDArray[np.float32], item: Item) -> None:
         """Add an item, or give an item that is there another vector and other attributes."""
@@ -148,7 +138,7 @@ class VectorIndex:
                 self._append([identity], vector[None], [item])
             else:
                 self._columns.set_row(row, item)
-                self._blocks[row // _BLOCK][row % _BLOCK] = vector
+                self._write(row, vector[None])
 
     def describe(self, identity: int, item: Item) -> None:
         """Give an item other attributes."""
@@ -176,18 +166,8 @@ class VectorIndex:
 
     def _compact(self) -> None:
         kept = self._columns.compact()
-        # Every kept row moves down or stays, so block after block can be filled from what is not yet moved.
-        for number, start in enumerate(range(0, len(kept), _BLOCK)):
-            block = np.zeros((_BLOCK, self._dimensions), dtype=np.float32)
-            self._gather(kept[start : start + _BLOCK], block)
-            self._blocks[number] = block
-        del self._blocks[-(-len(kept) // _BLOCK) :]
-
-    def _gather(self, rows: NDArray[np.int64], into: NDArray[Any]) -> None:
-        blocks = rows // _BLOCK
-        edges = np.flatnonzero(np.diff(blocks, prepend=-1)).tolist()
-        for start, stop in zip(edges, [*edges[1:], len(rows)], strict=True):
-            into[start:stop] = self._blocks[int(blocks[start])][rows[start:stop] % _BLOCK]
+        self._exact.keep(kept)
+        self._coarse.keep(kept)
 
     # -- searching -----------------------------------------------------------------------------------
 
@@ -219,6 +199,7 @@ class VectorIndex:
             return self._found(
                 rank(
                     raw.astype(np.float32),
+                    np.full(len(raw), MARGIN, np.float32),
                     rescore=raw.__getitem__,
                     most=wanted.most,
                     mask=raw > 0 if mask is None else mask & (raw > 0),
@@ -245,37 +226,15 @@ class VectorIndex:
             return
         try:
             with self._lock:
-                raw = self._product(np.stack([wanted.vector for wanted, _ in asked]))
-                answers = [self._pick(wanted, raw[:, number]) for number, (wanted, _) in enumerate(asked)]
+                queries = np.stack([wanted.vector for wanted, _ in asked])
+                raw = self._coarse.similarities(len(self._columns), queries)
+                answers = [self._pick(wanted, raw[number]) for number, (wanted, _) in enumerate(asked)]
         except Exception as error:  # noqa: BLE001 - every waiting caller must hear of it, or wait for ever
             for _, future in asked:
                 future.set_exception(error)
             return
         for (_, future), answer in zip(asked, answers, strict=True):
             future.set_result(answer)
-
-    def _product(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Raw similarity of every row to every query, shape (rows, queries)."""
-        raw = np.empty((len(self._blocks) * _BLOCK, len(vectors)), dtype=np.float32)
-        shares = 1 + min(self._helpers, len(self._blocks) // _SHARE)
-        others = [
-            self._pool.submit(self._multiply, vectors, raw, share, shares) for share in range(1, shares)
-        ]
-        self._multiply(vectors, raw, 0, shares)
-        for other in others:
-            other.result()
-        return raw
-
-    def _multiply(
-        self, vectors: NDArray[np.float32], raw: NDArray[np.float32], share: int, shares: int
-    ) -> None:
-        """Fill one share's part of the raw similarities, up to the product that holds the last row."""
-        for number in range(share, len(self._blocks), shares):
-            first = number * _BLOCK
-            products = min(_BLOCK, len(self._columns) - first + _STACK - 1) // _STACK
-            stack = self._blocks[number].reshape(-1, _STACK, self._dimensions)[:products]
-            part = raw[first : first + products * _STACK].reshape(-1, _STACK, len(vectors))
-            np.matmul(stack, vectors.T, out=part)
 
     def _pick(self, wanted: Wanted, raw: NDArray[np.float32]) -> Found:
         query = wanted.vector.astype(np.float64)
@@ -285,26 +244,31 @@ class VectorIndex:
             for start in range(0, len(rows), _RESCORED_TOGETHER):
                 part = rows[start : start + _RESCORED_TOGETHER]
                 vectors = np.empty((len(part), self._dimensions))
-                self._gather(part, vectors)
+                self._exact.gather(part, vectors)
                 # einsum, not the linear algebra library: each row's sum is its own.
                 scores[start : start + len(part)] = np.einsum("ij,j->i", vectors, query)
             np.clip(scores, -1.0, 1.0, out=scores)
             return scores.round(DECIMALS)
 
         columns = self._columns
-        raw = np.ascontiguousarray(raw[: len(columns)])
+        errors = self._coarse.errors(len(columns), wanted.vector)
         category = None
         if wanted.predict:
-            near: Ranked = rank(raw, rescore=rescore, most=_NEIGHBOURS, mask=columns.matching(None, None))
+            near: Ranked = rank(
+                raw, errors, rescore=rescore, most=_NEIGHBOURS, mask=columns.matching(None, None)
+            )
             category = vote(columns.categories[near.rows], near.scores)
         kept_to = category if wanted.keep_to_predicted and wanted.category is None else wanted.category
+        every = wanted.filter is None and kept_to is None
         ranked = rank(
             raw,
+            errors,
             rescore=rescore,
             most=wanted.most,
             mask=columns.matching(wanted.filter, kept_to),
             threshold=wanted.threshold,
             products=columns.products if wanted.distinct else None,
+            total=columns.product_count if wanted.distinct and every and wanted.threshold <= 0 else None,
         )
         return self._found(ranked, category)
 

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from batchsearch.emulator.search import exact_rows
 from batchsearch.emulator.search import vector_index as index_module
 from batchsearch.emulator.search.ranking import vote
 from batchsearch.emulator.search.records import Item
@@ -43,7 +44,7 @@ def test_an_empty_index_finds_nothing(index):
 
 def test_the_best_are_exact_over_block_borders(index):
     """Over several blocks, filled in uneven chunks, the best are those of a plain product."""
-    count = 2 * index_module._BLOCK + 77
+    count = 2 * exact_rows.BLOCK + 77
     vectors, added = units(count), items(count)
     for start, stop in ((0, 5), (5, 9_000), (9_000, count)):
         index.append(range(start + 1, stop + 1), vectors[start:stop], added[start:stop])

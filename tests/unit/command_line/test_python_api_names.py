@@ -27,7 +27,7 @@ PROMISED = [
     "RunResult", "Stop", "StoppedEarlyError", "StoppedError", "Summary", "Truth", "UsageLine",
     "__version__", "acheck", "aplan", "arun", "arun_compare", "arun_dedup",
     "arun_load", "ausage", "check", "load",
-    "open_output", "plan", "run", "run_compare", "run_dedup", "usage",
+    "open_output", "plan", "run", "run_compare", "run_dedup", "run_load", "usage",
 ]  # fmt: skip
 
 ALIASES = {"JobLike", "ManifestLike", "Overrides"}

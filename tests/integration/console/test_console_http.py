@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import csv
 import html
 import json
 import math
@@ -28,6 +29,7 @@ from batchsearch.errors import ConfigError
 
 IMAGE = "assorted-succulents-recompressed.jpg"
 DATA = (SAMPLES / "queries" / IMAGE).read_bytes()
+CATALOGUE = (SAMPLES / "catalogue.csv").read_text(encoding="utf-8")
 
 
 def hits_on(page):
@@ -43,6 +45,32 @@ def searched(visitor, **fields):
     """The page of an answer to a search by the sample image."""
     form = {"type": "SearchImageByPic", "do": "again", **fields}
     return visitor.follow(visitor.post("/search", form, {"image": (IMAGE, DATA)}))
+
+
+def test_what_has_attributes_is_listed_without_an_image(visitor):
+    """By filter: all that passes, without scores; without a filter nothing is asked."""
+    form = {"type": "SearchImageByFilter", "do": "again", "filter": 'str_attr = "Clothing"', "num": "50"}
+    page = visitor.follow(visitor.post("/search", form))[-1]
+    clothing = [row for row in csv.DictReader(CATALOGUE.splitlines()) if row["category"] == "Clothing"]
+    assert page.decode().count('class="panel hit"') == len(clothing) > 0
+    assert f"{len(clothing)} results" in page.decode()
+    status, _, page = visitor.post("/search", form | {"filter": ""})
+    assert status == 422
+    assert b"filter" in page
+
+
+def test_words_are_for_instances_that_understand_them(tmp_path):
+    """By text on a product multimodal instance; any other kind is told as such before a call is made."""
+    for kind, wanted in (("multimodal", 200), ("generic", 422)):
+        settings = demo_settings(tmp_path / kind, f"instance.service_type={kind}")
+        with running_console(settings) as console:
+            visitor = Visitor(console)
+            form = {"type": "SearchImageByText", "do": "again", "text": "purple t-shirt"}
+            answered = visitor.post("/search", form)
+            assert answered[0] == (303 if wanted == 200 else wanted)
+            page = visitor.follow(answered)[-1] if wanted == 200 else answered[2]
+            said = "purple-t-shirt.jpg" if wanted == 200 else "cannot be searched by text"
+            assert said in page.decode()
 
 
 def test_the_address_lets_a_browser_in_once(tmp_path):

@@ -1,16 +1,14 @@
 """Kills while all parts are exchanged, by renewed outcomes or compaction: real processes, really killed."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from crash_rig.fork_server import ForkServer
 
-from batchsearch.crash_points import VARIABLE
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 
@@ -25,26 +23,49 @@ STEPS = (
 ROWS = [f"r{number:02}" for number in range(12)]
 
 
+@dataclass
+class Called:
+    """An emulator that outlives every process that calls it, and what starts them."""
+
+    emulator: Emulator
+    starter: ForkServer
+    folder: Path
+
+    @property
+    def endpoint(self):
+        return self.emulator.endpoint
+
+    @property
+    def log(self):
+        return self.emulator.log
+
+
+@dataclass
+class Ended:
+    """How a process ended."""
+
+    returncode: int
+    stderr: str
+
+
 @pytest.fixture(scope="module")
-def instance():
-    """An emulator that outlives every process that calls it."""
+def instance(tmp_path_factory):
+    """The emulator of all tests, and processes that are forked and are killed like any others."""
     options = InstanceOptions(name="demo", qps=1e9, rates=dict.fromkeys(("add", "other"), 1e9))
     with Emulator(EmulatorOptions(instances=(options,))) as running:
-        yield running
+        keys = {
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": running.access_key_id,
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": running.access_key_secret,
+        }
+        with ForkServer(keys) as starter:
+            yield Called(running, starter, tmp_path_factory.mktemp("said"))
 
 
 def batchsearch(instance, *arguments, crash_at=""):
-    keys = {
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": instance.access_key_id,
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": instance.access_key_secret,
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "batchsearch", *map(str, arguments)],
-        env=os.environ | keys | {VARIABLE: crash_at},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    said = instance.folder / "said.txt"
+    said.write_text("")
+    process = instance.starter.start(arguments, said, crash_at=crash_at)
+    return Ended(process.wait(), process.text())
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Streams that are full, closed, unread or poor in characters decide nothing: real descriptors."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -8,6 +9,8 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from batchsearch.config.load import load_job
+from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode
 
 ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(3)]
@@ -55,9 +58,9 @@ def job(signed_in, make_job):
 
 
 @pytest.fixture
-def done(job, command, tmp_path):
+def done(job, tmp_path):
     """The same, run to its end: what commands may name."""
-    assert command(f"run {job}")[0] == ExitCode.DONE
+    assert asyncio.run(run_job(load_job(job).settings)).exit_code == ExitCode.DONE
     return {"job": job, "out": tmp_path / "out"}
 
 

@@ -1,5 +1,6 @@
 """Commands as somebody at a terminal sees them: real pseudo-terminals, of a stated width."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from batchsearch.config.load import load_job
+from batchsearch.engine.run.job import run_job
 from batchsearch.service.codes.lookup import advice_on, meaning_of
 
 CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
@@ -88,10 +91,7 @@ def job(signed_in, make_job):
 @pytest.fixture
 def ran(job):
     """The output folder of a run that is over."""
-    done = subprocess.run(
-        [sys.executable, "-m", "batchsearch", "run", job], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    assert asyncio.run(run_job(load_job(job).settings)).exit_code == 0
     return job.parent / "out"
 
 

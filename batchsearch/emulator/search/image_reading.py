@@ -9,13 +9,17 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from PIL import Image
 
+from batchsearch.emulator.search.pixel_budget import shared_budget
 from batchsearch.own_errors import is_own
 from batchsearch.service.facts import MAX_IMAGE_BYTES, SERVICE_TYPES
+
+if TYPE_CHECKING:
+    from batchsearch.emulator.search.pixel_budget import Claim
 
 ImageCode = Literal[
     "UnsupportedPicFormat", "UnsupportedPicPixels", "IncorrectOrientation", "InvalidPicContent"
@@ -84,9 +88,11 @@ class DecodedImage:
         data: The bytes, from which the pixels are decoded when they are asked for.
         service_type: Of the instance.
         image: The pixels, where they are decoded already.
+        claim: The room that they take, which is given back with them.
     """
 
-    __slots__ = ("_data", "_image", "_service_type", "facts", "sha256")
+    # They end in order of their names: the pixels are free before their room is given back.
+    __slots__ = ("_data", "_image", "_room", "_service_type", "facts", "sha256")
 
     def __init__(
         self,
@@ -95,12 +101,15 @@ class DecodedImage:
         data: bytes,
         service_type: str,
         image: Image.Image | None = None,
+        *,
+        claim: Claim | None = None,
     ) -> None:
         self.facts = facts
         self.sha256 = sha256
         self._data = data
         self._service_type = service_type
         self._image = image
+        self._room = claim
 
     @property
     def width(self) -> int:
@@ -121,7 +130,9 @@ class DecodedImage:
     def image(self) -> Image.Image:
         """First frame, mode RGB, transparency over white."""
         if self._image is None:
-            self._image = decode_image(self._data, self._service_type, self.sha256).image
+            decoded = decode_image(self._data, self._service_type, self.sha256)
+            self._room = decoded._room  # noqa: SLF001 - of its own class
+            self._image = decoded.image
         return self._image
 
 
@@ -178,14 +189,20 @@ def _read(opened: Image.Image, data: bytes, service_type: str, sha256: str | Non
     if name != "PNG":
         _check_upright(opened)
     _check_scans(opened, data)
-    opened.load()
-    if name == "PNG":
-        _check_upright(opened)
-    _check_sides(opened.size, kind.min_side, kind.max_side)
-    image = _to_rgb(opened)
+    claim = shared_budget().claim(opened.width * opened.height)
+    try:
+        opened.load()
+        if name == "PNG":
+            _check_upright(opened)
+        _check_sides(opened.size, kind.min_side, kind.max_side)
+        image = _to_rgb(opened)
+    except BaseException:
+        if claim is not None:
+            claim.release()
+        raise
     digest = sha256 or hashlib.sha256(data).hexdigest()
     facts = Facts(image.width, image.height, _NAMED_AS.get(name, name))
-    return DecodedImage(facts, digest, data, service_type, image)
+    return DecodedImage(facts, digest, data, service_type, image, claim=claim)
 
 
 def _check_sides(size: tuple[int, int], least: int, most: int) -> None:
@@ -233,7 +250,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         seen = image.convert("RGBA")
         ground = Image.new("RGBA", seen.size, (255, 255, 255, 255))
         return Image.alpha_composite(ground, seen).convert("RGB")
-    return image.convert("RGB")
+    # Not converted where it is what it is to be: that would be a second one of its size.
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_grey(image: Image.Image) -> Image.Image:

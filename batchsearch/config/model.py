@@ -101,6 +101,12 @@ class ReuseSettings(_ReuseFrom):
         "ends and says which (`refuse`), or asks again for the rows that would ask something else now "
         "(`renew`, or `--renew` for once).",
     )
+    held: Annotated[str | None, IS_PATH] = Field(
+        None,
+        description="An export of the instance (`batchsearch instance export`): images that it has, with the "
+        "attributes that the job gives, are not added again by AddImage or by `dedup.sync: add`. It knows "
+        "names, not pixels: a row whose image changes later is added all the same.",
+    )
     symmetric_pairs: bool = Field(
         default=False,
         description="CompareSimilarByImage: the pairs (A, B) and (B, A) are one call.",

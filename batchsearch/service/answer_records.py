@@ -41,7 +41,7 @@ def shortened(text: str | None) -> str | None:
 
 def read_response(described: Operation, fields: Fields) -> Response:
     """The typed answer of an operation; notes every deviation in `fields.problems`."""
-    success = fields.boolean("Success", expected=True)
+    success = fields.boolean("Success", expected=described.response != "tasks")
     request_id = fields.text("RequestId", expected=True)
     if described.response == "detail":
         instance = fields.inner("Instance", expected=True)

@@ -125,7 +125,8 @@ def parse_content(
     described = OPERATIONS[operation]
     fields = Fields(content, "", set())
     own_id = fields.text("RequestId") or request_id
-    success = fields.boolean("Success", expected=True)
+    # Lists of tasks say nothing of the kind.
+    success = fields.boolean("Success", expected=described.response != "tasks")
     raw_code = content.get("Code")
     failed = success is False or (success is None and not _says_success(raw_code))
     if not failed:

@@ -39,7 +39,7 @@ class CachedAnswer:
     """What an equal request was answered.
 
     Attributes:
-        row_key: The row that was called for it.
+        row_key: The row that was called for it; empty where none was.
         answered_at: When, UTC.
         fields: Columns of `results` that equal requests have in common, by name.
         hits: Rows of `hits` but for their row key, in order.

@@ -184,7 +184,7 @@ def finished_row(
     if earlier is not None:
         result |= earlier.fields
         result |= _regions_in_source(result, pending)
-        result |= {"coalesced_from": earlier.row_key, "answered_at": earlier.answered_at.isoformat()}
+        result |= {"coalesced_from": earlier.row_key or None, "answered_at": earlier.answered_at.isoformat()}
         hits = list(earlier.hits)
     elif failure is None:
         pages = [pending.answers[number] for number in sorted(pending.answers)]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from batchsearch.engine.renewal.row_source import SourceReader
     from batchsearch.engine.rows.answer_cache import CachedAnswer
+    from batchsearch.engine.rows.held_items import HeldItems
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.images.outcome import ImageFacts, Prepared
     from batchsearch.images.rules import Rules
@@ -58,6 +59,7 @@ class Preparer:
         earlier: Finds the answer to an equal request; None looks for none.
         by_address: Images are uploaded before the request is built: `prepare` stops short of it.
         build: Builds a request from its values and images.
+        held: Knows what the instance holds already; None asks nobody.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Preparer:
         earlier: CachedAnswerFinder | None = None,
         by_address: bool = False,
         build: CallBuilder = build_call,
+        held: HeldItems | None = None,
     ) -> None:
         self._facts = facts
         self._rules = rules
@@ -78,6 +81,7 @@ class Preparer:
         self._earlier = earlier
         self._by_address = by_address
         self._build_call = build
+        self._held = held
 
     async def prepare(self, pending: PendingRow) -> Failure | None:
         """Check parameters, get the images, make them fit, and build the first request.
@@ -94,6 +98,8 @@ class Preparer:
             failure = check_row(self._facts, pending)
             if failure is not None:
                 return failure
+            if self._held is not None and self._held.take(pending):
+                return None
             contents: list[ImageReference | bytes] = []
             for reference in pending.row.images:
                 if reference is None:

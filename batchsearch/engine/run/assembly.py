@@ -18,6 +18,7 @@ from batchsearch.engine.job.request_facts import facts_of, rules_of
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.retry.policy import RetryRules
 from batchsearch.engine.rows.answer_cache import AnswerCache
+from batchsearch.engine.rows.held_items import HeldItems
 from batchsearch.engine.rows.other_folders import answers_of, other_folders
 from batchsearch.engine.rows.preparer import Preparer
 from batchsearch.engine.rows.row_reader import RowReader
@@ -95,6 +96,7 @@ async def assembled(
             ),
             earlier=await asyncio.to_thread(_earlier_answers, opened, stack),
             services=Services(settings, stack),
+            held=await asyncio.to_thread(HeldItems.of, settings),
             stand_in=stand_in,
         )
         manned = [await _manned(worker, shared, stack) for worker in workers_of(settings)]
@@ -115,6 +117,7 @@ class _Shared:
         workshop: Reads images and makes them fit.
         earlier: Finds answers to equal requests.
         services: Finds where calls go.
+        held: Knows what the instance holds already.
         stand_in: Takes the calls in place of the instances.
         clients: Who calls each instance, by its name.
     """
@@ -126,6 +129,7 @@ class _Shared:
     workshop: Workshop
     earlier: AnswerCache
     services: Services
+    held: HeldItems | None = None
     stand_in: StandIn | None = None
     clients: list[tuple[str, Client | DirectClient]] = field(default_factory=list)
 
@@ -218,6 +222,7 @@ def _preparer(
         earlier=shared.earlier.find,
         by_address=by_address,
         build=build_handed_call if handed else build_call,
+        held=shared.held,
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.config.model import TruthSettings
 from batchsearch.config.sections.notify_settings import NotifySettings
+from batchsearch.engine.rows.held_items import HeldItems
 from batchsearch.engine.run.deletions import guard_deletions, is_guarded
 from batchsearch.engine.run.instance_calls import instance_calls
 from batchsearch.engine.run.job import run_job
@@ -180,8 +181,11 @@ class _Load:
             step("giving rows their outcomes")
             staged = staged_rows(self._folder / STAGING)
             await asyncio.to_thread(self._journal.put_rows, staged)
+            held = await asyncio.to_thread(HeldItems.of, self._local)
             over_lines = StandIn(
-                LineClient(self._journal), _LINES_AT_ONCE, lambda facts, _: LoadedRows(facts, self._journal)
+                LineClient(self._journal),
+                _LINES_AT_ONCE,
+                lambda facts, _: LoadedRows(facts, self._journal, held),
             )
             outcomes = await self._run(self._settings, over_lines)
         objects, size = await asyncio.to_thread(self._journal.size_of_bucket)
@@ -205,9 +209,9 @@ class _Load:
             return None
         reader = stack.enter_context(LedgerReader(ledger))
 
-        def is_done(digest: bytes) -> bool:
+        def is_done(digest: bytes, source: bytes | None) -> bool:
             state = reader.states([digest]).get(digest)
-            return state is not None and state.code is None
+            return state is not None and state.code is None and state.source in {None, source}
 
         return lambda facts, usual: OnlyNewRows(usual, facts.operation, is_done)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from batchsearch.engine.rows.held_items import HeldItems
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.engine.run.stand_in import RowPreparer
     from batchsearch.tasks.load.journal import Journal, LineState
@@ -60,19 +61,22 @@ class OnlyNewRows:
     Args:
         usual: Readies all others.
         operation: What the job calls.
-        is_done: Whether a row, by its digest, has an outcome that went well.
+        is_done: Whether a row, by its digest and what it comes from, has an outcome that went well and holds.
     """
 
-    def __init__(self, usual: RowPreparer, operation: str, is_done: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self, usual: RowPreparer, operation: str, is_done: Callable[[bytes, bytes | None], bool]
+    ) -> None:
         self._usual = usual
         self._operation = operation
         self._is_done = is_done
 
     async def prepare(self, pending: PendingRow) -> Failure | None:
         """Ready a row; one that is done is answered without anything being put."""
-        if pending.renewal is not None or not self._is_done(pending.digest):
-            return await self._usual.prepare(pending)
         self._usual.note_source(pending)
+        source = None if pending.source is None else pending.source.digest
+        if pending.renewal is not None or not self._is_done(pending.digest, source):
+            return await self._usual.prepare(pending)
         pending.request_key = sha256(pending.digest).hexdigest()
         pending.call = Call(self._operation, HELD, b"", "")
         return None
@@ -96,17 +100,21 @@ class LoadedRows:
     Args:
         facts: What holds for every row.
         journal: Knows what the staging made of them.
+        held: Knows what the instance holds already.
     """
 
-    def __init__(self, facts: JobFacts, journal: Journal) -> None:
+    def __init__(self, facts: JobFacts, journal: Journal, held: HeldItems | None = None) -> None:
         self._facts = facts
         self._journal = journal
+        self._held = held
 
     async def prepare(self, pending: PendingRow) -> Failure | None:
         """Take over what the staging made of a row; its call names the line."""
         failure = check_row(self._facts, pending)
         if failure is not None:
             return failure
+        if self._held is not None and self._held.take(pending):
+            return None
         record = self._journal.row(pending.digest)
         if record is None:
             return Failure(NOT_STAGED, "local", "program", code_for(NOT_STAGED, None).meaning)

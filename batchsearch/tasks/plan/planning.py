@@ -20,6 +20,7 @@ from batchsearch.engine.job.held import held_job, touched_by
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.job.request_facts import facts_of, rules_of
 from batchsearch.engine.renewal.change_detection import DetectedChanges, round_began
+from batchsearch.engine.rows.held_items import HeldItems
 from batchsearch.engine.rows.other_folders import other_folders
 from batchsearch.engine.rows.outcome_columns import request_name
 from batchsearch.engine.rows.preparer import Preparer
@@ -152,6 +153,7 @@ async def _plan(
             rules_of(settings, operation, worker.instance),
             workshop,
             by_address=by_address,
+            held=await asyncio.to_thread(HeldItems.of, settings),
         )
         look = _Look(facts, preparer, known, distinct, by_address=by_address)
         await look.at_all(
@@ -271,6 +273,9 @@ class _Look:
         self.tally.looked_at += 1
         if failure is not None:
             self.tally.refuse(failure, pending.row.number, pending.row.key)
+            return
+        if pending.earlier is not None:
+            self.tally.reused += 1
             return
         if pending.request_key is None:
             raise AssertionError("a row that may be sent has a request key")

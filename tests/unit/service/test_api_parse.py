@@ -374,3 +374,57 @@ def test_the_message_has_two_names():
 def test_endless_messages_are_cut():
     """A message is kept to 2,000 characters."""
     assert len(_parse({"Code": "BadRequest", "Message": "x" * 10_000}, status=400).message) == 2000
+
+
+_INCREMENT = {
+    "Id": 7,
+    "Status": "SUCCESS",
+    "Code": "",
+    "Msg": "",
+    "BucketName": "shop",
+    "Path": "/in",
+    "CallbackAddress": "",
+    "ErrorUrl": "https://host/file?Signature=secret",
+    "UtcCreate": "1764230400000",
+    "UtcModified": 1764230401000,
+}
+
+
+def test_a_list_of_imports_is_read_whatever_its_numbers_are_written_as():
+    """Ids and times come as text and as numbers: both are read, and neither is a deviation."""
+    data = {"PageNumber": 1, "PageSize": 10, "TotalCount": 1, "Increments": {"Instance": [_INCREMENT]}}
+    parsed = _parse({"RequestId": "r", "Data": data}, "IncreaseList")
+    assert (parsed.code, parsed.field_problems) == (None, 0)
+    (task,) = parsed.response.tasks
+    assert (task.task_id, task.status, task.path) == ("7", "SUCCESS", "/in")
+    assert (task.utc_create, task.utc_modified) == (1764230400000, 1764230401000)
+    assert "secret" not in repr(parsed)
+
+
+def test_a_list_of_exports_is_read_alike():
+    """The two kinds of tasks name the same things differently."""
+    dump = {"Id": "9", "Status": "PROCESSING", "UtcCreate": 1, "UtcModified": 2}
+    data = {"PageNumber": 1, "PageSize": 10, "TotalCount": 1, "DumpMetaList": [dump]}
+    parsed = _parse({"RequestId": "r", "Data": data}, "DumpMetaList")
+    assert (parsed.code, parsed.field_problems) == (None, 0)
+    assert [(task.task_id, task.status, task.file_url) for task in parsed.response.tasks] == [
+        ("9", "PROCESSING", None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"), [("IncreaseInstance", "IncrementStatus"), ("DumpMeta", "DumpMetaStatus")]
+)
+def test_a_task_that_is_begun_says_its_id(operation, status):
+    """The id is what a task is followed by: an answer without `Data` is none."""
+    parsed = _parse({"RequestId": "r", "Success": True, "Data": {"Id": 3, status: "PROCESSING"}}, operation)
+    assert (parsed.code, parsed.response.task_id, parsed.response.status) == (None, "3", "PROCESSING")
+    assert _parse({"RequestId": "r", "Success": True}, operation).code == "Transport.Unreadable"
+
+
+def test_what_is_listed_by_filter_has_neither_head_nor_scores():
+    """Without an image there is nothing to be like: that they are missing is no deviation."""
+    hit = {"CategoryId": 0, "PicName": "a.jpg", "ProductId": "p", "IntAttr": 2}
+    parsed = _parse({**_BARE, "Msg": "success", "Auctions": [hit]}, "SearchImageByFilter")
+    assert (parsed.code, parsed.field_problems) == (None, 0)
+    assert (parsed.response.hits[0].score, parsed.response.head) == (None, None)

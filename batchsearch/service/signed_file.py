@@ -18,6 +18,7 @@ from batchsearch.proxies import DIRECT
 from batchsearch.publish import publishing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from batchsearch.proxies import Proxies
@@ -28,6 +29,10 @@ MOST_BYTES: Final = 64 * 1024**3
 _PIECE: Final = 256 * 1024
 _SILENCE: Final = 60.0
 """Longest pause between two pieces, seconds: a large file may take long, but it comes."""
+
+
+def _nowhere(_host: str) -> bool:
+    return False
 
 
 class FetchError(BatchsearchError):
@@ -41,7 +46,7 @@ async def fetch_signed(
     *,
     timeouts: Timeouts,
     proxies: Proxies = DIRECT,
-    inside: bool = False,
+    inside: Callable[[str], bool] = _nowhere,
     most: int = MOST_BYTES,
 ) -> int:
     """Write what is at an address to a file; its size, bytes.
@@ -52,14 +57,14 @@ async def fetch_signed(
         path: Where it goes; nothing is there until it is whole.
         timeouts: How long connecting may take.
         proxies: Which proxy to ask through.
-        inside: The service itself is on this machine or network: then its files may be.
+        inside: Whether a host may be on this machine or in this network, as the service itself is.
         most: Largest size, bytes.
 
     Raises:
         FetchError: The address is none that may be asked, or nothing whole came from it.
         OSError: The file cannot be written.
     """
-    host = await _host_of(url, inside=inside)
+    host = await _host_of(url, inside)
     address = URL(url, encoded=True)
     proxy = proxies.of(address.scheme, address.raw_host or "", address.port or 0)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect, sock_read=_SILENCE)
@@ -79,7 +84,7 @@ async def fetch_signed(
     return size
 
 
-async def _host_of(url: str, *, inside: bool) -> str:
+async def _host_of(url: str, inside: Callable[[str], bool]) -> str:
     """The host of an address that may be asked.
 
     Raises:
@@ -92,7 +97,7 @@ async def _host_of(url: str, *, inside: bool) -> str:
         host = None
     if host is None or parts.scheme not in {"http", "https"} or parts.username:
         raise FetchError("the service gave no address of a file")
-    if inside:
+    if inside(host):
         return host
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port)

@@ -43,6 +43,8 @@ EVENTS: Final = {
     "them otherwise, with an extension (warning).",
     "task_running": "The instance has begun a batch task: its id, and how many lines it has.",
     "task_waits": "Another batch task of the instance runs; it is waited for.",
+    "task_list_replaced": "Another load put its list into the folder of a task: its lines are brought again "
+    "(warning).",
     "task_ended": "A batch task is over: how it ended, and how many of its lines failed.",
     "emulator_task_failed": "A batch task of the embedded instance failed by a fault of its own (error).",
     "instance_exported": "An export of an instance is written: images, and lines that are of none.",

@@ -6,13 +6,13 @@ import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.retry.asking import asked, rules_for_one
 from batchsearch.engine.run.assembly import Services, client_of
 from batchsearch.engine.run.rate_keeper import pacer_for
-from batchsearch.errors import ConfigError, RunEndedError
+from batchsearch.errors import ConfigError, RunEndedError, StoppedError
 from batchsearch.proxies import proxies_of
 from batchsearch.service.codes.lookup import code_for
 from batchsearch.service.form import build_call
@@ -36,6 +36,14 @@ if TYPE_CHECKING:
     from batchsearch.service.endpoint import Endpoint
 
 T = TypeVar("T")
+
+_VENDOR: Final = ".aliyuncs.com"
+_PASSING: Final = frozenset({"service", "network"})
+"""Who mends what passes by itself (`ErrorCode.owner`)."""
+
+
+class UnansweredError(StoppedError):
+    """An instance was asked for something and did not answer, or failed: to be asked again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,8 @@ class InstanceCalls:
             values: Its parameters.
 
         Raises:
-            RunEndedError: It was refused, or not answered.
+            RunEndedError: It was refused.
+            UnansweredError: It was not answered, or the service is failing.
         """
         answer = await self.answer(operation, **values)
         if answer.code is not None or not isinstance(answer.response, kind):
@@ -102,8 +111,12 @@ class InstanceCalls:
             path,
             timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
             proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
-            inside=_is_inside(self.endpoint),
+            inside=self._may_be_inside,
         )
+
+    def _may_be_inside(self, host: str) -> bool:
+        """Whether a file may be in this network: as the service is, or by the vendor's inner addresses."""
+        return _is_inside(self.endpoint) or (self.instance.vpc and host.endswith(_VENDOR))
 
 
 @asynccontextmanager
@@ -130,15 +143,16 @@ async def instance_calls(
         yield InstanceCalls(chosen, endpoint, settings, session, client, pacer)
 
 
-def refusal(operation: str, answer: Answer) -> RunEndedError:
-    """What to raise of an operation that was refused: the code, the service's words, and what to do."""
+def refusal(operation: str, answer: Answer) -> RunEndedError | UnansweredError:
+    """What to raise of an operation that did not go well: the code, the service's words, and what to do."""
     code = answer.code or "Transport.Unreadable"
     entry = code_for(code, answer.http_status)
     said = f": {answer.message}" if answer.message else ""
     named = f"; request id {answer.request_id}" if answer.request_id else ""
-    return RunEndedError(
-        code, f"{operation}: {code}{said}{named} ({entry.advice})", request_id=answer.request_id
-    )
+    text = f"{operation}: {code}{said}{named} ({entry.advice})"
+    if answer.origin == "transport" or entry.owner in _PASSING:
+        return UnansweredError(f"{text}; run the same command again later")
+    return RunEndedError(code, text, request_id=answer.request_id)
 
 
 def _is_inside(endpoint: Endpoint) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -9,14 +11,19 @@ from typing import TYPE_CHECKING, Final, Protocol
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.publish import make_folder, publishing, unwritable
+from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.stores.address import AddressError, StoreAddress, is_store_url, parse_address
-from batchsearch.storage.stores.object_store import ObjectStore
+from batchsearch.storage.stores.object_store import ObjectStore, StoreError
+from batchsearch.storage.stores.store_failures import Failure
+from batchsearch.tasks.load.lines import META
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from batchsearch.config.model import JobSettings
 
+_EDGE: Final = 4 * 1024 * 1024
+"""Bytes at either end by which a list is told from another one of its size."""
 FOLDER: Final = "batchsearch"
 """Folder of a bucket where the setting names none: a task's path may not be the bucket's root."""
 
@@ -52,11 +59,17 @@ class Bucket(Protocol):
     def put(self, name: str, data: bytes) -> None:
         """Write an object, replacing one that is there."""
 
-    def put_file(self, name: str, file: Path) -> None:
-        """Write a local file as one object, replacing one that is there."""
+    def put_file(self, name: str, file: Path) -> str | None:
+        """Write a local file as one object, replacing one that is there; its mark.
+
+        None where another one has come in its place since.
+        """
+
+    def mark(self, name: str) -> str | None:
+        """What changes with an object's content; None where there is no such object."""
 
     def listing(self) -> Iterator[tuple[str, str, int]]:
-        """Names, MD5 and sizes of what is there, as far as the store tells them."""
+        """Names, MD5 and sizes of the images that are there, as far as the store tells them."""
 
     def close(self) -> None:
         """Ask for nothing more."""
@@ -123,11 +136,33 @@ class _StoreBucket:
         except OSError as error:
             raise OutputError(f"{error}") from error
 
-    def put_file(self, name: str, file: Path) -> None:
+    def put_file(self, name: str, file: Path) -> str | None:
+        address = self._folder.below(name)
         try:
-            self._store.put_file(self._folder.below(name), file)
+            self._store.put_file(address, file)
+            facts = self._store.facts(address)
+            size = file.stat().st_size
+            if facts is None or facts.size != size:
+                return None
+            with file.open("rb") as local:
+                for start in sorted({0, max(0, size - _EDGE)}):
+                    local.seek(start)
+                    if self._store.read(facts, start, start + _EDGE) != local.read(_EDGE):
+                        return None
+        except StoreError as error:
+            if error.failure is Failure.CHANGED:
+                return None
+            raise OutputError(f"{error}") from error
         except OSError as error:
             raise OutputError(f"{error}") from error
+        return facts.tag
+
+    def mark(self, name: str) -> str | None:
+        try:
+            facts = self._store.facts(self._folder.below(name))
+        except OSError as error:
+            raise OutputError(f"{error}") from error
+        return None if facts is None else facts.tag
 
     def listing(self) -> Iterator[tuple[str, str, int]]:
         try:
@@ -136,6 +171,8 @@ class _StoreBucket:
             raise OutputError(f"{error}") from error
         before = len(self._folder.path) + 1
         for each in found:
+            if each.address.path[before:] == META:
+                continue
             # The tag of an object that was put in one piece is its MD5.
             yield each.address.path[before:], each.tag.strip('"').lower(), each.size
 
@@ -158,14 +195,26 @@ class _FolderBucket:
         except OSError as error:
             raise unwritable(path, error) from error
 
-    def put_file(self, name: str, file: Path) -> None:
+    def put_file(self, name: str, file: Path) -> str | None:
         path = self._path(name)
         try:
-            with file.open("rb") as source, publishing(path) as target:
-                while piece := source.read(1024 * 1024):
-                    target.write(piece)
+            # Another load of this process may write the same object.
+            temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+            with file.open("rb") as source, publishing(path, temporary) as target:
+                shutil.copyfileobj(source, target)
+            mark = sha256_of(file)
         except OSError as error:
             raise unwritable(path, error) from error
+        return mark if self.mark(name) == mark else None
+
+    def mark(self, name: str) -> str | None:
+        path = self._path(name)
+        try:
+            return sha256_of(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
     def listing(self) -> Iterator[tuple[str, str, int]]:
         return iter(())

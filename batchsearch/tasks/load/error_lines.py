@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.redaction import redacted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -20,6 +22,7 @@ _CODE: Final = ("Code", "code", "ErrorCode", "errorCode", "error_code")
 _MESSAGE: Final = ("Message", "message", "Msg", "msg", "ErrorMessage", "errorMessage", "Reason", "reason")
 _INSIDE: Final = ("Meta", "meta", "Item", "item", "Data", "data")
 _LONGEST: Final = 2_000
+_LONGEST_CODE: Final = 128
 
 
 class ErrorLines:
@@ -52,7 +55,8 @@ def _of(content: Mapping[str, Any]) -> tuple[str | None, str, str, str | None] |
         return None
     code = _first(both, _CODE) or UNKNOWN_LINE
     message = _first(both, _MESSAGE)
-    return _first(both, _PRODUCT), name, code[:128], None if message is None else message[:_LONGEST]
+    said = None if message is None else redacted(message[:_LONGEST])
+    return _first(both, _PRODUCT), name, code[:_LONGEST_CODE], said
 
 
 def _first(content: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

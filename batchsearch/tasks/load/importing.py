@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
-from batchsearch.engine.run.instance_calls import refusal
+from batchsearch.engine.run.instance_calls import UnansweredError, refusal
 from batchsearch.errors import OutputError, RunEndedError
 from batchsearch.publish import make_folder
 from batchsearch.redaction import redacted
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from batchsearch.tasks.load.journal import Journal, Task
 
 FAILED: Final = "Increment.Failed"
+REPLACED: Final = "Increment.ListReplaced"
 _BUSY: Final = frozenset({"Console.TaskAlreadyExist", "Console.IncrementStatusError"})
 """Answers to who asks for a task while another one runs."""
 _SUCCESS, _FAIL, _PROCESSING = "SUCCESS", "FAIL", "PROCESSING"
@@ -54,7 +56,9 @@ class Importer:
         folder: Where the files of failed lines are kept.
         most: Lines of one task.
         poll: Seconds between two looks at a task.
+        patience: Seconds that a service or network that fails is waited for.
         sleep: Waits so many seconds.
+        clock: Steady seconds.
     """
 
     def __init__(
@@ -67,8 +71,12 @@ class Importer:
         folder: Path,
         most: int,
         poll: float,
+        patience: float,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._patience = patience
+        self._clock = clock
         self._calls = calls
         self._bucket = bucket
         self._place = place
@@ -83,6 +91,7 @@ class Importer:
 
         Raises:
             RunEndedError: The service refused a task, or does not list it.
+            UnansweredError: It could not be asked for long.
             OutputError: The bucket, the journal or the disk refuses.
         """
         while True:
@@ -98,13 +107,22 @@ class Importer:
     # -- asking for a task ---------------------------------------------------------------------------
 
     async def _begun(self, task: Task) -> str:
-        """Write the list of a task and ask for it; the service's id."""
-        step(f"task {task.number}: writing the list")
-        await asyncio.to_thread(self._write_list, task)
-        crash_points.reached("task_listed")
+        """Write the list of a task and ask for it; the service's id.
+
+        The list is written when no task runs: one that does may be reading the list that is there. It is
+        written again after each wait, since somebody else may have used the folder meanwhile.
+        """
         while True:
+            await self._alone(task)
+            step(f"task {task.number}: writing the list")
+            mark = await asyncio.to_thread(self._write_list, task)
+            crash_points.reached("task_listed")
+            if mark is None:
+                # Somebody else has put his list there since.
+                await self._sleep(self._poll)
+                continue
             known = {each.task_id for each in await self._listed() if each.task_id}
-            await asyncio.to_thread(self._journal.asking, task.number, known)
+            await asyncio.to_thread(self._journal.asking, task.number, known, mark)
             crash_points.reached("task_asking")
             answer = await self._calls.answer(
                 "IncreaseInstance", once=True, bucket_name=self._place.bucket, path=self._place.path
@@ -113,14 +131,28 @@ class Importer:
             response = answer.response
             if answer.code is None and isinstance(response, TaskResponse) and response.task_id:
                 return await self._noted(task, response.task_id)
-            # Lost, or refused: it may have begun all the same.
-            found = self._new(await self._listed(), known)
-            if found is not None:
-                return await self._noted(task, found)
-            if answer.code not in _BUSY:
+            if answer.code in _BUSY:
+                logger().info("task_waits", task=task.number, code=answer.code)
+                await self._sleep(self._poll)
+                continue
+            # Where the answer was lost, the task may have begun all the same.
+            found = self._new(await self._listed(), known) if answer.origin == "transport" else None
+            if found is None:
                 raise refusal("IncreaseInstance", answer)
-            logger().info("task_waits", task=task.number, code=answer.code)
-            step(f"task {task.number}: waiting for another task of the instance")
+            return await self._noted(task, found)
+
+    async def _alone(self, task: Task) -> None:
+        """Wait until no task of the instance runs."""
+        told = False
+        while True:
+            listed = await self._calls.ask("IncreaseList", TaskListResponse, page_size=_PAGE)
+            running = [each for each in listed.tasks if (each.status or "").upper() == _PROCESSING]
+            if not running:
+                return
+            if not told:
+                logger().info("task_waits", task=task.number, id=running[0].task_id)
+                step(f"task {task.number}: waiting for another task of the instance")
+                told = True
             await self._sleep(self._poll)
 
     async def _found_again(self, task: Task) -> str | None:
@@ -161,12 +193,13 @@ class Importer:
             and (each.path or self._place.path).rstrip("/") == self._place.path
         ]
 
-    def _write_list(self, task: Task) -> None:
+    def _write_list(self, task: Task) -> str | None:
+        """Put the list of a task into the folder; its mark, None where another one is there already."""
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self._folder, prefix=".list-") as file:
             for line in self._journal.lines_of(task.number):
                 file.write(line + "\n")
             file.flush()
-            self._bucket.put_file(META, Path(file.name))
+            return self._bucket.put_file(META, Path(file.name))
 
     # -- following it --------------------------------------------------------------------------------
 
@@ -174,8 +207,18 @@ class Importer:
         """Look at a task until it is over, then note what became of its lines."""
         following = step(f"task {task.number} of {task.lines:,} lines: the instance is reading them")
         missed = fetched = 0
+        silent_since: float | None = None
         while True:
-            facts = next((each for each in await self._listed(task_id)), None)
+            try:
+                facts = next(iter(await self._listed(task_id)), None)
+            except UnansweredError:
+                # The task goes on by itself: an outage is waited out as a run waits it out.
+                silent_since = silent_since or self._clock()
+                if self._clock() - silent_since >= self._patience:
+                    raise
+                await self._sleep(self._poll)
+                continue
+            silent_since = None
             following.advance(0)
             if facts is None:
                 missed += 1
@@ -205,6 +248,14 @@ class Importer:
                 await self._calls.fetch(facts.file_url, path)
             except OSError as error:
                 raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        # From the journal: this run or an earlier one has written the list.
+        asked = await asyncio.to_thread(self._journal.task_under_way)
+        if asked is None or await asyncio.to_thread(self._bucket.mark, META) != asked.mark:
+            # Somebody else has put another list into the folder: which one was read, nobody can say.
+            said = "the list was replaced while the task ran; its lines are brought again"
+            await asyncio.to_thread(self._journal.give_back, task.number, status, REPLACED, said)
+            logger().warning("task_list_replaced", task=task.number, id=facts.task_id, place=str(self._place))
+            return
         code = None
         if status == _FAIL:
             code = facts.code or FAILED

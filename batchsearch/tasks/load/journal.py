@@ -64,6 +64,7 @@ class Task:
         state: How far it is.
         lines: How many it has.
         known: Ids of the folder's tasks that were there before it was asked for.
+        mark: What changes with the content of its list; None before that is written.
         task_id: The service's id; None before it is known.
     """
 
@@ -71,6 +72,7 @@ class Task:
     state: TaskState
     lines: int
     known: frozenset[str]
+    mark: str | None
     task_id: str | None
 
 
@@ -230,12 +232,13 @@ class Journal:
     def task_under_way(self) -> Task | None:
         """The task that is not over; there is one at most."""
         found = self._rows(
-            "SELECT number, state, lines, known, id FROM tasks WHERE state <> 'ended' ORDER BY number LIMIT 1"
+            "SELECT number, state, lines, known, mark, id FROM tasks WHERE state <> 'ended' "
+            "ORDER BY number LIMIT 1"
         )
         if not found:
             return None
-        number, state, lines, known, task_id = found[0]
-        return Task(number, state, lines, frozenset(json.loads(known)), task_id)
+        number, state, lines, known, mark, task_id = found[0]
+        return Task(number, state, lines, frozenset(json.loads(known)), mark, task_id)
 
     def begin_task(self, most: int) -> Task | None:
         """Give lines that wait to a new task; None where none waits.
@@ -256,7 +259,7 @@ class Journal:
                 "INSERT INTO tasks (number, state, lines, known, began_at) VALUES (?, 'new', ?, '[]', ?)",
                 (number, taken, _now()),
             )
-        return Task(number, "new", taken, frozenset(), None)
+        return Task(number, "new", taken, frozenset(), None, None)
 
     def lines_of(self, number: int) -> Iterator[str]:
         """The lines that a task has taken."""
@@ -275,12 +278,24 @@ class Journal:
                 yield line
             last = found[-1][:2]
 
-    def asking(self, number: int, known: Iterable[str]) -> None:
-        """Note that a task is about to be asked for, and which tasks were there before."""
+    def asking(self, number: int, known: Iterable[str], mark: str | None) -> None:
+        """Note that a task is about to be asked for, which tasks there were, and which list it is for."""
         with self._writing() as base:
             base.execute(
-                "UPDATE tasks SET state = 'asking', known = ? WHERE number = ?",
-                (json.dumps(sorted(known)), number),
+                "UPDATE tasks SET state = 'asking', known = ?, mark = ? WHERE number = ?",
+                (json.dumps(sorted(known)), mark, number),
+            )
+
+    def give_back(self, number: int, status: str, code: str, message: str) -> None:
+        """Note that a task is over which may have read another list: its lines wait again."""
+        with self._writing() as base:
+            base.execute(
+                "UPDATE lines SET state = 'staged', task = NULL WHERE task = ? AND state = 'asked'", (number,)
+            )
+            base.execute(
+                "UPDATE tasks SET state = 'ended', status = ?, code = ?, message = ?, ended_at = ? "
+                "WHERE number = ?",
+                (status, code, message, _now(), number),
             )
 
     def running(self, number: int, task_id: str) -> None:

@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     state      TEXT NOT NULL,  -- new, asking, running, ended
     lines      INTEGER NOT NULL,
     known      TEXT NOT NULL,  -- ids of the folder's tasks before it was asked for, JSON
+    mark       TEXT,           -- what changes with the list that it was asked for
     id         TEXT,
     status     TEXT,
     code       TEXT,

@@ -106,6 +106,7 @@ async def load_job(
         ManifestError: The manifest is not usable, or would delete more than it may.
         OutputInUseError: Another run holds the output.
         RunEndedError: The service refused a task.
+        UnansweredError: The service could not be asked for long; a task that runs goes on.
         OutputError: The output, the journal or the bucket cannot be written.
     """
     load = _checked(settings)
@@ -246,6 +247,7 @@ class _Load:
                 folder=self._folder / LOAD,
                 most=self._load.images_per_task,
                 poll=self._load.poll_seconds,
+                patience=self._settings.calls.max_outage_seconds,
             )
             await importer.run()
 

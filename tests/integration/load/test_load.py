@@ -1,5 +1,6 @@
 """Loading an instance by batch tasks: every row one outcome, every image once, nothing put twice."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 from PIL import Image
 
 from batchsearch.config.load import load_job
+from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, ExitCode, RunEndedError
+from batchsearch.tasks.load.bucket import open_bucket
 from batchsearch.tasks.load.journal import Journal
 from batchsearch.tasks.load.loading import load_job as load_all
 from batchsearch.tasks.verify.folder_check import verify_folder
@@ -106,25 +109,34 @@ async def test_each_row_fails_for_its_own_reason(load_settings, signed, images, 
     assert ("P07", "P07/p07.jpg") in held(signed)
 
 
+class _Wrapped:
+    """A bucket in which something happens besides."""
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+def _wrap(monkeypatch, wrapper):
+    """Have loads open their buckets in a wrapper."""
+    monkeypatch.setattr(
+        "batchsearch.tasks.load.loading.open_bucket", lambda *given: wrapper(open_bucket(*given))
+    )
+
+
 async def test_lines_that_the_instance_refuses_are_outcomes(load_settings, signed, bucket, monkeypatch):
     """A line that the task cannot take is its row's failure, with the instance's code; the file is kept."""
-    from batchsearch.tasks.load import bucket as buckets
 
-    class Losing:
+    class Losing(_Wrapped):
         """A bucket in which one image gets lost after it was put."""
-
-        def __init__(self, inner):
-            self._inner = inner
-
-        def __getattr__(self, name):
-            return getattr(self._inner, name)
 
         def put_file(self, name, file):
             (bucket / "batchsearch" / "p03.jpg").unlink(missing_ok=True)
-            self._inner.put_file(name, file)
+            return self._inner.put_file(name, file)
 
-    opened = buckets.open_bucket
-    monkeypatch.setattr("batchsearch.tasks.load.loading.open_bucket", lambda *given: Losing(opened(*given)))
+    _wrap(monkeypatch, Losing)
     settings = load_settings()
     summary = await load_all(settings)
     found = results(settings)
@@ -179,8 +191,6 @@ async def test_jobs_that_cannot_be_loaded_are_refused(load_settings, make_job):
 
 async def test_a_task_that_is_refused_ends_the_load_and_the_next_one_goes_on(load_settings, signed):
     """Without the right to the bucket nothing is lost: the lines wait, and the next load brings them."""
-    from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-
     refuse = FaultRule(ErrorAnswer("Console.NoPermission"), frozenset({"IncreaseInstance"}))
     signed.set_faults(FaultPlan((refuse,)))
     settings = load_settings()
@@ -195,3 +205,52 @@ async def test_a_task_that_is_refused_ends_the_load_and_the_next_one_goes_on(loa
 
 def _journal(settings):
     return Path(settings.output.dir) / "load" / "journal.sqlite3"
+
+
+async def test_two_loads_into_one_folder_wait_for_each_other(load_settings, signed, tmp_path):
+    """An instance has one task at a time, and a folder one list: neither load takes the other's."""
+    others = [
+        row
+        | {"product": f"Q{row['id']}", "name": f"q{row['id']}.jpg", "image": f"p{int(row['id']) + 12}.jpg"}
+        for row in ROWS
+    ]
+    one = load_settings(load__images_per_task=4)
+    (tmp_path / "manifest.csv").rename(tmp_path / "first.csv")
+    first = one.manifest.model_copy(update={"path": str(tmp_path / "first.csv")})
+    one = one.model_copy(update={"manifest": first})
+    other = load_settings(others, output__dir="other", load__images_per_task=4)
+    found = await asyncio.gather(load_all(one), load_all(other))
+    assert [(each.exit_code, each.outcomes.ok) for each in found] == [(0, 12)] * 2
+    assert all(len(each.tasks) >= 3 for each in found)
+    assert len(held(signed)) == 24
+
+
+async def test_a_task_whose_list_was_replaced_is_brought_again(load_settings, signed, bucket, monkeypatch):
+    """Which list the service has read nobody can say then: no line counts as done, and all are in the end."""
+
+    class Shared(_Wrapped):
+        """A bucket into which somebody else puts a list of his own, once."""
+
+        replaced = False
+
+        def put_file(self, name, file):
+            mark = self._inner.put_file(name, file)
+            if not Shared.replaced:
+                line = {"OperationType": "DELETE", "ProductId": "P00", "PicName": "p00.jpg"}
+                (bucket / "batchsearch" / name).write_text(json.dumps(line), encoding="utf-8")
+                Shared.replaced = True
+            return mark
+
+    _wrap(monkeypatch, Shared)
+    summary = await load_all(load_settings())
+    assert [task.code for task in summary.tasks] == ["Increment.ListReplaced", None]
+    assert summary.outcomes.ok == len(held(signed)) == 12
+
+
+async def test_a_service_that_fails_while_a_task_runs_is_waited_for(load_settings, signed):
+    """The task goes on by itself: looking at it may fail for a while, and nothing is asked for twice."""
+    broken = FaultRule(ErrorAnswer("Console.InternalError"), frozenset({"IncreaseList"}), skip=2, times=4)
+    signed.set_faults(FaultPlan((broken,)))
+    summary = await load_all(load_settings())
+    assert (summary.exit_code, summary.outcomes.ok) == (ExitCode.DONE, 12)
+    assert len(signed.log.entries("IncreaseInstance")) == 1

@@ -110,7 +110,8 @@ class Asked:
         if self.images:
             return " and ".join(image.name for image in self.images)
         named = [str(self.values[key]) for key in ("product_id", "pic_name") if key in self.values]
-        return " / ".join(named) or self.operation
+        asked = [str(self.values[key]) for key in ("text", "filter") if key in self.values]
+        return " / ".join(named or asked) or self.operation
 
     def to_json(self) -> str:
         """As the history keeps it; without what might be a secret."""

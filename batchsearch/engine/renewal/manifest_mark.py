@@ -33,11 +33,12 @@ def manifest_mark(manifest: Manifest) -> list[dict[str, Any]] | None:
             mark = path.identity()
             if not mark["tag"]:
                 return None
-        elif isinstance(path, Path):
+        elif isinstance(path, Path) and path.is_file():
             mark = _mark_of(path)
             if time.time_ns() - max(mark["modified"], mark["changed"]) < _TICKS:
                 mark["sha256"] = sha256_of(path)
         else:
+            # A table in memory; or a folder of images, which does not change with what is put below it.
             return None
         marks.append(mark)
     return marks
@@ -57,7 +58,7 @@ def is_marked(manifest: Manifest, marks: object) -> bool:
 def _is_same(path: object, mark: dict[str, Any]) -> bool:
     if isinstance(path, RemoteFile):
         return path.identity() == mark
-    if not isinstance(path, Path):
+    if not (isinstance(path, Path) and path.is_file()):
         return False
     noted = dict(mark)
     sha256 = noted.pop("sha256", None)

@@ -59,6 +59,17 @@ def test_what_has_attributes_is_listed_without_an_image(visitor):
     assert b"filter" in page
 
 
+def test_an_empty_answer_says_what_the_best_was_where_that_is_known(visitor):
+    """Asked before with a lower threshold, the best score is known and costs no call."""
+    _, _, _, page = searched(visitor, num="3")
+    best = max(float(score) for score, *_ in hits_on(page))
+    assert best < 1
+    _, _, _, page = searched(visitor, num="3", score_threshold="1.00")
+    assert f"best was {best:.2f}" in page.decode()
+    _, _, _, page = searched(visitor, num="4", score_threshold="1.00")
+    assert "best was" not in page.decode()
+
+
 def test_words_are_for_instances_that_understand_them(tmp_path):
     """By text on a product multimodal instance; any other kind is told as such before a call is made."""
     for kind, wanted in (("multimodal", 200), ("generic", 422)):

@@ -120,3 +120,25 @@ async def test_rows_of_a_stopped_night_are_read_again(night):
     assert read
     assert (rest.done, rest.calls) == (4, 2)
     assert not (await night())[1]
+
+
+async def test_a_folder_of_images_is_looked_through_every_night(signed_in, load, images, tmp_path):
+    """A folder's own times say nothing of what is put below it: a new image is found, however deep."""
+    folder = tmp_path / "pictures"
+    (folder / "deep" / "er").mkdir(parents=True)
+    shutil.copy(images / "p00.jpg", folder / "deep" / "er" / "a.jpg")
+    settings = load(
+        [{"id": "r0"}],
+        instance__endpoint=signed_in.endpoint,
+        manifest__path=str(folder),
+        manifest__format="images",
+        manifest__key=["image"],
+        images__root=str(folder),
+        reuse__notice_changes="no",
+    )
+    assert (await run_job(settings)).rows == 1
+    os.utime(folder, (1, 1))
+    assert (await run_job(settings)).calls == 0
+    shutil.copy(images / "p01.jpg", folder / "deep" / "er" / "b.jpg")
+    summary = await run_job(settings)
+    assert (summary.rows, summary.calls) == (2, 1)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-RUN_ROWS: Final = 1 << 17
-"""Keys in memory before a run is written: 3 MB of digests."""
+RUN_ROWS: Final = 1 << 15
+"""Keys in memory before a run is written: 0.8 MB of digests."""
 
 _SLICES: Final = 512
 _ENTRY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<u8")])

@@ -29,7 +29,7 @@ from batchsearch.steps import step
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.output_layout import LEDGER, LOAD, STAGING
-from batchsearch.tasks.load.bucket import open_bucket, place_of
+from batchsearch.tasks.load.bucket import is_embedded, open_bucket, place_of
 from batchsearch.tasks.load.importing import Importer, make_load_folder
 from batchsearch.tasks.load.journal import Journal
 from batchsearch.tasks.load.load_page import LoadSummary
@@ -164,6 +164,10 @@ class _Load:
         self._local = local
 
     async def run(self) -> LoadSummary:
+        if not is_embedded(self._local):
+            # Whether there are credentials is found out before a million images are put.
+            async with instance_calls(self._local):
+                pass
         before = await asyncio.to_thread(self._journal.last_task)
         with ThreadPoolExecutor(self._load.at_once, thread_name_prefix="bucket") as threads:
             client = BucketClient(self._bucket, self._journal, self._load.names, str(self._place), threads)

@@ -254,3 +254,15 @@ async def test_a_service_that_fails_while_a_task_runs_is_waited_for(load_setting
     summary = await load_all(load_settings())
     assert (summary.exit_code, summary.outcomes.ok) == (ExitCode.DONE, 12)
     assert len(signed.log.entries("IncreaseInstance")) == 1
+
+
+async def test_without_credentials_nothing_is_put(load_settings, bucket, monkeypatch, tmp_path):
+    """Whether the instance can be asked is found out first: not after the images have gone to the bucket."""
+    settings = load_settings()
+    for name in ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match="no credentials"):
+        await load_all(settings)
+    assert not bucket.exists()

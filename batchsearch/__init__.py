@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from batchsearch.tasks.compare.pairs_table import MadeOf
     from batchsearch.tasks.compare.statistics import Bar, Extreme, GroupScores
     from batchsearch.tasks.dedup.dedup_page import DedupSummary
-    from batchsearch.tasks.load.journal import EndedTask
+    from batchsearch.tasks.load.journal_records import EndedTask
     from batchsearch.tasks.load.load_page import LoadSummary
     from batchsearch.tasks.plan.estimate import BatchWay, Needed, Pace, Plan, Price, Refused
     from batchsearch.telemetry.reading import Reading
@@ -161,7 +161,7 @@ _HOMES: Final = {
     "config.model": ("JobSettings",),
     "tasks.dedup.dedup_page": ("DedupSummary",),
     "tasks.plan.estimate": ("BatchWay", "Needed", "Pace", "Plan", "Price", "Refused"),
-    "tasks.load.journal": ("EndedTask",),
+    "tasks.load.journal_records": ("EndedTask",),
     "tasks.load.load_page": ("LoadSummary",),
     "errors": (
         "BatchsearchError",

@@ -132,6 +132,15 @@ MAX_RESULTS: Final = 500
 """Start + Num may not exceed this (`OverflowMaxResultNum`)."""
 
 
+CAPACITY_UNIT: Final = 10_000
+"""`Detail` tells the capacity in units of so many images."""
+
+TASK_PROCESSING: Final = "PROCESSING"
+TASK_SUCCESS: Final = "SUCCESS"
+TASK_FAIL: Final = "FAIL"
+"""How a batch task stands (IncreaseList, DumpMetaList)."""
+
+
 def endpoint_of(region: str, *, vpc: bool = False) -> str:
     """Host name of the service in a region, public or for callers inside the region's VPC."""
     return f"imagesearch{'-vpc' if vpc else ''}.{region}.aliyuncs.com"

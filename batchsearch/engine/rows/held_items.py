@@ -18,7 +18,7 @@ from batchsearch.service.facts import SERVICE_TYPES
 from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.rows.pending_row import PendingRow
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ADDS: Final = "AddImage"
 _IDS: Final = ("product_id", "pic_name")
 _NOT_COMPARED: Final = frozenset({"region", "crop"})
+"""A region is told in the pixels of the image that was sent, which nobody has here."""
 SAID: Final = "the instance holds it already, by its export"
 
 
@@ -52,11 +53,8 @@ class HeldItems:
         """
         if settings.reuse.held is None or settings.operation != ADDS:
             return None
-        keys = OPERATIONS[ADDS].keys - set(_IDS) - _NOT_COMPARED
-        told = keys & (set(settings.manifest.columns) | set(settings.parameters))
-        if SERVICE_TYPES[settings.instance.service_type].category is not None:
-            told -= {"category_id"}
-        names = tuple(sorted(told))
+        told = {*settings.manifest.columns, *settings.parameters}
+        names = tuple(sorted(compared_attributes(told, settings.instance.service_type)))
         return cls(DigestSet(_digests(Path(settings.reuse.held), names)), names)
 
     def take(self, pending: PendingRow) -> bool:
@@ -66,6 +64,17 @@ class HeldItems:
         pending.earlier = self._answer
         pending.request_key = sha256(pending.digest).hexdigest()
         return True
+
+
+def compared_attributes(told: Collection[str], service_type: str) -> frozenset[str]:
+    """Attributes by which an image of a catalogue is compared with one that an instance holds.
+
+    Args:
+        told: What the catalogue speaks of, by snake_case name.
+        service_type: The kind of instance; where there is one category only, it says nothing.
+    """
+    names = OPERATIONS[ADDS].keys.intersection(told) - {*_IDS, *_NOT_COMPARED}
+    return names if SERVICE_TYPES[service_type].category is None else names - {"category_id"}
 
 
 def _digests(file: Path, told: tuple[str, ...]) -> Iterator[bytes]:

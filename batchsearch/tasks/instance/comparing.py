@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.rows.held_items import compared_attributes
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.publish import make_folder, publishing
-from batchsearch.service.facts import SERVICE_TYPES
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.service.parameters import check_parameters
 from batchsearch.steps import step
@@ -56,8 +56,6 @@ SCHEMA: Final = pa.schema(
 """Columns of the table of differences; the last two are JSON objects of the attributes in `fields`."""
 
 _IDS: Final = ("product_id", "pic_name")
-_NOT_COMPARED: Final = frozenset({*_IDS, "region"})
-"""A region is told in the pixels of the image that was sent, which nobody has here."""
 _CATALOGUE: Final = pa.schema([*HELD, ("row_key", pa.string())])
 _SHOWN: Final = 5
 _AT_ONCE: Final = 10_000
@@ -312,10 +310,7 @@ class _Catalogue:
 
     def compared(self) -> frozenset[str]:
         """Attributes that the catalogue speaks of; to be asked when it was read."""
-        told = (self._told & self._operation.keys & set(HELD.names)) - _NOT_COMPARED
-        if SERVICE_TYPES[self._instance.service_type].category is not None:
-            told -= {"category_id"}
-        return frozenset(told)
+        return compared_attributes(self._told & self._operation.keys, self._instance.service_type)
 
     def _name(self, values: Mapping[str, Any]) -> str:
         """The image's name on the instance; one that a batch task brings is named by `load.names`."""

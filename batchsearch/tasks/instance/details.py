@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.run.instance_calls import instance_calls
-from batchsearch.service.facts import SERVICE_TYPES
+from batchsearch.service.facts import CAPACITY_UNIT, SERVICE_TYPES
 from batchsearch.service.responses import DetailResponse, InstanceFacts
 from batchsearch.tasks.ping.checks import Check, moment_of, of_instance, of_rate
 
 if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.instance_settings import InstanceSettings
-
-PER_CAPACITY: Final = 10_000
-"""`Detail` tells the capacity in units of so many images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class Details:
     @property
     def capacity(self) -> int | None:
         """Images that it can hold."""
-        return None if self.facts.capacity is None else self.facts.capacity * PER_CAPACITY
+        return None if self.facts.capacity is None else self.facts.capacity * CAPACITY_UNIT
 
     @property
     def ends(self) -> datetime | None:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from batchsearch.engine.run.instance_calls import instance_calls, refusal
 from batchsearch.errors import OutputError, RunEndedError
 from batchsearch.publish import make_folder, publishing
+from batchsearch.service.facts import MAX_TASKS_A_PAGE, TASK_FAIL, TASK_SUCCESS
 from batchsearch.service.line_files import lines_in
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.service.responses import TaskListResponse, TaskResponse
@@ -37,9 +38,7 @@ if TYPE_CHECKING:
     from batchsearch.service.responses import TaskFacts
 
 _BUSY: Final = "Console.TaskAlreadyExist"
-_SUCCESS, _FAIL = "SUCCESS", "FAIL"
 _POLL: Final = 2.0
-_PAGE: Final = 30
 _UNLISTED: Final = 20
 _FETCHES: Final = 3
 _AT_ONCE: Final = 20_000
@@ -154,7 +153,7 @@ async def _followed(calls: InstanceCalls, task_id: str, raw: Path, poll: float) 
     following = step("the instance writes its export")
     missed = fetched = 0
     while True:
-        answer = await calls.ask("DumpMetaList", TaskListResponse, id=task_id, page_size=_PAGE)
+        answer = await calls.ask("DumpMetaList", TaskListResponse, id=task_id, page_size=MAX_TASKS_A_PAGE)
         facts = next((each for each in answer.tasks if each.task_id == task_id), None)
         following.advance(0)
         status = "" if facts is None else (facts.status or "").upper()
@@ -162,10 +161,10 @@ async def _followed(calls: InstanceCalls, task_id: str, raw: Path, poll: float) 
             missed += 1
             if missed >= _UNLISTED:
                 raise RunEndedError("DumpMeta.Unlisted", f"DumpMetaList does not show the export {task_id}")
-        elif status == _FAIL:
+        elif status == TASK_FAIL:
             said = f"{facts.code or 'no code'}: {facts.message or 'no reason was given'}"
             raise RunEndedError("DumpMeta.Failed", f"the export {task_id} failed: {said}")
-        elif status == _SUCCESS and facts.file_url:
+        elif status == TASK_SUCCESS and facts.file_url:
             step("fetching the export")
             try:
                 await calls.fetch(facts.file_url, raw)

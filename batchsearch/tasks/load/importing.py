@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from batchsearch import crash_points
 from batchsearch.engine.run.instance_calls import UnansweredError, refusal
 from batchsearch.errors import OutputError, RunEndedError
-from batchsearch.publish import make_folder
 from batchsearch.redaction import redacted
+from batchsearch.service.facts import MAX_TASKS_A_PAGE, TASK_FAIL, TASK_PROCESSING, TASK_SUCCESS
 from batchsearch.service.line_files import lines_in
 from batchsearch.service.responses import TaskListResponse, TaskResponse
 from batchsearch.service.signed_file import FetchError
@@ -31,14 +31,13 @@ if TYPE_CHECKING:
     from batchsearch.engine.run.instance_calls import InstanceCalls
     from batchsearch.service.responses import TaskFacts
     from batchsearch.tasks.load.bucket import Bucket, Place
-    from batchsearch.tasks.load.journal import Journal, Task
+    from batchsearch.tasks.load.journal import Journal
+    from batchsearch.tasks.load.journal_records import Task
 
 FAILED: Final = "Increment.Failed"
 REPLACED: Final = "Increment.ListReplaced"
 _BUSY: Final = frozenset({"Console.TaskAlreadyExist", "Console.IncrementStatusError"})
 """Answers to who asks for a task while another one runs."""
-_SUCCESS, _FAIL, _PROCESSING = "SUCCESS", "FAIL", "PROCESSING"
-_PAGE: Final = 30
 _MOST_PAGES: Final = 100
 _UNLISTED: Final = 20
 """Times that a task may be missing in the list before it is given up."""
@@ -145,8 +144,8 @@ class Importer:
         """Wait until no task of the instance runs."""
         told = False
         while True:
-            listed = await self._calls.ask("IncreaseList", TaskListResponse, page_size=_PAGE)
-            running = [each for each in listed.tasks if (each.status or "").upper() == _PROCESSING]
+            listed = await self._calls.ask("IncreaseList", TaskListResponse, page_size=MAX_TASKS_A_PAGE)
+            running = [each for each in listed.tasks if (each.status or "").upper() == TASK_PROCESSING]
             if not running:
                 return
             if not told:
@@ -179,10 +178,10 @@ class Importer:
         found: list[TaskFacts] = []
         for page in range(1, _MOST_PAGES + 1):
             answer = await self._calls.ask(
-                "IncreaseList", TaskListResponse, page_number=page, page_size=_PAGE, **asked
+                "IncreaseList", TaskListResponse, page_number=page, page_size=MAX_TASKS_A_PAGE, **asked
             )
             found += answer.tasks
-            if len(answer.tasks) < _PAGE or (answer.total_count or 0) <= len(found):
+            if len(answer.tasks) < MAX_TASKS_A_PAGE or (answer.total_count or 0) <= len(found):
                 break
         # Whether the filters work as they are written is only for the service to say.
         return [
@@ -227,7 +226,7 @@ class Importer:
                         "Increment.Unlisted",
                         f"IncreaseList does not show task {task_id} any more; run the same command later",
                     )
-            elif (status := (facts.status or "").upper()) in {_SUCCESS, _FAIL}:
+            elif (status := (facts.status or "").upper()) in {TASK_SUCCESS, TASK_FAIL}:
                 try:
                     await self._end(task, facts, status)
                 except FetchError as error:
@@ -257,7 +256,7 @@ class Importer:
             logger().warning("task_list_replaced", task=task.number, id=facts.task_id, place=str(self._place))
             return
         code = None
-        if status == _FAIL:
+        if status == TASK_FAIL:
             code = facts.code or FAILED
         message = None if facts.message is None else redacted(facts.message)
         await asyncio.to_thread(self._note_end, task, status, path if facts.file_url else None, code, message)
@@ -281,15 +280,3 @@ class Importer:
         self._journal.end_task(
             task.number, status, failures, code=code, message=message, unread=lambda: errors.unread
         )
-
-
-def make_load_folder(folder: Path) -> None:
-    """Make the folder of a load.
-
-    Raises:
-        OutputError: The disk refuses.
-    """
-    try:
-        make_folder(folder)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot make the folder: {error.strerror or error}") from error

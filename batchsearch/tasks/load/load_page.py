@@ -11,7 +11,7 @@ from batchsearch.pages.next_steps import NextStep, named_from_here, next_steps
 from batchsearch.telemetry.summary import page_line
 
 if TYPE_CHECKING:
-    from batchsearch.tasks.load.journal import EndedTask
+    from batchsearch.tasks.load.journal_records import EndedTask
     from batchsearch.telemetry.summary import Summary
 
 

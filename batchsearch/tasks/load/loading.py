@@ -23,14 +23,22 @@ from batchsearch.engine.run.opening import new_run_id
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.stand_in import StandIn
 from batchsearch.engine.run.to_end import progress_beside_logs, to_end
-from batchsearch.errors import ConfigError, ExitCode, OutputDamagedError, Problem, StoppedError
+from batchsearch.errors import (
+    ConfigError,
+    ExitCode,
+    OutputDamagedError,
+    OutputError,
+    Problem,
+    StoppedError,
+)
+from batchsearch.publish import make_folder
 from batchsearch.service.codes.lookup import action_of, code_for
 from batchsearch.steps import step
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.output_layout import LEDGER, LOAD, STAGING
 from batchsearch.tasks.load.bucket import is_embedded, open_bucket, place_of
-from batchsearch.tasks.load.importing import Importer, make_load_folder
+from batchsearch.tasks.load.importing import Importer
 from batchsearch.tasks.load.journal import Journal
 from batchsearch.tasks.load.load_page import LoadSummary
 from batchsearch.tasks.load.staged_rows import LineClient, LoadedRows, OnlyNewRows, staged_rows
@@ -113,7 +121,7 @@ async def load_job(
     place = place_of(settings)
     local = localised(settings)
     folder = Path(local.output.dir) / LOAD
-    make_load_folder(folder / Path(_LOCK).parent)
+    _make_folder(folder / Path(_LOCK).parent)
     run_id = new_run_id()
     with ExitStack() as stack:
         stack.enter_context(OutputLock(folder / _LOCK, run_id))
@@ -285,3 +293,10 @@ def _staging_job(local: JobSettings) -> JobSettings:
             "notify": NotifySettings(),
         }
     )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot make the folder: {error.strerror or error}") from error

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from batchsearch.engine.rows.held_items import HeldItems
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.engine.run.stand_in import RowPreparer
-    from batchsearch.tasks.load.journal import Journal, LineState
+    from batchsearch.tasks.load.journal import Journal
+    from batchsearch.tasks.load.journal_records import LineState
 
 NOT_STAGED: Final = "Local.NotStaged"
 _ROW: Final = ("error_code", "error_origin", "error_owner", "error_message", "request_key", "prepare_ms")

@@ -14,7 +14,7 @@ from zlib import crc32
 from batchsearch.images.inspect import inspect
 from batchsearch.service.client import Answer
 from batchsearch.service.responses import BatchOutcome
-from batchsearch.tasks.load.journal import StagedLine
+from batchsearch.tasks.load.journal_records import StagedLine
 from batchsearch.tasks.load.lines import ObjectNameError, add_line, delete_line, object_name
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.exit_codes import ExitCode
 from batchsearch.service.codes.lookup import code_for
-from batchsearch.service.facts import SERVICE_TYPES
+from batchsearch.service.facts import CAPACITY_UNIT, SERVICE_TYPES
 from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ _REFUSED_FROM: Final = 15 * 60.0
 """The service refuses a request that is further from its clock, seconds (pages on signatures)."""
 _APART: Final = 60.0
 """A clock this far off is worth mending, seconds."""
-_PER_CAPACITY: Final = 10_000
-"""`Detail` tells the capacity in units of so many images."""
 _NEARLY_FULL: Final = 0.95
 _SOON: Final = timedelta(days=30)
 _ADDS: Final = "AddImage"
@@ -148,7 +146,7 @@ def of_instance(job: InstanceSettings, facts: InstanceFacts | None, operation: s
     wrong = _wrong_kind(job, facts)
     if wrong is not None:
         return wrong
-    held, capacity = facts.total_count, None if facts.capacity is None else facts.capacity * _PER_CAPACITY
+    held, capacity = facts.total_count, None if facts.capacity is None else facts.capacity * CAPACITY_UNIT
     said = [facts.name or job.name, job.service_type]
     if held is not None:
         said.append(f"{held:,} images" + (f" of {capacity:,}" if capacity else ""))

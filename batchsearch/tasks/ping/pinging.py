@@ -8,9 +8,9 @@ import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from batchsearch.config.sections.instance_settings import EMULATOR
+from batchsearch.config.sections.instance_settings import EMULATOR, OTHER_QPS
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.retry.asking import asked, rules_for_one
 from batchsearch.engine.run import embedded
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.service.credentials import CredentialsProvider
     from batchsearch.service.endpoint import Endpoint
-
-_DETAIL_RATE: Final = 1.0
-"""Calls of `Detail` that are granted a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,7 @@ async def _asked(  # noqa: PLR0917 - one instance and all that is needed to ask 
     if isinstance(call, ParameterProblem):
         raise ConfigError(f"instance.name: {call.message}")
     try:
-        pacer, rules = Pacer(_DETAIL_RATE), rules_for_one(calls)
+        pacer, rules = Pacer(OTHER_QPS), rules_for_one(calls)
         answer, _ = await asked(client, call, pacer, actions=settings.codes, rules=rules)
     except ConfigError as error:
         # The service refused what there was, and no place has others.

@@ -10,10 +10,12 @@ import click
 
 from batchsearch.commands.shared.options import (
     CONFIG,
+    DASK,
     PROGRESS,
     SET,
     fail,
     hand_on,
+    laid_over,
     load_for,
     logging_options,
 )
@@ -32,6 +34,7 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @CONFIG
 @SET
+@DASK
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -47,6 +50,7 @@ def command(
     config: Path,
     *,
     overrides: tuple[str, ...],
+    dask: str | None,
     only_json: bool,
     progress: bool,
     log_format: str,
@@ -60,7 +64,7 @@ def command(
     summary. Exits with 3 when more rows are unusable than `max_failed` allows.
     """
     try:
-        job = load_for("check", config, overrides)
+        job = load_for("check", config, laid_over(overrides, dask=dask))
         from batchsearch.tasks.check.checking import check_to_end
 
         terminal = TerminalOptions(

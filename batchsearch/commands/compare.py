@@ -9,6 +9,7 @@ import click
 from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
 from batchsearch.commands.shared.options import (
     CONFIG,
+    DASK,
     FRESH,
     MAX_CALLS,
     RENEW,
@@ -39,6 +40,7 @@ Examples:
 @MAX_CALLS
 @FRESH
 @RENEW
+@DASK
 @terminal_options
 def command(
     config: Path,
@@ -48,6 +50,7 @@ def command(
     max_calls: int | None,
     fresh: Path | None,
     renew: bool,
+    dask: str | None,
     terminal: TerminalOptions,
 ) -> None:
     """Say how alike the images of the job file CONFIG are, pair by pair.
@@ -62,7 +65,7 @@ def command(
     """
 
     def work() -> Comparison:
-        job = load(config, laid_over(overrides, fresh=fresh, renew=renew))
+        job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
         from batchsearch.tasks.compare.comparison_job import compare_to_end
 
         return compare_to_end(

@@ -9,6 +9,7 @@ import click
 from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
 from batchsearch.commands.shared.options import (
     CONFIG,
+    DASK,
     FRESH,
     RENEW,
     SET,
@@ -46,6 +47,7 @@ Examples:
 )
 @FRESH
 @RENEW
+@DASK
 @terminal_options
 def command(
     config: Path,
@@ -56,6 +58,7 @@ def command(
     delete_all_missing: bool,
     fresh: Path | None,
     renew: bool,
+    dask: str | None,
     terminal: TerminalOptions,
 ) -> None:
     """Find out which products of the job file CONFIG are the same, night after night.
@@ -70,7 +73,7 @@ def command(
     """
 
     def work() -> DedupSummary:
-        job = load(config, laid_over(overrides, fresh=fresh, renew=renew))
+        job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
         from batchsearch.tasks.dedup.night import dedup_to_end
 
         return dedup_to_end(

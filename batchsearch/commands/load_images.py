@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch.commands.shared.endings import run_to_exit, terminal_options
-from batchsearch.commands.shared.options import CONFIG, FRESH, RENEW, SET, laid_over, load
+from batchsearch.commands.shared.options import CONFIG, DASK, FRESH, RENEW, SET, laid_over, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,7 @@ Examples:
 @SET
 @FRESH
 @RENEW
+@DASK
 @terminal_options
 def command(
     config: Path,
@@ -36,6 +37,7 @@ def command(
     overrides: tuple[str, ...],
     fresh: Path | None,
     renew: bool,
+    dask: str | None,
     terminal: TerminalOptions,
 ) -> None:
     """Fill the instance of the job file CONFIG by batch tasks, as the vendor advises for millions of images.
@@ -51,7 +53,7 @@ def command(
     """
 
     def work() -> LoadSummary:
-        job = load(config, laid_over(overrides, fresh=fresh, renew=renew))
+        job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
         from batchsearch.tasks.load.loading import load_to_end
 
         return load_to_end(job, terminal)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from batchsearch.commands.shared.options import CONFIG, RENEW, SET, fail, laid_over, load
+from batchsearch.commands.shared.options import CONFIG, DASK, RENEW, SET, fail, laid_over, load
 from batchsearch.commands.shared.showing import show_answer
 from batchsearch.errors import BatchsearchError
 
@@ -32,6 +32,7 @@ Examples:
 @CONFIG
 @SET
 @RENEW
+@DASK
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the page.")
 @click.option(
     "--sample",
@@ -40,7 +41,13 @@ Examples:
     help="Prepare only N rows, spread evenly over those to do, and scale up.",
 )
 def command(
-    config: Path, *, overrides: tuple[str, ...], renew: bool, as_json: bool, sample: int | None
+    config: Path,
+    *,
+    overrides: tuple[str, ...],
+    renew: bool,
+    dask: str | None,
+    as_json: bool,
+    sample: int | None,
 ) -> None:
     """Say what the job file CONFIG would take: calls, hours, nights, bytes and money.
 
@@ -52,7 +59,7 @@ def command(
     for a large manifest. With --sample the counts are estimates, and the page says so.
     """
     try:
-        job = load(config, laid_over(overrides, fresh=None, renew=renew))
+        job = load(config, laid_over(overrides, renew=renew, dask=dask))
         import asyncio
 
         from batchsearch.service.codes.lookup import advice_on

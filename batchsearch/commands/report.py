@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.options import fail, hand_on
+from batchsearch.commands.shared.options import DASK, fail, hand_on
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.errors import BatchsearchError
 from batchsearch.tasks.report import limits as options
@@ -112,6 +112,7 @@ _PAGE = "report.html"
     is_flag=True,
     help="Fetch images that are given by their addresses, by the job's own rules; else nothing is fetched.",
 )
+@DASK
 # What these options were called up to 0.1.0.
 @click.option("--fetch-pictures", "fetch_before", is_flag=True, hidden=True)
 @click.option("--pictures", "thumbnails_before", type=click.IntRange(0, 50_000), hidden=True)
@@ -134,6 +135,7 @@ def command(
     close_ups: int,
     images: Path | None,
     fetch_images: bool,
+    dask: str | None,
     fetch_before: bool,
     thumbnails_before: int | None,
     side_before: int | None,
@@ -159,6 +161,7 @@ def command(
             close_ups=close_ups,
             images=images,
             fetch=fetch_images or fetch_before,
+            dask=dask,
         )
         with output_place(folder, config) as found:
             report = make_report(found.folder, wanted, now=datetime.now(UTC), named=found.given)

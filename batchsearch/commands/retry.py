@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
-from batchsearch.commands.shared.options import MAX_CALLS, SET, UNTIL
+from batchsearch.commands.shared.options import DASK, MAX_CALLS, SET, UNTIL, laid_over
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.errors import ConfigError
 
@@ -64,6 +64,7 @@ Examples:
     "10'. Alone: all of them, good or failed.",
 )
 @SET
+@DASK
 @UNTIL
 @MAX_CALLS
 @terminal_options
@@ -78,6 +79,7 @@ def command(
     keys_file: Path | None,
     where: str | None,
     overrides: tuple[str, ...],
+    dask: str | None,
     until: str | None,
     max_calls: int | None,
     terminal: TerminalOptions,
@@ -112,7 +114,7 @@ def command(
             )
         with output_place(folder, config, without_tables=True) as place:
             address = place.given if place.is_address else None
-            job = job_of(place.folder, address=address, overrides=overrides)
+            job = job_of(place.folder, address=address, overrides=laid_over(overrides, dask=dask))
         return run_to_end(
             job,
             terminal,

@@ -9,6 +9,7 @@ import click
 from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
 from batchsearch.commands.shared.options import (
     CONFIG,
+    DASK,
     FRESH,
     MAX_CALLS,
     RENEW,
@@ -41,6 +42,7 @@ Examples:
 @MAX_CALLS
 @FRESH
 @RENEW
+@DASK
 @terminal_options
 def command(
     config: Path,
@@ -50,6 +52,7 @@ def command(
     max_calls: int | None,
     fresh: Path | None,
     renew: bool,
+    dask: str | None,
     terminal: TerminalOptions,
 ) -> None:
     """Work through the job file CONFIG; run it again to resume.
@@ -59,7 +62,7 @@ def command(
     """
 
     def work() -> Summary:
-        job = load_for("run", config, laid_over(overrides, fresh=fresh, renew=renew))
+        job = load_for("run", config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
         from batchsearch.engine.run.job import run_to_end
 
         return run_to_end(

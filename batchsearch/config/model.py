@@ -25,6 +25,7 @@ from batchsearch.config.sections.notify_settings import NotifySettings
 from batchsearch.config.sections.section import Settings
 from batchsearch.config.sections.share import allowed_of, checked_share
 from batchsearch.config.sections.store_settings import ConnectionsSettings, RemoteOutput
+from batchsearch.config.sections.worker_settings import WorkerSettings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.service.facts import (
     MAX_RESULTS,
@@ -252,6 +253,9 @@ class JobSettings(Settings):
         default_factory=MetricsSettings, description="Where a run's numbers go while it works."
     )
     notify: NotifySettings = Field(default_factory=NotifySettings, description="Who is told how a run ended.")
+    workers: WorkerSettings = Field(
+        default_factory=WorkerSettings, description="Where images are made ready to be sent."
+    )
     load: LoadSettings | None = Field(
         None, description="Where `batchsearch load` puts images for batch tasks."
     )

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
+from batchsearch.images.prepare import Preparing
 from batchsearch.images.rules import rules_for_copies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from batchsearch.config.sections.image_settings import ImageSettings
     from batchsearch.images.rules import Rules
-    from batchsearch.images.workshop import Workshop
+    from batchsearch.images.workshop import LocalWorkshop
     from batchsearch.manifest.rows import ImageReference
 
 MOST_IMAGES: Final = 32
@@ -74,7 +73,7 @@ class ImageShelf:
         settings: How the job reads images.
     """
 
-    def __init__(self, workshop: Workshop, settings: ImageSettings) -> None:
+    def __init__(self, workshop: LocalWorkshop, settings: ImageSettings) -> None:
         self._workshop = workshop
         self._settings = settings
         self._kept: OrderedDict[tuple[str, Rules], ShelvedImage] = OrderedDict()
@@ -92,7 +91,7 @@ class ImageShelf:
         self, reference: ImageReference, name: str, rules: Rules
     ) -> ShelvedImage | Rejected | Unreachable:
         """The same for one that is fetched, or read where the job's images are."""
-        made = await self._workshop.make(reference, lambda data: self._judged(data, name, rules))
+        made = await self._workshop.make(reference, lambda data, _: self._judged(data, name, rules))
         return self._keep(made, rules) if isinstance(made, ShelvedImage) else made
 
     async def get(self, sha256: str, rules: Rules) -> ShelvedImage | None:
@@ -110,27 +109,27 @@ class ImageShelf:
 
     async def copy(self, reference: ImageReference, side: int) -> Prepared | None:
         """A small copy of an image of the job's own; None where there is none to be had."""
-        made = await self._workshop.make(reference, self._copier(side))
+        made = await self._workshop.make(reference, Preparing(self._copies(side)))
         return made if isinstance(made, Prepared) else None
 
     async def copy_of(self, data: bytes, side: int) -> Prepared | None:
         """A small copy of an image."""
-        made = await self._workshop.work(self._copier(side), data)
+        made = await self._workshop.work(self._workshop.prepare, data, self._copies(side))
         return made if isinstance(made, Prepared) else None
 
     def is_local(self, reference: ImageReference) -> bool:
         """Whether an image is on this machine."""
-        return self._workshop.fetcher.is_local(reference)
+        return self._workshop.is_local(reference)
 
-    def _copier(self, side: int) -> Callable[[bytes], Prepared | Rejected]:
-        rules = rules_for_copies(side, self._settings, most_bytes=MOST_COPY_BYTES, quality=QUALITY)
-        return lambda data: self._workshop.prepare(data, rules)
+    def _copies(self, side: int) -> Rules:
+        return rules_for_copies(side, self._settings, most_bytes=MOST_COPY_BYTES, quality=QUALITY)
 
     def _judged(self, data: bytes, name: str, rules: Rules) -> ShelvedImage:
         """For the workshop's threads."""
         sha256 = hashlib.sha256(data).hexdigest()
         verdict = self._workshop.prepare(data, rules)
-        copied = self._copier(PREVIEW_SIDE)(verdict.data if isinstance(verdict, Prepared) else data)
+        whole = verdict.data if isinstance(verdict, Prepared) else data
+        copied = self._workshop.prepare(whole, self._copies(PREVIEW_SIDE))
         preview = copied if isinstance(copied, Prepared) else None
         return ShelvedImage(sha256, name, data, verdict, preview)
 

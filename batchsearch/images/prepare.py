@@ -6,6 +6,7 @@ Never an exception. Called from worker threads; nothing here keeps state.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchsearch.descriptors import is_exhausted
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Repairer = Callable[["bytes", "Inspection", "tuple[str, ...]", "Rules"], "Encoded | Reject"]
 """Decodes an image that a structure scan found whole and writes it within the rules, or says why not."""
 
-__all__ = ["ImageFacts", "Prepared", "Rejected", "prepare"]
+__all__ = ["ImageFacts", "Prepared", "Preparing", "Rejected", "prepare"]
 
 
 def prepare(data: bytes, rules: Rules, *, repair: Repairer = reencode) -> Prepared | Rejected:
@@ -57,6 +58,21 @@ def prepare(data: bytes, rules: Rules, *, repair: Repairer = reencode) -> Prepar
         return Rejected("Local.ImageOutOfMemory", "there is not enough memory for this image", source)
     except Exception as error:  # noqa: BLE001 - one row's image must never end the run
         return Rejected(INTERNAL_ERROR, told(error), source)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """The task of a workshop that makes images ready to be sent.
+
+    Attributes:
+        rules: What the service takes.
+    """
+
+    rules: Rules
+
+    def __call__(self, data: bytes, repair: Repairer, /) -> Prepared | Rejected:
+        """The image, ready to be sent, or why it is not sent."""
+        return prepare(data, self.rules, repair=repair)
 
 
 def _prepare(

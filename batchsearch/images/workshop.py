@@ -1,9 +1,12 @@
 """The one way from a reference to what is made of its image: fetch, read, prepare.
 
-Whatever comes over a network is fetched on the event loop; everything that takes the processor (reading a
-file, checking, decoding, encoding) happens in one hop to the executor. How many images are in memory at once
-is bounded. What runs, plans, checks, searches, fingerprints and thumbnails make of an image differs only in
-the rules and in the task that they hand in.
+What runs, plans, checks, fingerprints and thumbnails make of an image differs only in the task that they
+hand in. Where the work is done is the workshop's affair: in threads of this process (`LocalWorkshop`), or by
+the workers of a cluster (`cluster.remote_workshop`), each of which has a local one of its own.
+
+In a local workshop whatever comes over a network is fetched on the event loop; everything that takes the
+processor (reading a file, checking, decoding, encoding) happens in one hop to the executor. How many images
+are in memory at once is bounded.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from batchsearch.descriptors import PATIENCE
 from batchsearch.images.decoding.isolate import Decoders
@@ -23,11 +26,12 @@ from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.prepare import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
     from batchsearch.config.sections.image_settings import ImageSettings
+    from batchsearch.config.sections.worker_settings import WorkerSettings
     from batchsearch.images.outcome import Prepared
     from batchsearch.images.prepare import Repairer
     from batchsearch.images.rules import Rules
@@ -37,10 +41,66 @@ FETCHES_BESIDE: Final = 16
 """Images that may be on their way beside those that the executor works on."""
 
 Made = TypeVar("Made")
+Made_co = TypeVar("Made_co", covariant=True)
+Kept = TypeVar("Kept")
 
 
-class Workshop:
-    """Makes something of images; opened by `open_workshop`.
+class ImageTask(Protocol[Made_co]):
+    """What is made of an image. It may be carried to another process: its values are plain ones."""
+
+    def __call__(self, data: bytes, repair: Repairer, /) -> Made_co:
+        """What is made of the whole file; may be called again.
+
+        Args:
+            data: The file.
+            repair: Makes an image fit that does not.
+        """
+
+
+class Workshop(Protocol):
+    """Makes something of images, somewhere."""
+
+    @property
+    def size(self) -> int:
+        """How many images it works on at once."""
+
+    def is_local(self, reference: ImageReference) -> bool:
+        """Whether an image is had without asking a host or a store."""
+
+    async def make(self, reference: ImageReference, task: ImageTask[Made]) -> Made | Rejected | Unreachable:
+        """What a task makes of an image, or why its bytes cannot be had.
+
+        Raises:
+            MachineError: This machine or the cluster lacked for long what is needed to read any image.
+        """
+
+    async def make_all(
+        self,
+        references: Sequence[ImageReference],
+        task: ImageTask[Made],
+        then: Callable[[list[Made | Rejected | Unreachable]], Kept],
+        *,
+        before: Callable[[], object] | None = None,
+    ) -> Kept:
+        """What is made of a few images that belong together, brought into one thing.
+
+        Args:
+            references: Where they are.
+            task: As for `make`.
+            then: Given what was made, in order, up to the first whose bytes cannot be had; in a thread of
+                this process.
+            before: Called there first, before any file is read.
+
+        Raises:
+            MachineError: As for `make`.
+        """
+
+    async def work(self, function: Callable[..., Made], *args: object) -> Made:
+        """What a function returns in a thread of this process."""
+
+
+class LocalWorkshop:
+    """Makes something of images in this process; opened by `open_workshop`.
 
     Args:
         fetcher: Brings the bytes of images.
@@ -75,29 +135,55 @@ class Workshop:
         """Makes an image fit that does not; for the executor's threads."""
         return self._repair
 
-    async def make(
-        self, reference: ImageReference, task: Callable[[bytes], Made]
-    ) -> Made | Rejected | Unreachable:
-        """What a task makes of an image, or why its bytes cannot be had.
+    def is_local(self, reference: ImageReference) -> bool:
+        """Whether an image is had without asking a host or a store."""
+        return self.fetcher.is_local(reference)
 
-        Args:
-            reference: Where the image is.
-            task: Given the whole file, in the executor; may be called again.
-
-        Raises:
-            MachineError: This machine lacked for long what is needed to read any image.
-        """
+    async def make(self, reference: ImageReference, task: ImageTask[Made]) -> Made | Rejected | Unreachable:
+        """What a task makes of an image, in the executor; see `Workshop.make`."""
         async with self._room:
             found = await self.fetch(reference)
             if isinstance(found, Rejected | Unreachable):
                 return found
-            return await self.work(self._task, found, task)
+            return await self.work(self._made, found, task)
 
-    def _task(
-        self, found: ImageReference | bytes, task: Callable[[bytes], Made]
+    async def make_all(
+        self,
+        references: Sequence[ImageReference],
+        task: ImageTask[Made],
+        then: Callable[[list[Made | Rejected | Unreachable]], Kept],
+        *,
+        before: Callable[[], object] | None = None,
+    ) -> Kept:
+        """What is made of a few images, all in one hop to the executor; see `Workshop.make_all`."""
+        found: list[ImageReference | bytes | Rejected | Unreachable] = []
+        for reference in references:
+            found.append(await self.fetch(reference))
+            if isinstance(found[-1], Rejected | Unreachable):
+                break
+        return await self.work(self._made_all, found, task, then, before)
+
+    def _made(
+        self, found: ImageReference | bytes | Rejected | Unreachable, task: ImageTask[Made]
     ) -> Made | Rejected | Unreachable:
-        data = self.read(found)
-        return task(data) if isinstance(data, bytes) else data
+        data = found if isinstance(found, Rejected | Unreachable) else self.read(found)
+        return task(data, self._repair) if isinstance(data, bytes) else data
+
+    def _made_all(
+        self,
+        found: list[ImageReference | bytes | Rejected | Unreachable],
+        task: ImageTask[Made],
+        then: Callable[[list[Made | Rejected | Unreachable]], Kept],
+        before: Callable[[], object] | None,
+    ) -> Kept:
+        if before is not None:
+            before()
+        made: list[Made | Rejected | Unreachable] = []
+        for each in found:
+            made.append(self._made(each, task))
+            if isinstance(made[-1], Rejected | Unreachable):
+                break
+        return then(made)
 
     async def fetch(self, reference: ImageReference) -> ImageReference | bytes | Rejected | Unreachable:
         """The bytes of an image on a network; any other as it is, for `read`."""
@@ -135,8 +221,8 @@ async def open_workshop(
     executor: Executor | None = None,
     patience: float | None = PATIENCE,
     jitter: Callable[[], float] = random.random,
-) -> AsyncIterator[Workshop]:
-    """A workshop and all that it needs, closed at the end.
+) -> AsyncIterator[LocalWorkshop]:
+    """A workshop in this process and all that it needs, closed at the end.
 
     Args:
         root: The images' folder.
@@ -156,4 +242,39 @@ async def open_workshop(
         fetcher = await stack.enter_async_context(Fetcher(root, settings))
         # Closed first: what a thread waits for then ends.
         decoders = stack.enter_context(Decoders(settings))
-        yield Workshop(fetcher, decoders.repair, executor, size=size, patience=patience, jitter=jitter)
+        yield LocalWorkshop(fetcher, decoders.repair, executor, size=size, patience=patience, jitter=jitter)
+
+
+@asynccontextmanager
+async def open_workshop_at(
+    workers: WorkerSettings,
+    root: Path,
+    settings: ImageSettings,
+    *,
+    executor: Executor | None = None,
+    patience: float | None = PATIENCE,
+    jitter: Callable[[], float] = random.random,
+) -> AsyncIterator[Workshop]:
+    """A workshop where a job says that images are made ready: here, or on a cluster.
+
+    Args:
+        workers: Where.
+        root: As for `open_workshop`, and so are the others.
+        settings: How images are read.
+        executor: Where this process's part of the work is done.
+        patience: As for `LocalWorkshop`.
+        jitter: As for `LocalWorkshop`.
+
+    Raises:
+        MissingExtraError: As `open_workshop`, or Dask is not installed.
+        ConfigError: As `open_workshop`, or the cluster cannot be used.
+    """
+    async with open_workshop(root, settings, executor=executor, patience=patience, jitter=jitter) as here:
+        if workers.dask is None:
+            yield here
+            return
+        # Dask is imported by those who ask for it.
+        from batchsearch.images.cluster.remote_workshop import open_remote_workshop
+
+        async with open_remote_workshop(workers.dask, here, root, settings, patience=patience) as there:
+            yield there

@@ -48,6 +48,8 @@ EVENTS: Final = {
     "task_ended": "A batch task is over: how it ended, and how many of its lines failed.",
     "emulator_task_failed": "A batch task of the embedded instance failed by a fault of its own (error).",
     "instance_exported": "An export of an instance is written: images, and lines that are of none.",
+    "cluster_joined": "A Dask cluster makes the images ready: its scheduler, and where its dashboard is.",
+    "cluster_differs": "A worker has other versions of what makes images than this process (warning).",
     "instance_indexing": "The embedded instance takes in its catalogue.",
     "instance_ready": "The embedded instance answers.",
     "rows_left_out": "Rows of the manifest are none of the job's, by why: `where`, no image, there twice.",

@@ -42,6 +42,12 @@ RENEW = click.option(
     is_flag=True,
     help="Where a setting that decides answers has changed, ask again for the rows that it touches.",
 )
+DASK = click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Have images made ready by a Dask cluster: `tcp://scheduler:8786`, or `local[:N]` for workers on "
+    "this machine.",
+)
 DEFECT: Final = (
     "this is a defect of batchsearch, not of your data: please report it with the lines above. "
     "What was answered is kept; run the same command again to go on"
@@ -129,10 +135,14 @@ def begin_in(folder: Path) -> str:
     return f"output.dir={folder.absolute()}"
 
 
-def laid_over(overrides: tuple[str, ...], *, fresh: Path | None, renew: bool) -> tuple[str, ...]:
-    """The overrides with what `--fresh` and `--renew` say; raises ConfigError as `begin_in` does."""
+def laid_over(
+    overrides: tuple[str, ...], *, fresh: Path | None = None, renew: bool = False, dask: str | None = None
+) -> tuple[str, ...]:
+    """The overrides with what these options say; raises ConfigError as `begin_in` does."""
     begun = () if fresh is None else (begin_in(fresh),)
-    return (*overrides, *begun, *(("reuse.changed_job=renew",) if renew else ()))
+    renewed = ("reuse.changed_job=renew",) if renew else ()
+    elsewhere = () if dask is None else (f"workers.dask={dask}",)
+    return (*overrides, *begun, *renewed, *elsewhere)
 
 
 def load_for(command: str, config: Path, overrides: tuple[str, ...]) -> LoadedJob:

@@ -7,12 +7,14 @@ checking, encoding, building the form body) happens in one hop to a worker threa
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from batchsearch.config.model import INSTANCE, PRIORITY
 from batchsearch.engine.rows.outcome_columns import request_key
 from batchsearch.engine.rows.pending_row import Failure
 from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.prepare import Preparing
 from batchsearch.service.form import build_call
 from batchsearch.service.parameters import ParameterProblem, check_parameters, without_defaults
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from batchsearch.images.outcome import ImageFacts, Prepared
     from batchsearch.images.rules import Rules
     from batchsearch.images.workshop import Workshop
-    from batchsearch.manifest.rows import ImageReference
     from batchsearch.service.form import Call
 
 _NO_IMAGE: Final = "the manifest's cell is empty: there is no image to send"
@@ -75,7 +76,7 @@ class Preparer:
         held: HeldItems | None = None,
     ) -> None:
         self._facts = facts
-        self._rules = rules
+        self._task = Preparing(rules)
         self._workshop = workshop
         self._sources = sources
         self._earlier = earlier
@@ -100,17 +101,16 @@ class Preparer:
                 return failure
             if self._held is not None and self._held.take(pending):
                 return None
-            contents: list[ImageReference | bytes] = []
-            for reference in pending.row.images:
-                if reference is None:
-                    return _rejection(Rejected("Local.NoImage", _NO_IMAGE))
-                found = await self._workshop.fetch(reference)
-                if isinstance(found, Rejected):
-                    return _rejection(found)
-                if isinstance(found, Unreachable):
-                    return _unreachable(found)
-                contents.append(found)
-            return await self._workshop.work(self._make, pending, contents)
+            references = [reference for reference in pending.row.images if reference is not None]
+            if len(references) < len(pending.row.images):
+                return _rejection(Rejected("Local.NoImage", _NO_IMAGE))
+            return await self._workshop.make_all(
+                references,
+                self._task,
+                partial(self._prepared, pending),
+                # Before the images are read: what changes meanwhile is noticed another time.
+                before=partial(self.note_source, pending),
+            )
         finally:
             self.note_source(pending)
             pending.prepare_seconds += time.monotonic() - started
@@ -128,16 +128,15 @@ class Preparer:
         """
         return await self._workshop.work(self._build, pending)
 
-    def _make(self, pending: PendingRow, contents: list[ImageReference | bytes]) -> Failure | None:
-        # Before the images are read: what changes meanwhile is noticed another time.
-        self.note_source(pending)
+    def _prepared(
+        self, pending: PendingRow, found: list[Prepared | Rejected | Unreachable]
+    ) -> Failure | None:
+        """What its images have become, as the row's own."""
         sources: list[ImageFacts | None] = []
         images: list[Prepared] = []
-        for content in contents:
-            data = self._workshop.read(content)
-            if isinstance(data, Unreachable):
-                return _unreachable(data)
-            made = self._workshop.prepare(data, self._rules) if isinstance(data, bytes) else data
+        for made in found:
+            if isinstance(made, Unreachable):
+                return _unreachable(made)
             sources.append(made.source)
             if isinstance(made, Rejected):
                 pending.sources = tuple(sources)

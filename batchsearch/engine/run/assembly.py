@@ -31,7 +31,7 @@ from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.runner import Runner
 from batchsearch.engine.run.stages import Stages, admitted_at_once
 from batchsearch.engine.run.window import CallsLeft
-from batchsearch.images.workshop import open_workshop
+from batchsearch.images.workshop import open_workshop_at
 from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
 from batchsearch.pacing.unpaced import Unpaced
 from batchsearch.proxies import proxies_of
@@ -90,8 +90,11 @@ async def assembled(
             sealer,
             CallsLeft(limits.max_calls),
             workshop=await stack.enter_async_context(
-                open_workshop(
-                    image_root(settings), settings.images, patience=settings.calls.max_outage_seconds
+                open_workshop_at(
+                    settings.workers,
+                    image_root(settings),
+                    settings.images,
+                    patience=settings.calls.max_outage_seconds,
                 )
             ),
             earlier=await asyncio.to_thread(_earlier_answers, opened, stack),

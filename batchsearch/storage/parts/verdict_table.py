@@ -116,6 +116,18 @@ class VerdictFile:
             except OSError as failure:
                 raise _unwritable(self.path, failure) from failure
 
+    def add_table(self, table: pa.Table) -> None:
+        """Adds verdicts of the columns of `verdicts_schema`, that fit already.
+
+        Raises:
+            OutputError: The disk refuses.
+        """
+        try:
+            self._flush()
+            self._writer.write_table(table)
+        except OSError as failure:
+            raise _unwritable(self.path, failure) from failure
+
     def _flush(self) -> None:
         if self._waiting:
             self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))

@@ -29,7 +29,7 @@ from batchsearch.engine.run.opening import open_manifest
 from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.window import window_of
-from batchsearch.images.workshop import open_workshop
+from batchsearch.images.workshop import open_workshop_at
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
@@ -147,7 +147,9 @@ async def _plan(
     facts = facts_of(settings, operation, "", worker.instance)
     async with AsyncExitStack() as stack:
         distinct = stack.enter_context(DistinctRequests())
-        workshop = await stack.enter_async_context(open_workshop(image_root(settings), settings.images))
+        workshop = await stack.enter_async_context(
+            open_workshop_at(settings.workers, image_root(settings), settings.images)
+        )
         preparer = Preparer(
             facts,
             rules_of(settings, operation, worker.instance),

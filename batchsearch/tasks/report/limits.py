@@ -31,6 +31,7 @@ class ReportOptions:
         close_ups: Most thumbnails that are kept larger, for a close look.
         images: Folder that image paths start from, when it is no longer where the job says.
         fetch: Also fetch images whose references are addresses; else they stay on their hosts.
+        dask: A Dask cluster that makes the thumbnails, as `workers.dask`; this process when None.
     """
 
     rows: int = DEFAULT_ROWS
@@ -42,3 +43,4 @@ class ReportOptions:
     close_ups: int = DEFAULT_CLOSE_UPS
     images: Path | None = None
     fetch: bool = False
+    dask: str | None = None

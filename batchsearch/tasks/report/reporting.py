@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from batchsearch.config.sections.worker_settings import WorkerSettings
 from batchsearch.publish import write_text
 from batchsearch.tasks.report.dedup_parts import look_at_dedup
 from batchsearch.tasks.report.html_page import PageFacts, page_of
@@ -90,6 +91,7 @@ def make_report(
         megabytes=options.megabytes,
         fetch=options.fetch,
         close_ups=options.close_ups,
+        workers=WorkerSettings(dask=options.dask),
     )
     matrices: tuple[Matrix, ...] = ()
     if isinstance(folder, DedupFolder):

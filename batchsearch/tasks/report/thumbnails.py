@@ -13,15 +13,16 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.config.sections.image_settings import StoresSettings
+from batchsearch.config.sections.worker_settings import WorkerSettings
 from batchsearch.errors import ManifestError
 from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.prepare import Preparing
 from batchsearch.images.regions import read_region
 from batchsearch.images.rules import rules_for_copies
-from batchsearch.images.workshop import open_workshop
+from batchsearch.images.workshop import open_workshop_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -94,11 +95,20 @@ class Thumbnails:
         megabytes: Most megabytes of them all.
         fetch: Images are fetched from addresses too.
         close_ups: Of them, most that are kept larger, for a close look.
+        workers: Where they are made; in this process when None.
     """
 
     def __init__(
-        self, *, most: int, side: int, megabytes: int, fetch: bool = False, close_ups: int = 0
+        self,
+        *,
+        most: int,
+        side: int,
+        megabytes: int,
+        fetch: bool = False,
+        close_ups: int = 0,
+        workers: WorkerSettings | None = None,
     ) -> None:
+        self._workers = workers or WorkerSettings()
         self.close_ups = self.close_ups_left = close_ups
         self._most = most
         self._side = side
@@ -190,7 +200,7 @@ class Thumbnails:
                 if not self._fetch:
                     settings = settings.model_copy(update={"stores": StoresSettings(), "headers": {}})
                 workshop = await stack.enter_async_context(
-                    open_workshop(source.root, settings, executor=threads, patience=None)
+                    open_workshop_at(self._workers, source.root, settings, executor=threads, patience=None)
                 )
                 close = rules_for_copies(
                     max(self._side, CLOSE_SIDE), settings, most_bytes=MOST_CLOSE_BYTES, quality=QUALITY
@@ -265,14 +275,12 @@ class _Maker:
 
     async def make(self, reference: ImageReference, wish: _Wish) -> Thumbnail | Missing:
         """One thumbnail, or why there is none."""
-        if not self.fetch and not self.workshop.fetcher.is_local(reference):
+        if not self.fetch and not self.workshop.is_local(reference):
             return Missing(NOT_FETCHED)
-        found = await self.workshop.make(reference, partial(self._made, wish))
-        return Missing(found.code) if isinstance(found, Rejected | Unreachable) else found
-
-    def _made(self, wish: _Wish, data: bytes) -> Thumbnail | Missing:
-        prepared = self.workshop.prepare(data, self.close_rules if wish.close else self.rules)
-        if isinstance(prepared, Rejected):
+        prepared = await self.workshop.make(
+            reference, Preparing(self.close_rules if wish.close else self.rules)
+        )
+        if isinstance(prepared, Rejected | Unreachable):
             return Missing(prepared.code)
         sent = prepared.sent
         boxes = tuple(box for region in wish.regions if (box := _box(region, prepared)) is not None)

@@ -12,6 +12,11 @@ from batchsearch.images.workshop import FETCHES_BESIDE, open_workshop
 from batchsearch.manifest.rows import ImageReference
 
 
+def length(data, _repair):
+    """The simplest task."""
+    return len(data)
+
+
 class InPlace(Executor):
     """Works at once, in the calling thread, and counts."""
 
@@ -30,7 +35,7 @@ async def test_a_file_is_read_and_worked_on_in_one_hop_to_the_given_executor(tmp
     (tmp_path / "a.jpg").write_bytes(b"image")
     executor = InPlace()
     async with open_workshop(tmp_path, ImageSettings(), executor=executor) as workshop:
-        assert await workshop.make(ImageReference(path="a.jpg"), len) == 5
+        assert await workshop.make(ImageReference(path="a.jpg"), length) == 5
     assert executor.tasks == 1
 
 
@@ -38,9 +43,9 @@ async def test_what_cannot_be_read_is_an_ending_and_no_task_is_asked(tmp_path):
     """A task sees whole files only; why there is none comes back as it is."""
     async with open_workshop(tmp_path, ImageSettings()) as workshop:
         for reference in (ImageReference(path="gone.jpg"), ImageReference(url="ftp://host/a.jpg")):
-            found = await workshop.make(reference, lambda _: unwanted())
+            found = await workshop.make(reference, lambda *_: unwanted())
             assert isinstance(found, Rejected)
-        found = await workshop.make(ImageReference(url="s3:///"), lambda _: unwanted())
+        found = await workshop.make(ImageReference(url="s3:///"), lambda *_: unwanted())
         assert isinstance(found, Rejected | Unreachable)
 
 
@@ -68,7 +73,7 @@ async def test_no_more_images_are_in_memory_than_there_is_room_for(tmp_path):
 
         workshop.fetch = fetch
         found = await asyncio.gather(
-            *(workshop.make(ImageReference(data=b"image"), len) for _ in range(4 * FETCHES_BESIDE))
+            *(workshop.make(ImageReference(data=b"image"), length) for _ in range(4 * FETCHES_BESIDE))
         )
     assert found == [5] * (4 * FETCHES_BESIDE)
     assert most == 2 + FETCHES_BESIDE
@@ -81,7 +86,7 @@ async def test_without_patience_a_folder_that_has_gone_is_how_the_image_ends(tmp
     with ThreadPoolExecutor(1) as threads:
         async with open_workshop(root, ImageSettings(), executor=threads, patience=None) as workshop:
             root.rmdir()
-            found = await workshop.make(ImageReference(path="a.jpg"), len)
+            found = await workshop.make(ImageReference(path="a.jpg"), length)
     assert isinstance(found, Unreachable)
     assert found.here == "root"
 

@@ -7,7 +7,6 @@ import hashlib
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,10 +17,9 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.run.places import image_root
-from batchsearch.images.image_identity import file_digest
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.rules import rules_for
-from batchsearch.images.workshop import open_workshop
+from batchsearch.images.workshop import open_workshop_at
 from batchsearch.publish import make_folder, own_name, publishing, unwritable
 from batchsearch.steps import step
 from batchsearch.tasks.dedup.candidates.catalogue_images import places
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.model import JobSettings
     from batchsearch.images.prepare import Repairer
+    from batchsearch.images.rules import Rules
     from batchsearch.manifest.rows import ImageReference, RowBatch
     from batchsearch.tasks.dedup.verifying.feature_store import FeatureStore
 
@@ -57,6 +56,45 @@ SCHEMA: Final = pa.schema(
         ("changed_at", pa.int64()),
     ]
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of an image.
+
+    Attributes:
+        fingerprint: What it looks like.
+        features: Its packed features, where they were asked for.
+    """
+
+    fingerprint: Fingerprint
+    features: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """The task of a workshop that looks at images.
+
+    Attributes:
+        rules: Frame, background and largest canvas.
+        whole: Decode every pixel.
+        features: Find features, too.
+    """
+
+    rules: Rules
+    whole: bool
+    features: bool
+
+    def __call__(self, data: bytes, repair: Repairer, /) -> Look | None:
+        """What is seen; None for what is no usable image."""
+        packed: list[bytes] = []
+
+        def find(image: Image.Image) -> None:
+            packed.append(packed_features(image))
+
+        also = find if self.features else None
+        fingerprint = look_of(data, self.rules, whole=self.whole, repair=repair, also=also)
+        return None if fingerprint is None else Look(fingerprint, packed[0] if packed else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +164,10 @@ class FingerprintStore:
         Raises:
             OutputError: What was seen cannot be kept.
         """
-        async with open_workshop(self._root, self._settings.images) as workshop:
+        settings = self._settings
+        async with open_workshop_at(settings.workers, self._root, settings.images) as workshop:
             features = None if wanted is None else self._features
-            look = partial(self._look, repair=workshop.repair, features=features)
+            look = Looking(self._rules, whole=self._whole, features=features is not None)
             looking = step("looking at images", None if wanted is None else int(wanted.sum()))
 
             async def one(row: _Row) -> None:
@@ -136,7 +175,9 @@ class FingerprintStore:
                 if found is None:
                     self._unusable.append(row.key)
                 elif not isinstance(found, Rejected | Unreachable):
-                    self._added.append(_line(row, found))
+                    self._added.append(_line(row, found.fingerprint))
+                    if features is not None and found.features is not None:
+                        features.add(found.fingerprint.sha256, found.features)
                 looking.advance()
 
             seen = 0
@@ -153,14 +194,6 @@ class FingerprintStore:
             finally:
                 await asyncio.to_thread(self._keep)
         return seen
-
-    def _look(self, data: bytes, *, repair: Repairer, features: FeatureStore | None) -> Fingerprint | None:
-        def keep(image: Image.Image) -> None:
-            if features is not None:
-                features.add(file_digest(data), packed_features(image))
-
-        also = None if features is None else keep
-        return look_of(data, self._rules, whole=self._whole, repair=repair, also=also)
 
     def _unknown(self, batch: RowBatch, wanted: NDArray[np.bool_] | None, *, again: bool) -> list[_Row]:
         """Rows of a batch whose images are to be looked at and have not been, as they are now."""

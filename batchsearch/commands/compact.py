@@ -40,6 +40,7 @@ def command(folder: str, *, config: Path | None, rows: int, as_json: bool) -> No
         from dataclasses import asdict
 
         from batchsearch.engine.job.job_of_output import job_of
+        from batchsearch.storage.output_layout import runs_in
         from batchsearch.storage.stores.address import is_store_url
         from batchsearch.tasks.compact.compacting import compact_all, compact_in_store
         from batchsearch.telemetry.logs import configure
@@ -48,8 +49,11 @@ def command(folder: str, *, config: Path | None, rows: int, as_json: bool) -> No
         configure("console", "warning")
         if is_store_url(folder):
             with output_place(folder, config, without_tables=True) as found:
-                job = job_of(found.folder, address=folder)
-            done = {folder: compact_in_store(job.settings, rows=rows)}
+                jobs = {
+                    found.named(str(place)): job_of(place, address=found.named(str(place)))
+                    for place in runs_in(found.folder)
+                }
+            done = {place: compact_in_store(job.settings, rows=rows) for place, job in jobs.items()}
         else:
             done = {str(place): each for place, each in compact_all(Path(folder), rows=rows).items()}
     except BatchsearchError as error:

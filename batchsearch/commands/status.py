@@ -65,9 +65,12 @@ def command(folder: str, *, config: Path | None, as_json: bool, watch: bool, eve
                 return found
             from batchsearch.storage.remote.store_output import held_by
 
-            holder = held_by(folder, connections_in(config))
-            held = [run if holder is None else replace(run, state="running", holder=holder) for run in found]
-            return [replace(run, folder=place.named(run.folder)) for run in held]
+            named = [replace(run, folder=place.named(run.folder)) for run in found]
+            holders = [held_by(run.folder, connections_in(config)) for run in named]
+            return [
+                run if holder is None else replace(run, state="running", holder=holder)
+                for run, holder in zip(named, holders, strict=True)
+            ]
 
         def look_when_there() -> list[RunStatus]:
             try:

@@ -50,16 +50,11 @@ def command(folder: str, *, manifest: Path | None, config: Path | None, only_jso
     the last line of stdout is JSON, with --json or where it is no terminal.
     """
     try:
-        from batchsearch.tasks.verify.folder_check import output_folders, verify_folder
+        from batchsearch.tasks.verify.folder_check import verify_folders
         from batchsearch.tasks.verify.verify_page import VerifyPage
 
         with output_place(folder, config) as place:
-            page = VerifyPage(
-                tuple(
-                    verify_folder(one, manifest=manifest, config=config)
-                    for one in output_folders(place.folder)
-                )
-            )
+            page = VerifyPage(verify_folders(place.folder, manifest=manifest, config=config))
     except BatchsearchError as error:
         fail(error)
     if not only_json:

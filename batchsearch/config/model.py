@@ -27,6 +27,7 @@ from batchsearch.config.sections.share import allowed_of, checked_share
 from batchsearch.config.sections.store_settings import ConnectionsSettings, RemoteOutput
 from batchsearch.config.sections.worker_settings import WorkerSettings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
+from batchsearch.nearest import did_you_mean
 from batchsearch.service.facts import (
     MAX_RESULTS,
 )
@@ -216,6 +217,12 @@ class JobSettings(Settings):
         description="Further instances, each with its own rate; a manifest column mapped to `instance` names "
         "the one that a row goes to. Rows that name none go to `instance`.",
     )
+    only_instance: str | None = Field(
+        None,
+        description="Work on the rows of this one of the instances alone, as if the manifest had no others: "
+        "for a run of its own for each instance, each with an `output.dir` of its own, "
+        "`…/instance=NAME`.",
+    )
     parameters: dict[str, Any] = Field(
         default_factory=dict,
         description="Parameters of the operation for every row, by snake_case name; "
@@ -290,6 +297,16 @@ class JobSettings(Settings):
             raise ValueError(f"{twice[0]!r} is there twice; rows find their instance by its name")
         return instances
 
+    @field_validator("only_instance")
+    @classmethod
+    def _is_one_of_them(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is None or info.data.get("instance") is None or "instances" not in info.data:
+            return name
+        known = [each.name for each in (info.data["instance"], *info.data["instances"])]
+        if name not in known:
+            raise ValueError(f"the job has no instance {name[:40]!r}{did_you_mean(name, known)}")
+        return name
+
     @field_validator("manifest")
     @classmethod
     def _rows_name_their_instance(cls, manifest: ManifestSettings, info: ValidationInfo) -> ManifestSettings:
@@ -332,6 +349,17 @@ class JobSettings(Settings):
                 "`upload: url` needs `instance.region`: permissions to upload are given by region"
             )
         return calls
+
+    @field_validator("output")
+    @classmethod
+    def _no_call_outlasts_the_lease(cls, output: OutputSettings, info: ValidationInfo) -> OutputSettings:
+        calls = info.data.get("calls")
+        if calls is not None and output.lease_seconds < 3 * calls.connect_timeout:
+            raise ValueError(
+                f"`lease_seconds: {output.lease_seconds:g}` has to be three times `calls.connect_timeout` "
+                f"({calls.connect_timeout:g}) or more, so that no call leaves after the lease has lapsed"
+            )
+        return output
 
     @field_validator("max_failed", "max_deleted")
     @classmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import BatchsearchError
-from batchsearch.storage.output_layout import COMPARE_RECORD, DEDUP_RECORD, LEDGER, SEARCH
+from batchsearch.storage.output_layout import COMPARE_RECORD, DEDUP_RECORD, LEDGER, SEARCH, teller_of
 from batchsearch.tasks.status.run_status import STATES, look_at
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _found(folder: Path, depth: int, left: list[int]) -> Iterator[Path]:
     left[0] -= 1
     if (
         (folder / DEDUP_RECORD).is_file()
-        or (folder / LEDGER).is_file()
+        or teller_of(folder).is_file()
         or (folder / SEARCH / LEDGER).is_file()
     ):
         yield folder

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from batchsearch.config.sections.manifest_settings import ManifestSettings
     from batchsearch.manifest.agreement import Kind
     from batchsearch.manifest.formats.table_file import TableFile
+    from batchsearch.manifest.rows_of_instance import InstanceRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Wanted:
         base64: Text in an image column that is no address is the image itself, in base64.
         kept: Columns that other parts of the job read in the results, so that they are carried whatever
             `manifest.carry` says.
+        of_instance: The only rows that are wanted, where they are those of one instance.
     """
 
     images: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ class Wanted:
     allowed: frozenset[str] = frozenset()
     base64: bool = False
     kept: frozenset[str] = frozenset()
+    of_instance: InstanceRows | None = None
 
 
 @dataclass(frozen=True, slots=True)

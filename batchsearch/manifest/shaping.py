@@ -2,8 +2,8 @@
 
 ::
 
-    file ─▶ Filled (manifest.fill) ─▶ Where (manifest.where) ─▶ ImageRows (manifest.images)
-                                                             or WithImage (without_image: skip)
+    file ─▶ Filled (manifest.fill) ─▶ Where (manifest.where) ─▶ OfInstance (only_instance)
+                                   ─▶ ImageRows (manifest.images) or WithImage (without_image: skip)
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from batchsearch.manifest.product_images.image_columns import holds_bytes, named
 from batchsearch.manifest.product_images.image_rows import IMAGE_INDEX, PIC_NAME, ImagePlan, ImageRows
 from batchsearch.manifest.product_images.repeated_images import RepeatedImages
 from batchsearch.manifest.row_findings import LISTED
+from batchsearch.manifest.rows_of_instance import OfInstance
 from batchsearch.nearest import did_you_mean
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def shaped(tables: Sequence[TableFile], settings: ManifestSettings, wanted: Want
     if settings.where is not None:
         conditions = conditions_over(settings.where, tables)
         made = [Where(table, conditions) for table in made]
+    if wanted.of_instance is not None:
+        made = [OfInstance(table, wanted.of_instance) for table in made]
     if settings.images:
         return _images(made, tables, settings, columns, groups)
     if settings.without_image == "skip" and wanted.images:

@@ -1,12 +1,14 @@
 """Where an output folder has its files, and that of a dedup or a comparison its records, tables and runs.
 
-Each run inside a dedup's folder has an output folder of its own there.
+Each run inside a dedup's folder has an output folder of its own there, and so has each instance of a job
+whose instances are worked for in different places.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote, unquote
 
 from batchsearch.errors import ConfigError
 
@@ -58,9 +60,52 @@ SUMMARY: Final = "summary.json"
 """File of an output folder in which the last run tells how it ended."""
 
 
+LANE: Final = "instance="
+"""What the name of a folder begins with, below an output folder, that holds the rows of one instance."""
+
+
+def lane_folder(instance: str) -> str:
+    """The folder of one instance's rows, by the instance's name; as `hive` partitions are called."""
+    return LANE + quote(instance, safe="")
+
+
+def is_lane(name: str) -> bool:
+    """Whether a folder's name is that of the rows of one instance."""
+    return name.startswith(LANE) and len(name) > len(LANE)
+
+
+def instance_of(folder: Path) -> str:
+    """The instance whose rows a folder holds."""
+    return unquote(folder.name.removeprefix(LANE))
+
+
+def lanes_in(folder: Path, *, holding: Path = LEDGER) -> list[Path]:
+    """The output folders of the instances of one job, where each has its own; empty for any other folder.
+
+    Args:
+        folder: The output folder of the whole.
+        holding: What a folder has to hold to count.
+    """
+    if (folder / holding).exists():
+        return []
+    return sorted(place for place in folder.glob(f"{LANE}?*") if (place / holding).exists())
+
+
 def runs_in(folder: Path) -> list[Path]:
-    """The output folders of runs that a folder means: itself, or those inside the folder of a dedup."""
-    return [place for place in (folder, *(folder / name for name in INSIDE)) if (place / LEDGER).is_file()]
+    """The output folders of runs that a folder means.
+
+    It means itself, or those of its instances where each has one, or those inside the folder of a dedup.
+    """
+    found: list[Path] = []
+    for place in (folder, *(folder / name for name in INSIDE)):
+        found += [place] if (place / LEDGER).is_file() else lanes_in(place)
+    return found
+
+
+def teller_of(folder: Path) -> Path:
+    """The ledger that tells of the job of one output folder: its own, or that of its first instance."""
+    lanes = lanes_in(folder)
+    return (lanes[0] if lanes else folder) / LEDGER
 
 
 class NoOutputError(ConfigError):

@@ -64,12 +64,12 @@ def output_place(given: str, config: Path | None, *, without_tables: bool = Fals
         yield OutputPlace(Path(given), given)
         return
     from batchsearch.storage.output_layout import NoOutputError
-    from batchsearch.storage.remote.store_output import fetch_output
+    from batchsearch.storage.remote.store_output import fetch_outputs
 
     with tempfile.TemporaryDirectory(prefix="batchsearch-look-") as temporary:
         folder = Path(temporary, "output")
         folder.mkdir()
-        if fetch_output(given, connections_in(config), folder, without_tables=without_tables) is None:
+        if not fetch_outputs(given, connections_in(config), folder, without_tables=without_tables):
             raise NoOutputError(f"{given}: no job has run here: the store has no index of an output there")
         yield OutputPlace(folder, given, is_address=True)
 

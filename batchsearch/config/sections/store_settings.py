@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, field_validator
 
 from batchsearch.config.sections.section import Settings
 from batchsearch.config.shape import IS_PATH
+
+SHORTEST_LEASE: Final = 4.0
+"""Stores tell times in whole seconds, so that two of them tell nothing, and a call takes its time."""
 
 
 class StoreConnection(Settings):
@@ -81,4 +84,10 @@ class RemoteOutput(Settings):
         gt=0,
         description="Parts and ledger are carried to the object store about this often, seconds; a run that "
         "is resumed on another machine has lost no more than that.",
+    )
+    lease_seconds: float = Field(
+        180.0,
+        ge=SHORTEST_LEASE,
+        description="A run that has died keeps other machines from its output in an object store for so "
+        "long, seconds. One that does not reach the store makes no call any more after two thirds of it.",
     )

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from batchsearch.config.model import INSTANCE
 from batchsearch.errors import ConfigError
+from batchsearch.manifest.rows_of_instance import InstanceRows
 from batchsearch.nearest import did_you_mean
 from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.instance_settings import InstanceSettings
@@ -38,14 +39,27 @@ class InstanceWorker:
         """Where in a batch the rows of this instance worker are."""
         if self.alone:
             return list(range(len(batch)))
-        named = [str(name) if name is not None else "" for name in batch.values(INSTANCE)]
-        if self.elsewhere is None:
-            return [place for place, name in enumerate(named) if name == self.instance.name]
-        return [place for place, name in enumerate(named) if name not in self.elsewhere]
+        rows = self._rows(INSTANCE)
+        return [place for place, name in enumerate(batch.values(INSTANCE)) if rows.takes(name)]
+
+    def rows_in(self, columns: Mapping[str, str]) -> InstanceRows | None:
+        """Its rows in a manifest with these columns by their meaning; None where all are its own."""
+        return None if self.alone else self._rows(columns[INSTANCE])
+
+    def _rows(self, column: str) -> InstanceRows:
+        return InstanceRows(column, self.instance.name, self.elsewhere)
 
 
 def workers_of(settings: JobSettings) -> tuple[InstanceWorker, ...]:
-    """The instance workers of a job: `instance` first, then `instances`."""
+    """The instance workers of a run: `instance` first, then `instances`; one where only one is meant."""
+    found = all_workers_of(settings)
+    if settings.only_instance is None:
+        return found
+    return tuple(worker for worker in found if worker.instance.name == settings.only_instance)
+
+
+def all_workers_of(settings: JobSettings) -> tuple[InstanceWorker, ...]:
+    """The instance workers of a job, those included that only another run works for."""
     others = settings.instances
     if not others:
         return (InstanceWorker(settings.instance, frozenset(), alone=True),)
@@ -54,6 +68,13 @@ def workers_of(settings: JobSettings) -> tuple[InstanceWorker, ...]:
         InstanceWorker(settings.instance, names, alone=False),
         *(InstanceWorker(other, None, alone=False) for other in others),
     )
+
+
+def rows_of_run(settings: JobSettings) -> InstanceRows | None:
+    """The rows that are a run's, where they are those of one instance; None for all of them."""
+    if settings.only_instance is None:
+        return None
+    return workers_of(settings)[0].rows_in(settings.manifest.columns)
 
 
 def instance_named(settings: JobSettings, name: str | None) -> InstanceSettings:

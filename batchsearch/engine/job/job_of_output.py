@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchsearch.config.load import load_text
 from batchsearch.engine.job.held import JOB, told_settings
+from batchsearch.engine.job.lanes import whole_of
 from batchsearch.errors import ConfigError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.output_layout import LEDGER, NoOutputError, no_output, runs_in
+from batchsearch.storage.output_layout import LEDGER, NoOutputError, is_lane, no_output, runs_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 def job_of(folder: Path, *, address: str | None = None, overrides: Sequence[str] = ()) -> LoadedJob:
     """The job whose latest run worked in this output folder, wherever the folder is now.
 
-    Of the folder of a dedup it is the search: what else ran there has folders of its own.
+    Of the folder of a dedup it is the search: what else ran there has folders of its own. Where each instance
+    has a folder below this one, it is the job of all of them.
 
     Args:
         folder: The output folder.
@@ -44,5 +47,7 @@ def job_of(folder: Path, *, address: str | None = None, overrides: Sequence[str]
             f"{place}: its job was run by an older batchsearch, which did not keep the settings; "
             "run the job file once more first"
         )
-    here = f"output.dir={address or place.absolute()}"
-    return load_text(text, path, overrides=(here, *overrides))
+    is_whole = is_lane(place.name) and place.parent == folder
+    here = (address or str(folder.absolute())) + f"/{place.name}" if is_whole else address or place.absolute()
+    job = load_text(text, path, overrides=(f"output.dir={here}", *overrides))
+    return replace(job, settings=whole_of(job.settings)) if is_whole else job

@@ -25,6 +25,7 @@ from batchsearch.engine.rows.row_reader import RowReader
 from batchsearch.engine.run import embedded
 from batchsearch.engine.run.deletions import guard_deletions, is_guarded
 from batchsearch.engine.run.direct_calls import DirectClient, calls_at_once
+from batchsearch.engine.run.held_output import HolderClient
 from batchsearch.engine.run.instance_workers import ActiveWorker, InstanceWorkers
 from batchsearch.engine.run.places import image_root
 from batchsearch.engine.run.rate_keeper import pacer_for
@@ -166,7 +167,7 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
         ),
         pacer=pacer,
         in_flight=in_flight,
-        client=client,
+        client=client if opened.mirror is None else HolderClient(client, opened.mirror),
         uploader=uploader,
         ledger=opened.ledger,
         sealer=shared.sealer,

@@ -21,7 +21,7 @@ from batchsearch.emulator.installed import check_installed
 from batchsearch.engine.job.deletion_guard import check_shrink
 from batchsearch.engine.job.held import FINGERPRINT, JOB, held_job, told_settings, touched_by
 from batchsearch.engine.job.identity import QUOTED, quoted_before
-from batchsearch.engine.job.instance_worker import workers_of
+from batchsearch.engine.job.instance_worker import rows_of_run, workers_of
 from batchsearch.engine.one_thread import one_by_one
 from batchsearch.engine.parts.passthrough_columns import settled
 from batchsearch.engine.renewal.change_detection import DetectedChanges, Finished, round_began
@@ -84,6 +84,7 @@ class Opened:
         run_id: This run's name.
         round_began: When the round of runs began that this one belongs to, seconds since 1970.
         only_renewed: Rows without an outcome are left alone.
+        mirror: Carries the output to an object store, and knows whether it is this run's still.
     """
 
     settings: JobSettings
@@ -100,6 +101,7 @@ class Opened:
     run_id: str
     round_began: float
     only_renewed: bool = False
+    mirror: Mirror | None = None
 
     @property
     def left(self) -> int:
@@ -207,6 +209,7 @@ async def open_job(
             run_id,
             time.time() if chosen is not None else round_began(ledger),
             only_renewed=chosen is not None,
+            mirror=mirror,
         )
 
 
@@ -318,6 +321,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
             allowed=operation.keys | {PRIORITY, INSTANCE},
             base64=settings.images.text == "base64",
             kept=_read_in_results(settings),
+            of_instance=rows_of_run(settings),
         ),
     )
     return manifest.naming_rows(quoted_before(known, settings.manifest.key))

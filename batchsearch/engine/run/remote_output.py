@@ -53,6 +53,7 @@ def mirror_of(settings: JobSettings, folder: Path, run_id: str) -> Mirror | None
         run=run_id,
         files_of=files_of,
         carry_seconds=settings.output.carry_seconds,
+        lease_seconds=settings.output.lease_seconds,
         log=logger(),
     )
 

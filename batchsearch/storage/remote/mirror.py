@@ -53,6 +53,13 @@ _LOOK_SECONDS: Final = 2.0
 _MOST_LISTED: Final = 10
 
 
+def steady_seconds() -> float:
+    """Seconds of a clock that also goes on while the machine sleeps, where it has one."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
 @dataclass(frozen=True, slots=True)
 class Rhythm:
     """How often a mirror does what, seconds.
@@ -70,6 +77,11 @@ class Rhythm:
     lapse: float = 180.0
     carry: float = 60.0
     rest: float = 10.0
+
+    @classmethod
+    def of(cls, *, lease: float, carry: float) -> Rhythm:
+        """The rhythm of a lease that lapses after so many seconds, renewed nine times as often."""
+        return cls(beat=lease / 9, lapse=lease, carry=carry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,7 @@ class Mirror:
         files_of: Callable[[Path], Sequence[LocalFile] | None],
         rhythm: Rhythm | None = None,
         log: Any = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = steady_seconds,
     ) -> None:
         self._store = store
         self._output = output
@@ -234,6 +246,15 @@ class Mirror:
         self._noted(replace(self._note, carried=index.moment, sending=None))
         return fetched
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the output is surely this run's still: nobody else can have taken it over.
+
+        To be asked before every call: a process that was stopped for a while, or whose machine slept, asks it
+        before anything of its own tells it.
+        """
+        return self._lease is not None and self._clock() - self._beaten <= self._rhythm.lapse * _SAFE
+
     async def watch(self) -> None:
         """Carry what is new now and then, and see that the lease lives, until cancelled.
 
@@ -258,7 +279,7 @@ class Mirror:
             if error is not None:
                 raise error
         silent = self._clock() - self._beaten
-        if silent > self._rhythm.lapse * _SAFE:
+        if not self.is_held:
             raise OutputError(
                 f"{self._output}: the store has not answered for {silent:.0f} s; this run stops before its "
                 "lease lapses. What was answered is kept in the work folder; running again carries it there"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ConfigError, OutputError
+from batchsearch.storage.output_layout import is_lane
 from batchsearch.storage.remote.cargo import LEASES, bring_down, read_index
 from batchsearch.storage.remote.lease import number_of
 from batchsearch.storage.remote.mirror import Mirror, Rhythm
@@ -63,6 +64,7 @@ def open_mirror(
     run: str,
     files_of: Callable[[Path], Sequence[LocalFile] | None],
     carry_seconds: float = 60.0,
+    lease_seconds: float = 180.0,
     log: Any = None,
 ) -> Mirror:
     """The mirror of a job's output; nothing is asked of the store yet.
@@ -75,6 +77,7 @@ def open_mirror(
         files_of: The files that a ledger counts, given the path of a copy of it; None while parts are being
             exchanged.
         carry_seconds: Seconds between carryings, at least.
+        lease_seconds: Seconds after which others may take over from a run that is not heard of any more.
         log: A structlog logger.
 
     Raises:
@@ -83,7 +86,7 @@ def open_mirror(
     """
     address = address_of(output_dir)
     store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, writes=True, patience=_PATIENCE)
-    rhythm = Rhythm(carry=carry_seconds)
+    rhythm = Rhythm.of(lease=lease_seconds, carry=carry_seconds)
     return Mirror(store, address, folder, run=run, files_of=files_of, rhythm=rhythm, log=log)
 
 
@@ -127,6 +130,64 @@ def fetch_output(
         else:
             return index
     raise AssertionError("the last try has returned or raised")
+
+
+def fetch_outputs(
+    output_dir: str,
+    connections: ConnectionsSettings | None,
+    folder: Path,
+    *,
+    without_tables: bool = False,
+) -> bool:
+    """Like `fetch_output`, of an output whose instances may have a folder each: all of them, each in its own.
+
+    Returns:
+        Whether there is anything.
+
+    Raises:
+        ConfigError: The address names no place.
+        OutputError: The store cannot be read, or what is there is not whole.
+    """
+    if fetch_output(output_dir, connections, folder, without_tables=without_tables) is not None:
+        return True
+    found = False
+    for name in lanes_at(output_dir, connections):
+        lane = folder / name
+        lane.mkdir()
+        address = f"{address_of(output_dir)}/{name}"
+        if fetch_output(address, connections, lane, without_tables=without_tables) is not None:
+            found = True
+    return found
+
+
+def lanes_at(output_dir: str, connections: ConnectionsSettings | None) -> list[str]:
+    """The folders of instances below an output's address, by name; empty where it has none.
+
+    Raises:
+        ConfigError: The address names no place.
+        OutputError: The store cannot be read.
+    """
+    address = address_of(output_dir)
+    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, patience=_PATIENCE)
+    try:
+        return [name for name in store.folders(address) if is_lane(name)]
+    except StoreError as error:
+        raise OutputError(f"{error.place}: {error.strerror}") from error
+
+
+def has_output(output_dir: str, connections: ConnectionsSettings | None) -> bool:
+    """Whether an output is at an address itself, and not one below for each instance.
+
+    Raises:
+        ConfigError: The address names no place.
+        OutputError: The store cannot be read, or what is there cannot be understood.
+    """
+    address = address_of(output_dir)
+    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, patience=_PATIENCE)
+    try:
+        return read_index(store, address) is not None
+    except StoreError as error:
+        raise OutputError(f"{error.place}: {error.strerror}") from error
 
 
 def held_by(output_dir: str, connections: ConnectionsSettings | None) -> dict[str, Any] | None:

@@ -15,12 +15,13 @@ from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import is_held
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
-from batchsearch.storage.output_layout import LEDGER, LOCK
+from batchsearch.storage.output_layout import LEDGER, LOCK, lanes_in
 from batchsearch.storage.sealed.difference import CheckedFiles, differences
 from batchsearch.storage.sealed.inventory import TABLES, has_ledger, inventory_of
 from batchsearch.storage.sealed.unsealed import WaitingOutcomes, unsealed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from batchsearch.storage.sealed.inventory import Inventory
@@ -68,7 +69,8 @@ def readable_output(folder: Path) -> ReadableOutput:
     A file whose content was compared before, by a run, is only looked at; any other one is read once.
 
     Args:
-        folder: The output folder of one run. Without a ledger, every table in it is read.
+        folder: The output folder of one run, or of a job whose instances have a folder each below it.
+            Without a ledger, every table in it is read.
 
     Raises:
         OutputDamagedError: Sealed files are missing or changed, or there are some that no seal covers.
@@ -76,7 +78,8 @@ def readable_output(folder: Path) -> ReadableOutput:
     """
     try:
         if not has_ledger(folder):
-            return _as_it_is(folder, "no_ledger")
+            lanes = lanes_in(folder)
+            return _together(folder, lanes) if lanes else _as_it_is(folder, "no_ledger")
         for _ in range(_TRIES - 1):
             found = _looked_at(folder)
             if found is not None:
@@ -88,6 +91,16 @@ def readable_output(folder: Path) -> ReadableOutput:
     if found is None:
         raise AssertionError("the last look always has a result")
     return found
+
+
+def _together(folder: Path, lanes: Sequence[Path]) -> ReadableOutput:
+    """What is to be read of an output whose instances have a folder each: all of it, as one."""
+    found = [readable_output(lane) for lane in lanes]
+    return ReadableOutput(
+        folder,
+        {table: tuple(file for each in found for file in each.tables[table]) for table in TABLES},
+        next((each.unchecked for each in found if each.unchecked is not None), None),
+    )
 
 
 def sealed_files(folder: Path) -> tuple[Path, ...]:

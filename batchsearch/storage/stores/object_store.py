@@ -162,6 +162,21 @@ class ObjectStore:
         facts = [self._facts(each) for each in found.values() if each.get("type") != "directory"]
         return sorted(facts, key=lambda each: each.address.path.split("/"))
 
+    def folders(self, folder: StoreAddress) -> list[str]:
+        """The names of the folders right below a folder; empty where there are none.
+
+        Raises:
+            StoreError: It cannot be listed.
+        """
+        try:
+            found = self._asked(folder, lambda: self._files.ls(folder.path, detail=True))
+        except StoreError as error:
+            if error.failure is Failure.ABSENT:
+                return []
+            raise
+        names = (str(each["name"]) for each in found if each.get("type") == "directory")
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in names)
+
     def matching(self, pattern: StoreAddress) -> list[ObjectFacts]:
         """All objects that a glob matches, by name.
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_dataset, arrow_readable
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.output_layout import DEDUP_RECORD, LEDGER, SUMMARY, no_output
+from batchsearch.storage.output_layout import DEDUP_RECORD, SUMMARY, lanes_in, no_output, teller_of
 from batchsearch.storage.parts.parquet_table import checked_parquet, reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.results_and_hits import Column
@@ -104,7 +104,7 @@ def open_side(folder: Path) -> Side:
         )
         label = str(record.get("night") or folder)
         return Side(folder, "dedup", "SearchImageByPic", names, label, tables, warning)
-    if (folder / RESULTS).is_dir():
+    if (folder / RESULTS).is_dir() or lanes_in(folder):
         readable = readable_output(folder)
         job = _job_of(folder, readable.tables[RESULTS])
         operation = str(job.get("operation") or "")
@@ -120,7 +120,7 @@ def open_side(folder: Path) -> Side:
 
 def _job_of(folder: Path, results: Sequence[Path]) -> dict[str, Any]:
     """What a run's ledger or summary says of its job."""
-    ledger = folder / LEDGER
+    ledger = teller_of(folder)
     try:
         if ledger.is_file():
             with LedgerReader(ledger, oldest=1) as reader:

@@ -12,11 +12,11 @@ from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.output_layout import (
     COMPARE_RECORD,
     DEDUP_RECORD,
-    LEDGER,
     NIGHTS,
     SEARCH,
     NoOutputError,
     no_output,
+    teller_of,
 )
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.delivered import delivered_files
@@ -119,7 +119,7 @@ def open_tables(folder: Path) -> RunTables | DedupTables:
     found = _run(folder)
     if found is not None:
         return found
-    if (folder / SEARCH).is_dir() or (folder / LEDGER).is_file() or (folder / RESULTS).is_dir():
+    if (folder / SEARCH).is_dir() or teller_of(folder).is_file() or (folder / RESULTS).is_dir():
         raise OutputError(f"{folder}: nothing is written yet; export when the job has got further")
     raise NoOutputError(no_output(folder))
 
@@ -165,9 +165,10 @@ def _run(folder: Path) -> RunTables | None:
 def _images(folder: Path) -> dict[str, str]:
     """What the job that last ran calls its columns of images; by their usual names where nobody knows."""
     named: dict[str, Any] = {}
-    if (folder / LEDGER).is_file():
+    teller = teller_of(folder)
+    if teller.is_file():
         nobody_knows = suppress(OutputError, ValueError, TypeError, KeyError, AttributeError)
-        with nobody_knows, LedgerReader(folder / LEDGER, oldest=1) as ledger:
+        with nobody_knows, LedgerReader(teller, oldest=1) as ledger:
             named = json.loads(ledger.meta("job") or "{}")["manifest"]["columns"]
     roles = ("image", "primary_image", "secondary_image")
     return {role: str(named.get(role, role)) for role in roles}

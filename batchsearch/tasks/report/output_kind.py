@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from batchsearch.engine.job.lanes import whole_of
 from batchsearch.errors import ConfigError, OutputError, Problem
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.output_layout import (
@@ -18,7 +19,9 @@ from batchsearch.storage.output_layout import (
     SUMMARY,
     UPKEEP,
     NoOutputError,
+    lanes_in,
     no_output,
+    teller_of,
 )
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.delivered import delivered_files
@@ -91,7 +94,7 @@ class RunFolder:
     @property
     def has_ledger(self) -> bool:
         """Whether there is a ledger to read counters from."""
-        return (self.path / LEDGER).is_file()
+        return teller_of(self.path).is_file()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def open_folder(path: Path, named: str | None = None) -> RunFolder | DedupFolder
     run = _run(path, named or str(path))
     if run is not None:
         return run
-    if (path / RESULTS).is_dir() or (path / LEDGER).is_file():
+    if (path / RESULTS).is_dir() or teller_of(path).is_file():
         raise OutputError(f"{path}: nothing is sealed yet: {_why_nothing(path, '') or _LATER}")
     inside = sorted(child.name for child in path.iterdir() if (child / RESULTS).is_dir())
     hint = f"; did you mean {path / inside[0]}?" if inside else ""
@@ -217,7 +220,7 @@ def _run(path: Path, named: str) -> RunFolder | None:
     results = readable.tables[RESULTS]
     if not results:
         return None
-    job, total, finished = _ledger(path / LEDGER)
+    job, total, finished = _ledgers(path)
     operation = job.operation if job is not None else first_of(results, "operation")
     record = _record(path / SUMMARY)
     return RunFolder(
@@ -242,6 +245,18 @@ def _kind_by_columns(columns: Collection[str]) -> RunKind:
     if "hit_count" in columns:
         return "search"
     return "compare" if "score" in columns and "secondary_source_width" in columns else "upkeep"
+
+
+def _ledgers(folder: Path) -> tuple[JobSettings | None, int | None, int | None]:
+    """What the ledger of an output says, or those of its instances say together."""
+    told = [_ledger(place / LEDGER) for place in lanes_in(folder) or [folder]]
+    job = told[0][0]
+    totals, finished = [each[1] for each in told], [each[2] for each in told]
+    return (
+        None if job is None else whole_of(job),
+        None if None in totals else sum(total or 0 for total in totals),
+        None if None in finished else sum(count or 0 for count in finished),
+    )
 
 
 def _ledger(path: Path) -> tuple[JobSettings | None, int | None, int | None]:

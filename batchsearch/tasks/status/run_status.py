@@ -24,6 +24,7 @@ from batchsearch.storage.output_layout import (
     LOCK,
     SUMMARY,
     NoOutputError,
+    lanes_in,
     no_output,
 )
 from batchsearch.telemetry.heartbeat import Beat, read_beat
@@ -102,7 +103,7 @@ class RunStatus:
 
 
 def look_at(folder: Path, now: datetime) -> list[RunStatus]:
-    """How the runs of an output folder stand: its own, or for a dedup folder those inside it.
+    """How the runs of an output folder stand: its own, its instances', or those inside a dedup folder.
 
     Args:
         folder: The output folder (`output.dir`) of a job, or of `batchsearch dedup`.
@@ -112,9 +113,9 @@ def look_at(folder: Path, now: datetime) -> list[RunStatus]:
         ConfigError: No run has ever worked there.
         OutputError: A ledger cannot be read.
     """
-    folders = [
-        place for place in (folder, *(folder / name for name in INSIDE)) if (place / LEDGER_FOLDER).is_dir()
-    ]
+    folders: list[Path] = []
+    for place in (folder, *(folder / name for name in INSIDE)):
+        folders += [place] if (place / LEDGER_FOLDER).is_dir() else lanes_in(place, holding=LEDGER_FOLDER)
     if not folders:
         raise NoOutputError(no_output(folder))
     return [_look_at_run(place, now) for place in folders]

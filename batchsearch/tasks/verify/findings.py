@@ -121,6 +121,11 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "row_missing": Kind(
             "incomplete", "A row of the manifest has no outcome yet.", "Run the job again: it goes on there."
         ),
+        "instance_missing": Kind(
+            "incomplete",
+            "An instance of the job has no folder here: none of its rows has an outcome.",
+            "Run the job again; or give the folder in which all instances have theirs.",
+        ),
         "rows_pending": Kind(
             "incomplete",
             "Outcomes are in the ledger and not in a part yet.",

@@ -7,16 +7,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.errors import OutputError
+from batchsearch.engine.job.instance_worker import all_workers_of
+from batchsearch.engine.job.job_of_output import job_of
+from batchsearch.errors import BatchsearchError, OutputError
 from batchsearch.storage.ledger.checksum import has_changed
 from batchsearch.storage.ledger.lock import is_held
 from batchsearch.storage.output_layout import (
     INSIDE,
+    LANE,
     LEDGER,
     LOCK,
     NIGHT_LOCK,
     SEARCH,
     NoOutputError,
+    instance_of,
+    is_lane,
+    lane_folder,
     no_output,
 )
 from batchsearch.storage.parts.part_files import HITS, RESULTS
@@ -74,17 +80,70 @@ class Verified:
 
 
 def output_folders(folder: Path) -> list[Path]:
-    """The output folders that a path means: itself, or those of the runs inside a dedup folder.
+    """The output folders that a path means: itself, those of its instances, or those inside a dedup folder.
 
     Raises:
         ConfigError: There is none.
     """
+    lanes = [] if _is_output(folder) else [lane for lane in _lanes(folder) if _is_output(lane)]
     inside = [folder / name for name in INSIDE if _is_output(folder / name)]
     if _is_output(folder) or delivers(folder):
-        return [folder, *inside]
-    if not inside:
+        return [folder, *lanes, *inside]
+    if not lanes and not inside:
         raise NoOutputError(no_output(folder))
-    return inside
+    return [*lanes, *inside]
+
+
+def verify_folders(
+    folder: Path, *, manifest: Path | None = None, config: Path | None = None
+) -> tuple[Verified, ...]:
+    """Verify every output folder that a path means; together they are to hold all rows of the manifest.
+
+    Args:
+        folder: As for `output_folders`.
+        manifest: As for `verify_folder`.
+        config: Likewise.
+
+    Raises:
+        BatchsearchError: As of both.
+    """
+    folders = output_folders(folder)
+    verified = tuple(verify_folder(each, manifest=manifest, config=config) for each in folders)
+    there = {instance_of(each) for each in folders if each.parent == folder and is_lane(each.name)}
+    if not there:
+        return verified
+    missing = [name for name in _instances_of(folder) if name not in there]
+    return (*verified, *(_without_rows(folder / lane_folder(name), name) for name in missing))
+
+
+def _lanes(folder: Path) -> list[Path]:
+    return sorted(place for place in folder.glob(f"{LANE}?*") if place.is_dir())
+
+
+def _instances_of(folder: Path) -> list[str]:
+    """The instances of the job whose instances have a folder each here; empty where no ledger says it."""
+    try:
+        settings = job_of(folder).settings
+    except BatchsearchError:
+        return []
+    return [worker.instance.name for worker in all_workers_of(settings)]
+
+
+def _without_rows(folder: Path, instance: str) -> Verified:
+    """What is said of an instance of the job that has no folder."""
+    findings = Findings()
+    findings.add("instance_missing", str(folder), f"rows that go to {instance}")
+    return Verified(
+        folder,
+        datetime.now(UTC),
+        running=False,
+        parts=0,
+        rows=0,
+        hits=0,
+        pending=0,
+        manifest_rows=None,
+        findings=findings,
+    )
 
 
 def _is_output(folder: Path) -> bool:

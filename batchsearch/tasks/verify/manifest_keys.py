@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,10 @@ def manifest_of(view: LedgerView, manifest: Path | None, config: Path | None) ->
         ManifestUnknownError: Nobody says which manifest it is, or it cannot be read.
     """
     if config is not None:
-        settings: JobSettings | None = load_job(config).settings
+        # The rows of an output that holds those of one instance are no others for it.
+        lane = (view.job or {}).get("only_instance")
+        narrowed = () if lane is None else (f"only_instance={json.dumps(lane)}",)
+        settings: JobSettings | None = load_job(config, overrides=narrowed).settings
     else:
         settings = None if view.job is None else recorded_settings(dict(view.job))
     if settings is not None:

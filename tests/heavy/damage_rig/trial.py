@@ -16,10 +16,10 @@ def told(work):
 
 
 def verify(folder):
-    from batchsearch.tasks.verify.folder_check import output_folders, verify_folder
+    from batchsearch.tasks.verify.folder_check import verify_folders
     from batchsearch.tasks.verify.verify_page import VerifyPage
 
-    code, page = told(lambda: VerifyPage(tuple(verify_folder(one) for one in output_folders(folder))))
+    code, page = told(lambda: VerifyPage(verify_folders(folder)))
     return code or int(page.verdict)
 
 

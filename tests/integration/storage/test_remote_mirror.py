@@ -177,6 +177,23 @@ async def test_a_lapsed_lease_is_taken_over_and_its_holder_stops(run):
     await first.mirror.release()
 
 
+async def test_a_holder_knows_by_itself_that_its_lease_may_have_lapsed(run):
+    """After two thirds of the lease without a renewal the output is not surely its own, whoever has it."""
+    now = [1000.0]
+    made = run("here", lapse=9.0, beat=1e9)
+    made.mirror._clock = lambda: now[0]
+    assert not made.mirror.is_held
+    async with made.mirror.held():
+        assert made.mirror.is_held
+        now[0] += 6.0
+        assert made.mirror.is_held
+        now[0] += 0.1
+        assert not made.mirror.is_held
+        made.mirror._beat()
+        assert made.mirror.is_held
+    assert not made.mirror.is_held
+
+
 async def test_what_a_lapsed_holder_still_writes_is_seen_by_nobody(run):
     """Even an index written after the takeover, between two looks at the lease, does not count."""
     first, second = run("here"), run("there", lapse=-1)

@@ -77,7 +77,8 @@ def vectors(embedder: Embedder, images: list[DecodedImage], way: str) -> np.ndar
     """Vectors of images: of the `whole`, of the `subject` alone, of `both`, or so with `u2netp`'s subject."""
     found = []
     for image in images:
-        subjects = identify_subjects(image.image, WAYS[way]) if way != "whole" else ()
+        sides = image.width, image.height
+        subjects = identify_subjects(image.image, WAYS[way], sides=sides) if way != "whole" else ()
         if not subjects:
             found.append(embedder.embed(image))
         elif way == "subject":

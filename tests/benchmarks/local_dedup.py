@@ -88,7 +88,7 @@ def reference(folder: Path) -> dict[str, float]:
     images = [decode_image(data, "generic") for data in files]
     decoded = cpu_seconds()
     for image in images:
-        subjects = identify_subjects(image.image)
+        subjects = identify_subjects(image.image, sides=(image.width, image.height))
         if subjects:
             embedder.embed_with_subject(image, subjects[0])
         else:

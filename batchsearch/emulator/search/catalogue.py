@@ -338,7 +338,7 @@ class Catalogue:
             return self._embedder.embed(image), Regions()
         if isinstance(how, Box):
             return self._embedder.embed(image, _inside(how, image)), Regions(how)
-        subjects = identify_subjects(image.image, how)
+        subjects = identify_subjects(image.image, how, sides=(image.width, image.height))
         if not subjects:
             whole = Box(x1=0, x2=image.width - 1, y1=0, y2=image.height - 1)
             return self._embedder.embed(image), Regions(whole, (whole,))

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from batchsearch.emulator.models import open_arrays, open_session
+from batchsearch.emulator.search.image_reading import ENOUGH
 from batchsearch.emulator.search.records import Box
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Embedder:
 
     def embed(self, image: DecodedImage, box: Box | None = None) -> NDArray[np.float32]:
         """The unit vector of a part of the image, or of all of it; shape (256,), read-only."""
-        made = self._infer(image.image, box)
+        made = self._infer(image.image, None if box is None else _area(box, image))
         made.setflags(write=False)
         return made
 
@@ -73,10 +74,13 @@ class Embedder:
             return self.embed(image)
         return _unit(self.embed(image) + self.embed(image, _widened(subject, image)))
 
-    def _infer(self, image: Image.Image, box: Box | None) -> NDArray[np.float32]:
+    def _infer(
+        self, image: Image.Image, area: tuple[float, float, float, float] | None
+    ) -> NDArray[np.float32]:
         # The network was trained on squares; a squeezed image keeps its margins, a cut one loses them.
-        area = None if box is None else (box.x1, box.y1, box.x2 + 1, box.y2 + 1)
-        square = image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, box=area, reducing_gap=3.0)
+        square = image.resize(
+            (_SIDE, _SIDE), Image.Resampling.BILINEAR, box=area, reducing_gap=ENOUGH / _SIDE
+        )
         pixels = np.asarray(square, dtype=np.float32).transpose(2, 0, 1)[None]
         # One image a call: in a batch the last bits of a vector would depend on its neighbours.
         features = self._session.run(None, {"image": np.ascontiguousarray(pixels)})[0][0]
@@ -105,6 +109,14 @@ def similarity(first: NDArray[Any], second: NDArray[Any]) -> float:
 
 def _unit(vector: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), dtype=np.float32)
+
+
+def _area(box: Box, image: DecodedImage) -> tuple[float, float, float, float]:
+    """A part of the image, right and bottom exclusive, in pixels as they were decoded."""
+    width, height = image.image.size
+    across, down = width / image.width, height / image.height
+    right, bottom = min((box.x2 + 1) * across, width), min((box.y2 + 1) * down, height)
+    return box.x1 * across, box.y1 * down, right, bottom
 
 
 def _widened(box: Box, image: DecodedImage) -> Box:

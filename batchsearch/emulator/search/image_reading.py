@@ -38,6 +38,11 @@ MOST_SCANS: Final = 64
 """Scans of a progressive JPEG: encoders write some ten, and each costs as much as all pixels read once, so
 that 122 KB with thousands of them took four minutes. The limit is on no page; sides don't bound that cost."""
 _SCAN: Final = b"\xff\xda"
+
+ENOUGH: Final = 672
+"""Pixels of a side: where an image has more, it is averaged before anything looks at it. So a large JPEG is
+decoded at the smallest scale that leaves so many, which takes a fraction of the time and of the memory."""
+_SCALES: Final = (8, 4, 2)  # that JPEG's decoder knows
 _METADATA: Final = frozenset((*range(0xE0, 0xF0), 0xFE))  # JPEG: application segments, comment
 _STRIPS: Final = (273, 324)  # TIFF: offsets of strips, of tiles
 
@@ -128,7 +133,7 @@ class DecodedImage:
 
     @property
     def image(self) -> Image.Image:
-        """First frame, mode RGB, transparency over white."""
+        """First frame, mode RGB, transparency over white; a large JPEG's smaller, see `ENOUGH`."""
         if self._image is None:
             decoded = decode_image(self._data, self._service_type, self.sha256)
             self._room = decoded._room  # noqa: SLF001 - of its own class
@@ -189,20 +194,34 @@ def _read(opened: Image.Image, data: bytes, service_type: str, sha256: str | Non
     if name != "PNG":
         _check_upright(opened)
     _check_scans(opened, data)
-    claim = shared_budget().claim(opened.width * opened.height)
+    sides = opened.size
+    drafted = _draft(opened)
+    # All at once, whatever the scale, is what the decoder holds of a progressive JPEG.
+    held = sides if opened.info.get("progressive") else opened.size
+    claim = shared_budget().claim(held[0] * held[1])
     try:
         opened.load()
         if name == "PNG":
             _check_upright(opened)
-        _check_sides(opened.size, kind.min_side, kind.max_side)
+        if not drafted:
+            sides = opened.size
+        _check_sides(sides, kind.min_side, kind.max_side)
         image = _to_rgb(opened)
     except BaseException:
         if claim is not None:
             claim.release()
         raise
     digest = sha256 or hashlib.sha256(data).hexdigest()
-    facts = Facts(image.width, image.height, _NAMED_AS.get(name, name))
+    facts = Facts(*sides, _NAMED_AS.get(name, name))
     return DecodedImage(facts, digest, data, service_type, image, claim=claim)
+
+
+def _draft(opened: Image.Image) -> bool:
+    """Have a large JPEG decoded at a smaller scale; whether it will be."""
+    if opened.format not in ("JPEG", "MPO"):
+        return False
+    scale = next((scale for scale in _SCALES if min(opened.size) >= scale * ENOUGH), 1)
+    return scale > 1 and opened.draft(None, (opened.width // scale, opened.height // scale)) is not None
 
 
 def _check_sides(size: tuple[int, int], least: int, most: int) -> None:

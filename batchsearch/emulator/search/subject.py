@@ -64,19 +64,22 @@ class _Component:
         return (self.right - self.left) * (self.bottom - self.top)
 
 
-def identify_subjects(image: Image.Image, way: SubjectWay = "border") -> tuple[Box, ...]:
-    """The subjects' boxes in pixels of the image, largest first; empty when nothing stands out.
+def identify_subjects(
+    image: Image.Image, way: SubjectWay = "border", *, sides: tuple[int, int] | None = None
+) -> tuple[Box, ...]:
+    """The subjects' boxes, largest first; empty when nothing stands out.
 
     Args:
         image: The image, mode RGB.
         way: `border` or `u2netp`; the latter needs onnxruntime.
+        sides: Of the image whose pixels the boxes are in, where it was decoded smaller.
     """
     mask = _salient(image) if way == "u2netp" else _unlike_border(image)
     found = connected_components(mask)
     if not found or found[0].cells < _LEAST_CELLS * mask.size or found[0].box < _LEAST_BOX * mask.size:
         return ()
     sizeable = [part for part in found if part.cells >= _LEAST_OF_MAIN * found[0].cells]
-    return tuple(_to_box(part, mask.shape, image.size) for part in sizeable[:MOST_SUBJECTS])
+    return tuple(_to_box(part, mask.shape, sides or image.size) for part in sizeable[:MOST_SUBJECTS])
 
 
 def _to_box(part: _Component, cells: tuple[int, ...], size: tuple[int, int]) -> Box:
@@ -156,18 +159,21 @@ def connected_components(mask: NDArray[np.bool_]) -> list[_Component]:
         return run
 
     rows, edges = (each.tolist() for each in np.nonzero(np.diff(mask, axis=1, prepend=False, append=False)))
-    above, first, latest = range(0), 0, -1
+    above, below, latest = 0, 0, -1  # the next run of the row above that may touch, where this row began
     # Each run has two edges, and both are in its row.
     for row, start, stop in zip(rows[::2], edges[::2], edges[1::2], strict=True):
         current = len(runs)
         if row != latest:
-            above = range(first, current) if row == latest + 1 else range(0)
-            first, latest = current, row
+            above = below if row == latest + 1 else current
+            below, latest = current, row
         runs.append((row, start, stop))
         parents.append(current)
-        for other in above:
-            if runs[other][1] <= stop and runs[other][2] >= start:
-                parents[root(other)] = root(current)
+        while above < below and runs[above][2] < start:
+            above += 1
+        other = above
+        while other < below and runs[other][1] <= stop:
+            parents[root(other)] = root(current)
+            other += 1
     found: dict[int, _Component] = {}
     for run, (row, start, stop) in enumerate(runs):
         part = found.setdefault(root(run), _Component(0, start, stop, row, row + 1))

@@ -217,3 +217,36 @@ def test_damaged_files_never_raise_anything_else():
             except ImageRefusedError as error:
                 outcomes.add(error.code)
     assert "UnsupportedPicFormat" in outcomes
+
+
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [
+        ((1_343, 2_000), (1_343, 2_000)),
+        ((1_344, 2_001), (672, 1_001)),
+        ((2_688, 2_700), (672, 675)),
+        ((4_096, 4_096), (1_024, 1_024)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_no_smaller_than_it_is_looked_at(size, decoded):
+    """Its sides stay those of the file, and neither side of its pixels falls below what is enough."""
+    image = decode_image(encoded(plain(size), "JPEG"), "generic")
+    assert (image.width, image.height) == size
+    assert image.image.size == decoded
+    assert decode_image(encoded(plain((1_400, 1_400)), "PNG"), "generic").image.size == (1_400, 1_400)
+
+
+@pytest.mark.parametrize(("mode", "form"), [("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "MPO")])
+def test_jpegs_of_every_kind_are_decoded_small(mode, form):
+    """Grey, four colours, several images in one file: each ends as RGB of the same colour."""
+    image = decode_image(
+        encoded(plain((1_400, 1_400), 0 if mode != "RGB" else (0, 0, 0), mode), form), "generic"
+    )
+    assert (image.image.size, image.image.mode, image.format) == ((700, 700), "RGB", "JPEG")
+
+
+def test_a_large_jpeg_that_is_cut_off_is_refused():
+    """Decoding at a smaller scale reads the file to its end, too."""
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (1_400, 1_400, 3), np.uint8))
+    data = encoded(noise, "JPEG")
+    assert refusal(data[: len(data) // 2]) == "UnsupportedPicFormat"

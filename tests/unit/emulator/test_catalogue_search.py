@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from contextlib import closing
 
 import pytest
 from PIL import Image, ImageDraw
@@ -316,3 +317,15 @@ def test_results_are_plain_frozen_values(product):
     found = search(product, drawn("ring", "red"))
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.hits[0].score = 0.5
+
+
+def test_a_large_photograph_is_found_by_its_lossless_copy():
+    """Decoding a JPEG at a smaller scale changes its vector by less than compressing it does."""
+    with closing(Catalogue(name="large", service_type="generic", capacity=10, data=None)) as catalogue:
+        image = drawn("ring", "red", size=(1_500, 1_450), place=(300, 250, 1_150, 1_100))
+        catalogue.add(NewItem("P", "whole"), sent(image), crop=True, region=None)
+        (hit,) = catalogue.search_image(sent(image, "JPEG", quality=95), Query(), crop=True, region=None).hits
+        assert hit.score > 0.99
+        part = Box(x1=300, x2=1_150, y1=250, y2=1_100)
+        found = catalogue.search_image(sent(image, "JPEG", quality=95), Query(), crop=True, region=part)
+        assert found.info.region == part

@@ -88,3 +88,35 @@ def test_the_saliency_network_finds_the_subject():
     ImageDraw.Draw(image).ellipse((120, 70, 280, 230), fill=(180, 40, 30), outline=(60, 10, 10), width=6)
     boxes = identify_subjects(image, "u2netp")
     assert overlap(boxes[0], 120, 70, 280, 230) > 0.8
+
+
+def test_boxes_of_an_image_decoded_smaller_are_in_the_pixels_of_its_file():
+    """Whoever gives the file's sides gets the boxes that the whole image would have."""
+    image = scene((600, 450, 1_300, 1_100), size=(2_000, 1_500))
+    small = image.resize((1_000, 750), Image.Resampling.BOX)
+    assert identify_subjects(small, sides=image.size) == identify_subjects(image)
+
+
+def test_runs_that_touch_at_corners_are_one_component_whatever_lies_beside_them():
+    """Components equal those of a search from cell to cell, on masks of chance."""
+    chance = np.random.default_rng(4)
+    for share in (0.2, 0.4, 0.6):
+        mask = chance.random((24, 31)) < share
+        left, components = (
+            {(int(row), int(column)) for row, column in zip(*np.nonzero(mask), strict=True)},
+            [],
+        )
+        while left:
+            reached, found = [left.pop()], []
+            while reached:
+                row, column = reached.pop()
+                found.append((row, column))
+                near = {(row + down, column + across) for down in (-1, 0, 1) for across in (-1, 0, 1)} & left
+                left -= near
+                reached += near
+            rows, columns = zip(*found, strict=True)
+            components.append((len(found), min(columns), max(columns) + 1, min(rows), max(rows) + 1))
+        made = [
+            (part.cells, part.left, part.right, part.top, part.bottom) for part in connected_components(mask)
+        ]
+        assert sorted(made) == sorted(components)

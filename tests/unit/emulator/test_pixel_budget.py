@@ -65,16 +65,16 @@ def test_nobody_waits_without_need(budget):
     assert done == [True]
 
 
-def a_file(side, **how):
+def a_file(side, form="JPEG", **how):
     buffer = io.BytesIO()
-    Image.new("RGB", (side, side), "teal").save(buffer, "JPEG", **how)
+    Image.new("RGB", (side, side), "teal").save(buffer, form, **how)
     return buffer.getvalue()
 
 
 def test_an_image_gives_its_room_back_with_its_pixels(budget, given_back, monkeypatch):
     """Decoded, decoded once more, or refused on the way: nothing is kept when the image is gone."""
     monkeypatch.setattr(image_reading, "shared_budget", lambda: budget)
-    data = a_file(1_500)
+    data = a_file(1_500, form="PNG")
     image = decode_image(data, "generic")
     again = image_reading.DecodedImage(image.facts, image.sha256, data, "generic")
     assert again.image.size == (1_500, 1_500)
@@ -86,3 +86,12 @@ def test_an_image_gives_its_room_back_with_its_pixels(budget, given_back, monkey
     with pytest.raises(ImageRefusedError):
         decode_image(data[: len(data) // 2], "generic")
     assert len(given_back) == 3
+
+
+def test_a_photograph_takes_the_room_of_what_is_decoded_of_it(budget, given_back, monkeypatch):
+    """A large JPEG that is decoded smaller claims so much; a progressive one is held whole all the same."""
+    monkeypatch.setattr(image_reading, "shared_budget", lambda: budget)
+    assert decode_image(a_file(1_500), "generic").image.size == (750, 750)
+    assert not given_back
+    assert decode_image(a_file(1_500, progressive=True), "generic").image.size == (750, 750)
+    assert len(given_back) == 1

@@ -10,6 +10,7 @@ out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -42,6 +43,7 @@ _BACKGROUND_SHARE: Final = 0.04
 _BACKGROUND_NEAR: Final = 20.0
 _BACKGROUND_AGREES: Final = 6.0
 _MOST_SAMPLES: Final = 500
+_STEADY_FALL: Final = np.diag(np.array([1e-3, 6, 6, 6], np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +121,33 @@ def _background(pixels: NDArray[np.uint8]) -> Mask:
     """What the border reaches over pixels of its own colour, which may change evenly over the image."""
     cv2 = opencv()
     height, width = pixels.shape[:2]
-    none = np.zeros((height, width), bool)
-    soft = cv2.blur(pixels, (3, 3)).astype(np.float32)
-    down, across = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    terms = np.stack((np.ones_like(across), across, down, across**2 + down**2), axis=-1)
-    border = ~none
-    border[1:-1, 1:-1] = False
+    terms, border = _evenly(height, width)
+    soft = cv2.blur(pixels, (3, 3)).astype(np.float32).reshape(-1, 3)
     here, colours = terms[border], soft[border]
     middle = np.median(colours, axis=0)
-    kept = np.abs(colours - middle).max(axis=1) <= 2.4 * _BACKGROUND_NEAR
+    from_middle = colours - middle
+    kept = _largest(np.abs(from_middle)) <= 2.4 * _BACKGROUND_NEAR
     fall = np.zeros((terms.shape[-1], 3), np.float32)
     for _ in range(2):
         if kept.mean() < 0.3:  # noqa: PLR2004 - a border of many colours is no background
-            return none
+            return np.zeros((height, width), bool)
         some = here[kept]
-        steady = np.diag(np.array([1e-3, 6, 6, 6], np.float32))
-        fall = np.linalg.solve(some.T @ some + steady, some.T @ (colours[kept] - middle))
-        kept = np.abs(colours - middle - here @ fall).max(axis=1) <= _BACKGROUND_NEAR
+        fall = np.linalg.solve(some.T @ some + _STEADY_FALL, some.T @ from_middle[kept])
+        kept = _largest(np.abs(from_middle - here @ fall)) <= _BACKGROUND_NEAR
     alike = _largest(np.abs(soft - middle - terms @ fall)) <= _BACKGROUND_NEAR
-    canvas = np.pad(alike.astype(np.uint8), 1, constant_values=1)
+    canvas = np.pad(alike.reshape(height, width).astype(np.uint8), 1, constant_values=1)
     cv2.floodFill(canvas, np.zeros((height + 4, width + 4), np.uint8), (0, 0), 2)
     return np.asarray(canvas[1:-1, 1:-1] == 2)  # noqa: PLR2004 - the value that was filled in
+
+
+@lru_cache(maxsize=64)
+def _evenly(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What an even change over an image is made of, by pixel, and which pixels are its border."""
+    down, across = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    terms = np.stack((np.ones_like(across), across, down, across**2 + down**2), axis=-1)
+    border = np.ones((height, width), bool)
+    border[1:-1, 1:-1] = False
+    return terms.reshape(-1, terms.shape[-1]), np.flatnonzero(border)
 
 
 def _structure(one: Pixels, other: Pixels) -> tuple[Mask, Mask]:
@@ -161,7 +169,6 @@ def _structure(one: Pixels, other: Pixels) -> tuple[Mask, Mask]:
 
 
 def _compared(one: Pixels, other: Pixels, where: Mask, ground: Mask, share: float) -> Agreement:
-    cv2 = opencv()
     ends = [_largest((each > 0.98) | (each < 0.004)) for each in (one, other)]  # noqa: PLR2004 - clipped
     lost = [float(each[where].mean()) for each in ends]
     # What is clipped cannot be told back: the image that has lost less is made like the other one.
@@ -187,32 +194,61 @@ def _compared(one: Pixels, other: Pixels, where: Mask, ground: Mask, share: floa
             lights.append(light)
     else:
         lights.append(fitted(here, there, np.ones(len(here), np.float32), PLAIN))
-    target = cv2.cvtColor(other, cv2.COLOR_RGB2LAB)
-    differences = [
-        _difference(cv2.cvtColor(relit(one, light), cv2.COLOR_RGB2LAB) - target, where) for light in lights
-    ]
+    # Of the pixels that are compared alone: they are few of all.
+    chosen, target = one[where], _lab(other[where])
+    patches = _Patches(where)
+    differences = [_difference(_lab(relit(chosen, light)) - target, patches) for light in lights]
     colour, light_difference = min(differences, key=sum)
     return Agreement(share, colour, light_difference)
 
 
-def _difference(apart: Pixels, where: Mask) -> tuple[float, float]:
+class _Patches:
+    """Means of small patches around pixels, of what is known of some pixels only.
+
+    Args:
+        where: Which pixels those are.
+    """
+
+    def __init__(self, where: Mask) -> None:
+        self._where = where
+        self._covered = opencv().blur(where.astype(np.float32), _PATCH)
+        # Patches that are mostly inside.
+        self._whole = where & (self._covered > 0.5)  # noqa: PLR2004
+
+    def means(self, values: Pixels) -> Pixels:
+        """The mean around each pixel whose patch is mostly known; all the values where there is none.
+
+        Args:
+            values: Of the known pixels, in their order; shape (n, 3).
+        """
+        if not self._whole.any():
+            return values
+        laid = np.zeros((*self._where.shape, 3), np.float32)
+        laid[self._where] = values
+        means = opencv().blur(laid, _PATCH)[self._whole]
+        return np.asarray(means / self._covered[self._whole][:, None])
+
+
+def _difference(apart: Pixels, around: _Patches) -> tuple[float, float]:
     """How much colour and lightness differ, by pixel and by patch."""
-    cv2 = opencv()
-    inside = where.astype(np.float32)
-    covered = np.maximum(cv2.blur(inside, _PATCH), 1e-3)
-    means = cv2.blur(apart * inside[..., None], _PATCH) / covered[..., None]
-    patches = means[where & (covered > 0.5)]  # noqa: PLR2004 - patches that are mostly inside
-    pixels = apart[where]
-    if len(patches) == 0:
-        patches = pixels
-    colour = max(
-        float(np.percentile(np.hypot(pixels[:, 1], pixels[:, 2]), 90)),
-        float(np.percentile(np.hypot(patches[:, 1], patches[:, 2]), 97)),
-    )
-    light = max(
-        2 * float(np.percentile(np.abs(pixels[:, 0]), 80)), float(np.percentile(np.abs(patches[:, 0]), 97))
-    )
+    pixels, patches = (np.ascontiguousarray(each.T) for each in (apart, around.means(apart)))
+    colour = max(_rank(_length(pixels[1:]), 90), _rank(_length(patches[1:]), 97))
+    light = max(2 * _rank(np.abs(pixels[0]), 80), _rank(np.abs(patches[0]), 97))
     return colour, light
+
+
+def _length(parts: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.sqrt(parts[0] * parts[0] + parts[1] * parts[1]))
+
+
+def _rank(values: NDArray[np.float32], percent: int) -> float:
+    """The percentile, as `numpy.percentile` has it, without what that spends on finding out how to."""
+    place = (len(values) - 1) * percent / 100
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    parted = np.partition(values, (low, high))
+    least = float(parted[low])
+    return least + (place - low) * (float(parted[high]) - least)
 
 
 def _some(pixels: Pixels, where: Mask, most: int) -> Pixels:

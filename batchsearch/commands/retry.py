@@ -99,6 +99,7 @@ def command(
         from batchsearch.engine.job.job_of_output import job_of
         from batchsearch.engine.renewal.row_selector import RowSelector
         from batchsearch.engine.run.job import run_to_end
+        from batchsearch.tasks.lanes.whole_run import run_whole
 
         chosen = RowSelector(
             tuple(filter(None, map(str.strip, codes.split(",")))),
@@ -121,6 +122,7 @@ def command(
             until=moment(until),
             max_calls=max_calls,
             chosen=chosen,
+            working=run_whole,
         )
 
     run_to_exit(work, terminal)

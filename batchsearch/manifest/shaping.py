@@ -2,7 +2,7 @@
 
 ::
 
-    file ─▶ Filled (manifest.fill) ─▶ Where (manifest.where) ─▶ OfInstance (only_instance)
+    file ─▶ Filled (manifest.fill) ─▶ OfInstance (only_instance) ─▶ Where (manifest.where)
                                    ─▶ ImageRows (manifest.images) or WithImage (without_image: skip)
 """
 
@@ -61,11 +61,11 @@ def shaped(tables: Sequence[TableFile], settings: ManifestSettings, wanted: Want
     made: list[TableFile] = list(tables)
     if groups is not None and groups.columns.fill:
         made = [Filled(table, groups) for table in made]
+    if wanted.of_instance is not None:
+        made = [OfInstance(table, wanted.of_instance) for table in made]
     if settings.where is not None:
         conditions = conditions_over(settings.where, tables)
         made = [Where(table, conditions) for table in made]
-    if wanted.of_instance is not None:
-        made = [OfInstance(table, wanted.of_instance) for table in made]
     if settings.images:
         return _images(made, tables, settings, columns, groups)
     if settings.without_image == "skip" and wanted.images:

@@ -22,15 +22,16 @@ class NextStep:
     command: str
 
 
-def next_steps(exit_code: int, folder: Path, *, looks: bool) -> list[NextStep]:
+def next_steps(exit_code: int, folder: Path | str, *, looks: bool) -> list[NextStep]:
     """Commands that come next after a run; how failed rows are asked for again stands with the failures.
 
     Args:
         exit_code: How it ended.
-        folder: Its output folder.
+        folder: Its output folder, or its address in an object store.
         looks: There is something to look at.
     """
-    name = shlex.quote(named_from_here(folder))
+    is_address = isinstance(folder, str) and "://" in folder
+    name = shlex.quote(str(folder) if is_address else named_from_here(Path(folder)))
     if exit_code == ExitCode.DAMAGED:
         return [NextStep("find out what does not agree", f"batchsearch verify {name}")]
     if not looks:

@@ -11,7 +11,6 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, cast
 
-from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.python_api.bars import bar_for
 from batchsearch.python_api.event_logging import events_to_logging
@@ -19,6 +18,7 @@ from batchsearch.python_api.manifests import job_over
 from batchsearch.python_api.output import CompareResult, DedupResult, LoadResult, RunResult
 from batchsearch.python_api.stopping import Stop, in_own_thread, stoppable
 from batchsearch.tasks.compare.comparison_job import compare_job
+from batchsearch.tasks.lanes.whole_run import run_whole
 from batchsearch.telemetry.progress import shown
 from batchsearch.telemetry.reading import reading_of
 
@@ -90,7 +90,7 @@ async def arun(
                 [Problem("compare.pairs", "the pairs of this job are made of a list: `run_compare`")]
             )
         summary = await to_its_end(
-            lambda signals: run_job(
+            lambda signals: run_whole(
                 settings, until=_aware(until), max_calls=max_calls, progress=told, signals=signals
             )
         )

@@ -30,6 +30,10 @@ _LEFT_OUT: Final = {
 }
 
 
+OF_EACH_INSTANCE: Final = "/instance=*/"
+"""What stands in the place of a folder where each instance of a job has one."""
+
+
 def ending_words(exit_code: int) -> str:
     """How a run ended, in words."""
     return _STATUS.get(exit_code, f"ended with exit code {exit_code}")
@@ -211,7 +215,9 @@ class Summary:
 
     def next_steps(self) -> list[NextStep]:
         """Commands that come next."""
-        return next_steps(self.exit_code, Path(self.results).parent, looks=self.done > 0)
+        whole, of_lanes, _ = self.results.partition(OF_EACH_INSTANCE)
+        folder = whole if of_lanes else str(Path(self.results).parent)
+        return next_steps(self.exit_code, folder, looks=self.done > 0)
 
 
 _PLAIN_TYPES: Final[Mapping[str, tuple[type, ...]]] = {

@@ -22,6 +22,7 @@ class RowSelector:
         failed: Every failed row.
         rows: Keys of finished rows, whatever they ended as.
         where: Conditions that rows of the manifest meet, in the language of `manifest.where`.
+        elsewhere: What is not in this output is in another one of the same job: that is no mistake.
     """
 
     codes: tuple[str, ...] = ()
@@ -29,6 +30,7 @@ class RowSelector:
     failed: bool = False
     rows: tuple[str, ...] = ()
     where: str | None = None
+    elsewhere: bool = False
 
     @property
     def only_where(self) -> bool:

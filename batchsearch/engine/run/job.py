@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +35,7 @@ from batchsearch.telemetry.progress import progress_for
 from batchsearch.telemetry.stats import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
@@ -60,6 +61,7 @@ def run_to_end(
     max_calls: int | None = None,
     chosen: RowSelector | None = None,
     progress: Progress | None = None,
+    working: Callable[..., Coroutine[Any, Any, Summary]] | None = None,
 ) -> Summary:
     """Work through a job until it is done or has to stop; for the command line.
 
@@ -72,6 +74,7 @@ def run_to_end(
         max_calls: Most calls of this run.
         chosen: Finished rows to be asked for again, and no others.
         progress: What shows it, where that is there already.
+        working: Works through it, in place of `run_job`.
 
     Raises:
         StoppedEarlyError: A signal came before the first call.
@@ -83,7 +86,7 @@ def run_to_end(
         logger().warning("only_searched", section="dedup")
 
     async def main(signals: StopSignals) -> Summary:
-        return await run_job(
+        return await (working or run_job)(
             job.settings,
             until=until,
             max_calls=max_calls,
@@ -104,6 +107,7 @@ async def run_job(
     progress: Progress | None = None,
     signals: StopSignals | None = None,
     stand_in: StandIn | None = None,
+    tells: bool = True,
 ) -> Summary:
     """Work through a job until it is done or has to stop.
 
@@ -115,6 +119,7 @@ async def run_job(
         progress: Shown the counters while it runs.
         signals: Told which runner to stop.
         stand_in: Takes the calls in place of the instances.
+        tells: Whoever the job says is told how it ended; not where somebody else sees to that.
 
     Raises:
         ConfigError: The job cannot run as it is set.
@@ -126,7 +131,10 @@ async def run_job(
     run_id = new_run_id()
     local = localised(settings)
     mirror = mirror_of(settings, Path(local.output.dir), run_id)
-    async with notifying(settings, when_cancelled=signals is not None) as ended:
+    async with AsyncExitStack() as stack:
+        ended: Callable[[Summary], object] = _tell_nobody
+        if tells:
+            ended = await stack.enter_async_context(notifying(settings, when_cancelled=signals is not None))
         with bound_contextvars(run_id=run_id):
             showing = progress or progress_for(wanted=False)
             summary = await _opened(
@@ -141,6 +149,10 @@ async def run_job(
             )
         ended(summary)
     return summary
+
+
+def _tell_nobody(_: Summary) -> None:
+    """Somebody else tells."""
 
 
 async def _opened(

@@ -248,14 +248,14 @@ async def taken(folder: Path, run_id: str, mirror: Mirror | None = None) -> Asyn
 async def _mark(chosen: RowSelector, ledger: Ledger, meeting: Manifest | None) -> None:
     there = ledger.outcomes()
     outcomes = chosen.outcomes(there)
-    if not outcomes and chosen.codes:
+    if not outcomes and chosen.codes and not chosen.elsewhere:
         codes = sorted({code for code, _ in there if code is not None})
         listed = f"; rows failed with {', '.join(codes[:_MOST_LISTED])}" if codes else "; no row failed"
         raise ConfigError(f"no row failed with {', '.join(chosen.codes)}{listed}")
     digests = {digest_of(key): key for key in chosen.rows}
     done = ledger.finished(list(digests))
     unknown = [repr(key[:60]) for digest, key in digests.items() if digest not in done]
-    if unknown:
+    if unknown and not chosen.elsewhere:
         more = f" and {len(unknown) - _MOST_LISTED:,} others" if len(unknown) > _MOST_LISTED else ""
         raise ConfigError(
             f"no finished row has the key {', '.join(unknown[:_MOST_LISTED])}{more}; keys are the column "
@@ -276,7 +276,7 @@ async def _mark(chosen: RowSelector, ledger: Ledger, meeting: Manifest | None) -
         ]
         await ledger.mark(dict.fromkeys(asked, "retry"))
         marked += len(asked)
-    if not marked:
+    if not marked and not chosen.elsewhere:
         raise ConfigError(f"no finished row that is asked for meets the conditions {chosen.where!r}")
 
 

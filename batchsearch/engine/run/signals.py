@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from batchsearch.errors import ExitCode
 from batchsearch.interrupts import listen_to
@@ -15,19 +15,24 @@ from batchsearch.interrupts import listen_to
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from batchsearch.engine.run.instance_workers import InstanceWorkers
-
 
 _SAME_WISH_SECONDS: Final = 1.0
 
 T = TypeVar("T")
 
 
+class Stoppable(Protocol):
+    """What can be stopped in good order."""
+
+    def stop(self, why: str) -> None:
+        """Send nothing more."""
+
+
 class StopSignals:
     """SIGTERM, SIGINT, SIGHUP: the first stops the run in good order, a second ends the process at once."""
 
     def __init__(self) -> None:
-        self.running: InstanceWorkers | None = None
+        self.running: Stoppable | None = None
         self._main = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         self._first_at: float | None = None
@@ -51,9 +56,10 @@ class StopSignals:
             return
         self._first_at = now
         with contextlib.suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
-            self._loop.call_soon_threadsafe(self._stop, signal.Signals(number).name)
+            self._loop.call_soon_threadsafe(self.stop, signal.Signals(number).name)
 
-    def _stop(self, why: str) -> None:
+    def stop(self, why: str) -> None:
+        """Stop what runs; in the loop's own thread."""
         if self.running is not None:
             self.running.stop(why)
         elif self._main is not None:

@@ -175,6 +175,21 @@ def lanes_at(output_dir: str, connections: ConnectionsSettings | None) -> list[s
         raise OutputError(f"{error.place}: {error.strerror}") from error
 
 
+def put_beside(output_dir: str, connections: ConnectionsSettings | None, name: str, data: bytes) -> None:
+    """Write a small object at an output's address, beside those of its instances.
+
+    Raises:
+        ConfigError: The address names no place.
+        OutputError: The store does not take it.
+    """
+    address = address_of(output_dir)
+    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, writes=True, patience=_PATIENCE)
+    try:
+        store.put(address.below(name), data)
+    except StoreError as error:
+        raise OutputError(f"{error.place}: {error.strerror}") from error
+
+
 def has_output(output_dir: str, connections: ConnectionsSettings | None) -> bool:
     """Whether an output is at an address itself, and not one below for each instance.
 

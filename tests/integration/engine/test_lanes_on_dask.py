@@ -1,0 +1,177 @@
+"""The lanes of a job on the workers of a Dask cluster: real worker processes of this machine."""
+
+import asyncio
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.server import Emulator
+from batchsearch.engine.job.lanes import lanes_of
+from batchsearch.engine.run.job import run_job
+from batchsearch.engine.run.signals import StopSignals
+from batchsearch.errors import ConfigError, ManifestError
+from batchsearch.python_api.output import Output
+from batchsearch.storage.output_layout import instance_of, runs_in
+from batchsearch.tasks.lanes.lane_order import LaneOrder, travelling
+from batchsearch.tasks.lanes.whole_run import run_whole
+from batchsearch.tasks.verify.folder_check import verify_folders
+
+pytest.importorskip("distributed")
+
+NAMES = ("fast", "slow")
+ROWS = [
+    {"id": f"r{n:02}", "image": f"p{n:02}.jpg" if n else "no.jpg", "shop": NAMES[n % 3 == 1]}
+    for n in range(36)
+]
+SAID = ["row_key", "instance", "outcome", "error_code", "hit_count", "request_key"]
+
+
+@pytest.fixture(scope="module")
+def shops():
+    """An emulator with two instances that grant whatever comes, its keys in the environment."""
+    instances = tuple(InstanceOptions(name=name, qps=1e9) for name in NAMES)
+    with Emulator(EmulatorOptions(instances=instances)) as running, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", running.access_key_id)
+        patched.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", running.access_key_secret)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cluster(shops):
+    """The address of two worker processes."""
+    from batchsearch.images.cluster.cluster_connection import connected
+
+    with connected("local:2"):
+        yield "local:2"
+
+
+@pytest.fixture
+def job(shops, load):
+    def made(rows=ROWS, **more):
+        places = [
+            {"endpoint": shops.endpoint, "name": name, "qps": 1000, "custom_qps": True, "shared": "none"}
+            for name in NAMES
+        ]
+        shops.log.clear()
+        options = {
+            "instance": places[0],
+            "instances": places[1:],
+            "manifest__columns": {"instance": "shop"},
+        }
+        return load(rows, **(options | more))
+
+    return made
+
+
+class StopsAtFirst:
+    """A progress that stops the run as soon as calls are made."""
+
+    def __init__(self, signals):
+        self.signals = signals
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def step(self, *_):
+        return None
+
+    def update(self, stats):
+        if stats.calls:
+            self.signals.stop("enough")
+
+
+async def test_each_instance_is_worked_for_on_a_worker(cluster, job, shops):
+    """Each has an output of its own; together they are what one run makes, and nothing is left to do."""
+    settings = job(workers__dask=cluster)
+    whole = Path(settings.output.dir)
+    summary = await run_whole(settings)
+    assert (summary.exit_code, summary.rows, summary.ok, summary.failed) == (0, 36, 35, 1)
+    assert summary.calls == len(shops.log.entries("SearchImageByPic"))
+    assert json.loads((whole / "summary.json").read_text())["calls"] == summary.calls
+    assert [instance_of(place) for place in runs_in(whole)] == list(NAMES)
+    assert all(not +verified.findings.counts for verified in verify_folders(whole))
+    alone = settings.model_copy(
+        update={
+            "output": settings.output.model_copy(update={"dir": f"{whole}-one"}),
+            "workers": settings.workers.model_copy(update={"dask": None}),
+        }
+    )
+    await run_whole(alone)
+    one, many = pd.read_parquet(f"{whole}-one/results")[SAID], Output(whole).to_pandas("results", SAID)
+    pd.testing.assert_frame_equal(*(each.sort_values("row_key", ignore_index=True) for each in (one, many)))
+    again = await run_whole(settings)
+    assert (again.exit_code, again.calls, again.done) == (0, 0, 36)
+    with pytest.raises(ConfigError, match="holds an output for each instance"):
+        await run_whole(settings.model_copy(update={"workers": alone.workers}))
+
+
+async def test_lanes_that_are_stopped_go_on_where_they_were(cluster, job, shops):
+    """A stop reaches the workers, which end in good order; no call is made twice."""
+    slow = {"endpoint": shops.endpoint, "qps": 10, "shared": "none"}
+    places = [{**slow, "name": name} for name in NAMES]
+    settings = job(workers__dask=cluster, instance=places[0], instances=places[1:])
+
+    async def stopped():
+        signals = StopSignals()
+        return await run_whole(settings, signals=signals, progress=StopsAtFirst(signals))
+
+    summary = await asyncio.create_task(stopped())
+    assert (summary.exit_code, summary.message) == (4, "enough")
+    assert summary.done < summary.rows == 36
+    again = await run_whole(settings)
+    assert (again.exit_code, again.done) == (0, 36)
+    entries = shops.log.entries("SearchImageByPic")
+    assert len({(entry.instance, entry.body_sha256) for entry in entries}) == len(entries) == 35
+
+
+async def test_the_calls_of_all_lanes_together_are_no_more_than_allowed(cluster, job, shops):
+    """A bound of calls is shared out."""
+    summary = await run_whole(job(workers__dask=cluster), max_calls=7)
+    assert summary.exit_code == 4
+    assert summary.calls == len(shops.log.entries("SearchImageByPic")) == 7
+
+
+async def test_an_output_that_was_begun_as_one_goes_on_as_one(cluster, job):
+    """No second output is begun beside the one that there is."""
+    settings = job()
+    await run_job(settings, max_calls=3)
+    settings = settings.model_copy(update={"workers": settings.workers.model_copy(update={"dask": cluster})})
+    summary = await run_whole(settings)
+    assert (summary.exit_code, summary.done) == (0, 36)
+    assert runs_in(Path(settings.output.dir)) == [Path(settings.output.dir)]
+
+
+async def test_what_is_wrong_with_the_job_is_said_once(cluster, job):
+    """An error that all lanes have in common is raised as one run raises it."""
+    settings = job(workers__dask=cluster, manifest__key=["nothing"])
+    with pytest.raises(ManifestError) as caught:
+        await run_whole(settings)
+    assert str(caught.value).count("nothing") == 1
+
+
+def test_nothing_secret_travels(job, shops):
+    """An order holds the job and no credentials; a secret that the job itself holds is refused."""
+    settings = job(notify__webhook="https://chat.example/hook")
+    lane = lanes_of(settings)["slow"]
+    sent = pickle.dumps(LaneOrder("token", "slow", travelling(lane)))
+    assert shops.access_key_secret.encode() not in sent
+    assert shops.access_key_id.encode() not in sent
+    assert b"chat.example" not in sent
+    order = LaneOrder("token", "slow", travelling(lane))
+    assert order.settings() == lane.model_copy(update={"notify": order.settings().notify})
+    literal = {"cdn.example": {"Authorization": "Bearer 12345"}}
+    images = lane.images.model_copy(update={"headers": literal})
+    with pytest.raises(ConfigError, match=r"Authorization would travel"):
+        travelling(lane.model_copy(update={"images": images}))
+    named = {"cdn.example": {"Authorization": "Bearer ${TOKEN}"}}
+    images = lane.images.model_copy(update={"headers": named})
+    assert "${TOKEN}" in travelling(lane.model_copy(update={"images": images}))
+    assert replace(order, token="other") != order

@@ -1,0 +1,108 @@
+"""Where lanes go, and what they come to together."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchsearch.tasks.lanes.lane_order import LaneReading
+from batchsearch.tasks.lanes.lanes_together import summed_up, together
+from batchsearch.tasks.lanes.placing import placed, shares
+from batchsearch.telemetry.summary import Summary
+
+WORKERS = ("tcp://10.0.0.1:1", "tcp://10.0.0.1:2", "tcp://10.0.0.2:1")
+
+
+def test_lanes_are_spread_over_workers_and_machines():
+    """The worker with the fewest lanes, on the machine with the fewest."""
+    assert placed("ab", {}, WORKERS, {}) == {"a": WORKERS[0], "b": WORKERS[2]}
+    assert placed("c", {"a": WORKERS[0], "b": WORKERS[2]}, WORKERS, {}) == {"c": WORKERS[1]}
+
+
+def test_a_lane_keeps_away_from_a_worker_that_failed_it():
+    """Unless there is no other."""
+    assert placed("a", {"b": WORKERS[1]}, WORKERS[:2], {"a": {WORKERS[0]}}) == {"a": WORKERS[1]}
+    assert placed("a", {}, WORKERS[:1], {"a": {WORKERS[0]}}) == {"a": WORKERS[0]}
+    assert placed("a", {}, (), {}) == {}
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_no_worker_has_two_lanes_more_than_another(lanes, workers):
+    """However many there are of both."""
+    names = [f"tcp://10.0.{n % 3}.1:{n}" for n in range(workers)]
+    found = placed([f"i{n}" for n in range(lanes)], {}, names, {})
+    assert len(found) == lanes
+    counts = Counter(found.values())
+    assert max(counts.values()) - min(counts[name] for name in names) <= 1
+
+
+@given(st.integers(1, 1000), st.integers(1, 50))
+def test_shares_add_up(most, lanes):
+    """All calls that are allowed, and none more."""
+    assert sum(shares(most, lanes)) == most
+    assert len(shares(most, lanes)) == lanes
+    assert shares(None, lanes) == [None] * lanes
+
+
+def summary(**values):
+    counted = dict.fromkeys(
+        ("others", "resumed", "failed", "calls", "denied", "retries", "coalesced", "reused", "hits"), 0
+    )
+    plain = {"exit_code": 0, "run_id": "r", "operation": "SearchImageByPic", "instance": "a", "codes": {}}
+    counted |= {"rows": 10, "done": 10, "ok": 10, "seconds": 1.0, "calls_per_second": 5.0, "tier": 10.0}
+    return Summary(**{**plain, **counted, "results": "r", "hits_folder": "h", **values})
+
+
+@pytest.mark.parametrize(
+    ("codes", "unfinished", "expected"),
+    [
+        ((0, 0), {}, 0),
+        ((0, 4), {}, 4),
+        ((4, 5), {}, 5),
+        ((6, 5), {}, 6),
+        ((0, 0), {"c": "stopped"}, 4),
+        ((3, 0), {}, 0),
+    ],
+)
+def test_the_whole_ends_as_its_gravest_lane(load, codes, unfinished, expected):
+    """Damaged before ended before unfinished; failures are counted over all of it."""
+    settings = load([{"id": "1", "image": "a.jpg"}])
+    lanes = {name: summary(exit_code=code) for name, code in zip("ab", codes, strict=True)}
+    assert summed_up(settings, lanes, unfinished, run_id="w", seconds=1.0).exit_code == expected
+
+
+def test_failures_count_over_the_whole(load):
+    """One lane with many failures is no failed job where the whole has few, and the other way round."""
+    settings = load([{"id": "1", "image": "a.jpg"}], max_failed="10%")
+    few = {"a": summary(failed=2, ok=8, exit_code=3, codes={"X": 2}), "b": summary(rows=90, done=90, ok=90)}
+    assert summed_up(settings, few, {}, run_id="w", seconds=1.0).exit_code == 0
+    many = {"a": summary(failed=9, ok=1, codes={"X": 9}), "b": summary(failed=2, ok=8, codes={"Y": 2})}
+    found = summed_up(settings, many, {}, run_id="w", seconds=1.0)
+    assert (found.exit_code, found.codes, found.failed) == (3, {"X": 9, "Y": 2}, 11)
+    assert (found.rows, found.calls_per_second) == (20, 10.0)
+
+
+def test_messages_name_whose_they_are(load):
+    """A reason of some is told with their names, one of all without."""
+    settings = load([{"id": "1", "image": "a.jpg"}])
+
+    def said(**messages):
+        lanes = {name: summary(message=text) for name, text in messages.items()}
+        return summed_up(settings, lanes, {}, run_id="w", seconds=1.0).message
+
+    assert said(a="SIGINT", b="SIGINT") == "SIGINT"
+    assert said(a="out of money", b="") == "a: out of money"
+    assert said(a="x", b="x", c="y") == "a, b: x; c: y"
+
+
+def test_counters_of_lanes_add_up(load):
+    """Rates, rows and shares of the whole are those of its lanes together."""
+    settings = load([{"id": "1", "image": "a.jpg"}])
+    one = LaneReading({"total": 10, "ok": 4, "calls": 5}, {"X": 1}, {}, {}, 3.0, 1.0, 0.5, 3.0, 7.0)
+    two = LaneReading({"total": 20, "resumed": 9}, {}, {"Y": 2}, {"h": "down"}, 1.0, 2.0, 0.0, None, 2.0)
+    stats = together([one, two], settings, None, now=100.0)
+    assert (stats.total, stats.done, stats.calls) == (30, 13, 5)
+    assert dict(stats.all_codes) == {"X": 1, "Y": 2}
+    assert (stats.rate(0), stats.row_rate(0), stats.denied_share(0)) == (4.0, 3.0, 0.375)
+    assert (stats.last_success, stats.mean_rate(), stats.troubles) == (98.0, 3.0, {"h": "down"})

@@ -18,8 +18,8 @@ from batchsearch.engine.job.instance_worker import rate_of
 from batchsearch.errors import ExitCode
 from batchsearch.tasks.lanes import lane_worker
 from batchsearch.tasks.lanes.lane_order import LaneEnd, LaneOrder, LaneReading, travelling
+from batchsearch.tasks.lanes.lane_places import placed, shares
 from batchsearch.tasks.lanes.lanes_together import together
-from batchsearch.tasks.lanes.placing import placed, shares
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:

@@ -107,7 +107,7 @@ PURE = (
     "tasks/plan/merged_plan.py",
     "tasks/lanes/lane_order.py",
     "tasks/lanes/lanes_together.py",
-    "tasks/lanes/placing.py",
+    "tasks/lanes/lane_places.py",
     "tasks/status/status_page.py",
     "tasks/verify/findings.py",
     "tasks/verify/row_comparison.py",

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchsearch.tasks.lanes.lane_order import LaneReading
+from batchsearch.tasks.lanes.lane_places import placed, shares
 from batchsearch.tasks.lanes.lanes_together import summed_up, together
-from batchsearch.tasks.lanes.placing import placed, shares
 from batchsearch.telemetry.summary import Summary
 
 WORKERS = ("tcp://10.0.0.1:1", "tcp://10.0.0.1:2", "tcp://10.0.0.2:1")

@@ -44,7 +44,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
-from collections import deque
+from collections import Counter, deque
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -107,6 +107,11 @@ _REST_SECONDS: Final = 2.0
 _SLOWEST_PROBE: Final = 1.0
 """A bad time argues for at least this margin."""
 
+_TOGETHER: Final = 0.02
+_MOST_TOGETHER: Final = 64
+"""Grants that come within so many seconds are learned from at once, at most so many, where more calls leave
+in a second than can be bought: then learning from each would cost as much as the call."""
+
 _MOST_OPEN: Final = 4096
 """Departures remembered while their answers are awaited; calls that never get one are forgotten first."""
 
@@ -146,11 +151,16 @@ class SpacingController:
         "_if_denied",
         "_if_granted",
         "_in_bad_times",
+        "_late",
         "_left",
         "_level",
         "_open",
         "_rest_until",
         "_shortest",
+        "_timely",
+        "_together",
+        "_together_answers",
+        "_together_until",
         "_trial",
         "_trial_calls",
         "_weights",
@@ -176,6 +186,12 @@ class SpacingController:
         looked_back = min(_MOST_LOOKED_BACK, math.ceil(1 / shortest - 1e-9))
         self._left: deque[float] = deque(maxlen=looked_back + 1)
         self._open: dict[float, tuple[int, int]] = {}
+        # Grants not learned from yet: how many at each margin, those that say which time it is and others.
+        self._timely: Counter[int] = Counter()
+        self._late: Counter[int] = Counter()
+        self._together = _TOGETHER if shortest < _TOGETHER else 0.0
+        self._together_until = -math.inf
+        self._together_answers = 0
 
     @property
     def margin(self) -> float:
@@ -190,6 +206,7 @@ class SpacingController:
     @property
     def expected_denials(self) -> float:
         """Probability that a call sent with the present margin is denied, as believed now."""
+        self._catch_up(-math.inf)
         good, bad = self._weights[:_GOOD].sum(axis=0), self._weights[_GOOD:].sum(axis=1)
         # Sums of floats may pass 1 by their rounding.
         return min(1.0, float(self._curves.denied[self._level] @ good + DENIED @ bad))
@@ -217,13 +234,20 @@ class SpacingController:
     def granted(self, slot_at: float, now: float) -> None:
         """The call that left at `slot_at` was answered, at `now`, and not denied."""
         _, level = self._open.pop(slot_at, (self._level, self._level))
-        self._learn(self._if_granted[level], _GRANTED_ANYWAY, now, says_when=slot_at >= self._heard_of)
+        self._answers += 1
+        (self._timely if slot_at >= self._heard_of else self._late)[level] += 1
         self._heard_of = max(self._heard_of, slot_at)
+        if now >= self._together_until or self._answers >= self._together_answers:
+            self._together_until = now + self._together
+            self._together_answers = self._answers + _MOST_TOGETHER
+            self._catch_up(now)
 
     def denied(self, slot_at: float, now: float) -> None:
         """The call that left at `slot_at` was denied, at `now`: the spacing grows or stays, at once."""
         level, _ = self._open.pop(slot_at, (self._level, self._level))
-        self._learn(self._if_denied[level], _DENIED_ANYWAY, now, says_when=True)
+        self._answers += 1
+        self._catch_up(now)
+        self._learn(self._if_denied[level], _DENIED_ANYWAY, says_when=True)
         self._heard_of = max(self._heard_of, slot_at)
         # Denials that no margin seems to help against must not argue for less of it.
         best, hopeful = self._best()
@@ -241,13 +265,20 @@ class SpacingController:
             return gap, gap
         return gap, (at - left[0]) / (len(left) * self._shortest) - 1
 
-    def _learn(self, by_curve: Floats, by_time: Floats, now: float, *, says_when: bool) -> None:
-        weights = self._weights
-        self._answers += 1
+    def _catch_up(self, now: float) -> None:
+        """Let the belief grow older, and learn from the grants that wait."""
         if self._answered_at is not None and now > self._answered_at:
-            weights = self._older(now - self._answered_at)
+            self._weights = self._older(now - self._answered_at)
         self._answered_at = now if self._answered_at is None else max(now, self._answered_at)
-        good, bad = weights[:_GOOD], weights[_GOOD:]
+        for waiting, says_when in ((self._timely, True), (self._late, False)):
+            if waiting:
+                by_curve = math.prod(self._if_granted[level] ** count for level, count in waiting.items())
+                by_time = _GRANTED_ANYWAY ** sum(waiting.values())
+                self._learn(by_curve, by_time, says_when=says_when)
+                waiting.clear()
+
+    def _learn(self, by_curve: Floats, by_time: Floats, *, says_when: bool) -> None:
+        good, bad = self._weights[:_GOOD], self._weights[_GOOD:]
         learned = good * by_curve
         if says_when:
             bad = bad * by_time[:, None]

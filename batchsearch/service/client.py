@@ -7,6 +7,7 @@ refused a time stamp, and which credentials to sign with.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from dataclasses import dataclass
@@ -75,8 +76,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _nonce() -> str:
-    return secrets.token_hex(16)
+def nonces() -> Callable[[], str]:
+    """Makes texts that nobody has used: 16 characters by chance, drawn once, and 16 that count on."""
+    drawn, number = secrets.token_hex(8), itertools.count(secrets.randbits(48))
+    return lambda: f"{drawn}{next(number):016x}"
 
 
 class Client:
@@ -94,7 +97,7 @@ class Client:
         proxies: Which proxy to send calls through.
         clock: Wall clock, UTC.
         steady: Steady seconds.
-        nonce: Makes a text never used before.
+        nonce: Makes a text never used before; `nonces` when None.
         heard: Told the status and the body of each answer as it came, before anything is read from it.
     """
 
@@ -109,7 +112,7 @@ class Client:
         proxies: Proxies = DIRECT,
         clock: Callable[[], datetime] = _now,
         steady: Callable[[], float] = time.perf_counter,
-        nonce: Callable[[], str] = _nonce,
+        nonce: Callable[[], str] | None = None,
         heard: Callable[[int, bytes], None] | None = None,
     ) -> None:
         self._session = session
@@ -120,7 +123,8 @@ class Client:
         self._proxies = proxies
         self._clock = clock
         self._steady = steady
-        self._nonce = nonce
+        self._nonce = nonce or nonces()
+        self._authority, self._base = endpoint.authority, str(endpoint)
         self._heard = heard
         self.service_time = ServiceClock(clock)
 
@@ -144,7 +148,7 @@ class Client:
         credentials = await self._credentials.get()
         request = Unsigned(
             "POST",
-            self._endpoint.authority,
+            self._authority,
             call.operation,
             API_VERSION,
             call.query,
@@ -164,7 +168,7 @@ class Client:
         reply = await exchange(
             self._session,
             "POST",
-            f"{self._endpoint}{signed.target}",
+            self._base + signed.target,
             headers=signed.headers,
             body=call.body,
             timeouts=self._timeouts,

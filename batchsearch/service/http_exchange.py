@@ -12,6 +12,7 @@ import os
 import re
 import ssl
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -117,9 +118,10 @@ async def exchange(
     Raises:
         MachineError: None came back for long.
     """
-    address = URL(url, encoded=True)
+    # What has a query is asked once: signatures are in it.
+    address = URL(url, encoded=True) if "?" in url else _plain_address(url)
     proxy = proxies.of(address.scheme, address.raw_host or "", address.port or 0)
-    timeout = aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect)
+    timeout = _client_timeout(timeouts)
 
     def request() -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         return session.request(
@@ -136,6 +138,16 @@ async def exchange(
     while (found := await _exchanged(request, max_bytes)) is None:
         await shortage.wait()
     return found
+
+
+@lru_cache(maxsize=64)
+def _plain_address(url: str) -> URL:
+    return URL(url, encoded=True)
+
+
+@lru_cache(maxsize=16)
+def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect)
 
 
 async def _exchanged(

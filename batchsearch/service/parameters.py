@@ -12,6 +12,7 @@ import operator as operators
 import re
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -85,19 +86,19 @@ def check_parameters(
     if not SERVICE_TYPES[service_type].subject:
         # The service ignores them, whatever they say: nothing is refused, and equal requests are equal.
         values = {name: value for name, value in values.items() if name not in _OF_THE_SUBJECT}
-    problems = [_unknown(known, name) for name in values if name not in known.keys]
+    keys, parameters = _taken(operation, longest_id)
+    problems = [_unknown(known, name) for name in values if name not in keys]
     checked: dict[str, Any] = {}
     refused: set[str] = set()
-    for parameter in known.parameters:
+    for parameter in parameters:
         value = values.get(parameter.key)
         if _is_absent(parameter, value):
             continue
         if parameter.kind == "category" and only_category is not None:
             checked[parameter.key] = only_category
             continue
-        limited = replace(parameter, max_length=longest_id) if parameter.key in _IDS else parameter
         try:
-            checked[parameter.key] = _READERS[parameter.kind](limited, value)
+            checked[parameter.key] = _READERS[parameter.kind](parameter, value)
         except _RefusedError as refusal:
             refused.add(parameter.key)
             problems.append(
@@ -143,18 +144,36 @@ def without_defaults(operation: str, values: Mapping[str, Any], *, service_type:
         values: What `check_parameters` returned.
         service_type: The kind of instance; where there is one category only, naming it says nothing.
     """
-    assumed = {
-        each.key: each.default for each in OPERATIONS[operation].parameters if each.default is not None
-    }
-    only_category = SERVICE_TYPES[service_type].category
-    if only_category is not None:
-        assumed["category_id"] = only_category
+    assumed = _assumed(operation, service_type)
     # By type as well: 1 is no other way of writing true.
     return {
         name: value
         for name, value in values.items()
         if name not in assumed or type(value) is not type(assumed[name]) or value != assumed[name]
     }
+
+
+@cache
+def _taken(operation: str, longest_id: int) -> tuple[frozenset[str], tuple[Parameter, ...]]:
+    """What an operation may be given, by name, and how each is read."""
+    known = OPERATIONS[operation]
+    limited = (
+        replace(parameter, max_length=longest_id) if parameter.key in _IDS else parameter
+        for parameter in known.parameters
+    )
+    return known.keys, tuple(limited)
+
+
+@cache
+def _assumed(operation: str, service_type: str) -> Mapping[str, Any]:
+    """What the service takes for said where nothing is."""
+    assumed: dict[str, Any] = {
+        each.key: each.default for each in OPERATIONS[operation].parameters if each.default is not None
+    }
+    only_category = SERVICE_TYPES[service_type].category
+    if only_category is not None:
+        assumed["category_id"] = only_category
+    return assumed
 
 
 def check_instance_name(name: str) -> ParameterProblem | None:

@@ -15,12 +15,12 @@ for an error status whose JSON has no code; a `Transport.…` code where the ans
 from __future__ import annotations
 
 import html
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.service.answer_records import denial_of, read_response, shortened
+from batchsearch.service.compact_json import decoded
 from batchsearch.service.fields import INT64, WHOLE, Fields
 from batchsearch.service.operations import OPERATIONS
 
@@ -222,7 +222,7 @@ def parse_failure(
 def json_object(body: bytes) -> dict[str, Any] | None:
     """The JSON object that the bytes are, or None: for anything else, nested too deeply, or no UTF-8."""
     try:
-        content = json.loads(body)
+        content = decoded(body)
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

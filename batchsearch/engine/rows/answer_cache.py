@@ -101,6 +101,12 @@ class AnswerCache:
         with self._lock:
             self._remembered.pop(request_key, None)
 
+    def may_hold(self, request_key: str) -> bool:
+        """Whether there may be an answer to this request, here or in another folder; False is certain."""
+        if self._answered is None or self._answered.may_hold(bytes.fromhex(request_key)):
+            return True
+        return any(other.may_hold(request_key) for other in self._others)
+
     def find(self, request_key: str, *, of_this_round: bool = False) -> CachedAnswer | None:
         """The answer to this request, None when a call is needed.
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.engine.rows.pending_row import PageAnswer
+from batchsearch.service.compact_json import encoded
 from batchsearch.service.facts import MAX_NUM
 from batchsearch.service.responses import (
     BatchOutcome,
@@ -54,7 +55,11 @@ def request_key(facts: JobFacts, values: Mapping[str, Any], images: Sequence[Pre
     if len(facts.pages) > 1 and last != MAX_NUM:
         # 150 hits and 200 are two pages each, and not the same question.
         asked["last"] = last
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_sorted(asked).encode()).hexdigest()
+
+
+# `json.dumps` with an option would make an encoder for every request.
+_sorted = json.JSONEncoder(sort_keys=True).encode
 
 
 def request_name(request_key: str | None) -> bytes | None:
@@ -218,7 +223,7 @@ def finished_row(
         digest=pending.digest,
         code=failure.code if failure is not None else None,
         origin=failure.origin if failure is not None else None,
-        result=_json({name: value for name, value in result.items() if value is not None}),
+        result=encoded({name: value for name, value in result.items() if value is not None}),
         hits=lines,
         carried=pending.carried.slice(pending.row.index, 1).serialize().to_pybytes(),
         has_history=pending.has_history,
@@ -240,14 +245,15 @@ def _hit_lines(own: Mapping[str, Any], hits: Sequence[Mapping[str, Any]]) -> tup
     fitting = hits_fitting()
     kept, misfits = fitting.fitted(own)
     # Without its end, so that each hit goes on from there; `rank` follows and needs no check.
-    begin = _encode(kept)[:-1] + ("," if kept else "")
+    begin = encoded(kept)[:-1] + (b"," if kept else b"")
     dropped = len(misfits) * len(hits)
-    lines: list[str] = []
+    lines: list[bytes] = []
     for rank, hit in enumerate(hits, start=1):
         found, misfits = fitting.fitted(hit)
         dropped += len(misfits)
-        lines.append(f"{begin}{_encode(found | {'rank': rank})[1:]}\n")
-    return _utf8("".join(lines)), dropped
+        found["rank"] = rank
+        lines += (begin, encoded(found)[1:], b"\n")
+    return b"".join(lines), dropped
 
 
 def _row_fields(
@@ -299,16 +305,3 @@ def _regions_in_source(fields: Mapping[str, Any], pending: PendingRow) -> dict[s
     if "multi_region_sent" in fields:
         found["multi_region"] = [_to_source(region, geometry) for region in fields["multi_region_sent"]]
     return found
-
-
-# `json.dumps` with these options would make an encoder for every line.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return _utf8(_encode(value))
-
-
-def _utf8(text: str) -> bytes:
-    # Half a surrogate pair, which JSON can smuggle in, is not text that Parquet can hold.
-    return text.encode("utf-8", "replace")

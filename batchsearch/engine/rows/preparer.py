@@ -19,7 +19,7 @@ from batchsearch.service.form import build_call
 from batchsearch.service.parameters import ParameterProblem, check_parameters, without_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from batchsearch.engine.renewal.row_source import SourceReader
     from batchsearch.engine.rows.answer_cache import CachedAnswer
@@ -58,6 +58,7 @@ class Preparer:
         workshop: Reads images and makes them fit; does the processor's work.
         sources: Notes what a row comes from, before its images are read; None notes nothing.
         earlier: Finds the answer to an equal request; None looks for none.
+        may_be_answered: Whether there may be one, found in no time; None takes that for granted.
         by_address: Images are uploaded before the request is built: `prepare` stops short of it.
         build: Builds a request from its values and images.
         held: Knows what the instance holds already; None asks nobody.
@@ -71,6 +72,7 @@ class Preparer:
         *,
         sources: SourceReader | None = None,
         earlier: CachedAnswerFinder | None = None,
+        may_be_answered: Callable[[str], bool] | None = None,
         by_address: bool = False,
         build: CallBuilder = build_call,
         held: HeldItems | None = None,
@@ -80,6 +82,7 @@ class Preparer:
         self._workshop = workshop
         self._sources = sources
         self._earlier = earlier
+        self._may_be_answered = may_be_answered
         self._by_address = by_address
         self._build_call = build
         self._held = held
@@ -101,6 +104,8 @@ class Preparer:
                 return failure
             if self._held is not None and self._held.take(pending):
                 return None
+            if not pending.row.images:
+                return await self._make_without_images(pending)
             references = [reference for reference in pending.row.images if reference is not None]
             if len(references) < len(pending.row.images):
                 return _rejection(Rejected("Local.NoImage", _NO_IMAGE))
@@ -126,7 +131,25 @@ class Preparer:
         Returns:
             None when `work.call` is ready to be sent, else what the row ended as.
         """
+        if not pending.row.images:
+            return self._build(pending)
         return await self._workshop.work(self._build, pending)
+
+    async def _make_without_images(self, pending: PendingRow) -> Failure | None:
+        """A request that shows no image: made here, for a hop to a thread would cost more than it does."""
+        failure = self._name(pending)
+        if failure is not None:
+            return failure
+        if not pending.answers and self._is_to_be_looked_for(pending):
+            await self._workshop.work(self.look_again, pending)
+        return None if self._by_address or pending.earlier else self._build(pending)
+
+    def _is_to_be_looked_for(self, pending: PendingRow) -> bool:
+        """Whether an equal request may be answered already."""
+        if self._earlier is None:
+            return False
+        may = self._may_be_answered
+        return may is None or any(may(key) for key in pending.request_keys)
 
     def _prepared(
         self, pending: PendingRow, found: list[Prepared | Rejected | Unreachable]
@@ -143,10 +166,15 @@ class Preparer:
                 return _rejection(made)
             images.append(made)
         pending.sources, pending.images = tuple(sources), tuple(images)
-        return self._name(pending) or (None if self._by_address or pending.earlier else self._build(pending))
+        failure = self._name(pending)
+        if failure is not None:
+            return failure
+        if not pending.answers:
+            self.look_again(pending)
+        return None if self._by_address or pending.earlier else self._build(pending)
 
     def _name(self, pending: PendingRow) -> Failure | None:
-        """Give the request its key, and look for an answer to an equal one."""
+        """Give the request its key."""
         values = self._page_values(pending, 0)
         if isinstance(values, Failure):
             return values
@@ -156,8 +184,6 @@ class Preparer:
         if said != values:
             pending.written_key = request_key(self._facts, values, pending.images)
         pending.forget_other_requests()
-        if not pending.answers:
-            self.look_again(pending)
         return None
 
     def look_again(self, pending: PendingRow) -> None:

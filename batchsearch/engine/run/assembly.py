@@ -224,6 +224,7 @@ def _preparer(
         shared.workshop,
         sources=sources_of(opened.settings, image_root(opened.settings)),
         earlier=shared.earlier.find,
+        may_be_answered=shared.earlier.may_hold,
         by_address=by_address,
         build=build_handed_call if handed else build_call,
         held=shared.held,
@@ -246,7 +247,8 @@ def _active(stages: Stages, facts: JobFacts, shared: _Shared, rate: float) -> Ac
         admitted=admitted_at_once(rate, stages.in_flight.ceiling),
         calls_left=shared.calls_left,
         max_outage=calls.max_outage_seconds,
-        log=logger(),
+        # Bound once: the lazy one would be bound anew for every event.
+        log=logger().bind(),
     )
     return ActiveWorker(runner, shared.workshop.size + max(4, int(min(32, rate))))
 

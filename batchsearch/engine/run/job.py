@@ -18,6 +18,7 @@ from batchsearch.engine.job.instance_worker import names_of, tier_of, workers_of
 from batchsearch.engine.parts.sealer import Sealer
 from batchsearch.engine.renewal.change_detection import complete_round
 from batchsearch.engine.run.closing import Ending, summarise
+from batchsearch.engine.run.collector import held_back
 from batchsearch.engine.run.manifest_reading import READ
 from batchsearch.engine.run.notifying import notifying
 from batchsearch.engine.run.opening import new_run_id, open_job
@@ -300,7 +301,7 @@ async def _work(
             left = (limits.deadline - datetime.now(UTC)).total_seconds()
             closing = limits.deadline.astimezone().isoformat(timespec="minutes")
             asyncio.get_running_loop().call_later(max(0.0, left), workers.stop, f"it is {closing}")
-        with progress:
+        with progress, held_back():
             showing = asyncio.create_task(_show(progress, stats))
             try:
                 await workers.run()

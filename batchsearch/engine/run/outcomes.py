@@ -6,6 +6,7 @@ Equal requests share what was answered: whoever waited for a row's answer leaves
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -74,7 +75,13 @@ class Outcomes:
         self._group = group
 
     async def finish(
-        self, pending: PendingRow, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool = False
+        self,
+        pending: PendingRow,
+        failure: Failure | None,
+        spent: Mapping[str, int],
+        *,
+        lasting: bool = False,
+        apart: bool = True,
     ) -> None:
         """Give a row its outcome.
 
@@ -83,17 +90,20 @@ class Outcomes:
             failure: What it ended as; None for success.
             spent: Counters of the usage statement that it adds to.
             lasting: Every equal request would be answered in the same way.
+            apart: In a task of its own, since whoever waits may be cancelled; a task that only the group
+                cancels needs none.
 
         Raises:
             OutputError: The ledger cannot be written.
         """
+        through = self._through if apart else _at_once
         if pending.renewal is not None and stands(pending.renewal, failure, lasting=lasting):
             # Of an image that was seen and refused as before, what it comes from now is noted.
             seen = failure is not None and failure.code == pending.renewal.code
             source = pending.source.digest if seen and pending.source is not None else None
-            await self._through(self._stand(pending, source, spent, failure))
+            await through(self._stand(pending, source, spent, failure))
         else:
-            await self._through(self._commit(pending, failure, spent, lasting=lasting))
+            await through(self._commit(pending, failure, spent, lasting=lasting))
 
     async def finish_as(self, pending: PendingRow, earlier: CachedAnswer, *, lasting: bool = True) -> None:
         """Give a row the answer to an equal request."""
@@ -153,6 +163,8 @@ class Outcomes:
             self._stats.failed += 1
             self._stats.codes[row.code] += 1
         self._stats.finished(row.code, self._clock())
+        if not self._log.is_enabled_for(logging.DEBUG):
+            return
         last = pending.attempts[-1] if pending.attempts else None
         self._log.debug(
             "row_finished",
@@ -192,3 +204,8 @@ class Outcomes:
             await asyncio.gather(
                 *(self.finish_as(follower, earlier, lasting=lasting) for follower in followers)
             )
+
+
+async def _at_once(leaving: Coroutine[Any, Any, None]) -> None:
+    """Await it in the task that there is."""
+    await leaving

@@ -298,7 +298,9 @@ class Runner:
     def _make_ready(self, pending: PendingRow) -> None:
         heapq.heappush(self._ready, (pending.place, pending.page, pending))
         self.stats.ready += 1
-        self._wake.set()
+        if len(self._ready) == 1:
+            # Where others are ready already, something else is waited for.
+            self._wake.set()
 
     # -- calls ---------------------------------------------------------------------------------------
 
@@ -335,6 +337,9 @@ class Runner:
     async def _woken(self, most: float | None = None) -> None:
         """Wait until something has changed, at most so many seconds."""
         self._wake.clear()
+        if most is None:
+            await self._wake.wait()
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(most):
                 await self._wake.wait()
@@ -366,7 +371,6 @@ class Runner:
             self._in_flight -= 1
             self.stats.in_flight -= 1
             del self._out[pending]
-            self._wake.set()
         crash_points.reached("answer_read")
         self._watchdog.heard()
         self.stats.retries += bool(pending.attempts) and pending.attempts[-1].code is not None
@@ -393,7 +397,7 @@ class Runner:
         page = page_answer(pending, answer)
         pending.answers[pending.page] = page
         if self._facts.is_last(pending.page, len(page.hits)):
-            await self._outcomes.finish(pending, None, {"calls": 1}, lasting=True)
+            await self._outcomes.finish(pending, None, {"calls": 1}, lasting=True, apart=False)
             return
         await self._stages.ledger.attempt(
             pending.digest,
@@ -490,7 +494,8 @@ class Runner:
     def _left(self) -> None:
         self._open -= 1
         self._admission.release()
-        self._wake.set()
+        if not self._open:
+            self._wake.set()
 
 
 def _is_unchanged(pending: PendingRow) -> bool:

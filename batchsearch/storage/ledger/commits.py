@@ -1,8 +1,8 @@
 """The ledger's writing thread: whatever waits when it comes around goes into one transaction.
 
-Ten records a second cost ten commits, two thousand cost a few hundred. Every record is told what became of
-it, whatever goes wrong: after the commit that holds it, or with an error. A record that cannot be written
-fails alone; those that shared its transaction are written without it.
+Ten records a second cost ten commits, two thousand cost a few hundred (`crowd`). Every record is told what
+became of it, whatever goes wrong: after the commit that holds it, or with an error. A record that cannot be
+written fails alone; those that shared its transaction are written without it.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from batchsearch import crash_points
 from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.storage.ledger.crowd import PAUSE, Crowd
 from batchsearch.storage.ledger.damage import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from batchsearch.storage.ledger.entries import UsageKey
@@ -58,11 +62,16 @@ class Record:
         apply: Its statements, run inside a transaction; the caller gets what it returns.
         usage: What it adds to the counters.
         committed: Given what `apply` returned, in the writing thread, once the commit is on disk.
+        value: What `apply_all` is given of it.
+        apply_all: Does for several records in a row what `apply` does for each, by fewer statements: each
+            costs a wait for the interpreter. Such records return nothing.
     """
 
     apply: Callable[[sqlite3.Connection], Any]
     usage: Mapping[UsageKey, int] = field(default_factory=dict)
     committed: Callable[[Any], None] | None = None
+    value: Any = None
+    apply_all: Callable[[sqlite3.Connection, list[Any]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +82,26 @@ class _Waiting:
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
 
-    def settle(self, result: Any, error: BaseException | None = None) -> None:
+
+def _tell(told: Iterable[tuple[_Waiting, _Outcome]]) -> None:
+    """Tell everybody what became of their records: each event loop is woken once."""
+    of_loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Outcome]]] = {}
+    for waiting, outcome in told:
+        of_loops.setdefault(waiting.loop, []).append((waiting.future, outcome))
+    for loop, settled in of_loops.items():
         # A loop that is closed has nobody left who waits.
         with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._settle, result, error)
+            loop.call_soon_threadsafe(_settle, settled)
 
-    def _settle(self, result: Any, error: BaseException | None) -> None:
-        if self.future.done():
-            return
+
+def _settle(settled: list[tuple[asyncio.Future[Any], _Outcome]]) -> None:
+    for future, (result, error) in settled:
+        if future.done():
+            continue
         if error is not None:
-            self.future.set_exception(error)
+            future.set_exception(error)
         else:
-            self.future.set_result(result)
+            future.set_result(result)
 
 
 class GroupCommits:
@@ -112,6 +129,7 @@ class GroupCommits:
         self._connection = connection
         self._add_usage = add_usage
         self._after_failure = after_failure
+        self._crowd = Crowd()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         # Guards the decision that nothing may be handed over any more: what is in the queue is settled.
         self._handing_over = threading.Lock()
@@ -154,8 +172,7 @@ class GroupCommits:
         except BaseException as error:  # noqa: BLE001 - whoever waits must be told, whatever it was
             refusing = self._error("the ledger can no longer be written", error)
             self._refuse(str(refusing))
-            for waiting in (*group, *self._left()):
-                waiting.settle(None, refusing)
+            _tell((waiting, (None, refusing)) for waiting in (*group, *self._left()))
         finally:
             with suppress(sqlite3.Error):
                 self._connection.close()
@@ -164,9 +181,15 @@ class GroupCommits:
         """What waits, at least one thing, and whether nothing comes after it."""
         group: list[_Waiting] = []
         taken = self._queue.get()
+        for _ in range(self._crowd.pauses(time.monotonic()) if taken is not None else 0):
+            before = self._queue.qsize()
+            time.sleep(PAUSE)
+            if self._queue.qsize() == before:
+                break  # whoever might have come waits for this commit
         while taken is not None:
             group.append(taken)
             if len(group) == _MOST_GROUPED or self._queue.empty():
+                self._crowd.came(len(group))
                 return group, False
             taken = self._queue.get()
         return group, True
@@ -192,20 +215,22 @@ class GroupCommits:
                 waiting.record.committed(result)
         if failed:
             self._after_failure(self._connection)
-        for waiting, (result, refused) in zip(group, outcomes, strict=True):
-            if refused is None:
-                waiting.settle(result)
-            else:
-                waiting.settle(None, self._error("the ledger cannot be written", refused))
+        _tell(zip(group, map(self._told, outcomes), strict=True))
 
     def _together(self, group: list[_Waiting]) -> list[_Outcome]:
         """All records in one transaction; any error is everybody's."""
         usage: Counter[UsageKey] = Counter()
-        results = []
+        results: list[Any] = []
         self._connection.execute("BEGIN IMMEDIATE")
-        for waiting in group:
-            results.append(waiting.record.apply(self._connection))
-            usage.update(waiting.record.usage)
+        for apply_all, alike in groupby((waiting.record for waiting in group), attrgetter("apply_all")):
+            records = list(alike)
+            if apply_all is None:
+                results += [record.apply(self._connection) for record in records]
+            else:
+                apply_all(self._connection, [record.value for record in records])
+                results += [None] * len(records)
+            for record in records:
+                usage.update(record.usage)
         self._add_usage(self._connection, usage)
         crash_points.reached("ledger_commit_before")
         self._connection.execute("COMMIT")
@@ -241,6 +266,11 @@ class GroupCommits:
             outcome = result, None
         self._connection.execute("RELEASE record")
         return outcome
+
+    def _told(self, outcome: _Outcome) -> _Outcome:
+        """What became of a record, an error in words for who waits."""
+        result, refused = outcome
+        return result, None if refused is None else self._error("the ledger cannot be written", refused)
 
     def _error(self, what: str, error: BaseException) -> OutputError:
         told = refusal(self._path, what, error)

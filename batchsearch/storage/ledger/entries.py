@@ -109,8 +109,7 @@ class KnownAnswer:
     parts: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UsageKey:
+class UsageKey(NamedTuple):
     """What a counter counts for: a UTC day (`2026-11-21`), an instance, an operation, a counter's name."""
 
     day: str

@@ -22,6 +22,7 @@ from batchsearch.storage.ledger.entries import (
     UsageKey,
     Waiting,
 )
+from batchsearch.storage.ledger.row_outcomes import finish_new_rows, finish_row, forget_history, is_new
 from batchsearch.storage.ledger.sealed_parts import PartLedger, count_waiting
 
 if TYPE_CHECKING:
@@ -108,23 +109,16 @@ class Ledger(PartLedger):
         Raises:
             OutputError: When it could not be committed.
         """
-
-        def apply(connection: sqlite3.Connection) -> None:
-            added = connection.execute(
-                "INSERT INTO pending (replaces, result, hits, carried) VALUES (?, ?, ?, ?)",
-                (row.replaces, row.result, row.hits, row.carried),
-            )
-            _set_outcome(connection, row, added.lastrowid)
-            if row.answer is not None:
-                connection.execute(
-                    "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)",
-                    (row.answer.request_key, added.lastrowid, row.answer.answered_at),
-                )
-            if row.has_history:
-                _forget_history(connection, row.digest)
-
         size = len(row.result) + len(row.hits) + len(row.carried)
-        await self._write(apply, usage, lambda _: self._count(1, size, replaces=row.replaces))
+        await self._commits.submit(
+            Record(
+                lambda connection: finish_row(connection, row),
+                usage,
+                committed=lambda _: self._count(1, size, replaces=row.replaces),
+                value=row,
+                apply_all=finish_new_rows if is_new(row) else None,
+            )
+        )
 
     async def stand(self, digest: bytes, source: bytes | None, usage: Mapping[UsageKey, int]) -> None:
         """Let a row that was to be renewed keep its outcome.
@@ -142,7 +136,7 @@ class Ledger(PartLedger):
             if source is not None:
                 connection.execute("UPDATE rows SET source = ? WHERE digest = ?", (source, digest))
             connection.execute("DELETE FROM renewals WHERE digest = ?", (digest,))
-            _forget_history(connection, digest)
+            forget_history(connection, digest)
 
         await self._write(apply, usage)
 
@@ -152,7 +146,7 @@ class Ledger(PartLedger):
         Raises:
             OutputError: When it could not be committed.
         """
-        await self._write(lambda connection: _forget_history(connection, digest))
+        await self._write(lambda connection: forget_history(connection, digest))
 
     async def mark(self, reasons: Mapping[bytes, str]) -> None:
         """Note that finished rows, by digest, are to get another outcome, and why.
@@ -335,35 +329,6 @@ class Ledger(PartLedger):
             except sqlite3.Error as error:
                 raise self._unreadable(error) from error
         return found, size
-
-
-def _set_outcome(connection: sqlite3.Connection, row: FinishedRow, seq: int | None) -> None:
-    about = (row.code, row.origin, row.finished_at, row.request, row.source, seq, row.digest)
-    if not row.replaces:
-        connection.execute(
-            "INSERT INTO rows (code, origin, finished_at, outcomes, request, source, seq, digest) "
-            "VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
-            about,
-        )
-        return
-    connection.execute(
-        "INSERT OR IGNORE INTO retired SELECT seq, request FROM rows "
-        "WHERE digest = ? AND seq IS NOT NULL AND request IS NOT NULL",
-        (row.digest,),
-    )
-    changed = connection.execute(
-        "UPDATE rows SET code = ?, origin = ?, finished_at = ?, outcomes = outcomes + 1, request = ?, "
-        "source = ?, seq = ? WHERE digest = ?",
-        about,
-    )
-    if changed.rowcount != 1:
-        raise OutputError("an outcome was to replace an earlier one that the ledger does not have")
-    connection.execute("DELETE FROM renewals WHERE digest = ?", (row.digest,))
-
-
-def _forget_history(connection: sqlite3.Connection, digest: bytes) -> None:
-    connection.execute("DELETE FROM attempts WHERE digest = ?", (digest,))
-    connection.execute("DELETE FROM pages WHERE digest = ?", (digest,))
 
 
 def _count_all_waiting(connection: sqlite3.Connection) -> list[Waiting]:

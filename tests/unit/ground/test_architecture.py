@@ -78,6 +78,7 @@ PURE = (
     "service/operations.py",
     "service/parameters.py",
     "service/signing.py",
+    "storage/ledger/crowd.py",
     "storage/parts/former_columns.py",
     "storage/remote/output_index.py",
     "storage/stores/address.py",

@@ -197,3 +197,18 @@ def test_equal_events_give_equal_spacing():
         play(controller, 0.0, 500, lambda number: number % 7 == 0)
     assert first.margin == second.margin
     assert np.array_equal(first._weights, second._weights)
+
+
+def test_many_grants_are_learned_from_together_as_one_by_one():
+    """Above what can be bought, grants close to each other teach nearly what each would have taught alone."""
+    together, one_by_one = SpacingController(1 / 1000), SpacingController(1 / 1000)
+    one_by_one._together = 0.0
+    for number in range(1_000):
+        at = number / 1000
+        for controller in (together, one_by_one):
+            controller.departed(at)
+            # Answers overtake each other, and in the middle some are denied.
+            answered = controller.denied if 400 < number < 500 and number % 10 == 0 else controller.granted
+            answered(at, at + 0.003 * (number % 3))
+    assert together.expected_denials == pytest.approx(one_by_one.expected_denials, rel=0.1)
+    assert together.margin == pytest.approx(one_by_one.margin, abs=0.02)

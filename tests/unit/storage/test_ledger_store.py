@@ -2,13 +2,14 @@
 
 import asyncio
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from batchsearch.errors import OutputError
-from batchsearch.storage.ledger.entries import FinishedRow, Part, UsageKey, digest_of
+from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow, Part, UsageKey, digest_of
 from batchsearch.storage.ledger.store import Ledger
 
 USAGE = UsageKey("2026-11-21", "demo", "SearchImageByPic", "calls")
@@ -47,6 +48,22 @@ async def test_waiting_records_share_a_commit(ledger):
     await asyncio.gather(*(ledger.finish(row(str(n)), {USAGE: 1}) for n in range(1_000)))
     assert ledger.finished_count() == 1_000
     assert ledger.usage() == {USAGE: 1_000}
+
+
+async def test_outcomes_of_one_commit_are_numbered_in_order(ledger, tmp_path):
+    """However many rows share a commit, each row and each answered request names its own outcome."""
+    rows = [replace(row(str(n)), result=b"%d" % n, answer=AnswerKey(b"%d" % n, 1.0)) for n in range(200)]
+    rows[50] = replace(rows[50], answer=None)
+    rows[90] = replace(rows[90], has_history=True)
+    await asyncio.gather(*(ledger.finish(each, {USAGE: 1}) for each in rows))
+    other = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    found = other.execute("SELECT result, digest FROM pending JOIN rows USING (seq) ORDER BY seq").fetchall()
+    assert found == [(each.result, each.digest) for each in rows]
+    answered = other.execute(
+        "SELECT request_key FROM answers JOIN pending USING (seq) WHERE result = request_key"
+    )
+    assert len(answered.fetchall()) == 199
+    other.close()
 
 
 async def test_finished_tells_done_rows_from_others(ledger):

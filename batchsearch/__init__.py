@@ -78,7 +78,9 @@ if TYPE_CHECKING:
     from batchsearch.tasks.dedup.dedup_page import DedupSummary
     from batchsearch.tasks.load.journal_records import EndedTask
     from batchsearch.tasks.load.load_page import LoadSummary
-    from batchsearch.tasks.plan.estimate import BatchWay, Needed, Pace, Plan, Price, Refused
+    from batchsearch.tasks.plan.batch_way import BatchWay
+    from batchsearch.tasks.plan.estimate import Needed, Pace, Plan, Price, Refused
+    from batchsearch.tasks.plan.seen_images import SeenImages
     from batchsearch.telemetry.reading import Reading
     from batchsearch.telemetry.summary import Summary, Truth
 
@@ -128,6 +130,7 @@ __all__ = [
     "RunEndedError",
     "RunFailedError",
     "RunResult",
+    "SeenImages",
     "Stop",
     "StoppedEarlyError",
     "StoppedError",
@@ -160,7 +163,9 @@ _HOMES: Final = {
     "tasks.compare.statistics": ("Bar", "Extreme", "GroupScores"),
     "config.model": ("JobSettings",),
     "tasks.dedup.dedup_page": ("DedupSummary",),
-    "tasks.plan.estimate": ("BatchWay", "Needed", "Pace", "Plan", "Price", "Refused"),
+    "tasks.plan.batch_way": ("BatchWay",),
+    "tasks.plan.estimate": ("Needed", "Pace", "Plan", "Price", "Refused"),
+    "tasks.plan.seen_images": ("SeenImages",),
     "tasks.load.journal_records": ("EndedTask",),
     "tasks.load.load_page": ("LoadSummary",),
     "errors": (

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from batchsearch.commands.shared.options import CONFIG, DASK, RENEW, SET, fail, laid_over, load
+from batchsearch.commands.shared.counts import COUNTS
+from batchsearch.commands.shared.options import DASK, RENEW, SET, fail, laid_over, load
 from batchsearch.commands.shared.showing import show_answer
+from batchsearch.commands.shared.workers_on_paper import WorkersOnPaper
 from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from batchsearch.config.model import JobSettings
+    from batchsearch.tasks.plan.estimate import Plan
 
 _MAIN: Final = "search"
 _EXAMPLES = """\b
@@ -25,11 +28,13 @@ Examples:
   batchsearch plan nightly.yaml
   batchsearch plan nightly.yaml --sample 2000
   batchsearch plan nightly.yaml --json --set instance.qps=5 | jq .nights
+  batchsearch plan nightly.yaml --sample 2000 --workers 4,16
+  batchsearch plan --workers --images 1M,100M --instances 1,10
 """
 
 
 @click.command(epilog=_EXAMPLES)
-@CONFIG
+@click.argument("config", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @SET
 @RENEW
 @DASK
@@ -40,14 +45,45 @@ Examples:
     metavar="N",
     help="Prepare only N rows, spread evenly over those to do, and scale up.",
 )
+@click.option(
+    "--workers",
+    is_flag=False,
+    flag_value="",
+    type=COUNTS,
+    metavar="[N,…]",
+    help="Also say what so many worker cores of a cluster are worth: hours, what limits, bytes, requests.",
+)
+@click.option(
+    "--images",
+    type=COUNTS,
+    metavar="N,…",
+    help="With --workers: for so many images (`1M,100M`) in place of the job's; needs no job file.",
+)
+@click.option(
+    "--instances", type=COUNTS, metavar="N,…", help="With --images: so many instances share the calls."
+)
+@click.option(
+    "--tier",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="QPS",
+    help="With --images: calls per second of each; the job's first instance's, else 10.",
+)
+@click.option(
+    "--assume",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="With --workers: another figure than the measured or assumed one, `image_mb=0.2`. May be repeated.",
+)
 def command(
-    config: Path,
+    config: Path | None,
     *,
     overrides: tuple[str, ...],
     renew: bool,
     dask: str | None,
     as_json: bool,
     sample: int | None,
+    workers: tuple[int, ...] | None,
+    **sizes: Any,
 ) -> None:
     """Say what the job file CONFIG would take: calls, hours, nights, bytes and money.
 
@@ -57,27 +93,49 @@ def command(
     No call is made and nothing is written; a run that is going on is not disturbed. Every row is prepared
     as a run would: files are read and images with an address are fetched from there, so it takes a while
     for a large manifest. With --sample the counts are estimates, and the page says so.
+
+    With --workers it also says how many worker cores of a Dask cluster are worth having. The job's own
+    images tell what one costs; without CONFIG it is a plan on paper, for --images that nobody has yet.
     """
+    on_paper = WorkersOnPaper.asked(config, workers, **sizes)
+    plans: dict[str, Plan] = {}
+    settings = None
     try:
-        job = load(config, laid_over(overrides, renew=renew, dask=dask))
-        import asyncio
-
-        from batchsearch.service.codes.lookup import advice_on
-        from batchsearch.tasks.plan.plan_page import plan_page
-        from batchsearch.tasks.plan.planning import plan_job
-        from batchsearch.telemetry.progress import progress_for, shown
-
-        with shown(progress_for()), _runs_of(job.settings) as runs:
-            found = {name: asyncio.run(plan_job(settings, sample=sample)) for name, settings in runs.items()}
+        if config is not None:
+            settings, plans = _planned(config, laid_over(overrides, renew=renew, dask=dask), sample)
+        sized = None if on_paper is None else on_paper.planned(settings, plans)
     except BatchsearchError as error:
         fail(error)
     if not as_json:
-        show_answer("\n\n".join(plan_page(plan, advice=advice_on) for plan in found.values()))
+        from batchsearch.service.codes.lookup import advice_on
+        from batchsearch.tasks.plan.plan_page import plan_page
+
+        pages = [plan_page(plan, advice=advice_on) for plan in plans.values()]
+        show_answer("\n\n".join([*pages, *([] if sized is None else [sized.page()])]))
         return
-    page = found.pop(_MAIN).as_dict()
-    if found:
-        page["sync"] = {name: plan.as_dict() for name, plan in found.items()}
-    click.echo(json.dumps(page, ensure_ascii=False, indent=2))
+    values: dict[str, Any] = {} if sized is None else {"workers": sized.as_dict()}
+    if plans:
+        main, *others = plans.items()
+        values = main[1].as_dict() | values
+        if others:
+            values["sync"] = {name: plan.as_dict() for name, plan in others}
+    click.echo(json.dumps(values, ensure_ascii=False, indent=2))
+
+
+def _planned(
+    config: Path, overrides: tuple[str, ...], sample: int | None
+) -> tuple[JobSettings, dict[str, Plan]]:
+    """The job, and the plan of each of its runs, its own first."""
+    job = load(config, overrides)
+    import asyncio
+
+    from batchsearch.tasks.plan.planning import plan_job
+    from batchsearch.telemetry.progress import progress_for, shown
+
+    with shown(progress_for()), _runs_of(job.settings) as runs:
+        found = {name: asyncio.run(plan_job(settings, sample=sample)) for name, settings in runs.items()}
+    main = found.pop(_MAIN)
+    return job.settings, {_MAIN: main, **found}
 
 
 def _runs_of(settings: JobSettings) -> AbstractContextManager[dict[str, JobSettings]]:

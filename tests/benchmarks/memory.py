@@ -1,7 +1,8 @@
 """Memory and speed by the size of the manifest: the whole pipeline, by name, tier lifted.
 
 A job of `SearchImageByName` over so many rows runs against a responder on loopback (a process of its own)
-that answers every request with the same few bytes. The pipeline reads the manifest, signs, sends, parses,
+that answers every request with a few bytes (`--hits`: each with hits of its own).
+The pipeline reads the manifest, signs, sends, parses,
 commits each outcome to the ledger and writes Parquet: nothing is left out but the images. Then the same
 job is run once more over its finished output (nothing is left to do), and once with a hundred new rows
 appended: what a night costs that has next to nothing to do.
@@ -15,8 +16,10 @@ to bookkeeping is the ratio. Runs of 1,000,000 rows take some 15 minutes, of 10,
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -27,10 +30,19 @@ from pathlib import Path
 AT_ONCE = 64
 
 
-def answer(hits):
+DIFFERENT = 5_000
+"""Answers that differ, when they have hits: as many as a part has rows, so that equal hits shrink nothing."""
+
+
+def answer(hits, chance):
     auctions = [
-        {"ProductId": f"P{n}", "PicName": f"p{n}.jpg", "CategoryId": 88888888, "Score": 1 - n / 200}
-        for n in range(hits)
+        {
+            "ProductId": f"P{chance.randrange(10**8):08}",
+            "PicName": f"{chance.randrange(10**8):08}-front.jpg",
+            "CategoryId": 88888888,
+            "Score": round(chance.random(), 6),
+        }
+        for _ in range(hits)
     ]
     return json.dumps(
         {
@@ -47,7 +59,7 @@ def answer(hits):
 class Responder(asyncio.Protocol):
     """Reads requests with a Content-Length and answers them all alike."""
 
-    reply = b""
+    replies = itertools.repeat(b"")
 
     def connection_made(self, transport):
         self.transport = transport
@@ -62,14 +74,16 @@ class Responder(asyncio.Protocol):
             if len(self.waiting) < whole:
                 return
             del self.waiting[:whole]
-            self.transport.write(self.reply)
+            self.transport.write(next(self.replies))
 
 
 async def respond(hits):
-    body = answer(hits)
-    Responder.reply = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
-        len(body),
-        body,
+    chance = random.Random(1)
+    bodies = [answer(hits, chance) for _ in range(DIFFERENT if hits else 1)]
+    Responder.replies = itertools.cycle(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+        % (len(body), body)
+        for body in bodies
     )
     server = await asyncio.get_running_loop().create_server(Responder, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -134,6 +148,7 @@ def run_once(folder, port):
         "done": summary.done,
         "exit_code": summary.exit_code,
         "ledger_mb": (folder / "out" / "ledger" / "ledger.sqlite3").stat().st_size / 2**20,
+        "parts_mb": sum(part.stat().st_size for part in (folder / "out").rglob("*.parquet")) / 2**20,
     }
 
 
@@ -219,7 +234,8 @@ def main():
     per_second = reference["calls"] / reference["seconds"]
     print(f"bare loop: {bare_cpu:.3f} ms of processor a request, {per_second:,.0f} requests a second")
     print(
-        f"{'rows':>12} {'rows/s':>8} {'ms CPU':>8} {'to bare':>8} {'peak MB':>8} {'ledger MB':>10} "
+        f"{'rows':>12} {'rows/s':>8} {'ms CPU':>8} {'to bare':>8} {'peak MB':>8} "
+        f"{'ledger MB':>10} {'parts MB':>9} "
         f"{'again s':>8} {'peak MB':>8} {'+100 s':>8} {'peak MB':>8}"
     )
     for each in found:
@@ -227,7 +243,8 @@ def main():
         each["ratio_to_bare"] = run["cpu"] / rows * 1e3 / bare_cpu
         print(
             f"{rows:>12,} {rows / run['seconds']:>8,.0f} {run['cpu'] / rows * 1e3:>8.3f} "
-            f"{each['ratio_to_bare']:>8.2f} {run['peak_mb']:>8.0f} {run['ledger_mb']:>10.1f} "
+            f"{each['ratio_to_bare']:>8.2f} {run['peak_mb']:>8.0f} "
+            f"{run['ledger_mb']:>10.1f} {run['parts_mb']:>9.1f} "
             f"{again['seconds']:>8.2f} {again['peak_mb']:>8.0f} "
             f"{more['seconds']:>8.2f} {more['peak_mb']:>8.0f}"
         )

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from batchsearch.tasks.plan.estimate import EXAMPLES, Needed, Pace, Plan, Refused
+from batchsearch.tasks.plan.seen_images import SeenImages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,7 +47,15 @@ def together(plans: Sequence[Plan]) -> Plan:
         by_address=first.by_address,
         pace=Pace(qps, 1.0, first.pace.night_hours, first.pace.has_window),
         instances=tuple(plans),
+        seen=_seen(plans),
     )
+
+
+def _seen(plans: Sequence[Plan]) -> SeenImages:
+    found = SeenImages()
+    for plan in plans:
+        found = found if plan.seen is None else found.plus(plan.seen)
+    return found
 
 
 def _added(found: Iterable[Refused]) -> tuple[Refused, ...]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from batchsearch.tasks.plan.estimate import BatchWay, Plan, Refused
+    from batchsearch.tasks.plan.batch_way import BatchWay
+    from batchsearch.tasks.plan.estimate import Plan, Refused
 
 _UNITS: Final = ("bytes", "KB", "MB", "GB", "TB", "PB")
 _STEP: Final = 1000
@@ -37,7 +38,7 @@ def plan_page(plan: Plan, *, advice: Callable[[str], str]) -> str:
     if not plan.pace.unlimited:
         lines.append(_bytes(plan))
     for one in plan.instances:
-        time = f"at {one.pace.rate:g} a second: {_hours(one.pace.hours(one.calls))}"
+        time = f"at {one.pace.rate:g} a second: {hours_text(one.pace.hours(one.calls))}"
         time = _AS_FAST if one.pace.unlimited else time
         lines.append(f"  {one.instance:<10} {one.calls:,} calls {time}")
     if plan.price is not None:
@@ -112,7 +113,7 @@ def _time(plan: Plan) -> list[str]:
     held = f"{night} of {pace.night_hours:g} h holds {pace.calls_a_night:,} calls: {fits}"
     return [
         f"  slots      {about}{plan.calls:,} at {pace.rate:g} a second{share}",
-        f"  time       {about}{_hours(pace.hours(plan.calls))}; {held}",
+        f"  time       {about}{hours_text(pace.hours(plan.calls))}; {held}",
     ]
 
 
@@ -120,9 +121,10 @@ def _batch(way: BatchWay, *, about: str) -> list[str]:
     """The other way: `batchsearch load`."""
     several = f"{way.tasks:,} tasks of at most {way.per_task:,}" if way.tasks > 1 else "one task"
     hours = way.hours_to_put
-    put = "" if hours is None else f", {_hours(hours)} to put at {way.line_kbps:,.0f} kbit/s"
+    put = "" if hours is None else f", {hours_text(hours)} to put at {way.line_kbps:,.0f} kbit/s"
     return [
-        f"  by batch   {about}{way.objects:,} objects, ~{_size(way.bytes)}, into {way.place}{put}; {several}",
+        f"  by batch   {about}{way.objects:,} objects, ~{size_text(way.bytes)}, into {way.place}{put}; "
+        + several,
         "             `batchsearch load` spends no slot; how long a task takes is on no page of the vendor",
     ]
 
@@ -133,10 +135,10 @@ def _bytes(plan: Plan) -> str:
     rate = f", {total * 8 / seconds / 1e6:,.2f} Mbit/s while it calls" if seconds else ""
     what = "the images alone, uploaded before their calls; " if plan.by_address else ""
     kind = "image" if plan.by_address else "request"
-    return f"  upload     {about}{_size(total)}: {what}the largest {kind} {_size(plan.largest)}{rate}"
+    return f"  upload     {about}{size_text(total)}: {what}the largest {kind} {size_text(plan.largest)}{rate}"
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
     """A number of bytes with three figures or so."""
     value, unit = float(count), 0
     while value >= _STEP and unit < len(_UNITS) - 1:
@@ -144,12 +146,15 @@ def _size(count: int) -> str:
     return f"{count:,} bytes" if unit == 0 else f"{value:.2f} {_UNITS[unit]}"
 
 
-def _hours(hours: float) -> str:
+def hours_text(hours: float, *, days: bool = True) -> str:
+    """A number of hours as people say it."""
     if hours * 60 < 1:
         return f"{hours * 3600:.0f} s"
     if hours < 1:
         return f"{hours * 60:.0f} min"
-    return f"{hours:.1f} h" if hours < _DAY_HOURS else f"{hours:.1f} h ({hours / 24:.1f} days)"
+    if hours < _DAY_HOURS:
+        return f"{hours:.1f} h"
+    return f"{hours:.1f} h ({hours / 24:.1f} days)" if days else f"{hours / 24:,.1f} days"
 
 
 def _shown(key: str) -> str:

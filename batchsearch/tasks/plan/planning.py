@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -34,10 +35,12 @@ from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.output_layout import LEDGER
+from batchsearch.tasks.plan.batch_way import BatchWay
 from batchsearch.tasks.plan.distinct_requests import DistinctRequests
-from batchsearch.tasks.plan.estimate import NIGHT_HOURS, BatchWay, Pace, Plan, Price, Tally, sizes_of_pages
+from batchsearch.tasks.plan.estimate import NIGHT_HOURS, Pace, Plan, Price, Tally, sizes_of_pages
 from batchsearch.tasks.plan.merged_plan import together
 from batchsearch.tasks.plan.pending_rows import Known, PendingRows, rows_of
+from batchsearch.tasks.plan.seen_images import SeenImages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.engine.job.instance_worker import InstanceWorker
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
+    from batchsearch.manifest.rows import ImageReference
     from batchsearch.manifest.source import Manifest
     from batchsearch.tasks.plan.estimate import Needed
     from batchsearch.tasks.plan.pending_rows import SelectedRows
@@ -145,6 +149,7 @@ async def _plan(
     pending = await asyncio.to_thread(PendingRows, manifest, known, rows, sample, worker)
     looking = step(LOOKING, pending.wanted)
     facts = facts_of(settings, operation, "", worker.instance)
+    spent = _cpu_seconds()
     async with AsyncExitStack() as stack:
         distinct = stack.enter_context(DistinctRequests())
         workshop = await stack.enter_async_context(
@@ -157,13 +162,15 @@ async def _plan(
             by_address=by_address,
             held=await asyncio.to_thread(HeldItems.of, settings),
         )
-        look = _Look(facts, preparer, known, distinct, by_address=by_address)
+        look = _Look(facts, preparer, known, distinct, by_address=by_address, is_local=workshop.is_local)
         await look.at_all(
             pending.batches(),
             workers=workshop.size + _FETCHED_AT_ONCE,
             counted=looking.to,
         )
         needed = await asyncio.to_thread(distinct.needed)
+    # Here the processes that decode rare images have ended: only now is their part known.
+    look.seen.cpu_seconds = None if settings.workers.dask else _cpu_seconds() - spent
     tally, to_do = look.tally, pending.counted
     scale = to_do / tally.looked_at if tally.looked_at else 0.0
     unreadable = tally.refused(unreadable=True, scale=scale)
@@ -189,7 +196,14 @@ async def _plan(
         pace=pace_of(settings, worker.instance),
         price=price_of(worker.instance),
         batch=_batch_way(settings, needed, encoded=not by_address),
+        seen=look.seen,
     )
+
+
+def _cpu_seconds() -> float:
+    """CPU of this process and of its children that have ended."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
 
 
 def _batch_way(settings: JobSettings, needed: Needed, *, encoded: bool) -> BatchWay | None:
@@ -227,13 +241,16 @@ class _Look:
         distinct: DistinctRequests,
         *,
         by_address: bool,
+        is_local: Callable[[ImageReference], bool],
     ) -> None:
         self.tally = Tally()
+        self.seen = SeenImages()
         self._facts = facts
         self._preparer = preparer
         self._known = known
         self._distinct = distinct
         self._by_address = by_address
+        self._is_local = is_local
         self._waiting: list[_Request] = []
 
     async def at_all(
@@ -276,6 +293,7 @@ class _Look:
         if failure is not None:
             self.tally.refuse(failure, pending.row.number, pending.row.key)
             return
+        self._see(pending)
         if pending.earlier is not None:
             self.tally.reused += 1
             return
@@ -298,6 +316,16 @@ class _Look:
         )
         if len(self._waiting) >= _REQUESTS_AT_ONCE:
             self._count_waiting()
+
+    def _see(self, pending: PendingRow) -> None:
+        """Count the images of a row that may be sent."""
+        for reference, image in zip(pending.row.images, pending.images, strict=False):
+            self.seen.add(
+                image.source.bytes,
+                image.sent.bytes,
+                repaired=bool(image.transforms),
+                remote=reference is not None and not self._is_local(reference),
+            )
 
     def _sizes(self, pending: PendingRow) -> list[int]:
         """Bytes of each request that uploads something for this row."""

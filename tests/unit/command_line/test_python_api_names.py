@@ -24,7 +24,7 @@ PROMISED = [
     "LoadSummary", "MachineError", "MadeOf", "ManifestError", "ManifestLike", "Matrix", "MissingExtraError",
     "Needed", "NextStep", "Output", "OutputDamagedError", "OutputError", "OutputInUseError", "Overrides",
     "Pace", "Plan", "Price", "Problem", "Reading", "Refused", "RunEndedError", "RunFailedError",
-    "RunResult", "Stop", "StoppedEarlyError", "StoppedError", "Summary", "Truth", "UsageLine",
+    "RunResult", "SeenImages", "Stop", "StoppedEarlyError", "StoppedError", "Summary", "Truth", "UsageLine",
     "__version__", "acheck", "aplan", "arun", "arun_compare", "arun_dedup",
     "arun_load", "ausage", "check", "load",
     "open_output", "plan", "run", "run_compare", "run_dedup", "run_load", "usage",

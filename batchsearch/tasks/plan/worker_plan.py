@@ -1,0 +1,425 @@
+"""What workers of a cluster are worth: hours, limits, bytes and requests of a size on paper (pure).
+
+A row goes through stages that work side by side: workers fetch an image and make it ready, its owner calls.
+The slowest stage decides how long all of them take. Every figure comes from `measured_figures`, or from the
+job's own images. `tests/benchmarks/worker_simulation.py` plays the same in virtual time.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import cache
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from batchsearch.images.cluster.bundles import BUNDLES_A_THREAD, MOST_IMAGES, Flow
+from batchsearch.tasks.plan.batch_way import ENCODED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from batchsearch.storage.remote.mirror import Rhythm
+    from batchsearch.tasks.plan.seen_images import SeenImages
+
+Limit = Literal["calls", "images", "network", "store"]
+
+HEADROOM: Final = 1.1
+"""So much more than is needed on average: images differ, and workers come and go."""
+
+MOST_WORKERS: Final = 100_000
+"""Worker cores that are thought of."""
+
+ADMITTED_BESIDE: Final = 4
+"""Rows, at least, that an instance has beside those that keep the workers busy; see `engine.run.assembly`."""
+
+OWNER_AT_MOST: Final = 0.8
+"""Share of a core that the owner of calls may need: above it, calls leave late."""
+
+_MS_AN_HOUR: Final = 3_600_000
+_SECONDS_AN_HOUR: Final = 3_600
+_BITS: Final = 8
+_NORMAL: Final = NormalDist()
+_VERDICT: Final = 512
+"""Bytes that come back of an image that is not sent."""
+_SETTLED: Final = 500
+"""Images after which it is known what one weighs."""
+_NEAR: Final = 0.9
+"""Of the best rate that any number of workers has."""
+_WAITED: Final = 2
+"""A core that has an image for more than so many times its CPU waits rather than works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The rows of one instance.
+
+    Attributes:
+        calls: Calls that they take.
+        rate: Calls per second that it may be sent; infinite for an embedded instance without a tier.
+    """
+
+    calls: int
+    rate: float
+
+    def seconds(self, granted: float) -> float:
+        """How long the calls take by their rate, a share of which is granted."""
+        return 0.0 if math.isinf(self.rate) else self.calls / (self.rate * granted)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is to be done.
+
+    Attributes:
+        work: What kind of work, for people: `check`, `run`, `compare images`, or a run of a night's upkeep.
+        images: How many images.
+        lanes: The calls, by instance; none for work without calls.
+        image_mb: Megabytes of an image as it is stored.
+        sent_mb: Megabytes of an image as it is sent.
+        worker_ms: A worker's CPU for an image.
+        owner_ms: The owner's CPU for an image and its call.
+        remote: Images come from a store or a server, a request each.
+    """
+
+    work: str
+    images: int
+    lanes: tuple[Lane, ...]
+    image_mb: float
+    sent_mb: float
+    worker_ms: float
+    owner_ms: float
+    remote: bool = True
+
+    @property
+    def calls(self) -> int:
+        """All calls."""
+        return sum(lane.calls for lane in self.lanes)
+
+    @property
+    def core_hours(self) -> float:
+        """CPU of the workers."""
+        return self.images * self.worker_ms / _MS_AN_HOUR
+
+    @property
+    def owner_hours(self) -> float:
+        """CPU of those that call."""
+        return self.images * self.owner_ms / _MS_AN_HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long some workers take.
+
+    Attributes:
+        workers: Worker cores.
+        hours: From the first image to the last outcome.
+        limit: What takes so long.
+    """
+
+    workers: int
+    hours: float
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes and requests of the whole.
+
+    Attributes:
+        fetched: Bytes of the images as they are stored.
+        moved: Bytes from workers to owners.
+        sent: Bytes of requests to the service.
+        parts: Bytes of the tables.
+        ledger: Bytes of the ledgers.
+        carried: Bytes to the output's store, copies of the ledgers among them.
+        reads: Requests for images.
+        writes: Requests to the output's store.
+    """
+
+    fetched: int
+    moved: int
+    sent: int
+    parts: int
+    ledger: int
+    carried: int
+    reads: int
+    writes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """One kind of work of one size.
+
+    Attributes:
+        load: What is to be done.
+        timings: How long, by workers.
+        worth_having: Worker cores above which nothing gets faster.
+        limit: What limits from there on.
+        machines: So many machines have these cores.
+        owners: Processes that the calls need, each with lanes of its own.
+        traffic: Bytes and requests.
+    """
+
+    load: Workload
+    timings: tuple[Timing, ...]
+    worth_having: int
+    limit: Limit
+    machines: int
+    owners: int
+    traffic: Traffic
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as they go into JSON."""
+        load, traffic = self.load, self.traffic
+        rate = sum(lane.rate for lane in load.lanes)
+        return {
+            "work": load.work,
+            "images": load.images,
+            "instances": len(load.lanes),
+            "calls": load.calls,
+            "calls_per_second": None if math.isinf(rate) else round(rate, 4),
+            "worker_core_hours": round(load.core_hours, 4),
+            "owner_core_hours": round(load.owner_hours, 4),
+            "worth_having": self.worth_having,
+            "limit": self.limit,
+            "machines": self.machines,
+            "owners": self.owners,
+            "workers": [
+                {"workers": each.workers, "hours": round(each.hours, 4), "limit": each.limit}
+                for each in self.timings
+            ],
+            "bytes": {
+                "fetched": traffic.fetched,
+                "moved": traffic.moved,
+                "sent": traffic.sent,
+                "parts": traffic.parts,
+                "ledger": traffic.ledger,
+                "carried": traffic.carried,
+            },
+            "store_requests": {"reads": traffic.reads, "writes": traffic.writes},
+        }
+
+
+def loads_of(
+    images: int,
+    rates: Sequence[float],
+    figures: Mapping[str, float],
+    *,
+    calls: Sequence[int] | None = None,
+    seen: SeenImages | None = None,
+    remote: bool = True,
+    dedup: bool = True,
+) -> tuple[Workload, ...]:
+    """The kinds of work on so many images: their check, their calls, and their comparison.
+
+    Args:
+        images: How many.
+        rates: Calls per second of each instance.
+        figures: By name; see `measured_figures`.
+        calls: Calls of each instance; one for each image, shared out evenly, when None.
+        seen: What was found of the job's own images; else the figures say what they are like.
+        remote: Images come from a store or a server.
+        dedup: They are compared as well.
+    """
+    if seen is not None and seen.images:
+        image_mb, sent_mb = seen.source_bytes / seen.images / 1e6, seen.sent_bytes / seen.images / 1e6
+        repaired = seen.repaired / seen.images
+    else:
+        image_mb, repaired = figures["image_mb"], figures["repaired"]
+        sent_mb = image_mb * (1 - repaired) + min(figures["sent_mb"], image_mb) * repaired
+    fetch_ms = figures["image_ms"] + figures["image_mb_ms"] * image_mb
+    prepare_ms = fetch_ms + repaired * figures["repair_ms"]
+    if seen is not None and seen.cpu_ms is not None:
+        prepare_ms = seen.cpu_ms
+    shared = shares_of(images, len(rates)) if calls is None else calls
+    lanes = tuple(Lane(count, rate) for count, rate in zip(shared, rates, strict=True))
+    owner_ms = (
+        figures["task_ms"] / MOST_IMAGES
+        + figures["travel_mb_ms"] * sent_mb
+        + (figures["call_ms"] + figures["call_mb_ms"] * sent_mb) * sum(shared) / max(images, 1)
+    )
+    check = Workload("check", images, (), image_mb, 0.0, prepare_ms, 0.0, remote)
+    run = Workload("run", images, lanes, image_mb, sent_mb, prepare_ms, owner_ms, remote)
+    looks_ms = fetch_ms + figures["look_ms"] + figures["pairs"] * figures["pair_ms"]
+    compare = Workload("compare images", images, (), image_mb, 0.0, looks_ms, 0.0, remote)
+    return (check, run, compare) if dedup else (check, run)
+
+
+def shares_of(count: int, parts: int) -> tuple[int, ...]:
+    """So many rows, shared out evenly."""
+    return tuple(count // parts + (place < count % parts) for place in range(parts))
+
+
+def plan_workers(
+    load: Workload,
+    figures: Mapping[str, float],
+    workers: Sequence[int],
+    *,
+    rows_per_part: int,
+    rhythm: Rhythm,
+) -> WorkerPlan:
+    """How long it takes with so many workers, how many are worth having, and what it moves.
+
+    Args:
+        load: What is to be done.
+        figures: By name; see `measured_figures`.
+        workers: Worker cores to try; the number that is worth having is always among the timings.
+        rows_per_part: Rows of a part of the output.
+        rhythm: How often an output is carried to its store.
+    """
+    owners = _owners(load)
+    fixed = _fixed_seconds(load, figures, owners)
+    limit: Limit = max(fixed, key=lambda name: fixed[name]) if fixed else "images"
+    worth = _worth_having(load, figures, max(fixed.values(), default=0.0))
+    timings = tuple(_timing(load, figures, fixed, count) for count in sorted({*workers, worth}) if count > 0)
+    hours = next(each.hours for each in timings if each.workers == worth)
+    return WorkerPlan(
+        load=load,
+        timings=timings,
+        worth_having=worth,
+        limit=limit,
+        machines=math.ceil(worth / figures["cores"]),
+        owners=owners,
+        traffic=_traffic(load, figures, hours * _SECONDS_AN_HOUR, rows_per_part, rhythm),
+    )
+
+
+def _worth_having(load: Workload, figures: Mapping[str, float], slowest: float) -> int:
+    """Worker cores that keep the slowest of the other stages supplied; one for each image at most.
+
+    Where no number does, because only so many bytes may be under way, the one that comes near to the best.
+    """
+    most = max(1, min(load.images, MOST_WORKERS))
+    wanted = _NEAR * _rate_of_workers(load, figures, most)
+    if slowest:
+        wanted = min(wanted, HEADROOM * load.images / slowest)
+    return 1 + bisect_left(range(1, most), wanted, key=lambda count: _rate_of_workers(load, figures, count))
+
+
+def _owners(load: Workload) -> int:
+    """Processes that the calls need: one as long as its core is enough, never more than there are lanes."""
+    rate = sum(lane.rate for lane in load.lanes if not math.isinf(lane.rate))
+    if not load.calls:
+        return 0
+    needed = math.ceil(rate * load.images / load.calls * load.owner_ms / 1000 / OWNER_AT_MOST)
+    return max(1, min(needed, len(load.lanes)))
+
+
+def _fixed_seconds(load: Workload, figures: Mapping[str, float], owners: int) -> dict[Limit, float]:
+    """Seconds of the stages that no worker makes shorter."""
+    found: dict[Limit, float] = {}
+    calls = max((lane.seconds(figures["granted_share"]) for lane in load.lanes), default=0.0)
+    if owners and math.isinf(max(lane.rate for lane in load.lanes)):
+        calls = max(calls, load.images * load.owner_ms / 1000 / owners)
+    if calls:
+        found["calls"] = calls
+    line = figures["line_mbps"] / _BITS
+    if owners:
+        found["network"] = load.calls * load.sent_mb * ENCODED / (line * owners)
+    if load.remote:
+        found["store"] = load.images / figures["store_per_second"]
+    return found
+
+
+@cache
+def _bundles(workers: int, lanes: int, weight: int) -> tuple[int, int]:
+    """Images of a bundle, and cores that have one at a time, by the rules of a run.
+
+    Args:
+        workers: Worker cores.
+        lanes: Instances that admit rows; a check looks as far ahead as it may.
+        weight: Bytes that come back of an image.
+    """
+    flow = Flow(workers)
+    admitted = lanes * (flow.size + ADMITTED_BESIDE) if lanes else math.inf
+    for _ in range(_SETTLED):
+        flow.sent(1)
+        flow.back(1, weight, 1)
+    if admitted > flow.size:
+        return MOST_IMAGES, min(workers, math.ceil(flow.size / MOST_IMAGES))
+    return min(MOST_IMAGES, math.ceil(admitted / (workers * BUNDLES_A_THREAD))), workers
+
+
+def _image_seconds(load: Workload, figures: Mapping[str, float], workers: int) -> float:
+    """Seconds of a core for an image, its wait among them.
+
+    A core asks for all images of a bundle at once and prepares them one after the other as they come: at the
+    quantiles of the latency, so that the first is there early and the last one late.
+    """
+    cpu = load.worker_ms / 1000
+    if not load.remote:
+        return cpu
+    spread = figures["latency_spread"]
+    median = figures["latency_ms"] / 1000 * math.exp(-(spread**2) / 2)
+    transfer = load.image_mb * _BITS / figures["line_mbps"]
+    size, busy = _bundles(workers, len(load.lanes), round(load.sent_mb * 1e6) or _VERDICT)
+    free = 0.0
+    for place in range(size):
+        z = _NORMAL.inv_cdf((place + 0.5) / size)
+        free = max(free, median * math.exp(spread * z) + transfer) + cpu
+    return free / size * workers / busy
+
+
+def _line_seconds(load: Workload, figures: Mapping[str, float]) -> float:
+    """Seconds that all images take on the line of one machine."""
+    return load.images * load.image_mb * _BITS / figures["line_mbps"] if load.remote else 0.0
+
+
+def _rate_of_workers(load: Workload, figures: Mapping[str, float], workers: int) -> float:
+    """Images a second that so many cores make ready."""
+    return load.images / max(_worker_seconds(load, figures, workers).values()) if load.images else 0.0
+
+
+def _worker_seconds(load: Workload, figures: Mapping[str, float], workers: int) -> dict[Limit, float]:
+    """Seconds of the stages that workers share."""
+    lines = _line_seconds(load, figures) / math.ceil(workers / figures["cores"])
+    of_image = _image_seconds(load, figures, workers)
+    of_cores = load.images * of_image / workers
+    if of_image > _WAITED * load.worker_ms / 1000:
+        # Most of it is waiting for images to come.
+        return {"images": load.images * load.worker_ms / 1000 / workers, "network": max(of_cores, lines)}
+    return {"images": of_cores, "network": lines}
+
+
+def _timing(
+    load: Workload, figures: Mapping[str, float], fixed: Mapping[Limit, float], workers: int
+) -> Timing:
+    stages: dict[Limit, float] = dict(fixed)
+    for name, seconds in _worker_seconds(load, figures, workers).items():
+        stages[name] = max(stages.get(name, 0.0), seconds)
+    limit: Limit = max(stages, key=lambda name: stages[name])
+    first = (figures["latency_ms"] + load.worker_ms) / 1000
+    return Timing(workers, (stages[limit] + first) / _SECONDS_AN_HOUR, limit)
+
+
+def _traffic(
+    load: Workload, figures: Mapping[str, float], seconds: float, rows_per_part: int, rhythm: Rhythm
+) -> Traffic:
+    row_bytes = figures["part_row_bytes"] + figures["hits"] * figures["part_hit_bytes"]
+    parts = ledger = carried = writes = 0
+    for lane in load.lanes:
+        tables = 2 if figures["hits"] else 1
+        objects = tables * math.ceil(lane.calls / rows_per_part)
+        of_ledger = lane.calls * figures["ledger_row_bytes"]
+        # Half of it on average; a ledger that takes long to send is sent less often.
+        takes = of_ledger / 2 / (figures["line_mbps"] * 1e6 / _BITS)
+        copies = math.ceil(seconds / (max(rhythm.carry, rhythm.rest * takes) + takes))
+        parts += round(lane.calls * row_bytes)
+        ledger += round(of_ledger)
+        carried += round(lane.calls * row_bytes + copies * of_ledger / 2)
+        writes += objects + round(copies * figures["carry_requests"])
+        writes += round(seconds / rhythm.beat * figures["beat_requests"])
+    fetched = round(load.images * load.image_mb * 1e6)
+    moved = round(load.images * load.sent_mb * 1e6)
+    return Traffic(
+        fetched=fetched,
+        moved=moved,
+        sent=round(load.calls * load.sent_mb * 1e6 * ENCODED),
+        parts=parts,
+        ledger=ledger,
+        carried=carried,
+        reads=load.images if load.remote else 0,
+        writes=writes,
+    )

@@ -6,22 +6,25 @@ scores above the threshold, every product finds itself, and the rest of its ten 
 scores; one group in a hundred is joined to another by a single pair (a chain). `ours` is everything that
 `batchsearch dedup` does after the search, from reading the hits to two written tables. The reference, run on
 the same files, reads them with pandas and joins the accepted pairs by a union-find in Python, and writes
-nothing. Each runs in a process of its own; memory is the process's peak (resident), above that of a process
-which has only imported the same packages. Both must find the same components before the chain guard.
+nothing. Each runs in a process of its own; memory is the peak of what the process has for itself (pages of
+files not counted), above that of a process which has only imported the same packages; ratios are of CPU
+seconds and of memory. Both must find the same components before the chain guard.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -29,7 +32,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batchsearch.config.model import JobSettings
 from batchsearch.config.sections.dedup_settings import DedupSettings
 from batchsearch.storage.parts.results_and_hits import hits_schema, results_schema
 from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
@@ -118,15 +120,6 @@ def write(folder: Path, part: int, values: dict[str, pa.Array], schema: pa.Schem
 
 def ours(folder: Path) -> dict[str, Any]:
     """Everything after the search."""
-    settings = JobSettings.model_validate(
-        {
-            "operation": "SearchImageByPic",
-            "instance": {"endpoint": "http://127.0.0.1:9", "name": "demo", "qps": 10},
-            "results_per_row": HITS,
-            "manifest": {"path": "unused.csv"},
-            "output": {"dir": str(folder)},
-        }
-    )
     keys = (
         batch.column("row_key").to_pylist()
         for path in sorted((folder / "search" / "results").glob("*.parquet"))
@@ -145,7 +138,7 @@ def ours(folder: Path) -> dict[str, Any]:
         now=datetime.now(UTC),
     )
     dedup = DedupSettings(threshold=THRESHOLD, colours=None, verify=None)
-    counts = build(settings, dedup, sources)
+    counts = build(HITS, dedup, sources)
     return {name: counts[name] for name in ("accepted", "clusters", "members", "review")}
 
 
@@ -181,6 +174,34 @@ def nothing(folder: Path) -> dict[str, Any]:
 SIDES = {"ours": ours, "reference": reference, "nothing": nothing}
 
 
+class Peak:
+    """The largest memory of this process that is its own: pages of files the system takes back at need.
+
+    Looked at every 20 ms. What a process has used at most (`ru_maxrss`) would begin with what the one that
+    started it had.
+    """
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._done = threading.Event()
+        self._looking = threading.Thread(target=self._look)
+
+    def _look(self) -> None:
+        while True:
+            own = re.search(r"^RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+            self.bytes = max(self.bytes, int(own[1]) * 1024 if own else 0)
+            if self._done.wait(0.02):
+                return
+
+    def __enter__(self) -> Self:
+        self._looking.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._looking.join()
+
+
 def in_process(side: str, folder: Path) -> dict[str, Any]:
     """Run one side in a process of its own."""
     ran = subprocess.run(
@@ -204,15 +225,18 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.side is not None:
         started = time.perf_counter()
-        found = SIDES[arguments.side](arguments.folder)
+        with Peak() as peak:
+            found = SIDES[arguments.side](arguments.folder)
         found |= {
             "seconds": round(time.perf_counter() - started, 2),
-            "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "cpu": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
+            "peak_mb": round(peak.bytes / 2**20),
         }
         print(json.dumps(found))
         return 0
-    print("products   hits        pairs     clusters  split  ours            reference       ratio")
-    print("                                                  seconds  MB     seconds  MB     of seconds")
+    print(f"{'products':<12}{'hits':<14}{'pairs':<12}{'clusters':<12}{'split':<10}{'ours':<23}", end="")
+    print(f"{'reference':<23}ours by reference")
+    print(" " * 60 + f"{'seconds':<8}{'CPU':<8}{'MB':<7}" * 2 + f"{'CPU':<8}MB")
     lines = []
     for count in arguments.products:
         with tempfile.TemporaryDirectory(prefix="batchsearch-clusters-") as name:
@@ -222,6 +246,8 @@ def main() -> int:
         ground = sides["nothing"]["peak_mb"]
         one, other = sides["ours"], sides["reference"]
         agree = one["accepted"] == other["accepted"] and one["members"] <= other["members"]
+        for side in (one, other):
+            side["mb"] = side["peak_mb"] - ground
         line = {
             "products": count,
             "hits": count * HITS,
@@ -232,11 +258,12 @@ def main() -> int:
         }
         lines.append(line)
         print(
-            f"{count:<10,} {count * HITS:<11,} {one['accepted']:<9,} {one['clusters']:<9,} "
-            f"{one['review']:<6,} "
-            f"{one['seconds']:<8} {one['peak_mb'] - ground:<6} {other['seconds']:<8} "
-            f"{other['peak_mb'] - ground:<6} {one['seconds'] / other['seconds']:.2f}"
-            + ("" if agree else "  THEY DISAGREE")
+            f"{count:<12,}{count * HITS:<14,}{one['accepted']:<12,}{one['clusters']:<12,}{one['review']:<10,}"
+            f"{one['seconds']:<8}{one['cpu']:<8}{one['mb']:<7,}"
+            f"{other['seconds']:<8}{other['cpu']:<8}{other['mb']:<7,}"
+            f"{one['cpu'] / other['cpu']:<8.2f}{one['mb'] / max(1, other['mb']):.2f}"
+            + ("" if agree else "  THEY DISAGREE"),
+            flush=True,
         )
     if arguments.json:
         print(json.dumps({"lines": lines}))

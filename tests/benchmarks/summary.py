@@ -108,6 +108,16 @@ def dedup(full: bool) -> Iterator[Row]:
     )
 
 
+def tables(full: bool) -> Iterator[Row]:
+    """A night's pairs and clusters."""
+    products = 1_000_000 if full else 100_000
+    (line,) = found_by("cluster_scale.py", "--products", str(products))["lines"]
+    ours, reference = line["ours"], line["reference"]
+    named = f"pairs and clusters of {products:,} products, by pandas'"
+    yield Row(named, ours["cpu"], "s CPU", reference["cpu"], 1.0, of_ratio=True, judged=full)
+    yield Row(f"{named} memory", ours["mb"], "MB", reference["mb"], 1.0, of_ratio=True, judged=full)
+
+
 def calls(full: bool) -> Iterator[Row]:
     """Calls with an image."""
     found = found_by("calls.py", *([] if full else ["--calls", "100", "--rounds", "1"]))
@@ -142,6 +152,7 @@ BENCHMARKS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "start": start,
     "nights": nights,
     "dedup": dedup,
+    "tables": tables,
     "calls": calls,
     "search": search,
     "memory": memory,

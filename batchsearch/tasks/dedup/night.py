@@ -27,8 +27,9 @@ from batchsearch.steps import step
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.output_layout import FOLLOWED, INSIDE, NIGHT_LOCK, SEARCH
-from batchsearch.tasks.dedup.candidates.catalogue_images import read_images
+from batchsearch.tasks.dedup.candidates.catalogue_reading import read_images
 from batchsearch.tasks.dedup.candidates.hits import hidden_rows
+from batchsearch.tasks.dedup.candidates.off_memory import Room
 from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError
 from batchsearch.tasks.dedup.candidates.precheck import LocalLooks
 from batchsearch.tasks.dedup.clusters.building import build, hit_rules, hits_wanted
@@ -279,7 +280,8 @@ class _Night:
 
         def rows() -> list[bytes]:
             folder = self._folder / SEARCH
-            images = read_images(folder, columns, manifest.keys(), copies=fingerprints.copies)
+            copies, room = fingerprints.copies, Room(self._folder)
+            images = read_images(folder, columns, manifest.keys(), copies=copies, room=room)
             changed_at = fingerprints.changed_at(images)
             if not images.renewed.any() and not changed_at.any():
                 return []

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from batchsearch.config.sections.dedup_settings import DedupSettings
-from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, _images
+from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
+from batchsearch.tasks.dedup.candidates.catalogue_reading import images_of
 from batchsearch.tasks.dedup.candidates.hits import HitRules, Tally, _matches, trusted
 from batchsearch.tasks.dedup.candidates.matches import (
     IDENTICAL_BYTES,
@@ -16,10 +17,10 @@ from batchsearch.tasks.dedup.candidates.matches import (
     folded,
     pairs_of,
 )
+from batchsearch.tasks.dedup.candidates.off_memory import Room
 from batchsearch.tasks.dedup.clusters.building import preference_of, thresholds_of
 from batchsearch.tasks.dedup.clusters.chains import Link, split
 from batchsearch.tasks.dedup.clusters.decide import SAME, Judged, decide
-from batchsearch.tasks.dedup.clusters.names import cluster_ids
 
 NOBODY = Judged(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
 COLUMNS = Columns("product_id", "pic_name", "image", None, None)
@@ -28,18 +29,26 @@ COLUMNS = Columns("product_id", "pic_name", "image", None, None)
 def images(rows, present=None, columns=COLUMNS):
     """Results of rows: product, image, run, when finished, whether renewed; more by name."""
     names = ("product_id", "pic_name", "run_id", "finished_at", "renewed")
-    read = {name: [pa.array([row[name] for row in rows])] for name in names}
     count = len(rows)
-    read["row_key"] = [pa.array([f"r{number}" for number in range(count)])]
-    read["outcome"] = [pa.array([row.get("outcome", "ok") for row in rows])]
-    read["answered_at"] = [pa.array([None] * count, pa.int64())]
-    read["source_width"] = [pa.array([row.get("side", 100) for row in rows], pa.int32())]
-    read["source_height"] = read["source_width"]
-    read["source_sha256"] = [pa.nulls(count, pa.string())]
-    for name in (columns.category, columns.oldest):
-        if name is not None:
-            read[name] = [pa.array([row.get(name) for row in rows])]
-    return _images(read, columns, None if present is None else iter([present]), None)
+    sides = pa.array([row.get("side", 100) for row in rows], pa.int32())
+    read = {
+        **{name: pa.array([row[name] for row in rows]) for name in names},
+        **{
+            name: pa.array([row.get(name) for row in rows])
+            for name in (columns.category, columns.oldest)
+            if name
+        },
+        "row_key": pa.array([f"r{number}" for number in range(count)]),
+        "outcome": pa.array([row.get("outcome", "ok") for row in rows]),
+        "answered_at": pa.nulls(count, pa.int64()),
+        "source_width": sides,
+        "source_height": sides,
+        "source_sha256": pa.nulls(count, pa.string()),
+        "image": pa.nulls(count, pa.string()),
+    }
+    return images_of(
+        [pa.table(read)], columns, None if present is None else iter([present]), (), None, Room()
+    )
 
 
 def row(product, run="n1", at=1, renewed=False, name="front", **more):
@@ -264,10 +273,3 @@ def test_the_representative_follows_its_rule(rule, order):
     assert (
         np.argsort(preference).tolist() == order if rule != "most_images" else np.argsort(preference)[0] == 1
     )
-
-
-def test_a_cluster_keeps_its_id_when_another_product_stands_for_it():
-    """The id goes to the cluster that has most of the former members; the rest gets a new one."""
-    earlier = {"a": "a", "b": "a", "c": "a", "d": "d"}
-    assert cluster_ids([["a", "b"], ["c", "x"], ["d", "e"]], ["b", "c", "e"], earlier) == ["a", "c", "d"]
-    assert cluster_ids([["b", "c"], ["a", "x"]], ["b", "a"], earlier) == ["a", "a~2"]

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, read_images
+from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
+from batchsearch.tasks.dedup.candidates.catalogue_reading import read_images
 from batchsearch.tasks.dedup.candidates.hits import HitRules, Tally, read_matches
 from batchsearch.tasks.dedup.candidates.matches import PairFolder
 

@@ -67,11 +67,31 @@ def test_an_image_is_shared_from_three_products_on():
     """Several rows of one product count once; rows that do not count are left out."""
     label = np.array([7, 7, 7, 7, 8, 8, 9])
     product = np.array([0, 0, 1, 2, 0, 1, 3], np.int32)
-    (found,) = on_many_products(label, product, np.ones(7, bool))
-    assert (found.rows.tolist(), found.products.tolist()) == ([0, 1, 2, 3], [0, 1, 2])
+    found = on_many_products(label, product, np.ones(7, bool))
+    assert len(found) == 1
+    assert found.image(0).rows.tolist() == [0, 1, 2, 3]
+    assert found.image(0).products.tolist() == [0, 1, 2]
     counted = np.ones(7, bool)
     counted[3] = False
-    assert on_many_products(label, product, counted) == []
+    assert on_many_products(label, product, counted) is None
+
+
+def test_an_image_that_is_not_asked_about_is_proof():
+    """What is left out before images are weighed one by one would have been weighed as proof."""
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        label, product = rng.integers(0, 8, 60), rng.integers(0, 25, 60).astype(np.int32)
+        found = on_many_products(label, product, rng.random(60) < 0.9)
+        speaking = rng.random(25) < 0.2
+        asked = set(found.doubtful(speaking).tolist())
+        telling = known(
+            25, speaking=speaking, name=lambda _: "no-image.png", flat=lambda _: 1.0, title=titled
+        )
+        for number in range(len(found)):
+            products = found.image(number).products.tolist()
+            assert products == sorted(set(products))
+            if number not in asked:
+                assert weighed(found.image(number), telling).worth == "proof"
 
 
 def test_a_product_with_nothing_but_a_shared_image_is_without_one():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from batchsearch.disk_paths import arrow_dataset
 from batchsearch.errors import OutputError
 from batchsearch.storage.parts.parquet_table import checked_parquet
-from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.storage.sealed.sealed_reading import sealed_files
 
 if TYPE_CHECKING:
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from batchsearch.tasks.dedup.candidates.text_index import TextIndex
+
 BATCH_ROWS: Final = 1 << 17
-EARLIER: Final = "earlier_outcomes"
-_KEYS_AT_ONCE: Final = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,9 @@ class Images:
     """All rows of the results, one image each, and the products that they belong to.
 
     Attributes:
-        products: Product ids, ascending, each once.
-        names: Names of images, ascending, each once.
-        row_keys: Row key, by row; ascending.
+        product_index: Product ids, ascending, each once.
+        name_index: Names of images, ascending, each once.
+        row_index: Row key, by row; ascending.
         product: Product, by row.
         name: Name of the image, by row.
         run: Run that finished the row, by row.
@@ -67,6 +66,8 @@ class Images:
         renewed: Whether the row had another outcome before, by row.
         area: Pixels of the image, by row; 0 where they are not known.
         sha256: Of the image's file, by row; null where it is not known.
+        file: A number for each different one of those, by row; -1 where it is not known.
+        references: Where the images are, by row; None where they are in the manifest.
         searched: Whether the row has hits to tell of: it was searched, and well; by row.
         present: Whether the manifest has the row; by row.
         oldest: Order of the products by age, by row; None where nothing says it.
@@ -76,9 +77,9 @@ class Images:
         values: Numbers of the values that columns have, by row; -1 for empty ones; by the results' name.
     """
 
-    products: pa.Array
-    names: pa.Array
-    row_keys: pa.Array
+    product_index: TextIndex
+    name_index: TextIndex
+    row_index: TextIndex
     product: NDArray[np.int32]
     name: NDArray[np.int32]
     run: NDArray[np.int32]
@@ -87,6 +88,8 @@ class Images:
     renewed: NDArray[np.bool_]
     area: NDArray[np.int64]
     sha256: pa.Array
+    file: NDArray[np.int32]
+    references: pa.Array | None
     searched: NDArray[np.bool_]
     present: NDArray[np.bool_]
     oldest: NDArray[np.int64] | None
@@ -94,15 +97,37 @@ class Images:
     category: NDArray[np.int32] | None
     titles: pa.Array | None = None
     values: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    _rows: _RowsByImage = field(init=False)
+    _there: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare to tell rows of images."""
+        object.__setattr__(self, "_rows", _RowsByImage(self.product, self.name))
+        there = np.zeros(len(self.products), bool)
+        there[self.product[self.present]] = True
+        object.__setattr__(self, "_there", there)
+
+    @property
+    def products(self) -> pa.Array:
+        """Product ids, ascending, each once."""
+        return self.product_index.texts
+
+    @property
+    def names(self) -> pa.Array:
+        """Names of images, ascending, each once."""
+        return self.name_index.texts
+
+    @property
+    def row_keys(self) -> pa.Array:
+        """Row key, by row; ascending."""
+        return self.row_index.texts
 
     def __len__(self) -> int:
         return len(self.row_keys)
 
     def present_products(self) -> NDArray[np.bool_]:
         """Whether the manifest has a row of the product; by product."""
-        present = np.zeros(len(self.products), bool)
-        present[self.product[self.present]] = True
-        return present
+        return self._there
 
     def product_id(self, product: int) -> str:
         """A product's id."""
@@ -110,20 +135,44 @@ class Images:
 
     def row_of(self, product: NDArray[np.int32], name: NDArray[np.int32]) -> NDArray[np.int64]:
         """The row of each image, by product and name; -1 where there is none. Several: the last row."""
-        key = _image_key(self.product, self.name)
-        order = np.argsort(key, kind="stable")
-        ordered = key[order]
-        wanted = _image_key(product, name)
-        place = np.searchsorted(ordered, wanted, side="right") - 1
-        inside = place >= 0
-        inside[inside] = ordered[place[inside]] == wanted[inside]
-        found = np.full(len(wanted), -1, np.int64)
-        found[inside] = order[place[inside]]
+        return self._rows.of(product, name)
+
+
+class _RowsByImage:
+    """Tells the row of an image; in order when it is first asked."""
+
+    def __init__(self, product: NDArray[np.int32], name: NDArray[np.int32]) -> None:
+        self._product, self._name = product, name
+        self._order = np.empty(0, np.int32)
+        self._names = np.empty(0, np.int32)
+        self._begins: NDArray[np.int32] | None = None
+
+    def of(self, product: NDArray[np.int32], name: NDArray[np.int32]) -> NDArray[np.int64]:
+        if self._begins is None:
+            self._begins = self._put_in_order()
+        found = np.full(len(product), -1, np.int64)
+        asked = np.flatnonzero((product >= 0) & (product < len(self._begins) - 1))
+        low, end = self._begins[product[asked]], self._begins[product[asked] + 1]
+        first, high, wanted = low.copy(), end.copy(), name[asked]
+        # Behind the last row of that name, among those of the product.
+        left = np.flatnonzero(low < high)
+        while len(left):
+            middle = (low[left] + high[left]) // 2
+            above = self._names[middle] > wanted[left]
+            high[left[above]] = middle[above]
+            low[left[~above]] = middle[~above] + 1
+            left = left[low[left] < high[left]]
+        at = low - 1
+        here = np.flatnonzero(at >= first)
+        here = here[self._names[at[here]] == wanted[here]]
+        found[asked[here]] = self._order[at[here]]
         return found
 
-
-def _image_key(product: NDArray[np.int32], name: NDArray[np.int32]) -> NDArray[np.int64]:
-    return (product.astype(np.int64) << 32) | (name.astype(np.int64) & 0xFFFFFFFF)
+    def _put_in_order(self) -> NDArray[np.int32]:
+        """Rows by product, then by name; where those of each product begin."""
+        self._order = np.lexsort((self._name, self._product)).astype(np.int32)
+        self._names = self._name[self._order]
+        return np.concatenate(([0], np.cumsum(np.bincount(self._product)))).astype(np.int32)
 
 
 def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -> Iterator[pa.RecordBatch]:
@@ -167,161 +216,6 @@ def schema_of(folder: Path) -> pa.Schema:
         raise OutputError(f"{folder}: cannot be read: {str(error).splitlines()[0][:300]}") from error
 
 
-def read_images(  # noqa: PLR0917 - what is read, and what else is known
-    search: Path,
-    columns: Columns,
-    present_keys: Iterator[list[str]] | None,
-    others: tuple[pa.Array, pa.Array] | None = None,
-    copies: Path | None = None,
-    told: pa.Table | None = None,
-) -> Images:
-    """Everything that is needed of the search results.
-
-    Args:
-        search: Output folder of the search.
-        columns: What columns are called in its results.
-        present_keys: The manifest's row keys; None counts every row as present.
-        others: Further products and names of images, which no row has.
-        copies: File of further rows, which were not searched; None for none.
-        told: What the manifest says now, by `row_key` and the results' names of columns: a row that was
-            searched on an earlier night has in the results what its columns said then.
-
-    Raises:
-        OutputError: The results cannot be read.
-    """
-    given = schema_of(search / RESULTS).names
-    wanted = {
-        "row_key": pa.string(),
-        columns.product: pa.string(),
-        **({columns.pic_name: pa.string()} if columns.pic_name else {}),
-        "run_id": pa.string(),
-        "outcome": pa.string(),
-        "answered_at": pa.int64(),
-        "finished_at": pa.int64(),
-        "source_width": pa.int32(),
-        "source_height": pa.int32(),
-        "source_sha256": pa.string(),
-        **({columns.category: pa.string()} if columns.category else {}),
-    }
-    said = {*columns.different_when.values(), *columns.same_when.values()}
-    said |= {columns.title} if columns.title else set()
-    wanted |= {name: pa.string() for name in sorted(said - wanted.keys())}
-    plain = [columns.oldest] if columns.oldest and columns.oldest not in wanted else []
-    history = [EARLIER] if EARLIER in given else []
-    read: dict[str, list[pa.Array]] = {name: [] for name in (*wanted, *plain, "renewed")}
-    for batch in batches_of(search / RESULTS, [*wanted, *plain, *history], copies):
-        for name, kind in wanted.items():
-            column = batch.column(name)
-            if pa.types.is_timestamp(column.type):
-                column = column.cast(pa.timestamp("us", tz="UTC"))
-            read[name].append(column.cast(kind))
-        for name in plain:
-            read[name].append(batch.column(name))
-        read["renewed"].append(
-            _any_earlier(batch.column(EARLIER)) if history else pa.nulls(len(batch), pa.bool_())
-        )
-    return _images(read, columns, present_keys, others, told)
-
-
-def _images(
-    read: dict[str, list[pa.Array]],
-    columns: Columns,
-    present_keys: Iterator[list[str]] | None,
-    others: tuple[pa.Array, pa.Array] | None,
-    told: pa.Table | None = None,
-) -> Images:
-    # Rows are numbered by the text of their keys, so that where two are equally good the same one is taken
-    # whichever was answered, and so stored, first.
-    keys = read["row_key"]
-    in_order = pc.sort_indices(pa.concat_arrays(keys)) if keys else None
-
-    def column(name: str, kind: Any = None) -> pa.Array:
-        if in_order is None:
-            return pa.array([], kind or pa.string())
-        return pa.concat_arrays(read[name]).take(in_order)
-
-    more_products, more_names = others or (None, None)
-    products, product = coded(column(columns.product).fill_null(""), more_products)
-    row_keys = column("row_key")
-
-    def said(name: str) -> pa.Array:
-        """A column's texts as the manifest has them now, or else as they were."""
-        texts = column(name).cast(pa.string())
-        if told is None or name not in told.column_names:
-            return texts
-        none = pa.array([], pa.string())
-        keys, now = (pa.concat_arrays([none, *told.column(each).chunks]) for each in ("row_key", name))
-        at = places(row_keys, keys)
-        now = now.take(pa.array(at, mask=at < 0))
-        return pc.if_else(pa.array(at >= 0), now, texts)
-
-    given = column(columns.pic_name).fill_null("") if columns.pic_name else pa.repeat("", len(row_keys))
-    names, name = coded(given, more_names)
-    finished = _whole(column("finished_at", pa.int64()))
-    runs, run = _in_time(*coded(column("run_id").fill_null("")), finished)
-    answered = _whole(column("answered_at", pa.int64()))
-    oldest = None
-    if columns.oldest:
-        ages = column(columns.oldest)
-        oldest = pc.rank(ages, sort_keys="ascending", tiebreaker="min")
-        oldest = oldest.to_numpy(zero_copy_only=False).astype(np.int64)
-    categories = category = None
-    if columns.category:
-        categories, category = coded(column(columns.category))
-    return Images(
-        products=products,
-        names=names,
-        row_keys=row_keys,
-        product=product,
-        name=name,
-        run=run,
-        runs=runs,
-        answered_at=np.where(answered > 0, answered, finished),
-        renewed=column("renewed", pa.bool_()).fill_null(False).to_numpy(zero_copy_only=False),
-        area=_whole(column("source_width", pa.int32())) * _whole(column("source_height", pa.int32())),
-        sha256=column("source_sha256"),
-        searched=pc.equal(column("outcome"), "ok").fill_null(False).to_numpy(zero_copy_only=False),
-        present=_present(row_keys, present_keys),
-        oldest=oldest,
-        categories=categories,
-        category=category,
-        titles=said(columns.title) if columns.title else None,
-        values={
-            name: _valued(said(name))
-            for name in {*columns.different_when.values(), *columns.same_when.values()}
-        },
-    )
-
-
-def _valued(column: pa.Array) -> NDArray[np.int32]:
-    """A number for each different value, -1 for empty ones; blanks around it and case do not matter."""
-    plain = pc.utf8_lower(pc.utf8_trim_whitespace(column))
-    return coded(pc.if_else(pc.equal(plain, ""), pa.nulls(len(plain), pa.string()), plain))[1]
-
-
-def _any_earlier(column: pa.Array) -> pa.Array:
-    """Which rows had an outcome before: from how many there were, or from what they were."""
-    is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
-    count = pc.list_value_length(column) if is_list else column
-    return pc.greater(count.fill_null(0), 0)
-
-
-def _whole(column: pa.Array) -> NDArray[np.int64]:
-    return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def _in_time(
-    runs: pa.Array, run: NDArray[np.int32], at: NDArray[np.int64]
-) -> tuple[pa.Array, NDArray[np.int32]]:
-    """Runs in the order of their first moment."""
-    first = np.full(len(runs), np.iinfo(np.int64).max)
-    np.minimum.at(first, run, at)
-    order = np.argsort(first, kind="stable")
-    rank = np.empty(len(runs), np.int32)
-    rank[order] = np.arange(len(runs))
-    return runs.take(pa.array(order)), rank[run]
-
-
 def coded(column: pa.Array, more: pa.Array | None = None) -> tuple[pa.Array, NDArray[np.int32]]:
     """The different texts of a column in ascending order, and each cell's place among them; -1 for null.
 
@@ -338,21 +232,3 @@ def places(column: pa.Array, texts: pa.Array) -> NDArray[np.int32]:
     """Each cell's place among texts that are each there once; -1 where it is none of them."""
     found = pc.index_in(column, value_set=texts).fill_null(-1)
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int32)
-
-
-def _present(row_keys: pa.Array, keys: Iterator[list[str]] | None) -> NDArray[np.bool_]:
-    if keys is None:
-        return np.ones(len(row_keys), bool)
-    present = np.zeros(len(row_keys) + 1, bool)
-    waiting: list[str] = []
-
-    def mark() -> None:
-        present[places(pa.array(waiting, pa.string()), row_keys)] = True
-        waiting.clear()
-
-    for some in keys:
-        waiting += some
-        if len(waiting) >= _KEYS_AT_ONCE:
-            mark()
-    mark()
-    return present[:-1]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.storage.parts.part_files import HITS
-from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, places
+from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of
 from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches
 
 if TYPE_CHECKING:
@@ -115,17 +115,15 @@ def read_matches(
         )
 
 
-def ids_in(search: Path) -> tuple[pa.Array, pa.Array]:
-    """The products and the images' names that the hits speak of, each once.
+def ids_in(search: Path) -> Iterator[tuple[pa.Array, pa.Array]]:
+    """The products and the images' names that the hits speak of, some at a time and some of them repeatedly.
 
     Raises:
         OutputError: The hits cannot be read.
     """
-    found: dict[str, pa.Array] = {name: pa.array([], pa.string()) for name in ("product_id", "pic_name")}
-    for batch in batches_of(search / HITS, tuple(found)):
-        for name, known in found.items():
-            found[name] = pc.unique(pa.concat_arrays([known, batch.column(name).cast(pa.string())]))
-    return found["product_id"].drop_null(), found["pic_name"].drop_null()
+    for batch in batches_of(search / HITS, ("product_id", "pic_name")):
+        product, name = (pc.unique(batch.column(each).cast(pa.string())) for each in (0, 1))
+        yield product.drop_null(), name.drop_null()
 
 
 def hidden_rows(
@@ -150,9 +148,9 @@ def hidden_rows(
     again: list[pa.Array] = []
     for batch in batches_of(search / HITS, _COLUMNS):
         hits = pa.Table.from_batches([batch])
-        row = places(_texts(hits, "row_key"), images.row_keys)
-        other = places(_texts(hits, "product_id"), images.products)
-        found = places(_texts(hits, "pic_name"), images.names)
+        row = _rows(hits, images)
+        other = images.product_index.places(_texts(hits, "product_id"))
+        found = images.name_index.places(_texts(hits, "pic_name"))
         score = _numbers(hits, "score", np.float64, absent=-1.0)
         asked = (row >= 0) & (other >= 0) & (score >= rules.floor - 1e-9)
         asked &= images.present[row] & images.searched[row] & several[other]
@@ -187,11 +185,9 @@ def _matches(
     useless: NDArray[np.bool_] | None = None,
 ) -> Matches:
     rank = _numbers(hits, "rank", np.int32)
-    row = places(_texts(hits, "row_key"), images.row_keys)
+    row = _rows(hits, images)
     score = _numbers(hits, "score", np.float64, absent=-1.0)
-    other = places(_texts(hits, "product_id"), images.products)
-    found = places(_texts(hits, "pic_name"), images.names)
-    category = _numbers(hits, "category_id", np.int64, absent=-1)
+    other = images.product_index.places(_texts(hits, "product_id"))
     known = (row >= 0) & (other >= 0)
     product = np.where(row >= 0, images.product[row], -1).astype(np.int32)
     speaks = row if useless is None else np.where((row >= 0) & useless[row], -1, row)
@@ -203,29 +199,30 @@ def _matches(
     own = inside & (product == other)
     # Lists are ordered by score: what is below the floor moves no other product's place.
     strong = inside & ~own & (score >= rules.floor - 1e-9)
-    kept = strong.copy()
-    kept[strong] = trusted(
-        images, row[strong], other[strong], found[strong], add_first=rules.add_first, changed_at=changed_at
-    )
-    stale = int((strong & ~kept).sum())
+    at = np.flatnonzero(strong)
+    found = images.name_index.places(_texts(hits, "pic_name").take(pa.array(at)))
+    fresh = trusted(images, row[at], other[at], found, add_first=rules.add_first, changed_at=changed_at)
+    stale = len(at) - int(fresh.sum())
+    at, found = at[fresh], found[fresh]
     if useless is not None:
-        answer = images.row_of(other[kept], found[kept])
-        kept[kept] = ~(useless[row[kept]] | ((answer >= 0) & useless[answer]))
+        answer = images.row_of(other[at], found)
+        says = ~(useless[row[at]] | ((answer >= 0) & useless[answer]))
+        at, found = at[says], found[says]
     tally.hits += len(hits)
     tally.of_itself += int(own.sum())
     tally.outside += int((~inside).sum())
     tally.stale += stale
-    place = _place_among_products(row, other, rank, kept)
+    category = _numbers(hits.take(pa.array(at)), "category_id", np.int64, absent=-1)
     return Matches(
-        product=product[kept],
-        other=other[kept],
-        row=row[kept],
-        image=images.name[row[kept]],
-        found_image=found[kept],
-        score=score[kept],
-        rank=place[kept],
-        category=category[kept],
-        found_by=np.full(int(kept.sum()), SEARCH, np.int8),
+        product=product[at],
+        other=other[at],
+        row=row[at],
+        image=images.name[row[at]],
+        found_image=found,
+        score=score[at],
+        rank=_place_among_products(row[at], other[at], rank[at]),
+        category=category,
+        found_by=np.full(len(at), SEARCH, np.int8),
     )
 
 
@@ -285,15 +282,14 @@ def _mark_cut(
 
 
 def _place_among_products(
-    row: NDArray[np.int32], other: NDArray[np.int32], rank: NDArray[np.int32], usable: NDArray[np.bool_]
+    row: NDArray[np.int32], other: NDArray[np.int32], rank: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    """Each usable hit's place among the other products of its row, from 1; 0 for the rest."""
-    at = np.flatnonzero(usable)
+    """Each hit's place among the other products of its row, from 1."""
     place = np.zeros(len(row), np.int32)
-    if len(at) == 0:
+    if len(row) == 0:
         return place
     # The first image of each product in a row's list gives the product its place.
-    order = at[np.lexsort((rank[at], other[at], row[at]))]
+    order = np.lexsort((rank, other, row))
     heads = np.concatenate(
         ([True], (row[order][1:] != row[order][:-1]) | (other[order][1:] != other[order][:-1]))
     )
@@ -307,6 +303,13 @@ def _place_among_products(
     of_group[by_rank] = np.arange(len(begins)) - start + 1
     place[order] = of_group[group]
     return place
+
+
+def _rows(hits: pa.Table, images: Images) -> NDArray[np.int32]:
+    """The row that each hit is of: the hits of one row are together."""
+    keys = pc.run_end_encode(_texts(hits, "row_key"), run_end_type=pa.int32())
+    ends = keys.run_ends.to_numpy()
+    return np.repeat(images.row_index.places(keys.values), np.diff(ends, prepend=0))
 
 
 def _texts(hits: pa.Table, name: str) -> pa.Array:

@@ -153,12 +153,25 @@ def folded(pairs: Pairs) -> Pairs:
     if len(pairs) == 0:
         return pairs
     key = pairs.key
-    # The best match first: a certain one, then the higher score, then the earlier row.
-    order = np.lexsort(
-        (pairs.image_b, pairs.image_a, pairs.row, -pairs.score, _PRECEDENCE[pairs.found_by], key)
-    )
+    order = np.argsort(key)
     key = key[order]
-    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    same = key[1:] == key[:-1]
+    starts = np.flatnonzero(np.concatenate(([True], ~same)))
+    if same.any():
+        several = np.flatnonzero(np.concatenate((same, [False])) | np.concatenate(([False], same)))
+        at = order[several]
+        # The best match first: a certain one, then the higher score, then the earlier row.
+        best = np.lexsort(
+            (
+                pairs.image_b[at],
+                pairs.image_a[at],
+                pairs.row[at],
+                -pairs.score[at],
+                _PRECEDENCE[pairs.found_by[at]],
+                key[several],
+            )
+        )
+        order[several] = at[best]
     first = order[starts]
     return Pairs(
         a=pairs.a[first],

@@ -139,7 +139,7 @@ class LocalLooks:
         alike = self._alike
         if alike is None:
             raise RuntimeError("before_search comes first")
-        row = places(self._keys, images.row_keys)
+        row = images.row_index.places(self._keys)
         first, second = row[alike.first], row[alike.second]
         kept = (first >= 0) & (second >= 0)
         kept[kept] = images.product[first[kept]] != images.product[second[kept]]

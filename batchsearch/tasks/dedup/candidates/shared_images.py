@@ -72,22 +72,63 @@ class Known:
     Attributes:
         speaking: By product: whether it has an image that is not on many products.
         together: By product: a number that products have in common whose other images agree.
-        title: A product's title; empty where there is none.
+        title: A product's title, empty where there is none; None where no product has one.
         name: What a row's image is called.
         flat: Share of a row's image that its three most frequent colours cover; NaN where nobody looked.
     """
 
     speaking: NDArray[np.bool_]
     together: NDArray[np.int64]
-    title: Callable[[int], str]
+    title: Callable[[int], str] | None
     name: Callable[[int], str]
     flat: Callable[[int], float]
 
 
+@dataclass(frozen=True, slots=True)
+class ManyProducts:
+    """Images that are on several products, image by image.
+
+    Attributes:
+        rows: Their rows.
+        row_starts: Where each image's rows begin, and at last their end.
+        products: Their products, ascending, each once for each image.
+        product_starts: Likewise of products.
+    """
+
+    rows: NDArray[np.int64]
+    row_starts: NDArray[np.int64]
+    products: NDArray[np.int32]
+    product_starts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.row_starts) - 1
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """On how many products each image is."""
+        return np.diff(self.product_starts)
+
+    def image(self, number: int) -> SharedImage:
+        """One of them, not weighed."""
+        return SharedImage(
+            self.rows[self.row_starts[number] : self.row_starts[number + 1]],
+            self.products[self.product_starts[number] : self.product_starts[number + 1]],
+        )
+
+    def doubtful(self, speaking: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Those that may be no proof: on so many products that names or looks speak, or on some that do.
+
+        Args:
+            speaking: By product: whether it has an image that is not on many products.
+        """
+        voices = np.add.reduceat(speaking[self.products], self.product_starts[:-1], dtype=np.int64)
+        return np.flatnonzero((voices > 1) | (self.sizes >= FEWEST_FOR_NAMES))
+
+
 def on_many_products(
     label: NDArray[np.int64], product: NDArray[np.int32], counted: NDArray[np.bool_]
-) -> list[SharedImage]:
-    """Images that are on at least `FEWEST_PRODUCTS` products.
+) -> ManyProducts | None:
+    """Images that are on at least `FEWEST_PRODUCTS` products; None where there is none.
 
     Args:
         label: By row: a number that rows have in common whose images are one.
@@ -98,14 +139,27 @@ def on_many_products(
     rows = np.flatnonzero(counted & many[label])
     rows = rows[np.argsort(label[rows], kind="stable")]
     if len(rows) == 0:
-        return []
-    starts = np.flatnonzero(np.concatenate(([True], label[rows][1:] != label[rows][:-1])))
-    found = []
-    for some in np.split(rows, starts[1:]):
-        products = np.unique(product[some])
-        if len(products) >= FEWEST_PRODUCTS:
-            found.append(SharedImage(some.astype(np.int64), products))
-    return found
+        return None
+    both = np.unique((label[rows].astype(np.int64) << 32) | product[rows])
+    named, sizes = np.unique(both >> 32, return_counts=True)
+    named = named[sizes >= FEWEST_PRODUCTS]
+    if len(named) == 0:
+        return None
+    kept = np.zeros(len(many), bool)
+    kept[named] = True
+    rows, both = rows[kept[label[rows]]], both[kept[both >> 32]]
+    return ManyProducts(
+        rows.astype(np.int64),
+        _starts(label[rows]),
+        (both & 0xFFFFFFFF).astype(np.int32),
+        _starts(both >> 32),
+    )
+
+
+def _starts(sorted_labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each label begins, and the end."""
+    changes = np.flatnonzero(sorted_labels[1:] != sorted_labels[:-1]) + 1
+    return np.concatenate(([0], changes, [len(sorted_labels)])).astype(np.int64)
 
 
 def weighed(image: SharedImage, known: Known) -> SharedImage:
@@ -150,8 +204,10 @@ def _agreement(together: NDArray[np.int64]) -> float:
     return float((sizes * (sizes - 1)).sum() / (count * (count - 1)))
 
 
-def _likeness(products: NDArray[np.int32], title: Callable[[int], str]) -> float | None:
+def _likeness(products: NDArray[np.int32], title: Callable[[int], str] | None) -> float | None:
     """How many words titles have in common on average, 0 to 1; None where too few have a title."""
+    if title is None:
+        return None
     step = max(1, len(products) // 12)
     words = [frozenset(_WORD.findall(title(int(each)).casefold())) for each in products[::step]]
     words = [some for some in words if some]
@@ -171,8 +227,13 @@ def without_images(
         product: By row.
         shown: Rows that count.
     """
+    nothing = [image.rows for image in images if image.worth == "nothing"]
+    if not nothing:
+        return np.zeros(0, np.int32)
     useless = np.zeros(len(product), bool)
-    for image in images:
-        if image.worth == "nothing":
-            useless[image.rows] = True
-    return np.setdiff1d(product[shown & useless], product[shown & ~useless])
+    useless[np.concatenate(nothing)] = True
+    usable = np.zeros(int(product.max(initial=-1)) + 1, bool)
+    without = usable.copy()
+    without[product[shown & useless]] = True
+    usable[product[shown & ~useless]] = True
+    return np.flatnonzero(without & ~usable).astype(np.int32)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from batchsearch.tasks.dedup.candidates.catalogue_images import coded
 from batchsearch.tasks.dedup.candidates.matches import JUDGEMENT
 from batchsearch.tasks.dedup.candidates.shared_images import Known, SharedImage, on_many_products, weighed
 from batchsearch.tasks.dedup.clusters.components import components
@@ -33,7 +32,7 @@ class Shared:
     """Images on many products.
 
     Attributes:
-        images: All of them, weighed.
+        images: Those that are no proof, weighed.
         useless: By row: whether its image proves nothing.
     """
 
@@ -71,33 +70,37 @@ class Sharing:
         label = self._labels(pairs, decision)
         found = on_many_products(label, self.images.product, self.shown)
         useless = np.zeros(len(self.images), bool)
-        if not found:
+        if found is None:
             return Shared((), useless)
         shared = np.zeros(len(self.images), bool)
-        for image in found:
-            shared[image.rows] = True
+        shared[found.rows] = True
         speaking = np.zeros(len(self.images.products), bool)
         speaking[self.images.product[self.shown & ~shared]] = True
+        doubtful = [found.image(number) for number in found.doubtful(speaking).tolist()]
+        if not doubtful:
+            return Shared((), useless)
         together = np.arange(len(speaking), dtype=np.int64)
-        if any(speaking[image.products].sum() > 1 for image in found):
+        if any(speaking[image.products].sum() > 1 for image in doubtful):
             one, other = self.accepted(shared)
             together = components(len(speaking), one.astype(np.int64), other.astype(np.int64)).astype(
                 np.int64
             )
-        firsts = np.array([image.rows[0] for image in found], np.int64)
-        largest = np.argsort([-len(image.products) for image in found], kind="stable")
+        firsts = np.array([image.rows[0] for image in doubtful], np.int64)
+        largest = np.argsort([-len(image.products) for image in doubtful], kind="stable")
         looked_at = firsts[largest[:_MOST_WEIGHED_BY_LOOKS]]
         flat = dict(zip(looked_at.tolist(), self._flat(looked_at).tolist(), strict=True))
         names = dict(zip(firsts.tolist(), self._names(firsts), strict=True))
-        self._read_titles(np.unique(np.concatenate([image.products for image in found])))
+        self._read_titles(np.unique(np.concatenate([image.products for image in doubtful])))
         known = Known(
             speaking,
             together,
-            title=lambda product: self._titles.get(product, ""),
+            title=(lambda product: self._titles.get(product, "")) if self._titles else None,
             name=lambda row: names[row],
             flat=lambda row: flat.get(row, float("nan")),
         )
-        images = tuple(weighed(image, known) for image in found)
+        images = tuple(
+            image for image in (weighed(each, known) for each in doubtful) if image.worth != "proof"
+        )
         for image in images:
             if image.worth == "nothing":
                 useless[image.rows] = True
@@ -106,7 +109,7 @@ class Sharing:
     def _labels(self, pairs: Pairs, decision: Decision) -> NDArray[np.int64]:
         """A number for each row that all rows have in common whose images are one, by file or by verdict."""
         count = len(self.images)
-        same_file = coded(self.images.sha256)[1].astype(np.int64)
+        same_file = self.images.file
         known = np.flatnonzero(same_file >= 0)
         order = known[np.argsort(same_file[known], kind="stable")]
         equal = same_file[order[1:]] == same_file[order[:-1]]
@@ -125,7 +128,7 @@ class Sharing:
 
     def _names(self, rows: NDArray[np.int64]) -> list[str]:
         """What images are called: where they are, and their names."""
-        where = image_references(rows, self.images, self.sources).to_pylist()
+        where = image_references(rows, self.images).to_pylist()
         called = self.images.names.take(pa.array(self.images.name[rows])).to_pylist()
         return [f"{place or ''} {name or ''}".strip() for place, name in zip(where, called, strict=True)]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.service.facts import DEFAULT_NUM
-from batchsearch.tasks.dedup.candidates.catalogue_images import read_images
+from batchsearch.tasks.dedup.candidates.catalogue_reading import read_images
 from batchsearch.tasks.dedup.candidates.gathering import Gathering
 from batchsearch.tasks.dedup.candidates.hits import HitRules, ids_in
 from batchsearch.tasks.dedup.candidates.matches import FOUND_BY, IDENTICAL_BYTES, SEARCH
+from batchsearch.tasks.dedup.candidates.off_memory import Room
 from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError, lost_images, not_held_message
 from batchsearch.tasks.dedup.candidates.shared_images import without_images
 from batchsearch.tasks.dedup.candidates.sharing import Sharing
@@ -81,14 +81,15 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         OutputError: The search's output cannot be read or a table cannot be written.
     """
     keep = dedup.outside == "keep"
-    others = ids_in(sources.search) if keep else None
+    others = ids_in(sources.search) if keep else ()
+    room = Room(sources.folder)
     told = None if sources.told is None else sources.told()
-    images = read_images(sources.search, sources.columns, sources.keys, others, sources.copies, told)
+    images = read_images(sources.search, sources.columns, sources.keys, others, sources.copies, told, room)
     gathering = Gathering(
         images,
         hit_rules(dedup, wanted),
         sources,
-        sources.judgements.of_products(images.products),
+        sources.judgements.of_products(images.product_index),
         None if sources.changed_at is None else sources.changed_at(images),
     )
     shown = images.present | keep
@@ -116,7 +117,9 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         tally.mute,
         dedup.min_confidence,
     )
-    clusters = cluster(pairs, decision, guard, preference_of(images, counts, shown, dedup), images.product_id)
+    joined = np.unique(np.concatenate((pairs.a[decision.accepted], pairs.b[decision.accepted])))
+    preference = preference_of(images, counts, shown, dedup, joined)
+    clusters = cluster(pairs, decision, guard, preference, images.product_id)
     clusters = with_notes(clusters, [image for image in shared.images if image.worth == "look"])
     earlier = earlier_pairs(sources.folder, images)
     bare = without_images(shared.images, images.product, shown)
@@ -134,9 +137,9 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
             sources=sources,
         ):
             pairs_file.add(piece)
-        for piece in cluster_rows(clusters, images, counts, shown, sources):
+        for piece in cluster_rows(clusters, images, counts, shown, sources=sources, room=room):
             clusters_file.add(piece)
-        findings_file.add(finding_rows(shared.images, bare, images, sources))
+        findings_file.add(finding_rows(shared.images, bare, images))
         written = (pairs_file, clusters_file, findings_file)
         for file in written:
             file.finish()
@@ -154,8 +157,8 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
             name: int((pairs.found_by[decision.accepted] == number).sum())
             for number, name in enumerate(FOUND_BY)
         },
-        "new_pairs": int((~np.isin(key, known)).sum()),
-        "gone_pairs": int((~np.isin(known, key)).sum()),
+        "new_pairs": len(key) - shared_keys(key, known),
+        "gone_pairs": len(known) - shared_keys(known, key),
         "judged_same": int((decision.judged == 1).sum()),
         "judged_different": int((decision.judged == 2).sum()),  # noqa: PLR2004 - place in `JUDGED`
         "colour_variants": int(
@@ -185,6 +188,14 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         "shared_images": sum(image.worth == "nothing" for image in shared.images),
         "without_image": len(bare),
     }
+
+
+def shared_keys(some: NDArray[np.int64], others: NDArray[np.int64]) -> int:
+    """How many of some numbers are among others, which ascend."""
+    if not len(others):
+        return 0
+    place = np.minimum(np.searchsorted(others, some), len(others) - 1)
+    return int((others[place] == some).sum())
 
 
 def _check_held(images: Images, tally: Tally, dedup: DedupSettings, sources: Sources) -> None:
@@ -244,10 +255,12 @@ def _with_same_files(pairs: Pairs, images: Images) -> Pairs:
 
     A plain image has no shape by which it could be verified, but its file is the same.
     """
+    if not (images.file >= 0).any():
+        return pairs
     one, other = images.row_of(pairs.a, pairs.image_a), images.row_of(pairs.b, pairs.image_b)
     there = np.flatnonzero((one >= 0) & (other >= 0) & (pairs.found_by == SEARCH))
-    first, second = (images.sha256.take(pa.array(rows[there])) for rows in (one, other))
-    same = pc.fill_null(pc.equal(first, second), fill_value=False).to_numpy(zero_copy_only=False)
+    first, second = images.file[one[there]], images.file[other[there]]
+    same = (first >= 0) & (first == second)
     found_by = pairs.found_by.copy()
     found_by[there[same]] = IDENTICAL_BYTES
     return replace(pairs, found_by=found_by)
@@ -332,23 +345,39 @@ def thresholds_of(
 
 
 def preference_of(
-    images: Images, counts: NDArray[np.int64], shown: NDArray[np.bool_], dedup: DedupSettings
-) -> NDArray[np.int64]:
-    """By product: its place among all, the one that is to stand for a cluster first.
+    images: Images,
+    counts: NDArray[np.int64],
+    shown: NDArray[np.bool_],
+    dedup: DedupSettings,
+    among: NDArray[np.int32] | None = None,
+) -> NDArray[np.int32]:
+    """By product: its place among those asked for, the one that is to stand for a cluster first.
 
     By the rule that the job names, then by the others: age (where a column says it), number of images,
     largest image; at last by product id.
+
+    Args:
+        images: What the results say.
+        counts: Images of each product.
+        shown: Rows that count.
+        dedup: The job's `dedup` section.
+        among: Products, ascending; None for all.
     """
     size = len(images.products)
-    area = np.zeros(size, np.int64)
-    np.maximum.at(area, images.product[shown], images.area[shown])
-    age = np.full(size, np.iinfo(np.int64).max)
+    some = np.arange(size) if among is None else among
+    asked = np.zeros(size, bool)
+    asked[some] = True
+    rows = np.flatnonzero(shown & asked[images.product])
+    place = np.cumsum(asked, dtype=np.int32)[images.product[rows]] - 1
+    area = np.zeros(len(some), np.int64)
+    np.maximum.at(area, place, images.area[rows])
+    age = np.full(len(some), np.iinfo(np.int64).max)
     if images.oldest is not None:
-        np.minimum.at(age, images.product[shown], images.oldest[shown])
-    by_rule = {"oldest": age, "most_images": -counts, "best_image": -area}
+        np.minimum.at(age, place, images.oldest[rows])
+    by_rule = {"oldest": age, "most_images": -counts[some], "best_image": -area}
     first = by_rule.pop(dedup.representative)
     # The last key is the one that np.lexsort goes by first.
     order = np.lexsort((*reversed(by_rule.values()), first))
-    preference = np.empty(size, np.int64)
-    preference[order] = np.arange(size)
+    preference = np.zeros(size, np.int32)
+    preference[some[order]] = np.arange(len(some))
     return preference

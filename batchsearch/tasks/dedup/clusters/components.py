@@ -85,9 +85,12 @@ def with_notes(clusters: Clusters, images: Sequence[SharedImage]) -> Clusters:
     if not images or not clusters.count:
         return clusters
     review = dict(clusters.review)
+    most = max(int(clusters.product.max()), *(int(image.products.max()) for image in images))
+    cluster_of = np.full(most + 1, -1, np.int32)
+    cluster_of[clusters.product] = clusters.cluster
     for image in images:
-        inside = np.isin(clusters.product, image.products)
-        found, many = np.unique(clusters.cluster[inside], return_counts=True)
+        inside = cluster_of[image.products]
+        found, many = np.unique(inside[inside >= 0], return_counts=True)
         for number in found[many >= _GUARDED_FROM].tolist():
             review[number] = "; ".join(filter(None, (review.get(number), image.why)))
     return replace(clusters, review=review)
@@ -113,7 +116,7 @@ def cluster(
     pairs: Pairs,
     decision: Decision,
     guard: GuardRules,
-    preference: NDArray[np.int64],
+    preference: NDArray[np.int32],
     name: Callable[[int], str],
 ) -> Clusters:
     """The clusters that the accepted pairs make.
@@ -126,8 +129,12 @@ def cluster(
         name: A product's id, for what reviewers read.
     """
     edges = np.flatnonzero(decision.accepted)
-    nodes, ends = np.unique(np.concatenate((pairs.a[edges], pairs.b[edges])), return_inverse=True)
-    first, second = ends[: len(edges)], ends[len(edges) :]
+    a, b = pairs.a[edges], pairs.b[edges]
+    inside = np.zeros(int(b.max(initial=-1)) + 1, bool)
+    inside[a] = inside[b] = True
+    nodes = np.flatnonzero(inside).astype(np.int32)
+    place = np.cumsum(inside) - 1
+    first, second = place[a], place[b]
     labels = components(len(nodes), first, second).astype(np.int64)
     labels, review = _guarded(pairs, decision, guard, nodes=nodes, labels=labels, name=name)
     confidence = _confidence(pairs, decision, nodes, labels)
@@ -180,11 +187,14 @@ def _inside(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Of the pairs chosen, those whose products share a label: positions, and both places in `nodes`."""
     at = np.flatnonzero(which)
-    one, other = np.searchsorted(nodes, pairs.a[at]), np.searchsorted(nodes, pairs.b[at])
-    known = (one < len(nodes)) & (other < len(nodes))
-    at, one, other = at[known], one[known], other[known]
-    known = (nodes[one] == pairs.a[at]) & (nodes[other] == pairs.b[at])
-    at, one, other = at[known], one[known], other[known]
+    if not len(at) or not len(nodes):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64)
+    # b is the larger of both.
+    place = np.full(max(int(nodes[-1]), int(pairs.b[at].max())) + 1, -1, np.int32)
+    place[nodes] = np.arange(len(nodes))
+    one, other = place[pairs.a[at]], place[pairs.b[at]]
+    known = (one >= 0) & (other >= 0)
+    at, one, other = at[known], one[known].astype(np.int64), other[known].astype(np.int64)
     shared = labels[one] == labels[other]
     return at[shared], one[shared], other[shared]
 
@@ -280,7 +290,7 @@ def _described(
     nodes: NDArray[np.int32],
     labels: NDArray[np.int64],
     review: dict[int, str],
-    preference: NDArray[np.int64],
+    preference: NDArray[np.int32],
     confidence: NDArray[np.float64],
     unsure: int,
 ) -> Clusters:

@@ -106,6 +106,8 @@ class Catalogue:
 def with_judged(pairs: Pairs, judged: Judged) -> Pairs:
     """The pairs, and those judged `same` that no search has found: without a score."""
     same = judged.verdict == SAME
+    if not same.any():
+        return pairs
     missing = ~np.isin(pair_key(judged.a, judged.b), pairs.key) & same
     count = int(missing.sum())
     if count == 0:
@@ -156,6 +158,12 @@ def _among_best(pairs: Pairs, best: int) -> tuple[NDArray[np.bool_], NDArray[np.
     if len(pairs) == 0:
         return np.zeros(0, bool), np.zeros(0, bool)
     count = len(pairs)
+    if best == 1:
+        bar = np.full(int(pairs.b.max()) + 1, -np.inf)
+        np.maximum.at(bar, pairs.a, pairs.score)
+        np.maximum.at(bar, pairs.b, pairs.score)
+        bar -= _ROUNDING
+        return pairs.score >= bar[pairs.a], pairs.score >= bar[pairs.b]
     product = np.concatenate((pairs.a, pairs.b))
     score = np.concatenate((pairs.score, pairs.score))
     order = np.lexsort((-score, product))

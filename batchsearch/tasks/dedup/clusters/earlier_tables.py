@@ -21,6 +21,7 @@ from batchsearch.tasks.dedup.nights import read_record
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _HOPELESS: Final = "table_changed"
@@ -48,23 +49,24 @@ def set_damaged_aside(folder: Path) -> None:
     logger().warning("tables_set_aside", files=moved)
 
 
-def read_earlier(folder: Path, table: str, columns: list[str]) -> pa.Table | None:
-    """Some columns of a table of the night before; None where there was no night, or nothing is left of any.
+def read_earlier(folder: Path, table: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a table of the night before; none where there was no night, or nothing is left of any.
 
     Raises:
         OutputError: The table cannot be read.
     """
     if table_path(folder, table).is_file():
-        return read_table(folder, table, columns)
+        yield from read_table(folder, table, columns)
+        return
     there = _nights(folder)
     name = table_path(folder, table).relative_to(folder).as_posix()
     for night in there:
         if (night / name).is_file() and _is_sound(night, name):
             logger().warning("earlier_table_missing", table=table, taken_from=f"{NIGHTS}/{night.name}")
-            return read_table(night, table, columns)
+            yield from read_table(night, table, columns)
+            return
     if there or read_record(folder) is not None:
         logger().warning("earlier_table_missing", table=table, taken_from=None)
-    return None
 
 
 def _nights(folder: Path) -> list[Path]:

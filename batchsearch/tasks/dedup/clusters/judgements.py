@@ -17,12 +17,13 @@ import pyarrow as pa
 
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.nearest import did_you_mean
-from batchsearch.tasks.dedup.candidates.catalogue_images import places
 from batchsearch.tasks.dedup.clusters.decide import DIFFERENT, JUDGED, NOT_JUDGED, SAME, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from batchsearch.tasks.dedup.candidates.text_index import TextIndex
 
 COLUMNS: Final = ("product_a", "product_b", "judgement", "judged_at", "note")
 """Of the file; the first three are needed."""
@@ -68,11 +69,11 @@ class Judgements:
         """`SAME` or `DIFFERENT`, by both product ids."""
         return {pair: said.verdict for pair, said in self.said.items()}
 
-    def of_products(self, products: pa.Array) -> Judged:
+    def of_products(self, products: TextIndex) -> Judged:
         """The judgements on pairs of these products, which are in ascending order, each once."""
         both = [*self.said]
-        first = places(pa.array([one for one, _ in both], pa.string()), products)
-        second = places(pa.array([other for _, other in both], pa.string()), products)
+        first = products.places(pa.array([one for one, _ in both], pa.string()))
+        second = products.places(pa.array([other for _, other in both], pa.string()))
         verdict = np.array([said.verdict for said in self.said.values()], np.int8)
         known = (first >= 0) & (second >= 0)
         low, high = np.minimum(first, second)[known], np.maximum(first, second)[known]

@@ -2,44 +2,72 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from numpy.typing import NDArray
+
+    from batchsearch.tasks.dedup.candidates.text_index import TextIndex
+
+NEW = -1
+"""Of a cluster that takes over no earlier id."""
 
 
-def cluster_ids(
-    clusters: Sequence[Sequence[str]], representatives: Sequence[str], earlier: Mapping[str, str]
-) -> list[str]:
-    """The id of each cluster.
+def taken_over(
+    cluster: NDArray[np.int32], earlier: NDArray[np.int32], representative: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """The number of the earlier id that each cluster takes over; `NEW` for none.
 
     A cluster takes over the id that most of its members had the night before; of several clusters that might
-    take one id over, the one with most of its former members does. A new cluster is named after the product
-    that stands for it at first sight.
+    take one id over, the one with most of its former members does.
 
     Args:
-        clusters: The members of each.
-        representatives: The product that stands for each.
-        earlier: The id of the night before, by product.
+        cluster: By member: its cluster; clusters are numbered from 0 and ascend.
+        earlier: By member: the number of the id that it had, -1 for none; numbered in the order of the ids.
+        representative: By cluster: the product that stands for it.
     """
-    claims = []
-    for number, members in enumerate(clusters):
-        votes = Counter(earlier[member] for member in members if member in earlier) if earlier else Counter()
-        claims += [(-count, name, number) for name, count in votes.items()]
-    ids: dict[int, str] = {}
-    taken: set[str] = set()
-    for _, name, number in sorted(claims, key=lambda claim: (claim[0], claim[1], representatives[claim[2]])):
-        if number not in ids and name not in taken:
-            ids[number] = name
-            taken.add(name)
-    taken |= set(earlier.values())
-    for number, representative in enumerate(representatives):
-        if number in ids:
-            continue
-        name, again = representative, 2
-        while name in taken:
-            name, again = f"{representative}~{again}", again + 1
-        ids[number] = name
-        taken.add(name)
-    return [ids[number] for number in range(len(clusters))]
+    ids = np.full(len(representative), NEW, np.int32)
+    known = np.flatnonzero(earlier >= 0)
+    claim, votes = np.unique(
+        (cluster[known].astype(np.int64) << 32) | earlier[known].astype(np.int64), return_counts=True
+    )
+    number, name = (claim >> 32).astype(np.int32), (claim & 0xFFFFFFFF).astype(np.int32)
+    # Where nobody else wants the name, and the cluster wants no other one, there is nothing to decide.
+    alone = (np.bincount(number, minlength=len(ids))[number] == 1) & (np.bincount(name)[name] == 1)
+    ids[number[alone]] = name[alone]
+    number, name, votes = number[~alone], name[~alone], votes[~alone]
+    taken: set[int] = set()
+    for at in np.lexsort((representative[number], name, -votes)).tolist():
+        if ids[number[at]] == NEW and int(name[at]) not in taken:
+            ids[number[at]] = name[at]
+            taken.add(int(name[at]))
+    return ids
+
+
+def new_names(representatives: pa.Array, earlier: TextIndex) -> pa.Array:
+    """Ids of new clusters, each named after the product that stands for it at first sight.
+
+    Where that name is an earlier cluster's or another one's, the next number behind it is taken.
+
+    Args:
+        representatives: The products, by the clusters' order, each once.
+        earlier: The ids of the night before.
+    """
+    # A number behind a name is all that a name may get, so only those that end with one can be in the way.
+    numbered = pc.match_substring_regex(representatives, "~[0-9]+$").to_numpy(zero_copy_only=False)
+    doubtful = np.flatnonzero(numbered | (earlier.places(representatives) >= 0))
+    if not len(doubtful):
+        return representatives
+    given: dict[str, None] = {}
+    for name in representatives.take(pa.array(doubtful)).to_pylist():
+        chosen, again = name, 2
+        while chosen in given or earlier.places(pa.array([chosen], pa.string()))[0] >= 0:
+            chosen, again = f"{name}~{again}", again + 1
+        given[chosen] = None
+    mask = np.zeros(len(representatives), bool)
+    mask[doubtful] = True
+    return pc.replace_with_mask(representatives, pa.array(mask), pa.array([*given], representatives.type))

@@ -16,6 +16,7 @@ from batchsearch.storage.parts.results_and_hits import Column
 from batchsearch.storage.sealed.delivered import MADE_BY as NIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -191,16 +192,17 @@ class TableWriter:
             raise unwritable(self.path, error) from error
 
 
-def read_table(folder: Path, table: str, columns: list[str]) -> pa.Table | None:
-    """Some columns of a night's table; None where there is none yet.
+def read_table(folder: Path, table: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some columns of a night's table, some thousand rows at a time; none where there is no table yet.
 
     Raises:
         OutputError: It cannot be read.
     """
     path = table_path(folder, table)
     try:
-        return pq.read_table(arrow_readable(path), columns=columns, page_checksum_verification=True)
+        with pq.ParquetFile(arrow_readable(path), page_checksum_verification=True) as file:
+            yield from file.iter_batches(columns=columns)
     except FileNotFoundError:
-        return None
+        return
     except (OSError, pa.ArrowException) as error:
         raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error

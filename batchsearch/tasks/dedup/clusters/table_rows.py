@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.storage.parts.part_files import RESULTS
-from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, places
 from batchsearch.tasks.dedup.candidates.matches import FOUND_BY, NO_RANK, NOT_FOUND, pair_key
+from batchsearch.tasks.dedup.candidates.off_memory import Coding, Texts, numbered
 from batchsearch.tasks.dedup.clusters.decide import JUDGED
 from batchsearch.tasks.dedup.clusters.earlier_tables import read_earlier
-from batchsearch.tasks.dedup.clusters.names import cluster_ids
+from batchsearch.tasks.dedup.clusters.names import NEW, new_names, taken_over
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
     CLUSTERS,
     PAIRS,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from batchsearch.tasks.dedup.candidates.catalogue_images import Columns, Images
     from batchsearch.tasks.dedup.candidates.matches import Matches, Pairs
+    from batchsearch.tasks.dedup.candidates.off_memory import Room
     from batchsearch.tasks.dedup.candidates.shared_images import SharedImage
     from batchsearch.tasks.dedup.clusters.components import Clusters
     from batchsearch.tasks.dedup.clusters.decide import Decision
@@ -111,22 +111,24 @@ def earlier_pairs(folder: Path, images: Images) -> Earlier:
     Raises:
         OutputError: They cannot be read.
     """
-    read = read_earlier(folder, PAIRS, ["product_a", "product_b", "found_at", "accepted"])
-    if read is None:
+    keys, found, accepted = [], [], []
+    gone = 0
+    for batch in read_earlier(folder, PAIRS, ["product_a", "product_b", "found_at", "accepted"]):
+        one, other = (images.product_index.places(batch.column(name)) for name in ("product_a", "product_b"))
+        # Products that are no longer known have numbers of no product: their pairs are gone.
+        nobody = -1 - gone - np.arange(len(batch))
+        gone += len(batch)
+        keys.append(np.where((one >= 0) & (other >= 0), pair_key(one, other), nobody))
+        found.append(batch.column("found_at").cast(pa.int64()).to_numpy(zero_copy_only=False))
+        accepted.append(batch.column("accepted").to_numpy(zero_copy_only=False).astype(bool))
+    if not keys:
         return Earlier(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool))
-    read = read.combine_chunks()
-    one = places(_plain(read.column("product_a")), images.products)
-    other = places(_plain(read.column("product_b")), images.products)
-    # Products that are no longer known have numbers of no product: their pairs are gone.
-    key = np.where((one >= 0) & (other >= 0), pair_key(one, other), -1 - np.arange(len(one)))
+    key = np.concatenate(keys)
+    keys.clear()
+    if (key[1:] >= key[:-1]).all():
+        return Earlier(key, np.concatenate(found), np.concatenate(accepted))
     order = np.argsort(key, kind="stable")
-    found = _plain(read.column("found_at")).cast(pa.int64()).to_numpy(zero_copy_only=False)
-    accepted = _plain(read.column("accepted")).to_numpy(zero_copy_only=False).astype(bool)
-    return Earlier(key[order], found[order], accepted[order])
-
-
-def _plain(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return Earlier(key[order], np.concatenate(found)[order], np.concatenate(accepted)[order])
 
 
 def _named(texts: pa.Array, numbers: NDArray[Any]) -> pa.Array:
@@ -161,7 +163,7 @@ def pair_rows(
     speak = [f"`{name}` differs" for name in sources.columns.different_when]
     speak += [f"`{name}` is the same" for name in sources.columns.same_when]
     reasons, names = pa.array([*REASONS, *speak]), pa.array(VERDICTS)
-    titles = titles_of(images)
+    titles = _TitleRows(images)
     now = int(sources.now.timestamp() * 1e6)
     ways, verdicts = pa.array(FOUND_BY), pa.array(JUDGED, pa.string())
     for start in range(0, len(pairs), ROWS_AT_ONCE):
@@ -207,8 +209,8 @@ def pair_rows(
                 )
             },
             "mirrored": pa.array(compared.mirrored[some] > 0, mask=~(compared.inliers[some] > 0)),
-            "title_a": _named(titles, pairs.a[some]),
-            "title_b": _named(titles, pairs.b[some]),
+            "title_a": titles.of(pairs.a[some]),
+            "title_b": titles.of(pairs.b[some]),
             "judged": verdicts.take(pa.array(decision.judged[some])),
             "accepted": pa.array(decision.accepted[some]),
             "run_id": _named(images.runs, run),
@@ -222,7 +224,9 @@ def cluster_rows(
     images: Images,
     counts: NDArray[np.int64],
     shown: NDArray[np.bool_],
+    *,
     sources: Sources,
+    room: Room,
 ) -> Iterator[pa.Table]:
     """The rows of `clusters`, cluster by cluster, the representative first.
 
@@ -231,69 +235,66 @@ def cluster_rows(
         images: What the numbers stand for.
         counts: Images of each product.
         shown: Rows whose images may be shown: those of the manifest.
-        sources: Where the search's results and the clusters of the night before are.
+        sources: Where the clusters of the night before are.
+        room: For what memory does not hold.
 
     Raises:
         OutputError: One of them cannot be read.
     """
     schema = clusters_schema()
     row = _best_rows(clusters, images, shown)
-    image = image_references(row, images, sources)
-    ids = _named(_ids(clusters, images, sources), clusters.cluster)
-    reviews = [clusters.review.get(number) for number in range(clusters.count)]
-    titles = titles_of(images)
-    review = pa.array(reviews, pa.string()).take(pa.array(clusters.cluster))
+    ids = _ids(clusters, images, sources, room)
+    titles = _TitleRows(images)
     for start in range(0, len(clusters.product), ROWS_AT_ONCE):
         some = slice(start, start + ROWS_AT_ONCE)
         values = {
-            "cluster_id": ids[some],
+            "cluster_id": _named(ids, clusters.cluster[some]),
             "product_id": _named(images.products, clusters.product[some]),
             "is_representative": pa.array(clusters.product[some] == clusters.representative[some]),
             "representative": _named(images.products, clusters.representative[some]),
             "confidence": pa.array(clusters.confidence[some]),
             "size": pa.array(clusters.size[some]),
-            "review": review[some],
+            "review": pa.array(map(clusters.review.get, clusters.cluster[some].tolist()), pa.string()),
             "score": pa.array(clusters.score[some]),
             "images": pa.array(counts[clusters.product[some]]),
-            "image": image[some],
+            "image": image_references(row[some], images),
             "row_key": _named(images.row_keys, row[some]),
-            "title": _named(titles, clusters.product[some]),
+            "title": titles.of(clusters.product[some]),
         }
         yield pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
 
 
-def titles_of(images: Images) -> pa.Array:
+class _TitleRows:
     """What each product is called: what the first of its rows in the manifest says, or else of any."""
-    count = len(images.products)
-    if images.titles is None:
-        return pa.nulls(count, pa.string())
-    filled = images.titles.is_valid().to_numpy(zero_copy_only=False)
-    row = np.full(count, -1, np.int64)
-    for some in (filled, filled & images.present):
-        at = np.flatnonzero(some)[::-1]
-        row[images.product[at]] = at
-    return _named(images.titles, row)
+
+    def __init__(self, images: Images) -> None:
+        self._titles = images.titles
+        if images.titles is None:
+            return
+        filled = images.titles.is_valid().to_numpy(zero_copy_only=False)
+        self._row = np.full(len(images.products), -1, np.int32)
+        for some in (filled, filled & images.present):
+            at = np.flatnonzero(some)[::-1]
+            self._row[images.product[at]] = at
+
+    def of(self, products: NDArray[np.int32]) -> pa.Array:
+        if self._titles is None:
+            return pa.nulls(len(products), pa.string())
+        return _named(self._titles, self._row[products])
 
 
-def finding_rows(
-    shared: Sequence[SharedImage], bare: NDArray[np.int32], images: Images, sources: Sources
-) -> pa.Table:
+def finding_rows(shared: Sequence[SharedImage], bare: NDArray[np.int32], images: Images) -> pa.Table:
     """The rows of `findings`: images on many products that are no proof, then products without a usable one.
 
     Args:
         shared: The images.
         bare: Products that have nothing but images that prove nothing.
         images: What the numbers stand for.
-        sources: Where the search's results are.
-
-    Raises:
-        OutputError: The results cannot be read.
     """
-    told = [image for image in shared if image.worth != "proof"]
-    order = sorted(told, key=lambda image: (-len(image.products), int(image.rows[0])))
+    order = sorted(shared, key=lambda image: (-len(image.products), int(image.rows[0])))
     first = _first_rows(bare, images)
     row = np.concatenate([np.array([image.rows[0] for image in order], np.int64), first])
-    where = image_references(row, images, sources)
+    where = image_references(row, images)
     called = _named(images.names, np.where(row >= 0, images.name[row], -1))
     count, more = len(order), len(bare)
     schema = findings_schema()
@@ -323,27 +324,35 @@ def _first_rows(products: NDArray[np.int32], images: Images) -> NDArray[np.int64
     return first
 
 
-def _ids(clusters: Clusters, images: Images, sources: Sources) -> pa.Array:
+def _ids(clusters: Clusters, images: Images, sources: Sources, room: Room) -> pa.Array:
     """The id of each cluster, by its number."""
-    before = read_earlier(sources.folder, CLUSTERS, ["product_id", "cluster_id"])
-    earlier: dict[str, str] = {}
-    if before is not None:
-        earlier = dict(
-            zip(before.column("product_id").to_pylist(), before.column("cluster_id").to_pylist(), strict=True)
-        )
     if not clusters.count:
         return pa.array([], pa.string())
-    products = _named(images.products, clusters.product).to_pylist()
+    texts, products = Texts(room), [np.empty(0, np.int32)]
+    for batch in read_earlier(sources.folder, CLUSTERS, ["product_id", "cluster_id"]):
+        texts.add(batch.column("cluster_id"))
+        products.append(images.product_index.places(batch.column("product_id")))
+    index, number = numbered(texts.array(), Coding(room))
+    names = index.texts
+    had = np.full(len(images.products) + 1, -1, np.int32)
+    had[np.concatenate(products)] = number
+    # Products that are no longer known.
+    had[-1] = -1
     starts = np.flatnonzero(np.concatenate(([True], clusters.cluster[1:] != clusters.cluster[:-1])))
-    ends = [*starts[1:], len(products)]
-    members = [products[start:end] for start, end in zip(starts, ends, strict=True)]
-    stand = _named(images.products, clusters.representative[starts]).to_pylist()
-    return pa.array(cluster_ids(members, stand, earlier), pa.string())
+    stand = clusters.representative[starts]
+    taken = taken_over(clusters.cluster, had[clusters.product], stand)
+    new = np.flatnonzero(taken == NEW)
+    place = taken.astype(np.int64)
+    place[new] = len(names) + np.arange(len(new))
+    named = new_names(_named(images.products, stand[new]).cast(names.type), index)
+    return pa.concat_arrays([names, named]).take(pa.array(place))
 
 
 def _best_rows(clusters: Clusters, images: Images, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
     """For each member the row of its largest image, the first of several; -1 where it has no row."""
-    rows = np.flatnonzero(shown)
+    member = np.zeros(len(images.products), bool)
+    member[clusters.product] = True
+    rows = np.flatnonzero(shown & member[images.product])
     order = rows[np.lexsort((rows, -images.area[rows], images.product[rows]))]
     product = images.product[order]
     place = np.searchsorted(product, clusters.product)
@@ -354,23 +363,8 @@ def _best_rows(clusters: Clusters, images: Images, shown: NDArray[np.bool_]) -> 
     return found
 
 
-def image_references(row: NDArray[np.int64], images: Images, sources: Sources) -> pa.Array:
-    """Where the images of these rows are, as the results carry it; null for rows below 0.
-
-    Raises:
-        OutputError: The results cannot be read.
-    """
-    column = sources.columns.image
-    if column is None or not len(row):
+def image_references(row: NDArray[np.int64], images: Images) -> pa.Array:
+    """Where the images of these rows are, as the results carry it; null for rows below 0."""
+    if images.references is None:
         return pa.nulls(len(row), pa.string())
-    wanted = images.row_keys.take(pa.array(np.unique(row[row >= 0])))
-    keys, texts = [], []
-    for batch in batches_of(sources.search / RESULTS, ["row_key", column], sources.copies):
-        chosen = pa.array(places(batch.column("row_key"), wanted) >= 0)
-        keys.append(batch.column("row_key").filter(chosen))
-        texts.append(batch.column(column).cast(pa.string()).filter(chosen))
-    if not keys:
-        return pa.nulls(len(row), pa.string())
-    # By key: the results are stored in the order of the answers.
-    at = places(images.row_keys.take(pa.array(row, mask=row < 0)), pa.concat_arrays(keys))
-    return _named(pa.concat_arrays(texts), at)
+    return _named(images.references, row).cast(pa.string())

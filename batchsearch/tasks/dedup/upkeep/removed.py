@@ -22,7 +22,9 @@ from batchsearch.service.operations import OPERATIONS
 from batchsearch.storage.output_layout import SEARCH, UPKEEP
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
 from batchsearch.storage.parts.part_files import RESULTS
-from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, coded, places, read_images
+from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, coded
+from batchsearch.tasks.dedup.candidates.catalogue_reading import read_images
+from batchsearch.tasks.dedup.candidates.off_memory import Room
 from batchsearch.tasks.dedup.night_jobs import result_columns
 
 if TYPE_CHECKING:
@@ -67,15 +69,15 @@ def removed_images(settings: JobSettings, given: Given, night: str) -> Removed:
     folder = Path(settings.output.dir)
     manifest = open_manifest(settings, OPERATIONS[settings.operation])
     columns = result_columns(settings, given, manifest.schema_carried.names)
-    images = read_images(folder / SEARCH, columns, None)
+    images = read_images(folder / SEARCH, columns, None, room=Room(folder))
     image = np.unique((images.product.astype(np.int64) << 32) | images.name)
     there = np.zeros(len(image), bool)
     rows = 0
     # Whatever row has an image now, it has not left: rows are not compared.
     for batch in manifest.batches():
         rows += len(batch.rows)
-        product = places(_column(batch, given.product), images.products).astype(np.int64)
-        name = places(_column(batch, given.pic_name), images.names).astype(np.int64)
+        product = images.product_index.places(_column(batch, given.product)).astype(np.int64)
+        name = images.name_index.places(_column(batch, given.pic_name)).astype(np.int64)
         known = (product >= 0) & (name >= 0)
         there[np.isin(image, (product[known] << 32) | name[known], assume_unique=False)] = True
     gone = image[~there]

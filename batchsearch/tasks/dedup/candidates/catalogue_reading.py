@@ -1,0 +1,257 @@
+"""Reads what a search's results say of every row into `Images`, in memory that texts do not fill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchsearch.storage.parts.part_files import RESULTS
+from batchsearch.tasks.dedup.candidates.catalogue_images import Images, batches_of, coded, schema_of
+from batchsearch.tasks.dedup.candidates.off_memory import Coding, Room, SortedRows, Texts, numbered
+from batchsearch.tasks.dedup.candidates.text_index import TextIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
+
+EARLIER: Final = "earlier_outcomes"
+_KEYS_AT_ONCE: Final = 1 << 17
+_ROWS_AT_ONCE: Final = 1 << 19
+_RENEWED: Final = "renewed"
+
+
+def read_images(  # noqa: PLR0917 - what is read, and what else is known
+    search: Path,
+    columns: Columns,
+    present_keys: Iterator[list[str]] | None,
+    others: Iterable[tuple[pa.Array, pa.Array]] = (),
+    copies: Path | None = None,
+    told: pa.Table | None = None,
+    room: Room | None = None,
+) -> Images:
+    """Everything that is needed of the search results.
+
+    Args:
+        search: Output folder of the search.
+        columns: What columns are called in its results.
+        present_keys: The manifest's row keys; None counts every row as present.
+        others: Further products and names of images, which no row has.
+        copies: File of further rows, which were not searched; None for none.
+        told: What the manifest says now, by `row_key` and the results' names of columns: a row that was
+            searched on an earlier night has in the results what its columns said then.
+        room: Where texts are that are too many for memory; None keeps all in memory.
+
+    Raises:
+        OutputError: The results cannot be read, or the room cannot be written.
+    """
+    given = schema_of(search / RESULTS).names
+    history = [EARLIER] if EARLIER in given else []
+    wanted = [*_texts_of(columns), *_NUMBERS, *([columns.oldest] if columns.oldest else []), *history]
+
+    def rows() -> Iterator[pa.Table]:
+        for batch in batches_of(search / RESULTS, list(dict.fromkeys(wanted)), copies):
+            renewed = _any_earlier(batch.column(EARLIER)) if history else pa.nulls(len(batch), pa.bool_())
+            table = pa.Table.from_batches([batch])
+            yield (table.drop_columns(history) if history else table).append_column(_RENEWED, renewed)
+
+    return images_of(rows(), columns, present_keys, others, told, room or Room())
+
+
+def images_of(  # noqa: PLR0917 - what is read, and what else is known
+    batches: Iterable[pa.Table],
+    columns: Columns,
+    present_keys: Iterator[list[str]] | None,
+    others: Iterable[tuple[pa.Array, pa.Array]],
+    told: pa.Table | None,
+    room: Room,
+) -> Images:
+    """What rows of results say, in whatever order they come. Arguments as for `read_images`."""
+    by_row, numbers = _in_order(batches, columns, room)
+    count, row_index = len(numbers.run), TextIndex(by_row["row_key"])
+    products, names = Coding(room), Coding(room)
+    for product, name in others:
+        products.add(product)
+        names.add(name)
+    product_index, product = numbered(by_row[columns.product], products, empty="")
+    given_names = by_row[columns.pic_name] if columns.pic_name else pa.repeat("", count)
+    name_index, name = numbered(given_names, names, empty="")
+    sha256 = by_row["source_sha256"]
+    categories = category = None
+    if columns.category:
+        category_index, category = numbered(by_row[columns.category], Coding(room))
+        categories = category_index.texts
+
+    def said(named: str) -> pa.Array:
+        """A column's texts as the manifest has them now, or else as they were."""
+        if told is None or named not in told.column_names:
+            return by_row[named]
+        none = pa.array([], pa.string())
+        keys, now = (pa.concat_arrays([none, *told.column(each).chunks]) for each in ("row_key", named))
+        at = TextIndex(keys).places(row_index.texts)
+        now = now.take(pa.array(at, mask=at < 0))
+        return pc.if_else(pa.array(at >= 0), now.cast(by_row[named].type), by_row[named])
+
+    speaking = sorted({*columns.different_when.values(), *columns.same_when.values()})
+    return Images(
+        product_index=product_index,
+        name_index=name_index,
+        row_index=row_index,
+        product=product,
+        name=name,
+        run=numbers.run,
+        runs=numbers.runs,
+        answered_at=numbers.answered_at,
+        renewed=numbers.renewed,
+        area=numbers.area,
+        sha256=sha256,
+        file=numbered(sha256, Coding(room))[1],
+        references=by_row[columns.image] if columns.image else None,
+        searched=numbers.searched,
+        present=_present(row_index, present_keys),
+        oldest=numbers.oldest,
+        categories=categories,
+        category=category,
+        titles=said(columns.title) if columns.title else None,
+        values={named: _valued(said(named)) for named in speaking},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """What is kept of rows beside texts; as `Images` has it."""
+
+    run: NDArray[np.int32]
+    runs: pa.Array
+    answered_at: NDArray[np.int64]
+    renewed: NDArray[np.bool_]
+    area: NDArray[np.int64]
+    searched: NDArray[np.bool_]
+    oldest: NDArray[np.int64] | None
+
+
+def _in_order(
+    batches: Iterable[pa.Table], columns: Columns, room: Room
+) -> tuple[dict[str, pa.Array], _Numbers]:
+    """The rows ascending by their keys: texts by column, and the rest.
+
+    Rows are numbered by the text of their keys, so that where two are equally good the same one is taken
+    whichever was answered, and so stored, first.
+    """
+    texts_of = _texts_of(columns)
+    rows = SortedRows("row_key", room)
+    for batch in batches:
+        rows.add(_plain(batch, texts_of, columns.oldest))
+    count = rows.count
+    texts = {name: Texts(room) for name in texts_of}
+    runs, run = pa.array([], pa.string()), np.empty(count, np.int32)
+    first_at = np.empty(0, np.int64)
+    answered, area = np.empty(count, np.int64), np.empty(count, np.int64)
+    renewed, searched = np.empty(count, bool), np.empty(count, bool)
+    ages: list[pa.Array] = []
+    end = 0
+    for piece in rows.pieces():
+        for some in piece.to_batches(max_chunksize=_ROWS_AT_ONCE):
+            at = slice(end, end + len(some))
+            end += len(some)
+            for name, kept in texts.items():
+                kept.add(some.column(name))
+            finished, now = (_whole(some.column(name)) for name in ("finished_at", "answered_at"))
+            answered[at] = np.where(now > 0, now, finished)
+            area[at] = _whole(some.column("area"))
+            renewed[at] = some.column(_RENEWED).to_numpy(zero_copy_only=False)
+            searched[at] = some.column("searched").to_numpy(zero_copy_only=False)
+            runs = pc.unique(pa.concat_arrays([runs, pc.unique(some.column("run_id"))]))
+            first_at = np.append(first_at, np.full(len(runs) - len(first_at), np.iinfo(np.int64).max))
+            run[at] = pc.index_in(some.column("run_id"), value_set=runs).to_numpy(zero_copy_only=False)
+            np.minimum.at(first_at, run[at], finished)
+            ages += [some.column("age")] if columns.oldest else []
+    runs, run = _in_time(runs, first_at, run)
+    oldest = None
+    if columns.oldest:
+        rank = pc.rank(pa.chunked_array(ages or [[]]), sort_keys="ascending", tiebreaker="min")
+        oldest = rank.to_numpy().astype(np.int64)
+    by_row = {name: kept.array() for name, kept in texts.items()}
+    return by_row, _Numbers(run, runs, answered, renewed, area, searched, oldest)
+
+
+_NUMBERS: Final = ("run_id", "outcome", "answered_at", "finished_at", "source_width", "source_height")
+
+
+def _texts_of(columns: Columns) -> list[str]:
+    """The columns that are kept as texts."""
+    wanted = ["row_key", columns.product, columns.pic_name, columns.image, "source_sha256", columns.category]
+    wanted += [*columns.different_when.values(), *columns.same_when.values(), columns.title]
+    return list(dict.fromkeys(name for name in wanted if name))
+
+
+def _plain(batch: pa.Table, texts: list[str], oldest: str | None) -> pa.Table:
+    """What is kept of some rows."""
+    moments = {}
+    for name in ("answered_at", "finished_at"):
+        column = batch.column(name)
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("us", tz="UTC"))
+        moments[name] = column.cast(pa.int64())
+    sides = (batch.column(name).cast(pa.int64()) for name in ("source_width", "source_height"))
+    kept = {name: batch.column(name).cast(pa.string()) for name in texts}
+    false = pa.scalar(value=False)
+    kept |= {
+        **moments,
+        "area": pc.multiply(*sides),
+        "run_id": pc.fill_null(batch.column("run_id").cast(pa.string()), pa.scalar("")),
+        "searched": pc.fill_null(pc.equal(batch.column("outcome"), pa.scalar("ok")), false),
+        _RENEWED: pc.fill_null(batch.column(_RENEWED), false),
+    }
+    if oldest:
+        kept["age"] = batch.column(oldest)
+    return pa.table(kept)
+
+
+def _valued(column: pa.Array) -> NDArray[np.int32]:
+    """A number for each different value, -1 for empty ones; blanks around it and case do not matter."""
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+    return coded(pc.if_else(pc.equal(plain, ""), pa.nulls(len(plain), pa.string()), plain))[1]
+
+
+def _any_earlier(column: pa.Array) -> pa.Array:
+    """Which rows had an outcome before: from how many there were, or from what they were."""
+    is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    count = pc.list_value_length(column) if is_list else column
+    return pc.greater(count.fill_null(0), 0)
+
+
+def _whole(column: pa.Array) -> NDArray[np.int64]:
+    return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _in_time(
+    runs: pa.Array, first: NDArray[np.int64], run: NDArray[np.int32]
+) -> tuple[pa.Array, NDArray[np.int32]]:
+    """Runs in the order of their first moment; of one moment, by name."""
+    by_name = pc.sort_indices(runs).to_numpy()
+    order = by_name[np.argsort(first[by_name], kind="stable")]
+    rank = np.empty(len(runs), np.int32)
+    rank[order] = np.arange(len(runs))
+    return runs.take(pa.array(order)), rank[run]
+
+
+def _present(rows: TextIndex, keys: Iterator[list[str]] | None) -> NDArray[np.bool_]:
+    if keys is None:
+        return np.ones(len(rows.texts), bool)
+    present = np.zeros(len(rows.texts) + 1, bool)
+    waiting: list[str] = []
+    for some in keys:
+        waiting += some
+        if len(waiting) >= _KEYS_AT_ONCE:
+            present[rows.places(pa.array(waiting, pa.string()))] = True
+            waiting = []
+    present[rows.places(pa.array(waiting, pa.string()))] = True
+    return present[:-1]

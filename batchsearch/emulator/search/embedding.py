@@ -17,7 +17,6 @@ import numpy as np
 from PIL import Image
 
 from batchsearch.emulator.models import open_arrays, open_session
-from batchsearch.emulator.search.image_reading import ENOUGH
 from batchsearch.emulator.search.records import Box
 
 if TYPE_CHECKING:
@@ -78,9 +77,7 @@ class Embedder:
         self, image: Image.Image, area: tuple[float, float, float, float] | None
     ) -> NDArray[np.float32]:
         # The network was trained on squares; a squeezed image keeps its margins, a cut one loses them.
-        square = image.resize(
-            (_SIDE, _SIDE), Image.Resampling.BILINEAR, box=area, reducing_gap=ENOUGH / _SIDE
-        )
+        square = image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, box=area, reducing_gap=3.0)
         pixels = np.asarray(square, dtype=np.float32).transpose(2, 0, 1)[None]
         # One image a call: in a batch the last bits of a vector would depend on its neighbours.
         features = self._session.run(None, {"image": np.ascontiguousarray(pixels)})[0][0]

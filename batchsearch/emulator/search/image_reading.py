@@ -39,9 +39,9 @@ MOST_SCANS: Final = 64
 that 122 KB with thousands of them took four minutes. The limit is on no page; sides don't bound that cost."""
 _SCAN: Final = b"\xff\xda"
 
-ENOUGH: Final = 672
-"""Pixels of a side: where an image has more, it is averaged before anything looks at it. So a large JPEG is
-decoded at the smallest scale that leaves so many, which takes a fraction of the time and of the memory."""
+ENOUGH: Final = 560
+"""Pixels of a side, two and a half times those that the network is given. A large JPEG is decoded at the
+smallest scale that leaves so many, which takes a fraction of the time and of the memory."""
 _SCALES: Final = (8, 4, 2)  # that JPEG's decoder knows
 _METADATA: Final = frozenset((*range(0xE0, 0xF0), 0xFE))  # JPEG: application segments, comment
 _STRIPS: Final = (273, 324)  # TIFF: offsets of strips, of tiles

@@ -1,0 +1,233 @@
+"""What a Dask cluster costs and brings, each figure beside its reference of the same run.
+
+    python tests/benchmarks/cluster.py [--images 400] [--rows 100000] [--json]
+
+- Images behind a server with 100 ms latency, four at a time from one host: four workers beside one.
+- CPU of client, scheduler and workers for an image, beside the same images in threads of one process, by turns and
+  all on one processor: photographs of two megapixels that are shrunk, and small ones that pass as they are. Those
+  take a tenth of a millisecond alone, so for them it is only said what the way costs.
+- Memory of client and workers over many rows: at the end beside a third of the way.
+
+Exits with 1 where a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from prepare import photograph
+
+from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.config.sections.worker_settings import WorkerSettings
+from batchsearch.images.cluster.cluster_connection import connected
+from batchsearch.images.prepare import Prepared, Preparing
+from batchsearch.images.rules import rules_for
+from batchsearch.images.workshop import open_workshop_at
+from batchsearch.manifest.rows import ImageReference
+
+LATENCY = 0.1
+PER_HOST = 4
+ROUNDS = 3
+SERVER = f"""
+import asyncio, sys
+from pathlib import Path
+from aiohttp import web
+image = Path(sys.argv[1]).read_bytes()
+async def answer(request):
+    await asyncio.sleep({LATENCY})
+    return web.Response(body=image, content_type="image/jpeg")
+async def main():
+    app = web.Application()
+    app.router.add_get("/{{name}}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print(site._server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line: what was measured, its reference, and the ratio to reach."""
+
+    what: str
+    measured: float
+    reference: float
+    target: float | None
+    unit: str
+    at_least: bool = False
+
+    @property
+    def ratio(self) -> float:
+        return self.measured / self.reference
+
+    @property
+    def holds(self) -> bool:
+        if self.target is None:
+            return True
+        return self.ratio >= self.target if self.at_least else self.ratio <= self.target
+
+
+def jpeg(width: int, height: int, seed: int, quality: int = 90) -> bytes:
+    """A photograph as a file."""
+    file = io.BytesIO()
+    photograph(width, height, seed).save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+async def made(
+    workers: str | None, root: Path, settings: ImageSettings, references: list[ImageReference]
+) -> None:
+    """Prepare all of these images, as many at a time as there is room for."""
+    task = Preparing(rules_for("generic", settings))
+    async with open_workshop_at(WorkerSettings(dask=workers), root, settings) as workshop:
+        room = asyncio.Semaphore(workshop.size + 16)
+
+        async def one(reference: ImageReference) -> None:
+            async with room:
+                found = await workshop.make(reference, task)
+                if not isinstance(found, Prepared):
+                    raise TypeError(found)
+
+        await asyncio.gather(*map(one, references))
+
+
+def rate(workers: str, root: Path, settings: ImageSettings, references: list[ImageReference]) -> float:
+    """Images a second on workers that are there already, and warm."""
+    with connected(workers):
+        asyncio.run(made(workers, root, settings, references[: 16 * PER_HOST]))
+        began = time.monotonic()
+        asyncio.run(made(workers, root, settings, references))
+        return len(references) / (time.monotonic() - began)
+
+
+def cpu_here() -> float:
+    """CPU of this process and of its children that have ended, seconds."""
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    )
+
+
+def cpu(root: Path, settings: ImageSettings, references: list[ImageReference]) -> tuple[float, float]:
+    """CPU of everything that takes part for an image, milliseconds: on a cluster, and in this process."""
+    spent: dict[str | None, list[float]] = {"local:2": [], None: []}
+    processors = os.sched_getaffinity(0)
+    # Threads on two processors that share a core are charged for each other. Workers inherit it.
+    os.sched_setaffinity(0, {min(processors)})
+    try:
+        with connected("local:2") as cluster:
+
+            def used() -> float:
+                return cpu_here() + sum(cluster.client.run(time.process_time).values())
+
+            for workers in spent:
+                asyncio.run(made(workers, root, settings, references[:32]))
+            for _ in range(ROUNDS):
+                for workers, each in spent.items():
+                    before = used()
+                    asyncio.run(made(workers, root, settings, references))
+                    each.append((used() - before) / len(references) * 1000)
+    finally:
+        os.sched_setaffinity(0, processors)
+    return statistics.median(spent["local:2"]), statistics.median(spent[None])
+
+
+def memory(workers: str, root: Path, rows: int, names: list[str]) -> tuple[float, float, float, float]:
+    """Resident megabytes of client and of the largest worker, a third of the way and at the end."""
+    settings = ImageSettings()
+    references = [ImageReference(path=names[number % len(names)]) for number in range(rows // 3)]
+    with connected(workers) as cluster:
+
+        def seen() -> tuple[float, float]:
+            there = cluster.client.run(_resident)
+            return _resident(), max(there.values())
+
+        asyncio.run(made(workers, root, settings, references))
+        first = seen()
+        for _ in range(2):
+            asyncio.run(made(workers, root, settings, references))
+        return (*first, *seen())
+
+
+def _resident() -> float:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+
+
+def figures(images: int, rows: int) -> list[Figure]:
+    """All of them."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        root = Path(folder)
+        large = [f"large{number}.jpg" for number in range(16)]
+        small = [f"small{number}.jpg" for number in range(16)]
+        for number, name in enumerate(large):
+            (root / name).write_bytes(jpeg(1728, 1152, number))
+        for number, name in enumerate(small):
+            (root / name).write_bytes(jpeg(300, 300, number))
+        shrink = ImageSettings(max_side=1024, snap=False, threads=2)
+        for what, names, settings, target in (
+            ("CPU an image, 2 megapixels, shrunk", large, shrink, 1.2),
+            ("CPU an image, 300 x 300, as it is", small, ImageSettings(threads=2), None),
+        ):
+            references = [ImageReference(path=names[number % len(names)]) for number in range(images)]
+            found.append(Figure(what, *cpu(root, settings, references), target, "ms"))
+        server = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-c", SERVER, str(root / small[0])], stdout=subprocess.PIPE, text=True
+            )
+        )
+        stack.callback(server.kill)
+        port = int(server.stdout.readline())
+        far = ImageSettings(allow_hosts=("127.0.0.1",), fetch_per_host=PER_HOST)
+        addresses = [ImageReference(url=f"http://127.0.0.1:{port}/{number}.jpg") for number in range(images)]
+        one = rate("local:1", root, far, addresses)
+        four = rate("local:4", root, far, addresses)
+        found.append(
+            Figure("images a second, 100 ms away, four workers", four, one, 3.5, "/s", at_least=True)
+        )
+        client, worker, client_end, worker_end = memory("local:2", root, rows, small)
+        found.append(Figure(f"memory of the client, {rows:,} rows", client_end, client, 1.1, "MB"))
+        found.append(Figure(f"memory of a worker, {rows:,} rows", worker_end, worker, 1.1, "MB"))
+    return found
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    found = figures(options.images, options.rows)
+    if options.json:
+        print(json.dumps([asdict(each) | {"ratio": each.ratio, "holds": each.holds} for each in found]))
+    else:
+        for each in found:
+            wanted = f", wanted {'>=' if each.at_least else '<='} {each.target}" if each.target else ""
+            print(
+                f"{each.what:<45} {each.measured:8.2f} {each.unit:<3} beside {each.reference:8.2f}: "
+                f"{each.ratio:5.2f} x{wanted}{'' if each.holds else '  MISSED'}"
+            )
+    return 0 if all(each.holds for each in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

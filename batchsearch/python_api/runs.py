@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, cast
 
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.python_api.bars import bar_for
+from batchsearch.python_api.clusters import on_workers
 from batchsearch.python_api.event_logging import events_to_logging
 from batchsearch.python_api.manifests import job_over
 from batchsearch.python_api.output import CompareResult, DedupResult, LoadResult, RunResult
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.run.signals import StopSignals
+    from batchsearch.python_api.clusters import DaskLike
     from batchsearch.python_api.jobs import JobLike, Overrides
     from batchsearch.python_api.manifests import ManifestLike
     from batchsearch.telemetry.reading import Reading
@@ -78,13 +80,14 @@ async def arun(
     max_calls: int | None = None,
     progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
+    dask: DaskLike | None = None,
 ) -> RunResult:
     """Like `run`, in the event loop that is running.
 
     Cancelling the task stops the run in good order: the cancellation is raised once what was answered is
     kept. A second one ends it at once.
     """
-    async with _worked(job, manifest, overrides, progress, stop) as (settings, told, to_its_end):
+    async with _worked(job, manifest, overrides, progress, stop, dask) as (settings, told, to_its_end):
         if settings.compare is not None and settings.compare.makes_pairs:
             raise ConfigError(
                 [Problem("compare.pairs", "the pairs of this job are made of a list: `run_compare`")]
@@ -116,6 +119,8 @@ def run() -> None:
             `Reading` about four times a second while calls are made, and once at the end, in the run's own
             thread. What it raises stops the run and is raised here.
         stop: Asked from another thread, stops the run in good order.
+        dask: A Dask cluster that makes the images ready, in place of `workers.dask`: the address of its
+            scheduler, `local:4`, or a `distributed.Client`, which stays open.
 
     Returns:
         Its summary, and the tables that it wrote. A run that stopped early or had many failed rows returns as
@@ -148,9 +153,10 @@ async def arun_compare(
     max_calls: int | None = None,
     progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
+    dask: DaskLike | None = None,
 ) -> CompareResult:
     """Like `run_compare`, in the event loop that is running; see `arun`."""
-    async with _worked(job, manifest, overrides, progress, stop) as (settings, told, to_its_end):
+    async with _worked(job, manifest, overrides, progress, stop, dask) as (settings, told, to_its_end):
         comparison = await to_its_end(
             lambda signals: compare_job(
                 settings, until=_aware(until), max_calls=max_calls, progress=told, signals=signals
@@ -183,12 +189,13 @@ async def arun_dedup(
     delete_all_missing: bool = False,
     progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
+    dask: DaskLike | None = None,
 ) -> DedupResult:
     """Like `run_dedup`, in the event loop that is running; see `arun`."""
     # Its numbers need scipy, which a plain search goes without.
     from batchsearch.tasks.dedup.night import run_night
 
-    async with _worked(job, manifest, overrides, progress, stop) as (settings, told, to_its_end):
+    async with _worked(job, manifest, overrides, progress, stop, dask) as (settings, told, to_its_end):
         summary = await to_its_end(
             lambda signals: run_night(
                 settings,
@@ -231,11 +238,12 @@ async def arun_load(
     overrides: Overrides = (),
     progress: Callable[[Reading], object] | bool | None = None,
     stop: Stop | None = None,
+    dask: DaskLike | None = None,
 ) -> LoadResult:
     """Like `run_load`, in the event loop that is running; see `arun`."""
     from batchsearch.tasks.load.loading import load_job
 
-    async with _worked(job, manifest, overrides, progress, stop) as (settings, told, to_its_end):
+    async with _worked(job, manifest, overrides, progress, stop, dask) as (settings, told, to_its_end):
         summary = await to_its_end(lambda signals: load_job(settings, progress=lambda: told, signals=signals))
     return LoadResult(Path(settings.output.dir), summary, settings)
 
@@ -261,12 +269,13 @@ def run_load() -> None:
 
 
 @asynccontextmanager
-async def _worked(
+async def _worked(  # noqa: PLR0917 - what every form takes, in its order
     job: JobLike,
     manifest: ManifestLike | None,
     overrides: Overrides,
     progress: Callable[[Reading], object] | bool | None,
     stop: Stop | None,
+    dask: DaskLike | None,
 ) -> AsyncIterator[tuple[JobSettings, _Told, _ToItsEnd]]:
     """A job's settings, what shows its run, and what awaits one until it ends or is asked to stop."""
     asked = stop or Stop()
@@ -276,11 +285,10 @@ async def _worked(
         return await stoppable(start, asked)
 
     with events_to_logging(), shown(told), ExitStack() as stack:
-        yield (
-            await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest)),
-            told,
-            to_its_end,
-        )
+        settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
+        if dask is not None:
+            settings = await asyncio.to_thread(stack.enter_context, on_workers(settings, dask))
+        yield settings, told, to_its_end
     told.raise_what_was_raised()
 
 

@@ -3,9 +3,9 @@
     python tests/benchmarks/cluster.py [--images 400] [--rows 100000] [--json]
 
 - Images behind a server with 100 ms latency, four at a time from one host: four workers beside one.
-- CPU of client, scheduler and workers for an image, beside the same images in threads of one process, by turns and
-  all on one processor: photographs of two megapixels that are shrunk, and small ones that pass as they are. Those
-  take a tenth of a millisecond alone, so for them it is only said what the way costs.
+- CPU of client, scheduler and workers for an image, beside the same images in threads of one process, by
+  turns and all on one processor: photographs of two megapixels that are shrunk, and small ones that pass as
+  they are. Those take a tenth of a millisecond alone, so for them it is only said what the way costs.
 - Memory of client and workers over many rows: at the end beside a third of the way.
 
 Exits with 1 where a target is missed.
@@ -167,8 +167,8 @@ def memory(workers: str, root: Path, rows: int, names: list[str]) -> tuple[float
 
 
 def _resident() -> float:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * resource.getpagesize() / 1e6
 
 
 def figures(images: int, rows: int) -> list[Figure]:

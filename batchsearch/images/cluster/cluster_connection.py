@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-CONNECT_SECONDS: Final = 30.0
+CONNECT_SECONDS: Final = 10.0
 """How long a scheduler is waited for."""
 WORKER_SECONDS: Final = 120.0
 """How long a first worker is waited for: clusters that grow by demand start them only now."""
@@ -149,6 +149,10 @@ def _opened(address: str) -> _Held:
     raise AssertionError("unreachable")  # for mypy: an ExitStack might swallow
 
 
+def _here() -> dict[str, str | None]:
+    return versions_here()
+
+
 def _closed(client: Client) -> None:
     with suppress(OSError, TimeoutError):  # a scheduler that is gone has nothing to be told
         client.close(timeout=5)
@@ -170,7 +174,9 @@ def _look_at_workers(client: Client, address: str) -> None:
     first = client.submit(versions_here, pure=False)
     try:
         first.result(timeout=WORKER_SECONDS)
-        found: Mapping[str, Any] = client.run(versions_here)
+        # A worker that is lost meanwhile says nothing; its successor is looked at with its first images.
+        said: Mapping[str, Any] = client.run(versions_here, on_error="return")
+        found = {worker: each for worker, each in said.items() if isinstance(each, dict)}
     except (TimeoutError, NoAnswerError):
         raise ConfigError(
             f"workers.dask: the scheduler at {address} has no worker that answers after "
@@ -183,7 +189,7 @@ def _look_at_workers(client: Client, address: str) -> None:
         ) from error
     finally:
         first.release()
-    here = versions_here()
+    here = _here()
     others = {worker: differences(here, there) for worker, there in found.items()}
     another = [worker for worker, differing in others.items() if "batchsearch" in differing]
     if another:

@@ -129,10 +129,13 @@ def _planned(
     job = load(config, overrides)
     import asyncio
 
+    from batchsearch.images.workshop import workers_held
     from batchsearch.tasks.plan.planning import plan_job
+    from batchsearch.telemetry.logs import configure
     from batchsearch.telemetry.progress import progress_for, shown
 
-    with shown(progress_for()), _runs_of(job.settings) as runs:
+    configure("console", "warning")
+    with shown(progress_for()), workers_held(job.settings.workers), _runs_of(job.settings) as runs:
         found = {name: asyncio.run(plan_job(settings, sample=sample)) for name, settings in runs.items()}
     main = found.pop(_MAIN)
     return job.settings, {_MAIN: main, **found}

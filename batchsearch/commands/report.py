@@ -150,6 +150,9 @@ def command(
     """
     try:
         from batchsearch.tasks.report.reporting import make_report, write_page
+        from batchsearch.telemetry.logs import configure
+
+        configure("console", "warning")
 
         wanted = options.ReportOptions(
             rows=rows,

@@ -15,7 +15,7 @@ import asyncio
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from batchsearch.descriptors import PATIENCE
@@ -26,7 +26,7 @@ from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.prepare import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -243,6 +243,23 @@ async def open_workshop(
         # Closed first: what a thread waits for then ends.
         decoders = stack.enter_context(Decoders(settings))
         yield LocalWorkshop(fetcher, decoders.repair, executor, size=size, patience=patience, jitter=jitter)
+
+
+@contextmanager
+def workers_held(workers: WorkerSettings) -> Iterator[None]:
+    """Keep the connection to a job's cluster, if it names one, between workshops. Blocks until it is there.
+
+    Raises:
+        MissingExtraError: Dask is not installed.
+        ConfigError: The cluster cannot be used.
+    """
+    if workers.dask is None:
+        yield
+        return
+    from batchsearch.images.cluster.cluster_connection import connected
+
+    with connected(workers.dask):
+        yield
 
 
 @asynccontextmanager

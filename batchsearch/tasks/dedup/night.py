@@ -21,6 +21,7 @@ from batchsearch.engine.run.opening import new_run_id, open_manifest
 from batchsearch.engine.run.order import refuse_damage
 from batchsearch.engine.run.to_end import progress_beside_logs, to_end
 from batchsearch.errors import ExitCode, OutputDamagedError, OutputError, StoppedError
+from batchsearch.images.workshop import workers_held
 from batchsearch.publish import write_text
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
@@ -155,7 +156,10 @@ async def run_night(
         progress=progress,
         signals=signals,
     )
-    return await night.run()
+    with ExitStack() as stack:
+        # Looking and searching take turns; the workers are the same.
+        await asyncio.to_thread(stack.enter_context, workers_held(settings.workers))
+        return await night.run()
 
 
 class _Night:

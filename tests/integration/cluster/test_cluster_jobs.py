@@ -177,7 +177,9 @@ def shop_of_copies(make_job, images, tmp_path):
     rows = [{"id": f"r{n:02}", "image": f"p{n % 8:02}.jpg", "brand": f"b{n % 8}"} for n in range(12)]
     embedded = {"instance__endpoint": "emulator", "instance__qps": "unlimited", "instance__custom_qps": False}
     columns = {"product_id": "id", "pic_name": "id", "image": "image"}
-    job = make_job(rows, **embedded, manifest__columns=columns, dedup={"product_column": "id", "sync": "add"})
+    catalogue = {"manifest": {"path": "products.csv", "key": ["id"], "columns": columns}, "root": str(images)}
+    dedup = {"product_column": "id", "pic_name_column": "id"}
+    job = make_job(rows, **embedded, dedup=dedup, emulator__catalogue=catalogue)
     deduped = job.rename(tmp_path / "dedup.yaml")
     (tmp_path / "manifest.csv").rename(tmp_path / "products.csv")
     deduped.write_text(deduped.read_text().replace("path: manifest.csv", "path: products.csv"))

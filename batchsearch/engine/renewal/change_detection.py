@@ -194,9 +194,10 @@ async def take_stock(
         OutputError: The ledger cannot be read or written.
     """
     finished = Finished(0, Counter(), Counter(), 0)
-    if ledger.finished_count() > 0:
+    known = ledger.finished_count()
+    if known > 0:
         rows = 0
-        looking = step("looking at earlier answers", ledger.finished_count())
+        looking = step("looking at earlier answers", known)
         async for found in one_by_one(detected.joined(keys, table)):
             rows += found.codes.total()
             looking.advance(found.codes.total() + len(found.reasons))
@@ -206,7 +207,7 @@ async def take_stock(
                 await ledger.mark(found.reasons)
             if found.unknown:
                 await ledger.set_sources(found.unknown)
-        others = ledger.finished_count() - rows - finished.renewed.total()
+        others = known - rows - finished.renewed.total()
         finished = Finished(rows, finished.codes, finished.renewed, others)
     if not changes:
         return finished

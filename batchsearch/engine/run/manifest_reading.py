@@ -110,7 +110,7 @@ class ManifestReading:
             self._ledger,
             columns_changed=held.changes.columns,
         )
-        beside = looks and self._ledger.finished_count() > 0 and not self._manifest.has_inline_images
+        beside = looks and self._ledger.has_finished() and not self._manifest.has_inline_images
         self._keys = self._opened.enter_context(RepeatFinder(listed=LISTED, beside=beside))
         sources = sources_of(self._settings, image_root(self._settings)).beside if beside else None
         total = await checked(self._manifest, folder, keys=self._keys, beside=sources)
@@ -161,12 +161,14 @@ class ManifestReading:
         settings = self._settings.model_dump(mode="json")
         if by != __version__ or told_settings(self._ledger, JOB) != settings:
             return None
+        if not is_marked(self._manifest, files):
+            return None
         if self._ledger.finished_count() != rows or self._ledger.renewals():
             return None
         looked = is_looked_at(
             self._settings, self._operation, self._manifest, self._ledger, columns_changed=False
         )
-        if looked or not is_marked(self._manifest, files):
+        if looked:
             return None
         detected = DetectedChanges(
             self._settings, self._operation, self._manifest, self._ledger, image_root(self._settings)

@@ -87,7 +87,8 @@ async def put_in_order(ledger: Ledger, folder: Path, left: Sequence[Unsealed]) -
         OutputError: The disk refuses.
     """
     crash_points.reached("open_leftovers")
-    if ledger.meta(KEYS):
+    ledger.began_with = ledger.meta(KEYS) or ""
+    if ledger.began_with:
         await ledger.set_meta(KEYS, "")
     await finish_exchange(ledger, folder, logger())
     moved = await asyncio.to_thread(_clear, folder, left)
@@ -155,7 +156,7 @@ async def disagreement(ledger: Ledger, folder: Path, expected: int | None) -> st
     Raises:
         OutputError: The ledger cannot be read or written.
     """
-    keys = await asyncio.to_thread(keys_of_ledger, ledger)
+    keys = await asyncio.to_thread(_keys_now, ledger)
     inventory, checked = inventory_of(ledger), CheckedFiles(folder)
     damaged = await asyncio.to_thread(differences, folder, inventory, checked)
     if damaged:
@@ -178,6 +179,19 @@ async def disagreement(ledger: Ledger, folder: Path, expected: int | None) -> st
     await ledger.set_meta(_PART_KEYS, noted)
     await ledger.set_meta(KEYS, keys.as_text())
     return ""
+
+
+def _keys_now(ledger: Ledger) -> Keys:
+    """The rows that have their outcome: those of the beginning, which were read, and those of this run.
+
+    Where this run has brought many, or they do not add up, all are read.
+    """
+    new = ledger.finished_here
+    if ledger.began_with and new is not None:
+        keys = keys_from(ledger.began_with).added(new)
+        if keys.count == ledger.finished_count():
+            return keys
+    return keys_of_ledger(ledger)
 
 
 def _noted_parts(ledger: LedgerQueries) -> dict[str, Keys]:

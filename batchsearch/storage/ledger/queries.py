@@ -135,6 +135,10 @@ class LedgerQueries(ABC):
         """How many rows have their outcome."""
         return int(self._all("SELECT count(*) FROM rows")[0][0])
 
+    def has_finished(self) -> bool:
+        """Whether any row has its outcome; to count them all means to read through all of them."""
+        return bool(self._all("SELECT 1 FROM rows LIMIT 1"))
+
     def histories(self) -> dict[bytes, History]:
         """Attempts and pages of every row that has no outcome yet: as many as were being worked on."""
         attempts: dict[bytes, list[str]] = {}

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION: Final = 2
 _OLDEST_VERSION: Final = 1
+_MOST_FINISHED_HERE: Final = 2**20
+"""Bytes of digests kept in mind; with more outcomes than that, reading all of them is no cost."""
 _PENDING_CHUNK_ROWS: Final = 200
 _PENDING_CHUNK_BYTES: Final = 8 * 1024 * 1024
 
@@ -42,6 +44,9 @@ class Ledger(PartLedger):
     Reading methods may be called from any thread; writing ones hand over to the writing thread. Close it to
     stop that thread; what was recorded before is committed.
 
+    Attributes:
+        began_with: Its rows counted and summed up when it was opened, set by who has read them all then.
+
     Raises:
         OutputError: When the file cannot be opened, or was written by another version; from every method:
             it cannot be read or written (any more), or is closed.
@@ -50,6 +55,8 @@ class Ledger(PartLedger):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read_lock = threading.Lock()
+        self._finished_here: bytearray | None = bytearray()
+        self.began_with = ""
         left_open = was_left_open(path)
         forget_sum(path)
         with ExitStack() as opened:
@@ -114,7 +121,7 @@ class Ledger(PartLedger):
             Record(
                 lambda connection: finish_row(connection, row),
                 usage,
-                committed=lambda _: self._count(1, size, replaces=row.replaces),
+                committed=lambda _: self._finished(row, size),
                 value=row,
                 apply_all=finish_new_rows if is_new(row) else None,
             )
@@ -247,6 +254,18 @@ class Ledger(PartLedger):
         await self._write(
             lambda connection: connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
         )
+
+    @property
+    def finished_here(self) -> bytes | None:
+        """The digests of rows that got their first outcome since it was opened; None when they are many."""
+        return None if self._finished_here is None else bytes(self._finished_here)
+
+    def _finished(self, row: FinishedRow, size: int) -> None:
+        self._count(1, size, replaces=row.replaces)
+        if not row.replaces and self._finished_here is not None:
+            self._finished_here += row.digest
+            if len(self._finished_here) > _MOST_FINISHED_HERE:
+                self._finished_here = None
 
     def _count(self, rows: int, payload: int, *, replaces: bool) -> None:
         before = self._waiting[replaces]

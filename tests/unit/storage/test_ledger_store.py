@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from batchsearch.errors import OutputError
+from batchsearch.storage.ledger import store
 from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow, Part, UsageKey, digest_of
 from batchsearch.storage.ledger.store import Ledger
 
@@ -64,6 +65,20 @@ async def test_outcomes_of_one_commit_are_numbered_in_order(ledger, tmp_path):
     )
     assert len(answered.fetchall()) == 199
     other.close()
+
+
+async def test_first_outcomes_are_kept_in_mind_while_they_are_few(ledger, monkeypatch):
+    """What a run has finished is known without reading; renewed rows are not new, many are not kept."""
+    assert not ledger.has_finished()
+    await ledger.finish(row("a"), {})
+    await ledger.finish(replace(row("a"), replaces=True), {})
+    assert ledger.finished_here == digest_of("a")
+    assert ledger.has_finished()
+    monkeypatch.setattr(store, "_MOST_FINISHED_HERE", 32)
+    await ledger.finish(row("b"), {})
+    assert ledger.finished_here == digest_of("a") + digest_of("b")
+    await ledger.finish(row("c"), {})
+    assert ledger.finished_here is None
 
 
 async def test_finished_tells_done_rows_from_others(ledger):

@@ -110,6 +110,9 @@ class JobOperator(ChildOperator):
             for where the command line looks: environment, profile files, roles.
         until: Stop at this local time of the worker, `06:00`, or `2026-11-22T06:00`.
         max_calls: Stop after so many calls.
+        dask: Have images made ready by a Dask cluster: its scheduler's address, `tcp://scheduler:8786`,
+            or `local:4` for four processes beside the task's. The job file's `workers.dask` when absent. The
+            task and the workers need the same batchsearch, with the extra `dask`.
         accept: Exit codes that count as success beside 0: 3, more rows failed than the job allows; 4, the
             work is not done yet, as for a catalogue that takes several nights in one folder.
         log_level: Events of this level and above go to the task's log.
@@ -124,6 +127,7 @@ class JobOperator(ChildOperator):
         "conn_id",
         "until",
         "max_calls",
+        "dask",
         "env",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"overrides": "json", "env": "json"}
@@ -139,6 +143,7 @@ class JobOperator(ChildOperator):
         conn_id: str | None = None,
         until: str | None = None,
         max_calls: int | str | None = None,
+        dask: str | None = None,
         accept: Sequence[int] = (),
         log_level: str = "info",
         **kwargs: Any,
@@ -155,6 +160,7 @@ class JobOperator(ChildOperator):
         self.conn_id = conn_id
         self.until = until
         self.max_calls = max_calls
+        self.dask = dask
         self.accept = tuple(accept)
         self.log_level = log_level
         self._summary: Mapping[str, Any] = {}
@@ -206,7 +212,7 @@ class JobOperator(ChildOperator):
             self.command,
             self._absolute(self.config),
             settings=settings,
-            options={"until": self.until, "max-calls": self.max_calls},
+            options={"until": self.until, "max-calls": self.max_calls, "dask": self.dask},
             log_level=self.log_level,
         )
         return arguments, credentials

@@ -1,4 +1,4 @@
-"""The Kubernetes manifest is held to Kubernetes' own model (its client comes with Airflow)."""
+"""The Kubernetes manifests are held to Kubernetes' own model (its client comes with Airflow)."""
 
 from pathlib import Path
 
@@ -6,9 +6,15 @@ import pytest
 import yaml
 from kubernetes import client
 
-MANIFEST = Path(__file__).parents[2] / "configs" / "production" / "cronjob.yaml"
-SHOWN = list(yaml.safe_load_all(MANIFEST.read_text("utf-8")))
-MODELS = {"ConfigMap": "V1ConfigMap", "CronJob": "V1CronJob"}
+CONFIGS = Path(__file__).parents[2] / "configs"
+SHOWN = [
+    shown
+    for name in ("production/cronjob.yaml", "dask/kubernetes.yaml")
+    for shown in yaml.safe_load_all((CONFIGS / name).read_text("utf-8"))
+]
+MODELS = {
+    kind: f"V1{kind}" for kind in ("ConfigMap", "CronJob", "Deployment", "Job", "NetworkPolicy", "Service")
+}
 
 
 def unknown_fields(kind, value, place):
@@ -29,7 +35,7 @@ def unknown_fields(kind, value, place):
     return found
 
 
-@pytest.mark.parametrize("shown", SHOWN, ids=lambda each: each["kind"])
+@pytest.mark.parametrize("shown", SHOWN, ids=lambda each: f"{each['kind']}-{each['metadata']['name']}")
 def test_every_field_is_one_that_kubernetes_has(shown):
     """A field that is misspelt or misplaced would be dropped by the cluster without a word."""
     assert unknown_fields(MODELS[shown["kind"]], shown, shown["kind"]) == []

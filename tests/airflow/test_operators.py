@@ -33,6 +33,7 @@ def test_settings_become_arguments(kind, command, python, context, tmp_path):
         overrides={"instance.qps": 5, "manifest.key": ["a", "b"], "parameters.filter": "int_attr > 1"},
         until="06:00",
         max_calls=10,
+        dask="tcp://scheduler:8786",
         python=python.path,
     )
     assert task.execute(context) == {"status": "done", "rows": 3, "output_dir": "s3://bucket/out"}
@@ -44,7 +45,7 @@ def test_settings_become_arguments(kind, command, python, context, tmp_path):
         *("--set", "instance.qps=5"),
         *("--set", 'manifest.key=["a", "b"]'),
         *("--set", "parameters.filter=int_attr > 1"),
-        *("--until", "06:00", "--max-calls", "10"),
+        *("--until", "06:00", "--max-calls", "10", "--dask", "tcp://scheduler:8786"),
         *("--log-format", "json", "--log-level", "info"),
     ]
 
@@ -58,6 +59,7 @@ def test_what_changes_by_night_is_a_template(context):
         output_dir="/out/" + NIGHT,
         overrides={"parameters.filter": "{{ ds_nodash }}"},
         conn_id="c_{{ ds_nodash }}",
+        dask="tcp://scheduler-{{ ds_nodash }}:8786",
         env={"DAY": "{{ ds }}"},
     )
     night = datetime(2026, 11, 20, tzinfo=UTC)
@@ -67,6 +69,7 @@ def test_what_changes_by_night_is_a_template(context):
     assert task.output_dir == "/out/2026-11-20"
     assert (task.overrides, task.conn_id) == ({"parameters.filter": "20261120"}, "c_20261120")
     assert task.env == {"DAY": "2026-11-20"}
+    assert task.dask == "tcp://scheduler-20261120:8786"
 
 
 def test_a_run_without_a_logical_date_has_a_night_too():

@@ -29,6 +29,8 @@ CONNECT_SECONDS: Final = 10.0
 WORKER_SECONDS: Final = 120.0
 """How long a first worker is waited for: clusters that grow by demand start them only now."""
 _MOST_NAMED: Final = 3
+_SECURED: Final = ("tls://", "wss://")
+_CERTIFICATE: Final = ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def _opened(address: str) -> _Held:
     workers = local_workers(address)
     with ExitStack() as undo:
         if workers is None:
+            _look_at_certificate(address)
             try:
                 client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
             except (OSError, TimeoutError, ValueError) as error:
@@ -151,6 +154,26 @@ def _opened(address: str) -> _Held:
 
 def _here() -> dict[str, str | None]:
     return versions_here()
+
+
+def _look_at_certificate(address: str) -> None:
+    """See that there is a certificate where an address asks for one: Dask says so late and at length."""
+    from distributed.security import Security
+
+    if not address.startswith(_SECURED):
+        return
+    try:
+        found = Security().get_connection_args("client")["ssl_context"]
+    except OSError as error:
+        raise ConfigError(
+            f"workers.dask: the certificate for {address} cannot be read ({_brief(error)}); see Dask's "
+            "settings `distributed.comm.tls`"
+        ) from error
+    if found is None:
+        raise ConfigError(
+            f"workers.dask: {address} needs a certificate; name its files by "
+            + ", ".join(f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in _CERTIFICATE)
+        )
 
 
 def _closed(client: Client) -> None:

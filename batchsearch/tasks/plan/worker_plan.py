@@ -2,7 +2,7 @@
 
 A row goes through stages that work side by side: workers fetch an image and make it ready, its owner calls.
 The slowest stage decides how long all of them take. Every figure comes from `measured_figures`, or from the
-job's own images. `tests/benchmarks/worker_simulation.py` plays the same in virtual time.
+job's own images. `tests/benchmarks/simulations/worker_simulation.py` plays the same in virtual time.
 """
 
 from __future__ import annotations

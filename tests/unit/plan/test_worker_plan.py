@@ -19,7 +19,9 @@ from batchsearch.tasks.plan.worker_plan import HEADROOM, Lane, loads_of, plan_wo
 from batchsearch.tasks.plan.worker_sizes import loads_of_sizes, plans_of
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-_SPEC = importlib.util.spec_from_file_location("worker_simulation", BENCHMARKS / "worker_simulation.py")
+_SPEC = importlib.util.spec_from_file_location(
+    "worker_simulation", BENCHMARKS / "simulations" / "worker_simulation.py"
+)
 simulation = importlib.util.module_from_spec(_SPEC)
 sys.modules[_SPEC.name] = simulation
 _SPEC.loader.exec_module(simulation)

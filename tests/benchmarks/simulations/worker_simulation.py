@@ -1,6 +1,6 @@
 """A cluster's workers in virtual time, beside what `batchsearch plan --workers` says on paper.
 
-    python tests/benchmarks/worker_simulation.py [--images 40000] [--json]
+    python tests/benchmarks/simulations/worker_simulation.py [--images 40000] [--json]
 
 Discrete events. Each instance admits as many rows as a run does; what goes to the workers, and in what
 bundles, is decided by the very code of a run (`batchsearch.images.cluster.bundles`). A core takes a bundle,

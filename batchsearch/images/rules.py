@@ -48,13 +48,15 @@ class Rules:
         max_side: Most width and height sent, pixels, inclusive: the service's own limit.
         target_side: Longest side wanted, pixels; at most `max_side`.
         quality: JPEG quality of re-encoded images, 1..100, before any search for fewer bytes.
-        snap: Whether a large JPEG may come out up to a tenth smaller than wanted, decoded far faster.
+        snap: Whether a large JPEG may come out up to a tenth smaller than wanted, decoded far faster; up to a
+            fifth where `resampling` is `quick`.
         verify: `decode` decodes a compliant image before it is passed; `none` trusts its structure.
         too_small: What becomes of an image with a side under `min_side`.
         frame: Which image of an animation or multi-page file is used, from 0; the last one if it has fewer.
         background: Red, green, blue (0..255) under transparent pixels and around padded images.
         max_pixels: Most pixels that decoding an image may be worth (see `cost`).
         blank: What becomes of an image that is one flat colour.
+        resampling: How an image is made smaller: `fine` for a search, `quick` for people.
     """
 
     service_type: str
@@ -72,6 +74,7 @@ class Rules:
     background: tuple[int, int, int]
     max_pixels: int
     blank: Literal["lost", "reject", "send", "contrast"] = "lost"
+    resampling: Literal["fine", "quick"] = "fine"
 
 
 def rules_for(service_type: str, settings: ImageSettings, *, images: int = 1) -> Rules:
@@ -142,6 +145,7 @@ def rules_for_copies(side: int, settings: ImageSettings, *, most_bytes: int, qua
         background=(255, 255, 255),
         max_pixels=settings.max_megapixels * 1_000_000,
         blank="send",
+        resampling="quick",
     )
 
 

@@ -53,6 +53,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--clusters", type=int, default=10_000)
     arguments.add_argument("--rows", type=int, default=1_000_000)
+    arguments.add_argument("--json", action="store_true", help="one JSON object as the last line")
     arguments.add_argument("--child", nargs=2, metavar=("DIR", "IMAGES"), help="report on one folder")
     given = arguments.parse_args()
     if given.child:
@@ -66,7 +67,8 @@ def main() -> None:
         print(
             f"{given.clusters:,} clusters of {members:,} products; {given.rows:,} rows, {_HITS} hits each\n"
         )
-        print(f"{'output':<10}{'seconds':>9}{'peak MB':>9}{'page MB':>9}")
+        print(f"{'output':<10}{'seconds':>9}{'CPU':>9}{'peak MB':>9}{'page MB':>9}")
+        told: dict[str, dict[str, float]] = {}
         for output in ("dedup", "run"):
             ran = subprocess.run(
                 [sys.executable, __file__, "--child", str(place / output), str(place / "images")],
@@ -75,8 +77,15 @@ def main() -> None:
                 text=True,
             )
             found = json.loads(ran.stdout.splitlines()[-1])
-            print(f"{output:<10}{found['seconds']:>9.1f}{found['peak']:>9.0f}{found['size']:>9.1f}")
-        _open(place / "dedup" / "report.html")
+            told[output] = found
+            print(
+                f"{output:<10}{found['seconds']:>9.1f}{found['cpu']:>9.1f}{found['peak']:>9.0f}{found['size']:>9.1f}"
+            )
+        opened = _open(place / "dedup" / "report.html")
+        if opened is not None:
+            told["dedup"]["opened"] = opened
+        if given.json:
+            print(json.dumps(told))
 
 
 def _child(folder: Path, images: Path) -> None:
@@ -87,8 +96,9 @@ def _child(folder: Path, images: Path) -> None:
     report = make_report(folder, ReportOptions(images=images), now=datetime.now(UTC))
     size = write_page(report, folder / "report.html")
     seconds = time.monotonic() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak": peak, "size": size / 1e6}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    found = {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss / 1024}
+    print(json.dumps(found | {"size": size / 1e6}))
 
 
 def _images(folder: Path) -> None:
@@ -255,15 +265,15 @@ def _write(folder: Path, table: pa.Table) -> None:
     pq.write_table(table, folder / f"{folder.name}.parquet")
 
 
-def _open(page: Path) -> None:
-    """Open the page in Chromium: until it can be used, to filter, to sort."""
+def _open(page: Path) -> float | None:
+    """Open the page in Chromium: until it can be used, to filter, to sort; None where there is none."""
     chromium = shutil.which("chromium")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         chromium = None
     if chromium is None:
-        return
+        return None
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu"]
@@ -272,11 +282,13 @@ def _open(page: Path) -> None:
         began = time.monotonic()
         tab.goto(page.as_uri())
         tab.wait_for_selector("#gallery-clusters .card")
-        print(f"\nopened in Chromium after {time.monotonic() - began:.1f} s")
+        opened = time.monotonic() - began
+        print(f"\nopened in Chromium after {opened:.2f} s")
         print(
             f"sorted by size in {tab.evaluate(_SORTED):.0f} ms, filtered in {tab.evaluate(_FILTERED):.0f} ms"
         )
         browser.close()
+    return opened
 
 
 if __name__ == "__main__":

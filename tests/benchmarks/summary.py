@@ -123,6 +123,15 @@ def tables(full: bool) -> Iterator[Row]:
     yield Row(f"{named} memory", ours["mb"], "MB", reference["mb"], 1.0, of_ratio=True, judged=full)
 
 
+def report(full: bool) -> Iterator[Row]:
+    """A report's page."""
+    clusters = 10_000 if full else 1_000
+    found = found_by("report_pages.py", "--clusters", str(clusters), "--rows", "1000")["dedup"]
+    yield Row(f"a report of {clusters:,} clusters", found["seconds"], "s", None, 4.0, judged=full)
+    if "opened" in found:
+        yield Row("its page, until it can be used in Chromium", found["opened"], "s", None, 1.0, judged=full)
+
+
 def calls(full: bool) -> Iterator[Row]:
     """Calls with an image."""
     found = found_by("calls.py", *([] if full else ["--calls", "100", "--rounds", "1"]))
@@ -158,6 +167,7 @@ BENCHMARKS: dict[str, Callable[[bool], Iterator[Row]]] = {
     "nights": nights,
     "dedup": dedup,
     "tables": tables,
+    "report": report,
     "calls": calls,
     "search": search,
     "memory": memory,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LOWEST_QUALITY: Final = 40
 """JPEG quality below which fewer pixels look better than fewer bytes for each."""
 REDUCING_GAP: Final = 1.5
+_RESAMPLING: Final = {"fine": Image.Resampling.BICUBIC, "quick": Image.Resampling.HAMMING}
 _SIZE_STEPS: Final = 12
 _TURNS: Final[Mapping[int, Image.Transpose]] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -127,7 +128,7 @@ def _something_to_see(
         others: The file holds other frames or pages.
     """
     words: list[str] = []
-    image = _upright_image(decoded, wanted, rules.background, words)
+    image = _upright_image(decoded, wanted, rules, rules.background, words)
     colour = None if rules.blank == "send" else flat_colour(image)
     if colour is not None:
         several = others or flat_colour(decoded.image) is None
@@ -139,14 +140,16 @@ def _something_to_see(
             if not (see_through and rules.blank == "contrast"):
                 return refusal
             words = []
-            image = _upright_image(decoded, wanted, contrasting(colour), words)
+            image = _upright_image(decoded, wanted, rules, contrasting(colour), words)
             if flat_colour(image) is not None:
                 return refusal
     done += words
     return image
 
 
-def _upright_image(decoded: Decoded, stored_wanted: Size, background: Colour, done: list[str]) -> Image.Image:
+def _upright_image(
+    decoded: Decoded, stored_wanted: Size, rules: Rules, background: Colour, done: list[str]
+) -> Image.Image:
     """Flattens, shrinks, converts and turns; adds the words for it to `done`."""
     image = decoded.image
     profile = image.info.get("icc_profile")
@@ -164,7 +167,9 @@ def _upright_image(decoded: Decoded, stored_wanted: Size, background: Colour, do
     if wanted != before:
         done.append(_resized(before, wanted))
     if image.size != wanted:
-        image = image.resize(wanted, Image.Resampling.BICUBIC, box=decoded.box, reducing_gap=REDUCING_GAP)
+        image = image.resize(
+            wanted, _RESAMPLING[rules.resampling], box=decoded.box, reducing_gap=REDUCING_GAP
+        )
     image, words = to_srgb(image, profile if isinstance(profile, bytes) else None)
     done += words
     if decoded.orientation != 1:
@@ -195,7 +200,7 @@ def _fitting(image: Image.Image, rules: Rules) -> _Written | Reject:
         smaller = _fewer_pixels(image.size, content.size, len(data), rules)
         if smaller is None:
             break
-        content = image.resize(smaller, Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
+        content = image.resize(smaller, _RESAMPLING[rules.resampling], reducing_gap=REDUCING_GAP)
     return Reject(
         "Local.ImageTooManyBytes",
         f"{len(data)} bytes at {sheet.width}x{sheet.height} and quality {quality}; "

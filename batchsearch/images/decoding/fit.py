@@ -14,6 +14,8 @@ Size = tuple[int, int]
 
 SNAP: Final = 0.9
 """How near to the wanted side a decoder's own scale must come to be taken instead."""
+SNAP_QUICK: Final = 0.8
+"""The same for copies that people look at."""
 DCT_SCALES: Final = (2, 4, 8)
 """Divisors at which a JPEG decoder delivers a smaller image at less cost."""
 
@@ -115,9 +117,10 @@ def snapped(stored: Size, wanted: Size, rules: Rules) -> Size | None:
     """
     if not rules.snap:
         return None
+    least = SNAP if rules.resampling == "fine" else SNAP_QUICK
     for divisor in DCT_SCALES:
         size = -(-stored[0] // divisor), -(-stored[1] // divisor)
-        near = max(wanted) * SNAP <= max(size) <= max(wanted)
+        near = max(wanted) * least <= max(size) <= max(wanted)
         if near and min(size) >= rules.min_side:
             return size
     return None

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import python_rows
 from batchsearch.tasks.report.best import Best
 from batchsearch.tasks.report.cards import card, product_thumbnail, score
 from batchsearch.tasks.report.references import RowImages, passthrough_reference
@@ -152,7 +153,7 @@ class ChosenPairs:
         settled = pc.or_(judged, accepted).to_numpy(zero_copy_only=False)
         worth = np.nan_to_num(numbers(batch, "confidence"), nan=0.0)
         places = np.where(open_ones & ~settled, -worth, places)
-        self._best.offer(places, lambda rows: batch.take(pa.array(rows)).select(list(_PAIR)).to_pylist())
+        self._best.offer(places, lambda rows: python_rows(batch.take(pa.array(rows)).select(list(_PAIR))))
 
     def rows(self) -> list[dict[str, Any]]:
         """The pairs, hardest to decide first."""
@@ -189,7 +190,7 @@ def members_of(files: Sequence[Path], ids: Sequence[str]) -> list[Cluster]:
     clusters = {name: Cluster(name) for name in ids}
     wanted = pa.array(list(ids), pa.string())
     for batch in batches(files, _MEMBER) if ids else ():
-        for row in batch.filter(pc.is_in(batch.column(0), value_set=wanted)).to_pylist():
+        for row in python_rows(batch.filter(pc.is_in(batch.column(0), value_set=wanted))):
             cluster = clusters[row["cluster_id"]]
             cluster.confidence = max(cluster.confidence, row["confidence"] or 0.0)
             cluster.size = max(cluster.size, row["size"] or 0)
@@ -226,7 +227,7 @@ def add_inner_pairs(files: Sequence[Path], clusters: Sequence[Cluster], limits: 
         both = pc.and_(
             pc.is_in(batch.column(0), value_set=wanted), pc.is_in(batch.column(1), value_set=wanted)
         )
-        for row in batch.filter(both).to_pylist():
+        for row in python_rows(batch.filter(both)):
             (number, a), (other, b) = places[row["product_a"]], places[row["product_b"]]
             inner = clusters[number].pairs
             if number == other and len(inner) < MOST_INNER_PAIRS:
@@ -304,6 +305,7 @@ def pair_cards(
     cards = []
     for pair in pairs:
         a, b = pair["product_a"], pair["product_b"]
+        found = numbers_of(pair, limits)
         distance = None
         if pair["score"] is not None and pair["threshold"] is not None:
             distance = score(abs(pair["score"] - pair["threshold"]))
@@ -325,8 +327,8 @@ def pair_cards(
                 o=int(is_open(pair)) or None,
                 u=int(bool(pair["mutual"])),
                 r=reason_of(pair),
-                x=decision_of(pair, limits),
-                z=[number.words for number in numbers_of(pair, limits)],
+                x=decision_of(pair, limits, found),
+                z=[number.words for number in found],
                 na=pair["title_a"],
                 nb=pair["title_b"],
             )

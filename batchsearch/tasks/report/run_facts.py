@@ -83,12 +83,24 @@ class Tally:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count a batch."""
-        table = pa.table({name: batch.column(name) for name in self.columns})
-        for row in table.group_by(list(self.columns)).aggregate([([], "count_all")]).to_pylist():
-            key = tuple(row[name] for name in self.columns)
+        if not batch.num_rows:
+            return
+        values = []
+        code = np.zeros(batch.num_rows, np.int64)
+        for name in self.columns:
+            coded = batch.column(name).dictionary_encode(null_encoding="encode")
+            values.append(coded.dictionary.to_pylist())
+            code = code * len(values[-1]) + coded.indices.to_numpy()
+        _, firsts, times = np.unique(code, return_index=True, return_counts=True)
+        for first, count in sorted(zip(firsts.tolist(), times.tolist(), strict=True)):
+            rest, places = int(code[first]), []
+            for some in reversed(values):
+                rest, place = divmod(rest, len(some))
+                places.append(some[place])
+            key = tuple(reversed(places))
             if key not in self.found and len(self.found) >= _MOST_KINDS:
                 key = (OTHERS, *(None for _ in self.columns[1:]))
-            self.found[key] = self.found.get(key, 0) + row["count_all"]
+            self.found[key] = self.found.get(key, 0) + count
 
     def most(self) -> list[tuple[tuple[Any, ...], int]]:
         """Values and counts, the most frequent first."""

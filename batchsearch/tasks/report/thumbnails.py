@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.config.sections.image_settings import StoresSettings
@@ -25,7 +25,7 @@ from batchsearch.images.rules import rules_for_copies
 from batchsearch.images.workshop import open_workshop_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 
     from batchsearch.images.outcome import Prepared
     from batchsearch.images.rules import Rules
@@ -42,6 +42,7 @@ CLOSE_SIDE: Final = 480
 """Longest side of those, pixels."""
 _MOST_REGIONS: Final = 8
 _AT_ONCE: Final = 32
+_TOLD_EVERY: Final = 32
 _MEGABYTE: Final = 1_000_000
 NOT_FETCHED: Final = "not fetched"
 NOT_FOUND: Final = "not found"
@@ -207,18 +208,14 @@ class Thumbnails:
                 )
                 small = rules_for_copies(self._side, settings, most_bytes=MOST_BYTES, quality=QUALITY)
                 one = _Maker(workshop, small, close, self._fetch)
-                for group in _groups(_located(wishes, self._made)):
-                    if self._bytes_left <= 0:
-                        for place, _ in group:
-                            self._made[place] = Missing(OVER_BUDGET)
-                        continue
-                    found = await asyncio.gather(
-                        *(one.make(reference, wishes[place]) for place, reference in group)
-                    )
-                    for (place, _), made in zip(group, found, strict=True):
+                async with aclosing(one.made_in_turn(_located(wishes, self._made), wishes)) as found:
+                    async for place, made in found:
                         self._made[place] = self._afforded(made)
-                    done += len(group)
-                    progress(done, len(self._wishes))
+                        one.goes_on = self._bytes_left > 0
+                        done += 1
+                        if done % _TOLD_EVERY == 0:
+                            progress(done, len(self._wishes))
+        progress(done, len(self._wishes))
 
     def _afforded(self, made: Thumbnail | Missing) -> Thumbnail | Missing:
         if isinstance(made, Missing):
@@ -253,38 +250,73 @@ def _located(
                 made[place] = Missing("the manifest cannot be read any more")
 
 
-def _groups(found: Iterable[tuple[int, ImageReference]]) -> Iterator[list[tuple[int, ImageReference]]]:
-    group: list[tuple[int, ImageReference]] = []
-    for each in found:
-        group.append(each)
-        if len(group) == _AT_ONCE:
-            yield group
-            group = []
-    if group:
-        yield group
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Maker:
-    """Makes the thumbnails of one source."""
+    """Makes the thumbnails of one source; what is asked for repeatedly, once.
+
+    Attributes:
+        workshop: Where images are worked on.
+        rules: How small copies are made.
+        close_rules: How larger ones are.
+        fetch: Images on hosts are fetched.
+        goes_on: Whether more are wanted.
+    """
 
     workshop: Workshop
     rules: Rules
     close_rules: Rules
     fetch: bool
+    goes_on: bool = True
+    _shared: dict[tuple[str, bool], asyncio.Task[Prepared | Missing]] = field(default_factory=dict)
 
-    async def make(self, reference: ImageReference, wish: _Wish) -> Thumbnail | Missing:
-        """One thumbnail, or why there is none."""
+    async def made_in_turn(
+        self, located: Iterable[tuple[int, ImageReference]], wishes: Mapping[int, _Wish]
+    ) -> AsyncGenerator[tuple[int, Thumbnail | Missing], None]:
+        """Thumbnails in the order in which images are located, some of them at work at once."""
+        waiting: deque[tuple[int, asyncio.Task[Prepared | Missing] | None]] = deque()
+        try:
+            for place, reference in located:
+                waiting.append((place, self._begun(reference, wishes[place]) if self.goes_on else None))
+                if len(waiting) >= _AT_ONCE:
+                    yield await self._next(waiting, wishes)
+            while waiting:
+                yield await self._next(waiting, wishes)
+        finally:
+            for _, task in waiting:
+                if task is not None:
+                    task.cancel()
+
+    async def _next(
+        self, waiting: deque[tuple[int, asyncio.Task[Prepared | Missing] | None]], wishes: Mapping[int, _Wish]
+    ) -> tuple[int, Thumbnail | Missing]:
+        place, task = waiting.popleft()
+        if task is None or not self.goes_on:
+            if task is not None:
+                task.cancel()
+            return place, Missing(OVER_BUDGET)
+        prepared = await task
+        if isinstance(prepared, Missing):
+            return place, prepared
+        sent, regions = prepared.sent, wishes[place].regions
+        boxes = tuple(box for region in regions if (box := _box(region, prepared)) is not None)
+        return place, Thumbnail(prepared.data, sent.width, sent.height, boxes)
+
+    def _begun(self, reference: ImageReference, wish: _Wish) -> asyncio.Task[Prepared | Missing]:
+        where = reference.path or reference.url
+        if where is None:
+            return asyncio.create_task(self._copied(reference, close=wish.close))
+        task = self._shared.get((where, wish.close))
+        if task is None:
+            task = asyncio.create_task(self._copied(reference, close=wish.close))
+            self._shared[where, wish.close] = task
+        return task
+
+    async def _copied(self, reference: ImageReference, *, close: bool) -> Prepared | Missing:
+        """One small copy, or why there is none."""
         if not self.fetch and not self.workshop.is_local(reference):
             return Missing(NOT_FETCHED)
-        prepared = await self.workshop.make(
-            reference, Preparing(self.close_rules if wish.close else self.rules)
-        )
-        if isinstance(prepared, Rejected | Unreachable):
-            return Missing(prepared.code)
-        sent = prepared.sent
-        boxes = tuple(box for region in wish.regions if (box := _box(region, prepared)) is not None)
-        return Thumbnail(prepared.data, sent.width, sent.height, boxes)
+        prepared = await self.workshop.make(reference, Preparing(self.close_rules if close else self.rules))
+        return Missing(prepared.code) if isinstance(prepared, Rejected | Unreachable) else prepared
 
 
 def _box(region: str, prepared: Prepared) -> Box | None:

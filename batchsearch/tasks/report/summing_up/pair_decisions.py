@@ -15,7 +15,7 @@ from batchsearch.tasks.dedup.clusters.verdicts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 FOR_PEOPLE: Final = ("recoloured", "alike")
 """Verdicts that leave the decision to people."""
@@ -77,10 +77,17 @@ def reason_of(pair: Mapping[str, Any]) -> str:
     return _HIGH if pair["accepted"] else _NOT_MUTUAL
 
 
-def decision_of(pair: Mapping[str, Any], limits: DecisionLimits) -> str:
+def decision_of(
+    pair: Mapping[str, Any], limits: DecisionLimits, found: Iterable[DecisionNumber] | None = None
+) -> str:
     """What was decided, why, by which numbers: `not accepted: recoloured, distance 0.71, limit 0.55`.
 
     Of a pair that was not accepted those are the numbers that miss their limits; the score where none does.
+
+    Args:
+        pair: The pair.
+        limits: What its numbers are held against.
+        found: They, where they are made already.
     """
     decided = "accepted" if pair["accepted"] else "not accepted"
     if pair["judged"] is not None:
@@ -88,56 +95,58 @@ def decision_of(pair: Mapping[str, Any], limits: DecisionLimits) -> str:
     reason = reason_of(pair)
     verdict = str(pair["verdict"]).replace("_", " ") if pair["verdict"] else ""
     why = f"{verdict}, {reason}" if verdict and verdict not in reason else reason
-    found = numbers_of(pair, limits)
-    missing = [number.words for number in found if number.misses and not pair["accepted"]]
-    return "; ".join((f"{decided}: {why}", *(missing or [number.words for number in found[:1]])))
+    first: str | None = None
+    missing: list[str] = []
+    for number in _numbers(pair, limits) if found is None else found:
+        first = first or number.words
+        if pair["accepted"]:
+            break
+        if number.misses:
+            missing.append(number.words)
+    told = missing or ([] if first is None else [first])
+    return "; ".join((f"{decided}: {why}", *told))
 
 
 def numbers_of(pair: Mapping[str, Any], limits: DecisionLimits) -> list[DecisionNumber]:
     """The numbers behind a decision, the score first."""
-    found = [
-        _at_least(pair, "threshold", "score {:.3f}, needed {:.3f}"),
-        _at_most(pair, "colour_distance", "colours: distance {:.2f}", limits.colours, ".2f"),
-        _least(pair, "inliers", "{:.0f} places agree in shape", FEWEST_INLIERS, ".0f"),
-        _least(pair, "overlap", "{:.0%} in common", LEAST_OVERLAP, ".0%"),
-        _least(pair, "agreement", "{:.0%} of the structure agrees", LEAST_AGREEMENT, ".0%"),
-        _at_most(
-            pair, "colour_shift", "colour differs by {:.1f}", _allowed(pair, "colour_shift", MOST_COLOUR), "g"
-        ),
-        _at_most(
-            pair, "light_shift", "light differs by {:.1f}", _allowed(pair, "light_shift", MOST_LIGHT), "g"
-        ),
-    ]
+    return [*_numbers(pair, limits)]
+
+
+def _numbers(pair: Mapping[str, Any], limits: DecisionLimits) -> Iterator[DecisionNumber]:
+    score, needed = _number(pair, "score"), _number(pair, "threshold")
+    if score is not None and needed is not None:
+        yield DecisionNumber(f"score {score:.3f}, needed {needed:.3f}", misses=score < needed)
+    yield from _at_most(pair, "colour_distance", "colours: distance {:.2f}", limits.colours, ".2f")
+    yield from _least(pair, "inliers", "{:.0f} places agree in shape", FEWEST_INLIERS, ".0f")
+    yield from _least(pair, "overlap", "{:.0%} in common", LEAST_OVERLAP, ".0%")
+    yield from _least(pair, "agreement", "{:.0%} of the structure agrees", LEAST_AGREEMENT, ".0%")
+    for name, words, most in (
+        ("colour_shift", "colour differs by {:.1f}", MOST_COLOUR),
+        ("light_shift", "light differs by {:.1f}", MOST_LIGHT),
+    ):
+        yield from _at_most(pair, name, words, _allowed(pair, name, most), "g")
     if pair.get("mirrored"):
-        found.append(DecisionNumber("one is the other's mirror image", misses=False))
+        yield DecisionNumber("one is the other's mirror image", misses=False)
     confidence = _number(pair, "confidence")
     if confidence is not None and pair["verdict"] is not None:
-        found.append(DecisionNumber(f"confidence {confidence:.2f}", misses=False))
-    return [number for number in found if number is not None]
+        yield DecisionNumber(f"confidence {confidence:.2f}", misses=False)
 
 
-def _at_least(pair: Mapping[str, Any], limit: str, words: str) -> DecisionNumber | None:
-    score, needed = _number(pair, "score"), _number(pair, limit)
-    if score is None or needed is None:
-        return None
-    return DecisionNumber(words.format(score, needed), misses=score < needed)
-
-
-def _least(pair: Mapping[str, Any], name: str, words: str, least: float, how: str) -> DecisionNumber | None:
+def _least(
+    pair: Mapping[str, Any], name: str, words: str, least: float, how: str
+) -> Iterator[DecisionNumber]:
     value = _number(pair, name)
-    if value is None or value < 0:
-        return None
-    return DecisionNumber(f"{words.format(value)}, at least {least:{how}} needed", misses=value < least)
+    if value is not None and value >= 0:
+        yield DecisionNumber(f"{words.format(value)}, at least {least:{how}} needed", misses=value < least)
 
 
 def _at_most(
     pair: Mapping[str, Any], name: str, words: str, most: float | None, how: str
-) -> DecisionNumber | None:
+) -> Iterator[DecisionNumber]:
     value = _number(pair, name)
-    if value is None:
-        return None
-    limit = "" if most is None else f", limit {most:{how}}"
-    return DecisionNumber(f"{words.format(value)}{limit}", misses=most is not None and value > most)
+    if value is not None:
+        limit = "" if most is None else f", limit {most:{how}}"
+        yield DecisionNumber(f"{words.format(value)}{limit}", misses=most is not None and value > most)
 
 
 def _allowed(pair: Mapping[str, Any], name: str, most: float) -> float:

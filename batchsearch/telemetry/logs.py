@@ -35,6 +35,8 @@ EVENTS: Final = {
     "fields_left_out": "Fields of outcomes that their columns cannot hold are null in a part (warning).",
     "output_disagrees": "Parts, ledger and manifest do not agree at the end of a run (error; exit code 6).",
     "output_taken": "The output in the object store is this run's; how many files were brought down.",
+    "answers_taken_up": "Answers that a run had kept in the object store which did not come to its end: how "
+    "many rows have them now.",
     "output_carried": "Parts, ledger and index were carried to the object store (debug).",
     "output_store_slow": "The object store did not answer; it is asked again (warning).",
     "lines_wait": "Images are in the bucket; how many lines wait for a batch task.",

@@ -85,6 +85,13 @@ class RemoteOutput(Settings):
         description="Parts and ledger are carried to the object store about this often, seconds; a run that "
         "is resumed on another machine has lost no more than that.",
     )
+    journal_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="Every answer is in the object store before it counts, gathered for so long, seconds: a "
+        "run that is resumed on another machine repeats no more than the calls that were out. Takes some "
+        "requests a second. When absent: 0.25 for the instances of a job on a Dask cluster, else not at all.",
+    )
     lease_seconds: float = Field(
         180.0,
         ge=SHORTEST_LEASE,

@@ -10,13 +10,18 @@ whole::
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from batchsearch.engine.job.instance_worker import all_workers_of
 from batchsearch.storage.output_layout import is_lane, lane_folder
+from batchsearch.storage.stores.address import is_store_url
 
 if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
+
+
+JOURNAL_SECONDS: Final = 0.25
+"""How long the answers of a lane are gathered that moves from worker to worker, unless the job says it."""
 
 
 def lanes_of(settings: JobSettings) -> dict[str, JobSettings]:
@@ -29,7 +34,9 @@ def lanes_of(settings: JobSettings) -> dict[str, JobSettings]:
 def lane_of(settings: JobSettings, name: str) -> JobSettings:
     """The job that works on the rows of one instance alone, into an output below the whole's."""
     output, emulator = settings.output, settings.emulator
-    places = {"dir": _below(output.dir, name)}
+    places: dict[str, object] = {"dir": _below(output.dir, name)}
+    if output.journal_seconds is None and is_store_url(output.dir):
+        places["journal_seconds"] = JOURNAL_SECONDS
     if output.work_dir is not None:
         places["work_dir"] = _below(output.work_dir, name)
     if emulator.data is not None:

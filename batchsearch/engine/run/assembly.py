@@ -25,7 +25,7 @@ from batchsearch.engine.rows.row_reader import RowReader
 from batchsearch.engine.run import embedded
 from batchsearch.engine.run.deletions import guard_deletions, is_guarded
 from batchsearch.engine.run.direct_calls import DirectClient, calls_at_once
-from batchsearch.engine.run.held_output import HolderClient
+from batchsearch.engine.run.held_output import HolderClient, KeptLedger
 from batchsearch.engine.run.instance_workers import ActiveWorker, InstanceWorkers
 from batchsearch.engine.run.places import image_root
 from batchsearch.engine.run.rate_keeper import pacer_for
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.run.window import Limits
     from batchsearch.images.workshop import Workshop
     from batchsearch.service.credentials import CredentialsProvider
+    from batchsearch.storage.ledger.store import Ledger
     from batchsearch.telemetry.stats import Stats
 
 _HOUR = 3600.0
@@ -169,11 +170,17 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
         in_flight=in_flight,
         client=client if opened.mirror is None else HolderClient(client, opened.mirror),
         uploader=uploader,
-        ledger=opened.ledger,
+        ledger=_ledger_of(opened),
         sealer=shared.sealer,
         earlier=shared.earlier,
     )
     return _active(stages, facts, shared, rate)
+
+
+def _ledger_of(opened: Opened) -> Ledger | KeptLedger:
+    """What outcomes are committed to; they count when they are in the store, where that is wanted."""
+    mirror = opened.mirror
+    return opened.ledger if mirror is None or not mirror.keeps_answers else KeptLedger(opened.ledger, mirror)
 
 
 def _stood_in_for(worker: InstanceWorker, shared: _Shared, stand_in: StandIn) -> ActiveWorker:

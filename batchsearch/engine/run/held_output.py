@@ -1,15 +1,20 @@
-"""Calls are made only while the output is surely this run's: a run that has lost its lease makes none."""
+"""A run while it holds its output in a store: what it may do, and when an answer counts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from batchsearch.errors import MachineError
+from batchsearch.storage.remote.answer_journal import Attempted, JournalRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from batchsearch.engine.run.stand_in import Answerer
     from batchsearch.service.client import Answer
     from batchsearch.service.form import Call
+    from batchsearch.storage.ledger.entries import FinishedRow, UsageKey
+    from batchsearch.storage.ledger.store import Ledger
     from batchsearch.storage.remote.mirror import Mirror
 
 
@@ -51,3 +56,42 @@ class HolderClient:
     async def refresh_credentials(self) -> None:
         """Of the other client."""
         await self._client.refresh_credentials()
+
+
+class KeptLedger:
+    """A ledger whose records count only once the store has them, too.
+
+    Args:
+        ledger: The output's.
+        mirror: Keeps its records in the store.
+    """
+
+    def __init__(self, ledger: Ledger, mirror: Mirror) -> None:
+        self._ledger = ledger
+        self._mirror = mirror
+
+    async def finish(self, row: FinishedRow, usage: Mapping[UsageKey, int]) -> None:
+        """As `Ledger.finish`."""
+        await self._ledger.finish(row, usage)
+        await self._mirror.keep(JournalRecord(row, usage))
+
+    async def attempt(
+        self,
+        digest: bytes,
+        number: int,
+        detail: str,
+        usage: Mapping[UsageKey, int],
+        *,
+        page: tuple[int, bytes] | None = None,
+    ) -> None:
+        """As `Ledger.attempt`."""
+        await self._ledger.attempt(digest, number, detail, usage, page=page)
+        await self._mirror.keep(JournalRecord(Attempted(digest, number, detail, page), usage))
+
+    async def stand(self, digest: bytes, source: bytes | None, usage: Mapping[UsageKey, int]) -> None:
+        """As `Ledger.stand`; it has cost no call."""
+        await self._ledger.stand(digest, source, usage)
+
+    async def forget(self, digest: bytes) -> None:
+        """As `Ledger.forget`; what is found again is of another request."""
+        await self._ledger.forget(digest)

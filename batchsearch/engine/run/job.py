@@ -168,6 +168,9 @@ async def _opened(
     stand_in: StandIn | None,
 ) -> Summary:
     async with open_job(settings, run_id=run_id, chosen=chosen, mirror=mirror) as opened:
+        if mirror is not None and mirror.keeps_answers:
+            # Answers are put beside an output that is there, with what its ledger knows of the job.
+            await mirror.carry()
         owner = Owner.here(run_id, settings.operation, names_of(workers_of(settings)))
         stats = Stats(
             total=opened.total,

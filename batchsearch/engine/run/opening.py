@@ -242,6 +242,8 @@ async def taken(folder: Path, run_id: str, mirror: Mirror | None = None) -> Asyn
         refuse_without_ledger(folder)
         ledger = Ledger(folder / LEDGER)
         stack.callback(ledger.close)
+        if mirror is not None:
+            await mirror.take_up(ledger)
         yield ledger
 
 

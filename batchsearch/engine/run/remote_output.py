@@ -54,6 +54,7 @@ def mirror_of(settings: JobSettings, folder: Path, run_id: str) -> Mirror | None
         files_of=files_of,
         carry_seconds=settings.output.carry_seconds,
         lease_seconds=settings.output.lease_seconds,
+        journal_seconds=settings.output.journal_seconds,
         log=logger(),
     )
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.parts.sealer import Sealer
     from batchsearch.engine.rows.answer_cache import AnswerCache
     from batchsearch.engine.rows.row_reader import RowReader
+    from batchsearch.engine.run.held_output import KeptLedger
     from batchsearch.engine.run.stand_in import Answerer, RowPreparer
     from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
     from batchsearch.pacing.pacer import Pacer
@@ -38,6 +39,6 @@ class Stages:
     in_flight: InFlightLimit | FixedLimit
     client: Answerer
     uploader: Uploader | None
-    ledger: Ledger
+    ledger: Ledger | KeptLedger
     sealer: Sealer
     earlier: AnswerCache

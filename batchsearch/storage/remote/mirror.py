@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.output_layout import SUMMARY
+from batchsearch.storage.remote.answer_journal import AnswerJournal, replayed
 from batchsearch.storage.remote.cargo import INDEXES, LEASES, LEDGER, Cargo, bring_down, read_index
 from batchsearch.storage.remote.lease import Lease, Owner
 from batchsearch.storage.remote.output_index import Index, Moment
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from batchsearch.storage.ledger.store import Ledger
+    from batchsearch.storage.remote.answer_journal import JournalRecord
     from batchsearch.storage.remote.cargo import LocalFile
     from batchsearch.storage.stores.address import StoreAddress
     from batchsearch.storage.stores.object_store import ObjectStore
@@ -114,6 +117,7 @@ class Mirror:
         rhythm: How often what is done.
         log: Told of `output_taken`, `output_carried` and `output_store_slow`; a structlog logger.
         clock: A steady clock, seconds.
+        journal_seconds: How long answers are gathered before they are kept in the journal; None keeps none.
     """
 
     def __init__(
@@ -127,6 +131,7 @@ class Mirror:
         rhythm: Rhythm | None = None,
         log: Any = None,
         clock: Callable[[], float] = steady_seconds,
+        journal_seconds: float | None = None,
     ) -> None:
         self._store = store
         self._output = output
@@ -144,6 +149,11 @@ class Mirror:
         self._beaten = 0.0
         self._beating: asyncio.Task[None] | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._journal = AnswerJournal(store, output)
+        self._journal_seconds = journal_seconds
+        self._to_keep: list[JournalRecord] = []
+        self._kept: asyncio.Future[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> str:
@@ -255,6 +265,62 @@ class Mirror:
         """
         return self._lease is not None and self._clock() - self._beaten <= self._rhythm.lapse * _SAFE
 
+    @property
+    def keeps_answers(self) -> bool:
+        """Whether an answer counts only once it is in the store."""
+        return self._journal_seconds is not None
+
+    async def take_up(self, ledger: Ledger) -> None:
+        """Put into the ledger what the journal has beyond it; to be called once, before anything else."""
+        records = await self._in_thread(self._journal.read)
+        count = await replayed(ledger, records)
+        if count and self._log is not None:
+            self._log.info("answers_taken_up", output=str(self._output), rows=count)
+
+    async def keep(self, record: JournalRecord) -> None:
+        """Keep an answer in the journal; returns when it is in the store.
+
+        Whoever else asks meanwhile shares one object, so that the store is asked a few times a second at
+        most.
+        """
+        self._to_keep.append(record)
+        if self._kept is None:
+            self._kept = asyncio.get_running_loop().create_future()
+            self._kept.add_done_callback(_take_error)
+        kept = self._kept
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep_groups())
+        await asyncio.shield(kept)
+
+    async def _keep_groups(self) -> None:
+        while self._kept is not None:
+            await asyncio.sleep(self._journal_seconds or 0.0)
+            # Whoever comes from now on is of the next group.
+            records, kept = self._to_keep, self._kept
+            self._to_keep, self._kept = [], None
+            try:
+                await self._keep_records(records)
+            except OutputError as error:
+                kept.set_exception(error)
+            else:
+                kept.set_result(None)
+
+    async def _keep_records(self, records: Sequence[JournalRecord]) -> None:
+        """Keep records, however slow the store is, as long as the output is surely this run's."""
+
+        def put() -> None:
+            self._journal.put(self._held_lease().generation, records)
+
+        while True:
+            try:
+                await self._in_thread(put, alone=False)
+            except _PassingError as error:
+                if not self.is_held:
+                    raise
+                self._warn(error)
+            else:
+                return
+
     async def watch(self) -> None:
         """Carry what is new now and then, and see that the lease lives, until cancelled.
 
@@ -331,6 +397,8 @@ class Mirror:
     def _carry(self) -> bool:
         lease = self._held_lease()
         changes = changes_of(self._folder / LEDGER)
+        # What is in the journal by now is in the ledger as well, and so in the copy of it that follows.
+        in_ledger = self._journal.mark()
         moment = Moment(lease.generation, self._sequence + 1)
         if not self._has_index:
             self._cargo.begin()
@@ -347,6 +415,7 @@ class Mirror:
         self._noted(replace(self._note, carried=moment, sending=None))
         self._sure_of_lease(lease)
         self._cargo.tidy(index)
+        self._journal.forget(in_ledger)
         self._carried_changes = changes
         if self._log is not None:
             self._log.debug(
@@ -397,7 +466,7 @@ class Mirror:
 
         Args:
             step: What.
-            alone: Not while another step goes on; only the heart beats while parts are sent.
+            alone: Not while another step goes on; while parts are sent the heart beats and answers are kept.
         """
 
         async def done() -> Found:
@@ -416,7 +485,7 @@ class Mirror:
         return await asyncio.shield(task)
 
 
-def _take_error(task: asyncio.Task[Any]) -> None:
+def _take_error(task: asyncio.Future[Any]) -> None:
     if not task.cancelled():
         task.exception()
 

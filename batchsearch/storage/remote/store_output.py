@@ -65,6 +65,7 @@ def open_mirror(
     files_of: Callable[[Path], Sequence[LocalFile] | None],
     carry_seconds: float = 60.0,
     lease_seconds: float = 180.0,
+    journal_seconds: float | None = None,
     log: Any = None,
 ) -> Mirror:
     """The mirror of a job's output; nothing is asked of the store yet.
@@ -78,6 +79,7 @@ def open_mirror(
             exchanged.
         carry_seconds: Seconds between carryings, at least.
         lease_seconds: Seconds after which others may take over from a run that is not heard of any more.
+        journal_seconds: How long answers are gathered before they are kept there; None keeps none.
         log: A structlog logger.
 
     Raises:
@@ -87,7 +89,16 @@ def open_mirror(
     address = address_of(output_dir)
     store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, writes=True, patience=_PATIENCE)
     rhythm = Rhythm.of(lease=lease_seconds, carry=carry_seconds)
-    return Mirror(store, address, folder, run=run, files_of=files_of, rhythm=rhythm, log=log)
+    return Mirror(
+        store,
+        address,
+        folder,
+        run=run,
+        files_of=files_of,
+        rhythm=rhythm,
+        log=log,
+        journal_seconds=journal_seconds,
+    )
 
 
 def fetch_output(

@@ -157,7 +157,9 @@ def unpacked(data: bytes) -> list[JournalRecord]:
 
 def _plain(record: JournalRecord) -> dict[str, Any]:
     what = record.what
-    usage = [[*asdict(key).values(), amount] for key, amount in record.usage.items()]
+    usage = [
+        [key.day, key.instance, key.operation, key.counter, amount] for key, amount in record.usage.items()
+    ]
     if isinstance(what, Attempted):
         page = None if what.page is None else [what.page[0], _text(what.page[1])]
         said: dict[str, Any] = {"number": what.number, "detail": what.detail, "page": page, "at": what.at}

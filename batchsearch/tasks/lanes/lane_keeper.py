@@ -37,6 +37,8 @@ _MOST_IN_VAIN: Final = 5
 """So often a lane moves without having got on before it is given up."""
 _AGAIN_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 30.0
+_HANGING: Final = 2
+"""A worker that has not answered for so many times the silence is given up: its lanes have stopped then."""
 _PASSING: Final = frozenset({ExitCode.OUTPUT_FAILED, ExitCode.INCOMPLETE})
 """What may be the worker's own trouble: its disk, its way to the store, its file descriptors."""
 
@@ -46,12 +48,14 @@ class Watching:
     """How lanes are watched over, seconds.
 
     Attributes:
-        tick: Between two looks.
+        tick: Between two looks at workers and ends.
+        ask: Between two questions to a worker.
         silence: A lane that nobody asks after for so long stops; a scheduler that does not answer for so long
             is lost.
     """
 
     tick: float = 0.5
+    ask: float = 2.0
     silence: float = 30.0
 
 
@@ -67,6 +71,7 @@ class _Lane:
     future: Any = None
     reading: LaneReading | None = None
     read_at: float = 0.0
+    heard_at: float = 0.0
     not_before: float = 0.0
     refused_since: float | None = None
     in_vain: int = 0
@@ -124,6 +129,8 @@ class LaneKeeper:
         self._stopping = ""
         self._told_to_stop = False
         self._silent_since: float | None = None
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._asked_at: dict[str, float] = {}
 
     @property
     def ends(self) -> dict[str, LaneEnd]:
@@ -180,15 +187,32 @@ class LaneKeeper:
                 self._told_to_stop = True
         else:
             self._place(workers)
-        await self._read()
+        self._read()
 
-    async def _read(self) -> None:
-        """Ask after the lanes: that alone keeps them working."""
-        answers = await self._run(lane_worker.ask)
+    def _read(self) -> None:
+        """Ask after the lanes: that alone keeps them working. A worker that hangs keeps nobody waiting."""
+        now = self._clock()
+        for worker in {lane.worker for lane in self._lanes if lane.future is not None}:
+            asking = self._asking.get(worker)
+            is_time = now - self._asked_at.get(worker, -math.inf) >= self._watching.ask
+            if is_time and (asking is None or asking.done()):
+                self._asked_at[worker] = now
+                self._asking[worker] = asyncio.create_task(self._ask(worker))
+        patience = _HANGING * self._watching.silence
         for lane in self._lanes:
-            reading = answers.get(lane.worker, {}).get(lane.token)
-            if reading is not None and lane.future is not None:
-                lane.reading, lane.read_at = reading, self._clock()
+            if lane.future is not None and self._clock() - lane.heard_at > patience:
+                lane.avoided.add(lane.worker)
+                self._moves(lane, f"its worker {lane.worker} does not answer")
+
+    async def _ask(self, worker: str) -> None:
+        answers = await self._run(lane_worker.ask, only=worker)
+        for lane in self._lanes:
+            if lane.future is None or lane.token not in answers.get(lane.worker, {}):
+                continue
+            lane.heard_at = self._clock()
+            reading = answers[lane.worker][lane.token]
+            if reading is not None:
+                lane.reading, lane.read_at = reading, lane.heard_at
 
     def _not_answered(self, error: Exception) -> None:
         now = self._clock()
@@ -237,7 +261,7 @@ class LaneKeeper:
             allow_other_workers=False,
             pure=False,
         )
-        lane.read_at = self._clock()
+        lane.read_at = lane.heard_at = self._clock()
         if lane.refused_since is None:
             logger().info("lane_placed", instance=lane.instance, worker=worker)
 
@@ -307,14 +331,17 @@ class LaneKeeper:
 
     async def _let_go(self) -> None:
         """Leave no lane behind that nobody watches over."""
+        for asking in self._asking.values():
+            asking.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
         if any(lane.future is not None for lane in self._lanes):
             await self._run(lane_worker.stop, self._stopping or "its client has ended")
         for lane in self._lanes:
             self._freed(lane)
 
-    async def _run(self, what: Callable[..., Any], *more: Any) -> dict[str, Any]:
-        """Call a function of `lane_worker` on every worker with a lane; answers of those that answer."""
-        at_work = [lane for lane in self._lanes if lane.future is not None]
+    async def _run(self, what: Callable[..., Any], *more: Any, only: str | None = None) -> dict[str, Any]:
+        """Call a function of `lane_worker` on each worker with a lane, or on one; answers by worker."""
+        at_work = [lane for lane in self._lanes if lane.future is not None and only in {None, lane.worker}]
         if not at_work:
             return {}
         tokens = [lane.token for lane in at_work]

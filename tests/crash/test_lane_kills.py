@@ -1,0 +1,49 @@
+"""Lanes whose workers are killed, or stopped and woken again, on machines of their own over one store."""
+
+import asyncio
+import random
+
+import pytest
+
+pytest.importorskip("distributed")
+
+from crash_rig.lane_world import IN_FLIGHT, Killer, LaneWorld, Stopper, hearing
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Two instances of thirty rows each, two workers, and what runs make of the rows that are left alone."""
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        LaneWorld(tmp_path_factory.mktemp("lanes"), 30, patched) as made,
+    ):
+        made.start_worker()
+        made.start_worker()
+        yield made, asyncio.run(made.left_alone())
+
+
+@pytest.fixture
+def world(alone, request):
+    """The world, with an output of the test's own."""
+    alone[0].into(request.node.name)
+    return alone[0]
+
+
+async def test_lanes_lose_their_workers(world, alone):
+    """Killed while they run and while they move, lanes end as if nothing had happened but calls in flight."""
+    with hearing(Killer(world, random.Random(18), 3)) as killer:
+        summary = await world.run(killer)
+    assert (summary.exit_code, summary.done) == (0, 60)
+    assert killer.killed == 3
+    assert world.check(alone[1], killer.killed) <= 3 * IN_FLIGHT
+
+
+async def test_an_owner_that_was_stopped_makes_no_call_any_more(world, alone):
+    """Woken when its lease has lapsed and another one calls, it calls no more: the tier holds."""
+    with hearing(Stopper(world, "first")) as stopper:
+        summary = await world.run(stopper, silence=2.5)
+    assert (summary.exit_code, summary.done) == (0, 60)
+    assert stopper.woken
+    world.check(alone[1], 1)

@@ -17,6 +17,7 @@ from batchsearch.engine.run.signals import StopSignals
 from batchsearch.errors import ConfigError, ManifestError
 from batchsearch.python_api.output import Output
 from batchsearch.storage.output_layout import instance_of, runs_in
+from batchsearch.tasks.lanes.lane_keeper import Watching
 from batchsearch.tasks.lanes.lane_order import LaneOrder, travelling
 from batchsearch.tasks.lanes.whole_run import run_whole
 from batchsearch.tasks.verify.folder_check import verify_folders
@@ -121,7 +122,9 @@ async def test_lanes_that_are_stopped_go_on_where_they_were(cluster, job, shops)
 
     async def stopped():
         signals = StopSignals()
-        return await run_whole(settings, signals=signals, progress=StopsAtFirst(signals))
+        watching = Watching(tick=0.05, ask=0.05)
+        progress = StopsAtFirst(signals)
+        return await run_whole(settings, signals=signals, progress=progress, watching=watching)
 
     summary = await asyncio.create_task(stopped())
     assert (summary.exit_code, summary.message) == (4, "enough")

@@ -142,6 +142,11 @@ class LaneKeeper:
         """Why the others did not, by instance."""
         return {lane.instance: lane.why_not for lane in self._lanes if lane.end is None}
 
+    @property
+    def stopped_because(self) -> str:
+        """Why all lanes were stopped; empty when they were not."""
+        return self._stopping
+
     def stop(self, why: str) -> None:
         """Stop all lanes in good order; those that have not begun do not begin."""
         if not self._stopping:

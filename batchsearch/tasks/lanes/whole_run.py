@@ -212,7 +212,9 @@ async def _run_lanes(
         if end.summary is not None and (found := summary_of(end.summary)) is not None
     }
     unfinished = keeper.unfinished | {
-        name: "stopped before it had begun" for name in keeper.ends if name not in summaries
+        name: keeper.stopped_because or "stopped before it had begun"
+        for name in keeper.ends
+        if name not in summaries
     }
     summary = summed_up(settings, summaries, unfinished, run_id=run_id, seconds=time.monotonic() - began)
     await asyncio.to_thread(_keep_summary, settings, summary)

@@ -110,20 +110,31 @@ Examples:
     default=None,
     help="Print the address of a page to try queries on, look at items and requests; on but for JSON logs.",
 )
+@click.option(
+    "--image-copies-mb",
+    type=click.IntRange(min=0),
+    metavar="MB",
+    help="Small copies of added images that each instance keeps for the console, at most; 0 keeps none. "
+    "256 by default, none without the console.",
+)
 @logging_options
-def command(log_format: str, log_level: str, *, console: bool | None, **options: Any) -> None:
+def command(
+    log_format: str, log_level: str, *, console: bool | None, image_copies_mb: int | None, **options: Any
+) -> None:
     """Serve embedded Image Search instances over HTTP, until interrupted.
 
     It speaks the vendor's protocol, checks signatures, grants the given rate, and keeps what is added in
     --data. Needs the extra `emulator`.
     """
     try:
+        from batchsearch.console.console_options import COPIES_MB
         from batchsearch.tasks.emulator.serving import serve
         from batchsearch.telemetry.logs import configure
 
         configure("json" if log_format == "json" else "console", log_level)
         wanted = log_format != "json" if console is None else console
-        serve(**options, beside=_console if wanted else None)
+        copies = (COPIES_MB if wanted else 0) if image_copies_mb is None else image_copies_mb
+        serve(**options, image_copies_mb=copies, beside=_console if wanted else None)
     except BatchsearchError as error:
         fail(error)
     sys.exit(ExitCode.DONE)

@@ -191,6 +191,12 @@ class EmulatorSettings(Settings):
         description="On product instances, a search without a category finds only images of the category "
         "that is predicted, as the service's pages say; false: of every category.",
     )
+    image_copies_mb: int | None = Field(
+        None,
+        ge=0,
+        description="Small copies of added images that the instance keeps for the console, megabytes at "
+        "most; 0 keeps none. 256 in `batchsearch console` when absent, none in other commands.",
+    )
     faults: dict[str, Any] | None = Field(
         None,
         description="What goes wrong, to practise on: a `seed` and `rules`, each with an effect (`error`, "

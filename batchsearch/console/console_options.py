@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+COPIES_MB: Final = 256
+"""Megabytes of small copies of images that an embedded instance keeps for a console by default."""
 
 
 @dataclass(frozen=True, slots=True)

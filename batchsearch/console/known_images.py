@@ -14,6 +14,7 @@ from batchsearch.service.operations import OPERATIONS
 if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.manifest_settings import ManifestSettings
+    from batchsearch.emulator.search.catalogue import Catalogue
     from batchsearch.manifest.rows import ImageReference
 
 MOST: Final = 200_000
@@ -41,6 +42,38 @@ class KnownImages:
     def has(self, product_id: str | None, pic_name: str | None) -> bool:
         """Whether it is known where the image is."""
         return (product_id or "", pic_name or "") in self.places
+
+
+@dataclass(frozen=True, slots=True)
+class ShownImages:
+    """Which items can be shown: those of the tables, and those that an embedded instance keeps copies of.
+
+    Attributes:
+        known: The tables' images.
+        catalogue: The embedded instance's items; None of a purchased one.
+    """
+
+    known: KnownImages
+    catalogue: Catalogue | None
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables, for people."""
+        return self.known.tables
+
+    def has(self, product_id: str | None, pic_name: str | None) -> bool:
+        """Whether it is known where the image itself is: a copy is too small to be asked about."""
+        return self.known.has(product_id, pic_name)
+
+    def shows(self, product_id: str | None, pic_name: str | None) -> bool:
+        """Whether there is an image, or a copy, to look at."""
+        return self.has(product_id, pic_name) or self.copy(product_id, pic_name) is not None
+
+    def copy(self, product_id: str | None, pic_name: str | None) -> bytes | None:
+        """The copy that the instance keeps; None where it keeps none."""
+        if self.catalogue is None or not product_id or not pic_name:
+            return None
+        return self.catalogue.image_copy(product_id, pic_name)
 
 
 def known_images(settings: JobSettings) -> KnownImages:

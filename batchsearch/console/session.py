@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.console.asked import Asked, AskedImage
+from batchsearch.console.console_options import COPIES_MB
 from batchsearch.console.desk import CONNECTIONS, desk_of
 from batchsearch.console.history import History
 from batchsearch.console.image_shelf import THUMBNAIL_SIDE, ImageShelf
-from batchsearch.console.known_images import KnownImages, known_images
+from batchsearch.console.known_images import KnownImages, ShownImages, known_images
 from batchsearch.console.meter import CallLimitError, Meter, MeteredPacer
 from batchsearch.console.output_look import LOOK_SECONDS, looked_at
 from batchsearch.engine.job.instance_worker import workers_of
@@ -186,7 +187,7 @@ class Session:
     async def _connect(self) -> None:
         # What calls is imported beside the pages, once somebody has seen the first one.
         assembly, http_exchange = await asyncio.to_thread(_what_calls)
-        services = assembly.Services(self.settings, self._stack)
+        services = assembly.Services(_with_copies(self.settings), self._stack)
         for worker in workers_of(self.settings):
             instance = worker.instance
             if self._running is not None:
@@ -273,8 +274,12 @@ class Session:
             return found
         return await self.shelf.put(found.data, found.name, rules)
 
+    def shown(self, instance: InstanceSettings) -> ShownImages:
+        """Which items of an instance can be shown."""
+        return ShownImages(self.known, self.catalogue(instance))
+
     async def item_copy(self, product_id: str, pic_name: str) -> bytes | None:
-        """A small JPEG of an item's image; None where there is none on this machine."""
+        """A small JPEG of an item's image; None where a table of the job leads to none on this machine."""
         place = self.known.places.get((product_id, pic_name))
         shelf = self._known_shelf or self.shelf
         # What is elsewhere stays there: looking at a page fetches nothing.
@@ -406,3 +411,11 @@ def _described(image: ShelvedImage) -> AskedImage:
         made.transforms,
         sent.sha256,
     )
+
+
+def _with_copies(settings: JobSettings) -> JobSettings:
+    """A job whose embedded instance keeps copies of images to show, unless it says how many."""
+    if settings.emulator.image_copies_mb is not None:
+        return settings
+    kept = settings.emulator.model_copy(update={"image_copies_mb": COPIES_MB})
+    return settings.model_copy(update={"emulator": kept})

@@ -102,6 +102,7 @@ class EmulatorOptions:
         host: Address to listen on; loopback unless said otherwise.
         port: Port, or 0 for a free one.
         data: Folder that keeps each instance's items, or None to keep them in memory only.
+        copies_bytes: Bytes of small copies of images that each instance keeps at most, for pages; 0 for none.
         instances: The instances, at least one, with different names.
         keys: Key pairs; empty for one random pair.
         faults: What goes wrong, and when.
@@ -125,6 +126,7 @@ class EmulatorOptions:
     host: str = "127.0.0.1"
     port: int = 0
     data: Path | None = None
+    copies_bytes: int = 0
     instances: tuple[InstanceOptions, ...] = (InstanceOptions(),)
     keys: tuple[AccessKey, ...] = ()
     faults: FaultPlan = field(default_factory=FaultPlan)

@@ -140,5 +140,5 @@ async def _page(
         image=image,
         going=gone,
         trouble=trouble,
-        known=session.known,
+        known=session.shown(instance),
     )

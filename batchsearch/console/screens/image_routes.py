@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -30,10 +31,14 @@ async def preview(request: web.Request) -> web.Response:
 
 
 async def item_thumbnail(request: web.Request) -> web.Response:
-    """`GET /thumbnail?product_id=…&pic_name=…`: an item's image, where a table of the job knows it."""
+    """`GET /thumbnail?product_id=…&pic_name=…`: an item's image, from a table of the job or the instance."""
     session = request.app[SESSION]
     key = request.query.get("product_id", ""), request.query.get("pic_name", "")
     data = await _thumbnail(session, key)
+    if data is None:
+        # Not remembered: the item may get another image.
+        shown = session.shown(session.instance(session.current))
+        data = await asyncio.to_thread(shown.copy, *key)
     if data is None:
         raise web.HTTPNotFound(text="The image of this item is not known here.")
     return _jpeg(data)

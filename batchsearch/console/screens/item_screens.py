@@ -86,7 +86,7 @@ async def show(request: web.Request) -> web.Response:
         after=following,
         count=count,
         capacity=capacity,
-        known=session.known,
+        known=session.shown(instance),
         of_instance=catalogue is not None,
         text=text,
         filter=filter_,
@@ -157,7 +157,7 @@ async def one(request: web.Request) -> web.Response:
         item=listed,
         regions=regions,
         of_instance=catalogue is not None,
-        known=session.known,
+        known=session.shown(instance),
     )
 
 

@@ -382,7 +382,7 @@ def _page(
         texts=texts,
         source_region=_in_source(image, asked),
         samples=_samples(session) if image is None and asked is None else (),
-        known=session.known,
+        known=session.shown(instance),
     )
 
 

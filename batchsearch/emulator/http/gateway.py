@@ -119,6 +119,7 @@ class Gateway:
             data=options.data,
             subject=instance.subject,
             predicted_category_limits=instance.predicted_category_limits,
+            copies_bytes=options.copies_bytes,
         )
         with ExitStack() as undo:
             undo.callback(catalogue.close)

@@ -32,6 +32,7 @@ import numpy as np
 
 from batchsearch.emulator.search.answering import hit_of, info_of, predicted, wanted_of
 from batchsearch.emulator.search.embedding import DIMENSIONS, MODELS, shared_embedder, similarity
+from batchsearch.emulator.search.image_copies import ImageCopies, remove_copies, small_copy
 from batchsearch.emulator.search.image_memory import shared_memory
 from batchsearch.emulator.search.item_changes import Addition
 from batchsearch.emulator.search.item_index import ItemIndex
@@ -80,6 +81,11 @@ class Catalogue:
         subject: How subjects are identified: `border` or `u2netp`.
         predicted_category_limits: On product instances, search only the category that is predicted when
             none is given.
+        copies_bytes: Bytes of small copies of images that are kept at most, beside the items; 0 keeps none,
+            and removes what was kept.
+
+    Attributes:
+        keeps_copies: False while what is added is known elsewhere, so that no copy of it is made.
 
     Raises:
         ConfigError: No such service type or way, or the file is of another service type or model.
@@ -97,6 +103,7 @@ class Catalogue:
         data: Path | None,
         subject: str = "border",
         predicted_category_limits: bool = True,
+        copies_bytes: int = 0,
     ) -> None:
         if service_type not in SERVICE_TYPES:
             raise ConfigError(
@@ -107,6 +114,7 @@ class Catalogue:
         self._keeps_to_predicted = predicted_category_limits
         self._service_type = service_type
         self._capacity = capacity
+        self.keeps_copies = True
         self._looks = shared_memory().looks
         path = None if data is None else data / f"{quote(name, safe='')}.sqlite3"
         facts = {"instance name": (name,), "service type": (service_type,), "model": tuple(MODELS)}
@@ -115,6 +123,8 @@ class Catalogue:
             by_text = service_type == SEARCHED_BY_TEXT
             self._index = handles.enter_context(closing(ItemIndex(DIMENSIONS, by_text=by_text)))
             self._store = handles.enter_context(closing(ItemStore(path, facts)))
+            # Only now: the file of another process's catalogue is left alone.
+            self._index.copies = _copies(path, copies_bytes)
             # Vectors of two networks cannot be compared: a file goes on with the one that it began with.
             self._embedder = shared_embedder(self._store.facts["model"])
             for ids, items, vectors in self._store.load():
@@ -157,7 +167,8 @@ class Catalogue:
         if category is None:
             found = self._index.vectors.search(Wanted(vector, most=1, predict=True))
             category = predicted(found)
-        return Addition(replace(item, category_id=category), regions, vector)
+        copied = small_copy(image) if self._index.copies is not None and self.keeps_copies else None
+        return Addition(replace(item, category_id=category), regions, vector, copied)
 
     def change_all(
         self,
@@ -247,6 +258,12 @@ class Catalogue:
                 found.append((stored.item, stored.regions))
                 last = place
         return found, None
+
+    def image_copy(self, product_id: str, pic_name: str) -> bytes | None:
+        """A small JPEG of an item's image; None where none is kept."""
+        copies = self._index.copies
+        stored = None if copies is None else self._store.stored(product_id, pic_name)
+        return None if copies is None or stored is None else copies.get(stored.identity)
 
     def regions(self, product_id: str, pic_name: str) -> Regions | None:
         """Where the subject of an item's image is, None when the catalogue does not have it."""
@@ -381,3 +398,13 @@ def _inside(region: Box, image: DecodedImage) -> Box:
         y1=y1,
         y2=min(max(region.y2, y1), image.height - 1),
     )
+
+
+def _copies(items: Path | None, most_bytes: int) -> ImageCopies | None:
+    """The small copies beside a file of items; None where none are to be kept."""
+    path = None if items is None else items.with_suffix(".images.sqlite3")
+    if most_bytes:
+        return ImageCopies(path, most_bytes)
+    if path is not None:
+        remove_copies(path)
+    return None

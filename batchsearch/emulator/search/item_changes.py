@@ -68,11 +68,13 @@ class Addition:
         item: With its category.
         regions: Of its image.
         vector: Of its image.
+        copy: A small JPEG of its image, where the instance keeps copies.
     """
 
     item: Item
     regions: Regions
     vector: NDArray[np.float32]
+    copy: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from batchsearch.emulator.search.image_copies import ImageCopies
     from batchsearch.emulator.search.item_changes import Addition, Change, Changed
     from batchsearch.emulator.search.records import Item
 
@@ -23,19 +24,24 @@ class ItemIndex:
     Attributes:
         vectors: Vectors and attributes.
         words: Words; None where the instance is not searched by text.
+        copies: Small copies of the images; None where none are kept.
 
     Args:
         dimensions: Of the vectors.
         by_text: Whether the instance is searched by text.
+        copies: As above; closed with it.
     """
 
-    def __init__(self, dimensions: int, *, by_text: bool) -> None:
+    def __init__(self, dimensions: int, *, by_text: bool, copies: ImageCopies | None = None) -> None:
         self.vectors = VectorIndex(dimensions)
         self.words = WordIndex() if by_text else None
+        self.copies = copies
 
     def close(self) -> None:
         """Stop searching."""
         self.vectors.close()
+        if self.copies is not None:
+            self.copies.close()
 
     def append(self, ids: Sequence[int], vectors: NDArray[np.float32], items: Sequence[Item]) -> None:
         """Add items whose ids ascend and are above all ids that were ever there."""
@@ -47,6 +53,8 @@ class ItemIndex:
     def put(self, identity: int, addition: Addition) -> None:
         """Add an item, or replace it."""
         self.vectors.put(identity, addition.vector, addition.item)
+        if self.copies is not None:
+            self.copies.keep(identity, addition.copy)
         if self.words is not None:
             self.words.put(identity, addition.item)
 
@@ -60,6 +68,8 @@ class ItemIndex:
     def remove(self, ids: Sequence[int]) -> None:
         """Take items out."""
         self.vectors.remove(ids)
+        if self.copies is not None:
+            self.copies.forget(ids)
         if self.words is not None:
             self.words.remove(ids)
 

@@ -64,6 +64,7 @@ def start(settings: JobSettings) -> Emulator:
     faults = parse_plan(settings.emulator.faults or {})
     options = EmulatorOptions(
         data=data_folder(settings),
+        copies_bytes=(settings.emulator.image_copies_mb or 0) * 1_000_000,
         instances=instances,
         faults=faults,
         open_bucket=bucket_opener(settings.stores),
@@ -179,8 +180,14 @@ async def fill(
             rules = rules_for(instance.service_type, settings.images)
             build = build_call if over_http else build_handed_call
             preparer = Preparer(facts, rules, workshop, build=build)
-            for batch in manifest.batches():
-                await _add(batch, facts, preparer, client, catalogue, indexing)
+            held = emulator.catalogue(instance.name)
+            # Where these images are is in the table.
+            held.keeps_copies = False
+            try:
+                for batch in manifest.batches():
+                    await _add(batch, facts, preparer, client, catalogue, indexing)
+            finally:
+                held.keeps_copies = True
     marker.write_text(identity, encoding="utf-8")
 
 

@@ -34,6 +34,7 @@ def serve(
     tls: tuple[Path, Path] | None = None,
     tls_port: int = 0,
     announce_retry: bool = False,
+    image_copies_mb: int = 0,
     buckets: Sequence[str] = (),
     bucket_region: str | None = None,
     bucket_endpoint: str | None = None,
@@ -54,6 +55,7 @@ def serve(
         tls: Certificate and key file of a second listener, over TLS.
         tls_port: Its port, or 0 for a free one.
         announce_retry: Tell a denied caller how long to wait.
+        image_copies_mb: Megabytes of small copies of images that are kept for the console.
         buckets: Each `NAME=PLACE`, for every instance: a folder, or an address in an object store.
         bucket_region: Region of those in an object store.
         bucket_endpoint: Where those are reached.
@@ -97,6 +99,7 @@ def serve(
             host=host,
             port=port,
             data=data,
+            copies_bytes=image_copies_mb * 1_000_000,
             instances=tuple(
                 replace(read_instance(text, InstanceDefaults(**defaults)), buckets=places)
                 for text in instances

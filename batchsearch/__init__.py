@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         StoppedError,
     )
     from batchsearch.pages.next_steps import NextStep
+    from batchsearch.python_api.clusters import DaskLike
     from batchsearch.python_api.jobs import JobLike, Overrides, load
     from batchsearch.python_api.looking import acheck, aplan, ausage, check, open_output, plan, usage
     from batchsearch.python_api.manifests import ArrowStream, ManifestLike
@@ -98,6 +99,7 @@ __all__ = [
     "CompareResult",
     "Comparison",
     "ConfigError",
+    "DaskLike",
     "DedupResult",
     "DedupSummary",
     "EndedTask",
@@ -184,6 +186,7 @@ _HOMES: Final = {
         "StoppedError",
     ),
     "storage.parts.usage_table": ("UsageLine",),
+    "python_api.clusters": ("DaskLike",),
     "python_api.jobs": ("JobLike", "Overrides", "load"),
     "python_api.looking": ("acheck", "aplan", "ausage", "check", "open_output", "plan", "usage"),
     "python_api.manifests": ("ArrowStream", "ManifestLike"),

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from batchsearch.config.model import JobSettings
 
-    DaskLike: TypeAlias = str | Client
+
+DaskLike: TypeAlias = "str | Client"
+"""A Dask cluster: the address of its scheduler, `local[:N]`, or a `distributed.Client`."""
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from batchsearch.pacing.adaptive import SpacingController
 from batchsearch.service.facts import TIERS
 
 _SPEC = importlib.util.spec_from_file_location(
-    "pacing_simulation", Path(__file__).with_name("pacing_simulation.py")
+    "pacing_simulation", Path(__file__).with_name("simulations") / "pacing_simulation.py"
 )
 simulation = importlib.util.module_from_spec(_SPEC)
 sys.modules[_SPEC.name] = simulation

@@ -1,8 +1,8 @@
 """A workshop whose work is done by the workers of a Dask cluster; this process only hands out and takes in.
 
-What a lost worker had is done again by another one: Dask sees to that. A bundle that loses several workers
-is handed out once more in single images, and an image that loses them again ends as unreachable: it may be
-what kills them. When the scheduler is lost, nothing can be made any more, and the run ends, resumable.
+What a lost worker had is done again by another one: Dask sees to that, three times. A bundle that loses
+more workers is handed out again in single images; one that still loses them, again and again, ends as
+unreachable: it may be what kills them. When the scheduler is lost, nothing can be made any more, and the run ends, resumable.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 5.0
 """How often it is looked how many workers there are."""
 KILLED: Final = "Transport.ImageWorkersLost"
+MOST_LOST: Final = 3
+"""How often an image that is handed out alone may use up its workers (four each time): who is only there when
+others' images or the machine end a worker is not charged with it."""
 
 Made = TypeVar("Made")
 Kept = TypeVar("Kept")
@@ -58,6 +61,7 @@ class _Wish:
     task: ImageTask[Any]
     answer: asyncio.Future[Any]
     alone: bool = False
+    lost: int = 0
 
 
 class RemoteWorkshop:
@@ -201,7 +205,8 @@ class RemoteWorkshop:
     def _killed(self, wishes: list[_Wish]) -> None:
         """A bundle that several workers were lost with: in single images, and then no more."""
         for wish in wishes:
-            if wish.alone:
+            wish.lost += wish.alone
+            if wish.lost >= MOST_LOST:
                 _answer(wish, Unreachable(KILLED, _KILLS, transient=True))
             else:
                 self._again(wish)

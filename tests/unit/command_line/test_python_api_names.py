@@ -17,7 +17,7 @@ PACKAGE = Path(batchsearch.__file__).parent
 PROMISED = [
     "ArrowStream", "Bar", "BatchWay",
     "BatchsearchError", "CheckPage", "CheckTally", "CompareResult", "Comparison",
-    "ConfigError", "DedupResult", "DedupSummary",
+    "ConfigError", "DaskLike", "DedupResult", "DedupSummary",
     "EndedTask", "ExitCode", "Extreme", "GroupScores", "JobLike",
     "JobSettings",
     "LoadResult",
@@ -30,7 +30,7 @@ PROMISED = [
     "open_output", "plan", "run", "run_compare", "run_dedup", "run_load", "usage",
 ]  # fmt: skip
 
-ALIASES = {"JobLike", "ManifestLike", "Overrides"}
+ALIASES = {"DaskLike", "JobLike", "ManifestLike", "Overrides"}
 """Names of several types, texts while a program runs; each is described where it is defined."""
 
 

@@ -73,6 +73,9 @@ def command(
     """
 
     def work() -> DedupSummary:
+        from batchsearch.kept_memory import keep_memory
+
+        keep_memory()
         job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
         from batchsearch.tasks.dedup.night import dedup_to_end
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchsearch.tasks.dedup.candidates.alike import MOST_BITS, MOST_SHADE, find_alike, later_copies
-from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches, PairFolder, folded, pairs_of
+from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches, folded, pairs_of
+from batchsearch.tasks.dedup.candidates.pair_folding import PairFolder
 from batchsearch.tasks.dedup.clusters.chains import Link, split
 from batchsearch.tasks.dedup.clusters.components import GuardRules, cluster
 from batchsearch.tasks.dedup.clusters.decide import DIFFERENT, SAME, Judged, decide, mutual_best, with_judged
-from batchsearch.tasks.dedup.clusters.names import cluster_ids
 from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, colour_distance
 
 FEW = settings(max_examples=60, deadline=None)
@@ -205,26 +205,6 @@ def test_alike_images_are_all_found_and_no_others(seen):
     copy_of = later_copies(len(seen), found)
     assert all(copy_of[of] == -1 for of in copy_of if of >= 0)
     assert all((of, at) in expected for at, of in enumerate(copy_of.tolist()) if of >= 0)
-
-
-@given(st.data())
-@FEW
-def test_cluster_ids_are_unique_and_stay(data):
-    """Each cluster has an id of its own, and unchanged clusters keep theirs, whoever stands for them."""
-    products = [f"P{number}" for number in range(10)]
-    home = {name: data.draw(st.integers(0, 4)) for name in products}
-    groups = [[name for name in products if home[name] == number] for number in range(5)]
-    groups = [group for group in groups if group]
-    first = cluster_ids(groups, [group[0] for group in groups], {})
-    assert first == [group[0] for group in groups]
-    earlier = {name: first[place] for place, group in enumerate(groups) for name in group}
-    again = cluster_ids(groups, [group[-1] for group in groups], earlier)
-    assert again == first
-    moved = {name: data.draw(st.integers(0, 4)) for name in products}
-    new = [[name for name in products if moved[name] == number] for number in range(5)]
-    new = [group for group in new if group]
-    ids = cluster_ids(new, [group[0] for group in new], earlier)
-    assert len(set(ids)) == len(new)
 
 
 @given(st.lists(st.integers(0, 255), min_size=COLOURS, max_size=COLOURS), st.integers(0, 255))

@@ -5,6 +5,8 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from batchsearch.tasks.dedup.candidates.text_index import TextIndex
 from batchsearch.tasks.dedup.clusters.names import NEW, new_names, taken_over
@@ -82,3 +84,23 @@ def test_ids_are_those_of_going_through_clusters_one_by_one(seed):
 def test_without_an_earlier_night_clusters_are_called_like_what_stands_for_them():
     """No id is taken yet."""
     assert named([["a", "b"], ["c", "a~2"]], ["a", "a~2"], {}) == ["a", "a~2"]
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_cluster_ids_are_unique_and_stay(data):
+    """Each cluster has an id of its own, and unchanged clusters keep theirs, whoever stands for them."""
+    products = [f"P{number}" for number in range(10)]
+    home = {name: data.draw(st.integers(0, 4)) for name in products}
+    groups = [[name for name in products if home[name] == number] for number in range(5)]
+    groups = [group for group in groups if group]
+    first = named(groups, [group[0] for group in groups], {})
+    assert first == [group[0] for group in groups]
+    earlier = {name: first[place] for place, group in enumerate(groups) for name in group}
+    again = named(groups, [group[-1] for group in groups], earlier)
+    assert again == first
+    moved = {name: data.draw(st.integers(0, 4)) for name in products}
+    new = [[name for name in products if moved[name] == number] for number in range(5)]
+    new = [group for group in new if group]
+    ids = named(new, [group[0] for group in new], earlier)
+    assert len(set(ids)) == len(new)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
 from batchsearch.tasks.dedup.candidates.catalogue_reading import read_images
 from batchsearch.tasks.dedup.candidates.hits import HitRules, Tally, read_matches
-from batchsearch.tasks.dedup.candidates.matches import PairFolder
+from batchsearch.tasks.dedup.candidates.pair_folding import PairFolder
 
 COLUMNS = Columns(product="product", pic_name="name", image=None, category=None, oldest=None)
 RULES = HitRules(floor=0.1, enough=0.5, outside=False, add_first=False, wanted=10)

@@ -62,7 +62,9 @@ def read_images(  # noqa: PLR0917 - what is read, and what else is known
             table = pa.Table.from_batches([batch])
             yield (table.drop_columns(history) if history else table).append_column(_RENEWED, renewed)
 
-    return images_of(rows(), columns, present_keys, others, told, room or Room())
+    images = images_of(rows(), columns, present_keys, others, told, room or Room())
+    pa.default_memory_pool().release_unused()
+    return images
 
 
 def images_of(  # noqa: PLR0917 - what is read, and what else is known
@@ -75,7 +77,7 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
 ) -> Images:
     """What rows of results say, in whatever order they come. Arguments as for `read_images`."""
     by_row, numbers = _in_order(batches, columns, room)
-    count, row_index = len(numbers.run), TextIndex(by_row["row_key"])
+    count, row_index = len(numbers.run), TextIndex(by_row["row_key"], room)
     products, names = Coding(room), Coding(room)
     for product, name in others:
         products.add(product)
@@ -151,9 +153,9 @@ def _in_order(
         rows.add(_plain(batch, texts_of, columns.oldest))
     count = rows.count
     texts = {name: Texts(room) for name in texts_of}
-    runs, run = pa.array([], pa.string()), np.empty(count, np.int32)
+    runs, run = pa.array([], pa.string()), room.array(count, np.int32)
     first_at = np.empty(0, np.int64)
-    answered, area = np.empty(count, np.int64), np.empty(count, np.int64)
+    answered, area = room.array(count, np.int64), room.array(count, np.int64)
     renewed, searched = np.empty(count, bool), np.empty(count, bool)
     ages: list[pa.Array] = []
     end = 0
@@ -240,7 +242,8 @@ def _in_time(
     order = by_name[np.argsort(first[by_name], kind="stable")]
     rank = np.empty(len(runs), np.int32)
     rank[order] = np.arange(len(runs))
-    return runs.take(pa.array(order)), rank[run]
+    run[:] = rank[run]
+    return runs.take(pa.array(order)), run
 
 
 def _present(rows: TextIndex, keys: Iterator[list[str]] | None) -> NDArray[np.bool_]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from batchsearch.tasks.dedup.candidates.hits import Tally, read_matches
-from batchsearch.tasks.dedup.candidates.matches import PairFolder, only, taken
+from batchsearch.tasks.dedup.candidates.matches import only
+from batchsearch.tasks.dedup.candidates.pair_folding import PairFolder, kept
 from batchsearch.tasks.dedup.clusters.decide import with_judged
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from batchsearch.tasks.dedup.candidates.catalogue_images import Images
     from batchsearch.tasks.dedup.candidates.hits import HitRules
     from batchsearch.tasks.dedup.candidates.matches import Pairs
+    from batchsearch.tasks.dedup.candidates.off_memory import Room
     from batchsearch.tasks.dedup.clusters.decide import Judged
     from batchsearch.tasks.dedup.clusters.table_rows import Sources
 
@@ -31,6 +34,7 @@ class Gathering:
         sources: What the tables are made from.
         judged: What people have said of pairs.
         changed_at: When each row's image was first seen to be another one; None where nobody looked.
+        room: Where pairs are that are too many for memory.
     """
 
     images: Images
@@ -38,6 +42,7 @@ class Gathering:
     sources: Sources
     judged: Judged
     changed_at: NDArray[np.int64] | None
+    room: Room
 
     def pairs(self, useless: NDArray[np.bool_] | None = None) -> tuple[Pairs, Tally]:
         """The pairs, and what became of the hits.
@@ -53,7 +58,7 @@ class Gathering:
         tally = Tally(np.zeros(count, bool), np.zeros(count, bool), np.zeros(len(images), bool))
         # A product with an image that could not be searched cannot testify against any pair.
         tally.mute[images.product[~images.searched]] = True
-        folder = PairFolder()
+        folder = PairFolder(self.room)
         found = read_matches(
             self.sources.search, images, self.rules, tally, changed_at=self.changed_at, useless=useless
         )
@@ -67,9 +72,10 @@ class Gathering:
                 matches = only(matches, ~(useless[matches.row] | useless[answer]))
             folder.add(matches)
             tally.cut[local.crowded] = True
+        pa.default_memory_pool().release_unused()
         pairs = with_judged(folder.pairs(), self.judged)
         if not self.rules.outside:
             # Wherever a pair comes from: both its products are in the manifest, or there is no pair.
             there = images.present_products()
-            pairs = taken(pairs, there[pairs.a] & there[pairs.b])
+            pairs = kept(pairs, there[pairs.a] & there[pairs.b], self.room)
         return pairs, tally

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from batchsearch.tasks.dedup.candidates.catalogue_images import Images
 
 _COLUMNS: Final = ("row_key", "rank", "score", "product_id", "pic_name", "category_id")
-_ROWS_AT_ONCE: Final = 1 << 19
+_ROWS_AT_ONCE: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,6 @@ FOUND_BY: Final = ("search", "identical_bytes", "identical_pixels", "perceptual"
 """How a pair came to be known, by number. What is certain without a call wins over what was searched."""
 
 _PRECEDENCE: Final = np.array([2, 0, 1, 3, 4], dtype=np.int8)
-_FOLD_AT: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +197,7 @@ def together(several: list[Pairs]) -> Pairs:
     return Pairs(*(np.concatenate([getattr(each, name) for each in several]) for name in columns))
 
 
-def taken(pairs: Pairs, which: NDArray[np.bool_] | NDArray[np.int64]) -> Pairs:
+def taken(pairs: Pairs, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Pairs:
     """Some of the pairs, by mask or by position."""
     return Pairs(*(getattr(pairs, field.name)[which] for field in fields(Pairs)))
 
@@ -209,35 +208,3 @@ def no_pairs() -> Pairs:
     return pairs_of(
         Matches(whole, whole, whole, whole, whole, real, whole, np.empty(0, np.int64), np.empty(0, np.int8))
     )
-
-
-class PairFolder:
-    """Takes matches as they are read and keeps each pair once; memory grows with the pairs, not the hits."""
-
-    def __init__(self, *, fold_at: int = _FOLD_AT) -> None:
-        """Begins without pairs.
-
-        Args:
-            fold_at: Matches in memory before they are folded into the pairs.
-        """
-        self._fold_at = fold_at
-        self._waiting: list[Pairs] = []
-        self._held = 0
-
-    def add(self, matches: Matches) -> None:
-        """Takes matches."""
-        if len(matches):
-            self._waiting.append(folded(pairs_of(matches)))
-            self._held += len(self._waiting[-1])
-        if self._held >= self._fold_at + (len(self._waiting[0]) if self._waiting else 0):
-            self._fold()
-
-    def pairs(self) -> Pairs:
-        """All pairs so far, each once."""
-        self._fold()
-        return self._waiting[0] if self._waiting else no_pairs()
-
-    def _fold(self) -> None:
-        if len(self._waiting) > 1:
-            self._waiting = [folded(together(self._waiting))]
-            self._held = len(self._waiting[0])

@@ -6,7 +6,9 @@ maps and may take out of memory at any time. Such a file is gone with the proces
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
 
     from batchsearch.errors import OutputError
 
-IN_MEMORY: Final = 256 << 20
+IN_MEMORY: Final = 128 << 20
 """Bytes of one column, or of the rows of one sort, that are held in memory before files are used."""
 
 _ROWS_AT_ONCE: Final = 1 << 19
 _ROWS_OF_A_BATCH: Final = 1 << 16
+_NOT_FOR_THIS_DISK: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 _SAMPLES: Final = 64
 """Keys that are looked at of each sorted file, for each piece that is to be put together."""
 
@@ -61,11 +64,43 @@ class Room:
         except OSError as error:
             raise self.refused(error) from error
 
+    def array(self, count: int, kind: type | np.dtype) -> NDArray:  # type: ignore[type-arg]  # of `kind`
+        """So many numbers, in memory or in a file; to be filled.
+
+        Raises:
+            OutputError: The disk refuses.
+        """
+        kind = np.dtype(kind)
+        size = count * kind.itemsize
+        if not size or not self.is_full(size):
+            return np.empty(count, kind)
+        with self.file() as file:
+            try:
+                _reserve(file, size)
+                return np.frombuffer(mmap.mmap(file.fileno(), size), kind)
+            except OSError as error:
+                raise self.refused(error) from error
+
     def refused(self, error: OSError) -> OutputError:
         """What to say of a disk that takes no more."""
         if self._folder is None:
             raise RuntimeError("nothing is written without a folder") from error
         return unwritable(self._folder, error)
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    """Take the disk's room beforehand: a page that finds none later would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno not in _NOT_FOR_THIS_DISK:
+                raise
+        else:
+            return
+    nothing = bytes(1 << 20)
+    file.writelines(nothing[: size - start] for start in range(0, size, len(nothing)))
+    file.flush()
 
 
 def mapped(file: BinaryIO) -> pa.Buffer:
@@ -250,7 +285,7 @@ class Coding:
     """The different texts of a column, ascending, each once."""
 
     def __init__(self, room: Room) -> None:
-        self._room = room
+        self.room = room
         self._sorted = SortedRows("text", room)
 
     def add(self, texts: pa.Array) -> None:
@@ -267,7 +302,7 @@ class Coding:
         Raises:
             OutputError: The disk refuses.
         """
-        found = Texts(self._room)
+        found = Texts(self.room)
         for piece in self._sorted.pieces():
             texts = piece.column("text").combine_chunks()
             for each in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
@@ -290,5 +325,5 @@ def numbered(
         column = pc.fill_null(column, pa.scalar(empty, column.type))
     for start in range(0, len(column), _ROWS_AT_ONCE):
         coding.add(column.slice(start, _ROWS_AT_ONCE).cast(pa.string()))
-    index = TextIndex(coding.texts())
+    index = TextIndex(coding.texts(), coding.room)
     return index, index.places(column)

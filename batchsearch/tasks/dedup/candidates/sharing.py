@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,11 +67,12 @@ class Sharing:
         Raises:
             OutputError: The results or the hits cannot be read.
         """
-        label = self._labels(pairs, decision)
-        found = on_many_products(label, self.images.product, self.shown)
+        rows, label = self._labels(pairs, decision)
+        found = on_many_products(label, self.images.product[rows], self.shown[rows])
         useless = np.zeros(len(self.images), bool)
         if found is None:
             return Shared((), useless)
+        found = replace(found, rows=rows[found.rows])
         shared = np.zeros(len(self.images), bool)
         shared[found.rows] = True
         speaking = np.zeros(len(self.images.products), bool)
@@ -106,9 +107,8 @@ class Sharing:
                 useless[image.rows] = True
         return Shared(images, useless)
 
-    def _labels(self, pairs: Pairs, decision: Decision) -> NDArray[np.int64]:
-        """A number for each row that all rows have in common whose images are one, by file or by verdict."""
-        count = len(self.images)
+    def _labels(self, pairs: Pairs, decision: Decision) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows whose image is another's, too, by file or by verdict, and a number for each different one."""
         same_file = self.images.file
         known = np.flatnonzero(same_file >= 0)
         order = known[np.argsort(same_file[known], kind="stable")]
@@ -120,7 +120,12 @@ class Sharing:
         there = (first >= 0) & (second >= 0)
         one.append(first[there])
         other.append(second[there])
-        return components(count, np.concatenate(one), np.concatenate(other)).astype(np.int64)
+        a, b = np.concatenate(one), np.concatenate(other)
+        inside = np.zeros(len(self.images), bool)
+        inside[a] = inside[b] = True
+        rows = np.flatnonzero(inside)
+        place = np.cumsum(inside, dtype=np.int32) - 1
+        return rows, components(len(rows), place[a], place[b]).astype(np.int64)
 
     def _flat(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         flat = self.sources.flat

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+    from batchsearch.tasks.dedup.candidates.off_memory import Room
 
 _AT_ONCE: Final = 1 << 18
 _WORD: Final = 8
@@ -91,22 +95,27 @@ def _mixed(bits: NDArray[np.uint64], multiplier: np.uint64) -> NDArray[np.uint64
 class TextIndex:
     """The places of texts that are each in a list once; made when it is first asked.
 
+    Args:
+        texts: The list.
+        room: Where what is known of them is kept when it is much; None for memory.
+
     Attributes:
         texts: The list.
     """
 
-    def __init__(self, texts: pa.Array) -> None:
+    def __init__(self, texts: pa.Array, room: Room | None = None) -> None:
         self.texts = texts
+        self._room = room
         self._by: Multipliers | None = None
         self._known = np.zeros(0, _KNOWN)
-        self._begins = np.zeros(0, np.int32)
+        self._begins: NDArray[np.int32] = np.zeros(0, np.int32)
         self._shift = np.uint64(0)
 
     def places(self, texts: pa.Array) -> NDArray[np.int32]:
         """Each text's place; -1 where it is not in the list, and for null."""
         if self._by is None:
             self._by = self._made()
-        found = np.empty(len(texts), np.int32)
+        found = self._array(len(texts), np.dtype(np.int32))
         for start in range(0, len(texts), _AT_ONCE):
             some = texts.slice(start, _AT_ONCE)
             found[start : start + len(some)] = self._found(*bits_of(some, self._by))
@@ -114,26 +123,54 @@ class TextIndex:
             found[texts.is_null().to_numpy(zero_copy_only=False)] = _NOT_FOUND
         return found
 
+    def _array(self, count: int, kind: np.dtype[Any]) -> NDArray[Any]:
+        return np.empty(count, kind) if self._room is None else self._room.array(count, kind)
+
     def _made(self) -> Multipliers:
         count = len(self.texts)
-        while True:
-            by = Multipliers.drawn()
-            bits, more = np.empty(count, np.uint64), np.empty(count, np.uint32)
-            for start in range(0, count, _AT_ONCE):
-                some = slice(start, start + _AT_ONCE)
-                bits[some], more[some] = bits_of(self.texts.slice(start, _AT_ONCE), by)
-            order = np.argsort(bits).astype(np.int32)
-            bits = bits[order]
-            if not (bits[1:] == bits[:-1]).any():
-                break
-        self._known = np.empty(count, _KNOWN)
-        self._known["bits"], self._known["more"], self._known["place"] = bits, more[order], order
         # The first bits lead to a few texts, one of which it is.
         width = max(1, count.bit_length())
         self._shift = np.uint64(64 - width)
-        sizes = np.bincount((bits >> self._shift).view(np.int64), minlength=1 << width)
-        self._begins = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
-        return by
+        while True:
+            by = Multipliers.drawn()
+            sizes = np.zeros((1 << width) + 1, np.int32)
+            for _, bits, _ in self._pieces(by):
+                np.add.at(sizes, (bits >> self._shift).view(np.int64) + 1, np.int32(1))
+            self._begins = np.cumsum(sizes, out=sizes)
+            self._known = self._array(count, _KNOWN)
+            self._fill(by)
+            if self._put_in_order():
+                return by
+
+    def _pieces(self, by: Multipliers) -> Iterator[tuple[int, NDArray[np.uint64], NDArray[np.uint32]]]:
+        for start in range(0, len(self.texts), _AT_ONCE):
+            yield start, *bits_of(self.texts.slice(start, _AT_ONCE), by)
+
+    def _fill(self, by: Multipliers) -> None:
+        """Put what is known of each text among those with the same first bits."""
+        free = self._begins[:-1].copy()
+        for start, unsorted, more in self._pieces(by):
+            order = np.argsort(unsorted)
+            bits = unsorted[order]
+            bucket = (bits >> self._shift).view(np.int64)
+            first = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
+            times = np.diff(first, append=len(bucket))
+            at = free[bucket] + np.arange(len(bucket)) - np.repeat(first, times)
+            free[bucket[first]] += times.astype(np.int32)
+            known = np.empty(len(bits), _KNOWN)
+            known["bits"], known["more"], known["place"] = bits, more[order], start + order
+            self._known.view(_AS_ONE)[at] = known.view(_AS_ONE)
+
+    def _put_in_order(self) -> bool:
+        """Have all ascend by their bits; whether no two have the same ones."""
+        bounds = np.searchsorted(self._begins, np.arange(0, len(self.texts), _AT_ONCE))
+        bounds = np.append(self._begins[bounds], len(self.texts))
+        for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            some = self._known[start:end]
+            some[:] = some[np.argsort(some["bits"])]
+            if (some["bits"][1:] == some["bits"][:-1]).any():
+                return False
+        return True
 
     def _found(self, bits: NDArray[np.uint64], more: NDArray[np.uint32]) -> NDArray[np.int32]:
         found = np.full(len(bits), _NOT_FOUND, np.int32)

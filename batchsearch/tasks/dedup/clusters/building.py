@@ -91,6 +91,7 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
         sources,
         sources.judgements.of_products(images.product_index),
         None if sources.changed_at is None else sources.changed_at(images),
+        room,
     )
     shown = images.present | keep
     deciding = _Deciding(dedup, sources, images, shown, gathering.judged)

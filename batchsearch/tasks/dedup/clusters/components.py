@@ -96,7 +96,7 @@ def with_notes(clusters: Clusters, images: Sequence[SharedImage]) -> Clusters:
     return replace(clusters, review=review)
 
 
-def components(count: int, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int32]:
+def components(count: int, a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.int32]:
     """The component of each of `count` nodes that edges join, numbered from 0.
 
     Raises:

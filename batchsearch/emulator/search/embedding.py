@@ -63,6 +63,9 @@ class Embedder:
 
     def embed(self, image: DecodedImage, box: Box | None = None) -> NDArray[np.float32]:
         """The unit vector of a part of the image, or of all of it; shape (256,), read-only."""
+        if box is not None and not _is_enough(_area(box, image)):
+            # Held until its pixels were used: a large image is in memory no longer than its room is taken.
+            image = image.whole()
         made = self._infer(image.image, None if box is None else _area(box, image))
         made.setflags(write=False)
         return made
@@ -114,6 +117,10 @@ def _area(box: Box, image: DecodedImage) -> tuple[float, float, float, float]:
     across, down = width / image.width, height / image.height
     right, bottom = min((box.x2 + 1) * across, width), min((box.y2 + 1) * down, height)
     return box.x1 * across, box.y1 * down, right, bottom
+
+
+def _is_enough(area: tuple[float, float, float, float]) -> bool:
+    return min(area[2] - area[0], area[3] - area[1]) >= _SIDE
 
 
 def _widened(box: Box, image: DecodedImage) -> Box:

@@ -140,14 +140,23 @@ class DecodedImage:
             self._image = decoded.image
         return self._image
 
+    def whole(self) -> DecodedImage:
+        """The same with every pixel of the file: for who looks at a small part of it."""
+        if self.image.size == (self.width, self.height):
+            return self
+        return decode_image(self._data, self._service_type, self.sha256, smaller=False)
 
-def decode_image(data: bytes, service_type: str, sha256: str | None = None) -> DecodedImage:
+
+def decode_image(
+    data: bytes, service_type: str, sha256: str | None = None, *, smaller: bool = True
+) -> DecodedImage:
     """The image that the bytes hold, if an instance of this service type takes it.
 
     Args:
         data: The file's bytes, not base64.
         service_type: A key of `batchsearch.service.facts.SERVICE_TYPES`; decides the sides.
         sha256: Hex digest of the bytes, where it is known already.
+        smaller: Decode a large JPEG at a smaller scale, see `ENOUGH`.
 
     Raises:
         ImageRefusedError: With the vendor's code, whatever the bytes are.
@@ -158,7 +167,7 @@ def decode_image(data: bytes, service_type: str, sha256: str | None = None) -> D
         raise ImageRefusedError("InvalidPicContent", f"{len(data):,} bytes, {MAX_IMAGE_BYTES:,} are allowed")
     try:
         with Image.open(io.BytesIO(_plain_png(data)), formats=_FORMATS) as opened:
-            return _read(opened, data, service_type, sha256)
+            return _read(opened, data, service_type, sha256, smaller=smaller)
     except ImageRefusedError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -185,7 +194,9 @@ def _plain_png(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _read(opened: Image.Image, data: bytes, service_type: str, sha256: str | None) -> DecodedImage:
+def _read(
+    opened: Image.Image, data: bytes, service_type: str, sha256: str | None, *, smaller: bool
+) -> DecodedImage:
     kind = SERVICE_TYPES[service_type]
     name = opened.format or ""
     # Before any pixel is decoded: the header's sides bound what decoding can cost.
@@ -195,7 +206,7 @@ def _read(opened: Image.Image, data: bytes, service_type: str, sha256: str | Non
         _check_upright(opened)
     _check_scans(opened, data)
     sides = opened.size
-    drafted = _draft(opened)
+    drafted = smaller and _draft(opened)
     # All at once, whatever the scale, is what the decoder holds of a progressive JPEG.
     held = sides if opened.info.get("progressive") else opened.size
     claim = shared_budget().claim(held[0] * held[1])

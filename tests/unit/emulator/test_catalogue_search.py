@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from batchsearch.emulator.search.catalogue import Catalogue
+from batchsearch.emulator.search.embedding import MODEL, shared_embedder
 from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import Box, NewItem, Query
 from batchsearch.service.facts import OTHER_CATEGORY
@@ -329,3 +330,14 @@ def test_a_large_photograph_is_found_by_its_lossless_copy():
         part = Box(x1=300, x2=1_150, y1=250, y2=1_100)
         found = catalogue.search_image(sent(image, "JPEG", quality=95), Query(), crop=True, region=part)
         assert found.info.region == part
+
+
+def test_a_small_part_of_a_large_photograph_is_looked_at_in_all_its_pixels():
+    """A region that is smaller than what the network is given is not taken from the smaller scale."""
+    embedder = shared_embedder(MODEL)
+    image = drawn("cross", "blue", size=(2_400, 2_300), place=(900, 900, 1_080, 1_080))
+    photograph, part = sent(image, "JPEG", quality=98), Box(x1=880, x2=1_100, y1=880, y2=1_100)
+    assert photograph.image.size < (photograph.width, photograph.height)
+    every = embedder.embed(photograph.whole(), part)
+    assert photograph.whole().image.size == (photograph.width, photograph.height)
+    assert embedder.embed(photograph, part).tolist() == every.tolist()

@@ -98,6 +98,10 @@ def command(
     images tell what one costs; without CONFIG it is a plan on paper, for --images that nobody has yet.
     """
     on_paper = WorkersOnPaper.asked(config, workers, **sizes)
+    of_job = {"--set": overrides, "--renew": renew, "--dask": dask, "--sample": sample}
+    for name, given in of_job.items():
+        if given and config is None:
+            raise click.UsageError(f"{name} is about a job: name its file before the options")
     plans: dict[str, Plan] = {}
     settings = None
     try:

@@ -14,7 +14,9 @@ from functools import cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from batchsearch.engine.run.stages import admitted_at_once
 from batchsearch.images.cluster.bundles import BUNDLES_A_THREAD, MOST_IMAGES, Flow
+from batchsearch.pacing.in_flight import InFlightLimit
 from batchsearch.tasks.plan.batch_way import ENCODED
 
 if TYPE_CHECKING:
@@ -30,9 +32,6 @@ HEADROOM: Final = 1.1
 
 MOST_WORKERS: Final = 100_000
 """Worker cores that are thought of."""
-
-ADMITTED_BESIDE: Final = 4
-"""Rows, at least, that an instance has beside those that keep the workers busy; see `engine.run.assembly`."""
 
 OWNER_AT_MOST: Final = 0.8
 """Share of a core that the owner of calls may need: above it, calls leave late."""
@@ -62,6 +61,13 @@ class Lane:
 
     calls: int
     rate: float
+
+    @property
+    def admitted(self) -> int:
+        """Rows that it has under way at once, by the rules of a run."""
+        if math.isinf(self.rate):
+            return admitted_at_once(self.rate, 0)
+        return admitted_at_once(self.rate, InFlightLimit(self.rate).ceiling)
 
     def seconds(self, granted: float) -> float:
         """How long the calls take by their rate, a share of which is granted."""
@@ -96,6 +102,11 @@ class Workload:
     def calls(self) -> int:
         """All calls."""
         return sum(lane.calls for lane in self.lanes)
+
+    @property
+    def admitted(self) -> float:
+        """Rows that the instances have under way at once; a check looks as far ahead as it may."""
+        return sum(lane.admitted for lane in self.lanes) if self.lanes else math.inf
 
     @property
     def core_hours(self) -> float:
@@ -324,16 +335,15 @@ def _fixed_seconds(load: Workload, figures: Mapping[str, float], owners: int) ->
 
 
 @cache
-def _bundles(workers: int, lanes: int, weight: int) -> tuple[int, int]:
+def _bundles(workers: int, admitted: float, weight: int) -> tuple[int, int]:
     """Images of a bundle, and cores that have one at a time, by the rules of a run.
 
     Args:
         workers: Worker cores.
-        lanes: Instances that admit rows; a check looks as far ahead as it may.
+        admitted: Rows that all instances have under way at once.
         weight: Bytes that come back of an image.
     """
     flow = Flow(workers)
-    admitted = lanes * (flow.size + ADMITTED_BESIDE) if lanes else math.inf
     for _ in range(_SETTLED):
         flow.sent(1)
         flow.back(1, weight, 1)
@@ -354,7 +364,7 @@ def _image_seconds(load: Workload, figures: Mapping[str, float], workers: int) -
     spread = figures["latency_spread"]
     median = figures["latency_ms"] / 1000 * math.exp(-(spread**2) / 2)
     transfer = load.image_mb * _BITS / figures["line_mbps"]
-    size, busy = _bundles(workers, len(load.lanes), round(load.sent_mb * 1e6) or _VERDICT)
+    size, busy = _bundles(workers, load.admitted, round(load.sent_mb * 1e6) or _VERDICT)
     free = 0.0
     for place in range(size):
         z = _NORMAL.inv_cdf((place + 0.5) / size)

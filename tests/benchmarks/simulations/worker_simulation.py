@@ -179,8 +179,7 @@ class Simulation:
             Lane(
                 rate,
                 cell.images // len(rates) + (number < cell.images % len(rates)),
-                # As a run admits: see `ActiveWorker` in `engine.run.assembly`.
-                self._flow.size + max(4, int(min(32, rate))),
+                self.load.lanes[number].admitted if cell.rates else 0,
             )
             for number, rate in enumerate(rates)
         ]

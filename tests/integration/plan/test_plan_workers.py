@@ -94,6 +94,8 @@ def test_what_was_assumed_is_said_to_be_no_measure(job):
         (("JOB", "--workers", "--instances", "3"), "--instances goes with --images"),
         (("JOB", "--workers", "--tier", "3"), "--tier goes with --images"),
         (("--workers", "job.yaml"), "a job file stands before the options"),
+        (("--workers", "--sample", "9"), "--sample is about a job"),
+        (("--workers", "--set", "instance.qps=5"), "--set is about a job"),
         (("--workers", "--images", "0"), "whole numbers from 1"),
         (("--workers", "--images", "1.5"), "whole numbers from 1"),
         (("--workers", "--images", "nan"), "whole numbers from 1"),
@@ -116,3 +118,16 @@ def test_rows_without_images_need_no_workers(make_job):
     ran = plan(config, "--workers")
     assert ran.exit_code != 0
     assert "workers would have nothing to prepare" in " ".join(ran.stderr.split())
+
+
+def test_images_that_a_cluster_prepares_tell_all_but_their_cpu(job):
+    """What workers spend is not seen here: size and repairs are the job's own, CPU comes from the figures."""
+    pytest.importorskip("distributed")
+    found = planned(job, "--dask", "local:1", "--workers", "2", "--images", "1M")["workers"]
+    assert (found["seen"]["images"], found["seen"]["cpu_seconds"]) == (36, None)
+    figures = {each["name"]: each["value"] for each in found["figures"]}
+    check = found["plans"][0]
+    size = found["seen"]["source_bytes"] / 36 / 1e6
+    share = found["seen"]["repaired"] / 36
+    of_image = figures["image_ms"] + figures["image_mb_ms"] * size + share * figures["repair_ms"]
+    assert check["worker_core_hours"] == pytest.approx(1e6 * of_image / 3.6e6, rel=1e-3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from batchsearch.tasks.plan.estimate import Plan
     from batchsearch.tasks.plan.seen_images import SeenImages
     from batchsearch.tasks.plan.worker_plan import WorkerPlan
+
+
+_NOWHERE: Final = "output"
+"""Where the output of a job would be that there is none of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +100,13 @@ class WorkersOnPaper:
                 dedup=dedup,
             )
         workers = self.workers or worker_sizes.TRIED
+        output = OutputSettings(dir=_NOWHERE) if settings is None else settings.output
         found = worker_sizes.plans_of(
             loads,
             figures,
             workers,
-            rows_per_part=(
-                OutputSettings.model_fields["rows_per_part"].default
-                if settings is None
-                else settings.output.rows_per_part
-            ),
-            rhythm=Rhythm(),
+            rows_per_part=output.rows_per_part,
+            rhythm=Rhythm.of(lease=output.lease_seconds, carry=output.carry_seconds),
         )
         return WorkersPlanned(found, figures, workers, rates, None if main is None else main.seen)
 

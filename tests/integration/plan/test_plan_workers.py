@@ -76,6 +76,22 @@ def test_a_jobs_images_stand_for_many_more(job):
     )
 
 
+def test_the_jobs_own_output_says_how_often_it_is_carried(make_job):
+    """Parts, copies of the ledger and renewals of the lease are counted as the job sets them."""
+    rows = [{"id": number, "image": f"p{number % 9:02}.jpg"} for number in range(30)]
+    writes = {}
+    for name, own in (
+        ("default", {}),
+        ("seldom", {"dir": "out", "carry_seconds": 3600, "lease_seconds": 3600}),
+        ("large", {"dir": "out", "rows_per_part": 1_000_000}),
+    ):
+        job = make_job(rows, **({"output": own} if own else {}))
+        run = planned(job, "--workers", "--images", "2M", "--tier", "10")["workers"]["plans"][1]
+        writes[name] = run["store_requests"]["writes"]
+    assert writes["seldom"] < writes["default"] / 4
+    assert writes["default"] - writes["large"] == 2 * (400 - 2)
+
+
 def test_what_was_assumed_is_said_to_be_no_measure(job):
     """A figure that somebody gave is in the list with its value, and with no command that measures it."""
     del job

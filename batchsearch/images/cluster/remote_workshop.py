@@ -2,7 +2,8 @@
 
 What a lost worker had is done again by another one: Dask sees to that, three times. A bundle that loses
 more workers is handed out again in single images; one that still loses them, again and again, ends as
-unreachable: it may be what kills them. When the scheduler is lost, nothing can be made any more, and the run ends, resumable.
+unreachable: it may be what kills them. When the scheduler is lost, nothing can be made any more, and the
+run ends, resumable.
 """
 
 from __future__ import annotations

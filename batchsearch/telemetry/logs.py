@@ -55,6 +55,7 @@ EVENTS: Final = {
     "lane_placed": "An instance's lane begins on a worker.",
     "lane_moved": "An instance's lane goes on on another worker, and why (warning).",
     "cluster_joined": "A Dask cluster makes the images ready: its scheduler, and where its dashboard is.",
+    "cluster_workers": "The cluster has more or fewer workers than before: how many there are now.",
     "cluster_differs": "A worker has other versions of what makes images than this process (warning).",
     "instance_indexing": "The embedded instance takes in its catalogue.",
     "instance_ready": "The embedded instance answers.",

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/cluster.py [--images 400] [--rows 100000] [--json]
 
-- Images behind a server with 100 ms latency, four at a time from one host: four workers beside one.
+- Images behind a server with 100 ms latency, two at a time from one host: four workers beside one.
 - CPU of client, scheduler and workers for an image, beside the same images in threads of one process, by
   turns and all on one processor: photographs of two megapixels that are shrunk, and small ones that pass as
   they are. Those take a tenth of a millisecond alone, so for them it is only said what the way costs.
@@ -39,7 +39,7 @@ from batchsearch.images.workshop import open_workshop_at
 from batchsearch.manifest.rows import ImageReference
 
 LATENCY = 0.1
-PER_HOST = 4
+PER_HOST = 2
 ROUNDS = 3
 SERVER = f"""
 import asyncio, sys

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.sections.worker_settings import local_workers
 from batchsearch.errors import ConfigError, MissingExtraError
+from batchsearch.images.cluster import local_worker
 from batchsearch.images.cluster.versions import differences, versions_here
 from batchsearch.telemetry.logs import logger
 
@@ -140,7 +141,8 @@ def _opened(address: str) -> _Held:
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address=":0",
-                silence_logs=logging.WARNING,
+                silence_logs=logging.ERROR,
+                preload=[local_worker.__name__],
             )
             undo.callback(cluster.close)
             client = Client(cluster, set_as_default=False)

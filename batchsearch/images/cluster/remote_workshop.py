@@ -2,8 +2,8 @@
 
 What a lost worker had is done again by another one: Dask sees to that, three times. A bundle that loses
 more workers is handed out again in single images; one that still loses them, again and again, ends as
-unreachable: it may be what kills them. When the scheduler is lost, nothing can be made any more, and the
-run ends, resumable.
+unreachable: it may be what kills them. When the scheduler is lost, nothing can be made any more, and the run
+ends, resumable.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from batchsearch.images.cluster.worker_side import (
     weight_of,
 )
 from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from batchsearch.images.workshop import ImageTask, LocalWorkshop
     from batchsearch.manifest.rows import ImageReference
 
+_CLOSING_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 5.0
 """How often it is looked how many workers there are."""
 KILLED: Final = "Transport.ImageWorkersLost"
@@ -72,17 +74,19 @@ class RemoteWorkshop:
         cluster: Where.
         here: Does what has to be done in this process.
         order: For whom the workers work.
-        threads: How many threads they have, all together.
+        threads: How many threads each of them has.
     """
 
-    def __init__(self, cluster: Cluster, here: LocalWorkshop, order: Order, threads: int) -> None:
+    def __init__(self, cluster: Cluster, here: LocalWorkshop, order: Order, threads: dict[str, int]) -> None:
         self._cluster = cluster
         self._here = here
         self._order = order
-        self._flow = Flow(threads)
+        self._flow = Flow(sum(threads.values()))
+        self._workers = len(threads)
         self._waiting: deque[_Wish] = deque()
         self._wake = asyncio.Event()
         self._out: set[asyncio.Task[None]] = set()
+        self._futures: set[Any] = set()
         self._lost: MachineError | None = None
 
     @property
@@ -145,14 +149,22 @@ class RemoteWorkshop:
             except (OSError, TimeoutError, CommClosedError) as error:
                 self._end(self._lost_for(str(error)))
                 return
+            if len(threads) != self._workers:
+                self._workers = len(threads)
+                logger().info("cluster_workers", workers=len(threads), threads=sum(threads.values()))
             self._flow.threads = sum(threads.values())
             self._wake.set()
 
     async def close(self) -> None:
-        """Wait for nothing that is out."""
-        for each in self._out:
+        """Wait for nothing that is out: it is called off."""
+        if not self._out:
+            return
+        client = self._cluster.client
+        with suppress(Exception):  # a scheduler that is gone has nothing to be told
+            await asyncio.to_thread(client.cancel, list(self._futures), force=True)
+        _, left = await asyncio.wait(self._out, timeout=_CLOSING_SECONDS)
+        for each in left:
             each.cancel()
-        await asyncio.gather(*self._out, return_exceptions=True)
 
     def _next(self) -> list[_Wish] | None:
         while self._waiting and self._waiting[0].answer.done():
@@ -225,6 +237,7 @@ class RemoteWorkshop:
 
         async def bring() -> list[Any] | Unfit | _WorkersKilled | _SchedulerLost:
             future = client.submit(make_bundle, self._order, bundle, key=key, pure=False)
+            self._futures.add(future)
             try:
                 found: list[Any] | Unfit = await client.gather(future, asynchronous=True, direct=True)
             except KilledWorkersError:
@@ -235,6 +248,7 @@ class RemoteWorkshop:
                 if not future.done():
                     with suppress(Exception):  # a scheduler that is gone has nothing to be told
                         await client.cancel([future], asynchronous=True, force=True)
+                self._futures.discard(future)
                 future.release()
             return found
 
@@ -302,7 +316,7 @@ async def open_remote_workshop(
     joining = connected(address)
     cluster = await asyncio.to_thread(joining.__enter__)
     try:
-        threads = sum((await asyncio.to_thread(cluster.threads)).values())
+        threads = await asyncio.to_thread(cluster.threads)
         if not threads:
             raise ConfigError(f"workers.dask: the cluster at {cluster.address} has no workers")
         told = f"{root}\n{patience}\n{settings.model_dump_json()}"

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -397,6 +398,23 @@ def test_a_lost_scheduler_ends_the_run_resumable(make_job, images, tmp_path):
     assert 0 < summary["done"] < len(rows)
     again = command("run", job, "--json", "--max-calls", 5)
     assert json.loads(again.stdout.splitlines()[-1])["resumed"] == summary["done"]
+
+
+def test_ctrl_c_stops_the_run_and_then_its_workers_in_good_order(make_job):
+    """A terminal sends it to all of them; only the run answers it, and nobody writes a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        rows = [{"id": str(n), "image": f"http://127.0.0.1:{port}/{n}.jpg"} for n in range(50)]
+        job = make_job(rows, images__allow_hosts=["127.0.0.1"])
+        called = [sys.executable, "-m", "batchsearch", "check", str(job), "--dask", "local:2"]
+        with subprocess.Popen(called, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+            connection, _ = listening.accept()
+            with connection:
+                os.killpg(process.pid, signal.SIGINT)
+                said = process.communicate()[1]
+    assert process.returncode == 4, said
+    assert "Traceback" not in said
+    assert "no verdicts were written" in said
 
 
 async def test_a_stopped_check_goes_on_where_it_was(load, images, monkeypatch, tmp_path):

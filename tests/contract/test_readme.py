@@ -3,7 +3,9 @@
 Run this file as a script to write the tables anew: `python tests/contract/test_readme.py`.
 """
 
+import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ SECTIONS = [
     "In a notebook",
     "Compare images, pair by pair",
     "The embedded instance",
+    "How fast it is",
     "Tests",
     "Licence",
 ]
@@ -61,6 +64,19 @@ def test_the_table_of_codes_is_current():
     """docs/codes.md holds what `batchsearch codes` prints."""
     found = GENERATED.search(CODES.read_text(encoding="utf-8"))
     assert found.group(2) == codes_page() + "\n"
+
+
+def test_the_tables_of_speed_say_what_was_measured():
+    """README.md and docs/measurements.md hold the table of docs/speed.json, every benchmark in it."""
+    place = ROOT / "tests" / "benchmarks" / "summary.py"
+    spec = importlib.util.spec_from_file_location("benchmark_summary", place)
+    summary = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = summary
+    spec.loader.exec_module(summary)
+    assert list(summary.kept()) == list(summary.BENCHMARKS)
+    for document, table in summary.DOCUMENTS.items():
+        found = summary.MARKED.search(document.read_text(encoding="utf-8"))
+        assert found.group(2) == table()
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/exit-codes.md"])

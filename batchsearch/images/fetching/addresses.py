@@ -6,6 +6,7 @@ metadata (169.254.169.254, 100.100.100.200) or its neighbours.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -64,6 +65,7 @@ def looks_numeric(host: str) -> bool:
     )
 
 
+@lru_cache(maxsize=1_024)
 def shown_address(url: str) -> str:
     """An address as it may be shown: without user, password, query and fragment, which may hold secrets."""
     try:

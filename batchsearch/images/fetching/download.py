@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS: Final = 5
 MAX_CONNECTIONS: Final = 64
-_CHUNK: Final = 64 * 1024
 _HEADER_BYTES: Final = 64 * 1024
 _HEADER_COUNT: Final[dict[str, Any]] = (
     {"max_headers": 1_024} if "max_headers" in inspect.signature(aiohttp.ClientSession).parameters else {}
@@ -190,14 +189,14 @@ class Downloader:
         if response.status not in _WITH_A_BODY:
             return _status(response, shown)
         too_large = (response.content_length or 0) > self._limit
-        body = bytearray() if too_large else await self._unpacked(response, shown)
+        body = b"" if too_large else await self._unpacked(response, shown)
         if isinstance(body, Unreachable):
             return body
         if too_large or len(body) > self._limit:
             return self._too_large(shown)
-        if response.status == HTTPStatus.ACCEPTED and not begins_like_an_image(bytes(body[:ENOUGH])):
+        if response.status == HTTPStatus.ACCEPTED and not begins_like_an_image(body[:ENOUGH]):
             return _status(response, shown, transient=True)
-        return bytes(body)
+        return body
 
     async def _once_more(self, address: WebAddress, told: dict[str, str]) -> bytes | None:
         """The image where only the way in which it is answered is odd; None where more is wrong."""
@@ -215,7 +214,7 @@ class Downloader:
             return None
         return body if answer.status == HTTPStatus.OK and 0 < len(body) < most else None
 
-    async def _unpacked(self, response: aiohttp.ClientResponse, shown: str) -> bytearray | Unreachable:
+    async def _unpacked(self, response: aiohttp.ClientResponse, shown: str) -> bytes | Unreachable:
         """The body as it was before the host compressed it, or that this cannot be undone."""
         encoding = ", ".join(response.headers.getall("Content-Encoding", []))
         try:
@@ -227,25 +226,27 @@ class Downloader:
             what, passing = f"{what} (`br` is, with the extra `brotli`)", False
         return Unreachable("Transport.ImageEncoding", f"{shown}: {what}", transient=passing)
 
-    async def _body(self, content: aiohttp.StreamReader, encoding: str) -> bytearray:
+    async def _body(self, content: aiohttp.StreamReader, encoding: str) -> bytes:
         """The body, unpacked; one byte beyond the bound if it is larger.
 
         Raises:
             BrokenBodyError: It is damaged or cut short.
             UnknownEncodingError: It cannot be unpacked.
         """
-        body, most = bytearray(), self._limit + 1
+        most = self._limit + 1
         start = await _start_of(content)
         unpacker = unpacker_for(encoding, start)
-        piece = start
+        # Put together once, at the end: an image that was not compressed is copied no more often than needed.
+        pieces, size, piece = [], 0, start
         while piece:
-            body += unpacker.feed(piece, most - len(body)) if unpacker else piece
-            if len(body) >= most:
-                return body
-            piece = await content.read(_CHUNK)
+            pieces.append(unpacker.feed(piece, most - size) if unpacker else piece)
+            size += len(pieces[-1])
+            if size >= most:
+                return b"".join(pieces)
+            piece = await content.readany()
         if unpacker is not None:
             unpacker.end()
-        return body
+        return b"".join(pieces)
 
     def _too_large(self, shown: str) -> Rejected:
         return Rejected(
@@ -257,7 +258,7 @@ class Downloader:
 async def _start_of(content: aiohttp.StreamReader) -> bytes:
     """A body's beginning: enough of it to see what it is."""
     start = b""
-    while len(start) < ENOUGH and (piece := await content.read(_CHUNK)):
+    while len(start) < ENOUGH and (piece := await content.readany()):
         start += piece
     return start
 

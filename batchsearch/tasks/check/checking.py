@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch._version import __version__
+from batchsearch.engine.run.collector import held_back
 from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.opening import new_run_id, open_manifest
 from batchsearch.engine.run.places import image_root, require_root
@@ -141,7 +142,8 @@ async def check_job(
             open_workshop_at(settings.workers, image_root(settings), settings.images, jitter=jitter)
         )
         checker = _Checker(roles, Judging(rules, keep=saved is not None), settings.images, workshop, saved)
-        shards = await _check_all(manifest, checker, parts, tally, _asked(settings, roles, rules, save))
+        with held_back():
+            shards = await _check_all(manifest, checker, parts, tally, _asked(settings, roles, rules, save))
         verdicts = await asyncio.to_thread(parts.join, shards)
     page = CheckPage(
         operation=settings.operation,

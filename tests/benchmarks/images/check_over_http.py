@@ -1,0 +1,164 @@
+"""CPU per image of `batchsearch check` over HTTP, beside a bare loop that fetches and scans.
+
+Both fetch the same JPEG files from one responder on loopback, a process of its own. The check reads the
+manifest, judges each address, fetches, looks through the file, hashes it and writes its verdict; the bare
+loop fetches with one aiohttp session and looks through the file, and keeps nothing.
+
+    python tests/benchmarks/images/check_over_http.py [--images 1000] [--rounds 3] [--json]
+
+Each measurement is a process of its own; what it costs to import and to start is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from calls import make_images
+
+AT_ONCE = 16
+
+
+class Files(asyncio.Protocol):
+    """Answers `GET /NAME` with the file of that name."""
+
+    folder = Path()
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.waiting = bytearray()
+
+    def data_received(self, data):
+        self.waiting += data
+        while (end := self.waiting.find(b"\r\n\r\n")) >= 0:
+            name = bytes(self.waiting[: self.waiting.index(b" HTTP/")]).rpartition(b"/")[2].decode()
+            del self.waiting[: end + 4]
+            body = (self.folder / name).read_bytes()
+            self.transport.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(body)
+            )
+            self.transport.write(body)
+
+
+async def serve(folder):
+    Files.folder = folder
+    server = await asyncio.get_running_loop().create_server(Files, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def check(folder, port, images):
+    """The check; CPU seconds an image."""
+    from batchsearch.config.load import load_job
+    from batchsearch.tasks.check.checking import check_job
+    from batchsearch.telemetry.logs import configure
+
+    configure("json", "error")
+
+    def checked(count, out):
+        manifest, job = folder / f"manifest-{count}.csv", folder / f"job-{count}.yaml"
+        with manifest.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", "image"])
+            writer.writerows([[n, f"http://127.0.0.1:{port}/{n:05}.jpg"] for n in range(count)])
+        job.write_text(
+            "operation: SearchImageByPic\n"
+            "instance: {endpoint: 'http://127.0.0.1:9', name: bench, qps: 10}\n"
+            f"manifest: {{path: {manifest.name}, key: [id]}}\n"
+            "images: {allow_hosts: [127.0.0.1]}\n"
+            f"output: {{dir: '{out}'}}\n"
+        )
+        return asyncio.run(check_job(load_job(job, environ={}).settings))
+
+    with tempfile.TemporaryDirectory() as out:
+        checked(2, f"{out}/first")  # pays for what is imported when it is first needed
+        before = time.process_time()
+        page = checked(images, f"{out}/measured")
+        took = time.process_time() - before
+    if page.tally.rows != images or page.tally.unusable:
+        sys.exit(f"{page.tally.unusable} of {page.tally.rows} images could not be used")
+    return took / images
+
+
+def bare(folder, port, images):
+    """Fetched and looked through; CPU seconds an image."""
+    import aiohttp
+
+    from batchsearch.images.inspect import inspect
+
+    del folder
+
+    async def all_of_them(count):
+        left = iter(range(count))
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE)) as session:
+
+            async def work():
+                for number in left:
+                    async with session.get(f"http://127.0.0.1:{port}/{number:05}.jpg") as reply:
+                        if inspect(await reply.read()).flaw is not None:
+                            sys.exit("an image is not what it was")
+
+            await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+
+    asyncio.run(all_of_them(2))
+    before = time.process_time()
+    asyncio.run(all_of_them(images))
+    return (time.process_time() - before) / images
+
+
+MEASURED = {"bare": bare, "check": check}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve is not None:
+        asyncio.run(serve(given.serve))
+        return
+    if given.measure:
+        what, folder, port = given.measure
+        print(json.dumps(MEASURED[what](Path(folder), int(port), given.images)))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        size = make_images(folder, given.images)
+        server = subprocess.Popen(
+            [sys.executable, __file__, "--serve", name], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            port = server.stdout.readline().strip()
+
+            def measure(what):
+                command = [sys.executable, __file__, "--measure", what, name, port, "--images", given.images]
+                ran = subprocess.run([*map(str, command)], stdout=subprocess.PIPE, text=True, check=True)
+                return 1000 * json.loads(ran.stdout.splitlines()[-1])
+
+            rounds = [{what: measure(what) for what in MEASURED} for _ in range(given.rounds)]
+        finally:
+            server.kill()
+            server.wait()
+    found = {what: round(statistics.median(each[what] for each in rounds), 3) for what in MEASURED}
+    ratio = round(statistics.median(each["check"] / each["bare"] for each in rounds), 3)
+    print(f"{given.images:,} images of {size:,} bytes over HTTP, median of {given.rounds} rounds")
+    print(f"CPU an image: check {found['check']:.3f} ms, bare loop {found['bare']:.3f} ms, ratio {ratio:.2f}")
+    if given.json:
+        print(json.dumps({"image_bytes": size, "rounds": rounds, "ratio": ratio, **found}))
+
+
+if __name__ == "__main__":
+    main()

@@ -273,28 +273,36 @@ def with_table(text: str, table: str) -> str:
 
 def short_table() -> str:
     """The table for README.md."""
-    lines = ["| what | measured | ratio | target | held |", "| --- | ---: | ---: | ---: | --- |"]
-    for row in [row for rows in kept().values() for row in rows]:
-        lines.append(
-            f"| {row['what']} | {_number(row['figure'])} {row['unit']} | {_ratio(row)} "
-            f"| {_target(row)} | {HELD[row['holds']]} |"
-        )
-    return "\n".join(lines) + "\n"
+    return _table(
+        ("what", "measured", "ratio", "target", "held"),
+        [(row["what"], _figure(row, "figure"), _ratio(row), _target(row), _held(row)) for row in _rows()],
+    )
 
 
 def long_table() -> str:
     """The table for docs/measurements.md."""
-    lines = [
-        "| what | measured | beside | ratio | target | held |",
-        "| --- | ---: | --- | ---: | ---: | --- |",
-    ]
-    for row in [row for rows in kept().values() for row in rows]:
-        beside = f"{row['beside']}: {_number(row['reference'])} {row['unit']}" if row["beside"] else ""
-        lines.append(
-            f"| {row['what']} | {_number(row['figure'])} {row['unit']} | {beside} | {_ratio(row)} "
-            f"| {_target(row)} | {HELD[row['holds']]} |"
-        )
-    return "\n".join(lines) + "\n"
+    found = []
+    for row in _rows():
+        beside = f"{row['beside']}: {_figure(row, 'reference')}" if row["beside"] else ""
+        found.append((row["what"], _figure(row, "figure"), beside, _ratio(row), _target(row), _held(row)))
+    return _table(("what", "measured", "beside", "ratio", "target", "held"), found)
+
+
+def _rows() -> list[dict[str, Any]]:
+    return [row for rows in kept().values() for row in rows]
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    rules = tuple("---:" if head in {"measured", "ratio", "target"} else "---" for head in heads)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (heads, rules, *rows))
+
+
+def _figure(row: dict[str, Any], name: str) -> str:
+    return f"{_number(row[name])} {row['unit']}"
+
+
+def _held(row: dict[str, Any]) -> str:
+    return {True: "yes", False: "no", None: ""}[row["holds"]]
 
 
 def _number(figure: float) -> str:
@@ -309,7 +317,6 @@ def _target(row: dict[str, Any]) -> str:
     return f"ratio {row['target']:g}" if row["of_ratio"] else f"{row['target']:g} {row['unit']}"
 
 
-HELD = {True: "yes", False: "no", None: ""}
 MARKED = re.compile(r"(<!-- speed: begin -->\n)(.*?)(<!-- speed: end -->)", re.DOTALL)
 KEPT = HERE.parent.parent / "docs" / "speed.json"
 DOCUMENTS: dict[Path, Callable[[], str]] = {

@@ -30,6 +30,9 @@ Limit = Literal["calls", "images", "network", "store"]
 HEADROOM: Final = 1.1
 """So much more than is needed on average: images differ, and workers come and go."""
 
+SOON_SECONDS: Final = 60.0
+"""What is done so soon is worth no further worker: starting one takes as long."""
+
 MOST_WORKERS: Final = 100_000
 """Worker cores that are thought of."""
 
@@ -282,30 +285,29 @@ def plan_workers(
     """
     owners = _owners(load)
     fixed = _fixed_seconds(load, figures, owners)
-    limit: Limit = max(fixed, key=lambda name: fixed[name]) if fixed else "images"
     worth = _worth_having(load, figures, max(fixed.values(), default=0.0))
     timings = tuple(_timing(load, figures, fixed, count) for count in sorted({*workers, worth}) if count > 0)
-    hours = next(each.hours for each in timings if each.workers == worth)
+    best = next(each for each in timings if each.workers == worth)
     return WorkerPlan(
         load=load,
         timings=timings,
         worth_having=worth,
-        limit=limit,
+        limit=best.limit,
         machines=math.ceil(worth / figures["cores"]),
         owners=owners,
-        traffic=_traffic(load, figures, hours * _SECONDS_AN_HOUR, rows_per_part, rhythm),
+        traffic=_traffic(load, figures, best.hours * _SECONDS_AN_HOUR, rows_per_part, rhythm),
     )
 
 
 def _worth_having(load: Workload, figures: Mapping[str, float], slowest: float) -> int:
     """Worker cores that keep the slowest of the other stages supplied; one for each image at most.
 
-    Where no number does, because only so many bytes may be under way, the one that comes near to the best.
+    Where no number does, because only so many bytes may be under way, the one that comes near to the best;
+    where all would be done in a minute, no more than that takes.
     """
     most = max(1, min(load.images, MOST_WORKERS))
-    wanted = _NEAR * _rate_of_workers(load, figures, most)
-    if slowest:
-        wanted = min(wanted, HEADROOM * load.images / slowest)
+    wanted = HEADROOM * load.images / max(slowest, SOON_SECONDS)
+    wanted = min(wanted, _NEAR * _rate_of_workers(load, figures, most))
     return 1 + bisect_left(range(1, most), wanted, key=lambda count: _rate_of_workers(load, figures, count))
 
 

@@ -136,8 +136,18 @@ def test_more_workers_are_never_slower():
         plan = planned(load, figures, *(2**power for power in range(14)))
         hours = [each.hours for each in plan.timings]
         assert hours == sorted(hours, reverse=True)
-        if load.lanes:
+        if load.lanes and load.images > 1_000:
             assert hours_of(plan, plan.worth_having) == pytest.approx(hours[-1], rel=0.01)
+
+
+def test_what_is_done_in_a_minute_is_worth_no_cluster():
+    """A few images of a folder need one core; of many so many that it takes a minute, not one for each."""
+    figures = figures_with(())
+    few, many = (loads_of(count, (10.0,), figures, remote=False)[0] for count in (2_000, 1_000_000))
+    assert planned(few, figures).worth_having == 1
+    plan = planned(many, figures)
+    assert (plan.limit, plan.worth_having) == ("images", math.ceil(HEADROOM * many.core_hours * 60))
+    assert hours_of(plan, plan.worth_having) * 3600 == pytest.approx(60 / HEADROOM, rel=0.01)
 
 
 def test_what_is_moved_is_counted():

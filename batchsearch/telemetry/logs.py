@@ -87,6 +87,7 @@ EVENTS: Final = {
     "pairs_made": "The images of a list were made into pairs: how many.",
     "scores_written": "The scores of a comparison are summed up: how many, and where.",
     "check_started": "A check of images begins: what is checked and where the verdicts go.",
+    "check_so_far": "Verdicts of some thousand rows are written: how many so far, and the codes met most.",
     "check_finished": "The check of images is over.",
     "dedup_started": "The search is done as far as it goes: pairs and clusters are being made.",
     "tables_set_aside": "Tables of the night before are not what it wrote: moved to `set-aside/` (warning).",

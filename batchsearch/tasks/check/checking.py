@@ -61,6 +61,7 @@ ROWS_A_SHARD: Final = 4_096
 CHECK_FOLDER: Final = "check"
 
 _LONGEST_SHOWN: Final = 300
+_MOST_CODES: Final = 5
 _HOUR: Final = 3600.0
 _NO_IMAGE: Final = Rejected("Local.NoImage", "the manifest's cell is empty: there is no image to send")
 
@@ -293,6 +294,12 @@ class _ShardWriter:
         if self._is_new or not self._held.batches:
             self._parts.write(self._shard, self._held)
             self._is_new = False
+            tally = self._tally
+            if tally.rows < tally.total:
+                codes = dict(tally.codes.most_common(_MOST_CODES))
+                logger().info(
+                    "check_so_far", rows=tally.rows, of=tally.total, unusable=tally.unusable, codes=codes
+                )
 
 
 def _by_row(verdicts: list[Mapping[str, Any]], rows: int) -> list[list[Mapping[str, Any]]]:

@@ -143,6 +143,11 @@ class LaneKeeper:
         return {lane.instance: lane.why_not for lane in self._lanes if lane.end is None}
 
     @property
+    def readings(self) -> dict[str, LaneReading]:
+        """The last that was heard of lanes, by instance."""
+        return {lane.instance: lane.reading for lane in self._lanes if lane.reading is not None}
+
+    @property
     def stopped_because(self) -> str:
         """Why all lanes were stopped; empty when they were not."""
         return self._stopping
@@ -175,8 +180,8 @@ class LaneKeeper:
         try:
             workers = set(await self._asked(self._cluster.threads))
             self._silent_since = None
-        except Exception as error:  # noqa: BLE001 - Dask has many ways to say that nobody answers
-            self._not_answered(error)
+        except Exception:  # noqa: BLE001 - Dask has many ways to say that nobody answers
+            self._not_answered()
             return
         for lane in self._lanes:
             if lane.future is not None and lane.future.done():
@@ -219,13 +224,13 @@ class LaneKeeper:
             if reading is not None:
                 lane.reading, lane.read_at = reading, lane.heard_at
 
-    def _not_answered(self, error: Exception) -> None:
+    def _not_answered(self) -> None:
         now = self._clock()
         self._silent_since = self._silent_since or now
         if now - self._silent_since > self._watching.silence:
             why = (
-                f"the cluster's scheduler does not answer any more ({type(error).__name__}); its workers end "
-                "in good order; run the same command again to go on"
+                "the cluster's scheduler does not answer any more; its workers stop in good order, and the "
+                "same command goes on where they were"
             )
             for lane in self._lanes:
                 if not lane.is_over:

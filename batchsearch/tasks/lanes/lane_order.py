@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from batchsearch.config.credential_names import names_a_secret_header
 from batchsearch.config.load import recorded_settings
@@ -111,8 +111,20 @@ class LaneReading:
         """Rows that have their outcome."""
         return sum(self.counts.get(name, 0) for name in ("resumed", "ok", "failed"))
 
+    def as_summed_up(self) -> dict[str, int]:
+        """What a summary would say of it, by the summary's names."""
+        failed = sum(self.codes.values()) + sum(self.earlier_codes.values())
+        same = ("resumed", "calls", "denied", "retries", "coalesced", "reused", "hits")
+        return {
+            "rows": self.counts.get("total", 0),
+            "done": self.done,
+            "ok": self.done - failed,
+            "failed": failed,
+            **{name: self.counts.get(name, 0) for name in same},
+        }
 
-COUNTS = (
+
+COUNTS: Final = (
     "total",
     "resumed",
     "ok",

@@ -102,6 +102,7 @@ def summed_up(
     *,
     run_id: str,
     seconds: float,
+    readings: Mapping[str, LaneReading] | None = None,
 ) -> Summary:
     """One summary of a job's lanes.
 
@@ -111,11 +112,18 @@ def summed_up(
         unfinished: Why lanes without a summary have none, by instance.
         run_id: The whole run's name.
         seconds: How long it took.
+        readings: The last that was heard of those lanes.
     """
     found = list(lanes.values())
+    heard = [each for name, each in (readings or {}).items() if name not in lanes]
     added = {name: sum(getattr(each, name) for each in found) for name in _ADDED}
     codes: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
+    for reading in heard:
+        codes.update(reading.codes)
+        codes.update(reading.earlier_codes)
+        for name, count in reading.as_summed_up().items():
+            added[name] += count
     for each in found:
         codes.update(each.codes)
         left_out.update(each.left_out)

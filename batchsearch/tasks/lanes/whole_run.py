@@ -216,7 +216,14 @@ async def _run_lanes(
         for name in keeper.ends
         if name not in summaries
     }
-    summary = summed_up(settings, summaries, unfinished, run_id=run_id, seconds=time.monotonic() - began)
+    summary = summed_up(
+        settings,
+        summaries,
+        unfinished,
+        run_id=run_id,
+        seconds=time.monotonic() - began,
+        readings=keeper.readings,
+    )
     await asyncio.to_thread(_keep_summary, settings, summary)
     return summary
 

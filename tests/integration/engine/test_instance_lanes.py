@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
 from batchsearch.config.load import load_text
+from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 from batchsearch.engine.job.job_of_output import job_of
@@ -16,6 +18,7 @@ from batchsearch.engine.job.lanes import lanes_of, whole_of
 from batchsearch.engine.run.job import run_job
 from batchsearch.python_api.output import Output
 from batchsearch.storage.output_layout import instance_of, lane_folder, runs_in
+from batchsearch.storage.remote.store_output import has_output, lanes_at
 
 ROWS = [
     {
@@ -95,6 +98,44 @@ def test_the_whole_is_read_as_one_data_set(whole, tmp_path):
     assert json.loads(told("diff", whole, whole, "--json"))
     told("compact", whole)
     assert Output(whole).table("results").num_rows == len(ROWS)
+
+
+@pytest.fixture
+async def stored(job, bucket, s3_server, s3_account, shops):
+    """The same in an object store; its address, and a job file that says how the store is reached."""
+    s3_account.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", shops.access_key_id)
+    s3_account.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", shops.access_key_secret)
+    folder = Path(job.output.dir).parent
+    connections = ConnectionsSettings(s3=StoreConnection(endpoint=s3_server))
+    output = job.output.model_copy(update={"dir": f"s3://{bucket}/night", "work_dir": str(folder / "work")})
+    settings = job.model_copy(update={"output": output, "stores": connections})
+    for lane in lanes_of(settings).values():
+        assert (await run_job(lane)).exit_code == 0
+    values = settings.model_dump(mode="json", exclude_unset=True)
+    values["stores"] = {"s3": {"endpoint": s3_server}}
+    (folder / "stored.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    return settings, folder / "stored.yaml"
+
+
+def test_the_whole_is_read_by_its_address(stored, tmp_path):
+    """In an object store, too, the folder above those of the instances is one output."""
+    settings, file = stored
+    address = settings.output.dir
+    verified = json.loads(told("verify", address, "--config", file, "--json"))
+    assert (verified["status"], sum(each["rows"] for each in verified["folders"])) == ("whole", len(ROWS))
+    assert {each["folder"] for each in verified["folders"]} == {
+        f"{address}/{lane_folder(name)}" for name in NAMES
+    }
+    runs = json.loads(told("status", address, "--config", file, "--json"))["runs"]
+    assert sum(run["outcomes"] for run in runs) == len(ROWS)
+    assert json.loads(told("usage", address, "--config", file, "--json"))["totals"]["rows_ok"] == 19
+    told("compact", address, "--config", file, "--rows", 100)
+    told("export", address, "--config", file, "--csv", "--table", "results", "-o", tmp_path / "all.csv")
+    assert len(pd.read_csv(tmp_path / "all.csv")) == len(ROWS)
+    connections = settings.stores
+    assert lanes_at(address, connections) == sorted(map(lane_folder, NAMES))
+    assert not has_output(address, connections)
+    assert has_output(f"{address}/{lane_folder('a')}", connections)
 
 
 async def test_a_lane_is_taken_up_again_by_itself(whole, job):

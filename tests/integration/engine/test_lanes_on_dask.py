@@ -3,6 +3,7 @@
 import asyncio
 import json
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
+from batchsearch.engine.job.job_of_output import job_of
 from batchsearch.engine.job.lanes import lanes_of
+from batchsearch.engine.renewal.row_selector import RowSelector
 from batchsearch.engine.run.job import run_job
 from batchsearch.engine.run.signals import StopSignals
 from batchsearch.errors import ConfigError, ManifestError
@@ -150,6 +153,41 @@ async def test_an_output_that_was_begun_as_one_goes_on_as_one(cluster, job):
     summary = await run_whole(settings)
     assert (summary.exit_code, summary.done) == (0, 36)
     assert runs_in(Path(settings.output.dir)) == [Path(settings.output.dir)]
+
+
+async def test_a_lane_that_nobody_asks_after_stops(cluster, job, shops):
+    """Its client is gone: it ends in good order, and says that it has to go on somewhere."""
+    from batchsearch.images.cluster.cluster_connection import connected
+    from batchsearch.tasks.lanes import lane_worker
+
+    place = {"endpoint": shops.endpoint, "name": "fast", "qps": 1, "shared": "none"}
+    settings = job(instance=place, instances=[{**place, "name": "slow"}])
+    lane = lanes_of(settings)["slow"]
+    order = LaneOrder("left-alone", "slow", travelling(lane), silence=1.5)
+    with connected(cluster) as held:
+        future = held.client.submit(lane_worker.work, order, pure=False)
+        end = await asyncio.to_thread(future.result)
+    assert end.moves
+    assert end.summary["exit_code"] == 4
+    assert "nobody has asked after it" in end.summary["message"]
+    assert len(shops.log.entries("SearchImageByPic")) == end.summary["calls"] < 12
+
+
+async def test_failed_rows_of_all_lanes_are_asked_again(cluster, job, shops, images, tmp_path):
+    """`retry` takes the folder of all instances, and each asks for its own rows."""
+    own = tmp_path / "own"
+    own.mkdir()
+    for number in range(1, 36):
+        shutil.copy(images / f"p{number:02}.jpg", own)
+    settings = job(workers__dask=cluster, images__root=str(own))
+    assert (await run_whole(settings)).codes == {"Local.ImageMissing": 1}
+    shutil.copy(images / "p39.jpg", own / "no.jpg")
+    found = job_of(Path(settings.output.dir), overrides=(f"workers.dask={cluster}",)).settings
+    assert found == settings
+    shops.log.clear()
+    summary = await run_whole(found, chosen=RowSelector(codes=("Local.ImageMissing",)))
+    assert (summary.exit_code, summary.calls) == (0, 1)
+    assert Output(Path(settings.output.dir)).to_pandas("results", ["outcome"])["outcome"].eq("ok").all()
 
 
 async def test_what_is_wrong_with_the_job_is_said_once(cluster, job):

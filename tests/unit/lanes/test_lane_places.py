@@ -83,6 +83,19 @@ def test_failures_count_over_the_whole(load):
     assert (found.rows, found.calls_per_second) == (20, 10.0)
 
 
+def test_a_lane_that_was_lost_counts_as_it_was_last_heard_of(load):
+    """Its rows are not missing from the whole because nobody heard its end."""
+    settings = load([{"id": "1", "image": "a.jpg"}])
+    heard = {
+        "a": LaneReading({"total": 99}),
+        "b": LaneReading({"total": 20, "resumed": 3, "ok": 4, "failed": 1, "calls": 5}, {"X": 1}, {"Y": 1}),
+    }
+    found = summed_up(settings, {"a": summary()}, {"b": "lost"}, run_id="w", seconds=1.0, readings=heard)
+    assert (found.exit_code, found.message) == (4, "b: lost")
+    assert (found.rows, found.done, found.ok, found.failed, found.calls) == (30, 18, 16, 2, 5)
+    assert found.codes == {"X": 1, "Y": 1}
+
+
 def test_messages_name_whose_they_are(load):
     """A reason of some is told with their names, one of all without."""
     settings = load([{"id": "1", "image": "a.jpg"}])

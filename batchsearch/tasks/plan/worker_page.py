@@ -53,8 +53,8 @@ def worker_page(
         lines += _moved(found)
     lines += [
         "",
-        "  * more cores are faster. What limits where no more are worth having: the calls by their rate,",
-        "  the store of the images by its requests, the network by its lines, the images by their CPU.",
+        "  * more cores are worth having. What limits from there on: the calls by their rate, the store of",
+        "  the images by its requests, the network by its lines, or the images by their CPU.",
         "  Figures that are assumed: --assume NAME=VALUE. All of them: --json.",
     ]
     return "\n".join(lines)

@@ -142,9 +142,9 @@ def night(folder: Path, rate: float | None) -> dict[str, float]:
     counts = {"instance": 0, "comparison": 0}
     decode, decode_look = images.decode_image, looks.decode
 
-    def counted(*given: object) -> object:
+    def counted(*given: object, **named: object) -> object:
         counts["instance"] += 1
-        return decode(*given)  # type: ignore[arg-type]
+        return decode(*given, **named)  # type: ignore[arg-type]
 
     def counted_look(*given: object) -> object:
         counts["comparison"] += 1

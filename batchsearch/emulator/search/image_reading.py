@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from PIL import Image
 
-from batchsearch.emulator.search.pixel_budget import shared_budget
+from batchsearch.emulator.search.pixel_budget import LARGE, shared_budget
 from batchsearch.own_errors import is_own
 from batchsearch.service.facts import MAX_IMAGE_BYTES, SERVICE_TYPES
 
@@ -42,6 +42,7 @@ _SCAN: Final = b"\xff\xda"
 ENOUGH: Final = 560
 """Pixels of a side, two and a half times those that the network is given. A large JPEG is decoded at the
 smallest scale that leaves so many, which takes a fraction of the time and of the memory."""
+_VERY_LARGE: Final = 4 * LARGE
 _SCALES: Final = (8, 4, 2)  # that JPEG's decoder knows
 _METADATA: Final = frozenset((*range(0xE0, 0xF0), 0xFE))  # JPEG: application segments, comment
 _STRIPS: Final = (273, 324)  # TIFF: offsets of strips, of tiles
@@ -209,7 +210,9 @@ def _read(
     drafted = smaller and _draft(opened)
     # All at once, whatever the scale, is what the decoder holds of a progressive JPEG.
     held = sides if opened.info.get("progressive") else opened.size
-    claim = shared_budget().claim(held[0] * held[1])
+    # Of the largest something stays with each thread even then, unless they count as large.
+    least = LARGE if sides[0] * sides[1] >= _VERY_LARGE else 0
+    claim = shared_budget().claim(max(held[0] * held[1], least))
     try:
         opened.load()
         if name == "PNG":

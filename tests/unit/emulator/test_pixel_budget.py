@@ -95,3 +95,5 @@ def test_a_photograph_takes_the_room_of_what_is_decoded_of_it(budget, given_back
     assert not given_back
     assert decode_image(a_file(1_500, progressive=True), "generic").image.size == (750, 750)
     assert len(given_back) == 1
+    assert decode_image(a_file(3_000), "generic").image.size == (750, 750)
+    assert len(given_back) == 2

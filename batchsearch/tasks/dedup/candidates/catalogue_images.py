@@ -13,6 +13,7 @@ from batchsearch.disk_paths import arrow_dataset
 from batchsearch.errors import OutputError
 from batchsearch.storage.parts.parquet_table import checked_parquet
 from batchsearch.storage.sealed.sealed_reading import sealed_files
+from batchsearch.tasks.dedup.candidates.off_memory import Room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -75,6 +76,7 @@ class Images:
         category: Place in `categories`, by row; -1 for none; None likewise.
         titles: What products are called, by row; None where nothing says it.
         values: Numbers of the values that columns have, by row; -1 for empty ones; by the results' name.
+        room: Where is what memory does not hold; None keeps all in memory.
     """
 
     product_index: TextIndex
@@ -97,12 +99,13 @@ class Images:
     category: NDArray[np.int32] | None
     titles: pa.Array | None = None
     values: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    room: Room | None = None
     _rows: _RowsByImage = field(init=False)
     _there: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare to tell rows of images."""
-        object.__setattr__(self, "_rows", _RowsByImage(self.product, self.name))
+        object.__setattr__(self, "_rows", _RowsByImage(self.product, self.name, self.room))
         there = np.zeros(len(self.products), bool)
         there[self.product[self.present]] = True
         object.__setattr__(self, "_there", there)
@@ -141,8 +144,9 @@ class Images:
 class _RowsByImage:
     """Tells the row of an image; in order when it is first asked."""
 
-    def __init__(self, product: NDArray[np.int32], name: NDArray[np.int32]) -> None:
+    def __init__(self, product: NDArray[np.int32], name: NDArray[np.int32], room: Room | None = None) -> None:
         self._product, self._name = product, name
+        self._room = room or Room()
         self._order = np.empty(0, np.int32)
         self._names = np.empty(0, np.int32)
         self._begins: NDArray[np.int32] | None = None
@@ -170,8 +174,10 @@ class _RowsByImage:
 
     def _put_in_order(self) -> NDArray[np.int32]:
         """Rows by product, then by name; where those of each product begin."""
-        self._order = np.lexsort((self._name, self._product)).astype(np.int32)
-        self._names = self._name[self._order]
+        count = len(self._product)
+        self._order, self._names = (self._room.array(count, np.int32) for _ in range(2))
+        self._order[:] = np.lexsort((self._name, self._product))
+        np.take(self._name, self._order, out=self._names)
         return np.concatenate(([0], np.cumsum(np.bincount(self._product)))).astype(np.int32)
 
 

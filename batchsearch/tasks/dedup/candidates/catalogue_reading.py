@@ -123,6 +123,7 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
         category=category,
         titles=said(columns.title) if columns.title else None,
         values={named: _valued(said(named)) for named in speaking},
+        room=room,
     )
 
 

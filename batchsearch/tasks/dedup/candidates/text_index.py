@@ -133,7 +133,8 @@ class TextIndex:
         self._shift = np.uint64(64 - width)
         while True:
             by = Multipliers.drawn()
-            sizes = np.zeros((1 << width) + 1, np.int32)
+            sizes = self._array((1 << width) + 1, np.dtype(np.int32))
+            sizes[:] = 0
             for _, bits, _ in self._pieces(by):
                 np.add.at(sizes, (bits >> self._shift).view(np.int64) + 1, np.int32(1))
             self._begins = np.cumsum(sizes, out=sizes)

@@ -2,7 +2,7 @@
 
 Features of an image take some 18 MB for some milliseconds. Linux's C library gives such pieces back to the
 system at once, and gets them again with every page to be filled with zeros: up to a tenth of a night's time.
-What is kept so is bounded by what was used at once, and `malloc_trim` returns it.
+What is kept so is bounded by what was used at once, and `give_memory_back` returns it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ from __future__ import annotations
 import ctypes
 import sys
 from contextlib import suppress
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TRIM_THRESHOLD: Final = -1  # of <malloc.h>: the free end of the heap that is kept
 _MMAP_THRESHOLD: Final = -3  # likewise: larger pieces than this come from the system each time
@@ -30,3 +34,20 @@ def keep_memory() -> bool:
         tell = ctypes.CDLL(None).mallopt
         return bool(tell(_MMAP_THRESHOLD, _LARGEST_PIECE)) and bool(tell(_TRIM_THRESHOLD, _KEPT))
     return False
+
+
+def give_memory_back() -> None:
+    """Give what is free of this process's memory back to the system, where its C library can be told so."""
+    trim = _trimmer()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _trimmer() -> Callable[[int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    with suppress(OSError, AttributeError):
+        found: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+        return found
+    return None

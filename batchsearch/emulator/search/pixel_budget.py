@@ -7,13 +7,12 @@ one: two that each held one would wait for each other for ever.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import threading
 from collections import Counter
-from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Final
+
+from batchsearch.kept_memory import give_memory_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,21 +94,4 @@ class Claim:
 @cache
 def shared_budget() -> PixelBudget:
     """The process's one budget."""
-    return PixelBudget(MOST_PIXELS, _trim)
-
-
-def _trim() -> None:
-    """Give free memory back to the system: the C library of Linux keeps what large images took."""
-    trim = _trimmer()
-    if trim is not None:
-        trim(0)
-
-
-@cache
-def _trimmer() -> Callable[[int], int] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    with suppress(OSError, AttributeError):
-        found: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
-        return found
-    return None
+    return PixelBudget(MOST_PIXELS, give_memory_back)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.tasks.dedup.candidates.catalogue_images import Images, batches_of, coded, schema_of
-from batchsearch.tasks.dedup.candidates.off_memory import Coding, Room, SortedRows, Texts, numbered
+from batchsearch.tasks.dedup.candidates.off_memory import Coding, Room, SortedRows, Texts, give_back, numbered
 from batchsearch.tasks.dedup.candidates.text_index import TextIndex
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def read_images(  # noqa: PLR0917 - what is read, and what else is known
             yield (table.drop_columns(history) if history else table).append_column(_RENEWED, renewed)
 
     images = images_of(rows(), columns, present_keys, others, told, room or Room())
-    pa.default_memory_pool().release_unused()
+    give_back()
     return images
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
 from batchsearch.tasks.dedup.candidates.hits import Tally, read_matches
 from batchsearch.tasks.dedup.candidates.matches import only
+from batchsearch.tasks.dedup.candidates.off_memory import give_back
 from batchsearch.tasks.dedup.candidates.pair_folding import PairFolder, kept
 from batchsearch.tasks.dedup.clusters.decide import with_judged
 
@@ -72,8 +72,9 @@ class Gathering:
                 matches = only(matches, ~(useless[matches.row] | useless[answer]))
             folder.add(matches)
             tally.cut[local.crowded] = True
-        pa.default_memory_pool().release_unused()
+        give_back()
         pairs = with_judged(folder.pairs(), self.judged)
+        give_back()
         if not self.rules.outside:
             # Wherever a pair comes from: both its products are in the manifest, or there is no pair.
             there = images.present_products()

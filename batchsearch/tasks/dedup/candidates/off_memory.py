@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.kept_memory import give_memory_back
 from batchsearch.publish import unwritable
 from batchsearch.tasks.dedup.candidates.text_index import TextIndex
 
@@ -86,6 +87,12 @@ class Room:
         if self._folder is None:
             raise RuntimeError("nothing is written without a folder") from error
         return unwritable(self._folder, error)
+
+
+def give_back() -> None:
+    """Give memory that is free back to the system: what comes next wants pieces of other sizes."""
+    pa.default_memory_pool().release_unused()
+    give_memory_back()
 
 
 def _reserve(file: BinaryIO, size: int) -> None:

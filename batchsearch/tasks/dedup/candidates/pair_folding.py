@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from batchsearch.tasks.dedup.candidates.matches import Pairs, folded, no_pairs, pairs_of, taken, together
-from batchsearch.tasks.dedup.candidates.off_memory import Room, mapped
+from batchsearch.tasks.dedup.candidates.off_memory import Room, give_back, mapped
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -112,6 +112,7 @@ class PairFolder:
             file.add(self._waiting[0])
             self._files.append(file.pairs())
             self._waiting, self._held = [], 0
+            give_back()
 
 
 def kept(pairs: Pairs, which: NDArray[np.bool_], room: Room) -> Pairs:

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import random
 import time
-from collections import deque
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.to_end import progress_beside_logs, to_end
 from batchsearch.errors import ConfigError, StoppedError
+from batchsearch.images.batches_ahead import BatchesAhead
 from batchsearch.images.fetching.addresses import shown_address
 from batchsearch.images.image_identity import is_inline
 from batchsearch.images.outcome import Rejected, Unreachable
@@ -176,28 +176,20 @@ async def _check_all(
         tally: Counts them.
         asked: Stands for everything but the rows that decides a verdict.
     """
-    running: deque[_Batch] = deque()
+    ahead: BatchesAhead[_Batch, list[list[Verdict]]] = BatchesAhead(checker.ahead)
     checking = step("checking images", tally.total)
     writer = _ShardWriter(parts, tally, checking.advance)
     reader = _ShardReader(manifest, parts, asked)
     try:
         while (batch := await asyncio.to_thread(reader.next)) is not None:
-            if batch.known is None:
-                batch.checking = asyncio.gather(*map(checker.check, batch.rows))
-            running.append(batch)
-            while sum(len(each.rows) for each in running) >= checker.ahead:
-                await writer.take(running[0])
-                running.popleft()
-        while running:
-            await writer.take(running[0])
-            running.popleft()
+            work = asyncio.gather(*map(checker.check, batch.rows)) if batch.known is None else None
+            ahead.begin(batch, len(batch.rows), work)
+            while ahead.is_full:
+                writer.take(*await ahead.finish())
+        while ahead:
+            writer.take(*await ahead.finish())
     except BaseException:
-        for rest in running:
-            if rest.checking is not None:
-                rest.checking.cancel()
-        await asyncio.gather(
-            *(rest.checking for rest in running if rest.checking is not None), return_exceptions=True
-        )
+        await ahead.drop()
         writer.stop()
         raise
     return writer.close()
@@ -212,14 +204,12 @@ class _Batch:
         digest: Stands for what is asked of them.
         rows: The rows.
         known: Their verdicts, all in a row, where a check that was stopped had them.
-        checking: Their verdicts row by row, on their way.
     """
 
     shard: int
     digest: str
     rows: Sequence[Row]
     known: list[Mapping[str, Any]] | None
-    checking: asyncio.Future[list[list[Verdict]]] | None = None
 
 
 class _ShardReader:
@@ -260,15 +250,13 @@ class _ShardWriter:
         self._is_new = False
         self._held = ShardVerdicts()
 
-    async def take(self, batch: _Batch) -> None:
-        """Add a batch's verdicts, once they are there."""
-        if batch.checking is not None:
-            by_row: Sequence[Sequence[Mapping[str, Any]]] = await batch.checking
-            self._turn_to(batch.shard)
-            self._is_new = True
-        else:
-            self._turn_to(batch.shard)
-            by_row = _by_row(batch.known or [], len(batch.rows))
+    def take(self, batch: _Batch, made: list[list[Verdict]] | None) -> None:
+        """Add a batch's verdicts, row by row: those that were made, or those that were known."""
+        self._turn_to(batch.shard)
+        self._is_new = self._is_new or made is not None
+        by_row: Sequence[Sequence[Mapping[str, Any]]] = (
+            _by_row(batch.known or [], len(batch.rows)) if made is None else made
+        )
         for verdicts in by_row:
             self._tally.add_row(verdicts)
         self._advance(len(batch.rows))

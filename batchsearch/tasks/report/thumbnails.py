@@ -277,7 +277,7 @@ class _Maker:
         try:
             for place, reference in located:
                 waiting.append((place, self._begun(reference, wishes[place]) if self.goes_on else None))
-                if len(waiting) >= _AT_ONCE:
+                if len(waiting) >= max(_AT_ONCE, self.workshop.size):
                     yield await self._next(waiting, wishes)
             while waiting:
                 yield await self._next(waiting, wishes)

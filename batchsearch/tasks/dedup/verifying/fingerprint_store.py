@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.run.places import image_root
+from batchsearch.images.batches_ahead import BatchesAhead
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.rules import rules_for
 from batchsearch.images.workshop import open_workshop_at
@@ -180,7 +181,15 @@ class FingerprintStore:
                         features.add(found.fingerprint.sha256, found.features)
                 looking.advance()
 
+            async def finish(most: int) -> None:
+                while len(ahead) > most or (ahead and ahead.is_full):
+                    await ahead.finish()
+                    if features is not None:
+                        await asyncio.to_thread(features.keep)
+
             seen = 0
+            # Many workers are kept busy by more than a batch.
+            ahead: BatchesAhead[None, list[None]] = BatchesAhead(workshop.size)
             try:
                 while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                     if self._stop.is_set():
@@ -188,10 +197,8 @@ class FingerprintStore:
                     rows = await asyncio.to_thread(self._unknown, batch, wanted, again=again)
                     seen += len(rows)
                     looking.advance(_asked(batch, wanted) - len(rows))
-                    await asyncio.gather(*map(one, rows))
-                    if features is not None:
-                        await asyncio.to_thread(features.keep)
-            finally:
+    XX            finally:
+                await ahead.drop()
                 await asyncio.to_thread(self._keep)
         return seen
 

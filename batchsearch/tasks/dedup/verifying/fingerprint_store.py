@@ -197,7 +197,10 @@ class FingerprintStore:
                     rows = await asyncio.to_thread(self._unknown, batch, wanted, again=again)
                     seen += len(rows)
                     looking.advance(_asked(batch, wanted) - len(rows))
-    XX            finally:
+                    ahead.begin(None, len(rows), asyncio.gather(*map(one, rows)))
+                    await finish(len(ahead))
+                await finish(0)
+            finally:
                 await ahead.drop()
                 await asyncio.to_thread(self._keep)
         return seen

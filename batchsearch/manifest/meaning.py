@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from batchsearch.config.sections.manifest_settings import ManifestSettings
     from batchsearch.manifest.agreement import Kind
     from batchsearch.manifest.formats.table_file import TableFile
-    from batchsearch.manifest.rows_of_instance import InstanceRows
+    from batchsearch.manifest.instance_rows import InstanceRows
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from batchsearch.config.model import INSTANCE
 from batchsearch.errors import ConfigError
-from batchsearch.manifest.rows_of_instance import InstanceRows
+from batchsearch.manifest.instance_rows import InstanceRows
 from batchsearch.nearest import did_you_mean
 from batchsearch.service.operations import OPERATIONS
 

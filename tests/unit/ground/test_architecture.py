@@ -63,6 +63,7 @@ PURE = (
     "images/image_identity.py",
     "images/regions.py",
     "images/verdict.py",
+    "manifest/instance_rows.py",
     "pacing/adaptive.py",
     "pacing/curves.py",
     "pacing/in_flight.py",

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from batchsearch.config.sections.manifest_settings import ManifestSettings
-from batchsearch.manifest.rows_of_instance import InstanceRows
+from batchsearch.manifest.instance_rows import InstanceRows
 from batchsearch.manifest.source import Manifest, Wanted
 
 LANES = (

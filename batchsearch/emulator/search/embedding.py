@@ -63,7 +63,8 @@ class Embedder:
 
     def embed(self, image: DecodedImage, box: Box | None = None) -> NDArray[np.float32]:
         """The unit vector of a part of the image, or of all of it; shape (256,), read-only."""
-        if box is not None and not _is_enough(_area(box, image)):
+        if self.model != MODEL or (box is not None and not _is_enough(_area(box, image))):
+            # Vectors of earlier models were made of all pixels, and stay comparable.
             # Held until its pixels were used: a large image is in memory no longer than its room is taken.
             image = image.whole()
         made = self._infer(image.image, None if box is None else _area(box, image))

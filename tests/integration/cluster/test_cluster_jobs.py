@@ -401,7 +401,7 @@ def test_a_lost_scheduler_ends_the_run_resumable(make_job, images, tmp_path):
 
 
 def test_ctrl_c_stops_the_run_and_then_its_workers_in_good_order(make_job):
-    """A terminal sends it to all of them; only the run answers it, no worker breaks off with a traceback of its own."""
+    """A terminal sends it to all of them; only the run answers it, no worker breaks off."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         rows = [{"id": str(n), "image": f"http://127.0.0.1:{port}/{n}.jpg"} for n in range(50)]

@@ -37,7 +37,8 @@ from batchsearch.images.rules import rules_for
 from batchsearch.images.workshop import open_workshop
 from batchsearch.manifest.rows import ImageReference
 from batchsearch.storage.remote.cargo import LEDGER, TableFile
-from batchsearch.storage.remote.mirror import Mirror, Rhythm
+from batchsearch.storage.remote.mirror import Mirror
+from batchsearch.storage.remote.rhythm import Rhythm
 from batchsearch.storage.stores.address import StoreAddress
 from batchsearch.storage.stores.object_store import ObjectFacts
 from batchsearch.tasks.dedup.verifying.features import packed_features, unpacked_features

@@ -77,7 +77,7 @@ class WorkersOnPaper:
         """
         from batchsearch.config.model import OutputSettings
         from batchsearch.service.facts import TIERS
-        from batchsearch.storage.remote.mirror import Rhythm
+        from batchsearch.storage.remote.rhythm import Rhythm
         from batchsearch.tasks.plan import worker_sizes
         from batchsearch.tasks.plan.measured_figures import figures_with
 

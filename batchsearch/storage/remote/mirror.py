@@ -17,7 +17,6 @@ import asyncio
 import os
 import secrets
 import socket
-import time
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,10 +24,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.output_layout import SUMMARY
+from batchsearch.storage.remote.answer_groups import AnswerGroups, take_error
 from batchsearch.storage.remote.answer_journal import AnswerJournal, replayed
 from batchsearch.storage.remote.cargo import INDEXES, LEASES, LEDGER, Cargo, bring_down, read_index
 from batchsearch.storage.remote.lease import Lease, Owner
 from batchsearch.storage.remote.output_index import Index, Moment
+from batchsearch.storage.remote.rhythm import Rhythm, steady_seconds
 from batchsearch.storage.remote.snapshot import changes_of
 from batchsearch.storage.remote.work_folder import Note, read_note, write_note
 from batchsearch.storage.stores.object_store import StoreError
@@ -54,37 +55,6 @@ _SAFE: Final = 2 / 3
 
 _LOOK_SECONDS: Final = 2.0
 _MOST_LISTED: Final = 10
-
-
-def steady_seconds() -> float:
-    """Seconds of a clock that also goes on while the machine sleeps, where it has one."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
-
-
-@dataclass(frozen=True, slots=True)
-class Rhythm:
-    """How often a mirror does what, seconds.
-
-    Attributes:
-        beat: Between renewals of the lease.
-        lapse: A lease that was not renewed for so long has lapsed. Without a renewal for two thirds of it
-            the holder stops by itself.
-        carry: Between carryings, at least.
-        rest: Between carryings, at least so many times as long as the last one took: a large ledger is
-            carried less often.
-    """
-
-    beat: float = 20.0
-    lapse: float = 180.0
-    carry: float = 60.0
-    rest: float = 10.0
-
-    @classmethod
-    def of(cls, *, lease: float, carry: float) -> Rhythm:
-        """The rhythm of a lease that lapses after so many seconds, renewed nine times as often."""
-        return cls(beat=lease / 9, lapse=lease, carry=carry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +121,7 @@ class Mirror:
         self._one_at_a_time = asyncio.Lock()
         self._journal = AnswerJournal(store, output)
         self._journal_seconds = journal_seconds
-        self._to_keep: list[JournalRecord] = []
-        self._kept: asyncio.Future[None] | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._groups = AnswerGroups(journal_seconds or 0.0, self._keep_records)
 
     @property
     def address(self) -> str:
@@ -283,27 +251,7 @@ class Mirror:
         Whoever else asks meanwhile shares one object, so that the store is asked a few times a second at
         most.
         """
-        self._to_keep.append(record)
-        if self._kept is None:
-            self._kept = asyncio.get_running_loop().create_future()
-            self._kept.add_done_callback(_take_error)
-        kept = self._kept
-        if self._keeping is None or self._keeping.done():
-            self._keeping = asyncio.create_task(self._keep_groups())
-        await asyncio.shield(kept)
-
-    async def _keep_groups(self) -> None:
-        while self._kept is not None:
-            await asyncio.sleep(self._journal_seconds or 0.0)
-            # Whoever comes from now on is of the next group.
-            records, kept = self._to_keep, self._kept
-            self._to_keep, self._kept = [], None
-            try:
-                await self._keep_records(records)
-            except OutputError as error:
-                kept.set_exception(error)
-            else:
-                kept.set_result(None)
+        await self._groups.keep(record)
 
     async def _keep_records(self, records: Sequence[JournalRecord]) -> None:
         """Keep records, however slow the store is, as long as the output is surely this run's."""
@@ -481,13 +429,8 @@ class Mirror:
                     raise OutputError(f"{place}: cannot be carried to the store: {what}") from error
 
         task = asyncio.ensure_future(done())
-        task.add_done_callback(_take_error)
+        task.add_done_callback(take_error)
         return await asyncio.shield(task)
-
-
-def _take_error(task: asyncio.Future[Any]) -> None:
-    if not task.cancelled():
-        task.exception()
 
 
 class _PassingError(OutputError):

@@ -12,7 +12,8 @@ from batchsearch.errors import ConfigError, OutputError
 from batchsearch.storage.output_layout import is_lane
 from batchsearch.storage.remote.cargo import LEASES, bring_down, read_index
 from batchsearch.storage.remote.lease import number_of
-from batchsearch.storage.remote.mirror import Mirror, Rhythm
+from batchsearch.storage.remote.mirror import Mirror
+from batchsearch.storage.remote.rhythm import Rhythm
 from batchsearch.storage.remote.work_folder import default_folder
 from batchsearch.storage.stores.address import (
     AddressError,

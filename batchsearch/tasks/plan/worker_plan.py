@@ -22,7 +22,7 @@ from batchsearch.tasks.plan.batch_way import ENCODED
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from batchsearch.storage.remote.mirror import Rhythm
+    from batchsearch.storage.remote.rhythm import Rhythm
     from batchsearch.tasks.plan.seen_images import SeenImages
 
 Limit = Literal["calls", "images", "network", "store"]

@@ -11,7 +11,7 @@ from batchsearch.tasks.plan.worker_plan import loads_of, plan_workers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from batchsearch.storage.remote.mirror import Rhythm
+    from batchsearch.storage.remote.rhythm import Rhythm
     from batchsearch.tasks.plan.estimate import Plan
     from batchsearch.tasks.plan.seen_images import SeenImages
     from batchsearch.tasks.plan.worker_plan import WorkerPlan, Workload

@@ -28,7 +28,7 @@ from functools import cache
 import numpy as np
 
 from batchsearch.images.cluster.bundles import Flow
-from batchsearch.storage.remote.mirror import Rhythm
+from batchsearch.storage.remote.rhythm import Rhythm
 from batchsearch.tasks.check.checking import ROWS_A_BATCH
 from batchsearch.tasks.plan.measured_figures import figures_with
 from batchsearch.tasks.plan.worker_plan import WorkerPlan, Workload, loads_of, plan_workers

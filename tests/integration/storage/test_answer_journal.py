@@ -11,7 +11,8 @@ from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow, UsageKey,
 from batchsearch.storage.ledger.store import Ledger
 from batchsearch.storage.remote.answer_journal import Attempted, JournalRecord, packed, unpacked
 from batchsearch.storage.remote.cargo import LEDGER
-from batchsearch.storage.remote.mirror import Mirror, Rhythm
+from batchsearch.storage.remote.mirror import Mirror
+from batchsearch.storage.remote.rhythm import Rhythm
 from batchsearch.storage.stores.address import parse_address
 from batchsearch.storage.stores.object_store import ObjectStore, Patience
 

@@ -16,7 +16,8 @@ import pytest
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.errors import ConfigError, OutputDamagedError, OutputError, OutputInUseError
 from batchsearch.storage.remote.cargo import LEDGER, TableFile, read_index
-from batchsearch.storage.remote.mirror import Mirror, Rhythm
+from batchsearch.storage.remote.mirror import Mirror
+from batchsearch.storage.remote.rhythm import Rhythm
 from batchsearch.storage.remote.store_output import fetch_output, open_mirror, work_folder
 from batchsearch.storage.remote.work_folder import LEFT_BEHIND
 from batchsearch.storage.stores.address import parse_address

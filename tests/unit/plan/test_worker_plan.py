@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from batchsearch.errors import ConfigError
-from batchsearch.storage.remote.mirror import Rhythm
+from batchsearch.storage.remote.rhythm import Rhythm
 from batchsearch.tasks.plan.batch_way import ENCODED
 from batchsearch.tasks.plan.measured_figures import FIGURES, figures_with
 from batchsearch.tasks.plan.seen_images import SeenImages

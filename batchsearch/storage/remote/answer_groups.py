@@ -54,5 +54,6 @@ class AnswerGroups:
 
 
 def take_error(task: asyncio.Future[Any]) -> None:
+    """Have an error that nobody waits for any more not be told as a lost one."""
     if not task.cancelled():
         task.exception()

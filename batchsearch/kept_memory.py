@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 _TRIM_THRESHOLD: Final = -1  # of <malloc.h>: the free end of the heap that is kept
 _MMAP_THRESHOLD: Final = -3  # likewise: larger pieces than this come from the system each time
-_KEPT: Final = 256 * 2**20
+KEPT: Final = 256 * 2**20
 _LARGEST_PIECE: Final = 32 * 2**20  # the largest that the library takes
 
 
-def keep_memory() -> bool:
+def keep_memory(most: int = KEPT) -> bool:
     """From here on memory stays with the process; for a command's process, whose memory is its own affair.
+
+    Args:
+        most: Bytes that are kept, above what is used.
 
     Returns:
         Whether this system's C library could be told so.
@@ -32,7 +35,7 @@ def keep_memory() -> bool:
         return False
     with suppress(OSError, AttributeError):
         tell = ctypes.CDLL(None).mallopt
-        return bool(tell(_MMAP_THRESHOLD, _LARGEST_PIECE)) and bool(tell(_TRIM_THRESHOLD, _KEPT))
+        return bool(tell(_MMAP_THRESHOLD, _LARGEST_PIECE)) and bool(tell(_TRIM_THRESHOLD, most))
     return False
 
 

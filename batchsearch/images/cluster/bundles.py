@@ -45,13 +45,18 @@ class Flow:
         """How many images keep all workers busy, within the bytes that may be under way."""
         return max(1, min(self.threads * BUNDLES_A_THREAD * MOST_IMAGES, self._affordable()))
 
+    @property
+    def share(self) -> int:
+        """Most images of a bundle while all workers have theirs: what may be under way is shared out."""
+        return max(1, min(MOST_IMAGES, self._affordable() // self._slots()))
+
     def next_bundle(self, waiting: int) -> int:
         """How many of those that wait make the next bundle; 0: none may go now."""
-        free = max(1, self.threads * BUNDLES_A_THREAD) - self.bundles
+        free = self._slots() - self.bundles
         room = max(self._affordable() - self.images, 0 if self.images else 1)
         if free <= 0 or not waiting or room <= 0:
             return 0
-        return min(math.ceil(waiting / free), MOST_IMAGES, room)
+        return min(math.ceil(waiting / free), self.share, room)
 
     def sent(self, images: int) -> None:
         """A bundle has gone out."""
@@ -71,6 +76,9 @@ class Flow:
         if made:
             # The heaviest of late, forgotten slowly: what comes next is seldom heavier.
             self._weight = max(self._weight * _FORGETTING, weight / made, 1.0)
+
+    def _slots(self) -> int:
+        return max(1, self.threads * BUNDLES_A_THREAD)
 
     def _affordable(self) -> int:
         return int(self._most_bytes / self._weight)

@@ -7,7 +7,6 @@ addresses may be secret.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import threading
 from collections import Counter, OrderedDict
@@ -20,6 +19,7 @@ from batchsearch._version import __version__
 from batchsearch.errors import BatchsearchError
 from batchsearch.images.cluster.bundles import MOST_ANSWERED
 from batchsearch.images.workshop import open_workshop
+from batchsearch.kept_memory import keep_memory
 from batchsearch.own_errors import told
 from batchsearch.redaction import redacted
 
@@ -103,7 +103,8 @@ class _Bench:
     """A process's event loop for images, in a thread of its own, and the workshops that are open on it."""
 
     def __init__(self) -> None:
-        _keep_memory()
+        # Dask starts workers with an allocator that gives everything back at once: decoding takes a third longer.
+        keep_memory(_KEPT)
         self._loop = asyncio.new_event_loop()
         self._open: OrderedDict[str, asyncio.Task[_Opened]] = OrderedDict()
         threading.Thread(target=self._loop.run_forever, name="images", daemon=True).start()
@@ -202,18 +203,6 @@ def names_seen(root: Path) -> tuple[str, ...]:
         return ()
 
 
-def _keep_memory() -> None:
-    """Have this process keep some of the memory that it frees.
-
-    Dask starts workers with an allocator that gives everything back at once. An image is some megabytes, more
-    than once, and getting them anew each time takes a third of what decoding takes.
-    """
-    with suppress(AttributeError, OSError):  # another C library, which has no such switch
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_MMAP_THRESHOLD, _KEPT)
-        libc.mallopt(_TRIM_THRESHOLD, 2 * _KEPT)
-
-
 def _sees(root: Path, names: tuple[str, ...]) -> bool:
     return all(os.path.lexists(root / name) for name in names)
 
@@ -224,10 +213,8 @@ def _is_file(workshop: LocalWorkshop, reference: ImageReference) -> bool:
 
 _LEAST_WEIGHT: Final = 512
 _NAMES: Final = 3
-# Numbers of glibc's malloc.h; 32 MB is the most that it takes for the first.
-_TRIM_THRESHOLD: Final = -1
-_MMAP_THRESHOLD: Final = -3
-_KEPT: Final = 32 * 1024 * 1024
+_KEPT: Final = 64 * 1024 * 1024
+"""Bytes of free memory that a worker keeps between images."""
 
 _gate = threading.Lock()
 _benches: dict[int, _Bench] = {}

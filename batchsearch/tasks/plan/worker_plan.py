@@ -350,8 +350,8 @@ def _bundles(workers: int, admitted: float, weight: int) -> tuple[int, int]:
         flow.sent(1)
         flow.back(1, weight, 1)
     if admitted > flow.size:
-        return MOST_IMAGES, min(workers, math.ceil(flow.size / MOST_IMAGES))
-    return min(MOST_IMAGES, math.ceil(admitted / (workers * BUNDLES_A_THREAD))), workers
+        return flow.share, min(workers, math.ceil(flow.size / flow.share))
+    return min(flow.share, math.ceil(admitted / (workers * BUNDLES_A_THREAD))), workers
 
 
 def _image_seconds(load: Workload, figures: Mapping[str, float], workers: int) -> float:

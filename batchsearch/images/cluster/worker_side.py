@@ -103,7 +103,7 @@ class _Bench:
     """A process's event loop for images, in a thread of its own, and the workshops that are open on it."""
 
     def __init__(self) -> None:
-        # Dask starts workers with an allocator that gives everything back at once: decoding takes a third longer.
+        # Dask starts workers with an allocator that gives all back at once: decoding takes a third longer.
         keep_memory(_KEPT)
         self._loop = asyncio.new_event_loop()
         self._open: OrderedDict[str, asyncio.Task[_Opened]] = OrderedDict()

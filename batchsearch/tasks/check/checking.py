@@ -297,7 +297,7 @@ def _by_row(verdicts: list[Mapping[str, Any]], rows: int) -> list[list[Mapping[s
 
 def _digest(asked: str, rows: Sequence[Row]) -> str:
     """Stands for what is asked of rows: their keys, and where their images are."""
-    digest = hashlib.blake2b(asked.encode(), digest_size=16)
+    digest = hashlib.blake2b(asked.encode(errors="surrogatepass"), digest_size=16)
     for row in rows:
         digest.update(f"{row.number}\0{row.key}\0".encode(errors="surrogatepass"))
         for image in row.images:

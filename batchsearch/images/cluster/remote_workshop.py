@@ -319,7 +319,7 @@ async def open_remote_workshop(
         threads = await asyncio.to_thread(cluster.threads)
         if not threads:
             raise ConfigError(f"workers.dask: the cluster at {cluster.address} has no workers")
-        told = f"{root}\n{patience}\n{settings.model_dump_json()}"
+        told = f"{root}\n{patience}\n{settings.model_dump()}"
         order = Order(
             hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()[:32],
             str(root),

@@ -312,7 +312,7 @@ def _digest(asked: str, rows: Sequence[Row]) -> str:
 
 def _asked(settings: JobSettings, roles: Sequence[str], rules: Rules, save: Path | None) -> str:
     """Everything but the rows that decides a verdict, as text."""
-    images = settings.images.model_dump_json(exclude={"threads", "fetch_timeout", "fetch_per_host"})
+    images = settings.images.model_dump(exclude={"threads", "fetch_timeout", "fetch_per_host"})
     root = image_root(settings)
     return f"{__version__}\n{roles}\n{rules}\n{images}\n{root}\n{save and save.absolute()}"
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.publish import make_folder, publishing
 from batchsearch.storage.parts.fitting import fitting_of
@@ -86,7 +87,7 @@ class VerdictParts:
         with suppress(OSError, pa.ArrowException, ValueError, KeyError, TypeError):
             if path.stat().st_mtime < self._oldest:
                 return ShardVerdicts()
-            table = pq.read_table(path)
+            table = pq.read_table(arrow_readable(path))
             batches = [
                 (str(digest), int(count)) for digest, count in json.loads(table.schema.metadata[_BATCHES])
             ]
@@ -155,5 +156,5 @@ class VerdictParts:
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(arrow_readable(path)) as file:
         yield from file.iter_batches(_ROWS_AT_ONCE)

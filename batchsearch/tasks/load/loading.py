@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.config.model import TruthSettings
 from batchsearch.config.sections.notify_settings import NotifySettings
+from batchsearch.config.sections.worker_settings import WorkerSettings
 from batchsearch.engine.rows.held_items import HeldItems
 from batchsearch.engine.run.deletions import guard_deletions, is_guarded
 from batchsearch.engine.run.instance_calls import instance_calls
@@ -200,7 +201,9 @@ class _Load:
                 _LINES_AT_ONCE,
                 lambda facts, _: LoadedRows(facts, self._journal, held),
             )
-            outcomes = await self._run(self._settings, over_lines)
+            # No image is looked at any more: hours later no cluster is asked for.
+            here = self._settings.model_copy(update={"workers": WorkerSettings()})
+            outcomes = await self._run(here, over_lines)
         objects, size = await asyncio.to_thread(self._journal.size_of_bucket)
         return LoadSummary(
             folder=self._settings.output.dir,

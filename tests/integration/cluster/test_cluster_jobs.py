@@ -189,6 +189,30 @@ def shop_of_copies(make_job, images, tmp_path):
     return deduped, make_job(pairs, operation="CompareSimilarByImage", **embedded)
 
 
+async def test_a_load_puts_what_the_workers_made_into_the_bucket(cluster, load, tmp_path):
+    """The bucket holds the same bytes under the same names, and every row has its outcome."""
+    rows = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(8)]
+    contents = {}
+    for name, dask in (("here", None), ("there", cluster.address)):
+        settings = load(
+            rows,
+            operation="AddImage",
+            instance__endpoint="emulator",
+            instance__qps="unlimited",
+            instance__custom_qps=False,
+            manifest__columns={"product_id": "id", "pic_name": "id", "image": "image"},
+            images__max_side=120,
+            load={"to": str(tmp_path / f"{name}-bucket")},
+            output__dir=str(tmp_path / name),
+        )
+        result = await batchsearch.arun_load(settings, dask=dask)
+        assert (result.ok, result.summary.put) == (True, 8)
+        files = (tmp_path / f"{name}-bucket").rglob("*.jpg")
+        contents[name] = {file.name: file.read_bytes() for file in files}
+    assert contents["there"] == contents["here"]
+    assert len(contents["here"]) == 8
+
+
 async def test_a_client_of_the_programs_own_is_used_and_left_open(cluster, load, images):
     """From Python a `Client` is given in place of an address."""
     with Client(cluster.address, set_as_default=False) as client:

@@ -180,6 +180,13 @@ def on_live_terminal() -> bool:
     return stream is not None and stream.isatty() and os.environ.get("TERM") not in DUMB_TERMINALS
 
 
+def is_told(log: FilteringBoundLogger, level: int) -> bool:
+    """Whether events of a level are written: asked where many events cost more than they say."""
+    # A program's own loggers are the standard library's, which call it otherwise.
+    asked = getattr(log, "is_enabled_for", None) or getattr(log, "isEnabledFor", None)
+    return asked is None or bool(asked(level))
+
+
 def configure(log_format: LogFormat, level: str, environ: Mapping[str, str] = os.environ) -> None:
     """Send events of `level` and above to stderr, as lines for people or one JSON object a line.
 

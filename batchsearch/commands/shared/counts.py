@@ -14,7 +14,7 @@ _TIMES: Final[Mapping[str, int]] = {"k": 10**3, "m": 10**6, "b": 10**9}
 _MOST: Final = 10**13
 
 
-class Counts(click.ParamType[tuple[int, ...]]):
+class Counts(click.ParamType):  # type: ignore[type-arg] # only later versions of click take one
     """Whole numbers from 1, apart by commas; `k`, `M` and `B` stand for a thousand, a million, a billion."""
 
     name = "counts"

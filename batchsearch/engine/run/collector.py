@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 _THRESHOLDS: Final = (10_000, 20, 20)
 """Objects more than before, and collections, between two collections: rings do not pile up."""
+_BY_PYTHON: Final = 1_000
+"""Python 3.12 sets some hundred objects aside by itself when it starts; a program sets all that it has."""
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
     """Hold it back within the block; where somebody has set it themselves, that stays."""
     before = gc.get_threshold()
-    if gc.get_freeze_count() or not gc.isenabled() or before[0] > _THRESHOLDS[0]:
+    if gc.get_freeze_count() > _BY_PYTHON or not gc.isenabled() or before[0] > _THRESHOLDS[0]:
         yield
         return
     gc.freeze()

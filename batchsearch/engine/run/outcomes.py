@@ -16,6 +16,7 @@ from batchsearch.engine.renewal.renewal_rules import stands
 from batchsearch.engine.rows.answer_cache import from_record
 from batchsearch.engine.rows.outcome_columns import finished_row
 from batchsearch.storage.ledger.entries import UsageKey
+from batchsearch.telemetry.logs import is_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -163,7 +164,7 @@ class Outcomes:
             self._stats.failed += 1
             self._stats.codes[row.code] += 1
         self._stats.finished(row.code, self._clock())
-        if not self._log.is_enabled_for(logging.DEBUG):
+        if not is_told(self._log, logging.DEBUG):
             return
         last = pending.attempts[-1] if pending.attempts else None
         self._log.debug(

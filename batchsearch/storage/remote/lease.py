@@ -8,6 +8,7 @@ lower ones mean nothing: a holder sees that his is no longer the highest, and st
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from batchsearch.storage.stores.address import StoreAddress
     from batchsearch.storage.stores.object_store import ObjectFacts, ObjectStore
 
+LAPSE: Final = 180.0
+"""Seconds after which a lease that was not renewed has lapsed, where it does not say another time."""
+_LONGEST: Final = 86_400.0
 _DIGITS: Final = 8
 _NAME: Final = re.compile(rf"(\d{{{_DIGITS}}})[-.]")
 
@@ -38,6 +42,8 @@ class Owner:
         folder: Where that is.
         since: When it was taken, by the holder's clock, ISO 8601 UTC. For people.
         beats: How often it was renewed.
+        lapse: Seconds after which it is anybody's where it was not renewed. The holder stops in time by them;
+            so they count, and not those of who would take over.
     """
 
     token: str
@@ -48,6 +54,7 @@ class Owner:
     folder: str
     since: str
     beats: int = 0
+    lapse: float = LAPSE
 
     def __str__(self) -> str:
         return f"run {self.run}, process {self.pid} on {self.host} since {self.since}"
@@ -55,6 +62,13 @@ class Owner:
     def same_place(self, other: Owner) -> bool:
         """Whether both work in one folder of one machine, where a lock keeps them apart."""
         return (self.work, self.host, self.folder) == (other.work, other.host, other.folder)
+
+
+def lapse_said(values: dict[str, Any]) -> float:
+    """After how many seconds a lease lapses, as its object says; earlier versions did not."""
+    said = values.get("lapse")
+    is_number = isinstance(said, int | float) and math.isfinite(said)
+    return min(max(float(said), 0.0), _LONGEST) if is_number and said is not None else LAPSE
 
 
 def numbered(generation: int, ending: str) -> str:
@@ -84,7 +98,6 @@ class Lease:
         folder: Folder of the leases.
         indexes: Folder of the indexes; their generations count, too.
         owner: Who takes it. His token must never have been used before.
-        lapse: Seconds after which a lease that was not renewed is anybody's.
         shown: The output's address, for messages.
     """
 
@@ -95,14 +108,12 @@ class Lease:
         indexes: StoreAddress,
         owner: Owner,
         *,
-        lapse: float,
         shown: str,
     ) -> None:
         self._store = store
         self._folder = folder
         self._indexes = indexes
         self._owner = owner
-        self._lapse = lapse
         self._shown = shown
         self.generation = 0
 
@@ -181,9 +192,10 @@ class Lease:
             return
         now = self._store_time()
         age = None if now is None or last.modified is None else (now - last.modified).total_seconds()
-        if age is not None and age > self._lapse:
+        lapse = LAPSE if owner is None else owner.lapse
+        if age is not None and age > lapse:
             return
-        left = "" if age is None else f"; unless it is renewed, its lease lapses in {self._lapse - age:.0f} s"
+        left = "" if age is None else f"; unless it is renewed, its lease lapses in {lapse - age:.0f} s"
         raise OutputInUseError(
             f"{self._shown}: another run is working here ({owner or 'its name is not readable'}){left}; "
             "wait for it, or give this job another `output.dir`"
@@ -209,6 +221,8 @@ class Lease:
             texts = {
                 name: str(values[name])[:200] for name in ("token", "run", "host", "work", "folder", "since")
             }
-            return Owner(**texts, pid=int(values["pid"]), beats=int(values["beats"]))
+            return Owner(
+                **texts, pid=int(values["pid"]), beats=int(values["beats"]), lapse=lapse_said(values)
+            )
         except (ValueError, KeyError, TypeError, OSError):
             return None

@@ -166,13 +166,13 @@ class Mirror:
             work=self._note.work,
             folder=str(self._folder),
             since=datetime.now(UTC).isoformat(timespec="seconds"),
+            lapse=self._rhythm.lapse,
         )
         lease = Lease(
             self._store,
             self._output.below(*LEASES),
             self._output.below(*INDEXES),
             owner,
-            lapse=self._rhythm.lapse,
             shown=str(self._output),
         )
         began = self._clock()

@@ -18,7 +18,6 @@ from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.remote.cargo import BEGUN, INDEXES, LEASES, LEDGER, LEDGERS, read_index
 from batchsearch.storage.remote.lease import Lease, Owner, numbered
 from batchsearch.storage.remote.output_index import TAG_LETTERS, Index, Moment, StoredFile, object_name
-from batchsearch.storage.remote.rhythm import Rhythm
 from batchsearch.storage.remote.store_output import address_of
 from batchsearch.storage.remote.work_folder import NOTE, read_note, write_note
 from batchsearch.storage.stores.object_store import ObjectStore, StoreError
@@ -64,7 +63,6 @@ def index_anew(
         output.below(*LEASES),
         output.below(*INDEXES),
         _owner(folder),
-        lapse=Rhythm().lapse,
         shown=str(output),
     )
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from batchsearch.storage.remote.lease import LAPSE
+
 
 def steady_seconds() -> float:
     """Seconds of a clock that also goes on while the machine sleeps, where it has one."""
@@ -27,7 +29,7 @@ class Rhythm:
     """
 
     beat: float = 20.0
-    lapse: float = 180.0
+    lapse: float = LAPSE
     carry: float = 60.0
     rest: float = 10.0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.storage.output_layout import is_lane
 from batchsearch.storage.remote.cargo import LEASES, bring_down, read_index
-from batchsearch.storage.remote.lease import number_of
+from batchsearch.storage.remote.lease import lapse_said, number_of
 from batchsearch.storage.remote.mirror import Mirror
 from batchsearch.storage.remote.rhythm import Rhythm
 from batchsearch.storage.remote.work_folder import default_folder
@@ -233,15 +233,16 @@ def held_by(output_dir: str, connections: ConnectionsSettings | None) -> dict[st
         last = max(leases, key=lambda each: number_of(each.address) or 0, default=None)
         if last is None or last.modified is None:
             return None
-        if (datetime.now(UTC) - last.modified).total_seconds() > Rhythm().lapse:
-            return None
+        renewed = last.modified
         facts = store.facts(last.address)
         values = {} if facts is None else json.loads(store.read(facts))
     except StoreError as error:
         raise OutputError(f"{error.place}: {error.strerror}") from error
     except ValueError:
         values = {}
-    return values if isinstance(values, dict) else {}
+    values = values if isinstance(values, dict) else {}
+    has_lapsed = (datetime.now(UTC) - renewed).total_seconds() > lapse_said(values)
+    return None if has_lapsed else values
 
 
 def address_of(output_dir: str) -> StoreAddress:

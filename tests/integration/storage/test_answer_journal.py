@@ -4,6 +4,7 @@ import asyncio
 import zlib
 
 import pytest
+from store_rig import DayLater
 
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.errors import OutputDamagedError, OutputError
@@ -42,13 +43,13 @@ def outcome(key, *, at=1.0, replaces=False, code=None):
 def machine(s3_server, bucket, tmp_path):
     """Makes runs over one output, each on a machine of its own."""
 
-    def made(name, **rhythm):
+    def made(name, *, lapsed=False, **rhythm):
         output = parse_address(f"s3://{bucket}/night")
         connections = ConnectionsSettings(s3=StoreConnection(endpoint=s3_server))
         store = ObjectStore("s3", connections, wanted_for="tests", writes=True, patience=Patience(2, (0.01,)))
         (tmp_path / name).mkdir(exist_ok=True)
         return Mirror(
-            store,
+            DayLater(store) if lapsed else store,
             output,
             tmp_path / name,
             run=name,
@@ -121,14 +122,14 @@ async def test_another_machine_has_every_answer_that_counted(machine):
     expected = told(first.ledger)
     await first.dies()
     for number in range(2):  # the second machine dies, too, before it has carried anything of its own
-        other = await Run(machine(f"other-{number}", lapse=-1)).__aenter__()
+        other = await Run(machine(f"other-{number}", lapsed=True)).__aenter__()
         assert told(other.ledger) == expected
         await other.dies()
-    last = await Run(machine("last", lapse=-1)).__aenter__()
+    last = await Run(machine("last", lapsed=True)).__aenter__()
     await last.mirror.carry()
     assert not last.mirror._store.listing(last.mirror._output.below("_carried", "journal"))
     await last.dies()
-    async with Run(machine("again", lapse=-1)) as again:
+    async with Run(machine("again", lapsed=True)) as again:
         assert told(again.ledger) == expected
 
 
@@ -136,14 +137,14 @@ async def test_what_a_lapsed_holder_keeps_late_changes_nothing(machine):
     """The row has the outcome of the one that has taken over."""
     first = await Run(machine("one")).__aenter__()
     await first.mirror.carry()
-    second = await Run(machine("two", lapse=-1)).__aenter__()
+    second = await Run(machine("two", lapsed=True)).__aenter__()
     await second.answered(outcome("r", at=5.0))
     await first.answered(outcome("r", at=9.0, code="Late"))
     expected = told(second.ledger)
     await second.mirror.carry()
     await second.dies()
     await first.dies()
-    async with Run(machine("three", lapse=-1)) as third:
+    async with Run(machine("three", lapsed=True)) as third:
         assert told(third.ledger) == expected
 
 

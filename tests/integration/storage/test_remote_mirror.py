@@ -10,15 +10,17 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
+from store_rig import DayLater
 
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.errors import ConfigError, OutputDamagedError, OutputError, OutputInUseError
 from batchsearch.storage.remote.cargo import LEDGER, TableFile, read_index
 from batchsearch.storage.remote.mirror import Mirror
 from batchsearch.storage.remote.rhythm import Rhythm
-from batchsearch.storage.remote.store_output import fetch_output, open_mirror, work_folder
+from batchsearch.storage.remote.store_output import fetch_output, held_by, open_mirror, work_folder
 from batchsearch.storage.remote.work_folder import LEFT_BEHIND
 from batchsearch.storage.stores.address import parse_address
 from batchsearch.storage.stores.object_store import ObjectStore, Patience
@@ -29,16 +31,15 @@ QUICK = Patience(2, (0.01, 0.02))
 class Run:
     """A run as the engine would be: a work folder with a ledger that counts parts."""
 
-    def __init__(self, folder, endpoint, address, name="run", store=None, **rhythm):
+    def __init__(self, folder, endpoint, address, name="run", *, store=None, lapsed=False, **rhythm):
         self.folder = folder
         self.output = parse_address(address)
-        connections = ConnectionsSettings(**{self.output.scheme: StoreConnection(endpoint=endpoint)})
+        self.connections = ConnectionsSettings(**{self.output.scheme: StoreConnection(endpoint=endpoint)})
         self.store = store or ObjectStore(
-            self.output.scheme, connections, wanted_for="tests", writes=True, patience=QUICK
+            self.output.scheme, self.connections, wanted_for="tests", writes=True, patience=QUICK
         )
-        self.mirror = Mirror(
-            self.store, self.output, folder, run=name, files_of=files_of, rhythm=Rhythm(**rhythm)
-        )
+        store = DayLater(self.store) if lapsed else self.store
+        self.mirror = Mirror(store, self.output, folder, run=name, files_of=files_of, rhythm=Rhythm(**rhythm))
 
     def seal(self, *numbers, content="rows"):
         """Make parts and count them."""
@@ -160,7 +161,7 @@ async def test_two_runs_at_once_are_one_too_many(run):
 
 async def test_a_lapsed_lease_is_taken_over_and_its_holder_stops(run):
     """The holder that lapsed sends nothing that counts, and is told who has taken over."""
-    first, second = run("here"), run("there", name="the-second", lapse=-1)
+    first, second = run("here"), run("there", name="the-second", lapsed=True)
     await first.mirror.take()
     first.seal(1)
     await first.mirror.carry()
@@ -176,6 +177,19 @@ async def test_a_lapsed_lease_is_taken_over_and_its_holder_stops(run):
             "000002",
         ]
     await first.mirror.release()
+
+
+async def test_a_lease_lapses_by_its_holders_time_whoever_looks(run):
+    """Who is impatient waits as long as the holder said: until then the holder may still call."""
+    first = run("here", lapse=600, beat=1e9)
+    async with first.mirror.held():
+        impatient = run("there", lapse=0.001)
+        with pytest.raises(OutputInUseError, match=r"its lease lapses in (600|59\d) s"):
+            await impatient.mirror.take()
+        assert held_by(str(first.output), impatient.connections)["lapse"] == 600
+        first.mirror._lease._owner = replace(first.mirror._lease._owner, lapse=0.0)
+        first.mirror._lease.renew()
+        assert held_by(str(first.output), impatient.connections) is None
 
 
 async def test_a_holder_knows_by_itself_that_its_lease_may_have_lapsed(run):
@@ -197,7 +211,7 @@ async def test_a_holder_knows_by_itself_that_its_lease_may_have_lapsed(run):
 
 async def test_what_a_lapsed_holder_still_writes_is_seen_by_nobody(run):
     """Even an index written after the takeover, between two looks at the lease, does not count."""
-    first, second = run("here"), run("there", lapse=-1)
+    first, second = run("here"), run("there", lapsed=True)
     await first.mirror.take()
     first.seal(1)
     await first.mirror.carry()
@@ -238,7 +252,7 @@ async def test_parts_that_a_new_index_does_not_name_go_after_it(run):
 
 async def test_a_part_of_one_name_and_other_content_replaces_nothing(run):
     """Numbers are given again after a resume elsewhere: names in the store tell contents apart."""
-    first, second = run("here"), run("there", lapse=-1)
+    first, second = run("here"), run("there", lapsed=True)
     await first.mirror.take()
     first.seal(1)
     await first.mirror.carry()
@@ -248,7 +262,7 @@ async def test_a_part_of_one_name_and_other_content_replaces_nothing(run):
     await second.mirror.carry()
     with pytest.raises(OutputError):
         await first.mirror.carry()
-    third = run("third", lapse=-1)
+    third = run("third", lapsed=True)
     async with third.mirror.held():
         assert third.parts()["results/part-000002.parquet"] == "yours 2"
         assert len(third.objects("results/")) == 2  # the other content was cleared away
@@ -293,7 +307,7 @@ async def test_a_part_that_no_index_has_named_is_set_aside_and_not_deleted(run):
 
 async def test_a_work_folder_that_lost_the_output_keeps_its_own_parts(run):
     """Parts sealed here that the machine which took over does not have are moved, never overwritten."""
-    first, second = run("here"), run("there", lapse=-1)
+    first, second = run("here"), run("there", lapsed=True)
     await first.mirror.take()
     first.seal(1)
     await first.mirror.carry()
@@ -303,7 +317,7 @@ async def test_a_work_folder_that_lost_the_output_keeps_its_own_parts(run):
     await second.mirror.carry()
     await second.mirror.release()
     first.mirror._beating.cancel()
-    again = run("here", lapse=-1)
+    again = run("here", lapsed=True)
     async with again.mirror.held():
         assert again.parts()["results/part-000002.parquet"] == "yours 2"
         kept = sorted(path.read_text() for path in (again.folder / "set-aside").rglob("part-*"))
@@ -497,6 +511,7 @@ EVERY = 1 if os.environ.get("BATCHSEARCH_ALL_KILLS") else 3
 KILLED = """
 import asyncio, importlib.util, os, signal, sys
 from pathlib import Path
+sys.path.insert(0, str(Path(sys.argv[1]).parents[1]))
 spec = importlib.util.spec_from_file_location("mirror_tests", sys.argv[1])
 tests = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tests)
@@ -579,8 +594,8 @@ def test_a_kill_at_any_step_leaves_a_whole_output(s3_server, bucket, tmp_path, r
             assert code == -signal.SIGKILL
             killed += 1
             # The next run is in the same folder, where it finds its own dead lease, or on another machine.
-            folder, lapse = (folder, 180) if die_at % 2 else (f"{folder}-elsewhere", -1)
-            again = run(folder, lapse=lapse, store=look.store)
+            folder, lapsed = (folder, False) if die_at % 2 else (f"{folder}-elsewhere", True)
+            again = run(folder, lapsed=lapsed, store=look.store)
 
             async def resumed(again=again):
                 async with again.mirror.held():

@@ -107,7 +107,9 @@ def components(count: int, a: NDArray[np.integer], b: NDArray[np.integer]) -> ND
         from scipy.sparse.csgraph import connected_components
     except ImportError:
         raise MissingExtraError("dedup", "batchsearch dedup") from None
-    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(count, count))
+    # Up to scipy 1.12 its walk over the graph takes indices of 32 bits alone, and says so to nobody.
+    ends = (a.astype(np.int32, copy=False), b.astype(np.int32, copy=False))
+    graph = coo_array((np.ones(len(a), np.int8), ends), shape=(count, count))
     found: NDArray[np.int32] = connected_components(graph, directed=False)[1]
     return found
 

@@ -9,7 +9,7 @@ from batchsearch.telemetry.logs import is_told
 
 
 class OfTheLibrary:
-    """A logger that knows the standard library's name for it alone, as structlog's were up to 25.4."""
+    """A logger that knows the standard library's name for it alone, as some of structlog's do."""
 
     def __init__(self, level):
         self._level = level

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.console.wording import COLUMNS
+from batchsearch.console.wording import say
 from batchsearch.images.regions import read_region
 from batchsearch.service.codes.lookup import code_for
 from batchsearch.service.codes.owners import OWNERS
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
     from batchsearch.console.asked import Asked
 
+COLUMNS: Final = (
+    "Score",
+    "ProductId",
+    "PicName",
+    "CategoryId",
+    "CustomContent",
+    *(f"IntAttr{number}" for number in ("", "2", "3", "4")),
+    *(f"StrAttr{number}" for number in ("", "2", "3", "4")),
+    "SortExprValues",
+)
+"""Fields of `Auctions` in the order in which the table shows them, by their names on the wire."""
 _SCORE: Final = "Score"
 _KNOWN: Final = frozenset(
     {"RequestId", "Success", "Code", "Msg", "Message", "Head", "PicInfo", "Auctions", "Score", "PicNames"}
@@ -129,13 +140,13 @@ class AnswerView:
     def announcement(self) -> str:
         """What a reader is told when the answer is there."""
         if self.failure is not None:
-            return f"No answer: {self.failure.code}"
+            return say("answer.failed", code=self.failure.code)
         if self.score is not None:
-            return f"Score {self.score:.3f}"
+            return say("answer.score", score=self.score)
         if not self.hits:
-            return "Nothing was found"
-        count = "1 result" if len(self.hits) == 1 else f"{len(self.hits)} results"
-        return count if self.best is None else f"{count}, best {self.best:.2f}"
+            return say("answer.nothing")
+        count = say("answer.results", n=len(self.hits))
+        return count if self.best is None else say("answer.results_best", results=count, best=self.best)
 
 
 def view_of(asked: Asked) -> AnswerView:
@@ -154,13 +165,13 @@ def view_of(asked: Asked) -> AnswerView:
     found = {name for hit in hits for name in hit.fields}
     columns = [name for name in COLUMNS if name in found]
     raw = asked.body if asked.content is None else json.dumps(content, ensure_ascii=False, indent=2)
-    status = "none" if asked.status is None else str(asked.status)
+    status = say("answer.no_status") if asked.status is None else str(asked.status)
     told: dict[str, str] = {
         name: _text(content[name]) for name in ("Success", "Code", "Msg", "Message") if name in content
     }
     score = content.get(_SCORE)
     return AnswerView(
-        verdict={"HTTP status": status, **told},
+        verdict={say("answer.http_status"): status, **told},
         head={name: _text(value) for name, value in head.items()},
         hits=hits,
         columns=(*columns, *sorted(found - set(columns))),
@@ -234,8 +245,8 @@ def request_lines(asked: Asked) -> dict[str, str]:
         if parameter.key in asked.values:
             lines[parameter.wire] = _text(asked.values[parameter.key])
     for role, image in zip(operation.images, asked.images, strict=False):
-        lines[role.wire] = (
-            f"base64 of {image.bytes:,} bytes, {image.format}, SHA-256 {image.sent_sha256[:16]}…"
+        lines[role.wire] = say(
+            "answer.image_line", bytes=image.bytes, format=image.format, sha256=image.sent_sha256[:16]
         )
     return lines
 

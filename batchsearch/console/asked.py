@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.console.wording import say
 from batchsearch.redaction import redacted
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Asked:
         if self.title:
             return self.title
         if self.images:
-            return " and ".join(image.name for image in self.images)
+            return say("history.and").join(image.name for image in self.images)
         named = [str(self.values[key]) for key in ("product_id", "pic_name") if key in self.values]
         asked = [str(self.values[key]) for key in ("text", "filter") if key in self.values]
         return " / ".join(named or asked) or self.operation

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jinja2
 
+from batchsearch.console.wording import say
 from batchsearch.service.facts import API_VERSION
 from batchsearch.service.operations import OPERATIONS
 
@@ -176,8 +177,8 @@ def all_texts(
 ) -> Mapping[str, tuple[str, str]]:
     """Every text by a short name: its title, and itself."""
     return {
-        "job": ("Job file", job_file(asked, instance, region)),
-        "csv": ("Row of a manifest (CSV)", manifest_row(asked, region)),
-        "python": ("Python", python_program(asked, instance, region)),
-        "curl": ("Shell (curl and openssl)", shell_script(asked, address)),
+        "job": (say("copies.job"), job_file(asked, instance, region)),
+        "csv": (say("copies.csv"), manifest_row(asked, region)),
+        "python": (say("copies.python"), python_program(asked, instance, region)),
+        "curl": (say("copies.curl"), shell_script(asked, address)),
     }

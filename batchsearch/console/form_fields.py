@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.console.wording import PARAMETERS, Words
+from batchsearch.console.wording import Words, parameters, say
 from batchsearch.service.facts import CATEGORIES, SERVICE_TYPES
 from batchsearch.service.filter import FilterError, parse_filter
 from batchsearch.service.parameters import ParameterProblem, check_parameters
@@ -100,11 +100,12 @@ def fields_of(
         problems: What is wrong with them, likewise.
         service_type: Of the instance.
     """
+    words = parameters()
     return tuple(
         Field(
             parameter,
             CONTROLS[parameter.kind],
-            PARAMETERS[parameter.key],
+            words[parameter.key],
             _shown(parameter, values),
             problems.get(parameter.key),
             _fixed(parameter, service_type),
@@ -124,9 +125,9 @@ def _shown(parameter: Parameter, values: Mapping[str, str]) -> str:
 def _fixed(parameter: Parameter, service_type: str) -> str:
     kind = SERVICE_TYPES[service_type]
     if parameter.kind == "category" and kind.category is not None:
-        return f"Instances of the type {kind.name} have the one category {kind.category}."
+        return say("form.one_category", kind=kind.name, category=kind.category)
     if parameter.key in {"crop", "region"} and not kind.subject:
-        return f"Instances of the type {kind.name} look at the whole image."
+        return say("form.whole_image", kind=kind.name)
     return ""
 
 

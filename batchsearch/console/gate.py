@@ -13,6 +13,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.console.wording import say
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -96,16 +98,13 @@ class Gate:
         """
         host = headers.get("Host", "")
         if host not in self.hosts:
-            return Refusal(HTTPStatus.MISDIRECTED_REQUEST, "This server does not answer to that host name.")
+            return Refusal(HTTPStatus.MISDIRECTED_REQUEST, say("refused.host"))
         if method not in _READING and method != "POST":
-            return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET, HEAD and POST are answered.")
+            return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, say("refused.method"))
         if not self.knows(cookies):
             if path == _ENTRANCE and method in _READING:
                 return None
-            return Refusal(
-                HTTPStatus.FORBIDDEN,
-                "Open the address that `batchsearch console` printed in its terminal.",
-            )
+            return Refusal(HTTPStatus.FORBIDDEN, say("refused.unknown"))
         return None if method in _READING else self._foreign(host, headers, content_type)
 
     def knows(self, cookies: Mapping[str, str]) -> bool:
@@ -115,11 +114,11 @@ class Gate:
     @staticmethod
     def _foreign(host: str, headers: Mapping[str, str], content_type: str) -> Refusal | None:
         if headers.get("Origin") != f"http://{host}":
-            return Refusal(HTTPStatus.FORBIDDEN, "The request comes from a page of another site.")
+            return Refusal(HTTPStatus.FORBIDDEN, say("refused.foreign"))
         if headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-            return Refusal(HTTPStatus.FORBIDDEN, "The request comes from a page of another site.")
+            return Refusal(HTTPStatus.FORBIDDEN, say("refused.foreign"))
         if content_type not in _BODIES:
-            return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "A body of this type is not read.")
+            return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, say("refused.body"))
         return None
 
     def has_token(self, given: str | None) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.console.asked import Asked, titled
+from batchsearch.console.wording import say
 from batchsearch.errors import OutputError
 from batchsearch.publish import publishing
 
@@ -47,7 +48,7 @@ class History:
             folder.chmod(_PRIVATE)
             names = sorted(path.stem for path in folder.glob("*.json") if _NAME.fullmatch(path.stem))
         except OSError as error:
-            self.trouble = f"{folder}: {error.strerror or error}; answers are kept until the console ends"
+            self.trouble = say("history.not_kept", folder=folder, error=error.strerror or error)
             self._folder = None
             return
         for name in names:

@@ -11,6 +11,7 @@ import io
 import os
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.console.wording import say
 from batchsearch.errors import OutputError
 from batchsearch.publish import sync_file
 
@@ -47,11 +48,11 @@ def write_judgements(
     """
     for one, other, verdict, note in judged:
         if not one or not other or one == other:
-            raise BadJudgementError("a judgement is about two products")
+            raise BadJudgementError(say("judgement.two_products"))
         if verdict not in VERDICTS:
-            raise BadJudgementError(f"a judgement is one of {', '.join(VERDICTS)}")
+            raise BadJudgementError(say("judgement.verdict", verdicts=", ".join(VERDICTS)))
         if max(map(len, (one, other, note))) > _LONGEST:
-            raise BadJudgementError(f"a product id and a note have at most {_LONGEST:,} characters")
+            raise BadJudgementError(say("judgement.too_long", most=_LONGEST))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
@@ -63,9 +64,8 @@ def write_judgements(
             file.flush()
             sync_file(path)
     except OSError as error:
-        raise OutputError(
-            f"{path}: the judgement cannot be written: {error.strerror or error}; nothing was changed"
-        ) from error
+        told = say("judgement.not_written", path=path, error=error.strerror or error)
+        raise OutputError(told) from error
     return len(judged)
 
 

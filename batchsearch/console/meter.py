@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from batchsearch.console.wording import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -106,10 +108,7 @@ class MeteredPacer:
     async def slot(self) -> float:
         """As the pacer's; raises CallLimitError behind the wall."""
         if self._meter.is_full:
-            raise CallLimitError(
-                f"this session may make {self._meter.limit:,} calls and has made them; begin a new one, or "
-                "start the console with a higher --max-calls"
-            )
+            raise CallLimitError(say("session.may_make", limit=self._meter.limit))
         self._meter.enter("waiting")
         return await self._pacer.slot()
 

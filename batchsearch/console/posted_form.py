@@ -10,6 +10,7 @@ from aiohttp import BodyPartReader, web
 
 from batchsearch.console.gate import CSRF_FIELD, CSRF_HEADER
 from batchsearch.console.rendering import GATE
+from batchsearch.console.wording import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,11 +62,11 @@ async def posted(request: web.Request) -> Posted:
         async with asyncio.timeout(READ_SECONDS):
             form = await _read(request)
     except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"The body did not come within {READ_SECONDS:g} seconds.") from None
+        raise web.HTTPRequestTimeout(text=say("refused.too_slow", seconds=READ_SECONDS)) from None
     except ValueError as error:
-        raise web.HTTPBadRequest(text=f"The form cannot be read: {error}") from error
+        raise web.HTTPBadRequest(text=say("refused.unreadable", error=error)) from error
     if not request.app[GATE].has_token(request.headers.get(CSRF_HEADER) or form.get(CSRF_FIELD)):
-        raise web.HTTPForbidden(text="The form is not one of this console's pages: load the page again.")
+        raise web.HTTPForbidden(text=say("refused.no_token"))
     return form
 
 
@@ -76,7 +77,7 @@ async def _read(request: web.Request) -> Posted:
         left = MOST_BYTES
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader) or part.name is None or len(every) > _MOST_FIELDS:
-                raise web.HTTPBadRequest(text="The form has parts that no page of this console sends.")
+                raise web.HTTPBadRequest(text=say("refused.parts"))
             limit = min(left, MOST_FILE if part.filename is not None else _MOST_FIELD)
             content = await _content(part, limit)
             left -= len(content)
@@ -97,6 +98,6 @@ async def _content(part: BodyPartReader, limit: int) -> bytes:
     while chunk := await part.read_chunk(65_536):
         content += chunk
         if len(content) > limit:
-            text = f"A part of the form is larger than {limit:,} bytes, the most that is read."
+            text = say("refused.too_large", limit=limit)
             raise web.HTTPRequestEntityTooLarge(limit, len(content), text=text)
     return bytes(content)

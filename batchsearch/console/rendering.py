@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from functools import cache
 from importlib.resources import files
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from aiohttp import web
+from markupsafe import Markup, escape
 
 from batchsearch._version import __version__
 from batchsearch.console.answer_view import shortened
 from batchsearch.console.gate import Gate
 from batchsearch.console.session import Session
-from batchsearch.console.wording import OPERATIONS
-from batchsearch.pages.html_templates import html_environment
+from batchsearch.console.wording import operations, screens, script_texts, texts
+from batchsearch.pages.html_templates import html_environment, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,13 +28,13 @@ SESSION: Final = web.AppKey("session", Session)
 GATE: Final = web.AppKey("gate", Gate)
 
 SCREENS: Final = (
-    ("search", "/search", "Search", "s"),
-    ("compare", "/compare", "Compare", "c"),
-    ("items", "/items", "Items", "i"),
-    ("review", "/runs", "Runs and duplicates", "d"),
-    ("history", "/history", "History", "h"),
+    ("search", "/search", "s"),
+    ("compare", "/compare", "c"),
+    ("items", "/items", "i"),
+    ("review", "/runs", "d"),
+    ("history", "/history", "h"),
 )
-"""The screens by name: address, title, and the letter after `g` that leads there."""
+"""The screens by name: address, and the letter after `g` that leads there."""
 
 
 def page(
@@ -50,6 +52,7 @@ def page(
     session, gate = request.app[SESSION], request.app[GATE]
     instance = session.instance(session.current)
     rate = session.rate(instance)
+    titles = screens()
     text = (
         _environment()
         .get_template(f"{template}.html.j2")
@@ -62,10 +65,10 @@ def page(
             rate=None if math.isinf(rate) else rate,
             today=session.look().calls_today,
             csrf=gate.csrf,
-            screens=SCREENS,
+            screens=[(name, path, titles[name], letter) for name, path, letter in SCREENS],
             screen=screen,
             version=__version__,
-            operations=OPERATIONS,
+            operations=operations(),
             night=session.look().is_running,
             **facts,
         )
@@ -109,12 +112,33 @@ def _environment() -> jinja2.Environment:
     environment = html_environment("batchsearch.console")
     environment.filters["shortened"] = shortened
     environment.filters["query"] = _query
+    environment.globals["say"] = _said
+    environment.globals["tag"] = _tag
     return environment
+
+
+def _said(key: str, /, **values: Any) -> Markup:
+    """A text of the table as markup: values are escaped, but for those that are markup already."""
+    shown = {name: visible(value) for name, value in values.items()}
+    return escape(texts().text(key, values.get("n"))).format(**shown)
+
+
+def _tag(name: str, content: Any, kind: str = "") -> Markup:
+    """A value of a text inside an element, of a class where it has one."""
+    shown = visible(content)
+    if not kind:
+        return Markup("<{0}>{1}</{0}>").format(name, shown)
+    return Markup('<{0} class="{1}">{2}</{0}>').format(name, kind, shown)
 
 
 def _query(values: Mapping[str, str | None]) -> str:
     """Values as the query of an address."""
     return urlencode({name: value for name, value in values.items() if value not in {None, ""}})
+
+
+def texts_module() -> bytes:
+    """The texts of the scripts, as the module that they import."""
+    return f"export default {json.dumps(script_texts(), ensure_ascii=False)};\n".encode()
 
 
 @cache

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from batchsearch.console.gate import HEADERS, Entrance, Gate
 from batchsearch.console.posted_form import posted
-from batchsearch.console.rendering import GATE, SESSION, message, own_asset, see
+from batchsearch.console.rendering import GATE, SESSION, message, own_asset, see, texts_module
 from batchsearch.console.screens import (
     change_screen,
     compare_screen,
@@ -22,6 +22,7 @@ from batchsearch.console.screens import (
     run_screens,
     search_screen,
 )
+from batchsearch.console.wording import say
 from batchsearch.pages.page_assets import asset
 from batchsearch.redaction import redacted
 
@@ -35,6 +36,8 @@ ASK_AGAIN: Final = web.AppKey("ask_again", object)
 LAST_SEEN: Final = web.AppKey("last_seen", list)
 _TYPES: Final = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 _SHARED: Final = ("base.css", "viewer.js")
+_TEXTS: Final = "texts.js"
+"""Made from the table of texts."""
 
 _log = structlog.get_logger("batchsearch.console")
 
@@ -118,8 +121,8 @@ async def _guarded(
         answer = message(
             request,
             500,
-            "A fault of batchsearch",
-            f"The page could not be made ({type(error).__name__}); the terminal has more. Please report it.",
+            say("told.fault"),
+            say("told.fault_text", error=type(error).__name__),
         )
     return _with_headers(answer)
 
@@ -129,10 +132,10 @@ def _told(request: web.Request, error: web.HTTPException) -> web.StreamResponse:
     text = error.text or error.reason
     if "text/html" not in request.headers.get("Accept", "") or not request.app[GATE].knows(request.cookies):
         return web.Response(status=error.status, text=text)
-    title = {404: "There is nothing here", 413: "Too large"}.get(error.status, "This cannot be done")
+    title = say({404: "told.no_page", 413: "told.too_large"}.get(error.status, "told.cannot"))
     if error.status == 404 and text.startswith("404"):  # noqa: PLR2004 - of HTTP
-        text = "No page of the console has this address."
-    return message(request, error.status, title, text, action=("/search", "Search"))
+        text = say("told.no_page_text")
+    return message(request, error.status, title, text, action=("/search", say("search.title")))
 
 
 def _with_headers(answer: web.StreamResponse) -> web.StreamResponse:
@@ -158,20 +161,19 @@ async def _enter(request: web.Request) -> web.Response:
         announce = request.app[ASK_AGAIN]
         if callable(announce):
             announce()
-        return web.Response(
-            status=403, text="This address was used before. A new one was printed in the terminal: open that."
-        )
-    return web.Response(
-        status=403, text="Open the address that `batchsearch console` printed in its terminal."
-    )
+        return web.Response(status=403, text=say("refused.used"))
+    return web.Response(status=403, text=say("refused.unknown"))
 
 
 async def _asset(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     try:
-        data = asset(name).encode() if name in _SHARED else own_asset(name)
+        if name == _TEXTS:
+            data = texts_module()
+        else:
+            data = asset(name).encode() if name in _SHARED else own_asset(name)
     except FileNotFoundError:
-        raise web.HTTPNotFound(text="No such file.") from None
+        raise web.HTTPNotFound(text=say("told.no_file")) from None
     return web.Response(
         body=data, content_type=_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
     )

@@ -24,6 +24,7 @@ from batchsearch.console.image_shelf import THUMBNAIL_SIDE, ImageShelf
 from batchsearch.console.known_images import KnownImages, ShownImages, known_images
 from batchsearch.console.meter import CallLimitError, Meter, MeteredPacer
 from batchsearch.console.output_look import LOOK_SECONDS, looked_at
+from batchsearch.console.wording import say
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.job.request_facts import rules_of
 from batchsearch.engine.retry.asking import asked as answered
@@ -87,7 +88,7 @@ class _Steps:
 
     def step(self, what: str, done: int, total: int | None) -> None:
         """A step is so far."""
-        self._session.step = what if total is None else f"{what}: {done:,} of {total:,}"
+        self._session.step = what if total is None else say("session.step", what=what, done=done, total=total)
 
 
 class Session:
@@ -124,7 +125,7 @@ class Session:
         self.categories: dict[str, tuple[tuple[int, str], ...]] = {}
         self.current: str | None = None
         self.thumbnails: dict[tuple[str, str], bytes | None] = {}
-        self.step = "starting"
+        self.step = say("session.starting")
         self.trouble = ""
         self.emulator = emulator
         self._running = emulator
@@ -163,7 +164,7 @@ class Session:
         except BatchsearchError as error:
             self.trouble = redacted(str(error))
         except Exception as error:  # noqa: BLE001 - the pages say what went wrong, whatever it was
-            self.trouble = redacted(f"the instance could not be opened ({type(error).__name__}: {error})")
+            self.trouble = redacted(say("session.not_opened", error=f"{type(error).__name__}: {error}"))
         self.step = ""
         try:
             await self._read_table()
@@ -324,9 +325,9 @@ class Session:
             raise BusyError
         desk = self._desks.get(instance.name)
         if desk is None or not self.is_ready:
-            raise NotReadyError(self.trouble or f"the instance is not ready yet: {self.step}")
+            raise NotReadyError(self.trouble or say("session.not_ready", step=self.step))
         if self.meter.is_full:
-            raise CallLimitError(f"this session has made the {self.meter.limit} calls that it may make")
+            raise CallLimitError(say("session.calls_made", limit=self.meter.limit))
         task = asyncio.create_task(self._ask(operation, desk, values, entered, images))
         self._asking = task
         try:

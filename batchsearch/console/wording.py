@@ -1,13 +1,33 @@
-"""Words of the console that more than one page needs: one table, so that another language can follow."""
+"""Words of the console's pages: one table, so that another language can follow as another file.
+
+`texts/en.toml` has every text by its key: `[page]`, then a name. A text has `{fields}` of `str.format`; one
+that goes by a number has two forms, `one` and `many`, chosen by the field `n`. Names of operations, of
+parameters and of columns, and error codes, are the service's own and in no table.
+"""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from typing import Self
+
+_FORMS: Final = frozenset({"one", "many"})
+_SCRIPT: Final = "script"
+
+
+@dataclass(frozen=True, slots=True)
+class Plural:
+    """A text that goes by a number."""
+
+    one: str
+    many: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,56 +38,89 @@ class Words:
     hint: str = ""
 
 
-PARAMETERS: Final[Mapping[str, Words]] = MappingProxyType(
-    {
-        "category_id": Words("Category", "Left alone, the service predicts it."),
-        "crop": Words("Identify the subject", "Off: the whole image is used, and no region can be drawn."),
-        "region": Words("Region", "x1, x2, y1, y2 in pixels of the image that is sent. Mind the order."),
-        "text": Words("Text", "What to look for, in words: at most 512 characters."),
-        "num": Words("Number", "Results wanted, 1 to 100."),
-        "start": Words("Start", "Results left out before them, 0 to 499."),
-        "filter": Words("Filter", 'For example int_attr < 2000 AND str_attr = "red"'),
-        "distinct_product_id": Words("One result of each product"),
-        "score_threshold": Words("Score threshold", "The service leaves out what scores below it."),
-        "product_id": Words("Product id"),
-        "pic_name": Words("Image name"),
-        "custom_content": Words("Custom content", "Any text that should come back with a hit."),
-        "is_delete_by_filter": Words("Delete what the filter finds"),
-        **{
-            f"int_attr{number}": Words(f"Integer attribute {number or 1}", "A whole number of 32 bits.")
-            for number in ("", "2", "3", "4")
-        },
-        **{
-            f"str_attr{number}": Words(f"Text attribute {number or 1}", "At most 128 characters.")
-            for number in ("", "2", "3", "4")
-        },
-    }
-)
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A table of texts.
 
-OPERATIONS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "SearchImageByPic": "By image",
-        "SearchImageByName": "By name",
-        "SearchImageByText": "By text",
-        "SearchImageByFilter": "By filter",
-        "CheckImageExists": "Look up an image",
-        "CompareSimilarByImage": "Compare two images",
-        "AddImage": "Add an image",
-        "UpdateImage": "Change attributes",
-        "DeleteImage": "Delete",
-    }
-)
+    Attributes:
+        by_key: Each text by its key.
+    """
 
-COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "Score": "Score",
-        "ProductId": "ProductId",
-        "PicName": "PicName",
-        "CategoryId": "Category",
-        "CustomContent": "CustomContent",
-        **{f"IntAttr{number}": f"IntAttr{number}" for number in ("", "2", "3", "4")},
-        **{f"StrAttr{number}": f"StrAttr{number}" for number in ("", "2", "3", "4")},
-        "SortExprValues": "SortExprValues (deprecated)",
+    by_key: Mapping[str, str | Plural]
+
+    @classmethod
+    def of(cls, table: str) -> Self:
+        """The table that a TOML file holds."""
+        return cls(MappingProxyType(dict(_flat(tomllib.loads(table)))))
+
+    def text(self, key: str, n: Any = None) -> str:
+        """A text with its fields still open.
+
+        Args:
+            key: Names it; raises KeyError for a key that the table lacks.
+            n: The number that its form goes by.
+        """
+        found = self.by_key[key]
+        if isinstance(found, Plural):
+            return found.one if n == 1 else found.many
+        return found
+
+    def family(self, name: str) -> dict[str, str | Plural]:
+        """All texts below a name, by the rest of their keys."""
+        before = f"{name}."
+        return {key.removeprefix(before): each for key, each in self.by_key.items() if key.startswith(before)}
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str | Plural]]:
+    for name, each in table.items():
+        key = f"{before}{name}"
+        if isinstance(each, str):
+            yield key, each
+        elif each.keys() == _FORMS:
+            yield key, Plural(each["one"], each["many"])
+        else:
+            yield from _flat(each, f"{key}.")
+
+
+@cache
+def texts() -> Texts:
+    """The table that pages are made with."""
+    table = files("batchsearch.console").joinpath("texts", "en.toml")
+    return Texts.of(table.read_text(encoding="utf-8"))
+
+
+def say(key: str, /, **values: Any) -> str:
+    """A text of the table.
+
+    Args:
+        key: Names it.
+        values: What its fields are; `n` chooses the form of one that goes by a number.
+    """
+    return texts().text(key, values.get("n")).format(**values)
+
+
+def parameters() -> dict[str, Words]:
+    """The words of each parameter, by its snake_case name."""
+    told: dict[str, dict[str, str]] = {}
+    for key in texts().family("parameters"):
+        name, _, part = key.rpartition(".")
+        told.setdefault(name, {})[part] = texts().text(f"parameters.{key}")
+    return {name: Words(**each) for name, each in told.items()}
+
+
+def operations() -> dict[str, str]:
+    """What each operation is called, by its name."""
+    return {name: texts().text(f"operations.{name}") for name in texts().family("operations")}
+
+
+def screens() -> dict[str, str]:
+    """What each screen is called, by its name."""
+    return {name: texts().text(f"screens.{name}") for name in texts().family("screens")}
+
+
+def script_texts() -> dict[str, Any]:
+    """The texts of the scripts by the rest of their keys."""
+    return {
+        key: {"one": each.one, "many": each.many} if isinstance(each, Plural) else each
+        for key, each in texts().family(_SCRIPT).items()
     }
-)
-"""Fields of `Auctions` in the order in which the table shows them, by their names on the wire."""

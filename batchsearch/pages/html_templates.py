@@ -24,11 +24,11 @@ def html_environment(package: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=_visible,
+        finalize=visible,
     )
 
 
-def _visible(value: Any) -> Any:
+def visible(value: Any) -> Any:
     """A text with its control characters written out: no page may hold most of them, and none shows them."""
     if type(value) is not str:
         return value

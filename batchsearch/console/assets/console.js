@@ -1,6 +1,7 @@
 import { completionsAt, fromRows, INT_FIELDS, OPERATORS, STR_FIELDS } from "./filter.js";
 import { drawRegion } from "./region.js";
 import { enliven } from "./results.js";
+import { worded } from "./worded.js";
 
 const csrf = document.body.dataset.csrf;
 const $ = (what, root = document) => root.querySelector(what);
@@ -14,15 +15,15 @@ const kept = memory(localStorage);
 const draft = memory(sessionStorage);
 const say = (text) => { $("#announcer").textContent = text; };
 const copy = async (text, button) => {
-  try { await navigator.clipboard.writeText(text); say("Copied"); button.textContent = "Copied"; } catch { say("The browser does not let this page copy: select the text."); }
+  try { await navigator.clipboard.writeText(text); say(worded("copied")); button.textContent = worded("copied"); } catch { say(worded("cannot_copy")); }
 };
 
 /* ---- what was spent ---- */
 const shown = (told) => {
   for (const name of ["calls", "last_second"]) for (const place of $$(`[data-meter="${name}"]`)) place.textContent = told[name];
-  for (const place of $$("[data-meter-unit]")) place.textContent = told.calls === 1 ? "call" : "calls";
-  for (const place of $$('[data-meter="wait"]')) place.textContent = told.wait ? `in ${told.wait.toFixed(1)} s` : "now";
-  for (const place of $$('[data-meter="step"]')) place.textContent = told.step || "done";
+  for (const place of $$("[data-meter-unit]")) place.textContent = worded("unit", { n: told.calls });
+  for (const place of $$('[data-meter="wait"]')) place.textContent = told.wait ? worded("in_seconds", { seconds: told.wait.toFixed(1) }) : worded("now");
+  for (const place of $$('[data-meter="step"]')) place.textContent = told.step || worded("step_done");
 };
 const meter = async () => {
   const answer = await fetch("/meter", { headers: { Accept: "application/json" } });
@@ -30,7 +31,7 @@ const meter = async () => {
   shown(told);
   return told;
 };
-const gone = "The console has ended. Start it again with `batchsearch console`; what you typed is kept in this tab.";
+const gone = worded("gone");
 const starting = async () => {
   if (document.body.dataset.ready === "yes" || !$("#starting")) return;
   try {
@@ -69,19 +70,19 @@ const watch = (form) => {
     try {
       const found = await meter();
       const seconds = (performance.now() - since) / 1000;
-      if (told && seconds > 1) told.textContent = found.state === "waiting" ? `Waiting for a slot, ${found.waited.toFixed(1)} s` : `Waiting for the answer, ${seconds.toFixed(0)} s`;
+      if (told && seconds > 1) told.textContent = found.state === "waiting" ? worded("waiting_slot", { seconds: found.waited.toFixed(1) }) : worded("waiting_answer", { seconds: seconds.toFixed(0) });
       if (give) give.hidden = found.state !== "waiting";
     } catch { /* told when the call ends */ }
   }, 500);
   return () => { clearInterval(timer); if (told) told.textContent = ""; if (give) give.hidden = true; };
 };
 const send = async (form, submitter) => {
-  if (busy) { say("A call is under way: wait for its answer."); return; }
+  if (busy) { say(worded("busy")); return; }
   busy = true;
   const asks = ["search", "compare", "again", "more", "now"].includes(submitter.value);
   const body = new FormData(form, submitter);
   const end = asks ? watch(form) : () => {};
-  if (asks) { const told = $("#waiting", form); if (told) told.textContent = "Asking…"; }
+  if (asks) { const told = $("#waiting", form); if (told) told.textContent = worded("asking"); }
   try {
     await turn(form.action, { method: "POST", body }, true);
   } catch {
@@ -92,7 +93,7 @@ const send = async (form, submitter) => {
 const cancel = async () => {
   const body = new URLSearchParams({ csrf });
   const answer = await fetch("/cancel", { method: "POST", body });
-  if ((await answer.json()).cancelled) say("Given up: nothing was spent.");
+  if ((await answer.json()).cancelled) say(worded("given_up"));
 };
 
 /* ---- the form ---- */
@@ -107,7 +108,7 @@ const mark = (form, problems) => {
     const told = document.createElement("p");
     told.className = "problem";
     told.id = `problem-${name}`;
-    told.textContent = `${found.text}${found.column ? ` (column ${found.column})` : ""} ${found.name}`;
+    told.textContent = `${found.text}${found.column ? ` ${worded("at_column", { column: found.column })}` : ""} ${found.name}`;
     field.append(told);
     if (input) input.setAttribute("aria-describedby", `hint-${name} problem-${name}`);
   }
@@ -209,9 +210,9 @@ const complete = (text, list, builder) => {
   const add = () => {
     const line = document.createElement("div");
     line.className = "builder-row";
-    const row = { field: select([...INT_FIELDS, ...STR_FIELDS], "Attribute"), operator: select(OPERATORS.int, "Comparison"), value: document.createElement("input"), join: select(["AND", "OR"], "Joined by") };
+    const row = { field: select([...INT_FIELDS, ...STR_FIELDS], worded("attribute")), operator: select(OPERATORS.int, worded("comparison")), value: document.createElement("input"), join: select(["AND", "OR"], worded("joined_by")) };
     row.value.type = "text";
-    row.value.setAttribute("aria-label", "Value; several with commas");
+    row.value.setAttribute("aria-label", worded("value"));
     row.field.addEventListener("change", () => { row.operator.replaceChildren(...OPERATORS[INT_FIELDS.includes(row.field.value) ? "int" : "str"].map((each) => new Option(each, each))); });
     for (const input of Object.values(row)) input.addEventListener("change", write);
     line.append(row.field, row.operator, row.value, row.join);
@@ -220,7 +221,7 @@ const complete = (text, list, builder) => {
   };
   const more = document.createElement("button");
   more.type = "button";
-  more.textContent = "Another row";
+  more.textContent = worded("another_row");
   more.addEventListener("click", add);
   builder.append(more);
   add();
@@ -253,7 +254,7 @@ const began = () => {
   }
   enliven(document, copy);
   for (const image of $$("img[data-thumbnail]")) {
-    image.addEventListener("error", () => { const none = document.createElement("div"); none.className = "frame none"; none.textContent = "image not known here"; image.replaceWith(none); });
+    image.addEventListener("error", () => { const none = document.createElement("div"); none.className = "frame none"; none.textContent = worded("no_image"); image.replaceWith(none); });
   }
   for (const button of $$("[data-copy]")) button.addEventListener("click", () => copy($(`#${button.dataset.copy}`).textContent, button));
   for (const field of $$("[data-find]")) {
@@ -287,13 +288,13 @@ box.addEventListener("change", () => kept.set("batchsearch.letters", box.checked
 const help = $("#help");
 $("#help-button").addEventListener("click", () => help.showModal());
 $("#help-close").addEventListener("click", () => help.close());
-const THEMES = ["system", "light", "dark"];
-let theme = THEMES.includes(kept.get("batchsearch.theme")) ? kept.get("batchsearch.theme") : "system";
+const THEMES = { system: worded("theme_system"), light: worded("theme_light"), dark: worded("theme_dark") };
+let theme = kept.get("batchsearch.theme") in THEMES ? kept.get("batchsearch.theme") : "system";
 const wear = () => {
   if (theme === "system") delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = theme;
-  $("#theme-button").textContent = `Theme: ${theme}`;
+  $("#theme-button").textContent = worded("theme", { theme: THEMES[theme] });
 };
-$("#theme-button").addEventListener("click", () => { theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]; kept.set("batchsearch.theme", theme); wear(); });
+$("#theme-button").addEventListener("click", () => { const names = Object.keys(THEMES); theme = names[(names.indexOf(theme) + 1) % names.length]; kept.set("batchsearch.theme", theme); wear(); });
 wear();
 const LETTERS = { s: "/search", c: "/compare", i: "/items", d: "/runs", h: "/history" };
 let went = 0;

@@ -1,4 +1,5 @@
 import { between, fromText, moved, pointIn, resized, toText, whole } from "./coordinates.js";
+import { worded } from "./worded.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
@@ -17,7 +18,7 @@ export const drawRegion = (stage, form, say) => {
   const [auto, custom] = ["auto", "custom"].map((value) => form.querySelector(`[name="method"][value="${value}"]`));
   const crop = form.querySelector('[type="checkbox"][name="crop"]');
   if (fields.some((field) => !field) || !custom) return;
-  const shape = node("g", { class: "drawn", tabindex: "0", role: "group", "aria-roledescription": "region" });
+  const shape = node("g", { class: "drawn", tabindex: "0", role: "group", "aria-roledescription": worded("region") });
   const [edge, box] = [node("rect", { class: "edge" }), node("rect", { class: "box" })];
   const handles = HANDLES.map((edges) => node("rect", { class: "handle", "data-edges": edges }));
   shape.append(edge, box, ...handles);
@@ -38,7 +39,7 @@ export const drawRegion = (stage, form, say) => {
       for (const [name, value] of Object.entries({ x: x - at, y: y - at, width: 2 * at, height: 2 * at })) handle.setAttribute(name, value);
       handle.style.cursor = `${edges}-resize`;
     });
-    shape.setAttribute("aria-label", `Region ${toText(region)}, ${wide} by ${tall} pixels`);
+    shape.setAttribute("aria-label", worded("region_label", { region: toText(region), width: wide, height: tall }));
     if (!shape.isConnected) stage.append(shape);
   };
   const set = (next, announce = true) => {
@@ -49,7 +50,7 @@ export const drawRegion = (stage, form, say) => {
     form.dispatchEvent(new Event("input", { bubbles: true }));
     if (!announce) return;
     clearTimeout(timer);
-    timer = setTimeout(() => say(next ? `Region ${toText(next)}` : "No region: the service finds the subject"), 500);
+    timer = setTimeout(() => say(next ? worded("region_said", { region: toText(next) }) : worded("no_region")), 500);
   };
 
   const here = (event) => pointIn({ x: event.clientX, y: event.clientY }, stage.getBoundingClientRect(), size);
@@ -108,7 +109,7 @@ export const drawRegion = (stage, form, say) => {
   }
   for (const found of stage.querySelectorAll(".found")) {
     found.classList.add("button");
-    for (const [name, value] of Object.entries({ role: "button", tabindex: "0", "aria-label": `Use the region ${found.dataset.region}` })) found.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ role: "button", tabindex: "0", "aria-label": worded("use_found", { region: found.dataset.region }) })) found.setAttribute(name, value);
     found.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
@@ -117,7 +118,7 @@ export const drawRegion = (stage, form, say) => {
     });
   }
   for (const button of document.querySelectorAll("[data-use]")) {
-    button.textContent = "Use this region (then search: 1 call)";
+    button.textContent = worded("use_region");
     button.addEventListener("click", (event) => { event.preventDefault(); set(fromText(button.dataset.use)); shape.focus(); });
   }
   auto.addEventListener("change", () => { if (auto.checked) set(null); });

@@ -1,3 +1,5 @@
+import { worded } from "./worded.js";
+
 // What can be done with an answer that is here already: no call.
 const cells = (row) => [...row.cells].filter((cell) => !cell.hidden).map((cell) => cell.textContent.trim());
 const csvCell = (text) => {
@@ -33,7 +35,7 @@ const choosable = (table, place) => {
   const menu = document.createElement("details");
   menu.className = "columns-menu";
   const [title, list] = [document.createElement("summary"), document.createElement("div")];
-  title.textContent = "Columns";
+  title.textContent = worded("columns");
   [...table.tHead.rows[0].cells].forEach((head, column) => {
     const [label, box] = [document.createElement("label"), document.createElement("input")];
     label.className = "check";

@@ -9,6 +9,7 @@ from batchsearch.console.form_fields import METHOD, categories_of, fields_of, re
 from batchsearch.console.posted_form import posted
 from batchsearch.console.rendering import SESSION, message, page
 from batchsearch.console.screens.search_screen import asked_page, judged, shelved
+from batchsearch.console.wording import say
 from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ _SHOWN: Final = 50
 def refusal(session: Session, instance: InstanceSettings) -> str:
     """Why nothing of an instance may be changed from here; empty when it may."""
     if session.options.read_only:
-        return "This console was started with --read-only."
+        return say("change.read_only")
     if not session.may_change(instance):
-        return "A purchased instance is changed only by a console that was started with --allow-changes."
+        return say("change.not_allowed")
     return ""
 
 
@@ -42,9 +43,7 @@ async def show(request: web.Request) -> web.Response:
     operation = OPERATIONS[CHANGES[request.match_info["what"]]]
     refused = refusal(session, session.instance(session.current))
     if refused:
-        return message(
-            request, 403, "Nothing can be changed", refused, screen=_SCREEN, action=("/items", "Items")
-        )
+        return _told(request, 403, say("change.refused"), refused)
     return await _page(request, operation, read_posted(operation, request.query))
 
 
@@ -56,9 +55,7 @@ async def change(request: web.Request) -> web.Response:
     instance = session.instance(session.current)
     refused = refusal(session, instance)
     if refused:
-        return message(
-            request, 403, "Nothing can be changed", refused, screen=_SCREEN, action=("/items", "Items")
-        )
+        return _told(request, 403, say("change.refused"), refused)
     entered = read_posted(operation, form.values) | {
         name: form.values[name] for name in (METHOD,) if name in form.values
     }
@@ -68,7 +65,7 @@ async def change(request: web.Request) -> web.Response:
         if form.get("do") != "delete":
             return await _page(request, operation, entered, going=True)
         if not session.is_embedded(instance) and form.get("confirm") != instance.name:
-            trouble = f"Type {instance.name}, the name of the instance, to confirm."
+            trouble = say("change.confirm", name=instance.name)
             return await _page(request, operation, entered, trouble=trouble, going=True, status=422)
     if problems or trouble:
         return await _page(
@@ -76,11 +73,14 @@ async def change(request: web.Request) -> web.Response:
         )
 
     def told(text: str, status: int) -> web.Response:
-        return message(
-            request, status, "Nothing was changed", text, screen=_SCREEN, action=("/items", "Items")
-        )
+        return _told(request, status, say("change.unchanged"), text)
 
     return await asked_page(request, operation, values, entered, [image] if image is not None else [], told)
+
+
+def _told(request: web.Request, status: int, title: str, text: str) -> web.Response:
+    action = ("/items", say("items.title"))
+    return message(request, status, title, text, screen=_SCREEN, action=action)
 
 
 async def _going(session: Session, entered: Mapping[str, str]) -> tuple[list[tuple[str, str]], int | None]:

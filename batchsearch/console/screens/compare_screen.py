@@ -9,6 +9,7 @@ from batchsearch.console.copied_texts import all_texts
 from batchsearch.console.posted_form import posted
 from batchsearch.console.rendering import SESSION, page, see
 from batchsearch.console.screens.search_screen import IMAGE, NOW, asked_page, item_image, shelved
+from batchsearch.console.wording import say
 from batchsearch.images.outcome import Prepared, Rejected
 from batchsearch.service.codes.lookup import advice_on
 from batchsearch.service.operations import OPERATIONS
@@ -61,10 +62,11 @@ async def compare(request: web.Request) -> web.Response:
         return _page(request, images, trouble=trouble, status=422) if trouble else see("/compare", **told)
     refused = next((image for image in there if isinstance(image.verdict, Rejected)), None)
     if len(there) < len(SIDES):
-        trouble = trouble or "Choose two images first."
+        trouble = trouble or say("compare.choose")
     elif refused is not None and isinstance(refused.verdict, Rejected):
         code = refused.verdict.code
-        trouble = f"{refused.name}: {code}: {refused.verdict.message}. {advice_on(code)}"
+        told_of = {"name": refused.name, "message": refused.verdict.message, "advice": advice_on(code)}
+        trouble = say("compare.rejected", code=code, **told_of)
     if trouble:
         return _page(request, images, trouble=trouble, status=422)
     if session.look().is_running and form.get("do") != NOW:
@@ -87,12 +89,12 @@ def facts_of_two(images: list[ShelvedImage | None]) -> list[tuple[str, str, str]
 
     def told(image: ShelvedImage) -> dict[str, str]:
         source = image.verdict.source
-        sides = "unknown" if source is None else f"{source.width} x {source.height}"
+        sides = say("compare.unknown") if source is None else f"{source.width} x {source.height}"
         return {
-            "Size": sides,
-            "Format": "unknown" if source is None else source.format,
-            "Bytes": f"{len(image.data):,}",
-            "SHA-256": image.sha256[:16] + "…",
+            say("compare.size"): sides,
+            say("compare.format"): say("compare.unknown") if source is None else source.format,
+            say("compare.bytes"): f"{len(image.data):,}",
+            say("compare.hash"): image.sha256[:16] + "…",
         }
 
     one, other = told(first), told(second)
@@ -105,11 +107,11 @@ def sameness(images: list[ShelvedImage | None]) -> str:
     if first is None or second is None:
         return ""
     if first.sha256 == second.sha256:
-        return "The same file, byte by byte."
+        return say("compare.same_file")
     one, other = first.preview, second.preview
     if one is not None and other is not None and one.sent.sha256 == other.sent.sha256:
-        return "Different files with the same pixels."
-    return "Different files with different pixels."
+        return say("compare.same_pixels")
+    return say("compare.different")
 
 
 def _page(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from batchsearch.console.answer_view import view_of
 from batchsearch.console.posted_form import posted, whole
 from batchsearch.console.rendering import SESSION, message, page, see
+from batchsearch.console.wording import say
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -64,10 +65,10 @@ async def compare(request: web.Request) -> web.Response:
         return message(
             request,
             404,
-            "Choose two answers",
-            "Mark two answers in the history, then compare them.",
+            say("answers.choose"),
+            say("answers.choose_text"),
             screen=_SCREEN,
-            action=("/history", "History"),
+            action=("/history", say("history.title")),
         )
     if one.at > other.at:
         one, other = other, one
@@ -86,11 +87,14 @@ def moves(one: Asked, other: Asked) -> list[tuple[str, HitView | None, HitView |
     for key, hit in after.items():
         earlier = before.get(key)
         if earlier is None:
-            found.append(("new", None, hit))
+            found.append((say("answers.new"), None, hit))
         else:
-            by = earlier.rank - hit.rank
-            found.append(
-                ("same place" if not by else f"{'up' if by > 0 else 'down'} {abs(by)}", earlier, hit)
-            )
-    found += [("gone", hit, None) for key, hit in before.items() if key not in after]
+            found.append((_moved(earlier.rank - hit.rank), earlier, hit))
+    found += [(say("answers.gone"), hit, None) for key, hit in before.items() if key not in after]
     return found
+
+
+def _moved(by: int) -> str:
+    if not by:
+        return say("answers.same_place")
+    return say("answers.up", places=by) if by > 0 else say("answers.down", places=-by)

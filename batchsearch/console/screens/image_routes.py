@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from batchsearch.console.rendering import SESSION
+from batchsearch.console.wording import say
 
 if TYPE_CHECKING:
     from batchsearch.console.session import Session
@@ -26,7 +27,7 @@ async def preview(request: web.Request) -> web.Response:
     session = request.app[SESSION]
     found = session.shelf.any_of(request.match_info["sha"])
     if found is None or found.preview is None:
-        raise web.HTTPNotFound(text="This image is not kept.")
+        raise web.HTTPNotFound(text=say("images.not_kept"))
     return _jpeg(found.preview.data)
 
 
@@ -40,7 +41,7 @@ async def item_thumbnail(request: web.Request) -> web.Response:
         shown = session.shown(session.instance(session.current))
         data = await asyncio.to_thread(shown.copy, *key)
     if data is None:
-        raise web.HTTPNotFound(text="The image of this item is not known here.")
+        raise web.HTTPNotFound(text=say("images.unknown"))
     return _jpeg(data)
 
 
@@ -58,5 +59,5 @@ async def history_thumbnail(request: web.Request) -> web.Response:
     """`GET /history/ID/image`: what an answer was about."""
     data = request.app[SESSION].history.thumbnail(request.match_info["id"])
     if data is None:
-        raise web.HTTPNotFound(text="There is no image.")
+        raise web.HTTPNotFound(text=say("images.none"))
     return _jpeg(data)

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from batchsearch.console.posted_form import whole
 from batchsearch.console.rendering import SESSION, message, page
+from batchsearch.console.wording import say
 from batchsearch.service.facts import CATEGORIES
 from batchsearch.service.filter import FIELDS, FilterError, parse_filter
 
@@ -54,7 +55,7 @@ async def show(request: web.Request) -> web.Response:
     try:
         expression = parse_filter(filter_) if filter_ else None
     except FilterError as error:
-        problem = f"{error.message} (column {error.position + 1})"
+        problem = f"{error.message} {say('script.at_column', column=error.position + 1)}"
     words = text.casefold().split()
 
     def wanted(values: Mapping[str, Any]) -> bool:
@@ -145,10 +146,10 @@ async def one(request: web.Request) -> web.Response:
         return message(
             request,
             404,
-            "No such item",
-            "The instance does not have it, or no table of the job names it.",
+            say("item.none"),
+            say("item.none_text"),
             screen=_SCREEN,
-            action=("/items", "Items"),
+            action=("/items", say("items.title")),
         )
     return page(
         request,

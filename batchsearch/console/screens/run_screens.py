@@ -17,6 +17,7 @@ from batchsearch.console.posted_form import posted
 from batchsearch.console.rendering import GATE, SESSION, message, page
 from batchsearch.console.run_list import output_folders
 from batchsearch.console.tonight import tonight
+from batchsearch.console.wording import say
 from batchsearch.errors import BatchsearchError
 from batchsearch.redaction import redacted
 
@@ -42,8 +43,14 @@ async def _folder(request: web.Request) -> OutputFolder:
     folders = await asyncio.to_thread(output_folders, _below(session), datetime.now(UTC))
     found = next((each for each in folders if each.id == request.match_info["id"]), None)
     if found is None:
-        raise web.HTTPNotFound(text="There is no such output folder.")
+        raise web.HTTPNotFound(text=say("runs.no_folder"))
     return found
+
+
+def _untold(request: web.Request, title: str, error: BatchsearchError) -> web.Response:
+    """Why there is nothing to be told of a folder."""
+    action = ("/runs", say("runs.short"))
+    return message(request, 409, title, redacted(str(error)), screen=_SCREEN, action=action)
 
 
 async def show(request: web.Request) -> web.Response:
@@ -62,9 +69,7 @@ async def report(request: web.Request) -> web.Response:
             _report, folder.path, folder.id, request.app[GATE].csrf, request.app[SESSION]
         )
     except BatchsearchError as error:
-        return message(
-            request, 409, "There is no report", redacted(str(error)), screen=_SCREEN, action=("/runs", "Runs")
-        )
+        return _untold(request, say("runs.no_report"), error)
     found = _POLICY.search(text)
     # The page's own policy, by hash of its one script; it may talk to this server, for its judgements.
     policy = (found[1].replace("&#39;", "'") if found else "default-src 'none'") + "; connect-src 'self'"
@@ -106,12 +111,10 @@ async def judge(request: web.Request) -> web.Response:
     session = request.app[SESSION]
     folder = await _folder(request)
     if session.options.read_only:
-        return web.json_response({"error": "This console was started with --read-only."}, status=403)
+        return web.json_response({"error": say("change.read_only")}, status=403)
     every = [form.every.get(name, ()) for name in ("product_a", "product_b", "judgement", "note")]
     if not every[0] or len({len(each) for each in every}) != 1:
-        return web.json_response(
-            {"error": "Each judgement names two products and says one word."}, status=422
-        )
+        return web.json_response({"error": say("judgement.incomplete")}, status=422)
     path = judgement_files(session, folder.path)[-1]
     try:
         judged = list(zip(*every, strict=True))
@@ -150,8 +153,7 @@ async def changes(request: web.Request) -> web.Response:
     try:
         found = await asyncio.to_thread(_changes, folder.path, files)
     except BatchsearchError as error:
-        text = redacted(str(error))
-        return message(request, 409, "Nothing can be said", text, screen=_SCREEN, action=("/runs", "Runs"))
+        return _untold(request, say("tonight.nothing_said"), error)
     return page(request, "tonight", screen=_SCREEN, folder=folder, found=found, file=files[-1].name)
 
 
@@ -179,14 +181,7 @@ async def failed(request: web.Request) -> web.Response:
     try:
         rows = await asyncio.to_thread(_failed_rows, folder.path)
     except BatchsearchError as error:
-        return message(
-            request,
-            409,
-            "The rows cannot be read",
-            redacted(str(error)),
-            screen=_SCREEN,
-            action=("/runs", "Runs"),
-        )
+        return _untold(request, say("failed.unreadable"), error)
     return page(request, "failed", screen=_SCREEN, folder=folder, rows=rows)
 
 
@@ -230,10 +225,10 @@ async def requests(request: web.Request) -> web.Response:
         return message(
             request,
             404,
-            "No embedded instance",
-            "Requests are listed of an embedded instance alone.",
+            say("requests.no_instance"),
+            say("requests.no_instance_text"),
             screen="items",
-            action=("/items", "Items"),
+            action=("/items", say("items.title")),
         )
     entries = list(reversed(emulator.log.entries()))[:100]
     instances = [

@@ -15,6 +15,7 @@ from batchsearch.console.meter import CallLimitError
 from batchsearch.console.posted_form import posted, whole
 from batchsearch.console.rendering import SESSION, message, page, see
 from batchsearch.console.session import BusyError, CancelledAskingError, NotReadyError
+from batchsearch.console.wording import say
 from batchsearch.errors import BatchsearchError
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
 from batchsearch.redaction import redacted
@@ -62,7 +63,7 @@ async def show(request: web.Request) -> web.Response:
     elif query.get(IMAGE):
         image = await session.shelf.get(query[IMAGE], session.rules(instance, operation))
         if image is None:
-            trouble = "The image is not kept any more: choose it again."
+            trouble = say("images.gone")
     return _page(request, operation, entered, image=image, trouble=trouble)
 
 
@@ -124,10 +125,10 @@ def judged(
         operation, entered_values(entered), service_type=instance.service_type, longest_id=instance.longest_id
     )
     if operation.images and image is None and not trouble:
-        trouble = "Choose an image first."
+        trouble = say("images.choose")
     if image is not None and isinstance(image.verdict, Rejected):
         code = image.verdict.code
-        trouble = f"{code}: {image.verdict.message}. {advice_on(code)}"
+        trouble = say("images.rejected", code=code, message=image.verdict.message, advice=advice_on(code))
     return values, problems, trouble
 
 
@@ -168,9 +169,9 @@ async def asked_page(  # noqa: PLR0917 - a question and where its answer goes
     try:
         asked = await session.ask(operation, session.instance(session.current), values, entered, images)
     except BusyError:
-        return refused("A call is under way: wait for its answer.", 409)
+        return refused(say("script.busy"), 409)
     except CancelledAskingError:
-        return refused("The call was given up before it left: nothing was spent.", 409)
+        return refused(say("search.given_up"), 409)
     except (NotReadyError, CallLimitError) as error:
         return refused(redacted(str(error)), 409)
     except BatchsearchError as error:
@@ -204,7 +205,7 @@ async def shelved(
     if not kept:
         return None, ""
     image = await session.shelf.get(kept, rules)
-    return image, "" if image is not None else "The image is not kept any more: choose it again."
+    return image, "" if image is not None else say("images.gone")
 
 
 async def _fetched(
@@ -214,11 +215,12 @@ async def _fetched(
 
     found = reference(url)
     if found is None or found.url is None or not found.url.lower().startswith(("http://", "https://")):
-        return None, "Give an address that begins with https:// or http://."
+        return None, say("images.address")
     name = url.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1][:200] or "image"
     made = await session.shelf.put_fetched(found, name, session.rules(instance, operation))
     if isinstance(made, Rejected | Unreachable):
-        return None, redacted(f"{made.code}: {made.message}. {advice_on(made.code)}")
+        told = {"code": made.code, "message": made.message, "advice": advice_on(made.code)}
+        return None, redacted(say("images.rejected", **told))
     return made, ""
 
 
@@ -228,9 +230,9 @@ async def item_image(
     """The image of an item, and why there is none."""
     made = await session.item_image(product_id, pic_name, session.rules(instance, operation))
     if made is None:
-        return None, "The image of this item is not known here: choose a file."
+        return None, say("images.item_unknown")
     if isinstance(made, Rejected | Unreachable):
-        return None, redacted(f"{made.code}: {made.message}")
+        return None, redacted(say("images.item_rejected", code=made.code, message=made.message))
     return made, ""
 
 
@@ -242,10 +244,10 @@ async def answer(request: web.Request) -> web.Response:
         return message(
             request,
             404,
-            "No such answer",
-            "It was deleted, or had to make room for newer ones.",
+            say("answer.gone"),
+            say("answer.gone_text"),
             screen="history",
-            action=("/search", "Search"),
+            action=("/search", say("search.title")),
         )
     if asked.operation == "CompareSimilarByImage":
         first, second = (image.sha256 for image in asked.images)
@@ -272,7 +274,7 @@ async def raw(request: web.Request) -> web.Response:
     """`GET /answer/ID/raw`: the answer as it came, to be kept."""
     asked = request.app[SESSION].history.get(request.match_info["id"])
     if asked is None:
-        raise web.HTTPNotFound(text="No such answer.")
+        raise web.HTTPNotFound(text=say("answer.gone_line"))
     return web.Response(
         text=asked.body,
         content_type="application/json",

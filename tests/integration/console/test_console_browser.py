@@ -16,6 +16,7 @@ from console_rig import SAMPLES, Visitor, asked_of
 from PIL import Image
 
 from batchsearch.config.model import JobSettings
+from batchsearch.console.wording import script_texts
 from batchsearch.images.outcome import Prepared
 from batchsearch.tasks.dedup.night import run_night
 
@@ -260,6 +261,31 @@ def test_a_drawn_region_is_the_region_that_is_asked_for(opened, console, marked,
     inside = is_red[y1 : y2 + 1, x1 : x2 + 1]
     assert inside.mean() > 0.93, "little but red is inside"
     assert inside.sum() > 0.93 * is_red.sum(), "little red is outside"
+
+
+def test_scripts_say_what_the_table_says(opened, monkeypatch):
+    """Under another table what scripts write and label is that table's too."""
+    given = {key: f"⟦{text}⟧" if isinstance(text, str) else text for key, text in script_texts().items()}
+    monkeypatch.setattr("batchsearch.console.rendering.script_texts", lambda: given)
+    page = opened()
+    assert page.inner_text("#theme-button") == "⟦Theme: ⟦system⟧⟧"
+    page.click("#theme-button")
+    assert page.inner_text("#theme-button") == "⟦Theme: ⟦light⟧⟧"
+    page.click(".builder summary")
+    assert page.inner_text(".builder button") == "⟦Another row⟧"
+    assert page.get_attribute(".builder-row input", "aria-label") == "⟦Value; several with commas⟧"
+    page.set_input_files("#image", IMAGE)
+    page.wait_for_selector("#stage")
+    page.check('[name="method"][value="custom"]')
+    assert page.get_attribute(".drawn", "aria-label") == (
+        f"⟦Region {numbers(page)}, {' by '.join(sides_of(page))} pixels⟧"
+    )
+    page.wait_for_selector(f'#announcer:text-is("⟦Region {numbers(page)}⟧")')
+
+
+def sides_of(page):
+    x1, x2, y1, y2 = (int(each) for each in numbers(page).split(","))
+    return str(x2 - x1 + 1), str(y2 - y1 + 1)
 
 
 def test_nothing_typed_is_lost_by_a_reload(opened):

@@ -3,8 +3,7 @@
 import pytest
 
 from batchsearch.console.form_fields import CONTROLS, categories_of, checked, fields_of, read_posted
-from batchsearch.console.wording import OPERATIONS as CALLED
-from batchsearch.console.wording import PARAMETERS
+from batchsearch.console.wording import operations, parameters
 from batchsearch.service.operations import OPERATIONS
 
 ON_PAGES = ("SearchImageByPic", "SearchImageByName", "AddImage", "UpdateImage", "DeleteImage")
@@ -22,8 +21,8 @@ def test_every_parameter_has_a_control(name):
 
 def test_words_are_for_parameters_that_there_are():
     """Every parameter of what the console asks for has words, and no other has."""
-    keys = {parameter.key for name in CALLED for parameter in OPERATIONS[name].parameters}
-    assert set(PARAMETERS) == keys
+    keys = {parameter.key for name in operations() for parameter in OPERATIONS[name].parameters}
+    assert set(parameters()) == keys
 
 
 def test_what_was_posted_is_read_by_the_declaration():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from PIL import Image
@@ -51,16 +51,17 @@ class ImageCopies:
         self._file = self._opened(path)
 
     def _opened(self, path: Path | None) -> sqlite3.Connection | None:
-        try:
+        with ExitStack() as undo, suppress(sqlite3.Error):
             file = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            undo.callback(file.close)
             # They can be had again: nothing waits for the disk.
             file.execute("PRAGMA journal_mode = WAL")
             file.execute("PRAGMA synchronous = OFF")
             file.execute(_TABLE)
             (self._bytes,) = file.execute("SELECT coalesce(sum(length(jpeg)), 0) FROM copies").fetchone()
-        except sqlite3.Error:
-            return None
-        return file
+            undo.pop_all()
+            return file
+        return None
 
     def close(self) -> None:
         """Let go of the file."""

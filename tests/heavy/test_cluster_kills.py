@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 
-from cluster_rig import DaskCluster, worker_pids
+from cluster_rig import DaskCluster
 from distributed import Client
 
 from batchsearch.engine.run.job import run_job
@@ -86,11 +86,12 @@ def killing(cluster, server, images):
     def kill():
         with Client(cluster.address, set_as_default=False) as client:
             while server.reached.get() is not None:
-                found = client.run(os.getpid, on_error="return")
-                pids = sorted(pid for pid in found.values() if isinstance(pid, int))
-                if not pids:
+                pids = []
+                while not pids:
+                    # All may be on their way back.
                     client.wait_for_workers(1, timeout=60)
-                    pids = sorted(worker_pids(client).values())
+                    found = client.run(os.getpid, on_error="return")
+                    pids = sorted(pid for pid in found.values() if isinstance(pid, int))
                 pid = rng.choice(pids)
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

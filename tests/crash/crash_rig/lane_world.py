@@ -11,7 +11,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from bisect import bisect_left
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -363,7 +362,7 @@ class Stopper:
             pid = self._world.pid_of(self._worker)
             # Right after a call, so that none is on its way out.
             while len(keys) == sum(call[0] == self._instance for call in self._world.calls()):
-                time.sleep(0.001)
+                os.sched_yield()
             os.kill(pid, signal.SIGSTOP)
             self._pid = pid
         elif self._pid is not None and not self.woken and len(set(keys)) > 1 and keys.count(keys[-1]) >= 3:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
 from cluster_rig import DaskCluster, Deadly, leave_after, worker_pids
+from crash_rig.checks import table as ended_as
 from distributed import Client
 
 import batchsearch
@@ -31,18 +32,6 @@ from batchsearch.manifest.rows import ImageReference
 from batchsearch.tasks.check.checking import check_job
 
 ROOT = Path(__file__).parents[3]
-FREE = {
-    "run_id",
-    "request_id",
-    "request_ids",
-    "first_sent_at",
-    "finished_at",
-    "answered_at",
-    "latency_ms",
-    "prepare_ms",
-    "search_time_ms",
-    "job_id",
-}
 RULES = rules_for("generic", ImageSettings())
 
 
@@ -51,13 +40,6 @@ def cluster():
     """Three workers, each a process."""
     with DaskCluster(3) as running:
         yield running
-
-
-def told(folder, name="results"):
-    """A table of an output without what may differ between two runs."""
-    table = pq.read_table(folder / name).to_pandas()
-    keys = [column for column in ("row_key", "rank") if column in table]
-    return table.drop(columns=FREE & set(table.columns)).sort_values(keys).reset_index(drop=True)
 
 
 def command(name, job, *arguments):
@@ -133,7 +115,7 @@ async def test_a_run_on_workers_ends_as_one_without(cluster, load, images, tmp_p
         summaries[name] = await run_job(settings)
     assert summaries["there"].calls == summaries["here"].calls == 40
     for table in ("results", "hits"):
-        pd.testing.assert_frame_equal(told(tmp_path / "there", table), told(tmp_path / "here", table))
+        pd.testing.assert_frame_equal(ended_as(tmp_path / "there", table), ended_as(tmp_path / "here", table))
 
 
 async def test_going_to_workers_and_back_changes_no_job(cluster, load, images, tmp_path):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.checksum import forget_sum, note_sum
 from batchsearch.storage.ledger.commits import GroupCommits, Record
-from batchsearch.storage.ledger.damage import quick_check, refusal, was_left_open
+from batchsearch.storage.ledger.damage import quick_check, refusal, refuse_changed, was_left_open
 from batchsearch.storage.ledger.entries import (
     FinishedRow,
     PendingRow,
@@ -48,6 +48,7 @@ class Ledger(PartLedger):
         began_with: Its rows counted and summed up when it was opened, set by who has read them all then.
 
     Raises:
+        OutputDamagedError: When the file is another than its last writer left, or has pages that are none.
         OutputError: When the file cannot be opened, or was written by another version; from every method:
             it cannot be read or written (any more), or is closed.
     """
@@ -58,6 +59,7 @@ class Ledger(PartLedger):
         self._finished_here: bytearray | None = bytearray()
         self.began_with = ""
         left_open = was_left_open(path)
+        refuse_changed(path)
         forget_sum(path)
         with ExitStack() as opened:
             try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.errors import OutputError
+from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.ledger import store
 from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow, Part, UsageKey, digest_of
 from batchsearch.storage.ledger.store import Ledger
@@ -173,6 +173,21 @@ def test_what_is_no_ledger_is_refused(tmp_path):
     path.write_bytes(b"not a database, but long enough to look at" * 20)
     with pytest.raises(OutputError, match=r"ledger\.sqlite3: the ledger cannot be opened"):
         Ledger(path)
+
+
+@pytest.mark.parametrize("at", [0.3, 0.6, 0.9], ids=["early", "middle", "late"])
+async def test_any_byte_that_changed_since_is_refused_and_stays_so(tmp_path, at):
+    """A byte that turned after the last writer's end is refused each time, on whichever page it is."""
+    path = tmp_path / "ledger.sqlite3"
+    ledger = Ledger(path)
+    await asyncio.gather(*(ledger.finish(row(f"key {n}"), {USAGE: 1}) for n in range(500)))
+    ledger.close()
+    content = bytearray(path.read_bytes())
+    content[int(at * len(content))] ^= 1
+    path.write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(OutputDamagedError, match=r"not those that its last writer left.*recover"):
+            Ledger(path)
 
 
 async def test_a_ledger_of_version_1_is_brought_up_to_date(tmp_path):

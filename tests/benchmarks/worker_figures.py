@@ -36,9 +36,10 @@ from batchsearch.images.prepare import Prepared, prepare
 from batchsearch.images.rules import rules_for
 from batchsearch.images.workshop import open_workshop
 from batchsearch.manifest.rows import ImageReference
-from batchsearch.storage.remote.cargo import LEDGER, TableFile
+from batchsearch.storage.remote.cargo import LEDGER
 from batchsearch.storage.remote.mirror import Mirror
 from batchsearch.storage.remote.rhythm import Rhythm
+from batchsearch.storage.sealed.inventory import SealedFile
 from batchsearch.storage.stores.address import StoreAddress
 from batchsearch.storage.stores.object_store import ObjectFacts
 from batchsearch.tasks.dedup.verifying.features import packed_features, unpacked_features
@@ -258,7 +259,8 @@ def carried(quick: bool) -> dict[str, float]:
     async def count(folder: Path) -> dict[str, float]:
         (folder / LEDGER).parent.mkdir(parents=True)
         store = _CountingStore()
-        (folder / "part").write_bytes(b"rows")
+        (folder / "results").mkdir()
+        (folder / "results" / "part").write_bytes(b"rows")
         import hashlib
 
         digest = hashlib.sha256(b"rows").hexdigest()
@@ -267,7 +269,7 @@ def carried(quick: bool) -> dict[str, float]:
             StoreAddress("s3", "bucket/night"),
             folder,
             run="r",
-            files_of=lambda _: [TableFile("part", digest, 1)],
+            files_of=lambda _: [SealedFile("results", "current", "part", 1, digest)],
             rhythm=Rhythm(beat=3600),
         )
         async with mirror.held():

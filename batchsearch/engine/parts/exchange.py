@@ -10,13 +10,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
 from batchsearch.engine.parts.renewed_rows import RenewedRows
-from batchsearch.storage.ledger.entries import Part
-from batchsearch.storage.ledger.queries import STAGED
 from batchsearch.storage.parts.generation import NextGeneration
 from batchsearch.storage.parts.part_files import HITS, RESULTS, part_name
 from batchsearch.storage.parts.rewrite import (
@@ -26,6 +24,7 @@ from batchsearch.storage.parts.rewrite import (
     row_keys,
     write_history,
 )
+from batchsearch.storage.sealed_part import STAGED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from batchsearch.storage.ledger.store import Ledger
-    from batchsearch.storage.parts.part_files import WrittenPart
     from batchsearch.storage.parts.rewrite import Change
+    from batchsearch.storage.sealed_part import SealedPart
 
 ROWS_COMPACTED: Final = 200_000
 """Rows that make a compacted part, at least: some tens of megabytes."""
@@ -53,9 +52,9 @@ class Built:
         replaced: How many outcomes are replaced.
     """
 
-    coming: tuple[Part, ...]
+    coming: tuple[SealedPart, ...]
     stays: tuple[str, ...]
-    history: tuple[Part, ...] = ()
+    history: tuple[SealedPart, ...] = ()
     replaced: int = 0
 
 
@@ -117,10 +116,10 @@ class Generations:
         await self._ledger.intend(built.coming, built.stays, built.history)
         await _finish(self._ledger, self._folder, self._log)
 
-    def _build_compacted(self, groups: Sequence[Sequence[Part]]) -> Built:
+    def _build_compacted(self, groups: Sequence[Sequence[SealedPart]]) -> Built:
         self._next.begin()
         number = self._ledger.next_part()
-        coming: list[Part] = []
+        coming: list[SealedPart] = []
         stays: list[str] = []
         for group in groups:
             if len(group) == 1:
@@ -129,15 +128,15 @@ class Generations:
                 continue
             sources = [self._folder / RESULTS / part.name for part in group]
             made = rewrite(sources, self._folder, part_name(number + len(coming)), self._schemas)
-            first = min(part.first_seq for part in group)
-            coming.append(_part(made.part, first, max(part.last_seq for part in group)))
+            first, last = min(part.first_seq for part in group), max(part.last_seq for part in group)
+            coming.append(replace(made.part, first_seq=first, last_seq=last))
         self._next.sync()
         return Built(tuple(coming), tuple(stays))
 
     def _build_changed(self, others: Collection[str], change: Change) -> Built:
         self._next.begin()
         number = self._ledger.next_part()
-        coming: list[Part] = []
+        coming: list[SealedPart] = []
         stays: list[str] = []
         for part in self._ledger.parts():
             if part.name not in others:
@@ -147,13 +146,10 @@ class Generations:
             name = part_name(number + len(coming))
             source = self._folder / RESULTS / part.name
             made, has_hits = changed(source, self._folder, name, self._schemas, change)
-            hits, hits_sha256 = made.hits, made.hits_sha256
             if not has_hits:
                 self._next.keep_hits(part.name, name)
-                hits, hits_sha256 = part.hits, part.hits_sha256
-            coming.append(
-                Part(name, part.first_seq, part.last_seq, made.rows, hits, made.results_sha256, hits_sha256)
-            )
+                made = replace(made, hits=part.hits, hits_sha256=part.hits_sha256)
+            coming.append(replace(made, first_seq=part.first_seq, last_seq=part.last_seq))
         self._next.sync()
         return Built(tuple(coming), tuple(stays))
 
@@ -163,7 +159,7 @@ class Generations:
         self._next.begin()
         number = self._ledger.next_part()
         history = history_file(self._folder, part_name(number), self._schemas[0])
-        coming: list[Part] = []
+        coming: list[SealedPart] = []
         stays: list[str] = []
         replaced = 0
         try:
@@ -178,7 +174,7 @@ class Generations:
                 made = rewrite([path], self._folder, name, self._schemas, leave_out=gone, replaced=history)
                 replaced += made.replaced
                 if made.part.rows:
-                    coming.append(_part(made.part, part.first_seq, part.last_seq))
+                    coming.append(replace(made.part, first_seq=part.first_seq, last_seq=part.last_seq))
                 else:
                     self._next.drop(name)
             for part in staged:
@@ -189,7 +185,7 @@ class Generations:
             raise
         written = write_history(history)
         self._next.sync()
-        return Built(tuple(coming), tuple(stays), (_part(written, 0, 0),), replaced)
+        return Built(tuple(coming), tuple(stays), (written,), replaced)
 
 
 async def finish_exchange(ledger: Ledger, folder: Path, log: FilteringBoundLogger) -> None:
@@ -220,24 +216,12 @@ async def _finish(ledger: Ledger, folder: Path, log: FilteringBoundLogger) -> No
     await asyncio.to_thread(coming.clean, adopted)
 
 
-def grouped(parts: Sequence[Part], rows: int) -> list[list[Part]]:
+def grouped(parts: Sequence[SealedPart], rows: int) -> list[list[SealedPart]]:
     """Parts that follow one another, in groups of at least so many rows; the last one may have fewer."""
-    groups: list[list[Part]] = []
+    groups: list[list[SealedPart]] = []
     for part in parts:
         if groups and sum(each.rows for each in groups[-1]) < rows:
             groups[-1].append(part)
         else:
             groups.append([part])
     return groups
-
-
-def _part(written: WrittenPart, first_seq: int, last_seq: int) -> Part:
-    return Part(
-        written.name,
-        first_seq,
-        last_seq,
-        written.rows,
-        written.hits,
-        written.results_sha256,
-        written.hits_sha256,
-    )

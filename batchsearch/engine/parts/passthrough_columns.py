@@ -26,7 +26,6 @@ from batchsearch.engine.parts.exchange import Generations
 from batchsearch.engine.parts.sealer import Sealer, Writers
 from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.damage import damaged
-from batchsearch.storage.ledger.queries import STAGED
 from batchsearch.storage.output_layout import LEDGER
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
@@ -38,6 +37,7 @@ from batchsearch.storage.parts.results_and_hits import (
     results_schema,
 )
 from batchsearch.storage.parts.rewrite import Change
+from batchsearch.storage.sealed_part import STAGED
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import pyarrow as pa
@@ -11,10 +11,9 @@ import pyarrow as pa
 from batchsearch import crash_points
 from batchsearch.descriptors import Shortage, is_exhausted
 from batchsearch.errors import OutputError
-from batchsearch.storage.ledger.entries import Part
-from batchsearch.storage.ledger.queries import STAGED
 from batchsearch.storage.parts.part_files import PartWriter, part_name
 from batchsearch.storage.parts.results_and_hits import hits_schema, own_results_schema, results_schema
+from batchsearch.storage.sealed_part import STAGED
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from batchsearch.engine.parts.exchange import Generations
     from batchsearch.storage.ledger.entries import PendingRow
     from batchsearch.storage.ledger.store import Ledger
-    from batchsearch.storage.parts.part_files import WrittenPart
+    from batchsearch.storage.sealed_part import SealedPart
 
 BYTES_PER_PART: Final = 256 * 1024 * 1024
 """Payload that makes a part, however few rows: results, hits and carried columns as the ledger keeps them."""
@@ -212,7 +211,7 @@ class Sealer:
             raise
         self._log.debug("part_sealed", part=part.name, rows=part.rows, hits=part.hits)
 
-    async def _written(self, replaces: bool) -> Part:
+    async def _written(self, replaces: bool) -> SealedPart:
         """Write a part; while there are no file descriptors left that is tried again."""
         shortage = Shortage(asyncio.sleep)
         while True:
@@ -223,7 +222,7 @@ class Sealer:
                     raise
             await shortage.wait()
 
-    def _write(self, replaces: bool) -> Part:
+    def _write(self, replaces: bool) -> SealedPart:
         first_seq = last_seq = 0
 
         def chunks() -> Iterator[list[PendingRow]]:
@@ -237,18 +236,10 @@ class Sealer:
         name = part_name(self._ledger.next_part())
         writer = self._writers.staged if replaces else self._writers.current
         before = writer.left_out
-        written: WrittenPart = writer.write(name, chunks())
+        written = writer.write(name, chunks())
         if writer.left_out > before:
             self._log.warning("fields_left_out", part=name, fields=writer.left_out - before)
-        return Part(
-            name=written.name,
-            first_seq=first_seq,
-            last_seq=last_seq,
-            rows=written.rows,
-            hits=written.hits,
-            results_sha256=written.results_sha256,
-            hits_sha256=written.hits_sha256,
-        )
+        return replace(written, first_seq=first_seq, last_seq=last_seq)
 
 
 async def _through(sealing: Coroutine[Any, Any, None]) -> None:

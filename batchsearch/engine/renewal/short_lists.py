@@ -13,9 +13,9 @@ from batchsearch.engine.digest_set import DigestSet
 from batchsearch.errors import OutputError
 from batchsearch.manifest.keys import digests_of
 from batchsearch.storage.ledger.entries import digest_of
-from batchsearch.storage.ledger.queries import STAGED
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import RESULTS
+from batchsearch.storage.sealed_part import STAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,11 +9,12 @@ from batchsearch.storage.stores.address import is_store_url
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from batchsearch.config.model import JobSettings
-    from batchsearch.storage.remote.cargo import TableFile
     from batchsearch.storage.remote.mirror import Mirror
+    from batchsearch.storage.sealed.inventory import SealedFile
 
 
 def localised(settings: JobSettings) -> JobSettings:
@@ -59,24 +60,11 @@ def mirror_of(settings: JobSettings, folder: Path, run_id: str) -> Mirror | None
     )
 
 
-def files_of(ledger_copy: Path) -> list[TableFile] | None:
+def files_of(ledger_copy: Path) -> Sequence[SealedFile] | None:
     """The files that a ledger counts; None in the middle of an exchange."""
     from batchsearch.storage.ledger.ledger_reader import LedgerReader
-    from batchsearch.storage.ledger.queries import STAGED
-    from batchsearch.storage.parts.part_files import HITS, RESULTS
-    from batchsearch.storage.parts.rewrite import HISTORY
-    from batchsearch.storage.remote.cargo import TableFile
+    from batchsearch.storage.sealed.inventory import inventory_of
 
     with LedgerReader(ledger_copy) as ledger:
-        if ledger.coming() is not None:
-            return None
-        found = []
-        for parts, under in ((ledger.parts(), ""), (ledger.parts(STAGED), f"{STAGED}/")):
-            for part in parts:
-                found.append(TableFile(f"{under}{RESULTS}/{part.name}", part.results_sha256, part.rows))
-                found.append(TableFile(f"{under}{HITS}/{part.name}", part.hits_sha256, part.hits))
-        found += [
-            TableFile(f"{HISTORY}/{part.name}", part.results_sha256, part.rows)
-            for part in ledger.parts("history")
-        ]
-        return found
+        inventory = inventory_of(ledger)
+    return None if inventory.switching else inventory.files

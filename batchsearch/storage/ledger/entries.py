@@ -137,29 +137,6 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A sealed pair of files: `results/<name>` and `hits/<name>`.
-
-    Attributes:
-        name: File name in both folders.
-        first_seq: Number of the first outcome in it; 0 for a part without rows.
-        last_seq: Number of the last one, likewise; numbers between them may be in other parts.
-        rows: Rows of `results`.
-        hits: Rows of `hits`.
-        results_sha256: Of the file, lower-case hexadecimal.
-        hits_sha256: Likewise.
-    """
-
-    name: str
-    first_seq: int
-    last_seq: int
-    rows: int
-    hits: int
-    results_sha256: str
-    hits_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class History:
     """What the ledger knows of a row that has no outcome yet.
 

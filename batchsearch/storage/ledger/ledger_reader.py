@@ -18,8 +18,9 @@ from urllib.parse import quote
 
 from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.damage import refusal
-from batchsearch.storage.ledger.queries import STAGED, LedgerQueries, chunks_of
+from batchsearch.storage.ledger.queries import LedgerQueries, chunks_of
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
+from batchsearch.storage.sealed_part import STAGED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.storage.ledger.entries import History, KnownAnswer, Part, RowState, UsageKey
+from batchsearch.storage.ledger.entries import History, KnownAnswer, RowState, UsageKey
+from batchsearch.storage.sealed_part import COLUMNS, CURRENT, STAGED, SealedPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-Place = Literal["current", "staged", "coming", "history"]
-"""Where a sealed part is: what readers see, what waits to replace something there, what is about to be seen,
-and what was replaced."""
-
-CURRENT: Final = "current"
-"""The place of the parts that readers see."""
-
-STAGED: Final = "staged"
-"""The place, and the folder under the output folder, of renewed outcomes that readers do not see yet."""
+    from batchsearch.storage.sealed_part import Place
 
 SWITCHING: Final = "switching"
 """Named text that is there while the current parts are being exchanged for the coming ones."""
@@ -187,14 +180,14 @@ class LedgerQueries(ABC):
         [(oldest,)] = self._all("SELECT min(finished_at) FROM rows")
         return math.inf if oldest is None else float(oldest)
 
-    def parts(self, place: Place = CURRENT) -> list[Part]:
+    def parts(self, place: Place = CURRENT) -> list[SealedPart]:
         """Sealed parts at a place, in the order of their outcomes."""
-        found = self._all(
-            "SELECT name, first_seq, last_seq, rows, hits, results_sha256, hits_sha256 FROM parts "
-            "WHERE place = ? ORDER BY last_seq, part",
-            (place,),
-        )
-        return [Part(*row) for row in found]
+        return [part for part in self.all_parts() if part.place == place]
+
+    def all_parts(self) -> list[SealedPart]:
+        """Every sealed part, in the order of their outcomes."""
+        found = self._all(f"SELECT {', '.join(COLUMNS)} FROM parts ORDER BY last_seq, part")  # noqa: S608 - constants
+        return [SealedPart.of(row) for row in found]
 
     def next_part(self) -> int:
         """The number of the next part; numbers are never given again."""

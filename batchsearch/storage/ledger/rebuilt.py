@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,13 @@ from batchsearch.errors import OutputError
 from batchsearch.publish import publish, sync_file
 from batchsearch.storage.ledger.checksum import forget_sum
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
+from batchsearch.storage.sealed_part import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from batchsearch.storage.ledger.entries import Part
-    from batchsearch.storage.ledger.queries import Place
+    from batchsearch.storage.sealed_part import SealedPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Contents:
 
     Attributes:
         named: Named texts.
-        parts: Sealed parts, their places and numbers.
+        parts: Sealed parts and their numbers.
         rows: Digest, code, origin, finished_at, outcomes, request, source, seq.
         answers: Request key, seq, answered_at.
         pending: Seq, replaces, result, hits, carried.
@@ -41,7 +41,7 @@ class Contents:
     """
 
     named: Mapping[str, str]
-    parts: Iterable[tuple[int, Place, Part]]
+    parts: Iterable[tuple[int, SealedPart]]
     rows: Iterable[tuple[Any, ...]]
     answers: Iterable[tuple[Any, ...]]
     pending: Iterable[tuple[Any, ...]]
@@ -85,22 +85,8 @@ def _fill(connection: sqlite3.Connection, contents: Contents) -> None:
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     connection.executemany("INSERT INTO meta VALUES (?, ?)", contents.named.items())
     connection.executemany(
-        "INSERT INTO parts VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (
-                number,
-                place,
-                part.name,
-                part.first_seq,
-                part.last_seq,
-                part.rows,
-                part.hits,
-                part.results_sha256,
-                part.hits_sha256,
-                moment,
-            )
-            for number, place, part in contents.parts
-        ),
+        f"INSERT INTO parts (part, {', '.join(COLUMNS)}, sealed_at) VALUES (?, ?{', ?' * len(COLUMNS)})",  # noqa: S608 - constants
+        ((number, *astuple(part), moment) for number, part in contents.parts),
     )
     for table, columns, rows in (
         ("rows", 8, contents.rows),

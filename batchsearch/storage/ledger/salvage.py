@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from batchsearch.storage.sealed_part import COLUMNS, SealedPart
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -27,7 +29,7 @@ class Salvage:
         rows: Code, origin, moment in seconds since 1970, number of outcomes, request and source, by digest.
         pending: Result, hits and carried columns of outcomes that no part holds.
         attempts: Rows of the table of that name, as they are; likewise `pages`, `usage` and `runs`.
-        parts: Place, name, rows and both checksums of each part that it knows.
+        parts: The parts that it knows.
     """
 
     whole: bool = True
@@ -38,7 +40,7 @@ class Salvage:
     pages: list[tuple[Any, ...]] = field(default_factory=list)
     usage: list[tuple[Any, ...]] = field(default_factory=list)
     runs: list[tuple[Any, ...]] = field(default_factory=list)
-    parts: list[tuple[str, str, int, str, str]] = field(default_factory=list)
+    parts: list[SealedPart] = field(default_factory=list)
 
 
 def salvaged(path: Path) -> Salvage:
@@ -77,8 +79,7 @@ def _read(connection: sqlite3.Connection, found: Salvage) -> None:
     found.pages += _rows(connection, "pages", "digest, page, answer", found)
     found.usage += _rows(connection, "usage", "day, instance, operation, counter, amount", found)
     found.runs += _rows(connection, "runs", "run, started_at, ended_at, summary", found)
-    wanted = "place, name, rows, results_sha256, hits_sha256"
-    found.parts += _rows(connection, "parts", wanted, found)
+    found.parts += map(SealedPart.of, _rows(connection, "parts", ", ".join(COLUMNS), found))
 
 
 def _rows(

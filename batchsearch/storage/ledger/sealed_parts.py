@@ -10,22 +10,27 @@ after it, and nothing has happened before it.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.entries import Waiting
-from batchsearch.storage.ledger.queries import STAGED, SWITCHING, LedgerQueries
+from batchsearch.storage.ledger.queries import SWITCHING, LedgerQueries
+from batchsearch.storage.sealed_part import COLUMNS, CURRENT, HISTORY, STAGED
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from batchsearch.storage.ledger.entries import Part, UsageKey
-    from batchsearch.storage.ledger.queries import Place
+    from batchsearch.storage.ledger.entries import UsageKey
+    from batchsearch.storage.sealed_part import Place, SealedPart
 
 _LAST_HALF: Final = b"\xff" * 16
 """What the second half of a request key can be at most."""
+
+_INSERT: Final = f"INSERT INTO parts ({', '.join(COLUMNS)}, sealed_at) VALUES (?{', ?' * len(COLUMNS)})"  # noqa: S608 - constants
+"""Notes a part: its `COLUMNS`, and when that was."""
 
 _PAYLOAD: Final = "length(result) + length(hits) + length(carried)"
 
@@ -46,7 +51,7 @@ class PartLedger(LedgerQueries):
     def _count(self, rows: int, payload: int, *, replaces: bool) -> None:
         """Add to what waits for its part."""
 
-    async def seal(self, part: Part, *, replaces: bool = False) -> None:
+    async def seal(self, part: SealedPart, *, replaces: bool = False) -> None:
         """Declare a part's files final; its rows leave the pending ones.
 
         Args:
@@ -64,7 +69,7 @@ class PartLedger(LedgerQueries):
                     f"part {part.name} has {part.rows} rows where {leaving.rows} wait up to number "
                     f"{part.last_seq}: it is not sealed, nothing is lost"
                 )
-            _add_parts(connection, [part], STAGED if replaces else "current")
+            _add_parts(connection, [part], STAGED if replaces else CURRENT)
             connection.execute(
                 "DELETE FROM pending WHERE replaces = ? AND seq <= ?", (replaces, part.last_seq)
             )
@@ -76,7 +81,7 @@ class PartLedger(LedgerQueries):
         await self._write(apply, committed=committed)
 
     async def intend(
-        self, coming: Sequence[Part], stays: Collection[str], replaced: Sequence[Part] = ()
+        self, coming: Sequence[SealedPart], stays: Collection[str], replaced: Sequence[SealedPart] = ()
     ) -> None:
         """Note that these parts, with those that stay, are about to be the current ones.
 
@@ -91,7 +96,7 @@ class PartLedger(LedgerQueries):
 
         def apply(connection: sqlite3.Connection) -> None:
             _add_parts(connection, coming, "coming", stays=True)
-            _add_parts(connection, replaced, "history")
+            _add_parts(connection, replaced, HISTORY)
             connection.executemany("UPDATE parts SET stays = 1 WHERE name = ?", [(name,) for name in stays])
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", (SWITCHING,))
 
@@ -128,25 +133,8 @@ def count_waiting(connection: sqlite3.Connection, *, replaces: bool, last_seq: i
 
 
 def _add_parts(
-    connection: sqlite3.Connection, parts: Sequence[Part], place: Place, *, stays: bool = False
+    connection: sqlite3.Connection, parts: Sequence[SealedPart], place: Place, *, stays: bool = False
 ) -> None:
     moment = datetime.now(UTC).isoformat(timespec="seconds")
-    connection.executemany(
-        "INSERT INTO parts (place, stays, name, first_seq, last_seq, rows, hits, results_sha256, "
-        "hits_sha256, sealed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                place,
-                stays,
-                part.name,
-                part.first_seq,
-                part.last_seq,
-                part.rows,
-                part.hits,
-                part.results_sha256,
-                part.hits_sha256,
-                moment,
-            )
-            for part in parts
-        ],
-    )
+    noted = [replace(part, place=place, stays=stays) for part in parts]
+    connection.executemany(_INSERT, [(*astuple(part), moment) for part in noted])

@@ -19,6 +19,7 @@ from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.publish import make_folder
 from batchsearch.storage.parts.fitting import PROBLEMS, counted, fitting_of
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
+from batchsearch.storage.sealed_part import SealedPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,17 +55,6 @@ class _Fitted:
     result: bytes
     hits: bytes
     carried: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenPart:
-    """What was written: counts of rows, and the files' SHA-256 as lower-case hexadecimal text."""
-
-    name: str
-    rows: int
-    hits: int
-    results_sha256: str
-    hits_sha256: str
 
 
 def part_name(number: int) -> str:
@@ -158,7 +148,7 @@ class PartWriter:
                 "renewed; put the whole output folder there (`output.dir`)"
             )
 
-    def write(self, name: str, chunks: Iterable[Sequence[Entry]]) -> WrittenPart:
+    def write(self, name: str, chunks: Iterable[Sequence[Entry]]) -> SealedPart:
         """Write one part; on return both files are durable under their final names.
 
         Hits stand in the order of their rows. A part of no rows is a pair of files with columns only.
@@ -195,7 +185,7 @@ class PartWriter:
                     "what was answered is kept in the ledger, running again writes it"
                 ) from error
             raise
-        return WrittenPart(name, results.rows, hits.rows, results_sha256, hits_sha256)
+        return SealedPart(name, results.rows, hits.rows, results_sha256, hits_sha256)
 
     def _converted(self, name: str, chunk: Sequence[Entry]) -> tuple[pa.Table, pa.Table]:
         """A chunk's rows of `results` and of `hits`."""

@@ -14,17 +14,15 @@ from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.publish import make_folder
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
-from batchsearch.storage.parts.part_files import HITS, RESULTS, WrittenPart
+from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.passthrough_types import conformed
 from batchsearch.storage.parts.row_columns import IN_MANIFEST, LEFT_AT, filled_hits, filled_results
+from batchsearch.storage.sealed_part import HISTORY, SealedPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
-
-HISTORY: Final = "history"
-"""Folder of outcomes that later ones have replaced: parts with the columns of `results`."""
 
 _ROWS_AT_ONCE: Final = 4_096
 _KEY: Final = "row_key"
@@ -39,7 +37,7 @@ class Rewritten:
         replaced: How many rows were left out.
     """
 
-    part: WrittenPart
+    part: SealedPart
     replaced: int
 
 
@@ -104,7 +102,7 @@ def rewrite(
         if isinstance(error, OSError | pa.ArrowException | ValueError):
             raise OutputError(f"{target}: part {name} cannot be written: {reason_of(error)}") from error
         raise
-    part = WrittenPart(name, results.rows, hits.rows, results_sha256, hits_sha256)
+    part = SealedPart(name, results.rows, hits.rows, results_sha256, hits_sha256)
     return Rewritten(part, left_out)
 
 
@@ -125,7 +123,7 @@ class Change:
 
 def changed(
     source: Path, target: Path, name: str, schemas: tuple[pa.Schema, pa.Schema], change: Change
-) -> tuple[WrittenPart, bool]:
+) -> tuple[SealedPart, bool]:
     """Write one part with other columns, or with other words on where its rows are.
 
     Args:
@@ -172,7 +170,7 @@ def changed(
         if isinstance(error, OSError | pa.ArrowException | ValueError):
             raise OutputError(f"{target}: part {name} cannot be written: {reason_of(error)}") from error
         raise
-    return WrittenPart(name, results.rows, 0 if hits is None else hits.rows, digest, hits_digest), lacks
+    return SealedPart(name, results.rows, 0 if hits is None else hits.rows, digest, hits_digest), lacks
 
 
 def _marked(table: pa.Table, change: Change) -> pa.Table:
@@ -189,7 +187,7 @@ def _marked(table: pa.Table, change: Change) -> pa.Table:
     return table
 
 
-def write_history(file: TableFile) -> WrittenPart:
+def write_history(file: TableFile) -> SealedPart:
     """Make a file of replaced outcomes durable under its name.
 
     Raises:
@@ -201,7 +199,7 @@ def write_history(file: TableFile) -> WrittenPart:
     except (OSError, pa.ArrowException) as error:
         file.abandon()
         raise OutputError(f"{file.path}: cannot be written: {reason_of(error)}") from error
-    return WrittenPart(file.path.name, file.rows, 0, digest, "")
+    return SealedPart(file.path.name, file.rows, 0, digest, "", place=HISTORY)
 
 
 def history_file(folder: Path, name: str, schema: pa.Schema) -> TableFile:

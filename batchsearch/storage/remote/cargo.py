@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.publish import make_folder, publish
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from batchsearch.storage.sealed.inventory import SealedFile
     from batchsearch.storage.stores.address import StoreAddress
     from batchsearch.storage.stores.object_store import ObjectStore
 
@@ -49,31 +49,6 @@ LEDGER: Final = output_layout.LEDGER.as_posix()
 
 _CHANGING: Final = 3
 """How often a copy of the ledger is made whose files are gone before they are sent, as after compaction."""
-
-
-class LocalFile(Protocol):
-    """A file that a ledger counts."""
-
-    @property
-    def path(self) -> str:
-        """Below the output folder, with slashes."""
-
-    @property
-    def sha256(self) -> str:
-        """Of its content, lower-case hexadecimal."""
-
-    @property
-    def rows(self) -> int | None:
-        """How many rows it has."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableFile:
-    """A file that a ledger counts; see `LocalFile`."""
-
-    path: str
-    sha256: str
-    rows: int | None = None
 
 
 def read_index(store: ObjectStore, output: StoreAddress) -> Index | None:
@@ -169,7 +144,7 @@ class Cargo:
         store: ObjectStore,
         output: StoreAddress,
         folder: Path,
-        files_of: Callable[[Path], Sequence[LocalFile] | None],
+        files_of: Callable[[Path], Sequence[SealedFile] | None],
     ) -> None:
         self._store = store
         self._output = output

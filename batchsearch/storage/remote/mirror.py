@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from batchsearch.storage.ledger.store import Ledger
     from batchsearch.storage.remote.answer_journal import JournalRecord
-    from batchsearch.storage.remote.cargo import LocalFile
+    from batchsearch.storage.sealed.inventory import SealedFile
     from batchsearch.storage.stores.address import StoreAddress
     from batchsearch.storage.stores.object_store import ObjectStore
 
@@ -97,7 +97,7 @@ class Mirror:
         folder: Path,
         *,
         run: str,
-        files_of: Callable[[Path], Sequence[LocalFile] | None],
+        files_of: Callable[[Path], Sequence[SealedFile] | None],
         rhythm: Rhythm | None = None,
         log: Any = None,
         clock: Callable[[], float] = steady_seconds,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from batchsearch.config.sections.store_settings import ConnectionsSettings
-    from batchsearch.storage.remote.cargo import LocalFile
+    from batchsearch.storage.sealed.inventory import SealedFile
     from batchsearch.storage.stores.address import StoreAddress
 
 _COPY: Final = re.compile(rf"(\d+)-(\d+)-([0-9a-f]{{{TAG_LETTERS}}})\.sqlite3")
@@ -37,7 +37,7 @@ def index_anew(
     output_dir: str,
     connections: ConnectionsSettings | None,
     folder: Path,
-    files_of: Callable[[Path], Sequence[LocalFile] | None],
+    files_of: Callable[[Path], Sequence[SealedFile] | None],
 ) -> Index:
     """Write the index of an output that has lost it; nothing else in the store is changed.
 
@@ -98,7 +98,7 @@ def _found(
     store: ObjectStore,
     output: StoreAddress,
     moment: Moment,
-    files_of: Callable[[Path], Sequence[LocalFile] | None],
+    files_of: Callable[[Path], Sequence[SealedFile] | None],
 ) -> tuple[Index, Moment]:
     """The index of the latest ledger that was carried there whole, and when that was."""
     base = len(output.path) + 1

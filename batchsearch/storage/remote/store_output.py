@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from batchsearch.config.sections.store_settings import ConnectionsSettings
-    from batchsearch.storage.remote.cargo import LocalFile
     from batchsearch.storage.remote.output_index import Index
+    from batchsearch.storage.sealed.inventory import SealedFile
 
 WRITABLE: Final = ("s3", "oss", "gs", "memory")
 """Stores that can make an object only where there is none, which a lease needs."""
@@ -63,7 +63,7 @@ def open_mirror(
     *,
     folder: Path,
     run: str,
-    files_of: Callable[[Path], Sequence[LocalFile] | None],
+    files_of: Callable[[Path], Sequence[SealedFile] | None],
     carry_seconds: float = 60.0,
     lease_seconds: float = 180.0,
     journal_seconds: float | None = None,

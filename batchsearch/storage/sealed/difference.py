@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 from batchsearch.errors import OutputError
 from batchsearch.publish import write_text
 from batchsearch.storage.file_sum import sha256_of
-from batchsearch.storage.ledger.queries import CURRENT
 from batchsearch.storage.output_layout import CHECKED
 from batchsearch.storage.parts.parquet_table import damage_of
+from batchsearch.storage.sealed_part import CURRENT
 
 if TYPE_CHECKING:
     from pathlib import Path

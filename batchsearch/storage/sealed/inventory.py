@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.ledger.queries import CURRENT, STAGED, Place
 from batchsearch.storage.output_layout import LEDGER
 from batchsearch.storage.parts.part_files import HITS, RESULTS, part_number
-from batchsearch.storage.parts.rewrite import HISTORY
+from batchsearch.storage.sealed_part import CURRENT, HISTORY, STAGED, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from batchsearch.storage.ledger.queries import LedgerQueries
+    from batchsearch.storage.sealed_part import SealedPart
 
 NEXT: Final = ".next"
 """What the name of a folder ends with in which the coming parts of a table are built."""
@@ -24,30 +24,6 @@ NEXT: Final = ".next"
 TABLES: Final = (RESULTS, HITS)
 
 _HEAD_BYTES: Final = 100
-
-
-class SealedPair(Protocol):
-    """A part as a ledger has it."""
-
-    @property
-    def name(self) -> str:
-        """File name in both folders."""
-
-    @property
-    def rows(self) -> int:
-        """Rows of `results`."""
-
-    @property
-    def hits(self) -> int:
-        """Rows of `hits`."""
-
-    @property
-    def results_sha256(self) -> str:
-        """Of the file of results, lower-case hexadecimal."""
-
-    @property
-    def hits_sha256(self) -> str:
-        """Of the file of hits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,38 +71,24 @@ class Inventory:
     leaving: frozenset[str] = frozenset()
 
     @classmethod
-    def of(
-        cls,
-        parts: Mapping[Place, Sequence[SealedPair]],
-        *,
-        next_part: int,
-        coming: Iterable[str] | None = None,
-    ) -> Inventory:
-        """The inventory of parts by their place.
+    def of(cls, parts: Sequence[SealedPart], *, next_part: int, switching: bool = False) -> Inventory:
+        """The inventory of all parts that a ledger has.
 
         Args:
-            parts: What is sealed at each place.
+            parts: What is sealed, in the order of their outcomes.
             next_part: Number that the next part gets.
-            coming: Names of the parts that are to be the current ones; None when no other ones are coming.
+            switching: Those that stay, and no others, are to be the current ones.
         """
-        by_place = {place: list(parts.get(place, ())) for place in (CURRENT, STAGED, HISTORY)}
-        leaving: frozenset[str] = frozenset()
-        if coming is not None:
-            names = set(coming)
-            everywhere = [*parts.get(CURRENT, ()), *parts.get(STAGED, ()), *parts.get("coming", ())]
-            by_place[CURRENT] = [part for part in everywhere if part.name in names]
-            by_place[STAGED] = [part for part in by_place[STAGED] if part.name not in names]
-            leaving = frozenset(part.name for part in parts.get(CURRENT, ())) - names
         files: list[SealedFile] = []
-        for place in (CURRENT, STAGED):
-            for part in by_place[place]:
+        for part in parts:
+            place: Place = CURRENT if switching and part.stays else part.place
+            if place == HISTORY:
+                files.append(SealedFile(RESULTS, place, part.name, part.rows, part.results_sha256))
+            elif place == STAGED or (place == CURRENT and (part.stays or not switching)):
                 files.append(SealedFile(RESULTS, place, part.name, part.rows, part.results_sha256))
                 files.append(SealedFile(HITS, place, part.name, part.hits, part.hits_sha256))
-        files += [
-            SealedFile(RESULTS, "history", part.name, part.rows, part.results_sha256)
-            for part in by_place[HISTORY]
-        ]
-        return cls(tuple(files), next_part, coming is not None, leaving)
+        leaving = {part.name for part in parts if switching and part.place == CURRENT and not part.stays}
+        return cls(tuple(files), next_part, switching, frozenset(leaving))
 
     def seen(self, table: str) -> list[SealedFile]:
         """The files of a table that readers see, in the order of their outcomes."""
@@ -152,9 +114,8 @@ def inventory_of(ledger: LedgerQueries) -> Inventory:
     Raises:
         OutputError: It cannot be read.
     """
-    places: tuple[Place, ...] = ("current", "staged", "coming", "history")
-    parts: dict[Place, Sequence[SealedPair]] = {place: ledger.parts(place) for place in places}
-    return Inventory.of(parts, next_part=ledger.next_part(), coming=ledger.coming())
+    switching = ledger.coming() is not None
+    return Inventory.of(ledger.all_parts(), next_part=ledger.next_part(), switching=switching)
 
 
 def inventory_in(folder: Path) -> Inventory | None:

@@ -19,10 +19,9 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.publish import make_folder, sync_folder
-from batchsearch.storage.ledger.queries import CURRENT, STAGED
 from batchsearch.storage.parts.part_files import HITS, RESULTS, is_part, part_number
-from batchsearch.storage.parts.rewrite import HISTORY
 from batchsearch.storage.sealed.inventory import NEXT, TABLES
+from batchsearch.storage.sealed_part import CURRENT, HISTORY, STAGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -13,17 +13,16 @@ from batchsearch.service.operations import ASKING, OPERATIONS
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.rebuilt import Contents
 from batchsearch.storage.parts.part_files import RESULTS, part_number
-from batchsearch.storage.parts.rewrite import HISTORY
 from batchsearch.storage.sealed.key_sums import Keys
+from batchsearch.storage.sealed_part import HISTORY
 from batchsearch.tasks.recover.finding import facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from batchsearch.storage.ledger.entries import Part
-    from batchsearch.storage.ledger.queries import Place
     from batchsearch.storage.ledger.salvage import Salvage
+    from batchsearch.storage.sealed_part import SealedPart
 
 _KEY_BYTES: Final = 32
 _SAME_MOMENT: Final = 2e-3
@@ -66,7 +65,7 @@ class _Entries:
         self.operations: set[str] = set()
         self.seq = 0
 
-    def add(self, path: Path, part: Part) -> Part:
+    def add(self, path: Path, part: SealedPart) -> SealedPart:
         """Note the rows of a part; the part with the numbers of its outcomes."""
         first = self.seq + 1
         for columns in facts(path):
@@ -141,7 +140,11 @@ def waiting_in(earlier: Salvage) -> set[bytes]:
 
 
 def contents_of(
-    folder: Path, parts: Sequence[Part], histories: Sequence[Part], earlier: Salvage, last_part: int
+    folder: Path,
+    parts: Sequence[SealedPart],
+    histories: Sequence[SealedPart],
+    earlier: Salvage,
+    last_part: int,
 ) -> tuple[Contents, Counted]:
     """What a new ledger is to hold.
 
@@ -156,14 +159,10 @@ def contents_of(
         OSError: A part cannot be read.
     """
     entries = _Entries(earlier)
-    sealed: list[tuple[int, Place, Part]] = []
-    sealed += [
-        (part_number(part.name) or 0, "current", entries.add(folder / RESULTS / part.name, part))
-        for part in parts
-    ]
+    sealed = [entries.add(folder / RESULTS / part.name, part) for part in parts]
     for part in histories:
         entries.add_history(folder / HISTORY / part.name)
-        sealed.append((part_number(part.name) or 0, "history", part))
+        sealed.append(part)
     pending = []
     for values, (result, hits, carried) in _latest(_waiting(earlier)):
         digest = digest_of(values["row_key"])
@@ -182,7 +181,7 @@ def contents_of(
     ]
     contents = Contents(
         named=_named(entries, earlier),
-        parts=sealed,
+        parts=[(part_number(part.name) or 0, part) for part in sealed],
         rows=rows,
         answers=[(key, seq, at) for key, (seq, at) in entries.answers.items()],
         pending=pending,

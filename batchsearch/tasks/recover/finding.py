@@ -13,11 +13,10 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.ledger.entries import digest_of
-from batchsearch.storage.ledger.queries import STAGED
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS, part_number
-from batchsearch.storage.parts.rewrite import HISTORY
 from batchsearch.storage.sealed.inventory import NEXT
+from batchsearch.storage.sealed_part import HISTORY, STAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

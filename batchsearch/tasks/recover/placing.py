@@ -10,14 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch.publish import make_folder, sync_folder
-from batchsearch.storage.ledger.entries import Part
 from batchsearch.storage.parts.parquet_table import TableFile
 from batchsearch.storage.parts.part_files import HITS, RESULTS, is_part, part_name
 from batchsearch.storage.parts.passthrough_types import conformed, joined
 from batchsearch.storage.parts.results_and_hits import hits_schema
-from batchsearch.storage.parts.rewrite import HISTORY
 from batchsearch.storage.sealed.inventory import TABLES, part_folders
 from batchsearch.storage.sealed.unsealed import set_aside
+from batchsearch.storage.sealed_part import HISTORY, SealedPart
 from batchsearch.tasks.recover.finding import batches
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Placing:
         self.moved = 0
         self.rewritten = 0
 
-    def settle(self, found: Sequence[Found], kept: Sequence[Kept]) -> list[Part]:
+    def settle(self, found: Sequence[Found], kept: Sequence[Kept]) -> list[SealedPart]:
         """The parts that readers are to see, each whole and in its place, in the order of their numbers."""
         for table in TABLES:
             make_folder(self._folder / table)
@@ -71,9 +70,9 @@ class Placing:
 
     def keep_earlier(
         self, found: Sequence[Found], kept: Sequence[Kept], history: Sequence[History]
-    ) -> list[Part]:
+    ) -> list[SealedPart]:
         """The parts of history, with one more for replaced outcomes that none of them has."""
-        parts = [Part(each.name, 0, 0, len(each.rows), 0, each.sha256, "") for each in history]
+        parts = [_earlier(each.name, len(each.rows), each.sha256) for each in history]
         known = {row.tobytes() for each in history for row in each.rows}
         sources: list[tuple[Path, NDArray[np.bool_]]] = []
         for part, each in zip(found, kept, strict=True):
@@ -94,10 +93,10 @@ class Placing:
                     table.add(conformed(rows, schema))
             digest = table.sync()
             table.publish()
-            parts.append(Part(table.path.name, 0, 0, table.rows, 0, digest, ""))
+            parts.append(_earlier(table.path.name, table.rows, digest))
         return parts
 
-    def clear(self, settled: Sequence[Part], histories: Sequence[Part]) -> list[str]:
+    def clear(self, settled: Sequence[SealedPart], histories: Sequence[SealedPart]) -> list[str]:
         """Set aside every other file that is called as a part; where they are now."""
         keep = {part.name for part in settled}
         left = []
@@ -123,7 +122,7 @@ class Placing:
         there = self._folder / path
         return there if there.exists() else self._folder / table / part.name.removesuffix(_TMP)
 
-    def _in_place(self, part: Found) -> Part:
+    def _in_place(self, part: Found) -> SealedPart:
         name = part.name.removesuffix(_TMP)
         if not part.is_settled:
             self.moved += 1
@@ -135,13 +134,13 @@ class Placing:
                 if source != target:
                     source.rename(target)
                     sync_folder(target.parent)
-        return Part(name, 0, 0, len(part.rows), part.hit_rows, *part.sha256)
+        return SealedPart(name, len(part.rows), part.hit_rows, *part.sha256)
 
     def _is_taken(self, table: str, name: str, part: Found) -> bool:
         mine = part.results if table == RESULTS else part.hits
         return mine != f"{table}/{name}" and (self._folder / table / name).exists()
 
-    def _written_anew(self, part: Found, kept: Kept) -> Part:
+    def _written_anew(self, part: Found, kept: Kept) -> SealedPart:
         self.rewritten += 1
         name = self._next_name()
         source = self._folder / part.results
@@ -159,7 +158,7 @@ class Placing:
         digests = [hits.sync(), results.sync()]
         hits.publish()
         results.publish()
-        return Part(name, 0, 0, results.rows, hits.rows, digests[1], digests[0])
+        return SealedPart(name, results.rows, hits.rows, digests[1], digests[0])
 
     def _hits_of(self, part: Found, keys: pa.Array) -> Iterator[pa.Table]:
         if part.hits is None:
@@ -167,6 +166,11 @@ class Placing:
         for batch in batches(self._folder / part.hits):
             rows = pa.Table.from_batches([batch])
             yield rows.filter(pc.is_in(rows["row_key"].cast(pa.string()), value_set=keys))
+
+
+def _earlier(name: str, rows: int, sha256: str) -> SealedPart:
+    """A part of replaced outcomes."""
+    return SealedPart(name, rows, 0, sha256, "", place=HISTORY)
 
 
 def _flat(columns: Iterable[Any]) -> Iterator[pa.Array]:

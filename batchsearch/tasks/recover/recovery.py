@@ -149,7 +149,7 @@ class _Recovery:
         earlier = salvaged(before) if before is not None else Salvage(whole=False)
         if earlier.rows or earlier.named:
             done.from_ledger = "all" if earlier.whole else "part"
-        self._last = max([self._last, *(part_number(part[1]) or 0 for part in earlier.parts)])
+        self._last = max([self._last, *(part_number(part.name) or 0 for part in earlier.parts)])
         found, broken = self._against_seals(*found_parts(self._folder), earlier)
         kept = chosen([(part.number, part.rows) for part in found], [_usable(part) for part in found])
         history, broken_history = found_history(self._folder)
@@ -188,7 +188,7 @@ class _Recovery:
         """Parts that an earlier ledger has sealed, but not with this content, are damaged."""
         if not earlier.whole:
             return found, broken
-        seals = {name: (results, hits) for _, name, _, results, hits in earlier.parts}
+        seals = {part.name: (part.results_sha256, part.hits_sha256) for part in earlier.parts}
         sound = []
         for part in found:
             sealed = seals.get(part.name)

@@ -28,8 +28,9 @@ from batchsearch.storage.output_layout import (
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.delivered import delivered_count, delivers, faults
 from batchsearch.storage.sealed.inventory import has_ledger, parts_in
+from batchsearch.storage.sealed_part import STAGED
 from batchsearch.tasks.verify.findings import MOST_LISTED, Findings
-from batchsearch.tasks.verify.layout import STAGED, beside, readings
+from batchsearch.tasks.verify.layout import beside, readings
 from batchsearch.tasks.verify.ledger_view import Codes, sealed_parts, view_ledger
 from batchsearch.tasks.verify.manifest_keys import ManifestUnknownError, keys_at, manifest_of, read_keys
 from batchsearch.tasks.verify.parts_scan import PartsScan

@@ -9,18 +9,17 @@ from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.sealed.inventory import NEXT, Inventory
 from batchsearch.storage.sealed.unsealed import WaitingOutcomes, unsealed
+from batchsearch.storage.sealed_part import HISTORY, STAGED
 from batchsearch.tasks.verify import row_records as records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from batchsearch.storage.ledger.queries import Place
     from batchsearch.storage.sealed.unsealed import Why
-    from batchsearch.tasks.verify.ledger_view import LedgerView, SealedPart
+    from batchsearch.storage.sealed_part import SealedPart
+    from batchsearch.tasks.verify.ledger_view import LedgerView
 
-STAGED: Final = "staged"
-HISTORY: Final = "history"
 _KINDS: Final[dict[Why, str]] = {
     "temporary": "leftover",
     "beside": "leftover",
@@ -98,12 +97,6 @@ def beside(folder: Path, view: LedgerView, ledger: Path) -> Iterator[tuple[str, 
         with LedgerReader(ledger, oldest=1) as reader:
             yield from reader.waiting_results()
 
-    for each in unsealed(folder, _inventory(view), WaitingOutcomes(waiting)):
+    inventory = Inventory.of(view.parts, next_part=view.next_part, switching=view.switching)
+    for each in unsealed(folder, inventory, WaitingOutcomes(waiting)):
         yield _KINDS[each.why], each.path
-
-
-def _inventory(view: LedgerView) -> Inventory:
-    places: tuple[Place, ...] = ("current", "staged", "coming", "history")
-    coming = [part.name for part in view.parts if part.stays] if view.switching else None
-    parts = {place: [part for part in view.parts if part.place == place] for place in places}
-    return Inventory.of(parts, next_part=view.next_part, coming=coming)

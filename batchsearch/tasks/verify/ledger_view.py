@@ -21,6 +21,7 @@ from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.queries import SWITCHING
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
+from batchsearch.storage.sealed_part import COLUMNS, CURRENT, SealedPart
 from batchsearch.tasks.verify.row_comparison import EARLIER_SHIFT
 from batchsearch.tasks.verify.row_records import LEDGER, PENDING, records_of
 
@@ -36,7 +37,7 @@ _BUSY_SECONDS: Final = 30.0
 _DIGEST_BYTES: Final = 16
 _MOST_DAMAGES: Final = 5
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_OF_VERSION_1: Final = "'current', 0"
+_OF_VERSION_1: Final = {"place": f"'{CURRENT}'", "stays": "0"}
 
 
 class Codes:
@@ -57,30 +58,6 @@ class Codes:
         """The pair for people."""
         code, origin = self._pairs[number] if number < len(self._pairs) else ("?", None)
         return "ok" if code is None and origin is None else f"{code} ({origin})"
-
-
-@dataclass(frozen=True, slots=True)
-class SealedPart:
-    """A part as the ledger has it.
-
-    Attributes:
-        place: `current`: readers see it; `staged`: its outcomes are to replace earlier ones; `coming`: it is
-            being exchanged for current ones; `history`: it holds outcomes that were replaced.
-        stays: It is in the generation of parts that is coming.
-        name: Of its files.
-        rows: Rows of results.
-        hits: Rows of hits.
-        results_sha256: Of the file of results, lower-case hexadecimal.
-        hits_sha256: Of the file of hits; empty for `history`, which has none.
-    """
-
-    place: str
-    stays: bool
-    name: str
-    rows: int
-    hits: int
-    results_sha256: str
-    hits_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +171,9 @@ def _damages(connection: sqlite3.Connection) -> tuple[str, ...]:
 def _parts(connection: sqlite3.Connection) -> tuple[SealedPart, ...]:
     # Version 1 of the ledger knew current parts only.
     knows = {row[1] for row in connection.execute("PRAGMA table_info(parts)")}
-    asked = (
-        f"SELECT {'place, stays' if 'place' in knows else _OF_VERSION_1}, "  # noqa: S608 - constants
-        "name, rows, hits, results_sha256, hits_sha256 FROM parts ORDER BY part"
-    )
-    found = connection.execute(asked)
-    return tuple(SealedPart(row[0], bool(row[1]), *row[2:]) for row in found)
+    asked = ", ".join(name if name in knows else _OF_VERSION_1[name] for name in COLUMNS)
+    found = connection.execute(f"SELECT {asked} FROM parts ORDER BY part")  # noqa: S608 - constants
+    return tuple(map(SealedPart.of, found))
 
 
 def _next_part(connection: sqlite3.Connection) -> int:

@@ -11,17 +11,19 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from store_rig import DayLater
 
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.errors import ConfigError, OutputDamagedError, OutputError, OutputInUseError
-from batchsearch.storage.remote.cargo import LEDGER, TableFile, read_index
+from batchsearch.storage.remote.cargo import LEDGER, read_index
 from batchsearch.storage.remote.mirror import Mirror
 from batchsearch.storage.remote.rhythm import Rhythm
 from batchsearch.storage.remote.store_output import fetch_output, held_by, open_mirror, work_folder
 from batchsearch.storage.remote.work_folder import LEFT_BEHIND
+from batchsearch.storage.sealed.inventory import SealedFile
 from batchsearch.storage.stores.address import parse_address
 from batchsearch.storage.stores.object_store import ObjectStore, Patience
 
@@ -89,7 +91,7 @@ class Run:
 def files_of(ledger):
     with closing(sqlite3.connect(ledger)) as connection:
         rows = connection.execute("SELECT path, sha256 FROM parts ORDER BY path").fetchall()
-    return [TableFile(path, sha256, 1) for path, sha256 in rows]
+    return [SealedFile("results", "current", Path(path).name, 1, sha256) for path, sha256 in rows]
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import pytest
 
 from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.commits import GroupCommits, Record
-from batchsearch.storage.ledger.entries import FinishedRow, Part, UsageKey, Waiting, digest_of
+from batchsearch.storage.ledger.entries import FinishedRow, UsageKey, Waiting, digest_of
 from batchsearch.storage.ledger.store import Ledger
+from batchsearch.storage.sealed_part import SealedPart
 
 USAGE = UsageKey("2026-11-21", "demo", "SearchImageByPic", "calls")
 PATIENCE = 20.0
@@ -162,10 +163,10 @@ async def test_a_part_that_lacks_rows_is_not_sealed(ledger):
     for key in "abc":
         await ledger.finish(row(key), {})
     with pytest.raises(OutputError, match=r"has 2 rows where 3 wait"):
-        await ledger.seal(Part("part-000001.parquet", 1, 3, 2, 0, "r", "h"))
+        await ledger.seal(SealedPart("part-000001.parquet", 2, 0, "r", "h", 1, 3))
     assert ledger.parts() == []
     assert ledger.waiting() == Waiting(3, 9)
-    await ledger.seal(Part("part-000001.parquet", 1, 2, 2, 0, "r", "h"))
+    await ledger.seal(SealedPart("part-000001.parquet", 2, 0, "r", "h", 1, 2))
     assert ledger.waiting() == Waiting(1, 3)
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.ledger import store
-from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow, Part, UsageKey, digest_of
+from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow, UsageKey, digest_of
 from batchsearch.storage.ledger.store import Ledger
+from batchsearch.storage.sealed_part import SealedPart
 
 USAGE = UsageKey("2026-11-21", "demo", "SearchImageByPic", "calls")
 
@@ -106,7 +107,7 @@ async def test_sealing_takes_rows_out_of_the_pending_ones(ledger):
         await ledger.finish(row(key), {})
     rows = [entry for chunk in ledger.pending(2, chunk=1) for entry in chunk]
     assert [entry.result for entry in rows] == [b'{"row_key":"a"}', b'{"row_key":"b"}']
-    part = Part("part-000001.parquet", rows[0].seq, rows[-1].seq, 2, 0, "r", "h")
+    part = SealedPart("part-000001.parquet", 2, 0, "r", "h", rows[0].seq, rows[-1].seq)
     await ledger.seal(part)
     assert [entry.result for chunk in ledger.pending(9) for entry in chunk] == [b'{"row_key":"c"}']
     assert ledger.parts() == [part]

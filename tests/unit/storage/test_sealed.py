@@ -1,13 +1,14 @@
 """What is sealed, whether the disk has it, and what lies beside it."""
 
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from batchsearch.engine.parts.sealer import Writers
-from batchsearch.storage.ledger.entries import FinishedRow, Part, digest_of
+from batchsearch.storage.ledger.entries import FinishedRow, digest_of
 from batchsearch.storage.ledger.store import Ledger
 from batchsearch.storage.parts.part_files import part_name, part_number
 from batchsearch.storage.sealed.difference import CheckedFiles, differences
@@ -41,15 +42,7 @@ class Output:
         rows = [row for chunk in self.ledger.pending(100) for row in chunk]
         name = part_name(number or self.ledger.next_part())
         made = self.writers.current.write(name, [rows])
-        part = Part(
-            made.name,
-            rows[0].seq,
-            rows[-1].seq,
-            made.rows,
-            made.hits,
-            made.results_sha256,
-            made.hits_sha256,
-        )
+        part = replace(made, first_seq=rows[0].seq, last_seq=rows[-1].seq)
         if seal:
             await self.ledger.seal(part)
         return part
@@ -198,7 +191,7 @@ def test_parts_are_found_wherever_they_can_be(tmp_path):
 async def test_while_parts_are_exchanged_the_coming_ones_are_sealed(output):
     """From the note of an exchange to its end, a coming part is found beside those that readers see."""
     part = await output.write("a", "b")
-    coming = Part(part_name(2), part.first_seq, part.last_seq, 2, 2, part.results_sha256, part.hits_sha256)
+    coming = replace(part, name=part_name(2))
     for table in ("results", "hits"):
         beside = output.folder / f"{table}.next"
         beside.mkdir()

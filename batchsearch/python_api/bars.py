@@ -8,20 +8,14 @@ from __future__ import annotations
 import html
 import importlib
 import sys
-import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.telemetry.progress import NoProgress, progress_for
-from batchsearch.telemetry.reading import reading_of
-from batchsearch.telemetry.status_words import lines_of
+from batchsearch.telemetry.progress import surfaces_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
-    from batchsearch.telemetry.progress import Progress
-    from batchsearch.telemetry.stats import Stats
+    from batchsearch.telemetry.progress import Surface, View
 
 _EVERY: Final = 0.5
 
@@ -33,15 +27,15 @@ def in_notebook() -> bool:
     return hasattr(shell, "kernel")
 
 
-def bar_for(*, wanted: bool | None) -> Progress:
+def bar_for(*, wanted: bool | None) -> list[Surface]:
     """The bar that suits where a program runs.
 
     Args:
         wanted: True for one anywhere, False for none, None for one in a notebook.
     """
-    if wanted is False or (wanted is None and not in_notebook()):
-        return NoProgress()
-    return NotebookProgress(_display) if in_notebook() else progress_for()
+    if in_notebook():
+        return [] if wanted is False else [NotebookBar(_display)]
+    return surfaces_for() if wanted else []
 
 
 def _notebook() -> Any:
@@ -62,67 +56,39 @@ def _display(page: str) -> Callable[[str], object]:
     return lambda other: handle.update(shown.HTML(other))
 
 
-class NotebookProgress:
+class NotebookBar:
     """A bar of plain HTML, renewed in its place about twice a second; when it is over it goes away.
 
     Args:
         display: Shows a page; what shows another in its place.
-        clock: The steady clock of the counters.
     """
 
-    def __init__(
-        self,
-        display: Callable[[str], Callable[[str], object]],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    every = _EVERY
+    at_once = True
+
+    def __init__(self, display: Callable[[str], Callable[[str], object]]) -> None:
         self._display = display
-        self._clock = clock
-        self._show: Callable[[str], object] | None = None
-        self._depth = 0
-        self._next = 0.0
-        self._shown = ""
+        self._renew: Callable[[str], object] | None = None
 
-    def __enter__(self) -> Self:
-        self._depth += 1
-        if self._show is None:
-            self._show = self._display(_page("starting", 0, None))
-        return self
+    def begin(self) -> None:
+        """The first view makes it."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._depth -= 1
-        if self._depth == 0 and self._show is not None:
-            self._show("")
-            self._show = None
+    def show(self, view: View) -> None:
+        """Show it in the place of what was shown before."""
+        if self._renew is None:
+            self._renew = self._display(_page(view))
+        else:
+            self._renew(_page(view))
 
-    def update(self, stats: Stats) -> None:
-        """Show the counters, when it is time to."""
-        if self._is_time("rows"):
-            moment = datetime.now(UTC)
-            reading = reading_of(stats, self._clock(), moment)
-            self._renew(_page("rows", reading.done, reading.total, lines_of(reading, moment)))
-
-    def step(self, what: str, done: int, total: int | None) -> None:
-        """Show a step, when it is time to, and at once where it is another one."""
-        if self._is_time(what):
-            self._renew(_page(what, done, total))
-
-    def _is_time(self, what: str) -> bool:
-        now = self._clock()
-        if what == self._shown and now < self._next:
-            return False
-        self._shown, self._next = what, now + _EVERY
-        return True
-
-    def _renew(self, page: str) -> None:
-        if self._show is not None:
-            self._show(page)
+    def end(self) -> None:
+        """Take it away."""
+        if self._renew is not None:
+            self._renew("")
+            self._renew = None
 
 
-def _page(what: str, done: int, total: int | None, lines: list[str] | None = None) -> str:
-    size = f' value="{done}" max="{total}"' if total else ""
-    count = f"{done:,} of {total:,}" if total else f"{done:,}" if done else ""
-    below = "".join(f"<br><small>{html.escape(line)}</small>" for line in lines or ())
-    return f"<div>{html.escape(what)} <progress{size}></progress> {count}{below}</div>"
+def _page(view: View) -> str:
+    size = f' value="{view.done}" max="{view.total}"' if view.total else ""
+    count = f"{view.done:,} of {view.total:,}" if view.total else f"{view.done:,}" if view.done else ""
+    below = "".join(f"<br><small>{html.escape(line)}</small>" for line in view.lines)
+    return f"<div>{html.escape(view.what)} <progress{size}></progress> {count}{below}</div>"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import time
 from contextlib import ExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.python_api.bars import bar_for
@@ -20,20 +18,19 @@ from batchsearch.python_api.output import CompareResult, DedupResult, LoadResult
 from batchsearch.python_api.stopping import Stop, in_own_thread, stoppable
 from batchsearch.tasks.compare.comparison_job import compare_job
 from batchsearch.tasks.lanes.whole_run import run_whole
-from batchsearch.telemetry.progress import shown
-from batchsearch.telemetry.reading import reading_of
+from batchsearch.telemetry.progress import Progress, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
-    from types import TracebackType
+    from datetime import datetime
 
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.run.signals import StopSignals
     from batchsearch.python_api.clusters import DaskLike
     from batchsearch.python_api.jobs import JobLike, Overrides
     from batchsearch.python_api.manifests import ManifestLike
+    from batchsearch.telemetry.progress import View
     from batchsearch.telemetry.reading import Reading
-    from batchsearch.telemetry.stats import Stats
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -276,20 +273,26 @@ async def _worked(  # noqa: PLR0917 - what every form takes, in its order
     progress: Callable[[Reading], object] | bool | None,
     stop: Stop | None,
     dask: DaskLike | None,
-) -> AsyncIterator[tuple[JobSettings, _Told, _ToItsEnd]]:
+) -> AsyncIterator[tuple[JobSettings, Progress, _ToItsEnd]]:
     """A job's settings, what shows its run, and what awaits one until it ends or is asked to stop."""
     asked = stop or Stop()
-    told = _Told(progress, asked)
+    told: _Told | None = None
+    if progress is None or isinstance(progress, bool):
+        showing = Progress(*bar_for(wanted=progress))
+    else:
+        told = _Told(progress, asked)
+        showing = Progress(told)
 
     async def to_its_end(start: Callable[[StopSignals], Coroutine[Any, Any, T]]) -> T:
         return await stoppable(start, asked)
 
-    with events_to_logging(), shown(told), ExitStack() as stack:
+    with events_to_logging(), shown(showing), ExitStack() as stack:
         settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
         if dask is not None:
             settings = await asyncio.to_thread(stack.enter_context, on_workers(settings, dask))
-        yield settings, told, to_its_end
-    told.raise_what_was_raised()
+        yield settings, showing, to_its_end
+    if told is not None and told.raised is not None:
+        raise told.raised
 
 
 def _aware(until: datetime | None) -> datetime | None:
@@ -298,44 +301,33 @@ def _aware(until: datetime | None) -> datetime | None:
 
 
 class _Told:
-    """Shows a run's counters, or hands them to a program's own function; what that raises stops the run.
+    """Hands a run's counters to a program's own function; what that raises stops the run.
 
     Args:
-        progress: As a program gives it.
+        tell: The program's function.
         stop: Stops the run.
     """
 
-    def __init__(self, progress: Callable[[Reading], object] | bool | None, stop: Stop) -> None:
-        self._tell = None if progress is None or isinstance(progress, bool) else progress
-        self._bar = bar_for(wanted=progress if isinstance(progress, bool) or progress is None else False)
+    every = 0.0
+    at_once = True
+
+    def __init__(self, tell: Callable[[Reading], object], stop: Stop) -> None:
+        self._tell = tell
         self._stop = stop
-        self._raised: BaseException | None = None
+        self.raised: BaseException | None = None
 
-    def __enter__(self) -> Self:
-        self._bar.__enter__()
-        return self
+    def begin(self) -> None:
+        """It is told of calls alone."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._bar.__exit__(kind, error, traceback)
-
-    def update(self, stats: Stats) -> None:
-        """Show and tell, unless telling has failed before."""
-        self._bar.update(stats)
-        if self._tell is None or self._raised is not None:
+    def show(self, view: View) -> None:
+        """Tell, unless telling has failed before."""
+        if view.reading is None or self.raised is not None:
             return
         try:
-            self._tell(reading_of(stats, time.monotonic(), datetime.now(UTC)))
+            self._tell(view.reading)
         except BaseException as error:  # noqa: BLE001 - raised again when the run has stopped
-            self._raised = error
+            self.raised = error
             self._stop.ask(f"the progress function raised {type(error).__name__}")
 
-    def step(self, what: str, done: int, total: int | None) -> None:
-        """Show a step beside the calls; a program's function is told of calls alone."""
-        self._bar.step(what, done, total)
-
-    def raise_what_was_raised(self) -> None:
-        """Let the program have its own exception back."""
-        if self._raised is not None:
-            raise self._raised
+    def end(self) -> None:
+        """It was told of the end."""

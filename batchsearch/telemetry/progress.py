@@ -1,10 +1,13 @@
-"""Progress on stderr: a live bar on a terminal, a line now and then elsewhere."""
+"""How far a command is, shown in one way or several: a bar on a terminal, lines in a log, a notebook's page.
+
+What is shown, and how often, is decided here; a `Surface` only draws it.
+"""
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -17,230 +20,184 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from rich.console import Console
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
-
+    from batchsearch.telemetry.reading import Reading
     from batchsearch.telemetry.stats import Stats
 
 LINE_SECONDS: Final = 30.0
-_MOST_CODES: Final = 5
+ROWS: Final = "rows"
+"""What is shown while calls are made."""
+
 _STARTING: Final = "starting"
-_ROWS: Final = "rows"
+_MOST_CODES: Final = 5
 
 
-class Progress(Protocol):
-    """Shows how far a command is: its steps, and a run's counters; both calls must be cheap.
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is shown at one moment.
+
+    Attributes:
+        what: What happens: `rows`, or a step beside the calls.
+        done: How much of it is done.
+        total: How much there is; None where nobody knows.
+        reading: The run's counters; None for a step.
+        lines: What they say, in words.
+    """
+
+    what: str
+    done: int = 0
+    total: int | None = None
+    reading: Reading | None = None
+    lines: tuple[str, ...] = ()
+
+
+class Surface(Protocol):
+    """Draws how far a command is.
+
+    Attributes:
+        every: Seconds between two views of one thing; 0 where each is shown.
+        at_once: Whether the first view of a thing is shown, or only what lasts longer than `every`.
+    """
+
+    every: float
+    at_once: bool
+
+    def begin(self) -> None:
+        """There is something to show from now on."""
+
+    def show(self, view: View) -> None:
+        """Show this; called from any thread."""
+
+    def end(self) -> None:
+        """There is nothing more to show; what follows starts on a clean line."""
+
+
+class _Pace:
+    """When a surface is to show a thing again."""
+
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+        self._what = ""
+        self._next = 0.0
+
+    def is_due(self, what: str, now: float) -> bool:
+        """Whether it is time; if so, the next time is later."""
+        is_new = what != self._what
+        if not is_new and now < self._next:
+            return False
+        self._what, self._next = what, now + self._surface.every
+        return self._surface.at_once or not is_new
+
+
+class Progress:
+    """Shows how far a command is: its steps, and a run's counters; both calls are cheap.
 
     A command enters it once for all that it does. A run enters it again for the time of its calls, in which
     the counters are shown; before and after, the steps.
-    """
-
-    def __enter__(self) -> Self:
-        """Start showing; within that, show counters."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop showing; what follows on stderr starts on a clean line."""
-
-    def update(self, stats: Stats) -> None:
-        """Show these counters."""
-
-    def step(self, what: str, done: int, total: int | None) -> None:
-        """Show a step beside the calls; see `batchsearch.steps`. Called from any thread."""
-
-
-class NoProgress:
-    """Shows nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return None
-
-    def update(self, stats: Stats) -> None:
-        """Ignore them."""
-
-    def step(self, what: str, done: int, total: int | None) -> None:
-        """Ignore it."""
-
-
-class BarProgress:
-    """A live bar for a terminal, and below it pace, failures and the end; log lines appear above it.
-
-    It is there from when it is entered, for whatever step is on, and leaves nothing behind. Colours follow
-    `NO_COLOR`, the width follows the terminal: longer lines are cut, never wrapped.
 
     Args:
-        console: Where to draw; stderr when absent.
+        surfaces: Where it is shown; nowhere when there are none.
         clock: The steady clock of the counters.
         wall: Wall clock, UTC.
     """
 
     def __init__(
         self,
-        console: Console | None = None,
-        *,
+        *surfaces: Surface,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._console = console
+        self.surfaces = surfaces
         self._clock = clock
         self._wall = wall
-        self._bar: RichProgress | None = None
-        self._task: TaskID | None = None
-        self._lines: list[str] = []
         self._depth = 0
-        self._shown = ""
-        self._moving = threading.Lock()
+        self._of_rows = [_Pace(surface) for surface in surfaces]
+        self._of_steps = [_Pace(surface) for surface in surfaces]
+        self._last = View(_STARTING)
 
     def __enter__(self) -> Self:
+        """Start showing; within that, show counters."""
         self._depth += 1
-        if self._bar is None:
-            self._bar = self._made()
-            self._bar.start()
-            self._show(_STARTING)
+        self._of_rows = [_Pace(surface) for surface in self.surfaces]
+        if self._depth == 1:
+            for surface in self.surfaces:
+                surface.begin()
+            self._show_step(View(_STARTING))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        """Stop showing; within that, show steps again."""
         self._depth -= 1
-        self._lines = []
-        if self._bar is not None and self._depth == 0:
-            self._bar.stop()
-            self._bar = None
+        if self._depth == 0:
+            for surface in self.surfaces:
+                surface.end()
+        else:
+            for surface in self.surfaces:
+                if surface.at_once:
+                    surface.show(View(self._last.what, self._last.done, self._last.total))
 
     def update(self, stats: Stats) -> None:
-        """Move the bar and renew the lines."""
-        if self._bar is None:
-            return
-        moment = self._wall()
-        reading = reading_of(stats, self._clock(), moment)
-        self._lines = lines_of(reading, moment)
-        self._move(_ROWS, reading.done, reading.total or None)
+        """Show these counters."""
+        now = self._clock()
+        due = self._due(self._of_rows, ROWS, now)
+        if due:
+            moment = self._wall()
+            reading = reading_of(stats, now, moment)
+            lines = tuple(lines_of(reading, moment))
+            self._show(View(ROWS, reading.done, reading.total or None, reading, lines), due)
 
     def step(self, what: str, done: int, total: int | None) -> None:
-        """Move the bar of a step; a new one begins another bar."""
-        if self._bar is not None:
-            self._lines = []
-            self._move(what, done, total or None)
+        """Show a step beside the calls; see `batchsearch.steps`. Called from any thread."""
+        self._show_step(View(what, done, total or None))
 
-    def _move(self, what: str, done: int, total: int | None) -> None:
-        with self._moving:
-            if self._bar is None:
-                return
-            if what != self._shown or self._task is None:
-                self._show(what)
-            if self._task is not None:
-                self._bar.update(self._task, completed=done, total=total)
+    def _show_step(self, view: View) -> None:
+        self._show(view, self._due(self._of_steps, view.what, self._clock()))
 
-    def _show(self, what: str) -> None:
-        """A bar of its own for another step: its time begins anew."""
-        if self._bar is None:
-            return
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._shown = what
-        self._task = self._bar.add_task(what, total=None)
+    def _due(self, paces: list[_Pace], what: str, now: float) -> list[Surface]:
+        if not self._depth:
+            return []
+        return [surface for surface, pace in zip(self.surfaces, paces, strict=True) if pace.is_due(what, now)]
 
-    def _made(self) -> RichProgress:
-        # rich takes a while to import: only a terminal pays for it.
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
-        from rich.text import Text
-
-        def below() -> list[Text]:
-            return [Text(f"  {line}", overflow="ellipsis", no_wrap=True) for line in self._lines]
-
-        class Counted(ProgressColumn):
-            """How much is done, as far as that says anything."""
-
-            def render(self, task):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - rich's own types
-                if task.total is None:
-                    return Text(f"{task.completed:,.0f}" if task.completed else "")
-                return Text(f"{task.completed:,.0f}/{task.total:,.0f} {task.percentage:3.0f}%")
-
-        class BarAndLines(Progress):
-            def get_renderables(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 - rich's own type
-                yield self.make_tasks_table(self.tasks)
-                yield from below()
-
-        return BarAndLines(
-            TextColumn("{task.description}"),
-            BarColumn(20),
-            Counted(),
-            TimeElapsedColumn(),
-            console=self._console or Console(stderr=True),
-            redirect_stdout=False,
-            refresh_per_second=4,
-            transient=True,
-        )
+    def _show(self, view: View, surfaces: list[Surface]) -> None:
+        self._last = view
+        for surface in surfaces:
+            surface.show(view)
 
 
-class LineProgress:
+class EventLines:
     """A log event at a bounded pace, for output that is kept in a file.
 
     Args:
         every: Seconds between two of them.
-        clock: The steady clock of the counters.
-        wall: Wall clock, UTC.
     """
 
-    def __init__(
-        self,
-        every: float = LINE_SECONDS,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._every = every
-        self._clock = clock
-        self._wall = wall
-        self._next = clock() + every
-        self._step = ""
-        self._next_step = self._next
+    at_once = False
 
-    def __enter__(self) -> Self:
-        self._next = self._clock() + self._every
-        return self
+    def __init__(self, every: float = LINE_SECONDS) -> None:
+        self.every = every
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return None
+    def begin(self) -> None:
+        """Nothing has lasted long yet."""
 
-    def update(self, stats: Stats) -> None:
-        """Log a line when the last one is old enough."""
-        now = self._clock()
-        if now < self._next:
+    def show(self, view: View) -> None:
+        """Log a line."""
+        if view.reading is None:
+            logger().info("step_progress", step=view.what, done=view.done, total=view.total)
             return
-        self._next = now + self._every
-        moment = self._wall()
-        reading = reading_of(stats, now, moment)
-        seen, silent = reading.as_dict(), reading.since_success(moment)
+        shown, silent = view.reading.as_dict(), view.reading.since_success(view.reading.moment)
         logger().info(
             "progress",
-            **{name: seen[name] for name in _SHOWN},
-            codes=dict(list(seen["codes"].items())[:_MOST_CODES]),
+            **{name: shown[name] for name in _IN_EVENTS},
+            codes=dict(list(shown["codes"].items())[:_MOST_CODES]),
             seconds_since_success=None if silent is None else round(silent, 1),
         )
 
-    def step(self, what: str, done: int, total: int | None) -> None:
-        """Log how far a step is when it has lasted as long as the interval, and again after as long."""
-        now = self._clock()
-        if what != self._step:
-            self._step, self._next_step = what, now + self._every
-        elif now >= self._next_step:
-            self._next_step = now + self._every
-            logger().info("step_progress", step=what, done=done, total=total)
+    def end(self) -> None:
+        """Lines stay."""
 
 
-_SHOWN: Final = (
+_IN_EVENTS: Final = (
     "done",
     "total",
     "ok",
@@ -271,6 +228,13 @@ def shown(progress: Progress) -> Iterator[None]:
 
 def progress_for(*, wanted: bool = True, as_events: bool = False) -> Progress:
     """The progress that suits where stderr goes; `as_events`: log events even on a terminal."""
-    if not wanted:
-        return NoProgress()
-    return BarProgress() if on_live_terminal() and not as_events else LineProgress()
+    return Progress(*surfaces_for(as_events=as_events)) if wanted else Progress()
+
+
+def surfaces_for(*, as_events: bool = False) -> list[Surface]:
+    """Where progress is shown: on a terminal a bar, elsewhere lines."""
+    if as_events or not on_live_terminal():
+        return [EventLines()]
+    from batchsearch.telemetry.terminal_bar import TerminalBar
+
+    return [TerminalBar()]

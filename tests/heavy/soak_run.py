@@ -10,21 +10,17 @@ from pathlib import Path
 from batchsearch.config.load import load_job
 from batchsearch.engine.run.job import run_job
 from batchsearch.telemetry.logs import configure
+from batchsearch.telemetry.progress import Progress
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Counters:
+class Counters(Progress):
     """Keeps the run's counters at hand."""
 
     def __init__(self):
+        super().__init__()
         self.stats = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
 
     def update(self, stats, *_, **__):
         self.stats = stats

@@ -11,17 +11,17 @@ import asyncio
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.engine.run.job import run_job
 from batchsearch.engine.run.signals import StopSignals
 from batchsearch.errors import BatchsearchError
 from batchsearch.tasks.lanes.lane_order import LaneEnd, LaneReading
 from batchsearch.telemetry.logs import configure
+from batchsearch.telemetry.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from batchsearch.tasks.lanes.lane_order import LaneOrder
     from batchsearch.telemetry.stats import Stats
@@ -32,7 +32,7 @@ _CLOSING: Final = frozenset({"closing", "closing_gracefully", "closed", "failed"
 """States of a Dask worker that takes no more work, or loses what it has."""
 
 
-class _Lane:
+class _Lane(Progress):
     """A lane that this process works on.
 
     Args:
@@ -41,6 +41,7 @@ class _Lane:
     """
 
     def __init__(self, order: LaneOrder, worker: Any) -> None:
+        super().__init__()
         self._order = order
         self._worker = worker
         self._heard = time.monotonic()
@@ -51,20 +52,9 @@ class _Lane:
 
     # -- shown to the run as its progress
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        return None
-
     def update(self, stats: Stats) -> None:
         """Keep the counters, which the client asks for."""
         self._stats = stats
-
-    def step(self, what: str, done: int, total: int | None) -> None:
-        """Of steps beside the calls a lane's client is told nothing."""
 
     # -- from other threads
 

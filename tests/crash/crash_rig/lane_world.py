@@ -28,6 +28,7 @@ from batchsearch.storage.remote.store_output import fetch_outputs
 from batchsearch.tasks.lanes.lane_keeper import Watching
 from batchsearch.tasks.lanes.whole_run import run_whole
 from batchsearch.tasks.verify.folder_check import verify_folders
+from batchsearch.telemetry.progress import Progress
 
 from .checks import FREE
 from .fork_server import ROOT
@@ -269,7 +270,7 @@ class LaneWorld:
         return len(calls) - needed
 
 
-class Killer:
+class Killer(Progress):
     """A progress that kills the workers of lanes at seeded moments: after so many calls, or as a lane moves.
 
     Args:
@@ -279,21 +280,13 @@ class Killer:
     """
 
     def __init__(self, world, rng, kills):
+        super().__init__()
         self._world = world
         self._left = kills
         self._rng = rng
         self._next = rng.randint(5, 20)
         self._as_it_moves = False
         self.killed = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-    def step(self, *_):
-        """Nothing is done of it."""
 
     def update(self, stats):
         """Kill the worker of a lane when it is time."""
@@ -324,7 +317,7 @@ class Killer:
             self.killed += 1
 
 
-class Stopper:
+class Stopper(Progress):
     """A progress that stops the worker of a lane, and wakes it when another one makes that lane's calls.
 
     Args:
@@ -333,21 +326,17 @@ class Stopper:
     """
 
     def __init__(self, world, instance):
+        super().__init__()
         self._world = world
         self._instance = instance
         self._worker = ""
         self._pid = None
         self.woken = False
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def __exit__(self, *error):
+        super().__exit__(*error)
         if self._pid is not None:
             os.kill(self._pid, signal.SIGCONT)
-
-    def step(self, *_):
-        """Nothing is done of it."""
 
     def heard(self, _logger, _method, event):
         """Hears where the lane is."""

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 import batchsearch
-from batchsearch.python_api.bars import NotebookProgress
+from batchsearch.python_api.bars import NotebookBar
 from batchsearch.python_api.manifests import arrow_table
+from batchsearch.telemetry.progress import Progress
 from batchsearch.telemetry.stats import Stats
 
 ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(4)]
@@ -181,7 +182,7 @@ def test_the_bar_of_a_notebook_is_plain_html():
         pages.append(page)
         return pages.append
 
-    with NotebookProgress(display, clock=lambda: now[0]) as bar, bar:
+    with Progress(NotebookBar(display), clock=lambda: now[0]) as bar, bar:
         bar.step("reading <the> manifest", 3, 10)
         for done in range(100):
             now[0] += 0.01

@@ -24,6 +24,7 @@ from batchsearch.tasks.lanes.lane_keeper import Watching
 from batchsearch.tasks.lanes.lane_order import LaneOrder, travelling
 from batchsearch.tasks.lanes.whole_run import run_whole
 from batchsearch.tasks.verify.folder_check import verify_folders
+from batchsearch.telemetry.progress import Progress
 
 pytest.importorskip("distributed")
 
@@ -72,20 +73,12 @@ def job(shops, load):
     return made
 
 
-class StopsAtFirst:
+class StopsAtFirst(Progress):
     """A progress that stops the run as soon as calls are made."""
 
     def __init__(self, signals):
+        super().__init__()
         self.signals = signals
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
-
-    def step(self, *_):
-        return None
 
     def update(self, stats):
         if stats.calls:

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from batchsearch.telemetry.logs import configure, logger
-from batchsearch.telemetry.progress import BarProgress, LineProgress, NoProgress, progress_for
+from batchsearch.telemetry.progress import EventLines, Progress, progress_for
 from batchsearch.telemetry.stats import Stats
+from batchsearch.telemetry.terminal_bar import TerminalBar
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 
@@ -38,7 +39,7 @@ def test_lines_come_at_a_bounded_pace(capsys, stats):
     """However often it is told, one event an interval; each has all that a person needs."""
     configure("json", "info")
     now = [0.0]
-    with LineProgress(30, clock=lambda: now[0], wall=lambda: NOW) as progress:
+    with Progress(EventLines(30), clock=lambda: now[0], wall=lambda: NOW) as progress:
         for _ in range(400):
             now[0] += 0.25
             progress.update(stats)
@@ -55,7 +56,7 @@ def drawn(stats, *, width=100, environ=()):
     """What the bar leaves on a terminal, without its control sequences."""
     screen = Terminal()
     console = Console(file=screen, force_terminal=True, width=width, height=20, _environ=dict(environ))
-    with BarProgress(console, clock=lambda: 4.0, wall=lambda: NOW) as bar:
+    with Progress(TerminalBar(console), clock=lambda: 4.0, wall=lambda: NOW) as bar:
         bar.update(stats)
     return screen.getvalue()
 
@@ -117,7 +118,7 @@ def test_logs_and_bar_share_the_terminal_ungarbled(monkeypatch, stats):
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "200")
     configure("console", "info")
-    with BarProgress() as bar:
+    with Progress(TerminalBar()) as bar:
         for number in range(5):
             stats.ok += 1
             bar.update(stats)
@@ -129,17 +130,17 @@ def test_logs_and_bar_share_the_terminal_ungarbled(monkeypatch, stats):
 
 
 @pytest.mark.parametrize(
-    ("is_terminal", "term", "options", "kind"),
+    ("is_terminal", "term", "options", "kinds"),
     [
-        (True, "xterm", {}, BarProgress),
-        (True, "dumb", {}, LineProgress),
-        (True, "xterm", {"as_events": True}, LineProgress),
-        (False, "xterm", {}, LineProgress),
-        (True, "xterm", {"wanted": False}, NoProgress),
+        (True, "xterm", {}, [TerminalBar]),
+        (True, "dumb", {}, [EventLines]),
+        (True, "xterm", {"as_events": True}, [EventLines]),
+        (False, "xterm", {}, [EventLines]),
+        (True, "xterm", {"wanted": False}, []),
     ],
 )
-def test_the_progress_suits_where_stderr_goes(monkeypatch, is_terminal, term, options, kind):
+def test_the_progress_suits_where_stderr_goes(monkeypatch, is_terminal, term, options, kinds):
     """A bar only where lines can be drawn again and nobody parses them."""
     monkeypatch.setattr(sys, "stderr", Terminal() if is_terminal else io.StringIO())
     monkeypatch.setenv("TERM", term)
-    assert type(progress_for(**options)) is kind
+    assert [type(each) for each in progress_for(**options).surfaces] == kinds

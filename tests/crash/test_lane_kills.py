@@ -7,7 +7,10 @@ import pytest
 
 pytest.importorskip("distributed")
 
-from crash_rig.lane_world import IN_FLIGHT, Killer, LaneWorld, Stopper, hearing
+from cluster_rig import DaskCluster
+from crash_rig.lane_world import IN_FLIGHT, After, Killer, LaneWorld, Stopper, hearing
+
+from batchsearch.engine.run.signals import StopSignals
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -47,3 +50,26 @@ async def test_an_owner_that_was_stopped_makes_no_call_any_more(world, alone):
     assert (summary.exit_code, summary.done) == (0, 60)
     assert stopper.woken
     world.check(alone[1], 1)
+
+
+async def test_lanes_that_are_told_to_stop_repeat_no_call(world, alone):
+    """Stopped as SIGTERM stops a run, they end in good order and go on where they were."""
+    signals = StopSignals()
+    summary = await world.run(After(world, 20, lambda: signals.stop("SIGTERM")), signals=signals)
+    assert summary.exit_code == 4
+    assert "SIGTERM" in summary.message
+    assert 20 <= summary.done < 60
+    whole = await world.run()
+    assert (whole.exit_code, whole.done, whole.resumed) == (0, 60, summary.done)
+    assert world.check(alone[1], 0, lapsed=False) == 0
+
+
+async def test_lanes_whose_scheduler_is_lost_stop_and_go_on_elsewhere(world, alone):
+    """Nobody asks after them any more, so they stop; on another cluster the same job goes on."""
+    with DaskCluster(2) as lost:
+        summary = await world.run(After(world, 20, lost.kill_scheduler), silence=1.0, address=lost.address)
+    assert summary.exit_code == 4
+    assert "scheduler does not answer" in summary.message
+    whole = await world.run()
+    assert (whole.exit_code, whole.done) == (0, 60)
+    assert world.check(alone[1], 2, lapsed=False) <= 2 * IN_FLIGHT

@@ -66,13 +66,13 @@ def command(
 
     def work() -> Comparison:
         job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
+        from batchsearch.engine.job.run_options import RunOptions
         from batchsearch.tasks.compare.comparison_job import compare_to_end
 
         return compare_to_end(
             job,
             terminal,
-            until=moment(until),
-            max_calls=max_calls,
+            RunOptions(moment(until), max_calls),
         )
 
     run_to_exit(work, terminal)

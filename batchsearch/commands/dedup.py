@@ -77,13 +77,13 @@ def command(
 
         keep_memory()
         job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
+        from batchsearch.engine.job.run_options import RunOptions
         from batchsearch.tasks.dedup.night import dedup_to_end
 
         return dedup_to_end(
             job,
             terminal,
-            until=moment(until),
-            max_calls=max_calls,
+            RunOptions(moment(until), max_calls),
             delete_all_missing=delete_all_missing,
         )
 

@@ -97,6 +97,7 @@ def command(
 
     def work() -> Summary:
         from batchsearch.engine.job.job_of_output import job_of
+        from batchsearch.engine.job.run_options import RunOptions
         from batchsearch.engine.renewal.row_selector import RowSelector
         from batchsearch.engine.run.job import run_to_end
         from batchsearch.tasks.lanes.whole_run import run_whole
@@ -119,9 +120,7 @@ def command(
         return run_to_end(
             job,
             terminal,
-            until=moment(until),
-            max_calls=max_calls,
-            chosen=chosen,
+            RunOptions(moment(until), max_calls, chosen),
             working=run_whole,
         )
 

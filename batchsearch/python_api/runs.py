@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
+from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.python_api.bars import bar_for
 from batchsearch.python_api.clusters import on_workers
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.run.signals import StopSignals
     from batchsearch.python_api.clusters import DaskLike
     from batchsearch.python_api.jobs import JobLike, Overrides
     from batchsearch.python_api.manifests import ManifestLike
@@ -39,7 +40,7 @@ T = TypeVar("T")
 class _ToItsEnd(Protocol):
     """Awaits a run that stops in good order."""
 
-    async def __call__(self, start: Callable[[StopSignals], Coroutine[Any, Any, T]], /) -> T:
+    async def __call__(self, start: Callable[[RunOptions], Coroutine[Any, Any, T]], /) -> T:
         """What the run returns."""
 
 
@@ -84,16 +85,13 @@ async def arun(
     Cancelling the task stops the run in good order: the cancellation is raised once what was answered is
     kept. A second one ends it at once.
     """
-    async with _worked(job, manifest, overrides, progress, stop, dask) as (settings, told, to_its_end):
+    options = RunOptions(_aware(until), max_calls)
+    async with _worked(job, manifest, overrides, options, progress, stop, dask) as (settings, to_its_end):
         if settings.compare is not None and settings.compare.makes_pairs:
             raise ConfigError(
                 [Problem("compare.pairs", "the pairs of this job are made of a list: `run_compare`")]
             )
-        summary = await to_its_end(
-            lambda signals: run_whole(
-                settings, until=_aware(until), max_calls=max_calls, progress=told, signals=signals
-            )
-        )
+        summary = await to_its_end(lambda of_run: run_whole(settings, of_run))
     return RunResult(Path(settings.output.dir), summary, settings)
 
 
@@ -153,12 +151,9 @@ async def arun_compare(
     dask: DaskLike | None = None,
 ) -> CompareResult:
     """Like `run_compare`, in the event loop that is running; see `arun`."""
-    async with _worked(job, manifest, overrides, progress, stop, dask) as (settings, told, to_its_end):
-        comparison = await to_its_end(
-            lambda signals: compare_job(
-                settings, until=_aware(until), max_calls=max_calls, progress=told, signals=signals
-            )
-        )
+    options = RunOptions(_aware(until), max_calls)
+    async with _worked(job, manifest, overrides, options, progress, stop, dask) as (settings, to_its_end):
+        comparison = await to_its_end(lambda of_run: compare_job(settings, of_run))
     return CompareResult(Path(settings.output.dir), comparison.summary, settings, comparison)
 
 
@@ -192,16 +187,10 @@ async def arun_dedup(
     # Its numbers need scipy, which a plain search goes without.
     from batchsearch.tasks.dedup.night import run_night
 
-    async with _worked(job, manifest, overrides, progress, stop, dask) as (settings, told, to_its_end):
+    options = RunOptions(_aware(until), max_calls)
+    async with _worked(job, manifest, overrides, options, progress, stop, dask) as (settings, to_its_end):
         summary = await to_its_end(
-            lambda signals: run_night(
-                settings,
-                until=_aware(until),
-                max_calls=max_calls,
-                delete_all_missing=delete_all_missing,
-                progress=lambda: told,
-                signals=signals,
-            )
+            lambda of_run: run_night(settings, of_run, delete_all_missing=delete_all_missing)
         )
     return DedupResult(Path(settings.output.dir), summary, settings)
 
@@ -240,8 +229,8 @@ async def arun_load(
     """Like `run_load`, in the event loop that is running; see `arun`."""
     from batchsearch.tasks.load.loading import load_job
 
-    async with _worked(job, manifest, overrides, progress, stop, dask) as (settings, told, to_its_end):
-        summary = await to_its_end(lambda signals: load_job(settings, progress=lambda: told, signals=signals))
+    async with _worked(job, manifest, overrides, PLAIN_RUN, progress, stop, dask) as (settings, to_its_end):
+        summary = await to_its_end(lambda of_run: load_job(settings, of_run))
     return LoadResult(Path(settings.output.dir), summary, settings)
 
 
@@ -270,11 +259,12 @@ async def _worked(  # noqa: PLR0917 - what every form takes, in its order
     job: JobLike,
     manifest: ManifestLike | None,
     overrides: Overrides,
+    options: RunOptions,
     progress: Callable[[Reading], object] | bool | None,
     stop: Stop | None,
     dask: DaskLike | None,
-) -> AsyncIterator[tuple[JobSettings, Progress, _ToItsEnd]]:
-    """A job's settings, what shows its run, and what awaits one until it ends or is asked to stop."""
+) -> AsyncIterator[tuple[JobSettings, _ToItsEnd]]:
+    """A job's settings, and what awaits a run until it ends or is asked to stop."""
     asked = stop or Stop()
     told: _Told | None = None
     if progress is None or isinstance(progress, bool):
@@ -283,14 +273,16 @@ async def _worked(  # noqa: PLR0917 - what every form takes, in its order
         told = _Told(progress, asked)
         showing = Progress(told)
 
-    async def to_its_end(start: Callable[[StopSignals], Coroutine[Any, Any, T]]) -> T:
-        return await stoppable(start, asked)
+    async def to_its_end(start: Callable[[RunOptions], Coroutine[Any, Any, T]]) -> T:
+        return await stoppable(
+            lambda signals: start(replace(options, progress=showing, signals=signals)), asked
+        )
 
     with events_to_logging(), shown(showing), ExitStack() as stack:
         settings = await asyncio.to_thread(stack.enter_context, job_over(job, overrides, manifest))
         if dask is not None:
             settings = await asyncio.to_thread(stack.enter_context, on_workers(settings, dask))
-        yield settings, showing, to_its_end
+        yield settings, to_its_end
     if told is not None and told.raised is not None:
         raise told.raised
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from batchsearch.config.load import load_job
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.run.job import run_job
 from batchsearch.telemetry.logs import configure
 from batchsearch.telemetry.progress import Progress
@@ -44,7 +45,7 @@ async def main(job_file, file):
     """Run the job and write the samples; the summary."""
     settings = load_job(job_file).settings
     counters, began = Counters(), time.monotonic()
-    job = asyncio.create_task(run_job(settings, progress=counters))
+    job = asyncio.create_task(run_job(settings, RunOptions(progress=counters)))
     while not job.done():
         await asyncio.wait([job], timeout=0.5)
         if not job.done():

@@ -15,6 +15,7 @@ from structlog.contextvars import bound_contextvars
 
 from batchsearch.config.sections.rate_setting import UNLIMITED
 from batchsearch.engine.job.instance_worker import names_of, tier_of, workers_of
+from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
 from batchsearch.engine.parts.sealer import Sealer
 from batchsearch.engine.renewal.change_detection import complete_round
 from batchsearch.engine.run.closing import Ending, summarise
@@ -32,7 +33,7 @@ from batchsearch.storage.output_layout import LEDGER_FOLDER, SUMMARY
 from batchsearch.telemetry.heartbeat import Owner
 from batchsearch.telemetry.logs import logger
 from batchsearch.telemetry.observers import watching
-from batchsearch.telemetry.progress import progress_for
+from batchsearch.telemetry.progress import Progress
 from batchsearch.telemetry.stats import Stats
 
 if TYPE_CHECKING:
@@ -40,12 +41,9 @@ if TYPE_CHECKING:
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.renewal.row_selector import RowSelector
     from batchsearch.engine.run.opening import Opened
     from batchsearch.engine.run.signals import StopSignals
-    from batchsearch.engine.run.stand_in import StandIn
     from batchsearch.storage.remote.mirror import Mirror
-    from batchsearch.telemetry.progress import Progress
     from batchsearch.telemetry.summary import Summary
     from batchsearch.telemetry.terminal_options import TerminalOptions
 
@@ -57,12 +55,9 @@ _WAIT_FOR_OPENING: Final = 600.0
 def run_to_end(
     job: LoadedJob,
     terminal: TerminalOptions,
+    options: RunOptions = PLAIN_RUN,
     *,
-    until: datetime | None = None,
-    max_calls: int | None = None,
-    chosen: RowSelector | None = None,
-    progress: Progress | None = None,
-    working: Callable[..., Coroutine[Any, Any, Summary]] | None = None,
+    working: Callable[[JobSettings, RunOptions], Coroutine[Any, Any, Summary]] | None = None,
 ) -> Summary:
     """Work through a job until it is done or has to stop; for the command line.
 
@@ -71,10 +66,7 @@ def run_to_end(
     Args:
         job: The job.
         terminal: How it shows what it does.
-        until: Nothing is sent from then on.
-        max_calls: Most calls of this run.
-        chosen: Finished rows to be asked for again, and no others.
-        progress: What shows it, where that is there already.
+        options: Of this run.
         working: Works through it, in place of `run_job`.
 
     Raises:
@@ -82,45 +74,22 @@ def run_to_end(
         BatchsearchError: As `run_job` raises.
     """
     beside = progress_beside_logs(terminal)
-    showing = progress or beside
-    if job.settings.dedup is not None and chosen is None:
+    showing = options.progress or beside
+    if job.settings.dedup is not None and options.chosen is None:
         logger().warning("only_searched", section="dedup")
 
     async def main(signals: StopSignals) -> Summary:
-        return await (working or run_job)(
-            job.settings,
-            until=until,
-            max_calls=max_calls,
-            chosen=chosen,
-            progress=showing,
-            signals=signals,
-        )
+        return await (working or run_job)(job.settings, replace(options, progress=showing, signals=signals))
 
     return to_end(main, showing, StoppedEarlyError)
 
 
-async def run_job(
-    settings: JobSettings,
-    *,
-    until: datetime | None = None,
-    max_calls: int | None = None,
-    chosen: RowSelector | None = None,
-    progress: Progress | None = None,
-    signals: StopSignals | None = None,
-    stand_in: StandIn | None = None,
-    tells: bool = True,
-) -> Summary:
+async def run_job(settings: JobSettings, options: RunOptions = PLAIN_RUN) -> Summary:
     """Work through a job until it is done or has to stop.
 
     Args:
         settings: The job, its paths absolute.
-        until: Nothing is sent from then on.
-        max_calls: Most calls of this run.
-        chosen: Finished rows to be asked for again, and no others.
-        progress: Shown the counters while it runs.
-        signals: Told which runner to stop.
-        stand_in: Takes the calls in place of the instances.
-        tells: Whoever the job says is told how it ended; not where somebody else sees to that.
+        options: Of this run.
 
     Raises:
         ConfigError: The job cannot run as it is set.
@@ -128,26 +97,17 @@ async def run_job(
         OutputInUseError: Another run holds the output.
         OutputError: The output or the ledger cannot be written.
     """
-    limits = limits_of(window_of(settings.window), until, max_calls, datetime.now(UTC))
+    limits = limits_of(window_of(settings.window), options.until, options.max_calls, datetime.now(UTC))
     run_id = new_run_id()
     local = localised(settings)
     mirror = mirror_of(settings, Path(local.output.dir), run_id)
     async with AsyncExitStack() as stack:
         ended: Callable[[Summary], object] = _tell_nobody
-        if tells:
-            ended = await stack.enter_async_context(notifying(settings, when_cancelled=signals is not None))
+        if options.tells:
+            quiet = options.signals is not None
+            ended = await stack.enter_async_context(notifying(settings, when_cancelled=quiet))
         with bound_contextvars(run_id=run_id):
-            showing = progress or progress_for(wanted=False)
-            summary = await _opened(
-                local,
-                run_id,
-                limits,
-                chosen=chosen,
-                mirror=mirror,
-                progress=showing,
-                signals=signals,
-                stand_in=stand_in,
-            )
+            summary = await _opened(local, run_id, limits, options, mirror)
         ended(summary)
     return summary
 
@@ -157,17 +117,9 @@ def _tell_nobody(_: Summary) -> None:
 
 
 async def _opened(
-    settings: JobSettings,
-    run_id: str,
-    limits: Limits,
-    *,
-    chosen: RowSelector | None,
-    mirror: Mirror | None,
-    progress: Progress,
-    signals: StopSignals | None,
-    stand_in: StandIn | None,
+    settings: JobSettings, run_id: str, limits: Limits, options: RunOptions, mirror: Mirror | None
 ) -> Summary:
-    async with open_job(settings, run_id=run_id, chosen=chosen, mirror=mirror) as opened:
+    async with open_job(settings, run_id=run_id, chosen=options.chosen, mirror=mirror) as opened:
         if mirror is not None and mirror.keeps_answers:
             # Answers are put beside an output that is there, with what its ledger knows of the job.
             await mirror.carry()
@@ -181,7 +133,7 @@ async def _opened(
         )
         ledger_folder = Path(settings.output.dir) / LEDGER_FOLDER
         async with watching(ledger_folder, owner, stats, settings.metrics) as watch:
-            running = _run(opened, stats, limits, progress, signals, stand_in)
+            running = _run(opened, stats, limits, options)
             summary = await (running if mirror is None else _carried(running, mirror))
             if mirror is not None:
                 summary = replace(summary, again=summary.again.replace(settings.output.dir, mirror.address))
@@ -202,14 +154,7 @@ async def _carried(running: Coroutine[Any, Any, Summary], mirror: Mirror) -> Sum
     return summary
 
 
-async def _run(  # noqa: PLR0917 - a job, its limits, and who takes part in it
-    opened: Opened,
-    stats: Stats,
-    limits: Limits,
-    progress: Progress,
-    signals: StopSignals | None,
-    stand_in: StandIn | None,
-) -> Summary:
+async def _run(opened: Opened, stats: Stats, limits: Limits, options: RunOptions) -> Summary:
     settings, ledger, log = opened.settings, opened.ledger, logger()
     left = opened.left
     began = time.monotonic()
@@ -237,15 +182,7 @@ async def _run(  # noqa: PLR0917 - a job, its limits, and who takes part in it
     ending = Ending()
     if left:
         try:
-            ending = await _work(
-                opened,
-                stats,
-                sealer,
-                limits=limits,
-                progress=progress,
-                signals=signals,
-                stand_in=stand_in,
-            )
+            ending = await _work(opened, stats, sealer, limits, options)
         except RunEndedError as error:
             ending = Ending.after(error)
     else:
@@ -277,16 +214,7 @@ async def _run(  # noqa: PLR0917 - a job, its limits, and who takes part in it
     return summary
 
 
-async def _work(
-    opened: Opened,
-    stats: Stats,
-    sealer: Sealer,
-    *,
-    limits: Limits,
-    progress: Progress,
-    signals: StopSignals | None,
-    stand_in: StandIn | None,
-) -> Ending:
+async def _work(opened: Opened, stats: Stats, sealer: Sealer, limits: Limits, options: RunOptions) -> Ending:
     """Run the pipeline inside its limits; how it ended."""
     if limits.opens is not None:
         ahead = (limits.opens - datetime.now(UTC)).total_seconds()
@@ -297,9 +225,10 @@ async def _work(
         await asyncio.sleep(max(0.0, ahead))
     from batchsearch.engine.run.assembly import assembled
 
-    async with assembled(opened, stats, sealer, limits, stand_in) as workers:
-        if signals is not None:
-            signals.running = workers
+    progress = options.progress or Progress()
+    async with assembled(opened, stats, sealer, limits, options.stand_in) as workers:
+        if options.signals is not None:
+            options.signals.running = workers
         if limits.deadline is not None:
             left = (limits.deadline - datetime.now(UTC)).total_seconds()
             closing = limits.deadline.astimezone().isoformat(timespec="minutes")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
 from batchsearch.engine.run.job import run_job, run_to_end
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.engine.run.to_end import progress_beside_logs
@@ -41,14 +42,14 @@ if TYPE_CHECKING:
 def compare_to_end(
     job: LoadedJob,
     terminal: TerminalOptions,
-    **run: Any,
+    options: RunOptions = PLAIN_RUN,
 ) -> Comparison:
     """Compare the images of a job until it is done or has to stop; for the command line.
 
     Args:
         job: The job.
         terminal: How it shows what it does.
-        run: What `engine.run.job.run_to_end` takes besides.
+        options: Of its run.
 
     Raises:
         BatchsearchError: The job or its manifest is not usable, or `run_to_end` raises.
@@ -57,22 +58,22 @@ def compare_to_end(
     with shown(progress):
         made = _made(job.settings)
         over_pairs = replace(job, settings=made.settings)
-        summary = run_to_end(over_pairs, terminal, progress=progress, **run)
+        summary = run_to_end(over_pairs, terminal, replace(options, progress=progress))
         return summed_up(made, summary)
 
 
-async def compare_job(settings: JobSettings, **run: Any) -> Comparison:
+async def compare_job(settings: JobSettings, options: RunOptions = PLAIN_RUN) -> Comparison:
     """Compare the images of a job until it is done or has to stop.
 
     Args:
         settings: The job, its paths absolute.
-        run: What `engine.run.job.run_job` takes besides.
+        options: Of its run.
 
     Raises:
         BatchsearchError: The job or its manifest is not usable, or `run_job` raises.
     """
     made = await asyncio.to_thread(_made, settings)
-    summary = await run_job(made.settings, **run)
+    summary = await run_job(made.settings, options)
     return await asyncio.to_thread(summed_up, made, summary)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
 from batchsearch.engine.run.job import run_job
 from batchsearch.engine.run.opening import new_run_id, open_manifest
 from batchsearch.engine.run.order import refuse_damage
@@ -62,7 +64,7 @@ from batchsearch.tasks.load.loading import load_job
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
@@ -70,7 +72,6 @@ if TYPE_CHECKING:
     from batchsearch.manifest.source import Manifest
     from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
     from batchsearch.tasks.dedup.night_jobs import Given
-    from batchsearch.telemetry.progress import Progress
     from batchsearch.telemetry.summary import Summary
     from batchsearch.telemetry.terminal_options import TerminalOptions
 
@@ -88,9 +89,8 @@ class NightStoppedError(StoppedError):
 def dedup_to_end(
     job: LoadedJob,
     terminal: TerminalOptions,
+    options: RunOptions = PLAIN_RUN,
     *,
-    until: datetime | None = None,
-    max_calls: int | None = None,
     delete_all_missing: bool = False,
 ) -> DedupSummary:
     """Work through a night; for the command line.
@@ -98,8 +98,7 @@ def dedup_to_end(
     Args:
         job: The job.
         terminal: How it shows what it does.
-        until: Nothing is sent from then on.
-        max_calls: Most calls of the search.
+        options: Of its runs; the calls are those of the search.
         delete_all_missing: Delete whatever has left the manifest, however much it is.
 
     Raises:
@@ -109,37 +108,22 @@ def dedup_to_end(
     progress = progress_beside_logs(terminal)
 
     async def main(signals: StopSignals) -> DedupSummary:
-        return await run_night(
-            job.settings,
-            until=until,
-            max_calls=max_calls,
-            delete_all_missing=delete_all_missing,
-            progress=lambda: progress,
-            signals=signals,
-        )
+        shown = replace(options, progress=progress, signals=signals)
+        return await run_night(job.settings, shown, delete_all_missing=delete_all_missing)
 
     return to_end(main, progress, NightStoppedError)
 
 
 async def run_night(
-    settings: JobSettings,
-    *,
-    until: datetime | None = None,
-    max_calls: int | None = None,
-    delete_all_missing: bool = False,
-    progress: Callable[[], Progress] | None = None,
-    signals: StopSignals | None = None,
+    settings: JobSettings, options: RunOptions = PLAIN_RUN, *, delete_all_missing: bool = False
 ) -> DedupSummary:
     """Work through a night until its tables are written or it has to stop.
 
     Args:
         settings: The job, its paths absolute.
-        until: Nothing is sent from then on.
-        max_calls: Most calls of the search.
+        options: Of its runs; the calls are those of the search.
         delete_all_missing: Delete whatever has left the manifest, however much it is: `dedup.max_deleted`
             is not asked.
-        progress: Makes what is shown the counters of a run.
-        signals: Told which runner to stop.
 
     Raises:
         ConfigError: The job cannot run as it is set, or the judgements are not usable.
@@ -148,14 +132,7 @@ async def run_night(
         OutputInUseError: Another night works in the output folder.
         OutputError: The output cannot be written.
     """
-    night = _Night(
-        settings,
-        until=until,
-        max_calls=max_calls,
-        delete_all_missing=delete_all_missing,
-        progress=progress,
-        signals=signals,
-    )
+    night = _Night(settings, options, delete_all_missing=delete_all_missing)
     with ExitStack() as stack:
         # Looking and searching take turns; the workers are the same.
         await asyncio.to_thread(stack.enter_context, workers_held(settings.workers))
@@ -163,23 +140,11 @@ async def run_night(
 
 
 class _Night:
-    def __init__(
-        self,
-        settings: JobSettings,
-        *,
-        until: datetime | None,
-        max_calls: int | None,
-        delete_all_missing: bool,
-        progress: Callable[[], Progress] | None,
-        signals: StopSignals | None,
-    ) -> None:
+    def __init__(self, settings: JobSettings, options: RunOptions, *, delete_all_missing: bool) -> None:
         self._settings = settings
         self._dedup = dedup_settings(settings)
-        self._until = until
-        self._max_calls = max_calls
+        self._options = options
         self._delete_all_missing = delete_all_missing
-        self._progress = progress
-        self._signals = signals
         self._folder = Path(settings.output.dir)
         self._night = new_run_id()
         self._started = datetime.now(UTC)
@@ -223,7 +188,7 @@ class _Night:
                 if any(run.exit_code in _UNFINISHED for run in sync.values()):
                     # Without tonight's images in the instance the search would miss their pairs.
                     return self._summary(None, sync, {}, given, fingerprints)
-            search = await self._run(search_settings, self._max_calls)
+            search = await self._run(search_settings)
             if self._dedup.order == "search_first" and search.exit_code not in _UNFINISHED:
                 sync = await self._bring_in_step(given)
             columns = result_columns(self._settings, given, names)
@@ -296,7 +261,7 @@ class _Night:
         if not again:
             return search
         await ask_again(self._folder / SEARCH, again, self._night)
-        return await self._run(settings, self._max_calls)
+        return await self._run(settings)
 
     async def _bring_in_step(self, given: Given) -> dict[str, Summary]:
         """Delete, add and update, as far as the job asks for it; a step that does not end ends the upkeep."""
@@ -309,29 +274,23 @@ class _Night:
             if name == "add" and await asyncio.to_thread(goes_by_task, job, self._dedup.load_above):
                 ended[name] = await self._loaded(job)
             else:
-                ended[name] = await self._run(job, None)
+                ended[name] = await self._run(job, replace(self._options, max_calls=None))
             if ended[name].exit_code in _UNFINISHED:
                 break
         return ended
 
     async def _loaded(self, settings: JobSettings) -> Summary:
         """Bring a job's images by batch tasks."""
-        ended = await load_job(settings, progress=self._progress, signals=self._signals)
+        ended = await load_job(settings, self._options)
         return ended.outcomes or ended.staging
 
-    async def _run(self, settings: JobSettings, max_calls: int | None) -> Summary:
-        summary = await run_job(
-            settings,
-            until=self._until,
-            max_calls=max_calls,
-            progress=None if self._progress is None else self._progress(),
-            signals=self._signals,
-        )
+    async def _run(self, settings: JobSettings, options: RunOptions | None = None) -> Summary:
+        summary = await run_job(settings, options or self._options)
         if summary.exit_code == ExitCode.DAMAGED:
             raise OutputDamagedError(summary.message)
-        if self._signals is not None:
+        if self._options.signals is not None:
             # From here a signal cancels what waits, as no run can be told to stop.
-            self._signals.running = None
+            self._options.signals.running = None
         return summary
 
     def _looks_at_images(self) -> bool:

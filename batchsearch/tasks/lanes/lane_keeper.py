@@ -11,10 +11,11 @@ import math
 import secrets
 import time
 from concurrent.futures import CancelledError as FutureCancelledError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.engine.job.instance_worker import rate_of
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.errors import ExitCode
 from batchsearch.tasks.lanes import lane_worker
 from batchsearch.tasks.lanes.lane_order import LaneEnd, LaneOrder, LaneReading, travelling
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.renewal.row_selector import RowSelector
     from batchsearch.images.cluster.cluster_connection import Cluster
     from batchsearch.telemetry.progress import Progress
 
@@ -92,10 +92,8 @@ class LaneKeeper:
         cluster: Where.
         lanes: The lanes' settings by instance.
         settings: The whole job.
-        until: Nothing is sent from then on.
+        options: Of the run; the lanes share its calls.
         ends: When the run ends, for people.
-        max_calls: Most calls of all lanes.
-        chosen: Finished rows to be asked for again, and no others.
         log_level: Of the workers' logs.
         watching: How often what is looked at.
         clock: A steady clock, seconds.
@@ -106,23 +104,22 @@ class LaneKeeper:
         cluster: Cluster,
         lanes: Mapping[str, JobSettings],
         settings: JobSettings,
+        options: RunOptions,
         *,
-        until: datetime | None,
         ends: datetime | None,
-        max_calls: int | None,
-        chosen: RowSelector | None,
         log_level: str,
         watching: Watching | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster = cluster
         self._settings = settings
-        self._until, self._ends, self._chosen = until, ends, chosen
+        self._options = RunOptions(options.until, chosen=options.chosen)
+        self._ends = ends
         self._log_level = log_level
         self._watching = watching or Watching()
         self._clock = clock
         self._jobs = {name: travelling(lane) for name, lane in lanes.items()}
-        calls = shares(max_calls, len(lanes))
+        calls = shares(options.max_calls, len(lanes))
         self._lanes = [
             _Lane(name, lane, most) for (name, lane), most in zip(lanes.items(), calls, strict=True)
         ]
@@ -257,9 +254,7 @@ class LaneKeeper:
             lane.token,
             lane.instance,
             self._jobs[lane.instance],
-            until=self._until,
-            max_calls=lane.calls_left,
-            chosen=self._chosen,
+            replace(self._options, max_calls=lane.calls_left),
             silence=self._watching.silence,
             log_level=self._log_level,
         )

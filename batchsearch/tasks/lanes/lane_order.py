@@ -15,14 +15,13 @@ from batchsearch.config.sections.header_settings import VARIABLE
 from batchsearch.config.sections.metrics_settings import MetricsSettings
 from batchsearch.config.sections.notify_settings import NotifySettings
 from batchsearch.config.sections.worker_settings import WorkerSettings
+from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.renewal.row_selector import RowSelector
     from batchsearch.telemetry.stats import Stats
 
 
@@ -34,9 +33,7 @@ class LaneOrder:
         token: Names this giving of it; random.
         instance: The lane's instance.
         job: The lane's settings as JSON.
-        until: Nothing is sent from then on.
-        max_calls: Most calls of it.
-        chosen: Finished rows to be asked for again, and no others.
+        options: Of its run, as far as they travel.
         silence: It stops in good order when nobody has asked after it for so long, seconds.
         log_level: Events of this level and above are in the worker's log.
     """
@@ -44,9 +41,7 @@ class LaneOrder:
     token: str
     instance: str
     job: str
-    until: datetime | None = None
-    max_calls: int | None = None
-    chosen: RowSelector | None = None
+    options: RunOptions = PLAIN_RUN
     silence: float = 30.0
     log_level: str = "info"
 

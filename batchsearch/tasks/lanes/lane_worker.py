@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.engine.run.job import run_job
@@ -90,15 +91,8 @@ class _Lane(Progress):
     async def _work(self) -> Summary:
         order = self._order
         self._signals = StopSignals()
-        return await run_job(
-            order.settings(),
-            until=order.until,
-            max_calls=order.max_calls,
-            chosen=order.chosen,
-            progress=self,
-            signals=self._signals,
-            tells=False,
-        )
+        options = replace(order.options, progress=self, signals=self._signals, tells=False)
+        return await run_job(order.settings(), options)
 
     async def _watch(self) -> None:
         """Stop it when it has nobody to work for, or nowhere to work."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.config.sections.image_settings import connections_of
 from batchsearch.engine.job.instance_worker import all_workers_of
 from batchsearch.engine.job.lanes import lanes_of
+from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
 from batchsearch.engine.run.job import run_job
 from batchsearch.engine.run.notifying import notifying
 from batchsearch.engine.run.opening import new_run_id
@@ -33,19 +34,16 @@ from batchsearch.storage.output_layout import SUMMARY, lanes_in
 from batchsearch.storage.sealed.inventory import has_ledger
 from batchsearch.storage.stores.address import is_store_url
 from batchsearch.telemetry.logs import logger
-from batchsearch.telemetry.progress import progress_for
+from batchsearch.telemetry.progress import Progress
 from batchsearch.telemetry.summary import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.renewal.row_selector import RowSelector
-    from batchsearch.engine.run.signals import StopSignals
     from batchsearch.images.cluster.cluster_connection import Cluster
     from batchsearch.tasks.lanes.lane_keeper import Watching
     from batchsearch.tasks.lanes.lane_order import LaneEnd
-    from batchsearch.telemetry.progress import Progress
     from batchsearch.telemetry.summary import Summary
 
 _ERRORS: Final[Mapping[int, type[BatchsearchError]]] = {
@@ -59,14 +57,7 @@ _ERRORS: Final[Mapping[int, type[BatchsearchError]]] = {
 
 
 async def run_whole(
-    settings: JobSettings,
-    *,
-    until: datetime | None = None,
-    max_calls: int | None = None,
-    chosen: RowSelector | None = None,
-    progress: Progress | None = None,
-    signals: StopSignals | None = None,
-    watching: Watching | None = None,
+    settings: JobSettings, options: RunOptions = PLAIN_RUN, *, watching: Watching | None = None
 ) -> Summary:
     """Work through a job: lane by lane on a cluster where that can be, else as `run_job` does.
 
@@ -75,11 +66,7 @@ async def run_whole(
 
     Args:
         settings: The job, its paths absolute.
-        until: Nothing is sent from then on.
-        max_calls: Most calls of this run.
-        chosen: Finished rows to be asked for again, and no others.
-        progress: Shown the counters while it runs.
-        signals: Told what to stop.
+        options: Of this run.
         watching: How lanes are watched over.
 
     Raises:
@@ -89,25 +76,10 @@ async def run_whole(
     async with AsyncExitStack() as stack:
         cluster = await _cluster_for_lanes(settings, stack)
         if cluster is None:
-            return await run_job(
-                settings,
-                until=until,
-                max_calls=max_calls,
-                chosen=chosen,
-                progress=progress,
-                signals=signals,
-            )
-        ended = await stack.enter_async_context(notifying(settings, when_cancelled=signals is not None))
-        summary = await _run_lanes(
-            settings,
-            cluster,
-            until=until,
-            max_calls=max_calls,
-            chosen=chosen,
-            progress=progress or progress_for(wanted=False),
-            signals=signals,
-            watching=watching,
-        )
+            return await run_job(settings, options)
+        quiet = options.signals is not None
+        ended = await stack.enter_async_context(notifying(settings, when_cancelled=quiet))
+        summary = await _run_lanes(settings, cluster, options, watching)
         ended(summary)
         return summary
     raise AssertionError("unreachable")  # for mypy: an exit stack might swallow
@@ -173,15 +145,7 @@ def _is_on_this_machine(cluster: Cluster) -> bool:
 
 
 async def _run_lanes(
-    settings: JobSettings,
-    cluster: Cluster,
-    *,
-    until: datetime | None,
-    max_calls: int | None,
-    chosen: RowSelector | None,
-    progress: Progress,
-    signals: StopSignals | None,
-    watching: Watching | None,
+    settings: JobSettings, cluster: Cluster, options: RunOptions, watching: Watching | None
 ) -> Summary:
     from batchsearch.tasks.lanes.lane_keeper import LaneKeeper
     from batchsearch.tasks.lanes.lanes_together import summed_up
@@ -194,17 +158,15 @@ async def _run_lanes(
         cluster,
         lanes,
         settings,
-        until=until,
-        ends=limits_of(window_of(settings.window), until, max_calls, datetime.now(UTC)).deadline,
-        max_calls=max_calls,
-        chosen=None if chosen is None else replace(chosen, elsewhere=True),
+        replace(options, chosen=None if options.chosen is None else replace(options.chosen, elsewhere=True)),
+        ends=limits_of(window_of(settings.window), options.until, None, datetime.now(UTC)).deadline,
         log_level="warning" if is_local else "info",
         watching=watching,
     )
     logger().info("lanes_begin", instances=len(lanes), workers=len(await asyncio.to_thread(cluster.threads)))
-    if signals is not None:
-        signals.running = keeper
-    await keeper.keep(progress)
+    if options.signals is not None:
+        options.signals.running = keeper
+    await keeper.keep(options.progress or Progress())
     _raise_errors(keeper.ends)
     summaries = {
         name: found

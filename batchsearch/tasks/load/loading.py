@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.config.model import TruthSettings
 from batchsearch.config.sections.notify_settings import NotifySettings
 from batchsearch.config.sections.worker_settings import WorkerSettings
+from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
 from batchsearch.engine.rows.held_items import HeldItems
 from batchsearch.engine.run.deletions import guard_deletions, is_guarded
 from batchsearch.engine.run.instance_calls import instance_calls
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
     from batchsearch.engine.run.signals import StopSignals
     from batchsearch.engine.run.stand_in import RowPreparer
     from batchsearch.tasks.load.bucket import Bucket, Place
-    from batchsearch.telemetry.progress import Progress
     from batchsearch.telemetry.summary import Summary
     from batchsearch.telemetry.terminal_options import TerminalOptions
 
@@ -92,23 +93,17 @@ def load_to_end(job: LoadedJob, terminal: TerminalOptions) -> LoadSummary:
     progress = progress_beside_logs(terminal)
 
     async def main(signals: StopSignals) -> LoadSummary:
-        return await load_job(job.settings, progress=lambda: progress, signals=signals)
+        return await load_job(job.settings, RunOptions(progress=progress, signals=signals))
 
     return to_end(main, progress, LoadStoppedError)
 
 
-async def load_job(
-    settings: JobSettings,
-    *,
-    progress: Callable[[], Progress] | None = None,
-    signals: StopSignals | None = None,
-) -> LoadSummary:
+async def load_job(settings: JobSettings, options: RunOptions = PLAIN_RUN) -> LoadSummary:
     """Bring the images of a job to its instance by batch tasks, or take them from it.
 
     Args:
         settings: The job, its paths absolute: AddImage or DeleteImage, with a `load` section.
-        progress: Makes what is shown the counters of a run.
-        signals: Told which runner to stop.
+        options: What its runs are shown by, and what stops them.
 
     Raises:
         ConfigError: The job cannot be loaded as it is set.
@@ -129,7 +124,7 @@ async def load_job(
         journal = stack.enter_context(Journal(folder / _JOURNAL))
         bucket = await asyncio.to_thread(open_bucket, settings, place)
         stack.callback(bucket.close)
-        loading = _Load(settings, local, load, place, bucket, journal, progress, signals)
+        loading = _Load(settings, local, load, place, bucket, journal, options)
         return await loading.run()
 
 
@@ -159,16 +154,14 @@ class _Load:
         place: Place,
         bucket: Bucket,
         journal: Journal,
-        progress: Callable[[], Progress] | None,
-        signals: StopSignals | None,
+        options: RunOptions,
     ) -> None:
         self._settings = settings
         self._load = load
         self._place = place
         self._bucket = bucket
         self._journal = journal
-        self._progress = progress
-        self._signals = signals
+        self._options = RunOptions(progress=options.progress, signals=options.signals)
         self._folder = Path(local.output.dir)
         self._local = local
 
@@ -267,17 +260,12 @@ class _Load:
             await importer.run()
 
     async def _run(self, settings: JobSettings, stand_in: StandIn) -> Summary:
-        summary = await run_job(
-            settings,
-            progress=None if self._progress is None else self._progress(),
-            signals=self._signals,
-            stand_in=stand_in,
-        )
+        summary = await run_job(settings, replace(self._options, stand_in=stand_in))
         if summary.exit_code == ExitCode.DAMAGED:
             raise OutputDamagedError(summary.message)
-        if self._signals is not None:
+        if self._options.signals is not None:
             # From here a signal cancels what waits, as no run can be told to stop.
-            self._signals.running = None
+            self._options.signals.running = None
         return summary
 
 

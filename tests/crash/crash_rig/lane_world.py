@@ -22,6 +22,7 @@ from PIL import Image
 from batchsearch.config.load import load_job
 from batchsearch.config.sections.image_settings import connections_of
 from batchsearch.engine.job.lanes import lanes_of
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.run.job import run_job
 from batchsearch.python_api.output import Output
 from batchsearch.storage.remote.store_output import fetch_outputs
@@ -183,7 +184,7 @@ class LaneWorld:
         workers = self.job.workers.model_copy(update={"dask": address or self._cluster.scheduler_address})
         settings = self.job.model_copy(update={"workers": workers})
         watching = Watching(tick=0.1, ask=0.2, silence=silence)
-        return await run_whole(settings, progress=progress, signals=signals, watching=watching)
+        return await run_whole(settings, RunOptions(progress=progress, signals=signals), watching=watching)
 
     # -- workers
 

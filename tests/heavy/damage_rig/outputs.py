@@ -92,6 +92,7 @@ class Case:
     def night(self, out, *overrides, **run):
         """The job's own command over an output: its exit code; what is no error of batchsearch comes out."""
         from batchsearch.config.load import load_job
+        from batchsearch.engine.job.run_options import RunOptions
         from batchsearch.engine.run.job import run_job
         from batchsearch.errors import BatchsearchError
         from batchsearch.tasks.compare.comparison_job import compare_job
@@ -100,7 +101,7 @@ class Case:
         job = load_job(self.folder / "job.yaml", overrides=[f"output.dir={out}", *overrides], environ={})
         work = run_night if self.dedups else compare_job if self.compares else run_job
         try:
-            return int(asyncio.run(work(job.settings, **run)).exit_code)
+            return int(asyncio.run(work(job.settings, RunOptions(**run))).exit_code)
         except BatchsearchError as error:
             return int(error.exit_code)
 

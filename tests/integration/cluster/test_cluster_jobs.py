@@ -21,6 +21,7 @@ from distributed import Client
 import batchsearch
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.config.sections.worker_settings import WorkerSettings
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, MachineError
 from batchsearch.images.cluster import cluster_connection, remote_workshop, versions, worker_side
@@ -120,7 +121,7 @@ async def test_a_run_on_workers_ends_as_one_without(cluster, load, images, tmp_p
 
 async def test_going_to_workers_and_back_changes_no_job(cluster, load, images, tmp_path):
     """A job that was run here is finished there: where images are made ready is no part of what it is."""
-    await run_job(shop(load, images), max_calls=10)
+    await run_job(shop(load, images), RunOptions(max_calls=10))
     second = await run_job(shop(load, images, workers__dask=cluster.address))
     assert (second.resumed, second.done, second.calls) == (second.resumed, 42, 30)
 

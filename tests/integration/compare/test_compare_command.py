@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.errors import ConfigError, ManifestError, OutputInUseError
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.tasks.compare.comparison_job import compare_job
@@ -165,7 +166,7 @@ async def test_a_list_that_grows_pays_for_its_new_pairs_only(comparing):
 async def test_a_stopped_comparison_goes_on_and_sums_up_what_it_has(comparing):
     """After four calls it ends with 4 and four scores; again, it makes the other eight."""
     settings = comparing(LIST, GROUPS)
-    first = await compare_job(settings, max_calls=4)
+    first = await compare_job(settings, RunOptions(max_calls=4))
     assert (first.exit_code, first.compared, record_of(settings)["left"]) == (4, 4, 8)
     again = await compare_job(settings)
     assert (again.exit_code, again.summary.calls, again.compared) == (0, 8, 12)

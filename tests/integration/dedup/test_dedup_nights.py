@@ -19,6 +19,7 @@ from shop_rig import SAMPLES, clusters_of, pairs_of, samples
 from batchsearch.config.load import load_job
 from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.errors import ConfigError, ExitCode
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import TableWriter
 from batchsearch.tasks.dedup.night import run_night
@@ -324,7 +325,7 @@ async def test_an_unfinished_search_says_so_and_goes_on(shop, tmp_path):
     for each in samples()[45:57]:
         shop.put(*each)
     settings = load_job(shop.job(), environ={}).settings
-    part = await run_night(settings, max_calls=5)
+    part = await run_night(settings, RunOptions(max_calls=5))
     assert (part.exit_code, part.complete, shop.asked()) == (ExitCode.INCOMPLETE, False, 5)
     assert "not every row is searched yet" in part.as_text()
     whole = await run_night(settings)

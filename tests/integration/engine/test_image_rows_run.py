@@ -14,6 +14,7 @@ import yaml
 from shop_rig import SAMPLES, ImageServer, clusters_of, pairs_of, samples
 
 from batchsearch.config.load import load_job
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.renewal.row_selector import RowSelector
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError
@@ -128,7 +129,7 @@ async def test_plan_check_and_retry_count_images(products):
     assert (page.tally.rows, page.tally.unusable, dict(page.tally.codes)) == (4, 1, {"Local.ImageMissing": 1})
     summary = await run_job(settings)
     assert (summary.rows, summary.ok, summary.calls, summary.coalesced) == (4, 3, 2, 1)
-    again = await run_job(settings, chosen=RowSelector(codes=("Local.ImageMissing",)))
+    again = await run_job(settings, RunOptions(chosen=RowSelector(codes=("Local.ImageMissing",))))
     assert (again.calls, again.failed) == (0, 1)
 
 

@@ -8,6 +8,7 @@ import pytest
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError
 from batchsearch.tasks.plan.planning import plan_job
@@ -110,7 +111,7 @@ def test_two_instances_of_one_name_are_refused(job):
 async def test_the_most_calls_are_those_of_all_instances(shops, job):
     """`--max-calls` bounds the run, however many instances wait for their slots."""
     other = {"endpoint": shops.endpoint, "name": "slow", "qps": 10}
-    summary = await run_job(job(rows(20, 20), instance__qps=10, instances=[other]), max_calls=5)
+    summary = await run_job(job(rows(20, 20), instance__qps=10, instances=[other]), RunOptions(max_calls=5))
     assert (summary.calls, len(shops.log.entries(SEARCH))) == (5, 5)
     assert summary.message == "5 calls are made, as many as were allowed"
 

@@ -14,6 +14,7 @@ from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptio
 from batchsearch.emulator.server import Emulator
 from batchsearch.engine.job.job_of_output import job_of
 from batchsearch.engine.job.lanes import lanes_of
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.renewal.row_selector import RowSelector
 from batchsearch.engine.run.job import run_job
 from batchsearch.engine.run.signals import StopSignals
@@ -120,7 +121,7 @@ async def test_lanes_that_are_stopped_go_on_where_they_were(cluster, job, shops)
         signals = StopSignals()
         watching = Watching(tick=0.05, ask=0.05)
         progress = StopsAtFirst(signals)
-        return await run_whole(settings, signals=signals, progress=progress, watching=watching)
+        return await run_whole(settings, RunOptions(signals=signals, progress=progress), watching=watching)
 
     summary = await asyncio.create_task(stopped())
     assert (summary.exit_code, summary.message) == (4, "enough")
@@ -133,7 +134,7 @@ async def test_lanes_that_are_stopped_go_on_where_they_were(cluster, job, shops)
 
 async def test_the_calls_of_all_lanes_together_are_no_more_than_allowed(cluster, job, shops):
     """A bound of calls is shared out."""
-    summary = await run_whole(job(workers__dask=cluster), max_calls=7)
+    summary = await run_whole(job(workers__dask=cluster), RunOptions(max_calls=7))
     assert summary.exit_code == 4
     assert summary.calls == len(shops.log.entries("SearchImageByPic")) == 7
 
@@ -141,7 +142,7 @@ async def test_the_calls_of_all_lanes_together_are_no_more_than_allowed(cluster,
 async def test_an_output_that_was_begun_as_one_goes_on_as_one(cluster, job):
     """No second output is begun beside the one that there is."""
     settings = job()
-    await run_job(settings, max_calls=3)
+    await run_job(settings, RunOptions(max_calls=3))
     settings = settings.model_copy(update={"workers": settings.workers.model_copy(update={"dask": cluster})})
     summary = await run_whole(settings)
     assert (summary.exit_code, summary.done) == (0, 36)
@@ -178,7 +179,7 @@ async def test_failed_rows_of_all_lanes_are_asked_again(cluster, job, shops, ima
     found = job_of(Path(settings.output.dir), overrides=(f"workers.dask={cluster}",)).settings
     assert found == settings
     shops.log.clear()
-    summary = await run_whole(found, chosen=RowSelector(codes=("Local.ImageMissing",)))
+    summary = await run_whole(found, RunOptions(chosen=RowSelector(codes=("Local.ImageMissing",))))
     assert (summary.exit_code, summary.calls) == (0, 1)
     assert Output(Path(settings.output.dir)).to_pandas("results", ["outcome"])["outcome"].eq("ok").all()
 

@@ -20,6 +20,7 @@ import batchsearch
 from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.job_of_output import job_of
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.renewal.row_selector import RowSelector
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, ExitCode
@@ -567,7 +568,7 @@ async def test_a_retry_marks_nothing(night):
     """Asking again for some rows looks at no others: what left is marked by the next run of the job."""
     await night(grown())
     pq.write_table(grown().slice(0, 2), night.job().manifest.path)
-    await run_job(job_of(Path(night.job().output.dir)).settings, chosen=RowSelector(rows=("a",)))
+    await run_job(job_of(Path(night.job().output.dir)).settings, RunOptions(chosen=RowSelector(rows=("a",))))
     assert set(column(readers(night.job()), "in_manifest").values()) == {True}
     await night()
     assert column(readers(night.job()), "in_manifest")["d"] is False

@@ -18,6 +18,7 @@ from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.job_of_output import job_of
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.renewal.row_selector import RowSelector
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import (
@@ -238,10 +239,12 @@ async def test_retry_sends_the_chosen_rows_and_no_others(nightly, signed_in):
     assert (await run_job(settings)).failed == 5
     nightly(ROWS)  # five rows were appended to the manifest since: retry leaves them alone
     folder = Path(settings.output.dir)
-    retried = await run_job(job_of(folder).settings, chosen=RowSelector(codes=("InvalidPic*",)))
+    retried = await run_job(job_of(folder).settings, RunOptions(chosen=RowSelector(codes=("InvalidPic*",))))
     assert (retried.calls, retried.codes) == (2, {"PicNotExist": 3})
-    assert (await run_job(job_of(folder).settings, chosen=RowSelector(origins=("transport",)))).calls == 0
-    assert (await run_job(job_of(folder).settings, chosen=RowSelector(failed=True))).calls == 3
+    assert (
+        await run_job(job_of(folder).settings, RunOptions(chosen=RowSelector(origins=("transport",))))
+    ).calls == 0
+    assert (await run_job(job_of(folder).settings, RunOptions(chosen=RowSelector(failed=True)))).calls == 3
     assert set(table(settings)["outcome"]) == {"ok"}
     assert len(table(settings)) == 15
     assert sorted(table(settings, "history")["error_code"]) == ["InvalidPicContent"] * 2 + ["PicNotExist"] * 3
@@ -353,7 +356,7 @@ async def test_pages_of_another_image_are_not_continued(nightly, folder, images,
     """A row that changed between its pages begins anew: all its hits are of one image."""
     fill(signed_in, images)
     options = {"results_per_row": 150, "parameters": {}}
-    assert (await run_job(nightly(ROWS[:1], **options), max_calls=1)).done == 0
+    assert (await run_job(nightly(ROWS[:1], **options), RunOptions(max_calls=1))).done == 0
     changed(folder, 0, images, by=33)
     summary = await run_job(nightly(ROWS[:1], **options))
     assert (summary.done, summary.calls) == (1, 2)
@@ -368,7 +371,7 @@ async def test_attempts_at_another_image_do_not_count(nightly, folder, signed_in
     rule = FaultRule(ErrorAnswer("InternalError"), frozenset({SEARCH}), times=1)
     signed_in.set_faults(FaultPlan((rule,)))
     rows = ROWS[:2]
-    await run_job(nightly(rows, calls__max_in_flight=1), max_calls=2)
+    await run_job(nightly(rows, calls__max_in_flight=1), RunOptions(max_calls=2))
     [done] = table(nightly(rows))["row_key"]
     left, answered = ("q01.jpg", "q00.jpg") if done == "r00" else ("q00.jpg", "q01.jpg")
     shutil.copy(folder / answered, folder / left)
@@ -385,7 +388,7 @@ async def test_retry_leaves_the_night_alone(nightly, folder, images, signed_in):
     await run_job(nightly())
     changed(folder, 15, images, by=35)
     chosen = RowSelector(codes=("PicNotExist",))
-    retried = await run_job(job_of(Path(nightly().output.dir)).settings, chosen=chosen)
+    retried = await run_job(job_of(Path(nightly().output.dir)).settings, RunOptions(chosen=chosen))
     assert (retried.calls, retried.exit_code) == (2, 0)
     age(nightly())
     plan = await plan_job(nightly(reuse__renew_after_hours=1.0))
@@ -396,7 +399,10 @@ async def test_retry_of_a_code_that_no_row_has_is_told(nightly):
     """A mistyped code is refused with those that there are, and nothing is called."""
     await run_job(nightly(images__root="/"))
     with pytest.raises(ConfigError, match=r"no row failed with PictureEror; rows failed with Local"):
-        await run_job(job_of(Path(nightly().output.dir)).settings, chosen=RowSelector(codes=("PictureEror",)))
+        await run_job(
+            job_of(Path(nightly().output.dir)).settings,
+            RunOptions(chosen=RowSelector(codes=("PictureEror",))),
+        )
 
 
 async def test_a_refused_upload_tells_who_waited(nightly, signed_in):
@@ -430,7 +436,7 @@ async def test_equal_expired_rows_are_paid_once_a_round(nightly, folder):
     age(nightly(rows))
     planned, paid = (await plan_job(nightly(rows, **options))).calls, 0
     for _ in range(20):
-        summary = await run_job(nightly(rows, **options), max_calls=1)
+        summary = await run_job(nightly(rows, **options), RunOptions(max_calls=1))
         paid += summary.calls
         if summary.exit_code == 0:
             break
@@ -558,12 +564,12 @@ async def test_good_rows_are_asked_again_by_their_keys(nightly, signed_in):
     await run_job(nightly())
     folder = Path(nightly().output.dir)
     paid = calls(signed_in)
-    again = await run_job(job_of(folder).settings, chosen=RowSelector(rows=("r03", "r07")))
+    again = await run_job(job_of(folder).settings, RunOptions(chosen=RowSelector(rows=("r03", "r07"))))
     assert (again.calls, calls(signed_in) - paid) == (2, 2)
     results = table(nightly()).set_index("row_key")
     assert sorted(results.index[results["earlier_outcomes"] == 1]) == ["r03", "r07"]
     with pytest.raises(ConfigError, match="no finished row has the key 'r99'"):
-        await run_job(job_of(folder).settings, chosen=RowSelector(rows=("r03", "r99")))
+        await run_job(job_of(folder).settings, RunOptions(chosen=RowSelector(rows=("r03", "r99"))))
     assert (await run_job(nightly())).calls == 0
 
 
@@ -573,16 +579,18 @@ async def test_rows_that_meet_conditions_are_asked_again(nightly):
     typed = {"manifest__csv": {"types": {"price": "int64"}}, "manifest__where": "price < 8"}
     assert (await run_job(nightly(rows, **typed))).calls == 8
     folder = Path(nightly(rows, **typed).output.dir)
-    again = await run_job(job_of(folder).settings, chosen=RowSelector(where='price > 5 OR id = "r01"'))
+    again = await run_job(
+        job_of(folder).settings, RunOptions(chosen=RowSelector(where='price > 5 OR id = "r01"'))
+    )
     assert again.calls == 3
     results = table(nightly(rows, **typed)).set_index("row_key")
     assert sorted(results.index[results["earlier_outcomes"] == 1]) == ["r01", "r06", "r07"]
     with pytest.raises(ConfigError, match="no finished row that is asked for"):
-        await run_job(job_of(folder).settings, chosen=RowSelector(failed=True, where="price > 5"))
+        await run_job(job_of(folder).settings, RunOptions(chosen=RowSelector(failed=True, where="price > 5")))
     wrong = {"prise > 5": "--where.*price", "price >": "--where", "price > 9": "no finished row"}
     for where, said in wrong.items():
         with pytest.raises(ConfigError, match=f"(?s){said}"):
-            await run_job(job_of(folder).settings, chosen=RowSelector(where=where))
+            await run_job(job_of(folder).settings, RunOptions(chosen=RowSelector(where=where)))
 
 
 async def test_rows_that_a_changed_parameter_touches_are_renewed(nightly, signed_in):
@@ -607,7 +615,7 @@ async def test_a_renewal_that_was_stopped_goes_on(nightly, signed_in):
     """Rows that a changed setting touches stay marked when the run that began to renew them is stopped."""
     await run_job(nightly())
     renew = {"parameters__crop": False, "reuse__changed_job": "renew"}
-    assert (await run_job(nightly(**renew), max_calls=8)).calls == 8
+    assert (await run_job(nightly(**renew), RunOptions(max_calls=8))).calls == 8
     assert (await run_job(nightly(parameters__crop=False))).calls == 12
     assert (await run_job(nightly(parameters__crop=False))).calls == 0
 

@@ -8,6 +8,7 @@ import pytest
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, Latency, NotJson
 from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.rows import preparer as prepare
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode, ManifestError
@@ -116,7 +117,7 @@ async def test_symmetric_pairs_are_one_call_when_declared(filled, load, symmetri
 async def test_the_most_calls_end_a_run_and_the_next_goes_on(filled, load):
     """With `max_calls` a run stops after exactly so many, exit 4; the next makes the rest."""
     settings = load(rows(*range(8)), instance__endpoint=filled.endpoint)
-    summary = await run_job(settings, max_calls=3)
+    summary = await run_job(settings, RunOptions(max_calls=3))
     assert (summary.exit_code, summary.calls, summary.done) == (ExitCode.INCOMPLETE, 3, 3)
     assert "3 calls" in summary.message
     again = await run_job(settings)
@@ -126,7 +127,7 @@ async def test_the_most_calls_end_a_run_and_the_next_goes_on(filled, load):
 async def test_a_deadline_ends_a_run_in_good_order(filled, load):
     """At the deadline nothing more is sent; what is answered is kept."""
     settings = load(rows(*range(8)), instance__endpoint=filled.endpoint)
-    late = await run_job(settings, until=datetime.now(UTC) - timedelta(seconds=1))
+    late = await run_job(settings, RunOptions(until=datetime.now(UTC) - timedelta(seconds=1)))
     assert (late.exit_code, late.done) == (ExitCode.INCOMPLETE, 0)
     assert filled.log.entries("SearchImageByPic") == ()
 

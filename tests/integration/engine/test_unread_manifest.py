@@ -8,6 +8,7 @@ import pytest
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.renewal import manifest_mark
 from batchsearch.engine.run.job import run_job
 from batchsearch.manifest.source import Manifest
@@ -38,7 +39,7 @@ def night(signed_in, load, images, tmp_path, monkeypatch):
             **more,
         )
         read.clear()
-        summary = await run_job(settings, max_calls=most)
+        summary = await run_job(settings, RunOptions(max_calls=most))
         return summary, bool(read)
 
     run.manifest = manifest

@@ -1,9 +1,9 @@
 """Product feeds in XML, as Google Merchant takes them: an element a product, what is in it the columns.
 
-RSS (`item`), Atom (`entry`), and feeds of `product`, `offer` or `shopitem`. A column is named as its element,
-without a prefix (`g:id` is `id`); elements that come several times are a list of texts; what is nested is
-named `images/image`. The file is streamed, and read as if it came from an enemy: no document type, no entity
-of its own, nothing is fetched.
+RSS (`item`), Atom (`entry`), feeds of `product`, `offer` or `shopitem`, and sitemaps of images (`url`). A
+column is named as its element, without a prefix (`g:id` is `id`); elements that come several times are a list
+of texts; what is nested is named `images/image`; an enclosure is the image that it names. The file is
+streamed, and read as if it came from an enemy: no document type, no entity of its own, nothing is fetched.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROW_ELEMENTS: Final = ("item", "entry", "product", "offer", "shopitem")
+_OF_SITEMAPS: Final = ("urlset", "url")
+"""The root of a sitemap, and its row: elsewhere an address."""
 _PREFERRED: Final = "g"
 """The prefix that Google's own names have; beside them a feed may give other values under the same name."""
 _CHUNK: Final = 128 * 1024
@@ -72,6 +74,7 @@ class _Reader:
         self.done: list[tuple[int, Mapping[str, Any], int]] = []
         self.any_row = False
         self.depth = 0
+        self._root = ""
         self._row_element = ""
         self._row_depth = 0
         self._line = 0
@@ -87,7 +90,9 @@ class _Reader:
         prefix, _, name = tag.rpartition(":")
         if not self._row_depth:
             lowered = name.lower()
-            if lowered == self._row_element or (not self._row_element and lowered in ROW_ELEMENTS):
+            self._root = self._root or lowered
+            known = lowered in ROW_ELEMENTS or (self._root, lowered) == _OF_SITEMAPS
+            if lowered == self._row_element or (known and not self._row_element):
                 self._row_element, self._row_depth = lowered, self.depth
                 self._line, self._size, self._values = self.parser.CurrentLineNumber, 0, {}
                 for attribute, value in attributes.items():
@@ -97,6 +102,8 @@ class _Reader:
         self._texts.append([])
         if "href" in attributes:
             self._text(attributes["href"])
+        elif "url" in attributes and _is_image(attributes):
+            self._text(attributes["url"])
 
     def _text(self, data: str) -> None:
         self._size += len(data) if self._row_depth else 0
@@ -125,6 +132,12 @@ class _Reader:
             self._values[name] = (is_preferred, [text])
         elif known[0] == is_preferred:
             known[1].append(text)
+
+
+def _is_image(attributes: Mapping[str, str]) -> bool:
+    """Whether an enclosure is an image, by what it says of itself; one that says nothing may be one."""
+    kind = attributes.get("medium") or attributes.get("type") or "image"
+    return kind.lower().startswith("image")
 
 
 def _refuse(*_: Any) -> int:

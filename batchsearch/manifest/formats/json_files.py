@@ -1,5 +1,6 @@
 """JSON Lines: an object a line, its names the columns. A file that is one array of objects is read, too.
 
+So is the answer of a shop's API: one object that has such an array as one of its members (`json_wrapper`).
 Numbers and texts stay what they are; a list of texts is one; what is nested otherwise is its JSON as text.
 """
 
@@ -9,6 +10,7 @@ import codecs
 import json
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from batchsearch.manifest.formats.json_wrapper import array_in
 from batchsearch.manifest.formats.table_file import UnreadableError
 from batchsearch.manifest.formats.unpacked import opened, packing_of, unpacked
 from batchsearch.manifest.formats.value_table import LONGEST_ROW, RowError, ValueTable
@@ -29,13 +31,19 @@ class JsonFile(ValueTable):
     def _records(self) -> Iterator[tuple[int, Mapping[str, Any], int] | RowError]:
         self._look()
         with unpacked(self.path) as file:
-            head = file.peek(_LEAST_READ) if hasattr(file, "peek") else b""
-            if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                raise UnreadableError(None, "is UTF-16 text; JSON Lines are UTF-8: save it as such")
-            if head.startswith(codecs.BOM_UTF8):
-                file.read(len(codecs.BOM_UTF8))
-                head = head[len(codecs.BOM_UTF8) :]
-            yield from _array(file) if head.lstrip(_BLANKS).startswith(b"[") else _lines(file)
+            head = file.read(_LEAST_READ)
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise UnreadableError(None, "is UTF-16 text; JSON Lines are UTF-8: save it as such")
+        mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+        begins = head[mark:].decode("utf-8", "replace")
+        with unpacked(self.path) as file:
+            file.read(mark)
+            if begins.lstrip(" \t\r\n").startswith("["):
+                yield from _array(_Text(file))
+            elif (found := array_in(begins, is_whole=len(head) < _LEAST_READ)) is not None:
+                yield from _wrapped(_Text(file), *found)
+            else:
+                yield from _lines(file)
 
     def _look(self) -> None:
         """Refuse a file that is packed otherwise than its name says."""
@@ -69,24 +77,11 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, Mapping[str, Any], int] | Row
             yield number, found, len(line)
 
 
-def _array(file: IO[bytes]) -> Iterator[tuple[int, Mapping[str, Any], int] | RowError]:
+def _array(text: _Text) -> Iterator[tuple[int, Mapping[str, Any], int] | RowError]:
     """The objects of an array, which may take several lines each."""
-    text = _Text(file)
-    decoder = json.JSONDecoder(parse_constant=_no_number)
     text.skip_one()
     while text.begins() != "]":
-        try:
-            value, end = decoder.raw_decode(text.held)
-        except RecursionError:
-            raise UnreadableError(text.line, _TOO_DEEP) from None
-        except ValueError as error:
-            if text.ended:
-                raise UnreadableError(text.line, f"{_said(error)}, or ends too early") from None
-            if len(text.held) > LONGEST_ROW:
-                raise UnreadableError(text.line, _TOO_LONG) from None
-            # As much again as there is: an object that does not fit is tried a few times only.
-            text.more()
-            continue
+        value, end = text.value()
         checked = _checked(value)
         yield RowError(text.line, checked) if isinstance(checked, str) else (text.line, checked, end)
         text.drop(end)
@@ -94,6 +89,28 @@ def _array(file: IO[bytes]) -> Iterator[tuple[int, Mapping[str, Any], int] | Row
             raise UnreadableError(text.line, "is no whole JSON array: a comma or `]` belongs here")
         if text.begins() == ",":
             text.skip_one()
+    text.skip_one()
+
+
+def _wrapped(text: _Text, place: int, depth: int) -> Iterator[tuple[int, Mapping[str, Any], int] | RowError]:
+    """The objects of an array that begins at a place, so many objects deep; what is behind it is no row."""
+    while len(text.held) <= place:
+        text.more()
+    text.drop(place)
+    yield from _array(text)
+    while depth:
+        if text.begins() == "}":
+            depth -= 1
+            text.skip_one()
+            continue
+        for before in (",", ":"):
+            if text.begins() != before:
+                raise UnreadableError(text.line, "is no whole JSON object: it is cut, or a comma is missing")
+            text.skip_one()
+            text.begins()
+            text.drop(text.value()[1])
+    if text.begins():
+        raise UnreadableError(text.line, "goes on behind the object that holds its rows")
 
 
 class _Text:
@@ -102,6 +119,7 @@ class _Text:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._read_value = json.JSONDecoder(parse_constant=_no_number).raw_decode
         self.held = ""
         self.line = 1
         self.ended = False
@@ -125,6 +143,25 @@ class _Text:
             if rest or self.ended:
                 return rest[:1]
             self.more()
+
+    def value(self) -> tuple[Any, int]:
+        """The value that begins here, and how many characters it is.
+
+        Raises:
+            UnreadableError: There is none, or it is too long or too deep.
+        """
+        while True:
+            try:
+                return self._read_value(self.held)
+            except RecursionError:
+                raise UnreadableError(self.line, _TOO_DEEP) from None
+            except ValueError as error:
+                if self.ended:
+                    raise UnreadableError(self.line, f"{_said(error)}, or ends too early") from None
+                if len(self.held) > LONGEST_ROW:
+                    raise UnreadableError(self.line, _TOO_LONG) from None
+                # As much again as there is: an object that does not fit is tried a few times only.
+                self.more()
 
     def skip_one(self) -> None:
         """Go on behind the next character that is no blank."""

@@ -107,6 +107,7 @@ def by_values(facts: ManifestFacts, product: Callable[[], str | None]) -> Severa
     """
     found: list[str] = []
     most = 0
+    written = False
     for column in facts.columns:
         if column.kind == "listed" and _IMAGE_WORDS.search(plain(column.name)):
             found, most = [*found, column.name], max(most, 2)
@@ -116,12 +117,16 @@ def by_values(facts: ManifestFacts, product: Callable[[], str | None]) -> Severa
         if column.kind in ("text", "texts") and fitting > _ENOUGH and (is_named or own > 1):
             found.append(column.name)
             most = max(most, own, 2 if column.kind == "texts" else 1)
-    if len(found) < 2 and most < 2:  # noqa: PLR2004 - one column with one image a cell
+            written = written or any(
+                isinstance(value, str) and images_of(value) not in ([], [value]) for value in column.given
+            )
+    if len(found) < 2 and most < 2 and not written:  # noqa: PLR2004 - one column with one image a cell
         return None
     key = product()
     if key is None:
         return None
-    why = f"up to {most} images in a cell" if most > 1 else "several columns name images"
+    why = "its cells are lists" if len(found) == 1 else "several columns name images"
+    why = f"up to {most} images in a cell" if most > 1 else why
     return SeveralImages(tuple(found), key, None, told=(("images", ", ".join(found), why),))
 
 

@@ -243,13 +243,16 @@ def _delimiter(lines: Sequence[str]) -> str | None:
 
 
 def _title_lines(lines: Sequence[str], delimiter: str | None) -> tuple[int, str]:
-    """Lines of one field above a table of several, such as a title."""
+    """Lines of fewer fields above a table, such as a title, or who made the export and when."""
     if delimiter is None:
         return 0, ""
     counts = [line.count(delimiter) for line in lines[:_RECORDS] if line.strip()]
     usual = Counter(counts).most_common(1)[0][0] if counts else 0
     above = next((number for number, line in enumerate(lines) if line.count(delimiter) >= usual), 0)
-    is_title = usual > 1 and 0 < above <= _MOST_ABOVE and not any(delimiter in line for line in lines[:above])
+    # A title may hold a comma; a name that goes on in the next line has an open quote.
+    is_title = 0 < above <= _MOST_ABOVE and all(
+        line.count(delimiter) <= (usual - 1) // 2 and line.count('"') % 2 == 0 for line in lines[:above]
+    )
     return (above, "they have no columns; the table's names come after them") if is_title else (0, "")
 
 

@@ -380,12 +380,30 @@ def test_a_missing_header_is_named(shop):
 
 def test_what_stands_above_a_table_is_skipped(shop):
     """Excel's `sep=` says the delimiter; a title above a table is none of its lines."""
-    for above in ("sep=;\r\n", "Our products\r\n\r\n"):
-        rows = ([f"{n}", f"Name {n}", f"photos/{n}.jpg"] for n in range(6))
-        table("m.csv", ["id", "name", "image"], *rows, delimiter=";", above=above)
+    for above in ("sep=;\r\n", "Our products\r\n\r\n", "Shop; Berlin\r\nMade;2026\r\n"):
+        rows = ([f"{n}", f"Name {n}", "9,90", f"photos/{n}.jpg"] for n in range(6))
+        table("m.csv", ["id", "name", "price", "image"], *rows, delimiter=";", above=above)
         (shop / "search.yaml").unlink(missing_ok=True)
         init("m.csv")
         assert batchsearch.plan("search.yaml").calls == 6
+
+
+def test_a_title_above_two_columns_is_skipped(shop):
+    """Two columns are a table as well: what has no delimiter above them is no row."""
+    table("m.csv", ["id", "image"], *([f"{n}", f"photos/{n}.jpg"] for n in range(6)), above="Export\r\n\r\n")
+    init("m.csv")
+    assert batchsearch.load("search.yaml").manifest.csv.skip_lines == 2
+    assert batchsearch.plan("search.yaml").calls == 6
+
+
+def test_the_answer_of_a_shops_api(shop):
+    """What an API answers is read as it is: its rows from within, an object's address out of each cell."""
+    products = [{"id": n, "images": [{"id": n, "src": f"photos/{n}.jpg"}]} for n in range(6)]
+    (shop / "products.json").write_text(json.dumps({"products": products, "page": 1}), encoding="utf-8")
+    init("products.json")
+    settings = batchsearch.load("search.yaml")
+    assert (settings.manifest.key[0], settings.manifest.images) == ("id", ("images",))
+    assert [path for _, path in rows_of(settings)] == [f"photos/{n}.jpg" for n in range(6)]
 
 
 def test_escaped_quotes_are_noticed(shop):

@@ -120,6 +120,53 @@ def test_a_json_array_is_read_as_well(opened, indent):
     assert carried(opened("m.json", "\ufeff" + json.dumps(rows))) == rows
 
 
+WRAPPED = [{"id": str(n), "image": f"{n}.jpg", "text": "x" * 3_000 + "]}"} for n in range(100)]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"products": WRAPPED},
+        {"count": 100, "links": {"data": None}, "Items": WRAPPED, "more": [[1], {"a": "}"}], "next": None},
+        {"status": [1, 2], "data": {"total": 100, "products": WRAPPED, "facets": {"a": []}}, "took": 3},
+        {"data": {"total": 100}, "results": WRAPPED},
+    ],
+    ids=["alone", "among others", "in an object", "behind one"],
+)
+def test_the_answer_of_an_api_is_the_table_that_it_holds(opened, answer, indent):
+    """One object with an array of rows is that array, wherever it stands; what is beside it is no row."""
+    assert carried(opened("m.json", json.dumps(answer, indent=indent))) == WRAPPED
+    assert carried(opened("m.json", "\ufeff\n" + json.dumps(answer))) == WRAPPED
+
+
+@pytest.mark.parametrize("name", ["items", "products", "images"])
+def test_json_lines_stay_lines_whatever_they_hold(opened, name):
+    """Where another object follows the first line's, that is a row, even with an array under such a name."""
+    rows = [
+        {name: [{"src": f"{n}.jpg"}], "id": str(n), "image": "a.jpg", "x": "x" * 40_000} for n in range(3)
+    ]
+    found = carried(opened("m.jsonl", lines(rows)))
+    assert [row["id"] for row in found] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"items": [{"id": "1", "image": "a.jpg"}]\n', "line 2: is no whole JSON object"),
+        ('{"items": [{"id": "1", "image": "a.jpg"}], "next" 1}', "is no whole JSON object"),
+        ('{"items": [{"id": "1", "image": "a.jpg"}], "next": [', "is not JSON"),
+        ('{"items": [{"id": "1", "image": "a.jpg"}, {"id": "2"', "is not JSON"),
+        ('{\n"items": [{"id": "1", "image": "a.jpg"}]}\n{"items": []}', "line 3: goes on behind the object"),
+        ('{"items": [{"id": "1", "image": "a.jpg"}], "a": ' + "[" * 9_000 + "]" * 9_000 + "}", "nested more"),
+        ('{"items": [{"id": "1", "image": "a.jpg"}], "a": "' + "x" * 17 * 2**20 + '"}', "longer than 8 MiB"),
+    ],
+)
+def test_an_answer_that_is_cut_or_goes_on_is_refused(opened, text, said):
+    """No row is lost in silence because the object that holds the rows is not whole, or not all."""
+    assert said in refusal(lambda: opened("m.json", text).check())
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -391,7 +438,7 @@ def test_a_merchant_feed_is_a_table(opened):
 
 
 def test_other_feeds_are_tables_too(opened):
-    """Atom with its links, offers with attributes, a prefix nobody declared, Latin-1, packed."""
+    """Atom with links, offers, enclosures, sitemaps of images, a prefix nobody declared, Latin-1, packed."""
     atom = '<feed><entry><id>1</id><link href="https://x/1.jpg"/></entry></feed>'
     assert carried(opened("a.atom", atom, columns={"image": "link"})) == [
         {"id": "1", "link": "https://x/1.jpg"}
@@ -400,6 +447,21 @@ def test_other_feeds_are_tables_too(opened):
     shop = f'{head}<shop><offer id="é"><pic>a</pic><pic>b</pic></offer></shop>'
     rows = carried(opened("o.xml.gz", gzip.compress(shop.encode("latin-1")), columns={"image": "id"}))
     assert rows == [{"id": "é", "pic": ["a", "b"]}]
+    media = (
+        "<rss><channel><image><url>logo.png</url></image>"
+        '<item><id>1</id><enclosure url="a.jpg" type="image/jpeg"/>'
+        '<enclosure url="a.mp3" type="audio/mpeg"/>'
+        '<media:content url="b.jpg" medium="image"><media:title>B</media:title></media:content></item>'
+        "</channel></rss>"
+    )
+    rows = carried(opened("r.rss", media, columns={"image": "enclosure"}))
+    assert rows == [{"id": "1", "enclosure": "a.jpg", "content": "b.jpg", "content/title": "B"}]
+    sitemap = (
+        "<urlset><url><loc>https://x/1</loc><id>1</id><image:image><image:loc>https://x/1.jpg</image:loc></image:image>"
+        "<image:image><image:loc>https://x/2.jpg</image:loc></image:image></url></urlset>"
+    )
+    rows = carried(opened("s.xml", sitemap, columns={"image": "loc"}))
+    assert rows == [{"loc": "https://x/1", "id": "1", "image/loc": ["https://x/1.jpg", "https://x/2.jpg"]}]
     loose = "<rss><item><g:id>1</g:id><g:image>a.jpg</g:image></item></rss>"
     assert carried(opened("l.rss", loose)) == [{"id": "1", "image": "a.jpg"}]
 

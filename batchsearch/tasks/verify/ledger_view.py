@@ -37,7 +37,7 @@ _BUSY_SECONDS: Final = 30.0
 _DIGEST_BYTES: Final = 16
 _MOST_DAMAGES: Final = 5
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_OF_VERSION_1: Final = {"place": f"'{CURRENT}'", "stays": "0"}
+_OF_VERSION_1: Final = {"first_seq": "0", "last_seq": "0", "place": f"'{CURRENT}'", "stays": "0"}
 
 
 class Codes:

@@ -18,6 +18,7 @@ from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode, OutputError
+from batchsearch.storage.ledger.checksum import forget_sum
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.parts.results_and_hits import hits_schema, own_results_schema
 from batchsearch.tasks.compact.compacting import compact_all
@@ -37,6 +38,7 @@ def earlier(request, tmp_path, signed_in, images, load):
     """Settings of the job over an output of that version, moved to where this test's instance is."""
     folder = tmp_path / "out"
     zipfile.ZipFile(request.param).extractall(folder)
+    forget_sum(folder / "ledger" / "ledger.sqlite3")  # what is written here is not noted
     with closing(sqlite3.connect(folder / "ledger" / "ledger.sqlite3", isolation_level=None)) as ledger:
         known = json.loads(ledger.execute("SELECT value FROM meta WHERE name = 'fingerprint'").fetchone()[0])
         text = json.dumps(known | {"instance.endpoint": signed_in.endpoint})

@@ -24,6 +24,7 @@ from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.renewal.row_selector import RowSelector
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, ExitCode
+from batchsearch.storage.ledger.checksum import forget_sum
 from batchsearch.tasks.compact.compacting import compact
 from batchsearch.tasks.plan.planning import plan_job
 from batchsearch.tasks.recover.recovery import recover_folder
@@ -498,6 +499,7 @@ async def in_thread(function, *arguments):
 def unseal(settings):
     """Put the outcomes of a finished night back among those that wait, as a kill leaves them."""
     folder = Path(settings.output.dir)
+    forget_sum(folder / "ledger" / "ledger.sqlite3")  # what is written here is not noted
     with closing(sqlite3.connect(folder / "ledger" / "ledger.sqlite3")) as ledger, ledger:
         names = [row[0] for row in ledger.execute("SELECT name FROM parts ORDER BY part")]
         carried = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(meta(ledger, "carried"))))
@@ -522,6 +524,7 @@ def unseal(settings):
 
 def as_first_version(settings, table):
     """What version 0.1.0 noted of the columns, and nothing else."""
+    forget_sum(Path(settings.output.dir, "ledger", "ledger.sqlite3"))  # what is written here is not noted
     with closing(sqlite3.connect(Path(settings.output.dir, "ledger", "ledger.sqlite3"))) as ledger, ledger:
         known = json.loads(meta(ledger, "fingerprint"))
         del known["key columns in quotes"]

@@ -28,6 +28,7 @@ from batchsearch.errors import (
     OutputError,
     OutputInUseError,
 )
+from batchsearch.storage.ledger.checksum import forget_sum
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.tasks.check.checking import check_job
 from batchsearch.tasks.compact.compacting import compact
@@ -188,11 +189,10 @@ async def test_contents_are_compared_when_asked(nightly, folder, images):
 async def test_expired_outcomes_are_renewed_in_the_next_round(nightly, signed_in):
     """Older than `renew_after_hours`: asked again even though the answers could be used again."""
     await run_job(nightly())
-    ledger = sqlite3.connect(Path(nightly().output.dir, "ledger", "ledger.sqlite3"))
+    ledger = ledger_of(nightly())
     some = [row[0] for row in ledger.execute("SELECT digest FROM rows ORDER BY digest LIMIT 8")]
     old = time.time() - 7200
     ledger.executemany("UPDATE rows SET finished_at = ? WHERE digest = ?", [(old, each) for each in some])
-    ledger.commit()
     ledger.close()
     paid = calls(signed_in)
     plan = await plan_job(nightly(reuse__renew_after_hours=1.0))
@@ -312,6 +312,7 @@ def compact_in_thread(folder):
 
 
 def ledger_of(settings):
+    forget_sum(Path(settings.output.dir, "ledger", "ledger.sqlite3"))  # what is written here is not noted
     return sqlite3.connect(Path(settings.output.dir, "ledger", "ledger.sqlite3"), isolation_level=None)
 
 

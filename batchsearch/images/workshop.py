@@ -5,8 +5,9 @@ hand in. Where the work is done is the workshop's affair: in threads of this pro
 the workers of a cluster (`cluster.remote_workshop`), each of which has a local one of its own.
 
 In a local workshop whatever comes over a network is fetched on the event loop; everything that takes the
-processor (reading a file, checking, decoding, encoding) happens in one hop to the executor. How many images
-are in memory at once is bounded.
+processor (reading a file, checking, decoding, encoding) happens in one hop to the executor. A small file
+that came over a network and needs no decoder is done with on the event loop, where a task knows how: the hop
+takes as long as the work. How many images are in memory at once is bounded.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 FETCHES_BESIDE: Final = 16
 """Images that may be on their way beside those that the executor works on."""
+AT_ONCE_BYTES: Final = 256 * 1024
+"""Files up to this size may be looked through on the event loop."""
 
 Made = TypeVar("Made")
 Made_co = TypeVar("Made_co", covariant=True)
@@ -57,12 +60,27 @@ class ImageTask(Protocol[Made_co]):
         """
 
 
+class QuickTask(ImageTask[Made_co], Protocol[Made_co]):
+    """A task that does without a thread where there is little to be done."""
+
+    def at_once(self, data: bytes, /) -> Made_co | None:
+        """What is made of a small file where that takes no longer than reading it; None where it does.
+
+        Args:
+            data: The file.
+        """
+
+
 class Workshop(Protocol):
     """Makes something of images, somewhere."""
 
     @property
     def size(self) -> int:
         """How many images it works on at once."""
+
+    @property
+    def most_asked(self) -> int:
+        """How many images may be asked of it at once to some use."""
 
     def is_local(self, reference: ImageReference) -> bool:
         """Whether an image is had without asking a host or a store."""
@@ -128,7 +146,8 @@ class LocalWorkshop:
         self._executor = executor
         self._patience = patience
         self._jitter = jitter
-        self._room = asyncio.Semaphore(size + FETCHES_BESIDE)
+        self.most_asked = size + FETCHES_BESIDE
+        self._room = asyncio.Semaphore(self.most_asked)
 
     @property
     def repair(self) -> Repairer:
@@ -145,6 +164,10 @@ class LocalWorkshop:
             found = await self.fetch(reference)
             if isinstance(found, Rejected | Unreachable):
                 return found
+            if isinstance(found, bytes) and len(found) <= AT_ONCE_BYTES:
+                made = _at_once(task, found)
+                if made is not None:
+                    return made
             return await self.work(self._made, found, task)
 
     async def make_all(
@@ -211,6 +234,12 @@ class LocalWorkshop:
     def prepare(self, data: bytes, rules: Rules) -> Prepared | Rejected:
         """An image made ready to be sent; for the executor."""
         return prepare(data, rules, repair=self._repair)
+
+
+def _at_once(task: ImageTask[Made], data: bytes) -> Made | None:
+    """What a task makes of a small file without a thread; None where it cannot."""
+    quick: Callable[[bytes], Made | None] | None = getattr(task, "at_once", None)
+    return None if quick is None else quick(data)
 
 
 @asynccontextmanager

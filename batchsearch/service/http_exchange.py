@@ -14,18 +14,20 @@ import ssl
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
 
 from batchsearch.descriptors import Shortage, is_exhausted, none_left
 from batchsearch.proxies import DIRECT
+from batchsearch.service.bare_requests import BareRequests, head_lines
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from contextlib import AbstractAsyncContextManager
 
     from batchsearch.proxies import Proxies
+    from batchsearch.service.bare_requests import BareAnswer
 
 MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
 """Largest answer that is read, decompressed; the service's own stay under one megabyte."""
@@ -123,8 +125,10 @@ async def exchange(
     proxy = proxies.of(address.scheme, address.raw_host or "", address.port or 0)
     timeout = _client_timeout(timeouts)
 
-    def request() -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return session.request(
+    async def ask() -> BareAnswer | aiohttp.ClientResponse:
+        if proxy is None and len(body) <= _DIRECT_BYTES:
+            return await _ask_barely(session, method, address, headers, body, timeouts)
+        return await session.request(
             method,
             address,
             headers=headers,
@@ -135,7 +139,7 @@ async def exchange(
         )
 
     shortage = Shortage(sleep)
-    while (found := await _exchanged(request, max_bytes)) is None:
+    while (found := await _exchanged(ask, timeouts.total, max_bytes)) is None:
         await shortage.wait()
     return found
 
@@ -150,29 +154,78 @@ def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=timeouts.total, sock_connect=timeouts.connect)
 
 
+_bare: Final[WeakKeyDictionary[aiohttp.ClientSession, dict[Timeouts, BareRequests]]] = WeakKeyDictionary()
+"""What asks over the connections of each session."""
+
+
+async def _ask_barely(  # noqa: PLR0917 - what `exchange` was given
+    session: aiohttp.ClientSession,
+    method: str,
+    address: URL,
+    headers: Mapping[str, str],
+    body: bytes,
+    timeouts: Timeouts,
+) -> BareAnswer:
+    """The head of the answer to one request over the session's connections."""
+    told = dict(_ACCEPTED)
+    told.update((name.lower(), value) for name, value in headers.items())
+    has_no_body = method in aiohttp.ClientRequest.GET_METHODS
+    if body or not has_no_body:
+        told["content-length"] = str(len(body))
+    head = f"{method} {address.raw_path_qs} HTTP/1.1\r\n".encode("ascii") + head_lines(address, told)
+    return await _requests_of(session, timeouts).ask(address, (head, body), again=has_no_body)
+
+
+def _requests_of(session: aiohttp.ClientSession, timeouts: Timeouts) -> BareRequests:
+    if session.connector is None:
+        raise aiohttp.ClientConnectionError("the session is closed")
+    known = _bare.setdefault(session, {})
+    found = known.get(timeouts)
+    if found is None:
+        found = known[timeouts] = BareRequests(
+            session.connector,
+            timeout=_client_timeout(timeouts),
+            decompress=True,
+            header_bytes=_HEADER_BYTES,
+        )
+    return found
+
+
+_ACCEPTED: Final = {name.lower(): value for name, value in aiohttp.ClientRequest.DEFAULT_HEADERS.items()}
+"""What every request says that it takes."""
+
+
 async def _exchanged(
-    request: Callable[[], AbstractAsyncContextManager[aiohttp.ClientResponse]], max_bytes: int
+    ask: Callable[[], Awaitable[BareAnswer | aiohttp.ClientResponse]], seconds: float, max_bytes: int
 ) -> Reply | Lost | None:
     """What came of one request; None when it was not sent for want of a descriptor."""
     status: int | None = None
     try:
-        async with request() as response:
-            status = response.status
-            pieces = []
-            size = 0
-            async for piece in response.content.iter_any():
-                pieces.append(piece)
-                size += len(piece)
-                if size > max_bytes:
-                    response.close()
+        async with asyncio.timeout(seconds):
+            answer = await ask()
+            try:
+                status = answer.status
+                body = await _body_of(answer.content, max_bytes)
+                if len(body) > max_bytes:
                     return Lost("Transport.BodyTooLarge", f"the answer passes {max_bytes:,} bytes", status)
-            found = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(status, found, b"".join(pieces))
+                return Reply(status, {name.lower(): value for name, value in answer.headers.items()}, body)
+            finally:
+                answer.release()
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         if isinstance(error, aiohttp.ClientConnectorError) and (is_exhausted(error) or none_left()):
             return None
         code = _transport_code(error)
         return Lost(code, f"{type(error).__name__}: {_said(error)}", status)
+
+
+async def _body_of(content: aiohttp.StreamReader, most: int) -> bytes:
+    """An answer's body; of one beyond the bound at least a byte more than that."""
+    pieces: list[bytes] = []
+    size = 0
+    while not content.at_eof() and size <= most and (piece := await content.readany()):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def _transport_code(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 import uuid
 from collections import deque
 from contextlib import asynccontextmanager, suppress
@@ -93,6 +94,11 @@ class RemoteWorkshop:
     def size(self) -> int:
         """How many images keep the workers busy."""
         return self._flow.size
+
+    @property
+    def most_asked(self) -> int:
+        """How many images may be asked of it at once: all that there are, for bundles of many."""
+        return sys.maxsize
 
     def is_local(self, reference: ImageReference) -> bool:
         """Whether an image is had without asking a host or a store."""

@@ -6,6 +6,7 @@ metadata (169.254.169.254, 100.100.100.200) or its neighbours.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST_SHOWN: Final = 300
+_AS_IT_IS: Final = re.compile(
+    r"https?://[a-z0-9.-]+(?::[1-9][0-9]{0,3}|:[1-5][0-9]{4})?/[\x21\x22\x24-\x3e\x41-\x7e]*"
+)
+"""Addresses that hold nothing to be hidden and are written as everybody writes them."""
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
@@ -68,6 +73,8 @@ def looks_numeric(host: str) -> bool:
 @lru_cache(maxsize=1_024)
 def shown_address(url: str) -> str:
     """An address as it may be shown: without user, password, query and fragment, which may hold secrets."""
+    if _AS_IT_IS.fullmatch(url):
+        return url[:_LONGEST_SHOWN]
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

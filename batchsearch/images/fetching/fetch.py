@@ -118,9 +118,10 @@ class Fetcher:
         if ref.data is not None:
             return ref.data
         url = address_of(ref, self._settings)
-        if url is not None and scheme_of(url) in STORES:
+        scheme = None if url is None else scheme_of(url)
+        if url is not None and scheme in STORES:
             return await self._stores.get(url)
-        if url is not None and not self.is_local(ref):
+        if url is not None and scheme in _REMOTE:
             if self._downloader is None:
                 from batchsearch.images.fetching.download import (
                     Downloader,  # aiohttp is imported only for addresses

@@ -98,9 +98,19 @@ async def fetch_patiently(
     Raises:
         MachineError: Such a want has lasted for too long.
     """
+    try:
+        begun: bytes | Rejected | Unreachable | None = await fetcher.fetch(reference)
+    except OSError as problem:
+        if not is_exhausted(problem):
+            raise
+        begun = None
+    if begun is not None and not isinstance(begun, Unreachable):
+        return begun
 
     async def fetched() -> bytes | Rejected | Unreachable:
-        found = await fetcher.fetch(reference)
+        nonlocal begun
+        found = await fetcher.fetch(reference) if begun is None else begun
+        begun = None
         if isinstance(found, Unreachable) and found.here is not None:
             raise LackError(found)
         return found

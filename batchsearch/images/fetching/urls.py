@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +23,7 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HOST: Final = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 _LABEL: Final = 63
 _FORBIDDEN: Final = re.compile(rb"[^\x21-\x7e]")
+_SENDABLE: Final = re.compile(r"[\x21-\x7e]*")
 _IGNORED: Final = str.maketrans("", "", "\t\r\n")
 _BLANK: Final = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u200e\u200f\u2060\u3000\ufeff"
 
@@ -122,6 +124,7 @@ def _bare(text: str) -> str:
     return text.strip(_BLANK).translate(_IGNORED)
 
 
+@lru_cache(maxsize=1_024)
 def _host_and_port(place: str) -> tuple[str, int | None]:
     host, colon, port = place.partition("]") if place.startswith("[") else ("", "", place)
     if colon:
@@ -144,6 +147,8 @@ def _host_and_port(place: str) -> tuple[str, int | None]:
 
 def _encoded(target: str) -> str:
     """The target with what cannot be sent as it is in percent; everything else stays as it is."""
+    if _SENDABLE.fullmatch(target):
+        return target
     try:
         data = target.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from batchsearch.storage.parts.results_and_hits import HIT_COLUMNS, RESULT_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from batchsearch.storage.parts.results_and_hits import Column
 
@@ -32,19 +32,46 @@ class Fitting:
     """
 
     def __init__(self, fields: Iterable[tuple[str, pa.DataType]]) -> None:
-        self._fits = {name: _check(kind) for name, kind in fields}
+        self._kinds = dict(fields)
+        self._fits = {name: _check(kind) for name, kind in self._kinds.items()}
+        self._exact = {name: _exact(kind) for name, kind in self._kinds.items()}
 
     def fitted(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The values that their columns can hold, and the names of those that they cannot."""
-        kept: dict[str, Any] = {}
-        dropped: list[str] = []
-        for name, value in values.items():
-            fits = self._fits.get(name)
-            if value is None or (fits is not None and fits(value)):
-                kept[name] = value
-            else:
-                dropped.append(name)
+        exact, checks = self._exact.get, self._fits.get
+        # What a value's type alone does not tell.
+        asked = [
+            (name, value)
+            for name, value in values.items()
+            if value is not None and type(value) is not exact(name, _NOTHING)
+        ]
+        dropped = [name for name, value in asked if (fits := checks(name)) is None or not fits(value)]
+        kept = dict(values)
+        for name in dropped:
+            del kept[name]
         return kept, dropped
+
+    def table(self, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+        """A table of rows, without the values that their columns cannot hold.
+
+        Args:
+            rows: Values by column name; what is absent is null.
+            schema: Of these columns.
+        """
+        columns = []
+        for name, kind in self._kinds.items():
+            values = [row.get(name) for row in rows]
+            # Texts are told by their type alone, and so are most columns that hold nothing.
+            if not _PLAIN_TYPES[pa.types.is_string(kind)].issuperset(map(type, values)):
+                fits = self._fits[name]
+                values = [value if value is not None and fits(value) else None for value in values]
+            columns.append(pa.array(values, kind))
+        return pa.Table.from_arrays(columns, schema=schema)
+
+
+_NOTHING: Final = object()
+_PLAIN_TYPES: Final = ({type(None)}, {str, type(None)})
+"""What every column takes, and what one of texts takes."""
 
 
 @cache
@@ -75,6 +102,13 @@ _MOST_COUNTED: Final = 2**31 - 1
 
 def _of(columns: Iterable[Column]) -> Fitting:
     return Fitting((column.name, column.type) for column in columns)
+
+
+def _exact(kind: pa.DataType) -> Any:
+    """The type of which a column can hold every value; `_NOTHING` where there is none."""
+    if pa.types.is_boolean(kind):
+        return bool
+    return str if pa.types.is_string(kind) else _NOTHING
 
 
 def _check(kind: pa.DataType) -> Callable[[Any], bool]:

@@ -102,8 +102,7 @@ class VerdictParts:
             OutputError: The disk refuses.
         """
         # A number in a file's header may be more than any column holds: it costs that field, not the table.
-        rows = [self._fitting.fitted(verdict)[0] for verdict in known.verdicts]
-        table = pa.Table.from_pylist(rows, self._schema).replace_schema_metadata(
+        table = self._fitting.table(known.verdicts, self._schema).replace_schema_metadata(
             {**self._schema.metadata, _BATCHES: json.dumps(known.batches).encode()}
         )
         path = self._path(shard)

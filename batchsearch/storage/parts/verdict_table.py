@@ -108,8 +108,7 @@ class VerdictFile:
         Raises:
             OutputError: The disk refuses.
         """
-        # A number in a file's header may be more than any column holds: it costs that field, not the table.
-        self._waiting += [self._fitting.fitted(verdict)[0] for verdict in verdicts]
+        self._waiting += verdicts
         if len(self._waiting) >= _ROW_GROUP_ROWS:
             try:
                 self._flush()
@@ -130,7 +129,8 @@ class VerdictFile:
 
     def _flush(self) -> None:
         if self._waiting:
-            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))
+            # A file's header may hold a number that no column does: it costs that field, not the table.
+            self._writer.write_table(self._fitting.table(self._waiting, self._schema))
             self._waiting = []
 
     def _abandon(self) -> None:

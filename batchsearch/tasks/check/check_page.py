@@ -75,7 +75,8 @@ class CheckTally:
             self.sent_formats[image["sent_format"]] += 1
             self.source_bytes += image["source_bytes"]
             self.sent_bytes += image["sent_bytes"]
-            self.transforms.update({name.partition(":")[0] for name in image["transforms"]})
+            if image["transforms"]:
+                self.transforms.update({name.partition(":")[0] for name in image["transforms"]})
 
     def _add_unusable(self, image: Mapping[str, Any]) -> None:
         code = image["code"]

@@ -24,6 +24,7 @@ from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.to_end import progress_beside_logs, to_end
 from batchsearch.errors import ConfigError, StoppedError
 from batchsearch.images.batches_ahead import BatchesAhead
+from batchsearch.images.crew import Crew
 from batchsearch.images.fetching.addresses import shown_address
 from batchsearch.images.image_identity import is_inline
 from batchsearch.images.outcome import Rejected, Unreachable
@@ -181,13 +182,14 @@ async def _check_all(
     writer = _ShardWriter(parts, tally, checking.advance)
     reader = _ShardReader(manifest, parts, asked)
     try:
-        while (batch := await asyncio.to_thread(reader.next)) is not None:
-            work = asyncio.gather(*map(checker.check, batch.rows)) if batch.known is None else None
-            ahead.begin(batch, len(batch.rows), work)
-            while ahead.is_full:
+        async with Crew(checker.check, most=min(checker.ahead, checker.workshop.most_asked)) as crew:
+            while (batch := await asyncio.to_thread(reader.next)) is not None:
+                work = crew.begin(batch.rows) if batch.known is None else None
+                ahead.begin(batch, len(batch.rows), work)
+                while ahead.is_full:
+                    writer.take(*await ahead.finish())
+            while ahead:
                 writer.take(*await ahead.finish())
-        while ahead:
-            writer.take(*await ahead.finish())
     except BaseException:
         await ahead.drop()
         writer.stop()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
-from batchsearch.images.prepare import prepare
+from batchsearch.images.prepare import passed, prepare
 from batchsearch.service.codes.table import CODES
 from batchsearch.tasks.check.check_page import PASS, REJECTED, REPAIRED, UNREACHABLE
 
@@ -52,7 +52,14 @@ class Judging:
 
     def __call__(self, data: bytes, repair: Repairer, /) -> Judged:
         """The image's verdict."""
-        made = prepare(data, self.rules, repair=repair)
+        return self._judged(prepare(data, self.rules, repair=repair))
+
+    def at_once(self, data: bytes, /) -> Judged | None:
+        """The verdict of an image that would be sent as it is; see `images.workshop.QuickTask`."""
+        made = passed(data, self.rules)
+        return None if made is None else self._judged(made)
+
+    def _judged(self, made: Prepared | Rejected) -> Judged:
         kept = made.data if self.keep and isinstance(made, Prepared) else None
         return Judged(verdict_of(made), kept)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import batchsearch
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images.outcome import Rejected, Unreachable
-from batchsearch.images.workshop import FETCHES_BESIDE, open_workshop
+from batchsearch.images.workshop import AT_ONCE_BYTES, FETCHES_BESIDE, open_workshop
 from batchsearch.manifest.rows import ImageReference
 
 
@@ -101,3 +101,38 @@ def test_images_are_fetched_and_decoded_in_the_workshop_only():
         if made.search(file.read_text(encoding="utf-8"))
     }
     assert makers == {"images/workshop.py"}
+
+
+class Quick:
+    """A task that needs no thread for what is short."""
+
+    def __call__(self, data, _repair):
+        """In a thread."""
+        return "slowly", len(data)
+
+    def at_once(self, data):
+        """Where it is asked."""
+        return ("at once", len(data)) if len(data) == 5 else None
+
+
+async def test_a_small_file_from_a_network_needs_no_hop_where_its_task_knows_how(tmp_path):
+    """What a task cannot do at once, what is large and what is on a disk goes to the executor."""
+    executor = InPlace()
+    async with open_workshop(tmp_path, ImageSettings(), executor=executor) as workshop:
+        fetched = b"image"
+
+        async def fetch(reference):
+            return reference if reference.path else fetched
+
+        workshop.fetch = fetch
+        there = ImageReference(url="https://host/a.jpg")
+        assert await workshop.make(there, Quick()) == ("at once", 5)
+        assert executor.tasks == 0
+        assert await workshop.make(there, length) == 5
+        fetched = b"images"
+        assert await workshop.make(there, Quick()) == ("slowly", 6)
+        fetched = bytes(AT_ONCE_BYTES + 1)
+        assert await workshop.make(there, Quick()) == ("slowly", AT_ONCE_BYTES + 1)
+        (tmp_path / "a.jpg").write_bytes(b"image")
+        assert await workshop.make(ImageReference(path="a.jpg"), Quick()) == ("slowly", 5)
+    assert executor.tasks == 4

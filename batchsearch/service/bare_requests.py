@@ -1,0 +1,187 @@
+"""HTTP requests over aiohttp's connections, without what its sessions do for each of them.
+
+A session looks for cookies, users, redirects, proxies and traces, and makes a task to write a body: for small
+requests to hosts that are asked all the time that is most of the work. Here a request is the bytes that are
+sent. Names, connections and their limits, TLS and the reading of answers stay aiohttp's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable, Mapping
+
+    from aiohttp.client_reqrep import ClientRequest
+    from multidict import CIMultiDictProxy
+    from yarl import URL
+
+READ_BYTES: Final = 2**18
+"""How much of an answer is taken in before anybody reads it; twice as much at most."""
+_MOST_ORIGINS: Final = 1_024
+_FIRST_FINAL: Final = 200
+_SWITCHING: Final = 101
+_BOUNDS: Final = inspect.signature(ResponseHandler.set_response_params).parameters
+"""aiohttp bounds the number of headers only from 3.13 on."""
+
+
+class BareAnswer:
+    """An answer whose head has come; `release` it in any case.
+
+    Attributes:
+        status: HTTP status.
+        headers: As they came, names in any case.
+        content: The body.
+        url: What was asked.
+    """
+
+    __slots__ = ("_connection", "content", "headers", "status", "url")
+
+    def __init__(
+        self,
+        status: int,
+        headers: CIMultiDictProxy[str],
+        content: aiohttp.StreamReader,
+        url: URL,
+        connection: aiohttp.connector.Connection,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.content = content
+        self.url = url
+        self._connection = connection
+
+    def release(self) -> None:
+        """Give the connection back: to be used again if the body was read to its end, else closed."""
+        self._connection.release()
+
+
+class BareRequests:
+    """Asks hosts over the connections of one connector; used on one event loop.
+
+    Args:
+        connector: Whose connections; it is closed by others.
+        timeout: For connecting.
+        decompress: Undo what hosts have compressed.
+        header_bytes: Most bytes of a line of an answer's head.
+        headers: Most headers of an answer, where aiohttp bounds them.
+    """
+
+    def __init__(
+        self,
+        connector: aiohttp.BaseConnector,
+        *,
+        timeout: aiohttp.ClientTimeout,
+        decompress: bool,
+        header_bytes: int,
+        headers: int = 128,
+    ) -> None:
+        self._connector = connector
+        self._timeout = timeout
+        self._reading: dict[str, Any] = {
+            "read_until_eof": True,
+            "auto_decompress": decompress,
+            "read_bufsize": READ_BYTES,
+            "max_line_size": header_bytes,
+            "max_field_size": header_bytes,
+        }
+        if "max_headers" in _BOUNDS:
+            self._reading["max_headers"] = headers
+        self._origins: dict[tuple[str, str | None, int | None], ClientRequest] = {}
+
+    async def ask(self, url: URL, message: Iterable[bytes], *, again: bool) -> BareAnswer:
+        """Send a request and wait for the head of its answer.
+
+        Args:
+            url: What is asked; its host is.
+            message: The request, from its first line on.
+            again: It may be sent once more where a connection that was kept turns out to be closed.
+
+        Raises:
+            aiohttp.ClientError: There is no answer.
+            OSError: The same.
+        """
+        if not again:
+            return await self._ask(url, message)
+        try:
+            return await self._ask(url, message)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+            return await self._ask(url, message)
+
+    async def _ask(self, url: URL, message: Iterable[bytes]) -> BareAnswer:
+        origin = self._origin(url)
+        try:
+            connection = await self._connector.connect(origin, [], self._timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError("the connection is not there in time") from error
+        try:
+            protocol, transport = _parts_of(connection)
+            protocol.set_response_params(**self._reading)
+            transport.writelines(message)
+            while True:
+                head, content = await protocol.read()
+                if head.code >= _FIRST_FINAL or head.code == _SWITCHING or head.code < 100:  # noqa: PLR2004 - the first status
+                    return BareAnswer(head.code, head.headers, content, url, connection)
+        except HttpProcessingError as error:
+            connection.close()
+            raise aiohttp.ClientResponseError(
+                origin.request_info, (), status=error.code, message=error.message, headers=error.headers
+            ) from error
+        except BaseException:
+            connection.close()
+            raise
+
+    def _origin(self, url: URL) -> ClientRequest:
+        """What aiohttp finds a connection by: a request to the host that is never sent."""
+        key = url.scheme, url.raw_host, url.port
+        found = self._origins.get(key)
+        if found is None:
+            if len(self._origins) >= _MOST_ORIGINS:
+                self._origins.clear()
+            found = self._origins[key] = aiohttp.ClientRequest("GET", url.origin())
+        return found
+
+
+def _parts_of(connection: aiohttp.connector.Connection) -> tuple[ResponseHandler, asyncio.Transport]:
+    """What reads a connection, and what writes to it.
+
+    Raises:
+        aiohttp.ServerDisconnectedError: It is closed.
+    """
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None:
+        raise aiohttp.ServerDisconnectedError
+    return protocol, transport
+
+
+def head_lines(url: URL, headers: Mapping[str, str]) -> bytes:
+    """A request's head after the first line.
+
+    Args:
+        url: Tells the host, unless the headers do.
+        headers: Its headers, by lower-case name.
+
+    Raises:
+        ValueError: A header holds the end of a line.
+    """
+    lines = [] if "host" in headers else [f"host: {_host(url)}\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
+    text = "".join(lines)
+    if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
+        raise ValueError("a header holds the end of a line")
+    return f"{text}\r\n".encode()
+
+
+def _host(url: URL) -> str:
+    """Host and port as they are told: no port that is the scheme's own, no dot at the end."""
+    host = (url.raw_host or "").removesuffix(".")
+    host = f"[{host}]" if ":" in host else host
+    return host if url.is_default_port() else f"{host}:{url.port}"

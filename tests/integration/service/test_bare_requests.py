@@ -1,0 +1,140 @@
+"""Requests as bytes over aiohttp's connections, read off the socket."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from batchsearch.service.bare_requests import BareRequests, head_lines
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Server:
+    """Answers each request with the next of the bytes that a test gives it; None hangs up at once."""
+
+    def __init__(self):
+        self.answers = []
+        self.heads = []
+        self.connections = 0
+        self.asked = asyncio.Event()
+        self.held = asyncio.Event()
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                self.heads.append(head)
+                self.asked.set()
+                given = self.answers.pop(0) if self.answers else OK
+                if given is None:
+                    return
+                if given == "held":
+                    await self.held.wait()
+                    given = OK
+                writer.write(given)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def asking(decompress=False):
+    """A server, and what asks it over one connection at a time."""
+    server = Server()
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    url = URL(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/a")
+    async with aiohttp.TCPConnector(limit=1) as connector:
+        requests = BareRequests(
+            connector, timeout=aiohttp.ClientTimeout(sock_connect=5), decompress=decompress, header_bytes=8192
+        )
+
+        async def ask(method="GET"):
+            head = f"{method} /a HTTP/1.1\r\n".encode() + head_lines(url, {})
+            answer = await requests.ask(url, (head,), again=method == "GET")
+            try:
+                return answer.status, await answer.content.read()
+            finally:
+                answer.release()
+
+        server.url = url
+        yield server, ask
+    server.held.set()
+    listening.close()
+    await listening.wait_closed()
+
+
+async def test_a_connection_is_used_again_when_its_answer_was_read():
+    """Two requests, one connection, each head as it was given."""
+    async with asking() as (server, ask):
+        assert [await ask(), await ask()] == [(200, b"ok")] * 2
+        assert server.connections == 1
+        assert server.heads == [f"GET /a HTTP/1.1\r\nhost: {server.url.authority}\r\n\r\n".encode()] * 2
+
+
+async def test_a_kept_connection_that_is_closed_costs_no_answer_to_what_may_be_asked_again():
+    """A GET is sent once more over a new connection; a POST never is, it may have been carried out."""
+    async with asking() as (server, ask):
+        server.answers = [OK, None, OK, None]
+        assert await ask() == await ask() == (200, b"ok")
+        assert len(server.heads) == 3
+        with pytest.raises((aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)):
+            await ask("POST")
+        assert len(server.heads) == 4
+
+
+async def test_an_answer_that_comes_too_late_is_nobody_elses():
+    """A request that was given up takes its connection with it."""
+    async with asking() as (server, ask):
+        server.answers = ["held"]
+        waiting = asyncio.create_task(ask())
+        await server.asked.wait()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        server.answers = [OK.replace(b"ok", b"me")]
+        assert await ask() == (200, b"me")
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("more", [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", b"rubbish"])
+async def test_bytes_after_an_answer_are_no_answer_to_the_next_request(more):
+    """A connection on which more came than was asked for is not used again."""
+    async with asking() as (server, ask):
+        server.answers = [OK + more]
+        with suppress(aiohttp.ClientError):  # such an answer may be refused as a whole
+            assert await ask() == (200, b"ok")
+        assert await ask() == (200, b"ok")
+        assert server.connections == 2
+
+
+async def test_heads_that_announce_the_answer_are_passed_over():
+    """The answer is what follows 100 and 103."""
+    async with asking() as (server, ask):
+        server.answers = [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK]
+        assert await ask() == (200, b"ok")
+
+
+async def test_what_is_no_http_is_said_to_be_none():
+    """An answer that cannot be read is an error with a status of its own."""
+    async with asking() as (server, ask):
+        server.answers = [b"SSH-2.0-OpenSSH\r\n\r\n"]
+        with pytest.raises(aiohttp.ClientResponseError):
+            await ask()
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-more: 1", "a\nb", "a\rb", "a\0b"])
+def test_no_header_ends_its_line(value):
+    """What would make two headers of one is refused."""
+    with pytest.raises(ValueError, match="end of a line"):
+        head_lines(URL("http://host/"), {"x-one": value})
+
+
+def test_the_host_is_told_once():
+    """As the address has it, or as the headers say."""
+    assert head_lines(URL("https://host/"), {}) == b"host: host\r\n\r\n"
+    assert head_lines(URL("http://[::1]:81/"), {}) == b"host: [::1]:81\r\n\r\n"
+    assert head_lines(URL("https://host/"), {"host": "other"}) == b"host: other\r\n\r\n"

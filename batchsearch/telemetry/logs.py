@@ -58,6 +58,7 @@ EVENTS: Final = {
     "cluster_workers": "The cluster has more or fewer workers than before: how many there are now.",
     "cluster_differs": "A worker has other versions of what makes images than this process (warning).",
     "instance_indexing": "The embedded instance takes in its catalogue.",
+    "products_left_out": "Products of the catalogue that the embedded instance cannot take in (warning).",
     "instance_ready": "The embedded instance answers.",
     "rows_left_out": "Rows of the manifest are none of the job's, by why: `where`, no image, there twice.",
     "column_renamed": "A manifest column has the name of a results column and is written under another.",

@@ -21,7 +21,9 @@ from batchsearch.errors import ConfigError
 from batchsearch.images.rules import rules_for
 from batchsearch.images.workshop import open_workshop
 from batchsearch.manifest.source import Manifest, Wanted
+from batchsearch.publish import own_name, write_text
 from batchsearch.service.client import Client
+from batchsearch.service.codes.lookup import code_for
 from batchsearch.service.credentials import Credentials, StaticCredentials
 from batchsearch.service.endpoint import parse_endpoint
 from batchsearch.service.facts import TIERS
@@ -40,11 +42,12 @@ if TYPE_CHECKING:
     from batchsearch.emulator.flow import Budget
     from batchsearch.emulator.instance_options import InstanceOptions
     from batchsearch.emulator.server import Emulator
-    from batchsearch.manifest.rows import RowBatch
+    from batchsearch.manifest.rows import Row, RowBatch
     from batchsearch.steps import Step
 
 _ADD: Final = OPERATIONS["AddImage"]
 _INDEXED: Final = "indexed.json"
+_LISTED: Final = 10
 
 
 def start(settings: JobSettings) -> Emulator:
@@ -132,8 +135,12 @@ async def fill(
 ) -> None:
     """Add the job's catalogue to an embedded instance, once: a second run finds it there.
 
+    What cannot be added is left out and told, and tried again by the next run: a shop's export has a few
+    images that are gone.
+
     Raises:
-        ConfigError: A product of the catalogue cannot be added; the message names it.
+        ConfigError: Not one product of the catalogue can be added, or the instance refuses for a reason that
+            is no product's; the message names some.
         ManifestError: The catalogue's table is not usable.
     """
     catalogue = settings.emulator.catalogue
@@ -147,11 +154,13 @@ async def fill(
     manifest = Manifest.open(catalogue.manifest, base=base, wanted=wanted, stores=stores)
     identity = json.dumps([manifest.identity(), catalogue.model_dump(mode="json")], sort_keys=True)
     marker = data_folder(settings) / f"{instance.name}.{_INDEXED}"
-    if marker.exists() and marker.read_text(encoding="utf-8") == identity:
+    missing = _missing_from(marker, identity)
+    if missing is not None and not missing:
         return
-    products = await checked(manifest)
+    products = await checked(manifest) if missing is None else len(missing)
     log.info("instance_indexing", products=products)
     indexing = step("indexing the catalogue", products)
+    left_out: dict[str, str] = {}
     over_http = bool(settings.emulator.faults)
     with ThreadPoolExecutor(calls_at_once(), thread_name_prefix="index") as threads:
         async with (
@@ -185,10 +194,27 @@ async def fill(
             held.keeps_copies = False
             try:
                 for batch in manifest.batches():
-                    await _add(batch, facts, preparer, client, catalogue, indexing)
+                    left_out |= await _add(batch, facts, preparer, client, catalogue, indexing, missing)
             finally:
                 held.keeps_copies = True
-    marker.write_text(identity, encoding="utf-8")
+    if left_out:
+        if missing is None and len(left_out) == products:
+            some = "\n  ".join(list(left_out.values())[:_LISTED])
+            raise ConfigError(f"{catalogue.manifest.path}: none of its products can be indexed:\n  {some}")
+        log.warning("products_left_out", products=len(left_out), such_as=next(iter(left_out.values())))
+    write_text(marker, json.dumps({"of": identity, "missing": sorted(left_out)}), own_name(marker))
+
+
+def _missing_from(marker: Path, identity: str) -> frozenset[str] | None:
+    """The products that an earlier run could not add, by their rows' keys; None where all are to be added."""
+    try:
+        text = marker.read_text(encoding="utf-8")
+        if text == identity:  # as version 0.1 noted it
+            return frozenset()
+        noted = json.loads(text)
+        return frozenset(map(str, noted["missing"])) if noted["of"] == identity else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _images_of(settings: JobSettings, catalogue: CatalogueSettings) -> ImageSettings:
@@ -203,25 +229,26 @@ async def _add(  # noqa: PLR0917 - what is added, how and where to
     client: Client | DirectClient,
     catalogue: CatalogueSettings,
     indexing: Step,
-) -> None:
+    only: frozenset[str] | None,
+) -> dict[str, str]:
+    """Add the rows of a batch, or those of some keys; why some of them cannot be added, by their keys."""
     at_once = asyncio.Semaphore(calls_at_once())
 
-    async def one(index: int) -> str | None:
-        row = batch.rows[index]
+    async def one(row: Row) -> str | None:
         async with at_once:
             pending = facts.work_for(row, batch.carried, digest_of(row.key), None)
             failure = await preparer.prepare(pending)
+            indexing.advance()
             if failure is not None or pending.call is None:
                 return f"row {row.number + 1} ({row.key}): {failure and failure.message}"
             answer = await client.send(pending.call)
-            indexing.advance()
-            if answer.code is not None:
-                return f"row {row.number + 1} ({row.key}): {answer.code}: {answer.message}"
-        return None
+            if answer.code is None:
+                return None
+            why = f"row {row.number + 1} ({row.key}): {answer.code}: {answer.message}"
+            if code_for(answer.code, answer.http_status).action != "fail_row":
+                raise ConfigError(f"{catalogue.manifest.path}: its products cannot be indexed:\n  {why}")
+            return why
 
-    refused = [text for text in await asyncio.gather(*map(one, range(len(batch.rows)))) if text]
-    if refused:
-        problems = "\n  ".join(refused[:10])
-        raise ConfigError(
-            f"{catalogue.manifest.path}: {len(refused)} of its products cannot be indexed:\n  {problems}"
-        )
+    rows = [row for row in batch.rows if only is None or row.key in only]
+    found = await asyncio.gather(*map(one, rows))
+    return {row.key: why for row, why in zip(rows, found, strict=True) if why is not None}

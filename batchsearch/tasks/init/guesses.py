@@ -65,6 +65,8 @@ _BOX: Final = re.compile(r"\s*\d{1,5}\s*(?:,\s*\d{1,5}\s*){3}")
 
 _MOST_GROUPED: Final = 0.9
 _ENOUGH: Final = 0.5
+_FAR: Final = 0.5
+"""By how much more of the files have to be in a folder beside the manifest's than in or below it."""
 _FILES_LOOKED_FOR: Final = 20
 _ID_LIKE: Final = re.compile(
     r"(?i)(?:^|[_\s-])(?:id|key|no|nr|code|sku|number|file_?name|uuid|hash|md5|sha\d*)$"
@@ -494,7 +496,8 @@ class _Guesser:
         best, where = 0.0, ""
         for folder in ("", *self.folders):
             share = sum(self.is_there(folder, path) for path in paths) / len(paths)
-            if share > best:
+            # A few files are missing where a catalogue is; another one's have the same names.
+            if share > best + (_FAR if best and folder.startswith("..") else 0):
                 best, where = share, folder
         return best, where or None
 

@@ -537,3 +537,39 @@ def test_duplicates_among_images_in_a_table(shop, images, named):
     export = CliRunner().invoke(cli, ["export", "output/dedup", "--table", "products", "-o", "-"])
     rows = list(csv.DictReader(io.StringIO(export.stdout.removeprefix("\ufeff"))))
     assert {row["product_id"] for row in rows} == wanted
+
+
+def test_a_dead_image_keeps_nobody_elses_from_being_found(shop, images):
+    """A product whose image is gone, or none, is left out and told; it is added once it is there."""
+    (shop / "photos" / "4.jpg").unlink()
+    (shop / "photos" / "5.jpg").write_bytes(b"<html>404</html>")
+    table("m.csv", ["id", "image"], *([str(n), f"photos/{n}.jpg"] for n in range(6)))
+    init("m.csv")
+
+    def run():
+        return CliRunner().invoke(cli, ["run", "search.yaml", "--no-progress", "--json"])
+
+    ran = run()
+    summary = json.loads(ran.stdout.splitlines()[-1])
+    assert (ran.exit_code, summary["ok"], summary["failed"]) == (3, 4, 2)
+    assert "products_left_out" in ran.stderr
+    assert "'photos/4.jpg' is not under images.root" in ran.stderr
+    for number in (4, 5):
+        shutil.copy(images / f"p{number:02}.jpg", shop / "photos" / f"{number}.jpg")
+    found = CliRunner().invoke(cli, ["search", "photos/5.jpg", "search.yaml", "--json"])
+    hits = json.loads(found.stdout)["hits"]
+    assert "products_left_out" not in found.stderr
+    assert hits[0]["product_id"] == "5"
+    ran = CliRunner().invoke(cli, ["retry", "output/search", "--codes", "Local.*", "--json"])
+    assert json.loads(ran.stdout.splitlines()[-1])["ok"] == 6
+
+
+def test_a_catalogue_without_any_image_is_told(shop):
+    """Where not one product can be added the folder is wrong: that ends the run before it begins."""
+    table("m.csv", ["id", "image"], *([str(n), f"photos/{n}.jpg"] for n in range(6)))
+    init("m.csv")
+    shutil.rmtree(shop / "photos")
+    (shop / "photos").mkdir()
+    ran = CliRunner().invoke(cli, ["run", "search.yaml", "--no-progress"])
+    assert ran.exit_code == 64
+    assert "none of its products can be indexed:\n  row 1 (0): 'photos/0.jpg' is not under" in ran.stderr

@@ -65,6 +65,8 @@ _BOX: Final = re.compile(r"\s*\d{1,5}\s*(?:,\s*\d{1,5}\s*){3}")
 
 _MOST_GROUPED: Final = 0.9
 _ENOUGH: Final = 0.5
+_BY_VALUES: Final = 1.0
+"""How much a column looks like images whose values say so, and not its name alone."""
 _FAR: Final = 0.5
 """By how much more of the files have to be in a folder beside the manifest's than in or below it."""
 _FILES_LOOKED_FOR: Final = 20
@@ -200,7 +202,7 @@ class _Guesser:
         several = None if wanted == "compare" else of_a_shop(self.facts)
         if several is not None:
             return self._of_several(wanted or "dedup", several)
-        pair = self._pair() if wanted in (None, "compare") else None
+        pair = self._pair(wanted) if wanted in (None, "compare") else None
         kind: Kind = wanted or ("compare" if pair is not None else "search")
         if pair is None and kind != "compare":
             several = by_values(self.facts, self._product_of_several)
@@ -433,7 +435,7 @@ class _Guesser:
             self._tell(what, found, "by its name")
         return found
 
-    def _pair(self) -> tuple[str, str] | None:
+    def _pair(self, wanted: Kind | None) -> tuple[str, str] | None:
         known = {plain(column.name): column for column in self.facts.columns}
         for first, second in _PAIRS:
             numbered = re.fullmatch(r"(.*)2", second)
@@ -444,7 +446,11 @@ class _Guesser:
                 # A second image that only some have is one more image of a product.
                 if all(_may_hold_images(each) and (each.is_complete or not each.values) for each in both):
                     return both[0].name, both[1].name
-        return None
+        if wanted != "compare":
+            return None
+        # Whoever compares and has two columns of images compares these, whatever they are called.
+        found = [column.name for column in self.facts.columns if self._as_image(column)[0] >= _BY_VALUES]
+        return (found[0], found[1]) if len(found) == 2 else None  # noqa: PLR2004 - a pair
 
     def _image(self) -> tuple[str | None, str | None]:
         """The image column and the folder that its paths start from."""

@@ -92,6 +92,14 @@ def test_two_columns_of_images_are_pairs():
     assert guess(columns, "search").image == "image_a"
 
 
+@pytest.mark.parametrize("theirs", [PATHS, [*PATHS[:3], None]], ids=["all", "some"])
+def test_whoever_compares_compares_the_two_columns_of_images(theirs):
+    """Asked for a comparison, two columns of images are its pairs, whatever they are called."""
+    columns = facts(id="i", ours=PATHS, theirs=theirs)
+    assert guess(columns, "compare").pair == ("ours", "theirs")
+    assert guess(columns, None).pair is None
+
+
 def test_a_group_comes_back_but_not_everywhere():
     """Images are compared within what several rows share; not by a column that never repeats, or always."""
     grouped = facts(id="i", image=PATHS, family=["a", "a", "b", "b"], style=["s"] * 4)

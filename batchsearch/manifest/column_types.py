@@ -19,9 +19,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.manifest.passthrough import passthrough_type, with_inner
+from batchsearch.storage import arrow_functions as pc
 from batchsearch.widening import is_uuid
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.errors import ConfigError, Problem
 from batchsearch.manifest.agreement import agreed
@@ -18,9 +17,10 @@ from batchsearch.manifest.keys import product_keys
 from batchsearch.manifest.layers import Layer, LeftOut, rows_of
 from batchsearch.service.conditions import IS_NOT_NULL, IS_NULL, columns_in, parse_conditions
 from batchsearch.service.filter import And, FilterError, Or
+from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from batchsearch.service.conditions import Kind
     from batchsearch.service.filter import Comparison, Expression
 
-_COMPARE: Final[Mapping[str, Callable[[pa.Array, Any], pa.Array]]] = {
-    "=": pc.equal,
-    "!=": pc.not_equal,
-    "<": pc.less,
-    "<=": pc.less_equal,
-    ">": pc.greater,
-    ">=": pc.greater_equal,
+_COMPARE: Final[Mapping[str, str]] = {
+    "=": "equal",
+    "!=": "not_equal",
+    "<": "less",
+    "<=": "less_equal",
+    ">": "greater",
+    ">=": "greater_equal",
 }
 _EPOCH: Final = 1970
 
@@ -139,7 +139,7 @@ def _compared(column: pa.Array, comparison: Comparison) -> pa.Array:
 def _one_compared(column: pa.Array, sign: str, value: Any) -> pa.Array:
     """A column against one value; one that its type cannot hold is larger or smaller than all that it can."""
     try:
-        return _COMPARE[sign](column, _scalar(value, column.type))
+        return getattr(pc, _COMPARE[sign])(column, _scalar(value, column.type))
     except (pa.ArrowInvalid, OverflowError):
         is_above = value > 0 if isinstance(value, int | float) else _moment(value).year > _EPOCH
     fits = sign == "!=" or sign.startswith("<" if is_above else ">")

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.column_types import normal_type, normalised
@@ -25,6 +24,7 @@ from batchsearch.manifest.keys import digests_of, key_column
 from batchsearch.manifest.layers import Layer
 from batchsearch.manifest.product_images.image_cells import InlineImage
 from batchsearch.manifest.product_images.image_columns import images_of
+from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -3,8 +3,8 @@
 The key of a row is the text of its one key column, or the compact JSON array of several, made a column at a
 time. Each key is kept as a 16-byte digest with its row's number: a run of them at a time is sorted, stripped
 of its own repeats and written to one temporary file; at the end the runs are compared slice by slice, so that
-only a 512th of the keys is in memory at once. Two different keys with one digest are not to be expected in
-the life of the universe, nor can anybody make them.
+some ten thousand keys are in memory at once, or a 512th of all. Two different keys with one digest are not to
+be expected in the life of the universe, nor can anybody make them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.manifest.column_types import normal_type, normalised, uuid_texts, whole_numbers
+from batchsearch.storage import arrow_functions as pc
 from batchsearch.storage.digest_sort import SortedRuns, halves
 from batchsearch.storage.ledger.entries import digests_of_texts
 from batchsearch.widening import is_uuid
@@ -33,8 +33,8 @@ RUN_ROWS: Final = 1 << 15
 
 _SLICES: Final = 512
 _ENTRY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<u8")])
-_IN_ORDER: Final = 1 << 16
-"""Least keys that `RepeatFinder.in_order` gives at a time, but for the last."""
+_AT_ONCE: Final = 1 << 16
+"""Least keys that are compared, and that `RepeatFinder.in_order` gives, at a time, but for the last."""
 
 BESIDE: Final = np.dtype([("source_high", "<u8"), ("source_low", "<u8"), ("seen", "u1")])
 """What a key may be kept with: two halves of a digest, and a number."""
@@ -243,7 +243,7 @@ class RepeatFinder:
         if not self._runs:
             return Repeats(self._total, tuple(sorted(self._pairs)))
         self._runs.write(last)
-        for entries in self._runs.slices():
+        for entries in self._runs.slices(_AT_ONCE):
             self._strip(entries)
         return Repeats(self._total, tuple(sorted(self._pairs)))
 
@@ -258,14 +258,8 @@ class RepeatFinder:
         if not self._runs:
             yield self._last
             return
-        held = bytearray()
-        for entries in self._runs.slices():
-            held += entries[np.argsort(entries["high"])].tobytes()
-            if len(held) >= _IN_ORDER * entries.itemsize:
-                yield np.frombuffer(bytes(held), entries.dtype)
-                held.clear()
-        if held:
-            yield np.frombuffer(bytes(held), self._last.dtype)
+        for entries in self._runs.slices(_AT_ONCE):
+            yield entries[np.argsort(entries["high"])]
 
     def kept(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Of every repeat so far the first half of its key's digest, and an earlier row that has it."""

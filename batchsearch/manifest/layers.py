@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.arrow_values import python_values
 from batchsearch.manifest.column_types import bad_cells, cell, normalised, without
 from batchsearch.manifest.formats.table_file import Wished
+from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -21,10 +21,10 @@ import re
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch.manifest.formats.table_file import short
+from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
     from collections.abc import Callable

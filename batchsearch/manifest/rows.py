@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.arrow_values import python_values
 from batchsearch.manifest.column_types import has_path
 from batchsearch.manifest.keys import digests_of
+from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.arrow_memory import use_plain_allocator
@@ -19,7 +18,7 @@ from batchsearch.manifest.column_types import cell, fractions, image_lengths, no
 from batchsearch.manifest.files import find_files
 from batchsearch.manifest.folder_columns import InFolders, folder_columns
 from batchsearch.manifest.formats.registry import open_table
-from batchsearch.manifest.formats.table_file import UnreadableError, Wished
+from batchsearch.manifest.formats.table_file import SkippingFile, UnreadableError, Wished, placed
 from batchsearch.manifest.given import table_at
 from batchsearch.manifest.keys import KeyBatch, RepeatFinder, digests_of, is_quoted, key_column, key_texts
 from batchsearch.manifest.layers import ROW, Layer, rows_of
@@ -30,6 +29,7 @@ from batchsearch.manifest.row_numbers import Numbered
 from batchsearch.manifest.rows import RowBatch
 from batchsearch.manifest.shaping import kept_always, left_out, naming_images, shaped
 from batchsearch.steps import step
+from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
     import threading
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from batchsearch.config.sections.store_settings import ConnectionsSettings
     from batchsearch.manifest.files import ManifestFiles
     from batchsearch.manifest.formats.memory_table import GivenTable
-    from batchsearch.manifest.formats.table_file import Report, TableFile
+    from batchsearch.manifest.formats.table_file import AnyOf, Report, TableFile
     from batchsearch.manifest.layers import LeftOut, WithoutImage
     from batchsearch.manifest.remote_file import ManifestPath
     from batchsearch.steps import Step
@@ -227,7 +227,8 @@ class Manifest:
                 left out. Rows beyond its end are wanted.
 
         Raises:
-            ManifestError: At the first row that `check` would have reported, repeated keys aside.
+            ManifestError: At the first row that `check` would have reported, repeated keys aside; not for
+                rows that are left out.
         """
         wished = [
             Wished(use.name, use.type if use.has_bytes or use.carried is None else use.carried)
@@ -237,14 +238,15 @@ class Manifest:
         for number in range(len(self._tables)):
             seen = rows_read = 0
             stop = _Stop(self._tables, number)
-            for piece in self._pieces(number, wished, stop):
-                keys = [self._plain(piece, name) for name in self.settings.key]
+            for first, piece in self._pieces_among(number, wished, stop, partial(_any_of, among, start)):
+                seen = first
                 at = rows_of(piece)
-                self._usable(keys, number, at, stop)
                 rows_read = int(at[-1]) + 1 if len(at) else rows_read
-                if not _any_of(among, start + seen, piece.num_rows):
+                if not _any_of(among, start, seen, piece.num_rows):
                     seen += piece.num_rows
                     continue
+                keys = [self._plain(piece, name) for name in self.settings.key]
+                self._usable(keys, number, at, stop)
                 named = key_column(keys, self._quoted)
                 images = [self._plain(piece, name) for name in self._meaning.images]
                 parameters = {
@@ -252,7 +254,7 @@ class Manifest:
                     for name, column in self._meaning.parameters.items()
                 }
                 for offset, length in _cuts(piece.num_rows, images, rows):
-                    if not _any_of(among, start + seen + offset, length):
+                    if not _any_of(among, start, seen + offset, length):
                         continue
                     yield RowBatch(
                         named.slice(offset, length),
@@ -265,6 +267,9 @@ class Manifest:
                         carry=partial(self._carried, piece, offset, length),
                     )
                 seen += piece.num_rows
+            if isinstance(self._tables[number], SkippingFile):
+                # What follows the last wanted row was not read.
+                seen = rows_read = self._tables[number].rows or 0
             start += seen
             above += rows_read
 
@@ -314,25 +319,30 @@ class Manifest:
         The place at which it cannot be read is reported like a row's problem. A column that the file lacks is
         null in them.
         """
+        for _, piece in self._pieces_among(number, wished, report, lambda *_: True):
+            yield piece
+
+    def _pieces_among(
+        self, number: int, wished: Sequence[Wished], report: Report, any_of: AnyOf
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """The same, each with its first row; those without a wanted row may be left out."""
         table = self._tables[number]
-        seen = 0
         names = frozenset(table.schema.names)
         given = [column for column in wished if column.name in names]
         # Without any column a piece would not know how many rows it has.
         asked = given or [Wished(field.name, field.type) for field in list(table.schema)[:1]]
+        if isinstance(table, SkippingFile):
+            found = table.pieces_among(asked, report, any_of)
+        else:
+            found = placed(table.pieces(asked, report))
         try:
-            for piece in table.pieces(asked, report):
+            for first, piece in found:
                 there = dict(zip(piece.schema.names, piece.columns, strict=True))
                 if ROW not in there:
-                    there[ROW] = pa.array(np.arange(seen, seen + piece.num_rows))
-                seen += piece.num_rows
-                yield pa.record_batch(
-                    [
-                        *(there.get(each.name, pa.nulls(piece.num_rows, each.type)) for each in wished),
-                        there[ROW],
-                    ],
-                    names=[*(each.name for each in wished), ROW],
-                )
+                    there[ROW] = pa.array(np.arange(first, first + piece.num_rows))
+                columns = [there.get(each.name, pa.nulls(piece.num_rows, each.type)) for each in wished]
+                names_of = [*(each.name for each in wished), ROW]
+                yield first, pa.record_batch([*columns, there[ROW]], names=names_of)
         except UnreadableError as error:
             report(error.row, error.what)
 
@@ -504,11 +514,12 @@ class _Taker:
         self.finder.add(digests_of(keys), places, told)
 
 
-def _any_of(among: NDArray[np.bool_] | None, start: int, count: int) -> bool:
-    """Whether any of some rows is wanted."""
-    if among is None or start + count > len(among):
+def _any_of(among: NDArray[np.bool_] | None, start: int, first: int, count: int) -> bool:
+    """Whether any is wanted of so many rows of a file that begins at `start`, from its row `first` on."""
+    first += start
+    if among is None or first + count > len(among):
         return True
-    return bool(among[start : start + count].any())
+    return bool(among[first : first + count].any())
 
 
 @dataclass(frozen=True, slots=True)

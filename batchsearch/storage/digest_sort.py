@@ -7,6 +7,7 @@ at once.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
@@ -67,14 +68,34 @@ class SortedRuns:
         self._cuts.append([self._written + cut for cut in (0, *inside, len(run))])
         self._written += len(run)
 
-    def slices(self) -> Iterator[NDArray[Any]]:
-        """All records, a slice of the digests at a time, run after run within each; slices come in order."""
-        for number in range(len(self._bounds) + 1):
-            pieces = (self._read(cuts[number], cuts[number + 1]) for cuts in self._cuts)
+    def slices(self, least: int = 0) -> Iterator[NDArray[Any]]:
+        """All records, a slice of the digests at a time, run after run within each; slices come in order.
+
+        Args:
+            least: Slices that follow one another are given as one until they have so many records: many
+                small ones take as many reads of the disk as large ones.
+        """
+        begin = 0
+        for end in self._ends(least):
+            pieces = (self._read(cuts[begin], cuts[end]) for cuts in self._cuts)
             yield np.frombuffer(b"".join(pieces), self._record)
+            begin = end
+
+    def _ends(self, least: int) -> list[int]:
+        """The number of the slice that each piece ends before."""
+        last = len(self._bounds) + 1
+        cuts = np.array(self._cuts, dtype=np.int64).reshape(-1, last + 1)
+        sizes = np.diff(cuts, axis=1).sum(axis=0).tolist()
+        ends, held = [], 0
+        for number, size in enumerate(sizes, start=1):
+            held += size
+            if held >= least or number == last:
+                ends.append(number)
+                held = 0
+        return ends
 
     def _read(self, start: int, stop: int) -> bytes:
         if self._file is None or start == stop:
             return b""
-        self._file.seek(start * self._record.itemsize)
-        return self._file.read((stop - start) * self._record.itemsize)
+        size = self._record.itemsize
+        return os.pread(self._file.fileno(), (stop - start) * size, start * size)

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import batchsearch.manifest.keys as manifest_keys
 import batchsearch.storage.ledger.queries as ledger_queries
 from batchsearch.config.sections.image_settings import ImageSettings
+from batchsearch.engine.renewal import ledger_join
 from batchsearch.engine.renewal.ledger_join import LedgerJoin
 from batchsearch.engine.renewal.mending import Mended
+from batchsearch.engine.renewal.removed_rows import rows_left
 from batchsearch.engine.renewal.renewal_rules import RenewalRules, Source, Touched
 from batchsearch.engine.renewal.row_source import NOT_THERE, SEEN, SourceReader
 from batchsearch.engine.renewal.row_table import RowTable
@@ -21,6 +24,7 @@ from batchsearch.engine.rows.bloom_filter import BloomFilter
 from batchsearch.manifest.keys import BESIDE, RepeatFinder
 from batchsearch.manifest.rows import Row, reference
 from batchsearch.storage.digest_sort import halves
+from batchsearch.storage.ledger.digest_spans import Spans
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.sealed.key_sums import Keys, keys_from, keys_of_ledger
 
@@ -118,7 +122,8 @@ def test_the_join_says_of_each_row_what_the_rules_say(night, at_once, run):
     table = RowTable(len(keys))
     found_codes, found_reasons, found_unknown = Counter(), {}, {}
     with pytest.MonkeyPatch.context() as patch, RepeatFinder(run_rows=run, beside=looked) as finder:
-        patch.setattr(ledger_queries, "_PACKED_AT_ONCE", at_once)
+        patch.setattr(ledger_join, "_ROWS_AT_ONCE", at_once)
+        patch.setattr(manifest_keys, "_AT_ONCE", at_once)
         records = np.zeros(len(keys), BESIDE)
         if looked:
             words = halves(b"".join(source.digest for source in sources))
@@ -213,9 +218,56 @@ def test_a_source_of_another_length_moves_no_record():
         (digest, None, None, 1.0, source)
         for digest, source in zip(digests, (b"x" * 16, b"short", None), strict=True)
     ]
-    packed, after = MemoryLedger(rows).records(b"", b"\xff" * 17, 0.0)
-    assert after is None
+    found = MemoryLedger(rows).records((b"", b"\xff" * 17), 0.0)
+    assert found.rows == 3
     size = ledger_queries.RECORD_BYTES
-    assert [packed[start : start + 16] for start in range(0, 3 * size, size)] == digests
-    assert packed[32:33] == b"0"
-    assert packed[-1:] == b"1"
+    assert [found.sources[start : start + 16] for start in range(0, 3 * size, size)] == digests
+    assert found.flagged == digests[2] + b"1"
+
+
+@QUICK
+@given(
+    digests=st.lists(st.binary(min_size=16, max_size=16), unique=True),
+    most=st.integers(1, 5),
+    between=st.one_of(
+        st.none(), st.tuples(st.binary(min_size=8, max_size=8), st.binary(min_size=8, max_size=8))
+    ),
+)
+def test_spans_hold_every_digest_once(digests, most, between):
+    """Spans of digests follow one another without a gap, however unevenly the digests are spread."""
+    after, upto = (b"", None) if between is None else (min(between), max(between) + b"\xff" * 8)
+    spans = Spans(most)
+    if upto is not None:
+        for span in spans:
+            spans.held(sum(span[0] < digest <= span[1] for digest in digests))
+        spans = spans.between(after, upto)
+    found = []
+    for span in spans:
+        inside = [digest for digest in digests if span[0] < digest <= span[1]]
+        spans.held(len(inside))
+        found += sorted(inside)
+    assert found == sorted(
+        digest for digest in digests if after < digest and (upto is None or digest <= upto)
+    )
+
+
+@QUICK
+@given(
+    known=st.lists(st.binary(min_size=16, max_size=16), unique=True),
+    there=st.lists(st.binary(min_size=16, max_size=16), unique=True),
+    both=st.lists(st.binary(min_size=16, max_size=16), unique=True),
+    at_once=st.integers(1, 5),
+    run=st.integers(1, 20),
+)
+def test_rows_that_left_are_those_of_the_ledger_that_no_key_names(known, there, both, at_once, run):
+    """Both sides are read piece by piece: what is in one alone is found, whatever the pieces are."""
+    known, there = {*known, *both}, [*dict.fromkeys([*there, *both])]
+    ledger = MemoryLedger([(digest, None, None, 0.0, None) for digest in known])
+    with pytest.MonkeyPatch.context() as patch, RepeatFinder(run_rows=run) as finder:
+        patch.setattr(ledger_queries, "_PACKED_AT_ONCE", at_once)
+        patch.setattr(manifest_keys, "_AT_ONCE", at_once)
+        finder.add(there, np.arange(len(there), dtype=np.uint64))
+        assert finder.repeats().total == 0
+        left = b"".join(rows_left(ledger, finder))
+    found = [left[start : start + 16] for start in range(0, len(left), 16)]
+    assert sorted(found) == sorted(known.difference(there))

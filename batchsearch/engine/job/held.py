@@ -78,7 +78,7 @@ def touched_by(held: HeldJob, ledger: LedgerQueries, folder: Path) -> Touched:
         OutputError: A part or the ledger cannot be read.
     """
     changes = held.changes
-    if not ledger.finished_count():
+    if not ledger.has_finished():
         return NOTHING_TOUCHED
     touched = Touched(mended=held.mended, look=changes.columns)
     if changes.told:

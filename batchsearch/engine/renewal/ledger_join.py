@@ -17,6 +17,7 @@ from batchsearch.engine.renewal.inspected import Inspected
 from batchsearch.engine.renewal.renewal_rules import Source
 from batchsearch.engine.renewal.row_source import NOT_THERE
 from batchsearch.storage.digest_sort import halves
+from batchsearch.storage.ledger.digest_spans import Spans
 from batchsearch.storage.ledger.queries import EXPIRED, FAILED, SOURCE_UNKNOWN
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 
     from batchsearch.engine.renewal.renewal_rules import Reason, RenewalRules
     from batchsearch.engine.renewal.row_table import RowTable
-    from batchsearch.storage.ledger.queries import LedgerQueries
+    from batchsearch.storage.ledger.digest_spans import Span
+    from batchsearch.storage.ledger.queries import LedgerQueries, RowRecords
 
-_RECORD: Final = np.dtype(
-    [("high", ">u8"), ("low", ">u8"), ("source_high", ">u8"), ("source_low", ">u8"), ("flags", "u1")]
-)
+_RECORD: Final = np.dtype([("high", ">u8"), ("low", ">u8"), ("source_high", ">u8"), ("source_low", ">u8")])
+_FLAGGED: Final = np.dtype([("high", ">u8"), ("low", ">u8"), ("flags", "u1")])
+_ROWS_AT_ONCE: Final = 1 << 15
 _ZERO: Final = ord("0")
 _PAIR: Final = np.dtype([("high", ">u8"), ("low", ">u8")])
 
@@ -67,41 +69,53 @@ class LedgerJoin:
         Raises:
             OutputError: The ledger cannot be read.
         """
+        spans = Spans(_ROWS_AT_ONCE)
         for entries in keys:
             if not len(entries):
                 continue
             high = entries["high"]
-            after: bytes | None = int(high[0]).to_bytes(8)
-            upto = int(high[-1]).to_bytes(8) + b"\xff" * 8
-            while after is not None:
-                packed, following = self._ledger.records(after, upto, self._expired_before)
-                if packed:
-                    yield self._inspected(entries, np.frombuffer(packed, dtype=_RECORD), after)
-                after = following
+            spans = spans.between(int(high[0]).to_bytes(8), int(high[-1]).to_bytes(8) + b"\xff" * 8)
+            for span in spans:
+                records = self._ledger.records(span, self._expired_before)
+                spans.held(records.rows)
+                if records.rows:
+                    yield self._inspected(entries, records, span)
 
-    def _inspected(self, entries: NDArray[Any], records: NDArray[Any], after: bytes) -> Inspected:
-        """What is found of the keys that these records, the ledger's next ones, are of."""
+    def _inspected(self, entries: NDArray[Any], packed: RowRecords, span: Span) -> Inspected:
+        """What is found of the keys that these records of the ledger are of."""
+        records = np.frombuffer(packed.sources, dtype=_RECORD)
         high = records["high"].astype(np.uint64)
         if (high[1:] < high[:-1]).any():
             records = records[np.argsort(high)]
             high = records["high"].astype(np.uint64)
+        low = records["low"].astype(np.uint64)
+        flags = np.zeros(len(records), dtype=np.uint8)
+        if packed.flagged:
+            flagged = np.frombuffer(packed.flagged, dtype=_FLAGGED)
+            places = places_among(
+                high, low, flagged["high"].astype(np.uint64), flagged["low"].astype(np.uint64)
+            )
+            flags[places[places >= 0]] = flagged["flags"][places >= 0] - _ZERO
         begin = np.searchsorted(entries["high"], high[0], "left")
         end = np.searchsorted(entries["high"], high[-1], "right")
         wanted = entries[begin:end]
-        places = places_among(high, records["low"].astype(np.uint64), wanted["high"], wanted["low"])
+        places = places_among(high, low, wanted["high"], wanted["low"])
         there = places >= 0
-        rows, known = wanted[there], records[places[there]]
+        rows, known = wanted[there], places[there]
         found = Inspected(Counter(), {}, {})
         if len(rows):
-            upto = int(high[-1]).to_bytes(8) + b"\xff" * 8
-            self._tell(rows, known, (after, upto), found)
+            self._tell(rows, records[known], flags[known], span, found)
         return found
 
     def _tell(
-        self, rows: NDArray[Any], known: NDArray[Any], span: tuple[bytes, bytes], found: Inspected
+        self,
+        rows: NDArray[Any],
+        known: NDArray[Any],
+        flags: NDArray[Any],
+        span: Span,
+        found: Inspected,
     ) -> None:
         """Tell of rows that have an outcome, each with the ledger's record of it."""
-        flags = known["flags"] - _ZERO
         odd = self._odd(rows, known, flags, span)
         failed = (flags & FAILED) > 0
         plain = ~odd & ~failed
@@ -115,7 +129,7 @@ class LedgerJoin:
             self._one_by_one(rows[odd], found)
 
     def _odd(
-        self, rows: NDArray[Any], known: NDArray[Any], flags: NDArray[Any], span: tuple[bytes, bytes]
+        self, rows: NDArray[Any], known: NDArray[Any], flags: NDArray[Any], span: Span
     ) -> NDArray[np.bool_]:
         """Which rows are to be looked at one by one, whatever they ended as."""
         touched = self._rules.touched
@@ -149,7 +163,7 @@ class LedgerJoin:
         rows: NDArray[Any],
         failed: NDArray[np.bool_],
         unknown: NDArray[np.bool_],
-        span: tuple[bytes, bytes],
+        span: Span,
         found: Inspected,
     ) -> NDArray[np.bool_]:
         """Tell of failed rows whose outcome stands; which of them are to be looked at one by one."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.engine.renewal.renewal_rules import Source
 from batchsearch.images.image_identity import path_of
 from batchsearch.manifest.keys import BESIDE, digests_of
 from batchsearch.manifest.rows import references
 from batchsearch.path_spellings import other_spellings
+from batchsearch.storage import arrow_functions as pc
 from batchsearch.storage.digest_sort import halves
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ class SourceReader:
             whole += [column, ", "]
         whole[-1:] = ["]"] if images else ["[[]"]
         if self._parameters:
-            whole += [", {", _members(parameters, count), "}"]
-        return pc.binary_join_element_wise(*whole, pa.array(["]"] * count), "")
+            whole += [", {", *_members(parameters), "}"]
+        return _joined([*whole, "]"], count)
 
     def _image(self, reference: ImageReference | None) -> tuple[Any, bool]:
         if reference is None:
@@ -120,32 +120,43 @@ class SourceReader:
         return os.path.join(self._root, path)  # noqa: PTH118 - a million of them: no Path objects
 
 
-def _members(parameters: Mapping[str, pa.Array], count: int) -> pa.Array:
+def _joined(pieces: Sequence[Any], count: int) -> pa.Array:
+    """Texts and columns of texts put together, for so many rows: in one pass, which is what it costs."""
+    whole: list[Any] = []
+    for piece in pieces:
+        if whole and isinstance(piece, str) and isinstance(whole[-1], str):
+            whole[-1] += piece
+        else:
+            whole.append(piece)
+    if len(whole) == 1 and isinstance(whole[0], str):
+        return pa.array(whole * count, pa.string())
+    return pc.binary_join_element_wise(*whole, "")
+
+
+def _members(parameters: Mapping[str, pa.Array]) -> list[Any]:
     """The members of the JSON objects that hold each row's parameters, without those that are null."""
     names = sorted(parameters)
-    if not names:
-        return pa.array([""] * count)
     if all(parameters[name].null_count == 0 for name in names):
-        columns = [
-            pc.binary_join_element_wise(f"{_encode(name)}: ", _values(parameters[name]), "") for name in names
-        ]
-        return pc.binary_join_element_wise(*columns, ", ")
+        whole: list[Any] = []
+        for name in names:
+            whole += [", " if whole else "", f"{_encode(name)}: ", *_values(parameters[name])]
+        return whole
     columns = [
-        pc.binary_join_element_wise(f"{_encode(name)}: ", _values(parameters[name]), ", ", "").fill_null("")
+        pc.binary_join_element_wise(f"{_encode(name)}: ", *_values(parameters[name]), ", ", "").fill_null("")
         for name in names
     ]
     # No value ends with a comma or a blank: text ends with its quote.
-    return pc.ascii_rtrim(pc.binary_join_element_wise(*columns, ""), ", ")
+    return [pc.ascii_rtrim(pc.binary_join_element_wise(*columns, ""), ", ")]
 
 
-def _values(column: pa.Array) -> pa.Array:
-    """Cells as JSON has them; null stays null."""
+def _values(column: pa.Array) -> list[Any]:
+    """Cells as JSON has them, in pieces to be put together; null stays null."""
     if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
-        return column.cast(pa.string())
+        return [column.cast(pa.string())]
     if pa.types.is_string(column.type) and _is_plain(column):
-        return pc.binary_join_element_wise('"', column, '"', "")
+        return ['"', column, '"']
     texts = [None if value is None else _encode(value) for value in column.to_pylist()]
-    return pa.array(texts, pa.string())
+    return [pa.array(texts, pa.string())]
 
 
 def _is_plain(column: pa.Array) -> bool:

@@ -42,5 +42,7 @@ class RowTable:
 
     def among(self, reasons: Collection[Reason | None]) -> NDArray[np.bool_]:
         """The rows that are renewed for one of these reasons; with None among them those without outcome."""
-        found: NDArray[np.bool_] = np.isin(self._states, [_NUMBERS[reason] for reason in reasons])
+        wanted = np.zeros(1 + max(_NUMBERS.values()), dtype=bool)
+        wanted[[_NUMBERS[reason] for reason in reasons]] = True
+        found: NDArray[np.bool_] = wanted[self._states]
         return found

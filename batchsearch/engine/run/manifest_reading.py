@@ -23,6 +23,7 @@ from batchsearch.engine.renewal.change_detection import (
     take_stock,
 )
 from batchsearch.engine.renewal.manifest_mark import is_marked, manifest_mark
+from batchsearch.engine.renewal.removed_rows import is_any_marked, rows_left
 from batchsearch.engine.renewal.row_table import RowTable
 from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.places import image_root
@@ -56,6 +57,8 @@ class ManifestReading:
 
     Attributes:
         table: What becomes of each row, once they are counted.
+        left: The digests of the rows with an outcome that the manifest does not have, in pieces, once stock
+            is taken; None where there were none before and are none now.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class ManifestReading:
         self._mark: list[dict[str, Any]] | None = None
         self._is_known = False
         self.table = RowTable(0)
+        self.left: tuple[bytes, ...] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +138,8 @@ class ManifestReading:
         finished = await take_stock(
             detected, self._ledger, self._manifest, self._keys, self.table, changes=not self._chosen
         )
+        if not self._chosen and (finished.others or is_any_marked(self._ledger)):
+            self.left = await asyncio.to_thread(rows_left, self._ledger, self._keys)
         # What the comparison of keys has on disk is not needed any more.
         self._opened.close()
         return finished
@@ -163,7 +169,8 @@ class ManifestReading:
             return None
         if not is_marked(self._manifest, files):
             return None
-        if self._ledger.finished_count() != rows or self._ledger.renewals():
+        is_other = is_any_marked(self._ledger) or self._ledger.finished_count() != rows
+        if is_other or self._ledger.renewals():
             return None
         looked = is_looked_at(
             self._settings, self._operation, self._manifest, self._ledger, columns_changed=False

@@ -185,8 +185,9 @@ async def open_job(
         )
         finished = await reading.stock(detected, total)
         _tell_of_rows(finished, touched, held, total)
-        if chosen is None:
-            await mark_left(ledger, folder, manifest, generations, others=finished.others)
+        if reading.left is not None:
+            several = len(manifest.quoted) > 1
+            await mark_left(ledger, folder, generations, reading.left, several=several)
         # Only now that the rows which they touch are marked are tonight's settings those of the output. What
         # somebody overrides for once, to ask again, is not the job.
         if chosen is None:

@@ -11,7 +11,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from batchsearch.errors import ManifestError, Problem
@@ -21,6 +20,7 @@ from batchsearch.manifest.formats.csv_text import CsvText
 from batchsearch.manifest.formats.table_file import UnreadableError, short
 from batchsearch.manifest.formats.unpacked import CutError
 from batchsearch.manifest.remote_file import LostError
+from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

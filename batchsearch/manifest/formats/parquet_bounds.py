@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.manifest.formats.parquet_pages import ChunkPages, chunk_pages
 from batchsearch.manifest.formats.table_file import PIECE_BYTES, UnreadableError
+from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

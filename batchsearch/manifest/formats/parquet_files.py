@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from batchsearch.manifest.formats.parquet_bounds import GroupBounds, Leaf
-    from batchsearch.manifest.formats.table_file import Report, Wished
+    from batchsearch.manifest.formats.table_file import AnyOf, Report, Wished
     from batchsearch.manifest.remote_file import ManifestPath
 
 _READING: Final[dict[str, Any]] = {"pre_buffer": False, "buffer_size": 256 * 1024}
@@ -52,11 +52,13 @@ class _Run:
         groups: Their numbers.
         rows: Rows at once.
         dictionaries: Paths of columns that are read as entries of their dictionary.
+        first: The first one's first row.
     """
 
     groups: tuple[int, ...]
     rows: int
     dictionaries: frozenset[str]
+    first: int
 
 
 class ParquetFile:
@@ -90,13 +92,27 @@ class ParquetFile:
 
     def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """See `TableFile.pieces`."""
+        for _, piece in self.pieces_among(wished, report, lambda *_: True):
+            yield piece
+
+    def pieces_among(
+        self, wished: Sequence[Wished], report: Report, any_of: AnyOf
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """See `SkippingFile.pieces_among`: row groups without a wanted row are not read."""
         names = [f"{column.name}.path" if column.path_only else column.name for column in wished]
         seen = 0
         try:
-            for batch in self._batches(names):
-                for piece in pieces_of(batch, seen):
-                    yield fitted_batch(piece, wished, report, seen)
-                    seen += piece.num_rows
+            for run, batches in self._batches(names, any_of):
+                if run.first > seen and any_of(seen, run.first - seen):
+                    break
+                seen = run.first
+                for batch in batches:
+                    for piece in pieces_of(batch, seen):
+                        yield seen, fitted_batch(piece, wished, report, seen)
+                        seen += piece.num_rows
+            else:
+                if not any_of(seen, self.rows - seen):
+                    seen = self.rows
         except LostError as error:
             raise UnreadableError(seen, str(error.strerror)) from None
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -115,35 +131,46 @@ class ParquetFile:
             row: f"row {row + 1} (row group {min(bisect_right(self._ends, row), last) + 1})" for row in rows
         }
 
-    def _batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The rows, columns with large dictionaries as entries of these."""
+    def _batches(
+        self, names: Sequence[str], any_of: AnyOf
+    ) -> Iterator[tuple[_Run, Iterator[pa.RecordBatch]]]:
+        """The wanted rows, columns with large dictionaries as entries of these."""
         with self._opened() as file, ExitStack() as stack:
             leaves = tuple(leaves_below(file.schema, names))
             pages = None if isinstance(self.path, RemoteFile) else stack.enter_context(self.path.open("rb"))
-            for run in self._runs(file, leaves, pages):
+            for run in self._runs(file, leaves, pages, any_of):
                 with self._opened(run.dictionaries) if run.dictionaries else nullcontext(file) as reader:
-                    yield from reader.iter_batches(
-                        run.rows, row_groups=list(run.groups), columns=list(names), use_threads=False
+                    yield (
+                        run,
+                        reader.iter_batches(
+                            run.rows, row_groups=list(run.groups), columns=list(names), use_threads=False
+                        ),
                     )
 
-    def _runs(self, file: Any, leaves: tuple[Leaf, ...], pages: IO[bytes] | None) -> Iterator[_Run]:
-        """Row groups that are read alike, enough of them for a few batches."""
+    def _runs(
+        self, file: Any, leaves: tuple[Leaf, ...], pages: IO[bytes] | None, any_of: AnyOf
+    ) -> Iterator[_Run]:
+        """Row groups with wanted rows that are read alike, enough of them for a few batches."""
         metadata = file.metadata
-        run = _Run((), MOST_ROWS, frozenset())
+        run = _Run((), MOST_ROWS, frozenset(), 0)
         waiting = 0
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
+            first = self._ends[number] - group.num_rows
+            if not any_of(first, group.num_rows):
+                continue
             longest = partial(self._longest_entry, number)
             # A manifest is read several times, alike every time.
             known = (number, leaves)
             if known not in self._bounds:
-                first = self._ends[number] - group.num_rows
                 self._bounds[known] = group_bounds(group, leaves, pages, longest, first)
             bounds = self._bounds[known]
-            if run.groups and (waiting >= _ROWS_OF_A_RUN or bounds.dictionaries != run.dictionaries):
-                yield run
-                run, waiting = _Run((), MOST_ROWS, frozenset()), 0
-            run = _Run((*run.groups, number), min(run.rows, bounds.rows), bounds.dictionaries)
+            is_next = bool(run.groups) and run.groups[-1] == number - 1
+            if not is_next or waiting >= _ROWS_OF_A_RUN or bounds.dictionaries != run.dictionaries:
+                if run.groups:
+                    yield run
+                run, waiting = _Run((), MOST_ROWS, frozenset(), first), 0
+            run = _Run((*run.groups, number), min(run.rows, bounds.rows), bounds.dictionaries, run.first)
             waiting += group.num_rows
         if run.groups:
             yield run

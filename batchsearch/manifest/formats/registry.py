@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final
 from batchsearch.manifest.formats.unpacked import packing_of, table_in_zip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from batchsearch.config.sections.manifest_settings import ManifestSettings
     from batchsearch.config.sections.manifest_settings import TableFormat as Format
     from batchsearch.manifest.formats.table_file import TableFile
@@ -84,23 +82,38 @@ def open_table(
         ManifestError: It cannot be read, or is not in that format.
         ConfigError: A package that reads it is not installed.
     """
-    from batchsearch.manifest.formats.arrow_files import ArrowFile
-    from batchsearch.manifest.formats.csv_files import CsvFile
-    from batchsearch.manifest.formats.feed_files import FeedFile
-    from batchsearch.manifest.formats.image_folder import ImageFolder
-    from batchsearch.manifest.formats.json_files import JsonFile
-    from batchsearch.manifest.formats.list_files import ListFile
-    from batchsearch.manifest.formats.parquet_files import ParquetFile
-    from batchsearch.manifest.formats.xlsx_files import XlsxFile
+    # Only the reader that is needed: all of them together take long to import.
+    match kind:
+        case "csv":
+            from batchsearch.manifest.formats.csv_files import CsvFile
 
-    readers: dict[Format, Callable[[], TableFile]] = {
-        "csv": lambda: CsvFile(path, settings.csv),
-        "parquet": lambda: ParquetFile(path),
-        "jsonl": lambda: JsonFile(path),
-        "arrow": lambda: ArrowFile(path),
-        "xlsx": lambda: XlsxFile(path, settings.xlsx),
-        "feed": lambda: FeedFile(path),
-        "list": lambda: ListFile(path),
-        "images": lambda: ImageFolder(path, without=without),
-    }
-    return readers[kind]()
+            found: TableFile = CsvFile(path, settings.csv)
+        case "parquet":
+            from batchsearch.manifest.formats.parquet_files import ParquetFile
+
+            found = ParquetFile(path)
+        case "jsonl":
+            from batchsearch.manifest.formats.json_files import JsonFile
+
+            found = JsonFile(path)
+        case "arrow":
+            from batchsearch.manifest.formats.arrow_files import ArrowFile
+
+            found = ArrowFile(path)
+        case "xlsx":
+            from batchsearch.manifest.formats.xlsx_files import XlsxFile
+
+            found = XlsxFile(path, settings.xlsx)
+        case "feed":
+            from batchsearch.manifest.formats.feed_files import FeedFile
+
+            found = FeedFile(path)
+        case "list":
+            from batchsearch.manifest.formats.list_files import ListFile
+
+            found = ListFile(path)
+        case "images":
+            from batchsearch.manifest.formats.image_folder import ImageFolder
+
+            found = ImageFolder(path, without=without)
+    return found

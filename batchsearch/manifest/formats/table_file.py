@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -19,6 +19,9 @@ PIECE_BYTES: Final = 32 * 1024 * 1024
 Report: TypeAlias = "Callable[[int | None, str], None]"
 """Told of a row of this file, from 0 (None: the whole file), that is not as it should be, and how; may raise
 to stop there."""
+
+AnyOf: TypeAlias = "Callable[[int, int], bool]"
+"""Whether any of so many rows from some row of this file on is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,24 @@ class TableFile(Protocol):
 
     def places(self, rows: Sequence[int]) -> dict[int, str]:
         """Where a person finds rows, as `row 3 (line 5)`; may read the file to tell."""
+
+
+@runtime_checkable
+class SkippingFile(Protocol):
+    """A file of which some rows can be read without those before them."""
+
+    def pieces_among(
+        self, wished: Sequence[Wished], report: Report, any_of: AnyOf
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """As `TableFile.pieces`, each with its first row; large pieces with no wanted row may be left out."""
+
+
+def placed(pieces: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Pieces that follow one another, each with its first row."""
+    first = 0
+    for piece in pieces:
+        yield first, piece
+        first += piece.num_rows
 
 
 def short(error: BaseException) -> str:

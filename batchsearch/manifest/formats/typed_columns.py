@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.arrow_values import python_values
 from batchsearch.manifest.column_types import (
@@ -18,6 +17,7 @@ from batchsearch.manifest.column_types import (
     normalised,
     without,
 )
+from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,11 +11,11 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.manifest.column_types import cell, has_path, is_image_struct, normal_type, normalised
 from batchsearch.manifest.product_images.image_cells import ADDRESS_FIELDS, NONE, InlineImage, images_in
 from batchsearch.nearest import did_you_mean
+from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

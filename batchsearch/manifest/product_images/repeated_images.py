@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.formats.table_file import UnreadableError, Wished
 from batchsearch.manifest.keys import RepeatFinder, digests_of
+from batchsearch.storage import arrow_functions as pc
 from batchsearch.storage.digest_sort import halves
 
 if TYPE_CHECKING:

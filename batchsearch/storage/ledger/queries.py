@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from batchsearch.storage.ledger.digest_spans import Spans
 from batchsearch.storage.ledger.entries import History, KnownAnswer, RowState, UsageKey
 from batchsearch.storage.sealed_part import COLUMNS, CURRENT, STAGED, SealedPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from batchsearch.storage.ledger.digest_spans import Span
     from batchsearch.storage.sealed_part import Place
 
 SWITCHING: Final = "switching"
@@ -21,12 +23,28 @@ _LOOKUP_CHUNK: Final = 1_000
 _RESULTS_AT_ONCE: Final = 200
 _PACKED_AT_ONCE: Final = 1 << 15
 
-RECORD_BYTES: Final = 33
-"""Bytes of a row in `LedgerQueries.records`."""
+RECORD_BYTES: Final = 32
+FLAGGED_BYTES: Final = 17
+"""Bytes of a row in the two texts of `RowRecords`."""
 
 SOURCE_UNKNOWN: Final = 1
 FAILED: Final = 2
 EXPIRED: Final = 4
+
+
+class RowRecords(NamedTuple):
+    """Rows of the ledger, packed.
+
+    Attributes:
+        rows: How many.
+        sources: Of each `RECORD_BYTES`: its digest, and its source (zeros for an unknown one).
+        flagged: Of those of which there is more to say `FLAGGED_BYTES`: the digest, and a digit that is the
+            sum of `SOURCE_UNKNOWN`, `FAILED` and `EXPIRED`.
+    """
+
+    rows: int
+    sources: bytes
+    flagged: bytes
 
 
 def chunks_of(values: Sequence[bytes]) -> list[tuple[Sequence[bytes], str]]:
@@ -61,56 +79,59 @@ class LedgerQueries(ABC):
 
     def _packed(self, key: str, table: str) -> Iterator[bytes]:
         """All keys of a table that has them in order, in pieces; tuples take three times as long."""
-        after = b""
-        while True:
+        spans = Spans(_PACKED_AT_ONCE)
+        for span in spans:
             # Blobs that are put together are text with the same bytes; should that ever not be so, it shows.
-            [(packed, last, length)] = self._all(
-                f"SELECT CAST(group_concat({key}, '') AS BLOB), max({key}), sum(length({key})) "  # noqa: S608 - names of this module
-                f"FROM (SELECT {key} FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT ?)",
-                (after, _PACKED_AT_ONCE),
+            [(packed, length, count)] = self._all(
+                f"SELECT CAST(group_concat({key}, '') AS BLOB), sum(length({key})), count(*) "  # noqa: S608 - names of this module
+                f"FROM {table} WHERE {key} > ? AND {key} <= ?",
+                span,
             )
-            if last is None:
-                return
+            spans.held(count)
+            if not count:
+                continue
             if len(packed) != length:
                 found = self._all(
                     f"SELECT {key} FROM {table} WHERE {key} > ? AND {key} <= ?",  # noqa: S608 - likewise
-                    (after, last),
+                    span,
                 )
                 packed = b"".join(row[0] for row in found)
             yield packed
-            after = last
 
-    def records(self, after: bytes, upto: bytes, expired_before: float) -> tuple[bytes, bytes | None]:
-        """What decides whether rows are looked at one by one, of the next ones in order of their digests.
-
-        Of each row `RECORD_BYTES`: its digest, its source (zeros for an unknown one), and a digit that is
-        the sum of `SOURCE_UNKNOWN`, `FAILED` and `EXPIRED`.
+    def records(self, span: Span, expired_before: float) -> RowRecords:
+        """What decides whether rows are looked at one by one, of those with digests in a span.
 
         Args:
-            after: Rows with greater digests.
-            upto: Rows with digests up to this one.
+            span: Digests greater than the first and up to the second.
             expired_before: Outcomes from before this count as expired, seconds since 1970.
-
-        Returns:
-            The records, and the digest after which the next ones begin; None after the last.
         """
+        chosen = "FROM rows WHERE digest > ? AND digest <= ?"
+        [(packed, count, sources, failures, oldest)] = self._all(
+            "SELECT CAST(group_concat(digest || coalesce(source, zeroblob(16)), '') AS BLOB), count(*), "
+            f"count(source), count(code), min(finished_at) {chosen}",
+            span,
+        )
+        if not count:
+            return RowRecords(0, b"", b"")
+        if len(packed) != RECORD_BYTES * count:
+            found = self._all(f"SELECT digest, source {chosen}", span)
+            packed = b"".join(
+                digest[:16].ljust(16, b"\0") + (source or b"")[:16].ljust(16, b"\0")
+                for digest, source in found
+            )
+        if sources == count and not failures and oldest >= expired_before:
+            return RowRecords(count, packed, b"")
         flags = f"(source IS NULL) + {FAILED} * (code IS NOT NULL) + {EXPIRED} * (finished_at < ?)"
-        values = (expired_before, after, upto, _PACKED_AT_ONCE)
-        chosen = "FROM rows WHERE digest > ? AND digest <= ? ORDER BY digest LIMIT ?"
-        [(packed, last, count)] = self._all(
-            "SELECT CAST(group_concat(digest || coalesce(source, zeroblob(16)) || flags, '') AS BLOB), "  # noqa: S608 - numbers of this module
-            f"max(digest), count(*) FROM (SELECT digest, source, {flags} AS flags {chosen})",
+        odd = f"{chosen} AND (source IS NULL OR code IS NOT NULL OR finished_at < ?)"
+        values = (expired_before, *span, expired_before)
+        [(flagged, count_odd)] = self._all(
+            f"SELECT CAST(group_concat(digest || ({flags}), '') AS BLOB), count(*) {odd}",
             values,
         )
-        if last is None:
-            return b"", None
-        if len(packed) != RECORD_BYTES * count:
-            found = self._all(f"SELECT digest, source, {flags} {chosen}", values)
-            packed = b"".join(
-                digest[:16].ljust(16, b"\0") + (source or b"")[:16].ljust(16, b"\0") + b"%d" % flag
-                for digest, source, flag in found
-            )
-        return packed, last if count == _PACKED_AT_ONCE else None
+        if len(flagged or b"") != FLAGGED_BYTES * count_odd:
+            found = self._all(f"SELECT digest, {flags} {odd}", values)
+            flagged = b"".join(digest[:16].ljust(16, b"\0") + b"%d" % flag for digest, flag in found)
+        return RowRecords(count, packed, flagged or b"")
 
     def failures(self, after: bytes, upto: bytes) -> list[tuple[bytes, str, str | None]]:
         """Digest, code and origin of the rows that failed, among those with digests in a range."""

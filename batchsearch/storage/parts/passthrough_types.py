@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.arrow_values import python_values
+from batchsearch.storage import arrow_functions as pc
 from batchsearch.widening import is_uuid, wider_type
 
 if TYPE_CHECKING:

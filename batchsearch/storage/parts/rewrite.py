@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch import crash_points
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.publish import make_folder
+from batchsearch.storage import arrow_functions as pc
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.passthrough_types import conformed

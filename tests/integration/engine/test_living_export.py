@@ -21,6 +21,7 @@ from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.job_of_output import job_of
 from batchsearch.engine.job.run_options import RunOptions
+from batchsearch.engine.renewal import removed_rows
 from batchsearch.engine.renewal.row_selector import RowSelector
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, ExitCode
@@ -565,6 +566,36 @@ async def test_rows_that_left_the_manifest_are_marked_and_come_back(night):
     _, summary = await night(grown())
     assert (summary.calls, summary.others) == (0, 0)
     assert column(readers(settings), "in_manifest") == dict.fromkeys(MORE, True)
+
+
+async def test_the_same_rows_missing_again_cost_nothing(night, monkeypatch):
+    """Whether parts say what they should is looked at when other rows are missing than the night before."""
+    looked = []
+    look = removed_rows._wrong_parts
+    monkeypatch.setattr(removed_rows, "_wrong_parts", lambda *given: looked.append(1) or look(*given))
+    await night(grown())
+    await night(grown().slice(0, 3))
+    assert looked == [1]
+    assert "d" not in await _marked_as_there(night, grown().slice(0, 3))
+    assert looked == [1]
+    assert await _marked_as_there(night, grown().slice(0, 2)) == {"a", "b"}
+    assert await _marked_as_there(night, grown()) == set(MORE)
+    assert looked == [1] * 3
+
+
+async def test_rows_that_were_not_sealed_yet_are_marked_the_night_after(night):
+    """An outcome that waited for its part while its row left says so one run later."""
+    settings, _ = await night(grown())
+    unseal(settings)
+    await night(grown().slice(0, 2))
+    assert await _marked_as_there(night, grown().slice(0, 2)) == {"a", "b"}
+
+
+async def _marked_as_there(night, table):
+    """The rows that the results say are in the manifest, after another night."""
+    settings, summary = await night(table)
+    assert summary.calls == 0
+    return {key for key, there in column(readers(settings), "in_manifest").items() if there}
 
 
 async def test_a_retry_marks_nothing(night):

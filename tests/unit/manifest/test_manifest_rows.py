@@ -1,5 +1,6 @@
 """Batches of rows, made into Python objects only when asked for."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -56,3 +57,34 @@ def test_a_batch_says_where_it_begins_and_what_a_parameter_is(manifest):
     assert batches[2].values("filter") == [None] * 5
     assert batches[2].keys() == [row.key for row in batches[2].rows]
     assert "num" not in batches[2].rows[1].parameters
+
+
+@pytest.mark.parametrize("wanted", [[], [0], [3, 4], [19], [20], [11, 25], [8, 31], range(32)])
+def test_what_no_wanted_row_is_in_is_not_read(tmp_path, wanted):
+    """Batches with wanted rows are those of a whole reading; damage where there are none does not matter."""
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for path, numbers in zip(paths, (range(20), range(20, 32)), strict=True):
+        table = pa.table({"sku": [f"k{number}" for number in numbers], "image": ["x" * 999] * len(numbers)})
+        pq.write_table(table, path, row_group_size=4, use_dictionary=False, compression="none")
+    settings = ManifestSettings(path="*.parquet", key=("sku",))
+
+    def read(among):
+        manifest = Manifest.open(settings, base=tmp_path, wanted=Wanted(images=("image",)))
+        return {
+            batch.start: [(row.key, row.number, row.index) for row in batch.rows]
+            for batch in manifest.batches(4, among)
+        }
+
+    whole = read(None)
+    among = np.isin(np.arange(32), list(wanted))
+    for path, before in zip(paths, (0, 20), strict=True):
+        groups = pq.ParquetFile(path).metadata
+        content = bytearray(path.read_bytes())
+        for number in range(groups.num_row_groups):
+            if not among[before + 4 * number :][:4].any():
+                begin = groups.row_group(number).column(0).data_page_offset
+                content[begin : begin + 60] = b"\xff" * 60
+        path.write_bytes(content)
+    assert read(among) == {
+        start: rows for start, rows in whole.items() if among[start : start + len(rows)].any()
+    }

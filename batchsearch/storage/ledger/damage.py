@@ -9,7 +9,7 @@ import tempfile
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputDamagedError, OutputError
-from batchsearch.storage.ledger.checksum import has_changed
+from batchsearch.storage.ledger.checksum import NOTE, has_changed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,15 +83,19 @@ def was_left_open(path: Path) -> bool:
         return False
 
 
-def refuse_changed(path: Path) -> None:
+def refuse_changed(path: Path) -> bool:
     """Refuse a ledger's file that is another than its last writer left; about 0.1 s for a million rows.
 
     A bit may turn on a page that this run does not read; taken as good once, it would be noted as good.
+
+    Returns:
+        Whether its last writer noted what it left: then it is that, byte for byte.
 
     Raises:
         OutputDamagedError: It has changed since.
         OutputError: It cannot be read.
     """
+    is_compared = path.with_name(NOTE).exists() and not path.with_name(path.name + "-wal").exists()
     try:
         changed = has_changed(path)
     except OSError as error:
@@ -100,6 +104,7 @@ def refuse_changed(path: Path) -> None:
         raise damaged(
             path, "the ledger cannot be opened", "its bytes are not those that its last writer left"
         )
+    return is_compared
 
 
 def quick_check(path: Path, connection: sqlite3.Connection) -> None:

@@ -45,6 +45,7 @@ class Ledger(PartLedger):
     stop that thread; what was recorded before is committed.
 
     Attributes:
+        is_as_left: When it was opened its file was that of its last writer, byte for byte.
         began_with: Its rows counted and summed up when it was opened, set by who has read them all then.
 
     Raises:
@@ -59,7 +60,7 @@ class Ledger(PartLedger):
         self._finished_here: bytearray | None = bytearray()
         self.began_with = ""
         left_open = was_left_open(path)
-        refuse_changed(path)
+        self.is_as_left = refuse_changed(path)
         forget_sum(path)
         with ExitStack() as opened:
             try:

@@ -5,7 +5,7 @@
     before all imports             the process ends at once (`first_moments`)
     while modules are imported     the same: nothing was begun
     while a command works          KeyboardInterrupt, so that what it holds is let go
-    while a run works              the run's own: it stops in good order (`engine.run.signals`)
+    while a run works              the run's own: it stops in good order (`engine.job.stop_signals`)
     once the exit code is known    the process ends with it at once
 
 An exception inside an import may be swallowed or turned into another one by what is imported; so the

@@ -43,7 +43,7 @@ class Desk:
     def pacer(self, budget: str) -> Pacer | SharedPacer | Unpaced:
         """Who grants slots of one of its rates."""
         if budget not in self.pacers:
-            from batchsearch.engine.run.rate_keeper import pacer_for
+            from batchsearch.engine.run.instance_access import pacer_for
 
             self.pacers[budget] = pacer_for(self.instance, budget, self.authority, embedded=self.embedded)
         return self.pacers[budget]
@@ -76,7 +76,7 @@ def desk_of(
     Raises:
         ConfigError: A proxy is no usable address.
     """
-    from batchsearch.engine.run.assembly import client_of
+    from batchsearch.engine.run.instance_access import client_of
 
     heard: list[tuple[int, bytes]] = []
 

@@ -365,8 +365,7 @@ class Session:
                 desk.client,
                 call,
                 pacer,
-                actions=self.settings.codes,
-                rules=rules_for_one(self.settings.calls),
+                rules_for_one(self.settings),
             )
         finally:
             self.meter.enter("idle")

@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from batchsearch.engine.run.signals import StopSignals
+from batchsearch.engine.job.stop_signals import StopSignals
 from batchsearch.errors import ConfigError, ManifestError, StoppedEarlyError
 
 if TYPE_CHECKING:

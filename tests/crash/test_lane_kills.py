@@ -10,7 +10,7 @@ pytest.importorskip("distributed")
 from cluster_rig import DaskCluster
 from crash_rig.lane_world import IN_FLIGHT, After, Killer, LaneWorld, Stopper, hearing
 
-from batchsearch.engine.run.signals import StopSignals
+from batchsearch.engine.job.stop_signals import StopSignals
 
 pytestmark = pytest.mark.timeout(300)
 

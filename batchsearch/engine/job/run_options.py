@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from batchsearch.engine.job.stop_signals import StopSignals
     from batchsearch.engine.renewal.row_selector import RowSelector
-    from batchsearch.engine.run.signals import StopSignals
     from batchsearch.engine.run.stand_in import StandIn
     from batchsearch.telemetry.progress import Progress
 

@@ -11,11 +11,10 @@ from batchsearch.engine.retry.policy import History, Retry, RetryRules, decide
 from batchsearch.service.codes.lookup import action_of, code_for
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
-    from batchsearch.config.sections.call_settings import CallSettings
+    from batchsearch.config.model import JobSettings
     from batchsearch.service.client import Answer, Client
-    from batchsearch.service.codes.table import Action
     from batchsearch.service.form import Call
 
 _MOST_ATTEMPTS: Final = 4
@@ -38,12 +37,14 @@ class SlotGiver(Protocol):
         """The call of a slot was denied for coming too fast."""
 
 
-def rules_for_one(calls: CallSettings) -> RetryRules:
+def rules_for_one(settings: JobSettings) -> RetryRules:
     """Bounds where a person waits: a few tries, a minute, and none after an answer that no call survives."""
+    calls = settings.calls
     return RetryRules(
         max_attempts=min(_MOST_ATTEMPTS, calls.max_attempts),
         max_seconds=min(_MOST_SECONDS, calls.max_retry_seconds),
         end_after=1,
+        actions=settings.codes,
     )
 
 
@@ -51,9 +52,8 @@ async def asked(
     client: Client,
     call: Call,
     pacer: SlotGiver,
-    *,
-    actions: Mapping[str, Action],
     rules: RetryRules,
+    *,
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -64,7 +64,6 @@ async def asked(
         client: Makes it.
         call: The request.
         pacer: Grants slots.
-        actions: Another action for a code than the table's.
         rules: Bounds on repeating it.
         clock: Steady seconds.
         jitter: Random numbers in [0, 1).
@@ -91,7 +90,7 @@ async def asked(
             pacer.denied(slot_at, answer.latency, answer.retry_after)
         elif answer.origin == "api":
             pacer.granted(slot_at, answer.latency)
-        action = action_of(entry, actions)
+        action = action_of(entry, rules.actions)
         endings = endings + 1 if action == "end_run" else 0
         decision = decide(
             action,

@@ -9,6 +9,7 @@ asked every ten seconds.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,11 +22,13 @@ class HealthRules:
         budget: Failures in a row that are borne at full pace.
         earned: What one success earns back.
         refill: What each second earns back while paused.
+        longest: An outage that lasts for so long is given up, seconds.
     """
 
     budget: float = 20.0
     earned: float = 0.25
     refill: float = 0.1
+    longest: float = math.inf
 
 
 _PROBE: Final = 1.0
@@ -78,6 +81,21 @@ class Health:
         if self._left >= _PROBE:
             return 0.0
         return (_PROBE - self._left) / self._rules.refill
+
+    def until_end(self, now: float) -> float | None:
+        """Seconds until an outage has lasted as long as one may; None while there is none."""
+        silent = self.silent_for(now)
+        return max(0.0, self._rules.longest - silent) if silent else None
+
+    def until_probe(self, now: float) -> float:
+        """Seconds until a call may leave; the last one of an outage leaves when its time is over."""
+        pause, left = self.wait(now), self.until_end(now)
+        return pause if left is None else min(pause, left)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nothing but failures came for too long; to be asked after each of them."""
+        return self.outage >= self._rules.longest
 
     def silent_for(self, now: float) -> float:
         """Seconds since the first failure after the last good answer; 0 when the last answer was good."""

@@ -9,13 +9,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.engine.retry.health import Health
+from batchsearch.engine.retry.health import Health, HealthRules
 from batchsearch.engine.retry.outage import trouble_of
 from batchsearch.engine.retry.policy import History, RetryRules, decide
 from batchsearch.service.codes.lookup import action_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from batchsearch.engine.retry.policy import Decision
     from batchsearch.engine.rows.pending_row import PendingRow
@@ -57,7 +57,6 @@ class Judge:
 
     Args:
         rules: Bounds on repeating calls.
-        actions: Another action for a code than the table's.
         pacer: Told how calls fared.
         stats: Denials are counted there, and what does not answer is noted.
         address: Host and port that calls go to.
@@ -68,7 +67,6 @@ class Judge:
     def __init__(
         self,
         rules: RetryRules,
-        actions: Mapping[str, Action],
         pacer: Pacer | SharedPacer | Unpaced,
         stats: Stats,
         *,
@@ -77,7 +75,6 @@ class Judge:
         jitter: Callable[[], float],
     ) -> None:
         self._rules = rules
-        self._actions = actions
         self._pacer = pacer
         self._stats = stats
         self._clock = clock
@@ -85,7 +82,7 @@ class Judge:
         self._ending_in_a_row = 0
         self._latest: deque[bool] = deque(maxlen=20)
         self._address = address
-        self.health = Health()
+        self.health = Health(HealthRules(longest=rules.max_outage))
 
     @property
     def denied_share(self) -> float:
@@ -103,7 +100,7 @@ class Judge:
     def judge(self, pending: PendingRow, answer: Answer, entry: ErrorCode, slot_at: float | None) -> Verdict:
         """Decide on an unsuccessful answer to a call, or (without a slot) to an upload."""
         throttled = entry.throttles and slot_at is not None
-        action = action_of(entry, self._actions)
+        action = action_of(entry, self._rules.actions)
         self._learn(answer, entry, action, slot_at, throttled=throttled)
         pending.denied_here += throttled
         hopeless = not throttled and self._has_failed_in_several_runs(pending, answer, entry)

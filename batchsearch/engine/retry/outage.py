@@ -1,12 +1,16 @@
-"""What an outage is called: the endpoint that does not answer, and what becomes of calls to it (pure)."""
+"""What an outage is called, and an answer that no row survives: in words for people (pure)."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
+
+from batchsearch.errors import RunEndedError
 
 if TYPE_CHECKING:
     from batchsearch.service.client import Answer
+    from batchsearch.service.codes.table import ErrorCode
 
 _KIND: Final = re.compile(r"^[A-Z]\w*(?:Error|Exception|Timeout|Mismatch|Disconnected): ")
 """A message begins with the kind of exception, which says nothing to people."""
@@ -25,3 +29,19 @@ def trouble_of(address: str, answer: Answer) -> str:
     if answer.origin == "api":
         said = f"HTTP {answer.http_status} {said}".rstrip()
     return f"{address}: {said or 'no answer'} ({answer.code})"
+
+
+def run_ended(entry: ErrorCode, answer: Answer, address: str) -> RunEndedError:
+    """The error that ends a run, for an answer that no row can survive.
+
+    Args:
+        entry: What its code means.
+        answer: What was answered.
+        address: Host and port.
+    """
+    where = f"{address}: " if answer.origin == "transport" else ""
+    said = f": {where}{answer.message}" if answer.message else ""
+    named = f"; request id {answer.request_id}" if answer.request_id else ""
+    denial = None if answer.denial is None else asdict(answer.denial)
+    text = f"{entry.name}{said}{named} ({entry.advice})"
+    return RunEndedError(entry.name, text, request_id=answer.request_id, denial=denial)

@@ -7,12 +7,15 @@ back through the pacer, so a repeated call takes a slot like any other and its w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchsearch.backoff import BASE_SECONDS, CAP_SECONDS, backoff
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from batchsearch.service.codes.table import Action
 
 
@@ -27,6 +30,8 @@ class RetryRules:
         base_seconds: Upper end of the first wait; it doubles with every attempt.
         cap_seconds: Upper end of any wait.
         end_after: Run-ending answers in a row, over all rows, that end the run.
+        max_outage: A dead service or network is waited for so long, seconds.
+        actions: Another action for a code than the table's.
     """
 
     max_attempts: int = 8
@@ -34,6 +39,8 @@ class RetryRules:
     base_seconds: float = BASE_SECONDS
     cap_seconds: float = CAP_SECONDS
     end_after: int = 3
+    max_outage: float = math.inf
+    actions: Mapping[str, Action] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

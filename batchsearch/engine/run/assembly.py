@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +13,7 @@ from batchsearch.config.model import PRIORITY
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.job.request_facts import facts_of, rules_of
+from batchsearch.engine.job.window import CallsLeft
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.retry.policy import RetryRules
 from batchsearch.engine.rows.answer_cache import AnswerCache
@@ -22,46 +21,33 @@ from batchsearch.engine.rows.held_items import HeldItems
 from batchsearch.engine.rows.other_folders import answers_of, other_folders
 from batchsearch.engine.rows.preparer import Preparer
 from batchsearch.engine.rows.row_reader import RowReader
-from batchsearch.engine.run import embedded
 from batchsearch.engine.run.deletions import guard_deletions, is_guarded
 from batchsearch.engine.run.direct_calls import DirectClient, calls_at_once
 from batchsearch.engine.run.held_output import HolderClient, KeptLedger
+from batchsearch.engine.run.instance_access import Services, client_of, pacer_for, uploader_of
 from batchsearch.engine.run.instance_workers import ActiveWorker, InstanceWorkers
 from batchsearch.engine.run.places import image_root
-from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.runner import Runner
 from batchsearch.engine.run.stages import Stages, admitted_at_once
-from batchsearch.engine.run.window import CallsLeft
 from batchsearch.images.workshop import open_workshop_at
 from batchsearch.pacing.in_flight import FixedLimit, InFlightLimit
 from batchsearch.pacing.unpaced import Unpaced
-from batchsearch.proxies import proxies_of
-from batchsearch.service.client import Client
-from batchsearch.service.credentials import default_chain
-from batchsearch.service.endpoint import Endpoint, parse_endpoint
-from batchsearch.service.facts import endpoint_of
 from batchsearch.service.form import build_call, build_handed_call
-from batchsearch.service.http_exchange import Timeouts, new_session
-from batchsearch.service.upload import OPEN_PLATFORM, Uploader
-from batchsearch.steps import step
+from batchsearch.service.http_exchange import new_session
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
-    import aiohttp
-
-    from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.instance_settings import InstanceSettings
-    from batchsearch.emulator.server import Emulator
     from batchsearch.engine.job.instance_worker import InstanceWorker
+    from batchsearch.engine.job.window import Limits
     from batchsearch.engine.parts.sealer import Sealer
     from batchsearch.engine.rows.pending_row import JobFacts
-    from batchsearch.engine.run.opening import Opened
+    from batchsearch.engine.run.opened import Opened
     from batchsearch.engine.run.stand_in import StandIn
-    from batchsearch.engine.run.window import Limits
     from batchsearch.images.workshop import Workshop
-    from batchsearch.service.credentials import CredentialsProvider
+    from batchsearch.service.client import Client
     from batchsearch.storage.ledger.store import Ledger
     from batchsearch.telemetry.stats import Stats
 
@@ -106,7 +92,7 @@ async def assembled(
         )
         manned = [await _manned(worker, shared, stack) for worker in workers_of(settings)]
         if is_guarded(settings) and stand_in is None:
-            await guard_deletions(settings, shared.clients, opened.left)
+            await guard_deletions(settings, shared.clients, opened.rows.left)
         yield InstanceWorkers(manned, sealer)
 
 
@@ -156,7 +142,7 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
     embedded_here = instance.endpoint == EMULATOR
     pacer = pacer_for(instance, opened.operation.budget, endpoint.authority, embedded=embedded_here)
     stack.push_async_callback(pacer.close)
-    several_keys = len(opened.manifest.quoted) > 1
+    several_keys = len(opened.rows.manifest.quoted) > 1
     facts = facts_of(settings, opened.operation, opened.run_id, instance, several_keys=several_keys)
     uploader = None
     if facts.prefixes:
@@ -168,25 +154,27 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
         ),
         pacer=pacer,
         in_flight=in_flight,
-        client=client if opened.mirror is None else HolderClient(client, opened.mirror),
+        client=client if opened.output.mirror is None else HolderClient(client, opened.output.mirror),
         uploader=uploader,
         ledger=_ledger_of(opened),
         sealer=shared.sealer,
         earlier=shared.earlier,
+        calls_left=shared.calls_left,
+        admitted=admitted_at_once(rate, in_flight.ceiling),
     )
     return _active(stages, facts, shared, rate)
 
 
 def _ledger_of(opened: Opened) -> Ledger | KeptLedger:
     """What outcomes are committed to; they count when they are in the store, where that is wanted."""
-    mirror = opened.mirror
-    return opened.ledger if mirror is None or not mirror.keeps_answers else KeptLedger(opened.ledger, mirror)
+    ledger, mirror = opened.output.ledger, opened.output.mirror
+    return ledger if mirror is None or not mirror.keeps_answers else KeptLedger(ledger, mirror)
 
 
 def _stood_in_for(worker: InstanceWorker, shared: _Shared, stand_in: StandIn) -> ActiveWorker:
     """An instance worker whose calls go to who stands in for the instance."""
     opened = shared.opened
-    several_keys = len(opened.manifest.quoted) > 1
+    several_keys = len(opened.rows.manifest.quoted) > 1
     facts = replace(
         facts_of(
             opened.settings, opened.operation, opened.run_id, worker.instance, several_keys=several_keys
@@ -194,30 +182,33 @@ def _stood_in_for(worker: InstanceWorker, shared: _Shared, stand_in: StandIn) ->
         spends=False,
     )
     usual = _preparer(shared, facts, worker.instance, handed=True)
+    in_flight = FixedLimit(stand_in.at_once)
     stages = Stages(
         reader=_reader(opened, facts, worker),
         preparer=usual if stand_in.preparer is None else stand_in.preparer(facts, usual),
         pacer=Unpaced(),
-        in_flight=FixedLimit(stand_in.at_once),
+        in_flight=in_flight,
         client=stand_in.client,
         uploader=None,
-        ledger=opened.ledger,
+        ledger=opened.output.ledger,
         sealer=shared.sealer,
         earlier=shared.earlier,
+        calls_left=shared.calls_left,
+        admitted=admitted_at_once(math.inf, in_flight.ceiling),
     )
     return _active(stages, facts, shared, math.inf)
 
 
 def _reader(opened: Opened, facts: JobFacts, worker: InstanceWorker) -> RowReader:
     return RowReader(
-        opened.manifest,
-        opened.ledger,
+        opened.rows.manifest,
+        opened.output.ledger,
         facts,
         worker,
-        carried=opened.carried,
+        carried=opened.output.passthrough,
         by_priority=PRIORITY in opened.settings.manifest.columns,
-        table=opened.reading.table,
-        only_renewed=opened.only_renewed,
+        table=opened.rows.reading.table,
+        only_renewed=opened.rows.only_renewed,
     )
 
 
@@ -248,12 +239,10 @@ def _active(stages: Stages, facts: JobFacts, shared: _Shared, rate: float) -> Ac
             max_attempts=calls.max_attempts,
             max_seconds=calls.max_retry_seconds,
             end_after=calls.end_after,
+            max_outage=calls.max_outage_seconds,
+            actions=settings.codes,
         ),
-        actions=settings.codes,
-        stats=shared.stats,
-        admitted=admitted_at_once(rate, stages.in_flight.ceiling),
-        calls_left=shared.calls_left,
-        max_outage=calls.max_outage_seconds,
+        shared.stats,
         # Bound once: the lazy one would be bound anew for every event.
         log=logger().bind(),
     )
@@ -266,133 +255,12 @@ def _in_flight(rate: float, most: int | None) -> InFlightLimit | FixedLimit:
     return InFlightLimit(rate, floor=min(2, most or 2), ceiling=most)
 
 
-def client_of(
-    settings: JobSettings,
-    session: aiohttp.ClientSession,
-    endpoint: Endpoint,
-    credentials: CredentialsProvider,
-    *,
-    heard: Callable[[int, bytes], None] | None = None,
-) -> Client:
-    """Who calls an instance over HTTP, as the job's `calls` section says.
-
-    Args:
-        settings: The job.
-        session: Its connections.
-        endpoint: Where the instance is.
-        credentials: Who asks.
-        heard: As for `Client`.
-
-    Raises:
-        ConfigError: A proxy is no usable address.
-    """
-    calls = settings.calls
-    return Client(
-        session,
-        endpoint,
-        credentials,
-        timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
-        signature=calls.signing,
-        proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
-        heard=heard,
-    )
-
-
-def uploader_of(  # noqa: PLR0917 - an instance and who calls it
-    settings: JobSettings,
-    instance: InstanceSettings,
-    endpoint: Endpoint,
-    session: aiohttp.ClientSession,
-    credentials: CredentialsProvider,
-    client: Client,
-) -> Uploader | None:
-    """What puts images where the service can fetch them; None where they travel in the request.
-
-    Raises:
-        ConfigError: A proxy is no usable address.
-    """
-    calls = settings.calls
-    if calls.upload != "url":
-        return None
-    return Uploader(
-        session,
-        instance.region or "",
-        credentials,
-        clock=client.service_time,
-        platform=_open_platform(settings, instance, endpoint),
-        timeouts=Timeouts(connect=calls.connect_timeout, total=calls.timeout),
-        proxies=proxies_of(calls.proxy, os.environ, where="calls.proxy"),
-    )
-
-
 def _earlier_answers(opened: Opened, stack: AsyncExitStack) -> AnswerCache:
     return AnswerCache(
-        opened.ledger,
+        opened.output.ledger,
         Path(opened.settings.output.dir),
         round_began=opened.round_began,
         max_age=opened.settings.reuse.max_age_hours * _HOUR,
         others=answers_of(other_folders(opened.settings), stack),
-        rows=opened.left,
+        rows=opened.rows.left,
     )
-
-
-class Services:
-    """Where a job's calls go and who makes them; found before anything is spent.
-
-    Args:
-        settings: The job.
-        stack: Takes down what is started here.
-    """
-
-    def __init__(self, settings: JobSettings, stack: AsyncExitStack) -> None:
-        self._settings = settings
-        self._stack = stack
-        self._chain: CredentialsProvider | None = None
-        self._emulator: Emulator | None = None
-
-    @property
-    def emulator(self) -> Emulator | None:
-        """The embedded instances that were started here; None where the job has none."""
-        return self._emulator
-
-    async def of(self, instance: InstanceSettings) -> tuple[Endpoint, CredentialsProvider]:
-        """Endpoint and credentials of an instance.
-
-        Raises:
-            ConfigError: There are no credentials, or the endpoint is unusable.
-        """
-        if instance.endpoint == EMULATOR:
-            emulator = await self._embedded()
-            await embedded.fill(self._settings, instance, emulator, logger())
-            logger().info("instance_ready", endpoint=emulator.endpoint, instance=instance.name)
-            return parse_endpoint(emulator.endpoint), embedded.credentials_of(emulator)
-        if self._chain is None:
-            self._chain = default_chain()
-            await self._chain.get()
-        host = instance.endpoint or endpoint_of(instance.region or "", vpc=instance.vpc)
-        return parse_endpoint(host), self._chain
-
-    def direct_to(self, instance: InstanceSettings) -> DirectClient | None:
-        """Who calls an instance of this process without HTTP; None where HTTP is the way.
-
-        Args:
-            instance: One that `of` was asked for.
-        """
-        if self._emulator is None or not embedded.is_called_directly(self._settings, instance):
-            return None
-        threads = self._stack.enter_context(ThreadPoolExecutor(calls_at_once(), thread_name_prefix="direct"))
-        return DirectClient(self._emulator.direct(), threads)
-
-    async def _embedded(self) -> Emulator:
-        if self._emulator is None:
-            step("starting the embedded instance")
-            self._emulator = await asyncio.to_thread(embedded.start, self._settings)
-            self._stack.push_async_callback(asyncio.to_thread, self._emulator.stop)
-        return self._emulator
-
-
-def _open_platform(settings: JobSettings, instance: InstanceSettings, endpoint: Endpoint) -> Endpoint:
-    """Where permissions to upload are given; the embedded instance gives its own."""
-    if settings.calls.open_platform is not None:
-        return parse_endpoint(settings.calls.open_platform)
-    return endpoint if instance.endpoint == EMULATOR else OPEN_PLATFORM

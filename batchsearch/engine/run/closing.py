@@ -17,7 +17,7 @@ from batchsearch.telemetry.truth import compare_with_truth
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from batchsearch.engine.run.opening import Opened
+    from batchsearch.engine.run.opened import Opened
     from batchsearch.errors import RunEndedError
     from batchsearch.telemetry.stats import Stats
 
@@ -71,7 +71,7 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         exit_code = ExitCode.ENDED
     elif ending.unfinished:
         exit_code = ExitCode.INCOMPLETE
-    elif failed > settings.failures_allowed(opened.total):
+    elif failed > settings.failures_allowed(opened.rows.total):
         exit_code = ExitCode.TOO_MANY_FAILED
     folder = Path(settings.output.dir)
     rate = stats.mean_rate()
@@ -80,8 +80,8 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         run_id=opened.run_id,
         operation=settings.operation,
         instance=names_of(workers_of(settings)),
-        rows=opened.total,
-        others=opened.finished.others,
+        rows=opened.rows.total,
+        others=opened.rows.finished.others,
         done=stats.done,
         resumed=stats.resumed,
         ok=stats.done - failed,
@@ -98,10 +98,10 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         tier=tier_of(settings),
         results=str(folder / RESULTS),
         hits_folder=str(folder / HITS) if opened.operation.paged else "",
-        left_out=opened.manifest.left_out.as_dict(),
+        left_out=opened.rows.manifest.left_out.as_dict(),
         message=ending.why if exit_code in _TOLD else "",
         truth=compare_with_truth(
-            folder / RESULTS, folder / HITS, first_hit=opened.truth[0], outcome=opened.truth[1]
+            folder / RESULTS, folder / HITS, first_hit=opened.output.truth[0], outcome=opened.output.truth[1]
         ),
         ended_by=ending.by,
         advice={code: advice_on(code) for code in codes},

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.retry.asking import asked, rules_for_one
-from batchsearch.engine.run.assembly import Services, client_of
-from batchsearch.engine.run.rate_keeper import pacer_for
+from batchsearch.engine.run.instance_access import Services, client_of, pacer_for
 from batchsearch.errors import ConfigError, RunEndedError, StoppedError
 from batchsearch.proxies import proxies_of
 from batchsearch.service.codes.lookup import code_for
@@ -74,10 +73,10 @@ class InstanceCalls:
         call = build_call(operation, self.instance.name, values, ())
         if isinstance(call, ParameterProblem):
             raise ConfigError(f"{operation}: {call.message}")
-        rules = rules_for_one(self._settings.calls)
+        rules = rules_for_one(self._settings)
         if once:
             rules = replace(rules, max_attempts=1)
-        answer, _ = await asked(self.client, call, self._pacer, actions=self._settings.codes, rules=rules)
+        answer, _ = await asked(self.client, call, self._pacer, rules)
         return answer
 
     async def ask(self, operation: str, kind: type[T], **values: Any) -> T:

@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 from batchsearch.config.sections.rate_setting import UNLIMITED
 from batchsearch.engine.job.instance_worker import names_of, tier_of, workers_of
 from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
+from batchsearch.engine.job.window import Limits, limits_of, window_of
 from batchsearch.engine.parts.sealer import Sealer
 from batchsearch.engine.renewal.change_detection import complete_round
 from batchsearch.engine.run.closing import Ending, summarise
@@ -26,7 +27,6 @@ from batchsearch.engine.run.opening import new_run_id, open_job
 from batchsearch.engine.run.order import KEYS, disagreement
 from batchsearch.engine.run.remote_output import localised, mirror_of
 from batchsearch.engine.run.to_end import progress_beside_logs, to_end
-from batchsearch.engine.run.window import Limits, limits_of, window_of
 from batchsearch.errors import RunEndedError, StoppedEarlyError
 from batchsearch.publish import write_text
 from batchsearch.storage.output_layout import LEDGER_FOLDER, SUMMARY
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.run.opening import Opened
-    from batchsearch.engine.run.signals import StopSignals
+    from batchsearch.engine.job.stop_signals import StopSignals
+    from batchsearch.engine.run.opened import Opened
     from batchsearch.storage.remote.mirror import Mirror
     from batchsearch.telemetry.summary import Summary
     from batchsearch.telemetry.terminal_options import TerminalOptions
@@ -125,9 +125,9 @@ async def _opened(
             await mirror.carry()
         owner = Owner.here(run_id, settings.operation, names_of(workers_of(settings)))
         stats = Stats(
-            total=opened.total,
-            resumed=opened.finished.rows,
-            earlier_codes=opened.finished.codes,
+            total=opened.rows.total,
+            resumed=opened.rows.finished.rows,
+            earlier_codes=opened.rows.finished.codes,
             tier=tier_of(settings),
             ends=limits.deadline,
         )
@@ -155,8 +155,8 @@ async def _carried(running: Coroutine[Any, Any, Summary], mirror: Mirror) -> Sum
 
 
 async def _run(opened: Opened, stats: Stats, limits: Limits, options: RunOptions) -> Summary:
-    settings, ledger, log = opened.settings, opened.ledger, logger()
-    left = opened.left
+    settings, ledger, log = opened.settings, opened.output.ledger, logger()
+    left = opened.rows.left
     began = time.monotonic()
     record = Path(settings.output.dir) / SUMMARY
     with contextlib.suppress(OSError):  # a stale summary is worse than none, but no reason to stop
@@ -166,15 +166,15 @@ async def _run(opened: Opened, stats: Stats, limits: Limits, options: RunOptions
         "run_started" if not stats.resumed else "run_resumed" if left else "nothing_left",
         operation=settings.operation,
         instance=names_of(workers_of(settings)),
-        rows=opened.total,
+        rows=opened.rows.total,
         done=stats.resumed,
         qps=tier_of(settings) or UNLIMITED,
         output=settings.output.dir,
     )
     sealer = Sealer(
         ledger,
-        opened.writers,
-        opened.generations,
+        opened.output.writers,
+        opened.output.generations,
         rows_per_part=settings.output.rows_per_part,
         seconds=settings.output.seal_seconds,
         log=log,
@@ -188,15 +188,15 @@ async def _run(opened: Opened, stats: Stats, limits: Limits, options: RunOptions
     else:
         await sealer.finish(at_least_one=True)
     if left or ledger.meta(KEYS) is None:
-        complete = not ending.unfinished and not opened.only_renewed
-        expected = opened.total + opened.finished.others if complete else None
+        complete = not ending.unfinished and not opened.rows.only_renewed
+        expected = opened.rows.total + opened.rows.finished.others if complete else None
         wrong = await disagreement(ledger, Path(settings.output.dir), expected)
         if wrong:
             ending = Ending(unfinished=True, damaged=True, why=wrong)
             log.error("output_disagrees", message=wrong)
-    if not ending.unfinished and not opened.only_renewed:
+    if not ending.unfinished and not opened.rows.only_renewed:
         await complete_round(ledger)
-        await ledger.set_meta(READ, opened.reading.note(opened.finished, opened.total))
+        await ledger.set_meta(READ, opened.rows.reading.note(opened.rows.finished, opened.rows.total))
     summary = await asyncio.to_thread(summarise, opened, stats, time.monotonic() - began, ending)
     await ledger.end_run(opened.run_id, datetime.now(UTC), summary.as_dict())
     write_text(record, summary.as_json() + "\n")

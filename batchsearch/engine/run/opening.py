@@ -8,7 +8,6 @@ import os
 import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +28,7 @@ from batchsearch.engine.renewal.removed_rows import mark_left
 from batchsearch.engine.renewal.renewal_rules import NOTHING_TOUCHED
 from batchsearch.engine.rows.other_folders import other_folders
 from batchsearch.engine.run.manifest_reading import ManifestReading
+from batchsearch.engine.run.opened import Opened, OpenedOutput, OpenedRows
 from batchsearch.engine.run.order import examined, put_in_order, refuse_without_ledger
 from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.errors import ConfigError, OutputError, Problem
@@ -49,12 +49,8 @@ from batchsearch.telemetry.logs import logger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import pyarrow as pa
-
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.job.held import HeldJob
-    from batchsearch.engine.parts.exchange import Generations
-    from batchsearch.engine.parts.sealer import Writers
     from batchsearch.engine.renewal.renewal_rules import Touched
     from batchsearch.engine.renewal.row_selector import RowSelector
     from batchsearch.storage.remote.mirror import Mirror
@@ -63,50 +59,6 @@ IMAGES: Final = ("image", "primary_image", "secondary_image")
 """What columns with images are called when nothing else is said."""
 
 _MOST_LISTED: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What a job works with, once everything is checked.
-
-    Attributes:
-        settings: The job.
-        operation: Operation called.
-        manifest: Its rows.
-        carried: The manifest's columns in the output, over all nights.
-        ledger: What is known of them.
-        writers: Write what becomes of them.
-        generations: Exchanges the parts that readers see.
-        truth: Results columns that say what should come out: of the first hit, of the outcome.
-        total: Rows of the manifest.
-        finished: What earlier runs have made of them, and what stands of it.
-        reading: Knows what becomes of each.
-        run_id: This run's name.
-        round_began: When the round of runs began that this one belongs to, seconds since 1970.
-        only_renewed: Rows without an outcome are left alone.
-        mirror: Carries the output to an object store, and knows whether it is this run's still.
-    """
-
-    settings: JobSettings
-    operation: Operation
-    manifest: Manifest
-    carried: pa.Schema
-    ledger: Ledger
-    writers: Writers
-    generations: Generations
-    truth: tuple[str | None, str | None]
-    total: int
-    finished: Finished
-    reading: ManifestReading
-    run_id: str
-    round_began: float
-    only_renewed: bool = False
-    mirror: Mirror | None = None
-
-    @property
-    def left(self) -> int:
-        """Rows that this run is to work on."""
-        return self.finished.renewed.total() if self.only_renewed else self.total - self.finished.rows
 
 
 def new_run_id() -> str:
@@ -161,7 +113,7 @@ async def open_job(
         await ledger.set_meta("total", str(total))
         _tell_renamed(settings, manifest)
         await put_in_order(ledger, folder, left)
-        carried, writers, generations = await settled(
+        passthrough, writers, generations = await settled(
             ledger, settings, folder, manifest.schema_carried, several_keys=len(manifest.quoted) > 1
         )
         if chosen is not None:
@@ -198,19 +150,10 @@ async def open_job(
         yield Opened(
             settings,
             operation,
-            manifest,
-            carried,
-            ledger,
-            writers,
-            generations,
-            truth,
-            total,
-            finished,
-            reading,
             run_id,
             time.time() if chosen is not None else round_began(ledger),
-            only_renewed=chosen is not None,
-            mirror=mirror,
+            OpenedOutput(ledger, writers, generations, passthrough, truth, mirror),
+            OpenedRows(manifest, total, finished, reading, only_renewed=chosen is not None),
         )
 
 

@@ -21,36 +21,32 @@ import contextlib
 import heapq
 import random
 import time
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from batchsearch import crash_points
 from batchsearch.engine.retry.judge import Judge
+from batchsearch.engine.retry.outage import run_ended
 from batchsearch.engine.retry.policy import EndRun, Retry
 from batchsearch.engine.rows.coalesce import Coalescer
-from batchsearch.engine.rows.outcome_columns import page_answer, request_name
+from batchsearch.engine.rows.outcome_columns import page_answer
 from batchsearch.engine.rows.pending_row import Attempt, Failure
+from batchsearch.engine.run.intake import Intake
 from batchsearch.engine.run.outcomes import Outcomes
 from batchsearch.errors import ConfigError, MachineError, RunEndedError
 from batchsearch.service.codes.lookup import code_for
-from batchsearch.service.upload import Uploaded
 from batchsearch.telemetry.watchdog import Snapshot, Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from structlog.typing import FilteringBoundLogger
 
     from batchsearch.engine.retry.policy import RetryRules
     from batchsearch.engine.rows.pending_row import JobFacts, PendingRow
     from batchsearch.engine.run.stages import Stages
-    from batchsearch.engine.run.window import CallsLeft
     from batchsearch.service.client import Answer
-    from batchsearch.service.codes.table import Action, ErrorCode
+    from batchsearch.service.codes.table import ErrorCode
     from batchsearch.telemetry.stats import Stats
-
-
-_LOOK_SECONDS: Final = 0.5
 
 
 class Runner:
@@ -60,11 +56,7 @@ class Runner:
         stages: The parts of the pipeline.
         facts: What holds for every row of the job.
         rules: Bounds on repeating calls.
-        actions: Another action for a code than the table's.
         stats: Counters that this run keeps up to date.
-        admitted: Rows held at once.
-        calls_left: How many calls the run may make.
-        max_outage: A dead service or network is waited for so long, seconds.
         log: Where events go.
         clock: A steady clock, seconds.
         jitter: Random numbers in [0, 1).
@@ -75,12 +67,8 @@ class Runner:
         stages: Stages,
         facts: JobFacts,
         rules: RetryRules,
-        *,
-        actions: Mapping[str, Action],
         stats: Stats,
-        admitted: int,
-        calls_left: CallsLeft,
-        max_outage: float,
+        *,
         log: FilteringBoundLogger,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -88,14 +76,11 @@ class Runner:
         self._stages = stages
         self._facts = facts
         self._address = stages.client.address
-        self._judge = Judge(
-            rules, actions, stages.pacer, stats, address=self._address, clock=clock, jitter=jitter
-        )
+        self._judge = Judge(rules, stages.pacer, stats, address=self._address, clock=clock, jitter=jitter)
         self.stats = stats
         self._log = log
         self._clock = clock
-        self._admission = asyncio.Semaphore(admitted)
-        self._to_prepare: asyncio.Queue[PendingRow] = asyncio.Queue()
+        self._admission = asyncio.Semaphore(stages.admitted)
         self._ready: list[tuple[int, int, PendingRow]] = []
         self._wake = asyncio.Event()
         self._open = 0
@@ -103,24 +88,31 @@ class Runner:
         # Calls that a kill would repeat: those that are out, and those whose answers are not committed yet.
         self._unsettled = 0
         self._admitted = 0
-        self._uploading = 0
         self._read_all = False
         self._stopping = False
         self._ended: RunEndedError | None = None
         self._stoppable: list[asyncio.Task[None]] = []
-        self._calls_left = calls_left
-        self._max_outage = max_outage
-        self._coalescer = Coalescer()
+        coalescer = Coalescer()
         self.stopped_because = ""
         self._watchdog = Watchdog(log, clock)
         self._outcomes = Outcomes(
             stages,
             facts,
             stats,
-            self._coalescer,
+            coalescer,
             log=log,
             heard=self._watchdog.heard,
             left=self._left,
+            clock=clock,
+        )
+        self._intake = Intake(
+            stages,
+            self._outcomes,
+            coalescer,
+            self._judge.health,
+            stats,
+            ready=self._make_ready,
+            refused=self._upload_refused,
             clock=clock,
         )
         self._out: dict[PendingRow, float] = {}
@@ -142,7 +134,7 @@ class Runner:
                     group.create_task(self._read()),
                     group.create_task(self._watchdog.run(self._snapshot)),
                 ]
-                self._stoppable += [group.create_task(self._prepare_rows()) for _ in range(preparers)]
+                self._stoppable += [group.create_task(self._intake.work(self.stop)) for _ in range(preparers)]
                 dispatching = group.create_task(self._dispatch(group))
                 self._stoppable.append(dispatching)
                 await asyncio.wait([dispatching])
@@ -168,33 +160,6 @@ class Runner:
         for task in self._stoppable:
             task.cancel()
 
-    def _stop_after_outage(self) -> None:
-        """Stop the run when nothing but failures came for too long; to be asked after each of them."""
-        outage = self._judge.health.outage
-        if outage >= self._max_outage:
-            trouble = self.stats.troubles.get(self._address)
-            named = f"; {trouble}" if trouble else ""
-            self.stop(f"nothing was answered for {outage:.0f} seconds: service or network is down{named}")
-
-    def _until_end_of_outage(self) -> float | None:
-        """Seconds until an outage has lasted as long as one may; None while there is none."""
-        silent = self._judge.health.silent_for(self._clock())
-        return max(0.0, self._max_outage - silent) if silent else None
-
-    def _until_probe(self) -> float:
-        """Seconds until a call may leave; the last one of an outage leaves when its time is over."""
-        pause, left = self._judge.health.wait(self._clock()), self._until_end_of_outage()
-        return pause if left is None else min(pause, left)
-
-    async def _may_upload(self) -> None:
-        """Wait while the service or the network is failing: then one request at a time tries it."""
-        health = self._judge.health
-        while True:
-            pause = self._until_probe()
-            if not pause and not (health.paused and self._uploading):
-                return
-            await asyncio.sleep(pause or _LOOK_SECONDS)
-
     def _snapshot(self) -> Snapshot | None:
         if not self._open:
             return None
@@ -203,7 +168,7 @@ class Runner:
             in_flight=self._in_flight,
             oldest_call=now - min(self._out.values(), default=now),
             ready=len(self._ready),
-            preparing=stats.preparing + self._to_prepare.qsize(),
+            preparing=stats.preparing + self._intake.waiting,
             repeating=stats.repeating,
             committing=stats.committing,
             until_probe=self._judge.health.wait(now),
@@ -223,77 +188,9 @@ class Runner:
             self._open += 1
             self._admitted += 1
             pending.place = self._admitted
-            self._to_prepare.put_nowait(pending)
+            self._intake.put(pending)
         self._read_all = True
         self._wake.set()
-
-    async def _prepare_rows(self) -> None:
-        while True:
-            pending = await self._to_prepare.get()
-            self.stats.preparing += 1
-            try:
-                await self._prepare_row(pending)
-            except MachineError as error:
-                self.stop(str(error))
-            finally:
-                self.stats.preparing -= 1
-
-    async def _prepare_row(self, pending: PendingRow) -> None:
-        if pending.request_key is None:
-            failure = await self._stages.preparer.prepare(pending)
-            if pending.forgotten:
-                await self._stages.ledger.forget(pending.digest)
-            if failure is None and _is_unchanged(pending):
-                await self._outcomes.stand(pending)
-                return
-            if failure is not None:
-                await self._outcomes.finish(
-                    pending, failure, {"rejected": 1} if failure.origin == "local" else {}
-                )
-                return
-            if not await self._leads(pending):
-                return
-        if pending.call is None:
-            if not await self._uploaded(pending):
-                return
-            failure = await self._stages.preparer.build(pending)
-            if failure is not None:
-                await self._outcomes.finish(pending, failure, {"rejected": 1})
-                return
-        self._make_ready(pending)
-
-    async def _leads(self, pending: PendingRow) -> bool:
-        """Whether a call has to be made for this row; if not, it gets an equal request's answer."""
-        if pending.earlier is None and self._coalescer.was_answered(pending):
-            # Its answer was committed after this row had looked for it.
-            await asyncio.to_thread(self._stages.preparer.look_again, pending)
-        if pending.earlier is not None:
-            await self._outcomes.finish_as(pending, pending.earlier)
-            return False
-        return self._coalescer.leads(pending)
-
-    async def _uploaded(self, pending: PendingRow) -> bool:
-        """Whether all images are where the service can fetch them; if not, the row's fate is decided."""
-        uploader = self._stages.uploader
-        if uploader is None:
-            return True
-        for image in pending.images[len(pending.addresses) :]:
-            await self._may_upload()
-            if pending.first_sent is None:
-                pending.first_sent = self._clock()
-            self._uploading += 1
-            try:
-                put = await uploader.upload(image.data)
-            finally:
-                self._uploading -= 1
-            if isinstance(put, Uploaded):
-                self._judge.health.answered(self._clock())
-                pending.addresses += (put.url,)
-                continue
-            entry = code_for(put.code or "", put.http_status)
-            await self._refused(pending, put, entry, None, again=self._to_prepare.put_nowait)
-            return False
-        return True
 
     def _make_ready(self, pending: PendingRow) -> None:
         heapq.heappush(self._ready, (pending.place, pending.page, pending))
@@ -310,20 +207,20 @@ class Runner:
             if not self._ready or self._unsettled >= most:
                 await self._woken()
                 continue
-            pause = self._until_probe()
+            pause = self._judge.health.until_probe(self._clock())
             if pause > 0:
                 await self._woken(pause)
                 continue
             # Returns at once unless credentials were refused: then no slot is spent until there are others.
             if not await self._refreshed_credentials():
                 return
-            if not self._calls_left.take():
-                self.stop(f"{self._calls_left.most:,} calls are made, as many as were allowed")
+            if not self._stages.calls_left.take():
+                self.stop(f"{self._stages.calls_left.most:,} calls are made, as many as were allowed")
                 return
             try:
                 slot_at = await self._stages.pacer.slot()
             except BaseException:
-                self._calls_left.give_back()
+                self._stages.calls_left.give_back()
                 raise
             _, _, pending = heapq.heappop(self._ready)
             self.stats.ready -= 1
@@ -442,20 +339,30 @@ class Runner:
             )
             pending.has_history = True
         if isinstance(decision, EndRun):
-            self._end(entry.name, answer, entry.advice)
+            self._end(entry, answer)
             return
         event = "call_denied" if throttled else "call_retried"
-        wait, left = decision.wait, self._until_end_of_outage()
+        wait, left = decision.wait, self._judge.health.until_end(self._clock())
         if left is not None:
             # Whether the outage is over is found out when its time is, not when this row's wait is.
             wait = max(min(wait, left), answer.retry_after or 0.0)
         self._log.debug(event, row=pending.row.key, code=entry.name, wait=round(wait, 3))
-        self._stop_after_outage()
+        if self._judge.health.is_given_up:
+            self._stop_after_outage()
         pending.resigned = pending.resigned or decision.resign
         if decision.refresh and not await self._refreshed_credentials():
             return
         self.stats.repeating += 1
         asyncio.get_running_loop().call_later(wait, self._repeat, again, pending)
+
+    async def _upload_refused(self, pending: PendingRow, put: Answer, entry: ErrorCode) -> None:
+        await self._refused(pending, put, entry, None, again=self._intake.put)
+
+    def _stop_after_outage(self) -> None:
+        trouble = self.stats.troubles.get(self._address)
+        named = f"; {trouble}" if trouble else ""
+        outage = self._judge.health.outage
+        self.stop(f"nothing was answered for {outage:.0f} seconds: service or network is down{named}")
 
     async def _refreshed_credentials(self) -> bool:
         """Whether there are credentials that were not refused; without, the run stops, resumable."""
@@ -470,24 +377,18 @@ class Runner:
         self.stats.repeating -= 1
         again(pending)
 
-    def _end(self, code: str, answer: Answer, advice: str) -> None:
+    def _end(self, entry: ErrorCode, answer: Answer) -> None:
         if self._ended is None:
-            where = f"{self._address}: " if answer.origin == "transport" else ""
-            said = f": {where}{answer.message}" if answer.message else ""
-            named = f"; request id {answer.request_id}" if answer.request_id else ""
-            denial = None if answer.denial is None else asdict(answer.denial)
-            self._ended = RunEndedError(
-                code, f"{code}{said}{named} ({advice})", request_id=answer.request_id, denial=denial
-            )
+            self._ended = run_ended(entry, answer, self._address)
             self._log.error(
                 "run_ending",
-                code=code,
+                code=entry.name,
                 message=answer.message,
                 request_id=answer.request_id,
-                access_denied_detail=denial,
-                advice=advice,
+                access_denied_detail=self._ended.denial,
+                advice=entry.advice,
             )
-        self.stop(f"the service answered {code}")
+        self.stop(f"the service answered {entry.name}")
 
     # -- rows out ------------------------------------------------------------------------------------
 
@@ -496,8 +397,3 @@ class Runner:
         self._admission.release()
         if not self._open:
             self._wake.set()
-
-
-def _is_unchanged(pending: PendingRow) -> bool:
-    """Whether a row that looked changed would ask what it has asked before."""
-    return pending.renewal is not None and pending.renewal.is_same(*map(request_name, pending.request_keys))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from batchsearch.engine.job.window import CallsLeft
     from batchsearch.engine.parts.sealer import Sealer
     from batchsearch.engine.rows.answer_cache import AnswerCache
     from batchsearch.engine.rows.row_reader import RowReader
@@ -31,7 +32,21 @@ def admitted_at_once(qps: float, in_flight_ceiling: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What the pipeline is made of; the runner only joins them."""
+    """What the pipeline is made of; the runner only joins them.
+
+    Attributes:
+        reader: Gives the rows.
+        preparer: Makes them ready.
+        pacer: Grants slots.
+        in_flight: How many calls may be out at once.
+        client: Makes calls.
+        uploader: Puts images where the service can fetch them; None where they travel in the request.
+        ledger: Takes outcomes.
+        sealer: Writes parts of them.
+        earlier: Finds answers to equal requests.
+        calls_left: How many calls the run may make.
+        admitted: Rows held at once.
+    """
 
     reader: RowReader
     preparer: RowPreparer
@@ -42,3 +57,5 @@ class Stages:
     ledger: Ledger | KeptLedger
     sealer: Sealer
     earlier: AnswerCache
+    calls_left: CallsLeft
+    admitted: int

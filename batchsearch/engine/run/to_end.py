@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from batchsearch.engine.run.signals import StopSignals, run_stoppable
+from batchsearch.engine.job.stop_signals import StopSignals, run_stoppable
 from batchsearch.telemetry.logs import configure
 from batchsearch.telemetry.progress import Progress, progress_for, shown
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.image_settings import ImageSettings
-    from batchsearch.engine.run.signals import StopSignals
+    from batchsearch.engine.job.stop_signals import StopSignals
     from batchsearch.images.rules import Rules
     from batchsearch.images.workshop import Workshop
     from batchsearch.manifest.rows import ImageReference, Row

@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
-    from batchsearch.engine.run.signals import StopSignals
+    from batchsearch.engine.job.stop_signals import StopSignals
     from batchsearch.manifest.source import Manifest
     from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
     from batchsearch.tasks.dedup.night_jobs import Given

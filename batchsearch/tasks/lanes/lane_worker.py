@@ -14,8 +14,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.engine.job.stop_signals import StopSignals
 from batchsearch.engine.run.job import run_job
-from batchsearch.engine.run.signals import StopSignals
 from batchsearch.errors import BatchsearchError
 from batchsearch.tasks.lanes.lane_order import LaneEnd, LaneReading
 from batchsearch.telemetry.logs import configure

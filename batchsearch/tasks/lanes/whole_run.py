@@ -14,10 +14,10 @@ from batchsearch.config.sections.image_settings import connections_of
 from batchsearch.engine.job.instance_worker import all_workers_of
 from batchsearch.engine.job.lanes import lanes_of
 from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
+from batchsearch.engine.job.window import limits_of, window_of
 from batchsearch.engine.run.job import run_job
 from batchsearch.engine.run.notifying import notifying
 from batchsearch.engine.run.opening import new_run_id
-from batchsearch.engine.run.window import limits_of, window_of
 from batchsearch.errors import (
     BatchsearchError,
     ConfigError,

@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.load_settings import LoadSettings
+    from batchsearch.engine.job.stop_signals import StopSignals
     from batchsearch.engine.rows.pending_row import JobFacts
-    from batchsearch.engine.run.signals import StopSignals
     from batchsearch.engine.run.stand_in import RowPreparer
     from batchsearch.tasks.load.bucket import Bucket, Place
     from batchsearch.telemetry.summary import Summary

@@ -131,8 +131,8 @@ async def _asked(  # noqa: PLR0917 - one instance and all that is needed to ask 
     if isinstance(call, ParameterProblem):
         raise ConfigError(f"instance.name: {call.message}")
     try:
-        pacer, rules = Pacer(OTHER_QPS), rules_for_one(calls)
-        answer, _ = await asked(client, call, pacer, actions=settings.codes, rules=rules)
+        pacer, rules = Pacer(OTHER_QPS), rules_for_one(settings)
+        answer, _ = await asked(client, call, pacer, rules)
     except ConfigError as error:
         # The service refused what there was, and no place has others.
         refused = without_credentials(redacted(str(error)))

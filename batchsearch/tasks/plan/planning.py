@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from batchsearch.engine.job.held import held_job, touched_by
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.job.request_facts import facts_of, rules_of
+from batchsearch.engine.job.window import window_of
 from batchsearch.engine.renewal.change_detection import DetectedChanges, round_began
 from batchsearch.engine.rows.held_items import HeldItems
 from batchsearch.engine.rows.other_folders import other_folders
@@ -29,7 +30,6 @@ from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.engine.run.places import image_root, require_root
 from batchsearch.engine.run.remote_output import localised
-from batchsearch.engine.run.window import window_of
 from batchsearch.images.workshop import open_workshop_at
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step

@@ -17,9 +17,8 @@ from batchsearch.engine.retry.asking import asked, rules_for_one
 from batchsearch.engine.rows.outcome_columns import page_answer
 from batchsearch.engine.rows.pending_row import Failure
 from batchsearch.engine.rows.preparer import Preparer
-from batchsearch.engine.run.assembly import Services, client_of, uploader_of
+from batchsearch.engine.run.instance_access import Services, client_of, pacer_for, uploader_of
 from batchsearch.engine.run.places import image_root
-from batchsearch.engine.run.rate_keeper import pacer_for
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.errors import ConfigError
 from batchsearch.images.fetching.addresses import shown_address
@@ -142,8 +141,8 @@ class _Search:
             if pending.call is None:
                 raise AssertionError("a page that is asked for has its call built")
             settings = self._settings
-            rules = rules_for_one(settings.calls)
-            answer, calls = await asked(client, pending.call, pacer, actions=settings.codes, rules=rules)
+            rules = rules_for_one(settings)
+            answer, calls = await asked(client, pending.call, pacer, rules)
             found = replace(
                 found,
                 calls=found.calls + calls,

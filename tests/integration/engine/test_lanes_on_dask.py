@@ -15,9 +15,9 @@ from batchsearch.emulator.server import Emulator
 from batchsearch.engine.job.job_of_output import job_of
 from batchsearch.engine.job.lanes import lanes_of
 from batchsearch.engine.job.run_options import RunOptions
+from batchsearch.engine.job.stop_signals import StopSignals
 from batchsearch.engine.renewal.row_selector import RowSelector
 from batchsearch.engine.run.job import run_job
-from batchsearch.engine.run.signals import StopSignals
 from batchsearch.errors import ConfigError, ManifestError
 from batchsearch.python_api.output import Output
 from batchsearch.storage.output_layout import instance_of, runs_in

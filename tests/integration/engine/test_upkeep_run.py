@@ -170,7 +170,7 @@ async def test_adding_is_paced_by_its_own_budget(signed_in, load, monkeypatch, t
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     made = []
     monkeypatch.setattr(
-        "batchsearch.engine.run.rate_keeper.SharedPacer",
+        "batchsearch.engine.run.instance_access.SharedPacer",
         lambda qps, board, **options: made.append(qps) or SharedPacer(qps, board, **options),
     )
     settings = load(

@@ -31,10 +31,9 @@ def court():
     """A judge with a clock that tests set, its pacer, and its clock."""
     clock = SimpleNamespace(now=100.0)
     pacer, stats = Heard(), Stats()
-    rules = RetryRules(max_attempts=3)
+    rules = RetryRules(max_attempts=3, actions={"Throttling*": "fail_row"})
     judge = Judge(
         rules,
-        {"Throttling*": "fail_row"},
         pacer,
         stats,
         clock=lambda: clock.now,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from batchsearch.config.model import JobSettings
 from batchsearch.config.sections.instance_settings import InstanceSettings
-from batchsearch.engine.run.rate_keeper import pacer_for
+from batchsearch.engine.run.instance_access import pacer_for
 from batchsearch.engine.run.stages import admitted_at_once
 from batchsearch.pacing.in_flight import FixedLimit
 from batchsearch.pacing.pacer import MAX_HOLD

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from batchsearch.engine.run.window import Limits, Window, limits_of, next_time
+from batchsearch.engine.job.window import Limits, Window, limits_of, next_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = Window(time(22), time(6), BERLIN)

@@ -59,7 +59,7 @@ PURE = (
     "engine/rows/coalesce.py",
     "engine/rows/outcome_columns.py",
     "engine/rows/page_plan.py",
-    "engine/run/window.py",
+    "engine/job/window.py",
     "images/image_identity.py",
     "images/regions.py",
     "images/verdict.py",

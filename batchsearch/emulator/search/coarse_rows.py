@@ -99,17 +99,23 @@ class CoarseRows:
         found = np.empty((len(queries), len(self._codes) * BLOCK), dtype=np.float32)
         shares = 1 + min(self._helpers, len(self._codes) // _SHARE)
         others = [
-            self._pool.submit(self._multiply, queries, found, share, shares) for share in range(1, shares)
+            self._pool.submit(self._multiply, rows, queries, found, share, shares)
+            for share in range(1, shares)
         ]
-        self._multiply(queries, found, 0, shares)
+        self._multiply(rows, queries, found, 0, shares)
         for other in others:
             other.result()
         return found[:, :rows]
 
     def _multiply(
-        self, queries: NDArray[np.float32], found: NDArray[np.float32], share: int, shares: int
+        self,
+        rows: int,
+        queries: NDArray[np.float32],
+        found: NDArray[np.float32],
+        share: int,
+        shares: int,
     ) -> None:
-        """Fill one share's part of the similarities."""
+        """Fill one share's part of the similarities; of the last block as far as there are rows."""
         turned = np.ascontiguousarray(queries.T)
         vectors = np.empty((_AT_ONCE, self._dimensions), dtype=np.float32)
         products = np.empty((_AT_ONCE, len(queries)), dtype=np.float32)
@@ -117,7 +123,7 @@ class CoarseRows:
         made = products.reshape(-1, _STACK, len(queries))
         for number in range(share, len(self._codes), shares):
             codes, scales = self._codes[number], self._scales[number]
-            for start in range(0, BLOCK, _AT_ONCE):
+            for start in range(0, min(BLOCK, rows - number * BLOCK), _AT_ONCE):
                 np.copyto(vectors, codes[start : start + _AT_ONCE])
                 np.matmul(stacks, turned, out=made)
                 first = number * BLOCK + start

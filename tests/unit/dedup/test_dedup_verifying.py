@@ -27,6 +27,7 @@ from batchsearch.tasks.dedup.clusters.verdicts import (
     measured,
     said_of,
 )
+from batchsearch.tasks.dedup.verifying import features
 from batchsearch.tasks.dedup.verifying.feature_store import FeatureStore
 from batchsearch.tasks.dedup.verifying.features import packed_features, unpacked_features
 from batchsearch.tasks.dedup.verifying.opencv import opencv
@@ -56,8 +57,8 @@ def product(seed=1, garment=(40, 70, 190)):
 
 
 def verdict_of(one, other):
-    features = [unpacked_features(packed_features(image)) for image in (one, other)]
-    said = said_of(measured([measure(*features)]), np.array([True]), np.array([0.9]))
+    both = [unpacked_features(packed_features(image)) for image in (one, other)]
+    said = said_of(measured([measure(*both)]), np.array([True]), np.array([0.9]))
     return VERDICTS[said.verdict[0]], REASONS[said.reason[0]]
 
 
@@ -116,9 +117,25 @@ def test_packs_and_details_are_for_review():
 def test_a_blank_image_agrees_with_nothing():
     """An image without a feature is compared without an error, and nothing is found."""
     blank = Image.new("RGB", (200, 200), "white")
-    features = [unpacked_features(packed_features(image)) for image in (blank, product())]
-    assert len(features[0].points) == 0
-    assert measure(*features) == NOTHING_AGREES
+    both = [unpacked_features(packed_features(image)) for image in (blank, product())]
+    assert len(both[0].points) == 0
+    assert measure(*both) == NOTHING_AGREES
+
+
+def test_a_plain_image_is_looked_at_more_closely(monkeypatch):
+    """An image with few features is looked at again with more pixels, one with many is not."""
+    plain = Image.new("RGB", (300, 400), "white")
+    ImageDraw.Draw(plain).rounded_rectangle((60, 80, 240, 330), 30, fill=(60, 60, 70))
+    once = [packed_features(image) for image in (plain, product())]
+    monkeypatch.setattr(features, "_FIRST_SIDE", features.SIDE)
+    closely = [packed_features(image) for image in (plain, product())]
+    assert once[0] == closely[0]
+    assert once[1] != closely[1]
+    few, many = (unpacked_features(each) for each in once)
+    assert 0 < len(few.points) < 60 < len(many.points)
+    assert few.size == many.size == (240, 320)
+    assert (many.points.max(axis=0) > (160, 240)).all()
+    assert (many.points.max(axis=0) < many.size).all()
 
 
 def test_either_way_round_a_pair_gets_one_answer(tmp_path):

@@ -135,7 +135,8 @@ def _background(pixels: NDArray[np.uint8]) -> Mask:
         fall = np.linalg.solve(some.T @ some + _STEADY_FALL, some.T @ from_middle[kept])
         kept = _largest(np.abs(from_middle - here @ fall)) <= _BACKGROUND_NEAR
     alike = _largest(np.abs(soft - middle - terms @ fall)) <= _BACKGROUND_NEAR
-    canvas = np.pad(alike.reshape(height, width).astype(np.uint8), 1, constant_values=1)
+    canvas = np.ones((height + 2, width + 2), np.uint8)
+    canvas[1:-1, 1:-1] = alike.reshape(height, width)
     cv2.floodFill(canvas, np.zeros((height + 4, width + 4), np.uint8), (0, 0), 2)
     return np.asarray(canvas[1:-1, 1:-1] == 2)  # noqa: PLR2004 - the value that was filled in
 
@@ -252,8 +253,8 @@ def _rank(values: NDArray[np.float32], percent: int) -> float:
 
 
 def _some(pixels: Pixels, where: Mask, most: int) -> Pixels:
-    chosen = pixels[where]
-    return chosen[:: max(1, len(chosen) // most)]
+    chosen = np.flatnonzero(where)
+    return pixels.reshape(-1, pixels.shape[-1])[chosen[:: max(1, len(chosen) // most)]]
 
 
 def _largest(pixels: NDArray[Any]) -> NDArray[Any]:

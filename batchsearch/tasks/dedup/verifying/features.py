@@ -1,7 +1,9 @@
 """What is kept of an image to verify it against others: local features, and a small copy for its colours.
 
-Up to 300 SIFT features of the image at 320 pixels, 132 bytes each, and the image at 128 pixels as a JPEG of
-high quality: some 30 KB an image.
+Up to 300 SIFT features of the image, 132 bytes each, and the image at 128 pixels as a JPEG of high quality:
+some 30 KB an image. Features are looked for in the image at 256 pixels, which has enough of most products and
+takes less than half the time of 320; a plain one that shows few there is looked at again in 320. Places are
+told in the image at 320 pixels, whatever they were found in.
 """
 
 from __future__ import annotations
@@ -18,11 +20,15 @@ from batchsearch.tasks.dedup.verifying.opencv import opencv
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of what is kept: features of another version are made anew."""
 
 SIDE: Final = 320
-"""Longer side of the image that features are looked for in, pixels."""
+"""Longer side of the image in which places of features are told, pixels."""
+_FIRST_SIDE: Final = 256
+"""Longer side of the image in which they are looked for first."""
+_FEW: Final = 60
+"""With fewer features than these an image is looked at again, at `SIDE`."""
 THUMB_SIDE: Final = 128
 """Longer side of the small copy."""
 
@@ -81,16 +87,11 @@ def packed_features(image: Image.Image) -> bytes:
     """
     cv2 = opencv()
     grey = cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2GRAY)
-    shrinks = max(image.size) > SIDE
-    grey = cv2.resize(
-        grey,
-        _fitting(image.size, SIDE),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
-    )
-    found, descriptors = cv2.SIFT_create(_MOST, contrastThreshold=_CONTRAST).detectAndCompute(grey, None)
-    count = min(len(found), _MOST)
-    places = np.array([each.pt for each in found[:count]], np.float64).reshape(-1, 2)
-    descriptors = np.zeros((0, _DESCRIPTOR)) if descriptors is None else descriptors[:count]
+    first, told_in = _fitting(image.size, _FIRST_SIDE), _fitting(image.size, SIDE)
+    places, descriptors = _found(grey, first)
+    places = places * np.divide(told_in, first)
+    if len(places) < _FEW:
+        places, descriptors = _found(grey, told_in)
     written, small = cv2.imencode(
         ".jpg",
         cv2.cvtColor(_small_copy(image), cv2.COLOR_RGB2BGR),
@@ -103,10 +104,9 @@ def packed_features(image: Image.Image) -> bytes:
     )
     if not written:
         raise RuntimeError("OpenCV cannot write a JPEG")
-    height, width = grey.shape
     return b"".join(
         (
-            _HEAD.pack(count, width, height),
+            _HEAD.pack(len(places), *told_in),
             np.clip(np.round(places * _STEPS), 0, 65535).astype("<u2").tobytes(),
             np.clip(descriptors, 0, 255).astype(np.uint8).tobytes(),
             small.tobytes(),
@@ -136,6 +136,19 @@ def _small_copy(image: Image.Image) -> NDArray[np.uint8]:
     # Of all ways to shrink it the sharpest: what is averaged here looks like a change of light later.
     way = Image.Resampling.LANCZOS if max(image.size) > THUMB_SIDE else Image.Resampling.BICUBIC
     return np.asarray(image.resize(_fitting(image.size, THUMB_SIDE), way, reducing_gap=3.0))
+
+
+def _found(grey: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Where the features of an image of that size are, and their descriptors."""
+    cv2 = opencv()
+    shrinks = max(grey.shape) > max(size)
+    looked_at = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    sift = cv2.SIFT_create(_MOST, contrastThreshold=_CONTRAST)
+    found, descriptors = sift.detectAndCompute(looked_at, None)
+    if descriptors is None:
+        return np.zeros((0, 2)), np.zeros((0, _DESCRIPTOR), np.float32)
+    places = np.asarray(cv2.KeyPoint_convert(found[:_MOST]), np.float64).reshape(-1, 2)
+    return places, descriptors[:_MOST]
 
 
 def _fitting(size: tuple[int, int], side: int) -> tuple[int, int]:

@@ -62,7 +62,7 @@ def place(first: Features, second: Features) -> Placing | None:
         if best is not None and best[0] >= _CLEAR:
             break
         features = first.mirrored() if mirrored else first
-        at = _mutual(_distances(features.descriptors, second.descriptors))
+        at = _mutual(_likenesses(features.descriptors, second.descriptors))
         count, found = _fitted(features.points, second.points, at)
         if found is not None and (best is None or count > best[0]):
             best = (count, found, features, mirrored)
@@ -76,30 +76,38 @@ def place(first: Features, second: Features) -> Placing | None:
     return Placing(features, found, count, overlap, repeated, mirrored)
 
 
-def _distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+def _likenesses(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Products of descriptors, 1 for equal ones: the more alike, the nearer."""
     if len(one) == 0 or len(other) == 0:
         return np.empty((len(one), len(other)), np.float32)
     # OpenCV's product, not NumPy's: that one would start threads of its own for each pair.
     cv2 = opencv()
-    product = cv2.gemm(one, other, 1.0, None, 0.0, flags=cv2.GEMM_2_T)
-    return np.asarray(np.sqrt(np.maximum(2 - 2 * product, 0)), dtype=np.float32)
+    return np.asarray(cv2.gemm(one, other, 1.0, None, 0.0, flags=cv2.GEMM_2_T), dtype=np.float32)
 
 
-def _nearest(distances: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """For each row the nearest column, and whether it is much nearer than the second."""
-    nearest = distances.argmin(axis=1)
-    rows = np.arange(len(distances))
-    least = distances[rows, nearest]
-    rest = distances.copy()
-    rest[rows, nearest] = np.inf
-    return nearest, least < _RATIO * rest.min(axis=1)
+def _nearest(likenesses: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """For each row the nearest column, and whether it is much nearer than the second.
+
+    The likenesses of the nearest are overwritten: who looks at columns looks first.
+    """
+    nearest = likenesses.argmax(axis=1)
+    rows = np.arange(len(likenesses))
+    least = _apart(likenesses[rows, nearest])
+    likenesses[rows, nearest] = -np.inf
+    return nearest, least < _RATIO * _apart(likenesses.max(axis=1))
 
 
-def _mutual(distances: NDArray[np.float32]) -> NDArray[np.int64]:
-    if min(distances.shape) < _FEWEST:
+def _apart(likenesses: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Distances of descriptors of length 1 whose products these are."""
+    return np.asarray(np.sqrt(np.maximum(2 - 2 * likenesses, 0)), dtype=np.float32)
+
+
+def _mutual(likenesses: NDArray[np.float32]) -> NDArray[np.int64]:
+    if min(likenesses.shape) < _FEWEST:
         return np.empty((0, 2), np.int64)
-    nearest, clear = _nearest(distances)
-    clear &= distances.argmin(axis=0)[nearest] == np.arange(len(distances))
+    back = likenesses.argmax(axis=0)
+    nearest, clear = _nearest(likenesses)
+    clear &= back[nearest] == np.arange(len(likenesses))
     return np.stack((np.flatnonzero(clear), nearest[clear]), axis=1)
 
 
@@ -121,8 +129,13 @@ def _fitted(
     if long > _LARGEST_SCALE or short < 1 / _LARGEST_SCALE or long > _MOST_STRETCH * short:
         return 0, None
     kept = kept.ravel().astype(bool)
-    places = (len(np.unique(np.round(points[kept] / _GRID), axis=0)) for points in (here, there))
-    return min(places), found
+    return min(_places(here[kept]), _places(there[kept])), found
+
+
+def _places(points: NDArray[np.float32]) -> int:
+    """At how many places these points are."""
+    cells = np.round(points / _GRID).astype(np.int64)
+    return len(np.unique(cells[:, 0] << 32 | cells[:, 1]))
 
 
 def _inside(
@@ -137,6 +150,6 @@ def _again(whole: Features, part: Features, inside: NDArray[np.bool_]) -> int:
     outside = np.flatnonzero(~inside)
     if len(outside) < _ENOUGH_OUTSIDE or inside.mean() >= _NEARLY_WHOLE or len(part.points) < _FEWEST:
         return 0
-    nearest, clear = _nearest(_distances(whole.descriptors[outside], part.descriptors))
+    nearest, clear = _nearest(_likenesses(whole.descriptors[outside], part.descriptors))
     at = np.stack((outside[clear], nearest[clear]), axis=1)
     return _fitted(whole.points, part.points, at)[0]

@@ -64,10 +64,10 @@ async def test_lanes_that_are_told_to_stop_repeat_no_call(world, alone):
     assert world.check(alone[1], 0, lapsed=False) == 0
 
 
-async def test_lanes_whose_scheduler_is_lost_stop_and_go_on_elsewhere(world, alone):
+async def test_lanes_whose_scheduler_is_lost_stop_and_go_on_elsewhere(world, alone, tmp_path):
     """Nobody asks after them any more, so they stop; on another cluster the same job goes on."""
-    with DaskCluster(2) as lost:
-        summary = await world.run(After(world, 20, lost.kill_scheduler), silence=1.0, address=lost.address)
+    with DaskCluster(2, {"XDG_CACHE_HOME": str(tmp_path)}) as lost:
+        summary = await world.run(After(world, 20, lost.kill_scheduler), silence=2.5, address=lost.address)
     assert summary.exit_code == 4
     assert "scheduler does not answer" in summary.message
     whole = await world.run()

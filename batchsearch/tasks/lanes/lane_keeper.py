@@ -11,13 +11,14 @@ import math
 import secrets
 import time
 from concurrent.futures import CancelledError as FutureCancelledError
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.engine.job.instance_worker import rate_of
 from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.errors import ExitCode
 from batchsearch.tasks.lanes import lane_worker
+from batchsearch.tasks.lanes.followed_lane import FollowedLane
 from batchsearch.tasks.lanes.lane_order import LaneEnd, LaneOrder, LaneReading, travelling
 from batchsearch.tasks.lanes.lane_places import placed, shares
 from batchsearch.tasks.lanes.lanes_together import together
@@ -59,32 +60,6 @@ class Watching:
     silence: float = 30.0
 
 
-@dataclass(slots=True)
-class _Lane:
-    """A lane, as its client has it."""
-
-    instance: str
-    settings: JobSettings
-    calls_left: int | None
-    token: str = ""
-    worker: str = ""
-    future: Any = None
-    reading: LaneReading | None = None
-    read_at: float = 0.0
-    heard_at: float = 0.0
-    not_before: float = 0.0
-    refused_since: float | None = None
-    in_vain: int = 0
-    done_before: int = 0
-    avoided: set[str] = field(default_factory=set)
-    end: LaneEnd | None = None
-    why_not: str = ""
-
-    @property
-    def is_over(self) -> bool:
-        return self.end is not None or bool(self.why_not)
-
-
 class LaneKeeper:
     """Keeps the lanes of a job on a cluster until each has ended; what `StopSignals` stops.
 
@@ -121,7 +96,7 @@ class LaneKeeper:
         self._jobs = {name: travelling(lane) for name, lane in lanes.items()}
         calls = shares(options.max_calls, len(lanes))
         self._lanes = [
-            _Lane(name, lane, most) for (name, lane), most in zip(lanes.items(), calls, strict=True)
+            FollowedLane(name, lane, most) for (name, lane), most in zip(lanes.items(), calls, strict=True)
         ]
         self._stopping = ""
         self._told_to_stop = False
@@ -142,7 +117,12 @@ class LaneKeeper:
     @property
     def readings(self) -> dict[str, LaneReading]:
         """The last that was heard of lanes, by instance."""
-        return {lane.instance: lane.reading for lane in self._lanes if lane.reading is not None}
+        return {lane.instance: lane.shown for lane in self._lanes if lane.shown is not None}
+
+    @property
+    def before(self) -> dict[str, list[LaneReading]]:
+        """What workers had counted that lanes have moved from, by instance."""
+        return {lane.instance: lane.before for lane in self._lanes}
 
     @property
     def stopped_because(self) -> str:
@@ -168,7 +148,7 @@ class LaneKeeper:
             await self._let_go()
 
     def _show(self, progress: Progress) -> None:
-        readings = [lane.reading for lane in self._lanes if lane.reading is not None]
+        readings = [lane.shown for lane in self._lanes if lane.shown is not None]
         if readings:
             progress.update(together(readings, self._settings, self._ends, time.monotonic()))
 
@@ -245,7 +225,7 @@ class LaneKeeper:
         for name, worker in placed(waiting, working, workers, avoided).items():
             self._begin(waiting[name], worker)
 
-    def _begin(self, lane: _Lane, worker: str) -> None:
+    def _begin(self, lane: FollowedLane, worker: str) -> None:
         if lane.calls_left is not None and lane.calls_left <= 0:
             lane.why_not = "its share of the calls that were allowed is made"
             return
@@ -270,7 +250,7 @@ class LaneKeeper:
         if lane.refused_since is None:
             logger().info("lane_placed", instance=lane.instance, worker=worker)
 
-    async def _ended(self, lane: _Lane) -> None:
+    async def _ended(self, lane: FollowedLane) -> None:
         """Take what a lane has ended with; what is no end of the lane itself lets it go on elsewhere."""
         future = lane.future
         if future is None:
@@ -291,7 +271,7 @@ class LaneKeeper:
             why = end.error[1] if end.error is not None else f"its worker {lane.worker} is closing"
             self._moves(lane, why, end)
 
-    def _refused(self, lane: _Lane, end: LaneEnd) -> None:
+    def _refused(self, lane: FollowedLane, end: LaneEnd) -> None:
         """Wait until the lease of an earlier holder has lapsed; one that lives on has the lane."""
         now = self._clock()
         lane.refused_since = lane.refused_since or now
@@ -302,13 +282,14 @@ class LaneKeeper:
         self._freed(lane)
         lane.not_before = now + _AGAIN_SECONDS
 
-    def _moves(self, lane: _Lane, why: str, end: LaneEnd | None = None) -> None:
+    def _moves(self, lane: FollowedLane, why: str, end: LaneEnd | None = None) -> None:
         """Let a lane go on on another worker, unless it has moved in vain too often."""
         done = lane.reading.done if lane.reading is not None else 0
         lane.in_vain = 0 if done > lane.done_before else lane.in_vain + 1
         lane.done_before = max(done, lane.done_before)
         lane.refused_since = None
         self._spend(lane, end)
+        lane.leave(end)
         self._freed(lane)
         if lane.in_vain >= _MOST_IN_VAIN:
             lane.why_not = f"moved {lane.in_vain} times without getting on; at last: {why}"
@@ -316,7 +297,7 @@ class LaneKeeper:
             lane.why_not = self._stopping
         logger().warning("lane_moved", instance=lane.instance, why=why)
 
-    def _spend(self, lane: _Lane, end: LaneEnd | None) -> None:
+    def _spend(self, lane: FollowedLane, end: LaneEnd | None) -> None:
         """Take off what a lane may have called: of calls since its last reading nobody knows."""
         if lane.calls_left is None:
             return
@@ -329,7 +310,7 @@ class LaneKeeper:
             lane.calls_left if math.isinf(unseen) else math.ceil(unseen)
         )
 
-    def _freed(self, lane: _Lane) -> None:
+    def _freed(self, lane: FollowedLane) -> None:
         if lane.future is not None:
             lane.future.release()
         lane.future, lane.worker, lane.token = None, "", ""
@@ -364,7 +345,7 @@ class LaneKeeper:
         return await asyncio.wait_for(asyncio.to_thread(question), _ANSWER_SECONDS)
 
 
-def _in_flight(lane: _Lane) -> int:
+def _in_flight(lane: FollowedLane) -> int:
     return 0 if lane.reading is None else lane.reading.counts.get("in_flight", 0)
 
 

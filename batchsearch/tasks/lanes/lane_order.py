@@ -140,6 +140,9 @@ COUNTS: Final = (
 )
 """The counters of `Stats` that add up over lanes."""
 
+CALLED: Final = ("calls", "denied", "retries", "coalesced", "reused", "rejected", "stood", "hits")
+"""Those that each worker counts from nothing, wherever its lane was before."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneEnd:

@@ -11,7 +11,7 @@ from batchsearch.engine.run.closing import retry_command
 from batchsearch.errors import ExitCode
 from batchsearch.service.codes.lookup import advice_on, meaning_of
 from batchsearch.service.operations import OPERATIONS
-from batchsearch.tasks.lanes.lane_order import COUNTS
+from batchsearch.tasks.lanes.lane_order import CALLED, COUNTS
 from batchsearch.telemetry.stats import Stats
 from batchsearch.telemetry.summary import OF_EACH_INSTANCE, Summary, Truth
 
@@ -95,6 +95,29 @@ def together(
     return stats
 
 
+def gone_on(reading: LaneReading, before: Sequence[LaneReading]) -> LaneReading:
+    """A reading of a lane that has moved, as if one worker had made all of it.
+
+    To the worker that goes on, what the ones before it did is an earlier run's. Rows are exact; calls of a
+    worker that was killed are those that were last heard of.
+
+    Args:
+        reading: Of the worker that it is on.
+        before: The last ones of the workers that it was on, in order.
+    """
+    if not before:
+        return reading
+    earlier = Counter(before[0].earlier_codes)
+    codes = Counter(reading.codes) + Counter(reading.earlier_codes) - earlier
+    counts = dict(reading.counts)
+    for name in CALLED:
+        counts[name] = sum(each.counts.get(name, 0) for each in (*before, reading))
+    counts["resumed"] = min(before[0].counts.get("resumed", 0), reading.done)
+    counts["failed"] = codes.total()
+    counts["ok"] = max(0, reading.done - counts["resumed"] - counts["failed"])
+    return replace(reading, counts=counts, codes=codes, earlier_codes=earlier)
+
+
 def summed_up(
     settings: JobSettings,
     lanes: Mapping[str, Summary],
@@ -103,6 +126,7 @@ def summed_up(
     run_id: str,
     seconds: float,
     readings: Mapping[str, LaneReading] | None = None,
+    before: Mapping[str, Sequence[LaneReading]] | None = None,
 ) -> Summary:
     """One summary of a job's lanes.
 
@@ -113,6 +137,7 @@ def summed_up(
         run_id: The whole run's name.
         seconds: How long it took.
         readings: The last that was heard of those lanes.
+        before: What workers had counted that lanes have moved from, by instance.
     """
     found = list(lanes.values())
     heard = [each for name, each in (readings or {}).items() if name not in lanes]
@@ -124,6 +149,13 @@ def summed_up(
         codes.update(reading.earlier_codes)
         for name, count in reading.as_summed_up().items():
             added[name] += count
+    for name, moved in (before or {}).items():
+        if name not in lanes or not moved:
+            continue
+        added["resumed"] -= lanes[name].resumed - min(moved[0].counts.get("resumed", 0), lanes[name].resumed)
+        for counter in CALLED:
+            if counter in added:
+                added[counter] += sum(each.counts.get(counter, 0) for each in moved)
     for each in found:
         codes.update(each.codes)
         left_out.update(each.left_out)

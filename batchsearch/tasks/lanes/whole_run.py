@@ -185,6 +185,7 @@ async def _run_lanes(
         run_id=run_id,
         seconds=time.monotonic() - began,
         readings=keeper.readings,
+        before=keeper.before,
     )
     await asyncio.to_thread(_keep_summary, settings, summary)
     return summary

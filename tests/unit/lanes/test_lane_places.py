@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchsearch.tasks.lanes.lane_order import LaneReading
+from batchsearch.tasks.lanes.followed_lane import FollowedLane
+from batchsearch.tasks.lanes.lane_order import LaneEnd, LaneReading
 from batchsearch.tasks.lanes.lane_places import placed, shares
-from batchsearch.tasks.lanes.lanes_together import summed_up, together
+from batchsearch.tasks.lanes.lanes_together import gone_on, summed_up, together
 from batchsearch.telemetry.summary import Summary
 
 WORKERS = ("tcp://10.0.0.1:1", "tcp://10.0.0.1:2", "tcp://10.0.0.2:1")
@@ -119,3 +120,50 @@ def test_counters_of_lanes_add_up(load):
     assert dict(stats.all_codes) == {"X": 1, "Y": 2}
     assert (stats.rate(0), stats.row_rate(0), stats.denied_share(0)) == (4.0, 3.0, 0.375)
     assert (stats.last_success, stats.mean_rate(), stats.troubles) == (98.0, 3.0, {"h": "down"})
+
+
+def moved_twice():
+    """A lane on its third worker, with rows of an earlier run and of both workers before it."""
+    first = LaneReading({"total": 50, "resumed": 10, "ok": 6, "failed": 1, "calls": 9}, {"X": 1}, {"Y": 2})
+    second = LaneReading({"total": 50, "resumed": 18, "ok": 4, "calls": 6, "denied": 2}, {}, {"X": 2, "Y": 2})
+    third = LaneReading(
+        {"total": 50, "resumed": 24, "ok": 9, "failed": 2, "calls": 12}, {"Y": 2}, {"X": 2, "Y": 2}
+    )
+    return [first, second], third
+
+
+def test_a_lane_that_moved_counts_as_one_run():
+    """What earlier workers did in this run is no earlier run's: rows are exact, calls as last heard of."""
+    before, last = moved_twice()
+    found = gone_on(last, before)
+    assert (found.done, found.counts["resumed"], found.counts["ok"], found.counts["failed"]) == (
+        35,
+        10,
+        21,
+        4,
+    )
+    assert (found.counts["calls"], found.counts["denied"]) == (27, 2)
+    assert (dict(found.codes), dict(found.earlier_codes)) == ({"X": 2, "Y": 2}, {"Y": 2})
+    assert gone_on(last, []) is last
+
+
+def test_the_summary_of_a_lane_that_moved_is_of_the_whole_run(load):
+    """It resumes what the first worker found finished, and has the calls of all of them."""
+    settings = load([{"id": "1", "image": "a.jpg"}])
+    before, _ = moved_twice()
+    lanes = {"a": summary(rows=50, done=50, ok=46, failed=4, resumed=24, calls=12), "b": summary()}
+    found = summed_up(settings, lanes, {}, run_id="w", seconds=1.0, before={"a": before, "b": []})
+    assert (found.done, found.resumed) == (50 + 10, 10 + lanes["b"].resumed)
+    assert (found.calls, found.denied) == (12 + 9 + 6 + lanes["b"].calls, 2)
+
+
+def test_a_followed_lane_shows_what_its_workers_counted():
+    """Between two workers nothing is on its way; a worker that has summed up is taken at its word."""
+    lane = FollowedLane("a", None, None)
+    assert lane.shown is None
+    lane.reading = LaneReading({"total": 9, "resumed": 1, "ok": 2, "calls": 2, "in_flight": 4}, rate=3.0)
+    lane.leave(None)
+    assert (lane.shown.done, lane.shown.counts["in_flight"], lane.shown.rate) == (3, 0, 0.0)
+    lane.reading = LaneReading({"total": 9, "resumed": 4, "ok": 1, "calls": 1})
+    lane.leave(LaneEnd("t", {"resumed": 4, "calls": 3, "codes": {}}, moves=True))
+    assert (lane.shown.counts["calls"], lane.shown.counts["resumed"], lane.shown.done) == (5, 1, 5)

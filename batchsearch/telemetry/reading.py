@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.redaction import redacted
+from batchsearch.telemetry.stats import counters_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,28 +127,17 @@ def reading_of(stats: Stats, now: float, moment: datetime) -> Reading:
     codes = stats.all_codes
     failed = codes.total()
     last = stats.last_success
+    counted = counters_of(stats, Reading) | {"ok": stats.done - failed, "failed": failed}
     return Reading(
         moment=moment,
-        total=stats.total,
+        **counted,
         done=stats.done,
-        ok=stats.done - failed,
-        failed=failed,
         codes=_ordered(codes),
-        resumed=stats.resumed,
-        calls=stats.calls,
-        denied=stats.denied,
-        retries=stats.retries,
         denied_share=stats.denied_share(now),
         rate=stats.rate(now),
         mean_rate=stats.mean_rate(),
         tier=stats.tier,
-        in_flight=stats.in_flight,
-        preparing=stats.preparing,
-        ready=stats.ready,
-        repeating=stats.repeating,
-        committing=stats.committing,
         spared=stats.coalesced + stats.reused + stats.rejected,
-        hits=stats.hits,
         seconds_left=stats.seconds_left(now),
         ends=stats.ends,
         last_success=None if last is None else moment - timedelta(seconds=max(0.0, now - last)),

@@ -6,7 +6,7 @@ Who runs the pipeline counts; this adds up. Nothing here knows a clock: whoever 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.telemetry.histogram import Histogram
@@ -14,6 +14,8 @@ from batchsearch.telemetry.sliding_count import SlidingCount
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from _typeshed import DataclassInstance
 
 RECENT_SECONDS: Final = 30.0
 """What `now` means where a rate or a share is given."""
@@ -180,3 +182,13 @@ class Stats:
         if left <= 0:
             return 0.0
         return left / rate if rate > 0 else None
+
+
+COUNTERS: Final = tuple(each.name for each in fields(Stats) if each.type == "int")
+"""The counters that are plain numbers: those of several runs add up."""
+
+
+def counters_of(stats: Stats, kind: type[DataclassInstance]) -> dict[str, int]:
+    """The counters that a record of this kind has as well, by name; one that is added there is filled."""
+    there = {each.name for each in fields(kind)}
+    return {name: getattr(stats, name) for name in COUNTERS if name in there}

@@ -220,6 +220,11 @@ class Summary:
         return next_steps(self.exit_code, folder, looks=self.done > 0)
 
 
+SUMMED: Final = tuple(
+    each.name for each in fields(Summary) if each.type == "int" and each.name != "exit_code"
+)
+"""The counters of a summary, all numbers but its exit code: those of several runs add up."""
+
 _PLAIN_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "int": (int,),
     "str": (str,),

@@ -11,6 +11,7 @@ from batchsearch.engine.job.instance_worker import names_of, tier_of, workers_of
 from batchsearch.errors import ExitCode
 from batchsearch.service.codes.lookup import advice_on, meaning_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
+from batchsearch.telemetry.stats import counters_of
 from batchsearch.telemetry.summary import Summary
 from batchsearch.telemetry.truth import compare_with_truth
 
@@ -83,16 +84,8 @@ def summarise(opened: Opened, stats: Stats, seconds: float, ending: Ending) -> S
         rows=opened.rows.total,
         others=opened.rows.finished.others,
         done=stats.done,
-        resumed=stats.resumed,
-        ok=stats.done - failed,
-        failed=failed,
         codes=dict(codes),
-        calls=stats.calls,
-        denied=stats.denied,
-        retries=stats.retries,
-        coalesced=stats.coalesced,
-        reused=stats.reused,
-        hits=stats.hits,
+        **counters_of(stats, Summary) | {"ok": stats.done - failed, "failed": failed},
         seconds=round(seconds, 3),
         calls_per_second=rate and round(rate, 3),
         tier=tier_of(settings),

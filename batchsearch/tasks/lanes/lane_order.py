@@ -17,6 +17,8 @@ from batchsearch.config.sections.notify_settings import NotifySettings
 from batchsearch.config.sections.worker_settings import WorkerSettings
 from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
 from batchsearch.errors import ConfigError
+from batchsearch.telemetry.stats import COUNTERS
+from batchsearch.telemetry.summary import SUMMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +92,7 @@ class LaneReading:
         """What counters say at `now`, seconds of the clock that they were counted by."""
         last = stats.last_success
         return cls(
-            {name: getattr(stats, name) for name in COUNTS},
+            {name: getattr(stats, name) for name in COUNTERS},
             dict(stats.codes),
             dict(stats.earlier_codes),
             dict(stats.troubles),
@@ -109,38 +111,25 @@ class LaneReading:
     def as_summed_up(self) -> dict[str, int]:
         """What a summary would say of it, by the summary's names."""
         failed = sum(self.codes.values()) + sum(self.earlier_codes.values())
-        same = ("resumed", "calls", "denied", "retries", "coalesced", "reused", "hits")
-        return {
+        return {name: self.counts.get(name, 0) for name in SUMMED} | {
             "rows": self.counts.get("total", 0),
             "done": self.done,
             "ok": self.done - failed,
             "failed": failed,
-            **{name: self.counts.get(name, 0) for name in same},
         }
 
 
-COUNTS: Final = (
-    "total",
-    "resumed",
-    "ok",
-    "failed",
+CALLED: Final = (
     "calls",
     "denied",
     "retries",
-    "in_flight",
-    "preparing",
-    "ready",
-    "repeating",
-    "committing",
     "coalesced",
     "reused",
     "rejected",
     "stood",
     "hits",
+    "sent_bytes",
 )
-"""The counters of `Stats` that add up over lanes."""
-
-CALLED: Final = ("calls", "denied", "retries", "coalesced", "reused", "rejected", "stood", "hits")
 """Those that each worker counts from nothing, wherever its lane was before."""
 
 

@@ -11,9 +11,9 @@ from batchsearch.engine.run.closing import retry_command
 from batchsearch.errors import ExitCode
 from batchsearch.service.codes.lookup import advice_on, meaning_of
 from batchsearch.service.operations import OPERATIONS
-from batchsearch.tasks.lanes.lane_order import CALLED, COUNTS
-from batchsearch.telemetry.stats import Stats
-from batchsearch.telemetry.summary import OF_EACH_INSTANCE, Summary, Truth
+from batchsearch.tasks.lanes.lane_order import CALLED
+from batchsearch.telemetry.stats import COUNTERS, Stats
+from batchsearch.telemetry.summary import OF_EACH_INSTANCE, SUMMED, Summary, Truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,20 +23,6 @@ if TYPE_CHECKING:
     from batchsearch.tasks.lanes.lane_order import LaneReading
 
 _MOST_SURPRISES = 10
-_ADDED = (
-    "rows",
-    "others",
-    "done",
-    "resumed",
-    "ok",
-    "failed",
-    "calls",
-    "denied",
-    "retries",
-    "coalesced",
-    "reused",
-    "hits",
-)
 _GRAVEST_FIRST = (ExitCode.DAMAGED, ExitCode.ENDED, ExitCode.INCOMPLETE)
 
 
@@ -85,7 +71,7 @@ def together(
     found = tuple(readings)
     stats = LanesStats(tier=tier_of(settings), ends=ends, readings=found)
     for each in found:
-        for name in COUNTS:
+        for name in COUNTERS:
             setattr(stats, name, getattr(stats, name) + each.counts.get(name, 0))
         stats.codes.update(each.codes)
         stats.earlier_codes.update(each.earlier_codes)
@@ -141,7 +127,7 @@ def summed_up(
     """
     found = list(lanes.values())
     heard = [each for name, each in (readings or {}).items() if name not in lanes]
-    added = {name: sum(getattr(each, name) for each in found) for name in _ADDED}
+    added = {name: sum(getattr(each, name) for each in found) for name in SUMMED}
     codes: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     for reading in heard:

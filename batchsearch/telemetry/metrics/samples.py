@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.telemetry.metrics.metric_catalogue import PREFIX
-from batchsearch.telemetry.stats import OK
+from batchsearch.telemetry.metrics.metric_catalogue import METRICS, RunMoment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
     from datetime import datetime
 
+    from batchsearch.telemetry.metrics.metric_catalogue import Metric
     from batchsearch.telemetry.stats import Stats
 
 MOST_CODES: Final = 64
@@ -78,57 +79,27 @@ def samples_of(
         started_at: When the run began, UTC.
         exit_code: What the run ended with; None while it works.
     """
-    answered = stats.answers.total()
-    found = [
-        _sample("calls_total", stats.calls),
-        _sample("calls_granted_total", max(0, answered - stats.denied)),
-        _sample("calls_denied_total", stats.denied),
-        _sample("calls_repeated_total", stats.retries),
-        _sample("calls_saved_total", stats.rejected, "validation"),
-        _sample("calls_saved_total", stats.coalesced, "coalescing"),
-        _sample("calls_saved_total", stats.reused, "reuse"),
-        *_by_code("answers_total", {OK: 0, **stats.answers}),
-        *_by_code("rows_finished_total", {OK: stats.ok, **stats.codes}),
-        _sample("hits_total", stats.hits),
-        _sample("sent_bytes_total", stats.sent_bytes),
-        _sample("rows", stats.total),
-        _sample("rows_done", stats.done),
-        _sample("queue_depth", stats.preparing, "preparing"),
-        _sample("queue_depth", stats.ready, "ready"),
-        _sample("queue_depth", stats.repeating, "repeating"),
-        _sample("queue_depth", stats.committing, "committing"),
-        _sample("calls_in_flight", stats.in_flight),
-        _sample("run_active", exit_code is None),
-        _sample("run_started_timestamp_seconds", started_at.timestamp()),
-        _sample("updated_timestamp_seconds", moment.timestamp()),
-    ]
-    if stats.tier is not None:
-        found.append(_sample("tier_calls_per_second", stats.tier))
-    if exit_code is not None:
-        found.append(_sample("run_exit_code", exit_code))
-    if stats.last_success is not None:
-        found.append(
-            _sample("last_success_timestamp_seconds", moment.timestamp() - max(0.0, now - stats.last_success))
-        )
-    if stats.ends is not None:
-        found.append(_sample("run_ends_timestamp_seconds", stats.ends.timestamp()))
-    left = stats.seconds_left(now)
-    if left is not None:
-        found.append(_sample("seconds_left", left))
+    at = RunMoment(stats, now, moment, started_at, exit_code)
+    found = [sample for metric in METRICS for sample in _samples(metric, at)]
     latencies = stats.latencies
     latency = LatencySample(latencies.bounds, tuple(latencies.cumulative()), latencies.total)
     return Samples(tuple(found), latency)
 
 
-def _sample(name: str, value: float, label: str | None = None) -> Sample:
-    return Sample(PREFIX + name, float(value), label)
+def _samples(metric: Metric, at: RunMoment) -> Iterator[Sample]:
+    value = None if metric.of is None else metric.of(at)
+    if isinstance(value, Mapping):
+        by_label = _bounded(value) if metric.label == "code" else value
+        yield from (Sample(metric.name, float(count), label) for label, count in by_label.items())
+    elif value is not None:
+        yield Sample(metric.name, float(value))
 
 
-def _by_code(name: str, counts: Mapping[str, int]) -> list[Sample]:
-    """One sample for each code, as many as a label may have values; what is no name of a code is `other`."""
-    kept: dict[str, int] = {}
+def _bounded(counts: Mapping[str, float]) -> dict[str, float]:
+    """As many codes as a label may have values; what is no name of a code is `other`."""
+    kept: dict[str, float] = {}
     for code, count in counts.items():
         fits = _CODE.fullmatch(code) is not None and (code in kept or len(kept) < MOST_CODES)
         label = code if fits else OTHER
         kept[label] = kept.get(label, 0) + count
-    return [_sample(name, count, code) for code, count in kept.items()]
+    return kept

@@ -10,6 +10,7 @@ from batchsearch.tasks.lanes.followed_lane import FollowedLane
 from batchsearch.tasks.lanes.lane_order import LaneEnd, LaneReading
 from batchsearch.tasks.lanes.lane_places import placed, shares
 from batchsearch.tasks.lanes.lanes_together import gone_on, summed_up, together
+from batchsearch.telemetry.stats import COUNTERS, Stats
 from batchsearch.telemetry.summary import Summary
 
 WORKERS = ("tcp://10.0.0.1:1", "tcp://10.0.0.1:2", "tcp://10.0.0.2:1")
@@ -167,3 +168,11 @@ def test_a_followed_lane_shows_what_its_workers_counted():
     lane.reading = LaneReading({"total": 9, "resumed": 4, "ok": 1, "calls": 1})
     lane.leave(LaneEnd("t", {"resumed": 4, "calls": 3, "codes": {}}, moves=True))
     assert (lane.shown.counts["calls"], lane.shown.counts["resumed"], lane.shown.done) == (5, 1, 5)
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+def test_every_counter_adds_up_over_lanes(load, name):
+    """A counter of a run is one of the whole job, whichever it is."""
+    settings = load([{"id": "1", "image": "a.jpg"}])
+    lanes = [LaneReading.of(Stats(**{name: count}), 0.0) for count in (1, 2)]
+    assert getattr(together(lanes, settings, None, now=0.0), name) == 3

@@ -13,7 +13,7 @@ from batchsearch.commands.shared.showing import show
 from batchsearch.errors import BatchsearchError, ExitCode
 
 if TYPE_CHECKING:
-    from batchsearch.tasks.init.guesses import Kind
+    from batchsearch.tasks.init.guess_records import Kind
     from batchsearch.tasks.init.starting import Started
 
 _EXAMPLES = """\b

@@ -6,30 +6,25 @@ Guesses are told with their reasons, and written as ordinary settings that a per
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from batchsearch.service.facts import CATEGORIES
 from batchsearch.tasks.init.column_values import (
     are_numbers,
-    is_address,
     is_base64,
-    private_host,
-    probed,
     share,
     whole,
 )
+from batchsearch.tasks.init.guess_records import Guesses, Kind, Lack
+from batchsearch.tasks.init.image_guesses import ENOUGH, ImageGuesser
 from batchsearch.tasks.init.several_images import by_values, of_a_shop
-from batchsearch.tasks.init.shops import plain
-from batchsearch.tasks.init.sniffing import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from batchsearch.tasks.init.first_look import ColumnFacts, ManifestFacts
+    from batchsearch.tasks.init.first_look import ManifestFacts
     from batchsearch.tasks.init.several_images import SeveralImages
-
-Kind = Literal["search", "compare", "dedup"]
 
 _PRODUCT: Final = (
     "product_id", "productid", "product_number", "sku", "spu", "item_id", "itemid", "goods_id", "article_id",
@@ -38,16 +33,6 @@ _PRODUCT: Final = (
 """The likelier first: a code that others have given too may be missing, or on several products."""
 _IMAGE_NAME: Final = (
     "pic_name", "picname", "picture_name", "image_name", "photo_name", "file_name", "filename", "image_id",
-)  # fmt: skip
-_IMAGE: Final = (
-    "image", "image_path", "image_url", "picture", "picture_path", "picture_url", "photo", "photo_url",
-    "img", "img_url", "pic", "pic_url", "path", "file", "url", "uri", "thumbnail", "image_link", "images",
-    "image_urls", "photos", "pictures", "bild", "bilder", "bild_url",
-)  # fmt: skip
-_PAIRS: Final = (
-    ("primary_image", "secondary_image"), ("image_a", "image_b"), ("image1", "image2"),
-    ("image_1", "image_2"), ("left", "right"), ("first", "second"), ("before", "after"),
-    ("picture_a", "picture_b"), ("url_a", "url_b"), ("url1", "url2"), ("path_a", "path_b"),
 )  # fmt: skip
 _GROUP: Final = ("group", "group_id", "family", "variant_of", "parent", "parent_id", "style", "model", "set")
 _CATEGORY: Final = ("category", "category_id", "categoryid", "cat_id", "cat", "type", "department")
@@ -64,108 +49,10 @@ _OLDEST: Final = ("created_at", "created", "added_at", "listed_at", "date_added"
 _BOX: Final = re.compile(r"\s*\d{1,5}\s*(?:,\s*\d{1,5}\s*){3}")
 
 _MOST_GROUPED: Final = 0.9
-_ENOUGH: Final = 0.5
-_BY_VALUES: Final = 1.0
-"""How much a column looks like images whose values say so, and not its name alone."""
-_FAR: Final = 0.5
-"""By how much more of the files have to be in a folder beside the manifest's than in or below it."""
-_FILES_LOOKED_FOR: Final = 20
 _ID_LIKE: Final = re.compile(
     r"(?i)(?:^|[_\s-])(?:id|key|no|nr|code|sku|number|file_?name|uuid|hash|md5|sha\d*)$"
 )
-_FOLDERS_SHOWN: Final = 6
 _FEW: Final = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """One guess.
-
-    Attributes:
-        what: What was guessed, such as `image`.
-        found: What it was taken to be.
-        why: The reason, for a person.
-    """
-
-    what: str
-    found: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lack:
-    """Something that has to be set before a job can work.
-
-    Attributes:
-        what: What is missing and what to do, for a person.
-        mended_by: Settings of which one mends it.
-    """
-
-    what: str
-    mended_by: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Guesses:
-    """What a manifest's columns are taken to be.
-
-    Attributes:
-        kind: Which job fits.
-        image: Column with the images; None when none was found.
-        pair: Columns with both images of a pair; None when there are none.
-        key: Columns that name a row.
-        product: Column with the product id.
-        image_name: Column with the image's name.
-        group: Column by which rows belong together.
-        category_id: Column with the service's category of each row.
-        category: Column with a category of the catalogue's own.
-        region: Column with the subject's box.
-        priority: Column that says which rows go first.
-        oldest: Column with a product's age.
-        root: Folder that image paths start from, from the manifest's folder; None for that folder itself.
-        base64: Images are base64 text.
-        images: Columns with a product's images, each of which becomes a row; empty where `image` has one.
-        shop: The kind of export that it is.
-        rows_of: `manifest.group`: rows that are equal in it belong together.
-        parent: As the setting, and so are the next three.
-        without_image: Likewise.
-        fill: Likewise.
-        where: Likewise.
-        title: Column with the product's title.
-        different_when: Columns whose values speak against a pair.
-        same_when: Columns whose values speak for one.
-        row_number: Name of a column to number rows by, where nothing names them.
-        lacking: What has to be set before the job can work.
-        told: Every guess with its reason, in order.
-    """
-
-    kind: Kind
-    image: str | None = None
-    pair: tuple[str, str] | None = None
-    key: tuple[str, ...] = ()
-    product: str | None = None
-    image_name: str | None = None
-    group: str | None = None
-    category_id: str | None = None
-    category: str | None = None
-    region: str | None = None
-    priority: str | None = None
-    oldest: str | None = None
-    root: str | None = None
-    base64: bool = False
-    images: tuple[str, ...] = ()
-    shop: str | None = None
-    rows_of: str | None = None
-    parent: str | None = None
-    without_image: str | None = None
-    fill: tuple[str, ...] = ()
-    where: str | None = None
-    title: str | None = None
-    different_when: tuple[str, ...] = ()
-    same_when: tuple[str, ...] = ()
-    row_number: str | None = None
-    lacking: tuple[Lack, ...] = ()
-    told: tuple[Guess, ...] = ()
 
 
 def guess(
@@ -186,14 +73,7 @@ def guess(
     return _Guesser(facts, folders, is_there).all(wanted)
 
 
-@dataclass(slots=True)
-class _Guesser:
-    facts: ManifestFacts
-    folders: Sequence[str]
-    is_there: Callable[[str, str], bool]
-    told: list[Guess] = field(default_factory=list)
-    lacking: list[Lack] = field(default_factory=list)
-
+class _Guesser(ImageGuesser):
     def all(self, wanted: Kind | None) -> Guesses:
         for what, found, why in self.facts.told:
             self._tell(what, found, why)
@@ -233,7 +113,7 @@ class _Guesser:
             image_name=name,
             group=group,
             root=root,
-            base64=image is not None and share(self._column(image), is_base64) > _ENOUGH,
+            base64=image is not None and share(self._column(image), is_base64) > ENOUGH,
             row_number=row_number,
         )
         return self._with_the_rest(told)
@@ -318,54 +198,6 @@ class _Guesser:
                 return column.name
         return None
 
-    def _probe(self, columns: Sequence[ColumnFacts], roots: Sequence[str] = (), base: str = "") -> str | None:
-        """The folder in which the files lie that columns name; what is to be set where it is not found."""
-        paths = [text for text in probed(columns) if not is_address(text)]
-        if not paths:
-            return None
-        looked = ["", *(f for f in self.folders if f not in roots)]
-        for folder in list(looked):
-            looked += [f"{folder}/{root}".lstrip("/") for root in roots]
-        best, where = max(
-            ((sum(self.is_there(folder, path) for path in paths), folder) for folder in looked),
-            key=lambda each: each[0],
-        )
-        if best:
-            self._tell(
-                "images found", f"{best} of {len(paths)}", f"under {where or 'the folder of the table'}"
-            )
-            return where or None
-        self._lack(paths, looked, base)
-        return None
-
-    def _lack_files(self, column: ColumnFacts) -> None:
-        """Tell that none of the files is there that a column names, if it names files."""
-        paths = [text for text in probed([column]) if not is_address(text)]
-        if paths:
-            self._lack(paths, ["", *self.folders], "")
-
-    def _lack(self, paths: Sequence[str], looked: Sequence[str], base: str) -> None:
-        shown = ", ".join(folder or "." for folder in looked[:_FOLDERS_SHOWN])
-        # Below a root a leading slash leads out of it.
-        root = "" if paths[0].startswith("/") else "`images.root` to the folder that it is in, or "
-        hint = f", such as {base}" if base else ""
-        what = (
-            f"0 of {len(paths)} images found under {shown}: `{paths[0][:80]}` is in none of them. Set "
-            f"{root}`images.base_url` to what comes before it in its address{hint}"
-        )
-        self.lacking.append(Lack(what, ("images.root", "images.base_url")))
-
-    def _hosts(self, columns: Sequence[ColumnFacts]) -> None:
-        """Hosts of this machine or network, which images are not fetched from unless they are named."""
-        found = dict.fromkeys(host for text in probed(columns) if (host := private_host(text)) is not None)
-        if found:
-            hosts = ", ".join(found)
-            what = (
-                f"images lie on {hosts}, in a private network or on this machine, and are fetched from there "
-                f"only where that is said: set `images.allow_hosts: [{hosts}]`"
-            )
-            self.lacking.append(Lack(what, ("images.allow_hosts",)))
-
     def _title(self, kind: Kind, key: Sequence[str]) -> str | None:
         if kind != "dedup":
             return None
@@ -413,109 +245,6 @@ class _Guesser:
             "key", name, "no column names rows: they are numbered by file and row; keep it unchanged"
         )
         return name
-
-    def _retell(self, what: str, found: str, why: str) -> None:
-        self.told = [each for each in self.told if each.what != what]
-        self._tell(what, found, why)
-
-    def _tell(self, what: str, found: str, why: str) -> None:
-        self.told.append(Guess(what, found, why))
-
-    def _column(self, name: str) -> ColumnFacts:
-        return next(column for column in self.facts.columns if column.name == name)
-
-    def _by_name(self, names: Sequence[str]) -> list[ColumnFacts]:
-        """The columns of these names, whatever their case and dashes, in the order of the names."""
-        known = {plain(column.name): column for column in reversed(self.facts.columns)}
-        return [known[name] for name in names if name in known]
-
-    def _named(self, what: str, names: Sequence[str], fits: Callable[[ColumnFacts], bool]) -> str | None:
-        found = next((column.name for column in self._by_name(names) if fits(column)), None)
-        if found is not None:
-            self._tell(what, found, "by its name")
-        return found
-
-    def _pair(self, wanted: Kind | None) -> tuple[str, str] | None:
-        known = {plain(column.name): column for column in self.facts.columns}
-        for first, second in _PAIRS:
-            numbered = re.fullmatch(r"(.*)2", second)
-            if numbered is not None and f"{numbered[1]}3" in known:
-                continue  # One of many images of a product, and no half of a pair.
-            if first in known and second in known:
-                both = known[first], known[second]
-                # A second image that only some have is one more image of a product.
-                if all(_may_hold_images(each) and (each.is_complete or not each.values) for each in both):
-                    return both[0].name, both[1].name
-        if wanted != "compare":
-            return None
-        # Whoever compares and has two columns of images compares these, whatever they are called.
-        found = [column.name for column in self.facts.columns if self._as_image(column)[0] >= _BY_VALUES]
-        return (found[0], found[1]) if len(found) == 2 else None  # noqa: PLR2004 - a pair
-
-    def _image(self) -> tuple[str | None, str | None]:
-        """The image column and the folder that its paths start from."""
-        best: tuple[float, str, str, str | None] | None = None
-        for place, column in enumerate(self.facts.columns):
-            score, why, root = self._as_image(column)
-            score -= place / 1_000
-            if score > _ENOUGH and (best is None or score > best[0]):
-                best = score, column.name, why, root
-        if best is None:
-            return None, None
-        _, name, why, root = best
-        self._tell("image", name, why)
-        column = self._column(name)
-        if share(column, is_base64) <= _ENOUGH and not self._found_files(column)[0]:
-            self._lack_files(column)
-        if root is not None:
-            self._tell("images' folder", root, "the files that the column names are there")
-        return name, root
-
-    def _as_image(self, column: ColumnFacts) -> tuple[float, str, str | None]:
-        """How much a column looks like images, why, and the folder in which they are."""
-        named = plain(column.name) in _IMAGE
-        by_name = 0.6 if named else 0.3 if any(part in plain(column.name) for part in _IMAGE[:1]) else 0.0
-        if column.kind in ("bytes", "image"):
-            return 3.0 + by_name, "it holds bytes", None
-        if not self.facts.rows and named:
-            return by_name, "by its name alone: the table has no rows", None
-        if column.kind != "text" or not column.given:
-            return 0.0, "", None
-        shares = {
-            "its values are addresses": share(column, is_address),
-            "its values end like image files": share(column, lambda text: bool(ENDING.search(text))),
-            "its values are long base64 texts": share(column, is_base64),
-        }
-        why = max(shares, key=lambda reason: shares[reason])
-        if shares[why] <= _ENOUGH:
-            return (by_name, "by its name alone", None) if named else (0.0, "", None)
-        found, root = self._found_files(column)
-        if found:
-            return 2.0 + found + by_name, f"{why}, and {found:.0%} of the files looked for are there", root
-        return 1.0 + shares[why] / 2 + by_name, why, None
-
-    def _found_files(self, column: ColumnFacts) -> tuple[float, str | None]:
-        """The part of the first files that are there, and in which folder: None is the manifest's own."""
-        paths = [text for text in column.given if not is_address(text)][:_FILES_LOOKED_FOR]
-        if not paths:
-            return 0.0, None
-        best, where = 0.0, ""
-        for folder in ("", *self.folders):
-            share = sum(self.is_there(folder, path) for path in paths) / len(paths)
-            # A few files are missing where a catalogue is; another one's have the same names.
-            if share > best + (_FAR if best and folder.startswith("..") else 0):
-                best, where = share, folder
-        return best, where or None
-
-    def _root_of(self, column: ColumnFacts) -> str | None:
-        if column.kind != "text":
-            return None
-        found, root = self._found_files(column)
-        if root is not None:
-            self._tell("images' folder", root, "the files that the column names are there")
-        elif not found:
-            self._lack_files(column)
-        return root
 
     def _key(
         self, product: str | None, name: str | None, image: str | None, pair: tuple[str, str] | None
@@ -585,13 +314,9 @@ class _Guesser:
         if kind == "compare":
             return None
         for column in self._by_name(_REGION):
-            if column.kind == "text" and share(column, lambda text: bool(_BOX.fullmatch(text))) > _ENOUGH:
+            if column.kind == "text" and share(column, lambda text: bool(_BOX.fullmatch(text))) > ENOUGH:
                 self._tell(
                     "subject's box", column.name, "its values are four numbers; the order is x1,x2,y1,y2"
                 )
                 return column.name
         return None
-
-
-def _may_hold_images(column: ColumnFacts) -> bool:
-    return column.kind in ("text", "bytes", "image")

@@ -16,7 +16,8 @@ from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.path_spellings import other_spellings
 from batchsearch.tasks.init.first_look import look_at
 from batchsearch.tasks.init.given_settings import GivenSettings
-from batchsearch.tasks.init.guesses import Guess, Guesses, Lack, guess
+from batchsearch.tasks.init.guess_records import Guess, Guesses, Lack
+from batchsearch.tasks.init.guesses import guess
 from batchsearch.tasks.init.job_text import job_text
 from batchsearch.tasks.init.template import Wishes, lines, title
 from batchsearch.telemetry.logs import printable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from batchsearch.config.model import JobSettings
     from batchsearch.tasks.init.first_look import ManifestFacts
-    from batchsearch.tasks.init.guesses import Kind
+    from batchsearch.tasks.init.guess_records import Kind
 
 _MOST_FOLDERS: Final = 20
 _EMULATED_QPS: Final = math.inf

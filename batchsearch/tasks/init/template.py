@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from batchsearch.config.sections.manifest_settings import CsvSettings
-    from batchsearch.tasks.init.guesses import Guesses, Kind
+    from batchsearch.tasks.init.guess_records import Guesses, Kind
 
 _OPERATIONS: Final[dict[Kind, str]] = {
     "search": "SearchImageByPic",

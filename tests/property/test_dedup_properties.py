@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from batchsearch.tasks.dedup.candidates.alike import MOST_BITS, MOST_SHADE, find_alike, later_copies
 from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches, folded, pairs_of
 from batchsearch.tasks.dedup.candidates.pair_folding import PairFolder
-from batchsearch.tasks.dedup.clusters.chains import Link, split
-from batchsearch.tasks.dedup.clusters.components import GuardRules, cluster
+from batchsearch.tasks.dedup.clusters.clustering import cluster
 from batchsearch.tasks.dedup.clusters.decide import DIFFERENT, SAME, Judged, decide, mutual_best, with_judged
+from batchsearch.tasks.dedup.clusters.guarding import GuardRules
 from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, colour_distance
+from tests.unit.dedup.plain_chains import Link, split
 
 FEW = settings(max_examples=60, deadline=None)
 SCORES = st.sampled_from([0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0])
@@ -158,7 +159,7 @@ def test_without_a_guard_clusters_are_connected_components(given_matches):
     decision = decide(pairs, np.full(len(pairs), 0.8), none, near=0.1, best=None, trust_perceptual=False)
     # Every member's list was cut: nothing that was not seen counts against a pair.
     guard = GuardRules(0.0001, 50, np.ones(12, bool), np.zeros(12, bool))
-    found = cluster(pairs, decision, guard, np.arange(12), str)
+    found = cluster(pairs, decision, guard, [np.arange(12)], str)
     home = {number: number for number in range(12)}
     for one, other in zip(
         pairs.a[decision.accepted].tolist(), pairs.b[decision.accepted].tolist(), strict=True

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batchsearch.tasks.dedup.candidates import in_pieces
+from batchsearch.tasks.dedup.candidates.off_memory import Room
 from batchsearch.tasks.dedup.candidates.text_index import TextIndex
 from batchsearch.tasks.dedup.clusters.names import NEW, new_names, taken_over
 
@@ -22,16 +24,14 @@ def named(clusters, representatives, earlier):
         np.array([number for number, _ in members], np.int32),
         np.array(had, np.int32),
         np.array([products.index(name) for name in representatives], np.int32),
+        len(names),
+        Room(),
     )
-    new = iter(
-        new_names(
-            pa.array(
-                [name for name, at in zip(representatives, taken, strict=True) if at == NEW], pa.string()
-            ),
-            TextIndex(pa.array(names, pa.string())),
-        ).to_pylist()
-    )
-    return [next(new) if at == NEW else names[at] for at in taken.tolist()]
+    new = [name for name, at in zip(representatives, taken, strict=True) if at == NEW]
+    portions = [(start, pa.array(new[start : start + 2], pa.string())) for start in range(0, len(new), 2)]
+    other = new_names(portions, TextIndex(pa.array(names, pa.string())))
+    called = iter([other.get(place, name) for place, name in enumerate(new)])
+    return [next(called) if at == NEW else names[at] for at in taken.tolist()]
 
 
 def one_by_one(clusters, representatives, earlier):
@@ -64,8 +64,9 @@ def test_a_cluster_keeps_its_id_when_another_product_stands_for_it():
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_ids_are_those_of_going_through_clusters_one_by_one(seed):
-    """Also where products are called like the numbered ids of others."""
+def test_ids_are_those_of_going_through_clusters_one_by_one(seed, monkeypatch):
+    """Also where products are called like the numbered ids of others, and few members are read at once."""
+    monkeypatch.setattr(in_pieces, "AT_ONCE", 1 + seed % 4)
     rng = np.random.default_rng(seed)
     pool = ["a", "b", "c", "a~2", "a~3", "a~2~2", "b~2", "d", "e", "f", "g", "h"]
     order = rng.permutation(pool).tolist()

@@ -18,9 +18,10 @@ from batchsearch.tasks.dedup.candidates.matches import (
     pairs_of,
 )
 from batchsearch.tasks.dedup.candidates.off_memory import Room
-from batchsearch.tasks.dedup.clusters.building import preference_of, thresholds_of
-from batchsearch.tasks.dedup.clusters.chains import Link, split
+from batchsearch.tasks.dedup.clusters.building import preference_of
 from batchsearch.tasks.dedup.clusters.decide import SAME, Judged, decide
+from batchsearch.tasks.dedup.clusters.deciding import thresholds_of
+from tests.unit.dedup.plain_chains import Link, split
 
 NOBODY = Judged(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
 COLUMNS = Columns("product_id", "pic_name", "image", None, None)
@@ -160,11 +161,11 @@ def test_thresholds_go_by_category():
     pairs = matched((0, 1, 0.9), (1, 2, 0.9))
     plain = images([row("a"), row("b"), row("c")])
     by_service = DedupSettings(threshold=0.8, thresholds={"7": 0.95, "nonsense": 0.9})
-    assert thresholds_of(pairs, plain, plain.present, by_service).tolist() == [0.95, 0.95]
+    assert thresholds_of(pairs, plain, plain.present, by_service, Room()).tolist() == [0.95, 0.95]
     columns = Columns("product_id", "pic_name", "image", "kind", None)
     known = images([row("a", kind="shirt"), row("b", kind="shirt"), row("c", kind="shoe")], columns=columns)
     by_column = DedupSettings(threshold=0.8, thresholds={"shoe": 0.95}, category_column="kind")
-    assert thresholds_of(pairs, known, known.present, by_column).tolist() == [0.8, 0.95]
+    assert thresholds_of(pairs, known, known.present, by_column, Room()).tolist() == [0.8, 0.95]
 
 
 def test_a_products_highest_threshold_counts_in_whatever_order_its_rows_were_answered():
@@ -180,9 +181,9 @@ def test_a_products_highest_threshold_counts_in_whatever_order_its_rows_were_ans
     ]
     for order in (rows, rows[::-1], [rows[1], rows[3], rows[0], rows[2]]):
         known = images(order, columns=columns)
-        assert thresholds_of(pairs, known, known.present, by_column).tolist() == [0.95]
+        assert thresholds_of(pairs, known, known.present, by_column, Room()).tolist() == [0.95]
     known = images(rows, present=["r0", "r2", "r3"], columns=columns)
-    assert thresholds_of(pairs, known, known.present, by_column).tolist() == [0.7]
+    assert thresholds_of(pairs, known, known.present, by_column, Room()).tolist() == [0.7]
 
 
 def test_what_two_ways_find_counts_once():
@@ -269,7 +270,5 @@ def test_the_representative_follows_its_rule(rule, order):
     known = images(rows, columns=columns)
     dedup = DedupSettings(representative=rule, oldest_column="since")
     counts = np.bincount(known.product, minlength=3)
-    preference = preference_of(known, counts, np.ones(4, bool), dedup)
-    assert (
-        np.argsort(preference).tolist() == order if rule != "most_images" else np.argsort(preference)[0] == 1
-    )
+    preference = np.lexsort(preference_of(known, counts, np.ones(4, bool), dedup, Room())[::-1])
+    assert preference.tolist() == order if rule != "most_images" else preference[0] == 1

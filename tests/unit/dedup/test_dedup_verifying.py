@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from batchsearch.errors import MissingExtraError
 from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches, folded, pairs_of
+from batchsearch.tasks.dedup.candidates.off_memory import Room
 from batchsearch.tasks.dedup.candidates.spoken import all_agree, speaking_column, value_of_products
-from batchsearch.tasks.dedup.clusters.decide import Catalogue, Judged, decide, to_verify
+from batchsearch.tasks.dedup.clusters.decide import Catalogue, Judged, bars_of, decide, to_verify
 from batchsearch.tasks.dedup.clusters.verdicts import (
     ALIKE,
     DIFFERS,
@@ -276,7 +277,7 @@ def test_columns_speak_louder_than_images_and_people_louder_than_columns():
 def test_empty_cells_and_products_that_disagree_with_themselves_say_nothing():
     """Only a value that all rows of a product share speaks."""
     product = np.array([0, 0, 1, 2, 2, 3])
-    value = value_of_products(np.array([5, -1, 6, 5, 6, -1]), product, 4)
+    value = value_of_products(np.array([5, -1, 6, 5, 6, -1]), product, np.ones(6, bool), 4, Room())
     assert value.tolist() == [5, 6, -1, -1]
     a, b = np.array([0, 0, 0], np.int32), np.array([1, 2, 3], np.int32)
     assert speaking_column([value], a, b, equal=False).tolist() == [0, -1, -1]
@@ -298,7 +299,7 @@ def test_only_what_leaves_doubt_is_verified():
     pairs = pairs_with_scores(0.95, 0.9, 0.85)
     judged = Judged(np.array([0], np.int32), np.array([1], np.int32), np.array([1], np.int8))
     # Each other product has one pair, which is its best.
-    assert to_verify(pairs, judged, 1).tolist() == [False, True, True]
+    assert to_verify(pairs, judged, bars_of(pairs, 1)).tolist() == [False, True, True]
 
 
 def test_verdicts_are_in_the_order_of_how_sure_they_are():

@@ -103,6 +103,9 @@ def test_a_full_disk_is_told_with_the_folder(tmp_path, kind, monkeypatch):
         def writable(self):
             return True
 
+        def tell(self):
+            return 0
+
         def write(self, _):
             raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -14,7 +14,7 @@ import pytest
 
 from batchsearch.config.sections.dedup_settings import DedupSettings
 from batchsearch.storage.parts.results_and_hits import hits_schema, results_schema
-from batchsearch.tasks.dedup.candidates import off_memory, pair_folding
+from batchsearch.tasks.dedup.candidates import in_pieces, off_memory, pair_folding
 from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
 from batchsearch.tasks.dedup.clusters.building import build
 from batchsearch.tasks.dedup.clusters.judgements import Judgements, Said
@@ -97,6 +97,7 @@ def little(request, monkeypatch):
 
     def narrowed():
         monkeypatch.setattr(off_memory, "IN_MEMORY", request.param)
+        monkeypatch.setattr(in_pieces, "AT_ONCE", 1 + request.param // 500)
         monkeypatch.setattr(pair_folding, "_FOLD_AT", 40)
         monkeypatch.setattr(pair_folding.PairFolder.__init__, "__kwdefaults__", {"fold_at": 40})
 

@@ -13,6 +13,7 @@ from batchsearch.disk_paths import arrow_dataset
 from batchsearch.errors import OutputError
 from batchsearch.storage.parts.parquet_table import checked_parquet
 from batchsearch.storage.sealed.sealed_reading import sealed_files
+from batchsearch.tasks.dedup.candidates.in_pieces import Grouping, counted, pieces
 from batchsearch.tasks.dedup.candidates.off_memory import Room
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Images:
         area: Pixels of the image, by row; 0 where they are not known.
         sha256: Of the image's file, by row; null where it is not known.
         file: A number for each different one of those, by row; -1 where it is not known.
+        files: How many different ones there are.
         references: Where the images are, by row; None where they are in the manifest.
         searched: Whether the row has hits to tell of: it was searched, and well; by row.
         present: Whether the manifest has the row; by row.
@@ -77,6 +79,7 @@ class Images:
         titles: What products are called, by row; None where nothing says it.
         values: Numbers of the values that columns have, by row; -1 for empty ones; by the results' name.
         room: Where is what memory does not hold; None keeps all in memory.
+        any_renewed: Whether any row had another outcome before.
     """
 
     product_index: TextIndex
@@ -91,6 +94,7 @@ class Images:
     area: NDArray[np.int64]
     sha256: pa.Array
     file: NDArray[np.int32]
+    files: int
     references: pa.Array | None
     searched: NDArray[np.bool_]
     present: NDArray[np.bool_]
@@ -100,15 +104,31 @@ class Images:
     titles: pa.Array | None = None
     values: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
     room: Room | None = None
+    any_renewed: bool = field(init=False)
     _rows: _RowsByImage = field(init=False)
     _there: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare to tell rows of images."""
-        object.__setattr__(self, "_rows", _RowsByImage(self.product, self.name, self.room))
-        there = np.zeros(len(self.products), bool)
-        there[self.product[self.present]] = True
-        object.__setattr__(self, "_there", there)
+        room = self.room or Room()
+        rows = _RowsByImage(self.product, self.name, len(self.products), room)
+        object.__setattr__(self, "_rows", rows)
+        object.__setattr__(self, "_there", self.products_of(self.present))
+        object.__setattr__(self, "any_renewed", bool(self.renewed.any()))
+
+    def products_of(self, which: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """By product: whether some row of it is among these."""
+        found = (self.room or Room()).array(len(self.products), bool, 0)
+        for some in pieces(len(which)):
+            found[self.product[some][which[some]]] = True
+        return found
+
+    def images_of_products(self, which: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """By product: how many of these rows it has."""
+        found = (self.room or Room()).array(len(self.products), np.int32, 0)
+        for some in pieces(len(which)):
+            np.add.at(found, self.product[some][which[some]], np.int32(1))
+        return found
 
     @property
     def products(self) -> pa.Array:
@@ -144,12 +164,14 @@ class Images:
 class _RowsByImage:
     """Tells the row of an image; in order when it is first asked."""
 
-    def __init__(self, product: NDArray[np.int32], name: NDArray[np.int32], room: Room | None = None) -> None:
-        self._product, self._name = product, name
-        self._room = room or Room()
+    def __init__(
+        self, product: NDArray[np.int32], name: NDArray[np.int32], products: int, room: Room
+    ) -> None:
+        self._product, self._name, self._products = product, name, products
+        self._room = room
         self._order = np.empty(0, np.int32)
         self._names = np.empty(0, np.int32)
-        self._begins: NDArray[np.int32] | None = None
+        self._begins: NDArray[np.int64] | None = None
 
     def of(self, product: NDArray[np.int32], name: NDArray[np.int32]) -> NDArray[np.int64]:
         if self._begins is None:
@@ -172,13 +194,23 @@ class _RowsByImage:
         found[asked[here]] = self._order[at[here]]
         return found
 
-    def _put_in_order(self) -> NDArray[np.int32]:
+    def _put_in_order(self) -> NDArray[np.int64]:
         """Rows by product, then by name; where those of each product begin."""
         count = len(self._product)
         self._order, self._names = (self._room.array(count, np.int32) for _ in range(2))
-        self._order[:] = np.lexsort((self._name, self._product))
-        np.take(self._name, self._order, out=self._names)
-        return np.concatenate(([0], np.cumsum(np.bincount(self._product)))).astype(np.int32)
+        grouping = Grouping(counted(self._product, self._products, self._room), self._room)
+        for some in pieces(count):
+            at = grouping.places(self._product[some])
+            self._order[at] = np.arange(some.start, some.stop)
+            self._names[at] = self._name[some]
+        begins = grouping.begins
+        for start, end in grouping.bounds():
+            rows = slice(int(begins[start]), int(begins[end]))
+            product = np.repeat(np.arange(end - start), np.diff(begins[start : end + 1]))
+            order = np.lexsort((self._names[rows], product))
+            self._order[rows] = self._order[rows][order]
+            self._names[rows] = self._names[rows][order]
+        return begins
 
 
 def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -> Iterator[pa.RecordBatch]:

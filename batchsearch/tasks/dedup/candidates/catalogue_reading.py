@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batchsearch.storage.parts.part_files import RESULTS
-from batchsearch.tasks.dedup.candidates.catalogue_images import Images, batches_of, coded, schema_of
+from batchsearch.tasks.dedup.candidates.ages import Ages
+from batchsearch.tasks.dedup.candidates.catalogue_images import Images, batches_of, schema_of
+from batchsearch.tasks.dedup.candidates.in_pieces import pieces
 from batchsearch.tasks.dedup.candidates.off_memory import Coding, Room, SortedRows, Texts, give_back, numbered
 from batchsearch.tasks.dedup.candidates.text_index import TextIndex
 
@@ -86,6 +88,9 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
     given_names = by_row[columns.pic_name] if columns.pic_name else pa.repeat("", count)
     name_index, name = numbered(given_names, names, empty="")
     sha256 = by_row["source_sha256"]
+    file_index, file = numbered(sha256, Coding(room))
+    files = len(file_index.texts)
+    del file_index
     categories = category = None
     if columns.category:
         category_index, category = numbered(by_row[columns.category], Coding(room))
@@ -114,15 +119,16 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
         renewed=numbers.renewed,
         area=numbers.area,
         sha256=sha256,
-        file=numbered(sha256, Coding(room))[1],
+        file=file,
+        files=files,
         references=by_row[columns.image] if columns.image else None,
         searched=numbers.searched,
-        present=_present(row_index, present_keys),
+        present=_present(row_index, present_keys, room),
         oldest=numbers.oldest,
         categories=categories,
         category=category,
         titles=said(columns.title) if columns.title else None,
-        values={named: _valued(said(named)) for named in speaking},
+        values={named: _valued(said(named), room) for named in speaking},
         room=room,
     )
 
@@ -157,8 +163,8 @@ def _in_order(
     runs, run = pa.array([], pa.string()), room.array(count, np.int32)
     first_at = np.empty(0, np.int64)
     answered, area = room.array(count, np.int64), room.array(count, np.int64)
-    renewed, searched = np.empty(count, bool), np.empty(count, bool)
-    ages: list[pa.Array] = []
+    renewed, searched = room.array(count, bool), room.array(count, bool)
+    ages = Ages(count, room) if columns.oldest else None
     end = 0
     for piece in rows.pieces():
         for some in piece.to_batches(max_chunksize=_ROWS_AT_ONCE):
@@ -172,16 +178,15 @@ def _in_order(
             renewed[at] = some.column(_RENEWED).to_numpy(zero_copy_only=False)
             searched[at] = some.column("searched").to_numpy(zero_copy_only=False)
             runs = pc.unique(pa.concat_arrays([runs, pc.unique(some.column("run_id"))]))
+            # Runs are as many as there were nights.
             first_at = np.append(first_at, np.full(len(runs) - len(first_at), np.iinfo(np.int64).max))
             run[at] = pc.index_in(some.column("run_id"), value_set=runs).to_numpy(zero_copy_only=False)
             np.minimum.at(first_at, run[at], finished)
-            ages += [some.column("age")] if columns.oldest else []
+            if ages is not None:
+                ages.add(some.column("age"))
     runs, run = _in_time(runs, first_at, run)
-    oldest = None
-    if columns.oldest:
-        rank = pc.rank(pa.chunked_array(ages or [[]]), sort_keys="ascending", tiebreaker="min")
-        oldest = rank.to_numpy().astype(np.int64)
     by_row = {name: kept.array() for name, kept in texts.items()}
+    oldest = None if ages is None else ages.order()
     return by_row, _Numbers(run, runs, answered, renewed, area, searched, oldest)
 
 
@@ -218,10 +223,13 @@ def _plain(batch: pa.Table, texts: list[str], oldest: str | None) -> pa.Table:
     return pa.table(kept)
 
 
-def _valued(column: pa.Array) -> NDArray[np.int32]:
+def _valued(column: pa.Array, room: Room) -> NDArray[np.int32]:
     """A number for each different value, -1 for empty ones; blanks around it and case do not matter."""
-    plain = pc.utf8_lower(pc.utf8_trim_whitespace(column))
-    return coded(pc.if_else(pc.equal(plain, ""), pa.nulls(len(plain), pa.string()), plain))[1]
+    plain = Texts(room)
+    for some in pieces(len(column)):
+        texts = pc.utf8_lower(pc.utf8_trim_whitespace(column.slice(some.start, some.stop - some.start)))
+        plain.add(pc.if_else(pc.equal(texts, ""), pa.nulls(len(texts), texts.type), texts))
+    return numbered(plain.array(), Coding(room))[1]
 
 
 def _any_earlier(column: pa.Array) -> pa.Array:
@@ -243,14 +251,15 @@ def _in_time(
     order = by_name[np.argsort(first[by_name], kind="stable")]
     rank = np.empty(len(runs), np.int32)
     rank[order] = np.arange(len(runs))
-    run[:] = rank[run]
+    for some in pieces(len(run)):
+        run[some] = rank[run[some]]
     return runs.take(pa.array(order)), run
 
 
-def _present(rows: TextIndex, keys: Iterator[list[str]] | None) -> NDArray[np.bool_]:
+def _present(rows: TextIndex, keys: Iterator[list[str]] | None, room: Room) -> NDArray[np.bool_]:
     if keys is None:
-        return np.ones(len(rows.texts), bool)
-    present = np.zeros(len(rows.texts) + 1, bool)
+        return room.array(len(rows.texts), bool, 1)
+    present = room.array(len(rows.texts) + 1, bool, 0)
     waiting: list[str] = []
     for some in keys:
         waiting += some

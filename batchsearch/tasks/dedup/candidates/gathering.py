@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from batchsearch.tasks.dedup.candidates.hits import Tally, read_matches
+from batchsearch.tasks.dedup.candidates.in_pieces import pieces
 from batchsearch.tasks.dedup.candidates.matches import only
 from batchsearch.tasks.dedup.candidates.off_memory import give_back
 from batchsearch.tasks.dedup.candidates.pair_folding import PairFolder, kept
 from batchsearch.tasks.dedup.clusters.decide import with_judged
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from batchsearch.tasks.dedup.candidates.catalogue_images import Images
@@ -55,9 +55,11 @@ class Gathering:
         """
         images = self.images
         count = len(images.products)
-        tally = Tally(np.zeros(count, bool), np.zeros(count, bool), np.zeros(len(images), bool))
         # A product with an image that could not be searched cannot testify against any pair.
-        tally.mute[images.product[~images.searched]] = True
+        mute = self.room.array(count, bool, 0)
+        for some in pieces(len(images)):
+            mute[images.product[some][~images.searched[some]]] = True
+        tally = Tally(self.room.array(count, bool, 0), mute, self.room.array(len(images), bool, 0))
         folder = PairFolder(self.room)
         found = read_matches(
             self.sources.search, images, self.rules, tally, changed_at=self.changed_at, useless=useless
@@ -73,10 +75,9 @@ class Gathering:
             folder.add(matches)
             tally.cut[local.crowded] = True
         give_back()
-        pairs = with_judged(folder.pairs(), self.judged)
+        pairs = with_judged(folder.pairs(), self.judged, self.room)
         give_back()
         if not self.rules.outside:
             # Wherever a pair comes from: both its products are in the manifest, or there is no pair.
-            there = images.present_products()
-            pairs = kept(pairs, there[pairs.a] & there[pairs.b], self.room)
+            pairs = kept(pairs, images.present_products(), self.room)
         return pairs, tally

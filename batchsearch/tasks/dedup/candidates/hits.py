@@ -96,6 +96,8 @@ def read_matches(
     Raises:
         OutputError: The hits cannot be read.
     """
+    if changed_at is not None and not changed_at.any():
+        changed_at = None
     waiting: list[pa.RecordBatch] = []
     held = 0
     for batch in batches_of(search / HITS, _COLUMNS):
@@ -143,8 +145,9 @@ def hidden_rows(
     Raises:
         OutputError: The hits cannot be read.
     """
-    rows = np.bincount(images.product[images.present], minlength=len(images.products))
-    several = rows > 1
+    rows = images.images_of_products(images.present)
+    if changed_at is not None and not changed_at.any():
+        changed_at = None
     again: list[pa.Array] = []
     for batch in batches_of(search / HITS, _COLUMNS):
         hits = pa.Table.from_batches([batch])
@@ -153,7 +156,7 @@ def hidden_rows(
         found = images.name_index.places(_texts(hits, "pic_name"))
         score = _numbers(hits, "score", np.float64, absent=-1.0)
         asked = (row >= 0) & (other >= 0) & (score >= rules.floor - 1e-9)
-        asked &= images.present[row] & images.searched[row] & several[other]
+        asked &= images.present[row] & images.searched[row] & (rows[other] > 1)
         asked &= images.product[row] != other
         at = np.flatnonzero(asked)
         fresh = trusted(
@@ -250,8 +253,7 @@ def trusted(
         changed_at: By row, when its image was first seen to be another one; see `read_matches`. It knows of
             images that changed without being searched: a copy that needs no search of its own.
     """
-    seen_changes = changed_at is not None and bool(changed_at.any())
-    if not images.renewed.any() and not seen_changes:
+    if not images.any_renewed and changed_at is None:
         return np.ones(len(row), bool)
     answer = images.row_of(other, found)
     known = answer >= 0

@@ -8,7 +8,7 @@ in the order of their ids, so that `a < b` is also the order of the texts.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -179,9 +179,9 @@ def folded(pairs: Pairs) -> Pairs:
         score_ba=np.maximum.reduceat(pairs.score_ba[order], starts),
         rank_ab=np.minimum.reduceat(pairs.rank_ab[order], starts),
         rank_ba=np.minimum.reduceat(pairs.rank_ba[order], starts),
-        count_ab=np.add.reduceat(pairs.count_ab[order], starts),
-        count_ba=np.add.reduceat(pairs.count_ba[order], starts),
-        count_local=np.add.reduceat(pairs.count_local[order], starts),
+        count_ab=np.add.reduceat(pairs.count_ab[order], starts, dtype=np.int32),
+        count_ba=np.add.reduceat(pairs.count_ba[order], starts, dtype=np.int32),
+        count_local=np.add.reduceat(pairs.count_local[order], starts, dtype=np.int32),
         score=pairs.score[first],
         row=pairs.row[first],
         image_a=pairs.image_a[first],
@@ -197,7 +197,7 @@ def together(several: list[Pairs]) -> Pairs:
     return Pairs(*(np.concatenate([getattr(each, name) for each in several]) for name in columns))
 
 
-def taken(pairs: Pairs, which: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Pairs:
+def taken(pairs: Pairs, which: NDArray[np.bool_] | NDArray[np.integer[Any]] | slice) -> Pairs:
     """Some of the pairs, by mask or by position."""
     return Pairs(*(getattr(pairs, field.name)[which] for field in fields(Pairs)))
 

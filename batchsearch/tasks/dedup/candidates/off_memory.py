@@ -1,6 +1,7 @@
 """Columns of a night that may be larger than memory: sorted and kept in files that have no name.
 
-Up to `IN_MEMORY` bytes all stays in memory. What is more goes to files in the job's folder, which the system
+Up to `IN_MEMORY` bytes of texts, or of rows of one sort, stay in memory, and of columns of numbers, of which
+there are many at once, an eighth of that. What is more goes to files in the job's folder, which the system
 maps and may take out of memory at any time. Such a file is gone with the process, however that ends.
 """
 
@@ -10,7 +11,7 @@ import errno
 import mmap
 import os
 import tempfile
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
     from batchsearch.errors import OutputError
 
 IN_MEMORY: Final = 128 << 20
-"""Bytes of one column, or of the rows of one sort, that are held in memory before files are used."""
+"""Bytes of one column of texts, or of the rows of one sort, that are held in memory before files are used."""
+
+_OF_A_COLUMN: Final = 8
+"""A column of numbers goes to a file when it is larger than this part of it: some forty are there at once."""
 
 _ROWS_AT_ONCE: Final = 1 << 19
 _ROWS_OF_A_BATCH: Final = 1 << 16
 _NOT_FOR_THIS_DISK: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
-_SAMPLES: Final = 64
-"""Keys that are looked at of each sorted file, for each piece that is to be put together."""
+_SAMPLES: Final = 256
+"""Keys that are looked at of each sorted run, to put pieces of about half its size together."""
 
 
 class Room:
@@ -65,22 +69,30 @@ class Room:
         except OSError as error:
             raise self.refused(error) from error
 
-    def array(self, count: int, kind: type | np.dtype) -> NDArray:  # type: ignore[type-arg]  # of `kind`
-        """So many numbers, in memory or in a file; to be filled.
+    def array(self, count: int, kind: type | np.dtype, value: float | None = None) -> NDArray:  # type: ignore[type-arg]  # of `kind`
+        """So many numbers, in memory or in a file.
+
+        Args:
+            count: How many.
+            kind: Of what kind.
+            value: What each is; None leaves them to be filled.
 
         Raises:
             OutputError: The disk refuses.
         """
         kind = np.dtype(kind)
         size = count * kind.itemsize
-        if not size or not self.is_full(size):
-            return np.empty(count, kind)
+        if not size or not self.is_full(size * _OF_A_COLUMN):
+            return np.empty(count, kind) if value is None else np.full(count, value, kind)
         with self.file() as file:
             try:
                 _reserve(file, size)
-                return np.frombuffer(mmap.mmap(file.fileno(), size), kind)
+                made = np.frombuffer(mmap.mmap(file.fileno(), size), kind)
             except OSError as error:
                 raise self.refused(error) from error
+        if value:
+            made[:] = value
+        return made
 
     def refused(self, error: OSError) -> OutputError:
         """What to say of a disk that takes no more."""
@@ -119,6 +131,51 @@ def mapped(file: BinaryIO) -> pa.Buffer:
         return pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
+class Numbers:
+    """Takes numbers, some after the others, and gives them back as one array.
+
+    Args:
+        kind: Of what kind they are.
+        room: Where they are when they are many.
+    """
+
+    def __init__(self, kind: type, room: Room) -> None:
+        self._kind = np.dtype(kind)
+        self._room = room
+        self._held: list[NDArray[Any]] = []
+        self._size = 0
+        self._file: BinaryIO | None = None
+
+    def add(self, numbers: NDArray[Any]) -> None:
+        """Take numbers.
+
+        Raises:
+            OutputError: The disk refuses.
+        """
+        self._held.append(np.ascontiguousarray(numbers, self._kind))
+        self._size += self._held[-1].nbytes
+        if self._room.is_full(self._size * _OF_A_COLUMN):
+            self._file = self._file or self._room.file()
+            try:
+                self._file.writelines(each.data for each in self._held)
+            except OSError as error:
+                raise self._room.refused(error) from error
+            self._held.clear()
+
+    def array(self) -> NDArray[Any]:
+        """All of them; nothing can be added then.
+
+        Raises:
+            OutputError: The disk refuses.
+        """
+        if self._file is None:
+            return np.concatenate([np.empty(0, self._kind), *self._held])
+        try:
+            return np.frombuffer(mapped(self._file), self._kind)
+        except OSError as error:
+            raise self._room.refused(error) from error
+
+
 class Texts:
     """Takes texts, some after the others, and gives them back as one array."""
 
@@ -126,8 +183,8 @@ class Texts:
         self._room = room
         self._held: list[pa.Array] = []
         self._size = 0
-        self._files: tuple[BinaryIO, BinaryIO] | None = None
-        self._valid: list[NDArray[np.bool_]] = []
+        self._files: tuple[BinaryIO, BinaryIO, BinaryIO] | None = None
+        self._bits = _Bits()
         self._end = 0
         self._count = 0
 
@@ -141,7 +198,7 @@ class Texts:
         self._size += texts.nbytes
         self._count += len(texts)
         if self._files is None and self._room.is_full(self._size):
-            self._files = self._room.file(), self._room.file()
+            self._files = self._room.file(), self._room.file(), self._room.file()
             self._out(self._files[0], np.zeros(1, np.int64).data)
         if self._files is not None:
             for each in self._held:
@@ -157,17 +214,17 @@ class Texts:
         if self._files is None:
             kind = pa.large_string() if self._size >= 1 << 31 else pa.string()
             return pa.concat_arrays([pa.array([], kind), *(each.cast(kind) for each in self._held)])
+        self._out(self._files[2], self._bits.rest().data)
         try:
-            ends, data = (mapped(file) for file in self._files)
+            ends, data, bits = (mapped(file) for file in self._files)
         except OSError as error:
             raise self._room.refused(error) from error
-        valid = np.concatenate(self._valid)
-        bitmap = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+        bitmap = bits if self._bits.any_missing else None
         return pa.Array.from_buffers(pa.large_string(), self._count, [bitmap, ends, data])
 
-    def _write(self, texts: pa.Array, ends_file: BinaryIO, data_file: BinaryIO) -> None:
+    def _write(self, texts: pa.Array, ends_file: BinaryIO, data_file: BinaryIO, bits_file: BinaryIO) -> None:
         kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
-        self._valid.append(texts.is_valid().to_numpy(zero_copy_only=False))
+        self._out(bits_file, self._bits.of(texts.is_valid().to_numpy(zero_copy_only=False)).data)
         if len(texts) == 0:
             return
         _, ends, data = texts.buffers()
@@ -183,6 +240,26 @@ class Texts:
             file.write(data)
         except OSError as error:
             raise self._room.refused(error) from error
+
+
+class _Bits:
+    """Which texts are there, eight in a byte, however many come at a time."""
+
+    def __init__(self) -> None:
+        self._left = np.zeros(0, bool)
+        self.any_missing = False
+
+    def of(self, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """The bytes that are whole with these; the rest waits."""
+        self.any_missing |= not valid.all()
+        valid = np.concatenate((self._left, valid))
+        whole = len(valid) // 8 * 8
+        self._left = valid[whole:]
+        return np.packbits(valid[:whole], bitorder="little")
+
+    def rest(self) -> NDArray[np.uint8]:
+        """The last byte, if any."""
+        return np.packbits(self._left, bitorder="little")
 
 
 class SortedRows:
@@ -201,7 +278,8 @@ class SortedRows:
         self._room = room
         self._held: list[pa.Table] = []
         self._size = 0
-        self._files: list[pa.Table] = []
+        self._file: BinaryIO | None = None
+        self._runs: list[tuple[int, int]] = []
         self._written = 0
         self.count = 0
 
@@ -214,7 +292,8 @@ class SortedRows:
         self._held.append(rows)
         self._size += rows.nbytes
         self.count += len(rows)
-        if self._room.is_full(self._size):
+        # They are in memory twice and a half while they are sorted.
+        if self._room.is_full(self._size * 2):
             self._write()
 
     def pieces(self) -> Iterator[pa.Table]:
@@ -223,18 +302,23 @@ class SortedRows:
         Raises:
             OutputError: The disk refuses.
         """
-        if not self._files:
+        if self._file is None:
             if self._held:
                 yield self._sorted(self._held)
             return
         if self._held:
             self._write()
-        cuts = self._cuts()
+        try:
+            whole = mapped(self._file)
+        except OSError as error:
+            raise self._room.refused(error) from error
+        runs = [pa.ipc.open_stream(whole.slice(start, size)).read_all() for start, size in self._runs]
+        cuts = self._cuts(runs)
         for number in range(len(cuts[0]) - 1):
             yield self._sorted(
                 [
                     rows.slice(at[number], at[number + 1] - at[number])
-                    for rows, at in zip(self._files, cuts, strict=True)
+                    for rows, at in zip(runs, cuts, strict=True)
                 ]
             )
 
@@ -245,29 +329,29 @@ class SortedRows:
 
     def _write(self) -> None:
         rows = self._sorted(self._held)
-        file = self._room.file()
+        if self._file is None:
+            self._file = self._room.file()
         try:
-            with pa.ipc.new_stream(file, rows.schema) as stream:
+            start = self._file.tell()
+            with pa.ipc.new_stream(self._file, rows.schema) as stream:
                 stream.write_table(rows, max_chunksize=_ROWS_OF_A_BATCH)
-            self._files.append(pa.ipc.open_stream(mapped(file)).read_all())
+            self._runs.append((start, self._file.tell() - start))
         except OSError as error:
             raise self._room.refused(error) from error
         self._written += self._size
         self._size = 0
 
-    def _cuts(self) -> list[list[int]]:
-        """Where each file is cut so that pieces are about equal and hold all rows of their keys."""
-        wanted = max(1, -(-2 * self._written // max(1, self._room.in_memory)))
+    def _cuts(self, runs: list[pa.Table]) -> list[list[int]]:
+        """Where each run is cut so that pieces are about equal and hold all rows of their keys."""
+        wanted = max(1, -(-4 * self._written // max(1, self._room.in_memory)))
         samples: list[str] = []
-        for rows in self._files:
-            places = np.unique(
-                np.linspace(0, len(rows) - 1, min(len(rows), wanted * _SAMPLES)).astype(np.int64)
-            )
+        for rows in runs:
+            places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLES)).astype(np.int64))
             samples += rows.column(self._key).take(pa.array(places)).to_pylist()
         samples.sort()
         between = sorted({samples[len(samples) * number // wanted] for number in range(1, wanted)})
         cuts = []
-        for rows in self._files:
+        for rows in runs:
             keys = rows.column(self._key)
             at = [0]
             for key in between:

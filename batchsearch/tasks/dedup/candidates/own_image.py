@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from batchsearch.errors import BatchsearchError, ExitCode
+from batchsearch.tasks.dedup.candidates.in_pieces import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 LEAST_SHARE: Final = 0.5
@@ -37,8 +39,9 @@ def lost_images(searched: NDArray[np.bool_], found_itself: NDArray[np.bool_]) ->
         searched: Rows that were searched, and well.
         found_itself: Rows whose hits name their own product.
     """
-    count = int(searched.sum())
-    if count == 0 or int((searched & found_itself).sum()) >= LEAST_SHARE * count:
+    count = int(np.count_nonzero(searched))
+    found = sum(int(np.count_nonzero(searched[some] & found_itself[some])) for some in pieces(len(searched)))
+    if count == 0 or found >= LEAST_SHARE * count:
         return None
     lost: NDArray[np.bool_] = searched & ~found_itself
     return lost

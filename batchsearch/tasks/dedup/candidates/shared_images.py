@@ -1,4 +1,4 @@
-"""Images that are on many products, and what each of them is worth as evidence (pure).
+"""Images that are on many products, and what each of them is worth as evidence.
 
 A size chart, a banner, a "no image" image: all products that show it have an identical image, and are not
 the same product. Ninety offers of one product with the maker's one photograph have one as well, and are. What
@@ -15,9 +15,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+
+from batchsearch.tasks.dedup.candidates.in_pieces import Grouping, begins_of, pieces, places_of
+from batchsearch.tasks.dedup.candidates.off_memory import Numbers, Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +62,7 @@ class SharedImage:
         why: Why, for people.
     """
 
-    rows: NDArray[np.int64]
+    rows: NDArray[np.integer[Any]]
     products: NDArray[np.int32]
     worth: Worth = "proof"
     why: str = ""
@@ -78,7 +81,7 @@ class Known:
     """
 
     speaking: NDArray[np.bool_]
-    together: NDArray[np.int64]
+    together: NDArray[np.integer[Any]]
     title: Callable[[int], str] | None
     name: Callable[[int], str]
     flat: Callable[[int], float]
@@ -95,7 +98,7 @@ class ManyProducts:
         product_starts: Likewise of products.
     """
 
-    rows: NDArray[np.int64]
+    rows: NDArray[np.int32]
     row_starts: NDArray[np.int64]
     products: NDArray[np.int32]
     product_starts: NDArray[np.int64]
@@ -121,45 +124,66 @@ class ManyProducts:
         Args:
             speaking: By product: whether it has an image that is not on many products.
         """
-        voices = np.add.reduceat(speaking[self.products], self.product_starts[:-1], dtype=np.int64)
-        return np.flatnonzero((voices > 1) | (self.sizes >= FEWEST_FOR_NAMES))
+        return np.flatnonzero((self.voices(speaking) > 1) | (self.sizes >= FEWEST_FOR_NAMES))
+
+    def voices(self, speaking: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """By image: how many of its products speak. Argument as of `doubtful`."""
+        voices = np.empty(len(self), np.int64)
+        for some in pieces(len(self)):
+            starts = self.product_starts[some.start : some.stop + 1]
+            said = speaking[self.products[starts[0] : starts[-1]]]
+            voices[some] = np.add.reduceat(said, starts[:-1] - starts[0], dtype=np.int64)
+        return voices
 
 
 def on_many_products(
-    label: NDArray[np.int64], product: NDArray[np.int32], counted: NDArray[np.bool_]
+    label: NDArray[np.integer[Any]],
+    product: NDArray[np.int32],
+    counted: NDArray[np.bool_],
+    rows: NDArray[np.int32] | None = None,
+    room: Room | None = None,
 ) -> ManyProducts | None:
     """Images that are on at least `FEWEST_PRODUCTS` products; None where there is none.
 
     Args:
-        label: By row: a number that rows have in common whose images are one.
+        label: By row asked for: a number that rows have in common whose images are one.
         product: By row.
-        counted: Which rows count.
+        counted: By row: whether it counts.
+        rows: The rows asked for, ascending; None for all.
+        room: For what memory does not hold; None keeps all in memory.
+
+    Raises:
+        OutputError: The disk refuses.
     """
-    many = np.bincount(label[counted], minlength=int(label.max(initial=0)) + 1) >= FEWEST_PRODUCTS
-    rows = np.flatnonzero(counted & many[label])
-    rows = rows[np.argsort(label[rows], kind="stable")]
-    if len(rows) == 0:
+    room = room or Room()
+    rows = np.arange(len(label), dtype=np.int32) if rows is None else rows
+    sizes = room.array(int(label.max(initial=-1)) + 1, np.int32, 0)
+    for some in pieces(len(rows)):
+        np.add.at(sizes, label[some][counted[rows[some]]], np.int32(1))
+    for some in pieces(len(sizes)):
+        sizes[some][sizes[some] < FEWEST_PRODUCTS] = 0
+    grouping = Grouping(sizes, room)
+    by_image = room.array(int(grouping.begins[-1]), np.int32)
+    for some in pieces(len(rows)):
+        asked = np.flatnonzero(counted[rows[some]] & (sizes[label[some]] > 0))
+        by_image[grouping.places(label[some][asked])] = rows[some][asked]
+    found, products = Numbers(np.int32, room), Numbers(np.int32, room)
+    many_rows, many_products = Numbers(np.int32, room), Numbers(np.int32, room)
+    for start, end in grouping.bounds():
+        row = by_image[grouping.begins[start] : grouping.begins[end]]
+        image = np.repeat(np.arange(end - start), sizes[start:end])
+        both = np.unique((image << 32) | product[row])
+        on = np.bincount(both >> 32, minlength=end - start)
+        kept = on >= FEWEST_PRODUCTS
+        found.add(row[kept[image]])
+        many_rows.add(sizes[start:end][kept])
+        products.add(both[kept[both >> 32]] & 0xFFFFFFFF)
+        many_products.add(on[kept])
+    if not len(many := many_rows.array()):
         return None
-    both = np.unique((label[rows].astype(np.int64) << 32) | product[rows])
-    named, sizes = np.unique(both >> 32, return_counts=True)
-    named = named[sizes >= FEWEST_PRODUCTS]
-    if len(named) == 0:
-        return None
-    kept = np.zeros(len(many), bool)
-    kept[named] = True
-    rows, both = rows[kept[label[rows]]], both[kept[both >> 32]]
     return ManyProducts(
-        rows.astype(np.int64),
-        _starts(label[rows]),
-        (both & 0xFFFFFFFF).astype(np.int32),
-        _starts(both >> 32),
+        found.array(), begins_of(many, room), products.array(), begins_of(many_products.array(), room)
     )
-
-
-def _starts(sorted_labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each label begins, and the end."""
-    changes = np.flatnonzero(sorted_labels[1:] != sorted_labels[:-1]) + 1
-    return np.concatenate(([0], changes, [len(sorted_labels)])).astype(np.int64)
 
 
 def weighed(image: SharedImage, known: Known) -> SharedImage:
@@ -197,7 +221,7 @@ def _placeholder(row: int, count: int, known: Known) -> str | None:
     return None
 
 
-def _agreement(together: NDArray[np.int64]) -> float:
+def _agreement(together: NDArray[np.integer[Any]]) -> float:
     """The share of pairs that have a number in common."""
     count = len(together)
     sizes = np.unique(together, return_counts=True)[1]
@@ -218,7 +242,10 @@ def _likeness(products: NDArray[np.int32], title: Callable[[int], str] | None) -
 
 
 def without_images(
-    images: Sequence[SharedImage], product: NDArray[np.int32], shown: NDArray[np.bool_]
+    images: Sequence[SharedImage],
+    product: NDArray[np.int32],
+    shown: NDArray[np.bool_],
+    room: Room | None = None,
 ) -> NDArray[np.int32]:
     """Products that have nothing but images that prove nothing, ascending.
 
@@ -226,14 +253,23 @@ def without_images(
         images: What was weighed.
         product: By row.
         shown: Rows that count.
+        room: For what memory does not hold; None keeps all in memory.
+
+    Raises:
+        OutputError: The disk refuses.
     """
     nothing = [image.rows for image in images if image.worth == "nothing"]
     if not nothing:
         return np.zeros(0, np.int32)
-    useless = np.zeros(len(product), bool)
-    useless[np.concatenate(nothing)] = True
-    usable = np.zeros(int(product.max(initial=-1)) + 1, bool)
-    without = usable.copy()
-    without[product[shown & useless]] = True
-    usable[product[shown & ~useless]] = True
-    return np.flatnonzero(without & ~usable).astype(np.int32)
+    room = room or Room()
+    useless = room.array(len(product), bool, 0)
+    for rows in nothing:
+        useless[rows] = True
+    count = max((int(product[some].max()) for some in pieces(len(product))), default=-1) + 1
+    usable, without = room.array(count, bool, 0), room.array(count, bool, 0)
+    for some in pieces(len(product)):
+        without[product[some][shown[some] & useless[some]]] = True
+        usable[product[some][shown[some] & ~useless[some]]] = True
+    for some in pieces(count):
+        without[some] &= ~usable[some]
+    return places_of(without, room)

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from batchsearch.tasks.dedup.candidates.in_pieces import pieces, places_of, ranks_of
 from batchsearch.tasks.dedup.candidates.matches import JUDGEMENT
-from batchsearch.tasks.dedup.candidates.shared_images import Known, SharedImage, on_many_products, weighed
-from batchsearch.tasks.dedup.clusters.components import components
+from batchsearch.tasks.dedup.candidates.shared_images import Known, on_many_products, weighed
+from batchsearch.tasks.dedup.clusters.components import united
 from batchsearch.tasks.dedup.clusters.table_rows import image_references
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from batchsearch.tasks.dedup.candidates.catalogue_images import Images
     from batchsearch.tasks.dedup.candidates.matches import Pairs
+    from batchsearch.tasks.dedup.candidates.off_memory import Room
+    from batchsearch.tasks.dedup.candidates.shared_images import SharedImage
     from batchsearch.tasks.dedup.clusters.decide import Decision
     from batchsearch.tasks.dedup.clusters.table_rows import Sources
 
 _MOST_WEIGHED_BY_LOOKS = 200
 """Images that are read to see whether they are drawings: those on most products."""
+_IMAGES_AT_ONCE = 20_000
+"""Images that are weighed at once, with their names and their products' titles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Shared:
     useless: NDArray[np.bool_]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Sharing:
     """Weighs a night's shared images.
 
@@ -48,14 +53,16 @@ class Sharing:
         images: What the search's results say.
         shown: Rows that count.
         sources: What the tables are made from.
-        accepted: Decides pairs that were gathered without some rows: which of them are accepted.
+        accepted: Decides pairs that were gathered without some rows: which of them are accepted, some at a
+            time.
+        room: For what memory does not hold.
     """
 
     images: Images
     shown: NDArray[np.bool_]
     sources: Sources
-    accepted: Callable[[NDArray[np.bool_]], tuple[NDArray[np.int32], NDArray[np.int32]]]
-    _titles: dict[int, str] = field(default_factory=dict)
+    accepted: Callable[[NDArray[np.bool_]], Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]]
+    room: Room
 
     def weigh(self, pairs: Pairs, decision: Decision) -> Shared:
         """The images on many products.
@@ -68,64 +75,84 @@ class Sharing:
             OutputError: The results or the hits cannot be read.
         """
         rows, label = self._labels(pairs, decision)
-        found = on_many_products(label, self.images.product[rows], self.shown[rows])
-        useless = np.zeros(len(self.images), bool)
+        found = on_many_products(label, self.images.product, self.shown, rows, self.room)
+        useless = self.room.array(len(self.images), bool, 0)
         if found is None:
             return Shared((), useless)
-        found = replace(found, rows=rows[found.rows])
-        shared = np.zeros(len(self.images), bool)
-        shared[found.rows] = True
-        speaking = np.zeros(len(self.images.products), bool)
-        speaking[self.images.product[self.shown & ~shared]] = True
-        doubtful = [found.image(number) for number in found.doubtful(speaking).tolist()]
-        if not doubtful:
+        shared = self.room.array(len(self.images), bool, 0)
+        for some in pieces(len(found.rows)):
+            shared[found.rows[some]] = True
+        own = self.room.array(len(self.images), bool)
+        for some in pieces(len(own)):
+            own[some] = self.shown[some] & ~shared[some]
+        speaking = self.images.products_of(own)
+        doubtful = found.doubtful(speaking)
+        if not len(doubtful):
             return Shared((), useless)
-        together = np.arange(len(speaking), dtype=np.int64)
-        if any(speaking[image.products].sum() > 1 for image in doubtful):
-            one, other = self.accepted(shared)
-            together = components(len(speaking), one.astype(np.int64), other.astype(np.int64)).astype(
-                np.int64
-            )
-        firsts = np.array([image.rows[0] for image in doubtful], np.int64)
-        largest = np.argsort([-len(image.products) for image in doubtful], kind="stable")
-        looked_at = firsts[largest[:_MOST_WEIGHED_BY_LOOKS]]
+        together: NDArray[np.integer[Any]] = np.arange(0)
+        if (found.voices(speaking)[doubtful] > 1).any():
+            together = united(len(speaking), self.accepted(shared), self.room)
+        firsts = found.rows[found.row_starts[doubtful]]
+        largest = np.argsort(-found.sizes[doubtful], kind="stable")
+        looked_at = firsts[largest[:_MOST_WEIGHED_BY_LOOKS]].astype(np.int64)
         flat = dict(zip(looked_at.tolist(), self._flat(looked_at).tolist(), strict=True))
-        names = dict(zip(firsts.tolist(), self._names(firsts), strict=True))
-        self._read_titles(np.unique(np.concatenate([image.products for image in doubtful])))
-        known = Known(
-            speaking,
-            together,
-            title=(lambda product: self._titles.get(product, "")) if self._titles else None,
-            name=lambda row: names[row],
-            flat=lambda row: flat.get(row, float("nan")),
-        )
-        images = tuple(
-            image for image in (weighed(each, known) for each in doubtful) if image.worth != "proof"
-        )
+        images: list[SharedImage] = []
+        for start in range(0, len(doubtful), _IMAGES_AT_ONCE):
+            asked = [found.image(number) for number in doubtful[start : start + _IMAGES_AT_ONCE].tolist()]
+            known = self._known(asked, speaking, together, flat)
+            images += [image for image in (weighed(each, known) for each in asked) if image.worth != "proof"]
         for image in images:
             if image.worth == "nothing":
                 useless[image.rows] = True
-        return Shared(images, useless)
+        return Shared(tuple(images), useless)
 
-    def _labels(self, pairs: Pairs, decision: Decision) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _known(
+        self,
+        images: list[SharedImage],
+        speaking: NDArray[np.bool_],
+        together: NDArray[np.integer[Any]],
+        flat: dict[int, float],
+    ) -> Known:
+        """What is known beside some images."""
+        firsts = np.array([image.rows[0] for image in images], np.int64)
+        names = dict(zip(firsts.tolist(), self._names(firsts), strict=True))
+        titles = self._titles(np.unique(np.concatenate([image.products for image in images])))
+        return Known(
+            speaking,
+            together,
+            title=(lambda product: titles.get(product, "")) if titles else None,
+            name=lambda row: names[row],
+            flat=lambda row: flat.get(row, float("nan")),
+        )
+
+    def _labels(self, pairs: Pairs, decision: Decision) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Rows whose image is another's, too, by file or by verdict, and a number for each different one."""
-        same_file = self.images.file
-        known = np.flatnonzero(same_file >= 0)
-        order = known[np.argsort(same_file[known], kind="stable")]
-        equal = same_file[order[1:]] == same_file[order[:-1]]
-        one, other = [order[:-1][equal]], [order[1:][equal]]
-        said = decision.accepted & (pairs.found_by != JUDGEMENT)
-        first = self.images.row_of(pairs.a[said], pairs.image_a[said])
-        second = self.images.row_of(pairs.b[said], pairs.image_b[said])
-        there = (first >= 0) & (second >= 0)
-        one.append(first[there])
-        other.append(second[there])
-        a, b = np.concatenate(one), np.concatenate(other)
-        inside = np.zeros(len(self.images), bool)
-        inside[a] = inside[b] = True
-        rows = np.flatnonzero(inside)
-        place = np.cumsum(inside, dtype=np.int32) - 1
-        return rows, components(len(rows), place[a], place[b]).astype(np.int64)
+        inside = self.room.array(len(self.images), bool, 0)
+        for one, other in self._equal(pairs, decision):
+            inside[one] = inside[other] = True
+        rows, place = places_of(inside, self.room), ranks_of(inside, self.room)
+        edges = ((place[one], place[other]) for one, other in self._equal(pairs, decision))
+        return rows, united(len(rows), edges, self.room)
+
+    def _equal(
+        self, pairs: Pairs, decision: Decision
+    ) -> Iterator[tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]]:
+        """Rows whose images are one, some at a time: those of one file, each with the first of them."""
+        images = self.images
+        first: NDArray[np.int32] = self.room.array(images.files, np.int32, -1)
+        for some in pieces(len(images)):
+            rows = np.flatnonzero(images.file[some] >= 0) + some.start
+            file = images.file[rows]
+            new = np.flatnonzero(first[file] < 0)[::-1]
+            first[file[new]] = rows[new]
+            again = first[file] != rows
+            yield first[file[again]], rows[again]
+        for some in pieces(len(pairs)):
+            said = np.flatnonzero(decision.accepted[some] & (pairs.found_by[some] != JUDGEMENT))
+            one = images.row_of(pairs.a[some][said], pairs.image_a[some][said])
+            other = images.row_of(pairs.b[some][said], pairs.image_b[some][said])
+            there = (one >= 0) & (other >= 0)
+            yield one[there], other[there]
 
     def _flat(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         flat = self.sources.flat
@@ -137,11 +164,16 @@ class Sharing:
         called = self.images.names.take(pa.array(self.images.name[rows])).to_pylist()
         return [f"{place or ''} {name or ''}".strip() for place, name in zip(where, called, strict=True)]
 
-    def _read_titles(self, products: NDArray[np.int32]) -> None:
+    def _titles(self, products: NDArray[np.int32]) -> dict[int, str]:
+        """What products are called, by the first of their rows that says it."""
+        found: dict[int, str] = {}
         if self.images.titles is None:
-            return
-        rows = np.flatnonzero(self.shown & np.isin(self.images.product, products))
-        titles = self.images.titles.take(pa.array(rows)).to_pylist()
-        for product, title in zip(self.images.product[rows].tolist(), titles, strict=True):
-            if title:
-                self._titles.setdefault(product, title)
+            return found
+        for some in pieces(len(self.images)):
+            product = self.images.product[some]
+            rows = np.flatnonzero(self.shown[some] & np.isin(product, products))
+            titles = self.images.titles.take(pa.array(rows + some.start)).to_pylist()
+            for number, title in zip(product[rows].tolist(), titles, strict=True):
+                if title:
+                    found.setdefault(number, title)
+        return found

@@ -1,4 +1,4 @@
-"""What the catalogue's own columns say of pairs of products (pure)."""
+"""What the catalogue's own columns say of pairs of products."""
 
 from __future__ import annotations
 
@@ -6,28 +6,42 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from batchsearch.tasks.dedup.candidates.in_pieces import pieces
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from batchsearch.tasks.dedup.candidates.off_memory import Room
+
 SILENT: Final = -1
 
 
-def value_of_products(value: NDArray[np.int32], product: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+def value_of_products(
+    value: NDArray[np.int32], product: NDArray[np.int32], shown: NDArray[np.bool_], count: int, room: Room
+) -> NDArray[np.int32]:
     """The one value of each product; `SILENT` where its rows have none, or not all the same.
 
     Args:
         value: By row; negative where the cell is empty.
         product: By row.
+        shown: Rows that count.
         count: Products that there are.
+        room: For what memory does not hold.
+
+    Raises:
+        OutputError: The disk refuses.
     """
-    lowest = np.full(count, np.iinfo(np.int32).max, np.int32)
-    highest = np.full(count, SILENT, np.int32)
-    filled = value >= 0
-    np.minimum.at(lowest, product[filled], value[filled])
-    np.maximum.at(highest, product[filled], value[filled])
-    return np.where(lowest == highest, highest, SILENT).astype(np.int32)
+    lowest = room.array(count, np.int32, np.iinfo(np.int32).max)
+    highest = room.array(count, np.int32, SILENT)
+    for some in pieces(len(value)):
+        filled = np.flatnonzero((value[some] >= 0) & shown[some]) + some.start
+        np.minimum.at(lowest, product[filled], value[filled])
+        np.maximum.at(highest, product[filled], value[filled])
+    for some in pieces(count):
+        highest[some][lowest[some] != highest[some]] = SILENT
+    return highest
 
 
 def speaking_column(

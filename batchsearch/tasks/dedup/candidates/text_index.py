@@ -149,7 +149,8 @@ class TextIndex:
 
     def _fill(self, by: Multipliers) -> None:
         """Put what is known of each text among those with the same first bits."""
-        free = self._begins[:-1].copy()
+        free = self._array(len(self._begins) - 1, np.dtype(np.int32))
+        free[:] = self._begins[:-1]
         for start, unsorted, more in self._pieces(by):
             order = np.argsort(unsorted)
             bits = unsorted[order]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from batchsearch.tasks.dedup.candidates.in_pieces import Grouping, pieces
 from batchsearch.tasks.dedup.candidates.matches import (
     IDENTICAL_BYTES,
     IDENTICAL_PIXELS,
@@ -16,10 +17,10 @@ from batchsearch.tasks.dedup.candidates.matches import (
     PERCEPTUAL,
     UNKNOWN,
     Pairs,
-    folded,
     pair_key,
-    together,
 )
+from batchsearch.tasks.dedup.candidates.off_memory import Room
+from batchsearch.tasks.dedup.candidates.pair_folding import inserted
 from batchsearch.tasks.dedup.clusters.verdicts import (
     ALIKE,
     COLOURS_DIFFER,
@@ -36,6 +37,8 @@ from batchsearch.tasks.dedup.clusters.verdicts import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from batchsearch.tasks.dedup.clusters.verdicts import Measures
@@ -85,6 +88,36 @@ class Decision:
     confidence: NDArray[np.float64]
     weighed: NDArray[np.bool_] | None
 
+    def put(self, some: slice, piece: Decision) -> None:
+        """Take over what was decided of some of the pairs."""
+        for each in fields(Decision):
+            whole, part = getattr(self, each.name), getattr(piece, each.name)
+            if whole is not None:
+                whole[some] = part
+
+
+def undecided(count: int, room: Room, *, weighs: bool) -> Decision:
+    """Room for what is decided of so many pairs.
+
+    Args:
+        count: Pairs.
+        room: For what memory does not hold.
+        weighs: Whether it is known which pairs were looked at.
+
+    Raises:
+        OutputError: The disk refuses.
+    """
+    return Decision(
+        judged=room.array(count, np.int8),
+        mutual=room.array(count, bool),
+        accepted=room.array(count, bool),
+        near=room.array(count, bool),
+        verdict=room.array(count, np.int8),
+        reason=room.array(count, np.int8),
+        confidence=room.array(count, np.float64),
+        weighed=room.array(count, bool) if weighs else None,
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
@@ -103,12 +136,20 @@ class Catalogue:
     columns: int
 
 
-def with_judged(pairs: Pairs, judged: Judged) -> Pairs:
-    """The pairs, and those judged `same` that no search has found: without a score."""
-    same = judged.verdict == SAME
-    if not same.any():
+def with_judged(pairs: Pairs, judged: Judged, room: Room | None = None) -> Pairs:
+    """The pairs, and those judged `same` that no search has found: without a score.
+
+    Raises:
+        OutputError: The disk refuses.
+    """
+    missing = judged.verdict == SAME
+    if not missing.any():
         return pairs
-    missing = ~np.isin(pair_key(judged.a, judged.b), pairs.key) & same
+    key = pair_key(judged.a, judged.b)
+    for some in pieces(len(pairs)):
+        known = pair_key(pairs.a[some], pairs.b[some])
+        place = np.minimum(np.searchsorted(known, key), len(known) - 1)
+        missing &= known[place] != key
     count = int(missing.sum())
     if count == 0:
         return pairs
@@ -129,7 +170,7 @@ def with_judged(pairs: Pairs, judged: Judged) -> Pairs:
         category=np.full(count, UNKNOWN, np.int64),
         found_by=np.full(count, JUDGEMENT, np.int8),
     )
-    return folded(together([pairs, added]))
+    return inserted(pairs, added, room or Room())
 
 
 def mutual_best(pairs: Pairs, best: int) -> NDArray[np.bool_]:
@@ -138,45 +179,82 @@ def mutual_best(pairs: Pairs, best: int) -> NDArray[np.bool_]:
     The score of a pair counts for both of its products, whichever was searched: a product searched on an
     earlier night cannot have found a newer one.
     """
-    first, second = _among_best(pairs, best)
+    first, second = _among_best(pairs, bars_of(pairs, best))
     return np.asarray(first & second)
 
 
-def to_verify(pairs: Pairs, judged: Judged, best: int) -> NDArray[np.bool_]:
-    """Which pairs leave doubt and are worth comparing: the `best` of either product by score.
+def to_verify(pairs: Pairs, judged: Judged, bars: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which pairs leave doubt and are worth comparing: the best of either product by score.
 
     Those that are the same file or the same pixels leave none, nor do those that people have judged.
+
+    Args:
+        pairs: Pairs.
+        judged: What people have said.
+        bars: As of `bars_of`.
     """
-    first, second = _among_best(pairs, best)
+    first, second = _among_best(pairs, bars)
     certain = (pairs.found_by == IDENTICAL_BYTES) | (pairs.found_by == IDENTICAL_PIXELS)
     found_locally = pairs.found_by == PERCEPTUAL
     return np.asarray((first | second | found_locally) & ~certain & (_judged(pairs, judged) == NOT_JUDGED))
 
 
-def _among_best(pairs: Pairs, best: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which pairs are among the best of their first product, and of their second one; ties are in."""
-    if len(pairs) == 0:
-        return np.zeros(0, bool), np.zeros(0, bool)
-    count = len(pairs)
+def bars_of(
+    pairs: Pairs, best: int, products: int | None = None, room: Room | None = None
+) -> NDArray[np.float64]:
+    """By product: the score from which a pair is among its `best`; infinitely low for one without a pair.
+
+    Args:
+        pairs: All pairs.
+        best: How many.
+        products: How many products there are; None for those that have pairs.
+        room: For what memory does not hold; None keeps all in memory.
+
+    Raises:
+        OutputError: The disk refuses.
+    """
+    room = room or Room()
+    if products is None:
+        products = int(pairs.b.max(initial=-1)) + 1
+    bars = room.array(products, np.float64, -np.inf)
     if best == 1:
-        bar = np.full(int(pairs.b.max()) + 1, -np.inf)
-        np.maximum.at(bar, pairs.a, pairs.score)
-        np.maximum.at(bar, pairs.b, pairs.score)
-        bar -= _ROUNDING
-        return pairs.score >= bar[pairs.a], pairs.score >= bar[pairs.b]
-    product = np.concatenate((pairs.a, pairs.b))
-    score = np.concatenate((pairs.score, pairs.score))
-    order = np.lexsort((-score, product))
-    sorted_product = product[order]
-    begins = np.concatenate(([True], sorted_product[1:] != sorted_product[:-1]))
-    starts = np.flatnonzero(begins)
-    group = np.cumsum(begins) - 1
-    sizes = np.diff(np.concatenate((starts, [2 * count])))
-    last = starts + np.minimum(sizes, best) - 1
-    bar = score[order][last]
-    inside = np.empty(2 * count, bool)
-    inside[order] = score[order] >= bar[group] - _ROUNDING
-    return inside[:count], inside[count:]
+        for product, score in _both_ways(pairs):
+            np.maximum.at(bars, product, score)
+    else:
+        _put_bars(bars, pairs, best, room)
+    for some in pieces(products):
+        bars[some] -= _ROUNDING
+    return bars
+
+
+def _both_ways(pairs: Pairs) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float64]]]:
+    """Products and the scores of their pairs, some at a time."""
+    for some in pieces(len(pairs)):
+        yield pairs.a[some], pairs.score[some]
+        yield pairs.b[some], pairs.score[some]
+
+
+def _put_bars(bars: NDArray[np.float64], pairs: Pairs, best: int, room: Room) -> None:
+    """By product: the last of its best scores."""
+    sizes = room.array(len(bars), np.int32, 0)
+    for product, _ in _both_ways(pairs):
+        np.add.at(sizes, product, np.int32(1))
+    grouping = Grouping(sizes, room)
+    scores = room.array(2 * len(pairs), np.float64)
+    for product, score in _both_ways(pairs):
+        scores[grouping.places(product)] = score
+    for start, end in grouping.bounds():
+        begins = grouping.begins[start : end + 1]
+        inside = scores[begins[0] : begins[-1]]
+        there = np.flatnonzero(sizes[start:end])
+        size = sizes[start:end][there]
+        order = np.lexsort((-inside, np.repeat(there, size)))
+        bars[start + there] = inside[order[begins[there] - begins[0] + np.minimum(size, best) - 1]]
+
+
+def _among_best(pairs: Pairs, bars: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which pairs are among the best of their first product, and of their second one; ties are in."""
+    return pairs.score >= bars[pairs.a], pairs.score >= bars[pairs.b]
 
 
 def decide(
@@ -190,6 +268,7 @@ def decide(
     variants: NDArray[np.bool_] | None = None,
     measures: Measures | None = None,
     catalogue: Catalogue | None = None,
+    bars: NDArray[np.float64] | None = None,
 ) -> Decision:
     """What becomes of each pair.
 
@@ -207,9 +286,11 @@ def decide(
         variants: Which pairs differ in colour: they neither are duplicates nor resemble; None for none.
         measures: What was measured of the images; None where nothing is verified.
         catalogue: What columns say; None for nothing.
+        bars: As of `bars_of` for all pairs, where these are some of them; None where they are all.
     """
     said = _judged(pairs, judged)
-    mutual = mutual_best(pairs, best or 1)
+    first, second = _among_best(pairs, bars_of(pairs, best or 1) if bars is None else bars)
+    mutual = np.asarray(first & second)
     certain = (pairs.found_by == IDENTICAL_BYTES) | (pairs.found_by == IDENTICAL_PIXELS)
     reaches = pairs.score >= thresholds - _ROUNDING
     differs = np.zeros(len(pairs), bool) if variants is None else variants & ~certain
@@ -273,9 +354,9 @@ def decide(
 def _judged(pairs: Pairs, judged: Judged) -> NDArray[np.int8]:
     found = np.zeros(len(pairs), np.int8)
     if len(pairs) and len(judged.a):
-        key = pair_key(judged.a, judged.b)
-        place = np.searchsorted(pairs.key, key)
+        key, known = pair_key(judged.a, judged.b), pairs.key
+        place = np.searchsorted(known, key)
         inside = place < len(pairs)
-        inside[inside] = pairs.key[place[inside]] == key[inside]
+        inside[inside] = known[place[inside]] == key[inside]
         found[place[inside]] = judged.verdict[inside]
     return found

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.tasks.dedup.candidates.matches import FOUND_BY, NO_RANK, NOT_FOUND, pair_key
-from batchsearch.tasks.dedup.candidates.off_memory import Coding, Texts, numbered
+from batchsearch.tasks.dedup.candidates.in_pieces import overlapping, pieces, places_of
+from batchsearch.tasks.dedup.candidates.matches import FOUND_BY, NO_RANK, NOT_FOUND, pair_key, taken
+from batchsearch.tasks.dedup.candidates.off_memory import Coding, Numbers, Texts, numbered
 from batchsearch.tasks.dedup.clusters.decide import JUDGED
 from batchsearch.tasks.dedup.clusters.earlier_tables import read_earlier
 from batchsearch.tasks.dedup.clusters.names import NEW, new_names, taken_over
@@ -34,12 +35,13 @@ if TYPE_CHECKING:
     from batchsearch.tasks.dedup.candidates.matches import Matches, Pairs
     from batchsearch.tasks.dedup.candidates.off_memory import Room
     from batchsearch.tasks.dedup.candidates.shared_images import SharedImage
-    from batchsearch.tasks.dedup.clusters.components import Clusters
+    from batchsearch.tasks.dedup.clusters.clustering import Clusters
     from batchsearch.tasks.dedup.clusters.decide import Decision
     from batchsearch.tasks.dedup.clusters.judgements import Judgements
     from batchsearch.tasks.dedup.clusters.verdicts import Measures
 
 ROWS_AT_ONCE: Final = 100_000
+_NO_MEMBER: Final = -2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +100,52 @@ class LocalMatches:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The pairs of the night before, by `pair_key`, ascending."""
+    """The pairs of the night before whose products are still known, by `pair_key`, ascending.
+
+    Attributes:
+        key: Both products.
+        found_at: When the pair was first found.
+        accepted: Whether it was accepted.
+        count_accepted: How many were, those of products that are no longer known, too.
+    """
 
     key: NDArray[np.int64]
     found_at: NDArray[np.int64]
     accepted: NDArray[np.bool_]
+    count_accepted: int
+
+    def found(self, key: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which of some pairs were there, and their places."""
+        if not len(self.key):
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        place = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
+        there = np.flatnonzero(self.key[place] == key)
+        return there, place[there]
 
 
-def earlier_pairs(folder: Path, images: Images) -> Earlier:
+def earlier_pairs(folder: Path, images: Images, room: Room) -> Earlier:
     """The pairs that the night before wrote, in the numbers of tonight's products.
 
     Raises:
-        OutputError: They cannot be read.
+        OutputError: They cannot be read, or the disk refuses.
     """
-    keys, found, accepted = [], [], []
-    gone = 0
+    keys, found, said = (Numbers(kind, room) for kind in (np.int64, np.int64, bool))
+    count = 0
     for batch in read_earlier(folder, PAIRS, ["product_a", "product_b", "found_at", "accepted"]):
         one, other = (images.product_index.places(batch.column(name)) for name in ("product_a", "product_b"))
-        # Products that are no longer known have numbers of no product: their pairs are gone.
-        nobody = -1 - gone - np.arange(len(batch))
-        gone += len(batch)
-        keys.append(np.where((one >= 0) & (other >= 0), pair_key(one, other), nobody))
-        found.append(batch.column("found_at").cast(pa.int64()).to_numpy(zero_copy_only=False))
-        accepted.append(batch.column("accepted").to_numpy(zero_copy_only=False).astype(bool))
-    if not keys:
-        return Earlier(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool))
-    key = np.concatenate(keys)
-    keys.clear()
-    if (key[1:] >= key[:-1]).all():
-        return Earlier(key, np.concatenate(found), np.concatenate(accepted))
+        at = batch.column("found_at").cast(pa.int64()).to_numpy(zero_copy_only=False)
+        accepted = batch.column("accepted").to_numpy(zero_copy_only=False).astype(bool)
+        count += int(accepted.sum())
+        known = (one >= 0) & (other >= 0)
+        keys.add(pair_key(one[known], other[known]))
+        found.add(at[known])
+        said.add(accepted[known])
+    key, found_at, accepted = keys.array(), found.array(), said.array()
+    if all((key[some][1:] >= key[some][:-1]).all() for some in overlapping(len(key))):
+        return Earlier(key, found_at, accepted, count)
+    # Not as a night writes it.
     order = np.argsort(key, kind="stable")
-    return Earlier(key[order], np.concatenate(found)[order], np.concatenate(accepted)[order])
+    return Earlier(key[order], found_at[order], accepted[order], count)
 
 
 def _named(texts: pa.Array, numbers: NDArray[Any]) -> pa.Array:
@@ -144,6 +161,7 @@ def pair_rows(
     images: Images,
     earlier: Earlier,
     sources: Sources,
+    room: Room,
 ) -> Iterator[pa.Table]:
     """The rows of `pairs`, ascending by both products.
 
@@ -157,24 +175,27 @@ def pair_rows(
         images: What the numbers stand for.
         earlier: The pairs of the night before.
         sources: Says which night it is.
+        room: For what memory does not hold.
+
+    Raises:
+        OutputError: The disk refuses.
     """
     schema = pairs_schema()
-    thresholds, colours, compared = measures
+    thresholds, colours, measured = measures
     speak = [f"`{name}` differs" for name in sources.columns.different_when]
     speak += [f"`{name}` is the same" for name in sources.columns.same_when]
     reasons, names = pa.array([*REASONS, *speak]), pa.array(VERDICTS)
-    titles = _TitleRows(images)
+    titles = _TitleRows(images, room)
     now = int(sources.now.timestamp() * 1e6)
     ways, verdicts = pa.array(FOUND_BY), pa.array(JUDGED, pa.string())
     for start in range(0, len(pairs), ROWS_AT_ONCE):
         some = slice(start, start + ROWS_AT_ONCE)
+        compared = measured.part(some)
         row = pairs.row[some].astype(np.int64)
         run = np.where(row >= 0, images.run[row], -1)
         found = np.where(row >= 0, images.answered_at[row], now)
-        key = pairs.key[some]
-        place = np.minimum(np.searchsorted(earlier.key, key), max(len(earlier.key) - 1, 0))
-        if len(earlier.key):
-            found = np.where(earlier.key[place] == key, np.minimum(found, earlier.found_at[place]), found)
+        there, place = earlier.found(pair_key(pairs.a[some], pairs.b[some]))
+        found[there] = np.minimum(found[there], earlier.found_at[place])
         values = {
             "product_a": _named(images.products, pairs.a[some]),
             "product_b": _named(images.products, pairs.b[some]),
@@ -187,20 +208,20 @@ def pair_rows(
                 for name in ("rank_ab", "rank_ba")
             },
             "mutual": pa.array(decision.mutual[some]),
-            "images": pa.array(pairs.images[some]),
+            "images": pa.array(taken(pairs, some).images),
             "row_key": _named(images.row_keys, row),
             "pic_a": _named(images.names, pairs.image_a[some]),
             "pic_b": _named(images.names, pairs.image_b[some]),
             "found_by": ways.take(pa.array(pairs.found_by[some])),
             "category_id": pa.array(pairs.category[some], mask=pairs.category[some] < 0),
-            "threshold": pa.array(thresholds[some]),
-            "colour_distance": pa.array(colours[some], mask=np.isnan(colours[some])),
+            "threshold": pa.array(thresholds[some].copy()),
+            "colour_distance": pa.array(colours[some].copy(), mask=np.isnan(colours[some])),
             "verdict": names.take(pa.array(decision.verdict[some])),
             "reason": reasons.take(pa.array(decision.reason[some])),
             "confidence": pa.array(decision.confidence[some]),
-            "inliers": pa.array(compared.inliers[some], mask=~compared.known[some]),
+            "inliers": pa.array(compared.inliers.copy(), mask=~compared.known),
             **{
-                name: pa.array(values[some], mask=np.isnan(values[some]))
+                name: pa.array(values.copy(), mask=np.isnan(values))
                 for name, values in (
                     ("overlap", compared.overlap),
                     ("agreement", compared.agreement),
@@ -208,7 +229,7 @@ def pair_rows(
                     ("light_shift", compared.light),
                 )
             },
-            "mirrored": pa.array(compared.mirrored[some] > 0, mask=~(compared.inliers[some] > 0)),
+            "mirrored": pa.array(compared.mirrored > 0, mask=~(compared.inliers > 0)),
             "title_a": titles.of(pairs.a[some]),
             "title_b": titles.of(pairs.b[some]),
             "judged": verdicts.take(pa.array(decision.judged[some])),
@@ -222,7 +243,7 @@ def pair_rows(
 def cluster_rows(
     clusters: Clusters,
     images: Images,
-    counts: NDArray[np.int64],
+    counts: NDArray[np.int32],
     shown: NDArray[np.bool_],
     *,
     sources: Sources,
@@ -242,23 +263,24 @@ def cluster_rows(
         OutputError: One of them cannot be read.
     """
     schema = clusters_schema()
-    row = _best_rows(clusters, images, shown)
-    ids = _ids(clusters, images, sources, room)
-    titles = _TitleRows(images)
+    rows = _best_rows(clusters, images, shown, room)
+    ids = _Ids(clusters, images, sources, room)
+    titles = _TitleRows(images, room)
     for start in range(0, len(clusters.product), ROWS_AT_ONCE):
         some = slice(start, start + ROWS_AT_ONCE)
+        row = rows[clusters.product[some]]
         values = {
-            "cluster_id": _named(ids, clusters.cluster[some]),
+            "cluster_id": ids.of(clusters.cluster[some]),
             "product_id": _named(images.products, clusters.product[some]),
             "is_representative": pa.array(clusters.product[some] == clusters.representative[some]),
             "representative": _named(images.products, clusters.representative[some]),
             "confidence": pa.array(clusters.confidence[some]),
             "size": pa.array(clusters.size[some]),
-            "review": pa.array(map(clusters.review.get, clusters.cluster[some].tolist()), pa.string()),
+            "review": clusters.review.texts(clusters.cluster[some]),
             "score": pa.array(clusters.score[some]),
             "images": pa.array(counts[clusters.product[some]]),
-            "image": image_references(row[some], images),
-            "row_key": _named(images.row_keys, row[some]),
+            "image": image_references(row, images),
+            "row_key": _named(images.row_keys, row),
             "title": titles.of(clusters.product[some]),
         }
         yield pa.Table.from_arrays([values[field.name].cast(field.type) for field in schema], schema=schema)
@@ -267,15 +289,17 @@ def cluster_rows(
 class _TitleRows:
     """What each product is called: what the first of its rows in the manifest says, or else of any."""
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: Images, room: Room) -> None:
         self._titles = images.titles
         if images.titles is None:
             return
-        filled = images.titles.is_valid().to_numpy(zero_copy_only=False)
-        self._row = np.full(len(images.products), -1, np.int32)
-        for some in (filled, filled & images.present):
-            at = np.flatnonzero(some)[::-1]
-            self._row[images.product[at]] = at
+        self._row = room.array(len(images.products), np.int32, -1)
+        for by in (None, images.present):
+            for some in reversed(list(pieces(len(images)))):
+                titles = images.titles.slice(some.start, some.stop - some.start)
+                filled = titles.is_valid().to_numpy(zero_copy_only=False)
+                at = np.flatnonzero(filled if by is None else filled & by[some])[::-1] + some.start
+                self._row[images.product[at]] = at
 
     def of(self, products: NDArray[np.int32]) -> pa.Array:
         if self._titles is None:
@@ -317,53 +341,81 @@ def finding_rows(shared: Sequence[SharedImage], bare: NDArray[np.int32], images:
 
 def _first_rows(products: NDArray[np.int32], images: Images) -> NDArray[np.int64]:
     """The first row of each product; these are ascending."""
-    rows = np.flatnonzero(np.isin(images.product, products))
-    found, at = np.unique(images.product[rows], return_index=True)
     first = np.full(len(products), -1, np.int64)
-    first[np.searchsorted(products, found)] = rows[at]
+    for some in reversed(list(pieces(len(images)))):
+        rows = np.flatnonzero(np.isin(images.product[some], products))[::-1]
+        first[np.searchsorted(products, images.product[some][rows])] = rows + some.start
     return first
 
 
-def _ids(clusters: Clusters, images: Images, sources: Sources, room: Room) -> pa.Array:
-    """The id of each cluster, by its number."""
-    if not clusters.count:
-        return pa.array([], pa.string())
-    texts, products = Texts(room), [np.empty(0, np.int32)]
-    for batch in read_earlier(sources.folder, CLUSTERS, ["product_id", "cluster_id"]):
-        texts.add(batch.column("cluster_id"))
-        products.append(images.product_index.places(batch.column("product_id")))
-    index, number = numbered(texts.array(), Coding(room))
-    names = index.texts
-    had = np.full(len(images.products) + 1, -1, np.int32)
-    had[np.concatenate(products)] = number
-    # Products that are no longer known.
-    had[-1] = -1
-    starts = np.flatnonzero(np.concatenate(([True], clusters.cluster[1:] != clusters.cluster[:-1])))
-    stand = clusters.representative[starts]
-    taken = taken_over(clusters.cluster, had[clusters.product], stand)
-    new = np.flatnonzero(taken == NEW)
-    place = taken.astype(np.int64)
-    place[new] = len(names) + np.arange(len(new))
-    named = new_names(_named(images.products, stand[new]).cast(names.type), index)
-    return pa.concat_arrays([names, named]).take(pa.array(place))
+class _Ids:
+    """The ids of clusters: those of the night before that they take over, or those of products."""
+
+    def __init__(self, clusters: Clusters, images: Images, sources: Sources, room: Room) -> None:
+        texts, products = Texts(room), Numbers(np.int32, room)
+        for batch in read_earlier(sources.folder, CLUSTERS, ["product_id", "cluster_id"]):
+            texts.add(batch.column("cluster_id"))
+            products.add(images.product_index.places(batch.column("product_id")))
+        index, number = numbered(texts.array(), Coding(room))
+        self._names, self._products = index.texts, images.products
+        had = room.array(len(images.products) + 1, np.int32, -1)
+        product = products.array()
+        for some in pieces(len(product)):
+            had[product[some]] = number[some]
+        # Products that are no longer known.
+        had[-1] = -1
+        self._stands = room.array(clusters.count, np.int32)
+        before = room.array(len(clusters.product), np.int32)
+        for some in pieces(len(before)):
+            self._stands[clusters.cluster[some]] = clusters.representative[some]
+            before[some] = had[clusters.product[some]]
+        self._taken = taken_over(clusters.cluster, before, self._stands, len(self._names), room)
+        self._given = new_names(self._new(room), index)
+        self._others = np.array(sorted(self._given), np.int64)
+
+    def _new(self, room: Room) -> Iterator[tuple[int, pa.Array]]:
+        """The products that new clusters are called after; their places among those are as they come."""
+        asked = room.array(len(self._taken), bool)
+        for some in pieces(len(asked)):
+            asked[some] = self._taken[some] == NEW
+        self._clusters = places_of(asked, room)
+        for some in pieces(len(self._clusters)):
+            yield some.start, _named(self._products, self._stands[self._clusters[some]])
+
+    def of(self, clusters: NDArray[np.int32]) -> pa.Array:
+        """The id of each."""
+        taken = self._taken[clusters]
+        ids = pc.coalesce(
+            _named(self._names, taken).cast(pa.large_string()),
+            _named(self._products, self._stands[clusters]).cast(pa.large_string()),
+        )
+        place = np.searchsorted(self._clusters, clusters)
+        other = np.flatnonzero((taken == NEW) & np.isin(place, self._others))
+        if not len(other):
+            return ids
+        mask = np.zeros(len(clusters), bool)
+        mask[other] = True
+        names = [self._given[at] for at in place[other].tolist()]
+        return pc.replace_with_mask(ids, pa.array(mask), pa.array(names, ids.type))
 
 
-def _best_rows(clusters: Clusters, images: Images, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """For each member the row of its largest image, the first of several; -1 where it has no row."""
-    member = np.zeros(len(images.products), bool)
-    member[clusters.product] = True
-    rows = np.flatnonzero(shown & member[images.product])
-    order = rows[np.lexsort((rows, -images.area[rows], images.product[rows]))]
-    product = images.product[order]
-    place = np.searchsorted(product, clusters.product)
-    inside = place < len(product)
-    inside[inside] = product[place[inside]] == clusters.product[inside]
-    found = np.full(len(clusters.product), -1, np.int64)
-    found[inside] = order[place[inside]]
-    return found
+def _best_rows(clusters: Clusters, images: Images, shown: NDArray[np.bool_], room: Room) -> NDArray[np.int32]:
+    """By product in a cluster: the row of its largest image, the first of several; -1 for none."""
+    largest = room.array(len(images.products), np.int64, _NO_MEMBER)
+    for some in pieces(len(clusters.product)):
+        largest[clusters.product[some]] = -1
+    for some in pieces(len(images)):
+        rows = np.flatnonzero(shown[some] & (largest[images.product[some]] > _NO_MEMBER)) + some.start
+        np.maximum.at(largest, images.product[rows], images.area[rows])
+    best = room.array(len(images.products), np.int32, -1)
+    for some in reversed(list(pieces(len(images)))):
+        area, product = images.area[some], images.product[some]
+        rows = np.flatnonzero(shown[some] & (largest[product] == area))[::-1]
+        best[product[rows]] = rows + some.start
+    return best
 
 
-def image_references(row: NDArray[np.int64], images: Images) -> pa.Array:
+def image_references(row: NDArray[np.integer[Any]], images: Images) -> pa.Array:
     """Where the images of these rows are, as the results carry it; null for rows below 0."""
     if images.references is None:
         return pa.nulls(len(row), pa.string())

@@ -8,12 +8,14 @@ were right.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from batchsearch.tasks.dedup.candidates.off_memory import Room
 
 VERDICTS: Final = ("identical", "same_photo", "recoloured", "alike", "different")
 IDENTICAL, SAME_PHOTO, RECOLOURED, ALIKE, DIFFERS = range(5)
@@ -133,20 +135,34 @@ class Measures:
         )
         return np.asarray(np.clip(slack.min(axis=0), 0, 1))
 
+    def part(self, some: slice) -> Measures:
+        """Those of some pairs."""
+        return Measures(*(getattr(self, name)[some] for name in Measure._fields))
+
+    def put(self, at: NDArray[np.integer[Any]] | slice, found: Measures) -> None:
+        """Take over what was measured of some pairs."""
+        for name in Measure._fields:
+            getattr(self, name)[at] = getattr(found, name)
+
 
 def nothing_measured(count: int) -> Measures:
-    """Of so many pairs none was measured."""
-    whole, real = np.full(count, NOT_MEASURED, np.int32), np.full(count, np.nan)
-    return Measures(whole, np.zeros(count, np.int32), real, real, real, real, real)
+    """Of so many pairs none was measured; not to be written to."""
+    missing, none = np.broadcast_to(np.int32(NOT_MEASURED), count), np.broadcast_to(np.int32(0), count)
+    real = np.broadcast_to(np.float64(np.nan), count)
+    return Measures(missing, none, real, real, real, real, real)
 
 
-def spread_out(measures: Measures, at: NDArray[np.int64], count: int) -> Measures:
-    """Measures of some of so many pairs, at their places; of the others nothing was measured."""
-    names = Measure._fields
-    spread = {name: getattr(nothing_measured(count), name).copy() for name in names}
-    for name in names:
-        spread[name][at] = getattr(measures, name)
-    return Measures(**spread)
+def to_be_measured(count: int, room: Room) -> Measures:
+    """Of so many pairs none was measured yet.
+
+    Raises:
+        OutputError: The disk refuses.
+    """
+    return Measures(
+        room.array(count, np.int32, NOT_MEASURED),
+        room.array(count, np.int32, 0),
+        *(room.array(count, np.float64, np.nan) for _ in Measure._fields[2:]),
+    )
 
 
 def measured(found: list[Measure]) -> Measures:

@@ -1,4 +1,4 @@
-"""How long tonight's tables take, and how much memory: 10,000 to 1,000,000 products with ten hits each.
+"""How long tonight's tables take, and how much memory: 10,000 and more products with ten hits each.
 
 Run from the project's folder: `python tests/benchmarks/cluster_scale.py [--products N ...] [--json]`.
 A search's output is made up: 30 % of the products are in groups of two to six that find each other with
@@ -6,9 +6,11 @@ scores above the threshold, every product finds itself, and the rest of its ten 
 scores; one group in a hundred is joined to another by a single pair (a chain). `ours` is everything that
 `batchsearch dedup` does after the search, from reading the hits to two written tables. The reference, run on
 the same files, reads them with pandas and joins the accepted pairs by a union-find in Python, and writes
-nothing. Each runs in a process of its own; memory is the peak of what the process has for itself (pages of
-files not counted), above that of a process which has only imported the same packages; ratios are of CPU
-seconds and of memory. Both must find the same components before the chain guard.
+nothing. Each runs in a process of its own; memory is the peak of what the process has for itself, above that
+of a process which has only imported the same packages; `mapped` is the peak of the pages of files that it
+has mapped, which the system takes back at need. Ratios are of CPU seconds and of memory. Both must find the
+same components before the chain guard. `--ours` leaves the reference out, which needs some 1.7 GB a million;
+`--limit` holds ours to so many MB of memory of its own (RLIMIT_DATA).
 """
 
 from __future__ import annotations
@@ -46,51 +48,24 @@ COLUMNS = Columns("product_id", "pic_name", "image", None, None)
 
 
 def make(folder: Path, count: int) -> None:
-    """The output of a search over so many products."""
+    """The output of a search over so many products; some thousand rows are in memory at a time."""
     rng = np.random.default_rng(7)
-    products = pc.binary_join_element_wise(
-        "P", pc.utf8_lpad(pa.array(np.arange(count)).cast(pa.string()), 7, "0"), ""
-    )
-    keys = pc.binary_join_element_wise('["', products, '","front.jpg"]', "")
-    group = np.full(count, -1)
-    group_size = np.ones(count, np.int64)
-    order = rng.permutation(count)
-    at, number, starts = 0, 0, []
-    sizes = rng.integers(2, 7, count)
-    while at < count * 0.3:
-        size = int(sizes[number])
-        group[order[at : at + size]] = number
-        group_size[order[at : at + size]] = size
-        starts.append((at, size))
-        at, number = at + size, number + 1
-    members = [order[start : start + size] for start, size in starts]
-    mates = np.full((count, HITS - 1), -1, np.int64)
-    for inside in members:
-        for place, member in enumerate(inside):
-            mates[member, : len(inside) - 1] = np.delete(inside, place)
-    # A chain: the first of one group finds the first of the next one.
-    for left, right in zip(members[:-1:100], members[1::100], strict=False):
-        mates[left[0], len(left) - 1] = right[0]
-    stranger = mates < 0
-    mates[stranger] = rng.integers(0, count, int(stranger.sum()))
-    scores = np.where(stranger, rng.uniform(0.1, 0.5, mates.shape), rng.uniform(0.82, 0.99, mates.shape))
-    place = np.argsort(-scores, axis=1)
-    mates, scores = np.take_along_axis(mates, place, 1), np.take_along_axis(scores, place, 1)
-    found = np.concatenate((np.arange(count)[:, None], mates), axis=1)
-    scores = np.concatenate((np.ones((count, 1)), scores), axis=1)
+    groups = Groups(rng, count)
     carried = pa.schema([(name, pa.string()) for name in ("product_id", "pic_name", "image")])
     for name in ("results", "hits"):
         (folder / "search" / name).mkdir(parents=True)
     now = pa.scalar(datetime(2026, 11, 21, tzinfo=UTC), pa.timestamp("us", tz="UTC"))
+    width = max(7, len(str(count - 1)))
     for part, start in enumerate(range(0, count, ROWS_PER_PART), start=1):
-        some = slice(start, min(start + ROWS_PER_PART, count))
-        rows = some.stop - some.start
-        names = products[some]
+        some = np.arange(start, min(start + ROWS_PER_PART, count))
+        rows = len(some)
+        names = called(some, width)
+        keys = pc.binary_join_element_wise('["', names, '","front.jpg"]', "")
         values = {
             "product_id": names,
             "pic_name": pa.repeat("front.jpg", rows),
             "image": names,
-            "row_key": keys[some],
+            "row_key": keys,
             "run_id": pa.repeat("20261121T220000Z-000000", rows),
             "outcome": pa.repeat("ok", rows),
             "answered_at": pa.repeat(now, rows),
@@ -99,15 +74,58 @@ def make(folder: Path, count: int) -> None:
             "source_height": pa.array(rng.integers(100, 2000, rows)),
         }
         write(folder / "search" / "results", part, values, results_schema("SearchImageByPic", carried), rows)
-        flat = pa.array(found[some].ravel())
+        mates = groups.mates(some)
+        stranger = mates < 0
+        mates[stranger] = rng.integers(0, count, int(stranger.sum()))
+        scores = np.where(stranger, rng.uniform(0.1, 0.5, mates.shape), rng.uniform(0.82, 0.99, mates.shape))
+        place = np.argsort(-scores, axis=1)
+        mates, scores = np.take_along_axis(mates, place, 1), np.take_along_axis(scores, place, 1)
         values = {
-            "row_key": keys.take(pa.array(np.repeat(np.arange(some.start, some.stop), HITS))),
+            "row_key": keys.take(pa.array(np.repeat(np.arange(rows), HITS))),
             "rank": pa.array(np.tile(np.arange(1, HITS + 1), rows)),
-            "score": pa.array(scores[some].ravel()),
-            "product_id": products.take(flat),
+            "score": pa.array(np.concatenate((np.ones((rows, 1)), scores), axis=1).ravel()),
+            "product_id": called(np.concatenate((some[:, None], mates), axis=1).ravel(), width),
             "pic_name": pa.repeat("front.jpg", rows * HITS),
         }
         write(folder / "search" / "hits", part, values, hits_schema(), rows * HITS)
+
+
+def called(products: np.ndarray, width: int) -> pa.Array:
+    """What products are called."""
+    digits = pc.utf8_lpad(pa.array(products).cast(pa.string()), width, "0")
+    return pc.binary_join_element_wise("P", digits, "")
+
+
+class Groups:
+    """Which products are duplicates: 30 %, in groups of two to six, one in a hundred joined to the next."""
+
+    def __init__(self, rng: np.random.Generator, count: int) -> None:
+        self._order = rng.permutation(count).astype(np.int32)
+        self._place = np.empty(count, np.int32)
+        self._place[self._order] = np.arange(count, dtype=np.int32)
+        sizes = rng.integers(2, 7, count // 4 + 1)
+        starts = np.concatenate(([0], np.cumsum(sizes)))
+        last = int(np.searchsorted(starts, count * 0.3))
+        self._starts, self._sizes = starts[:last], sizes[:last]
+        self._end = int(starts[last])
+
+    def mates(self, products: np.ndarray) -> np.ndarray:
+        """What each product finds of its group, -1 where its hits are strangers."""
+        mates = np.full((len(products), HITS - 1), -1, np.int64)
+        place = self._place[products]
+        inside = np.flatnonzero(place < self._end)
+        group = np.searchsorted(self._starts, place[inside], "right") - 1
+        start, size = self._starts[group], self._sizes[group]
+        own = place[inside] - start
+        for number in range(int(self._sizes.max()) - 1):
+            there = number < size - 1
+            other = start[there] + number + (number >= own[there])
+            mates[inside[there], number] = self._order[other]
+        # A chain: the first of one group finds the first of the next one.
+        chained = (own == 0) & (group % 100 == 0) & (group + 1 < len(self._starts))
+        following = self._order[self._starts[group[chained] + 1]]
+        mates[inside[chained], size[chained] - 1] = following
+        return mates
 
 
 def write(folder: Path, part: int, values: dict[str, pa.Array], schema: pa.Schema, rows: int) -> None:
@@ -171,25 +189,28 @@ def nothing(folder: Path) -> dict[str, Any]:
     return {"imported": f"{csgraph.__name__} {folder.name}"}
 
 
+_RSS = re.compile(r"^(RssAnon|RssFile):\s+(\d+) kB", re.MULTILINE)
 SIDES = {"ours": ours, "reference": reference, "nothing": nothing}
 
 
 class Peak:
-    """The largest memory of this process that is its own: pages of files the system takes back at need.
+    """The largest memory of this process that is its own, and of files: those the system takes back at need.
 
     Looked at every 20 ms. What a process has used at most (`ru_maxrss`) would begin with what the one that
     started it had.
     """
 
     def __init__(self) -> None:
-        self.bytes = 0
+        self.own = 0
+        self.of_files = 0
         self._done = threading.Event()
         self._looking = threading.Thread(target=self._look)
 
     def _look(self) -> None:
         while True:
-            own = re.search(r"^RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
-            self.bytes = max(self.bytes, int(own[1]) * 1024 if own else 0)
+            status = dict(_RSS.findall(Path("/proc/self/status").read_text()))
+            self.own = max(self.own, int(status.get("RssAnon", 0)) * 1024)
+            self.of_files = max(self.of_files, int(status.get("RssFile", 0)) * 1024)
             if self._done.wait(0.02):
                 return
 
@@ -202,10 +223,11 @@ class Peak:
         self._looking.join()
 
 
-def in_process(side: str, folder: Path) -> dict[str, Any]:
-    """Run one side in a process of its own."""
+def in_process(side: str, folder: Path, limit: int | None = None) -> dict[str, Any]:
+    """Run one side in a process of its own, which may be held to so many MB."""
+    held = [] if limit is None or side != "ours" else ["--limit", str(limit)]
     ran = subprocess.run(
-        [sys.executable, __file__, "--side", side, "--folder", folder],
+        [sys.executable, __file__, "--side", side, "--folder", folder, *held],
         capture_output=True,
         text=True,
         check=False,
@@ -215,56 +237,70 @@ def in_process(side: str, folder: Path) -> dict[str, Any]:
     return dict(json.loads(ran.stdout.splitlines()[-1]))
 
 
+def measured(side: str, folder: Path, limit: int | None) -> dict[str, Any]:
+    """Run one side in this process."""
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit << 20, limit << 20))
+    started = time.perf_counter()
+    with Peak() as peak:
+        found = SIDES[side](folder)
+    return found | {
+        "seconds": round(time.perf_counter() - started, 2),
+        "cpu": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
+        "peak_mb": round(peak.own / 2**20),
+        "mapped_mb": round(peak.of_files / 2**20),
+    }
+
+
+def compared(count: int, sides: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What was measured with so many products, by side."""
+    ground = sides["nothing"]["peak_mb"]
+    for side in sides.values():
+        side["mb"] = side["peak_mb"] - ground
+    one, other = sides["ours"], sides.get("reference")
+    agree = other is None or (one["accepted"] == other["accepted"] and one["members"] <= other["members"])
+    found = {"products": count, "hits": count * HITS, "ours": one, "imports_mb": ground, "agree": agree}
+    return found if other is None else found | {"reference": other}
+
+
+def shown(line: dict[str, Any]) -> str:
+    """One line of the table."""
+    one, other = line["ours"], line.get("reference")
+    text = f"{line['products']:<12,}{line['hits']:<14,}{one['accepted']:<12,}{one['clusters']:<12,}"
+    text += f"{one['review']:<10,}{one['seconds']:<9}{one['cpu']:<9}{one['mb']:<7,}{one['mapped_mb']:<9,}"
+    if other is None:
+        return text
+    text += f"{other['seconds']:<9}{other['cpu']:<9}{other['mb']:<7,}"
+    text += f"{one['cpu'] / other['cpu']:<8.2f}{one['mb'] / max(1, other['mb']):.2f}"
+    return text + ("" if line["agree"] else "  THEY DISAGREE")
+
+
 def main() -> int:
     """Measure, print a table, and fail when the two do not agree."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--products", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--ours", action="store_true", help="do not run the reference")
+    parser.add_argument("--limit", type=int, help="MB of memory of its own that ours may have")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side is not None:
-        started = time.perf_counter()
-        with Peak() as peak:
-            found = SIDES[arguments.side](arguments.folder)
-        found |= {
-            "seconds": round(time.perf_counter() - started, 2),
-            "cpu": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 2),
-            "peak_mb": round(peak.bytes / 2**20),
-        }
-        print(json.dumps(found))
+        print(json.dumps(measured(arguments.side, arguments.folder, arguments.limit)))
         return 0
-    print(f"{'products':<12}{'hits':<14}{'pairs':<12}{'clusters':<12}{'split':<10}{'ours':<23}", end="")
-    print(f"{'reference':<23}ours by reference")
-    print(" " * 60 + f"{'seconds':<8}{'CPU':<8}{'MB':<7}" * 2 + f"{'CPU':<8}MB")
+    print(f"{'products':<12}{'hits':<14}{'pairs':<12}{'clusters':<12}{'split':<10}{'ours':<34}", end="")
+    print(f"{'reference':<25}ours by reference")
+    print(" " * 60 + f"{'seconds':<9}{'CPU':<9}{'MB':<7}{'mapped':<9}", end="")
+    print(f"{'seconds':<9}{'CPU':<9}{'MB':<7}{'CPU':<8}MB")
     lines = []
     for count in arguments.products:
         with tempfile.TemporaryDirectory(prefix="batchsearch-clusters-") as name:
             folder = Path(name)
             make(folder, count)
-            sides = {side: in_process(side, folder) for side in SIDES}
-        ground = sides["nothing"]["peak_mb"]
-        one, other = sides["ours"], sides["reference"]
-        agree = one["accepted"] == other["accepted"] and one["members"] <= other["members"]
-        for side in (one, other):
-            side["mb"] = side["peak_mb"] - ground
-        line = {
-            "products": count,
-            "hits": count * HITS,
-            "ours": one,
-            "reference": other,
-            "imports_mb": ground,
-            "agree": agree,
-        }
-        lines.append(line)
-        print(
-            f"{count:<12,}{count * HITS:<14,}{one['accepted']:<12,}{one['clusters']:<12,}{one['review']:<10,}"
-            f"{one['seconds']:<8}{one['cpu']:<8}{one['mb']:<7,}"
-            f"{other['seconds']:<8}{other['cpu']:<8}{other['mb']:<7,}"
-            f"{one['cpu'] / other['cpu']:<8.2f}{one['mb'] / max(1, other['mb']):.2f}"
-            + ("" if agree else "  THEY DISAGREE"),
-            flush=True,
-        )
+            asked = [side for side in SIDES if not arguments.ours or side != "reference"]
+            sides = {side: in_process(side, folder, arguments.limit) for side in asked}
+        lines.append(compared(count, sides))
+        print(shown(lines[-1]), flush=True)
     if arguments.json:
         print(json.dumps({"lines": lines}))
     return 0 if all(line["agree"] for line in lines) else 1

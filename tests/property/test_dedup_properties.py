@@ -1,22 +1,39 @@
 """What holds for any pairs, links and looks: folding, deciding, splitting, clustering."""
 
+import tempfile
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batchsearch.tasks.dedup.candidates import in_pieces
 from batchsearch.tasks.dedup.candidates.alike import MOST_BITS, MOST_SHADE, find_alike, later_copies
-from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches, folded, pairs_of
+from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches, folded, pairs_of, taken
+from batchsearch.tasks.dedup.candidates.off_memory import Room
 from batchsearch.tasks.dedup.candidates.pair_folding import PairFolder
+from batchsearch.tasks.dedup.clusters import chains
 from batchsearch.tasks.dedup.clusters.clustering import cluster
-from batchsearch.tasks.dedup.clusters.decide import DIFFERENT, SAME, Judged, decide, mutual_best, with_judged
+from batchsearch.tasks.dedup.clusters.components import united
+from batchsearch.tasks.dedup.clusters.decide import (
+    DIFFERENT,
+    SAME,
+    Judged,
+    bars_of,
+    decide,
+    mutual_best,
+    undecided,
+    with_judged,
+)
 from batchsearch.tasks.dedup.clusters.guarding import GuardRules
 from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, colour_distance
-from tests.unit.dedup.plain_chains import Link, split
+from tests.unit.dedup.plain_chains import Link, plainly_split, split
 
 FEW = settings(max_examples=60, deadline=None)
+FEWER = settings(max_examples=12, deadline=None)
+"""Of what makes files."""
 SCORES = st.sampled_from([0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0])
 
 
@@ -147,6 +164,81 @@ def test_a_split_keeps_its_promises(component, min_share, chance):
     chance.shuffle(shuffled)
     again = split(size, shuffled, different=different, cut=cut, min_share=min_share)
     assert again.groups == found.groups
+
+
+@given(components(), st.sampled_from([0.3, 0.6, 1.0]), st.integers(1, 5))
+@FEWER
+def test_components_are_split_as_one_would_write_it_down(component, min_share, at_once):
+    """Groups, refusals and contradictions are those of members that are objects, whatever memory holds."""
+    size, links, different, cut = component
+    known = {"different": different, "cut": cut[::2], "mute": cut[1::2], "min_share": min_share}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(in_pieces, "AT_ONCE", at_once)
+        patch.setattr(chains, "_REMEMBERED", at_once)
+        found = split(size, links, **known, room=Room(Path(folder), 0))
+        assert not list(Path(folder).iterdir())
+    assert found == plainly_split(size, links, **known)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=12), max_size=6))
+@FEW
+def test_edges_in_portions_join_as_they_would_at_once(portions):
+    """Each node has the smallest one of its component, whatever portion an edge came in."""
+    pytest.importorskip("scipy")
+    edges = [edge for some in portions for edge in some]
+    label = list(range(30))
+    for one, other in edges:
+        low, high = sorted((label[one], label[other]))
+        label = [low if at == high else at for at in label]
+    ends = [np.array(some, np.int32).reshape(-1, 2).T for some in portions]
+    for at_once in (1, 4, 1_000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(in_pieces, "AT_ONCE", at_once)
+            assert united(30, ends, Room()).tolist() == label
+
+
+@given(st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 0.5]), SCORES), max_size=60), st.integers(1, 9))
+@FEW
+def test_keys_in_portions_are_in_the_order_of_all(keys, at_once):
+    """By both parts; equal ones in the order in which they are."""
+    column = np.array([complex(*key) for key in keys], np.complex128)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(in_pieces, "AT_ONCE", at_once)
+        order = in_pieces.in_order(column, Room()).tolist()
+    assert order == sorted(range(len(keys)), key=keys.__getitem__)
+
+
+@given(matches(products=12), st.integers(1, 4), st.sampled_from([0.3, 0.6]), st.integers(1, 3))
+@FEWER
+def test_clusters_are_the_same_however_little_memory_holds(given_matches, at_once, min_share, best):
+    """Members, order, scores, confidence and what reviewers read; with judgements and lists that were cut."""
+    pytest.importorskip("scipy")
+    judged = Judged(np.array([0, 2], np.int32), np.array([1, 5], np.int32), np.array([SAME, DIFFERENT]))
+    guard = GuardRules(min_share, 3, np.arange(12) % 3 == 0, np.arange(12) % 5 == 4, 0.4)
+    preference = [np.arange(12) % 2, -np.arange(12)]
+
+    def made(room):
+        folder = PairFolder(room, fold_at=3)
+        for piece in np.array_split(np.arange(len(given_matches)), 4):
+            folder.add(part(given_matches, piece))
+        pairs = with_judged(folder.pairs(), judged, room)
+        bars = bars_of(pairs, best, 12, room)
+        whole = undecided(len(pairs), room, weighs=False)
+        for some in in_pieces.pieces(len(pairs)):
+            piece, thresholds = taken(pairs, some), np.full(some.stop - some.start, 0.8)
+            whole.put(
+                some,
+                decide(piece, thresholds, judged, near=0.1, best=best, trust_perceptual=False, bars=bars),
+            )
+        found = cluster(pairs, whole, guard, preference, str, room)
+        names = ("product", "cluster", "size", "representative", "confidence", "score")
+        said = found.review.texts(found.cluster).to_pylist()
+        return columns(pairs), {name: getattr(found, name).tolist() for name in names}, said, found.unsure
+
+    wanted = made(Room())
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(in_pieces, "AT_ONCE", at_once)
+        assert made(Room(Path(folder), 0)) == wanted
 
 
 @given(matches(products=12))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from batchsearch.disk_paths import arrow_dataset
+from batchsearch.disk_paths import arrow_dataset, arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.storage.parts.parquet_table import checked_parquet
 from batchsearch.storage.sealed.sealed_reading import sealed_files
@@ -229,18 +230,32 @@ def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -
         return
     if more is not None:
         files.append(more)
+    schema: pa.Schema | None = None
     try:
-        schema = arrow_dataset(files[:1], checked_parquet()).schema
-        scanned = arrow_dataset(files, checked_parquet(), schema).scanner(
-            columns=list(columns),
-            batch_size=BATCH_ROWS,
-            batch_readahead=2,
-            fragment_readahead=1,
-            use_threads=True,
-        )
-        yield from scanned.to_batches()
-    except (OSError, pa.ArrowException) as error:
+        for path in files:
+            # One file after the other, and of each as many rows as are asked for: a scanner reads whole row
+            # groups of several files ahead, which is hundreds of megabytes.
+            with pq.ParquetFile(arrow_readable(path), page_checksum_verification=True) as file:
+                there = file.schema_arrow.names
+                schema = schema or file.schema_arrow
+                fields = [schema.field(name) for name in columns]
+                read = [name for name in columns if name in there]
+                for batch in file.iter_batches(BATCH_ROWS, columns=read):
+                    yield _as_asked(batch, fields)
+    except (OSError, pa.ArrowException, KeyError) as error:
         raise OutputError(f"{folder}: cannot be read: {str(error).splitlines()[0][:300]}") from error
+
+
+def _as_asked(batch: pa.RecordBatch, fields: Sequence[pa.Field]) -> pa.RecordBatch:
+    """These columns, null where the batch has none of the name."""
+    given = batch.schema.names
+    found = [
+        batch.column(field.name).cast(field.type)
+        if field.name in given
+        else pa.nulls(len(batch), field.type)
+        for field in fields
+    ]
+    return pa.RecordBatch.from_arrays(found, schema=pa.schema(fields))
 
 
 def schema_of(folder: Path) -> pa.Schema:

@@ -79,6 +79,7 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
 ) -> Images:
     """What rows of results say, in whatever order they come. Arguments as for `read_images`."""
     by_row, numbers = _in_order(batches, columns, room)
+    give_back()
     count, row_index = len(numbers.run), TextIndex(by_row["row_key"], room)
     products, names = Coding(room), Coding(room)
     for product, name in others:

@@ -1,7 +1,7 @@
 """Columns of a night that may be larger than memory: sorted and kept in files that have no name.
 
-Up to `IN_MEMORY` bytes of texts, or of rows of one sort, stay in memory, and of columns of numbers, of which
-there are many at once, an eighth of that. What is more goes to files in the job's folder, which the system
+Up to `IN_MEMORY` bytes of rows that are sorted stay in memory, and of single columns, of which there are many
+at once, an eighth of that. What is more goes to files in the job's folder, which the system
 maps and may take out of memory at any time. Such a file is gone with the process, however that ends.
 """
 
@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from batchsearch.errors import OutputError
 
 IN_MEMORY: Final = 128 << 20
-"""Bytes of one column of texts, or of the rows of one sort, that are held in memory before files are used."""
+"""Bytes of the rows of one sort that are in memory at once, copies included, before files are used."""
 
 _OF_A_COLUMN: Final = 8
-"""A column of numbers goes to a file when it is larger than this part of it: some forty are there at once."""
+"""A column goes to a file when it is larger than this part of it: some forty are there at once."""
 
+_TO_SORT_A_ROW: Final = 16
+"""Bytes that putting a row in order takes beside the row itself."""
 _ROWS_AT_ONCE: Final = 1 << 19
 _ROWS_OF_A_BATCH: Final = 1 << 16
 _NOT_FOR_THIS_DISK: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -197,7 +199,7 @@ class Texts:
         self._held.append(texts)
         self._size += texts.nbytes
         self._count += len(texts)
-        if self._files is None and self._room.is_full(self._size):
+        if self._files is None and self._room.is_full(self._size * _OF_A_COLUMN):
             self._files = self._room.file(), self._room.file(), self._room.file()
             self._out(self._files[0], np.zeros(1, np.int64).data)
         if self._files is not None:
@@ -290,7 +292,7 @@ class SortedRows:
             OutputError: The disk refuses.
         """
         self._held.append(rows)
-        self._size += rows.nbytes
+        self._size += rows.nbytes + len(rows) * _TO_SORT_A_ROW
         self.count += len(rows)
         # They are in memory twice and a half while they are sorted.
         if self._room.is_full(self._size * 2):
@@ -397,9 +399,16 @@ class Coding:
         for piece in self._sorted.pieces():
             texts = piece.column("text").combine_chunks()
             for each in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
-                # No text is in two pieces, and they are in order.
-                found.add(pc.unique(each))
+                found.add(_each_once(each))
         return found.array()
+
+
+def _each_once(texts: pa.Array) -> pa.Array:
+    """The different ones of texts that ascend; no text is in two pieces."""
+    if len(texts) < 2:  # noqa: PLR2004 - a text and the one before it
+        return texts
+    new = pc.not_equal(texts[1:], texts[:-1]).to_numpy(zero_copy_only=False)
+    return texts if new.all() else texts.filter(pa.array(np.concatenate(([True], new))))
 
 
 def numbered(
@@ -417,4 +426,5 @@ def numbered(
     for start in range(0, len(column), _ROWS_AT_ONCE):
         coding.add(column.slice(start, _ROWS_AT_ONCE).cast(pa.string()))
     index = TextIndex(coding.texts(), coding.room)
+    give_back()
     return index, index.places(column)

@@ -250,9 +250,7 @@ def _as_asked(batch: pa.RecordBatch, fields: Sequence[pa.Field]) -> pa.RecordBat
     """These columns, null where the batch has none of the name."""
     given = batch.schema.names
     found = [
-        batch.column(field.name).cast(field.type)
-        if field.name in given
-        else pa.nulls(len(batch), field.type)
+        batch.column(field.name).cast(field.type) if field.name in given else pa.nulls(len(batch), field.type)
         for field in fields
     ]
     return pa.RecordBatch.from_arrays(found, schema=pa.schema(fields))

@@ -282,7 +282,7 @@ def carried(quick: bool) -> dict[str, float]:
                     await mirror.carry()
                     found.append(store.asked - before)
             before = store.asked
-            mirror._held_lease().renew()
+            mirror._held.lease.renew()
             return {"carry_requests": found[-1], "beat_requests": store.asked - before}
 
     with tempfile.TemporaryDirectory() as name:

@@ -17,7 +17,7 @@ import asyncio
 import os
 import secrets
 import socket
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -27,13 +27,13 @@ from batchsearch.storage.output_layout import SUMMARY
 from batchsearch.storage.remote.answer_groups import AnswerGroups, take_error
 from batchsearch.storage.remote.answer_journal import AnswerJournal, replayed
 from batchsearch.storage.remote.cargo import INDEXES, LEASES, LEDGER, Cargo, bring_down, read_index
+from batchsearch.storage.remote.held_lease import SAFE, HeldLease, PassingError, told_error
 from batchsearch.storage.remote.lease import Lease, Owner
 from batchsearch.storage.remote.output_index import Index, Moment
 from batchsearch.storage.remote.rhythm import Rhythm, steady_seconds
 from batchsearch.storage.remote.snapshot import changes_of
 from batchsearch.storage.remote.work_folder import Note, read_note, write_note
 from batchsearch.storage.stores.object_store import StoreError
-from batchsearch.storage.stores.store_failures import Failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -49,9 +49,6 @@ Found = TypeVar("Found")
 
 EXTRAS: Final = (SUMMARY, "without_image.csv")
 """Files that are sent at the end under their own names."""
-
-_SAFE: Final = 2 / 3
-"""Of the time after which a lease lapses: without a renewal for so long, its holder stops by itself."""
 
 _LOOK_SECONDS: Final = 2.0
 _MOST_LISTED: Final = 10
@@ -112,11 +109,10 @@ class Mirror:
         self._clock = clock
         self._cargo = Cargo(store, output, folder, files_of)
         self._note = Note("", str(output))
-        self._lease: Lease | None = None
+        self._held = HeldLease(output, self._rhythm, clock)
         self._sequence = 0
         self._has_index = False
         self._carried_changes: tuple[int, ...] | None = None
-        self._beaten = 0.0
         self._beating: asyncio.Task[None] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._journal = AnswerJournal(store, output)
@@ -175,9 +171,7 @@ class Mirror:
             owner,
             shown=str(self._output),
         )
-        began = self._clock()
-        lease.take()
-        self._lease, self._beaten = lease, began
+        self._held.take(lease)
         index = read_index(self._store, self._output)
         self._cargo.look()
         self._refuse_without_index(index)
@@ -186,9 +180,8 @@ class Mirror:
             # Under this run's own number, so that nothing that an earlier one still writes can count.
             self._carry()
         if self._log is not None:
-            self._log.info(
-                "output_taken", output=str(self._output), generation=lease.generation, fetched=fetched
-            )
+            facts = {"generation": lease.generation, "fetched": fetched}
+            self._log.info("output_taken", output=str(self._output), **facts)
         return Taken(lease.generation, fetched, index is not None)
 
     def _refuse_without_index(self, index: Index | None) -> None:
@@ -231,7 +224,7 @@ class Mirror:
         To be asked before every call: a process that was stopped for a while, or whose machine slept, asks it
         before anything of its own tells it.
         """
-        return self._lease is not None and self._clock() - self._beaten <= self._rhythm.lapse * _SAFE
+        return self._held.is_sure
 
     @property
     def keeps_answers(self) -> bool:
@@ -257,12 +250,12 @@ class Mirror:
         """Keep records, however slow the store is, as long as the output is surely this run's."""
 
         def put() -> None:
-            self._journal.put(self._held_lease().generation, records)
+            self._journal.put(self._held.lease.generation, records)
 
         while True:
             try:
                 await self._in_thread(put, alone=False)
-            except _PassingError as error:
+            except PassingError as error:
                 if not self.is_held:
                     raise
                 self._warn(error)
@@ -292,19 +285,14 @@ class Mirror:
             error = self._beating.exception()
             if error is not None:
                 raise error
-        silent = self._clock() - self._beaten
-        if not self.is_held:
-            raise OutputError(
-                f"{self._output}: the store has not answered for {silent:.0f} s; this run stops before its "
-                "lease lapses. What was answered is kept in the work folder; running again carries it there"
-            )
+        self._held.raise_if_unsure()
 
     async def _keep_beating(self) -> None:
         while True:
             await asyncio.sleep(self._rhythm.beat)
             try:
-                await self._in_thread(self._beat, alone=False)
-            except _PassingError as error:
+                await self._in_thread(self._held.beat, alone=False)
+            except PassingError as error:
                 self._warn(error)
 
     async def _keep_carrying(self) -> None:
@@ -317,8 +305,8 @@ class Mirror:
             began = self._clock()
             try:
                 await self._in_thread(self._carry)
-            except _PassingError as error:
-                if self._clock() - carried > pause + self._rhythm.lapse * _SAFE:
+            except PassingError as error:
+                if self._clock() - carried > pause + self._rhythm.lapse * SAFE:
                     raise
                 self._warn(error)
                 continue
@@ -329,11 +317,6 @@ class Mirror:
         if self._log is not None:
             self._log.warning("output_store_slow", output=str(self._output), error=str(error))
 
-    def _beat(self) -> None:
-        began = self._clock()
-        self._held_lease().renew()
-        self._beaten = began
-
     async def carry(self) -> bool:
         """Carry what is new: files, a copy of the ledger, then the index that names them.
 
@@ -343,32 +326,31 @@ class Mirror:
         return await self._in_thread(self._carry)
 
     def _carry(self) -> bool:
-        lease = self._held_lease()
+        generation = self._held.lease.generation
         changes = changes_of(self._folder / LEDGER)
         # What is in the journal by now is in the ledger as well, and so in the copy of it that follows.
         in_ledger = self._journal.mark()
-        moment = Moment(lease.generation, self._sequence + 1)
+        moment = Moment(generation, self._sequence + 1)
         if not self._has_index:
             self._cargo.begin()
         index = self._cargo.pack(moment, self._note.work, self._run)
         if index is None:
             return False
         self._noted(replace(self._note, sending=moment))
-        self._sure_of_lease(lease)
+        self._held.make_sure()
         self._cargo.publish(index)
         if not self._has_index:
             self._cargo.begun()
             self._has_index = True
         self._sequence = moment.sequence
         self._noted(replace(self._note, carried=moment, sending=None))
-        self._sure_of_lease(lease)
+        self._held.make_sure()
         self._cargo.tidy(index)
         self._journal.forget(in_ledger)
         self._carried_changes = changes
         if self._log is not None:
-            self._log.debug(
-                "output_carried", output=str(self._output), files=len(index.files), sequence=moment.sequence
-            )
+            facts = {"files": len(index.files), "sequence": moment.sequence}
+            self._log.debug("output_carried", output=str(self._output), **facts)
         return True
 
     async def finish(self) -> None:
@@ -378,7 +360,7 @@ class Mirror:
     def _finish(self) -> None:
         if self._carried_changes != changes_of(self._folder / LEDGER) and not self._carry():
             raise OutputError(f"{self._folder}: its parts are being exchanged; run again to carry them")
-        self._sure_of_lease(self._held_lease())
+        self._held.make_sure()
         for name in EXTRAS:
             self._cargo.send_extra(name)
 
@@ -388,22 +370,7 @@ class Mirror:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
         async with self._one_at_a_time:
-            lease, self._lease = self._lease, None
-            if lease is not None:
-                with suppress(StoreError):
-                    await asyncio.to_thread(lease.give_up)
-
-    def _held_lease(self) -> Lease:
-        if self._lease is None:
-            raise OutputError(f"{self._output}: this run does not hold it")
-        return self._lease
-
-    def _sure_of_lease(self, lease: Lease) -> None:
-        """Go on only as the holder: asked of the store, and renewed if it is long since it was."""
-        if self._clock() - self._beaten > self._rhythm.lapse / 3:
-            self._beat()
-        else:
-            lease.hold()
+            await asyncio.to_thread(self._held.give_up)
 
     def _noted(self, note: Note) -> None:
         write_note(self._folder, note)
@@ -422,7 +389,7 @@ class Mirror:
                 try:
                     return await asyncio.to_thread(step)
                 except StoreError as error:
-                    raise _told(error, self._output) from error
+                    raise told_error(error, self._output) from error
                 except OSError as error:
                     place = error.filename or self._folder
                     what = error.strerror or type(error).__name__
@@ -431,20 +398,3 @@ class Mirror:
         task = asyncio.ensure_future(done())
         task.add_done_callback(take_error)
         return await asyncio.shield(task)
-
-
-class _PassingError(OutputError):
-    """The store could not be reached; it may be again."""
-
-
-def _told(error: StoreError, output: StoreAddress) -> OutputError:
-    kept = "what was answered is kept in the work folder; running again carries it there"
-    if error.failure is Failure.DENIED:
-        return OutputError(
-            f"{output}: the store refuses these credentials, which need to list, read, write and delete; "
-            + kept
-        )
-    if error.failure is Failure.NO_BUCKET:
-        return OutputError(f"{output}: the store has no such bucket; {kept}")
-    kind = _PassingError if error.failure is Failure.PASSING else OutputError
-    return kind(f"{error.place}: {error.strerror}; the store was asked several times; {kept}")

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import ConfigError
-from batchsearch.tasks.plan.worker_plan import loads_of, plan_workers
+from batchsearch.tasks.plan.worker_plan import plan_workers
+from batchsearch.tasks.plan.workloads import loads_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from batchsearch.storage.remote.rhythm import Rhythm
     from batchsearch.tasks.plan.estimate import Plan
     from batchsearch.tasks.plan.seen_images import SeenImages
-    from batchsearch.tasks.plan.worker_plan import WorkerPlan, Workload
+    from batchsearch.tasks.plan.worker_plan import WorkerPlan
+    from batchsearch.tasks.plan.workloads import Workload
 
 TRIED: Final = (1, 4, 16, 64)
 """Worker cores that are shown where nobody says how many."""

@@ -31,7 +31,8 @@ from batchsearch.images.cluster.bundles import Flow
 from batchsearch.storage.remote.rhythm import Rhythm
 from batchsearch.tasks.check.checking import ROWS_A_BATCH
 from batchsearch.tasks.plan.measured_figures import figures_with
-from batchsearch.tasks.plan.worker_plan import WorkerPlan, Workload, loads_of, plan_workers
+from batchsearch.tasks.plan.worker_plan import WorkerPlan, plan_workers
+from batchsearch.tasks.plan.workloads import Workload, loads_of
 
 AWAY_SECONDS = 60.0
 """Until a lost worker is back."""

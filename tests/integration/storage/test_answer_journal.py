@@ -152,10 +152,10 @@ async def test_an_answer_does_not_count_that_cannot_be_kept(machine):
     """Whoever waits for it is told that the store does not take it."""
     async with Run(machine("one")) as run:
         await run.mirror.carry()
-        run.mirror._lease, lease = None, run.mirror._lease
+        run.mirror._held._lease, lease = None, run.mirror._held._lease
         with pytest.raises(OutputError, match="does not hold it"):
             await run.answered(outcome("r"))
-        run.mirror._lease = lease
+        run.mirror._held._lease = lease
 
 
 async def test_a_journal_that_cannot_be_read_is_named(machine):

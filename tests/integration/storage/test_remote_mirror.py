@@ -189,8 +189,8 @@ async def test_a_lease_lapses_by_its_holders_time_whoever_looks(run):
         with pytest.raises(OutputInUseError, match=r"its lease lapses in (600|59\d) s"):
             await impatient.mirror.take()
         assert held_by(str(first.output), impatient.connections)["lapse"] == 600
-        first.mirror._lease._owner = replace(first.mirror._lease._owner, lapse=0.0)
-        first.mirror._lease.renew()
+        first.mirror._held.lease._owner = replace(first.mirror._held.lease._owner, lapse=0.0)
+        first.mirror._held.lease.renew()
         assert held_by(str(first.output), impatient.connections) is None
 
 
@@ -198,7 +198,7 @@ async def test_a_holder_knows_by_itself_that_its_lease_may_have_lapsed(run):
     """After two thirds of the lease without a renewal the output is not surely its own, whoever has it."""
     now = [1000.0]
     made = run("here", lapse=9.0, beat=1e9)
-    made.mirror._clock = lambda: now[0]
+    made.mirror._held._clock = lambda: now[0]
     assert not made.mirror.is_held
     async with made.mirror.held():
         assert made.mirror.is_held
@@ -206,7 +206,7 @@ async def test_a_holder_knows_by_itself_that_its_lease_may_have_lapsed(run):
         assert made.mirror.is_held
         now[0] += 0.1
         assert not made.mirror.is_held
-        made.mirror._beat()
+        made.mirror._held.beat()
         assert made.mirror.is_held
     assert not made.mirror.is_held
 

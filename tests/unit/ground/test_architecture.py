@@ -116,6 +116,7 @@ PURE = (
     "tasks/lanes/lane_places.py",
     "tasks/plan/seen_images.py",
     "tasks/plan/worker_plan.py",
+    "tasks/plan/workloads.py",
     "tasks/plan/worker_sizes.py",
     "tasks/status/status_page.py",
     "tasks/verify/findings.py",

@@ -15,8 +15,9 @@ from batchsearch.tasks.plan.batch_way import ENCODED
 from batchsearch.tasks.plan.measured_figures import FIGURES, figures_with
 from batchsearch.tasks.plan.seen_images import SeenImages
 from batchsearch.tasks.plan.worker_page import worker_page
-from batchsearch.tasks.plan.worker_plan import HEADROOM, Lane, loads_of, plan_workers
+from batchsearch.tasks.plan.worker_plan import HEADROOM, plan_workers
 from batchsearch.tasks.plan.worker_sizes import loads_of_sizes, plans_of
+from batchsearch.tasks.plan.workloads import Lane, loads_of
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 _SPEC = importlib.util.spec_from_file_location(

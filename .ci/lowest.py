@@ -13,9 +13,9 @@ extras = (listed for name, listed in project["optional-dependencies"].items() if
 for requirement in chain(project["dependencies"], *extras):
     if requirement.startswith(f"{project['name']}["):
         continue
-    found = re.fullmatch(r"([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?>=([0-9.]+)", requirement)
+    found = re.fullmatch(r"([A-Za-z0-9._-]+)(?:\[[\w,-]+\])?>=([0-9.]+)(?:,<[0-9.]+)?", requirement)
     if found is None:
         raise SystemExit(
-            f"pyproject.toml: {requirement!r} has to be of the form name>=version, its lowest one"
+            f"pyproject.toml: {requirement!r} has to be of the form name>=version[,<version], its lowest one"
         )
     print(f"{found[1]}=={found[2]}")

@@ -134,7 +134,6 @@ def _near(
     images with an equal band are compared; of many with one band each with its neighbours by outline.
     """
     found: list[NDArray[np.int64]] = []
-    thumbs = thumbs.astype(np.int16)
     for band in range(64 // _BAND_BITS):
         part = (outlines >> np.uint64(band * _BAND_BITS)) & np.uint64(2**_BAND_BITS - 1)
         order = np.lexsort((outlines, part))
@@ -147,7 +146,7 @@ def _near(
             close = _bits(outlines[one] ^ outlines[other]) <= MOST_BITS
             close &= (pixels[one] < 0) | (pixels[one] != pixels[other])
             one, other = one[close], other[close]
-            close = np.abs(thumbs[one] - thumbs[other]).max(axis=1, initial=0) <= MOST_SHADE
+            close = np.abs(thumbs[one].astype(np.int16) - thumbs[other]).max(axis=1, initial=0) <= MOST_SHADE
             one, other = one[close], other[close]
             found.append((np.minimum(one, other) << 32) | np.maximum(one, other))
     key = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)

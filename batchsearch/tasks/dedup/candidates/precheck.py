@@ -8,12 +8,12 @@ earliest of each group: the later copies get no call and no row in the search's 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch.config.model import PRIORITY
@@ -22,7 +22,6 @@ from batchsearch.errors import ConfigError, OutputError
 from batchsearch.publish import make_folder, own_name, publishing
 from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.tasks.dedup.candidates.alike import Alike, find_alike, later_copies
-from batchsearch.tasks.dedup.candidates.catalogue_images import coded, places
 from batchsearch.tasks.dedup.candidates.matches import (
     FOUND_BY,
     IDENTICAL_BYTES,
@@ -31,11 +30,13 @@ from batchsearch.tasks.dedup.candidates.matches import (
     UNKNOWN,
     Matches,
 )
+from batchsearch.tasks.dedup.candidates.text_index import TextIndex
 from batchsearch.tasks.dedup.clusters.table_rows import LocalMatches
 from batchsearch.tasks.dedup.clusters.verdicts import nothing_measured
 from batchsearch.tasks.dedup.verifying.feature_store import FEATURES_FILE, FeatureStore
-from batchsearch.tasks.dedup.verifying.fingerprint_store import LOOKS_FILE, ROWS_A_BATCH, FingerprintStore
+from batchsearch.tasks.dedup.verifying.fingerprint_store import ROWS_A_BATCH, FingerprintStore, batched
 from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, THUMB, colour_distance
+from batchsearch.tasks.dedup.verifying.looks_file import LOOKS_FILE
 from batchsearch.tasks.dedup.verifying.verification import measure_pairs
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ PRECHECK: Final = "precheck"
 ROWS: Final = "rows.parquet"
 COPIES: Final = "copies.parquet"
 PRIORITY_COLUMN: Final = "precheck_priority"
+SHA256: Final = 32
+_HALF: Final = 16
+_ROWS_AT_ONCE: Final = 8_192
 
 _IMAGE: Final = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -107,9 +111,9 @@ class LocalLooks:
         await store.look_at(self._manifest.batches(ROWS_A_BATCH))
         if self._stop.is_set():
             raise asyncio.CancelledError
-        self._keys = pa.array([key for keys in self._manifest.keys() for key in keys], pa.string())  # noqa: SIM118 - a table's row keys
-        at = store.rows_of(self._keys)
-        alike = await asyncio.to_thread(self._find, store, at)
+        keys = [pa.array([], pa.string()), *(batch.column for batch in self._manifest.key_batches())]
+        self._keys = pa.concat_arrays(keys)
+        alike = await asyncio.to_thread(_found_alike, store, self._keys)
         self._alike = alike
         self.counts = {
             FOUND_BY[kind]: int((alike.kind == kind).sum()) for kind in range(IDENTICAL_BYTES, PERCEPTUAL + 1)
@@ -173,23 +177,19 @@ class LocalLooks:
         needed = np.unique(np.concatenate((one, other)))
         keys = images.row_keys.take(pa.array(needed))
         self._look_at(store, keys)
-        searched = images.sha256.take(pa.array(needed)).to_pylist()
-        at, same = self._searched_ones(store, keys, searched)
+        searched = _of_hexadecimal(images.sha256.take(pa.array(needed)))
+        seen, same = _searched_ones(store, keys, searched)
         if not same.all():
             # An address says nothing of what is behind it: the search has found another image there.
             self._look_at(store, keys.filter(pa.array(~same)), again=True)
-            at, same = self._searched_ones(store, keys, searched)
-        colours = store.bytes_of("colours", np.where(same, at, -1).astype(np.int32), COLOURS)
+            seen, same = _searched_ones(store, keys, searched)
+        colours, _ = store.bytes_of("colours", keys, COLOURS)
+        colours[~same] = 0
         first, second = np.searchsorted(needed, one), np.searchsorted(needed, other)
         distance = colour_distance(colours[first], colours[second])
         if self._features is None:
             return distance, nothing_measured(len(one))
-        named = iter(store.files(at[same]))
-        files = [next(named) if known else b"" for known in same]
-        pairs = [
-            (min(files[here], files[there]), max(files[here], files[there]))
-            for here, there in zip(first.tolist(), second.tolist(), strict=True)
-        ]
+        pairs = _FilePairs(seen, same, first, second)
         threads = self._settings.images.threads
         found = measure_pairs(self._features, pairs, threads=threads, stop=self._stop)
         if self._stop.is_set():
@@ -201,21 +201,22 @@ class LocalLooks:
         store = self._looks()
         keys = images.row_keys.take(pa.array(rows))
         self._look_at(store, keys)
-        at = store.rows_of(keys)
-        found = store.table.column("flat").take(pa.array(at, mask=at < 0))
-        return np.asarray(found.to_numpy(), dtype=np.float64)
+        found = np.full(len(keys), np.nan)
+        for place, flat in store.rows(keys, "flat"):
+            found[place] = np.nan if flat is None else np.float32(flat)
+        return found
 
     def _look_at(self, store: FingerprintStore, keys: pa.Array, *, again: bool = False) -> None:
-        wanted = [places(pa.array(some, pa.string()), keys) >= 0 for some in self._manifest.keys()]  # noqa: SIM118 - a table's row keys
+        index = TextIndex(keys)
+        wanted = [index.places(batch.column) >= 0 for batch in self._manifest.key_batches()]
         mask = np.concatenate(wanted) if wanted else np.zeros(0, bool)
         asyncio.run(store.look_at(self._manifest.batches(ROWS_A_BATCH), mask, again=again))
 
     def forget_others(self) -> None:
         """Keep the features of the images that the manifest has, and no others."""
         if self._features is not None and self._store is not None:
-            keys = (pa.array(some, pa.string()) for some in self._manifest.keys())  # noqa: SIM118 - a table's row keys
-            at = (self._store.rows_of(some) for some in keys)
-            self._features.forget_others(name for some in at for name in self._store.files(some[some >= 0]))
+            store, batches = self._store, self._manifest.key_batches()
+            self._features.forget_others(name for batch in batches for name in store.files(batch.column))
 
     def __enter__(self) -> Self:
         return self
@@ -225,23 +226,12 @@ class LocalLooks:
     ) -> None:
         if self._features is not None:
             self._features.close()
+        if self._store is not None:
+            self._store.close()
 
     def changed_at(self, images: Images) -> NDArray[np.int64]:
         """When the image of each row was first seen to be another one, microseconds since 1970; 0: never."""
         return self._looks().changed_at(images.row_keys)
-
-    @staticmethod
-    def _searched_ones(
-        store: FingerprintStore, keys: pa.Array, searched: list[str | None]
-    ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """The looks of these rows, and which of them are of the image that was searched."""
-        at = store.rows_of(keys)
-        seen = store.bytes_of("sha256", at, 32)
-        same = [
-            bool(place >= 0) and (sha256 is None or bytes.fromhex(sha256) == mine.tobytes())
-            for place, sha256, mine in zip(at, searched, seen, strict=True)
-        ]
-        return at, np.array(same, dtype=bool)
 
     def _looks(self) -> FingerprintStore:
         if self._store is None:
@@ -255,18 +245,6 @@ class LocalLooks:
                 features=self._features,
             )
         return self._store
-
-    def _find(self, store: FingerprintStore, at: NDArray[np.int32]) -> Alike:
-        seen = np.flatnonzero(at >= 0)
-        table = store.table.take(pa.array(at[seen]))
-        outlines = table.column("outline").to_numpy()
-        found = find_alike(
-            _numbered(table.column("sha256")),
-            _numbered(table.column("pixels")),
-            outlines,
-            store.bytes_of("thumb", at[seen], THUMB),
-        )
-        return Alike(seen[found.first], seen[found.second], found.kind, found.similarity, seen[found.crowded])
 
     def _write_rows(self, given: Given, copy_of: NDArray[np.int64], priority: NDArray[np.int64]) -> None:
         """The manifest that the search goes by, and the rows that it leaves out."""
@@ -311,10 +289,81 @@ def _struct(reference: ImageReference | None) -> dict[str, object] | None:
     return {"bytes": reference.data, "path": reference.path or reference.url}
 
 
-def _numbered(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """A number for each different value; -1 for empty ones."""
-    plain = (
-        pa.concat_arrays(column.chunks).cast(pa.binary()) if column.num_chunks else pa.array([], pa.binary())
-    )
-    known = pc.if_else(pc.equal(plain, b""), pa.nulls(len(plain), pa.binary()), plain)
-    return coded(known)[1].astype(np.int64)
+@dataclass(frozen=True, slots=True)
+class _FilePairs:
+    """Pairs of files, made when they are asked for: as Python values they are three times as large.
+
+    Attributes:
+        files: The SHA-256 of images, an array of shape (n, 32).
+        known: Which of the images are known.
+        first: Place of the one image of each pair.
+        second: Place of the other.
+    """
+
+    files: NDArray[np.uint8]
+    known: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, some: slice, /) -> list[tuple[bytes, bytes]]:
+        sides = [
+            [
+                file.tobytes() if known else b""
+                for file, known in zip(self.files[at[some]], self.known[at[some]].tolist(), strict=True)
+            ]
+            for at in (self.first, self.second)
+        ]
+        return [(min(one, other), max(one, other)) for one, other in zip(*sides, strict=True)]
+
+
+def _searched_ones(
+    store: FingerprintStore, keys: pa.Array, searched: tuple[NDArray[np.uint8], NDArray[np.bool_]]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The SHA-256 of these rows' images as they were seen, and which are the image that was searched."""
+    seen, known = store.bytes_of("sha256", keys, SHA256)
+    sha256, given = searched
+    return seen, known & (~given | (seen == sha256).all(axis=1))
+
+
+def _of_hexadecimal(texts: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """SHA-256 as bytes, an array of shape (n, 32), and which of the cells are not null."""
+    given = np.asarray(texts.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
+    found = np.zeros((len(texts), SHA256), np.uint8)
+    whole = bytes.fromhex("".join(texts.drop_null().to_pylist()))
+    found[given] = np.frombuffer(whole, np.uint8).reshape(-1, SHA256)
+    return found, given
+
+
+def _found_alike(store: FingerprintStore, keys: pa.Array) -> Alike:
+    """Which of the rows' images are alike, by the places of the keys."""
+    files, pixels = np.zeros((len(keys), 2), np.uint64), np.zeros((len(keys), 2), np.uint64)
+    outlines, thumbs = np.zeros(len(keys), np.uint64), np.zeros((len(keys), THUMB), np.uint8)
+    known, decoded = np.zeros(len(keys), bool), np.zeros(len(keys), bool)
+    for rows in batched(store.rows(keys, "sha256", "pixels", "outline", "thumb"), _ROWS_AT_ONCE):
+        at = np.array([row[0] for row in rows])
+        known[at] = True
+        # Half of a SHA-256 tells files apart as well as all of it.
+        files[at] = np.frombuffer(b"".join(row[1][:_HALF] for row in rows), np.uint64).reshape(-1, 2)
+        whole = at[[len(row[2]) > 0 for row in rows]]
+        decoded[whole] = True
+        pixels[whole] = np.frombuffer(b"".join(row[2][:_HALF] for row in rows), np.uint64).reshape(-1, 2)
+        outlines[at] = [row[3] for row in rows]
+        thumbs[at] = np.frombuffer(b"".join(row[4] for row in rows), np.uint8).reshape(-1, THUMB)
+    seen = np.flatnonzero(known)
+    numbers = _numbered(files[seen]), np.where(decoded[seen], _numbered(pixels[seen]), -1)
+    found = find_alike(*numbers, outlines[seen], thumbs[seen])
+    return Alike(seen[found.first], seen[found.second], found.kind, found.similarity, seen[found.crowded])
+
+
+def _numbered(digests: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """A number for each different digest."""
+    order = np.lexsort((digests[:, 1], digests[:, 0]))
+    ordered = digests[order]
+    begins = np.zeros(len(order), np.int64)
+    begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    numbers = np.empty(len(order), np.int64)
+    numbers[order] = np.cumsum(begins)
+    return numbers

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from batchsearch.tasks.dedup.candidates.off_memory import Room
@@ -165,9 +167,9 @@ def to_be_measured(count: int, room: Room) -> Measures:
     )
 
 
-def measured(found: list[Measure]) -> Measures:
-    """Measures of single pairs as arrays."""
-    table = np.array(found, np.float64).reshape(-1, len(Measure._fields))
+def measured(found: Sequence[Measure] | NDArray[np.float64]) -> Measures:
+    """Measures of single pairs as arrays; of each a `Measure`, or a row with its numbers."""
+    table = np.asarray(found, np.float64).reshape(-1, len(Measure._fields))
     inliers, repeated, *reals = table.T
     return Measures(inliers.astype(np.int32), repeated.astype(np.int32), *reals)
 

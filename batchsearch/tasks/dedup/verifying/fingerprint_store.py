@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.renewal.change_detection import sources_of
 from batchsearch.engine.run.places import image_root
 from batchsearch.images.batches_ahead import BatchesAhead
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.images.rules import rules_for
 from batchsearch.images.workshop import open_workshop_at
-from batchsearch.publish import make_folder, own_name, publishing, unwritable
 from batchsearch.steps import step
 from batchsearch.tasks.dedup.candidates.catalogue_images import places
 from batchsearch.tasks.dedup.verifying.features import packed_features
-from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, THUMB, Fingerprint, look_of
+from batchsearch.tasks.dedup.verifying.fingerprints import Fingerprint, look_of
+from batchsearch.tasks.dedup.verifying.looks_file import LooksFile, SeenImage
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,22 +37,9 @@ if TYPE_CHECKING:
     from batchsearch.manifest.rows import ImageReference, RowBatch
     from batchsearch.tasks.dedup.verifying.feature_store import FeatureStore
 
-LOOKS_FILE: Final = "looks.parquet"
 ROWS_A_BATCH: Final = 256
-
-SCHEMA: Final = pa.schema(
-    [
-        ("row_key", pa.string()),
-        ("token", pa.binary(16)),
-        ("sha256", pa.binary(32)),
-        ("pixels", pa.binary()),
-        ("outline", pa.uint64()),
-        ("thumb", pa.binary(THUMB)),
-        ("colours", pa.binary(COLOURS)),
-        ("flat", pa.float32()),
-        ("changed_at", pa.int64()),
-    ]
-)
+_KEPT_AT_ONCE: Final = 1_024
+"""Looks in memory before they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +93,7 @@ class FingerprintStore:
 
     Args:
         settings: The job; its images are fetched as a run fetches them.
-        path: File that keeps them.
+        path: File that keeps them; see `LooksFile`.
         whole: Decode every pixel, for `Fingerprint.pixels`.
         stop: Set when looking is to end; what was looked at is kept.
         features: Is given the features of the images that are looked at because they are wanted.
@@ -135,14 +118,9 @@ class FingerprintStore:
         self._whole = whole
         self._stop = stop
         self._features = features
-        self._table = self._read()
-        self._added: list[dict[str, object]] = []
+        self._looks = LooksFile(path)
+        self._added: list[SeenImage] = []
         self._unusable: list[str] = []
-
-    @property
-    def table(self) -> pa.Table:
-        """All looks that are known, one row an image; columns as in `SCHEMA`."""
-        return self._table
 
     async def look_at(
         self,
@@ -176,7 +154,7 @@ class FingerprintStore:
                 if found is None:
                     self._unusable.append(row.key)
                 elif not isinstance(found, Rejected | Unreachable):
-                    self._added.append(_line(row, found.fingerprint))
+                    self._added.append(SeenImage(row.key, row.token, found.fingerprint))
                     if features is not None and found.features is not None:
                         features.add(found.fingerprint.sha256, found.features)
                 looking.advance()
@@ -186,6 +164,7 @@ class FingerprintStore:
                     await ahead.finish()
                     if features is not None:
                         await asyncio.to_thread(features.keep)
+                    await self._keep(_KEPT_AT_ONCE)
 
             seen = 0
             # Many workers are kept busy by more than a batch.
@@ -202,7 +181,7 @@ class FingerprintStore:
                 await finish(0)
             finally:
                 await ahead.drop()
-                await asyncio.to_thread(self._keep)
+                await self._keep()
         return seen
 
     def _unknown(self, batch: RowBatch, wanted: NDArray[np.bool_] | None, *, again: bool) -> list[_Row]:
@@ -217,18 +196,17 @@ class FingerprintStore:
         ]
         if not rows or again:
             return rows
-        at = places(pa.array([row.key for row in rows], pa.string()), self._keys)
-        known = pa.array(at, mask=at < 0)
-        kept = self._table.column("token").take(known).to_pylist()
+        keys = pa.array([row.key for row in rows], pa.string())
+        kept = {place: (token, file) for place, token, file in self._looks.rows(keys, "token", "sha256")}
         lacking: set[bytes] = set()
-        files = self._table.column("sha256").take(known).to_pylist()
         if wanted is not None and self._features is not None:
-            lacking = self._features.lacking([file for file in files if file is not None])
-        return [
-            row
-            for row, token, file in zip(rows, kept, files, strict=True)
-            if row.token is None or row.token != token or file in lacking
-        ]
+            lacking = self._features.lacking([file for _, file in kept.values()])
+        unknown = []
+        for place, row in enumerate(rows):
+            token, file = kept.get(place, (None, b""))
+            if row.token is None or row.token != token or file in lacking:
+                unknown.append(row)
+        return unknown
 
     def _token(self, reference: ImageReference) -> bytes | None:
         """Stands for an image as it is now; None where only reading it can tell."""
@@ -239,66 +217,49 @@ class FingerprintStore:
             return None
         return hashlib.blake2b(source.digest + bytes([self._whole]), digest_size=16).digest()
 
-    def _read(self) -> pa.Table:
-        table = SCHEMA.empty_table()
-        with suppress(OSError, pa.ArrowException):  # a cache that cannot be read is made anew
-            read = pq.read_table(arrow_readable(self._path))
-            if read.schema.equals(SCHEMA):
-                table = read
-        self._keys = _plain(table.column("row_key"))
-        return table
-
-    def _keep(self) -> None:
-        if not self._added and not self._unusable:
+    async def _keep(self, least: int = 1) -> None:
+        """Write what was seen, where it is so many rows at least."""
+        if len(self._added) + len(self._unusable) < least:
             return
-        added = self._with_changes(pa.Table.from_pylist(self._added, SCHEMA))
-        # What is no usable image any more looks like nothing.
-        seen = pa.concat_arrays([_plain(added.column("row_key")), pa.array(self._unusable, pa.string())])
-        renewed = places(self._keys, pc.unique(seen)) >= 0
-        self._table = pa.concat_tables([self._table.filter(pa.array(~renewed)), added]).combine_chunks()
-        self._added, self._unusable = [], []
-        try:
-            make_folder(self._path.parent)
-            with publishing(self._path, own_name(self._path)) as file:
-                pq.write_table(self._table, file, compression="zstd")
-        except OSError as error:
-            raise unwritable(self._path, error) from error
-        self._keys = _plain(self._table.column("row_key"))
-
-    def _with_changes(self, added: pa.Table) -> pa.Table:
-        """The looks, each with the moment at which its row's image was last seen to be another one."""
-        at = places(_plain(added.column("row_key")), self._keys)
-        before = self._table.select(["sha256", "changed_at"]).take(pa.array(at, mask=at < 0))
-        same = pc.equal(_plain(before.column("sha256")), _plain(added.column("sha256")))
-        now = pa.scalar(time.time_ns() // 1000, pa.int64())
-        changed = pc.if_else(same, _plain(before.column("changed_at")), now)
-        return added.set_column(
-            added.schema.get_field_index("changed_at"), SCHEMA.field("changed_at"), changed.fill_null(0)
-        )
+        added, self._added = self._added, []
+        unusable, self._unusable = self._unusable, []
+        await asyncio.to_thread(self._looks.keep, added, unusable)
 
     def changed_at(self, keys: pa.Array) -> NDArray[np.int64]:
         """When the image of each row was first seen to be another one, microseconds since 1970; 0: never."""
-        at = self.rows_of(keys)
-        found = self._table.column("changed_at").take(pa.array(at, mask=at < 0)).fill_null(0)
-        return np.asarray(found.to_numpy(), dtype=np.int64)
+        changed = dict(self._looks.changed())
+        at = places(keys, pa.array(list(changed), pa.string()))
+        when = np.array([*changed.values(), 0], np.int64)
+        return when[at]
 
-    def rows_of(self, keys: pa.Array) -> NDArray[np.int32]:
-        """The place of each row key in `table`; -1 for images that were not seen."""
-        return places(keys, self._keys)
+    def rows(self, keys: pa.Array, *columns: str) -> Iterator[tuple[Any, ...]]:
+        """What is known of rows; see `LooksFile.rows`."""
+        return self._looks.rows(keys, *columns)
 
-    def files(self, at: NDArray[np.int32]) -> list[bytes]:
-        """The SHA-256 of the files at these places in `table`."""
-        found: list[bytes] = self._table.column("sha256").take(pa.array(at)).to_pylist()
-        return found
+    def files(self, keys: pa.Array) -> Iterator[bytes]:
+        """The SHA-256 of the files of these rows; of those that were seen, in any order."""
+        return (row[1] for row in self._looks.rows(keys, "sha256"))
 
-    def bytes_of(self, column: str, at: NDArray[np.int32], width: int) -> NDArray[np.uint8]:
-        """A column of fixed width as an array of shape (n, width); zeros where `at` is -1."""
-        found = np.zeros((len(at), width), np.uint8)
-        known = at >= 0
-        values: Iterable[bytes] = self._table.column(column).take(pa.array(at[known])).to_pylist()
-        if known.any():
-            found[known] = np.frombuffer(b"".join(values), np.uint8).reshape(-1, width)
-        return found
+    def bytes_of(
+        self, column: str, keys: pa.Array, width: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """A column of fixed width as an array of shape (n, width), zeros for rows not seen; which were."""
+        found, known = np.zeros((len(keys), width), np.uint8), np.zeros(len(keys), bool)
+        for rows in batched(self._looks.rows(keys, column), _KEPT_AT_ONCE):
+            at = [row[0] for row in rows]
+            found[at] = np.frombuffer(b"".join(row[1] for row in rows), np.uint8).reshape(-1, width)
+            known[at] = True
+        return found, known
+
+    def close(self) -> None:
+        """Close the file."""
+        self._looks.close()
+
+
+def batched(rows: Iterator[Any], most: int) -> Iterator[list[Any]]:
+    """Rows, so many at a time."""
+    while some := list(islice(rows, most)):
+        yield some
 
 
 def _asked(batch: RowBatch, wanted: NDArray[np.bool_] | None) -> int:
@@ -306,21 +267,3 @@ def _asked(batch: RowBatch, wanted: NDArray[np.bool_] | None) -> int:
     if wanted is None:
         return len(batch)
     return int(wanted[batch.start : batch.start + len(batch)].sum())
-
-
-def _plain(column: pa.ChunkedArray) -> pa.Array:
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-
-def _line(row: _Row, fingerprint: Fingerprint) -> dict[str, object]:
-    return {
-        "row_key": row.key,
-        # Without one, the image is read again each time: it is then never taken for unchanged.
-        "token": row.token or bytes(16),
-        "sha256": fingerprint.sha256,
-        "pixels": fingerprint.pixels,
-        "outline": fingerprint.outline,
-        "thumb": fingerprint.thumb,
-        "colours": fingerprint.colours,
-        "flat": fingerprint.flat,
-    }

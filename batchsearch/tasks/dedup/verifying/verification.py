@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from batchsearch.steps import Step
     from batchsearch.tasks.dedup.verifying.feature_store import FeatureStore
     from batchsearch.tasks.dedup.verifying.features import Features
@@ -35,6 +33,16 @@ PAIRS_AT_ONCE: Final = 512
 """So many pairs are in memory with their images' features: some 300 MB at most."""
 
 Pair = tuple[bytes, bytes]
+
+
+class Pairs(Protocol):
+    """Pairs of files, given some at a time."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, some: slice, /) -> Sequence[Pair]: ...
+
+
 _MISSING: Final = Measure(NOT_MEASURED, 0, np.nan, np.nan, np.nan, np.nan, 0.0)
 
 
@@ -59,18 +67,8 @@ def measure(first: Features, second: Features) -> Measure:
     )
 
 
-def unmeasured(store: FeatureStore, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
-    """Which pairs were not compared yet."""
-    missing = np.ones(len(pairs), bool)
-    for start in range(0, len(pairs), PAIRS_AT_ONCE):
-        some = pairs[start : start + PAIRS_AT_ONCE]
-        known = store.measures(some)
-        missing[start : start + PAIRS_AT_ONCE] = [pair not in known for pair in some]
-    return missing
-
-
 def measure_pairs(
-    store: FeatureStore, pairs: Sequence[Pair], *, threads: int | None, stop: threading.Event
+    store: FeatureStore, pairs: Pairs, *, threads: int | None, stop: threading.Event
 ) -> Measures:
     """What the images of each pair say of it; of pairs that were compared before, from the store.
 
@@ -81,7 +79,7 @@ def measure_pairs(
         threads: How many; None for one a core.
         stop: Set when comparing is to end; what was compared is kept.
     """
-    found: list[Measure] = []
+    found = np.empty((len(pairs), len(Measure._fields)))
     comparing = step("comparing images", len(pairs))
     with ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="verify") as pool:
         for start in range(0, len(pairs), PAIRS_AT_ONCE):
@@ -93,7 +91,7 @@ def measure_pairs(
                 made = _measured_now(store, new, pool, comparing)
                 store.keep_measures(made.items())
                 known |= made
-            found += [known.get(pair, _MISSING) for pair in some]
+            found[start : start + len(some)] = [known.get(pair, _MISSING) for pair in some]
             comparing.advance(len(some) - len(made))
     return measured(found)
 

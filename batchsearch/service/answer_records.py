@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.redaction import redacted
-from batchsearch.service.fields import WHOLE
+from batchsearch.service.fields import INT64, WHOLE
 from batchsearch.service.responses import (
     AccessDeniedDetail,
     Category,
@@ -25,6 +27,8 @@ from batchsearch.service.responses import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from batchsearch.service.fields import Fields
     from batchsearch.service.operations import Operation
 
@@ -194,6 +198,8 @@ def _pic_info(fields: Fields, *, shown: bool = True) -> PicInfo:
 
 def _hit(fields: Fields, *, found: bool = True, scored: bool = True) -> Hit:
     """One entry of `Auctions`; what is looked up by name or by filter has no score."""
+    if scored and found and (plain := _plain_hit(fields.content)) is not None:
+        return plain
     hit = Hit(
         product_id=fields.text("ProductId", expected=True),
         pic_name=fields.text("PicName", expected=True),
@@ -212,6 +218,55 @@ def _hit(fields: Fields, *, found: bool = True, scored: bool = True) -> Hit:
     )
     fields.done()
     return hit
+
+
+_HIT_FIELDS: Final[Mapping[str, type]] = MappingProxyType(
+    {
+        "ProductId": str,
+        "PicName": str,
+        "CategoryId": int,
+        "CustomContent": str,
+        "Score": float,
+        "SortExprValues": str,
+        "IntAttr": int,
+        "IntAttr2": int,
+        "IntAttr3": int,
+        "IntAttr4": int,
+        "StrAttr": str,
+        "StrAttr2": str,
+        "StrAttr3": str,
+        "StrAttr4": str,
+    }
+)
+"""The documented fields of an entry of `Auctions`, in the order of `Hit`, and their types."""
+_ALWAYS_IN_HITS: Final = frozenset({"ProductId", "PicName", "CategoryId", "Score"})
+
+
+def _plain_hit(content: Mapping[str, Any]) -> Hit | None:
+    """An entry that is all as it is documented, as nearly every one is; None for one to be read with care."""
+    kinds = _HIT_FIELDS.get
+    for name, value in content.items():
+        kind = type(value)
+        if kind is not kinds(name):
+            return None
+        if kind is str:
+            fits = value.isascii() or _is_whole(value)
+        else:
+            fits = -INT64 <= value < INT64 if kind is int else math.isfinite(value)
+        if not fits:
+            return None
+    if not content.keys() >= _ALWAYS_IN_HITS:
+        return None
+    return Hit(*map(content.get, _HIT_FIELDS))
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text holds no half of a surrogate pair, which fits no column."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def denial_of(fields: Fields) -> AccessDeniedDetail:

@@ -177,11 +177,11 @@ def _lacking_in_hits(auctions: object) -> str | None:
     if not isinstance(auctions, list) or not all(isinstance(hit, dict) for hit in auctions):
         return "`Auctions` is no list of objects"
     for hit in auctions:
-        fields = Fields(hit, "", set())
         for name in ("ProductId", "PicName"):
-            if hit.get(name) is not None and fields.text(name) is None:
+            said = hit.get(name)
+            if said is not None and type(said) is not str and Fields(hit, "", set()).text(name) is None:
                 return f"`{name}` in `Auctions` is no text"
-        if hit.get("Score") is not None and fields.real("Score") is None:
+        if hit.get("Score") is not None and Fields(hit, "", set()).real("Score") is None:
             return "`Score` in `Auctions` is no number"
     return None
 

@@ -129,17 +129,23 @@ def canonical_request(
         headers: The headers to be signed; names in any case.
         body_sha256: Of the exact bytes of the body.
     """
-    named = sorted((name.lower(), value.strip()) for name, value in headers.items())
-    lines = "".join(f"{name}:{value}\n" for name, value in named)
-    listed = ";".join(name for name, _ in named)
+    named, listed = _ordered(tuple(headers))
+    lines = "".join([f"{name}:{headers[given].strip()}\n" for name, given in named])
     return f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{body_sha256}"
+
+
+@lru_cache(maxsize=64)
+def _ordered(names: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Headers' names in small letters and as they are given, in the order of signing; and their list."""
+    named = tuple(sorted((name.lower(), name) for name in names))
+    return named, ";".join(name for name, _ in named)
 
 
 def authorization_v3(credentials: Credentials, headers: Mapping[str, str], canonical: str) -> str:
     """The `Authorization` header: who signed which headers, and the signature over `canonical`."""
     hashed = hashlib.sha256(canonical.encode()).hexdigest()
     signature = _hmac_sha256(credentials.access_key_secret, f"{_V3_ALGORITHM}\n{hashed}".encode())
-    listed = ";".join(sorted(name.lower() for name in headers))
+    _, listed = _ordered(tuple(headers))
     return (
         f"{_V3_ALGORITHM} Credential={credentials.access_key_id},SignedHeaders={listed},Signature={signature}"
     )

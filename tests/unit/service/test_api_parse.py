@@ -272,6 +272,27 @@ def test_fields_gone_wrong_are_survived_and_counted(path, value, read):
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"CustomContent": "红色连衣裙"},
+        {"CustomContent": "half \ud800"},
+        {"Score": 1, "IntAttr": 2**63},
+        {"Score": None},
+        {"CategoryId": "88"},
+        {"StrAttr": 7, "IntAttr4": True},
+    ],
+)
+def test_a_hit_that_is_as_documented_is_read_as_any_other(changes):
+    """Hits are read at once where they can be, and a field that nobody knows changes no other."""
+    hit = _SEARCH["Auctions"][0] | changes
+    parsed = _parse(_changed(("Auctions", 0), hit))
+    with_care = _parse(_changed(("Auctions", 0), hit | {"New": 1}))
+    assert parsed.response.hits == with_care.response.hits
+    assert parsed.field_problems + 1 == with_care.field_problems
+
+
+@pytest.mark.parametrize(
     ("path", "value"),
     [
         (("Success",), None),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from batchsearch.tasks.dedup.verifying.features import SIDE, THUMB_SIDE
-from batchsearch.tasks.dedup.verifying.lighting import CLOSE, FREE, PLAIN, fitted, relit
+from batchsearch.tasks.dedup.verifying.lighting import CLOSE, FREE, PLAIN, fitted, medians, relit
 from batchsearch.tasks.dedup.verifying.opencv import opencv
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _BACKGROUND_SHARE: Final = 0.04
 _BACKGROUND_NEAR: Final = 20.0
 _BACKGROUND_AGREES: Final = 6.0
 _MOST_SAMPLES: Final = 500
+_MOST_BEHIND: Final = 150
 _STEADY_FALL: Final = np.diag(np.array([1e-3, 6, 6, 6], np.float32))
 
 
@@ -122,19 +123,22 @@ def _background(pixels: NDArray[np.uint8]) -> Mask:
     cv2 = opencv()
     height, width = pixels.shape[:2]
     terms, border = _evenly(height, width)
-    soft = cv2.blur(pixels, (3, 3)).astype(np.float32).reshape(-1, 3)
-    here, colours = terms[border], soft[border]
-    middle = np.median(colours, axis=0)
-    from_middle = colours - middle
-    kept = _largest(np.abs(from_middle)) <= 2.4 * _BACKGROUND_NEAR
-    fall = np.zeros((terms.shape[-1], 3), np.float32)
+    # Channel by channel: NumPy is slow over a last axis of three.
+    soft = np.ascontiguousarray(cv2.blur(pixels, (3, 3)).reshape(-1, 3).T, dtype=np.float32)
+    here = terms[:, border]
+    middle = medians(soft[:, border])
+    from_middle = soft[:, border] - middle
+    kept = np.abs(from_middle).max(axis=0) <= 2.4 * _BACKGROUND_NEAR
+    fall = np.zeros((3, len(terms)), np.float32)
     for _ in range(2):
-        if kept.mean() < 0.3:  # noqa: PLR2004 - a border of many colours is no background
+        if np.count_nonzero(kept) < 0.3 * len(kept):  # a border of many colours is no background
             return np.zeros((height, width), bool)
-        some = here[kept]
-        fall = np.linalg.solve(some.T @ some + _STEADY_FALL, some.T @ from_middle[kept])
-        kept = _largest(np.abs(from_middle - here @ fall)) <= _BACKGROUND_NEAR
-    alike = _largest(np.abs(soft - middle - terms @ fall)) <= _BACKGROUND_NEAR
+        some = here[:, kept]
+        fall = np.linalg.solve(some @ some.T + _STEADY_FALL, some @ from_middle[:, kept].T).T
+        kept = np.abs(from_middle - fall @ here).max(axis=0) <= _BACKGROUND_NEAR
+    soft -= middle
+    soft -= fall @ terms
+    alike = np.abs(soft, out=soft).max(axis=0) <= _BACKGROUND_NEAR
     canvas = np.ones((height + 2, width + 2), np.uint8)
     canvas[1:-1, 1:-1] = alike.reshape(height, width)
     cv2.floodFill(canvas, np.zeros((height + 4, width + 4), np.uint8), (0, 0), 2)
@@ -143,12 +147,12 @@ def _background(pixels: NDArray[np.uint8]) -> Mask:
 
 @lru_cache(maxsize=64)
 def _evenly(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """What an even change over an image is made of, by pixel, and which pixels are its border."""
+    """What an even change over an image is made of, shape (4, pixels), and which pixels are its border."""
     down, across = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    terms = np.stack((np.ones_like(across), across, down, across**2 + down**2), axis=-1)
+    terms = np.stack((np.ones_like(across), across, down, across**2 + down**2))
     border = np.ones((height, width), bool)
     border[1:-1, 1:-1] = False
-    return terms.reshape(-1, terms.shape[-1]), np.flatnonzero(border)
+    return terms.reshape(len(terms), -1), np.flatnonzero(border)
 
 
 def _structure(one: Pixels, other: Pixels) -> tuple[Mask, Mask]:
@@ -170,19 +174,22 @@ def _structure(one: Pixels, other: Pixels) -> tuple[Mask, Mask]:
 
 
 def _compared(one: Pixels, other: Pixels, where: Mask, ground: Mask, share: float) -> Agreement:
-    ends = [_largest((each > 0.98) | (each < 0.004)) for each in (one, other)]  # noqa: PLR2004 - clipped
-    lost = [float(each[where].mean()) for each in ends]
+    every, at = (one.reshape(-1, 3), other.reshape(-1, 3)), np.flatnonzero(where)
+    compared = [each.take(at, axis=0) for each in every]
+    ends = [_largest((each > 0.98) | (each < 0.004)) for each in compared]  # noqa: PLR2004 - clipped
+    lost = [float(each.mean()) for each in ends]
     # What is clipped cannot be told back: the image that has lost less is made like the other one.
     even = abs(lost[0] - lost[1]) <= 0.02  # noqa: PLR2004 - so few pixels say nothing
-    if lost[0] > lost[1] if not even else float(one[where].mean()) > float(other[where].mean()):
-        one, other = other, one
-    used = where & ~ends[0] & ~ends[1]
-    if used.sum() < 0.3 * where.sum():
-        used = where
-    here, there = _some(one, used, _MOST_SAMPLES), _some(other, used, _MOST_SAMPLES)
+    if lost[0] > lost[1] if not even else float(compared[0].mean()) > float(compared[1].mean()):
+        every, compared = every[::-1], compared[::-1]
+    used = at[~(ends[0] | ends[1])]
+    if len(used) < 0.3 * len(at):
+        used = at
+    here, there = (each.take(_some(used, _MOST_SAMPLES), axis=0) for each in every)
     lights = [fitted(here, there, np.ones(len(here), np.float32), CLOSE)]
-    if ground.sum() >= _BACKGROUND_SHARE * ground.size:
-        behind, there_behind = _some(one, ground, 150), _some(other, ground, 150)
+    if np.count_nonzero(ground) >= _BACKGROUND_SHARE * ground.size:
+        some = _some(np.flatnonzero(ground), _MOST_BEHIND)
+        behind, there_behind = (each.take(some, axis=0) for each in every)
         weights = np.concatenate((np.ones(len(here)), np.full(len(behind), len(here) / len(behind))))
         light = fitted(
             np.concatenate((here, behind)),
@@ -196,9 +203,8 @@ def _compared(one: Pixels, other: Pixels, where: Mask, ground: Mask, share: floa
     else:
         lights.append(fitted(here, there, np.ones(len(here), np.float32), PLAIN))
     # Of the pixels that are compared alone: they are few of all.
-    chosen, target = one[where], _lab(other[where])
-    patches = _Patches(where)
-    differences = [_difference(_lab(relit(chosen, light)) - target, patches) for light in lights]
+    target, patches = _lab(compared[1]), _Patches(where, at)
+    differences = [_difference(_lab(relit(compared[0], light)) - target, patches) for light in lights]
     colour, light_difference = min(differences, key=sum)
     return Agreement(share, colour, light_difference)
 
@@ -208,13 +214,15 @@ class _Patches:
 
     Args:
         where: Which pixels those are.
+        at: Their places, pixel by pixel.
     """
 
-    def __init__(self, where: Mask) -> None:
-        self._where = where
-        self._covered = opencv().blur(where.astype(np.float32), _PATCH)
+    def __init__(self, where: Mask, at: NDArray[np.int64]) -> None:
+        self._shape, self._at = where.shape, at
+        covered = opencv().blur(where.astype(np.float32), _PATCH).ravel()
         # Patches that are mostly inside.
-        self._whole = where & (self._covered > 0.5)  # noqa: PLR2004
+        self._whole = at[covered[at] > 0.5]  # noqa: PLR2004
+        self._covered = covered[self._whole][:, None]
 
     def means(self, values: Pixels) -> Pixels:
         """The mean around each pixel whose patch is mostly known; all the values where there is none.
@@ -222,12 +230,12 @@ class _Patches:
         Args:
             values: Of the known pixels, in their order; shape (n, 3).
         """
-        if not self._whole.any():
+        if not len(self._whole):
             return values
-        laid = np.zeros((*self._where.shape, 3), np.float32)
-        laid[self._where] = values
-        means = opencv().blur(laid, _PATCH)[self._whole]
-        return np.asarray(means / self._covered[self._whole][:, None])
+        laid = np.zeros((*self._shape, 3), np.float32)
+        laid.reshape(-1, 3)[self._at] = values
+        means = opencv().blur(laid, _PATCH).reshape(-1, 3).take(self._whole, axis=0)
+        return np.asarray(means / self._covered)
 
 
 def _difference(apart: Pixels, around: _Patches) -> tuple[float, float]:
@@ -252,9 +260,9 @@ def _rank(values: NDArray[np.float32], percent: int) -> float:
     return least + (place - low) * (float(parted[high]) - least)
 
 
-def _some(pixels: Pixels, where: Mask, most: int) -> Pixels:
-    chosen = np.flatnonzero(where)
-    return pixels.reshape(-1, pixels.shape[-1])[chosen[:: max(1, len(chosen) // most)]]
+def _some(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """About so many of them, evenly."""
+    return places[:: max(1, len(places) // most)]
 
 
 def _largest(pixels: NDArray[Any]) -> NDArray[Any]:

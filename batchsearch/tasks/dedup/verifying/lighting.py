@@ -61,11 +61,13 @@ class Light:
 
 
 def relit(pixels: NDArray[np.float32], light: Light) -> NDArray[np.float32]:
-    """Pixels, 0 to 1, in another light."""
-    raised = pixels if light.gamma == 1 else pixels**light.gamma
-    grey = (raised @ _BRIGHTNESS)[..., None]
-    made = light.shade + light.factors * (grey + light.saturation * (raised - grey))
-    return np.asarray(np.clip(made, 0, 1), dtype=np.float32)
+    """Pixels, 0 to 1, shape (n, 3), in another light."""
+    # Channel by channel: NumPy is slow over a last axis of three.
+    plain = np.ascontiguousarray(pixels.T)
+    raised = plain if light.gamma == 1 else plain**light.gamma
+    grey = _BRIGHTNESS @ raised
+    made = light.shade + light.factors[:, None] * (grey + light.saturation * (raised - grey))
+    return np.asarray(np.clip(made, 0, 1).T, dtype=np.float32)
 
 
 def fitted(
@@ -79,7 +81,6 @@ def fitted(
         weights: Of each pixel.
         bounds: How far it may go.
     """
-    # Channel by channel: NumPy is slow over a last axis of three.
     plain, wanted = np.ascontiguousarray(one.T), np.ascontiguousarray(other.T)
     raised = np.stack([plain if gamma == 1 else plain**gamma for gamma in _GAMMAS])
     lights, away = _fitted(raised, wanted, weights, bounds)
@@ -106,7 +107,7 @@ def _fitted(
     saturation: NDArray[np.float32] = np.ones((len(raised), 1, 1), np.float32)
     shade, factors = np.zeros_like(saturation), np.ones((len(raised), 3, 1), np.float32)
     weights, away = np.broadcast_to(given, (len(raised), given.size)), grey
-    for _ in range(_STEPS):
+    for turn in range(_STEPS):
         whole = weights.sum(axis=1)[:, None, None]
         held = np.float32(_STEADY) * whole
         made = grey + saturation * colour
@@ -127,8 +128,9 @@ def _fitted(
         saturation = _within(saturation, 1 / bounds.saturation, bounds.saturation)
         left = np.abs(missing - saturation * scaled)
         away = np.maximum(np.maximum(left[:, 0], left[:, 1]), left[:, 2])
-        usual = np.maximum(0.015, 1.5 * _medians(away))
-        weights = given / (1 + np.square(away / usual))
+        if turn + 1 < _STEPS:
+            usual = np.maximum(0.015, 1.5 * medians(away))
+            weights = given / (1 + np.square(away / usual))
     lights = [
         Light(gamma, float(saturation[place, 0, 0]), factors[place, :, 0], float(shade[place, 0, 0]))
         for place, gamma in enumerate(_GAMMAS)
@@ -146,8 +148,8 @@ def _within(values: NDArray[np.float32], least: float, most: float) -> NDArray[n
     return np.asarray(np.minimum(np.maximum(values, least), most))
 
 
-def _medians(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What `numpy.median` gives for each row; likewise."""
+def medians(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What `numpy.median` gives for each row, shape (rows, 1); likewise."""
     middle = rows.shape[1] // 2
     if rows.shape[1] % 2:
         return np.asarray(np.partition(rows, middle, axis=1)[:, middle, None])

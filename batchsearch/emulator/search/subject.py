@@ -94,38 +94,51 @@ def _unlike_border(image: Image.Image) -> NDArray[np.bool_]:
     scale = _MAP_SIDE / max(image.size)
     size = (max(8, round(image.width * scale)), max(8, round(image.height * scale)))
     small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    pixels = np.asarray(small.convert("YCbCr"), dtype=np.float32)
-    pixels = (pixels - (0.0, 128.0, 128.0)) * (1.0, _CHROMA_WEIGHT, _CHROMA_WEIGHT)
+    # Channel by channel: NumPy is slow over a last axis of three.
+    pixels = np.stack([np.asarray(each, dtype=np.float64) for each in small.convert("YCbCr").split()])
+    pixels[1:] -= 128.0
+    pixels[1:] *= _CHROMA_WEIGHT
     ring = max(1, round(_RING * min(size)))
-    sides = (pixels[:ring], pixels[-ring:], pixels[:, :ring], pixels[:, -ring:])
-    colours = _common_colours(np.concatenate([side.reshape(-1, 3) for side in sides]))
+    sides = (pixels[:, :ring], pixels[:, -ring:], pixels[:, :, :ring], pixels[:, :, -ring:])
+    colours = _common_colours(np.concatenate([side.reshape(3, -1) for side in sides], axis=1))
     distance = _nearest(pixels, colours)
     cut = max(_LEAST_CONTRAST, _OTSU_SHARE * _otsu(distance))
     return np.asarray(distance > cut, dtype=np.bool_)
 
 
-def _nearest(pixels: NDArray[Any], colours: NDArray[Any]) -> NDArray[Any]:
-    """How far each pixel is from the nearest of the colours."""
-    squares = [
-        (apart[..., 0] * apart[..., 0] + apart[..., 1] * apart[..., 1]) + apart[..., 2] * apart[..., 2]
-        for apart in (pixels - colour for colour in colours)
-    ]
-    return np.asarray(np.sqrt(np.minimum.reduce(squares)))
+def _nearest(pixels: NDArray[Any], colours: list[NDArray[Any]]) -> NDArray[Any]:
+    """How far each pixel is from the nearest of the colours; the first axis is that of the channels."""
+    return np.asarray(np.sqrt(np.minimum.reduce([_squares(pixels, colour) for colour in colours])))
 
 
-def _common_colours(border: NDArray[Any]) -> NDArray[Any]:
+def _squares(pixels: NDArray[Any], colour: NDArray[Any]) -> NDArray[Any]:
+    """Squared distances of pixels from a colour."""
+    apart = [channel - part for channel, part in zip(pixels, colour.tolist(), strict=True)]
+    return np.asarray((apart[0] * apart[0] + apart[1] * apart[1]) + apart[2] * apart[2])
+
+
+def _common_colours(border: NDArray[Any]) -> list[NDArray[Any]]:
     """The border's colours, commonest first, until nearly all of it is near to one of them."""
     colours: list[NDArray[Any]] = []
     left = border
-    while len(colours) < _COLOURS and len(left) >= max(1.0, _COLOUR_SHARE * len(border)):
+    while len(colours) < _COLOURS and left.shape[1] >= max(1.0, _COLOUR_SHARE * border.shape[1]):
         cells = np.floor(left / _COLOUR_CELL).astype(np.int64) + 64
-        codes = cells @ np.array((1 << 16, 1 << 8, 1))
+        codes = cells[0] << 16 | cells[1] << 8 | cells[2]
         values, counts = np.unique(codes, return_counts=True)
-        seed = np.median(left[codes == values[counts.argmax()]], axis=0)
-        near = np.linalg.norm(left - seed, axis=1) < _COLOUR_RADIUS
-        colours.append(np.median(left[near], axis=0) if near.any() else seed)
-        left = left[~near]
-    return np.stack(colours)
+        seed = _median(left[:, codes == values[counts.argmax()]])
+        near = np.sqrt(_squares(left, seed)) < _COLOUR_RADIUS
+        colours.append(_median(left[:, near]) if near.any() else seed)
+        left = left[:, ~near]
+    return colours
+
+
+def _median(pixels: NDArray[Any]) -> NDArray[Any]:
+    """The median of each channel, as `numpy.median` has it, which spends more on finding out how to."""
+    middle = pixels.shape[1] // 2
+    if pixels.shape[1] % 2:
+        return np.asarray(np.partition(pixels, middle, axis=1)[:, middle])
+    parted = np.partition(pixels, (middle - 1, middle), axis=1)
+    return np.asarray((parted[:, middle - 1] + parted[:, middle]) / 2)
 
 
 def _otsu(values: NDArray[Any]) -> float:
@@ -149,37 +162,47 @@ def connected_components(mask: NDArray[np.bool_]) -> list[_Component]:
     Rows are taken as runs of set cells and runs that touch are united, so the cost follows the number of
     runs, not of cells.
     """
-    runs: list[tuple[int, int, int]] = []
-    parents: list[int] = []
-
-    def root(run: int) -> int:
-        while parents[run] != run:
-            parents[run] = parents[parents[run]]
-            run = parents[run]
-        return run
-
     rows, edges = (each.tolist() for each in np.nonzero(np.diff(mask, axis=1, prepend=False, append=False)))
-    above, below, latest = 0, 0, -1  # the next run of the row above that may touch, where this row began
     # Each run has two edges, and both are in its row.
-    for row, start, stop in zip(rows[::2], edges[::2], edges[1::2], strict=True):
-        current = len(runs)
+    rows, starts, stops = rows[::2], edges[::2], edges[1::2]
+    parents = list(range(len(rows)))
+    above, below, latest = 0, 0, -1  # the next run of the row above that may touch, where this row began
+    for current, (row, start, stop) in enumerate(zip(rows, starts, stops, strict=True)):
         if row != latest:
             above = below if row == latest + 1 else current
             below, latest = current, row
-        runs.append((row, start, stop))
-        parents.append(current)
-        while above < below and runs[above][2] < start:
+        while above < below and stops[above] < start:
             above += 1
         other = above
-        while other < below and runs[other][1] <= stop:
-            parents[root(other)] = root(current)
+        while other < below and starts[other] <= stop:
+            top = other
+            while parents[top] != top:
+                parents[top] = top = parents[parents[top]]
+            parents[top] = current
             other += 1
-    found: dict[int, _Component] = {}
-    for run, (row, start, stop) in enumerate(runs):
-        part = found.setdefault(root(run), _Component(0, start, stop, row, row + 1))
-        part.cells += stop - start
-        part.left, part.right, part.bottom = min(part.left, start), max(part.right, stop), row + 1
-    return sorted(found.values(), key=lambda part: (-part.cells, part.top, part.left))
+    if not rows:
+        return []
+    # A run is united with later ones only.
+    for run in reversed(range(len(rows))):
+        parents[run] = parents[parents[run]]
+    return _components(*(np.array(each) for each in (parents, rows, starts, stops)))
+
+
+def _components(
+    root: NDArray[np.int64], row: NDArray[np.int64], start: NDArray[np.int64], stop: NDArray[np.int64]
+) -> list[_Component]:
+    """Runs that have one root, as components, largest first."""
+    together = np.argsort(root, kind="stable")
+    first = np.flatnonzero(np.diff(root[together], prepend=-1))
+    bounds = (
+        np.add.reduceat((stop - start)[together], first),
+        np.minimum.reduceat(start[together], first),
+        np.maximum.reduceat(stop[together], first),
+        np.minimum.reduceat(row[together], first),
+        np.maximum.reduceat(row[together], first) + 1,
+    )
+    found = [_Component(*each) for each in zip(*(bound.tolist() for bound in bounds), strict=True)]
+    return sorted(found, key=lambda part: (-part.cells, part.top, part.left))
 
 
 @cache

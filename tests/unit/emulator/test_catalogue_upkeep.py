@@ -334,3 +334,9 @@ def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'batchsearch\[emulator\]'"):
         open_session(MODELS[MODEL], wanted_for="the embedded instance")
+
+
+def test_a_network_keeps_no_memory_of_calls_that_ran_together():
+    """What calls needed side by side goes back to the C library: the network has no pool that only grows."""
+    session = open_session(MODELS[MODEL], wanted_for="the embedded instance")
+    assert not session.get_session_options().enable_cpu_mem_arena

@@ -146,6 +146,8 @@ def main() -> NoReturn:
     code = _ended()
     interrupts.hush()
     code = streams.settled(code)
+    # The process ends: to look through all that was imported once more, for rings, is a tenth of a second.
+    gc.freeze()
     interrupts.over(code)
     sys.exit(code)
 

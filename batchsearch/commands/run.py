@@ -62,10 +62,13 @@ def command(
     """
 
     def work() -> Summary:
-        job = load_for("run", config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
-        from batchsearch.engine.job.run_options import RunOptions
-        from batchsearch.engine.run.job import run_to_end
-        from batchsearch.tasks.lanes.whole_run import run_whole
+        from batchsearch.engine.run.collector import off_while_loading
+
+        with off_while_loading():
+            job = load_for("run", config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
+            from batchsearch.engine.job.run_options import RunOptions
+            from batchsearch.engine.run.job import run_to_end
+            from batchsearch.tasks.lanes.whole_run import run_whole
 
         return run_to_end(
             job,

@@ -20,6 +20,17 @@ _BY_PYTHON: Final = 1_000
 
 
 @contextmanager
+def off_while_loading() -> Iterator[None]:
+    """Keep it off while a process loads what it needs for its one command, and set that aside afterwards."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
 def held_back() -> Iterator[None]:
     """Hold it back within the block; where somebody has set it themselves, that stays."""
     before = gc.get_threshold()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+from batchsearch.errors import OutputError
 from batchsearch.manifest.keys import digests_of
+from batchsearch.storage.digest_sort import SortedRuns, halves
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
     CLUSTER_COLUMNS,
     PAIR_COLUMNS,
@@ -37,7 +40,8 @@ _MEMBERS: Final = 40_000
 _PAIRS: Final = 40_000
 _COMPARED: Final = ("verdict", "reason", "compared_with")
 _TEXT: Final = pa.string()
-_DIGEST: Final = np.dtype([("high", ">u8"), ("low", ">u8")])
+_RECORD: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<u8")])
+_ROWS_OF_A_RUN: Final = 65_536
 
 
 def clusters_sheet(dedup: DedupTables, *, everything: bool) -> Sheet:
@@ -154,18 +158,39 @@ def _of_products(dedup: DedupTables, products: list[str]) -> dict[str, list[Any]
 def _first_rows(dedup: DedupTables, product: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Which rows of the search's results are the first of their product, and how many rows it has.
 
-    Takes sixteen bytes for each row of the results, and a few more while they are sorted.
+    Takes five bytes of memory for each row of the results, and 24 of the temporary folder.
+
+    Raises:
+        OutputError: The temporary folder is full or not writable.
     """
     search = dedup.search
-    data = bytearray()
-    schema = pa.schema([schema_of(search.results if search else ()).field(product)])
-    for batch in batches(search.results if search else (), schema):
-        data += b"".join(digests_of(pa.array([str(each) for each in texts(batch, product)], _TEXT)))
-    digests = np.frombuffer(bytes(data), dtype=_DIGEST)
-    first, counts = np.zeros(len(digests), dtype=bool), np.zeros(len(digests), dtype=np.int32)
-    if len(digests):
-        _, places, found = np.unique(digests, return_index=True, return_counts=True)
-        first[places], counts[places] = True, found
+    files = search.results if search else ()
+    schema = pa.schema([schema_of(files).field(product)])
+    rows = 0
+    try:
+        with SortedRuns(_RECORD, "batchsearch-products-") as runs:
+            for batch in batches(files, schema, _ROWS_OF_A_RUN):
+                run = np.empty(len(batch), _RECORD)
+                texts_here = pa.array([str(each) for each in texts(batch, product)], _TEXT)
+                run["high"], run["low"] = halves(b"".join(digests_of(texts_here))).T
+                run["row"] = np.arange(rows, rows + len(batch))
+                rows += len(batch)
+                runs.write(run[np.argsort(run["high"])])
+            first, counts = np.zeros(rows, dtype=bool), np.zeros(rows, dtype=np.int32)
+            for records in runs.slices():
+                ordered = records[np.lexsort((records["row"], records["low"], records["high"]))]
+                begins = np.ones(len(ordered), dtype=bool)
+                for half in ("high", "low"):
+                    begins[1:] &= ordered[half][1:] == ordered[half][:-1]
+                begins[1:] = ~begins[1:]
+                places = ordered["row"][begins]
+                first[places] = True
+                counts[places] = np.diff(np.append(np.flatnonzero(begins), len(ordered)))
+    except OSError as error:
+        raise OutputError(
+            f"{tempfile.gettempdir()}: the temporary folder cannot be used: {error.strerror}; "
+            "make room there, or name another one in TMPDIR"
+        ) from error
     return first, counts
 
 

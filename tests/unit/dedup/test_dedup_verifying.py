@@ -133,7 +133,7 @@ def test_a_plain_image_is_looked_at_more_closely(monkeypatch):
     assert once[0] == closely[0]
     assert once[1] != closely[1]
     few, many = (unpacked_features(each) for each in once)
-    assert 0 < len(few.points) < 60 < len(many.points)
+    assert 0 < len(few.points) < 40 < len(many.points)
     assert few.size == many.size == (240, 320)
     assert (many.points.max(axis=0) > (160, 240)).all()
     assert (many.points.max(axis=0) < many.size).all()

@@ -27,7 +27,7 @@ SIDE: Final = 320
 """Longer side of the image in which places of features are told, pixels."""
 _FIRST_SIDE: Final = 256
 """Longer side of the image in which they are looked for first."""
-_FEW: Final = 60
+_FEW: Final = 40
 """With fewer features than these an image is looked at again, at `SIDE`."""
 THUMB_SIDE: Final = 128
 """Longer side of the small copy."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -270,19 +271,23 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
 """Every operation that an instance answers to."""
 
 
+_ITEM_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "CategoryId": "category_id",
+        "ProductId": "product_id",
+        "PicName": "pic_name",
+        "CustomContent": "custom_content",
+        **{name: name.replace("IntAttr", "int_attr") for name in INT_ATTRS},
+        **{name: name.replace("StrAttr", "str_attr") for name in STR_ATTRS},
+    }
+)
+_of_item: Final[Callable[[Item], tuple[Any, ...]]] = attrgetter(*_ITEM_FIELDS.values())
+
+
 def item_fields(item: Item) -> dict[str, Any]:
     """An item as the vendor names its fields; what was never set is left out, as in the samples."""
-    fields: dict[str, Any] = {
-        "CategoryId": item.category_id,
-        "ProductId": item.product_id,
-        "PicName": item.pic_name,
-        "CustomContent": item.custom_content,
-    }
-    for name in INT_ATTRS:
-        fields[name] = getattr(item, name.replace("IntAttr", "int_attr"))
-    for name in STR_ATTRS:
-        fields[name] = getattr(item, name.replace("StrAttr", "str_attr"))
-    return {name: value for name, value in fields.items() if value is not None}
+    said = zip(_ITEM_FIELDS, _of_item(item), strict=True)
+    return {name: value for name, value in said if value is not None}
 
 
 def _query(context: Context, category_id: int | None) -> Query:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, fields
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.engine.rows.pending_row import PageAnswer
@@ -25,7 +26,7 @@ from batchsearch.storage.parts.results_and_hits import OF_THE_ROW
 from batchsearch.storage.parts.row_columns import key_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from batchsearch.engine.rows.pending_row import Failure, JobFacts, PendingRow
@@ -84,11 +85,11 @@ def page_answer(pending: PendingRow, answer: Answer) -> PageAnswer:
             found["docs_return"] = response.head.docs_return
             found["search_time_ms"] = response.head.search_time
         found |= _subject_fields(response.pic_info, pending.images[0].geometry if pending.images else None)
-        names = _hit_names()
+        names, of_hit = _hit_names(), _hit_values()
+        own = {"page": pending.page, "request_id": answer.request_id}
         for hit in response.hits:
-            line = {name: value for name in names if (value := getattr(hit, name)) is not None}
-            line |= {"page": pending.page, "request_id": answer.request_id}
-            hits.append(line)
+            said = zip(names, of_hit(hit), strict=True)
+            hits.append({name: value for name, value in said if value is not None} | own)
     elif isinstance(response, CompareResponse):
         found["score"] = response.score
         if response.access_denied_detail is not None:
@@ -108,6 +109,12 @@ _NAMES_AND_SCORES: Final = frozenset({"product_id", "pic_name", "score", "sort_e
 @cache
 def _hit_names() -> tuple[str, ...]:
     return tuple(field.name for field in fields(Hit))
+
+
+@cache
+def _hit_values() -> Callable[[Hit], tuple[Any, ...]]:
+    """All of them, in order: a page has a hundred hits."""
+    return attrgetter(*_hit_names())
 
 
 def _subject_fields(info: PicInfo | None, geometry: Geometry | None) -> dict[str, Any]:

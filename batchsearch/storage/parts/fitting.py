@@ -114,7 +114,10 @@ def _exact(kind: pa.DataType) -> Any:
 def _check(kind: pa.DataType) -> Callable[[Any], bool]:
     if pa.types.is_integer(kind):
         most = 2 ** (kind.bit_width - 1)
-        return lambda value: isinstance(value, int) and not isinstance(value, bool) and -most <= value < most
+        return lambda value: (
+            (type(value) is int or (isinstance(value, int) and not isinstance(value, bool)))
+            and -most <= value < most
+        )
     if pa.types.is_list(kind):
         each = _check(kind.value_type)
         return lambda value: (
@@ -143,6 +146,8 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_real(value: Any) -> bool:
+    if type(value) is float:
+        return math.isfinite(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:

@@ -68,7 +68,8 @@ class AnswerCache:
         round_began: When this round of runs began, seconds since 1970: its own answers are never too old.
         max_age: How old answers of earlier runs may be, seconds.
         others: Find answers in other output folders, asked in this order where there is none here.
-        rows: How many are going to ask; None where nobody knows. For few the ledger itself is asked.
+        rows: How many are going to ask; None where nobody knows. For few the ledger itself is asked, where it
+            has any answer.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class AnswerCache:
         self._round_began = round_began
         self._oldest = min(round_began, time.time() - max_age)
         self._answered: BloomFilter | None = None
-        if rows is None or rows > _FEW_ROWS:
+        if rows is None or rows > _FEW_ROWS or not ledger.has_answers():
             self._answered = BloomFilter()
             for request_keys in ledger.answered_requests():
                 self._answered.add_all(request_keys)

@@ -235,6 +235,10 @@ class LedgerQueries(ABC):
         held = tuple((STAGED if place == STAGED else "", name) for place, name in parts)
         return KnownAnswer(answered_at, result, hits, held)
 
+    def has_answers(self) -> bool:
+        """Whether any request has a lasting answer."""
+        return bool(self._all("SELECT EXISTS (SELECT 1 FROM answers)")[0][0])
+
     def answered_requests(self) -> Iterator[bytes]:
         """The requests that have a lasting answer, SHA-256 each, one after the other in pieces."""
         return self._packed("request_key", "answers")

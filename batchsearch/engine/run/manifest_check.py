@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from batchsearch.manifest.keys import RepeatFinder
     from batchsearch.manifest.layers import WithoutImage
-    from batchsearch.manifest.source import Beside, Manifest
+    from batchsearch.manifest.source import Manifest
+    from batchsearch.manifest.whole_check import Beside
 
 WITHOUT_IMAGE: Final = "without_image.csv"
 """File of an output folder that lists the rows left out for want of an image."""

@@ -8,7 +8,8 @@ import pytest
 
 from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.engine.run.manifest_check import checked
-from batchsearch.manifest.source import CheckStoppedError, Manifest, Wanted
+from batchsearch.manifest.source import Manifest, Wanted
+from batchsearch.manifest.whole_check import CheckStoppedError
 
 
 def test_a_check_ends_with_whoever_waits_for_it():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.tasks.export.table_batches import Lookup, batches, schema_of
+from batchsearch.tasks.export.table_batches import batches, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,8 +77,9 @@ def told_of(members: Sequence[Member], pairs: Sequence[Path], clusters: Sequence
     wanted = pa.array(list(by_product), pa.string())
     present = schema_of(pairs).names
     schema = pa.schema([pa.field(name, kind) for name, kind in _COLUMNS if name in present])
+    together = _together(by_product, clusters)
     direct: dict[str, Mapping[str, Any]] = {}
-    others: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    surest: dict[str, Mapping[str, Any]] = {}
     # Large batches: what is looked for is hashed anew for each.
     for batch in batches(pairs, schema, _BATCH_ROWS):
         ids = batch.column("product_a"), batch.column("product_b")
@@ -86,18 +87,30 @@ def told_of(members: Sequence[Member], pairs: Sequence[Path], clusters: Sequence
         for row in batch.filter(mask).to_pylist():
             for product, other in _both_ways(row):
                 member = by_product.get(product)
-                if member is not None and other == member.representative:
+                if member is None:
+                    continue
+                if other == member.representative:
                     direct[product] = row
-                elif member is not None and row.get("accepted"):
-                    others.setdefault(product, []).append((other, row))
-    left = {product: found for product, found in others.items() if product not in direct}
-    cluster_of = _cluster_of(sorted({other for found in left.values() for other, _ in found}), clusters)
-    for product, found in left.items():
-        cluster = by_product[product].cluster
-        inside = [row for other, row in found if cluster_of.get(other) == cluster]
-        if inside:
-            direct[product] = max(inside, key=_sureness)
-    return {product: _told(product, row) for product, row in direct.items()}
+                elif row.get("accepted") and together.get(other) == member.cluster:
+                    known = surest.get(product)
+                    if known is None or _sureness(row) > _sureness(known):
+                        surest[product] = row
+    return {product: _told(product, row) for product, row in {**surest, **direct}.items()}
+
+
+def _together(members: Mapping[str, Member], clusters: Sequence[Path]) -> dict[str, str]:
+    """Everything that is in one of the members' clusters, and in which."""
+    ids = {each.cluster for each in members.values()} - {None}
+    wanted = pa.array(list(ids), pa.string())
+    schema = pa.schema([("product_id", pa.string()), ("cluster_id", pa.string())])
+    found: dict[str, str] = {}
+    for batch in batches(clusters, schema, _BATCH_ROWS):
+        there = batch.filter(pc.is_in(batch.column("cluster_id"), value_set=wanted))
+        rows = zip(
+            there.column("product_id").to_pylist(), there.column("cluster_id").to_pylist(), strict=True
+        )
+        found.update(rows)
+    return found
 
 
 def _both_ways(row: Mapping[str, Any]) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -112,11 +125,3 @@ def _sureness(row: Mapping[str, Any]) -> float:
 def _told(product: str, row: Mapping[str, Any]) -> Told:
     other = row["product_b"] if row["product_a"] == product else row["product_a"]
     return Told(other, row.get("verdict"), row.get("reason"))
-
-
-def _cluster_of(products: Sequence[str], clusters: Sequence[Path]) -> dict[str, str | None]:
-    if not products:
-        return {}
-    schema = pa.schema([("product_id", pa.string()), ("cluster_id", pa.string())])
-    found = Lookup(clusters, "product_id", schema).find(products)
-    return dict(zip(products, found["cluster_id"].to_pylist(), strict=True))

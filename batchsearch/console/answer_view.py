@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.console.wording import say
@@ -14,7 +14,7 @@ from batchsearch.service.facts import CATEGORIES
 from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from batchsearch.console.asked import Asked
 
@@ -270,3 +270,31 @@ def _maybe(value: Any) -> str | None:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def best_known(others: Iterable[Asked], asked: Asked | None, view: AnswerView | None) -> float | None:
+    """The best score of the same question under a lower threshold, where it was asked.
+
+    Args:
+        others: What this session has asked.
+        asked: A question; None for none.
+        view: Its answer.
+    """
+    if asked is None or view is None or view.hits or view.failure is not None:
+        return None
+    wanted, threshold = _but_threshold(asked).digest, _threshold(asked)
+    found = [
+        view_of(other).best
+        for other in others
+        if other.code is None and _threshold(other) < threshold and _but_threshold(other).digest == wanted
+    ]
+    return max((score for score in found if score is not None), default=None)
+
+
+def _threshold(asked: Asked) -> float:
+    return float(asked.values.get("score_threshold") or 0)
+
+
+def _but_threshold(asked: Asked) -> Asked:
+    values = {name: value for name, value in asked.values.items() if name != "score_threshold"}
+    return replace(asked, values=values)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from batchsearch.config.model import JobSettings
+
 
 COPIES_MB: Final = 256
 """Megabytes of small copies of images that an embedded instance keeps for a console by default."""
@@ -30,3 +32,11 @@ class ConsoleOptions:
     max_calls: int | None = None
     history: Path | None = None
     outputs: Path | None = None
+
+
+def with_copies(settings: JobSettings) -> JobSettings:
+    """A job whose embedded instance keeps copies of images to show, unless it says how many."""
+    if settings.emulator.image_copies_mb is not None:
+        return settings
+    kept = settings.emulator.model_copy(update={"image_copies_mb": COPIES_MB})
+    return settings.model_copy(update={"emulator": kept})

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.console.asked import AskedImage
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
 from batchsearch.images.prepare import Preparing
 from batchsearch.images.rules import rules_for_copies
@@ -55,14 +56,22 @@ class ShelvedImage:
             return self.verdict.sent.width, self.verdict.sent.height
         return None
 
-    @property
-    def is_converted(self) -> bool:
-        """Whether pixels of the image sent are others than those of the file."""
-        if not isinstance(self.verdict, Prepared):
-            return False
-        geometry = self.verdict.geometry
-        source = (geometry.source_width, geometry.source_height)
-        return geometry.orientation != 1 or source != self.sides
+    def as_asked(self) -> AskedImage:
+        """What a question keeps of it; raises TypeError for one that is refused, which is not sent."""
+        made = self.verdict
+        if not isinstance(made, Prepared):
+            raise TypeError("an image that is refused is not sent")
+        sent = made.sent
+        return AskedImage(
+            self.sha256,
+            self.name,
+            sent.width,
+            sent.height,
+            sent.bytes,
+            sent.format,
+            made.transforms,
+            sent.sha256,
+        )
 
 
 class ImageShelf:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.sections.instance_settings import EMULATOR
-from batchsearch.console.asked import Asked, AskedImage
-from batchsearch.console.console_options import COPIES_MB
+from batchsearch.console.asked import Asked
+from batchsearch.console.console_options import with_copies
 from batchsearch.console.desk import CONNECTIONS, desk_of
 from batchsearch.console.history import History
 from batchsearch.console.image_shelf import THUMBNAIL_SIDE, ImageShelf
@@ -188,7 +188,7 @@ class Session:
     async def _connect(self) -> None:
         # What calls is imported beside the pages, once somebody has seen the first one.
         assembly, http_exchange = await asyncio.to_thread(_what_calls)
-        services = assembly.Services(_with_copies(self.settings), self._stack)
+        services = assembly.Services(with_copies(self.settings), self._stack)
         for worker in workers_of(self.settings):
             instance = worker.instance
             if self._running is not None:
@@ -377,7 +377,7 @@ class Session:
             operation=operation.name,
             values=dict(values),
             entered=dict(entered),
-            images=tuple(_described(image) for image in images),
+            images=tuple(image.as_asked() for image in images),
             calls=calls,
             latency=round(answer.latency, 3),
             waited=round(loop.time() - started, 3),
@@ -394,28 +394,3 @@ class Session:
         # The disk may take its time; pages go on.
         await asyncio.to_thread(self.history.write, told, thumbnail)
         return told
-
-
-def _described(image: ShelvedImage) -> AskedImage:
-    made = image.verdict
-    if not isinstance(made, Prepared):
-        raise TypeError("an image that is refused is not sent")
-    sent = made.sent
-    return AskedImage(
-        image.sha256,
-        image.name,
-        sent.width,
-        sent.height,
-        sent.bytes,
-        sent.format,
-        made.transforms,
-        sent.sha256,
-    )
-
-
-def _with_copies(settings: JobSettings) -> JobSettings:
-    """A job whose embedded instance keeps copies of images to show, unless it says how many."""
-    if settings.emulator.image_copies_mb is not None:
-        return settings
-    kept = settings.emulator.model_copy(update={"image_copies_mb": COPIES_MB})
-    return settings.model_copy(update={"emulator": kept})

@@ -8,32 +8,27 @@ from __future__ import annotations
 
 import difflib
 import math
-import operator as operators
 import re
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.service.facts import (
-    CATEGORIES,
     DEFAULT_NUM,
-    INT32_MAX,
     MAX_ID,
     MAX_INSTANCE_NAME,
-    MAX_NUM,
     MAX_RESULTS,
     SEARCHED_BY_TEXT,
     SERVICE_TYPES,
 )
-from batchsearch.service.filter import FilterError, parse_filter
 from batchsearch.service.operations import OPERATIONS
+from batchsearch.service.parameter_values import READERS, RefusedError, is_encodable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from batchsearch.service.operations import Kind, Operation, Parameter
+    from batchsearch.service.operations import Operation, Parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +49,6 @@ class ParameterProblem:
 
     def __str__(self) -> str:
         return f"{self.parameter}: {self.message}"
-
-
-class _RefusedError(Exception):
-    """A value breaks a rule; carries the message, and a closer code than the parameter's own."""
-
-    def __init__(self, message: str, *, code: str | None = None, prevents: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.prevents = prevents
 
 
 def check_parameters(
@@ -98,8 +84,8 @@ def check_parameters(
             checked[parameter.key] = only_category
             continue
         try:
-            checked[parameter.key] = _READERS[parameter.kind](parameter, value)
-        except _RefusedError as refusal:
+            checked[parameter.key] = READERS[parameter.kind](parameter, value)
+        except RefusedError as refusal:
             refused.add(parameter.key)
             problems.append(
                 ParameterProblem(
@@ -178,7 +164,7 @@ def _assumed(operation: str, service_type: str) -> Mapping[str, Any]:
 
 def check_instance_name(name: str) -> ParameterProblem | None:
     """What is wrong with an instance name, or None."""
-    if 1 <= len(name) <= MAX_INSTANCE_NAME and _is_encodable(name):
+    if 1 <= len(name) <= MAX_INSTANCE_NAME and is_encodable(name):
         return None
     message = f"an instance name has 1 to {MAX_INSTANCE_NAME} characters, this one {len(name)}"
     return ParameterProblem("instance_name", "Local.InvalidInstanceName", "InvalidInstance", message)
@@ -264,153 +250,3 @@ def _across_delete(
             )
         )
     return problems
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"  # noqa: PLR2004 - a readable length, used once
-
-
-def _integer(value: object) -> int | None:
-    """The integer that a value says, or None."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        found = _INTEGER_TEXT.fullmatch(value.strip())
-        return int(found[1]) if found else None
-    if isinstance(value, float | Decimal):
-        number = Decimal(value)
-        return int(number) if number.is_finite() and abs(number) < _EXACT and number == int(number) else None
-    try:
-        return operators.index(value)  # type: ignore[arg-type]  # whatever is no integer raises TypeError
-    except TypeError:
-        return None
-
-
-_EXACT: Final = 2**53  # beyond this a float no longer tells neighbouring integers apart
-_INTEGER_TEXT: Final = re.compile(r"([+-]?[0-9]{1,18})(?:\.0{1,9})?")
-
-
-def _read_integer(parameter: Parameter, value: object) -> int:
-    number = _integer(value)
-    low, high = parameter.minimum, parameter.maximum
-    wanted = "a whole number" if low is None or high is None else f"a whole number from {low} to {high}"
-    if number is None:
-        raise _RefusedError(f"{_shown(value)} is not {wanted}")
-    if (low is not None and number < low) or (high is not None and number > high):
-        overflow = parameter.key == "num" and number > MAX_NUM
-        raise _RefusedError(
-            f"{number} is not {wanted}", prevents="OverflowMaxReturnNum" if overflow else None
-        )
-    return number
-
-
-def _read_boolean(_: Parameter, value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = value.strip().lower() if isinstance(value, str) else str(_integer(value))
-    if text in ("true", "1"):
-        return True
-    if text in ("false", "0"):
-        return False
-    raise _RefusedError(f"{_shown(value)} is neither true nor false")
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _read_text(parameter: Parameter, value: object) -> str:
-    if isinstance(value, str):
-        text = value
-    elif _integer(value) is not None and not isinstance(value, float | Decimal):
-        text = str(_integer(value))
-    else:
-        kind = type(value).__name__
-        raise _RefusedError(f"{_shown(value)} ({kind}) is not text; make the column text")
-    if not text and parameter.required:
-        raise _RefusedError("is empty", prevents=f"Missing{parameter.wire}")
-    if parameter.max_length is not None and len(text) > parameter.max_length:
-        raise _RefusedError(f"has {len(text):,} characters; the service takes {parameter.max_length:,}")
-    found = next((character for character in text if character in parameter.forbidden), None)
-    if found is not None:
-        raise _RefusedError(f"{_shown(text)} has the character `{found}`, which the service refuses")
-    if not _is_encodable(text):
-        raise _RefusedError(f"{_shown(text)} is not valid Unicode text")
-    return text
-
-
-_CENT: Final = Decimal("0.01")
-_FLOAT32_NOISE: Final = Decimal("0.000001")
-
-
-def _read_threshold(_: Parameter, value: object) -> str:
-    """Two decimals always, so that `0.5` and `0.50` are one request."""
-    try:
-        number = Decimal(str(value).strip()) if not isinstance(value, bool) else Decimal("NaN")
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
-        raise _RefusedError(f"{_shown(value)} is not a number from 0.00 to 1.00")
-    if not 0 <= number <= 1:
-        raise _RefusedError(f"{_shown(value)} is not from 0.00 to 1.00")
-    rounded = number.quantize(_CENT)
-    # A float32 column gives 0.85 as 0.8500000238…: that is what its owner wrote, not more decimals.
-    noise = _FLOAT32_NOISE if isinstance(value, float) else Decimal(0)
-    if abs(rounded - number) > noise:
-        raise _RefusedError(f"{_shown(value)} has more than two decimals; round it to {rounded}")
-    return str(rounded)
-
-
-def _read_region(_: Parameter, value: object) -> str:
-    parts = value.split(",") if isinstance(value, str) else value
-    numbers = [_integer(part) for part in parts] if isinstance(parts, list | tuple) else []
-    sides = [number for number in numbers if number is not None]
-    if len(numbers) != 4 or len(sides) != 4:  # noqa: PLR2004 - x1, x2, y1, y2
-        raise _RefusedError(f"{_shown(value)} is not `x1,x2,y1,y2` in whole pixels")
-    x1, x2, y1, y2 = sides
-    if not all(0 <= side <= INT32_MAX for side in sides):
-        raise _RefusedError(f"{_shown(value)} has a coordinate below 0 or beyond any image")
-    if x1 >= x2 or y1 >= y2:
-        hint = "; the order is x1,x2,y1,y2: both x before both y" if x1 < y1 and x2 < y2 else ""
-        raise _RefusedError(f"{_shown(value)} is empty: x1 must be below x2 and y1 below y2{hint}")
-    return f"{x1},{x2},{y1},{y2}"
-
-
-def _read_filter(_: Parameter, value: object) -> str:
-    """The text as given: what the service reads is what its owner wrote, not our rendering of it."""
-    if not isinstance(value, str):
-        raise _RefusedError(f"{_shown(value)} is not text")
-    text = value.strip()
-    try:
-        parse_filter(text)
-    except FilterError as error:
-        raise _RefusedError(str(error)) from error
-    if not _is_encodable(text):
-        raise _RefusedError("is not valid Unicode text")
-    return text
-
-
-def _read_category(_: Parameter, value: object) -> int:
-    number = _integer(value)
-    if number is None or number not in CATEGORIES:
-        known = ", ".join(f"{key} {name}" for key, name in CATEGORIES.items())
-        raise _RefusedError(f"{_shown(value)} is no category id; there are {known}")
-    return number
-
-
-_READERS: Final[Mapping[Kind, Callable[[Parameter, object], Any]]] = MappingProxyType(
-    {
-        "integer": _read_integer,
-        "boolean": _read_boolean,
-        "text": _read_text,
-        "threshold": _read_threshold,
-        "region": _read_region,
-        "filter": _read_filter,
-        "category": _read_category,
-    }
-)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from batchsearch.console.answer_view import request_lines, view_of
+from batchsearch.console.answer_view import best_known, request_lines, view_of
 from batchsearch.console.asked import digest_of_question
 from batchsearch.console.copied_texts import all_texts
 from batchsearch.console.form_fields import METHOD, Problem, categories_of, checked, fields_of, read_posted
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from batchsearch.config.sections.instance_settings import InstanceSettings
-    from batchsearch.console.answer_view import AnswerView
     from batchsearch.console.asked import Asked
     from batchsearch.console.image_shelf import ShelvedImage
     from batchsearch.console.posted_form import Posted
@@ -307,34 +305,6 @@ async def cancel(request: web.Request) -> web.Response:
     return web.json_response({"cancelled": given_up})
 
 
-def best_known(session: Session, asked: Asked | None, view: AnswerView | None) -> float | None:
-    """The best score of the same question under a lower threshold, where this session has asked it.
-
-    Args:
-        session: The console's session.
-        asked: A question; None for none.
-        view: Its answer.
-    """
-    if asked is None or view is None or view.hits or view.failure is not None:
-        return None
-    wanted, threshold = _but_threshold(asked).digest, _threshold(asked)
-    found = [
-        view_of(other).best
-        for other in session.history
-        if other.code is None and _threshold(other) < threshold and _but_threshold(other).digest == wanted
-    ]
-    return max((score for score in found if score is not None), default=None)
-
-
-def _threshold(asked: Asked) -> float:
-    return float(asked.values.get("score_threshold") or 0)
-
-
-def _but_threshold(asked: Asked) -> Asked:
-    values = {name: value for name, value in asked.values.items() if name != "score_threshold"}
-    return replace(asked, values=values)
-
-
 def _page(
     request: web.Request,
     operation: Operation,
@@ -376,7 +346,7 @@ def _page(
         else "",
         asked=asked,
         view=view,
-        best=best_known(session, asked, view),
+        best=best_known(session.history, asked, view),
         same=same,
         is_behind=is_behind,
         trouble=trouble,

@@ -61,7 +61,7 @@ class HeldItems:
         """Answer a row that is held, and say whether it was; a row that has changed is not looked for."""
         if pending.renewal is not None or _digest(pending.values, self._told) not in self._digests:
             return False
-        pending.earlier = self._answer
+        pending.cached = self._answer
         pending.request_key = sha256(pending.digest).hexdigest()
         return True
 

@@ -189,15 +189,15 @@ def finished_row(
         now: Wall clock.
         lasting: The answer holds for every equal request.
     """
-    earlier = pending.earlier
+    cached = pending.cached
     result = _row_fields(facts, pending, failure, now)
     hits: list[Mapping[str, Any]] = []
     answer = None
-    if earlier is not None:
-        result |= earlier.fields
+    if cached is not None:
+        result |= cached.fields
         result |= _regions_in_source(result, pending)
-        result |= {"coalesced_from": earlier.row_key or None, "answered_at": earlier.answered_at.isoformat()}
-        hits = list(earlier.hits)
+        result |= {"coalesced_from": cached.row_key or None, "answered_at": cached.answered_at.isoformat()}
+        hits = list(cached.hits)
     elif failure is None:
         pages = [pending.answers[number] for number in sorted(pending.answers)]
         result |= pages[0].fields
@@ -219,7 +219,7 @@ def finished_row(
         result.setdefault("answered_at", now.isoformat())
         if facts.has_hits:
             result["hit_count"] = len(hits)
-    if lasting and facts.reusable and pending.request_key is not None and earlier is None:
+    if lasting and facts.reusable and pending.request_key is not None and cached is None:
         answer = AnswerKey(bytes.fromhex(pending.request_key), now.timestamp())
     lines, dropped = _hit_lines({name: result[name] for name in OF_THE_ROW}, hits)
     result, misfits = results_fitting(facts.operation).fitted(result)

@@ -158,7 +158,7 @@ class PendingRow:
         place: Its place among the rows admitted by this run, from 1: the older row goes first.
         resigned: It was repeated with a new signature or new credentials.
         refusal: What the latest refusal of this page said of itself.
-        earlier: The answer to an equal request: no call is needed.
+        cached: The answer to an equal request: no call is needed.
         renewal: The outcome that it has already, when it is to get another one.
         source: What the manifest and its images' files said of it when it was read.
         forgotten: What the ledger holds of its attempts and pages is of another request.
@@ -186,7 +186,7 @@ class PendingRow:
     place: int = 0
     resigned: bool = False
     refusal: PageAnswer | None = None
-    earlier: CachedAnswer | None = None
+    cached: CachedAnswer | None = None
     renewal: Renewal | None = None
     source: Source | None = None
     forgotten: bool = False

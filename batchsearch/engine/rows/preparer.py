@@ -34,7 +34,7 @@ _NO_IMAGE: Final = "the manifest's cell is empty: there is no image to send"
 
 
 class CachedAnswerFinder(Protocol):
-    """Finds the answer to an equal request by its key (see `earlier.EarlierAnswers.find`)."""
+    """Finds the answer to an equal request by its key (see `AnswerCache.find`)."""
 
     def __call__(self, request_key: str, *, of_this_round: bool = False) -> CachedAnswer | None:
         """The answer to this request, None when a call is needed."""
@@ -57,7 +57,7 @@ class Preparer:
         rules: What the service asks of an image.
         workshop: Reads images and makes them fit; does the processor's work.
         sources: Notes what a row comes from, before its images are read; None notes nothing.
-        earlier: Finds the answer to an equal request; None looks for none.
+        cached: Finds the answer to an equal request; None looks for none.
         may_be_answered: Whether there may be one, found in no time; None takes that for granted.
         by_address: Images are uploaded before the request is built: `prepare` stops short of it.
         build: Builds a request from its values and images.
@@ -71,7 +71,7 @@ class Preparer:
         workshop: Workshop,
         *,
         sources: SourceReader | None = None,
-        earlier: CachedAnswerFinder | None = None,
+        cached: CachedAnswerFinder | None = None,
         may_be_answered: Callable[[str], bool] | None = None,
         by_address: bool = False,
         build: CallBuilder = build_call,
@@ -81,7 +81,7 @@ class Preparer:
         self._task = Preparing(rules)
         self._workshop = workshop
         self._sources = sources
-        self._earlier = earlier
+        self._cached = cached
         self._may_be_answered = may_be_answered
         self._by_address = by_address
         self._build_call = build
@@ -92,7 +92,7 @@ class Preparer:
 
         Returns:
             None when `work.call` is ready to be sent (or, by address, when the images are ready to be
-            uploaded), or when `work.earlier` makes a call needless; else what the row ended as.
+            uploaded), or when `pending.cached` makes a call needless; else what the row ended as.
 
         Raises:
             MachineError: This machine lacked for long what is needed to read any image.
@@ -142,11 +142,11 @@ class Preparer:
             return failure
         if not pending.answers and self._is_to_be_looked_for(pending):
             await self._workshop.work(self.look_again, pending)
-        return None if self._by_address or pending.earlier else self._build(pending)
+        return None if self._by_address or pending.cached else self._build(pending)
 
     def _is_to_be_looked_for(self, pending: PendingRow) -> bool:
         """Whether an equal request may be answered already."""
-        if self._earlier is None:
+        if self._cached is None:
             return False
         may = self._may_be_answered
         return may is None or any(may(key) for key in pending.request_keys)
@@ -171,7 +171,7 @@ class Preparer:
             return failure
         if not pending.answers:
             self.look_again(pending)
-        return None if self._by_address or pending.earlier else self._build(pending)
+        return None if self._by_address or pending.cached else self._build(pending)
 
     def _name(self, pending: PendingRow) -> Failure | None:
         """Give the request its key."""
@@ -188,12 +188,12 @@ class Preparer:
 
     def look_again(self, pending: PendingRow) -> None:
         """Look for an answer to an equal request that has come since; for a worker thread."""
-        if self._earlier is None:
+        if self._cached is None:
             return
         asks_again = pending.renewal is not None and pending.renewal.asks_again
         for key in pending.request_keys:
-            pending.earlier = self._earlier(key, of_this_round=asks_again)
-            if pending.earlier is not None:
+            pending.cached = self._cached(key, of_this_round=asks_again)
+            if pending.cached is not None:
                 return
 
     def _page_values(self, pending: PendingRow, number: int) -> dict[str, Any] | Failure:

@@ -85,7 +85,7 @@ async def assembled(
                     patience=settings.calls.max_outage_seconds,
                 )
             ),
-            earlier=await asyncio.to_thread(_earlier_answers, opened, stack),
+            answers=await asyncio.to_thread(_answer_cache, opened, stack),
             services=Services(settings, stack),
             held=await asyncio.to_thread(HeldItems.of, settings),
             stand_in=stand_in,
@@ -106,7 +106,7 @@ class _Shared:
         sealer: Writes parts.
         calls_left: How many calls the run may make.
         workshop: Reads images and makes them fit.
-        earlier: Finds answers to equal requests.
+        answers: Finds answers to equal requests.
         services: Finds where calls go.
         held: Knows what the instance holds already.
         stand_in: Takes the calls in place of the instances.
@@ -118,7 +118,7 @@ class _Shared:
     sealer: Sealer
     calls_left: CallsLeft
     workshop: Workshop
-    earlier: AnswerCache
+    answers: AnswerCache
     services: Services
     held: HeldItems | None = None
     stand_in: StandIn | None = None
@@ -158,7 +158,7 @@ async def _manned(worker: InstanceWorker, shared: _Shared, stack: AsyncExitStack
         uploader=uploader,
         ledger=_ledger_of(opened),
         sealer=shared.sealer,
-        earlier=shared.earlier,
+        answers=shared.answers,
         calls_left=shared.calls_left,
         admitted=admitted_at_once(rate, in_flight.ceiling),
     )
@@ -192,7 +192,7 @@ def _stood_in_for(worker: InstanceWorker, shared: _Shared, stand_in: StandIn) ->
         uploader=None,
         ledger=opened.output.ledger,
         sealer=shared.sealer,
-        earlier=shared.earlier,
+        answers=shared.answers,
         calls_left=shared.calls_left,
         admitted=admitted_at_once(math.inf, in_flight.ceiling),
     )
@@ -221,8 +221,8 @@ def _preparer(
         rules_of(opened.settings, opened.operation, instance),
         shared.workshop,
         sources=sources_of(opened.settings, image_root(opened.settings)),
-        earlier=shared.earlier.find,
-        may_be_answered=shared.earlier.may_hold,
+        cached=shared.answers.find,
+        may_be_answered=shared.answers.may_hold,
         by_address=by_address,
         build=build_handed_call if handed else build_call,
         held=shared.held,
@@ -255,7 +255,7 @@ def _in_flight(rate: float, most: int | None) -> InFlightLimit | FixedLimit:
     return InFlightLimit(rate, floor=min(2, most or 2), ceiling=most)
 
 
-def _earlier_answers(opened: Opened, stack: AsyncExitStack) -> AnswerCache:
+def _answer_cache(opened: Opened, stack: AsyncExitStack) -> AnswerCache:
     return AnswerCache(
         opened.output.ledger,
         Path(opened.settings.output.dir),

@@ -109,11 +109,11 @@ class Intake:
 
     async def _leads(self, pending: PendingRow) -> bool:
         """Whether a call has to be made for this row; if not, it gets an equal request's answer."""
-        if pending.earlier is None and self._coalescer.was_answered(pending):
+        if pending.cached is None and self._coalescer.was_answered(pending):
             # Its answer was committed after this row had looked for it.
             await asyncio.to_thread(self._stages.preparer.look_again, pending)
-        if pending.earlier is not None:
-            await self._outcomes.finish_as(pending, pending.earlier)
+        if pending.cached is not None:
+            await self._outcomes.finish_as(pending, pending.cached)
             return False
         return self._coalescer.leads(pending)
 

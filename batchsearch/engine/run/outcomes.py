@@ -106,13 +106,13 @@ class Outcomes:
         else:
             await through(self._commit(pending, failure, spent, lasting=lasting))
 
-    async def finish_as(self, pending: PendingRow, earlier: CachedAnswer, *, lasting: bool = True) -> None:
+    async def finish_as(self, pending: PendingRow, cached: CachedAnswer, *, lasting: bool = True) -> None:
         """Give a row the answer to an equal request."""
-        pending.earlier = earlier
-        here = earlier.answered_at >= self._began
+        pending.cached = cached
+        here = cached.answered_at >= self._began
         self._stats.coalesced += here
         self._stats.reused += not here
-        await self.finish(pending, earlier.failure, {"coalesced" if here else "reused": 1}, lasting=lasting)
+        await self.finish(pending, cached.failure, {"coalesced" if here else "reused": 1}, lasting=lasting)
 
     async def stand(self, pending: PendingRow) -> None:
         """Let a row keep its outcome: it looked changed, but would ask what it has asked before."""
@@ -150,9 +150,9 @@ class Outcomes:
         self._stages.sealer.added()
         self._count(pending, row)
         self._left()
-        if pending.earlier is None:
+        if pending.cached is None:
             if lasting and pending.request_key is not None:
-                self._stages.earlier.note(pending.request_key)
+                self._stages.answers.note(pending.request_key)
             await self._tell_followers(pending, row, lasting=lasting)
 
     def _count(self, pending: PendingRow, row: FinishedRow) -> None:
@@ -173,7 +173,7 @@ class Outcomes:
             code=row.code,
             attempts=len(pending.attempts),
             denied=pending.denied_here,
-            answered_by=None if pending.earlier is None else pending.earlier.row_key,
+            answered_by=None if pending.cached is None else pending.cached.row_key,
             hits=hits,
             prepare_ms=round(pending.prepare_seconds * 1000, 1),
             latency_ms=None if last is None else round(last.latency * 1000, 1),
@@ -193,7 +193,7 @@ class Outcomes:
         if pending.renewal.code is not None:
             self._stats.earlier_codes[pending.renewal.code] += 1
         self._left()
-        if failure is not None and pending.earlier is None:
+        if failure is not None and pending.cached is None:
             row = finished_row(self._facts, pending, failure, datetime.now(UTC))
             await self._tell_followers(pending, row, lasting=False)
 
@@ -201,9 +201,9 @@ class Outcomes:
         """Give the rows that waited for this one's answer what it was."""
         followers = self._coalescer.finished(pending, lasting=lasting)
         if followers:
-            earlier = from_record(row.result, row.hits)
+            cached = from_record(row.result, row.hits)
             await asyncio.gather(
-                *(self.finish_as(follower, earlier, lasting=lasting) for follower in followers)
+                *(self.finish_as(follower, cached, lasting=lasting) for follower in followers)
             )
 
 

@@ -43,7 +43,7 @@ class Stages:
         uploader: Puts images where the service can fetch them; None where they travel in the request.
         ledger: Takes outcomes.
         sealer: Writes parts of them.
-        earlier: Finds answers to equal requests.
+        answers: Finds answers to equal requests.
         calls_left: How many calls the run may make.
         admitted: Rows held at once.
     """
@@ -56,6 +56,6 @@ class Stages:
     uploader: Uploader | None
     ledger: Ledger | KeptLedger
     sealer: Sealer
-    earlier: AnswerCache
+    answers: AnswerCache
     calls_left: CallsLeft
     admitted: int

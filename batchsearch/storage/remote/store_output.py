@@ -18,7 +18,6 @@ from batchsearch.storage.remote.work_folder import default_folder
 from batchsearch.storage.stores.address import (
     AddressError,
     StoreAddress,
-    is_store_url,
     parse_address,
     shown_url,
 )
@@ -36,11 +35,6 @@ WRITABLE: Final = ("s3", "oss", "gs", "memory")
 
 _PATIENCE: Final = Patience(timeout=15.0, pauses=(0.5, 1.0, 2.0, 4.0))
 _SETTING: Final = "output.dir"
-
-
-def is_carried(output_dir: str) -> bool:
-    """Whether an `output.dir` is in an object store."""
-    return is_store_url(output_dir)
 
 
 def work_folder(output_dir: str, work_dir: str | None = None) -> Path:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 MARK: Final = b"\xef\xbb\xbf"
-SEPARATORS: Final = {",": ",", ";": ";", "tab": "\t"}
-"""What may stand between cells, by what it is called on the command line."""
 EXCEL_LINES: Final = 1_048_576
 """Lines of a file that Excel shows, the headings' among them."""
 

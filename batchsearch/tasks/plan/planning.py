@@ -294,7 +294,7 @@ class _Look:
             self.tally.refuse(failure, pending.row.number, pending.row.key)
             return
         self._see(pending)
-        if pending.earlier is not None:
+        if pending.cached is not None:
             self.tally.reused += 1
             return
         if pending.request_key is None:

@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-STARTED = "Start worker at"
-"""What a worker writes once it is there; its nanny, when it starts another in its place."""
-
 
 class DaskCluster:
     """One scheduler and workers under nannies, which start a new one in the place of one that was killed.

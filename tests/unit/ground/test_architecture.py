@@ -77,6 +77,7 @@ PURE = (
     "service/fields.py",
     "service/filter.py",
     "service/operations.py",
+    "service/parameter_values.py",
     "service/parameters.py",
     "service/signing.py",
     "storage/ledger/crowd.py",

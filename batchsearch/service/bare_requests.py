@@ -7,7 +7,12 @@ sent. Names, connections and their limits, TLS and the reading of answers stay a
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import sys
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -15,16 +20,17 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.connector import Connection
     from multidict import CIMultiDictProxy
     from yarl import URL
 
 READ_BYTES: Final = 2**18
 """How much of an answer is taken in before anybody reads it; twice as much at most."""
 _MOST_ORIGINS: Final = 1_024
+_MOST_HANDED: Final = 32
 _FIRST_FINAL: Final = 200
 _SWITCHING: Final = 101
 _BOUNDS: Final = inspect.signature(ResponseHandler.set_response_params).parameters
@@ -41,7 +47,7 @@ class BareAnswer:
         url: What was asked.
     """
 
-    __slots__ = ("_connection", "content", "headers", "status", "url")
+    __slots__ = ("_give_back", "content", "headers", "status", "url")
 
     def __init__(
         self,
@@ -49,17 +55,39 @@ class BareAnswer:
         headers: CIMultiDictProxy[str],
         content: aiohttp.StreamReader,
         url: URL,
-        connection: aiohttp.connector.Connection,
+        give_back: Callable[[], None],
     ) -> None:
         self.status = status
         self.headers = headers
         self.content = content
         self.url = url
-        self._connection = connection
+        self._give_back = give_back
 
     def release(self) -> None:
         """Give the connection back: to be used again if the body was read to its end, else closed."""
-        self._connection.release()
+        give_back, self._give_back = self._give_back, _nothing
+        give_back()
+
+
+def _nothing() -> None:
+    """What is given back by an answer that has been released already."""
+
+
+@dataclass(eq=False, slots=True)
+class _Origin:
+    """A host that is asked.
+
+    Attributes:
+        request: What aiohttp finds its connections by: a request that is never sent.
+        busy: Connections in use or on their way.
+        waiting: Who gets the next of them, in order; None says that there is room for a new one.
+        handed: How often a connection went from one to the next.
+    """
+
+    request: ClientRequest
+    busy: int = 0
+    waiting: deque[asyncio.Future[Connection | None]] = field(default_factory=deque)
+    handed: int = 0
 
 
 class BareRequests:
@@ -71,6 +99,7 @@ class BareRequests:
         decompress: Undo what hosts have compressed.
         header_bytes: Most bytes of a line of an answer's head.
         headers: Most headers of an answer, where aiohttp bounds them.
+        most: Connections to one host at a time; None leaves that to the connector.
     """
 
     def __init__(
@@ -81,8 +110,10 @@ class BareRequests:
         decompress: bool,
         header_bytes: int,
         headers: int = 128,
+        most: int | None = None,
     ) -> None:
         self._connector = connector
+        self._most = sys.maxsize if most is None else most
         self._timeout = timeout
         self._reading: dict[str, Any] = {
             "read_until_eof": True,
@@ -93,7 +124,7 @@ class BareRequests:
         }
         if "max_headers" in _BOUNDS:
             self._reading["max_headers"] = headers
-        self._origins: dict[tuple[str, str | None, int | None], ClientRequest] = {}
+        self._origins: dict[tuple[str, str | None, int | None], _Origin] = {}
 
     async def ask(self, url: URL, message: Iterable[bytes], *, again: bool) -> BareAnswer:
         """Send a request and wait for the head of its answer.
@@ -118,10 +149,7 @@ class BareRequests:
 
     async def _ask(self, url: URL, message: Iterable[bytes]) -> BareAnswer:
         origin = self._origin(url)
-        try:
-            connection = await self._connector.connect(origin, [], self._timeout)
-        except TimeoutError as error:
-            raise aiohttp.ConnectionTimeoutError("the connection is not there in time") from error
+        connection = await self._connection(origin)
         try:
             protocol, transport = _parts_of(connection)
             protocol.set_response_params(**self._reading)
@@ -129,28 +157,82 @@ class BareRequests:
             while True:
                 head, content = await protocol.read()
                 if head.code >= _FIRST_FINAL or head.code == _SWITCHING or head.code < 100:  # noqa: PLR2004 - the first status
-                    return BareAnswer(head.code, head.headers, content, url, connection)
+                    give_back = partial(self._give_back, origin, connection)
+                    return BareAnswer(head.code, head.headers, content, url, give_back)
         except HttpProcessingError as error:
-            connection.close()
+            self._close(origin, connection)
             raise aiohttp.ClientResponseError(
-                origin.request_info, (), status=error.code, message=error.message, headers=error.headers
+                origin.request.request_info,
+                (),
+                status=error.code,
+                message=error.message,
+                headers=error.headers,
             ) from error
         except BaseException:
-            connection.close()
+            self._close(origin, connection)
             raise
 
-    def _origin(self, url: URL) -> ClientRequest:
-        """What aiohttp finds a connection by: a request to the host that is never sent."""
+    async def _connection(self, origin: _Origin) -> Connection:
+        """A connection to a host, when it is this one's turn."""
+        if origin.busy < self._most:
+            origin.busy += 1
+        else:
+            waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+            origin.waiting.append(waiter)
+            try:
+                handed = await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    self._hand_on(origin, waiter.result())
+                raise
+            if handed is not None:
+                return handed
+        try:
+            return await self._connector.connect(origin.request, [], self._timeout)
+        except TimeoutError as error:
+            self._hand_on(origin, None)
+            raise aiohttp.ConnectionTimeoutError("the connection is not there in time") from error
+        except BaseException:
+            self._hand_on(origin, None)
+            raise
+
+    def _give_back(self, origin: _Origin, connection: Connection) -> None:
+        protocol = connection.protocol
+        if protocol is None or protocol.should_close or connection.closed:
+            self._close(origin, connection)
+        else:
+            self._hand_on(origin, connection)
+
+    def _close(self, origin: _Origin, connection: Connection) -> None:
+        connection.close()
+        self._hand_on(origin, None)
+
+    def _hand_on(self, origin: _Origin, connection: Connection | None) -> None:
+        """Give a connection, or the room for one, to who has waited longest; to the connector without any."""
+        while origin.waiting and origin.waiting[0].done():
+            origin.waiting.popleft()
+        # The connector gets a look at it now and then: other hosts may wait there for room.
+        if connection is not None and (not origin.waiting or origin.handed >= _MOST_HANDED):
+            origin.handed = 0
+            connection.release()
+            connection = None
+        if not origin.waiting:
+            origin.busy -= 1
+            return
+        origin.handed += connection is not None
+        origin.waiting.popleft().set_result(connection)
+
+    def _origin(self, url: URL) -> _Origin:
         key = url.scheme, url.raw_host, url.port
         found = self._origins.get(key)
         if found is None:
             if len(self._origins) >= _MOST_ORIGINS:
-                self._origins.clear()
-            found = self._origins[key] = aiohttp.ClientRequest("GET", url.origin())
+                self._origins = {known: each for known, each in self._origins.items() if each.busy}
+            found = self._origins[key] = _Origin(aiohttp.ClientRequest("GET", url.origin()))
         return found
 
 
-def _parts_of(connection: aiohttp.connector.Connection) -> tuple[ResponseHandler, asyncio.Transport]:
+def _parts_of(connection: Connection) -> tuple[ResponseHandler, asyncio.Transport]:
     """What reads a connection, and what writes to it.
 
     Raises:

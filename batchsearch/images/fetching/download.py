@@ -122,6 +122,7 @@ class Downloader:
             decompress=False,
             header_bytes=_HEADER_BYTES,
             headers=_MOST_HEADERS,
+            most=self._per_host,
         )
         self._ready: dict[tuple[str, str, int], _Told] = {}
         self._proxied: aiohttp.ClientSession | None = None

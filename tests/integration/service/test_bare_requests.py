@@ -43,14 +43,18 @@ class Server:
 
 
 @asynccontextmanager
-async def asking(decompress=False):
-    """A server, and what asks it over one connection at a time."""
+async def asking(decompress=False, limit=1, most=None):
+    """A server, and what asks it over so many connections at a time."""
     server = Server()
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     url = URL(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/a")
-    async with aiohttp.TCPConnector(limit=1) as connector:
+    async with aiohttp.TCPConnector(limit=limit) as connector:
         requests = BareRequests(
-            connector, timeout=aiohttp.ClientTimeout(sock_connect=5), decompress=decompress, header_bytes=8192
+            connector,
+            timeout=aiohttp.ClientTimeout(sock_connect=5),
+            decompress=decompress,
+            header_bytes=8192,
+            most=most,
         )
 
         async def ask(method="GET"):
@@ -98,6 +102,51 @@ async def test_an_answer_that_comes_too_late_is_nobody_elses():
         server.answers = [OK.replace(b"ok", b"me")]
         assert await ask() == (200, b"me")
         assert server.connections == 2
+
+
+async def test_whoever_waits_for_a_host_gets_the_connection_that_is_free():
+    """However many ask at once, there are never more connections than may be, and all are answered."""
+    async with asking(limit=10, most=2) as (server, ask):
+        assert await asyncio.gather(*(ask() for _ in range(100))) == [(200, b"ok")] * 100
+        assert server.connections == 2
+        assert len(server.heads) == 100
+
+
+async def test_a_connection_that_ends_makes_room_for_another():
+    """Who waits is not forgotten when a connection is closed, refused or given up."""
+    async with asking(limit=10, most=1) as (server, ask):
+        server.answers = ["held"]
+        first, second, third = (asyncio.create_task(ask()) for _ in range(3))
+        await server.asked.wait()
+        second.cancel()
+        first.cancel()
+        assert await third == (200, b"ok")
+        for task in (first, second):
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        server.answers = [b"SSH-2.0-OpenSSH\r\n\r\n", None, None]
+        found = await asyncio.gather(*(ask() for _ in range(4)), return_exceptions=True)
+        assert [each for each in found if isinstance(each, tuple)] == [(200, b"ok")] * 3
+        assert await ask() == (200, b"ok")
+
+
+async def test_who_is_called_off_in_the_moment_of_its_turn_hands_it_on():
+    """A connection is not lost with who has just been given it."""
+    async with asking(limit=10, most=1) as (server, ask):
+        server.answers = ["held"]
+
+        async def ask_and_call_off():
+            answered = await ask()
+            second.cancel()
+            return answered
+
+        first, second, third = (asyncio.create_task(each()) for each in (ask_and_call_off, ask, ask))
+        await server.asked.wait()
+        server.held.set()
+        assert await first == await third == (200, b"ok")
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert (server.connections, len(server.heads)) == (1, 2)
 
 
 @pytest.mark.parametrize("more", [b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", b"rubbish"])

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
+from batchsearch.commands.shared.endings import run_options, run_to_exit, terminal_options
 from batchsearch.commands.shared.options import (
     CONFIG,
     DASK,
     FRESH,
-    MAX_CALLS,
     RENEW,
     SET,
-    UNTIL,
     laid_over,
     load,
 )
@@ -22,6 +20,7 @@ from batchsearch.commands.shared.options import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from batchsearch.engine.job.run_options import RunOptions
     from batchsearch.tasks.compare.comparison import Comparison
     from batchsearch.telemetry.terminal_options import TerminalOptions
 
@@ -36,8 +35,7 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @CONFIG
 @SET
-@UNTIL
-@MAX_CALLS
+@run_options()
 @FRESH
 @RENEW
 @DASK
@@ -46,8 +44,7 @@ def command(
     config: Path,
     *,
     overrides: tuple[str, ...],
-    until: str | None,
-    max_calls: int | None,
+    options: RunOptions,
     fresh: Path | None,
     renew: bool,
     dask: str | None,
@@ -66,13 +63,12 @@ def command(
 
     def work() -> Comparison:
         job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
-        from batchsearch.engine.job.run_options import RunOptions
         from batchsearch.tasks.compare.comparison_job import compare_to_end
 
         return compare_to_end(
             job,
             terminal,
-            RunOptions(moment(until), max_calls),
+            options,
         )
 
     run_to_exit(work, terminal)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
+from batchsearch.commands.shared.endings import run_options, run_to_exit, terminal_options
 from batchsearch.commands.shared.options import (
     CONFIG,
     DASK,
     FRESH,
     RENEW,
     SET,
-    UNTIL,
     laid_over,
     load,
 )
@@ -21,6 +20,7 @@ from batchsearch.commands.shared.options import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from batchsearch.engine.job.run_options import RunOptions
     from batchsearch.tasks.dedup.dedup_page import DedupSummary
     from batchsearch.telemetry.terminal_options import TerminalOptions
 
@@ -36,9 +36,10 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @CONFIG
 @SET
-@UNTIL
-@click.option(
-    "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop the search after so many calls."
+@run_options(
+    click.option(
+        "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop the search after so many calls."
+    )
 )
 @click.option(
     "--delete-all-missing",
@@ -53,8 +54,7 @@ def command(
     config: Path,
     *,
     overrides: tuple[str, ...],
-    until: str | None,
-    max_calls: int | None,
+    options: RunOptions,
     delete_all_missing: bool,
     fresh: Path | None,
     renew: bool,
@@ -77,13 +77,12 @@ def command(
 
         keep_memory()
         job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
-        from batchsearch.engine.job.run_options import RunOptions
         from batchsearch.tasks.dedup.night import dedup_to_end
 
         return dedup_to_end(
             job,
             terminal,
-            RunOptions(moment(until), max_calls),
+            options,
             delete_all_missing=delete_all_missing,
         )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
-from batchsearch.commands.shared.options import DASK, MAX_CALLS, SET, UNTIL, laid_over
+from batchsearch.commands.shared.endings import run_options, run_to_exit, terminal_options
+from batchsearch.commands.shared.options import DASK, SET, laid_over
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from batchsearch.engine.job.run_options import RunOptions
     from batchsearch.telemetry.summary import Summary
     from batchsearch.telemetry.terminal_options import TerminalOptions
 
@@ -65,8 +67,7 @@ Examples:
 )
 @SET
 @DASK
-@UNTIL
-@MAX_CALLS
+@run_options()
 @terminal_options
 def command(
     folder: str,
@@ -80,8 +81,7 @@ def command(
     where: str | None,
     overrides: tuple[str, ...],
     dask: str | None,
-    until: str | None,
-    max_calls: int | None,
+    options: RunOptions,
     terminal: TerminalOptions,
 ) -> None:
     """Ask again for failed rows of the job whose output folder is DIR, or for the rows that you name.
@@ -97,7 +97,6 @@ def command(
 
     def work() -> Summary:
         from batchsearch.engine.job.job_of_output import job_of
-        from batchsearch.engine.job.run_options import RunOptions
         from batchsearch.engine.renewal.row_selector import RowSelector
         from batchsearch.engine.run.job import run_to_end
         from batchsearch.tasks.lanes.whole_run import run_whole
@@ -120,7 +119,7 @@ def command(
         return run_to_end(
             job,
             terminal,
-            RunOptions(moment(until), max_calls, chosen),
+            replace(options, chosen=chosen),
             working=run_whole,
         )
 

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import moment, run_to_exit, terminal_options
+from batchsearch.commands.shared.endings import run_options, run_to_exit, terminal_options
 from batchsearch.commands.shared.options import (
     CONFIG,
     DASK,
     FRESH,
-    MAX_CALLS,
     RENEW,
     SET,
-    UNTIL,
     laid_over,
     load_for,
 )
@@ -22,6 +20,7 @@ from batchsearch.commands.shared.options import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from batchsearch.engine.job.run_options import RunOptions
     from batchsearch.telemetry.summary import Summary
     from batchsearch.telemetry.terminal_options import TerminalOptions
 
@@ -38,8 +37,7 @@ Examples:
 @click.command(epilog=_EXAMPLES)
 @CONFIG
 @SET
-@UNTIL
-@MAX_CALLS
+@run_options()
 @FRESH
 @RENEW
 @DASK
@@ -48,8 +46,7 @@ def command(
     config: Path,
     *,
     overrides: tuple[str, ...],
-    until: str | None,
-    max_calls: int | None,
+    options: RunOptions,
     fresh: Path | None,
     renew: bool,
     dask: str | None,
@@ -66,14 +63,13 @@ def command(
 
         with off_while_loading():
             job = load_for("run", config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
-            from batchsearch.engine.job.run_options import RunOptions
             from batchsearch.engine.run.job import run_to_end
             from batchsearch.tasks.lanes.whole_run import run_whole
 
         return run_to_end(
             job,
             terminal,
-            RunOptions(moment(until), max_calls),
+            options,
             working=run_whole,
         )
 

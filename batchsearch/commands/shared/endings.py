@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime, time, timedelta
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
-
-import click
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 from batchsearch import interrupts
-from batchsearch.commands.shared.options import DEFECT, PROGRESS, hand_on, logging_options, tell_error
+from batchsearch.commands.shared.options import (
+    DEFECT,
+    MAX_CALLS,
+    PROGRESS,
+    UNTIL,
+    hand_on,
+    logging_options,
+    tell_error,
+)
 from batchsearch.commands.shared.showing import JSON, show, wants_json
+from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.errors import BatchsearchError, ExitCode, StoppedEarlyError
 from batchsearch.telemetry.terminal_options import TerminalOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from batchsearch.pages.next_steps import NextStep
+
+
+AnyCommand: TypeAlias = "Callable[..., Any]"
+"""A command before click makes one of it."""
 
 
 class Ended(Protocol):
@@ -51,6 +62,23 @@ def terminal_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*arguments, terminal=terminal, **others)
 
     return PROGRESS(JSON(logging_options(gathered)))
+
+
+def run_options(most: Callable[[AnyCommand], AnyCommand] = MAX_CALLS) -> Callable[[AnyCommand], AnyCommand]:
+    """Add `--until` and `--max-calls`; the command gets them as `options`.
+
+    Args:
+        most: The second one, where its help says more.
+    """
+
+    def added(command: AnyCommand) -> AnyCommand:
+        @wraps(command)
+        def gathered(*arguments: Any, until: datetime | None, max_calls: int | None, **others: Any) -> Any:
+            return command(*arguments, options=RunOptions(until, max_calls), **others)
+
+        return UNTIL(most(gathered))
+
+    return added
 
 
 def run_to_exit(work: Callable[[], Ended], terminal: TerminalOptions) -> NoReturn:
@@ -112,19 +140,3 @@ def _hand_on(result: Mapping[str, Any]) -> None:
     import json
 
     hand_on(json.dumps(result, ensure_ascii=False))
-
-
-def moment(text: str | None) -> datetime | None:
-    """The coming moment that `--until` means, by this machine's clock and time zone."""
-    if text is None:
-        return None
-    now = datetime.now().astimezone()
-    try:
-        if ":" in text and "-" not in text:
-            moment = datetime.combine(now.date(), time.fromisoformat(text)).astimezone()
-            return moment if moment > now else (moment.replace(tzinfo=None) + timedelta(days=1)).astimezone()
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is no time like 06:00 or 2026-11-22T06:00", param_hint="--until"
-        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
     from batchsearch.errors import BatchsearchError
 
+
+def _moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    """The coming moment that `--until` means, by this machine's clock and time zone."""
+    if text is None:
+        return None
+    now = datetime.now().astimezone()
+    try:
+        if ":" in text and "-" not in text:
+            moment = datetime.combine(now.date(), time.fromisoformat(text)).astimezone()
+            return moment if moment > now else (moment.replace(tzinfo=None) + timedelta(days=1)).astimezone()
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no time like 06:00 or 2026-11-22T06:00") from None
+
+
 CONFIG = click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
 SET = click.option(
     "--set",
@@ -26,7 +42,10 @@ SET = click.option(
     help="Override a setting of the job file, such as `instance.qps=5`. May be repeated.",
 )
 UNTIL = click.option(
-    "--until", metavar="TIME", help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4."
+    "--until",
+    metavar="TIME",
+    callback=_moment,
+    help="Stop at this local time, `06:00` or `2026-11-22T06:00`; exit code 4.",
 )
 MAX_CALLS = click.option(
     "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop after so many calls; exit code 4."

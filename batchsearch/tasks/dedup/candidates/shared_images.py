@@ -172,7 +172,8 @@ def on_many_products(
     for start, end in grouping.bounds():
         row = by_image[grouping.begins[start] : grouping.begins[end]]
         image = np.repeat(np.arange(end - start), sizes[start:end])
-        both = np.unique((image << 32) | product[row])
+        both = np.sort((image << 32) | product[row])
+        both = both[np.concatenate(([True], both[1:] != both[:-1]))] if len(both) else both
         on = np.bincount(both >> 32, minlength=end - start)
         kept = on >= FEWEST_PRODUCTS
         found.add(row[kept[image]])

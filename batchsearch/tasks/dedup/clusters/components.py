@@ -70,7 +70,8 @@ def united(count: int, edges: Iterable[Edges], room: Room) -> NDArray[np.int32]:
         if count <= min(in_pieces.AT_ONCE, _NODES_FOR_AN_EDGE * len(one)):
             parent[:] = _smallest(components(count, one, other))[parent]
             continue
-        both = np.unique(np.concatenate((one, other)))
+        both = np.sort(np.concatenate((one, other)))
+        both = both[np.concatenate(([True], both[1:] != both[:-1]))]
         label = components(len(both), np.searchsorted(both, one), np.searchsorted(both, other))
         parent[both] = both[_smallest(label)]
     for some in pieces(count):

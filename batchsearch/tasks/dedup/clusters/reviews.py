@@ -91,8 +91,7 @@ class Reviews:
 
     def texts(self, clusters: NDArray[np.int32]) -> pa.Array:
         """Why, for each of these numbers; null for no reason."""
-        some = np.unique(clusters)
-        said = {number: self._text(number) for number in some[self._asked(some)].tolist()}
+        said = {number: self._text(number) for number in set(clusters[self._asked(clusters)].tolist())}
         return pa.array(map(said.get, clusters.tolist()), pa.string())
 
     def _asked(self, clusters: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.dedup_settings import SyncName
@@ -153,24 +153,22 @@ def _title(named: str | None, names: list[str], written: Mapping[str, str]) -> s
     return None if found is None else written[found]
 
 
-def told_now(manifest: Manifest, columns: Columns) -> pa.Table | None:
+def told_now(manifest: Manifest, columns: Columns) -> Iterator[pa.RecordBatch]:
     """What the manifest's columns that speak of products say now: by `row_key`, named as in the results.
 
-    None where no column speaks.
+    Nothing where no column speaks.
     """
     speaking = {*columns.different_when.values(), *columns.same_when.values()}
     speaking |= {columns.title} if columns.title else set()
     if not speaking:
-        return None
+        return
     schema = pa.schema([("row_key", pa.string()), *((name, pa.string()) for name in sorted(speaking))])
     given = manifest.schema_carried.names
     written = dict(zip(passthrough_names(SEARCH_OPERATION, given), given, strict=True))
-    batches = []
     for batch in manifest.batches():
         keys = pa.array([row.key for row in batch.rows], pa.string())
         texts = [batch.carried.column(written[name]).cast(pa.string()) for name in schema.names[1:]]
-        batches.append(pa.record_batch([keys, *texts], schema=schema))
-    return pa.Table.from_batches(batches, schema)
+        yield pa.record_batch([keys, *texts], schema=schema)
 
 
 def _in_folder(settings: JobSettings, name: str) -> JobSettings:

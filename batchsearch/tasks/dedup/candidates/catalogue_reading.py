@@ -15,6 +15,7 @@ from batchsearch.tasks.dedup.candidates.catalogue_images import Images, batches_
 from batchsearch.tasks.dedup.candidates.in_pieces import pieces
 from batchsearch.tasks.dedup.candidates.off_memory import Coding, Room, SortedRows, Texts, give_back, numbered
 from batchsearch.tasks.dedup.candidates.text_index import TextIndex
+from batchsearch.tasks.dedup.candidates.told_columns import ToldColumns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +37,7 @@ def read_images(  # noqa: PLR0917 - what is read, and what else is known
     present_keys: Iterator[list[str]] | None,
     others: Iterable[tuple[pa.Array, pa.Array]] = (),
     copies: Path | None = None,
-    told: pa.Table | None = None,
+    told: Iterable[pa.RecordBatch] | None = None,
     room: Room | None = None,
 ) -> Images:
     """Everything that is needed of the search results.
@@ -47,8 +48,8 @@ def read_images(  # noqa: PLR0917 - what is read, and what else is known
         present_keys: The manifest's row keys; None counts every row as present.
         others: Further products and names of images, which no row has.
         copies: File of further rows, which were not searched; None for none.
-        told: What the manifest says now, by `row_key` and the results' names of columns: a row that was
-            searched on an earlier night has in the results what its columns said then.
+        told: What the manifest says now, by `row_key` and the results' names of columns, some rows at a time:
+            a row that was searched on an earlier night has in the results what its columns said then.
         room: Where texts are that are too many for memory; None keeps all in memory.
 
     Raises:
@@ -74,7 +75,7 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
     columns: Columns,
     present_keys: Iterator[list[str]] | None,
     others: Iterable[tuple[pa.Array, pa.Array]],
-    told: pa.Table | None,
+    told: Iterable[pa.RecordBatch] | None,
     room: Room,
 ) -> Images:
     """What rows of results say, in whatever order they come. Arguments as for `read_images`."""
@@ -86,8 +87,13 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
         products.add(product)
         names.add(name)
     product_index, product = numbered(by_row[columns.product], products, empty="")
-    given_names = by_row[columns.pic_name] if columns.pic_name else pa.repeat("", count)
-    name_index, name = numbered(given_names, names, empty="")
+    if columns.pic_name:
+        name_index, name = numbered(by_row[columns.pic_name], names, empty="")
+    else:
+        names.add(pa.repeat("", min(count, 1)))
+        name_index = TextIndex(names.texts(), room)
+        # No text is before an empty one.
+        name = room.array(count, np.int32, 0)
     sha256 = by_row["source_sha256"]
     file_index, file = numbered(sha256, Coding(room))
     files = len(file_index.texts)
@@ -97,17 +103,7 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
         category_index, category = numbered(by_row[columns.category], Coding(room))
         categories = category_index.texts
 
-    def said(named: str) -> pa.Array:
-        """A column's texts as the manifest has them now, or else as they were."""
-        if told is None or named not in told.column_names:
-            return by_row[named]
-        none = pa.array([], pa.string())
-        keys, now = (pa.concat_arrays([none, *told.column(each).chunks]) for each in ("row_key", named))
-        at = TextIndex(keys).places(row_index.texts)
-        now = now.take(pa.array(at, mask=at < 0))
-        return pc.if_else(pa.array(at >= 0), now.cast(by_row[named].type), by_row[named])
-
-    speaking = sorted({*columns.different_when.values(), *columns.same_when.values()})
+    titles, speaking = _spoken(columns, by_row, told, row_index, room)
     return Images(
         product_index=product_index,
         name_index=name_index,
@@ -128,10 +124,25 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
         oldest=numbers.oldest,
         categories=categories,
         category=category,
-        titles=said(columns.title) if columns.title else None,
-        values={named: _valued(said(named), room) for named in speaking},
+        titles=titles,
+        values=speaking,
         room=room,
     )
+
+
+def _spoken(
+    columns: Columns,
+    by_row: dict[str, pa.Array],
+    told: Iterable[pa.RecordBatch] | None,
+    rows: TextIndex,
+    room: Room,
+) -> tuple[pa.Array | None, dict[str, NDArray[np.int32]]]:
+    """Titles, and numbers of the values of columns that speak, as the manifest has them now."""
+    now = ToldColumns(told or (), rows, room)
+    named = sorted({*columns.different_when.values(), *columns.same_when.values()})
+    texts = {each: now.over(each, by_row[each]) for each in {*named, columns.title} if each}
+    titles = texts[columns.title] if columns.title else None
+    return titles, {each: _valued(texts[each], room) for each in named}
 
 
 @dataclass(frozen=True, slots=True)

@@ -421,10 +421,17 @@ def numbered(
         coding: Takes the texts.
         empty: What null counts as; None makes it -1.
     """
-    if empty is not None and column.null_count:
-        column = pc.fill_null(column, pa.scalar(empty, column.type))
+    missing = empty is not None and column.null_count > 0
+    if missing:
+        coding.add(pa.array([empty], pa.string()))
     for start in range(0, len(column), _ROWS_AT_ONCE):
         coding.add(column.slice(start, _ROWS_AT_ONCE).cast(pa.string()))
     index = TextIndex(coding.texts(), coding.room)
     give_back()
-    return index, index.places(column)
+    number = index.places(column)
+    if missing:
+        place = index.places(pa.array([empty], pa.string()))[0]
+        for start in range(0, len(number), _ROWS_AT_ONCE):
+            some = number[start : start + _ROWS_AT_ONCE]
+            some[some < 0] = place
+    return index, number

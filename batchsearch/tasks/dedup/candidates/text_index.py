@@ -118,9 +118,10 @@ class TextIndex:
         found = self._array(len(texts), np.dtype(np.int32))
         for start in range(0, len(texts), _AT_ONCE):
             some = texts.slice(start, _AT_ONCE)
-            found[start : start + len(some)] = self._found(*bits_of(some, self._by))
-        if texts.null_count:
-            found[texts.is_null().to_numpy(zero_copy_only=False)] = _NOT_FOUND
+            places = self._found(*bits_of(some, self._by))
+            if some.null_count:
+                places[some.is_null().to_numpy(zero_copy_only=False)] = _NOT_FOUND
+            found[start : start + len(some)] = places
         return found
 
     def _array(self, count: int, kind: np.dtype[Any]) -> NDArray[Any]:

@@ -25,7 +25,7 @@ from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
 from batchsearch.tasks.dedup.clusters.verdicts import REASONS, VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -63,7 +63,8 @@ class Sources:
         now: UTC.
         flat: Tells what share of some rows' images their three most frequent colours cover, NaN for those
             not known; None does not look.
-        told: Reads what the manifest says now of the columns that speak; None where none do.
+        told: Reads what the manifest says now of the columns that speak, some rows at a time; None where
+            nobody asks.
         held_by: Name of the instance that holds every image searched; None where it need not.
     """
 
@@ -82,7 +83,7 @@ class Sources:
     held_by: str | None = None
     changed_at: Callable[[Images], NDArray[np.int64]] | None = None
     flat: Callable[[Images, NDArray[np.int64]], NDArray[np.float64]] | None = None
-    told: Callable[[], pa.Table | None] | None = None
+    told: Callable[[], Iterable[pa.RecordBatch]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

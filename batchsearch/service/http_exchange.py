@@ -110,7 +110,7 @@ async def exchange(
         session: From `new_session`.
         method: In capitals.
         url: Encoded already; it is sent as it is.
-        headers: All that must be sent.
+        headers: All that must be sent, by lower-case name.
         body: Sent as it is; empty for none.
         timeouts: How long to wait.
         max_bytes: Largest answer to read.
@@ -167,8 +167,7 @@ async def _ask_barely(  # noqa: PLR0917 - what `exchange` was given
     timeouts: Timeouts,
 ) -> BareAnswer:
     """The head of the answer to one request over the session's connections."""
-    told = dict(_ACCEPTED)
-    told.update((name.lower(), value) for name, value in headers.items())
+    told = {**_ACCEPTED, **headers}
     has_no_body = method in aiohttp.ClientRequest.GET_METHODS
     if body or not has_no_body:
         told["content-length"] = str(len(body))

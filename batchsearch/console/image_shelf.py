@@ -56,6 +56,15 @@ class ShelvedImage:
             return self.verdict.sent.width, self.verdict.sent.height
         return None
 
+    @property
+    def is_converted(self) -> bool:
+        """Whether pixels of the image sent are others than those of the file."""
+        if not isinstance(self.verdict, Prepared):
+            return False
+        geometry = self.verdict.geometry
+        source = (geometry.source_width, geometry.source_height)
+        return geometry.orientation != 1 or source != self.sides
+
     def as_asked(self) -> AskedImage:
         """What a question keeps of it; raises TypeError for one that is refused, which is not sent."""
         made = self.verdict

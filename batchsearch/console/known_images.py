@@ -65,6 +65,10 @@ class ShownImages:
         """Whether it is known where the image itself is: a copy is too small to be asked about."""
         return self.known.has(product_id, pic_name)
 
+    def shows(self, product_id: str | None, pic_name: str | None) -> bool:
+        """Whether there is an image, or a copy, to look at."""
+        return self.has(product_id, pic_name) or self.copy(product_id, pic_name) is not None
+
     def copy(self, product_id: str | None, pic_name: str | None) -> bytes | None:
         """The copy that the instance keeps; None where it keeps none."""
         if self.catalogue is None or not product_id or not pic_name:

@@ -108,7 +108,10 @@ def _wrapped(text: _Text, place: int, depth: int) -> Iterator[tuple[int, Mapping
                 raise UnreadableError(text.line, "is no whole JSON object: it is cut, or a comma is missing")
             text.skip_one()
             text.begins()
-            text.drop(text.value()[1])
+            value, end = text.value()
+            if isinstance(value, list | dict) and _is_deep(value):
+                raise UnreadableError(text.line, _TOO_DEEP)
+            text.drop(end)
     if text.begins():
         raise UnreadableError(text.line, "goes on behind the object that holds its rows")
 

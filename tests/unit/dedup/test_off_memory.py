@@ -10,7 +10,9 @@ import pytest
 
 from batchsearch.errors import OutputError
 from batchsearch.tasks.dedup.candidates import text_index
-from batchsearch.tasks.dedup.candidates.off_memory import Coding, Room, SortedRows, Texts, numbered
+from batchsearch.tasks.dedup.candidates.coding import Coding, numbered
+from batchsearch.tasks.dedup.candidates.off_memory import Room, Texts
+from batchsearch.tasks.dedup.candidates.sorted_rows import SortedRows
 from batchsearch.tasks.dedup.candidates.text_index import TextIndex
 
 TEXTS = ["", "b", "ä", "a" * 8, "a" * 9, "a" * 16, "日本", "a", "aa", "z\x00", "z", "z\x00\x00", "b" * 300]

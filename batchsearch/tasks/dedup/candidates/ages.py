@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.tasks.dedup.candidates.coding import Coding, numbered
 from batchsearch.tasks.dedup.candidates.in_pieces import pieces
-from batchsearch.tasks.dedup.candidates.off_memory import Coding, Texts, numbered
+from batchsearch.tasks.dedup.candidates.off_memory import Texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

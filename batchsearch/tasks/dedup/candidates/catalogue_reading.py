@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.tasks.dedup.candidates.ages import Ages
 from batchsearch.tasks.dedup.candidates.catalogue_images import Images, batches_of, schema_of
+from batchsearch.tasks.dedup.candidates.coding import Coding, numbered
 from batchsearch.tasks.dedup.candidates.in_pieces import pieces
-from batchsearch.tasks.dedup.candidates.off_memory import Coding, Room, SortedRows, Texts, give_back, numbered
+from batchsearch.tasks.dedup.candidates.off_memory import Room, Texts, give_back
+from batchsearch.tasks.dedup.candidates.sorted_rows import SortedRows
 from batchsearch.tasks.dedup.candidates.text_index import TextIndex
 from batchsearch.tasks.dedup.candidates.told_columns import ToldColumns
 

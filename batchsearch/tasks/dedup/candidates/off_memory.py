@@ -1,4 +1,4 @@
-"""Columns of a night that may be larger than memory: sorted and kept in files that have no name.
+"""Columns of a night that may be larger than memory: kept in files that have no name.
 
 Up to `IN_MEMORY` bytes of rows that are sorted stay in memory, and of single columns, of which there are many
 at once, an eighth of that. What is more goes to files in the job's folder, which the system
@@ -15,14 +15,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batchsearch.kept_memory import give_memory_back
 from batchsearch.publish import unwritable
-from batchsearch.tasks.dedup.candidates.text_index import TextIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,13 +32,7 @@ IN_MEMORY: Final = 128 << 20
 _OF_A_COLUMN: Final = 8
 """A column goes to a file when it is larger than this part of it: some forty are there at once."""
 
-_TO_SORT_A_ROW: Final = 16
-"""Bytes that putting a row in order takes beside the row itself."""
-_ROWS_AT_ONCE: Final = 1 << 19
-_ROWS_OF_A_BATCH: Final = 1 << 16
 _NOT_FOR_THIS_DISK: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
-_SAMPLES: Final = 256
-"""Keys that are looked at of each sorted run, to put pieces of about half its size together."""
 
 
 class Room:
@@ -262,176 +253,3 @@ class _Bits:
     def rest(self) -> NDArray[np.uint8]:
         """The last byte, if any."""
         return np.packbits(self._left, bitorder="little")
-
-
-class SortedRows:
-    """Takes rows in any order and gives them back ascending by one column of texts.
-
-    Rows of one key stay in the order in which they came. Rows are sorted in memory, written to a file when
-    there are too many, and put together again in pieces between keys that every file was looked at for.
-
-    Args:
-        key: Name of the column.
-        room: Where files are made.
-    """
-
-    def __init__(self, key: str, room: Room) -> None:
-        self._key = key
-        self._room = room
-        self._held: list[pa.Table] = []
-        self._size = 0
-        self._file: BinaryIO | None = None
-        self._runs: list[tuple[int, int]] = []
-        self._written = 0
-        self.count = 0
-
-    def add(self, rows: pa.Table) -> None:
-        """Take rows.
-
-        Raises:
-            OutputError: The disk refuses.
-        """
-        self._held.append(rows)
-        self._size += rows.nbytes + len(rows) * _TO_SORT_A_ROW
-        self.count += len(rows)
-        # They are in memory twice and a half while they are sorted.
-        if self._room.is_full(self._size * 2):
-            self._write()
-
-    def pieces(self) -> Iterator[pa.Table]:
-        """All rows, piece by piece.
-
-        Raises:
-            OutputError: The disk refuses.
-        """
-        if self._file is None:
-            if self._held:
-                yield self._sorted(self._held)
-            return
-        if self._held:
-            self._write()
-        try:
-            whole = mapped(self._file)
-        except OSError as error:
-            raise self._room.refused(error) from error
-        runs = [pa.ipc.open_stream(whole.slice(start, size)).read_all() for start, size in self._runs]
-        cuts = self._cuts(runs)
-        for number in range(len(cuts[0]) - 1):
-            yield self._sorted(
-                [
-                    rows.slice(at[number], at[number + 1] - at[number])
-                    for rows, at in zip(runs, cuts, strict=True)
-                ]
-            )
-
-    def _sorted(self, several: list[pa.Table]) -> pa.Table:
-        rows = pa.concat_tables(several).combine_chunks()
-        several.clear()
-        return rows.take(pc.sort_indices(rows.column(self._key)))
-
-    def _write(self) -> None:
-        rows = self._sorted(self._held)
-        if self._file is None:
-            self._file = self._room.file()
-        try:
-            start = self._file.tell()
-            with pa.ipc.new_stream(self._file, rows.schema) as stream:
-                stream.write_table(rows, max_chunksize=_ROWS_OF_A_BATCH)
-            self._runs.append((start, self._file.tell() - start))
-        except OSError as error:
-            raise self._room.refused(error) from error
-        self._written += self._size
-        self._size = 0
-
-    def _cuts(self, runs: list[pa.Table]) -> list[list[int]]:
-        """Where each run is cut so that pieces are about equal and hold all rows of their keys."""
-        wanted = max(1, -(-4 * self._written // max(1, self._room.in_memory)))
-        samples: list[str] = []
-        for rows in runs:
-            places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SAMPLES)).astype(np.int64))
-            samples += rows.column(self._key).take(pa.array(places)).to_pylist()
-        samples.sort()
-        between = sorted({samples[len(samples) * number // wanted] for number in range(1, wanted)})
-        cuts = []
-        for rows in runs:
-            keys = rows.column(self._key)
-            at = [0]
-            for key in between:
-                at.append(_first_at_least(keys, key, at[-1]))
-            cuts.append([*at, len(rows)])
-        return cuts
-
-
-def _first_at_least(keys: pa.ChunkedArray, key: str, low: int) -> int:
-    """The first place whose key is not below this one; these are ascending."""
-    high = len(keys)
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle].as_py() < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-class Coding:
-    """The different texts of a column, ascending, each once."""
-
-    def __init__(self, room: Room) -> None:
-        self.room = room
-        self._sorted = SortedRows("text", room)
-
-    def add(self, texts: pa.Array) -> None:
-        """Take texts; null is none.
-
-        Raises:
-            OutputError: The disk refuses.
-        """
-        self._sorted.add(pa.table({"text": pc.unique(texts).drop_null()}))
-
-    def texts(self) -> pa.Array:
-        """All different ones.
-
-        Raises:
-            OutputError: The disk refuses.
-        """
-        found = Texts(self.room)
-        for piece in self._sorted.pieces():
-            texts = piece.column("text").combine_chunks()
-            for each in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
-                found.add(_each_once(each))
-        return found.array()
-
-
-def _each_once(texts: pa.Array) -> pa.Array:
-    """The different ones of texts that ascend; no text is in two pieces."""
-    if len(texts) < 2:  # noqa: PLR2004 - a text and the one before it
-        return texts
-    new = pc.not_equal(texts[1:], texts[:-1]).to_numpy(zero_copy_only=False)
-    return texts if new.all() else texts.filter(pa.array(np.concatenate(([True], new))))
-
-
-def numbered(
-    column: pa.Array, coding: Coding, *, empty: str | None = None
-) -> tuple[TextIndex, NDArray[np.int32]]:
-    """The different texts of a column and of those taken before, and each cell's place among them.
-
-    Args:
-        column: The cells.
-        coding: Takes the texts.
-        empty: What null counts as; None makes it -1.
-    """
-    missing = empty is not None and column.null_count > 0
-    if missing:
-        coding.add(pa.array([empty], pa.string()))
-    for start in range(0, len(column), _ROWS_AT_ONCE):
-        coding.add(column.slice(start, _ROWS_AT_ONCE).cast(pa.string()))
-    index = TextIndex(coding.texts(), coding.room)
-    give_back()
-    number = index.places(column)
-    if missing:
-        place = index.places(pa.array([empty], pa.string()))[0]
-        for start in range(0, len(number), _ROWS_AT_ONCE):
-            some = number[start : start + _ROWS_AT_ONCE]
-            some[some < 0] = place
-    return index, number

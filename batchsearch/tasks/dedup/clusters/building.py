@@ -21,6 +21,7 @@ from batchsearch.tasks.dedup.candidates.sharing import Sharing
 from batchsearch.tasks.dedup.clusters.clustering import cluster, with_notes
 from batchsearch.tasks.dedup.clusters.decide import DIFFERENT, JUDGED, SAME
 from batchsearch.tasks.dedup.clusters.deciding import Deciding
+from batchsearch.tasks.dedup.clusters.earlier_tables import earlier_pairs
 from batchsearch.tasks.dedup.clusters.guarding import GuardRules
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
     CLUSTERS,
@@ -31,7 +32,7 @@ from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
     findings_schema,
     pairs_schema,
 )
-from batchsearch.tasks.dedup.clusters.table_rows import cluster_rows, earlier_pairs, finding_rows, pair_rows
+from batchsearch.tasks.dedup.clusters.table_rows import cluster_rows, finding_rows, pair_rows
 from batchsearch.tasks.dedup.clusters.verdicts import ALIKE, COLOURS_DIFFER, RECOLOURED, VERDICTS
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     from batchsearch.tasks.dedup.candidates.hits import Tally
     from batchsearch.tasks.dedup.candidates.matches import Pairs
     from batchsearch.tasks.dedup.clusters.deciding import Decided
-    from batchsearch.tasks.dedup.clusters.table_rows import Earlier, Sources
+    from batchsearch.tasks.dedup.clusters.earlier_tables import Earlier
+    from batchsearch.tasks.dedup.clusters.table_rows import Sources
 
 
 def hits_wanted(settings: JobSettings) -> int:

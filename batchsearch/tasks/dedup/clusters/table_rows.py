@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.tasks.dedup.candidates.in_pieces import overlapping, pieces, places_of
+from batchsearch.tasks.dedup.candidates.coding import Coding, numbered
+from batchsearch.tasks.dedup.candidates.in_pieces import pieces, places_of
 from batchsearch.tasks.dedup.candidates.matches import FOUND_BY, NO_RANK, NOT_FOUND, pair_key, taken
-from batchsearch.tasks.dedup.candidates.off_memory import Coding, Numbers, Texts, numbered
+from batchsearch.tasks.dedup.candidates.off_memory import Numbers, Texts
 from batchsearch.tasks.dedup.clusters.decide import JUDGED
-from batchsearch.tasks.dedup.clusters.earlier_tables import read_earlier
+from batchsearch.tasks.dedup.clusters.earlier_tables import Earlier, read_earlier
 from batchsearch.tasks.dedup.clusters.names import NEW, new_names, taken_over
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
     CLUSTERS,
-    PAIRS,
     clusters_schema,
     findings_schema,
     pairs_schema,
@@ -97,56 +97,6 @@ class LocalMatches:
 
     matches: Matches
     crowded: NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """The pairs of the night before whose products are still known, by `pair_key`, ascending.
-
-    Attributes:
-        key: Both products.
-        found_at: When the pair was first found.
-        accepted: Whether it was accepted.
-        count_accepted: How many were, those of products that are no longer known, too.
-    """
-
-    key: NDArray[np.int64]
-    found_at: NDArray[np.int64]
-    accepted: NDArray[np.bool_]
-    count_accepted: int
-
-    def found(self, key: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Which of some pairs were there, and their places."""
-        if not len(self.key):
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        place = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
-        there = np.flatnonzero(self.key[place] == key)
-        return there, place[there]
-
-
-def earlier_pairs(folder: Path, images: Images, room: Room) -> Earlier:
-    """The pairs that the night before wrote, in the numbers of tonight's products.
-
-    Raises:
-        OutputError: They cannot be read, or the disk refuses.
-    """
-    keys, found, said = (Numbers(kind, room) for kind in (np.int64, np.int64, bool))
-    count = 0
-    for batch in read_earlier(folder, PAIRS, ["product_a", "product_b", "found_at", "accepted"]):
-        one, other = (images.product_index.places(batch.column(name)) for name in ("product_a", "product_b"))
-        at = batch.column("found_at").cast(pa.int64()).to_numpy(zero_copy_only=False)
-        accepted = batch.column("accepted").to_numpy(zero_copy_only=False).astype(bool)
-        count += int(accepted.sum())
-        known = (one >= 0) & (other >= 0)
-        keys.add(pair_key(one[known], other[known]))
-        found.add(at[known])
-        said.add(accepted[known])
-    key, found_at, accepted = keys.array(), found.array(), said.array()
-    if all((key[some][1:] >= key[some][:-1]).all() for some in overlapping(len(key))):
-        return Earlier(key, found_at, accepted, count)
-    # Not as a night writes it.
-    order = np.argsort(key, kind="stable")
-    return Earlier(key[order], found_at[order], accepted[order], count)
 
 
 def _named(texts: pa.Array, numbers: NDArray[Any]) -> pa.Array:

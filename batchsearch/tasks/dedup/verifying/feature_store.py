@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlite3
 import struct
 import threading
-from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputError
 from batchsearch.tasks.dedup.clusters.verdicts import Measure
 from batchsearch.tasks.dedup.verifying.features import VERSION
+from batchsearch.tasks.dedup.verifying.remade_file import opened
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -57,7 +57,9 @@ class FeatureStore:
         self._waiting: dict[bytes, bytes] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._opened()
+            # It can all be made again: what a crash of the machine loses is only work.
+            version = VERSION * 1000 + _MEASURES_VERSION
+            self._file = opened(path, version, _SCHEMA, synchronous="OFF")
         except (OSError, sqlite3.Error) as error:
             raise self._refused(error) from error
 
@@ -72,25 +74,6 @@ class FeatureStore:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    def _opened(self) -> sqlite3.Connection:
-        version = VERSION * 1000 + _MEASURES_VERSION
-        for _ in range(2):
-            with ExitStack() as undo, suppress(sqlite3.DatabaseError):
-                file = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-                undo.callback(file.close)
-                found = file.execute("PRAGMA user_version").fetchone()[0]
-                if found in {0, version}:
-                    file.execute("PRAGMA journal_mode = WAL")
-                    # It can all be made again: what a crash of the machine loses is only work.
-                    file.execute("PRAGMA synchronous = OFF")
-                    file.executescript(_SCHEMA)
-                    file.execute(f"PRAGMA user_version = {version}")
-                    undo.pop_all()
-                    return file
-            for ending in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
-        raise sqlite3.OperationalError("cannot be made anew")
 
     def lacking(self, names: Collection[bytes]) -> set[bytes]:
         """Which of these files have no features yet."""

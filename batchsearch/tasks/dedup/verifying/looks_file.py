@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
+from batchsearch.tasks.dedup.verifying.remade_file import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -86,7 +87,7 @@ class LooksFile:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._opened()
+            self._file = opened(path, _VERSION, _SCHEMA, synchronous="NORMAL")
         except (OSError, sqlite3.Error) as error:
             raise self._refused(error) from error
         self._take_over(path.with_name(FORMER_FILE))
@@ -135,23 +136,6 @@ class LooksFile:
     def changed(self) -> Iterator[tuple[str, int]]:
         """The rows whose images were seen to be other ones, and when, microseconds since 1970."""
         yield from self._asked("SELECT row_key, changed_at FROM looks WHERE changed_at > 0", ())
-
-    def _opened(self) -> sqlite3.Connection:
-        for _ in range(2):
-            with ExitStack() as undo, suppress(sqlite3.DatabaseError):
-                file = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-                undo.callback(file.close)
-                found = file.execute("PRAGMA user_version").fetchone()[0]
-                if found in {0, _VERSION}:
-                    file.execute("PRAGMA journal_mode = WAL")
-                    file.execute("PRAGMA synchronous = NORMAL")
-                    file.executescript(_SCHEMA)
-                    file.execute(f"PRAGMA user_version = {_VERSION}")
-                    undo.pop_all()
-                    return file
-            for ending in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
-        raise sqlite3.OperationalError("cannot be made anew")
 
     def _take_over(self, former: Path) -> None:
         """Take over the looks of an earlier version; a file that cannot be read is let be and forgotten."""

@@ -6,26 +6,23 @@ import asyncio
 import inspect
 import os
 import resource
-import ssl
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from batchsearch.descriptors import is_exhausted, none_left
 from batchsearch.images.fetching.addresses import shown_address
 from batchsearch.images.fetching.cookies import ChainCookies
-from batchsearch.images.fetching.hosts import AllowedHosts, RefusedError, refused, resolver_of
+from batchsearch.images.fetching.fetch_endings import ending_of, ending_without
+from batchsearch.images.fetching.hosts import AllowedHosts, refused, resolver_of
 from batchsearch.images.fetching.lenient import NoAnswerError, ask_leniently
 from batchsearch.images.fetching.unpacking import ENOUGH, BrokenBodyError, UnknownEncodingError, unpacker_for
 from batchsearch.images.fetching.urls import UnreadableAddressError, WebAddress, parse
 from batchsearch.images.inspect import begins_like_an_image
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.proxies import proxies_of
-from batchsearch.retry_after import retry_after
 from batchsearch.service.bare_requests import BareAnswer, BareRequests, head_lines
 
 if TYPE_CHECKING:
@@ -48,7 +45,6 @@ _HEADER_COUNT: Final[dict[str, Any]] = (
 )
 """aiohttp bounds the number of headers only from 3.13 on."""
 _LONGEST_ENCODING: Final = 40
-_GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _REDIRECTS: Final = frozenset(
     {
         HTTPStatus.MOVED_PERMANENTLY,
@@ -58,10 +54,6 @@ _REDIRECTS: Final = frozenset(
         HTTPStatus.PERMANENT_REDIRECT,
     }
 )
-_PASSING: Final = frozenset(
-    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)}
-)
-"""Statuses that another attempt may not meet."""
 _WITH_A_BODY: Final = frozenset(range(200, 300)) - {
     HTTPStatus.NO_CONTENT,
     HTTPStatus.RESET_CONTENT,
@@ -160,7 +152,7 @@ class Downloader:
                 "Local.ImageReferenceInvalid", f"{shown_address(address)}: the address cannot be read"
             )
         except (aiohttp.ClientError, OSError) as error:
-            return _lost(error, shown_address(address))
+            return ending_without(error, shown_address(address))
 
     async def _follow(self, first: WebAddress, address: str) -> bytes | Rejected | Unreachable:
         here, basic, cookies = first, first.basic, ChainCookies()
@@ -185,7 +177,7 @@ class Downloader:
                     raise
                 return found
             if not location:
-                return _status(answer, shown_address(address))
+                return ending_of(answer, shown_address(address))
             try:
                 here, basic = here.follow(location), None
             except UnreadableAddressError:
@@ -238,7 +230,7 @@ class Downloader:
     async def _take(self, response: _Answer, url: URL) -> bytes | Rejected | Unreachable:
         """The body of a final answer, within the bound."""
         if response.status not in _WITH_A_BODY:
-            return _status(response, shown_address(str(url)))
+            return ending_of(response, shown_address(str(url)))
         length = _length(response)
         too_large = length > self._limit
         body = b"" if too_large else await self._unpacked(response, length, url)
@@ -247,7 +239,7 @@ class Downloader:
         if too_large or len(body) > self._limit:
             return self._too_large(shown_address(str(url)))
         if response.status == HTTPStatus.ACCEPTED and not begins_like_an_image(body[:ENOUGH]):
-            return _status(response, shown_address(str(url)), transient=True)
+            return ending_of(response, shown_address(str(url)), transient=True)
         return body
 
     async def _once_more(self, address: WebAddress, told: Mapping[str, str]) -> bytes | None:
@@ -339,70 +331,3 @@ def _connections() -> int:
     """Most connections at a time: a part of what may be open, where that is little."""
     may_be_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, min(MAX_CONNECTIONS, may_be_open // 4)) if may_be_open > 0 else MAX_CONNECTIONS
-
-
-def _status(response: _Answer, shown: str, *, transient: bool | None = None) -> Rejected | Unreachable:
-    """The ending of an answer that is not the image."""
-    if response.status in _GONE:
-        return Rejected("Local.ImageMissing", f"{shown}: HTTP {response.status}{_hint(response)}")
-    asks = response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
-    what = " (the proxy asks for a user and password)" if asks else ""
-    return Unreachable(
-        "Transport.ImageHttpStatus",
-        f"{shown}: HTTP {response.status}{what}{_hint(response)}",
-        transient=response.status in _PASSING if transient is None else transient,
-        retry_after=retry_after(response.headers, datetime.now(UTC)),
-    )
-
-
-def _hint(response: _Answer) -> str:
-    """What may be wrong with an address that a host does not like."""
-    return "; the address holds `&amp;`, which is `&` in HTML" if "&amp;" in str(response.url) else ""
-
-
-def _lost(error: aiohttp.ClientError | OSError, shown: str) -> Rejected | Unreachable:
-    """The ending of a request that brought no whole answer."""
-    if _is_refusal(error):
-        return refused(shown)
-    if is_exhausted(error) or none_left():
-        return Unreachable(
-            "Transport.ImageRead",
-            f"{shown}: this machine has no file descriptors left (`ulimit -n`)",
-            transient=True,
-            here="descriptors",
-        )
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return Unreachable(
-            "Transport.ImageHttpStatus",
-            f"{shown}: the proxy answered HTTP {error.status}",
-            transient=error.status in _PASSING,
-        )
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return Unreachable(
-            "Transport.ImageTls", f"{shown}: the host's certificate is refused", transient=False
-        )
-    return Unreachable("Transport.ImageConnect", f"{shown}: {_cause(error)}", transient=True)
-
-
-def _is_refusal(error: BaseException | None) -> bool:
-    """Whether the resolver's refusal is at the bottom of an error."""
-    while error is not None:
-        if isinstance(error, RefusedError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _cause(error: Exception) -> str:
-    """What went wrong, without the address that the library's own text may quote."""
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return f"no connection to the proxy ({error.os_error.strerror or 'unknown reason'})"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the name cannot be resolved"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no connection ({error.os_error.strerror or 'unknown reason'})"
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
-        return "the connection broke off"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return "the answer is not HTTP as it should be"
-    return f"the request failed ({type(error).__name__})"

@@ -102,7 +102,10 @@ def refuse_changed(path: Path) -> bool:
         raise refusal(path, "the ledger cannot be read", error) from error
     if changed:
         raise damaged(
-            path, "the ledger cannot be opened", "its bytes are not those that its last writer left"
+            path,
+            "the ledger cannot be opened",
+            f"its bytes are not those that its last writer left, as `{NOTE}` beside it says (who changed it "
+            f"on purpose, or put an earlier copy back, removes `{NOTE}`)",
         )
     return is_compared
 

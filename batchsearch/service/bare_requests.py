@@ -153,7 +153,8 @@ class BareRequests:
         try:
             protocol, transport = _parts_of(connection)
             protocol.set_response_params(**self._reading)
-            transport.writelines(message)
+            # From Python 3.12 on a piece of no bytes is never sent, and keeps the connection from closing.
+            transport.writelines([piece for piece in message if piece])
             while True:
                 head, content = await protocol.read()
                 if head.code >= _FIRST_FINAL or head.code == _SWITCHING or head.code < 100:  # noqa: PLR2004 - the first status

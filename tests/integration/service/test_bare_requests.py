@@ -57,9 +57,9 @@ async def asking(decompress=False, limit=1, most=None):
             most=most,
         )
 
-        async def ask(method="GET"):
+        async def ask(method="GET", *more):
             head = f"{method} /a HTTP/1.1\r\n".encode() + head_lines(url, {})
-            answer = await requests.ask(url, (head,), again=method == "GET")
+            answer = await requests.ask(url, (head, *more), again=method == "GET")
             try:
                 return answer.status, await answer.content.read()
             finally:
@@ -187,3 +187,20 @@ def test_the_host_is_told_once():
     assert head_lines(URL("https://host/"), {}) == b"host: host\r\n\r\n"
     assert head_lines(URL("http://[::1]:81/"), {}) == b"host: [::1]:81\r\n\r\n"
     assert head_lines(URL("https://host/"), {"host": "other"}) == b"host: other\r\n\r\n"
+
+
+async def test_a_request_without_a_body_is_done_with_writing(monkeypatch):
+    """A piece of no bytes leaves nothing in the connection, which closes when its connector does."""
+    kept = []
+    made = aiohttp.TCPConnector._create_connection
+
+    async def keep(self, *given):
+        kept.append(await made(self, *given))
+        return kept[-1]
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", keep)
+    async with asyncio.timeout(30):
+        async with asking() as (_, ask):
+            assert await ask("GET", b"") == (200, b"ok")
+        (protocol,) = kept
+        assert protocol.transport is None

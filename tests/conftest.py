@@ -3,6 +3,7 @@
 import csv
 import random
 import signal
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +13,9 @@ from PIL import Image, ImageDraw
 
 from batchsearch.config.load import load_job
 from batchsearch.interrupts import STOPPING
+
+# What tests are made with is imported by its name, from every folder.
+sys.path.insert(0, str(Path(__file__).parent / "rigs"))
 
 # Machines are shared: how long one example takes says nothing.
 hypothesis.settings.register_profile("any machine", deadline=None)

@@ -80,7 +80,7 @@ def commands_of(path):
     page = page_of(path)
     texts = [block for language, block in page.blocks if language in SHELLS]
     spans = [" ".join(span.split()) for span in SPAN.findall(page.prose)]
-    texts += [span for span in spans if re.match(r"(batchsearch|python|pip|eval) \S|\.ci/", span)]
+    texts += [span for span in spans if re.match(r"(batchsearch|python|pytest|pip|eval) \S|\.ci/", span)]
     for text in texts:
         yield from (words for words in split_commands(text) if words)
 
@@ -122,8 +122,8 @@ def check_command(words):
             parse(rest)
         case ["python" | "python3", "-m", "batchsearch", *rest]:
             parse(rest)
-        case ["python", "-m", "pytest", *rest]:
-            assert all((ROOT / each).exists() for each in rest if not each.startswith("-")), rest
+        case ["python", "-m", "pytest", *rest] | ["pytest", *rest]:
+            assert all((ROOT / each).exists() for each in rest if each.startswith("tests")), rest
         case ["python", script, *rest] if script.endswith(".py"):
             source = (ROOT / script).read_text(encoding="utf-8")
             missing = [each for each in rest if each.startswith("--") and f'"{each}"' not in source]
@@ -225,6 +225,7 @@ def test_the_first_page_shows_commands():
         "pip install '.[emulator,nothing]'",
         "python tests/benchmarks/dedup.py --folder x",
         "python tests/benchmarks/none.py",
+        "pytest -n auto tests/none",
         'eval "$(batchsearch completion bash --loud)"',
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent.parent
-SUITES = ("unit", "property", "integration", "contract", "crash", "heavy", "airflow")
+SUITES = ("unit", "integration", "contract", "thorough", "rigs", "airflow")
 FILES = sorted(path for suite in SUITES for path in (TESTS / suite).rglob("*.py") if path != Path(__file__))
 VIRTUAL_TIME = "pacing_virtual_time"
 SCRIPT = re.compile(r"\btime\.sleep\(")

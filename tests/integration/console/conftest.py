@@ -1,20 +1,5 @@
-"""A console about a product instance that holds the sample catalogue."""
+"""A console about a product instance that holds the sample catalogue is at hand."""
 
-import pytest
-from console_rig import Visitor, demo_settings, running_console
+from console_rig.fixtures import console, visitor
 
-from batchsearch.console.console_options import ConsoleOptions
-
-
-@pytest.fixture(scope="module")
-def console(tmp_path_factory):
-    """A console about a product instance that holds the sample catalogue."""
-    folder = tmp_path_factory.mktemp("console")
-    settings = demo_settings(folder, "instance.service_type=product")
-    with running_console(settings, ConsoleOptions(history=folder / "history", outputs=folder)) as running:
-        yield running
-
-
-@pytest.fixture
-def visitor(console):
-    return Visitor(console)
+__all__ = ["console", "visitor"]

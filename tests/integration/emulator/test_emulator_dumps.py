@@ -1,14 +1,9 @@
 """DumpMeta and DumpMetaList: all that an instance holds, behind addresses that are signed and run out."""
 
 import html
-import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from batch_rig import (
     Folder,
     dumped,

@@ -2,15 +2,9 @@
 
 import io
 import json
-import sys
 import threading
-from pathlib import Path
 
 import pytest
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from batch_rig import (
     Folder,
     dumped,
@@ -25,6 +19,7 @@ from batch_rig import (
     taken_in,
     with_buckets,
 )
+from PIL import Image
 
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.emulator.batch.source_bucket import BucketError, FolderBucket

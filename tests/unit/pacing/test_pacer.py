@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
 import threading
 from itertools import pairwise
-from pathlib import Path
 
+import pacing_virtual_time as virtual_time
 import pytest
 
 from batchsearch.pacing.pacer import MAX_HOLD, Pacer
-
-_PATH = Path(__file__).parents[2] / "property" / "pacing_virtual_time.py"
-_SPEC = importlib.util.spec_from_file_location("pacing_virtual_time", _PATH)
-virtual_time = importlib.util.module_from_spec(_SPEC)
-sys.modules.setdefault(_SPEC.name, virtual_time)
-_SPEC.loader.exec_module(virtual_time)
 
 
 @pytest.fixture

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import random
 import sqlite3
-import sys
 from itertools import pairwise
-from pathlib import Path
 
+import pacing_virtual_time as virtual_time
 import pytest
 
 from batchsearch.pacing import shared_file
 from batchsearch.pacing.shared import SharedPacer, SlotBoardError
 from batchsearch.pacing.shared_file import FileBoard, file_for
-
-_PATH = Path(__file__).parents[2] / "property" / "pacing_virtual_time.py"
-_SPEC = importlib.util.spec_from_file_location("pacing_virtual_time", _PATH)
-virtual_time = importlib.util.module_from_spec(_SPEC)
-sys.modules.setdefault(_SPEC.name, virtual_time)
-_SPEC.loader.exec_module(virtual_time)
 
 
 @pytest.fixture

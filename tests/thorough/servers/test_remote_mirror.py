@@ -513,7 +513,7 @@ EVERY = 1 if os.environ.get("BATCHSEARCH_ALL_KILLS") else 3
 KILLED = """
 import asyncio, importlib.util, os, signal, sys
 from pathlib import Path
-sys.path.insert(0, str(Path(sys.argv[1]).parents[1]))
+sys.path.insert(0, str(Path(sys.argv[1]).parents[2] / "rigs"))
 spec = importlib.util.spec_from_file_location("mirror_tests", sys.argv[1])
 tests = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tests)

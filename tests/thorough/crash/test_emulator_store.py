@@ -13,7 +13,7 @@ import pytest
 from batchsearch.emulator.search.items import ItemStore, Regions
 from batchsearch.emulator.search.records import Item
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FACTS = {"instance name": ["demo"]}
 
 # Eight threads add, delete and overwrite, and say what was acknowledged, one line a change.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from batchsearch.pacing.adaptive import MARGINS, SpacingController
 
-_PATH = Path(__file__).parents[1] / "benchmarks" / "pacing.py"
+_PATH = Path(__file__).parents[2] / "benchmarks" / "pacing.py"
 _SPEC = importlib.util.spec_from_file_location("pacing_benchmark", _PATH)
 benchmark = importlib.util.module_from_spec(_SPEC)
 sys.modules.setdefault(_SPEC.name, benchmark)

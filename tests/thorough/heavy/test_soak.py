@@ -13,7 +13,7 @@ import yaml
 from crash_rig.checks import whole
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parents[2]
 ITEMS = 120
 CALLS = int(os.environ.get("BATCHSEARCH_SOAK_CALLS", "100000"))
 WARM_UP = 0.3

@@ -8,14 +8,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration" / "emulator"))
-
 from batch_rig import Folder, dumped, followed, increments, lines_at, ok, picture
 
 from batchsearch.emulator.caller import Caller
 from batchsearch.emulator.http.signatures import AccessKey
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 IMAGES = 40
 ROUNDS = 4
 """Each image is named by so many lines, under another product each time."""

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
-from pathlib import Path
 
+import pacing_virtual_time as virtual_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchsearch.pacing.pacer import Pacer
-
-_SPEC = importlib.util.spec_from_file_location(
-    "pacing_virtual_time", Path(__file__).with_name("pacing_virtual_time.py")
-)
-virtual_time = importlib.util.module_from_spec(_SPEC)
-sys.modules.setdefault(_SPEC.name, virtual_time)
-_SPEC.loader.exec_module(virtual_time)
 
 steps = st.lists(
     st.one_of(

@@ -1,6 +1,6 @@
 """Time and memory of `batchsearch verify` over an output of a million rows.
 
-    python tests/heavy/verify_million.py [--rows 1000000] [--hits 5]
+    python tests/thorough/heavy/verify_million.py [--rows 1000000] [--hits 5]
 
 Makes the output with nothing but the schemas: parts of 5,000 rows, a ledger, a manifest. Then runs the
 command as a process of its own, and exits with 1 when it finds anything or takes more than 300 MB.

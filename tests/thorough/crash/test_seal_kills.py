@@ -71,7 +71,7 @@ LEFT_BEHIND = {
 
 def run_and_be_killed(folder, step):
     """Exit code of the process."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     return subprocess.run(
         [sys.executable, "-c", PROGRAM, str(folder), step],
         env=os.environ | {"PYTHONPATH": str(root)},

@@ -21,24 +21,18 @@ there is no trouble.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import itertools
 import json
 import multiprocessing
 import statistics
 import sys
 from functools import cache
-from pathlib import Path
+
+from simulations import pacing_simulation as simulation
 
 from batchsearch.pacing.adaptive import SpacingController
 from batchsearch.service.facts import TIERS
 
-_SPEC = importlib.util.spec_from_file_location(
-    "pacing_simulation", Path(__file__).with_name("simulations") / "pacing_simulation.py"
-)
-simulation = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = simulation
-_SPEC.loader.exec_module(simulation)
 Cell, Rival, Simulation = simulation.Cell, simulation.Rival, simulation.Simulation
 
 SEEDS = tuple(range(21, 45))

@@ -3,12 +3,11 @@
 Run this file as a script to write the tables anew: `python tests/contract/test_readme.py`.
 """
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import pytest
+import summary
 
 from batchsearch.child.ending import Ended, meaning_of
 from batchsearch.cli import cli
@@ -68,11 +67,6 @@ def test_the_table_of_codes_is_current():
 
 def test_the_tables_of_speed_say_what_was_measured():
     """README.md and docs/measurements.md hold the table of docs/speed.json."""
-    place = ROOT / "tests" / "benchmarks" / "summary.py"
-    spec = importlib.util.spec_from_file_location("benchmark_summary", place)
-    summary = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = summary
-    spec.loader.exec_module(summary)
     assert summary.kept()
     for document, table in summary.DOCUMENTS.items():
         found = summary.MARKED.search(document.read_text(encoding="utf-8"))

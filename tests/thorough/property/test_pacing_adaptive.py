@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from itertools import product
-from pathlib import Path
 
+import pacing as benchmark
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchsearch.pacing.adaptive import MARGINS, SpacingController
-
-_PATH = Path(__file__).parents[2] / "benchmarks" / "pacing.py"
-_SPEC = importlib.util.spec_from_file_location("pacing_benchmark", _PATH)
-benchmark = importlib.util.module_from_spec(_SPEC)
-sys.modules.setdefault(_SPEC.name, benchmark)
-_SPEC.loader.exec_module(benchmark)
 
 histories = st.lists(
     st.tuples(

@@ -7,6 +7,7 @@ import asyncio
 import pacing_virtual_time as virtual_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pacing_virtual_time import virtual_runner
 
 from batchsearch.pacing.pacer import Pacer
 
@@ -76,7 +77,7 @@ class History:
 
 
 def played(tier, share, actions, delays, timers):
-    with virtual_time.virtual_runner(*timers) as runner:
+    with virtual_runner(*timers) as runner:
         loop = runner.get_loop()
         pacer = Pacer(tier, share=share, clock=loop.time)
         history = History(pacer, loop, delays)
@@ -122,7 +123,7 @@ def test_window_holds_over_event_loops(counts, tier):
         return await asyncio.gather(*(pacer.slot() for _ in range(count)))
 
     for count in counts:
-        with virtual_time.virtual_runner() as runner:
+        with virtual_runner() as runner:
             loops.append(runner.get_loop())
             if times:
                 loops[-1].pass_time(times[-1] - loops[-1].time())

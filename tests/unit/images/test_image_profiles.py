@@ -1,12 +1,10 @@
 """Colour profiles: one rule, whether an image passes or is written anew."""
 
-import importlib.util
 import io
 import struct
-import sys
 import zlib
-from pathlib import Path
 
+import make_trap_images as traps
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -20,17 +18,7 @@ from batchsearch.images.rules import rules_for
 RULES = rules_for("generic", ImageSettings())
 
 
-def _traps():
-    place = Path(__file__).parents[1].joinpath("make_trap_images.py")
-    spec = importlib.util.spec_from_file_location("make_trap_images_for_profiles", place)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-TRAPS = _traps()
-OTHER = TRAPS.swapped_profile()
+OTHER = traps.swapped_profile()
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -52,17 +40,17 @@ def sent_pixels(data):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_an_image_and_the_same_turned_have_the_same_colours(kind):
     """A compliant image in another colour space is converted as one is that has to be turned."""
-    upright = TRAPS.scene()
+    upright = traps.scene()
     options = {"quality": 95} if kind != "PNG" else {}
     exif = Image.Exif()
     exif[0x112] = 6
     turned = upright.transpose(Image.Transpose.ROTATE_90)
-    plain, first = sent_pixels(TRAPS.save(upright, kind, icc_profile=OTHER, **options))
-    _, second = sent_pixels(TRAPS.save(turned, kind, icc_profile=OTHER, exif=exif, **options))
+    plain, first = sent_pixels(traps.save(upright, kind, icc_profile=OTHER, **options))
+    _, second = sent_pixels(traps.save(turned, kind, icc_profile=OTHER, exif=exif, **options))
     assert "icc->srgb" in plain.transforms
     assert np.abs(first - second).mean() < 3
     # The profile exchanges red and blue: what is sent looks as the file does in a program that uses it.
-    assert np.abs(first - TRAPS.array(upright)[:, :, ::-1]).mean() < 6
+    assert np.abs(first - traps.array(upright)[:, :, ::-1]).mean() < 6
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -71,7 +59,7 @@ def test_an_image_and_the_same_turned_have_the_same_colours(kind):
 )
 def test_srgb_by_any_of_its_names_passes_untouched(kind, profile):
     """Most profiles are sRGB: such an image is sent as it is, profile and all."""
-    data = TRAPS.save(TRAPS.scene(), kind, icc_profile=profile)
+    data = traps.save(traps.scene(), kind, icc_profile=profile)
     assert inspect(data).icc
     assert prepare(data, RULES).data is data
 
@@ -80,16 +68,16 @@ def test_srgb_by_any_of_its_names_passes_untouched(kind, profile):
 @pytest.mark.parametrize("profile", [b"profile" * 100, OTHER.replace(b"acsp", b"nope"), OTHER[:100]])
 def test_what_is_no_profile_changes_nothing(kind, profile):
     """A profile that no program could use keeps nothing from passing."""
-    data = TRAPS.save(TRAPS.scene(), kind, icc_profile=profile)
+    data = traps.save(traps.scene(), kind, icc_profile=profile)
     assert prepare(data, RULES).data is data
 
 
 def test_a_profile_for_other_pixels_is_none():
     """A profile of inks on an RGB image, or of colours on a grey one, is passed over."""
-    assert not is_usable(TRAPS.cmyk_profile(), 3)
+    assert not is_usable(traps.cmyk_profile(), 3)
     assert not is_usable(OTHER, 1)
     assert is_usable(OTHER, 3)
-    assert is_usable(TRAPS.cmyk_profile(), 4)
+    assert is_usable(traps.cmyk_profile(), 4)
 
 
 def test_linear_light_is_not_srgb_by_its_name():
@@ -102,14 +90,14 @@ def test_linear_light_is_not_srgb_by_its_name():
 @pytest.mark.parametrize("parts", [2, 3])
 def test_a_jpegs_profile_is_put_together_from_its_parts(parts):
     """Parts in any order make one profile; with one missing there is none, as decoders have it."""
-    jpeg = TRAPS.save(TRAPS.scene(), "JPEG", quality=95)
+    jpeg = traps.save(traps.scene(), "JPEG", quality=95)
     size = -(-len(OTHER) // parts)
     pieces = [
         (0xE2, b"ICC_PROFILE\0" + bytes([number + 1, parts]) + OTHER[number * size : (number + 1) * size])
         for number in reversed(range(parts))
     ]
-    assert "profile" in inspect(TRAPS.jpeg_with(jpeg, *pieces)).notes
-    missing = TRAPS.jpeg_with(jpeg, *pieces[1:])
+    assert "profile" in inspect(traps.jpeg_with(jpeg, *pieces)).notes
+    missing = traps.jpeg_with(jpeg, *pieces[1:])
     assert "profile" not in inspect(missing).notes
     assert inspect(missing).icc
 
@@ -119,13 +107,13 @@ def test_a_jpegs_profile_is_put_together_from_its_parts(parts):
 )
 def test_a_damaged_profile_of_a_png_ends_nothing(body):
     """A chunk that holds no profile is one that cannot be used."""
-    data = TRAPS.png_with(TRAPS.save(TRAPS.scene(), "PNG"), TRAPS.png_chunk(b"iCCP", body))
+    data = traps.png_with(traps.save(traps.scene(), "PNG"), traps.png_chunk(b"iCCP", body))
     seen = inspect(data)
     assert (seen.flaw, seen.notes, seen.icc) == (None, (), True)
 
 
 def test_an_empty_profile_segment_of_a_jpeg_ends_nothing():
     """A segment that ends within its own head is passed over."""
-    jpeg = TRAPS.save(TRAPS.scene(), "JPEG")
+    jpeg = traps.save(traps.scene(), "JPEG")
     for body in (b"ICC_PROFILE\0", b"ICC_PROFILE\0\1", b"ICC_PROFILE\0\1\1"):
-        assert inspect(TRAPS.jpeg_with(jpeg, (0xE2, body))).flaw is None
+        assert inspect(traps.jpeg_with(jpeg, (0xE2, body))).flaw is None

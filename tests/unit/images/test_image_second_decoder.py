@@ -1,11 +1,8 @@
 """What is sent, seen by a decoder that this package does not use: OpenCV, which turns images by itself."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from make_trap_images import traps
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images.prepare import Prepared, prepare
@@ -16,17 +13,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 cv2 = pytest.importorskip("cv2")
 
 
-def _traps():
-    place = Path(__file__).parents[1].joinpath("make_trap_images.py")
-    spec = importlib.util.spec_from_file_location("make_trap_images_again", place)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.traps()
-
-
 LATER_CV2 = int(cv2.__version__.partition(".")[0]) >= 5
-TRAPS = [trap for trap in _traps() if trap.pixels is not None]
+TRAPS = [trap for trap in traps() if trap.pixels is not None]
 TURNED = [
     trap
     for trap in TRAPS

@@ -1,11 +1,9 @@
 """The regression set of awkward images: verdict, pixels and rules of each."""
 
-import importlib.util
 import io
-import sys
 from hashlib import sha256
-from pathlib import Path
 
+import make_trap_images
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,17 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 LOCAL_CODES = {code.name for code in codes_of("local", owner="image")}
 
 
-def _load():
-    spec = importlib.util.spec_from_file_location(
-        "make_trap_images", Path(__file__).parents[1].joinpath("make_trap_images.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-TRAPS = _load().traps()
+TRAPS = make_trap_images.traps()
 
 
 def test_what_is_told_at_once_is_what_preparing_says():
@@ -106,9 +94,8 @@ def test_the_set_covers_every_refusal_that_bytes_alone_can_cause():
 
 def test_metadata_that_identifies_people_stays_when_a_image_is_rewritten():
     """A re-encoded image carries no EXIF, so no place, owner or camera leaves the machine."""
-    module = sys.modules["make_trap_images"]
-    image = module.save(module.scene(), "JPEG")
-    data = module.jpeg_with(image, (0xE1, b"Exif\0\0" + module.exif_block(6, gps=True)))
+    image = make_trap_images.save(make_trap_images.scene(), "JPEG")
+    data = make_trap_images.jpeg_with(image, (0xE1, b"Exif\0\0" + make_trap_images.exif_block(6, gps=True)))
     assert b"HOME" in data
     result = prepare(data, rules_for("generic", ImageSettings()))
     assert b"HOME" not in result.data

@@ -8,13 +8,14 @@ from itertools import pairwise
 
 import pacing_virtual_time as virtual_time
 import pytest
+from pacing_virtual_time import virtual_runner
 
 from batchsearch.pacing.pacer import MAX_HOLD, Pacer
 
 
 @pytest.fixture
 def runner():
-    with virtual_time.virtual_runner() as made:
+    with virtual_runner() as made:
         yield made
 
 
@@ -37,7 +38,7 @@ def test_even_from_the_start(runner, tier):
 
 def test_late_timers_lose_no_slots():
     """Timers that wake up to a millisecond late cost less than half a percent of the tier."""
-    with virtual_time.virtual_runner(0.001, 3) as late:
+    with virtual_runner(0.001, 3) as late:
         times = late.run(slots(pacer_on(late, 10), 1001))
     assert times[-1] - times[0] < 100.5
     assert all(later - earlier >= 1.0 for earlier, later in zip(times, times[10:], strict=False))
@@ -59,7 +60,7 @@ def test_a_tier_is_used_by_calls_that_leave_late():
         await asyncio.gather(*(caller(pacer, number, left) for number in range(25)))
         return sorted(left)
 
-    with virtual_time.virtual_runner(0.001, 3) as late:
+    with virtual_runner(0.001, 3) as late:
         left = late.run(crowd(late))
     windows = [sum(begin <= at < begin + 1 for at in left) for begin in left]
     assert max(windows) <= 10
@@ -68,7 +69,7 @@ def test_a_tier_is_used_by_calls_that_leave_late():
 
 def test_a_high_rate_is_not_held_back_by_timers():
     """At a rate far above what timers can keep, a thousand slots are handed out in well under a second."""
-    with virtual_time.virtual_runner(0.001, 3) as late:
+    with virtual_runner(0.001, 3) as late:
         times = late.run(slots(pacer_on(late, 20_000), 1001))
     assert times[-1] - times[0] < 1.0
 
@@ -245,7 +246,7 @@ def test_goes_on_in_another_event_loop():
     pacer = Pacer(10, clock=clock)
     times = []
     for _ in range(3):
-        with virtual_time.virtual_runner() as runner:
+        with virtual_runner() as runner:
             loops.append(runner.get_loop())
             if times:
                 loops[-1].pass_time(times[-1] - loops[-1].time())

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pacing_virtual_time as virtual_time
 import pytest
+from pacing_virtual_time import virtual_runner
 
 from batchsearch.pacing import shared_file
 from batchsearch.pacing.shared import SharedPacer, SlotBoardError
@@ -17,7 +18,7 @@ from batchsearch.pacing.shared_file import FileBoard, file_for
 
 @pytest.fixture
 def runner():
-    with virtual_time.virtual_runner() as made:
+    with virtual_runner() as made:
         yield made
 
 

@@ -1,13 +1,12 @@
 """What workers are worth on paper: by hand, by its page, and beside a simulation of a hundred of them."""
 
 import ast
-import importlib.util
 import json
 import math
-import sys
 from pathlib import Path
 
 import pytest
+from simulations import worker_simulation as simulation
 
 from batchsearch.errors import ConfigError
 from batchsearch.storage.remote.rhythm import Rhythm
@@ -18,14 +17,6 @@ from batchsearch.tasks.plan.worker_page import worker_page
 from batchsearch.tasks.plan.worker_plan import HEADROOM, plan_workers
 from batchsearch.tasks.plan.worker_sizes import loads_of_sizes, plans_of
 from batchsearch.tasks.plan.workloads import Lane, loads_of
-
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-_SPEC = importlib.util.spec_from_file_location(
-    "worker_simulation", BENCHMARKS / "simulations" / "worker_simulation.py"
-)
-simulation = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = simulation
-_SPEC.loader.exec_module(simulation)
 
 CELLS = simulation.cells(40_000)
 LIGHT = ("image_mb=0.1", "repaired=0", "latency_ms=0")
@@ -216,7 +207,9 @@ def test_an_assumption_that_makes_no_sense_is_named(said, message):
 
 def test_the_benchmark_measures_what_the_table_has():
     """Each measured figure names the part of the benchmark that prints it, and the benchmark no other."""
-    script = ast.parse((BENCHMARKS / "worker_figures.py").read_text(encoding="utf-8"))
+    script = ast.parse(
+        (Path(simulation.__file__).parents[1] / "worker_figures.py").read_text(encoding="utf-8")
+    )
     measured = {}
     for function in script.body:
         if isinstance(function, ast.FunctionDef) and ast.unparse(function.returns) == "dict[str, float]":

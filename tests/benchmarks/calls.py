@@ -20,12 +20,14 @@ import json
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from io import BytesIO
 from pathlib import Path
+
+from measuring.apart import found_apart, with_comment
+from measuring.loopback import reply, respond, responding
 
 ANSWER = json.dumps(
     {
@@ -57,44 +59,6 @@ ANSWER = json.dumps(
 ).encode()
 
 
-class Responder(asyncio.Protocol):
-    """Reads a request with a Content-Length and answers; nothing more."""
-
-    def connection_made(self, transport):
-        self.transport = transport
-        self.waiting = bytearray()
-        self.wanted = None
-
-    def data_received(self, data):
-        self.waiting += data
-        while True:
-            if self.wanted is None:
-                end = self.waiting.find(b"\r\n\r\n")
-                if end < 0:
-                    return
-                head = bytes(self.waiting[:end]).lower()
-                length = head.index(b"content-length:") + 15
-                self.wanted = (
-                    end
-                    + 4
-                    + int(head[length : head.find(b"\r\n", length) if b"\r\n" in head[length:] else None])
-                )
-            if len(self.waiting) < self.wanted:
-                return
-            del self.waiting[: self.wanted]
-            self.wanted = None
-            self.transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-                % (len(ANSWER), ANSWER)
-            )
-
-
-async def respond():
-    server = await asyncio.get_running_loop().create_server(Responder, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-
 def make_images(folder, count):
     """So many different JPEG files of about 100 KB: one photograph-like image, a comment apart."""
     from PIL import Image
@@ -105,9 +69,7 @@ def make_images(folder, count):
     small.resize((1000, 750), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=83)
     data = buffer.getvalue()
     for number in range(count):
-        comment = f"{number:08}".encode()
-        marker = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-        (folder / f"{number:05}.jpg").write_bytes(data[:2] + marker + data[2:])
+        (folder / f"{number:05}.jpg").write_bytes(with_comment(data, number))
     return len(data)
 
 
@@ -185,25 +147,6 @@ def pin_to(place):
     os.sched_setaffinity(0, {allowed[place]})
 
 
-def measure(what, folder, port, calls):
-    """One measurement in a process of its own."""
-    environment = {
-        **os.environ,
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": "id",
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret",
-    }
-    ran = subprocess.run(
-        [sys.executable, __file__, "--measure", what, str(folder), str(port), "--calls", str(calls)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    if ran.returncode:
-        sys.exit(ran.stderr)
-    return json.loads(ran.stdout.splitlines()[-1])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=500)
@@ -214,7 +157,7 @@ def main():
     given = parser.parse_args()
     if given.respond:
         pin_to(-1)
-        asyncio.run(respond())
+        asyncio.run(respond(lambda _: reply(ANSWER)))
         return
     if given.measure:
         pin_to(0)
@@ -224,18 +167,12 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size = make_images(folder, given.calls)
-        responder = subprocess.Popen(
-            [sys.executable, __file__, "--respond"], stdout=subprocess.PIPE, text=True
-        )
-        try:
-            port = int(responder.stdout.readline())
+        with responding(__file__, "--respond") as port:
+            place = (folder, port, "--calls", given.calls)
             rounds = [
-                {what: measure(what, folder, port, given.calls) for what in MEASURED}
+                {what: found_apart(__file__, "--measure", what, *place) for what in MEASURED}
                 for _ in range(given.rounds)
             ]
-        finally:
-            responder.terminate()
-            responder.wait()
     report = {"image_bytes": size, "calls": given.calls, "rounds": given.rounds}
     for what in MEASURED:
         report[f"{what}_cpu_ms"] = round(1000 * statistics.median(each[what][0] for each in rounds), 3)

@@ -16,20 +16,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import io
 import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from prepare import photograph
+from measuring.loopback import responding
+from prepare import Bar, photograph, saved
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.config.sections.worker_settings import WorkerSettings
@@ -62,35 +61,6 @@ async def main():
     await asyncio.Event().wait()
 asyncio.run(main())
 """
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line: what was measured, its reference, and the ratio to reach."""
-
-    what: str
-    measured: float
-    reference: float
-    target: float | None
-    unit: str
-    at_least: bool = False
-
-    @property
-    def ratio(self) -> float:
-        return self.measured / self.reference
-
-    @property
-    def holds(self) -> bool:
-        if self.target is None:
-            return True
-        return self.ratio >= self.target if self.at_least else self.ratio <= self.target
-
-
-def jpeg(width: int, height: int, seed: int, quality: int = 90) -> bytes:
-    """A photograph as a file."""
-    file = io.BytesIO()
-    photograph(width, height, seed).save(file, "JPEG", quality=quality)
-    return file.getvalue()
 
 
 async def made(
@@ -174,7 +144,7 @@ def _resident() -> float:
     return int(pages) * resource.getpagesize() / 1e6
 
 
-def figures(images: int, rows: int) -> list[Figure]:
+def figures(images: int, rows: int) -> list[Bar]:
     """All of them."""
     found = []
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -182,45 +152,37 @@ def figures(images: int, rows: int) -> list[Figure]:
         large = [f"large{number}.jpg" for number in range(16)]
         small = [f"small{number}.jpg" for number in range(16)]
         for number, name in enumerate(large):
-            (root / name).write_bytes(jpeg(1728, 1152, number))
+            (root / name).write_bytes(saved(photograph(1728, 1152, number), "JPEG", quality=90))
         for number, name in enumerate(small):
-            (root / name).write_bytes(jpeg(300, 300, number))
+            (root / name).write_bytes(saved(photograph(300, 300, number), "JPEG", quality=90))
         shrink = ImageSettings(max_side=1024, snap=False, threads=2)
         for what, names, settings, target in (
             ("CPU an image, 2 megapixels, shrunk", large, shrink, 1.2),
             ("CPU an image, 300 x 300, as it is", small, ImageSettings(threads=2), None),
         ):
             references = [ImageReference(path=names[number % len(names)]) for number in range(images)]
-            found.append(Figure(what, *cpu(root, settings, references), target, "ms"))
-        server = stack.enter_context(
-            subprocess.Popen(
-                [sys.executable, "-c", SERVER, str(root / small[0])], stdout=subprocess.PIPE, text=True
-            )
-        )
-        stack.callback(server.kill)
-        port = int(server.stdout.readline())
+            found.append(Bar(what, *cpu(root, settings, references), target))
+        port = stack.enter_context(responding("-c", SERVER, root / small[0]))
         far = ImageSettings(allow_hosts=("127.0.0.1",), fetch_per_host=PER_HOST)
         addresses = [ImageReference(url=f"http://127.0.0.1:{port}/{number}.jpg") for number in range(images)]
         one = rate("local:1", root, far, addresses)
         four = rate("local:4", root, far, addresses)
-        found.append(
-            Figure("images a second, 100 ms away, four workers", four, one, 3.5, "/s", at_least=True)
-        )
+        found.append(Bar("images a second, 100 ms away, four workers", four, one, 3.5, True, "/s"))
         client, worker, client_end, worker_end = memory("local:2", root, rows, small)
-        found.append(Figure(f"memory of the client, {rows:,} rows", client_end, client, 1.1, "MB"))
-        found.append(Figure(f"memory of a worker, {rows:,} rows", worker_end, worker, 1.1, "MB"))
+        found.append(Bar(f"memory of the client, {rows:,} rows", client_end, client, 1.1, unit="MB"))
+        found.append(Bar(f"memory of a worker, {rows:,} rows", worker_end, worker, 1.1, unit="MB"))
     return found
 
 
-def show(found: list[Figure], *, as_json: bool) -> None:
+def show(found: list[Bar], *, as_json: bool) -> None:
     """Print one try."""
     if as_json:
         print(json.dumps([asdict(each) | {"ratio": each.ratio, "holds": each.holds} for each in found]))
     else:
         for each in found:
-            wanted = f", wanted {'>=' if each.at_least else '<='} {each.target}" if each.target else ""
+            wanted = f", wanted {'>=' if each.at_least else '<='} {each.bar}" if each.bar else ""
             print(
-                f"{each.what:<45} {each.measured:8.2f} {each.unit:<3} beside {each.reference:8.2f}: "
+                f"{each.name:<45} {each.measured:8.2f} {each.unit:<3} beside {each.reference:8.2f}: "
                 f"{each.ratio:5.2f} x{wanted}{'' if each.holds else '  MISSED'}"
             )
 

@@ -19,7 +19,6 @@ import argparse
 import json
 import re
 import resource
-import subprocess
 import sys
 import tempfile
 import threading
@@ -33,6 +32,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from measuring.apart import found_apart
 
 from batchsearch.config.sections.dedup_settings import DedupSettings
 from batchsearch.storage.parts.results_and_hits import hits_schema, results_schema
@@ -223,20 +223,6 @@ class Peak:
         self._looking.join()
 
 
-def in_process(side: str, folder: Path, limit: int | None = None) -> dict[str, Any]:
-    """Run one side in a process of its own, which may be held to so many MB."""
-    held = [] if limit is None or side != "ours" else ["--limit", str(limit)]
-    ran = subprocess.run(
-        [sys.executable, __file__, "--side", side, "--folder", folder, *held],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ran.returncode:
-        raise RuntimeError(ran.stderr[-2000:])
-    return dict(json.loads(ran.stdout.splitlines()[-1]))
-
-
 def measured(side: str, folder: Path, limit: int | None) -> dict[str, Any]:
     """Run one side in this process."""
     if limit is not None:
@@ -298,7 +284,13 @@ def main() -> int:
             folder = Path(name)
             make(folder, count)
             asked = [side for side in SIDES if not arguments.ours or side != "reference"]
-            sides = {side: in_process(side, folder, arguments.limit) for side in asked}
+            held = [] if arguments.limit is None else ["--limit", arguments.limit]
+            sides = {
+                side: found_apart(
+                    __file__, "--side", side, "--folder", folder, *(held if side == "ours" else ())
+                )
+                for side in asked
+            }
         lines.append(compared(count, sides))
         print(shown(lines[-1]), flush=True)
     if arguments.json:

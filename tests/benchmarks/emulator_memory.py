@@ -13,17 +13,12 @@ import io
 import json
 import re
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from measuring.apart import called_apart, with_comment
+
 SIDE = 4_096
-
-
-def with_comment(jpeg: bytes, number: int) -> bytes:
-    """The same image in a file of other bytes: a comment after its first marker."""
-    text = b"%09d" % number
-    return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
 
 
 def memory(name: str) -> float:
@@ -49,8 +44,10 @@ def searched(clients: int, images: int) -> dict[str, float]:
     del pixels
     with Emulator(EmulatorOptions(instances=(InstanceOptions(name="demo", qps=1e9),))) as emulator:
         catalogue = emulator.catalogue()
-        small = shared_memory().image(small_image(), "generic")
-        catalogue.add(NewItem("P", "front"), small, crop=True, region=None)
+        small = io.BytesIO()
+        Image.new("RGB", (300, 300), "teal").save(small, "JPEG")
+        image = shared_memory().image(small.getvalue(), "generic")
+        catalogue.add(NewItem("P", "front"), image, crop=True, region=None)
         before = memory("VmRSS")
 
         def search(number: int) -> None:
@@ -69,15 +66,6 @@ def searched(clients: int, images: int) -> dict[str, float]:
         }
 
 
-def small_image() -> bytes:
-    """A JPEG that any instance takes."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.new("RGB", (300, 300), "teal").save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -85,8 +73,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-        found = alone.submit(searched, options.clients, options.images).result()
+    found = called_apart(searched, options.clients, options.images)
     at_once = round(options.clients * SIDE * SIDE * 4 / 2**20)
     print(
         f"{options.clients} clients, {options.images} images of {SIDE} x {SIDE}: {found['before_mb']:,} MB "

@@ -15,13 +15,9 @@ import resource
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from measuring.apart import called_apart
 
 from batchsearch.emulator.search.embedding import DIMENSIONS
 from batchsearch.emulator.search.records import Item
@@ -128,8 +124,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     # First of all: a process's peak counts that of the one that started it.
-    with ProcessPoolExecutor(1, get_context("spawn")) as alone:
-        index_mb = alone.submit(memory_alone, options.items).result()
+    index_mb = called_apart(memory_alone, options.items)
     rng = np.random.default_rng(7)
     vectors = make_vectors(options.items, rng)
     noise = rng.standard_normal((options.queries, DIMENSIONS), dtype=np.float32)

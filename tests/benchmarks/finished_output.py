@@ -102,15 +102,15 @@ def _part(out: Path, number: int, rows: range, hits: int) -> dict[str, Any]:
         "last_seq": rows.stop,
         "rows": len(keys),
         "hits": len(keys) * hits,
-        "results_sha256": _write(out / "results" / name, _table(results, len(keys), outcome)),
-        "hits_sha256": _write(out / "hits" / name, _table(hits_schema(), len(keys) * hits, found)),
+        "results_sha256": _write(out / "results" / name, table_of(results, len(keys), outcome)),
+        "hits_sha256": _write(out / "hits" / name, table_of(hits_schema(), len(keys) * hits, found)),
         "sealed_at": "2026-01-01T00:00:00+00:00",
         "place": "current",
         "stays": 0,
     }
 
 
-def _table(schema: pa.Schema, rows: int, given: Mapping[str, Any]) -> pa.Table:
+def table_of(schema: pa.Schema, rows: int, given: Mapping[str, Any]) -> pa.Table:
     """A table of so many rows: the columns given, nulls in the others."""
     columns = [
         pa.array(given[field.name], field.type) if field.name in given else pa.nulls(rows, field.type)

@@ -26,7 +26,6 @@ import io
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,6 +33,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
+from measuring.apart import found_apart
 from PIL import Image, ImageEnhance, ImageOps
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data" / "catalogue"
@@ -214,22 +214,14 @@ def few_of(folder: Path, few: Path) -> None:
         table.writerows(rows)
 
 
-def in_a_process(what: str, folder: Path, rate: float | None) -> dict[str, float]:
-    """A part measured in a process of its own; starting it is not counted."""
-    command = [sys.executable, __file__, "--part", what, "--set", str(folder)]
-    if rate is not None:
-        command += ["--rate", str(rate)]
-    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
-    return found
-
-
 def measured(folder: Path, rate: float | None) -> dict[str, float]:
     """The night beside its reference, in milliseconds of CPU an image."""
+    rated = () if rate is None else ("--rate", rate)
     with tempfile.TemporaryDirectory(prefix="batchsearch-few-") as made:
         few_of(folder, Path(made, "few"))
-        start = in_a_process("night", Path(made, "few"), rate)
-    must, took = in_a_process("reference", folder, None), in_a_process("night", folder, rate)
+        start = found_apart(__file__, "--part", "night", "--set", Path(made, "few"), *rated)
+    must = found_apart(__file__, "--part", "reference", "--set", folder)
+    took = found_apart(__file__, "--part", "night", "--set", folder, *rated)
     images = took["images"]
     least = 1000 * (must["decode"] + must["embed"]) / images
     return {

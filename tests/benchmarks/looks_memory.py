@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from measuring.apart import found_apart
 
 from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, THUMB, Fingerprint
 from batchsearch.tasks.dedup.verifying.looks_file import LOOKS_FILE, LooksFile, SeenImage
@@ -75,10 +75,7 @@ def main() -> None:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         print(json.dumps({"cpu": round(time.process_time() - began, 2), "memory_mb": round(most / 1024)}))
         return
-    found = {}
-    for way in WAYS:
-        command = [sys.executable, __file__, "--images", str(options.images), "--way", way]
-        found[way] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found = {way: found_apart(__file__, "--images", options.images, "--way", way) for way in WAYS}
     for way, took in found.items():
         print(f"{way:22}{took['cpu']:8.2f} s CPU{took['memory_mb']:8,} MB")
     if options.json:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from measuring.apart import found_apart, peak_mb
 
 ROWS = (10_000, 1_000_000, 10_000_000)
 OURS = ("check", "keys", "digests", "batches", "walk")
@@ -53,9 +54,7 @@ def measure(what: str, file: Path) -> dict[str, Any]:
     began = time.perf_counter()
     rows = work()
     seconds = time.perf_counter() - began
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    return {"rows": rows, "seconds": round(seconds, 3), "peak_mb": round(peak, 1)}
+    return {"rows": rows, "seconds": round(seconds, 3), "peak_mb": round(peak_mb(), 1)}
 
 
 def _reader(what: str, file: Path) -> Any:
@@ -104,9 +103,8 @@ def main() -> int:
                 file = Path(name, f"{rows}.{ending}")
                 make(file, rows)
                 for what in OURS + (OTHERS if rows <= MOST_FOR_OTHERS else ()):
-                    command = [sys.executable, __file__, "--measure", what, str(file)]
-                    ran = subprocess.run(command, check=True, capture_output=True, text=True)
-                    line = {"what": what, "format": ending, "wanted": rows, **json.loads(ran.stdout)}
+                    took = found_apart(__file__, "--measure", what, file)
+                    line = {"what": what, "format": ending, "wanted": rows, **took}
                     found.append(line)
                     if not arguments.json:
                         rate = line["rows"] / max(line["seconds"], 1e-6)

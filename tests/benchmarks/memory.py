@@ -18,18 +18,16 @@ import argparse
 import asyncio
 import itertools
 import json
-import os
 import random
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from measuring.apart import found_apart
+from measuring.loopback import reply, respond, responding
+
 AT_ONCE = 64
-
-
 DIFFERENT = 5_000
 """Answers that differ, when they have hits: as many as a part has rows, so that equal hits shrink nothing."""
 
@@ -56,38 +54,11 @@ def answer(hits, chance):
     ).encode()
 
 
-class Responder(asyncio.Protocol):
-    """Reads requests with a Content-Length and answers them all alike."""
-
-    replies = itertools.repeat(b"")
-
-    def connection_made(self, transport):
-        self.transport = transport
-        self.waiting = bytearray()
-
-    def data_received(self, data):
-        self.waiting += data
-        while (end := self.waiting.find(b"\r\n\r\n")) >= 0:
-            head = bytes(self.waiting[:end]).lower() + b"\r\n"
-            start = head.index(b"content-length:") + 15
-            whole = end + 4 + int(head[start : head.index(b"\r\n", start)])
-            if len(self.waiting) < whole:
-                return
-            del self.waiting[:whole]
-            self.transport.write(next(self.replies))
-
-
-async def respond(hits):
+async def serve(hits):
     chance = random.Random(1)
     bodies = [answer(hits, chance) for _ in range(DIFFERENT if hits else 1)]
-    Responder.replies = itertools.cycle(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-        % (len(body), body)
-        for body in bodies
-    )
-    server = await asyncio.get_running_loop().create_server(Responder, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+    replies = itertools.cycle([reply(body) for body in bodies])
+    await respond(lambda _: next(replies))
 
 
 def write_manifest(path, rows, first=0):
@@ -174,25 +145,15 @@ async def bare(port, calls):
     return {"seconds": time.monotonic() - wall, "cpu": time.process_time() - cpu, "calls": calls}
 
 
-def child(*arguments):
-    ran = subprocess.run(
-        [sys.executable, __file__, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        check=True,
-        env=os.environ
-        | {"ALIBABA_CLOUD_ACCESS_KEY_ID": "bench", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "bench-secret"},
-    )
-    return json.loads(ran.stdout.splitlines()[-1])
-
-
 def measured(rows, port):
     with tempfile.TemporaryDirectory(prefix="batchsearch-memory-") as temporary:
         folder = Path(temporary)
         (folder / "manifest").mkdir()
         write_manifest(folder / "manifest" / "a.parquet", rows)
-        found = {"rows": rows, "run": child("--run", folder, port), "again": child("--run", folder, port)}
+        run = (__file__, "--run", folder, port)
+        found = {"rows": rows, "run": found_apart(*run), "again": found_apart(*run)}
         write_manifest(folder / "manifest" / "b.parquet", 100, first=rows)
-        found["appended"] = child("--run", folder, port)
+        found["appended"] = found_apart(*run)
     for name, calls in (("run", rows), ("again", 0), ("appended", 100)):
         took = found[name]
         if (took["calls"], took["exit_code"]) != (calls, 0):
@@ -212,7 +173,7 @@ def main():
     parser.add_argument("--respond", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.respond is not None:
-        asyncio.run(respond(options.respond))
+        asyncio.run(serve(options.respond))
         return
     if options.run:
         print(json.dumps(run_once(Path(options.run[0]), int(options.run[1]))))
@@ -220,19 +181,12 @@ def main():
     if options.bare:
         print(json.dumps(asyncio.run(bare(*options.bare))))
         return
-    responder = subprocess.Popen(
-        [sys.executable, __file__, "--respond", str(options.hits)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        port = int(responder.stdout.readline())
-        references = [child("--bare", port, min(options.rows))]
+    with responding(__file__, "--respond", options.hits) as port:
+        references = [found_apart(__file__, "--bare", port, min(options.rows))]
         found = [measured(rows, port) for rows in options.rows]
         # Before and after: what else the machine does meanwhile is in both.
-        references.append(child("--bare", port, min(options.rows)))
+        references.append(found_apart(__file__, "--bare", port, min(options.rows)))
         reference = {name: sum(each[name] for each in references) / 2 for name in references[0]}
-    finally:
-        responder.kill()
-        responder.wait()
     bare_cpu = reference["cpu"] / reference["calls"] * 1e3
     per_second = reference["calls"] / reference["seconds"]
     print(f"bare loop: {bare_cpu:.3f} ms of processor a request, {per_second:,.0f} requests a second")

@@ -73,21 +73,6 @@ def _masked(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 # Stored again.
 
 
-def quality_20(image: Image.Image, _chance: random.Random) -> Image.Image:
-    """JPEG of quality 20."""
-    return _stored(image, "JPEG", 20)
-
-
-def recompressed(image: Image.Image, chance: random.Random) -> Image.Image:
-    """JPEG of middling quality, twice."""
-    return _stored(_stored(image, "JPEG", chance.randint(40, 70)), "JPEG", chance.randint(40, 70))
-
-
-def webp(image: Image.Image, chance: random.Random) -> Image.Image:
-    """WebP of low quality."""
-    return _stored(image, "WEBP", chance.randint(25, 60))
-
-
 def smaller(image: Image.Image, chance: random.Random) -> Image.Image:
     """Between a third and two thirds of each side, at least 120 pixels."""
     factor = max(chance.uniform(0.33, 0.67), 120 / min(image.size))
@@ -114,16 +99,6 @@ def _window(image: Image.Image, chance: random.Random, low: float, high: float) 
     return image.crop((left, top, left + width, top + height))
 
 
-def cropped(image: Image.Image, chance: random.Random) -> Image.Image:
-    """A window of 82 to 95 % of each side."""
-    return _window(image, chance, 0.82, 0.95)
-
-
-def cropped_hard(image: Image.Image, chance: random.Random) -> Image.Image:
-    """A window of 62 to 80 % of each side."""
-    return _window(image, chance, 0.62, 0.8)
-
-
 def padded_white(image: Image.Image, chance: random.Random) -> Image.Image:
     """White around it: made square, and up to a third more."""
     side = round(max(image.size) * chance.uniform(1.05, 1.35))
@@ -147,16 +122,6 @@ def framed(image: Image.Image, chance: random.Random) -> Image.Image:
     box = (0, 0, image.width - 1, image.height - 1)
     ImageDraw.Draw(result).rectangle(box, outline=chance.choice(_PAINTS), width=wide)
     return result
-
-
-def mirrored(image: Image.Image, _chance: random.Random) -> Image.Image:
-    """Left and right exchanged."""
-    return ImageOps.mirror(image)
-
-
-def mirrored_crop(image: Image.Image, chance: random.Random) -> Image.Image:
-    """Mirrored and a little cropped."""
-    return _window(ImageOps.mirror(image), chance, 0.85, 0.95)
 
 
 def turned(image: Image.Image, chance: random.Random) -> Image.Image:
@@ -267,45 +232,10 @@ def brighter(image: Image.Image, chance: random.Random) -> Image.Image:
     return ImageEnhance.Brightness(image).enhance(chance.uniform(1.15, 1.35))
 
 
-def darker(image: Image.Image, chance: random.Random) -> Image.Image:
-    """Darker by 15 to 35 %."""
-    return ImageEnhance.Brightness(image).enhance(chance.uniform(0.65, 0.85))
-
-
-def contrast(image: Image.Image, chance: random.Random) -> Image.Image:
-    """More or less contrast."""
-    return ImageEnhance.Contrast(image).enhance(chance.choice((0.7, 0.8, 1.25, 1.4)))
-
-
-def gamma(image: Image.Image, chance: random.Random) -> Image.Image:
-    """Another gamma."""
-    return _image(255 * (_pixels(image) / 255) ** chance.choice((0.7, 0.8, 1.25, 1.45)))
-
-
 def white_balance(image: Image.Image, chance: random.Random) -> Image.Image:
     """Warmer or colder light."""
     warm = chance.choice((-1, 1)) * chance.uniform(0.06, 0.14)
     return _image(_pixels(image) * np.array([1 + warm, 1, 1 - warm], np.float32))
-
-
-def saturation(image: Image.Image, chance: random.Random) -> Image.Image:
-    """Paler or more colourful."""
-    return ImageEnhance.Color(image).enhance(chance.choice((0.5, 0.65, 1.35, 1.6)))
-
-
-def greyscale(image: Image.Image, _chance: random.Random) -> Image.Image:
-    """Without colours."""
-    return image.convert("L").convert("RGB")
-
-
-def blurred(image: Image.Image, chance: random.Random) -> Image.Image:
-    """Out of focus."""
-    return image.filter(ImageFilter.GaussianBlur(min(image.size) / 300 * chance.uniform(1, 2)))
-
-
-def sharpened(image: Image.Image, chance: random.Random) -> Image.Image:
-    """Sharpened, strongly."""
-    return image.filter(ImageFilter.UnsharpMask(2, chance.randint(120, 220), 2))
 
 
 def noisy(image: Image.Image, chance: random.Random) -> Image.Image:
@@ -444,18 +374,37 @@ def detail(image: Image.Image, chance: random.Random) -> Image.Image:
     return cut.resize(image.size, Image.Resampling.BICUBIC)
 
 
+_NAMED: Final = (
+    smaller, larger, padded_white, padded_colour, framed, turned, stretched,
+    watermark, watermark_corner, sticker, banner, banner_added, hidden_part, screenshot,
+    brighter, white_balance, noisy, vignette, white_background, other_background, shadow, several,
+)  # fmt: skip
 CHANGES: Final[Mapping[str, Change]] = {
-    change.__name__: change
-    for change in (
-        quality_20, recompressed, webp, smaller, larger,
-        cropped, cropped_hard, padded_white, padded_colour, framed,
-        mirrored, mirrored_crop, turned, stretched,
-        watermark, watermark_corner, sticker, banner, banner_added, hidden_part, screenshot,
-        brighter, darker, contrast, gamma, white_balance, saturation, greyscale,
-        blurred, sharpened, noisy, vignette,
-        white_background, other_background, shadow, several,
-    )
-}  # fmt: skip
+    "quality_20": lambda image, _: _stored(image, "JPEG", 20),
+    "recompressed": lambda image, chance: _stored(
+        _stored(image, "JPEG", chance.randint(40, 70)), "JPEG", chance.randint(40, 70)
+    ),
+    "webp": lambda image, chance: _stored(image, "WEBP", chance.randint(25, 60)),
+    "cropped": lambda image, chance: _window(image, chance, 0.82, 0.95),
+    "cropped_hard": lambda image, chance: _window(image, chance, 0.62, 0.8),
+    "mirrored": lambda image, _: ImageOps.mirror(image),
+    "mirrored_crop": lambda image, chance: _window(ImageOps.mirror(image), chance, 0.85, 0.95),
+    "darker": lambda image, chance: ImageEnhance.Brightness(image).enhance(chance.uniform(0.65, 0.85)),
+    "contrast": lambda image, chance: ImageEnhance.Contrast(image).enhance(
+        chance.choice((0.7, 0.8, 1.25, 1.4))
+    ),
+    "gamma": lambda image, chance: _image(
+        255 * (_pixels(image) / 255) ** chance.choice((0.7, 0.8, 1.25, 1.45))
+    ),
+    "saturation": lambda image, chance: ImageEnhance.Color(image).enhance(
+        chance.choice((0.5, 0.65, 1.35, 1.6))
+    ),
+    "greyscale": lambda image, _: image.convert("L").convert("RGB"),
+    "blurred": lambda image, chance: image.filter(
+        ImageFilter.GaussianBlur(min(image.size) / 300 * chance.uniform(1, 2))
+    ),
+    "sharpened": lambda image, chance: image.filter(ImageFilter.UnsharpMask(2, chance.randint(120, 220), 2)),
+} | {change.__name__: change for change in _NAMED}
 """What leaves it the same photograph."""
 
 NEGATIVES: Final[Mapping[str, Change]] = {

@@ -20,15 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from finished_output import make_output, write_manifest
+from measuring.apart import KEYS, called_apart
+from measuring.loopback import responding
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,8 @@ class Measured:
 
 def measured(command: list[str]) -> tuple[Measured, str]:
     """Run a command; what it took, and what it wrote. Ends the program where it fails."""
-    signed = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret"}
     began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | signed)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | KEYS)
     out = process.stdout.read().decode()
     _, status, used = os.wait4(process.pid, 0)
     if os.waitstatus_to_exitcode(status):
@@ -92,18 +89,11 @@ def main() -> None:
     if options.reference is not None:
         least(options.reference)
         return
-    responder = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("calls.py")), "--respond"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        port = int(responder.stdout.readline())
-        with tempfile.TemporaryDirectory(prefix="batchsearch-nights-") as place:
-            found = nights(Path(place), options.rows, options.new, f"http://127.0.0.1:{port}")
-    finally:
-        responder.kill()
-        responder.wait()
+    with (
+        responding(Path(__file__).with_name("calls.py"), "--respond") as port,
+        tempfile.TemporaryDirectory(prefix="batchsearch-nights-") as place,
+    ):
+        found = nights(Path(place), options.rows, options.new, f"http://127.0.0.1:{port}")
     print(f"{options.rows:,} finished rows; CPU includes the start of the process")
     print(f"{'':34}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}{'to least':>9}")
     for name, took in found.items():
@@ -122,19 +112,15 @@ REFERENCE = "keys read, hashed, joined"
 
 def nights(folder: Path, rows: int, new: int, endpoint: str) -> dict[str, Measured]:
     """The reference and every night, in this order."""
-    # Made in a process of its own: a process's peak counts that of the one that started it.
-    with ProcessPoolExecutor(1, get_context("spawn")) as maker:
-        job = maker.submit(make_output, folder, rows - SETTLING, endpoint=endpoint).result()
-        maker.submit(write_manifest, folder, rows).result()
+    job = called_apart(make_output, folder, rows - SETTLING, endpoint=endpoint)
+    called_apart(write_manifest, folder, rows)
     nothing = {"rows": rows, "done": rows, "calls": 0}
     command = [sys.executable, __file__, "--reference", str(folder)]
     night(job, nothing | {"calls": SETTLING})
     found = {REFERENCE: measured(command)[0], "nothing left": night(job, nothing)}
-    with ProcessPoolExecutor(1, get_context("spawn")) as maker:
-        maker.submit(write_manifest, folder, rows).result()
+    called_apart(write_manifest, folder, rows)
     found["nothing left, exported anew"] = night(job, nothing)
-    with ProcessPoolExecutor(1, get_context("spawn")) as maker:
-        maker.submit(write_manifest, folder, rows + new).result()
+    called_apart(write_manifest, folder, rows + new)
     found[f"{new} new rows"] = night(job, {"rows": rows + new, "done": rows + new, "calls": new})
     return found
 

@@ -17,14 +17,14 @@ import io
 import json
 import os
 import random
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from measuring.apart import KEYS, peak_mb, with_comment
+from measuring.loopback import responding
 from PIL import Image
 
 from batchsearch.config.model import JobSettings, OutputSettings
@@ -48,11 +48,6 @@ def photograph(byte_count: int) -> bytes:
         side = side * 3 // 4
 
 
-def with_comment(jpeg: bytes, text: bytes) -> bytes:
-    """The same image in a file of other bytes: a comment after its first marker."""
-    return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]
-
-
 def make(folder: Path, rows: int, repeats: float, byte_count: int) -> tuple[JobSettings, int]:
     """A job over so many rows, and how many different images they have."""
     scene = photograph(byte_count)
@@ -73,7 +68,7 @@ def make(folder: Path, rows: int, repeats: float, byte_count: int) -> tuple[JobS
             if number in first:
                 os.link(first[number], path)
             else:
-                path.write_bytes(with_comment(scene, b"%09d" % number))
+                path.write_bytes(with_comment(scene, number))
                 first[number] = path
             manifest.write(f"r{row},{path.relative_to(folder)}\n")
     settings = JobSettings(
@@ -87,31 +82,17 @@ def make(folder: Path, rows: int, repeats: float, byte_count: int) -> tuple[JobS
 
 def calls_of_a_run(settings: JobSettings) -> int:
     """How many calls the job makes when it is run, the tier lifted."""
-    responder = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("calls.py")), "--respond"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        port = int(responder.stdout.readline())
-        os.environ |= {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret"}
+    with responding(Path(__file__).with_name("calls.py"), "--respond") as port:
+        os.environ |= KEYS
         configure("json", "error")
         lifted = {"endpoint": f"http://127.0.0.1:{port}", "qps": 1e6, "custom_qps": True}
         instance = settings.instance.model_copy(update=lifted)
         calls = settings.calls.model_copy(update={"max_in_flight": 16})
         job = settings.model_copy(update={"instance": instance, "calls": calls})
         summary = asyncio.run(run_job(job))
-    finally:
-        responder.kill()
-        responder.wait()
     if summary.ok != summary.rows:
         sys.exit(f"the run failed: {summary.codes}")
     return summary.calls
-
-
-def peak_mb() -> float:
-    """The most memory that this process has had, megabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> int:

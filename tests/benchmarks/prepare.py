@@ -16,8 +16,6 @@ import io
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -27,6 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from measuring.apart import found_apart, peak_mb
 from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -48,7 +47,7 @@ class Bar:
     name: str
     measured: float
     reference: float
-    bar: float
+    bar: float | None
     at_least: bool = False
     unit: str = "ms"
 
@@ -58,6 +57,8 @@ class Bar:
 
     @property
     def holds(self) -> bool:
+        if self.bar is None:
+            return True
         return self.ratio >= self.bar if self.at_least else self.ratio <= self.bar
 
 
@@ -218,10 +219,8 @@ def memory(folder: Path) -> Bar:
     """Peak memory that one 12 MP image adds to a process, against its pixels at 4 bytes each."""
     path = folder / "large.jpg"
     path.write_bytes(saved(photograph(4032, 3024), "JPEG", quality=85))
-    run = subprocess.run(
-        [sys.executable, __file__, "--memory", str(path)], check=True, capture_output=True, text=True
-    )
-    return Bar("peak memory, 12 MP to 1024", float(run.stdout), 4032 * 3024 * 4 / 1e6, 0.75, unit="MB")
+    grown = found_apart(__file__, "--memory", path)
+    return Bar("peak memory, 12 MP to 1024", grown, 4032 * 3024 * 4 / 1e6, 0.75, unit="MB")
 
 
 def measure_memory(path: Path) -> None:
@@ -231,16 +230,9 @@ def measure_memory(path: Path) -> None:
     Image.new("RGB", (1300, 800)).save(small, "JPEG")
     prepare(small.getvalue(), rules)
     data = path.read_bytes()
-    before = peak_memory()
+    before = peak_mb()
     prepare(data, rules)
-    print(peak_memory() - before)
-
-
-def peak_memory() -> float:
-    """The most memory that this process has had, megabytes (`ru_maxrss` would count its parent's)."""
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024 / 1e6
+    print((peak_mb() - before) * 1024**2 / 1e6)
 
 
 async def lag(seconds: float) -> Bar:

@@ -13,8 +13,6 @@ import argparse
 import json
 import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -23,6 +21,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from finished_output import table_of
+from measuring.apart import found_apart
 from PIL import Image, ImageDraw
 
 from batchsearch.storage.parts.results_and_hits import hits_schema, results_schema
@@ -70,14 +70,7 @@ def main() -> None:
         print(f"{'output':<10}{'seconds':>9}{'CPU':>9}{'peak MB':>9}{'page MB':>9}")
         told: dict[str, dict[str, float]] = {}
         for output in ("dedup", "run"):
-            ran = subprocess.run(
-                [sys.executable, __file__, "--child", str(place / output), str(place / "images")],
-                check=True,
-                capture_output=True,
-                text=True,
-            )
-            found = json.loads(ran.stdout.splitlines()[-1])
-            told[output] = found
+            found = told[output] = found_apart(__file__, "--child", place / output, place / "images")
             print(
                 f"{output:<10}{found['seconds']:>9.1f}{found['cpu']:>9.1f}{found['peak']:>9.0f}{found['size']:>9.1f}"
             )
@@ -118,8 +111,8 @@ def _results(folder: Path, rows: int, *, hits: int) -> None:
     """Results and hits of a search, in parts, as a run writes them."""
     rng = np.random.default_rng(2)
     schema, found = results_schema("SearchImageByPic", _CARRIED), hits_schema()
-    for name in ("results", "hits"):
-        (folder / name).mkdir(parents=True)
+    for kind in ("results", "hits"):
+        (folder / kind).mkdir(parents=True)
     for part, start in enumerate(range(0, rows, _PART), 1):
         count = min(_PART, rows - start)
         numbers = range(start, start + count)
@@ -149,13 +142,8 @@ def _results(folder: Path, rows: int, *, hits: int) -> None:
             "pic_region": ["100,600,80,500"] * count,
             "multi_region": [["100,600,80,500"]] * count,
         }
-        arrays = [
-            pa.array(values[field.name], field.type) if field.name in values else pa.nulls(count, field.type)
-            for field in schema
-        ]
-        pq.write_table(
-            pa.Table.from_arrays(arrays, schema=schema), folder / "results" / f"part-{part:06}.parquet"
-        )
+        name = f"part-{part:06}.parquet"
+        pq.write_table(table_of(schema, count, values), folder / "results" / name)
         good = [key for key, bad in zip(keys, failed, strict=True) if not bad]
         total = len(good) * hits
         chosen = rng.integers(0, rows, total)
@@ -167,13 +155,7 @@ def _results(folder: Path, rows: int, *, hits: int) -> None:
             "pic_name": [f"{number}.jpg" for number in chosen],
             "category_id": rng.integers(0, 9, total),
         }
-        columns = [
-            pa.array(inside[field.name], field.type) if field.name in inside else pa.nulls(total, field.type)
-            for field in found
-        ]
-        pq.write_table(
-            pa.Table.from_arrays(columns, schema=found), folder / "hits" / f"part-{part:06}.parquet"
-        )
+        pq.write_table(table_of(found, total, inside), folder / "hits" / name)
 
 
 def _dedup(folder: Path, clusters: int) -> int:

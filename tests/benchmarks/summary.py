@@ -15,11 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from measuring.apart import found_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,15 +67,6 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self) | {"ratio": self.ratio, "holds": self.holds}
-
-
-def found_by(script: str, *options: str) -> dict[str, Any]:
-    """What a benchmark says in its last line; ends the program where it fails."""
-    command = [sys.executable, str(HERE / script), *options, "--json"]
-    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if ran.returncode:
-        sys.exit(f"{script} ended with {ran.returncode}:\n{ran.stdout}")
-    return json.loads(ran.stdout.splitlines()[-1])
 
 
 KEYS = "reading, hashing and joining the keys"

@@ -28,8 +28,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from measuring.apart import found_by
 from prepare import photograph, saved
-from summary import found_by
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images.prepare import Prepared, prepare

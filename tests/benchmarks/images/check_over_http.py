@@ -16,7 +16,6 @@ import asyncio
 import csv
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,36 +24,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from calls import make_images
+from measuring.apart import found_apart
+from measuring.loopback import reply, respond, responding
 
 AT_ONCE = 16
 
 
-class Files(asyncio.Protocol):
-    """Answers `GET /NAME` with the file of that name."""
-
-    folder = Path()
-
-    def connection_made(self, transport):
-        self.transport = transport
-        self.waiting = bytearray()
-
-    def data_received(self, data):
-        self.waiting += data
-        while (end := self.waiting.find(b"\r\n\r\n")) >= 0:
-            name = bytes(self.waiting[: self.waiting.index(b" HTTP/")]).rpartition(b"/")[2].decode()
-            del self.waiting[: end + 4]
-            body = (self.folder / name).read_bytes()
-            self.transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(body)
-            )
-            self.transport.write(body)
-
-
-async def serve(folder):
-    Files.folder = folder
-    server = await asyncio.get_running_loop().create_server(Files, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+def file_of(folder, head):
+    """The file that a request names."""
+    name = head.partition(b" HTTP/")[0].rpartition(b"/")[2].decode()
+    return reply((folder / name).read_bytes(), "image/jpeg")
 
 
 def check(folder, port, images):
@@ -130,7 +109,7 @@ def main():
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve is not None:
-        asyncio.run(serve(given.serve))
+        asyncio.run(respond(lambda head: file_of(given.serve, head)))
         return
     if given.measure:
         what, folder, port = given.measure
@@ -139,21 +118,12 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         size = make_images(folder, given.images)
-        server = subprocess.Popen(
-            [sys.executable, __file__, "--serve", name], stdout=subprocess.PIPE, text=True
-        )
-        try:
-            port = server.stdout.readline().strip()
-
-            def measure(what):
-                command = [sys.executable, __file__, "--measure", what, name, port, "--images", given.images]
-                ran = subprocess.run([*map(str, command)], stdout=subprocess.PIPE, text=True, check=True)
-                return 1000 * json.loads(ran.stdout.splitlines()[-1])
-
-            rounds = [{what: measure(what) for what in MEASURED} for _ in range(given.rounds)]
-        finally:
-            server.kill()
-            server.wait()
+        with responding(__file__, "--serve", name) as port:
+            place = (name, port, "--images", given.images)
+            rounds = [
+                {what: 1000 * found_apart(__file__, "--measure", what, *place) for what in MEASURED}
+                for _ in range(given.rounds)
+            ]
     found = {what: round(statistics.median(each[what] for each in rounds), 3) for what in MEASURED}
     ratio = round(statistics.median(each["check"] / each["bare"] for each in rounds), 3)
     print(f"{given.images:,} images of {size:,} bytes over HTTP, median of {given.rounds} rounds")

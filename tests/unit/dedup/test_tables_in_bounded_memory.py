@@ -7,13 +7,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
-
-from tests.benchmarks.cluster_scale import make
+from cluster_scale import make
 
 PRODUCTS = 40_000
 MB_MORE = 32
 """What the process may take beyond what it has once it has made the tables of a small night."""
-PROJECT = Path(__file__).parents[3]
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +30,7 @@ def night(folder, *, in_memory, at_once):
         from pathlib import Path
         from batchsearch.tasks.dedup.candidates import catalogue_images, catalogue_reading, hits, in_pieces
         from batchsearch.tasks.dedup.candidates import off_memory, pair_folding, text_index
-        from tests.benchmarks.cluster_scale import ours
+        from cluster_scale import ours
         off_memory.IN_MEMORY = {in_memory}
         in_pieces.AT_ONCE = text_index._AT_ONCE = {at_once}
         catalogue_images.BATCH_ROWS = hits._ROWS_AT_ONCE = catalogue_reading._KEYS_AT_ONCE = {at_once}
@@ -45,7 +44,7 @@ def night(folder, *, in_memory, at_once):
     plain = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
-        cwd=PROJECT,
+        cwd=BENCHMARKS,
         env=os.environ | plain,
         capture_output=True,
         text=True,

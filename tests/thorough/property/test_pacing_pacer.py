@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pacing_virtual_time as virtual_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pacing_virtual_time import virtual_runner

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from itertools import pairwise
 
-import pacing_virtual_time as virtual_time
 import pytest
 from pacing_virtual_time import virtual_runner
 

@@ -7,7 +7,6 @@ import random
 import sqlite3
 from itertools import pairwise
 
-import pacing_virtual_time as virtual_time
 import pytest
 from pacing_virtual_time import virtual_runner
 

@@ -8,8 +8,8 @@ python=$1
 work=$2
 quick=(tests/unit tests/contract)
 # What differs between Pythons is processes, signals, streams and SQLite; the whole is run on this one.
-more=(tests/integration/{service/test_bare_requests,engine/test_run,engine/test_renewal,engine/test_living_export,engine/test_operations_run,verify/test_verify,ground/test_streams,command_line/test_airflow_child}.py
-  tests/thorough/servers/test_shared_rate.py)
+more=(tests/integration/{service/test_bare_requests,engine/test_run,engine/test_renewal,engine/test_operations_run,verify/test_verify}.py
+  tests/thorough/{nights/test_living_export,processes/test_streams,processes/test_airflow_child,servers/test_shared_rate}.py)
 
 # The README's second command on another Python, with an environment of its own.
 try() {

@@ -186,7 +186,13 @@ def make_job(tmp_path, images):
             writer.writerows(rows)
         job = {
             "operation": "SearchImageByPic",
-            "instance": {"endpoint": "http://127.0.0.1:9", "name": "demo", "qps": 1000, "custom_qps": True},
+            # No rate makes a test wait that does not say so.
+            "instance": {
+                "endpoint": "http://127.0.0.1:9",
+                "name": "demo",
+                "custom_qps": True,
+                **dict.fromkeys(("qps", "add_qps", "update_qps", "delete_qps"), 1000),
+            },
             "manifest": {"path": "manifest.csv", "key": ["id"]},
             "images": {"root": str(images)},
             "output": {"dir": "out"},

@@ -4,12 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
 
 import pytest
 from click.testing import CliRunner
 
 from batchsearch.cli import COMMANDS, cli
-from batchsearch.commands.knowing.completion import PROPOSALS, error_codes, job_files, settings
+from batchsearch.commands.knowing.completion import PROPOSALS, error_codes, job_files, register, settings
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -20,16 +21,29 @@ def script_of(shell):
     return ran.stdout
 
 
-def proposed(words, folder, shell="bash"):
-    """What the command answers to a shell for a line whose last word is being typed."""
+def typed(words, shell="bash"):
+    """What a shell says of a line whose last word is being typed."""
+    return {
+        "_BATCHSEARCH_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": " ".join(["batchsearch", *words]),
+        "COMP_CWORD": words[-1] if shell == "fish" else str(len(words)),
+    }
+
+
+def proposed(words, folder):
+    """What the command answers to bash, in this process."""
+    register()
+    with chdir(folder):
+        ran = CliRunner().invoke(cli, [], prog_name="batchsearch", env=typed(words))
+    assert ran.stderr == ""
+    return [line.partition(",")[2] for line in ran.stdout.splitlines()]
+
+
+def proposed_by_the_program(words, folder, shell):
+    """What the program answers to a shell."""
     ran = subprocess.run(
         [sys.executable, "-m", "batchsearch"],
-        env={
-            **os.environ,
-            "_BATCHSEARCH_COMPLETE": f"{shell}_complete",
-            "COMP_WORDS": " ".join(["batchsearch", *words]),
-            "COMP_CWORD": words[-1] if shell == "fish" else str(len(words)),
-        },
+        env=os.environ | typed(words, shell),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -61,7 +75,8 @@ def test_another_shell_is_told_which_there_are():
 @pytest.mark.parametrize("shell", SHELLS)
 def test_commands_are_completed_in_every_shell(shell, tmp_path):
     """The beginning of a command becomes its name."""
-    assert set(proposed(["co"], tmp_path, shell)) == {name for name in COMMANDS if name.startswith("co")}
+    found = proposed_by_the_program(["co"], tmp_path, shell)
+    assert set(found) == {name for name in COMMANDS if name.startswith("co")}
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_a_zip_file_of_several_tables_is_refused(opened):
 def test_what_unpacks_to_far_more_than_a_table_is_refused(opened, monkeypatch):
     """A small file that becomes a thousand times as much is a trap, not a table."""
     monkeypatch.setattr("batchsearch.manifest.formats.unpacked._LEAST_REFUSED", 1_000_000)
-    trap = b'{"id": "1"}\n' * 1_000_000
+    trap = (b'{"id": "' + b"1" * 2_000 + b'"}\n') * 5_000
     for name, packed in (
         ("m.jsonl.gz", gzip.compress(trap)),
         ("m.jsonl.zst", zstd(trap)),

@@ -1,4 +1,4 @@
-"""What workers are worth on paper: by hand, by its page, and beside a simulation of a hundred of them."""
+"""What workers are worth on paper: by hand, and by its page."""
 
 import ast
 import json
@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 
 import pytest
-from simulations import worker_simulation as simulation
 
 from batchsearch.errors import ConfigError
 from batchsearch.storage.remote.rhythm import Rhythm
@@ -18,7 +17,6 @@ from batchsearch.tasks.plan.worker_plan import HEADROOM, plan_workers
 from batchsearch.tasks.plan.worker_sizes import loads_of_sizes, plans_of
 from batchsearch.tasks.plan.workloads import Lane, loads_of
 
-CELLS = simulation.cells(40_000)
 LIGHT = ("image_mb=0.1", "repaired=0", "latency_ms=0")
 
 
@@ -34,36 +32,6 @@ def check_and_run(images=10_000, rates=(10.0,), assume=(), **options):
 
 def hours_of(plan, workers):
     return next(each for each in plan.timings if each.workers == workers).hours
-
-
-@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
-def test_a_simulation_holds_the_plan_within_a_tenth(cell):
-    """A hundred workers in virtual time take as long as planned, whatever limits and whoever is lost."""
-    played = simulation.Simulation(cell, seed=11)
-    assert played.run() == pytest.approx(cell.planned(), rel=0.1)
-    assert played.done == cell.images
-
-
-def test_the_simulation_tells_a_wrong_plan():
-    """It is no echo of the plan: with half of the workers, or half of the rate, it takes far longer."""
-    images, calls = CELLS[0], next(cell for cell in CELLS if cell.name == "run, ten instances")
-    for cell, changed in (
-        (images, {"workers": images.workers // 2}),
-        (calls, {"rates": calls.rates[:5]}),
-    ):
-        slower = simulation.Cell(**{**vars(cell), **changed})
-        assert simulation.Simulation(slower, seed=11).run() > 1.8 * cell.planned()
-
-
-def test_a_lost_worker_costs_its_bundle_again_and_no_image():
-    """What a lost worker had in work is done once more by others, and counted."""
-    cell = simulation.Cell("lost", 40_000, (), 20, losses=60)
-    played = simulation.Simulation(cell, seed=1)
-    undisturbed = simulation.Simulation(simulation.Cell("calm", 40_000, (), 20), seed=1)
-    assert played.run() > undisturbed.run()
-    assert played.done == cell.images
-    assert 0 < played.repeated < cell.images // 10
-    assert undisturbed.repeated == 0
 
 
 def test_calls_limit_a_run_and_more_workers_change_nothing():
@@ -207,9 +175,8 @@ def test_an_assumption_that_makes_no_sense_is_named(said, message):
 
 def test_the_benchmark_measures_what_the_table_has():
     """Each measured figure names the part of the benchmark that prints it, and the benchmark no other."""
-    script = ast.parse(
-        (Path(simulation.__file__).parents[1] / "worker_figures.py").read_text(encoding="utf-8")
-    )
+    benchmark = Path(__file__).parents[2] / "benchmarks" / "worker_figures.py"
+    script = ast.parse(benchmark.read_text(encoding="utf-8"))
     measured = {}
     for function in script.body:
         if isinstance(function, ast.FunctionDef) and ast.unparse(function.returns) == "dict[str, float]":

@@ -66,8 +66,11 @@ def pytest_ignore_collect(collection_path, config):
 
 def pytest_collection_modifyitems(items):
     """Marks the quick tests."""
+    quick = {
+        path: QUICK in path.parents and path.name not in NOT_QUICK for path in {item.path for item in items}
+    }
     for item in items:
-        if QUICK in item.path.parents and item.path.name not in NOT_QUICK:
+        if quick[item.path]:
             item.add_marker(pytest.mark.quick)
 
 

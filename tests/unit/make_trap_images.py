@@ -11,6 +11,7 @@ import struct
 import sys
 import zlib
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -558,9 +559,10 @@ def _no_images() -> list[Trap]:
     ]
 
 
-def traps() -> list[Trap]:
-    """Every trap."""
-    return [
+@cache
+def traps() -> tuple[Trap, ...]:
+    """Every trap, made once in each process: every worker of the tests makes them to know their names."""
+    return (
         *_orientations(),
         *_doubtful_orientations(),
         *_depths_and_colours(),
@@ -569,7 +571,7 @@ def traps() -> list[Trap]:
         *_structure(),
         *_sizes(),
         *_no_images(),
-    ]
+    )
 
 
 if __name__ == "__main__":

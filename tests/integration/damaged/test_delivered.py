@@ -1,5 +1,6 @@
 """Tables that dedup and comparison deliver: gone or broken, `verify` says so, and they are made anew."""
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from shop_rig import Shop, samples
 
 from batchsearch.cli import cli
 from batchsearch.config.load import load_job
+from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.server import Emulator
 from batchsearch.tasks.compare.comparison_job import compare_job
 
 COPIES = 4
@@ -21,8 +25,12 @@ def said(*arguments):
     return ended.exit_code, ended.output
 
 
-@pytest.fixture
-async def dedup(shop):
+def sign_in(patched, emulator):
+    patched.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", emulator.access_key_id)
+    patched.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", emulator.access_key_secret)
+
+
+async def worked_twice(shop):
     """Two nights of a shop that has every product twice."""
     for number in range(COPIES):
         for product in (f"A{number}", f"B{number}"):
@@ -34,9 +42,37 @@ async def dedup(shop):
     return shop
 
 
-def sorted_samples():
-    from shop_rig import samples
+@pytest.fixture
+async def dedup(shop):
+    """Two nights of a shop, which may have another one."""
+    return await worked_twice(shop)
 
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Two nights of a shop, made once; a copy of what they delivered."""
+    folder = tmp_path_factory.mktemp("kept") / "shop"
+    folder.mkdir()
+    rates = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
+    options = EmulatorOptions(instances=(InstanceOptions(name="demo", qps=1e9, rates=rates),))
+    with Emulator(options) as running, pytest.MonkeyPatch.context() as patched:
+        sign_in(patched, running)
+        shop = asyncio.run(worked_twice(Shop(folder, running)))
+        copy = shutil.copytree(folder, folder.with_name("copy"))
+        yield shop, copy
+
+
+@pytest.fixture
+def spoilt(kept, monkeypatch):
+    """The shop at its place, as it was after these nights; its instance is never changed."""
+    shop, copy = kept
+    sign_in(monkeypatch, shop.emulator)
+    shutil.rmtree(shop.folder)
+    shutil.copytree(copy, shop.folder)
+    return shop
+
+
+def sorted_samples():
     names = [name for _, _, name in samples()]
     return names[: COPIES * 3 : 3]
 
@@ -68,8 +104,9 @@ TABLES = ("pairs/pairs.parquet", "clusters/clusters.parquet", "dedup.json", "jud
 
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("spoil", [removed, halved, emptied, flipped], ids=lambda spoil: spoil.__name__)
-async def test_a_damaged_night_is_told_and_made_anew(dedup, name, spoil):
+async def test_a_damaged_night_is_told_and_made_anew(spoilt, name, spoil):
     """`verify` names the file, the next night makes it anew without a call, and cluster ids stay."""
+    dedup = spoilt
     before, asked = ids(dedup.out), dedup.asked()
     if spoil is not removed and not (dedup.out / name).stat().st_size:
         pytest.skip("an empty file")

@@ -378,11 +378,12 @@ def changed_part(data, name, change):
         ),
         ("sheet1.xml", lambda text: text.replace(b'r="2"', b'r="2000000"'), "has more than 1,048,576 rows"),
         ("sheet1.xml", lambda text: text[: len(text) // 2], "is a damaged workbook"),
-        ("styles.xml", lambda text: text + b" " * 300 * 2**20, "unpacks to"),
+        ("styles.xml", lambda text: text + b" " * 3 * 2**20, "unpacks to 3 MiB"),
     ],
 )
-def test_a_workbook_made_as_a_trap_is_refused(opened, part, change, said):
-    """Entities, rows without end and parts that unpack to gigabytes are refused by what they are."""
+def test_a_workbook_made_as_a_trap_is_refused(opened, monkeypatch, part, change, said):
+    """Entities, rows without end and parts that unpack to more than is held are refused by what they are."""
+    monkeypatch.setattr("batchsearch.manifest.formats.xlsx_files._MOST_HELD", 2 * 2**20)
     data = changed_part(workbook([["id", "image"], ["1", "a.jpg"]]), part, change)
     assert said in refusal(lambda: opened("m.xlsx", data).check())
 

@@ -13,14 +13,12 @@ from batchsearch.commands.shared.options import (
     DASK,
     PROGRESS,
     SET,
-    fail,
     hand_on,
     laid_over,
     load_for,
     logging_options,
 )
 from batchsearch.commands.shared.showing import show, wants_json
-from batchsearch.errors import BatchsearchError
 from batchsearch.telemetry.terminal_options import TerminalOptions
 
 _EXAMPLES = """\b
@@ -63,16 +61,13 @@ def command(
     A page for people goes to stderr; with --json, and where stdout is no terminal, its last line is a JSON
     summary. Exits with 3 when more rows are unusable than `max_failed` allows.
     """
-    try:
-        job = load_for("check", config, laid_over(overrides, dask=dask))
-        from batchsearch.tasks.check.checking import check_to_end
+    job = load_for("check", config, laid_over(overrides, dask=dask))
+    from batchsearch.tasks.check.checking import check_to_end
 
-        terminal = TerminalOptions(
-            progress=progress and not only_json, log_format=log_format, log_level=log_level
-        )
-        page = check_to_end(job, terminal, **options)
-    except BatchsearchError as error:
-        fail(error)
+    terminal = TerminalOptions(
+        progress=progress and not only_json, log_format=log_format, log_level=log_level
+    )
+    page = check_to_end(job, terminal, **options)
     if not only_json:
         show(page.as_text(), int(page.exit_code))
     if wants_json(asked=only_json):

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.shared.options import fail, hand_on
+from batchsearch.commands.shared.options import hand_on
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
-from batchsearch.errors import BatchsearchError
 
 _EXAMPLES = """\b
 Examples:
@@ -36,28 +35,25 @@ def command(folder: str, *, config: Path | None, rows: int, as_json: bool) -> No
     as before. Needs room for a second copy of what is merged. DIR may be the folder of a dedup: then the
     parts of each of its runs are merged; or the address of an output in an object store.
     """
-    try:
-        from dataclasses import asdict
+    from dataclasses import asdict
 
-        from batchsearch.engine.job.job_of_output import job_of
-        from batchsearch.storage.output_layout import runs_in
-        from batchsearch.storage.stores.address import is_store_url
-        from batchsearch.tasks.compact.compacting import compact_all, compact_in_store
-        from batchsearch.telemetry.logs import configure
+    from batchsearch.engine.job.job_of_output import job_of
+    from batchsearch.storage.output_layout import runs_in
+    from batchsearch.storage.stores.address import is_store_url
+    from batchsearch.tasks.compact.compacting import compact_all, compact_in_store
+    from batchsearch.telemetry.logs import configure
 
-        # Warnings go to stderr; without this events would stand before the line that a program reads.
-        configure("console", "warning")
-        if is_store_url(folder):
-            with output_place(folder, config, without_tables=True) as found:
-                jobs = {
-                    found.named(str(place)): job_of(place, address=found.named(str(place)))
-                    for place in runs_in(found.folder)
-                }
-            done = {place: compact_in_store(job.settings, rows=rows) for place, job in jobs.items()}
-        else:
-            done = {str(place): each for place, each in compact_all(Path(folder), rows=rows).items()}
-    except BatchsearchError as error:
-        fail(error)
+    # Warnings go to stderr; without this events would stand before the line that a program reads.
+    configure("console", "warning")
+    if is_store_url(folder):
+        with output_place(folder, config, without_tables=True) as found:
+            jobs = {
+                found.named(str(place)): job_of(place, address=found.named(str(place)))
+                for place in runs_in(found.folder)
+            }
+        done = {place: compact_in_store(job.settings, rows=rows) for place, job in jobs.items()}
+    else:
+        done = {str(place): each for place, each in compact_all(Path(folder), rows=rows).items()}
     if as_json:
         told = {place: asdict(each) for place, each in done.items()}
         hand_on(json.dumps(told.get(str(Path(folder))) or told.get(folder) or {"runs": told}))

@@ -6,20 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import run_options, run_to_exit, terminal_options
-from batchsearch.commands.shared.options import (
-    CONFIG,
-    DASK,
-    FRESH,
-    RENEW,
-    SET,
-    laid_over,
-    load,
-)
+from batchsearch.commands.shared.endings import job_options, run_options, run_to_exit, terminal_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from batchsearch.commands.shared.endings import AskedJob
     from batchsearch.engine.job.run_options import RunOptions
     from batchsearch.tasks.compare.comparison import Comparison
     from batchsearch.telemetry.terminal_options import TerminalOptions
@@ -33,23 +23,9 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@CONFIG
-@SET
-@run_options()
-@FRESH
-@RENEW
-@DASK
+@job_options(run_options())
 @terminal_options
-def command(
-    config: Path,
-    *,
-    overrides: tuple[str, ...],
-    options: RunOptions,
-    fresh: Path | None,
-    renew: bool,
-    dask: str | None,
-    terminal: TerminalOptions,
-) -> None:
+def command(*, asked: AskedJob, options: RunOptions, terminal: TerminalOptions) -> None:
     """Say how alike the images of the job file CONFIG are, pair by pair.
 
     The section `compare` of the job file says which pairs: those that the manifest gives in two columns,
@@ -62,13 +38,9 @@ def command(
     """
 
     def work() -> Comparison:
-        job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
+        job = asked.load()
         from batchsearch.tasks.compare.comparison_job import compare_to_end
 
-        return compare_to_end(
-            job,
-            terminal,
-            options,
-        )
+        return compare_to_end(job, terminal, options)
 
     run_to_exit(work, terminal)

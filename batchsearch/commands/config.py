@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.options import CONFIG, SET, fail, load
-from batchsearch.errors import BatchsearchError
+from batchsearch.commands.shared.options import CONFIG, SET, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,13 +32,10 @@ def config_check(config: Path, overrides: tuple[str, ...]) -> None:
 
     All problems are reported at once. No call is made and no manifest is read.
     """
-    try:
-        job = load(config, overrides)
-        from batchsearch.config.show import render_resolved
+    job = load(config, overrides)
+    from batchsearch.config.show import render_resolved
 
-        click.echo(render_resolved(job))
-    except BatchsearchError as error:
-        fail(error)
+    click.echo(render_resolved(job))
 
 
 _EXPLAIN_EXAMPLES = """\b
@@ -63,12 +59,9 @@ def config_explain(setting: str | None, *, as_json: bool) -> None:
     import json
     import shutil
 
-    try:
-        from batchsearch.config.setting_help import as_text, meaning_of, sections
+    from batchsearch.config.setting_help import as_text, meaning_of, sections
 
-        found = sections() if setting is None else meaning_of(setting)
-    except BatchsearchError as error:
-        fail(error)
+    found = sections() if setting is None else meaning_of(setting)
     if as_json:
         for each in found:
             click.echo(json.dumps(each.as_dict(), ensure_ascii=False))

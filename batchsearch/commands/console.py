@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchsearch.commands.shared.options import SET, fail, load, logging_options
-from batchsearch.errors import BatchsearchError, ExitCode
+from batchsearch.commands.shared.options import SET, load, logging_options
+from batchsearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from batchsearch.config.load import LoadedJob
@@ -62,19 +62,16 @@ def command(
     is an embedded instance with a small catalogue, and no account is needed. Calls go through the pacer that
     runs share. The page is served to this machine alone; Ctrl+C ends it.
     """
-    try:
-        from batchsearch.commands.shared.showing import show
-        from batchsearch.console.opening_console import WantedConsole, serve
-        from batchsearch.telemetry.logs import configure
+    from batchsearch.commands.shared.showing import show
+    from batchsearch.console.opening_console import WantedConsole, serve
+    from batchsearch.telemetry.logs import configure
 
-        configure("json" if log_format == "json" else "console", log_level)
-        serve(
-            _job(config, overrides),
-            WantedConsole(**options),
-            lambda address: show(f"The console is at {address}"),
-        )
-    except BatchsearchError as error:
-        fail(error)
+    configure("json" if log_format == "json" else "console", log_level)
+    serve(
+        _job(config, overrides),
+        WantedConsole(**options),
+        lambda address: show(f"The console is at {address}"),
+    )
     sys.exit(ExitCode.DONE)
 
 

@@ -6,20 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import run_options, run_to_exit, terminal_options
-from batchsearch.commands.shared.options import (
-    CONFIG,
-    DASK,
-    FRESH,
-    RENEW,
-    SET,
-    laid_over,
-    load,
-)
+from batchsearch.commands.shared.endings import job_options, run_options, run_to_exit, terminal_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from batchsearch.commands.shared.endings import AskedJob
     from batchsearch.engine.job.run_options import RunOptions
     from batchsearch.tasks.dedup.dedup_page import DedupSummary
     from batchsearch.telemetry.terminal_options import TerminalOptions
@@ -33,33 +23,23 @@ Examples:
 """
 
 
-@click.command(epilog=_EXAMPLES)
-@CONFIG
-@SET
-@run_options(
+_SEARCHING = run_options(
     click.option(
         "--max-calls", metavar="N", type=click.IntRange(min=1), help="Stop the search after so many calls."
     )
 )
-@click.option(
+_DELETING = click.option(
     "--delete-all-missing",
     is_flag=True,
     help="Delete every image that has left the manifest, however many: `dedup.max_deleted` is not asked.",
 )
-@FRESH
-@RENEW
-@DASK
+
+
+@click.command(epilog=_EXAMPLES)
+@job_options(lambda command: _SEARCHING(_DELETING(command)))
 @terminal_options
 def command(
-    config: Path,
-    *,
-    overrides: tuple[str, ...],
-    options: RunOptions,
-    delete_all_missing: bool,
-    fresh: Path | None,
-    renew: bool,
-    dask: str | None,
-    terminal: TerminalOptions,
+    *, asked: AskedJob, options: RunOptions, delete_all_missing: bool, terminal: TerminalOptions
 ) -> None:
     """Find out which products of the job file CONFIG are the same, night after night.
 
@@ -76,14 +56,9 @@ def command(
         from batchsearch.kept_memory import keep_memory
 
         keep_memory()
-        job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
+        job = asked.load()
         from batchsearch.tasks.dedup.night import dedup_to_end
 
-        return dedup_to_end(
-            job,
-            terminal,
-            options,
-            delete_all_missing=delete_all_missing,
-        )
+        return dedup_to_end(job, terminal, options, delete_all_missing=delete_all_missing)
 
     run_to_exit(work, terminal)

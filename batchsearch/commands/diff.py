@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.shared.options import fail
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.commands.shared.showing import show_answer
-from batchsearch.errors import BatchsearchError
 from batchsearch.kept_out import let_pandas_in
 
 _EXAMPLES = """\b
@@ -65,15 +63,12 @@ def command(
     """
     if as_json and as_markdown:
         raise click.UsageError("give --json or --markdown, not both")
-    try:
-        let_pandas_in()
-        from batchsearch.tasks.diff.diff_page import diff_of
+    let_pandas_in()
+    from batchsearch.tasks.diff.diff_page import diff_of
 
-        with output_place(run_a, config) as a, output_place(run_b, config) as b:
-            diff = diff_of(a.folder, b.folder, least=least, show=show, parquet=parquet)
-            said = diff.as_json() if as_json else diff.as_markdown() if as_markdown else diff.as_text()
-    except BatchsearchError as error:
-        fail(error)
+    with output_place(run_a, config) as a, output_place(run_b, config) as b:
+        diff = diff_of(a.folder, b.folder, least=least, show=show, parquet=parquet)
+        said = diff.as_json() if as_json else diff.as_markdown() if as_markdown else diff.as_text()
     said = a.named(b.named(said))
     if as_json or as_markdown:
         click.echo(said)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchsearch.commands.shared.options import fail, logging_options
-from batchsearch.errors import BatchsearchError, ExitCode
+from batchsearch.commands.shared.options import logging_options
+from batchsearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -126,17 +126,14 @@ def command(
     It speaks the vendor's protocol, checks signatures, grants the given rate, and keeps what is added in
     --data. Needs the extra `emulator`.
     """
-    try:
-        from batchsearch.console.console_options import COPIES_MB
-        from batchsearch.tasks.emulator.serving import serve
-        from batchsearch.telemetry.logs import configure
+    from batchsearch.console.console_options import COPIES_MB
+    from batchsearch.tasks.emulator.serving import serve
+    from batchsearch.telemetry.logs import configure
 
-        configure("json" if log_format == "json" else "console", log_level)
-        wanted = log_format != "json" if console is None else console
-        copies = (COPIES_MB if wanted else 0) if image_copies_mb is None else image_copies_mb
-        serve(**options, image_copies_mb=copies, beside=_console if wanted else None)
-    except BatchsearchError as error:
-        fail(error)
+    configure("json" if log_format == "json" else "console", log_level)
+    wanted = log_format != "json" if console is None else console
+    copies = (COPIES_MB if wanted else 0) if image_copies_mb is None else image_copies_mb
+    serve(**options, image_copies_mb=copies, beside=_console if wanted else None)
     sys.exit(ExitCode.DONE)
 
 

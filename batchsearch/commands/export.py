@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.options import fail, hand_on
+from batchsearch.commands.shared.options import hand_on
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
-from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
     from batchsearch.tasks.export.exporting import Exported, FormatName
@@ -90,25 +89,22 @@ def command(
     can run as a formula. The output is only read, once it is known to be whole; the file appears whole or not
     at all, and replaces none that is there.
     """
-    try:
-        from batchsearch.tasks.export.exporting import ExportOptions, export
-        from batchsearch.telemetry.progress import progress_for, shown
+    from batchsearch.tasks.export.exporting import ExportOptions, export
+    from batchsearch.telemetry.progress import progress_for, shown
 
-        # A bar among the lines of a table on the same terminal would be in their way.
-        with output_place(folder, config) as found, shown(progress_for(wanted=str(output) != "-")):
-            options = ExportOptions(
-                table=table,
-                form=form,
-                file=output,
-                place=Path() if found.is_address else None,
-                force=force,
-                everything=everything,
-                hits=hits,
-                separator=_SEPARATORS[separator],
-            )
-            made = export(found.folder, options)
-    except BatchsearchError as error:
-        fail(error)
+    # A bar among the lines of a table on the same terminal would be in their way.
+    with output_place(folder, config) as found, shown(progress_for(wanted=str(output) != "-")):
+        options = ExportOptions(
+            table=table,
+            form=form,
+            file=output,
+            place=Path() if found.is_address else None,
+            force=force,
+            everything=everything,
+            hits=hits,
+            separator=_SEPARATORS[separator],
+        )
+        made = export(found.folder, options)
     for note in made.notes:
         click.echo(f"batchsearch: {note}", err=True)
     _tell(made, as_json=as_json)

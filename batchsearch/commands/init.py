@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.options import SET, fail, hand_on
+from batchsearch.commands.shared.options import SET, hand_on
 from batchsearch.commands.shared.showing import show
-from batchsearch.errors import BatchsearchError, ExitCode
+from batchsearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from batchsearch.tasks.init.guess_records import Kind
@@ -79,8 +79,6 @@ def command(
             overrides=overrides,
             agreed=_agreed if asks else lambda _: True,
         )
-    except BatchsearchError as error:
-        fail(error)
     except NotWrittenError:
         click.echo("nothing was written", err=True)
         return

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from batchsearch.commands.shared.options import CONFIG, SET, fail, load
-from batchsearch.errors import BatchsearchError
+from batchsearch.commands.shared.options import CONFIG, SET, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -236,16 +235,13 @@ def _done(
     config: Path, overrides: tuple[str, ...], work: Callable[[JobSettings], Coroutine[Any, Any, Any]]
 ) -> Any:
     """What a coroutine returns of the job's settings; an error ends the command."""
-    try:
-        job = load(config, overrides)
-        from batchsearch.engine.run.remote_output import localised
-        from batchsearch.telemetry.logs import configure
+    job = load(config, overrides)
+    from batchsearch.engine.run.remote_output import localised
+    from batchsearch.telemetry.logs import configure
 
-        # That an export takes a while is news to whoever waits; to a script it is not.
-        configure("console", "info" if sys.stderr.isatty() else "warning")
-        return asyncio.run(work(localised(job.settings)))
-    except BatchsearchError as error:
-        fail(error)
+    # That an export takes a while is news to whoever waits; to a script it is not.
+    configure("console", "info" if sys.stderr.isatty() else "warning")
+    return asyncio.run(work(localised(job.settings)))
 
 
 def _held_file(settings: JobSettings, instance: InstanceSettings) -> Path:

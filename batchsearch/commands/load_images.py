@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import run_to_exit, terminal_options
-from batchsearch.commands.shared.options import CONFIG, DASK, FRESH, RENEW, SET, laid_over, load
+from batchsearch.commands.shared.endings import job_options, run_to_exit, terminal_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from batchsearch.commands.shared.endings import AskedJob
     from batchsearch.tasks.load.load_page import LoadSummary
     from batchsearch.telemetry.terminal_options import TerminalOptions
 
@@ -25,21 +23,9 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@CONFIG
-@SET
-@FRESH
-@RENEW
-@DASK
+@job_options()
 @terminal_options
-def command(
-    config: Path,
-    *,
-    overrides: tuple[str, ...],
-    fresh: Path | None,
-    renew: bool,
-    dask: str | None,
-    terminal: TerminalOptions,
-) -> None:
+def command(*, asked: AskedJob, terminal: TerminalOptions) -> None:
     """Fill the instance of the job file CONFIG by batch tasks, as the vendor advises for millions of images.
 
     The job calls AddImage (or DeleteImage) and has a `load` section, which names a bucket in the instance's
@@ -53,7 +39,7 @@ def command(
     """
 
     def work() -> LoadSummary:
-        job = load(config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
+        job = asked.load()
         from batchsearch.tasks.load.loading import load_to_end
 
         return load_to_end(job, terminal)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from batchsearch.commands.shared.options import CONFIG, SET, fail, load
-from batchsearch.errors import BatchsearchError
+from batchsearch.commands.shared.options import CONFIG, SET, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,13 +53,10 @@ def command(config: Path, *, overrides: tuple[str, ...], as_json: bool) -> None:
     the rate that was bought. Each instance is asked once for its details (the operation Detail), which takes
     no slot of the searches. No manifest is read and nothing is written.
     """
-    try:
-        job = load(config, overrides)
-        from batchsearch.tasks.ping.pinging import exit_code_of, ping
+    job = load(config, overrides)
+    from batchsearch.tasks.ping.pinging import exit_code_of, ping
 
-        found = asyncio.run(ping(job.settings))
-    except BatchsearchError as error:
-        fail(error)
+    found = asyncio.run(ping(job.settings))
     code = exit_code_of(found)
     if as_json:
         instances = [each.as_dict() for each in found]

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from batchsearch.commands.shared.counts import COUNTS
-from batchsearch.commands.shared.options import DASK, RENEW, SET, fail, laid_over, load
+from batchsearch.commands.shared.options import DASK, RENEW, SET, laid_over, load
 from batchsearch.commands.shared.showing import show_answer
 from batchsearch.commands.shared.workers_on_paper import WorkersOnPaper
-from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,12 +103,9 @@ def command(
             raise click.UsageError(f"{name} is about a job: name its file before the options")
     plans: dict[str, Plan] = {}
     settings = None
-    try:
-        if config is not None:
-            settings, plans = _planned(config, laid_over(overrides, renew=renew, dask=dask), sample)
-        sized = None if on_paper is None else on_paper.planned(settings, plans)
-    except BatchsearchError as error:
-        fail(error)
+    if config is not None:
+        settings, plans = _planned(config, laid_over(overrides, renew=renew, dask=dask), sample)
+    sized = None if on_paper is None else on_paper.planned(settings, plans)
     if not as_json:
         from batchsearch.service.codes.lookup import advice_on
         from batchsearch.tasks.plan.plan_page import plan_page

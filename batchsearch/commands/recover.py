@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.shared.options import fail, load
+from batchsearch.commands.shared.options import load
 from batchsearch.commands.shared.showing import show, wants_json
-from batchsearch.errors import BatchsearchError, ExitCode
+from batchsearch.errors import ExitCode
 
 _EPILOG = """\b
 Exit codes:
@@ -48,22 +48,19 @@ def command(folder: str, *, config: Path | None, without_damaged: bool, only_jso
     Of an output in an object store (DIR is its address) the index is made anew, from the ledger that was
     carried there.
     """
-    try:
-        from batchsearch.storage.stores.address import is_store_url
+    from batchsearch.storage.stores.address import is_store_url
 
-        if is_store_url(folder):
-            line = _reindexed(folder, config)
-            if wants_json(asked=only_json):
-                click.echo(line)
-            else:
-                show(f"{folder}: the index was made anew", int(ExitCode.DONE))
-            return
-        from batchsearch.tasks.recover.recover_page import as_json, as_text
-        from batchsearch.tasks.recover.recovery import outputs_in, recover_folder
+    if is_store_url(folder):
+        line = _reindexed(folder, config)
+        if wants_json(asked=only_json):
+            click.echo(line)
+        else:
+            show(f"{folder}: the index was made anew", int(ExitCode.DONE))
+        return
+    from batchsearch.tasks.recover.recover_page import as_json, as_text
+    from batchsearch.tasks.recover.recovery import outputs_in, recover_folder
 
-        done = [recover_folder(one, without_damaged=without_damaged) for one in outputs_in(Path(folder))]
-    except BatchsearchError as error:
-        fail(error)
+    done = [recover_folder(one, without_damaged=without_damaged) for one in outputs_in(Path(folder))]
     if not only_json:
         show(as_text(done), int(ExitCode.DONE))
     if wants_json(asked=only_json):

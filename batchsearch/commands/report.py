@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchsearch.commands.shared.options import DASK, fail, hand_on
+from batchsearch.commands.shared.options import DASK, hand_on
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
-from batchsearch.errors import BatchsearchError
 from batchsearch.tasks.report import limits as options
 
 if TYPE_CHECKING:
@@ -82,6 +81,7 @@ _PAGE = "report.html"
 )
 @click.option(
     "--thumbnail-side",
+    "side",
     type=click.IntRange(48, 512),
     default=options.DEFAULT_SIDE,
     show_default=True,
@@ -89,6 +89,7 @@ _PAGE = "report.html"
 )
 @click.option(
     "--thumbnail-mb",
+    "megabytes",
     type=click.IntRange(1, 500),
     default=options.DEFAULT_MEGABYTES,
     show_default=True,
@@ -109,6 +110,7 @@ _PAGE = "report.html"
 )
 @click.option(
     "--fetch-images",
+    "fetch",
     is_flag=True,
     help="Fetch images that are given by their addresses, by the job's own rules; else nothing is fetched.",
 )
@@ -126,20 +128,15 @@ def command(
     page: bool,
     parquet: Path | None,
     markdown: Path | None,
-    rows: int,
-    pairs: int,
-    clusters: int,
     thumbnails: int,
-    thumbnail_side: int,
-    thumbnail_mb: int,
-    close_ups: int,
-    images: Path | None,
-    fetch_images: bool,
-    dask: str | None,
+    side: int,
+    megabytes: int,
+    fetch: bool,
     fetch_before: bool,
     thumbnails_before: int | None,
     side_before: int | None,
     mb_before: int | None,
+    **others: Any,
 ) -> None:
     """Write one HTML page about an output folder, and the same facts as Parquet and Markdown.
 
@@ -148,34 +145,26 @@ def command(
     of. The page holds everything it shows and asks for nothing when opened. How much it shows is bounded, and
     it says so when a bound was reached.
     """
-    try:
-        from batchsearch.tasks.report.reporting import make_report, write_page
-        from batchsearch.telemetry.logs import configure
+    from batchsearch.tasks.report.reporting import make_report, write_page
+    from batchsearch.telemetry.logs import configure
 
-        configure("console", "warning")
+    configure("console", "warning")
 
-        wanted = options.ReportOptions(
-            rows=rows,
-            pairs=pairs,
-            clusters=clusters,
-            thumbnails=(thumbnails if thumbnails_before is None else thumbnails_before) if page else 0,
-            side=side_before or thumbnail_side,
-            megabytes=mb_before or thumbnail_mb,
-            close_ups=close_ups,
-            images=images,
-            fetch=fetch_images or fetch_before,
-            dask=dask,
-        )
-        with output_place(folder, config) as found:
-            report = make_report(found.folder, wanted, now=datetime.now(UTC), named=found.given)
-            if page:
-                place = output or (Path(_PAGE) if found.is_address else found.folder / _PAGE)
-                written = write_page(report, place)
-                _tell_written(f"{place} ({written / 1e6:,.1f} MB)", markdown)
-                _offer_to_fetch(report, found.given)
-            _write_facts(report, parquet, markdown)
-    except BatchsearchError as error:
-        fail(error)
+    wanted = options.ReportOptions(
+        thumbnails=(thumbnails if thumbnails_before is None else thumbnails_before) if page else 0,
+        side=side_before or side,
+        megabytes=mb_before or megabytes,
+        fetch=fetch or fetch_before,
+        **others,
+    )
+    with output_place(folder, config) as found:
+        report = make_report(found.folder, wanted, now=datetime.now(UTC), named=found.given)
+        if page:
+            place = output or (Path(_PAGE) if found.is_address else found.folder / _PAGE)
+            written = write_page(report, place)
+            _tell_written(f"{place} ({written / 1e6:,.1f} MB)", markdown)
+            _offer_to_fetch(report, found.given)
+        _write_facts(report, parquet, markdown)
 
 
 def _offer_to_fetch(report: Report, given: str) -> None:

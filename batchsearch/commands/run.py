@@ -6,20 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.endings import run_options, run_to_exit, terminal_options
-from batchsearch.commands.shared.options import (
-    CONFIG,
-    DASK,
-    FRESH,
-    RENEW,
-    SET,
-    laid_over,
-    load_for,
-)
+from batchsearch.commands.shared.endings import job_options, run_options, run_to_exit, terminal_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from batchsearch.commands.shared.endings import AskedJob
     from batchsearch.engine.job.run_options import RunOptions
     from batchsearch.telemetry.summary import Summary
     from batchsearch.telemetry.terminal_options import TerminalOptions
@@ -35,23 +25,9 @@ Examples:
 
 
 @click.command(epilog=_EXAMPLES)
-@CONFIG
-@SET
-@run_options()
-@FRESH
-@RENEW
-@DASK
+@job_options(run_options())
 @terminal_options
-def command(
-    config: Path,
-    *,
-    overrides: tuple[str, ...],
-    options: RunOptions,
-    fresh: Path | None,
-    renew: bool,
-    dask: str | None,
-    terminal: TerminalOptions,
-) -> None:
+def command(*, asked: AskedJob, options: RunOptions, terminal: TerminalOptions) -> None:
     """Work through the job file CONFIG; run it again to resume.
 
     A page on stderr says how it ended. With --json, and where stdout is no terminal, its last line is a JSON
@@ -62,15 +38,10 @@ def command(
         from batchsearch.engine.run.collector import off_while_loading
 
         with off_while_loading():
-            job = load_for("run", config, laid_over(overrides, fresh=fresh, renew=renew, dask=dask))
+            job = asked.load("run")
             from batchsearch.engine.run.job import run_to_end
             from batchsearch.tasks.lanes.whole_run import run_whole
 
-        return run_to_end(
-            job,
-            terminal,
-            options,
-            working=run_whole,
-        )
+        return run_to_end(job, terminal, options, working=run_whole)
 
     run_to_exit(work, terminal)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchsearch.commands.shared.options import SET, fail, load
+from batchsearch.commands.shared.options import SET, load
 from batchsearch.commands.shared.showing import show, show_answer
-from batchsearch.errors import BatchsearchError, ExitCode
+from batchsearch.errors import ExitCode
 
 if TYPE_CHECKING:
     from batchsearch.tasks.search.query import Found, Query
@@ -88,17 +88,14 @@ def command(
     looked for. One call is made, through the pacer that runs share. Neither the job's manifest nor its output
     is touched.
     """
-    try:
-        image, config = _paths(paths, alone=_alone(paths, name, options))
-        job = load(config, overrides)
-        from batchsearch.tasks.search.searching import search
-        from batchsearch.telemetry.logs import configure
+    image, config = _paths(paths, alone=_alone(paths, name, options))
+    job = load(config, overrides)
+    from batchsearch.tasks.search.searching import search
+    from batchsearch.telemetry.logs import configure
 
-        # That a catalogue is being indexed takes a while and is news to whoever waits; to a script it is not.
-        configure("console", "info" if sys.stderr.isatty() else "warning")
-        found = asyncio.run(search(job.settings, _query(image, name, pic_name, options)))
-    except BatchsearchError as error:
-        fail(error)
+    # That a catalogue is being indexed takes a while and is news to whoever waits; to a script it is not.
+    configure("console", "info" if sys.stderr.isatty() else "warning")
+    found = asyncio.run(search(job.settings, _query(image, name, pic_name, options)))
     if as_json is None:
         as_json = not sys.stdout.isatty()
     if as_json:

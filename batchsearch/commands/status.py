@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from batchsearch import streams
-from batchsearch.commands.shared.options import fail
 from batchsearch.commands.shared.output_place import STORE_CONFIG, connections_in, output_place
 from batchsearch.commands.shared.showing import show_answer
-from batchsearch.errors import BatchsearchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,44 +51,41 @@ def command(folder: str, *, config: Path | None, as_json: bool, watch: bool, eve
     object store (DIR is its address) it tells who holds it and what was carried there. Nothing is changed,
     and the run is not disturbed.
     """
-    try:
-        from batchsearch.storage.output_layout import NoOutputError
-        from batchsearch.tasks.status.run_status import look_at
-        from batchsearch.tasks.status.status_page import status_as_json, status_page
+    from batchsearch.storage.output_layout import NoOutputError
+    from batchsearch.tasks.status.run_status import look_at
+    from batchsearch.tasks.status.status_page import status_as_json, status_page
 
-        def look() -> list[RunStatus]:
-            with output_place(folder, config, without_tables=True) as place:
-                found = look_at(place.folder, datetime.now(UTC))
-            if not place.is_address:
-                return found
-            from batchsearch.storage.remote.store_output import held_by
+    def look() -> list[RunStatus]:
+        with output_place(folder, config, without_tables=True) as place:
+            found = look_at(place.folder, datetime.now(UTC))
+        if not place.is_address:
+            return found
+        from batchsearch.storage.remote.store_output import held_by
 
-            named = [replace(run, folder=place.named(run.folder)) for run in found]
-            holders = [held_by(run.folder, connections_in(config)) for run in named]
-            return [
-                run if holder is None else replace(run, state="running", holder=holder)
-                for run, holder in zip(named, holders, strict=True)
-            ]
+        named = [replace(run, folder=place.named(run.folder)) for run in found]
+        holders = [held_by(run.folder, connections_in(config)) for run in named]
+        return [
+            run if holder is None else replace(run, state="running", holder=holder)
+            for run, holder in zip(named, holders, strict=True)
+        ]
 
-        def look_when_there() -> list[RunStatus]:
-            try:
-                return look()
-            except NoOutputError:
-                if Path(folder).is_file():
-                    raise
-                return []
+    def look_when_there() -> list[RunStatus]:
+        try:
+            return look()
+        except NoOutputError:
+            if Path(folder).is_file():
+                raise
+            return []
 
-        if not watch:
-            if as_json:
-                click.echo(status_as_json(look()))
-            else:
-                show_answer(status_page(look()))
-        elif as_json or not sys.stdout.isatty():
-            _print_each(look_when_there, folder, status_as_json if as_json else status_page, every)
+    if not watch:
+        if as_json:
+            click.echo(status_as_json(look()))
         else:
-            _redraw(look_when_there, folder, every)
-    except BatchsearchError as error:
-        fail(error)
+            show_answer(status_page(look()))
+    elif as_json or not sys.stdout.isatty():
+        _print_each(look_when_there, folder, status_as_json if as_json else status_page, every)
+    else:
+        _redraw(look_when_there, folder, every)
 
 
 def _print_each(

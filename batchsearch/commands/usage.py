@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.shared.options import fail
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.commands.shared.showing import columns_of_stdout, show_answer
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
@@ -37,37 +36,34 @@ def command(folders: tuple[str, ...], *, config: Path | None, as_json: bool, par
     a dedup all its runs count. Ledgers are only read, also while a run is going on. A DIR that cannot be read
     is named on stderr, and the others are counted; the command fails when none could be. Days are UTC.
     """
-    try:
-        from batchsearch.redaction import redacted
-        from batchsearch.tasks.usage.statement import read_usage, usage_as_json, usage_page
+    from batchsearch.redaction import redacted
+    from batchsearch.tasks.usage.statement import read_usage, usage_as_json, usage_page
 
-        unread: list[tuple[BatchsearchError, str]] = []
-        named = list(dict.fromkeys(folders))
-        with ExitStack() as stack:
-            places = []
-            for given in named:
-                try:
-                    places.append(stack.enter_context(output_place(given, config, without_tables=True)))
-                except BatchsearchError as error:
-                    unread.append((error, str(error)))
-            found = read_usage([place.folder for place in places])
-        for problem in found.unread:
-            said = str(problem)
-            for place in places:
-                said = place.named(said)
-            unread.append((problem, said))
-        if len(unread) >= len(named) and not found.lines:
-            kind = ConfigError if any(isinstance(each, ConfigError) for each, _ in unread) else OutputError
-            raise kind("\n".join(said for _, said in unread))
-        lines = found.lines
-        for _, said in unread:
-            click.echo(f"batchsearch: not counted: {redacted(said)}", err=True)
-        if parquet is not None:
-            from batchsearch.storage.parts.usage_table import write_usage
+    unread: list[tuple[BatchsearchError, str]] = []
+    named = list(dict.fromkeys(folders))
+    with ExitStack() as stack:
+        places = []
+        for given in named:
+            try:
+                places.append(stack.enter_context(output_place(given, config, without_tables=True)))
+            except BatchsearchError as error:
+                unread.append((error, str(error)))
+        found = read_usage([place.folder for place in places])
+    for problem in found.unread:
+        said = str(problem)
+        for place in places:
+            said = place.named(said)
+        unread.append((problem, said))
+    if len(unread) >= len(named) and not found.lines:
+        kind = ConfigError if any(isinstance(each, ConfigError) for each, _ in unread) else OutputError
+        raise kind("\n".join(said for _, said in unread))
+    lines = found.lines
+    for _, said in unread:
+        click.echo(f"batchsearch: not counted: {redacted(said)}", err=True)
+    if parquet is not None:
+        from batchsearch.storage.parts.usage_table import write_usage
 
-            write_usage(parquet, lines)
-    except BatchsearchError as error:
-        fail(error)
+        write_usage(parquet, lines)
     if as_json:
         click.echo(usage_as_json(lines))
     else:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.shared.options import fail, hand_on
+from batchsearch.commands.shared.options import hand_on
 from batchsearch.commands.shared.output_place import output_place
 from batchsearch.commands.shared.showing import show, wants_json
-from batchsearch.errors import BatchsearchError
 
 _EPILOG = """\b
 Exit codes:
@@ -49,14 +48,11 @@ def command(folder: str, *, manifest: Path | None, config: Path | None, only_jso
     object store, which is brought down meanwhile. A page for people goes to stderr;
     the last line of stdout is JSON, with --json or where it is no terminal.
     """
-    try:
-        from batchsearch.tasks.verify.folder_check import verify_folders
-        from batchsearch.tasks.verify.verify_page import VerifyPage
+    from batchsearch.tasks.verify.folder_check import verify_folders
+    from batchsearch.tasks.verify.verify_page import VerifyPage
 
-        with output_place(folder, config) as place:
-            page = VerifyPage(verify_folders(place.folder, manifest=manifest, config=config))
-    except BatchsearchError as error:
-        fail(error)
+    with output_place(folder, config) as place:
+        page = VerifyPage(verify_folders(place.folder, manifest=manifest, config=config))
     if not only_json:
         show(place.named(page.as_text()), int(page.verdict))
     if wants_json(asked=only_json):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import click
 
-from batchsearch.commands.shared.options import fail
-from batchsearch.errors import BatchsearchError
-
 _EXAMPLES = """\b
 Examples:
   batchsearch codes DeniedRequest
@@ -22,7 +19,4 @@ def command(code: str | None) -> None:
     from batchsearch.service.codes.lookup import explain
     from batchsearch.service.codes.page import codes_page
 
-    try:
-        click.echo(codes_page() if code is None else explain(code))
-    except BatchsearchError as error:
-        fail(error)
+    click.echo(codes_page() if code is None else explain(code))

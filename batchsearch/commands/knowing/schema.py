@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from batchsearch.commands.shared.options import fail
-from batchsearch.errors import BatchsearchError, ConfigError
+from batchsearch.errors import ConfigError
 from batchsearch.storage.tables import TABLES
 
 if TYPE_CHECKING:
@@ -44,20 +43,17 @@ def command(*, table: str | None, operation: str | None, as_json: bool, as_markd
 
     Tables are Parquet files in the output folder of a job. Every column says the same in its Arrow metadata.
     """
-    try:
-        if as_json and as_markdown:
-            raise ConfigError("--json and --markdown are two ways to write one thing; give one of them")
-        if table is None:
-            click.echo(_listed(as_json=as_json, as_markdown=as_markdown))
-            return
-        found = _table(table)
-        chosen = _operation(found, operation)
-        rows = [
-            (column.name, str(column.type), column.vendor_name or "", column.description)
-            for column in found.columns(chosen or _DEFAULT_OPERATION)
-        ]
-    except BatchsearchError as error:
-        fail(error)
+    if as_json and as_markdown:
+        raise ConfigError("--json and --markdown are two ways to write one thing; give one of them")
+    if table is None:
+        click.echo(_listed(as_json=as_json, as_markdown=as_markdown))
+        return
+    found = _table(table)
+    chosen = _operation(found, operation)
+    rows = [
+        (column.name, str(column.type), column.vendor_name or "", column.description)
+        for column in found.columns(chosen or _DEFAULT_OPERATION)
+    ]
     if as_json:
         click.echo(json.dumps(_as_json(table, found, chosen, rows), indent=2))
     elif as_markdown:

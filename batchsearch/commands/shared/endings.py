@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
 
 from batchsearch import interrupts
 from batchsearch.commands.shared.options import (
+    CONFIG,
+    DASK,
     DEFECT,
+    FRESH,
     MAX_CALLS,
     PROGRESS,
+    RENEW,
+    SET,
     UNTIL,
     hand_on,
+    laid_over,
+    load,
+    load_for,
     logging_options,
     tell_error,
 )
@@ -24,7 +33,9 @@ from batchsearch.telemetry.terminal_options import TerminalOptions
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
+    from batchsearch.config.load import LoadedJob
     from batchsearch.pages.next_steps import NextStep
 
 
@@ -47,6 +58,50 @@ class Ended(Protocol):
 
     def as_dict(self) -> dict[str, Any]:
         """For schedulers: written as one line of JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedJob:
+    """The job file of a command, and what its options change in it."""
+
+    config: Path
+    overrides: tuple[str, ...]
+    fresh: Path | None
+    renew: bool
+    dask: str | None
+
+    def load(self, command: str | None = None) -> LoadedJob:
+        """The job; for a command that works on the manifest as it is, its name (see `load_for`)."""
+        overrides = laid_over(self.overrides, fresh=self.fresh, renew=self.renew, dask=self.dask)
+        return load(self.config, overrides) if command is None else load_for(command, self.config, overrides)
+
+
+def job_options(
+    between: Callable[[AnyCommand], AnyCommand] | None = None,
+) -> Callable[[AnyCommand], AnyCommand]:
+    """Add the job file, `--set`, `--fresh`, `--renew` and `--dask`; the command gets them as `asked`.
+
+    Args:
+        between: More options, listed behind `--set`.
+    """
+
+    def added(command: AnyCommand) -> AnyCommand:
+        @wraps(command)
+        def gathered(
+            *,
+            config: Path,
+            overrides: tuple[str, ...],
+            fresh: Path | None,
+            renew: bool,
+            dask: str | None,
+            **others: Any,
+        ) -> Any:
+            return command(asked=AskedJob(config, overrides, fresh, renew, dask), **others)
+
+        last = FRESH(RENEW(DASK(gathered)))
+        return CONFIG(SET(last if between is None else between(last)))
+
+    return added
 
 
 def terminal_options(command: Callable[..., Any]) -> Callable[..., Any]:

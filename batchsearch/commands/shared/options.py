@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -74,11 +73,6 @@ DEFECT: Final = (
 """What is said of an error that nobody foresaw."""
 
 PROGRESS = click.option("--progress/--no-progress", default=True, help="Show progress on stderr.")
-
-
-def fail(error: BatchsearchError) -> NoReturn:
-    """End the command as the error says: its message to stderr, its exit code to the shell."""
-    sys.exit(fail_with(error))
 
 
 def fail_with(error: BatchsearchError) -> int:

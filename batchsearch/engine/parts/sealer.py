@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import pyarrow as pa
@@ -88,6 +88,7 @@ class Writers:
         self.staged.prepare()
 
 
+@dataclass(eq=False)
 class Sealer:
     """Writes and seals parts of one output, one at a time.
 
@@ -96,7 +97,7 @@ class Sealer:
     time. After a failure nothing is written any more: the error comes out of `run`, or of `finish` when `run`
     was cancelled before it could.
 
-    Args:
+    Attributes:
         ledger: Where outcomes wait.
         writers: Write the files.
         generations: Brings the staged ones in.
@@ -106,27 +107,19 @@ class Sealer:
         bytes_per_part: Payload that makes a part.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        writers: Writers,
-        generations: Generations,
-        *,
-        rows_per_part: int,
-        seconds: float,
-        log: Logger,
-        bytes_per_part: int = BYTES_PER_PART,
-    ) -> None:
-        self._ledger = ledger
-        self._writers = writers
-        self._generations = generations
-        self._rows_per_part = rows_per_part
-        self._bytes_per_part = bytes_per_part
-        self._seconds = seconds
-        self._log = log
+    ledger: Ledger
+    writers: Writers
+    generations: Generations
+    _: KW_ONLY
+    rows_per_part: int
+    seconds: float
+    log: Logger
+    bytes_per_part: int = BYTES_PER_PART
+    _failure: Exception | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
         self._enough = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
-        self._failure: Exception | None = None
         self.added()
 
     def added(self) -> None:
@@ -138,8 +131,8 @@ class Sealer:
         return self._fills_a_part(replaces=False) or self._fills_a_part(replaces=True)
 
     def _fills_a_part(self, *, replaces: bool) -> bool:
-        waiting = self._ledger.waiting(replaces=replaces)
-        return waiting.rows >= self._rows_per_part or waiting.payload >= self._bytes_per_part
+        waiting = self.ledger.waiting(replaces=replaces)
+        return waiting.rows >= self.rows_per_part or waiting.payload >= self.bytes_per_part
 
     async def run(self) -> None:
         """Seal parts until cancelled; a part that is being written then is finished in the background.
@@ -149,7 +142,7 @@ class Sealer:
         """
         while True:
             try:
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout(self.seconds):
                     await self._enough.wait()
             except TimeoutError:
                 pass
@@ -171,15 +164,15 @@ class Sealer:
         async with self._one_at_a_time:
             self._raise_failure()
             for replaces in (False, True):
-                while self._ledger.waiting(replaces=replaces).rows:
+                while self.ledger.waiting(replaces=replaces).rows:
                     await self._seal_one(replaces=replaces)
             await self._bring_in()
-            if at_least_one and not await asyncio.to_thread(self._ledger.parts):
+            if at_least_one and not await asyncio.to_thread(self.ledger.parts):
                 await self._seal_one()
 
     async def _bring_in(self) -> None:
         try:
-            await self._generations.bring_in()
+            await self.generations.bring_in()
         except Exception as error:
             self._failure = error
             raise
@@ -189,7 +182,7 @@ class Sealer:
         async with self._one_at_a_time:
             self._raise_failure()
             for replaces in (False, True):
-                if self._ledger.waiting(replaces=replaces).rows:
+                if self.ledger.waiting(replaces=replaces).rows:
                     await self._seal_one(replaces=replaces)
                 # Rows go on coming meanwhile: only what fills a part is worth another one.
                 while self._fills_a_part(replaces=replaces):
@@ -204,12 +197,12 @@ class Sealer:
         try:
             part = await self._written(replaces)
             crash_points.reached("part_seal_before")
-            await self._ledger.seal(part, replaces=replaces)
+            await self.ledger.seal(part, replaces=replaces)
             crash_points.reached("part_seal_after")
         except Exception as error:
             self._failure = error
             raise
-        self._log.debug("part_sealed", part=part.name, rows=part.rows, hits=part.hits)
+        self.log.debug("part_sealed", part=part.name, rows=part.rows, hits=part.hits)
 
     async def _written(self, replaces: bool) -> SealedPart:
         """Write a part; while there are no file descriptors left that is tried again."""
@@ -227,18 +220,18 @@ class Sealer:
 
         def chunks() -> Iterator[list[PendingRow]]:
             nonlocal first_seq, last_seq
-            for chunk in self._ledger.pending(
-                self._rows_per_part, replaces=replaces, most_bytes=self._bytes_per_part
+            for chunk in self.ledger.pending(
+                self.rows_per_part, replaces=replaces, most_bytes=self.bytes_per_part
             ):
                 first_seq, last_seq = first_seq or chunk[0].seq, chunk[-1].seq
                 yield chunk
 
-        name = part_name(self._ledger.next_part())
-        writer = self._writers.staged if replaces else self._writers.current
+        name = part_name(self.ledger.next_part())
+        writer = self.writers.staged if replaces else self.writers.current
         before = writer.left_out
         written = writer.write(name, chunks())
         if writer.left_out > before:
-            self._log.warning("fields_left_out", part=name, fields=writer.left_out - before)
+            self.log.warning("fields_left_out", part=name, fields=writer.left_out - before)
         return replace(written, first_seq=first_seq, last_seq=last_seq)
 
 

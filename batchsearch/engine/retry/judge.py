@@ -6,7 +6,7 @@ The decision itself is `policy.decide`, pure; this keeps what it needs to know f
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.engine.retry.health import Health, HealthRules
@@ -52,10 +52,11 @@ class Verdict:
     lasting: bool
 
 
+@dataclass(eq=False)
 class Judge:
     """Judges the answers of one run.
 
-    Args:
+    Attributes:
         rules: Bounds on repeating calls.
         pacer: Told how calls fared.
         stats: Denials are counted there, and what does not answer is noted.
@@ -64,25 +65,18 @@ class Judge:
         jitter: Random numbers in [0, 1).
     """
 
-    def __init__(
-        self,
-        rules: RetryRules,
-        pacer: Pacer | SharedPacer | Unpaced,
-        stats: Stats,
-        *,
-        address: str = "the service",
-        clock: Callable[[], float],
-        jitter: Callable[[], float],
-    ) -> None:
-        self._rules = rules
-        self._pacer = pacer
-        self._stats = stats
-        self._clock = clock
-        self._jitter = jitter
-        self._ending_in_a_row = 0
+    rules: RetryRules
+    pacer: Pacer | SharedPacer | Unpaced
+    stats: Stats
+    _: KW_ONLY
+    address: str = field(default="the service")
+    clock: Callable[[], float]
+    jitter: Callable[[], float]
+    _ending_in_a_row: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
         self._latest: deque[bool] = deque(maxlen=20)
-        self._address = address
-        self.health = Health(HealthRules(longest=rules.max_outage))
+        self.health = Health(HealthRules(longest=self.rules.max_outage))
 
     @property
     def denied_share(self) -> float:
@@ -91,35 +85,35 @@ class Judge:
 
     def succeeded(self, slot_at: float, latency: float) -> None:
         """A call succeeded."""
-        self._pacer.granted(slot_at, latency)
-        self._stats.troubles.pop(self._address, None)
+        self.pacer.granted(slot_at, latency)
+        self.stats.troubles.pop(self.address, None)
         self._latest.append(False)
-        self.health.answered(self._clock())
+        self.health.answered(self.clock())
         self._ending_in_a_row = 0
 
     def judge(self, pending: PendingRow, answer: Answer, entry: ErrorCode, slot_at: float | None) -> Verdict:
         """Decide on an unsuccessful answer to a call, or (without a slot) to an upload."""
         throttled = entry.throttles and slot_at is not None
-        action = action_of(entry, self._rules.actions)
+        action = action_of(entry, self.rules.actions)
         self._learn(answer, entry, action, slot_at, throttled=throttled)
         pending.denied_here += throttled
         hopeless = not throttled and self._has_failed_in_several_runs(pending, answer, entry)
         counts = hopeless or (not throttled and self._says_something(pending, answer, entry))
         pending.attempts_here += counts
         pending.repeats_here += 1
-        started = pending.first_sent if pending.first_sent is not None and counts else self._clock()
+        started = pending.first_sent if pending.first_sent is not None and counts else self.clock()
         decision = decide(
             action,
             History(
-                attempts=max(pending.attempts_here, self._rules.max_attempts if hopeless else 0),
+                attempts=max(pending.attempts_here, self.rules.max_attempts if hopeless else 0),
                 repeats=pending.repeats_here,
                 denied=pending.denied_here,
-                elapsed=self._clock() - started,
+                elapsed=self.clock() - started,
                 ending_in_a_row=self._ending_in_a_row,
                 resigned=pending.resigned,
             ),
-            self._rules,
-            jitter=self._jitter(),
+            self.rules,
+            jitter=self.jitter(),
             throttled=throttled,
             retry_after=answer.retry_after,
         )
@@ -141,7 +135,7 @@ class Judge:
         failed = [attempt for attempt in pending.attempts if attempt.code is not None and not attempt.denied]
         borne = _API_OUTAGES_BORNE if answer.origin == "api" else _TRANSPORT_OUTAGES_BORNE
         runs = {attempt.run for attempt in failed}
-        return len(failed) > borne * self._rules.max_attempts and len(runs) > _RUNS_BORNE
+        return len(failed) > borne * self.rules.max_attempts and len(runs) > _RUNS_BORNE
 
     def _learn(
         self, answer: Answer, entry: ErrorCode, action: Action, slot_at: float | None, *, throttled: bool
@@ -149,17 +143,17 @@ class Judge:
         if slot_at is not None:
             self._latest.append(throttled)
             if throttled:
-                self._stats.denied += 1
-                self._pacer.denied(slot_at, answer.latency, answer.retry_after)
+                self.stats.denied += 1
+                self.pacer.denied(slot_at, answer.latency, answer.retry_after)
             elif answer.origin == "api":
-                self._pacer.granted(slot_at, answer.latency)
+                self.pacer.granted(slot_at, answer.latency)
         if not throttled and _is_outage(answer, entry):
-            self.health.failed(self._clock())
-            where = self._address if slot_at is not None else _STORE
-            self._stats.troubles[self._address] = trouble_of(where, answer)
+            self.health.failed(self.clock())
+            where = self.address if slot_at is not None else _STORE
+            self.stats.troubles[self.address] = trouble_of(where, answer)
         else:
-            self.health.answered(self._clock())
-            self._stats.troubles.pop(self._address, None)
+            self.health.answered(self.clock())
+            self.stats.troubles.pop(self.address, None)
         if action == "end_run":
             self._ending_in_a_row += 1
         elif answer.origin == "api" and not throttled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.engine.rows.outcome_columns import request_name
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 _LOOK_SECONDS: Final = 0.5
 
 
+@dataclass(eq=False)
 class Intake:
     """Prepares rows, several at once.
 
-    Args:
+    Attributes:
         stages: What prepares, uploads and keeps.
         outcomes: Takes rows that need no call.
         coalescer: Knows whether an equal request is under way.
@@ -39,28 +41,19 @@ class Intake:
         clock: A steady clock, seconds.
     """
 
-    def __init__(
-        self,
-        stages: Stages,
-        outcomes: Outcomes,
-        coalescer: Coalescer,
-        health: Health,
-        stats: Stats,
-        *,
-        ready: Callable[[PendingRow], None],
-        refused: Callable[[PendingRow, Answer, ErrorCode], Awaitable[None]],
-        clock: Callable[[], float],
-    ) -> None:
-        self._stages = stages
-        self._outcomes = outcomes
-        self._coalescer = coalescer
-        self._health = health
-        self._stats = stats
-        self._ready = ready
-        self._refused = refused
-        self._clock = clock
+    stages: Stages
+    outcomes: Outcomes
+    coalescer: Coalescer
+    health: Health
+    stats: Stats
+    _: KW_ONLY
+    ready: Callable[[PendingRow], None]
+    refused: Callable[[PendingRow, Answer, ErrorCode], Awaitable[None]]
+    clock: Callable[[], float]
+    _uploading: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
         self._rows: asyncio.Queue[PendingRow] = asyncio.Queue()
-        self._uploading = 0
 
     @property
     def waiting(self) -> int:
@@ -75,24 +68,24 @@ class Intake:
         """Prepare one row after the other until cancelled; `stop` is told what ends the run."""
         while True:
             pending = await self._rows.get()
-            self._stats.preparing += 1
+            self.stats.preparing += 1
             try:
                 await self._prepare(pending)
             except MachineError as error:
                 stop(str(error))
             finally:
-                self._stats.preparing -= 1
+                self.stats.preparing -= 1
 
     async def _prepare(self, pending: PendingRow) -> None:
         if pending.request_key is None:
-            failure = await self._stages.preparer.prepare(pending)
+            failure = await self.stages.preparer.prepare(pending)
             if pending.forgotten:
-                await self._stages.ledger.forget(pending.digest)
+                await self.stages.ledger.forget(pending.digest)
             if failure is None and _is_unchanged(pending):
-                await self._outcomes.stand(pending)
+                await self.outcomes.stand(pending)
                 return
             if failure is not None:
-                await self._outcomes.finish(
+                await self.outcomes.finish(
                     pending, failure, {"rejected": 1} if failure.origin == "local" else {}
                 )
                 return
@@ -101,49 +94,49 @@ class Intake:
         if pending.call is None:
             if not await self._uploaded(pending):
                 return
-            failure = await self._stages.preparer.build(pending)
+            failure = await self.stages.preparer.build(pending)
             if failure is not None:
-                await self._outcomes.finish(pending, failure, {"rejected": 1})
+                await self.outcomes.finish(pending, failure, {"rejected": 1})
                 return
-        self._ready(pending)
+        self.ready(pending)
 
     async def _leads(self, pending: PendingRow) -> bool:
         """Whether a call has to be made for this row; if not, it gets an equal request's answer."""
-        if pending.cached is None and self._coalescer.was_answered(pending):
+        if pending.cached is None and self.coalescer.was_answered(pending):
             # Its answer was committed after this row had looked for it.
-            await asyncio.to_thread(self._stages.preparer.look_again, pending)
+            await asyncio.to_thread(self.stages.preparer.look_again, pending)
         if pending.cached is not None:
-            await self._outcomes.finish_as(pending, pending.cached)
+            await self.outcomes.finish_as(pending, pending.cached)
             return False
-        return self._coalescer.leads(pending)
+        return self.coalescer.leads(pending)
 
     async def _uploaded(self, pending: PendingRow) -> bool:
         """Whether all images are where the service can fetch them; if not, the row's fate is decided."""
-        uploader = self._stages.uploader
+        uploader = self.stages.uploader
         if uploader is None:
             return True
         for image in pending.images[len(pending.addresses) :]:
             await self._may_upload()
             if pending.first_sent is None:
-                pending.first_sent = self._clock()
+                pending.first_sent = self.clock()
             self._uploading += 1
             try:
                 put = await uploader.upload(image.data)
             finally:
                 self._uploading -= 1
             if isinstance(put, Uploaded):
-                self._health.answered(self._clock())
+                self.health.answered(self.clock())
                 pending.addresses += (put.url,)
                 continue
-            await self._refused(pending, put, code_for(put.code or "", put.http_status))
+            await self.refused(pending, put, code_for(put.code or "", put.http_status))
             return False
         return True
 
     async def _may_upload(self) -> None:
         """Wait while the service or the network is failing: then one request at a time tries it."""
         while True:
-            pause = self._health.until_probe(self._clock())
-            if not pause and not (self._health.paused and self._uploading):
+            pause = self.health.until_probe(self.clock())
+            if not pause and not (self.health.paused and self._uploading):
                 return
             await asyncio.sleep(pause or _LOOK_SECONDS)
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
 _SPENT: Final = frozenset({"calls", "denied"})
 
 
+@dataclass(eq=False)
 class Outcomes:
     """Commits what rows end as, counts it, and tells who waited for the same answer.
 
-    Args:
+    Attributes:
         stages: The ledger, what seals its outcomes, and what knows earlier answers.
         facts: What holds for every row.
         stats: Counters of the run.
@@ -48,28 +50,19 @@ class Outcomes:
         clock: A steady clock, seconds.
     """
 
-    def __init__(
-        self,
-        stages: Stages,
-        facts: JobFacts,
-        stats: Stats,
-        coalescer: Coalescer,
-        *,
-        log: FilteringBoundLogger,
-        heard: Callable[[], None],
-        left: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._stages = stages
-        self._facts = facts
-        self._stats = stats
-        self._coalescer = coalescer
-        self._log = log
-        self._heard = heard
-        self._left = left
-        self._clock = clock
+    stages: Stages
+    facts: JobFacts
+    stats: Stats
+    coalescer: Coalescer
+    _: KW_ONLY
+    log: FilteringBoundLogger
+    heard: Callable[[], None]
+    left: Callable[[], None]
+    clock: Callable[[], float] = time.monotonic
+    _group: asyncio.TaskGroup | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
         self._began = datetime.now(UTC)
-        self._group: asyncio.TaskGroup | None = None
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Rows leave in tasks of this group from now on, so that the run ends only after them."""
@@ -110,8 +103,8 @@ class Outcomes:
         """Give a row the answer to an equal request."""
         pending.cached = cached
         here = cached.answered_at >= self._began
-        self._stats.coalesced += here
-        self._stats.reused += not here
+        self.stats.coalesced += here
+        self.stats.reused += not here
         await self.finish(pending, cached.failure, {"coalesced" if here else "reused": 1}, lasting=lasting)
 
     async def stand(self, pending: PendingRow) -> None:
@@ -123,9 +116,9 @@ class Outcomes:
         """These counters, of today, this instance and this operation; calls only where they were any."""
         day = datetime.now(UTC).date().isoformat()
         return {
-            UsageKey(day, self._facts.instance, self._facts.operation, name): amount
+            UsageKey(day, self.facts.instance, self.facts.operation, name): amount
             for name, amount in counted.items()
-            if self._facts.spends or name not in _SPENT
+            if self.facts.spends or name not in _SPENT
         }
 
     async def _through(self, leaving: Coroutine[Any, Any, None]) -> None:
@@ -138,36 +131,36 @@ class Outcomes:
     async def _commit(
         self, pending: PendingRow, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool
     ) -> None:
-        row = finished_row(self._facts, pending, failure, datetime.now(UTC), lasting=lasting)
+        row = finished_row(self.facts, pending, failure, datetime.now(UTC), lasting=lasting)
         counted = Counter(spent)
         counted["rows_ok" if failure is None else "rows_failed"] += 1
-        self._stats.committing += 1
+        self.stats.committing += 1
         try:
-            await self._stages.ledger.finish(row, self.usage(counted))
+            await self.stages.ledger.finish(row, self.usage(counted))
         finally:
-            self._stats.committing -= 1
-        self._heard()
-        self._stages.sealer.added()
+            self.stats.committing -= 1
+        self.heard()
+        self.stages.sealer.added()
         self._count(pending, row)
-        self._left()
+        self.left()
         if pending.cached is None:
             if lasting and pending.request_key is not None:
-                self._stages.answers.note(pending.request_key)
+                self.stages.answers.note(pending.request_key)
             await self._tell_followers(pending, row, lasting=lasting)
 
     def _count(self, pending: PendingRow, row: FinishedRow) -> None:
         hits = row.hits.count(b"\n")
-        self._stats.hits += hits
+        self.stats.hits += hits
         if row.code is None:
-            self._stats.ok += 1
+            self.stats.ok += 1
         else:
-            self._stats.failed += 1
-            self._stats.codes[row.code] += 1
-        self._stats.finished(row.code, self._clock())
-        if not is_told(self._log, logging.DEBUG):
+            self.stats.failed += 1
+            self.stats.codes[row.code] += 1
+        self.stats.finished(row.code, self.clock())
+        if not is_told(self.log, logging.DEBUG):
             return
         last = pending.attempts[-1] if pending.attempts else None
-        self._log.debug(
+        self.log.debug(
             "row_finished",
             row=pending.row.key,
             code=row.code,
@@ -184,22 +177,22 @@ class Outcomes:
     ) -> None:
         if pending.renewal is None:
             raise AssertionError("only a row that is renewed has an outcome to keep")
-        await self._stages.ledger.stand(pending.digest, source, self.usage(spent))
-        self._heard()
-        self._log.debug("row_stands", row=pending.row.key, code=failure.code if failure else None)
-        self._stats.resumed += 1
-        self._stats.stood += 1
-        self._stats.kept(self._clock())
+        await self.stages.ledger.stand(pending.digest, source, self.usage(spent))
+        self.heard()
+        self.log.debug("row_stands", row=pending.row.key, code=failure.code if failure else None)
+        self.stats.resumed += 1
+        self.stats.stood += 1
+        self.stats.kept(self.clock())
         if pending.renewal.code is not None:
-            self._stats.earlier_codes[pending.renewal.code] += 1
-        self._left()
+            self.stats.earlier_codes[pending.renewal.code] += 1
+        self.left()
         if failure is not None and pending.cached is None:
-            row = finished_row(self._facts, pending, failure, datetime.now(UTC))
+            row = finished_row(self.facts, pending, failure, datetime.now(UTC))
             await self._tell_followers(pending, row, lasting=False)
 
     async def _tell_followers(self, pending: PendingRow, row: FinishedRow, *, lasting: bool) -> None:
         """Give the rows that waited for this one's answer what it was."""
-        followers = self._coalescer.finished(pending, lasting=lasting)
+        followers = self.coalescer.finished(pending, lasting=lasting)
         if followers:
             cached = from_record(row.result, row.hits)
             await asyncio.gather(

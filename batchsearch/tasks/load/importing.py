@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -44,10 +45,11 @@ _UNLISTED: Final = 20
 _FETCHES: Final = 5
 
 
+@dataclass(eq=False)
 class Importer:
     """Brings the lines that wait to the instance.
 
-    Args:
+    Attributes:
         calls: Asks the instance.
         bucket: Where the list is put.
         place: The same, as the service is told.
@@ -60,30 +62,17 @@ class Importer:
         clock: Steady seconds.
     """
 
-    def __init__(
-        self,
-        calls: InstanceCalls,
-        bucket: Bucket,
-        place: Place,
-        journal: Journal,
-        *,
-        folder: Path,
-        most: int,
-        poll: float,
-        patience: float,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._patience = patience
-        self._clock = clock
-        self._calls = calls
-        self._bucket = bucket
-        self._place = place
-        self._journal = journal
-        self._folder = folder
-        self._most = most
-        self._poll = poll
-        self._sleep = sleep
+    calls: InstanceCalls
+    bucket: Bucket
+    place: Place
+    journal: Journal
+    _: KW_ONLY
+    folder: Path
+    most: int
+    poll: float
+    patience: float
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    clock: Callable[[], float] = time.monotonic
 
     async def run(self) -> None:
         """Work until no line waits and no task runs.
@@ -94,9 +83,9 @@ class Importer:
             OutputError: The bucket, the journal or the disk refuses.
         """
         while True:
-            task = await asyncio.to_thread(self._journal.task_under_way)
+            task = await asyncio.to_thread(self.journal.task_under_way)
             if task is None:
-                task = await asyncio.to_thread(self._journal.begin_task, self._most)
+                task = await asyncio.to_thread(self.journal.begin_task, self.most)
             if task is None:
                 return
             crash_points.reached("task_taken")
@@ -118,13 +107,13 @@ class Importer:
             crash_points.reached("task_listed")
             if mark is None:
                 # Somebody else has put his list there since.
-                await self._sleep(self._poll)
+                await self.sleep(self.poll)
                 continue
             known = {each.task_id for each in await self._listed() if each.task_id}
-            await asyncio.to_thread(self._journal.asking, task.number, known, mark)
+            await asyncio.to_thread(self.journal.asking, task.number, known, mark)
             crash_points.reached("task_asking")
-            answer = await self._calls.answer(
-                "IncreaseInstance", once=True, bucket_name=self._place.bucket, path=self._place.path
+            answer = await self.calls.answer(
+                "IncreaseInstance", once=True, bucket_name=self.place.bucket, path=self.place.path
             )
             crash_points.reached("task_asked")
             response = answer.response
@@ -132,7 +121,7 @@ class Importer:
                 return await self._noted(task, response.task_id)
             if answer.code in _BUSY:
                 logger().info("task_waits", task=task.number, code=answer.code)
-                await self._sleep(self._poll)
+                await self.sleep(self.poll)
                 continue
             # Where the answer was lost, the task may have begun all the same.
             found = self._new(await self._listed(), known) if answer.origin == "transport" else None
@@ -144,7 +133,7 @@ class Importer:
         """Wait until no task of the instance runs."""
         told = False
         while True:
-            listed = await self._calls.ask("IncreaseList", TaskListResponse, page_size=MAX_TASKS_A_PAGE)
+            listed = await self.calls.ask("IncreaseList", TaskListResponse, page_size=MAX_TASKS_A_PAGE)
             running = [each for each in listed.tasks if (each.status or "").upper() == TASK_PROCESSING]
             if not running:
                 return
@@ -152,7 +141,7 @@ class Importer:
                 logger().info("task_waits", task=task.number, id=running[0].task_id)
                 step(f"task {task.number}: waiting for another task of the instance")
                 told = True
-            await self._sleep(self._poll)
+            await self.sleep(self.poll)
 
     async def _found_again(self, task: Task) -> str | None:
         """The id of a task that may have been asked for when an earlier run ended; None when it was not."""
@@ -162,7 +151,7 @@ class Importer:
         return None if found is None else await self._noted(task, found)
 
     async def _noted(self, task: Task, task_id: str) -> str:
-        await asyncio.to_thread(self._journal.running, task.number, task_id)
+        await asyncio.to_thread(self.journal.running, task.number, task_id)
         crash_points.reached("task_noted")
         logger().info("task_running", task=task.number, id=task_id, lines=task.lines)
         return task_id
@@ -174,10 +163,10 @@ class Importer:
 
     async def _listed(self, task_id: str | None = None) -> list[TaskFacts]:
         """The tasks of this folder that the service lists; those of an id where one is given."""
-        asked = {"id": task_id} if task_id else {"bucket_name": self._place.bucket, "path": self._place.path}
+        asked = {"id": task_id} if task_id else {"bucket_name": self.place.bucket, "path": self.place.path}
         found: list[TaskFacts] = []
         for page in range(1, _MOST_PAGES + 1):
-            answer = await self._calls.ask(
+            answer = await self.calls.ask(
                 "IncreaseList", TaskListResponse, page_number=page, page_size=MAX_TASKS_A_PAGE, **asked
             )
             found += answer.tasks
@@ -188,17 +177,17 @@ class Importer:
             each
             for each in found
             if (task_id in {None, each.task_id})
-            and (each.bucket_name or self._place.bucket) == self._place.bucket
-            and (each.path or self._place.path).rstrip("/") == self._place.path
+            and (each.bucket_name or self.place.bucket) == self.place.bucket
+            and (each.path or self.place.path).rstrip("/") == self.place.path
         ]
 
     def _write_list(self, task: Task) -> str | None:
         """Put the list of a task into the folder; its mark, None where another one is there already."""
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self._folder, prefix=".list-") as file:
-            for line in self._journal.lines_of(task.number):
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self.folder, prefix=".list-") as file:
+            for line in self.journal.lines_of(task.number):
                 file.write(line + "\n")
             file.flush()
-            return self._bucket.put_file(META, Path(file.name))
+            return self.bucket.put_file(META, Path(file.name))
 
     # -- following it --------------------------------------------------------------------------------
 
@@ -212,10 +201,10 @@ class Importer:
                 facts = next(iter(await self._listed(task_id)), None)
             except UnansweredError:
                 # The task goes on by itself: an outage is waited out as a run waits it out.
-                silent_since = silent_since or self._clock()
-                if self._clock() - silent_since >= self._patience:
+                silent_since = silent_since or self.clock()
+                if self.clock() - silent_since >= self.patience:
                     raise
-                await self._sleep(self._poll)
+                await self.sleep(self.poll)
                 continue
             silent_since = None
             following.advance(0)
@@ -238,22 +227,22 @@ class Importer:
                     return
             else:
                 missed = 0
-            await self._sleep(self._poll)
+            await self.sleep(self.poll)
 
     async def _end(self, task: Task, facts: TaskFacts, status: str) -> None:
-        path = self._folder / f"failed-lines-{task.number}.jsonl"
+        path = self.folder / f"failed-lines-{task.number}.jsonl"
         if facts.file_url:
             try:
-                await self._calls.fetch(facts.file_url, path)
+                await self.calls.fetch(facts.file_url, path)
             except OSError as error:
                 raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
         # From the journal: this run or an earlier one has written the list.
-        asked = await asyncio.to_thread(self._journal.task_under_way)
-        if asked is None or await asyncio.to_thread(self._bucket.mark, META) != asked.mark:
+        asked = await asyncio.to_thread(self.journal.task_under_way)
+        if asked is None or await asyncio.to_thread(self.bucket.mark, META) != asked.mark:
             # Somebody else has put another list into the folder: which one was read, nobody can say.
             said = "the list was replaced while the task ran; its lines are brought again"
-            await asyncio.to_thread(self._journal.give_back, task.number, status, REPLACED, said)
-            logger().warning("task_list_replaced", task=task.number, id=facts.task_id, place=str(self._place))
+            await asyncio.to_thread(self.journal.give_back, task.number, status, REPLACED, said)
+            logger().warning("task_list_replaced", task=task.number, id=facts.task_id, place=str(self.place))
             return
         code = None
         if status == TASK_FAIL:
@@ -261,7 +250,7 @@ class Importer:
         message = None if facts.message is None else redacted(facts.message)
         await asyncio.to_thread(self._note_end, task, status, path if facts.file_url else None, code, message)
         crash_points.reached("task_ended")
-        ended = self._journal.ended_tasks(task.number - 1)[0]
+        ended = self.journal.ended_tasks(task.number - 1)[0]
         logger().info(
             "task_ended",
             task=task.number,
@@ -277,6 +266,6 @@ class Importer:
     ) -> None:
         errors = ErrorLines()
         failures = errors.read(lines_in(path)) if path is not None else iter(())
-        self._journal.end_task(
+        self.journal.end_task(
             task.number, status, failures, code=code, message=message, unread=lambda: errors.unread
         )

@@ -13,7 +13,7 @@ import math
 import os
 import time
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -230,28 +230,22 @@ def price_of(instance: InstanceSettings) -> Price | None:
     return Price(instance.monthly_price, instance.currency)
 
 
+@dataclass(eq=False)
 class _Look:
     """Prepares rows and counts what they take; only the event loop's thread changes its counters."""
 
-    def __init__(
-        self,
-        facts: JobFacts,
-        preparer: Preparer,
-        known: Known,
-        distinct: DistinctRequests,
-        *,
-        by_address: bool,
-        is_local: Callable[[ImageReference], bool],
-    ) -> None:
+    facts: JobFacts
+    preparer: Preparer
+    known: Known
+    distinct: DistinctRequests
+    _: KW_ONLY
+    by_address: bool
+    is_local: Callable[[ImageReference], bool]
+    _waiting: list[_Request] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
         self.tally = Tally()
         self.seen = SeenImages()
-        self._facts = facts
-        self._preparer = preparer
-        self._known = known
-        self._distinct = distinct
-        self._by_address = by_address
-        self._is_local = is_local
-        self._waiting: list[_Request] = []
 
     async def at_all(
         self, chosen: Iterator[SelectedRows], *, workers: int, counted: Callable[[int], None]
@@ -278,17 +272,17 @@ class _Look:
     async def _hand_out(
         self, chosen: Iterator[SelectedRows], queue: asyncio.Queue[PendingRow | None]
     ) -> None:
-        histories = await asyncio.to_thread(self._known.histories)
+        histories = await asyncio.to_thread(self.known.histories)
         while (chosen_rows := await asyncio.to_thread(next, chosen, None)) is not None:
             batch, places = chosen_rows.batch, chosen_rows.places
             rows = batch.pick([place for place, _, _ in places])
             for row, (_, digest, renewal) in zip(rows, places, strict=True):
-                pending = self._facts.work_for(row, batch.carried, digest, histories.pop(digest, None))
+                pending = self.facts.work_for(row, batch.carried, digest, histories.pop(digest, None))
                 pending.renewal = renewal
                 await queue.put(pending)
 
     async def _at(self, pending: PendingRow) -> None:
-        failure = await self._preparer.prepare(pending)
+        failure = await self.preparer.prepare(pending)
         self.tally.looked_at += 1
         if failure is not None:
             self.tally.refuse(failure, pending.row.number, pending.row.key)
@@ -308,7 +302,7 @@ class _Look:
         self._waiting.append(
             _Request(
                 tuple(map(bytes.fromhex, pending.request_keys)),
-                len(self._facts.pages) - pending.page,
+                len(self.facts.pages) - pending.page,
                 sum(sizes),
                 may_reuse=not pending.answers,
                 of_this_round=renewal is not None and renewal.asks_again,
@@ -324,23 +318,23 @@ class _Look:
                 image.source.bytes,
                 image.sent.bytes,
                 repaired=bool(image.transforms),
-                remote=reference is not None and not self._is_local(reference),
+                remote=reference is not None and not self.is_local(reference),
             )
 
     def _sizes(self, pending: PendingRow) -> list[int]:
         """Bytes of each request that uploads something for this row."""
-        if self._by_address:
+        if self.by_address:
             return [len(image.data) for image in pending.images]
         if pending.call is None:
             raise AssertionError("a row that may be sent has its call built")
         return sizes_of_pages(
-            self._facts.operation, len(pending.call.body), self._facts.pages, first=pending.page
+            self.facts.operation, len(pending.call.body), self.facts.pages, first=pending.page
         )
 
     def _count_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         covered = {
-            fresh: self._known.covered(
+            fresh: self.known.covered(
                 [
                     key
                     for each in waiting
@@ -355,4 +349,4 @@ class _Look:
             if request.may_reuse and not covered[request.of_this_round].isdisjoint(request.keys):
                 self.tally.reused += 1
             else:
-                self._distinct.add(request.keys[0], calls=request.calls, byte_count=request.byte_count)
+                self.distinct.add(request.keys[0], calls=request.calls, byte_count=request.byte_count)

@@ -170,21 +170,6 @@ _HOMES: Final = {
     "tasks.plan.seen_images": ("SeenImages",),
     "tasks.load.journal_records": ("EndedTask",),
     "tasks.load.load_page": ("LoadSummary",),
-    "errors": (
-        "BatchsearchError",
-        "ConfigError",
-        "ExitCode",
-        "MachineError",
-        "ManifestError",
-        "MissingExtraError",
-        "OutputDamagedError",
-        "OutputError",
-        "OutputInUseError",
-        "Problem",
-        "RunEndedError",
-        "StoppedEarlyError",
-        "StoppedError",
-    ),
     "storage.parts.usage_table": ("UsageLine",),
     "python_api.clusters": ("DaskLike",),
     "python_api.jobs": ("JobLike", "Overrides", "load"),
@@ -214,9 +199,12 @@ _HOMES: Final = {
     "telemetry.reading": ("Reading",),
     "telemetry.summary": ("Summary", "Truth"),
 }
-"""Where each name is: imported when it is first asked for, so that `import batchsearch` costs nothing."""
+"""Where names are that are no errors: imported when first asked for, so that `import batchsearch` costs
+nothing."""
 
-_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
+_HOME_OF: Final = dict.fromkeys(__all__, "errors") | {
+    name: home for home, names in _HOMES.items() for name in names
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.arrow_memory import use_plain_allocator
 from batchsearch.manifest.column_types import image_lengths, parameter_cells
 from batchsearch.manifest.files import find_files
-from batchsearch.manifest.folder_columns import InFolders, folder_columns
+from batchsearch.manifest.folder_columns import folder_columns, in_folders, row_numbered
 from batchsearch.manifest.formats.registry import open_table
 from batchsearch.manifest.formats.table_file import SkippingFile, Wished
 from batchsearch.manifest.given import table_at
@@ -22,7 +22,6 @@ from batchsearch.manifest.layers import rows_of
 from batchsearch.manifest.meaning import Wanted, understand
 from batchsearch.manifest.pieces import Pieces, StopsThere
 from batchsearch.manifest.row_findings import LISTED
-from batchsearch.manifest.row_numbers import Numbered
 from batchsearch.manifest.rows import RowBatch
 from batchsearch.manifest.shaping import kept_always, left_out, naming_images, shaped
 from batchsearch.manifest.whole_check import ManifestCheck
@@ -290,7 +289,7 @@ def _opened(found: ManifestFiles, settings: ManifestSettings) -> tuple[TableFile
             problems += error.problems
             continue
         columns = folder_columns(folders)
-        tables.append(_numbered(InFolders(table, columns) if columns else table, settings, folders))
+        tables.append(_numbered(in_folders(table, columns) if columns else table, settings, folders))
     if problems:
         raise ManifestError(problems[:LISTED])
     return tuple(tables)
@@ -299,7 +298,7 @@ def _opened(found: ManifestFiles, settings: ManifestSettings) -> tuple[TableFile
 def _numbered(table: TableFile, settings: ManifestSettings, folders: Sequence[str] = ()) -> TableFile:
     """The file with its rows numbered, where that is asked for and no column of its own is called so."""
     column = settings.row_number
-    return table if column is None or column in table.schema.names else Numbered(table, column, folders)
+    return table if column is None or column in table.schema.names else row_numbered(table, column, folders)
 
 
 def _cuts(total: int, images: Sequence[pa.Array], rows: int) -> Iterator[tuple[int, int]]:

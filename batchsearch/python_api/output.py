@@ -198,22 +198,27 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult(Output):
-    """How a run ended, and what it has written.
+class _Ended(Output):
+    """How a job ended, and what it has written.
 
     Attributes:
         summary: Counts and figures, as the command line prints them.
         settings: The job that ran.
     """
 
-    summary: Summary
+    summary: Summary | DedupSummary | LoadSummary
     settings: JobSettings
 
     def _job(self) -> JobSettings | None:
         return self.settings
 
     def _repr_html_(self) -> str:
-        return _page(self, self.settings, self._text())
+        title = f"{self.settings.operation} into {self.folder}"
+        from batchsearch.python_api.pages import page_of
+
+        return page_of(
+            title, self._text(), self, table=self.main_table, settings=self.settings, rows=_ROWS_IN_PAGE
+        )
 
     def _text(self) -> str:
         """How it ended, a page for people."""
@@ -225,14 +230,27 @@ class RunResult(Output):
         return self.summary.exit_code == ExitCode.DONE
 
     def raise_if_failed(self) -> Self:
-        """This result, if the run is done.
+        """This result, if the job is done.
 
         Raises:
             RunFailedError: It stopped before the end, or more rows failed than the job allows; with the exit
                 code of the command line.
         """
-        _raise_if_failed(self.summary)
+        if not self.ok:
+            raise RunFailedError(self.summary.exit_code, self.summary.as_text().strip())
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult(_Ended):
+    """How a run ended, and what it has written.
+
+    Attributes:
+        summary: Counts and figures, as the command line prints them.
+        settings: The job that ran.
+    """
+
+    summary: Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +278,7 @@ class CompareResult(RunResult):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadResult(Output):
+class LoadResult(_Ended):
     """How a load ended, and the outcome of each row.
 
     Attributes:
@@ -269,27 +287,10 @@ class LoadResult(Output):
     """
 
     summary: LoadSummary
-    settings: JobSettings
-
-    def _job(self) -> JobSettings | None:
-        return self.settings
-
-    def _repr_html_(self) -> str:
-        return _page(self, self.settings, self.summary.as_text().strip())
-
-    @property
-    def ok(self) -> bool:
-        """Whether every row was loaded, but for as many as the job allows to fail."""
-        return self.summary.exit_code == ExitCode.DONE
-
-    def raise_if_failed(self) -> Self:
-        """This result, if the load is done; raises RunFailedError otherwise, as a run's does."""
-        _raise_if_failed(self.summary)
-        return self
 
 
 @dataclass(frozen=True, slots=True)
-class DedupResult(Output):
+class DedupResult(_Ended):
     """How a night of dedup ended, and what it has written. Its search is an output of its own.
 
     Attributes:
@@ -300,13 +301,6 @@ class DedupResult(Output):
     main_table: ClassVar[str] = "clusters"
 
     summary: DedupSummary
-    settings: JobSettings
-
-    def _job(self) -> JobSettings | None:
-        return self.settings
-
-    def _repr_html_(self) -> str:
-        return _page(self, self.settings, self.summary.as_text().strip())
 
     def pairs_frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The table `pairs` as a pandas data frame."""
@@ -317,19 +311,9 @@ class DedupResult(Output):
         return self.to_pandas("clusters", columns)
 
     @property
-    def ok(self) -> bool:
-        """Whether every row was searched and no more failed than the job allows."""
-        return self.summary.exit_code == ExitCode.DONE
-
-    @property
     def search(self) -> Output:
         """The search's own output: its results and hits."""
         return Output(self.folder / "search")
-
-    def raise_if_failed(self) -> Self:
-        """This result, if the night is done; raises RunFailedError otherwise, as a run's does."""
-        _raise_if_failed(self.summary)
-        return self
 
     def pairs(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The table `pairs`: one row for each two products found alike; see `results`."""
@@ -338,15 +322,3 @@ class DedupResult(Output):
     def clusters(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The table `clusters`: one row for each product found more than once; see `results`."""
         return self.table("clusters", columns)
-
-
-def _page(output: Output, settings: JobSettings, text: str) -> str:
-    from batchsearch.python_api.pages import page_of
-
-    title = f"{settings.operation} into {output.folder}"
-    return page_of(title, text, output, table=output.main_table, settings=settings, rows=_ROWS_IN_PAGE)
-
-
-def _raise_if_failed(summary: Summary | DedupSummary | LoadSummary) -> None:
-    if summary.exit_code != ExitCode.DONE:
-        raise RunFailedError(summary.exit_code, summary.as_text().strip())

@@ -94,22 +94,22 @@ class Operation:
 
     Attributes:
         name: The vendor's name, the `x-acs-action` header.
+        response: What `parse` makes of a successful answer.
         parameters: All but the instance name and the images, in the pages' order.
         images: The images, in the order in which `build_call` takes them.
         paged: Whether `start` and `num` choose a page of a longer answer.
         budget: Which of the instance's separate rates a call draws on.
-        response: What `parse` makes of a successful answer.
         message_field: Where an answer carries its message.
         instance_place: Where the request carries `InstanceName`.
     """
 
     name: str
-    parameters: tuple[Parameter, ...]
-    images: tuple[ImageParameter, ...]
-    paged: bool
-    budget: Budget
     response: ResponseKind
-    message_field: Literal["Msg", "Message"]
+    parameters: tuple[Parameter, ...] = ()
+    images: tuple[ImageParameter, ...] = ()
+    paged: bool = False
+    budget: Budget = "query"
+    message_field: Literal["Msg", "Message"] = "Msg"
     instance_place: Place = "form"
 
     def parameter(self, key: str) -> Parameter | None:
@@ -201,28 +201,14 @@ _PAGE_SIZE = Parameter(
 )
 
 
-def _product_id(*, required: bool = True) -> Parameter:
-    return Parameter(
-        "product_id",
-        "ProductId",
-        "text",
-        required=required,
-        max_length=MAX_ID,
-        code="Local.InvalidProductId",
-        prevents="InvalidProductId",
-    )
+def _name(key: str, wire: str) -> Parameter:
+    code = f"Invalid{wire}"
+    return Parameter(key, wire, "text", required=True, max_length=MAX_ID, code=f"Local.{code}", prevents=code)
 
 
-def _pic_name(*, required: bool = True) -> Parameter:
-    return Parameter(
-        "pic_name",
-        "PicName",
-        "text",
-        required=required,
-        max_length=MAX_ID,
-        code="Local.InvalidPicName",
-        prevents="InvalidPicName",
-    )
+_PRODUCT_ID, _PIC_NAME = _name("product_id", "ProductId"), _name("pic_name", "PicName")
+# The metadata calls PicName mandatory for updates, the newer SDK does not: only the service can say.
+_ANY_PIC_NAME = replace(_PIC_NAME, required=False)
 
 
 def _int_attr(number: str = "", place: Place = "form") -> Parameter:
@@ -251,135 +237,73 @@ def _str_attr(number: str = "", place: Place = "form") -> Parameter:
     )
 
 
+def _search(name: str, *parameters: Parameter, images: tuple[ImageParameter, ...] = ()) -> Operation:
+    """An operation that answers with pages of hits, the most alike first."""
+    return Operation(name, "search", parameters, images, paged=True)
+
+
+def _upkeep(
+    name: str, budget: Budget, *parameters: Parameter, images: tuple[ImageParameter, ...] = ()
+) -> Operation:
+    """An operation that changes what the instance holds."""
+    return Operation(name, "mutation", parameters, images, budget=budget, message_field="Message")
+
+
 def _of_instance(name: str, response: ResponseKind, *parameters: Parameter) -> Operation:
     """An operation on the instance itself: once a second, everything in the URL, no body."""
-    return Operation(
-        name,
-        parameters,
-        (),
-        paged=False,
-        budget="other",
-        response=response,
-        message_field="Msg",
-        instance_place="query",
-    )
+    return Operation(name, response, parameters, budget="other", instance_place="query")
 
+
+_PAGES: Final = (_NUM, _START, _FILTER, _DISTINCT, _THRESHOLD)
+_COMPARED: Final = (
+    ImageParameter("primary_image", "PrimaryPicContent"),
+    ImageParameter("secondary_image", "SecondaryPicContent"),
+)
 
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {
         operation.name: operation
         for operation in (
-            Operation(
-                "SearchImageByPic",
-                (_CATEGORY, _CROP, _REGION, _NUM, _START, _FILTER, _DISTINCT, _THRESHOLD),
-                (_IMAGE,),
-                paged=True,
-                budget="query",
-                response="search",
-                message_field="Msg",
-            ),
-            Operation(
-                "SearchImageByName",
-                (_product_id(), _pic_name(), _CATEGORY, _NUM, _START, _FILTER, _DISTINCT, _THRESHOLD),
-                (),
-                paged=True,
-                budget="query",
-                response="search",
-                message_field="Msg",
-            ),
-            Operation(
-                "CompareSimilarByImage",
-                (),
-                (
-                    ImageParameter("primary_image", "PrimaryPicContent"),
-                    ImageParameter("secondary_image", "SecondaryPicContent"),
-                ),
-                paged=False,
-                budget="query",
-                response="compare",
-                message_field="Msg",
-            ),
-            Operation(
+            _search("SearchImageByPic", _CATEGORY, _CROP, _REGION, *_PAGES, images=(_IMAGE,)),
+            _search("SearchImageByName", _PRODUCT_ID, _PIC_NAME, _CATEGORY, *_PAGES),
+            Operation("CompareSimilarByImage", "compare", images=_COMPARED),
+            _upkeep(
                 "AddImage",
-                (
-                    _product_id(),
-                    _pic_name(),
-                    _CATEGORY,
-                    _CROP,
-                    _REGION,
-                    _CUSTOM_CONTENT,
-                    *(_int_attr(number) for number in ("", "2", "3", "4")),
-                    *(_str_attr(number) for number in ("", "2", "3", "4")),
-                ),
-                (_IMAGE,),
-                paged=False,
-                budget="add",
-                response="mutation",
-                message_field="Message",
+                "add",
+                _PRODUCT_ID,
+                _PIC_NAME,
+                _CATEGORY,
+                _CROP,
+                _REGION,
+                _CUSTOM_CONTENT,
+                *(_int_attr(number) for number in ("", "2", "3", "4")),
+                *(_str_attr(number) for number in ("", "2", "3", "4")),
+                images=(_IMAGE,),
             ),
-            Operation(
+            _upkeep(
                 "UpdateImage",
-                (
-                    _product_id(),
-                    # The metadata calls PicName mandatory, the newer SDK does not: only the service can say.
-                    _pic_name(required=False),
-                    _CUSTOM_CONTENT,
-                    _int_attr(),
-                    _int_attr("2"),
-                    _int_attr("3", "query"),
-                    _int_attr("4", "query"),
-                    _str_attr(),
-                    _str_attr("2"),
-                    _str_attr("3", "query"),
-                    _str_attr("4", "query"),
-                ),
-                (),
-                paged=False,
-                budget="update",
-                response="mutation",
-                message_field="Message",
+                "update",
+                _PRODUCT_ID,
+                _ANY_PIC_NAME,
+                _CUSTOM_CONTENT,
+                *(_int_attr(number) for number in ("", "2")),
+                *(_int_attr(number, "query") for number in ("3", "4")),
+                *(_str_attr(number) for number in ("", "2")),
+                *(_str_attr(number, "query") for number in ("3", "4")),
             ),
-            Operation(
+            _upkeep(
                 "DeleteImage",
-                (
-                    _product_id(required=False),
-                    _pic_name(required=False),
-                    Parameter("is_delete_by_filter", "IsDeleteByFilter", "boolean", default=False),
-                    _FILTER,
-                ),
-                (),
-                paged=False,
-                budget="delete",
-                response="mutation",
-                message_field="Message",
+                "delete",
+                replace(_PRODUCT_ID, required=False),
+                _ANY_PIC_NAME,
+                Parameter("is_delete_by_filter", "IsDeleteByFilter", "boolean", default=False),
+                _FILTER,
             ),
+            Operation("CheckImageExists", "exists", (_PRODUCT_ID, _PIC_NAME)),
+            _search("SearchImageByText", _TEXT, *_PAGES),
+            # Without a filter the service may list everything; a job whose column is misspelt should not.
             Operation(
-                "CheckImageExists",
-                (_product_id(), _pic_name()),
-                (),
-                paged=False,
-                budget="query",
-                response="exists",
-                message_field="Msg",
-            ),
-            Operation(
-                "SearchImageByText",
-                (_TEXT, _NUM, _START, _FILTER, _DISTINCT, _THRESHOLD),
-                (),
-                paged=True,
-                budget="query",
-                response="search",
-                message_field="Msg",
-            ),
-            Operation(
-                "SearchImageByFilter",
-                # Without one the service may list everything; a job whose column is misspelt should not.
-                (replace(_FILTER, required=True), _NUM, _START),
-                (),
-                paged=True,
-                budget="query",
-                response="listing",
-                message_field="Msg",
+                "SearchImageByFilter", "listing", (replace(_FILTER, required=True), _NUM, _START), paged=True
             ),
             _of_instance("Detail", "detail"),
             _of_instance(

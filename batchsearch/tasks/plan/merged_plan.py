@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from batchsearch.tasks.plan.estimate import EXAMPLES, Needed, Pace, Plan, Refused
+from batchsearch.tasks.plan.estimate import EXAMPLES, Needed, Pace, Refused
 from batchsearch.tasks.plan.seen_images import SeenImages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from batchsearch.tasks.plan.estimate import Plan
 
 
 def together(plans: Sequence[Plan]) -> Plan:
@@ -26,11 +29,9 @@ def together(plans: Sequence[Plan]) -> Plan:
     calls = sum(plan.calls for plan in plans)
     hours = max(plan.pace.hours(plan.calls) for plan in plans)
     qps = calls / hours / 3600 if hours else sum(plan.pace.rate for plan in plans)
-    return Plan(
-        operation=first.operation,
+    return replace(
+        first,
         instance=", ".join(plan.instance for plan in plans),
-        manifest=first.manifest,
-        output=first.output,
         rows=sum(plan.rows for plan in plans),
         done=sum(plan.done for plan in plans),
         looked_at=sum(plan.looked_at for plan in plans),
@@ -42,11 +43,11 @@ def together(plans: Sequence[Plan]) -> Plan:
             calls,
             sum(plan.needed.bytes for plan in plans),
         ),
-        pages=first.pages,
         largest=max(plan.largest for plan in plans),
-        by_address=first.by_address,
         pace=Pace(qps, 1.0, first.pace.night_hours, first.pace.has_window),
+        price=None,
         instances=tuple(plans),
+        batch=None,
         seen=_seen(plans),
     )
 

@@ -21,7 +21,7 @@ Whatever else ends a command is a defect of this program, exit code 70 (`cli.mai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from batchsearch.exit_codes import ExitCode
 from batchsearch.first_moments import STOPPED_EARLY
@@ -92,6 +92,11 @@ class _ProblemsError(BatchsearchError):
             lines = [summary or self.summary, *(f"  {problem}" for problem in self.problems)]
             message = "\n".join(lines)
         super().__init__(message)
+
+    @classmethod
+    def at(cls, where: object, what: str) -> Self:
+        """One problem and nothing more; as for `Problem`."""
+        return cls([Problem(str(where), what)])
 
 
 class ConfigError(_ProblemsError):

@@ -108,11 +108,17 @@ def write_text(path: Path, text: str, temporary: Path | None = None) -> None:
     Raises:
         OutputError: It cannot be written; an older file stays as it was.
     """
+    with disk_errors(path, "cannot be written"), publishing(path, temporary) as file:
+        file.write(text.encode("utf-8", "replace"))
+
+
+@contextmanager
+def disk_errors(place: object, what: str) -> Iterator[None]:
+    """A block whose OSError is raised as an OutputError: the place, what cannot be done there, and why."""
     try:
-        with publishing(path, temporary) as file:
-            file.write(text.encode("utf-8", "replace"))
+        yield
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise OutputError(f"{place}: {what}: {error.strerror or error}") from error
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:

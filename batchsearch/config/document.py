@@ -135,11 +135,11 @@ def parse_document(text: str, name: str) -> Document:
     except yaml.YAMLError as error:
         raise ConfigError([_syntax_problem(error, name)]) from None
     if root is None:
-        raise ConfigError(
-            [Problem(name, "is empty; it needs at least `operation`, `instance`, `manifest` and `output`")]
+        raise ConfigError.at(
+            name, "is empty; it needs at least `operation`, `instance`, `manifest` and `output`"
         )
     if not isinstance(root, dict):
-        raise ConfigError([Problem(name, "must be settings, one `name: value` a line")])
+        raise ConfigError.at(name, "must be settings, one `name: value` a line")
     sources = {(): Source("file", name), **builder.sources}
     return Document(root, sources, builder.problems)
 
@@ -200,7 +200,7 @@ class _Builder:
 
     def _refuse(self, event: yaml.Event, what: str) -> NoReturn:
         column = event.start_mark.column + 1 if event.start_mark is not None else 1
-        raise ConfigError([Problem(f"{self.name}:{_line(event)}", f"{what} (column {column})")])
+        raise ConfigError.at(f"{self.name}:{_line(event)}", f"{what} (column {column})")
 
     def _count(self, event: yaml.Event, more: int, depth: int) -> None:
         self.values += more

@@ -138,24 +138,22 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError([Problem(str(path), f"there is no such job file{_similar(path)}")]) from None
+        raise ConfigError.at(path, f"there is no such job file{_similar(path)}") from None
     except IsADirectoryError:
-        raise ConfigError([Problem(str(path), "is a folder; give the job file in it")]) from None
+        raise ConfigError.at(path, "is a folder; give the job file in it") from None
     except OSError as error:
-        raise ConfigError([Problem(str(path), f"cannot be read: {error.strerror}")]) from None
+        raise ConfigError.at(path, f"cannot be read: {error.strerror}") from None
     except ValueError:
-        raise ConfigError(
-            [Problem(repr(str(path)), "is no path: it holds a NUL character or half a character")]
+        raise ConfigError.at(
+            repr(str(path)), "is no path: it holds a NUL character or half a character"
         ) from None
     if len(data) > MAX_BYTES:
-        raise ConfigError(
-            [Problem(str(path), f"is larger than {MAX_BYTES // 1024} KiB: this is no job file")]
-        )
+        raise ConfigError.at(path, f"is larger than {MAX_BYTES // 1024} KiB: this is no job file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise ConfigError([Problem(f"{path}:{line}", "is not UTF-8 text; save it as UTF-8")]) from None
+        raise ConfigError.at(f"{path}:{line}", "is not UTF-8 text; save it as UTF-8") from None
 
 
 def _similar(path: Path) -> str:

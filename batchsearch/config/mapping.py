@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchsearch.config.document import Document, Source
 from batchsearch.config.load import settled
-from batchsearch.errors import ConfigError, Problem
+from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def _plain(value: Any, path: tuple[str, ...]) -> Any:
         wrong = next((name for name in value if not isinstance(name, str)), None)
         if wrong is not None:
             where = f"{_NAME}: {'.'.join(path)}" if path else _NAME
-            raise ConfigError([Problem(where, f"a setting's name is text, not {wrong!r}")])
+            raise ConfigError.at(where, f"a setting's name is text, not {wrong!r}")
         return {name: _plain(below, (*path, name)) for name, below in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(below, path) for below in value]

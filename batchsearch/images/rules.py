@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from batchsearch.errors import ConfigError, Problem
+from batchsearch.errors import ConfigError
 from batchsearch.service.facts import (
     IMAGE_FORMATS,
     MAX_BODY_BYTES,
@@ -91,14 +91,10 @@ def rules_for(service_type: str, settings: ImageSettings, *, images: int = 1) ->
     kind = SERVICE_TYPES[service_type]
     target = kind.max_side if settings.max_side is None else min(settings.max_side, kind.max_side)
     if target < kind.min_side:
-        raise ConfigError(
-            [
-                Problem(
-                    "images.max_side",
-                    f"{settings.max_side} is below {kind.min_side}, the shortest side that the service type "
-                    f"{kind.name!r} accepts; give at least {kind.min_side}",
-                )
-            ]
+        raise ConfigError.at(
+            "images.max_side",
+            f"{settings.max_side} is below {kind.min_side}, the shortest side that the service type "
+            f"{kind.name!r} accepts; give at least {kind.min_side}",
         )
     background = settings.background.removeprefix("#")
     return Rules(

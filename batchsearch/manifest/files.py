@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from batchsearch.config.image_folders import has_images_alone
 from batchsearch.config.relative_paths import HAS_SCHEME, absolute
-from batchsearch.errors import ManifestError, Problem
+from batchsearch.errors import ManifestError
 from batchsearch.manifest.formats.registry import ENDINGS, FORMATS, format_of
 from batchsearch.manifest.remote_file import RemoteFile
 from batchsearch.nearest import nearest
@@ -78,7 +78,7 @@ def find_files(
     if is_store_url(text):
         return _in_store(text, wanted, stores)
     if HAS_SCHEME.match(text):
-        raise ManifestError([Problem(shown_url(text), "write the path without `file://`")])
+        raise ManifestError.at(shown_url(text), "write the path without `file://`")
     path = Path(absolute(text, base))
     fixed = path
     if path.is_dir() and (wanted == "images" or (wanted == "auto" and has_images_alone(path))):
@@ -88,14 +88,14 @@ def find_files(
         nothing = _NO_TABLE
     elif path.exists():
         if not path.is_file():
-            raise ManifestError([Problem(str(path), "is neither a file nor a folder")])
+            raise ManifestError.at(path, "is neither a file nor a folder")
         return ManifestFiles((path,), _format_of_one(path, wanted), ((),))
     elif glob.has_magic(text):
         fixed = _fixed_folder(path)
         found = sorted(_matching(path, fixed))
         nothing = "matches no file"
     else:
-        raise ManifestError([Problem(str(path), f"there is no such file or folder{_similar(path)}")])
+        raise ManifestError.at(path, f"there is no such file or folder{_similar(path)}")
     if without is not None:
         own = Path(os.path.realpath(without))
         found = [each for each in found if not Path(os.path.realpath(each)).is_relative_to(own)]
@@ -123,11 +123,11 @@ def _in_store(text: str, wanted: Asked, stores: ConnectionsSettings | None) -> M
             found = store.matching(address)
             nothing = "matches no object"
     except AddressError as error:
-        raise ManifestError([Problem(shown, str(error))]) from None
+        raise ManifestError.at(shown, str(error)) from None
     except StoreError as error:
-        raise ManifestError([Problem(shown, _unfindable(error))]) from None
+        raise ManifestError.at(shown, _unfindable(error)) from None
     if not found and not glob.has_magic(address.path):
-        raise ManifestError([Problem(shown, "there is no such object or folder in the store")])
+        raise ManifestError.at(shown, "there is no such object or folder in the store")
     fixed = len(address.path.split("/")) if not glob.has_magic(address.path) else _fixed_parts(address.path)
     visible = [
         RemoteFile(store, each)
@@ -164,14 +164,14 @@ def _of_one_kind(
     formats = {each: format_of(each) if wanted == "auto" else wanted for each in found}
     known = [each for each in found if formats[each] is not None and format_of(each) in (None, formats[each])]
     if not known:
-        raise ManifestError([Problem(shown, nothing)])
+        raise ManifestError.at(shown, nothing)
     if any(formats[each] in _TABLES for each in known):
         known = [each for each in known if formats[each] in _TABLES or wanted != "auto"]
     kinds = {kind for each in known if (kind := formats[each]) is not None}
     if len(kinds) > 1:
         several = " and ".join(FORMATS[kind].called for kind in FORMATS if kind in kinds)
         what = f"holds {several} files; set `manifest.format`, or give a glob of one kind"
-        raise ManifestError([Problem(shown, what)])
+        raise ManifestError.at(shown, what)
     folders = tuple(tuple(_parts(each)[fixed:-1]) for each in known)
     return ManifestFiles(tuple(known), kinds.pop(), folders)
 
@@ -185,8 +185,8 @@ def _format_of_one(path: ManifestPath, wanted: Asked) -> Format:
         return wanted
     named = format_of(path)
     if named is None:
-        raise ManifestError(
-            [Problem(str(path), f"has no ending that tells its format ({ENDINGS}); set `manifest.format`")]
+        raise ManifestError.at(
+            path, f"has no ending that tells its format ({ENDINGS}); set `manifest.format`"
         )
     return named
 

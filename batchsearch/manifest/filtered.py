@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from batchsearch.errors import ConfigError, Problem
+from batchsearch.errors import ConfigError
 from batchsearch.manifest.agreement import agreed
 from batchsearch.manifest.column_types import has_path, normal_type, normalised
 from batchsearch.manifest.formats.table_file import Wished
@@ -65,7 +65,7 @@ def conditions_over(text: str, tables: Sequence[TableFile]) -> Conditions:
         others: dict[str, Kind] = {name: "other" for table in tables for name in table.schema.names}
         expression = parse_conditions(text, {**others, **kinds})
     except FilterError as error:
-        raise ConfigError([Problem("manifest.where", str(error))]) from None
+        raise ConfigError.at("manifest.where", str(error)) from None
     return Conditions(expression, {name: kind.normal for name, kind in found.kinds.items()})
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from batchsearch.config.sections.manifest_settings import IN_MEMORY
-from batchsearch.errors import ManifestError, Problem
+from batchsearch.errors import ManifestError
 from batchsearch.manifest.formats.memory_table import MemoryTable
 
 if TYPE_CHECKING:
@@ -98,5 +98,5 @@ def table_at(path: str) -> MemoryTable | None:
             "was a table in the memory of a Python program, which is done with it; run it from there again "
             "with `manifest=`, or write the table to a file and name that: `--set manifest.path=FILE`"
         )
-        raise ManifestError([Problem(path, what)])
+        raise ManifestError.at(path, what)
     return found[-1]

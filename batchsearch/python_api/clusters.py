@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 from batchsearch.config.sections.worker_settings import WorkerSettings
-from batchsearch.errors import ConfigError, Problem
+from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,5 +40,5 @@ def on_workers(settings: JobSettings, dask: DaskLike) -> Iterator[JobSettings]:
     try:
         workers = WorkerSettings(dask=dask)
     except ValueError as error:
-        raise ConfigError([Problem("dask", str(error))]) from None
+        raise ConfigError.at("dask", str(error)) from None
     yield settings.model_copy(update={"workers": workers})

@@ -74,7 +74,7 @@ def arrow_table(manifest: object) -> pa.Table:
     except (pa.ArrowException, TypeError, ValueError, AttributeError) as error:
         said = " ".join(str(part) for part in error.args)[:300]
         what = f"cannot be read as a table: {said}; give each column values of one type"
-        raise ManifestError([Problem(_NAME, what)]) from None
+        raise ManifestError.at(_NAME, what) from None
     hint = "; call its `collect()` first" if hasattr(manifest, "collect") else ""
     raise ConfigError(
         [

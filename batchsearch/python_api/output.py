@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from batchsearch.disk_paths import arrow_dataset
 from batchsearch.errors import BatchsearchError, ConfigError, ExitCode, OutputError
 from batchsearch.nearest import did_you_mean
-from batchsearch.storage.parts.parquet_table import checked_parquet, reason_of
+from batchsearch.storage.parts.parquet_table import checked_parquet, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,13 +83,9 @@ class Output:
             name: `results`, `hits`, `scores`, or another that the folder has.
             columns: These columns only; all when None.
         """
-        import pyarrow as pa
-
         found = self._dataset(name, columns)
-        try:
+        with reading(self.folder / name):
             return found.to_table(columns=None if columns is None else list(columns))
-        except (OSError, pa.ArrowException) as error:
-            raise OutputError(f"{self.folder / name}: cannot be read: {reason_of(error)}") from error
 
     def batches(
         self, name: str = _RESULTS, columns: Sequence[str] | None = None, *, rows: int = _ROWS
@@ -101,15 +97,11 @@ class Output:
             columns: These columns only; all when None.
             rows: Most rows of a batch.
         """
-        import pyarrow as pa
-
         found = self._dataset(name, columns)
-        try:
+        with reading(self.folder / name):
             yield from found.to_batches(
                 columns=None if columns is None else list(columns), batch_size=rows, batch_readahead=1
             )
-        except (OSError, pa.ArrowException) as error:
-            raise OutputError(f"{self.folder / name}: cannot be read: {reason_of(error)}") from error
 
     def to_pandas(self, name: str = _RESULTS, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table of the output as a pandas data frame; see `results`."""
@@ -181,15 +173,12 @@ class Output:
         return [one] if one.is_file() else sorted((self.folder / name).glob("*.parquet"))
 
     def _dataset(self, name: str, columns: Sequence[str] | None) -> Any:
-        import pyarrow as pa
 
         files = self._files(name)
         if not files:
             raise OutputError(f"{self.folder}: has no table `{name}` yet; give the `output.dir` of a run")
-        try:
+        with reading(self.folder / name):
             found = arrow_dataset(files, checked_parquet())
-        except (OSError, pa.ArrowException) as error:
-            raise OutputError(f"{self.folder / name}: cannot be read: {reason_of(error)}") from error
         for column in columns or ():
             if column not in found.schema.names:
                 hint = did_you_mean(column, found.schema.names)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
-from batchsearch.errors import ConfigError, Problem
+from batchsearch.errors import ConfigError
 from batchsearch.python_api.bars import bar_for
 from batchsearch.python_api.clusters import on_workers
 from batchsearch.python_api.event_logging import events_to_logging
@@ -88,9 +88,7 @@ async def arun(
     options = RunOptions(_aware(until), max_calls)
     async with _worked(job, manifest, overrides, options, progress, stop, dask) as (settings, to_its_end):
         if settings.compare is not None and settings.compare.makes_pairs:
-            raise ConfigError(
-                [Problem("compare.pairs", "the pairs of this job are made of a list: `run_compare`")]
-            )
+            raise ConfigError.at("compare.pairs", "the pairs of this job are made of a list: `run_compare`")
         summary = await to_its_end(lambda of_run: run_whole(settings, of_run))
     return RunResult(Path(settings.output.dir), summary, settings)
 

@@ -6,11 +6,14 @@ whose instances are worked for in different places.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
 from batchsearch.errors import ConfigError
+
+_MOST_RECORD_BYTES: Final = 16 * 1024 * 1024
 
 SEARCH: Final = "search"
 SYNC: Final = "sync"
@@ -134,3 +137,13 @@ def _with_runs(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [child for child in below if runs_in(child)][:_MOST_MEANT]
+
+
+def record_in(path: Path) -> dict[str, Any] | None:
+    """What a file that tells of an output says; None where there is none, or none that can be read."""
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.read(_MOST_RECORD_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

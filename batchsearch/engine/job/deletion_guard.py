@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchsearch.config.sections.share import allowed_of
-from batchsearch.errors import ManifestError, Problem
+from batchsearch.errors import ManifestError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,28 +37,20 @@ def check_deletions(
         return
     where = str(manifest)
     if rows == 0:
-        raise ManifestError(
-            [
-                Problem(
-                    where,
-                    f"has no rows, and `dedup.sync: delete` would delete all {missing:,} images; an empty "
-                    "manifest never deletes. Nothing was changed. Look at the export; to empty an instance, "
-                    "run a DeleteImage job",
-                )
-            ]
+        raise ManifestError.at(
+            where,
+            f"has no rows, and `dedup.sync: delete` would delete all {missing:,} images; an empty "
+            "manifest never deletes. Nothing was changed. Look at the export; to empty an instance, "
+            "run a DeleteImage job",
         )
     if anyway or missing <= allowed_of(max_deleted, present + missing):
         return
     share = 100 * missing / (present + missing)
-    raise ManifestError(
-        [
-            Problem(
-                where,
-                f"{missing:,} of {present + missing:,} images ({share:.1f} %) have left the manifest, and "
-                f"`dedup.max_deleted` allows {max_deleted}. Nothing was changed. If the export is whole, run "
-                "once with --delete-all-missing, or raise `dedup.max_deleted`",
-            )
-        ]
+    raise ManifestError.at(
+        where,
+        f"{missing:,} of {present + missing:,} images ({share:.1f} %) have left the manifest, and "
+        f"`dedup.max_deleted` allows {max_deleted}. Nothing was changed. If the export is whole, run "
+        "once with --delete-all-missing, or raise `dedup.max_deleted`",
     )
 
 
@@ -78,13 +70,9 @@ def check_shrink(
     """
     if max_shrink is None or not before or before - now <= allowed_of(max_shrink, before):
         return
-    raise ManifestError(
-        [
-            Problem(
-                str(manifest),
-                f"has {now:,} rows and had {before:,} at the last run; `manifest.max_shrink` allows it to "
-                f"lose {max_shrink}. Nothing was called. If the export is whole, run once with "
-                "`--set manifest.max_shrink=null`",
-            )
-        ]
+    raise ManifestError.at(
+        manifest,
+        f"has {now:,} rows and had {before:,} at the last run; `manifest.max_shrink` allows it to "
+        f"lose {max_shrink}. Nothing was called. If the export is whole, run once with "
+        "`--set manifest.max_shrink=null`",
     )

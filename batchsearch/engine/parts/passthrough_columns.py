@@ -27,7 +27,7 @@ from batchsearch.engine.parts.sealer import Sealer, Writers
 from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.damage import damaged
 from batchsearch.storage.output_layout import LEDGER
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import reading, reason_of
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.passthrough_types import joined, turns_into_doubles
 from batchsearch.storage.parts.results_and_hits import (
@@ -200,10 +200,8 @@ def _schemas(ledger: LedgerQueries, folder: Path) -> Iterator[pa.Schema]:
 
 
 def _schema_of(path: Path) -> pa.Schema:
-    try:
+    with reading(path):
         return pq.read_schema(arrow_readable(path))
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error
 
 
 def _has(schema: pa.Schema, wanted: pa.Schema) -> bool:

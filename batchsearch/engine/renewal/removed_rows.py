@@ -13,11 +13,10 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.digest_set import DigestSet, places_among
-from batchsearch.errors import OutputError
 from batchsearch.manifest.keys import digests_of
 from batchsearch.storage import arrow_functions as pc
 from batchsearch.storage.digest_sort import halves
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import reading
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.storage.parts.rewrite import Change
 from batchsearch.storage.parts.row_columns import IN_MANIFEST, KEY
@@ -124,10 +123,8 @@ def _wrong_parts(ledger: Ledger, folder: Path, gone: DigestSet) -> list[str]:
     found = []
     for part in ledger.parts():
         path = folder / RESULTS / part.name
-        try:
+        with reading(path):
             table = pq.read_table(arrow_readable(path), columns=[KEY, IN_MANIFEST])
-        except (OSError, pa.ArrowException, ValueError) as error:
-            raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error
         said = table[IN_MANIFEST].combine_chunks()
         if pc.any(pc.fill_null(pc.not_equal(said, _not_among(gone, table[KEY])), True)).as_py():
             found.append(part.name)

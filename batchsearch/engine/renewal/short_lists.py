@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.digest_set import DigestSet
-from batchsearch.errors import OutputError
 from batchsearch.manifest.keys import digests_of
 from batchsearch.storage.ledger.entries import digest_of
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import reading
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.storage.sealed_part import STAGED
 
@@ -55,13 +53,10 @@ def short_lists(ledger: LedgerQueries, folder: Path, *, full: int, wanted: int) 
 def _in_parts(ledger: LedgerQueries, folder: Path, *, staged: bool) -> Iterator[tuple[bytes, int]]:
     for part in ledger.parts(STAGED if staged else "current"):
         path = folder / RESULTS / part.name
-        try:
-            with pq.ParquetFile(arrow_readable(path)) as file:
-                for batch in file.iter_batches(columns=list(_COLUMNS)):
-                    counts = batch.column("hit_count").fill_null(0).to_pylist()
-                    yield from zip(digests_of(batch.column("row_key")), counts, strict=True)
-        except (OSError, pa.ArrowException, ValueError) as error:
-            raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error
+        with reading(path), pq.ParquetFile(arrow_readable(path)) as file:
+            for batch in file.iter_batches(columns=list(_COLUMNS)):
+                counts = batch.column("hit_count").fill_null(0).to_pylist()
+                yield from zip(digests_of(batch.column("row_key")), counts, strict=True)
 
 
 def _waiting(ledger: LedgerQueries) -> Iterator[tuple[bytes, int]]:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.sections.share import allowed_of
-from batchsearch.errors import ManifestError, Problem, RunEndedError
+from batchsearch.errors import ManifestError, RunEndedError
 from batchsearch.service.codes.lookup import action_of, code_for
 from batchsearch.service.form import build_call
 from batchsearch.service.parameters import ParameterProblem
@@ -55,28 +55,20 @@ async def guard_deletions(
     if rows == 0:
         return
     if _BY_FILTER in settings.manifest.columns or _is_true(settings.parameters.get(_BY_FILTER)):
-        raise ManifestError(
-            [
-                Problem(
-                    settings.manifest.path,
-                    f"deletes by filter, which may be any number of images; `max_deleted: {_EVERYTHING}` "
-                    "allows it. Nothing was deleted",
-                )
-            ]
+        raise ManifestError.at(
+            settings.manifest.path,
+            f"deletes by filter, which may be any number of images; `max_deleted: {_EVERYTHING}` "
+            "allows it. Nothing was deleted",
         )
     held = sum([await _images_held(name, client, settings, pause) for name, client in instances])
     if rows <= allowed_of(settings.max_deleted, held):
         return
     share = f" ({100 * rows / held:.1f} %)" if held else ""
-    raise ManifestError(
-        [
-            Problem(
-                settings.manifest.path,
-                f"names {rows:,} images to delete, the instance holds {held:,}{share}, and `max_deleted` "
-                f"allows {settings.max_deleted}. Nothing was deleted. If all are to go, run once with "
-                f"`--set max_deleted={_EVERYTHING}`",
-            )
-        ]
+    raise ManifestError.at(
+        settings.manifest.path,
+        f"names {rows:,} images to delete, the instance holds {held:,}{share}, and `max_deleted` "
+        f"allows {settings.max_deleted}. Nothing was deleted. If all are to go, run once with "
+        f"`--set max_deleted={_EVERYTHING}`",
     )
 
 

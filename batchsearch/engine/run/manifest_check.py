@@ -9,7 +9,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from batchsearch.pages.spreadsheet_cells import harmless
-from batchsearch.publish import NewFile, make_folder, own_name, unwritable
+from batchsearch.publish import NewFile, disk_errors, make_folder, own_name, unwritable
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class _List:
         Raises:
             OutputError: The disk refuses.
         """
-        try:
+        with disk_errors(self._path, "cannot be written"):
             if self._file is None:
                 make_folder(self._path.parent)
                 self._new = NewFile(self._path, own_name(self._path))
@@ -88,8 +88,6 @@ class _List:
                 self._writer = csv.writer(self._file)
                 self._writer.writerow(_HEADER)
             self._writer.writerow((harmless(row.file), row.row + 1, harmless(row.key)))
-        except OSError as error:
-            raise unwritable(self._path, error) from error
 
     def __enter__(self) -> Self:
         return self

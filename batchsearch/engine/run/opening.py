@@ -235,7 +235,7 @@ def _meeting(where: str, settings: JobSettings, operation: Operation) -> Manifes
         parse_conditions(where)
         return open_manifest(settings.model_copy(update={"manifest": narrower}), operation)
     except FilterError as error:
-        raise ConfigError([Problem("--where", str(error))]) from None
+        raise ConfigError.at("--where", str(error)) from None
     except ConfigError as error:
         raise ConfigError(str(error).replace("manifest.where", "--where")) from None
 
@@ -255,7 +255,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
             "the results would be rows of the next run; choose a folder elsewhere, or one whose name begins "
             "with `_`"
         )
-        raise ConfigError([Problem("output.dir", what)])
+        raise ConfigError.at("output.dir", what)
     manifest = Manifest.open(
         settings.manifest,
         base=Path(settings.manifest.path).parent,

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Final
 import pyarrow as pa
 
 from batchsearch.arrow_sizes import size_of
-from batchsearch.errors import ManifestError, Problem
+from batchsearch.errors import ManifestError
 from batchsearch.manifest.column_types import cell
 from batchsearch.manifest.formats.table_file import PIECE_BYTES, UnreadableError, short
 from batchsearch.manifest.formats.typed_columns import fitted_batch
@@ -52,12 +52,12 @@ class ArrowFile:
             with opened(path) as file, _reader(file) as reader:
                 fields = [(field.name, field.type) for field in reader.schema]
         except UnreadableError as error:
-            raise ManifestError([Problem(str(path), error.what)]) from None
+            raise ManifestError.at(path, error.what) from None
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise ManifestError([Problem(str(path), _said(error))]) from None
+            raise ManifestError.at(path, _said(error)) from None
         twice = sorted(name for name, count in Counter(name for name, _ in fields).items() if count > 1)
         if twice:
-            raise ManifestError([Problem(str(path), f"has the column {cell(twice[0])} twice; rename one")])
+            raise ManifestError.at(path, f"has the column {cell(twice[0])} twice; rename one")
         self.schema = pa.schema(fields)
 
     @property

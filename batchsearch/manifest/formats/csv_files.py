@@ -75,7 +75,7 @@ class CsvFile:
         while names and not names[-1].strip():
             names.pop()  # Spreadsheets write the empty columns beside a table, too.
         if not names:
-            raise ManifestError([Problem(str(path), "names no column in its first line")])
+            raise ManifestError.at(path, "names no column in its first line")
         problems = [
             f"has the column {cell(name)} twice; rename one"
             for name, count in sorted(Counter(names).items())

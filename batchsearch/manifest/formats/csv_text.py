@@ -8,7 +8,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.errors import ManifestError, Problem
+from batchsearch.errors import ManifestError
 from batchsearch.manifest.formats.csv_stream import UTF8, CsvStream
 from batchsearch.manifest.formats.table_file import short
 from batchsearch.manifest.formats.unpacked import opened, packing_of, unpacked
@@ -214,4 +214,4 @@ class CsvText:
         )
 
     def _error(self, what: str) -> ManifestError:
-        return ManifestError([Problem(str(self._path), what)])
+        return ManifestError.at(self._path, what)

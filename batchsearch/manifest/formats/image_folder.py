@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from batchsearch.config.image_folders import IMAGE, IMAGE_ENDINGS
 from batchsearch.disk_paths import is_text
-from batchsearch.errors import ManifestError, Problem
+from batchsearch.errors import ManifestError
 from batchsearch.manifest.formats.table_file import UnreadableError
 from batchsearch.manifest.formats.typed_columns import fitted_batch
 
@@ -40,7 +40,7 @@ class ImageFolder:
         """
         if not isinstance(path, Path) or not path.is_dir():
             what = "is no folder of this machine; `manifest.format: images` is for a folder of images"
-            raise ManifestError([Problem(str(path), what)])
+            raise ManifestError.at(path, what)
         self.path = path
         self._without = without
         self.schema = pa.schema([(name, pa.string()) for name in _NAMES])
@@ -48,7 +48,7 @@ class ImageFolder:
             with os.scandir(path):
                 pass
         except OSError as error:
-            raise ManifestError([Problem(str(path), f"cannot be looked into: {error.strerror}")]) from None
+            raise ManifestError.at(path, f"cannot be looked into: {error.strerror}") from None
 
     @property
     def rows(self) -> None:

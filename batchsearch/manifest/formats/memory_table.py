@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from batchsearch.errors import ManifestError, Problem
+from batchsearch.errors import ManifestError
 from batchsearch.manifest.column_types import cell
 from batchsearch.manifest.formats.arrow_files import sliced
 from batchsearch.manifest.formats.table_file import UnreadableError, short
@@ -58,7 +58,7 @@ class MemoryTable:
         """
         twice = sorted(each for each, count in Counter(table.schema.names).items() if count > 1)
         if twice:
-            raise ManifestError([Problem(name, f"has the column {cell(twice[0])} twice; rename one")])
+            raise ManifestError.at(name, f"has the column {cell(twice[0])} twice; rename one")
         self.path = GivenTable(name, table.num_rows, content)
         self._table = table
         self.schema = pa.schema([(field.name, field.type) for field in table.schema])

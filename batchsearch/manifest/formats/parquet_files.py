@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchsearch.errors import ManifestError, Problem
+from batchsearch.errors import ManifestError
 from batchsearch.manifest.column_types import cell
 from batchsearch.manifest.formats.parquet_bounds import (
     MOST_ROWS,
@@ -76,10 +76,10 @@ class ParquetFile:
                 metadata = file.metadata
                 fields = [(field.name, field.type) for field in file.schema_arrow]
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise ManifestError([Problem(str(path), _unopenable(path, error))]) from None
+            raise ManifestError.at(path, _unopenable(path, error)) from None
         twice = sorted(name for name, count in Counter(name for name, _ in fields).items() if count > 1)
         if twice:
-            raise ManifestError([Problem(str(path), f"has the column {cell(twice[0])} twice; rename one")])
+            raise ManifestError.at(path, f"has the column {cell(twice[0])} twice; rename one")
         self.schema = pa.schema(fields)
         groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
         self._ends = list(accumulate(group.num_rows for group in groups))

@@ -106,9 +106,7 @@ class ValueTable(ABC):
                 self._rows += 1
                 _widen(kinds, record[1])
                 if len(kinds) > _MOST_COLUMNS:
-                    raise ManifestError(
-                        [Problem(str(path), f"has more than {_MOST_COLUMNS:,} columns: is it a table?")]
-                    )
+                    raise ManifestError.at(path, f"has more than {_MOST_COLUMNS:,} columns: is it a table?")
         except UnreadableError as error:
             where = f"{path}" if error.row is None else f"{path}: {self.lines} {error.row}"
             problems.append(Problem(where, error.what))

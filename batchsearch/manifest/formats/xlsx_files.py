@@ -14,7 +14,7 @@ from contextlib import closing
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from batchsearch.errors import ConfigError, ManifestError, Problem
+from batchsearch.errors import ConfigError, ManifestError
 from batchsearch.manifest.column_types import cell
 from batchsearch.manifest.formats.table_file import UnreadableError, short
 from batchsearch.manifest.formats.unpacked import opened
@@ -118,16 +118,14 @@ def _needs_library(path: ManifestPath) -> None:
     try:
         import openpyxl  # noqa: F401 - here to be told of before anything is opened
     except ImportError:
-        raise ConfigError([Problem(str(path), _INSTALL)]) from None
+        raise ConfigError.at(path, _INSTALL) from None
 
 
 def _file(path: ManifestPath) -> IO[bytes]:
     try:
         return opened(path)
     except OSError as error:
-        raise ManifestError(
-            [Problem(str(path), f"cannot be read: {error.strerror or short(error)}")]
-        ) from None
+        raise ManifestError.at(path, f"cannot be read: {error.strerror or short(error)}") from None
 
 
 def _workbook(file: IO[bytes], path: ManifestPath) -> Any:
@@ -139,7 +137,7 @@ def _workbook(file: IO[bytes], path: ManifestPath) -> Any:
             warnings.simplefilter("ignore")
             return openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
     except Exception as error:  # noqa: BLE001 - a library over foreign files: whatever it trips over
-        raise ManifestError([Problem(str(path), f"is a damaged workbook: {short(error)}")]) from None
+        raise ManifestError.at(path, f"is a damaged workbook: {short(error)}") from None
 
 
 def _bounded(file: IO[bytes], path: ManifestPath) -> None:
@@ -149,7 +147,7 @@ def _bounded(file: IO[bytes], path: ManifestPath) -> None:
     """
 
     def refuse(what: str) -> ManifestError:
-        return ManifestError([Problem(str(path), what)])
+        return ManifestError.at(path, what)
 
     begins = file.read(4)
     if begins == _OLD:
@@ -188,9 +186,7 @@ def _sheet(book: Any, name: str | None, path: ManifestPath) -> Any:
     if found is None:
         titles = ", ".join(cell(sheet.title) for sheet in sheets[:10])
         what = f"has no sheet {cell(name)}" if name is not None else "has no sheet with a table"
-        raise ManifestError(
-            [Problem(str(path), f"{what}; it has {titles or 'none'} (`manifest.xlsx.sheet`)")]
-        )
+        raise ManifestError.at(path, f"{what}; it has {titles or 'none'} (`manifest.xlsx.sheet`)")
     return found
 
 
@@ -201,7 +197,7 @@ def _header(cells: Sequence[Any], path: ManifestPath) -> list[str]:
     twice = [name for name, count in sorted(Counter(names).items()) if count > 1]
     if twice:
         what = f"has the column {cell(twice[0])} twice; rename one, or skip rows above the names with "
-        raise ManifestError([Problem(str(path), f"{what}`manifest.xlsx.skip_rows`")])
+        raise ManifestError.at(path, f"{what}`manifest.xlsx.skip_rows`")
     return names
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 from batchsearch import crash_points
 from batchsearch.arrow_sizes import size_of
 from batchsearch.disk_paths import arrow_readable
+from batchsearch.errors import OutputError
 from batchsearch.publish import NewFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pyarrow.dataset as ds
@@ -89,6 +91,19 @@ class TableFile:
         self._new.abandon()
 
 
+@contextmanager
+def table_file(path: Path, schema: pa.Schema) -> Iterator[TableFile]:
+    """A `TableFile` to fill: published when the block ends well, and nothing is left of it when it fails."""
+    file = TableFile(path, schema)
+    try:
+        yield file
+        file.sync()
+        file.publish()
+    except BaseException:
+        file.abandon()
+        raise
+
+
 def checked_parquet() -> ds.ParquetFileFormat:
     """How the Parquet files of a data set are read: every page is compared with its checksum."""
     import pyarrow.dataset as ds
@@ -101,6 +116,24 @@ def reason_of(error: BaseException) -> str:
     """What an error says, one line of it."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(text).splitlines()[0][:_LONGEST_REASON]
+
+
+@contextmanager
+def reading(place: object, what: str = "cannot be read") -> Iterator[None]:
+    """A block that reads Parquet: what goes wrong is raised as an OutputError, with place and reason."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise OutputError(f"{place}: {what}: {reason_of(error)}") from error
+
+
+@contextmanager
+def writing(place: object, what: str = "cannot be written") -> Iterator[None]:
+    """Like `reading`, of a block that writes."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"{place}: {what}: {reason_of(error)}") from error
 
 
 def damage_of(path: Path, rows: int) -> str | None:

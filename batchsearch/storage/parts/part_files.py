@@ -16,7 +16,7 @@ import pyarrow.json as pj
 
 from batchsearch import crash_points
 from batchsearch.errors import OutputDamagedError, OutputError
-from batchsearch.publish import make_folder
+from batchsearch.publish import disk_errors, make_folder
 from batchsearch.storage.parts.fitting import PROBLEMS, counted, fitting_of
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
 from batchsearch.storage.sealed_part import SealedPart
@@ -133,12 +133,10 @@ class PartWriter:
         Raises:
             OutputError: When they cannot be made.
         """
-        try:
+        with disk_errors(self._folder, "cannot make the output folder"):
             for name in (RESULTS, HITS):
                 make_folder(self._folder / name)
                 self._refuse_elsewhere(self._folder / name)
-        except OSError as error:
-            raise OutputError(f"{self._folder}: cannot make the output folder: {error.strerror}") from error
 
     def _refuse_elsewhere(self, folder: Path) -> None:
         """Refuse a folder that cannot be exchanged for another one beside it."""

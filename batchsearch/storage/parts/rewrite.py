@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -76,13 +77,9 @@ def rewrite(
     Raises:
         OutputError: A part cannot be read, or the disk refuses.
     """
-    tables: list[TableFile] = []
     left_out = 0
-    try:
-        results = TableFile(target / f"{RESULTS}.next" / name, schemas[0])
-        tables.append(results)
-        hits = TableFile(target / f"{HITS}.next" / name, schemas[1])
-        tables.append(hits)
+    with _part_files(target, name) as opened:
+        results, hits = opened(RESULTS, schemas[0]), opened(HITS, schemas[1])
         for source in sources:
             for rows in _tables_of(source, schemas[0]):
                 kept, dropped = _parted(rows, leave_out)
@@ -96,12 +93,6 @@ def rewrite(
         results_sha256, hits_sha256 = results.sync(), hits.sync()
         results.publish()
         hits.publish()
-    except BaseException as error:
-        for table in tables:
-            table.abandon()
-        if isinstance(error, OSError | pa.ArrowException | ValueError):
-            raise OutputError(f"{target}: part {name} cannot be written: {reason_of(error)}") from error
-        raise
     part = SealedPart(name, results.rows, hits.rows, results_sha256, hits_sha256)
     return Rewritten(part, left_out)
 
@@ -140,13 +131,11 @@ def changed(
     Raises:
         OutputError: The part cannot be read, or the disk refuses.
     """
-    tables: list[TableFile] = []
-    try:
+    with _part_files(target, name) as opened:
         hits_of_part = source.parent.parent / HITS / source.name
         names = pq.read_schema(arrow_readable(hits_of_part)).names
         lacks = not set(schemas[1].names) <= set(names)
-        results = TableFile(target / f"{RESULTS}.next" / name, schemas[0])
-        tables.append(results)
+        results = opened(RESULTS, schemas[0])
         rows_by_key: dict[str, tuple[object, object]] = {}
         for table in _tables_of(source, schemas[0]):
             rows = _marked(filled_results(table, several=change.several), change)
@@ -156,21 +145,34 @@ def changed(
             results.add(rows)
         hits: TableFile | None = None
         if lacks:
-            hits = TableFile(target / f"{HITS}.next" / name, schemas[1])
-            tables.append(hits)
+            hits = opened(HITS, schemas[1])
             for table in _tables_of(hits_of_part, schemas[1]):
                 hits.add(filled_hits(table, rows_by_key, several=change.several))
         crash_points.reached("compact_build")
         digest, hits_digest = results.sync(), "" if hits is None else hits.sync()
-        for table_file in tables:
-            table_file.publish()
+        results.publish()
+        if hits is not None:
+            hits.publish()
+    return SealedPart(name, results.rows, 0 if hits is None else hits.rows, digest, hits_digest), lacks
+
+
+@contextmanager
+def _part_files(target: Path, name: str) -> Iterator[Callable[[str, pa.Schema], TableFile]]:
+    """Opens the files of a new part; none of them is left when the block fails."""
+    tables: list[TableFile] = []
+
+    def opened(table: str, schema: pa.Schema) -> TableFile:
+        tables.append(TableFile(target / f"{table}.next" / name, schema))
+        return tables[-1]
+
+    try:
+        yield opened
     except BaseException as error:
-        for table_file in tables:
-            table_file.abandon()
+        for table in tables:
+            table.abandon()
         if isinstance(error, OSError | pa.ArrowException | ValueError):
             raise OutputError(f"{target}: part {name} cannot be written: {reason_of(error)}") from error
         raise
-    return SealedPart(name, results.rows, 0 if hits is None else hits.rows, digest, hits_digest), lacks
 
 
 def _marked(table: pa.Table, change: Change) -> pa.Table:

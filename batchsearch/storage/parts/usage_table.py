@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchsearch.errors import OutputError
-from batchsearch.publish import publishing
+from batchsearch.publish import disk_errors, publishing
 from batchsearch.storage.parts.results_and_hits import Column
 
 if TYPE_CHECKING:
@@ -66,8 +65,5 @@ def write_usage(path: Path, lines: Sequence[UsageLine]) -> None:
         OutputError: It cannot be written there.
     """
     table = pa.Table.from_pylist([asdict(line) for line in lines], schema=usage_schema())
-    try:
-        with publishing(path) as file:
-            pq.write_table(table, file, compression="zstd")
-    except OSError as error:
-        raise OutputError(f"{path}: the statement cannot be written: {error.strerror}") from error
+    with disk_errors(path, "the statement cannot be written"), publishing(path) as file:
+        pq.write_table(table, file, compression="zstd")

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
-from batchsearch.publish import make_folder, publishing
+from batchsearch.publish import disk_errors, make_folder, publishing
 from batchsearch.storage.parts.fitting import fitting_of
 from batchsearch.storage.parts.verdict_table import VerdictFile, verdicts_schema
 
@@ -76,10 +76,8 @@ class VerdictParts:
         self._schema = verdicts_schema()
         self._fitting = fitting_of(self._schema)
         self._written = 0
-        try:
+        with disk_errors(folder, "the verdicts cannot be written here"):
             make_folder(self.parts)
-        except OSError as error:
-            raise OutputError(f"{folder}: the verdicts cannot be written here: {error.strerror}") from error
 
     def read(self, shard: int) -> ShardVerdicts:
         """What is known of a shard; a part that cannot be read is none."""
@@ -106,11 +104,8 @@ class VerdictParts:
             {**self._schema.metadata, _BATCHES: json.dumps(known.batches).encode()}
         )
         path = self._path(shard)
-        try:
-            with publishing(path) as file:
-                pq.write_table(table, file, compression="zstd")
-        except OSError as error:
-            raise OutputError(f"{path}: the verdicts cannot be written: {error.strerror or error}") from error
+        with disk_errors(path, "the verdicts cannot be written"), publishing(path) as file:
+            pq.write_table(table, file, compression="zstd")
 
     def join(self, shards: int) -> Path:
         """Make `verdicts.parquet` of all parts, in order, and remove them.

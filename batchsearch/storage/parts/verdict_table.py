@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.errors import OutputError
-from batchsearch.publish import NewFile, publishing
+from batchsearch.publish import NewFile, disk_errors, publishing
 from batchsearch.storage.parts.fitting import fitting_of
 from batchsearch.storage.parts.results_and_hits import SCHEMA_VERSION, Column
 
@@ -58,6 +58,9 @@ def verdicts_schema() -> pa.Schema:
     return pa.schema([column.field() for column in VERDICT_COLUMNS], metadata=metadata)
 
 
+_REFUSED: Final = "the verdicts cannot be written"
+
+
 class VerdictFile:
     """Writes verdicts as they come; the file appears whole when the `with` block ends well, or not at all.
 
@@ -73,7 +76,7 @@ class VerdictFile:
     def __init__(self, folder: Path) -> None:
         self.path = folder / VERDICTS_FILE
         self._waiting: list[Mapping[str, Any]] = []
-        try:
+        with disk_errors(folder, "the verdicts cannot be written here"):
             folder.mkdir(parents=True, exist_ok=True)
             self._schema = verdicts_schema()
             self._fitting = fitting_of(self._schema)
@@ -82,8 +85,6 @@ class VerdictFile:
                 undo.callback(self._new.abandon)
                 self._writer = pq.ParquetWriter(self._new.file, self._schema, compression="zstd")
                 undo.pop_all()
-        except OSError as error:
-            raise OutputError(f"{folder}: the verdicts cannot be written here: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -95,12 +96,13 @@ class VerdictFile:
             self._abandon()
             return
         try:
-            self._flush()
-            self._writer.close()
-            self._new.publish()
-        except OSError as failure:
+            with disk_errors(self.path, _REFUSED):
+                self._flush()
+                self._writer.close()
+                self._new.publish()
+        except OutputError:
             self._abandon()
-            raise _unwritable(self.path, failure) from failure
+            raise
 
     def add(self, verdicts: Sequence[Mapping[str, Any]]) -> None:
         """Adds verdicts, each a mapping of column names to plain values; what is absent is null.
@@ -110,10 +112,8 @@ class VerdictFile:
         """
         self._waiting += verdicts
         if len(self._waiting) >= _ROW_GROUP_ROWS:
-            try:
+            with disk_errors(self.path, _REFUSED):
                 self._flush()
-            except OSError as failure:
-                raise _unwritable(self.path, failure) from failure
 
     def add_table(self, table: pa.Table) -> None:
         """Adds verdicts of the columns of `verdicts_schema`, that fit already.
@@ -121,11 +121,9 @@ class VerdictFile:
         Raises:
             OutputError: The disk refuses.
         """
-        try:
+        with disk_errors(self.path, _REFUSED):
             self._flush()
             self._writer.write_table(table)
-        except OSError as failure:
-            raise _unwritable(self.path, failure) from failure
 
     def _flush(self) -> None:
         if self._waiting:
@@ -154,10 +152,8 @@ class SavedImages:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        try:
+        with disk_errors(folder, "images cannot be saved here"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder}: images cannot be saved here: {error.strerror}") from error
 
     def save(self, row_key: str, role: str, image_format: str, data: bytes) -> str:
         """Writes one image whole; its file name. Safe to call from several threads.
@@ -166,11 +162,8 @@ class SavedImages:
             OutputError: The disk refuses.
         """
         name = saved_name(row_key, role, image_format)
-        try:
-            with publishing(self.folder / name) as file:
-                file.write(data)
-        except OSError as error:
-            raise OutputError(f"{self.folder}: an image cannot be saved: {error.strerror}") from error
+        with disk_errors(self.folder, "an image cannot be saved"), publishing(self.folder / name) as file:
+            file.write(data)
         return name
 
 
@@ -181,7 +174,3 @@ def saved_name(row_key: str, role: str, image_format: str) -> str:
 
 
 _ENDINGS: Final = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path}: the verdicts cannot be written: {error.strerror or error}")

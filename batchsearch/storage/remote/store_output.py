@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from batchsearch.storage.stores.address import (
 from batchsearch.storage.stores.object_store import ObjectStore, Patience, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from batchsearch.config.sections.store_settings import ConnectionsSettings
     from batchsearch.storage.remote.output_index import Index
@@ -166,6 +167,19 @@ def fetch_outputs(
     return found
 
 
+@contextmanager
+def _store_at(
+    output_dir: str, connections: ConnectionsSettings | None, *, writes: bool = False
+) -> Iterator[tuple[ObjectStore, StoreAddress]]:
+    """The store of an output, and the output's address; what the store says is raised as an OutputError."""
+    address = address_of(output_dir)
+    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, writes=writes, patience=_PATIENCE)
+    try:
+        yield store, address
+    except StoreError as error:
+        raise OutputError(f"{error.place}: {error.strerror}") from error
+
+
 def lanes_at(output_dir: str, connections: ConnectionsSettings | None) -> list[str]:
     """The folders of instances below an output's address, by name; empty where it has none.
 
@@ -173,12 +187,8 @@ def lanes_at(output_dir: str, connections: ConnectionsSettings | None) -> list[s
         ConfigError: The address names no place.
         OutputError: The store cannot be read.
     """
-    address = address_of(output_dir)
-    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, patience=_PATIENCE)
-    try:
+    with _store_at(output_dir, connections) as (store, address):
         return [name for name in store.folders(address) if is_lane(name)]
-    except StoreError as error:
-        raise OutputError(f"{error.place}: {error.strerror}") from error
 
 
 def put_beside(output_dir: str, connections: ConnectionsSettings | None, name: str, data: bytes) -> None:
@@ -188,12 +198,8 @@ def put_beside(output_dir: str, connections: ConnectionsSettings | None, name: s
         ConfigError: The address names no place.
         OutputError: The store does not take it.
     """
-    address = address_of(output_dir)
-    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, writes=True, patience=_PATIENCE)
-    try:
+    with _store_at(output_dir, connections, writes=True) as (store, address):
         store.put(address.below(name), data)
-    except StoreError as error:
-        raise OutputError(f"{error.place}: {error.strerror}") from error
 
 
 def has_output(output_dir: str, connections: ConnectionsSettings | None) -> bool:
@@ -203,12 +209,8 @@ def has_output(output_dir: str, connections: ConnectionsSettings | None) -> bool
         ConfigError: The address names no place.
         OutputError: The store cannot be read, or what is there cannot be understood.
     """
-    address = address_of(output_dir)
-    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, patience=_PATIENCE)
-    try:
+    with _store_at(output_dir, connections) as (store, address):
         return read_index(store, address) is not None
-    except StoreError as error:
-        raise OutputError(f"{error.place}: {error.strerror}") from error
 
 
 def held_by(output_dir: str, connections: ConnectionsSettings | None) -> dict[str, Any] | None:
@@ -220,18 +222,15 @@ def held_by(output_dir: str, connections: ConnectionsSettings | None) -> dict[st
         ConfigError: The address names no place.
         OutputError: The store cannot be read.
     """
-    address = address_of(output_dir)
-    store = ObjectStore(address.scheme, connections, wanted_for=_SETTING, patience=_PATIENCE)
     try:
-        leases = store.listing(address.below(*LEASES))
-        last = max(leases, key=lambda each: number_of(each.address) or 0, default=None)
-        if last is None or last.modified is None:
-            return None
-        renewed = last.modified
-        facts = store.facts(last.address)
-        values = {} if facts is None else json.loads(store.read(facts))
-    except StoreError as error:
-        raise OutputError(f"{error.place}: {error.strerror}") from error
+        with _store_at(output_dir, connections) as (store, address):
+            leases = store.listing(address.below(*LEASES))
+            last = max(leases, key=lambda each: number_of(each.address) or 0, default=None)
+            if last is None or last.modified is None:
+                return None
+            renewed = last.modified
+            facts = store.facts(last.address)
+            values = {} if facts is None else json.loads(store.read(facts))
     except ValueError:
         values = {}
     values = values if isinstance(values, dict) else {}

@@ -7,7 +7,6 @@ told by `batchsearch verify`, refused by readers, and made anew without a call b
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +17,14 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputDamagedError
 from batchsearch.storage.file_sum import sha256_of
-from batchsearch.storage.output_layout import COMPARE_RECORD, COMPARED_PAIRS, DEDUP_RECORD, NIGHT_LOCK, NIGHTS
+from batchsearch.storage.output_layout import (
+    COMPARE_RECORD,
+    COMPARED_PAIRS,
+    DEDUP_RECORD,
+    NIGHT_LOCK,
+    NIGHTS,
+    record_in,
+)
 from batchsearch.storage.parts.parquet_table import reason_of
 
 if TYPE_CHECKING:
@@ -95,7 +101,9 @@ def delivers(folder: Path) -> list[str]:
 
 def delivered_count(folder: Path) -> int:
     """How many files the records of a folder and of its earlier nights name."""
-    return sum(len(_named(_read(place / record))) for place in _places(folder) for record in delivers(place))
+    return sum(
+        len(_named(record_in(place / record))) for place in _places(folder) for record in delivers(place)
+    )
 
 
 def faults(folder: Path) -> list[Fault]:
@@ -151,7 +159,7 @@ def delivered_files(folder: Path, below: str) -> tuple[Path, ...]:
 
 def is_checked(folder: Path, record: str) -> bool:
     """Whether a record names the tables beside it, so that they can be compared."""
-    return bool(_named(_read(folder / record)))
+    return bool(_named(record_in(folder / record)))
 
 
 def _is_below(path: str, below: str, record: str) -> bool:
@@ -167,14 +175,6 @@ def _places(folder: Path) -> list[Path]:
     return [folder, *nights]
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def _named(record: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
     tables = None if record is None else record.get(TABLES_FIELD)
     if not isinstance(tables, dict):
@@ -183,7 +183,7 @@ def _named(record: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
 
 
 def _faults(folder: Path, record: str, below: str = "") -> list[Fault]:
-    values = _read(folder / record)
+    values = record_in(folder / record)
     if values is None:
         is_there = (folder / record).exists()
         what = "cannot be read" if is_there else "is not there, so nothing tells what the tables must be"

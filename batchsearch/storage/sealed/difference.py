@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from batchsearch.errors import OutputError
 from batchsearch.publish import write_text
 from batchsearch.storage.file_sum import sha256_of
-from batchsearch.storage.output_layout import CHECKED
+from batchsearch.storage.output_layout import CHECKED, record_in
 from batchsearch.storage.parts.parquet_table import damage_of
 from batchsearch.storage.sealed_part import CURRENT
 
@@ -61,11 +61,7 @@ class CheckedFiles:
     def __init__(self, folder: Path, *, copied: bool = False) -> None:
         self._folder = folder
         self._copied = copied
-        self._before: dict[str, list[int | str]] = {}
-        with suppress(OSError, ValueError):
-            read = json.loads((folder / CHECKED).read_text(encoding="utf-8"))
-            if isinstance(read, dict):
-                self._before = read
+        self._before: dict[str, list[int | str]] = record_in(folder / CHECKED) or {}
         self._now: dict[str, list[int | str]] = {}
 
     def is_what(self, path: Path, sha256: str) -> bool:

@@ -20,7 +20,7 @@ from batchsearch.engine.run.remote_output import localised, mirror_of
 from batchsearch.errors import OutputError
 from batchsearch.storage.output_layout import LEDGER, NoOutputError, no_output, runs_in
 from batchsearch.storage.parts.generation import can_exchange
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import reading
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.passthrough_types import joined
 from batchsearch.telemetry.logs import logger
@@ -125,10 +125,8 @@ def _schemas(folder: Path, ledger: Ledger) -> tuple[pa.Schema, pa.Schema]:
 def _unified(folder: Path, ledger: Ledger) -> pa.Schema:
     def schemas() -> Iterator[pa.Schema]:
         for part in reversed(ledger.parts()):
-            try:
+            with reading(folder / part.name):
                 yield pq.read_schema(arrow_readable(folder / part.name))
-            except (OSError, pa.ArrowException, ValueError) as error:
-                raise OutputError(f"{folder / part.name}: cannot be read: {reason_of(error)}") from error
 
     found: list[pa.Schema] = []
     for schema in schemas():

@@ -14,12 +14,12 @@ from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
 from batchsearch.engine.run.job import run_job, run_to_end
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.engine.run.to_end import progress_beside_logs
-from batchsearch.errors import ConfigError, OutputError, Problem
+from batchsearch.errors import ConfigError
 from batchsearch.publish import write_text
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.output_layout import COMPARE_RECORD
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import writing
 from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.storage.sealed.delivered import written_tables
 from batchsearch.tasks.compare.comparison import Comparison
@@ -142,10 +142,8 @@ def summed_up(made: PairsJob, summary: Summary) -> Comparison:
 def _tables(folder: Path, found: Comparison) -> dict[str, Any]:
     """The files that were written, each as the record names it."""
     matrices = [folder / MATRIX_FOLDER / matrix.file for matrix in found.matrices]
-    try:
+    with writing(folder, "what was written cannot be read"):
         return written_tables(folder, [folder / SCORES_FILE, *matrices])
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{folder}: what was written cannot be read: {reason_of(error)}") from error
 
 
 def _take(scores: Scores, batch: pa.RecordBatch) -> None:
@@ -188,5 +186,5 @@ def _group_column(made: PairsJob) -> str | None:
         from batchsearch.nearest import did_you_mean
 
         what = f"the manifest has no column {group!r}{did_you_mean(group, names)}"
-        raise ConfigError([Problem("compare.group", what)])
+        raise ConfigError.at("compare.group", what)
     return group

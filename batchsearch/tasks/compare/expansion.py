@@ -19,13 +19,14 @@ from batchsearch.config.sections.compare_settings import CompareSettings
 from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.run.places import image_root
-from batchsearch.errors import ConfigError, ManifestError, OutputError, Problem
+from batchsearch.errors import ConfigError, ManifestError, Problem
 from batchsearch.manifest.column_types import cell, normal_type
 from batchsearch.manifest.formats.memory_table import GivenTable
 from batchsearch.manifest.formats.registry import format_of
 from batchsearch.manifest.rows import reference
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.nearest import did_you_mean
+from batchsearch.publish import disk_errors
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.output_layout import LEDGER_FOLDER
 from batchsearch.tasks.compare.pairing import GroupSizes, Member, OpenGroups, Pair, too_many
@@ -92,10 +93,8 @@ def pairs_job(settings: JobSettings, *, pairs_made: Callable[[int], None] | None
     made = made_of(path)
     if made is None or made.digest != source.digest:
         folder = Path(settings.output.dir) / LEDGER_FOLDER
-        try:
+        with disk_errors(folder, "cannot make the folder"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot make the folder: {error.strerror}") from error
         # A run over the pairs that were there must not see them change.
         with OutputLock(folder / "lock", "compare"):
             made, pairs = source.write(path)
@@ -142,8 +141,8 @@ def compared(settings: JobSettings) -> CompareSettings:
         ConfigError: The job's operation compares nothing.
     """
     if settings.operation != OPERATION:
-        raise ConfigError(
-            [Problem("operation", f"must be `{OPERATION}` to compare images, not `{settings.operation}`")]
+        raise ConfigError.at(
+            "operation", f"must be `{OPERATION}` to compare images, not `{settings.operation}`"
         )
     return settings.compare or CompareSettings()
 
@@ -181,14 +180,10 @@ class _List:
     def of(cls, settings: JobSettings, compare: CompareSettings) -> _List:
         if settings.manifest.columns:
             meaning = next(iter(settings.manifest.columns))
-            raise ConfigError(
-                [
-                    Problem(
-                        f"manifest.columns.{meaning}",
-                        f"means nothing with `compare.pairs: {compare.pairs}`; "
-                        "the column with the images is `compare.image`",
-                    )
-                ]
+            raise ConfigError.at(
+                f"manifest.columns.{meaning}",
+                f"means nothing with `compare.pairs: {compare.pairs}`; "
+                "the column with the images is `compare.image`",
             )
         grouped = compare.group is not None
         columns = {"image": compare.image} | ({_GROUP: compare.group} if grouped else {})
@@ -241,7 +236,7 @@ class _List:
     def _bound(self, pairs: int, sizes: GroupSizes | None) -> None:
         path = self.settings.manifest.path
         if pairs == 0:
-            raise ManifestError([Problem(path, self._nothing(sizes))])
+            raise ManifestError.at(path, self._nothing(sizes))
         if pairs <= self.compare.max_pairs:
             return
         pace = pace_of(self.settings, self.settings.instance)
@@ -254,7 +249,7 @@ class _List:
             advice += f"; {name} has {size:,} images, {size * (size - 1) // 2:,} pairs" + (
                 "; `compare.group` names a column that divides it" if whole else ""
             )
-        raise ConfigError([Problem(path, f"makes {said}; {advice}")])
+        raise ConfigError.at(path, f"makes {said}; {advice}")
 
     def _nothing(self, sizes: GroupSizes | None) -> str:
         if sizes is None or self.compare.group is None:
@@ -289,14 +284,10 @@ class _List:
                 continue
             yield from groups.pairs_with(_group_text(row.parameters.get(_GROUP)), member)
             if groups.held_bytes > _MOST_HELD:
-                raise ManifestError(
-                    [
-                        Problem(
-                            self.settings.manifest.path,
-                            f"the images of its open groups take more than {_MOST_HELD >> 20} MiB; sort "
-                            "it by group, or give images as files instead of bytes",
-                        )
-                    ]
+                raise ManifestError.at(
+                    self.settings.manifest.path,
+                    f"the images of its open groups take more than {_MOST_HELD >> 20} MiB; sort "
+                    "it by group, or give images as files instead of bytes",
                 )
 
     def _against(self, chosen: Member) -> Iterator[Pair]:
@@ -317,13 +308,8 @@ class _List:
                 return member
             if len(seen) < _KEYS_LOOKED_AT:
                 seen.append(row.key)
-        raise ConfigError(
-            [
-                Problem(
-                    "compare.reference_key",
-                    f"no row has the key {cell(wanted)}{did_you_mean(wanted or '', seen)}",
-                )
-            ]
+        raise ConfigError.at(
+            "compare.reference_key", f"no row has the key {cell(wanted)}{did_you_mean(wanted or '', seen)}"
         )
 
 

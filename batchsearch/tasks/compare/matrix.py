@@ -17,8 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
-from batchsearch.errors import OutputError
-from batchsearch.storage.parts.parquet_table import TableFile, reason_of
+from batchsearch.storage.parts.parquet_table import table_file, writing
 from batchsearch.storage.sealed.delivered import MADE_BY
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ class Matrices:
         Raises:
             OutputError: The disk refuses.
         """
-        try:
+        with writing(folder, "the matrices cannot be written"):
             if self._groups:
                 folder.mkdir(parents=True, exist_ok=True)
             written = tuple(_written(folder, group, cells, run_id) for group, cells in self._groups.items())
@@ -119,8 +118,6 @@ class Matrices:
                 if _NAME.fullmatch(path.name) and path.name not in names:
                     with suppress(FileNotFoundError):
                         path.unlink()
-        except (OSError, pa.ArrowException) as error:
-            raise OutputError(f"{folder}: the matrices cannot be written: {reason_of(error)}") from error
         return written
 
 
@@ -144,14 +141,8 @@ def _written(folder: Path, group: str | None, cells: _Cells, run_id: str) -> Mat
     missing = sum(rows[row][column] is None for row in range(size) for column in range(row))
     table = _table(group, names, rows)
     table = table.replace_schema_metadata({**table.schema.metadata, MADE_BY: run_id.encode()})
-    file = TableFile(folder / file_of(group), table.schema)
-    try:
+    with table_file(folder / file_of(group), table.schema) as file:
         file.add(table)
-        file.sync()
-        file.publish()
-    except BaseException:
-        file.abandon()
-        raise
     return Matrix(group, file.path.name, size, missing)
 
 

@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
-from batchsearch.errors import OutputError
 from batchsearch.publish import make_folder, publishing
 from batchsearch.storage.output_layout import COMPARED_PAIRS
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import writing
 from batchsearch.storage.parts.results_and_hits import Column
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def write_pairs(path: Path, pairs: Iterable[Pair], schema: pa.Schema, carried: S
         OutputError: The disk refuses; an older file stays as it was.
     """
     written = 0
-    try:
+    with writing(path, "the pairs cannot be written"):
         make_folder(path.parent)
         with (
             publishing(path, mode=0o600) as file,
@@ -122,8 +121,6 @@ def write_pairs(path: Path, pairs: Iterable[Pair], schema: pa.Schema, carried: S
             for block in _blocks(pairs):
                 writer.write_table(_table(block, schema, carried))
                 written += len(block)
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{path}: the pairs cannot be written: {reason_of(error)}") from error
     return written
 
 

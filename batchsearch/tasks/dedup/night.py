@@ -22,9 +22,9 @@ from batchsearch.engine.run.job import run_job
 from batchsearch.engine.run.opening import new_run_id, open_manifest
 from batchsearch.engine.run.order import refuse_damage
 from batchsearch.engine.run.to_end import progress_beside_logs, to_end
-from batchsearch.errors import ExitCode, OutputDamagedError, OutputError, StoppedError
+from batchsearch.errors import ExitCode, OutputDamagedError, StoppedError
 from batchsearch.images.workshop import workers_held
-from batchsearch.publish import write_text
+from batchsearch.publish import disk_errors, write_text
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.ledger.entries import digest_of
@@ -340,7 +340,5 @@ _GRAVITY: Final = [
 
 
 def _make(folder: Path) -> None:
-    try:
+    with disk_errors(folder, "cannot make the folder"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot make the folder: {error.strerror or error}") from error

@@ -9,13 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from batchsearch.errors import OutputError
-from batchsearch.publish import write_text
+from batchsearch.publish import disk_errors, write_text
 from batchsearch.storage.output_layout import DEDUP_RECORD as RECORD
-from batchsearch.storage.output_layout import FOLLOWED, NIGHTS
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.output_layout import FOLLOWED, NIGHTS, record_in
+from batchsearch.storage.parts.parquet_table import reading
 from batchsearch.storage.sealed.delivered import TABLES_FIELD, faults_of, written_tables
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import TABLES, table_path
 
@@ -25,11 +22,7 @@ if TYPE_CHECKING:
 
 def read_record(folder: Path) -> dict[str, Any] | None:
     """What the last night in a folder says of itself; None where there was none or it cannot be read."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
+    return record_in(folder / RECORD)
 
 
 def write_record(folder: Path, summary: Mapping[str, Any]) -> None:
@@ -38,11 +31,9 @@ def write_record(folder: Path, summary: Mapping[str, Any]) -> None:
     Raises:
         OutputError: The disk refuses, or a table that was just written cannot be read.
     """
-    try:
+    with reading(folder, "tonight's tables cannot be read"):
         paths = [*(table_path(folder, table) for table in TABLES), folder / FOLLOWED]
         tables = written_tables(folder, [path for path in paths if path.is_file()])
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{folder}: tonight's tables cannot be read: {reason_of(error)}") from error
     record = {**summary, TABLES_FIELD: tables}
     write_text(folder / RECORD, json.dumps(record, ensure_ascii=False) + "\n")
 
@@ -57,7 +48,7 @@ def keep_night(folder: Path, most: int) -> None:
     """
     record = read_record(folder)
     kept = folder / NIGHTS
-    try:
+    with disk_errors(kept, "cannot keep the night before"):
         # One whose tables are not what it wrote is none to compare with; older versions did not note it.
         if record is not None and most and (TABLES_FIELD not in record or not faults_of(folder)):
             _link(folder, kept / Path(str(record.get("night"))).name)
@@ -65,8 +56,6 @@ def keep_night(folder: Path, most: int) -> None:
             nights = sorted(path for path in kept.iterdir() if not path.name.startswith("."))
             for old in nights[: max(0, len(nights) - most)]:
                 shutil.rmtree(old)
-    except OSError as error:
-        raise OutputError(f"{kept}: cannot keep the night before: {error.strerror or error}") from error
 
 
 def _link(folder: Path, target: Path) -> None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.parquet as pq
 
-from batchsearch.errors import OutputError
-from batchsearch.publish import publishing
+from batchsearch.publish import disk_errors, publishing
 from batchsearch.tasks.diff.diffs import changes, changes_schema, check_comparable, open_side
 from batchsearch.telemetry.logs import printable
 
@@ -140,28 +139,25 @@ def diff_of(before: Path, after: Path, *, least: float, show: int, parquet: Path
     check_comparable(a, b)
     counts: Counter[tuple[str, str]] = Counter()
     shown: list[Mapping[str, Any]] = []
-    try:
-        with ExitStack() as stack:
-            writer = None
-            if parquet is not None:
-                file = stack.enter_context(publishing(parquet))
-                writer = stack.enter_context(pq.ParquetWriter(file, changes_schema(), compression="zstd"))
-            for table in changes(a, b, least=least):
-                if writer is not None:
-                    writer.write_table(table)
-                for row in (
-                    table.select(["table", "change"])
-                    .group_by(["table", "change"])
-                    .aggregate([([], "count_all")])
-                    .to_pylist()
-                ):
-                    kind = (row["table"], row["change"])
-                    room = show - counts[kind]
-                    if room > 0:
-                        shown += _first(table, kind, room)
-                    counts[kind] += row["count_all"]
-    except OSError as error:
-        raise OutputError(f"{parquet}: cannot be written: {error.strerror or error}") from error
+    with disk_errors(parquet, "cannot be written"), ExitStack() as stack:
+        writer = None
+        if parquet is not None:
+            file = stack.enter_context(publishing(parquet))
+            writer = stack.enter_context(pq.ParquetWriter(file, changes_schema(), compression="zstd"))
+        for table in changes(a, b, least=least):
+            if writer is not None:
+                writer.write_table(table)
+            for row in (
+                table.select(["table", "change"])
+                .group_by(["table", "change"])
+                .aggregate([([], "count_all")])
+                .to_pylist()
+            ):
+                kind = (row["table"], row["change"])
+                room = show - counts[kind]
+                if room > 0:
+                    shown += _first(table, kind, room)
+                counts[kind] += row["count_all"]
     notes = tuple(side.warning for side in (a, b) if side.warning)
     return Diff(str(before), str(after), a.kind, counts, shown, notes)
 

@@ -17,10 +17,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_dataset, arrow_readable
-from batchsearch.errors import BatchsearchError, ConfigError, OutputError
+from batchsearch.errors import BatchsearchError, ConfigError
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.output_layout import DEDUP_RECORD, SUMMARY, lanes_in, no_output, teller_of
-from batchsearch.storage.parts.parquet_table import checked_parquet, reason_of
+from batchsearch.storage.parts.parquet_table import checked_parquet, reading
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.results_and_hits import Column
 from batchsearch.storage.sealed.delivered import delivered_files
@@ -342,10 +342,8 @@ def _share(
 
 
 def _row_count(files: Sequence[Path]) -> int:
-    try:
+    with reading(files[0].parent):
         return sum(pq.read_metadata(arrow_readable(path)).num_rows for path in files)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(files[0].parent, error) from error
 
 
 def _batches(
@@ -353,16 +351,10 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     if not files:
         return
-    try:
+    with reading(files[0].parent):
         chosen = None if where is None else ds.field(where)
         found = arrow_dataset(files, checked_parquet())
         yield from found.to_batches(columns=list(columns), filter=chosen)
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise _unreadable(files[0].parent, error) from error
-
-
-def _unreadable(folder: Path, error: Exception) -> OutputError:
-    return OutputError(f"{folder}: cannot be read: {reason_of(error)}")
 
 
 __all__ = [

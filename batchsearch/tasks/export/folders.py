@@ -16,6 +16,7 @@ from batchsearch.storage.output_layout import (
     SEARCH,
     NoOutputError,
     no_output,
+    record_in,
     teller_of,
 )
 from batchsearch.storage.parts.part_files import HITS, RESULTS
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 _CLUSTERS: Final = "clusters"
 _PAIRS: Final = "pairs"
 _SCORES: Final = "scores.parquet"
-_MOST_RECORD_BYTES: Final = 16 * 1024 * 1024
 _PREFIX: Final = "manifest_"
 
 
@@ -125,7 +125,7 @@ def open_tables(folder: Path) -> RunTables | DedupTables:
 
 
 def _dedup(folder: Path) -> DedupTables:
-    record = _record(folder / DEDUP_RECORD)
+    record = record_in(folder / DEDUP_RECORD) or {}
     columns = record.get("columns")
     columns = columns if isinstance(columns, dict) else {}
     settings = record.get("settings")
@@ -172,12 +172,3 @@ def _images(folder: Path) -> dict[str, str]:
             named = json.loads(ledger.meta("job") or "{}")["manifest"]["columns"]
     roles = ("image", "primary_image", "secondary_image")
     return {role: str(named.get(role, role)) for role in roles}
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """What a record says; one that is not there or cannot be read says nothing, the tables tell that."""
-    with suppress(OSError, ValueError):
-        if path.stat().st_size <= _MOST_RECORD_BYTES:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            return found if isinstance(found, dict) else {}
-    return {}

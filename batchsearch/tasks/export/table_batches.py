@@ -12,7 +12,7 @@ from batchsearch.arrow_values import python_values
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.storage.parts.former_columns import names_of_today
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import reading, reason_of
 from batchsearch.storage.parts.passthrough_types import as_text, conformed_batch
 
 if TYPE_CHECKING:
@@ -59,12 +59,10 @@ def batches(files: Sequence[Path], schema: pa.Schema, rows: int = BATCH_ROWS) ->
         with _opened(path) as file:
             today = names_of_today(file.schema_arrow)
             present = [written for written, name in today.items() if name in schema.names]
-            try:
+            with reading(path):
                 for batch in file.iter_batches(batch_size=rows, columns=present):
                     named = batch.rename_columns([today[name] for name in batch.schema.names])
                     yield conformed_batch(named, schema)
-            except (OSError, pa.ArrowException, ValueError) as error:
-                raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error
 
 
 class Lookup:
@@ -139,7 +137,7 @@ class Lookup:
                 if self._key not in names:
                     continue
                 columns = list(dict.fromkeys([self._key, *(n for n in self._schema.names if n in names)]))
-                try:
+                with reading(path):
                     for group in range(file.num_row_groups):
                         there = [name for name in looked_at if name in names]
                         seen = file.read_row_group(group, columns=there)
@@ -159,8 +157,6 @@ class Lookup:
                             )
                             keys = keys.slice(count)
                             second = None if second is None else second.slice(count)
-                except (OSError, pa.ArrowException, ValueError) as error:
-                    raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error
 
     @staticmethod
     def _of_group(file: pq.ParquetFile, group: int, columns: list[str], mask: Any) -> pa.Table:

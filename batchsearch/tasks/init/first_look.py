@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from batchsearch.config.sections.manifest_settings import CsvSettings, ManifestSettings, XlsxSettings
-from batchsearch.errors import ManifestError, Problem
+from batchsearch.errors import ManifestError
 from batchsearch.manifest.column_types import is_image_struct, normal_type
 from batchsearch.manifest.files import find_files
 from batchsearch.manifest.formats.registry import open_table
@@ -102,7 +102,7 @@ def look_at(path: Path) -> ManifestFacts:
     found = find_files(str(path), base=Path.cwd(), wanted="auto")
     first, kind = found.paths[0], found.format
     if not isinstance(first, Path):
-        raise ManifestError([Problem(str(path), "is not on this machine; give a local copy of its head")])
+        raise ManifestError.at(path, "is not on this machine; give a local copy of its head")
     settings: CsvSettings | None = None
     told: tuple[tuple[str, str, str], ...] = ()
     if kind == "csv":
@@ -162,7 +162,7 @@ def _pieces(table: TableFile, names: list[str]) -> Iterator[pa.RecordBatch]:
         yield from table.pieces(wished, lambda *_: None)
     except UnreadableError as error:
         where = str(table.path) if error.row is None else f"{table.path}: row {error.row + 1}"
-        raise ManifestError([Problem(where, error.what)]) from None
+        raise ManifestError.at(where, error.what) from None
 
 
 def _kind(kind: pa.DataType) -> str:
@@ -188,9 +188,7 @@ def _sniffed(path: Path) -> Sniffed:
             head = file.read(_SNIFFED_BYTES)
             is_whole = not file.read(1)
     except CutError as error:
-        raise ManifestError([Problem(str(path), str(error.strerror))]) from None
+        raise ManifestError.at(path, str(error.strerror)) from None
     except OSError as error:
-        raise ManifestError(
-            [Problem(str(path), f"cannot be read: {error.strerror or short(error)}")]
-        ) from None
+        raise ManifestError.at(path, f"cannot be read: {error.strerror or short(error)}") from None
     return sniff(head, is_whole=is_whole)

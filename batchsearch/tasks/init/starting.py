@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.config.load import load_text
 from batchsearch.config.sections.manifest_settings import XlsxSettings
-from batchsearch.errors import BatchsearchError, ConfigError, ManifestError, OutputError, Problem
+from batchsearch.errors import BatchsearchError, ConfigError, ManifestError, OutputError
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.path_spellings import other_spellings
 from batchsearch.tasks.init.first_look import look_at
@@ -135,9 +135,9 @@ def start(
     found = _guesses(facts, kind, given)
     path = file or Path(f"{found.kind}.yaml")
     if path.exists():
-        raise ConfigError([Problem(str(path), "is there already; give another name with `-o`")])
+        raise ConfigError.at(path, "is there already; give another name with `-o`")
     if not path.parent.is_dir():
-        raise ConfigError([Problem(str(path.parent), "there is no such folder")])
+        raise ConfigError.at(path.parent, "there is no such folder")
     wishes = Wishes(
         kind=found.kind,
         manifest="manifest.csv" if facts is None else _from(path.parent, facts.path),
@@ -186,7 +186,7 @@ def _guesses(facts: ManifestFacts | None, kind: Kind | None, given: GivenSetting
             "has no column that looks like images: paths, addresses, or bytes; "
             f"it has {names}. Name it: `--set manifest.columns.image=COLUMN`"
         )
-        raise ManifestError([Problem(str(facts.path), what)])
+        raise ManifestError.at(facts.path, what)
     # A root that was given is where files were looked for: what is lacking then is lacking there.
     lacking = (
         each
@@ -248,7 +248,7 @@ def _write(started: Started) -> None:
         temporary.write_text(started.text, encoding="utf-8")
         os.link(temporary, path)
     except FileExistsError:
-        raise ConfigError([Problem(str(path), "is there already; give another name with `-o`")]) from None
+        raise ConfigError.at(path, "is there already; give another name with `-o`") from None
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
     finally:

@@ -21,12 +21,12 @@ import pyarrow.parquet as pq
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.rows.held_items import compared_attributes
 from batchsearch.engine.run.opening import open_manifest
-from batchsearch.errors import ConfigError, OutputError, Problem
+from batchsearch.errors import ConfigError, OutputError
 from batchsearch.publish import make_folder, publishing
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.service.parameters import check_parameters
 from batchsearch.steps import step
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import reason_of, writing
 from batchsearch.tasks.dedup.night_jobs import given_columns, sync_job
 from batchsearch.tasks.instance.instance_export import SCHEMA as HELD
 from batchsearch.tasks.instance.spilled import PARTS, Key, Spill
@@ -167,7 +167,7 @@ def catalogue_job(settings: JobSettings) -> JobSettings:
             f"the rows of {settings.operation} name no images of an instance; give a job of AddImage, of "
             "another operation with `product_id` and `pic_name`, or one with a `dedup` section"
         )
-        raise ConfigError([Problem("operation", what)])
+        raise ConfigError.at("operation", what)
     return settings
 
 
@@ -191,7 +191,7 @@ def compare(
     operation = OPERATIONS[settings.operation]
     manifest = open_manifest(settings, operation)
     catalogue = _Catalogue(settings, instance, manifest)
-    try:
+    with writing(file, "cannot be made"):
         make_folder(file.absolute().parent)
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=file.parent, prefix=".diff-")))
@@ -217,8 +217,6 @@ def compare(
                         writer.write_table(pa.Table.from_pylist(waiting, SCHEMA))
                         waiting = []
                 writer.write_table(pa.Table.from_pylist(waiting, SCHEMA))
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{file}: cannot be made: {reason_of(error)}") from error
     return Compared(
         instance=instance.name,
         export=str(export),

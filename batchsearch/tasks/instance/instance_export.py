@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.engine.run.instance_calls import instance_calls, refusal
 from batchsearch.errors import OutputError, RunEndedError
-from batchsearch.publish import make_folder, publishing
+from batchsearch.publish import disk_errors, make_folder, publishing
 from batchsearch.service.facts import MAX_TASKS_A_PAGE, TASK_FAIL, TASK_SUCCESS
 from batchsearch.service.line_files import lines_in
 from batchsearch.service.operations import OPERATIONS
@@ -128,10 +128,8 @@ async def export_instance(
 
 
 def _make_room(file: Path) -> None:
-    try:
+    with disk_errors(file.parent, "cannot make the folder"):
         make_folder(file.absolute().parent)
-    except OSError as error:
-        raise OutputError(f"{file.parent}: cannot make the folder: {error.strerror or error}") from error
 
 
 async def _begun(calls: InstanceCalls, poll: float) -> str:

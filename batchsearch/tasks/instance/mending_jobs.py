@@ -14,10 +14,9 @@ from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.engine.run.embedded import data_folder
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.engine.run.places import image_root
-from batchsearch.errors import OutputError
 from batchsearch.publish import make_folder, publishing, write_text
 from batchsearch.service.operations import OPERATIONS
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import writing
 from batchsearch.tasks.instance.instance_export import SCHEMA as HELD
 
 if TYPE_CHECKING:
@@ -66,15 +65,13 @@ def write_mending_jobs(
     """
     if settings.instances:
         settings = settings.model_copy(update={"instance": instance, "instances": []})
-    try:
+    with writing(folder, "the jobs cannot be written"):
         make_folder(folder.absolute())
         made = [
             _delete(settings, chosen, folder),
             _add(settings, chosen, folder),
             _update(settings, chosen, folder),
         ]
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{folder}: the jobs cannot be written: {reason_of(error)}") from error
     return [job for job in made if job is not None]
 
 

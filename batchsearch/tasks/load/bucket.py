@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from batchsearch.config.sections.instance_settings import EMULATOR
-from batchsearch.errors import ConfigError, OutputError, Problem
-from batchsearch.publish import make_folder, publishing, unwritable
+from batchsearch.errors import ConfigError, OutputError
+from batchsearch.publish import disk_errors, make_folder, publishing
 from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.stores.address import AddressError, StoreAddress, is_store_url, parse_address
 from batchsearch.storage.stores.object_store import ObjectStore, StoreError
@@ -84,22 +84,22 @@ def place_of(settings: JobSettings) -> Place:
     load = settings.load
     if load is None:
         what = "is needed: the bucket that images are put into, such as `load: {to: oss://bucket/folder}`"
-        raise ConfigError([Problem("load", what)])
+        raise ConfigError.at("load", what)
     if not is_store_url(load.to):
         if settings.instance.endpoint is None:
             what = (
                 f"{load.to} is a folder of this machine, which a purchased instance cannot read; name a "
                 "bucket in the instance's region, such as oss://bucket/folder"
             )
-            raise ConfigError([Problem("load.to", what)])
+            raise ConfigError.at("load.to", what)
         return Place(load.bucket[0], FOLDER, stands_in=Path(load.to))
     try:
         address = parse_address(load.to)
     except AddressError as error:
-        raise ConfigError([Problem("load.to", str(error))]) from None
+        raise ConfigError.at("load.to", str(error)) from None
     if settings.instance.endpoint is None and address.scheme != "oss":
         what = f"{address.scheme}:// is no bucket that Image Search reads; it reads OSS: oss://bucket/folder"
-        raise ConfigError([Problem("load.to", what)])
+        raise ConfigError.at("load.to", what)
     bucket, _, folder = address.path.partition("/")
     folder = folder or FOLDER
     return Place(bucket, folder, address=StoreAddress(address.scheme, f"{bucket}/{folder}"))
@@ -189,22 +189,17 @@ class _FolderBucket:
 
     def put(self, name: str, data: bytes) -> None:
         path = self._path(name)
-        try:
-            with publishing(path) as file:
-                file.write(data)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        with disk_errors(path, "cannot be written"), publishing(path) as file:
+            file.write(data)
 
     def put_file(self, name: str, file: Path) -> str | None:
         path = self._path(name)
-        try:
+        with disk_errors(path, "cannot be written"):
             # Another load of this process may write the same object.
             temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
             with file.open("rb") as source, publishing(path, temporary) as target:
                 shutil.copyfileobj(source, target)
             mark = sha256_of(file)
-        except OSError as error:
-            raise unwritable(path, error) from error
         return mark if self.mark(name) == mark else None
 
     def mark(self, name: str) -> str | None:
@@ -225,9 +220,7 @@ class _FolderBucket:
     def _path(self, name: str) -> Path:
         path = self._folder / name
         if path.parent not in self._made:
-            try:
+            with disk_errors(path.parent, "cannot be written"):
                 make_folder(path.parent)
-            except OSError as error:
-                raise unwritable(path.parent, error) from error
             self._made.add(path.parent)
         return path

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
 from batchsearch.engine.run.instance_calls import UnansweredError, refusal
-from batchsearch.errors import OutputError, RunEndedError
+from batchsearch.errors import RunEndedError
+from batchsearch.publish import disk_errors
 from batchsearch.redaction import redacted
 from batchsearch.service.facts import MAX_TASKS_A_PAGE, TASK_FAIL, TASK_PROCESSING, TASK_SUCCESS
 from batchsearch.service.line_files import lines_in
@@ -232,10 +233,8 @@ class Importer:
     async def _end(self, task: Task, facts: TaskFacts, status: str) -> None:
         path = self.folder / f"failed-lines-{task.number}.jsonl"
         if facts.file_url:
-            try:
+            with disk_errors(path, "cannot be written"):
                 await self.calls.fetch(facts.file_url, path)
-            except OSError as error:
-                raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
         # From the journal: this run or an earlier one has written the list.
         asked = await asyncio.to_thread(self.journal.task_under_way)
         if asked is None or await asyncio.to_thread(self.bucket.mark, META) != asked.mark:

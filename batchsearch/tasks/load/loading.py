@@ -30,11 +30,10 @@ from batchsearch.errors import (
     ConfigError,
     ExitCode,
     OutputDamagedError,
-    OutputError,
     Problem,
     StoppedError,
 )
-from batchsearch.publish import make_folder
+from batchsearch.publish import disk_errors, make_folder
 from batchsearch.service.codes.lookup import action_of, code_for
 from batchsearch.steps import step
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
@@ -287,7 +286,5 @@ def _staging_job(local: JobSettings) -> JobSettings:
 
 
 def _make_folder(folder: Path) -> None:
-    try:
+    with disk_errors(folder, "cannot make the folder"):
         make_folder(folder)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot make the folder: {error.strerror or error}") from error

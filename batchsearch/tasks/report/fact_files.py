@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from batchsearch.errors import OutputError
-from batchsearch.storage.parts.parquet_table import TableFile, reason_of
+from batchsearch.storage.parts.parquet_table import table_file, writing
 from batchsearch.tasks.report.report_facts import summary_table
 from batchsearch.tasks.report.words import written
 
@@ -66,7 +65,7 @@ def write_facts(report: Report, path: Path) -> list[Path]:
     Raises:
         OutputError: The disk refuses.
     """
-    try:
+    with writing(path, "the facts cannot be written"):
         if path.suffix == ONE_FILE:
             _write(path, _long(report))
             return [path]
@@ -75,20 +74,12 @@ def write_facts(report: Report, path: Path) -> list[Path]:
         for name, table in tables_of(report):
             files.append(path / f"{name}{ONE_FILE}")
             _write(files[-1], table.arrow())
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{path}: the facts cannot be written: {reason_of(error)}") from error
     return files
 
 
 def _write(path: Path, table: pa.Table) -> None:
-    file = TableFile(path, table.schema)
-    try:
+    with table_file(path, table.schema) as file:
         file.add(table)
-        file.sync()
-        file.publish()
-    except BaseException:
-        file.abandon()
-        raise
 
 
 def _long(report: Report) -> pa.Table:

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
-from batchsearch.errors import OutputError
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import reading
 from batchsearch.tasks.report.html_page import Matrix
 
 if TYPE_CHECKING:
@@ -42,16 +41,13 @@ def matrices_of(files: Sequence[Path]) -> tuple[Matrix, ...]:
 
 
 def _matrix(path: Path) -> Matrix | None:
-    try:
-        with pq.ParquetFile(arrow_readable(path)) as file:
-            schema = file.schema_arrow
-            if not 2 <= file.metadata.num_rows <= MOST_NAMES or len(schema) > MOST_NAMES + 1:  # noqa: PLR2004 - a pair at least
-                return None
-            if not all(pa.types.is_floating(field.type) for field in list(schema)[1:]):
-                return None
-            table = file.read()
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise OutputError(f"{path}: this matrix cannot be read: {reason_of(error)}") from error
+    with reading(path, "this matrix cannot be read"), pq.ParquetFile(arrow_readable(path)) as file:
+        schema = file.schema_arrow
+        if not 2 <= file.metadata.num_rows <= MOST_NAMES or len(schema) > MOST_NAMES + 1:  # noqa: PLR2004 - a pair at least
+            return None
+        if not all(pa.types.is_floating(field.type) for field in list(schema)[1:]):
+            return None
+        table = file.read()
     group = (schema.metadata or {}).get(_GROUP, b"").decode("utf-8", "replace")
     columns: list[list[Any]] = [column.to_pylist() for column in table.columns[1:]]
     rows = tuple(tuple(column[place] for column in columns) for place in range(table.num_rows))

@@ -21,6 +21,7 @@ from batchsearch.storage.output_layout import (
     NoOutputError,
     lanes_in,
     no_output,
+    record_in,
     teller_of,
 )
 from batchsearch.storage.parts.part_files import HITS, RESULTS
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 PAIRS, CLUSTERS, MATRIX = "pairs", "clusters", "matrix"
 """Folders inside an output folder, beside `results` and `hits`."""
 DEDUP_SUMMARY: Final = "dedup.json"
-_MOST_SUMMARY_BYTES: Final = 4 * 1024 * 1024
 
 RunKind = Literal["search", "compare", "upkeep"]
 
@@ -162,7 +162,7 @@ _LATER: Final = (
 
 def _why_nothing(path: Path, title: str) -> str:
     """What a run told of itself that ended without a part; empty where it told nothing, or ended well."""
-    told = summary_told(_record(path / SUMMARY), str(path))
+    told = summary_told(record_in(path / SUMMARY) or {}, str(path))
     if told is None or not told.exit_code:
         return ""
     return f"{title}{told.ending()}" + (f": {told.message}" if told.message else "")
@@ -181,7 +181,7 @@ def _dedup(path: Path, named: str) -> DedupFolder:
         {name: run for name, run in upkeep.items() if run is not None},
         delivered_files(path, PAIRS),
         delivered_files(path, CLUSTERS),
-        _record(path / DEDUP_SUMMARY),
+        record_in(path / DEDUP_SUMMARY) or {},
         _followed(path / FOLLOWED),
     )
     if not found.clusters and found.search is None and not found.sync:
@@ -190,17 +190,6 @@ def _dedup(path: Path, named: str) -> DedupFolder:
         waits = "make the report when `dedup` has searched"
         raise OutputError(f"{path}: nothing is written yet: {'; '.join(said) or waits}")
     return found
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """What a record says; one that cannot be read says nothing, the tables speak for themselves."""
-    try:
-        if path.stat().st_size > _MOST_SUMMARY_BYTES:
-            return {}
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _followed(path: Path) -> tuple[Mapping[str, str], ...]:
@@ -222,7 +211,7 @@ def _run(path: Path, named: str) -> RunFolder | None:
         return None
     job, total, finished = _ledgers(path)
     operation = job.operation if job is not None else first_of(results, "operation")
-    record = _record(path / SUMMARY)
+    record = record_in(path / SUMMARY) or {}
     return RunFolder(
         path,
         _KINDS.get(operation or "") or _kind_by_columns(columns_of(results)),
@@ -234,7 +223,7 @@ def _run(path: Path, named: str) -> RunFolder | None:
         total,
         finished,
         summary_told(record, named),
-        _record(path / COMPARE_RECORD),
+        record_in(path / COMPARE_RECORD) or {},
         delivered_files(path, MATRIX),
         readable.warning,
     )

@@ -7,7 +7,6 @@ makes us try the lock, for a few microseconds.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from batchsearch.storage.output_layout import (
     NoOutputError,
     lanes_in,
     no_output,
+    record_in,
 )
 from batchsearch.telemetry.heartbeat import Beat, read_beat
 
@@ -46,8 +46,6 @@ STATES: Final[Mapping[State, str]] = {
 
 FRESH_SECONDS: Final = 10.0
 """A heartbeat no older than this is a living run's."""
-
-_MOST_BYTES: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +120,7 @@ def look_at(folder: Path, now: datetime) -> list[RunStatus]:
 
 
 def _look_at_run(folder: Path, now: datetime) -> RunStatus:
-    beat, holder = read_beat(folder / LEDGER_FOLDER), _read_json(folder / LOCK)
+    beat, holder = read_beat(folder / LEDGER_FOLDER), record_in(folder / LOCK)
     name = str(folder)
     working = beat is not None and not beat.ended
     if beat is not None and working and _is_fresh(beat, now) and not _is_gone(beat):
@@ -137,7 +135,7 @@ def _look_at_run(folder: Path, now: datetime) -> RunStatus:
         beat, working = None, True  # a later run died before its first beat
     if working or (beat is None and holder is not None):
         return RunStatus(name, "dead", now, beat, holder, _outcomes(folder))
-    summary = _read_json(folder / SUMMARY)
+    summary = record_in(folder / SUMMARY)
     return RunStatus(name, "ended", now, beat, None, None if beat else _outcomes(folder), summary)
 
 
@@ -156,15 +154,6 @@ def _is_gone(beat: Beat) -> bool:
     except (OSError, OverflowError):
         return False
     return False
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        with path.open("rb") as file:
-            values = json.loads(file.read(_MOST_BYTES))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None
 
 
 def _outcomes(folder: Path) -> int | None:

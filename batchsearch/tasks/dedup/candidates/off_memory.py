@@ -17,14 +17,14 @@ import numpy as np
 import pyarrow as pa
 
 from batchsearch.kept_memory import give_memory_back
-from batchsearch.publish import unwritable
+from batchsearch.publish import disk_errors
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from batchsearch.errors import OutputError
 
 IN_MEMORY: Final = 128 << 20
 """Bytes of the rows of one sort that are in memory at once, copies included, before files are used."""
@@ -57,10 +57,8 @@ class Room:
         Raises:
             OutputError: The disk refuses.
         """
-        try:
+        with self.writing():
             return tempfile.TemporaryFile(dir=self._folder, prefix=".batchsearch-")
-        except OSError as error:
-            raise self.refused(error) from error
 
     def array(self, count: int, kind: type | np.dtype, value: float | None = None) -> NDArray:  # type: ignore[type-arg]  # of `kind`
         """So many numbers, in memory or in a file.
@@ -77,21 +75,16 @@ class Room:
         size = count * kind.itemsize
         if not size or not self.is_full(size * _OF_A_COLUMN):
             return np.empty(count, kind) if value is None else np.full(count, value, kind)
-        with self.file() as file:
-            try:
-                _reserve(file, size)
-                made = np.frombuffer(mmap.mmap(file.fileno(), size), kind)
-            except OSError as error:
-                raise self.refused(error) from error
+        with self.file() as file, self.writing():
+            _reserve(file, size)
+            made = np.frombuffer(mmap.mmap(file.fileno(), size), kind)
         if value:
             made[:] = value
         return made
 
-    def refused(self, error: OSError) -> OutputError:
-        """What to say of a disk that takes no more."""
-        if self._folder is None:
-            raise RuntimeError("nothing is written without a folder") from error
-        return unwritable(self._folder, error)
+    def writing(self) -> AbstractContextManager[None]:
+        """A block that writes; a disk that takes no more is raised as an OutputError."""
+        return disk_errors(self._folder or tempfile.gettempdir(), "cannot be written")
 
 
 def give_back() -> None:
@@ -149,10 +142,8 @@ class Numbers:
         self._size += self._held[-1].nbytes
         if self._room.is_full(self._size * _OF_A_COLUMN):
             self._file = self._file or self._room.file()
-            try:
+            with self._room.writing():
                 self._file.writelines(each.data for each in self._held)
-            except OSError as error:
-                raise self._room.refused(error) from error
             self._held.clear()
 
     def array(self) -> NDArray[Any]:
@@ -163,10 +154,8 @@ class Numbers:
         """
         if self._file is None:
             return np.concatenate([np.empty(0, self._kind), *self._held])
-        try:
+        with self._room.writing():
             return np.frombuffer(mapped(self._file), self._kind)
-        except OSError as error:
-            raise self._room.refused(error) from error
 
 
 class Texts:
@@ -208,10 +197,8 @@ class Texts:
             kind = pa.large_string() if self._size >= 1 << 31 else pa.string()
             return pa.concat_arrays([pa.array([], kind), *(each.cast(kind) for each in self._held)])
         self._out(self._files[2], self._bits.rest().data)
-        try:
+        with self._room.writing():
             ends, data, bits = (mapped(file) for file in self._files)
-        except OSError as error:
-            raise self._room.refused(error) from error
         bitmap = bits if self._bits.any_missing else None
         return pa.Array.from_buffers(pa.large_string(), self._count, [bitmap, ends, data])
 
@@ -229,10 +216,8 @@ class Texts:
         self._end += end - begin
 
     def _out(self, file: BinaryIO, data: memoryview) -> None:
-        try:
+        with self._room.writing():
             file.write(data)
-        except OSError as error:
-            raise self._room.refused(error) from error
 
 
 class _Bits:

@@ -47,24 +47,20 @@ class _PairFiles:
 
     def add(self, pairs: Pairs) -> None:
         self._files = self._files or [self._room.file() for _ in _KINDS]
-        try:
+        with self._room.writing():
             for file, (name, kind) in zip(self._files, _KINDS, strict=True):
                 file.write(np.ascontiguousarray(getattr(pairs, name), kind).data)
-        except OSError as error:
-            raise self._room.refused(error) from error
 
     def pairs(self) -> Pairs:
         if not self._files:
             return no_pairs()
-        try:
+        with self._room.writing():
             return Pairs(
                 *(
                     np.frombuffer(mapped(file), kind)
                     for file, (_, kind) in zip(self._files, _KINDS, strict=True)
                 )
             )
-        except OSError as error:
-            raise self._room.refused(error) from error
 
 
 class _Runs:
@@ -81,23 +77,19 @@ class _Runs:
     def add(self, pairs: Pairs) -> None:
         if self._file is None:
             self._file = self._room.file()
-        try:
+        with self._room.writing():
             self._begins.append((self._file.tell(), len(pairs)))
             for name, kind in _KINDS:
                 column = np.ascontiguousarray(getattr(pairs, name), kind)
                 self._file.write(column.data)
                 self._file.write(bytes(-column.nbytes % _ALIGNED))
-        except OSError as error:
-            raise self._room.refused(error) from error
 
     def taken(self) -> list[Pairs]:
         """All runs; none is left."""
         if self._file is None:
             return []
-        try:
+        with self._room.writing():
             whole = mapped(self._file)
-        except OSError as error:
-            raise self._room.refused(error) from error
         runs = []
         for begin, count in self._begins:
             columns, at = {}, begin

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from batchsearch.config.model import PRIORITY
 from batchsearch.engine.run.places import image_root
-from batchsearch.errors import ConfigError, OutputError
-from batchsearch.publish import make_folder, own_name, publishing
+from batchsearch.errors import ConfigError
+from batchsearch.publish import disk_errors, make_folder, own_name, publishing
 from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.tasks.dedup.candidates.alike import Alike, find_alike, later_copies
 from batchsearch.tasks.dedup.candidates.matches import (
@@ -260,7 +260,7 @@ class LocalLooks:
             ]
         )
         places = [folder / name for name in (ROWS, COPIES)]
-        try:
+        with disk_errors(folder, "cannot be written"):
             make_folder(folder)
             with (
                 publishing(places[1], own_name(places[1])) as copies_file,
@@ -279,8 +279,6 @@ class LocalLooks:
                     keys = pa.array([row.key for row in batch.rows], pa.string())
                     table = pa.table([keys, *batch.carried.columns], schema=copies)
                     left.write_table(table.filter(pa.array(~stays)))
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _struct(reference: ImageReference | None) -> dict[str, object] | None:

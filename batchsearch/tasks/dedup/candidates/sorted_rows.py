@@ -68,10 +68,8 @@ class SortedRows:
             return
         if self._held:
             self._write()
-        try:
+        with self._room.writing():
             whole = mapped(self._file)
-        except OSError as error:
-            raise self._room.refused(error) from error
         runs = [pa.ipc.open_stream(whole.slice(start, size)).read_all() for start, size in self._runs]
         cuts = self._cuts(runs)
         for number in range(len(cuts[0]) - 1):
@@ -91,13 +89,11 @@ class SortedRows:
         rows = self._sorted(self._held)
         if self._file is None:
             self._file = self._room.file()
-        try:
+        with self._room.writing():
             start = self._file.tell()
             with pa.ipc.new_stream(self._file, rows.schema) as stream:
                 stream.write_table(rows, max_chunksize=_ROWS_OF_A_BATCH)
             self._runs.append((start, self._file.tell() - start))
-        except OSError as error:
-            raise self._room.refused(error) from error
         self._written += self._size
         self._size = 0
 

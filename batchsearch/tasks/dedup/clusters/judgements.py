@@ -117,10 +117,10 @@ def _read_file(path: Path) -> dict[tuple[str, str], Said]:
     except FileNotFoundError:
         return {}
     except UnicodeDecodeError:
-        raise ConfigError([Problem(str(path), "is not UTF-8 text; save it as UTF-8")]) from None
+        raise ConfigError.at(path, "is not UTF-8 text; save it as UTF-8") from None
     except (OSError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError([Problem(str(path), f"cannot be read as CSV: {reason}")]) from error
+        raise ConfigError.at(path, f"cannot be read as CSV: {reason}") from error
 
 
 def _said(lines: Iterable[list[str]], path: str) -> dict[tuple[str, str], Said]:

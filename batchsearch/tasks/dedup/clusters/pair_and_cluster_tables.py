@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
-from batchsearch.publish import NewFile, make_folder, unwritable
+from batchsearch.publish import NewFile, disk_errors, make_folder
 from batchsearch.storage.parts.parquet_table import reason_of
 from batchsearch.storage.parts.results_and_hits import Column
 from batchsearch.storage.sealed.delivered import MADE_BY as NIGHT
@@ -148,7 +148,7 @@ class TableWriter:
         self._schema = schema.with_metadata({**schema.metadata, NIGHT: night.encode()})
 
     def __enter__(self) -> Self:
-        try:
+        with disk_errors(self.path, "cannot be written"):
             make_folder(self.path.parent)
             self._new = NewFile(self.path, self.path.with_name(f".{self._table}.tmp"))
             with ExitStack() as undo:
@@ -157,8 +157,6 @@ class TableWriter:
                     self._new.file, self._schema, compression="zstd", write_page_checksum=True
                 )
                 undo.pop_all()
-        except OSError as error:
-            raise unwritable(self.path, error) from error
         return self
 
     def __exit__(
@@ -170,26 +168,20 @@ class TableWriter:
 
     def add(self, table: pa.Table) -> None:
         """Append rows as a row group of their own."""
-        try:
+        with disk_errors(self.path, "cannot be written"):
             self._writer.write_table(table.cast(self._schema))
-        except OSError as error:
-            raise unwritable(self.path, error) from error
         self.rows += table.num_rows
 
     def finish(self) -> None:
         """Put everything on disk, under the temporary name."""
-        try:
+        with disk_errors(self.path, "cannot be written"):
             self._writer.close()
             self._new.sync()
-        except OSError as error:
-            raise unwritable(self.path, error) from error
 
     def publish(self) -> None:
         """Give the file its name: at every moment a reader finds the old table or the new one, whole."""
-        try:
+        with disk_errors(self.path, "cannot be written"):
             self._new.publish()
-        except OSError as error:
-            raise unwritable(self.path, error) from error
 
 
 def read_table(folder: Path, table: str, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.errors import OutputError
 from batchsearch.storage.output_layout import UPKEEP
-from batchsearch.storage.parts.parquet_table import TableFile, reason_of
+from batchsearch.storage.parts.parquet_table import table_file, writing
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.storage.parts.passthrough_types import as_text
 from batchsearch.storage.parts.results_and_hits import passthrough_names
@@ -48,23 +47,15 @@ def changed_attributes_job(
     """
     keys, told = _last_told(folder, manifest.schema_carried.names, attributes)
     path = into / CHANGED
-    try:
+    with writing(path):
         into.mkdir(parents=True, exist_ok=True)
-        file = TableFile(path, manifest.schema_carried)
-        try:
+        with table_file(path, manifest.schema_carried) as file:
             for batch in manifest.batches():
                 carried = pa.table(batch.carried.columns, schema=manifest.schema_carried)
                 at = places(pa.array([row.key for row in batch.rows], pa.string()), keys)
                 now = _digests(carried, attributes)
                 differs = (at >= 0) & (now != told[at]) if len(told) else np.zeros(len(at), bool)
                 file.add(carried.filter(pa.array(differs)))
-            file.sync()
-            file.publish()
-        except BaseException:
-            file.abandon()
-            raise
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{path}: cannot be written: {reason_of(error)}") from error
     return sync.model_copy(update={"manifest": sync.manifest.of_made_rows(str(path), max_shrink=None)})
 
 

@@ -20,7 +20,7 @@ from batchsearch.engine.run.opening import open_manifest
 from batchsearch.errors import OutputError
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.storage.output_layout import SEARCH, UPKEEP
-from batchsearch.storage.parts.parquet_table import TableFile, reason_of
+from batchsearch.storage.parts.parquet_table import reason_of, table_file, writing
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, coded
 from batchsearch.tasks.dedup.candidates.catalogue_reading import read_images
@@ -105,18 +105,10 @@ def removed_job(sync: JobSettings, removed: Removed, folder: Path) -> JobSetting
         OutputError: It cannot be written.
     """
     path = folder / REMOVED
-    try:
+    with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
-        file = TableFile(path, _SCHEMA)
-        try:
+        with table_file(path, _SCHEMA) as file:
             file.add(removed.table)
-            file.sync()
-            file.publish()
-        except BaseException:
-            file.abandon()
-            raise
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{path}: cannot be written: {reason_of(error)}") from error
     named = {"product_id": "product_id", "pic_name": "pic_name"}
     manifest = sync.manifest.of_made_rows(str(path), key=KEY, columns=named, max_shrink=None)
     # How much may go was asked before anything was changed.

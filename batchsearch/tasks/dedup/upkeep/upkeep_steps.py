@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.engine.job.deletion_guard import check_deletions
 from batchsearch.engine.job.held import FINGERPRINT, told_settings
 from batchsearch.engine.run.opening import open_manifest, taken
-from batchsearch.errors import OutputError
+from batchsearch.publish import disk_errors
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.output_layout import LEDGER, SYNC, UPKEEP
@@ -137,7 +137,7 @@ def take_over_former(folder: Path) -> None:
         OutputError: It cannot be read or moved.
     """
     sync, former = folder / SYNC, folder / f"{_FORMER}-{SYNC}"
-    try:
+    with disk_errors(sync, "cannot be taken over"):
         if (sync / LEDGER).is_file() and not former.exists():
             sync.rename(former)
         if not former.is_dir():
@@ -151,5 +151,3 @@ def take_over_former(folder: Path) -> None:
                 former.rename(place)
                 return
         # Deletions are made over another table now; made twice they do no harm.
-    except OSError as error:
-        raise OutputError(f"{sync}: cannot be taken over: {error.strerror or error}") from error

@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -116,6 +116,13 @@ class _Commands(click.Group):
             ctx.fail(f"there is no command {args[0]!r}{did_you_mean(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an error that it raises is told, and decides the exit code."""
+        try:
+            return super().invoke(ctx)
+        except BatchsearchError as error:
+            ctx.exit(fail_with(error))
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         for section in dict.fromkeys(listed.section for listed in COMMANDS.values()):
             with formatter.section(section):
@@ -165,8 +172,6 @@ def _ended() -> int:
     except click.ClickException as error:
         error.show()
         return int(ExitCode.BAD_CONFIG)
-    except BatchsearchError as error:
-        return fail_with(error)
     except (click.Abort, KeyboardInterrupt):
         return fail_with(StoppedError())
     except Exception as error:  # noqa: BLE001 - told in full, and never as a code of another meaning

@@ -22,8 +22,7 @@ from batchsearch.config.sections.load_settings import LoadSettings  # noqa: TC00
 from batchsearch.config.sections.manifest_settings import ManifestSettings  # noqa: TC001 - pydantic reads it
 from batchsearch.config.sections.metrics_settings import MetricsSettings
 from batchsearch.config.sections.notify_settings import NotifySettings
-from batchsearch.config.sections.section import Settings
-from batchsearch.config.sections.share import allowed_of, checked_share
+from batchsearch.config.sections.section import Settings, Share, allowed_of
 from batchsearch.config.sections.store_settings import ConnectionsSettings, RemoteOutput
 from batchsearch.config.sections.worker_settings import WorkerSettings
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
@@ -251,11 +250,11 @@ class JobSettings(Settings):
         None, description="How object stores are reached that hold the manifest or the output."
     )
     output: OutputSettings = Field(description="Where results go.")
-    max_failed: str | float = Field(
+    max_failed: Share = Field(
         "10%",
         description="Failed rows allowed before the exit code is 3: a share (`5%`) or a number of rows.",
     )
-    max_deleted: str | float = Field(
+    max_deleted: Share = Field(
         "10%",
         description="Deletions that a DeleteImage job may make in one run: a share (`10%`) of the images "
         "that the instance says it holds, or a number. A run that would make more makes none.",
@@ -366,11 +365,6 @@ class JobSettings(Settings):
                 f"({calls.connect_timeout:g}) or more, so that no call leaves after the lease has lapsed"
             )
         return output
-
-    @field_validator("max_failed", "max_deleted")
-    @classmethod
-    def _share_reads(cls, share: str | float) -> str | float:
-        return checked_share(share)
 
     def failures_allowed(self, rows: int) -> float:
         """How many of `rows` may fail before the run counts as failed."""

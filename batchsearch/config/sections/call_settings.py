@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from batchsearch.config.sections.proxy_settings import proxy_setting
-from batchsearch.config.sections.section import Settings
+from batchsearch.config.sections.section import Proxy, Settings
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
 
 
@@ -41,14 +40,9 @@ class CallSettings(Settings):
     open_platform: str | None = Field(
         None, description="Where permissions to upload are given; the vendor's own place when absent."
     )
-    proxy: str = Field(
+    proxy: Proxy = Field(
         PROXIES_OF_ENVIRONMENT,
         description="Proxy for calls: `environment` (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), `none`, or "
         "`http://host:port`. One with a password belongs into the environment. This machine itself is "
         "always asked directly.",
     )
-
-    @field_validator("proxy")
-    @classmethod
-    def _is_a_proxy(cls, proxy: str) -> str:
-        return proxy_setting(proxy)

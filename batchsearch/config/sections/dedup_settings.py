@@ -6,8 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from batchsearch.config.sections.section import Settings
-from batchsearch.config.sections.share import checked_share
+from batchsearch.config.sections.section import Settings, Share
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 
 SyncName = Literal["none", "add", "update", "delete"]
@@ -138,7 +137,7 @@ class DedupSettings(Settings):
         description="With more images to add than this, `sync: add` brings them by a batch task, as "
         "`batchsearch load` does; needs the section `load`. Always by calls when absent.",
     )
-    max_deleted: str | float = Field(
+    max_deleted: Share = Field(
         "10%",
         description="Images that `sync: delete` may delete in one night: a share (`10%`) of those that the "
         "manifest has had, or a number. When more have left the manifest, the night stops before anything "
@@ -175,11 +174,6 @@ class DedupSettings(Settings):
         if "none" in sync and len(sync) > 1:
             raise ValueError("`none` stands alone")
         return sync
-
-    @field_validator("max_deleted")
-    @classmethod
-    def _share_reads(cls, share: str | float) -> str | float:
-        return checked_share(share)
 
     @field_validator("oldest_column")
     @classmethod

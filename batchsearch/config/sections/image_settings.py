@@ -8,8 +8,7 @@ from pydantic import Field, field_validator
 
 from batchsearch.config.base_address import SCHEMES, is_base
 from batchsearch.config.sections.header_settings import check_headers
-from batchsearch.config.sections.proxy_settings import proxy_setting
-from batchsearch.config.sections.section import Settings
+from batchsearch.config.sections.section import Proxy, Settings
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection, oss_is_somewhere
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
@@ -175,7 +174,7 @@ class ImageSettings(Settings):
         "`*.cdn.example` is every host below it, `*` is all hosts. Secrets are variables of the environment, "
         "`Authorization: Bearer ${CDN_TOKEN}`, and go to their host alone, over https.",
     )
-    proxy: str = Field(
+    proxy: Proxy = Field(
         PROXIES_OF_ENVIRONMENT,
         description="Proxy for addresses: `environment` (HTTP_PROXY, HTTPS_PROXY, NO_PROXY), `none`, or "
         "`http://host:port`. One with a password belongs into the environment.",
@@ -211,8 +210,3 @@ class ImageSettings(Settings):
     def _headers_can_be_sent(cls, headers: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
         check_headers(headers)
         return headers
-
-    @field_validator("proxy")
-    @classmethod
-    def _is_a_proxy(cls, proxy: str) -> str:
-        return proxy_setting(proxy)

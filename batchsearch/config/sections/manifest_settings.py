@@ -9,8 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from batchsearch.config.image_folders import with_its_format
-from batchsearch.config.sections.section import Settings
-from batchsearch.config.sections.share import checked_share
+from batchsearch.config.sections.section import Settings, Share
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.service.conditions import parse_conditions
 
@@ -206,7 +205,7 @@ class ManifestSettings(Settings):
         "`train-0.parquet:17`: a key for tables in which nothing names a row. Only for tables that never "
         "change: a row that is put in between renames all that follow.",
     )
-    max_shrink: str | float | None = Field(
+    max_shrink: Share | None = Field(
         None,
         description="Rows that the manifest may have less than at the last run: a share (`20%`) or a number. "
         "One that has lost more is taken for a broken export and refused; any is taken when absent.",
@@ -286,11 +285,6 @@ class ManifestSettings(Settings):
         if asks and "group" in info.data and info.data["group"] is None:
             raise ValueError("needs `group`: the column that says which rows belong together")
         return value
-
-    @field_validator("max_shrink")
-    @classmethod
-    def _share_reads(cls, share: str | float | None) -> str | float | None:
-        return None if share is None else checked_share(share)
 
     @field_validator("key")
     @classmethod

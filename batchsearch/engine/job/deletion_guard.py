@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchsearch.config.sections.share import allowed_of
+from batchsearch.config.sections.section import allowed_of
 from batchsearch.errors import ManifestError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.config.sections.share import allowed_of
+from batchsearch.config.sections.section import allowed_of
 from batchsearch.errors import ManifestError, RunEndedError
 from batchsearch.service.codes.lookup import action_of, code_for
 from batchsearch.service.form import build_call

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from batchsearch.redaction import redacted
 from batchsearch.service.fields import INT64, WHOLE
+from batchsearch.service.parameter_values import is_encodable
 from batchsearch.service.responses import (
     AccessDeniedDetail,
     Category,
@@ -27,7 +28,7 @@ from batchsearch.service.responses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from batchsearch.service.fields import Fields
     from batchsearch.service.operations import Operation
@@ -200,22 +201,9 @@ def _hit(fields: Fields, *, found: bool = True, scored: bool = True) -> Hit:
     """One entry of `Auctions`; what is looked up by name or by filter has no score."""
     if scored and found and (plain := _plain_hit(fields.content)) is not None:
         return plain
-    hit = Hit(
-        product_id=fields.text("ProductId", expected=True),
-        pic_name=fields.text("PicName", expected=True),
-        category_id=fields.integer("CategoryId", expected=found),
-        custom_content=fields.text("CustomContent"),
-        score=fields.real("Score", expected=found and scored),
-        sort_expr_values=fields.text("SortExprValues"),
-        int_attr=fields.integer("IntAttr"),
-        int_attr2=fields.integer("IntAttr2"),
-        int_attr3=fields.integer("IntAttr3"),
-        int_attr4=fields.integer("IntAttr4"),
-        str_attr=fields.text("StrAttr"),
-        str_attr2=fields.text("StrAttr2"),
-        str_attr3=fields.text("StrAttr3"),
-        str_attr4=fields.text("StrAttr4"),
-    )
+    expected = {"ProductId": True, "PicName": True, "CategoryId": found, "Score": found and scored}
+    read: Mapping[type, Callable[..., Any]] = {str: fields.text, int: fields.integer, float: fields.real}
+    hit = Hit(*(read[kind](name, expected=expected.get(name, False)) for name, kind in _HIT_FIELDS.items()))
     fields.done()
     return hit
 
@@ -250,7 +238,7 @@ def _plain_hit(content: Mapping[str, Any]) -> Hit | None:
         if kind is not kinds(name):
             return None
         if kind is str:
-            fits = value.isascii() or _is_whole(value)
+            fits = value.isascii() or is_encodable(value)
         else:
             fits = -INT64 <= value < INT64 if kind is int else math.isfinite(value)
         if not fits:
@@ -258,15 +246,6 @@ def _plain_hit(content: Mapping[str, Any]) -> Hit | None:
     if not content.keys() >= _ALWAYS_IN_HITS:
         return None
     return Hit(*map(content.get, _HIT_FIELDS))
-
-
-def _is_whole(text: str) -> bool:
-    """Whether a text holds no half of a surrogate pair, which fits no column."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def denial_of(fields: Fields) -> AccessDeniedDetail:

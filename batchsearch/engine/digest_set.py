@@ -45,7 +45,7 @@ class DigestSet:
     """Digests of sixteen bytes, sorted; never changed once made.
 
     Args:
-        digests: They, in any order.
+        digests: They, in any order, each by itself or many in one piece.
     """
 
     def __init__(self, digests: Iterable[bytes] = ()) -> None:

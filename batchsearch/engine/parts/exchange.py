@@ -13,8 +13,11 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
+
 from batchsearch import crash_points
-from batchsearch.engine.parts.renewed_rows import RenewedRows
+from batchsearch.engine.digest_set import DigestSet
+from batchsearch.manifest.keys import digests_of
 from batchsearch.storage.parts.generation import NextGeneration
 from batchsearch.storage.parts.part_files import HITS, RESULTS, part_name
 from batchsearch.storage.parts.rewrite import (
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    import pyarrow as pa
     from structlog.typing import FilteringBoundLogger
 
     from batchsearch.storage.ledger.store import Ledger
@@ -155,7 +157,8 @@ class Generations:
 
     def _build_renewed(self) -> Built:
         staged = self._ledger.parts(STAGED)
-        renewed = RenewedRows(row_keys(self._folder / STAGED / RESULTS / part.name) for part in staged)
+        places = (self._folder / STAGED / RESULTS / part.name for part in staged)
+        renewed = DigestSet(b"".join(digests_of(row_keys(path))) for path in places)
         self._next.begin()
         number = self._ledger.next_part()
         history = history_file(self._folder, part_name(number), self._schemas[0])
@@ -165,7 +168,8 @@ class Generations:
         try:
             for part in self._ledger.parts():
                 path = self._folder / RESULTS / part.name
-                gone = renewed.among(row_keys(path))
+                keys = row_keys(path)
+                gone = keys.filter(pa.array(renewed.among(digests_of(keys)))).combine_chunks()
                 if not len(gone):
                     self._next.keep(part.name)
                     stays.append(part.name)

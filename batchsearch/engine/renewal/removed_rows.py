@@ -113,9 +113,7 @@ async def mark_left(
 
 
 def _not_among(gone: DigestSet, keys: pa.ChunkedArray) -> pa.Array:
-    return pa.array(
-        ~gone.among([digest for chunk in keys.chunks for digest in digests_of(chunk)]), pa.bool_()
-    )
+    return pa.array(~gone.among(digests_of(keys)), pa.bool_())
 
 
 def _wrong_parts(ledger: Ledger, folder: Path, gone: DigestSet) -> list[str]:

@@ -7,14 +7,14 @@ in `results/` and are left out here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
+from batchsearch.engine.digest_set import DigestSet
 from batchsearch.errors import OutputError
 from batchsearch.manifest.keys import digests_of
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from batchsearch.manifest.source import Manifest
 
 SCORES_FILE: Final = "scores.parquet"
@@ -36,7 +34,6 @@ SCORES_SCHEMA_VERSION: Final = "1"
 
 _BATCH_ROWS: Final = 8_192
 _COMPARE: Final = "CompareSimilarByImage"
-_DIGEST: Final = np.dtype([("high", ">u8"), ("low", ">u8")])
 _RESULTS: Final = {column.name: column for column in RESULT_COLUMNS[_COMPARE]}
 
 _OWN: Final = (
@@ -109,13 +106,13 @@ def write_scores(
     Raises:
         OutputError: A part cannot be read, or the disk refuses.
     """
-    wanted = _digests(manifest)
+    wanted = DigestSet(b"".join(batch.digests()) for batch in manifest.key_batches())
     table: TableFile | None = None
     path = folder / SCORES_FILE
     try:
         for part in sealed_files(folder / RESULTS):
             for batch in _batches(part):
-                kept = batch.filter(_among(batch.column("row_key"), wanted))
+                kept = batch.filter(pa.array(wanted.among(digests_of(batch.column("row_key"))), pa.bool_()))
                 schema = _whole_schema(batch.schema, named)
                 if table is None:
                     table = TableFile(path, _made_by(schema, run_id))
@@ -137,24 +134,6 @@ def write_scores(
 
 def _made_by(schema: pa.Schema, run_id: str) -> pa.Schema:
     return schema.with_metadata({**(schema.metadata or {}), MADE_BY: run_id.encode()})
-
-
-def _digests(manifest: Manifest) -> NDArray[Any]:
-    """The digests of all row keys, sorted: sixteen bytes each."""
-    data = bytearray()
-    for batch in manifest.key_batches():
-        data += b"".join(batch.digests())
-    return np.unique(np.frombuffer(bytes(data), dtype=_DIGEST))
-
-
-def _among(keys: pa.Array, wanted: NDArray[Any]) -> pa.Array:
-    """Which keys are those of rows that the manifest has."""
-    found = np.frombuffer(b"".join(digests_of(keys)), dtype=_DIGEST)
-    if len(wanted) == 0 or len(found) == 0:
-        return pa.array(np.zeros(len(found), dtype=bool))
-    places = np.searchsorted(wanted, found)
-    places[places == len(wanted)] = 0
-    return pa.array(wanted[places] == found)
 
 
 def _batches(part: Path) -> Iterator[pa.RecordBatch]:

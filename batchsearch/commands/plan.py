@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from batchsearch.commands.shared.counts import COUNTS
 from batchsearch.commands.shared.options import DASK, RENEW, SET, laid_over, load
 from batchsearch.commands.shared.showing import show_answer
-from batchsearch.commands.shared.workers_on_paper import WorkersOnPaper
+from batchsearch.commands.shared.workers_on_paper import COUNTS, WorkersOnPaper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch._version import __version__
 from batchsearch.config.sections.worker_settings import local_workers
 from batchsearch.errors import ConfigError, MissingExtraError
 from batchsearch.images.cluster import local_worker
-from batchsearch.images.cluster.versions import differences, versions_here
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
@@ -237,3 +239,26 @@ def _look_at_workers(client: Client, address: str) -> None:
 
 def _brief(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+_PACKAGES: Final = ("pillow", "numpy", "pillow-heif", "opencv-python-headless", "distributed")
+"""Packages that decode, resize and compare images, and the one that carries them."""
+
+
+def versions_here() -> dict[str, str | None]:
+    """Versions of batchsearch, Python and those packages in this process; None for what is not installed."""
+    found: dict[str, str | None] = {
+        "batchsearch": __version__,
+        "python": ".".join(platform.python_version_tuple()[:2]),
+    }
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def differences(here: Mapping[str, str | None], there: Mapping[str, str | None]) -> tuple[str, ...]:
+    """Names of what is not the same in two processes, in the order of `versions_here`."""
+    return tuple(name for name in here if here[name] != there.get(name))

@@ -14,11 +14,9 @@ import click
 from batchsearch import interrupts, streams
 from batchsearch._version import __version__
 from batchsearch.commands.shared.options import fail_with, tell_defect
+from batchsearch.engine.run.collector import come_seldom
 from batchsearch.errors import BatchsearchError, ExitCode, StoppedError
 from batchsearch.kept_out import keep_out
-
-_GARBAGE: Final = 20_000
-"""New objects after which the collector of circles looks: of what is imported hardly any is garbage."""
 
 _EXAMPLES = """\b
 Examples:
@@ -149,7 +147,7 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command line; every way out has its code in the table of `--help`."""
     keep_out()
-    gc.set_threshold(_GARBAGE)
+    come_seldom()
     code = _ended()
     interrupts.hush()
     code = streams.settled(code)

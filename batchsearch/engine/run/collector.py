@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_THRESHOLDS: Final = (10_000, 20, 20)
+_SELDOM: Final = (20_000, 20, 20)
 """Objects more than before, and collections, between two collections: rings do not pile up."""
 _BY_PYTHON: Final = 1_000
 """Python 3.12 sets some hundred objects aside by itself when it starts; a program sets all that it has."""
+
+
+def come_seldom() -> None:
+    """Let it come around seldom from now on: of what a command imports hardly any is garbage."""
+    gc.set_threshold(*_SELDOM)
 
 
 @contextmanager
@@ -34,11 +39,11 @@ def off_while_loading() -> Iterator[None]:
 def held_back() -> Iterator[None]:
     """Hold it back within the block; where somebody has set it themselves, that stays."""
     before = gc.get_threshold()
-    if gc.get_freeze_count() > _BY_PYTHON or not gc.isenabled() or before[0] > _THRESHOLDS[0]:
+    if gc.get_freeze_count() > _BY_PYTHON or not gc.isenabled() or before[0] > _SELDOM[0]:
         yield
         return
     gc.freeze()
-    gc.set_threshold(*_THRESHOLDS)
+    come_seldom()
     try:
         yield
     finally:

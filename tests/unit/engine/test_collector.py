@@ -3,7 +3,7 @@
 import gc
 from contextlib import suppress
 
-from batchsearch.engine.run.collector import held_back
+from batchsearch.engine.run.collector import come_seldom, held_back
 
 
 def test_the_collector_is_as_it_was_after_a_run():
@@ -26,3 +26,16 @@ def test_a_collector_that_somebody_has_set_is_left_alone():
         assert gc.get_freeze_count() == before
     finally:
         gc.unfreeze()
+
+
+def test_a_command_that_has_not_set_aside_what_it_loaded_does_for_its_work():
+    """What the command line sets is no reason to leave the collector alone: it is the same."""
+    before = gc.get_threshold()
+    come_seldom()
+    try:
+        set_by_command = gc.get_threshold()
+        with held_back():
+            assert (gc.get_threshold(), gc.get_freeze_count() > 0) == (set_by_command, True)
+        assert (gc.get_threshold(), gc.get_freeze_count()) == (set_by_command, 0)
+    finally:
+        gc.set_threshold(*before)

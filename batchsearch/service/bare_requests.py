@@ -20,7 +20,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
@@ -126,7 +126,7 @@ class BareRequests:
             self._reading["max_headers"] = headers
         self._origins: dict[tuple[str, str | None, int | None], _Origin] = {}
 
-    async def ask(self, url: URL, message: Iterable[bytes], *, again: bool) -> BareAnswer:
+    def ask(self, url: URL, message: Iterable[bytes], *, again: bool) -> Awaitable[BareAnswer]:
         """Send a request and wait for the head of its answer.
 
         Args:
@@ -138,8 +138,9 @@ class BareRequests:
             aiohttp.ClientError: There is no answer.
             OSError: The same.
         """
-        if not again:
-            return await self._ask(url, message)
+        return self._ask_twice(url, message) if again else self._ask(url, message)
+
+    async def _ask_twice(self, url: URL, message: Iterable[bytes]) -> BareAnswer:
         try:
             return await self._ask(url, message)
         except aiohttp.ClientConnectorError:

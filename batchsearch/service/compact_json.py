@@ -7,7 +7,6 @@ than 64 bits, text that is no UTF-8) goes Python's way.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any, Final
 
 
@@ -29,8 +28,11 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), che
 def encoded(value: Any) -> bytes:
     """One line of UTF-8 without blanks; half a surrogate pair, which no column can hold, becomes `?`."""
     if _fast is not None:
-        with suppress(TypeError):
+        try:
             line: bytes = _fast.dumps(value)
+        except TypeError:
+            pass
+        else:
             return line
     return _encode(value).encode("utf-8", "replace")
 
@@ -43,6 +45,8 @@ def decoded(text: bytes) -> Any:
         RecursionError: It is nested too deeply.
     """
     if _fast is not None:
-        with suppress(ValueError):
+        try:
             return _fast.loads(text)
+        except ValueError:
+            pass
     return json.loads(text)

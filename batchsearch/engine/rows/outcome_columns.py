@@ -190,7 +190,8 @@ def finished_row(
         lasting: The answer holds for every equal request.
     """
     cached = pending.cached
-    result = _row_fields(facts, pending, failure, now)
+    moment = now.isoformat()
+    result = _row_fields(facts, pending, failure, moment)
     hits: list[Mapping[str, Any]] = []
     answer = None
     if cached is not None:
@@ -207,7 +208,7 @@ def finished_row(
             result |= pending.refusal.fields
             result["field_problems"] += pending.refusal.field_problems
         if pending.attempts:
-            result["answered_at"] = now.isoformat()
+            result["answered_at"] = moment
     if failure is not None:
         result |= {
             "error_code": failure.code,
@@ -216,12 +217,12 @@ def finished_row(
             "error_message": failure.message,
         }
     else:
-        result.setdefault("answered_at", now.isoformat())
+        result.setdefault("answered_at", moment)
         if facts.has_hits:
             result["hit_count"] = len(hits)
     if lasting and facts.reusable and pending.request_key is not None and cached is None:
         answer = AnswerKey(bytes.fromhex(pending.request_key), now.timestamp())
-    lines, dropped = _hit_lines({name: result[name] for name in OF_THE_ROW}, hits)
+    lines, dropped = _hit_lines(result, hits)
     result, misfits = results_fitting(facts.operation).fitted(result)
     dropped += len(misfits)
     if dropped:
@@ -242,7 +243,7 @@ def finished_row(
     )
 
 
-def _hit_lines(own: Mapping[str, Any], hits: Sequence[Mapping[str, Any]]) -> tuple[bytes, int]:
+def _hit_lines(result: Mapping[str, Any], hits: Sequence[Mapping[str, Any]]) -> tuple[bytes, int]:
     """A row's lines of `hits`, and how many of their values did not fit.
 
     What all of them say of the row is checked and written once.
@@ -250,7 +251,7 @@ def _hit_lines(own: Mapping[str, Any], hits: Sequence[Mapping[str, Any]]) -> tup
     if not hits:
         return b"", 0
     fitting = hits_fitting()
-    kept, misfits = fitting.fitted(own)
+    kept, misfits = fitting.fitted({name: result[name] for name in OF_THE_ROW})
     # Without its end, so that each hit goes on from there; `rank` follows and needs no check.
     begin = encoded(kept)[:-1] + (b"," if kept else b"")
     dropped = len(misfits) * len(hits)
@@ -263,11 +264,9 @@ def _hit_lines(own: Mapping[str, Any], hits: Sequence[Mapping[str, Any]]) -> tup
     return b"".join(lines), dropped
 
 
-def _row_fields(
-    facts: JobFacts, pending: PendingRow, failure: Failure | None, now: datetime
-) -> dict[str, Any]:
-    """What a row says of itself, whatever it was answered."""
-    last = pending.attempts[-1] if pending.attempts else None
+def _row_fields(facts: JobFacts, pending: PendingRow, failure: Failure | None, moment: str) -> dict[str, Any]:
+    """What a row says of itself, whatever it was answered, at a moment in ISO text."""
+    attempts = pending.attempts
     result: dict[str, Any] = {
         "row_key": pending.row.key,
         "key_values": key_values(pending.row.key, several=facts.several_keys),
@@ -278,24 +277,23 @@ def _row_fields(
         "instance": facts.instance,
         "outcome": "ok" if failure is None else "failed",
         "request_key": pending.request_key,
-        "calls": len({attempt.page for attempt in pending.attempts}) if facts.spends else 0,
-        "attempts": len(pending.attempts) if facts.spends else 0,
-        "denied": sum(attempt.denied for attempt in pending.attempts),
+        "calls": len({attempt.page for attempt in attempts}) if facts.spends else 0,
+        "attempts": len(attempts) if facts.spends else 0,
+        "denied": sum([attempt.denied for attempt in attempts]),
         "earlier_outcomes": pending.renewal.outcomes if pending.renewal is not None else 0,
-        "request_ids": [attempt.request_id for attempt in pending.attempts if facts.spends],
-        "finished_at": now.isoformat(),
+        "request_ids": [attempt.request_id for attempt in attempts if facts.spends],
+        "finished_at": moment,
         "prepare_ms": round(pending.prepare_seconds * 1000, 3),
-        "field_problems": sum(page.field_problems for page in pending.answers.values()),
+        "field_problems": sum([page.field_problems for page in pending.answers.values()]),
     }
     if pending.call is not None:
         result["body_bytes"] = len(pending.call.body)
-    if last is not None:
-        result |= {
-            "http_status": last.http_status,
-            "request_id": last.request_id,
-            "first_sent_at": pending.attempts[0].sent_at.isoformat(),
-            "latency_ms": round(last.latency * 1000, 3),
-        }
+    if attempts:
+        last = attempts[-1]
+        result["http_status"] = last.http_status
+        result["request_id"] = last.request_id
+        result["first_sent_at"] = attempts[0].sent_at.isoformat()
+        result["latency_ms"] = round(last.latency * 1000, 3)
     for place, prefix in enumerate(facts.prefixes):
         source = pending.sources[place] if place < len(pending.sources) else None
         image = pending.images[place] if place < len(pending.images) else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -63,6 +62,8 @@ class Outcomes:
 
     def __post_init__(self) -> None:
         self._began = datetime.now(UTC)
+        self._day = self._began.date()
+        self._usage_keys: dict[str, UsageKey] = {}
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Rows leave in tasks of this group from now on, so that the run ends only after them."""
@@ -114,12 +115,24 @@ class Outcomes:
 
     def usage(self, counted: Mapping[str, int]) -> dict[UsageKey, int]:
         """These counters, of today, this instance and this operation; calls only where they were any."""
-        day = datetime.now(UTC).date().isoformat()
+        return self._usage(counted, datetime.now(UTC))
+
+    def _usage(self, counted: Mapping[str, int], now: datetime) -> dict[UsageKey, int]:
+        if now.date() != self._day:
+            self._day, self._usage_keys = now.date(), {}
         return {
-            UsageKey(day, self.facts.instance, self.facts.operation, name): amount
+            self._usage_key(name): amount
             for name, amount in counted.items()
             if self.facts.spends or name not in _SPENT
         }
+
+    def _usage_key(self, name: str) -> UsageKey:
+        """What a counter of today counts for, made once a day."""
+        found = self._usage_keys.get(name)
+        if found is None:
+            found = UsageKey(self._day.isoformat(), self.facts.instance, self.facts.operation, name)
+            self._usage_keys[name] = found
+        return found
 
     async def _through(self, leaving: Coroutine[Any, Any, None]) -> None:
         """Await it; whoever waits may be cancelled, what is committed is counted all the same."""
@@ -131,12 +144,12 @@ class Outcomes:
     async def _commit(
         self, pending: PendingRow, failure: Failure | None, spent: Mapping[str, int], *, lasting: bool
     ) -> None:
-        row = finished_row(self.facts, pending, failure, datetime.now(UTC), lasting=lasting)
-        counted = Counter(spent)
-        counted["rows_ok" if failure is None else "rows_failed"] += 1
+        now = datetime.now(UTC)
+        row = finished_row(self.facts, pending, failure, now, lasting=lasting)
+        counted = {**spent, "rows_ok" if failure is None else "rows_failed": 1}
         self.stats.committing += 1
         try:
-            await self.stages.ledger.finish(row, self.usage(counted))
+            await self.stages.ledger.finish(row, self._usage(counted, now))
         finally:
             self.stats.committing -= 1
         self.heard()

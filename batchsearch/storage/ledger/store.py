@@ -69,6 +69,8 @@ class Ledger(PartLedger):
                     quick_check(path, self._reader)
                 self._prepare()
                 writer = self._connect(opened)
+                # What a statement of many rows is undone with: else a file for each, made and deleted.
+                writer.execute("PRAGMA temp_store = MEMORY")
                 self._waiting = _count_all_waiting(writer)
             except sqlite3.Error as error:
                 raise refusal(path, "the ledger cannot be opened", error) from error

@@ -26,10 +26,14 @@ def key_values(row_key: str, *, several: bool) -> list[str]:
     if not several:
         return [row_key]
     try:
-        values = json.loads(row_key, parse_int=str, parse_float=str)
+        values = _as_text(row_key)
     except ValueError:
         return [row_key]
     return list(map(_text, values)) if isinstance(values, list) else [row_key]
+
+
+# `json.loads` with these options would make a decoder for every row.
+_as_text: Final = json.JSONDecoder(parse_int=str, parse_float=str).decode
 
 
 def _text(value: Any) -> str:

@@ -1,13 +1,22 @@
-"""Arrow's values as Python's, alike with and without pandas.
+"""Arrow's values as Python's, alike with and without pandas, and how many bytes they take.
 
 Where pandas is not at hand, pyarrow refuses a moment that Python's own types cannot hold: one in nanoseconds.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class _Sized(Protocol):
+        @property
+        def nbytes(self) -> int: ...
+
+        def get_total_buffer_size(self) -> int: ...
 
 
 def python_values(column: pa.Array) -> list[Any]:
@@ -34,6 +43,17 @@ def storable_values(column: pa.Array) -> list[Any]:
     if _is_fine(column.type):
         column = column.cast(pa.int64())
     return python_values(column)
+
+
+def size_of(data: _Sized) -> int:
+    """Bytes of an array, column, batch or table.
+
+    Of views pyarrow 21 cannot tell which part of their buffers a slice uses: the whole buffers count then.
+    """
+    try:
+        return data.nbytes
+    except pa.ArrowException:
+        return data.get_total_buffer_size()
 
 
 def _is_fine(kind: pa.DataType) -> bool:

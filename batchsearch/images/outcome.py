@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
+
+from batchsearch.quick_record import quick_record
 
 if TYPE_CHECKING:
     from batchsearch.images.regions import Geometry
@@ -12,7 +14,7 @@ Lack = Literal["descriptors", "root"]
 """What this machine may lack for a while."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class ImageFacts:
     """What a results row says about an image file.
 
@@ -31,7 +33,7 @@ class ImageFacts:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Prepared:
     """An image that may be sent.
 
@@ -50,7 +52,7 @@ class Prepared:
     geometry: Geometry
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Rejected:
     """An image that is not sent; the outcome of its row.
 
@@ -65,7 +67,7 @@ class Rejected:
     source: ImageFacts | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Unreachable:
     """An image that could not be had this time; says nothing about whether there is one.
 

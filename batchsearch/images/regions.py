@@ -10,8 +10,9 @@ scaling are exact and a whole image stays a whole image.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from batchsearch.quick_record import quick_record
 
 _REGION: Final = re.compile(
     r"\s*(-?[0-9]{1,9})\s*,\s*(-?[0-9]{1,9})\s*,\s*(-?[0-9]{1,9})\s*,\s*(-?[0-9]{1,9})\s*"
@@ -58,7 +59,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in found.groups())
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Geometry:
     """How a file's stored pixel grid became the image that was sent: turned, scaled, set on a canvas.
 

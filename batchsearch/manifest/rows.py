@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow as pa
 from batchsearch.arrow_values import python_values
 from batchsearch.manifest.column_types import has_path
 from batchsearch.manifest.keys import digests_of
+from batchsearch.quick_record import quick_record
 from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _URL: Final = re.compile(r"([\s\ufeff\u200b]*)(?:[A-Za-z][A-Za-z0-9+.-]*://|(?i:file|data):)")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class ImageReference:
     """Where one image is: exactly one of `path`, `url` and `data` is set.
 
@@ -37,7 +38,7 @@ class ImageReference:
     data: bytes | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Row:
     """One row of the manifest, ready for the stages after it.
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from batchsearch._version import __version__
 from batchsearch.proxies import DIRECT
+from batchsearch.quick_record import quick_record
 from batchsearch.retry_after import retry_after
 from batchsearch.service.clock import ServiceClock
 from batchsearch.service.codes.lookup import code_for
@@ -40,7 +40,7 @@ USER_AGENT: Final = f"batchsearch/{__version__}"
 _MOST_RETRY_AFTER: Final = 3_600.0  # seconds; a longer hint is taken for a mistake and cut
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Answer:
     """What came of one call.
 

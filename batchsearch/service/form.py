@@ -7,12 +7,13 @@ fifteenth of what `urlencode` of its base64 takes, and the signature's hash is r
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from pybase64 import b64encode
 
+from batchsearch.quick_record import quick_record
 from batchsearch.service.facts import MAX_BODY_BYTES
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.service.parameters import ParameterProblem
@@ -29,7 +30,7 @@ _MORE_EACH: Final = 64
 """Bytes for an image's name, `&` and `=` at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Call:
     """One request, all but its signature; the same call may be sent again.
 

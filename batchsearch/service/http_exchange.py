@@ -21,6 +21,7 @@ from yarl import URL
 
 from batchsearch.descriptors import Shortage, is_exhausted, none_left
 from batchsearch.proxies import DIRECT
+from batchsearch.quick_record import quick_record
 from batchsearch.service.bare_requests import BareRequests, head_lines
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Timeouts:
     total: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Reply:
     """A complete answer; header names are lower-case."""
 
@@ -123,19 +124,18 @@ async def exchange(
     # What has a query is asked once: signatures are in it.
     address = URL(url, encoded=True) if "?" in url else _plain_address(url)
     proxy = proxies.of(address.scheme, address.raw_host or "", address.port or 0)
-    timeout = _client_timeout(timeouts)
 
-    async def ask() -> BareAnswer | aiohttp.ClientResponse:
+    def ask() -> Awaitable[BareAnswer | aiohttp.ClientResponse]:
         if proxy is None and len(body) <= _DIRECT_BYTES:
-            return await _ask_barely(session, method, address, headers, body, timeouts)
-        return await session.request(
+            return _ask_barely(session, method, address, headers, body, timeouts)
+        return session.request(
             method,
             address,
             headers=headers,
             data=(body if len(body) <= _DIRECT_BYTES else io.BytesIO(body)) if body else None,
             allow_redirects=False,
             proxy=proxy,
-            timeout=timeout,
+            timeout=_client_timeout(timeouts),
         )
 
     shortage = Shortage(sleep)
@@ -158,21 +158,21 @@ _bare: Final[WeakKeyDictionary[aiohttp.ClientSession, dict[Timeouts, BareRequest
 """What asks over the connections of each session."""
 
 
-async def _ask_barely(  # noqa: PLR0917 - what `exchange` was given
+def _ask_barely(  # noqa: PLR0917 - what `exchange` was given
     session: aiohttp.ClientSession,
     method: str,
     address: URL,
     headers: Mapping[str, str],
     body: bytes,
     timeouts: Timeouts,
-) -> BareAnswer:
+) -> Awaitable[BareAnswer]:
     """The head of the answer to one request over the session's connections."""
     told = {**_ACCEPTED, **headers}
     has_no_body = method in aiohttp.ClientRequest.GET_METHODS
     if body or not has_no_body:
         told["content-length"] = str(len(body))
     head = f"{method} {address.raw_path_qs} HTTP/1.1\r\n".encode("ascii") + head_lines(address, told)
-    return await _requests_of(session, timeouts).ask(address, (head, body), again=has_no_body)
+    return _requests_of(session, timeouts).ask(address, (head, body), again=has_no_body)
 
 
 def _requests_of(session: aiohttp.ClientSession, timeouts: Timeouts) -> BareRequests:

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from batchsearch.quick_record import quick_record
 from batchsearch.service.answer_records import denial_of, read_response, shortened
 from batchsearch.service.compact_json import decoded
 from batchsearch.service.fields import INT64, WHOLE, Fields
@@ -65,7 +65,7 @@ _STATUS_NAMED: Final = frozenset({408, 413, 429})  # what they mean needs no bod
 _CODE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Parsed:
     """What an answer says.
 

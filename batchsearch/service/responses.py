@@ -5,11 +5,13 @@ A field is None where the answer has it not, null, or of a type that says nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from batchsearch.quick_record import quick_record
 
-@dataclass(frozen=True, slots=True)
+
+@quick_record
 class Head:
     """The search in figures.
 
@@ -24,7 +26,7 @@ class Head:
     search_time: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Category:
     """One category that the instance knows."""
 
@@ -32,7 +34,7 @@ class Category:
     name: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class PicInfo:
     """What the service found in the image.
 
@@ -49,7 +51,7 @@ class PicInfo:
     all_categories: tuple[Category, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Hit:
     """One entry of `Auctions`: an image of the instance.
 
@@ -86,7 +88,7 @@ class Hit:
     str_attr4: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class AccessDeniedDetail:
     """Why access was denied, as RAM says it (CompareSimilarByImage 2026-01)."""
 
@@ -105,7 +107,7 @@ class AccessDeniedDetail:
         return f"{self.auth_action or 'the action'} is not granted to {who}" + (f" ({how})" if how else "")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Verdict:
     """What every answer says about itself.
 
@@ -122,7 +124,7 @@ class Verdict:
     request_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class SearchResponse(Verdict):
     """Answer to a search; `hits` in the service's order."""
 
@@ -131,7 +133,7 @@ class SearchResponse(Verdict):
     hits: tuple[Hit, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class CompareResponse(Verdict):
     """Answer to a comparison; `score` is the similarity, 0 to 1."""
 
@@ -139,7 +141,7 @@ class CompareResponse(Verdict):
     access_denied_detail: AccessDeniedDetail | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class MutationResponse(Verdict):
     """Answer to adding (with `pic_info`), updating, or deleting (with the names of what was deleted)."""
 
@@ -147,7 +149,7 @@ class MutationResponse(Verdict):
     pic_names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class ExistsResponse(Verdict):
     """Whether the instance holds an image, and what it keeps with it."""
 
@@ -155,7 +157,7 @@ class ExistsResponse(Verdict):
     item: Hit | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class InstanceFacts:
     """An instance as the service describes it.
 
@@ -180,14 +182,14 @@ class InstanceFacts:
     utc_expire_time: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class DetailResponse(Verdict):
     """Answer to `Detail`, which has neither code nor message."""
 
     instance: InstanceFacts | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class TaskResponse(Verdict):
     """Answer to what begins a batch task: its id and its status."""
 
@@ -195,7 +197,7 @@ class TaskResponse(Verdict):
     status: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class TaskFacts:
     """A batch task as the service lists it.
 
@@ -224,7 +226,7 @@ class TaskFacts:
     utc_modified: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class TaskListResponse(Verdict):
     """Answer to `IncreaseList` and `DumpMetaList`: a page of tasks, in the service's order."""
 
@@ -234,7 +236,7 @@ class TaskListResponse(Verdict):
     tasks: tuple[TaskFacts, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class BatchOutcome(Verdict):
     """What came of one image of a batch task, which no call of its own answers.
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
+
+from batchsearch.quick_record import quick_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +35,7 @@ _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Unsigned:
     """What there is to sign.
 
@@ -56,7 +58,7 @@ class Unsigned:
     body_sha256: str = EMPTY_SHA256
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Signed:
     """What is sent in front of the body. Valid once, for fifteen minutes.
 

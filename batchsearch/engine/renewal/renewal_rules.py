@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 from batchsearch.engine.renewal.mending import Mended
+from batchsearch.quick_record import quick_record
 from batchsearch.service.codes.lookup import action_of, code_for
 from batchsearch.storage.ledger.entries import RowState
 
@@ -60,7 +61,7 @@ class Renewal:
         return self.reason == "changed" and self.request is not None and self.request in requests
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Source:
     """What the manifest says of a row, and what the file system says of its images.
 

@@ -9,7 +9,6 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.rows.bloom_filter import BloomFilter
 from batchsearch.engine.rows.pending_row import Failure
+from batchsearch.quick_record import quick_record
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.results_and_hits import ANSWER_COLUMNS, OF_THE_ROW
 
@@ -34,7 +34,7 @@ _SAME_MOMENT: Final = 1e-3
 """Seconds that Parquet's microseconds and the ledger's float may differ by for one answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class CachedAnswer:
     """What an equal request was answered.
 

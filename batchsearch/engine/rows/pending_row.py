@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from batchsearch.engine.rows.page_plan import Page, pages_of
+from batchsearch.quick_record import quick_record
 from batchsearch.service.facts import MAX_ID
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Failure:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Attempt:
     """One HTTP request and how it was answered.
 
@@ -105,7 +106,7 @@ class Attempt:
         return cls(page, datetime.fromisoformat(sent_at), *rest)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class PageAnswer:
     """What one page adds to its row.
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from yarl import URL
+
+from batchsearch.quick_record import quick_record
 
 PORTS: Final = {"http": 80, "https": 443}
 """The port of each scheme where an address names none."""
@@ -32,7 +34,7 @@ class UnreadableAddressError(ValueError):
     """An address is none of the web's, or has no host that a request could go to."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class WebAddress:
     """Where a request goes, and what it asks for.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from batchsearch.quick_record import quick_record
+
 FlawKind = Literal["empty", "unknown", "unsupported", "truncated", "broken", "huge"]
 
 MAX_BLOCKS: Final = 200_000
@@ -28,7 +30,7 @@ class Flaw:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Inspection:
     """A file as its structure describes it.
 

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from batchsearch.arrow_sizes import size_of
+from batchsearch.arrow_values import size_of
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.column_types import cell
 from batchsearch.manifest.formats.table_file import PIECE_BYTES, UnreadableError, short

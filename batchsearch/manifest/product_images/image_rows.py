@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from batchsearch.arrow_sizes import size_of
+from batchsearch.arrow_values import size_of
 from batchsearch.config.sections.manifest_settings import IMAGE_NAME
 from batchsearch.manifest.formats.table_file import PIECE_BYTES, Wished
 from batchsearch.manifest.groups import own_images

@@ -14,13 +14,14 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from batchsearch import crash_points
 from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.quick_record import quick_record
 from batchsearch.storage.ledger.crowd import PAUSE, Crowd
 from batchsearch.storage.ledger.damage import refusal
 
@@ -54,7 +55,7 @@ _Outcome: TypeAlias = tuple[Any, BaseException | None]
 """What became of a record: what its statements returned, or why it was refused."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Record:
     """One thing to commit.
 
@@ -74,7 +75,7 @@ class Record:
     apply_all: Callable[[sqlite3.Connection, list[Any]], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class _Waiting:
     """A record in the queue, and whom to tell."""
 
@@ -230,7 +231,8 @@ class GroupCommits:
                 apply_all(self._connection, [record.value for record in records])
                 results += [None] * len(records)
             for record in records:
-                usage.update(record.usage)
+                for key, amount in record.usage.items():
+                    usage[key] += amount
         self._add_usage(self._connection, usage)
         crash_points.reached("ledger_commit_before")
         self._connection.execute("COMMIT")

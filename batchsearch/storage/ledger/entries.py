@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from batchsearch.quick_record import quick_record
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -28,7 +30,7 @@ def digests_of_texts(row_keys: Iterable[bytes]) -> list[bytes]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class FinishedRow:
     """A row with its outcome, as it becomes durable.
 
@@ -83,7 +85,7 @@ class RowState(NamedTuple):
     renewal: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class AnswerKey:
     """An answered request: the SHA-256 that names it, and when it was answered, seconds since 1970."""
 
@@ -118,7 +120,7 @@ class UsageKey(NamedTuple):
     counter: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class PendingRow:
     """An outcome waiting for its part."""
 
@@ -128,7 +130,7 @@ class PendingRow:
     carried: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Waiting:
     """How much waits for a part: outcomes, and the bytes of their results, hits and carried columns."""
 

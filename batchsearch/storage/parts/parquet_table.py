@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch import crash_points
-from batchsearch.arrow_sizes import size_of
+from batchsearch.arrow_values import size_of
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.publish import NewFile

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
 from batchsearch.images.prepare import passed, prepare
+from batchsearch.quick_record import quick_record
 from batchsearch.service.codes.table import CODES
 from batchsearch.tasks.check.check_page import PASS, REJECTED, REPAIRED, UNREACHABLE
 
@@ -19,7 +20,7 @@ Verdict = dict[str, Any]
 """One row of `storage.parts.verdict_table`, by column name."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_record
 class Judged:
     """An image that was looked at.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batchsearch.arrow_sizes import size_of
+from batchsearch.arrow_values import size_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from batchsearch.arrow_sizes import size_of
+from batchsearch.arrow_values import size_of
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import math
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from image_files import in_base64 as encoded
 from PIL import Image
 
 from batchsearch.emulator.caller import FORM, Received, signed_v3
@@ -42,12 +42,6 @@ LIMITED = AccessKey("limited", "secret-2", instances=frozenset({"other"}))
 DISABLED = AccessKey("disabled", "secret-3", active=False)
 TOKEN = AccessKey("temporary", "secret-4", security_token="token-of-its-own")
 EXPIRED = AccessKey("expired", "secret-5", security_token="token-of-its-own", expires=1.0)
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **settings) -> str:
-    with io.BytesIO() as file:
-        image.save(file, kind, **settings)
-        return base64.b64encode(file.getvalue()).decode()
 
 
 def plain(width: int = 200, height: int = 150) -> Image.Image:
@@ -99,27 +93,47 @@ BAD = "The request has invalid parameters."
 INVALID_LOWER = "The specified parameter {} is invalid."
 MANDATORY = "{} is mandatory for this action."
 
+# Code, status, message.
+INVALID_INSTANCE_NAME = ("InvalidInstanceName", 400, "The parameter instanceName is not specified.")
+CONSOLE_INSTANCE_NOT_FOUND = (
+    "Console.InstanceNotFound",
+    400,
+    "The specified ImageSearch instance is not found.",
+)
+DENIED_REQUEST = ("DeniedRequest", 403, "Your request was denied due to instance flow control.")
+NO_SPECIFIED_PIC_CONTENT = ("NoSpecifiedPicContent", 400, "The parameter PicContent no specified.")
+UNSUPPORTED_PIC_FORMAT = ("UnsupportedPicFormat", 400, "The specified image format is invalid.")
+INVALID_PIC_CONTENT = ("InvalidPicContent", 400, "The image size exceeds 4 MB.")
+UNSUPPORTED_PIC_PIXELS = ("UnsupportedPicPixels", 400, "The specified pixels is not supported.")
+INVALID_PIC_URL = ("InvalidPicUrl", 400, "The search picture does not exist at the specific url.")
+INVALID_PIC_URL_OF_A_PAIR = ("InvalidPicUrl", 400, "The specified parameter PicUrl is not valid.")
+PICTURE_ERROR = ("PictureError", 500, "[download] Img Download Failed.")
+NO_SPECIFIED_PRODUCT_ID = ("NoSpecifiedProductId", 400, "The parameter ProductId no specified.")
+NO_SPECIFIED_PIC_NAME = ("NoSpecifiedPicName", 400, "The parameter PicName no specified.")
+INVALID_INT_ATTR = ("InvalidIntAttr", 400, "The specified int_attr field is invalid.")
+INSTANCE_OVER_QUOTA = ("InstanceOverQuota", 400, "The number of items exceeds the limit.")
+INVALID_FILTER_CLAUSE = ("InvalidFilterClause", 400, "The specified filtering condition is invalid.")
+BAD_REQUEST = ("BadRequest", 400, "The request has invalid parameters.")
+UNSUPPORTED_INSTANCE_TYPE = ("UnsupportedInstanceType", 500, "The instance type is not supported.")
+INVALID_TIME_STAMP_EXPIRED = (
+    "InvalidTimeStamp.Expired",
+    400,
+    "Specified time stamp or date value is expired.",
+)
+MISSING_SECURITY_TOKEN = ("MissingSecurityToken", 400, "SecurityToken is mandatory for this action.")
+INVALID_VERSION = ("InvalidVersion", 400, "Specified parameter Version is not valid.")
+INVALID_REGION = ("InvalidRegion", 400, "The specific region is illegal")
+INVALID_NUM_PARAMETER = ("InvalidNumParameter", 400, "The specified parameter num is invalid.")
+INVALID_START_PARAMETER = ("InvalidStartParameter", 400, "The specified parameter start is inavlid.")
+INVALID_CATEGORY = ("InvalidCategory", 400, "The specified category is invalid.")
+
 # Operation, instance, parameters, code, status, message.
 PARAMETERS = [
     ("SearchImageByPic", None, SEARCH, "MissingInstanceName", 400, MANDATORY.format("InstanceName")),
-    (
-        "SearchImageByPic",
-        "",
-        SEARCH,
-        "InvalidInstanceName",
-        400,
-        "The parameter instanceName is not specified.",
-    ),
+    ("SearchImageByPic", "", SEARCH, *INVALID_INSTANCE_NAME),
     ("SearchImageByPic", "nobody", SEARCH, "InvalidInstance", 400, "The specified instance name is invalid."),
     ("SearchImageByPic", "x" * 21, SEARCH, "InvalidInstance", 400, "The specified instance name is invalid."),
-    (
-        "Detail",
-        "nobody",
-        {},
-        "Console.InstanceNotFound",
-        400,
-        "The specified ImageSearch instance is not found.",
-    ),
+    ("Detail", "nobody", {}, *CONSOLE_INSTANCE_NOT_FOUND),
     ("SearchImageByPic", "broken", SEARCH, "InstanceStatusError", 400, "Your instance is unavailable."),
     (
         "CompareSimilarByImage",
@@ -129,48 +143,18 @@ PARAMETERS = [
         400,
         "The current instance status does not support this operation.",
     ),
-    (
-        "SearchImageByPic",
-        "slow",
-        SEARCH,
-        "DeniedRequest",
-        403,
-        "Your request was denied due to instance flow control.",
-    ),
+    ("SearchImageByPic", "slow", SEARCH, *DENIED_REQUEST),
     ("Detail", "slow", {}, "DeniedRequest", 400, "Your request was denied due to instance flow control."),
     ("SearchImageByPic", "demo", {}, "MissingPicContent", 400, MANDATORY.format("PicContent")),
-    (
-        "SearchImageByPic",
-        "demo",
-        {"PicContent": ""},
-        "NoSpecifiedPicContent",
-        400,
-        "The parameter PicContent no specified.",
-    ),
-    (
-        "SearchImageByPic",
-        "demo",
-        {"PicContent": "not base64!"},
-        "UnsupportedPicFormat",
-        400,
-        "The specified image format is invalid.",
-    ),
+    ("SearchImageByPic", "demo", {"PicContent": ""}, *NO_SPECIFIED_PIC_CONTENT),
+    ("SearchImageByPic", "demo", {"PicContent": "not base64!"}, *UNSUPPORTED_PIC_FORMAT),
     (
         "SearchImageByPic",
         "demo",
         {"PicContent": base64.b64encode(b"no picture").decode()},
-        "UnsupportedPicFormat",
-        400,
-        "The specified image format is invalid.",
+        *UNSUPPORTED_PIC_FORMAT,
     ),
-    (
-        "SearchImageByPic",
-        "demo",
-        {"PicContent": encoded(plain(), "JPEG")[:400]},
-        "UnsupportedPicFormat",
-        400,
-        "The specified image format is invalid.",
-    ),
+    ("SearchImageByPic", "demo", {"PicContent": encoded(plain(), "JPEG")[:400]}, *UNSUPPORTED_PIC_FORMAT),
     (
         "SearchImageByPic",
         "demo",
@@ -183,34 +167,11 @@ PARAMETERS = [
         "CompareSimilarByImage",
         "demo",
         {**COMPARE, "SecondaryPicContent": base64.b64encode(b"x" * (4 * 1024 * 1024 + 1)).decode()},
-        "InvalidPicContent",
-        400,
-        "The image size exceeds 4 MB.",
+        *INVALID_PIC_CONTENT,
     ),
-    (
-        "SearchImageByPic",
-        "demo",
-        {"PicContent": encoded(plain(99, 150))},
-        "UnsupportedPicPixels",
-        400,
-        "The specified pixels is not supported.",
-    ),
-    (
-        "SearchImageByPic",
-        "demo",
-        {"PicContent": encoded(plain(4097, 150))},
-        "UnsupportedPicPixels",
-        400,
-        "The specified pixels is not supported.",
-    ),
-    (
-        "SearchImageByPic",
-        "trademark",
-        {"PicContent": encoded(plain(199, 300))},
-        "UnsupportedPicPixels",
-        400,
-        "The specified pixels is not supported.",
-    ),
+    ("SearchImageByPic", "demo", {"PicContent": encoded(plain(99, 150))}, *UNSUPPORTED_PIC_PIXELS),
+    ("SearchImageByPic", "demo", {"PicContent": encoded(plain(4097, 150))}, *UNSUPPORTED_PIC_PIXELS),
+    ("SearchImageByPic", "trademark", {"PicContent": encoded(plain(199, 300))}, *UNSUPPORTED_PIC_PIXELS),
     (
         "SearchImageByPic",
         "demo",
@@ -219,39 +180,16 @@ PARAMETERS = [
         400,
         "The image contains incorrect rotation flags in the meta data.",
     ),
-    (
-        "SearchImageByPic",
-        "demo",
-        {"PicContent": "http://example.com/cat.jpg"},
-        "InvalidPicUrl",
-        400,
-        "The search picture does not exist at the specific url.",
-    ),
+    ("SearchImageByPic", "demo", {"PicContent": "http://example.com/cat.jpg"}, *INVALID_PIC_URL),
     (
         "CompareSimilarByImage",
         "demo",
         {**COMPARE, "PrimaryPicContent": "https://example.com/cat.jpg"},
-        "InvalidPicUrl",
-        400,
-        "The specified parameter PicUrl is not valid.",
+        *INVALID_PIC_URL_OF_A_PAIR,
     ),
-    (
-        "SearchImageByPic",
-        "demo",
-        {"PicContent": f"http://b.e/upload-{'0' * 32}"},
-        "PictureError",
-        500,
-        "[download] Img Download Failed.",
-    ),
+    ("SearchImageByPic", "demo", {"PicContent": f"http://b.e/upload-{'0' * 32}"}, *PICTURE_ERROR),
     *(
-        (
-            "SearchImageByPic",
-            "demo",
-            {**SEARCH, "Region": region},
-            "InvalidRegion",
-            400,
-            "The specific region is illegal",
-        )
+        ("SearchImageByPic", "demo", {**SEARCH, "Region": region}, *INVALID_REGION)
         for region in (
             "1,2,3",
             "a,b,c,d",
@@ -265,14 +203,7 @@ PARAMETERS = [
     ),
     ("AddImage", "demo", {**ADD, "Region": "1"}, "InvalidRegion", 400, "The specific region is illegal."),
     *(
-        (
-            "SearchImageByPic",
-            "demo",
-            {**SEARCH, "Num": num},
-            "InvalidNumParameter",
-            400,
-            "The specified parameter num is invalid.",
-        )
+        ("SearchImageByPic", "demo", {**SEARCH, "Num": num}, *INVALID_NUM_PARAMETER)
         for num in ("0", "-1", "ten", "1.5", "99999999999999999999")
     ),
     (
@@ -284,14 +215,7 @@ PARAMETERS = [
         "The specified number of results for each request exceeds the maximum of 100.",
     ),
     *(
-        (
-            "SearchImageByPic",
-            "demo",
-            {**SEARCH, "Start": start},
-            "InvalidStartParameter",
-            400,
-            "The specified parameter start is inavlid.",
-        )
+        ("SearchImageByPic", "demo", {**SEARCH, "Start": start}, *INVALID_START_PARAMETER)
         for start in ("-1", "500", "x")
     ),
     (
@@ -303,36 +227,15 @@ PARAMETERS = [
         "The specified number of total results exceeds the maximum of 500.",
     ),
     *(
-        (
-            "SearchImageByPic",
-            "demo",
-            {**SEARCH, "Filter": text},
-            "InvalidFilterClause",
-            400,
-            "The specified filtering condition is invalid.",
-        )
+        ("SearchImageByPic", "demo", {**SEARCH, "Filter": text}, *INVALID_FILTER_CLAUSE)
         for text in ("int_attr", "color=1", "int_attr!=1", "(" * 3000, f'str_attr="{"x" * 4096}"')
     ),
     *(
-        (
-            "SearchImageByPic",
-            "demo",
-            {**SEARCH, "CategoryId": text},
-            "InvalidCategory",
-            400,
-            "The specified category is invalid.",
-        )
+        ("SearchImageByPic", "demo", {**SEARCH, "CategoryId": text}, *INVALID_CATEGORY)
         for text in ("10", "x", "-1", "8888888")
     ),
     *(
-        (
-            "SearchImageByPic",
-            "demo",
-            {**SEARCH, **bad},
-            "BadRequest",
-            400,
-            "The request has invalid parameters.",
-        )
+        ("SearchImageByPic", "demo", {**SEARCH, **bad}, *BAD_REQUEST)
         for bad in (
             {"Crop": "maybe"},
             {"DistinctProductId": "2"},
@@ -345,22 +248,8 @@ PARAMETERS = [
     ("SearchImageByName", "demo", NAME, "PicNotExist", 400, "The search picture does not exist."),
     ("UpdateImage", "demo", NAME, "PicNotExist", 400, "The search picture does not exist."),
     ("SearchImageByName", "demo", {"PicName": "n"}, "MissingProductId", 400, MANDATORY.format("ProductId")),
-    (
-        "SearchImageByName",
-        "demo",
-        {**NAME, "ProductId": ""},
-        "NoSpecifiedProductId",
-        400,
-        "The parameter ProductId no specified.",
-    ),
-    (
-        "SearchImageByName",
-        "demo",
-        {**NAME, "PicName": ""},
-        "NoSpecifiedPicName",
-        400,
-        "The parameter PicName no specified.",
-    ),
+    ("SearchImageByName", "demo", {**NAME, "ProductId": ""}, *NO_SPECIFIED_PRODUCT_ID),
+    ("SearchImageByName", "demo", {**NAME, "PicName": ""}, *NO_SPECIFIED_PIC_NAME),
     (
         "AddImage",
         "demo",
@@ -378,14 +267,7 @@ PARAMETERS = [
         400,
         INVALID.format("CustomContent"),
     ),
-    (
-        "AddImage",
-        "demo",
-        {**ADD, "IntAttr": "1.5"},
-        "InvalidIntAttr",
-        400,
-        "The specified int_attr field is invalid.",
-    ),
+    ("AddImage", "demo", {**ADD, "IntAttr": "1.5"}, *INVALID_INT_ATTR),
     *(
         ("AddImage", "demo", {**ADD, name: str(2**31)}, f"Invalid{name}", 400, INVALID.format(name))
         for name in ("IntAttr2", "IntAttr3", "IntAttr4")
@@ -396,31 +278,10 @@ PARAMETERS = [
         for bad in ("x" * 129, "5%", "a\\b", "¥1", "$", "a&b")
     ),
     ("UpdateImage", "full", {**NAME, "StrAttr": "$"}, "InvalidStrAttr", 400, INVALID.format("StrAttr")),
-    (
-        "AddImage",
-        "full",
-        {**ADD, "ProductId": "another"},
-        "InstanceOverQuota",
-        400,
-        "The number of items exceeds the limit.",
-    ),
+    ("AddImage", "full", {**ADD, "ProductId": "another"}, *INSTANCE_OVER_QUOTA),
     ("DeleteImage", "demo", {}, "NoSpecifiedProductId", 400, "You must specify ProductId."),
-    (
-        "DeleteImage",
-        "demo",
-        {"IsDeleteByFilter": "true"},
-        "InvalidFilterClause",
-        400,
-        "The specified filtering condition is invalid.",
-    ),
-    (
-        "DeleteImage",
-        "full",
-        {"ProductId": "p", "PicName": ""},
-        "BadRequest",
-        400,
-        "The request has invalid parameters.",
-    ),
+    ("DeleteImage", "demo", {"IsDeleteByFilter": "true"}, *INVALID_FILTER_CLAUSE),
+    ("DeleteImage", "full", {"ProductId": "p", "PicName": ""}, *BAD_REQUEST),
     (
         "CompareSimilarByImage",
         "demo",
@@ -453,14 +314,7 @@ PARAMETERS = [
         400,
         INVALID.format("SecondaryPicContent"),
     ),
-    (
-        "SearchImageByText",
-        "demo",
-        {"Text": "cat"},
-        "UnsupportedInstanceType",
-        500,
-        "The instance type is not supported.",
-    ),
+    ("SearchImageByText", "demo", {"Text": "cat"}, *UNSUPPORTED_INSTANCE_TYPE),
     ("SearchImageByText", "words", {}, "MissingText", 400, MANDATORY.format("Text")),
     ("SearchImageByText", "words", {"Text": " "}, "InvalidText", 400, INVALID.format("Text")),
     ("SearchImageByText", "words", {"Text": "a\tb"}, "InvalidText", 400, INVALID.format("Text")),
@@ -473,28 +327,14 @@ PARAMETERS = [
         400,
         INVALID_LOWER.format("num"),
     ),
-    (
-        "SearchImageByFilter",
-        "demo",
-        {"Filter": "int_attr"},
-        "InvalidFilterClause",
-        400,
-        "The specified filtering condition is invalid.",
-    ),
+    ("SearchImageByFilter", "demo", {"Filter": "int_attr"}, *INVALID_FILTER_CLAUSE),
     ("IncreaseInstance", "demo", {"Path": "/a"}, "MissingBucketName", 400, MANDATORY.format("BucketName")),
     ("IncreaseInstance", "demo", {"BucketName": "b"}, "MissingPath", 400, MANDATORY.format("Path")),
     ("IncreaseInstance", "demo", {"BucketName": "", "Path": "/a"}, "Console.BadRequest", 400, BAD),
     ("IncreaseList", "demo", {"PageSize": 31}, "Console.BadRequest", 400, BAD),
     ("DumpMetaList", "demo", {"PageNumber": 0}, "Console.BadRequest", 400, BAD),
     ("DumpMetaList", "demo", {"Id": "x"}, "Console.BadRequest", 400, BAD),
-    (
-        "IncreaseList",
-        "nobody",
-        {},
-        "Console.InstanceNotFound",
-        400,
-        "The specified ImageSearch instance is not found.",
-    ),
+    ("IncreaseList", "nobody", {}, *CONSOLE_INSTANCE_NOT_FOUND),
     (
         "DumpMeta",
         "broken",
@@ -539,22 +379,8 @@ AUTHENTICATION = [
         400,
         "Specified signature is not matched with our calculation.",
     ),
-    (
-        AccessKey(*ANY),
-        {},
-        -1000,
-        "InvalidTimeStamp.Expired",
-        400,
-        "Specified time stamp or date value is expired.",
-    ),
-    (
-        AccessKey(*ANY),
-        {},
-        1000,
-        "InvalidTimeStamp.Expired",
-        400,
-        "Specified time stamp or date value is expired.",
-    ),
+    (AccessKey(*ANY), {}, -1000, *INVALID_TIME_STAMP_EXPIRED),
+    (AccessKey(*ANY), {}, 1000, *INVALID_TIME_STAMP_EXPIRED),
     (
         AccessKey(*ANY),
         {"x-acs-date": "yesterday"},
@@ -563,14 +389,7 @@ AUTHENTICATION = [
         400,
         "Specified time stamp or date value is not well formatted.",
     ),
-    (
-        AccessKey("temporary", "secret-4"),
-        {},
-        0,
-        "MissingSecurityToken",
-        400,
-        "SecurityToken is mandatory for this action.",
-    ),
+    (AccessKey("temporary", "secret-4"), {}, 0, *MISSING_SECURITY_TOKEN),
     (
         AccessKey("temporary", "secret-4", security_token="another-token"),
         {},
@@ -589,14 +408,7 @@ AUTHENTICATION = [
         "Specified SecurityToken is malformed.",
     ),
     (LIMITED, {}, 0, "NoPermission", 403, "You are not authorized to perform this operation."),
-    (
-        AccessKey(*ANY),
-        {"x-acs-version": "2018-01-01"},
-        0,
-        "InvalidVersion",
-        400,
-        "Specified parameter Version is not valid.",
-    ),
+    (AccessKey(*ANY), {"x-acs-version": "2018-01-01"}, 0, *INVALID_VERSION),
 ]
 
 

@@ -1,14 +1,12 @@
 """What configs/dask/ gives agrees with the program and with itself: addresses, codes, options, secrets."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from run_rig import program
 
 from batchsearch.child.ending import Ended, meaning_of
 from batchsearch.config.load import load_text
@@ -140,13 +138,7 @@ def test_the_slurm_example_runs(signed_in, make_job, tmp_path):
         [{"id": number, "image": f"p{number:02}.jpg"} for number in range(6)],
         instance__endpoint=signed_in.endpoint,
     )
-    ran = subprocess.run(
-        [sys.executable, FILES / "slurm.py", job],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = program(FILES / "slurm.py", job, env={"PYTHONPATH": str(tmp_path)})
     assert ran.returncode == 0, ran.stderr
     assert "6" in ran.stdout
     assert pd.read_parquet(tmp_path / "out" / "results")["outcome"].tolist() == ["ok"] * 6

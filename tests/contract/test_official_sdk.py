@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
-import logging
 import math
 
 import pytest
@@ -20,7 +19,9 @@ from alibabacloud_tea_openapi.utils_models import Config
 from darabonba.core import DaraCore
 from darabonba.exceptions import UnretryableException
 from darabonba.runtime import RuntimeOptions
+from image_files import saved
 from PIL import Image, ImageDraw
+from sdk_rig import quiet_sdk
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, InBodyFailure, NotJson
 from batchsearch.emulator.http.signatures import AccessKey
@@ -43,28 +44,14 @@ SCHEMES = {"v3": None, "v1": "v2"}
 def image(colour: str) -> bytes:
     drawn = Image.new("RGB", (240, 180), "white")
     ImageDraw.Draw(drawn).ellipse((60, 30, 180, 150), fill=colour)
-    with io.BytesIO() as file:
-        drawn.save(file, "JPEG", quality=95)
-        return file.getvalue()
+    return saved(drawn, "JPEG", quality=95)
 
 
 RED, BLUE = image("red"), image("blue")
 RED_TEXT, BLUE_TEXT = (base64.b64encode(data).decode() for data in (RED, BLUE))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quiet_sdk():
-    """The SDK attaches log handlers of its own when it is imported; they go when the module is done."""
-    loggers = [logging.getLogger(name) for name in ("darabonba-core", "credentials")]
-    kept = [(logger, list(logger.handlers), logger.level) for logger in loggers]
-    for logger in loggers:
-        logger.handlers.clear()
-        logger.setLevel(logging.CRITICAL)
-    yield
-    for logger, handlers, level in kept:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-
+__all__ = ["quiet_sdk"]
 
 INSTANCES = (InstanceOptions(name="demo", service_type="product", rates=LIFTED),)
 

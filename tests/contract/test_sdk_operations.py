@@ -11,7 +11,6 @@ import base64
 import inspect
 import io
 import json
-import logging
 import math
 import os
 import re
@@ -29,6 +28,7 @@ from alibabacloud_imagesearch20201214.client import Client
 from alibabacloud_tea_openapi.utils_models import Config
 from darabonba.runtime import RuntimeOptions
 from PIL import Image, ImageDraw
+from sdk_rig import quiet_sdk
 
 import batchsearch
 from batchsearch.config.model import OperationName
@@ -88,18 +88,7 @@ def picture(path, colour):
     return base64.b64encode(path.read_bytes()).decode()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quiet_sdk():
-    """The SDK attaches log handlers of its own when it is imported; they go when the module is done."""
-    loggers = [logging.getLogger(name) for name in ("darabonba-core", "credentials")]
-    kept = [(logger, list(logger.handlers), logger.level) for logger in loggers]
-    for logger in loggers:
-        logger.handlers.clear()
-        logger.setLevel(logging.CRITICAL)
-    yield
-    for logger, handlers, level in kept:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
+__all__ = ["quiet_sdk"]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Buckets with lists of images, and tasks followed over HTTP, for the tests of the batch operations."""
 
 import base64
-import io
 import json
 import math
 import random
@@ -9,6 +8,7 @@ import urllib.request
 from dataclasses import replace
 from urllib.error import HTTPError
 
+from image_files import saved
 from PIL import Image, ImageDraw
 
 from batchsearch.emulator.flow import BUDGETS
@@ -25,9 +25,7 @@ def picture(seed, size=(128, 112)):
     for _ in range(4):
         x, y = rng.randrange(90), rng.randrange(80)
         pen.ellipse((x, y, x + 30, y + 30), fill=tuple(rng.randrange(256) for _ in range(3)))
-    with io.BytesIO() as file:
-        drawn.save(file, "PNG")
-        return file.getvalue()
+    return saved(drawn)
 
 
 def encoded(data):

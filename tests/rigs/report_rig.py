@@ -21,6 +21,7 @@ from batchsearch.engine.run.job import run_job
 from batchsearch.tasks.report.limits import ReportOptions
 from batchsearch.tasks.report.reporting import make_report, write_page
 
+NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 HOSTILE = (
     "</script><script>window.pwned=1</script>",
     '"><img src=x onerror=window.pwned=1>',
@@ -231,6 +232,16 @@ def deduped(tmp_path_factory, searched):
     return SimpleNamespace(folder=folder, pairs=pairs, members=members, clusters=len(groups))
 
 
+def report_on(folder, **options):
+    """The report on a folder, as it is made on one day."""
+    return make_report(folder, ReportOptions(**options), now=NOW)
+
+
+def table(report, name, section=0):
+    """A table of a section of a report."""
+    return report.sections[section].table(name)
+
+
 @pytest.fixture
 def make_products():
     """Makes products with images in a folder."""
@@ -297,7 +308,7 @@ def opened(browser, tmp_path):
     tabs = []
 
     def open_(folder, scheme="light", state="", **options):
-        report = make_report(folder, ReportOptions(**options), now=datetime(2026, 11, 21, tzinfo=UTC))
+        report = report_on(folder, **options)
         path = tmp_path / "report.html"
         write_page(report, path)
         tab = browser.new_page()

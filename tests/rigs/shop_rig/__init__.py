@@ -89,6 +89,16 @@ class Shop:
         image = decode_image(data, "generic")
         self.emulator.catalogue().add(NewItem(product, name), image, crop=True, region=None)
 
+    def write_all(self, some):
+        """Products, images and sources, in the catalogue alone."""
+        for each in some:
+            self.write(*each)
+
+    def put_all(self, some):
+        """The same, in the catalogue and in the instance."""
+        for each in some:
+            self.put(*each)
+
     def job(self, name="out", **dedup):
         with (self.folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)

@@ -1,13 +1,12 @@
 """A night's tables under a hard limit of memory, many times smaller than what the night is about."""
 
-import os
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 from cluster_scale import make
+from run_rig import program
 
 PRODUCTS = 40_000
 MB_MORE = 32
@@ -25,7 +24,7 @@ def searches(tmp_path_factory):
 
 def night(folder, *, in_memory, at_once):
     """Make the tables of a small night, then, limited, those of a large one."""
-    program = f"""
+    script = f"""
         import re, resource
         from pathlib import Path
         from batchsearch.tasks.dedup.candidates import catalogue_images, catalogue_reading, hits, in_pieces
@@ -42,15 +41,7 @@ def night(folder, *, in_memory, at_once):
         print(ours(folder / "large")["members"])
     """
     plain = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        cwd=BENCHMARKS,
-        env=os.environ | plain,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    return program("-c", textwrap.dedent(script), cwd=BENCHMARKS, env=plain, timeout=300)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from run_rig import program
 
 from batchsearch.config.load import job_schema, load_job, load_text, recorded_settings
 from batchsearch.config.mapping import job_of_mapping
@@ -492,13 +493,7 @@ def test_folders_that_links_may_lead_to_start_at_the_job_file(job, tmp_path):
 def test_time_zones_are_known_everywhere():
     """A named zone works where the system has no zones of its own."""
     script = "from zoneinfo import ZoneInfo; print(ZoneInfo('Asia/Shanghai'))"
-    ran = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONTZPATH": ""},
-    )
+    ran = program("-c", script, env={"PYTHONTZPATH": ""})
     assert ran.stdout.strip() == "Asia/Shanghai"
 
 

@@ -1,6 +1,6 @@
 """Judgements go to the end of the file at once, and nothing that is there is lost."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -61,14 +61,9 @@ def test_a_file_that_cannot_be_written_says_so(tmp_path):
 def test_windows_at_once_lose_nothing(tmp_path):
     """Twenty windows that judge at the same time leave twenty judgements under one heading."""
     path = tmp_path / "judgements.csv"
-    threads = [
-        threading.Thread(target=write_judgements, args=(path, [(f"a{number}", "b", "same", "")], NOW))
-        for number in range(20)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(20) as threads:
+        for number in range(20):
+            threads.submit(write_judgements, path, [(f"a{number}", "b", "same", "")], NOW)
     lines = path.read_text().splitlines()
     assert len(lines) == 21
     assert sum(line.startswith("product_a") for line in lines) == 1

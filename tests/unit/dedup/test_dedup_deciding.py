@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from pairs_rig import matched
 
 from batchsearch.config.sections.dedup_settings import DedupSettings
 from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
@@ -12,10 +13,6 @@ from batchsearch.tasks.dedup.candidates.matches import (
     IDENTICAL_BYTES,
     NO_RANK,
     PERCEPTUAL,
-    SEARCH,
-    Matches,
-    folded,
-    pairs_of,
 )
 from batchsearch.tasks.dedup.candidates.off_memory import Room
 from batchsearch.tasks.dedup.clusters.building import preference_of
@@ -61,28 +58,6 @@ def row(product, run="n1", at=1, renewed=False, name="front", **more):
         "renewed": renewed,
         **more,
     }
-
-
-def matched(*hits):
-    """Pairs of single hits: product, other, score, how found."""
-    columns = list(zip(*(hit[:3] for hit in hits), strict=True))
-    count = len(hits)
-    whole = np.arange(count, dtype=np.int32)
-    return folded(
-        pairs_of(
-            Matches(
-                product=np.array(columns[0], np.int32),
-                other=np.array(columns[1], np.int32),
-                row=whole,
-                image=whole,
-                found_image=whole,
-                score=np.array(columns[2], np.float64),
-                rank=np.ones(count, np.int32),
-                category=np.full(count, 7, np.int64),
-                found_by=np.array([hit[3] if len(hit) > 3 else SEARCH for hit in hits], np.int8),
-            )
-        )
-    )
 
 
 @pytest.mark.parametrize(

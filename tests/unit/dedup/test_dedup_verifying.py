@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pairs_rig import matched
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from batchsearch.errors import MissingExtraError
-from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches, folded, pairs_of
 from batchsearch.tasks.dedup.candidates.off_memory import Room
 from batchsearch.tasks.dedup.candidates.spoken import all_agree, speaking_column, value_of_products
 from batchsearch.tasks.dedup.clusters.decide import Catalogue, Judged, bars_of, decide, to_verify
@@ -222,23 +222,7 @@ def test_a_nearer_threshold_makes_a_pair_less_sure():
 
 
 def pairs_with_scores(*scores):
-    count = len(scores)
-    numbers = np.arange(count, dtype=np.int32)
-    return folded(
-        pairs_of(
-            Matches(
-                product=np.zeros(count, np.int32),
-                other=numbers + 1,
-                row=numbers,
-                image=numbers,
-                found_image=numbers,
-                score=np.array(scores),
-                rank=numbers + 1,
-                category=np.full(count, -1, np.int64),
-                found_by=np.full(count, SEARCH, np.int8),
-            )
-        )
-    )
+    return matched(*((0, place, score) for place, score in enumerate(scores, 1)))
 
 
 def test_the_images_decide_and_not_the_score():

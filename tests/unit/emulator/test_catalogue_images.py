@@ -1,22 +1,16 @@
 """What the emulated service accepts as an image."""
 
 import hashlib
-import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
+from image_files import saved as encoded
 from PIL import Image
 
 from batchsearch.emulator.search.image_reading import ImageRefusedError, decode_image
 from batchsearch.service.facts import MAX_IMAGE_BYTES
-
-
-def encoded(image, form="PNG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def plain(size=(160, 120), colour=(200, 30, 60), mode="RGB"):

@@ -3,7 +3,7 @@
 import io
 import sqlite3
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import numpy as np
@@ -293,11 +293,8 @@ def test_many_threads_add_and_delete_at_once(tmp_path):
             if number % 4 == 3:
                 catalogue.delete(f"p{worker}-{number - 1}", None)
 
-    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(work, range(6)))
     everything = Query(num=100, start=0)
     before = catalogue.search_image(image(0), everything, crop=True, region=None)
     shared = catalogue.get("shared", "a.jpg")

@@ -1,6 +1,7 @@
 """Exact vector search: order, threads, removal and growth."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -101,11 +102,8 @@ def test_many_callers_get_what_one_gets(index):
         for number in range(share, len(queries), 8):
             together[number] = index.search(Wanted(queries[number], 20))
 
-    threads = [threading.Thread(target=work, args=(share,)) for share in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
     assert together == alone
 
 

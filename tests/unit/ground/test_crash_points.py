@@ -1,14 +1,12 @@
 """The places at which a test may end the process: closed names, and nothing at all when they are off."""
 
 import ast
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from run_rig import program
 
 import batchsearch
 from batchsearch import crash_points
@@ -42,13 +40,7 @@ def test_every_place_is_in_the_table_and_every_entry_is_a_place():
 
 
 def run(code, crash_at):
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"BATCHSEARCH_CRASH_AT": crash_at, "PYTHONPATH": str(PACKAGE.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return program("-c", code, env={"BATCHSEARCH_CRASH_AT": crash_at, "PYTHONPATH": str(PACKAGE.parent)})
 
 
 PASSES = """

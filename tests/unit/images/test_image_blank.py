@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from image_files import saved
 from PIL import Image, ImageDraw
 
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -16,12 +17,6 @@ from batchsearch.images.rules import rules_for
 
 def rules(**settings):
     return rules_for("generic", ImageSettings(**settings))
-
-
-def saved(image, kind="PNG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def logo(colour=(255, 255, 255), under=(255, 255, 255, 0)):

@@ -1,6 +1,5 @@
 """Numbers that a header claims are bounded where they are read, and decoding by what it costs."""
 
-import io
 import json
 import struct
 import zlib
@@ -8,6 +7,7 @@ import zlib
 import numpy as np
 import pyarrow as pa
 import pytest
+from image_files import saved
 from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -24,12 +24,6 @@ from batchsearch.storage.parts.results_and_hits import own_results_schema
 
 HUGE = 2**31
 RULES = rules_for("generic", ImageSettings())
-
-
-def saved(image, kind, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def png(width, height):

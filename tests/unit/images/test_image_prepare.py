@@ -3,10 +3,11 @@
 import errno
 import io
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from image_files import saved
 from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -17,12 +18,6 @@ from batchsearch.images.rules import rules_for
 
 def noise(width, height, seed=1):
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
-
-
-def saved(image, kind="JPEG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def rules(**settings):
@@ -39,7 +34,7 @@ def test_a_image_that_cannot_get_small_enough_has_its_own_code():
 
 def test_bytes_are_saved_by_quality_before_size():
     """An image slightly over the limit keeps its sides and loses quality only."""
-    data = saved(noise(600, 400), quality=95)
+    data = saved(noise(600, 400), "JPEG", quality=95)
     result = prepare(data, rules(max_upload_bytes=len(data) // 2))
     assert isinstance(result, Prepared)
     assert (result.sent.width, result.sent.height) == (600, 400)
@@ -49,7 +44,7 @@ def test_bytes_are_saved_by_quality_before_size():
 
 def test_bytes_are_saved_by_size_when_quality_is_not_enough():
     """An image far over the limit shrinks, and says both steps."""
-    result = prepare(saved(noise(1200, 900), quality=95), rules(max_upload_bytes=60_000))
+    result = prepare(saved(noise(1200, 900), "JPEG", quality=95), rules(max_upload_bytes=60_000))
     assert isinstance(result, Prepared)
     assert result.sent.bytes <= 60_000
     assert result.sent.width < 1200
@@ -60,7 +55,7 @@ def test_bytes_are_saved_by_size_when_quality_is_not_enough():
 
 def test_a_large_jpeg_snaps_to_the_decoders_own_scale():
     """By default 4032 pixels come out as 1008 for 1024, and exactly so when asked for."""
-    data = saved(Image.new("RGB", (4032, 3024), "teal"))
+    data = saved(Image.new("RGB", (4032, 3024), "teal"), "JPEG")
     assert prepare(data, rules(max_side=1024)).transforms[0] == "resize:4032x3024->1008x756"
     assert prepare(data, rules(max_side=1024, snap=False)).transforms[0] == "resize:4032x3024->1024x768"
 
@@ -70,7 +65,7 @@ def test_shrinking_while_decoding_looks_like_shrinking_afterwards(snap):
     """The cheap way and a full decode with the best filter give the same image."""
     x, y = np.meshgrid(np.linspace(0, 20, 2403), np.linspace(0, 14, 1801))
     waves = np.stack([np.sin(x) * 90 + 128, np.cos(y) * 90 + 128, np.sin(x + y) * 90 + 128], axis=2)
-    data = saved(Image.fromarray(waves.astype(np.uint8)), quality=95)
+    data = saved(Image.fromarray(waves.astype(np.uint8)), "JPEG", quality=95)
     sent = Image.open(io.BytesIO(prepare(data, rules(max_side=620, snap=snap)).data))
     whole = Image.open(io.BytesIO(data)).resize(sent.size, Image.Resampling.LANCZOS)
     difference = np.abs(np.asarray(sent).astype(int) - np.asarray(whole).astype(int))
@@ -80,7 +75,7 @@ def test_shrinking_while_decoding_looks_like_shrinking_afterwards(snap):
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (300, 3)])
 def test_a_tiny_jpeg_can_be_padded(size):
     """Images of a few pixels are smaller than any scale of the decoder, and still padded."""
-    result = prepare(saved(Image.new("RGB", size, "teal")), rules(too_small="pad"))
+    result = prepare(saved(Image.new("RGB", size, "teal"), "JPEG"), rules(too_small="pad"))
     assert isinstance(result, Prepared)
     assert min(result.sent.width, result.sent.height) == 100
 
@@ -186,17 +181,14 @@ def test_threads_prepare_the_same_as_one():
     def work(slot):
         together[slot] = prepare(files[slot % 4], limits).sent.sha256
 
-    threads = [threading.Thread(target=work, args=(slot,)) for slot in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
     assert together == alone * 2
 
 
 def test_outcomes_never_show_the_image():
     """The representation of a prepared image has no bytes in it, however it is logged."""
-    data = saved(noise(200, 200))
+    data = saved(noise(200, 200), "JPEG")
     assert repr(data[:20])[2:30] not in repr(prepare(data, rules()))
 
 

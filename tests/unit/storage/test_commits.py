@@ -48,13 +48,6 @@ async def held_up(ledger):
     await waiting
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    opened = Ledger(tmp_path / "ledger.sqlite3")
-    yield opened
-    opened.close()
-
-
 BAD = {
     "half a surrogate pair": lambda ledger: ledger.finish(row("bad", "Vendor\ud800"), {}),
     "an unsupported type": lambda ledger: ledger.attempt(digest_of("bad"), 1, object(), {}),

@@ -29,13 +29,6 @@ def row(key, *, code=None, has_history=False):
     )
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    opened = Ledger(tmp_path / "ledger.sqlite3")
-    yield opened
-    opened.close()
-
-
 async def test_a_finished_row_is_on_disk_when_finish_returns(ledger, tmp_path):
     """What `finish` has returned for, another process reads."""
     await ledger.finish(row("a"), {USAGE: 1})

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from parts_rig import writer_of
 
 from batchsearch.errors import OutputDamagedError, OutputError
-from batchsearch.storage.parts.part_files import PartWriter, part_name, table_from_json
+from batchsearch.storage.parts.part_files import part_name, table_from_json
 from batchsearch.storage.parts.results_and_hits import (
     hits_schema,
     own_results_schema,
@@ -37,15 +38,7 @@ def entry(key, hits=0):
 
 @pytest.fixture
 def writer(tmp_path):
-    made = PartWriter(
-        tmp_path,
-        results_schema=results_schema("SearchImageByPic", CARRIED),
-        own_schema=own_results_schema("SearchImageByPic"),
-        hits_schema=hits_schema(),
-        passthrough_schema=CARRIED,
-    )
-    made.prepare()
-    return made
+    return writer_of(tmp_path, CARRIED)
 
 
 def test_a_part_holds_every_entry_and_its_hits(writer, tmp_path):

@@ -8,14 +8,13 @@ import threading
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from parts_rig import writer_of
 
 from batchsearch.engine.parts.exchange import Generations
 from batchsearch.engine.parts.sealer import Sealer, Writers
 from batchsearch.errors import OutputError
 from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow, digest_of
-from batchsearch.storage.ledger.store import Ledger
 from batchsearch.storage.parts.part_files import PartWriter
-from batchsearch.storage.parts.results_and_hits import hits_schema, own_results_schema, results_schema
 
 CARRIED = pa.schema([("sku", pa.string())])
 PATIENCE = 20.0
@@ -40,14 +39,8 @@ class Gate(PartWriter):
 
     asked = 0
 
-    def __init__(self, folder):
-        super().__init__(
-            folder,
-            results_schema=results_schema("SearchImageByPic", CARRIED),
-            own_schema=own_results_schema("SearchImageByPic"),
-            hits_schema=hits_schema(),
-            passthrough_schema=CARRIED,
-        )
+    def __init__(self, folder, **schemas):
+        super().__init__(folder, **schemas)
         self.open = threading.Event()
         self.open.set()
         self.reached = threading.Event()
@@ -61,16 +54,7 @@ class Gate(PartWriter):
 
 @pytest.fixture
 def writer(tmp_path):
-    made = Gate(tmp_path)
-    made.prepare()
-    return made
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    opened = Ledger(tmp_path / "ledger.sqlite3")
-    yield opened
-    opened.close()
+    return writer_of(tmp_path, CARRIED, Gate)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
+from parts_rig import writer_of
 
 from batchsearch.errors import OutputError
-from batchsearch.storage.parts.part_files import PartWriter, part_name
-from batchsearch.storage.parts.results_and_hits import hits_schema, own_results_schema, results_schema
+from batchsearch.storage.parts.part_files import part_name
 from batchsearch.telemetry.summary import Truth
 from batchsearch.telemetry.truth import compare_with_truth
 
@@ -28,15 +28,7 @@ def entry(key, copy_of, expected, *products, code=None):
 
 @pytest.fixture
 def writer(tmp_path):
-    made = PartWriter(
-        tmp_path,
-        results_schema=results_schema("SearchImageByPic", CARRIED),
-        own_schema=own_results_schema("SearchImageByPic"),
-        hits_schema=hits_schema(),
-        passthrough_schema=CARRIED,
-    )
-    made.prepare()
-    return made
+    return writer_of(tmp_path, CARRIED)
 
 
 def compared(folder):

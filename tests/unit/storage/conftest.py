@@ -1,0 +1,5 @@
+"""A ledger is at hand."""
+
+from parts_rig import ledger
+
+__all__ = ["ledger"]

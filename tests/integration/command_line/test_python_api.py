@@ -9,15 +9,15 @@ import pkgutil
 import shutil
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
 import structlog
+from run_rig import put_all
 
 import batchsearch
 import batchsearch.python_api
-from batchsearch.emulator.search.image_reading import decode_image
-from batchsearch.emulator.search.records import NewItem
 
 ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(4)]
 
@@ -25,10 +25,7 @@ ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(4)]
 @pytest.fixture
 def filled(signed_in, images):
     """The emulator with four of the images in its catalogue."""
-    for number in range(4):
-        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), image, crop=True, region=None)
-    return signed_in
+    return put_all(signed_in, images, range(4), "P{:02}")
 
 
 @pytest.fixture
@@ -236,11 +233,8 @@ def test_runs_in_several_threads(filled, make_job):
     def work(name):
         results[name] = batchsearch.run(job, overrides={"output.dir": str(job.parent / name)})
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in ("one", "two")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(work, ("one", "two")))
     assert all(results[name].ok for name in ("one", "two"))
 
 

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import threading
 import urllib.parse
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from console_rig import SAMPLES, Visitor, asked_of, demo_settings, running_console
+from run_rig import sign_in
 
 import batchsearch
 from batchsearch.config.load import load_job, load_text
@@ -399,8 +401,7 @@ def purchased(tmp_path, monkeypatch):
     """An instance that the console takes for a purchased one: over HTTP, with keys of the environment."""
     options = EmulatorOptions(instances=(InstanceOptions(name="bought", qps=5, rates={"add": math.inf}),))
     with Emulator(options) as emulator:
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", emulator.access_key_id)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", emulator.access_key_secret)
+        sign_in(monkeypatch, emulator)
         monkeypatch.setenv("BATCHSEARCH_RUNTIME_DIR", str(tmp_path / "rates"))
         (tmp_path / "queries.csv").write_text(
             "id,image\n"
@@ -483,13 +484,7 @@ def test_no_secret_leaves_the_process(purchased):
 
 
 def settings_folder(settings):
-    return load_folder(settings.output.dir)
-
-
-def load_folder(text):
-    from pathlib import Path
-
-    return Path(text).parent
+    return Path(settings.output.dir).parent
 
 
 FAULTS = {

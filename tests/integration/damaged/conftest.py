@@ -3,17 +3,14 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 import yaml
-from click.testing import CliRunner
+from run_rig import command, granting, invoke, put
 
 from batchsearch import crash_points
-from batchsearch.cli import cli
-from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions
 from batchsearch.emulator.server import Emulator
 
 ROWS = 30
@@ -23,18 +20,11 @@ TABLES = ("results", "hits", "history", "staged")
 @pytest.fixture(scope="module")
 def instance(images):
     """Two instances that grant whatever comes, with a few images in each."""
-    from batchsearch.emulator.search.image_reading import decode_image
-    from batchsearch.emulator.search.records import NewItem
-
-    unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
-    options = InstanceOptions(name="demo", qps=1e9, rates=unlimited)
-    other = InstanceOptions(name="other", qps=1e9, rates=unlimited)
-    with Emulator(EmulatorOptions(instances=(options, other))) as running:
+    names = ("demo", "other")
+    with Emulator(EmulatorOptions(instances=tuple(map(granting, names)))) as running:
         for number in range(6):
-            image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-            for name in ("demo", "other"):
-                item = NewItem(f"P{number}", "front")
-                running.catalogue(name).add(item, image, crop=True, region=None)
+            for name in names:
+                put(running, f"P{number}", images / f"p{number:02}.jpg", name)
         yield running
 
 
@@ -53,17 +43,11 @@ class Night:
         if crash_points.VARIABLE not in os.environ:
             return self._here(arguments, keys)
         # A process that is to be killed is one of its own.
-        ran = subprocess.run(
-            [sys.executable, "-m", "batchsearch", *map(str, arguments)],
-            env=os.environ | keys,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ran = command(*arguments, env=keys)
         return self._said(ran.returncode, ran.stdout, ran.stderr)
 
     def _here(self, arguments, keys):
-        ran = CliRunner().invoke(cli, [*map(str, arguments)], env=keys)
+        ran = invoke(*arguments, env=keys)
         if ran.exception is not None and not isinstance(ran.exception, SystemExit):
             raise ran.exception
         return self._said(ran.exit_code, ran.stdout, ran.stderr)
@@ -151,19 +135,6 @@ def new_night(instance, images):
     return lambda folder, **settings: made(folder, instance, images, **settings)
 
 
-def ledger_removed(night):
-    shutil.rmtree(night.out / "ledger")
-
-
-def ledger_file_removed(night):
-    for path in (night.out / "ledger").iterdir():
-        path.unlink()
-
-
-def ledger_emptied(night):
-    (night.out / "ledger" / "ledger.sqlite3").write_bytes(b"")
-
-
 def older_ledger(night):
     shutil.rmtree(night.out / "ledger")
     shutil.copytree(night.folder / "ledger-before", night.out / "ledger")
@@ -177,20 +148,17 @@ def another_new_ledger(night):
     Ledger(night.out / "ledger" / "ledger.sqlite3").close()
 
 
-def no_database(night):
-    (night.out / "ledger" / "ledger.sqlite3").write_bytes(b"this is no database, and never was one" * 300)
+def written(content):
+    return lambda night: (night.out / "ledger" / "ledger.sqlite3").write_bytes(content)
 
 
 LOST = {
-    spoil.__name__: spoil
-    for spoil in (
-        ledger_removed,
-        ledger_file_removed,
-        ledger_emptied,
-        older_ledger,
-        another_new_ledger,
-        no_database,
-    )
+    "ledger_removed": lambda night: shutil.rmtree(night.out / "ledger"),
+    "ledger_file_removed": lambda night: [path.unlink() for path in (night.out / "ledger").iterdir()],
+    "ledger_emptied": written(b""),
+    "older_ledger": older_ledger,
+    "another_new_ledger": another_new_ledger,
+    "no_database": written(b"this is no database, and never was one" * 300),
 }
 
 

@@ -80,20 +80,19 @@ def twice(tmp_path_factory, new_night, instance):
     return given
 
 
-def removed(ledger, before):
-    shutil.rmtree(ledger)
-
-
-def emptied(ledger, before):
-    (ledger / "ledger.sqlite3").write_bytes(b"")
-
-
 def older(ledger, before):
     shutil.rmtree(ledger)
     shutil.copytree(before, ledger)
 
 
-@pytest.mark.parametrize("spoil", [removed, emptied, older], ids=lambda spoil: spoil.__name__)
+SPOILT = {
+    "removed": lambda ledger, _: shutil.rmtree(ledger),
+    "emptied": lambda ledger, _: (ledger / "ledger.sqlite3").write_bytes(b""),
+    "older": older,
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 @pytest.mark.parametrize(
     ("kind", "ledger"),
     [

@@ -15,8 +15,7 @@ def command(job, *arguments):
 
 def test_a_changed_setting_is_refused_and_both_ways_on_are_ways_on(shop, tmp_path):
     """Another `crop` asks something else: nothing is asked until `--fresh` or `--renew` is given."""
-    for each in samples()[45:53]:
-        shop.put(*each)
+    shop.put_all(samples()[45:53])
     job = shop.job()
     assert command(job).exit_code == 0
     asked, changed = shop.asked(), ("--set", "parameters.crop=false")
@@ -42,8 +41,7 @@ def test_a_changed_setting_is_refused_and_both_ways_on_are_ways_on(shop, tmp_pat
 async def test_a_corrected_product_column_renews_what_it_touches_once(shop, tmp_path):
     """By the wrong one no image finds itself: these are asked again, once; tables follow the column."""
     some = samples()[45:57]
-    for each in some:
-        shop.put(*each)
+    shop.put_all(some)
     shop.more = {"family": {product: f"f{number % 3}" for number, (product, _, _) in enumerate(some)}}
     with pytest.raises(CatalogueNotHeldError, match=r"only 0 of 12 images .* found themselves"):
         await shop.night(product_column="family")

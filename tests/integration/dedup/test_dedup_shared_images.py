@@ -1,17 +1,11 @@
 """Images on many products, over real HTTP: a size chart joins nothing, one stock photograph its offers."""
 
-import io
 import random
 
 import pandas as pd
+from image_files import saved as encoded
 from PIL import Image, ImageDraw
 from shop_rig import clusters_of, samples
-
-
-def encoded(image):
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
 
 
 def size_chart():

@@ -1,10 +1,9 @@
 """The instance beside the manifest: what is added, updated and deleted, and what no export may do to it."""
 
 import json
-import subprocess
-import sys
 
 import pytest
+from run_rig import command
 from shop_rig import clusters_of, samples
 
 from batchsearch.errors import ExitCode, ManifestError
@@ -13,20 +12,10 @@ from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError
 ALL = ["add", "update", "delete"]
 
 
-def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "batchsearch", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("rows", [0, 5])
 async def test_a_broken_export_deletes_nothing(shop, tmp_path, rows):
     """A header alone, or half of the rows: exit code 65 before anything is called or deleted."""
-    for each in samples()[45:55]:
-        shop.put(*each)
+    shop.put_all(samples()[45:55])
     await shop.night(sync="delete")
     tables = (tmp_path / "out" / "pairs" / "pairs.parquet").read_bytes()
     asked = len(shop.emulator.log.entries())
@@ -49,8 +38,7 @@ async def test_a_broken_export_deletes_nothing(shop, tmp_path, rows):
 
 async def test_an_empty_manifest_without_deletions_is_a_quiet_night(shop):
     """Nothing is called, nothing is deleted, and the night ends well."""
-    for each in samples()[45:49]:
-        shop.put(*each)
+    shop.put_all(samples()[45:49])
     await shop.night()
     shop.rows = []
     summary = await shop.night()
@@ -61,8 +49,7 @@ async def test_an_empty_manifest_without_deletions_is_a_quiet_night(shop):
 async def test_an_instance_without_the_images_ends_the_night_and_the_next_one_mends_it(shop, tmp_path):
     """No clusters because nothing is there is no answer; once images are added, they are searched again."""
     some = samples()[45:57]
-    for each in some:
-        shop.write(*each)
+    shop.write_all(some)
     ran = command("dedup", shop.job())
     assert ran.returncode == ExitCode.ENDED
     assert "only 0 of 12 images that were searched found themselves" in ran.stderr
@@ -79,10 +66,8 @@ async def test_an_instance_without_the_images_ends_the_night_and_the_next_one_me
 async def test_half_of_the_images_is_enough_to_go_on(shop):
     """Six of twelve in the instance find themselves; five are too few."""
     some = samples()[0:24:2]
-    for each in some[:6]:
-        shop.put(*each)
-    for each in some[6:]:
-        shop.write(*each)
+    shop.put_all(some[:6])
+    shop.write_all(some[6:])
     assert (await shop.night()).exit_code == ExitCode.DONE
     shop.emulator.catalogue().delete(some[0][0], some[0][1])
     with pytest.raises(CatalogueNotHeldError, match="only 5 of 12"):
@@ -92,8 +77,7 @@ async def test_half_of_the_images_is_enough_to_go_on(shop):
 async def test_added_updated_deleted_and_added_again(shop):
     """Each step has its own ledger: an attribute is updated without its image, a returned image is added."""
     some = samples()[45:57]
-    for each in some:
-        shop.write(*each)
+    shop.write_all(some)
     options = {"sync": ALL, "attributes": {"str_attr": "pic_name"}, "max_deleted": "50%"}
     first = await shop.night(**options)
     assert {step: run.calls for step, run in first.sync.items()} == {"add": 12, "update": 0}
@@ -116,8 +100,7 @@ async def test_added_updated_deleted_and_added_again(shop):
 async def test_an_attribute_that_changed_is_updated_and_its_image_is_not_sent_again(shop):
     """With `add` and `update` a new price is one UpdateImage; a new image is one AddImage with its price."""
     some = samples()[45:51]
-    for each in some:
-        shop.write(*each)
+    shop.write_all(some)
     shop.more = {"price": {row[0]: 1 for row in shop.rows}}
     options = {"sync": ["add", "update"], "attributes": {"int_attr": "price"}}
     options["types"] = {"price": "int64"}
@@ -136,8 +119,7 @@ async def test_an_attribute_that_changed_is_updated_and_its_image_is_not_sent_ag
 
 async def test_an_image_that_another_row_has_stays(shop):
     """What left one row and is in another has not left the manifest."""
-    for each in samples()[45:49]:
-        shop.put(*each)
+    shop.put_all(samples()[45:49])
     shop.key = ["row"]
     shop.more = {"row": dict(zip([row[0] for row in shop.rows], "abcd", strict=True))}
     await shop.night(sync="delete")
@@ -150,8 +132,7 @@ async def test_an_image_that_another_row_has_stays(shop):
 async def test_a_plan_counts_the_whole_night(shop):
     """Search and every step of the upkeep are planned as the night then does them."""
     some = samples()[45:57]
-    for each in some[:9]:
-        shop.write(*each)
+    shop.write_all(some[:9])
     options = {"sync": ALL, "attributes": {"str_attr": "pic_name"}, "max_deleted": "50%"}
     ran = command("plan", shop.job(**options), "--json")
     assert ran.returncode == 0, ran.stderr
@@ -160,8 +141,7 @@ async def test_a_plan_counts_the_whole_night(shop):
     assert page["sync"]["add"]["calls"] == 9
     await shop.night(**options)
     shop.rows.pop(0)
-    for each in some[9:]:
-        shop.write(*each)
+    shop.write_all(some[9:])
     ran = command("plan", shop.job(**options), "--json")
     assert ran.returncode == 0, ran.stderr
     page = json.loads(ran.stdout)
@@ -187,8 +167,7 @@ async def test_own_images_leave_room_for_others(shop, tmp_path):
 
 async def test_a_run_over_a_dedup_job_says_that_it_only_searches(shop):
     """Whoever expects clusters of `batchsearch run` reads which command makes them."""
-    for each in samples()[45:47]:
-        shop.put(*each)
+    shop.put_all(samples()[45:47])
     ran = command("run", shop.job(), "--log-format", "json")
     assert ran.returncode == 0, ran.stderr
     events = [json.loads(line)["event"] for line in ran.stderr.splitlines() if line.startswith("{")]
@@ -197,8 +176,7 @@ async def test_a_run_over_a_dedup_job_says_that_it_only_searches(shop):
 
 async def test_the_upkeep_of_version_0_1_is_taken_over(shop, tmp_path):
     """What an earlier version added is not added again: its folder becomes that of the step."""
-    for each in samples()[45:49]:
-        shop.write(*each)
+    shop.write_all(samples()[45:49])
     await shop.night(sync="add")
     folder = tmp_path / "out" / "sync"
     (folder / "add").rename(tmp_path / "out" / "moved")
@@ -211,8 +189,7 @@ async def test_the_upkeep_of_version_0_1_is_taken_over(shop, tmp_path):
 
 async def test_deletions_are_counted_before_the_guard_only_once(shop):
     """What an earlier night has deleted is not missing any more: small losses every night are allowed."""
-    for each in samples()[40:60]:
-        shop.put(*each)
+    shop.put_all(samples()[40:60])
     for _ in range(4):
         summary = await shop.night(sync="delete")
         shop.rows.pop()
@@ -226,8 +203,7 @@ async def test_deletions_are_counted_before_the_guard_only_once(shop):
 async def test_a_living_export_updates_and_searches_nothing(shop, tmp_path):
     """A price that became a double and a column more change no image: no call is made."""
     some = samples()[45:51]
-    for each in some:
-        shop.write(*each)
+    shop.write_all(some)
     shop.more = {"price": {product: 1_000_000 + n for n, (product, *_) in enumerate(some)}}
     sync = {"sync": ALL, "attributes": {"int_attr": "price"}}
     assert (await shop.night(**sync, types={"price": "int64"})).exit_code == ExitCode.DONE

@@ -19,8 +19,7 @@ def never(*_, **__):
 async def test_columns_part_and_join_what_images_say(shop, tmp_path):
     """Copies of one photograph are one product, unless the catalogue names two colours for them."""
     products = [product for product, _, _ in COPIES]
-    for each in COPIES:
-        shop.put(*each)
+    shop.put_all(COPIES)
     shop.more = {
         "colour": {product: " Red" if product == products[0] else "red" for product in products},
         "title": {product: f"Tablet {product}" for product in products},
@@ -45,8 +44,7 @@ async def test_columns_part_and_join_what_images_say(shop, tmp_path):
 
 async def test_a_night_without_changes_looks_at_nothing(shop, tmp_path, monkeypatch):
     """Features and measures are kept by content: the same catalogue again decodes and compares no image."""
-    for each in COPIES:
-        shop.put(*each)
+    shop.put_all(COPIES)
     await shop.night()
     before = pairs_of(tmp_path / "out")
     monkeypatch.setattr(look_store, "look_of", never)

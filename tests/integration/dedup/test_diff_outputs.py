@@ -1,16 +1,13 @@
 """`batchsearch diff` over real outputs: what it counts, shows and writes, and what it refuses."""
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from run_rig import command, put_all
 
-from batchsearch.emulator.search.image_reading import decode_image
-from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.run.job import run_job
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import clusters_schema, pairs_schema
 from batchsearch.tasks.diff import diffs
@@ -53,15 +50,6 @@ def nights(tmp_path):
 
 def difference(a, b, **options):
     return diff_of(a, b, **{"least": 0.001, "show": 20, "parquet": None, **options})
-
-
-def diff_command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "batchsearch", "diff", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_two_nights_differ_in_pairs_and_clusters(nights):
@@ -135,13 +123,13 @@ def test_names_from_outside_are_no_markup(tmp_path):
 
 def test_the_command_speaks_to_people_and_to_programs(nights, tmp_path):
     """Text, JSON and Markdown say the same; unlike folders are refused with 64."""
-    for_people = diff_command(*nights)
+    for_people = command("diff", *nights)
     assert (for_people.returncode, "2 pairs gone" in for_people.stdout) == (0, True)
-    counts = json.loads(diff_command(*nights, "--json").stdout)["counts"]
+    counts = json.loads(command("diff", *nights, "--json").stdout)["counts"]
     assert counts["pairs"] == {"new": 1, "gone": 2, "score": 1}
-    assert "| 2 | pairs gone |" in diff_command(*nights, "--markdown").stdout
-    assert diff_command(*nights, "--markdown", "--json").returncode == 64
-    refused = diff_command(nights[0], tmp_path)
+    assert "| 2 | pairs gone |" in command("diff", *nights, "--markdown").stdout
+    assert command("diff", *nights, "--markdown", "--json").returncode == 64
+    refused = command("diff", nights[0], tmp_path)
     assert refused.returncode == 64
     assert "no `results` and no `pairs`" in refused.stderr
 
@@ -149,10 +137,7 @@ def test_the_command_speaks_to_people_and_to_programs(nights, tmp_path):
 @pytest.fixture
 def filled(signed_in, images):
     """The emulator with eight of the images."""
-    for number in range(8):
-        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
-    return signed_in
+    return put_all(signed_in, images, range(8))
 
 
 async def test_two_runs_differ_in_rows_and_hits(filled, load, tmp_path):

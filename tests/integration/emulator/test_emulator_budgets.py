@@ -1,32 +1,26 @@
 """An instance's separate budgets and ways of counting, as its callers meet them."""
 
-import base64
-import io
 import math
 
 import pytest
+from image_files import in_base64
 from PIL import Image
 
 from batchsearch.emulator.flow import BUDGETS, COUNTINGS
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 
-
-def content():
-    with io.BytesIO() as file:
-        Image.new("RGB", (128, 128), "plum").save(file, "PNG")
-        return base64.b64encode(file.getvalue()).decode()
-
+CONTENT = in_base64(Image.new("RGB", (128, 128), "plum"))
 
 NAME = {"ProductId": "p", "PicName": "n"}
 DRAWS_ON = {
-    "SearchImageByPic": ("query", {"PicContent": content()}),
+    "SearchImageByPic": ("query", {"PicContent": CONTENT}),
     "SearchImageByName": ("query", NAME),
-    "CompareSimilarByImage": ("query", {"PrimaryPicContent": content(), "SecondaryPicContent": content()}),
+    "CompareSimilarByImage": ("query", {"PrimaryPicContent": CONTENT, "SecondaryPicContent": CONTENT}),
     "CheckImageExists": ("query", NAME),
     "SearchImageByText": ("query", {"Text": "red"}),
     "SearchImageByFilter": ("query", {"Filter": "int_attr=1"}),
-    "AddImage": ("add", {**NAME, "PicContent": content()}),
+    "AddImage": ("add", {**NAME, "PicContent": CONTENT}),
     "UpdateImage": ("update", NAME),
     "Detail": ("other", {}),
     "IncreaseInstance": ("other", {"BucketName": "b", "Path": "/a"}),

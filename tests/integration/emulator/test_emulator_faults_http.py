@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
-import io
 import json
 import math
 import os
@@ -18,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
+from image_files import in_base64
 from PIL import Image
 
 from batchsearch.emulator.caller import FORM, Caller, signed_v3
@@ -41,14 +40,10 @@ from batchsearch.emulator.server import Emulator
 LIFTED = dict.fromkeys(("query", "add", "delete", "update", "other"), math.inf)
 
 
-def content() -> str:
-    with io.BytesIO() as file:
-        Image.new("RGB", (128, 128), "plum").save(file, "PNG")
-        return base64.b64encode(file.getvalue()).decode()
+CONTENT = in_base64(Image.new("RGB", (128, 128), "plum"))
 
-
-SEARCH = ("SearchImageByPic", {"InstanceName": "demo", "PicContent": content()})
-ADD = ("AddImage", {"InstanceName": "demo", "ProductId": "p", "PicName": "n", "PicContent": content()})
+SEARCH = ("SearchImageByPic", {"InstanceName": "demo", "PicContent": CONTENT})
+ADD = ("AddImage", {"InstanceName": "demo", "ProductId": "p", "PicName": "n", "PicContent": CONTENT})
 DETAIL = ("Detail", {"InstanceName": "demo"})
 
 

@@ -10,6 +10,7 @@ from batch_rig import (
     dumped,
     encoded,
     fetched,
+    followed,
     increments,
     instance,
     lines_at,
@@ -262,16 +263,9 @@ def test_one_task_at_a_time_and_everything_else_goes_on(gated):
     assert len(ok(caller, "SearchImageByPic", PicContent=encoded(picture(7)))["Auctions"]) == 1
     assert [line["ProductId"] for line in lines_at(dumped(caller)["MetaUrl"])] == ["q"]
     bucket.gate.set()
-    assert taken_over(caller, begun)["Status"] == "SUCCESS"
+    assert followed(caller, begun["Data"]["Id"])["Status"] == "SUCCESS"
     assert ok(caller, "Detail")["Instance"]["TotalCount"] == 4
     assert taken_in(caller)["Status"] == "SUCCESS"
-
-
-def taken_over(caller, begun):
-    found = {"Status": "PROCESSING"}
-    while found["Status"] == "PROCESSING":
-        (found,) = increments(caller, Id=begun["Data"]["Id"])
-    return found
 
 
 def test_a_task_that_was_stopped_goes_on_at_the_next_start(folder, tmp_path):
@@ -288,7 +282,7 @@ def test_a_task_that_was_stopped_goes_on_at_the_next_start(folder, tmp_path):
         (task,) = increments(emulator.caller())
         assert task["Status"] == "PROCESSING"
     with Emulator(options(*settings, data=data)) as emulator:
-        assert taken_over(emulator.caller(), begun)["Msg"] == "lines: 3, failed: 0"
+        assert followed(emulator.caller(), begun["Data"]["Id"])["Msg"] == "lines: 3, failed: 0"
         assert ok(emulator.caller(), "Detail")["Instance"]["TotalCount"] == 3
 
 
@@ -305,7 +299,7 @@ def test_a_list_that_was_replaced_meanwhile_fails_the_task(folder, tmp_path):
     folder.add("p", "b.png")
     folder.write()
     with Emulator(options(*settings, data=data)) as emulator:
-        task = taken_over(emulator.caller(), begun)
+        task = followed(emulator.caller(), begun["Data"]["Id"])
     assert (task["Status"], task["Code"]) == ("FAIL", "InvalidMetaItem")
     assert "replaced" in task["Msg"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import io
 import json
 import math
 from email.utils import formatdate
@@ -12,6 +11,7 @@ from hashlib import md5
 from urllib.parse import urlencode
 
 import pytest
+from image_files import in_base64
 from PIL import Image, ImageDraw
 
 from batchsearch.emulator.arguments import Arguments
@@ -39,9 +39,7 @@ def image(colour: str, shape: str = "disc", size: tuple[int, int] = (320, 240)) 
         draw.ellipse(box, fill=colour)
     else:
         draw.rectangle(box, fill=colour, outline="black", width=9)
-    with io.BytesIO() as file:
-        drawn.save(file, "PNG")
-        return base64.b64encode(file.getvalue()).decode()
+    return in_base64(drawn)
 
 
 @pytest.fixture(scope="module")

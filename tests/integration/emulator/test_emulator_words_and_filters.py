@@ -1,10 +1,9 @@
 """SearchImageByText and SearchImageByFilter over HTTP."""
 
-import base64
-import io
 import math
 
 import pytest
+from image_files import in_base64
 from PIL import Image
 
 from batchsearch.emulator.flow import BUDGETS
@@ -21,9 +20,7 @@ ITEMS = (
 
 
 def picture(colour):
-    with io.BytesIO() as file:
-        Image.new("RGB", (128, 128), colour).save(file, "PNG")
-        return base64.b64encode(file.getvalue()).decode()
+    return in_base64(Image.new("RGB", (128, 128), colour))
 
 
 def options(data=None):

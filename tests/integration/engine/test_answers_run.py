@@ -2,13 +2,14 @@
 
 import json
 import math
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from run_rig import hits_of, results_of, served
+from run_rig import sign_in as put_keys
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, InBodyFailure, NotJson, WrongTypes
 from batchsearch.emulator.http.signatures import AccessKey
@@ -56,14 +57,6 @@ def pair(first="p00.jpg", second="p01.jpg"):
     return [{"id": "r00", "primary_image": first, "secondary_image": second}]
 
 
-def results_of(settings):
-    return pd.read_parquet(settings.output.dir + "/results").set_index("row_key").sort_index()
-
-
-def hits_of(settings):
-    return pd.read_parquet(settings.output.dir + "/hits").sort_values(["row_key", "rank"])
-
-
 @pytest.fixture
 def serve(monkeypatch, images):
     """Starts an emulator that holds one image, and signs in to it; stopped after the test."""
@@ -74,8 +67,7 @@ def serve(monkeypatch, images):
         emulator = Emulator(EmulatorOptions(instances=(instance,), **options)).start()
         running.append(emulator)
         if sign_in:
-            monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", emulator.access_key_id)
-            monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", emulator.access_key_secret)
+            put_keys(monkeypatch, emulator)
         image = decode_image((images / "p00.jpg").read_bytes(), "product")
         emulator.catalogue().add(ITEM, image, crop=True, region=None)
         return emulator
@@ -390,18 +382,13 @@ def role(monkeypatch, tmp_path):
         def log_message(self, *_):
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
-    monkeypatch.setenv("ALIBABA_CLOUD_CREDENTIALS_URI", f"http://127.0.0.1:{server.server_port}/")
     for name in ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN", "ROLE_ARN"):
         monkeypatch.delenv(f"ALIBABA_CLOUD_{name}", raising=False)
-    yield given, asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Handler) as address:
+        monkeypatch.setenv("ALIBABA_CLOUD_CREDENTIALS_URI", f"{address}/")
+        yield given, asked
 
 
 async def test_an_expired_token_is_fetched_anew_once(serve, job, role):

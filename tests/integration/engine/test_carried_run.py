@@ -13,12 +13,11 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
+from run_rig import keys_of, put
 
 from batchsearch.cli import cli
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
-from batchsearch.emulator.search.image_reading import decode_image
-from batchsearch.emulator.search.records import NewItem
 from batchsearch.storage.remote.store_output import fetch_output
 from batchsearch.storage.stores.address import parse_address
 from batchsearch.storage.stores.object_store import ObjectStore
@@ -46,8 +45,7 @@ def store(s3_server, bucket):
 @pytest.fixture
 def machine(emulator, store, bucket, images, tmp_path):
     """Runs the job as a process of a machine with a work folder of its own."""
-    image = decode_image((images / "p01.jpg").read_bytes(), "generic")
-    emulator.catalogue().add(NewItem("P1", "front"), image, crop=True, region=None)
+    put(emulator, "P1", images / "p01.jpg")
     lines = ["id,image", *(f"{row},p{number:02}.jpg" for number, row in enumerate(ROWS))]
     store.objects.put(parse_address(f"s3://{bucket}/in/rows.csv"), "\n".join(lines).encode())
     job = {
@@ -60,10 +58,7 @@ def machine(emulator, store, bucket, images, tmp_path):
         "output": {"dir": store.output, "rows_per_part": 4, "carry_seconds": 0.2},
     }
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
-    keys = {
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
-    }
+    keys = keys_of(emulator)
 
     def start(name, *arguments):
         command = [sys.executable, "-m", "batchsearch", "run", str(tmp_path / "job.yaml"), "--no-progress"]
@@ -191,10 +186,7 @@ def test_failed_rows_of_an_output_in_a_store_are_asked_for_again_by_its_address(
     own = tmp_path / "own"
     shutil.copytree(images, own)
     (own / "p03.jpg").unlink()
-    keys = {
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
-    }
+    keys = keys_of(emulator)
     given = (f"images.root={own}", "max_failed=100%", f"output.work_dir={tmp_path / 'one'}")
     options = [part for each in given for part in ("--set", each)]
     ran = command("run", tmp_path / "job.yaml", "--no-progress", *options, **keys)
@@ -206,10 +198,7 @@ def test_rows_of_an_output_in_a_store_are_asked_for_again_by_its_address(machine
     assert ended(machine("one"))[0] == 0
     before = store.results(tmp_path / "before").set_index("row_key")
     given = ("--config", tmp_path / "job.yaml", "--set", f"output.work_dir={tmp_path / 'other'}")
-    keys = {
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
-    }
+    keys = keys_of(emulator)
     made = calls(emulator)
     command("retry", store.output, *given, "--rows", "r03", "--rows", "r17", "--no-progress", **keys)
     assert calls(emulator) == made + 2

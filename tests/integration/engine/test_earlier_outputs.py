@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
+from run_rig import put_all
 
 import batchsearch
-from batchsearch.emulator.search.image_reading import decode_image
-from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode, OutputError
 from batchsearch.storage.ledger.checksum import forget_sum
@@ -43,9 +42,7 @@ def earlier(request, tmp_path, signed_in, images, load):
         known = json.loads(ledger.execute("SELECT value FROM meta WHERE name = 'fingerprint'").fetchone()[0])
         text = json.dumps(known | {"instance.endpoint": signed_in.endpoint})
         ledger.execute("UPDATE meta SET value = ? WHERE name = 'fingerprint'", (text,))
-    for number in range(3):
-        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
+    put_all(signed_in, images, range(3))
 
     def settings(rows=ROWS, **more):
         return load(rows, instance__endpoint=signed_in.endpoint, **more)

@@ -6,9 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from click.testing import CliRunner
+from run_rig import invoke, sign_in
 
-from batchsearch.cli import cli
 from batchsearch.config.load import load_text
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
@@ -42,8 +41,7 @@ def shops():
 @pytest.fixture
 def job(shops, load, monkeypatch):
     """The job of all three, its output `out`."""
-    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", shops.access_key_id)
-    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", shops.access_key_secret)
+    sign_in(monkeypatch, shops)
     places = [
         {"endpoint": shops.endpoint, "name": name, "qps": 1000, "custom_qps": True, "shared": "none"}
         for name in NAMES
@@ -62,7 +60,7 @@ async def whole(job):
 
 def told(*arguments):
     """What a command says on stdout."""
-    ended = CliRunner().invoke(cli, [str(each) for each in arguments])
+    ended = invoke(*arguments)
     assert ended.exit_code == 0, ended.output
     return ended.stdout
 
@@ -103,8 +101,7 @@ def test_the_whole_is_read_as_one_data_set(whole, tmp_path):
 @pytest.fixture
 async def stored(job, bucket, s3_server, s3_account, shops):
     """The same in an object store; its address, and a job file that says how the store is reached."""
-    s3_account.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", shops.access_key_id)
-    s3_account.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", shops.access_key_secret)
+    sign_in(s3_account, shops)
     folder = Path(job.output.dir).parent
     connections = ConnectionsSettings(s3=StoreConnection(endpoint=s3_server))
     output = job.output.model_copy(update={"dir": f"s3://{bucket}/night", "work_dir": str(folder / "work")})
@@ -157,7 +154,7 @@ async def test_the_job_of_the_whole_is_found_again(whole, job):
 def test_an_instance_without_an_output_is_missed(whole, job):
     """Verify is not content with the instances that are there."""
     (whole / lane_folder("b-c")).rename(whole.parent / "elsewhere")
-    ended = CliRunner().invoke(cli, ["verify", str(whole), "--json"])
+    ended = invoke("verify", whole, "--json")
     assert ended.exit_code == 4
     found = [each["found"] for each in json.loads(ended.stdout)["folders"]]
     assert found == [{}, {}, {"instance_missing": 1}]

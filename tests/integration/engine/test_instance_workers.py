@@ -4,6 +4,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from run_rig import results_of as results
+from run_rig import sign_in
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
@@ -21,8 +23,7 @@ def shops(monkeypatch):
     """Two instances, of which one grants a hundred times what the other does."""
     instances = (InstanceOptions(name="fast", qps=1000), InstanceOptions(name="slow", qps=10))
     with Emulator(EmulatorOptions(instances=instances)) as running:
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", running.access_key_id)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", running.access_key_secret)
+        sign_in(monkeypatch, running)
         yield running
 
 
@@ -47,10 +48,6 @@ def rows(fast, slow):
         *({"id": f"s{n:02}", "image": f"p{n:02}.jpg", "shop": "slow"} for n in range(slow)),
         *({"id": f"f{n:02}", "image": f"p{n:02}.jpg", "shop": "fast" if n % 2 else ""} for n in range(fast)),
     ]
-
-
-def results(settings):
-    return pd.read_parquet(settings.output.dir + "/results").set_index("row_key")
 
 
 async def test_each_row_goes_to_its_own_instance(shops, job):
@@ -120,8 +117,7 @@ async def test_numbers_may_name_instances(load, tmp_path, monkeypatch):
     """A column of whole numbers names instances by their digits."""
     instances = (InstanceOptions(name="7", qps=1000), InstanceOptions(name="8", qps=1000))
     with Emulator(EmulatorOptions(instances=instances)) as running:
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", running.access_key_id)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", running.access_key_secret)
+        sign_in(monkeypatch, running)
         pq.write_table(
             pa.table({"id": ["a", "b"], "image": ["p00.jpg", "p01.jpg"], "shop": [7, 8]}),
             tmp_path / "shops.parquet",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from run_rig import sign_in
 
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
@@ -42,8 +43,7 @@ def shops():
     """An emulator with two instances that grant whatever comes, its keys in the environment."""
     instances = tuple(InstanceOptions(name=name, qps=1e9) for name in NAMES)
     with Emulator(EmulatorOptions(instances=instances)) as running, pytest.MonkeyPatch.context() as patched:
-        patched.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", running.access_key_id)
-        patched.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", running.access_key_secret)
+        sign_in(patched, running)
         yield running
 
 

@@ -1,15 +1,15 @@
 """The three operations over the shipped job files and sample data, against answers known beforehand."""
 
 import csv
-import io
 import math
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from image_files import saved as png
 from PIL import Image, ImageDraw
+from run_rig import hits_of, results_of, sign_in
 
 from batchsearch.config.load import load_job
 from batchsearch.engine.run.job import run_job
@@ -31,14 +31,6 @@ def read(name):
 
 
 CATALOGUE = {row["pic_name"]: row for row in read("catalogue.csv")}
-
-
-def results_of(settings):
-    return pd.read_parquet(settings.output.dir + "/results").set_index("row_key")
-
-
-def hits_of(settings):
-    return pd.read_parquet(settings.output.dir + "/hits").sort_values(["row_key", "rank"])
 
 
 @pytest.fixture(scope="module")
@@ -171,12 +163,6 @@ def painted(number, size=(100, 100)):
     return image
 
 
-def png(image):
-    with io.BytesIO() as file:
-        image.save(file, "PNG")
-        return file.getvalue()
-
-
 @pytest.fixture
 def serve(monkeypatch):
     """Starts emulators with the instances asked for and signs in to them; stopped after the test."""
@@ -189,8 +175,7 @@ def serve(monkeypatch):
         instances = tuple(InstanceOptions(kind, kind, rates=LIFTED) for kind in service_types)
         emulator = Emulator(EmulatorOptions(instances=instances)).start()
         running.append(emulator)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", emulator.access_key_id)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", emulator.access_key_secret)
+        sign_in(monkeypatch, emulator)
         return emulator
 
     yield start

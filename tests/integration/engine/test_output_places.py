@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from run_rig import invoke
 
-from batchsearch.cli import cli
 from batchsearch.engine.job.job_of_output import job_of
 from batchsearch.engine.run.job import run_job
 
@@ -28,10 +27,6 @@ COMMANDS = {
 
 def run(settings):
     asyncio.run(run_job(settings))
-
-
-def invoke(*words):
-    return CliRunner().invoke(cli, list(map(str, words)), catch_exceptions=False)
 
 
 @pytest.fixture

@@ -3,20 +3,18 @@
 import os
 import shutil
 import sqlite3
-import threading
 import time
 from contextlib import closing
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from run_rig import put_all, served
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-from batchsearch.emulator.search.image_reading import decode_image
-from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.job_of_output import job_of
 from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.renewal.row_selector import RowSelector
@@ -51,9 +49,7 @@ def folder(images, tmp_path):
 @pytest.fixture
 def nightly(signed_in, load, folder, images):
     """Settings of a job over those images; the instance holds three of them."""
-    for number in range(3):
-        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
+    put_all(signed_in, images, range(3))
 
     def settings(rows=ROWS, **more):
         given = {"images__root": str(folder), "output__rows_per_part": 6, "parameters__num": 2, **more}
@@ -65,13 +61,8 @@ def nightly(signed_in, load, folder, images):
 @pytest.fixture
 def web(images):
     """Serves the images on loopback; returns the address of each."""
-    handler = partial(SimpleHTTPRequestHandler, directory=str(images))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield lambda name: f"http://127.0.0.1:{server.server_port}/{name}"
-        server.shutdown()
-        thread.join()
+    with served(partial(SimpleHTTPRequestHandler, directory=str(images))) as address:
+        yield lambda name: f"{address}/{name}"
 
 
 def table(settings, name="results"):
@@ -325,11 +316,8 @@ def age(settings, hours=2):
 
 def fill(emulator, images):
     """More items than a page of results holds, five of each image."""
-    for number in range(3, 40):
-        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-        for copy in range(5):
-            item = NewItem(f"P{number}-{copy}", "front")
-            emulator.catalogue().add(item, image, crop=True, region=None)
+    for copy in range(5):
+        put_all(emulator, images, range(3, 40), f"P{{}}-{copy}")
 
 
 async def test_compaction_keeps_what_is_about_to_come_in(nightly, folder, images, signed_in, monkeypatch):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from run_rig import hits_of, put, results_of
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.engine.run.job import run_job
@@ -21,35 +21,18 @@ def refusing(code, times=None):
     return FaultPlan((FaultRule(ErrorAnswer(code), frozenset({"SearchImageByPic"}), times=times),))
 
 
-def results_of(settings):
-    return pd.read_parquet(settings.output.dir + "/results").set_index("row_key").sort_index()
-
-
 def part_sizes(settings):
     """Rows of each part, in order."""
     parts = sorted(Path(settings.output.dir, "results").glob("*.parquet"))
     return [pq.read_metadata(part).num_rows for part in parts]
 
 
-def hits_of(settings):
-    return pd.read_parquet(settings.output.dir + "/hits")
-
-
 @pytest.fixture
 def filled(signed_in, images):
     """The emulator with twenty of the images in its catalogue."""
-    from batchsearch.emulator.search.image_reading import decode_image
-    from batchsearch.emulator.search.records import NewItem
-
     for number in range(20):
-        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-        item = NewItem(
-            product_id=f"P{number:02}",
-            pic_name="front",
-            int_attr=number,
-            str_attr=["even", "odd"][number % 2],
-        )
-        signed_in.catalogue().add(item, image, crop=True, region=None)
+        attributes = {"int_attr": number, "str_attr": ["even", "odd"][number % 2]}
+        put(signed_in, f"P{number:02}", images / f"p{number:02}.jpg", **attributes)
     return signed_in
 
 

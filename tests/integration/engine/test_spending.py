@@ -2,12 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pandas as pd
 import pytest
+from run_rig import hits_of, put_all, results_of
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, Latency, NotJson
-from batchsearch.emulator.search.image_reading import decode_image
-from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.rows import preparer as prepare
 from batchsearch.engine.run.job import run_job
@@ -18,22 +16,11 @@ from batchsearch.tasks.plan.planning import plan_job
 @pytest.fixture
 def filled(signed_in, images):
     """The emulator with eight of the images in its catalogue."""
-    for number in range(8):
-        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), image, crop=True, region=None)
-    return signed_in
+    return put_all(signed_in, images, range(8), "P{:02}")
 
 
 def rows(*images):
     return [{"id": f"r{n:03}", "image": f"p{image:02}.jpg"} for n, image in enumerate(images)]
-
-
-def results_of(settings):
-    return pd.read_parquet(settings.output.dir + "/results").set_index("row_key").sort_index()
-
-
-def hits_of(settings):
-    return pd.read_parquet(settings.output.dir + "/hits")
 
 
 def slow(seconds):

@@ -4,10 +4,9 @@ import os
 import shutil
 
 import pytest
+from run_rig import put
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-from batchsearch.emulator.search.image_reading import decode_image
-from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.renewal import manifest_mark
 from batchsearch.engine.run.job import run_job
@@ -19,9 +18,8 @@ SEARCH = "SearchImageByName"
 @pytest.fixture
 def night(signed_in, load, images, tmp_path, monkeypatch):
     """Runs a job by name over so many rows of a manifest that stays as it is; says whether it was read."""
-    image = decode_image((images / "p00.jpg").read_bytes(), "generic")
     for number in range(4):
-        signed_in.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
+        put(signed_in, f"P{number}", images / "p00.jpg")
     manifest = tmp_path / "names.csv"
     read = []
     check = Manifest.check

@@ -9,18 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from run_rig import command
 
 from batchsearch import __version__
 
 
 def batchsearch(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "batchsearch", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        check=False,
-    )
+    return command(*arguments, env=environment)
 
 
 EMULATOR = "-m batchsearch emulator --port 0 --qps 1000 --log-format json --data"

@@ -4,7 +4,7 @@ import io
 import os
 import shutil
 import signal
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -152,11 +152,8 @@ def test_threads_have_children_of_their_own(decoders):
     def work(slot):
         results[slot] = prepare(tiff(slot), RULES, repair=decoders.repair)
 
-    threads = [threading.Thread(target=work, args=(slot,)) for slot in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(work, range(3)))
     assert all(isinstance(result, Prepared) for result in results)
     children = list(decoders._idle)
     decoders.close()

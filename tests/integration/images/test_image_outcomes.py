@@ -8,16 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
+from run_rig import results_of, sign_in
 
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, ExitCode
 from batchsearch.tasks.check.checking import check_job
-
-
-def results_of(settings):
-    return pd.read_parquet(settings.output.dir + "/results").set_index("row_key").sort_index()
 
 
 def photograph(width=600, height=500):
@@ -135,8 +132,7 @@ async def test_a_fabric_instance_looks_at_no_region(monkeypatch, load, folder):
     ]
     fabrics = InstanceOptions(name="fabrics", qps=1e9, service_type="fabric")
     with Emulator(EmulatorOptions(instances=(fabrics,))) as running:
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", running.access_key_id)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", running.access_key_secret)
+        sign_in(monkeypatch, running)
         settings = load(
             rows,
             instance__endpoint=running.endpoint,

@@ -6,16 +6,9 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
+from run_rig import init
 
 import batchsearch
-from batchsearch.cli import cli
-
-
-def init(*arguments, code=0):
-    ran = CliRunner().invoke(cli, ["init", *map(str, arguments)])
-    assert ran.exit_code == code, ran.stderr
-    return ran
 
 
 @pytest.fixture

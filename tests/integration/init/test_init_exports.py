@@ -16,16 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from run_rig import init
 
 import batchsearch
 from batchsearch.cli import cli
 from batchsearch.manifest.source import Manifest, Wanted
-
-
-def init(*arguments, code=0):
-    ran = CliRunner().invoke(cli, ["init", *map(str, arguments)])
-    assert ran.exit_code == code, ran.stderr
-    return ran
 
 
 def rows_of(settings):

@@ -1,6 +1,7 @@
 """An embedded instance that reads a local folder as its bucket, and jobs that are loaded into it."""
 
 import pytest
+from run_rig import granting, sign_in
 
 
 @pytest.fixture
@@ -12,20 +13,18 @@ def bucket(tmp_path):
 @pytest.fixture
 def loaded_instance(bucket):
     """An emulator whose instance reads that folder, and grants whatever comes."""
-    from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+    from batchsearch.emulator.instance_options import EmulatorOptions
     from batchsearch.emulator.server import Emulator
 
-    unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
-    instance = InstanceOptions(name="demo", qps=1e9, rates=unlimited, buckets={"bucket": str(bucket)})
-    with Emulator(EmulatorOptions(instances=(instance,))) as running:
+    instances = (granting(buckets={"bucket": str(bucket)}),)
+    with Emulator(EmulatorOptions(instances=instances)) as running:
         yield running
 
 
 @pytest.fixture
 def signed(loaded_instance, monkeypatch):
     """The same, its key pair in the environment."""
-    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", loaded_instance.access_key_id)
-    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", loaded_instance.access_key_secret)
+    sign_in(monkeypatch, loaded_instance)
     return loaded_instance
 
 

@@ -24,20 +24,17 @@ def added(shop):
 async def test_many_images_go_by_task_and_few_by_calls(shop, bucket):
     """Night after night each image is added once, whichever way it goes; clusters are those of any night."""
     every = samples()
-    for each in every[45:57]:
-        shop.write(*each)
+    shop.write_all(every[45:57])
     how = {"sync": "add", "load_above": 5}
     first = await shop.night(**how)
     assert (first.exit_code, first.sync["add"].ok) == (ExitCode.DONE, 12)
     assert added(shop) == (0, 1)
     assert shop.emulator.catalogue().count() == 12
-    for each in every[57:60]:
-        shop.write(*each)
+    shop.write_all(every[57:60])
     assert (await shop.night(**how)).exit_code == ExitCode.DONE
     assert added(shop) == (3, 1)
     put = sorted((bucket / "batchsearch").rglob("*.*"))
-    for each in every[60:68]:
-        shop.write(*each)
+    shop.write_all(every[60:68])
     last = await shop.night(**how)
     assert (last.exit_code, last.sync["add"].rows, last.sync["add"].ok) == (ExitCode.DONE, 23, 23)
     assert added(shop) == (3, 2)

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from click.testing import CliRunner
+from run_rig import sign_in
 
 from batchsearch.cli import cli
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
@@ -18,8 +19,7 @@ def shop(monkeypatch):
     """A running instance of the product kind, bought at 5, its key in the environment."""
     instances = (InstanceOptions(name="shop", qps=5, service_type="product", capacity=50_000),)
     with Emulator(EmulatorOptions(instances=instances)) as running:
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", running.access_key_id)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", running.access_key_secret)
+        sign_in(monkeypatch, running)
         yield running
 
 
@@ -115,8 +115,7 @@ def test_a_denied_question_is_asked_again(make_job, monkeypatch):
     rates = {"other": 1.0}
     instances = (InstanceOptions(name="shop", qps=5, service_type="product", rates=rates),)
     with Emulator(EmulatorOptions(instances=instances)) as running:
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", running.access_key_id)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", running.access_key_secret)
+        sign_in(monkeypatch, running)
         file = job(make_job, running)
         assert [ping(file)[0] for _ in range(3)] == [0, 0, 0]
 

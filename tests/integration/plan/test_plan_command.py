@@ -7,11 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
+from measuring.apart import with_comment
+from run_rig import invoke as command
+from run_rig import put_all
 
-from batchsearch.cli import cli
-from batchsearch.emulator.search.image_reading import decode_image
-from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.renewal.change_detection import DetectedChanges
 from batchsearch.engine.rows.pending_row import PageAnswer
@@ -26,29 +25,16 @@ from batchsearch.tasks.plan.pending_rows import Known, PendingRows
 from batchsearch.tasks.plan.planning import plan_job
 
 
-def command(*arguments):
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
-
-
 def planned(*arguments):
     ran = command("plan", *arguments, "--json")
     assert ran.exit_code == 0, ran.stderr
     return json.loads(ran.stdout)
 
 
-def with_comment(jpeg, text):
-    """The same image in a file of other bytes: a comment after its first marker."""
-    said = text.encode()
-    return jpeg[:2] + b"\xff\xfe" + (len(said) + 2).to_bytes(2, "big") + said + jpeg[2:]
-
-
 @pytest.fixture
 def filled(signed_in, images):
     """The emulator with eight of the images in its catalogue."""
-    for number in range(8):
-        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), image, crop=True, region=None)
-    return signed_in
+    return put_all(signed_in, images, range(8), "P{:02}")
 
 
 @pytest.fixture
@@ -87,7 +73,7 @@ def test_repeats_among_two_thousand_rows_are_counted_exactly(make_job, tmp_path,
     random.Random(3).shuffle(numbers)
     rows = []
     for row, number in enumerate(numbers):
-        (folder / f"{row}.jpg").write_bytes(with_comment(scene, f"{number:06}"))
+        (folder / f"{row}.jpg").write_bytes(with_comment(scene, number))
         rows.append({"id": f"r{row}", "image": f"{row}.jpg"})
     found = planned(make_job(rows, images__root=str(folder), instance__qps=10, instance__share=0.5))
     assert (found["rows"], found["readable"], found["valid"]) == (2_000, 2_000, 2_000)

@@ -13,9 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
+from run_rig import invoke
 
-from batchsearch.cli import cli
 from batchsearch.errors import ConfigError
 from batchsearch.tasks.export import xlsx_file
 from batchsearch.tasks.export.place import Place
@@ -24,7 +23,7 @@ from batchsearch.tasks.export.xlsx_file import XlsxFile
 
 def said(*arguments):
     """A command in this process: its exit code, stdout and stderr."""
-    ended = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    ended = invoke(*arguments)
     return ended.exit_code, ended.stdout, ended.stderr
 
 

@@ -8,32 +8,21 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from report_rig import NOW, report_on, table
 
 from batchsearch.cli import cli
 from batchsearch.errors import ConfigError, OutputError
-from batchsearch.tasks.report.limits import ReportOptions
 from batchsearch.tasks.report.output_kind import open_folder
-from batchsearch.tasks.report.reporting import make_report, write_page
-
-NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
-
-
-def report_on(folder, **options):
-    return make_report(folder, ReportOptions(**options), now=NOW)
+from batchsearch.tasks.report.reporting import write_page
 
 
 def cards_of(report, kind):
     return next(gallery for gallery in report.page.galleries if gallery.kind == kind)
-
-
-def table(report, name, section=0):
-    return report.sections[section].table(name)
 
 
 def test_a_search_is_summed_up(searched):

@@ -1,24 +1,18 @@
 """Where the images of a report come from: the manifest, an address when asked, or nowhere."""
 
 import json
-import threading
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from report_rig import report_on
+from run_rig import served
 
 from batchsearch.cli import cli
-from batchsearch.tasks.report.limits import ReportOptions
-from batchsearch.tasks.report.reporting import make_report
 from batchsearch.tasks.report.thumbnails import NOT_FETCHED, Missing, Thumbnail
-
-
-def report_on(folder, **options):
-    return make_report(folder, ReportOptions(**options), now=datetime(2026, 11, 21, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -38,14 +32,8 @@ def host(tmp_path, make_products):
         def log_message(self, *_):
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    yield SimpleNamespace(folder=tmp_path, rows=rows, address=address, asked=asked)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(Handler) as address:
+        yield SimpleNamespace(folder=tmp_path, rows=rows, address=address, asked=asked)
 
 
 def test_images_inside_the_manifest_are_read_from_there(tmp_path, make_products, make_run):

@@ -4,13 +4,13 @@ import dataclasses
 import json
 import re
 import shutil
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from click.testing import CliRunner
+from report_rig import report_on, table
 from shop_rig import samples
 
 from batchsearch.cli import cli
@@ -19,20 +19,9 @@ from batchsearch.errors import OutputError
 from batchsearch.tasks.compare.comparison import place_lines, score_lines
 from batchsearch.tasks.dedup.dedup_page import night_lines
 from batchsearch.tasks.report.html_page import page_of
-from batchsearch.tasks.report.limits import ReportOptions
-from batchsearch.tasks.report.reporting import make_report
 from batchsearch.telemetry.summary import Truth, summary_of
 
-NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 KEY = ("product_id", "pic_name")
-
-
-def report_on(folder, **options):
-    return make_report(folder, ReportOptions(**options), now=NOW)
-
-
-def table(report, name, section=0):
-    return report.sections[section].table(name)
 
 
 def figures_of(report):
@@ -316,8 +305,7 @@ def test_every_line_of_a_nights_page_is_in_the_report(deduped, tmp_path):
 
 async def test_a_night_of_dedup(shop, tmp_path):
     """A real night: the verdict, the decisions with their numbers, and the failures of every part."""
-    for each in samples()[40:52]:
-        shop.put(*each)
+    shop.put_all(samples()[40:52])
     shop.write("broken", "x.jpg", b"\xff\xd8\xff\xe0 no picture")
     summary = await shop.night(sync="add")
     report = report_on(tmp_path / "out")
@@ -383,8 +371,7 @@ def test_an_upkeep_alone_is_reported(copied, tmp_path):
 
 async def test_a_night_that_stopped_says_why(shop, tmp_path):
     """Where nothing is written because the upkeep was ended, the report says by what."""
-    for each in samples()[45:48]:
-        shop.write(*each)
+    shop.write_all(samples()[45:48])
     shop.emulator.set_faults(FaultPlan((FaultRule(ErrorAnswer("NoPermission"), frozenset({"AddImage"})),)))
     stopped = await shop.night(sync="add")
     assert stopped.exit_code == 5

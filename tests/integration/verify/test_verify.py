@@ -7,8 +7,6 @@ import hashlib
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import pyarrow as pa
@@ -16,6 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
+from run_rig import command, granting, put, sign_in
 
 from batchsearch.config.load import load_job
 from batchsearch.errors import ConfigError
@@ -29,25 +29,18 @@ ROWS = 24
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A job that was run to its end: a folder with `m.csv`, `job.yaml` and the output `out`."""
-    from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
-    from batchsearch.emulator.search.image_reading import decode_image
-    from batchsearch.emulator.search.records import NewItem
+    from batchsearch.emulator.instance_options import EmulatorOptions
     from batchsearch.emulator.server import Emulator
     from batchsearch.engine.run.job import run_job
 
     folder = tmp_path_factory.mktemp("finished")
-    unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
-    instance = InstanceOptions(name="demo", qps=1e9, rates=unlimited)
-    with pytest.MonkeyPatch.context() as patch, Emulator(EmulatorOptions(instances=(instance,))) as emulator:
-        patch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", emulator.access_key_id)
-        patch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", emulator.access_key_secret)
+    options = EmulatorOptions(instances=(granting(),))
+    with pytest.MonkeyPatch.context() as patch, Emulator(options) as emulator:
+        sign_in(patch, emulator)
         for number in range(ROWS):
-            emulator.catalogue().add(
-                NewItem(f"P{number:02}", "front"),
-                decode_image(_image(number), "generic"),
-                crop=True,
-                region=None,
-            )
+            colour = (number * 9 % 256, number * 31 % 256, number * 57 % 256)
+            Image.new("RGB", (120, 120), colour).save(folder / "image.png")
+            put(emulator, f"P{number:02}", folder / "image.png")
         _write_manifest(folder, [f"r{n:02}" for n in range(ROWS)])
         job = {
             "operation": "SearchImageByName",
@@ -59,16 +52,6 @@ def finished(tmp_path_factory):
         (folder / "job.yaml").write_text(yaml.safe_dump(job))
         asyncio.run(run_job(load_job(folder / "job.yaml").settings))
     return folder
-
-
-def _image(number):
-    from io import BytesIO
-
-    from PIL import Image
-
-    data = BytesIO()
-    Image.new("RGB", (120, 120), (number * 9 % 256, number * 31 % 256, number * 57 % 256)).save(data, "PNG")
-    return data.getvalue()
 
 
 def _write_manifest(folder, keys):
@@ -316,8 +299,7 @@ def test_the_command_says_it_to_people_and_schedulers(made):
     """Exit code 0, 3, 4 or 64; the page on stderr, one line of JSON on stdout."""
 
     def run(*arguments):
-        command = [sys.executable, "-m", "batchsearch", "verify", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return command("verify", *arguments)
 
     def options():
         return made / "out", "--config", made / "job.yaml"

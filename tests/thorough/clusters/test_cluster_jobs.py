@@ -17,6 +17,7 @@ from aiohttp import web
 from cluster_rig import DaskCluster, Deadly, leave_after, worker_pids
 from crash_rig.checks import table as ended_as
 from distributed import Client
+from run_rig import command as run_command
 
 import batchsearch
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -43,14 +44,8 @@ def cluster():
         yield running
 
 
-def command(name, job, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "batchsearch", name, str(job), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
+def command(*arguments):
+    return run_command(*arguments, cwd=ROOT)
 
 
 def test_a_check_on_workers_gives_the_verdicts_of_one_process(cluster, tmp_path):

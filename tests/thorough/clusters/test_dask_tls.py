@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from run_rig import command
 
 pytest.importorskip("distributed")
 
@@ -52,13 +53,7 @@ def cluster(secured):
 
 
 def check(job, address, environment):
-    return subprocess.run(
-        [sys.executable, "-m", "batchsearch", "check", job, "--dask", address, "--json", "--no-progress"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return command("check", job, "--dask", address, "--json", "--no-progress", env=environment)
 
 
 def test_images_are_made_ready_over_tls(cluster, secured, make_job):

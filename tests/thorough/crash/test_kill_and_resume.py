@@ -8,6 +8,7 @@ import sys
 import pandas as pd
 import pytest
 from crash_rig.checks import table
+from run_rig import put_all
 
 ROWS = 40
 KILL_AFTER = (3, 17, 33)
@@ -34,12 +35,7 @@ def start(job, **options):
 @pytest.fixture
 def job(signed_in, make_job, images):
     """A job over images that the emulator holds, with one row that fails and small parts."""
-    from batchsearch.emulator.search.image_reading import decode_image
-    from batchsearch.emulator.search.records import NewItem
-
-    for number in range(20):
-        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number:02}", "front"), image, crop=True, region=None)
+    put_all(signed_in, images, range(20), "P{:02}")
     rows = [{"id": f"r{n:02}", "image": f"p{n:02}.jpg", "price": n} for n in range(ROWS)]
     rows[11]["image"] = "missing.jpg"
     # Forty a second: slow enough that a kill after so many requests finds the run in the middle.

@@ -1,13 +1,11 @@
 """A run without a rate, killed wherever it is: the embedded instance and the ledger keep what they said."""
 
-import os
 import signal
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 from crash_rig.checks import table
+from run_rig import command
 
 from batchsearch.engine.run.direct_calls import calls_at_once
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
@@ -18,14 +16,8 @@ PLACES = ("before_send:5", "answer_read:12", "ledger_commit_before:9", "ledger_c
 
 
 def run(job, *arguments, crash_at=""):
-    return subprocess.run(
-        [sys.executable, "-m", "batchsearch", "run", str(job), "--no-progress", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env=dict(os.environ) | ({"BATCHSEARCH_CRASH_AT": crash_at} if crash_at else {}),
-    )
+    env = {"BATCHSEARCH_CRASH_AT": crash_at} if crash_at else None
+    return command("run", job, "--no-progress", *arguments, env=env, timeout=600)
 
 
 def calls_counted(folder):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from crash_rig.checks import whole
+from run_rig import program
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -80,14 +81,8 @@ def test_a_hundred_thousand_faulty_calls_leak_nothing(tmp_path, service, capsys)
     told, answered = service
     job = make_job(tmp_path, told.pop("endpoint"))
     samples_file = tmp_path / "samples.jsonl"
-    ran = subprocess.run(
-        [sys.executable, str(HERE / "soak_run.py"), str(job), str(samples_file)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | told | {"PYTHONPATH": str(ROOT)},
-        check=False,
-    )
+    env = told | {"PYTHONPATH": str(ROOT)}
+    ran = program(HERE / "soak_run.py", job, samples_file, cwd=ROOT, env=env)
     assert ran.returncode == 0, ran.stderr[-3000:]
     summary = json.loads(ran.stdout.splitlines()[-1])
     samples = [json.loads(line) for line in samples_file.read_text().splitlines()]

@@ -30,12 +30,10 @@ async def test_a_second_night_pays_for_new_and_changed_products_only(shop, tmp_p
     everything = samples()[:103]
     random.Random(3).shuffle(everything)
     first, new = everything[:100], everything[100:]
-    for each in first:
-        shop.put(*each)
+    shop.put_all(first)
     await shop.night()
     assert shop.asked() == 100
-    for each in new:
-        shop.put(*each)
+    shop.put_all(new)
     # One product shows from now on what another product shows: its old pairs are stale.
     shop.put(*first[0][:2], first[50][2])
     second = await shop.night()
@@ -50,8 +48,7 @@ async def test_a_second_night_pays_for_new_and_changed_products_only(shop, tmp_p
 
 async def test_a_night_without_changes_makes_no_call_and_keeps_when_pairs_were_found(shop, tmp_path):
     """Running again gives the same tables, `found_at` and cluster ids too, and keeps the night before."""
-    for each in samples()[40:70]:
-        shop.put(*each)
+    shop.put_all(samples()[40:70])
     one = await shop.night()
     before = pairs_of(tmp_path / "out")
     clusters = pd.read_parquet(tmp_path / "out" / "clusters")
@@ -83,8 +80,7 @@ async def test_colour_variants_are_not_merged_by_default(shop, tmp_path):
 
 async def test_products_that_left_the_manifest_leave_the_tables(shop, tmp_path):
     """A withdrawn product is in no pair and no cluster, and is counted; `outside: keep` keeps it."""
-    for each in samples()[45:53]:
-        shop.put(*each)
+    shop.put_all(samples()[45:53])
     shop.put("gone", "front.jpg", samples()[45][2])
     await shop.night()
     assert any("gone" in members for members in clusters_of(tmp_path / "out").values())
@@ -99,8 +95,7 @@ async def test_products_that_left_the_manifest_leave_the_tables(shop, tmp_path):
 
 async def test_products_that_only_the_instance_has_count_when_asked(shop, tmp_path):
     """With `outside: keep` a new product finds what it repeats; unverified images are for review only."""
-    for each in samples()[45:49]:
-        shop.put(*each)
+    shop.put_all(samples()[45:49])
     shop.rows = shop.rows[:1]
     dropped = await shop.night()
     assert (dropped.counts["clusters"], dropped.counts["hits_outside"]) == (0, 3)
@@ -116,8 +111,7 @@ async def test_products_that_only_the_instance_has_count_when_asked(shop, tmp_pa
 
 async def test_judgements_are_kept_across_nights(shop, tmp_path):
     """A pair judged different is parted and stays parted; one judged the same is joined without a score."""
-    for each in samples()[45:53]:
-        shop.put(*each)
+    shop.put_all(samples()[45:53])
     await shop.night()
     accepted = pairs_of(tmp_path / "out").query("accepted")
     one, other = accepted.index[0]
@@ -140,8 +134,7 @@ async def test_judgements_are_kept_across_nights(shop, tmp_path):
 
 async def test_judgements_bring_no_product_back_that_left(shop, tmp_path):
     """Two products judged the same and withdrawn are in no table, from whichever source their pair comes."""
-    for each in samples()[45:49]:
-        shop.put(*each)
+    shop.put_all(samples()[45:49])
     for product in ("left-1", "left-2"):
         shop.put(product, "front.jpg", samples()[0][2])
     (tmp_path / "judged.csv").write_text(
@@ -161,8 +154,7 @@ async def test_judgements_bring_no_product_back_that_left(shop, tmp_path):
 @pytest.mark.parametrize("mode", ["report", "first", "instead"])
 async def test_identical_images_are_found_without_a_call(shop, tmp_path, mode):
     """The pre-check pairs identical files; `instead` makes no call for the later copies."""
-    for each in samples()[45:49]:
-        shop.put(*each)
+    shop.put_all(samples()[45:49])
     for product, name, image in samples()[45:47]:
         shop.put(f"copy-of-{product}", name, image)
     summary = await shop.night(precheck=mode)
@@ -194,8 +186,7 @@ async def test_one_file_is_identical_though_no_shape_is_in_it(shop, tmp_path):
 
 async def test_pairs_that_only_tonights_products_make_are_missed_when_searched_first(shop, tmp_path):
     """`search_first` trusts no hit of the same night on a renewed image (see the documentation)."""
-    for each in samples()[45:49]:
-        shop.put(*each)
+    shop.put_all(samples()[45:49])
     await shop.night(order="search_first")
     product, name, _ = shop.rows[0]
     shop.put(product, name, samples()[0][2])
@@ -207,13 +198,11 @@ async def test_pairs_that_only_tonights_products_make_are_missed_when_searched_f
 async def test_the_instance_is_kept_in_step_with_the_manifest(shop, tmp_path):
     """`sync: add` adds new and changed images, each once; then tonight's find one another."""
     some = samples()[45:57]
-    for each in some[:10]:
-        shop.write(*each)
+    shop.write_all(some[:10])
     first = await shop.night(sync="add")
     catalogue = shop.emulator.catalogue()
     assert (first.sync["add"].calls, catalogue.count(), shop.asked()) == (10, 10, 10)
-    for each in some[10:]:
-        shop.write(*each)
+    shop.write_all(some[10:])
     # An image is exchanged for another one: it is added again under its name, and searched again.
     shop.write(some[0][0], some[0][1], some[11][2])
     second = await shop.night(sync="add")
@@ -227,8 +216,7 @@ async def test_the_instance_is_kept_in_step_with_the_manifest(shop, tmp_path):
 
 async def test_what_has_left_the_manifest_leaves_the_instance(shop):
     """`sync: delete` removes the images that the manifest no longer has, and nothing else."""
-    for each in samples()[45:50]:
-        shop.put(*each)
+    shop.put_all(samples()[45:50])
     assert (await shop.night(sync="delete")).sync == {}
     gone = shop.rows.pop(2)
     summary = await shop.night(sync="delete", max_deleted="50%")
@@ -241,8 +229,7 @@ async def test_a_search_does_not_begin_before_the_instance_is_in_step(shop, tmp_
     """With `add_first` an upkeep that could not be finished ends the night; the old tables stay."""
     from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 
-    for each in samples()[45:50]:
-        shop.write(*each)
+    shop.write_all(samples()[45:50])
     shop.emulator.set_faults(FaultPlan((FaultRule(ErrorAnswer("NoPermission"), frozenset({"AddImage"})),)))
     stopped = await shop.night(sync="add")
     assert (stopped.exit_code, stopped.search, shop.asked()) == (ExitCode.ENDED, None, 0)
@@ -264,8 +251,7 @@ async def test_an_unusable_section_is_reported_before_any_call(shop):
 
 def test_killed_in_the_middle_and_run_again_gives_the_same_clusters(shop, tmp_path):
     """After SIGKILL in the search the night goes on; its clusters are those of a night left alone."""
-    for each in samples()[45:85]:
-        shop.put(*each)
+    shop.put_all(samples()[45:85])
     job = shop.job()
     command = [sys.executable, "-m", "batchsearch", "dedup", str(job), "--no-progress"]
     slowly = ["--set", "instance.qps=40", "--set", "calls.max_in_flight=4"]
@@ -287,8 +273,7 @@ def test_killed_in_the_middle_and_run_again_gives_the_same_clusters(shop, tmp_pa
 @pytest.mark.parametrize("table", ["pairs", "clusters"])
 async def test_a_night_that_ends_between_its_files_leaves_whole_ones(shop, tmp_path, monkeypatch, table):
     """Each file is last night's or tonight's, whichever publication was the last; the next night mends it."""
-    for each in samples()[45:53]:
-        shop.put(*each)
+    shop.put_all(samples()[45:53])
     one = await shop.night()
     shop.put(*samples()[53])
 
@@ -322,8 +307,7 @@ async def test_a_night_that_ends_between_its_files_leaves_whole_ones(shop, tmp_p
 
 async def test_an_unfinished_search_says_so_and_goes_on(shop, tmp_path):
     """Stopped after some calls: exit code 4, tables of what is known, marked as incomplete."""
-    for each in samples()[45:57]:
-        shop.put(*each)
+    shop.put_all(samples()[45:57])
     settings = load_job(shop.job(), environ={}).settings
     part = await run_night(settings, RunOptions(max_calls=5))
     assert (part.exit_code, part.complete, shop.asked()) == (ExitCode.INCOMPLETE, False, 5)
@@ -336,11 +320,9 @@ async def test_an_unfinished_search_says_so_and_goes_on(shop, tmp_path):
 async def test_each_member_shows_its_own_image(shop, tmp_path):
     """Whatever was answered first, and on whichever night: the image beside a product is the product's."""
     some = samples()[45:57]
-    for each in some[6:]:
-        shop.put(*each)
+    shop.put_all(some[6:])
     await shop.night()
-    for each in some[:6]:
-        shop.put(*each)
+    shop.put_all(some[:6])
     await shop.night()
     table = pd.read_parquet(tmp_path / "out" / "clusters")
     assert len(table) > 6
@@ -350,8 +332,7 @@ async def test_each_member_shows_its_own_image(shop, tmp_path):
 
 async def test_tables_say_which_night_wrote_them(shop, tmp_path):
     """Pairs and clusters carry the night's id in their metadata, the same as `dedup.json`."""
-    for each in samples()[45:49]:
-        shop.put(*each)
+    shop.put_all(samples()[45:49])
     summary = await shop.night()
     for table in ("pairs", "clusters"):
         metadata = pq.read_metadata(tmp_path / "out" / table / f"{table}.parquet").metadata

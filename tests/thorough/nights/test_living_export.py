@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from run_rig import put_all
 
 import batchsearch
-from batchsearch.emulator.search.image_reading import decode_image
-from batchsearch.emulator.search.records import NewItem
 from batchsearch.engine.job.job_of_output import job_of
 from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.renewal import removed_rows
@@ -444,9 +443,7 @@ async def test_a_dozen_everyday_changes_never_pay_twice(night, signed_in, tmp_pa
     own = tmp_path / "own"
     shutil.copytree(images, own)
     job = {"images__root": str(own), "output__rows_per_part": 5, "results_per_row": 2}
-    for number in range(8, 12):
-        image = decode_image((images / f"p{number:02}.jpg").read_bytes(), "generic")
-        signed_in.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
+    put_all(signed_in, images, range(8, 12))
     ids = [f"s{number}" for number in range(8)]
 
     def table(rows=8, **more):
@@ -613,8 +610,7 @@ async def test_a_retry_marks_nothing(night):
 )
 async def test_hits_say_whose_they_are_whatever_the_key(night, signed_in, images, key, wanted):
     """Hits carry the key's values, the run and the time of their row; a key of one column is a list, too."""
-    image = decode_image((images / "p00.jpg").read_bytes(), "generic")
-    signed_in.catalogue().add(NewItem("P0", "front"), image, crop=True, region=None)
+    put_all(signed_in, images, [0])
     settings, _ = await night(pa.table({"id": [1], "image": paths(1), "shop": ["s"]}), key=key)
     (row,) = readers(settings).to_pylist()
     (hit,) = ds.dataset(Path(settings.output.dir, "hits")).to_table().to_pylist()

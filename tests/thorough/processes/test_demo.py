@@ -4,12 +4,11 @@ import contextlib
 import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from run_rig import command
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,13 +19,8 @@ def demo(tmp_path_factory):
     """The demo's folder and summary; the instance grants more a second, so that the test is quick."""
     folder = tmp_path_factory.mktemp("demo")
     faster = {"output.dir": folder / "output" / "demo", "instance.qps": 100, "instance.custom_qps": "true"}
-    ran = subprocess.run(
-        [sys.executable, "-m", "batchsearch", "run", str(ROOT / "configs" / "demo.yaml"), "--no-progress"]
-        + [f"--set={name}={value}" for name, value in faster.items()],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    changes = [f"--set={name}={value}" for name, value in faster.items()]
+    ran = command("run", ROOT / "configs" / "demo.yaml", "--no-progress", *changes)
     assert ran.returncode == 0, ran.stderr
     return folder, json.loads(ran.stdout.splitlines()[-1]), ran.stderr
 

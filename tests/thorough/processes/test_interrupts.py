@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from run_rig import program
 
 from batchsearch.errors import ExitCode
 from batchsearch.first_moments import INCOMPLETE, STOPPED_EARLY
@@ -34,12 +35,7 @@ def test_the_first_moments_know_the_table():
 
 
 def signalled(module, number, *arguments, before=""):
-    return subprocess.run(
-        [sys.executable, "-c", before + SIGNALLED, module, str(int(number)), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return program("-c", before + SIGNALLED, module, int(number), *arguments)
 
 
 @pytest.mark.parametrize(

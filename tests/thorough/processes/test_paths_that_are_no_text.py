@@ -4,11 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from run_rig import command as run_command
 
 import batchsearch
 from batchsearch.disk_paths import arrow_dataset, arrow_readable
@@ -60,14 +60,7 @@ def folder(tmp_path, images, signed_in):
 
 def command(arguments, where, **environment):
     """Its exit code and what it said."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "batchsearch", *arguments],
-        cwd=where,
-        capture_output=True,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+    ran = run_command(*arguments, cwd=where, env=environment, stdin=subprocess.DEVNULL, text=False)
     return ran.returncode, ran.stdout + ran.stderr
 
 

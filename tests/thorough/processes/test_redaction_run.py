@@ -5,13 +5,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from run_rig import served
 
 from batchsearch.config.sections.notify_settings import NOTIFY_VARIABLE
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, NotJson, Reset
@@ -67,13 +67,8 @@ class Refusing(BaseHTTPRequestHandler):
 @pytest.fixture
 def host():
     """Where the refusing host is, `127.0.0.1:PORT`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(Refusing) as address:
+        yield address.removeprefix("http://")
 
 
 @pytest.fixture

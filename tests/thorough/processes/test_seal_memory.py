@@ -1,10 +1,9 @@
 """Memory while sealing depends on neither the rows nor what is in them."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from run_rig import program
 
 # Forty rows with 500 hits of 4 KB each: 80 MB of outcomes that wait, as after a night's hard kill.
 PROGRAM = """
@@ -49,14 +48,8 @@ asyncio.run(main())
 
 
 def run(folder, what):
-    root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder), what],
-        env=os.environ | {"PYTHONPATH": str(root)},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    done = program("-c", PROGRAM, folder, what, env={"PYTHONPATH": str(Path(__file__).parents[3])})
+    assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
 

@@ -1,6 +1,5 @@
 """What commands import: nobody waits for a library that a command does not use."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import sys
 import pytest
 import yaml
 from PIL import Image
+from run_rig import granting, keys_of, program, put
 
 NEVER = {"pandas.core", "rich.console", "scipy", "cv2", "jinja2", "prometheus_client"}
 """What no command of the table below needs, unless it says so."""
@@ -33,14 +33,8 @@ COMMANDS = {
 
 def ran(folder, *arguments, environ=None):
     """A command that ends well; the modules that it has asked for."""
-    ended = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "batchsearch", *arguments],
-        cwd=folder,
-        env={**os.environ, **(environ or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ("-X", "importtime", "-m", "batchsearch", *arguments)
+    ended = program(*words, cwd=folder, env=environ)
     assert ended.returncode == 0, ended.stderr[-2_000:]
     return set(re.findall(r"^import time: .*\| +(\S+)$", ended.stderr, re.MULTILINE))
 
@@ -48,22 +42,17 @@ def ran(folder, *arguments, environ=None):
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """A folder with a job that is done, and its instance."""
-    from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
-    from batchsearch.emulator.search.image_reading import decode_image
-    from batchsearch.emulator.search.records import NewItem
+    from batchsearch.emulator.instance_options import EmulatorOptions
     from batchsearch.emulator.server import Emulator
 
     folder = tmp_path_factory.mktemp("start")
-    rates = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
-    instance = InstanceOptions(name="demo", qps=1e9, rates=rates)
-    with Emulator(EmulatorOptions(instances=(instance,))) as emulator:
+    with Emulator(EmulatorOptions(instances=(granting(),))) as emulator:
         lines = ["product_id,pic_name,image"]
         for number in range(4):
             path = folder / f"i{number}.jpg"
             Image.effect_mandelbrot((240, 240), (-2 + number / 9, -1.5, 1, 1.5), 20).save(path)
             lines.append(f"P{number},front,{path.name}")
-            image = decode_image(path.read_bytes(), "generic")
-            emulator.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
+            put(emulator, f"P{number}", path)
         (folder / "m.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         job = {
             "operation": "SearchImageByPic",
@@ -72,10 +61,7 @@ def done(tmp_path_factory):
             "output": {"dir": "out"},
         }
         (folder / "job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
-        signed = {
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
-        }
+        signed = keys_of(emulator)
         assert "aiohttp" in ran(folder, "run", "job.yaml", environ=signed)
         yield folder, signed
 

@@ -9,9 +9,8 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
+from run_rig import command, invoke
 
-from batchsearch.cli import cli
 from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
 
 ROWS = [{"id": f"r{n:02}", "image": f"p{n:02}.jpg"} for n in range(40)]
@@ -19,12 +18,7 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 def status(folder, *options):
-    ran = subprocess.run(
-        [sys.executable, "-m", "batchsearch", "status", str(folder), *options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = command("status", folder, *options)
     return ran.returncode, ran.stdout, ran.stderr
 
 
@@ -123,7 +117,7 @@ def test_watching_waits_for_a_run_that_has_not_begun(signed_in, make_job, tmp_pa
         [*command, "--every", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as watching:
         assert "no run has begun here yet; waiting" in watching.stderr.readline()
-        ran = CliRunner().invoke(cli, ["run", str(job), "--no-progress"])
+        ran = invoke("run", job, "--no-progress")
         assert ran.exit_code == 0, ran.stderr
         last = json.loads(watching.communicate()[0].splitlines()[-1])
     assert (watching.returncode, last["runs"][0]["progress"]["done"]) == (0, 3)
@@ -137,14 +131,14 @@ def test_watching_waits_for_a_run_and_for_nothing_else(tmp_path):
         ((tmp_path / "out",), "is a file"),
         (("s3://bucket/night", "--config", tmp_path / "job.yaml"), "operation"),
     ):
-        ran = CliRunner().invoke(cli, ["status", "--watch", *map(str, arguments)])
+        ran = invoke("status", "--watch", *arguments)
         assert (ran.exit_code, said in ran.stderr) == (64, True), ran.stderr
 
 
 def test_watching_a_terminal_wraps_and_colours_the_page(signed_in, make_job, tmp_path):
     """The page that is drawn again and again is the one that `status` shows: as wide as the terminal."""
     job = make_job(ROWS[:3], instance__endpoint=signed_in.endpoint)
-    assert CliRunner().invoke(cli, ["run", str(job), "--no-progress"]).exit_code == 0
+    assert invoke("run", job, "--no-progress").exit_code == 0
     ours, theirs = pty.openpty()
     environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "60", "LINES": "50"}
     environ.pop("NO_COLOR", None)

@@ -7,6 +7,7 @@ import sys
 
 import pyarrow.parquet as pq
 import pytest
+from object_stores_rig import S3_ACCOUNT
 from pydantic import ValidationError
 
 from batchsearch.config.sections.image_settings import ImageSettings, StoreSettings, StoresSettings
@@ -17,15 +18,6 @@ from batchsearch.storage.stores import kinds
 from batchsearch.tasks.check.checking import check_job
 
 BODY = bytes(range(256)) * 40
-
-SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print(*server.get_host_and_port(), flush=True)
-sys.stdin.read()
-"""
 
 FILL = """
 import sys
@@ -41,45 +33,18 @@ s3.put_object(Bucket="shop", Key="large.jpg", Body=bytes(int(sys.argv[2]) + 1))
 s3.put_object(Bucket="private", Key="a.jpg", Body=body)
 """
 
-ACCOUNT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-
 
 @pytest.fixture(scope="module")
-def endpoint():
+def endpoint(s3_server):
     """An S3 server with two buckets; its address."""
-    environment = {**os.environ, **ACCOUNT}
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", SERVER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    ) as server:
-        for line in server.stdout:
-            if line.startswith("127.0.0.1 "):
-                address = f"http://127.0.0.1:{line.split()[1]}"
-                break
-        subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", FILL, address, str(MAX_FILE_BYTES)],
-            check=True,
-            env=environment,
-        )
-        yield address
-        server.kill()
+    filling = [sys.executable, "-W", "ignore", "-c", FILL, s3_server, str(MAX_FILE_BYTES)]
+    subprocess.run(filling, check=True, env={**os.environ, **S3_ACCOUNT})
+    return s3_server
 
 
 @pytest.fixture
-def account(monkeypatch, tmp_path):
-    """Credentials in the environment, and none from this machine's own files."""
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "OSS_", "ALIBABA_")):
-            monkeypatch.delenv(name)
-    for name, value in ACCOUNT.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return monkeypatch
+def account(s3_account):
+    return s3_account
 
 
 def settings_for(endpoint, *buckets, scheme="s3", **more):

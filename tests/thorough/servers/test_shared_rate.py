@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from run_rig import program
 
 from batchsearch.errors import MissingExtraError
 from batchsearch.pacing.shared import SharedPacer, SlotBoardError
@@ -44,14 +45,7 @@ def environment():
 
 
 def benchmark(*arguments):
-    ran = subprocess.run(
-        [sys.executable, BENCHMARK, "--seconds", "3", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-        timeout=60,
-    )
+    ran = program(BENCHMARK, "--seconds", 3, *arguments, env=environment(), timeout=60)
     assert ran.stdout, ran.stderr
     return json.loads(ran.stdout)
 

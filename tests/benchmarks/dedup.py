@@ -16,11 +16,12 @@ the hue of a black shoe). Pairs of one photograph are true, all others are
 not, colour variants and other views of one design among them. Files whose pixels are nearly equal count as
 one photograph, whatever their labels say.
 
-One dedup job with default settings adds all of them to an embedded instance and searches them; another one
-is told the colours (`different_when`). Recall and precision count pairs, with 95 % intervals (Wilson):
-`pairs` those with the verdict `identical` or `same_photo`, `clusters` all that share a cluster, `review` also
-those with the verdict `recoloured` or `alike`. `--beside` measures `imagehash` and `fastdup` where they are
-installed: their recall at the precision that the clusters reach, and the milliseconds of CPU an image.
+One dedup job with the settings that `batchsearch init` writes adds all of them to an embedded instance and
+searches them; another one is told the colours (`different_when`). Recall and precision count pairs, with
+95 % intervals (Wilson): `pairs` those with the verdict `identical` or `same_photo`, `clusters` all that share
+a cluster, `review` also those with the verdict `recoloured` or `alike`. `--beside` measures `imagehash` and
+`fastdup` where they are installed: their recall at the precision that the clusters reach, and the
+milliseconds of CPU an image.
 """
 
 from __future__ import annotations
@@ -201,6 +202,7 @@ def night(folder: Path, endpoint: str, out: str, **dedup: object) -> tuple[pd.Da
     job = JobSettings.model_validate(
         {
             "operation": "SearchImageByPic",
+            "parameters": {"crop": False},
             "instance": {
                 "endpoint": endpoint,
                 "name": "demo",

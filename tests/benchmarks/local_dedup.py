@@ -5,11 +5,12 @@ Run from the project's folder:
     python tests/benchmarks/local_dedup.py [--set FOLDER] [--products N] [--photographs] [--rate R] [--json]
 
 The night is the command `batchsearch dedup` as a shell starts it, with what `batchsearch init` writes for a
-table of images: every image is added to an embedded instance, searched in it, and candidates are compared
-image by image. Without `--set` the catalogue is made of the project's own sample images: each product with
-two or three views, and a copy under another number. `--photographs` makes large ones, 0.9 MB each. With
-`--set` it is a folder of one's own: `products.csv` with the columns `product_id`, `pic_name` and `image`, and
-the images below it. `--rate 1000` asks the instance over HTTP instead, as an account would.
+table of images (`crop: false` with it): every image is added to an embedded instance, searched in it, and
+candidates are compared image by image. Without `--set` the catalogue is made of the project's own sample
+images: each product with two or three views, and a copy under another number. `--photographs` makes large
+ones, 0.9 MB each. With `--set` it is a folder of one's own: `products.csv` with the columns `product_id`,
+`pic_name` and `image`, and the images below it. `--rate 1000` asks the instance over HTTP instead, as an
+account would.
 
 The reference is measured in a process of its own of the same run: every image decoded and embedded once, as
 the instance does it, and nothing else. CPU time is user and system time of the whole command, from the start
@@ -112,7 +113,6 @@ def reference(folder: Path) -> dict[str, float]:
     """CPU seconds of decoding and embedding each image once, and nothing else."""
     from batchsearch.emulator.search.embedding import MODEL, shared_embedder
     from batchsearch.emulator.search.image_reading import decode_image
-    from batchsearch.emulator.search.subject import identify_subjects
 
     embedder = shared_embedder(MODEL)
     files = [(folder / row["image"]).read_bytes() for row in rows_of(folder)]
@@ -120,11 +120,7 @@ def reference(folder: Path) -> dict[str, float]:
     images = [decode_image(data, "generic") for data in files]
     decoded = cpu_seconds()
     for image in images:
-        subjects = identify_subjects(image.image, sides=(image.width, image.height))
-        if subjects:
-            embedder.embed_with_subject(image, subjects[0])
-        else:
-            embedder.embed(image)
+        embedder.embed(image)
     return {"decode": decoded - began, "embed": cpu_seconds() - decoded}
 
 
@@ -162,6 +158,7 @@ def night(folder: Path, rate: float | None) -> dict[str, float]:
             json.dumps(
                 {
                     "operation": "SearchImageByPic",
+                    "parameters": {"crop": False},
                     "instance": instance,
                     "manifest": {
                         "path": str(folder / "products.csv"),

@@ -33,6 +33,10 @@ _WHAT: Final[dict[Kind, str]] = {
 }
 _COMMAND: Final[dict[Kind, str]] = {"search": "run", "compare": "compare", "dedup": "dedup"}
 _ABOUT_CSV: Final = {"skip_lines": "above the table"}
+_ABOUT_CROP: Final = (
+    "Copies of a photograph are found by all of it as well as by its subject, which the embedded instance "
+    "would look at apart. For a purchased one delete this line."
+)
 CHANGE: Final = "CHANGE"
 """Marks what nobody can guess."""
 
@@ -129,6 +133,8 @@ def _what_is_searched(wishes: Wishes) -> Iterator[Line]:
         return
     if wishes.kind == "search":
         yield Line("results_per_row", 10)
+    elif wishes.region is None and not wishes.guesses.region:
+        yield Line("parameters.crop", False, _ABOUT_CROP)
     yield Line("parameters.filter", 'int_attr >= 100 AND str_attr = "a"', active=False)
 
 

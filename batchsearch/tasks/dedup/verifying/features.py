@@ -1,7 +1,7 @@
 """What is kept of an image to verify it against others: local features, and a small copy for its colours.
 
-Up to 300 SIFT features of the image, 132 bytes each, and the image at 128 pixels as a JPEG of high quality:
-some 30 KB an image. Features are looked for in the image at 256 pixels, which has enough of most products and
+Up to 200 SIFT features of the image, 132 bytes each, and the image at 128 pixels as a JPEG of high quality:
+some 20 KB an image. Features are looked for in the image at 256 pixels, which has enough of most products and
 takes less than half the time of 320; a plain one that shows few there is looked at again in 320. Places are
 told in the image at 320 pixels, whatever they were found in.
 """
@@ -32,7 +32,7 @@ _FEW: Final = 40
 THUMB_SIDE: Final = 128
 """Longer side of the small copy."""
 
-_MOST: Final = 300
+_MOST: Final = 200
 _CONTRAST: Final = 0.0236
 """Least contrast of a feature. From here on OpenCV passes over what differs from its surroundings by less
 than one step of brightness before it looks any closer: compressed flat ground costs nothing."""

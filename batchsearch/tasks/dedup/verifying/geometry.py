@@ -7,6 +7,7 @@ is what the aligned comparison is for.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,8 @@ _GRID: Final = 4.0
 """Features nearer to one another than so many pixels count once."""
 _NEARLY_WHOLE: Final = 0.85
 _ENOUGH_OUTSIDE: Final = 12
+_FEWEST_AGAIN: Final = 8
+"""At fewer places than these nothing is shown once more: chance alone matches as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ def place(first: Features, second: Features) -> Placing | None:
             break
         features = first.mirrored() if mirrored else first
         at = _mutual(_likenesses(features.descriptors, second.descriptors))
+        if best is not None and len(at) <= best[0]:  # never at more places than are matched
+            continue
         count, found = _fitted(features.points, second.points, at)
         if found is not None and (best is None or count > best[0]):
             best = (count, found, features, mirrored)
@@ -123,13 +128,20 @@ def _fitted(
     found, kept = cv2.estimateAffine2D(
         here, there, method=cv2.RANSAC, ransacReprojThreshold=_REACH, maxIters=500, confidence=0.995
     )
-    if found is None or not np.isfinite(found).all() or np.linalg.det(found[:, :2]) <= 0:
+    if found is None or not np.isfinite(found).all():
         return 0, None
-    long, short = np.linalg.svd(found[:, :2], compute_uv=False)
-    if long > _LARGEST_SCALE or short < 1 / _LARGEST_SCALE or long > _MOST_STRETCH * short:
+    long, short = _stretches(found)
+    if short <= 0 or long > _LARGEST_SCALE or short < 1 / _LARGEST_SCALE or long > _MOST_STRETCH * short:
         return 0, None
     kept = kept.ravel().astype(bool)
     return min(_places(here[kept]), _places(there[kept])), found
+
+
+def _stretches(through: NDArray[np.float64]) -> tuple[float, float]:
+    """The most and the least by which a map lengthens anything; the least is negative where it mirrors."""
+    (a, b, _), (c, d, _) = through.tolist()
+    turned, mirrored = math.hypot(a + d, b - c), math.hypot(a - d, b + c)
+    return (turned + mirrored) / 2, (turned - mirrored) / 2
 
 
 def _places(points: NDArray[np.float32]) -> int:
@@ -151,5 +163,7 @@ def _again(whole: Features, part: Features, inside: NDArray[np.bool_]) -> int:
     if len(outside) < _ENOUGH_OUTSIDE or inside.mean() >= _NEARLY_WHOLE or len(part.points) < _FEWEST:
         return 0
     nearest, clear = _nearest(_likenesses(whole.descriptors[outside], part.descriptors))
+    if np.count_nonzero(clear) < _FEWEST_AGAIN:
+        return 0
     at = np.stack((outside[clear], nearest[clear]), axis=1)
     return _fitted(whole.points, part.points, at)[0]

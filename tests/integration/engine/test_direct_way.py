@@ -239,7 +239,8 @@ async def test_no_more_calls_are_out_than_the_cores_can_work_on(dedup_job, monke
 
 async def test_others_meet_the_tier_over_http(dedup_job):
     """Another process that calls the instance of an unlimited job over HTTP has the largest tier, no more."""
-    emulator = await asyncio.to_thread(embedded.start, dedup_job())
+    settings = dedup_job(instance__update_qps=20, instance__delete_qps=20)
+    emulator = await asyncio.to_thread(embedded.start, settings)
     try:
         granted = emulator.options.instances[0].all_rates()
         assert (granted["query"], granted["delete"], granted["update"]) == (10, 20, 20)

@@ -1,6 +1,7 @@
 """What many tests start from: real small images, a running emulator, a job over it."""
 
 import csv
+import os
 import random
 import signal
 import sys
@@ -20,6 +21,12 @@ sys.path.insert(0, str(Path(__file__).parent / "rigs"))
 # Machines are shared: how long one example takes says nothing.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Two workers more than cores: many tests wait for a server or for a process that they have started."""
+    return (os.cpu_count() or 1) + 2
 
 
 QUICK = Path(__file__).parent / "unit"

@@ -1,5 +1,6 @@
 """The fixtures of the rigs are at hand; what takes long by nature has its time."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ __all__ = [
 ]
 
 HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers():
+    """As many workers as cores: these tests keep them busy, and have a time each."""
+    return os.cpu_count() or 1
 
 
 def pytest_collection_modifyitems(items):

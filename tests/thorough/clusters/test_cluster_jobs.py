@@ -25,7 +25,7 @@ from batchsearch.config.sections.worker_settings import WorkerSettings
 from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, MachineError
-from batchsearch.images.cluster import cluster_connection, remote_workshop, versions, worker_side
+from batchsearch.images.cluster import cluster_connection, remote_workshop, worker_side
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
 from batchsearch.images.prepare import Preparing
 from batchsearch.images.rules import rules_for
@@ -297,7 +297,7 @@ async def test_another_batchsearch_on_the_workers_is_refused_and_other_differenc
 ):
     """Images come out the same by the same code only."""
     told = []
-    here = versions.versions_here()
+    here = cluster_connection.versions_here()
     monkeypatch.setattr(cluster_connection, "_here", lambda: here | {"pillow": "0.1"})
     monkeypatch.setattr(cluster_connection, "logger", lambda: Recorder(told))
     assert await made(cluster, images, []) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import selectors
 from contextlib import contextmanager
@@ -50,3 +51,31 @@ def virtual_runner(lateness: float = 0.0, seed: int = 0):
     """An `asyncio.Runner` on a virtual loop."""
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(lateness, seed)) as runner:
         yield runner
+
+
+def in_virtual_time(test=None, *, lateness: float = 0.0):
+    """A test that is a coroutine, run on a virtual loop."""
+    if test is None:
+        return functools.partial(in_virtual_time, lateness=lateness)
+
+    @functools.wraps(test)
+    def run(*given, **named):
+        with virtual_runner(lateness, 3) as runner:
+            runner.run(test(*given, **named))
+
+    return run
+
+
+def now() -> float:
+    """The running loop's time."""
+    return asyncio.get_running_loop().time()
+
+
+def pass_time(seconds: float) -> None:
+    """Time passes without the running loop: as if something blocked it."""
+    asyncio.get_running_loop().pass_time(seconds)
+
+
+async def slots(pacer, count):
+    """So many slots, one after the other."""
+    return [await pacer.slot() for _ in range(count)]

@@ -53,6 +53,18 @@ class Trap:
     settings: dict = field(default_factory=dict)
 
 
+def repaired(
+    word: str, pixels: np.ndarray, files: dict[str, bytes], tolerance: float = 4.0, **settings: object
+) -> list[Trap]:
+    """Files that become one image by one transform."""
+    return [Trap(name, data, "repair", word, pixels, tolerance, settings) for name, data in files.items()]
+
+
+def refused(code: str, files: dict[str, bytes]) -> list[Trap]:
+    """Files that are sent to nobody, and why."""
+    return [Trap(name, data, code) for name, data in files.items()]
+
+
 def scene(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
     """An image whose corners all differ: no turn, mirror or colour mistake goes unseen."""
     x = np.linspace(0, 1, width)[None, :]
@@ -184,25 +196,20 @@ def _orientations() -> list[Trap]:
         block = exif_block(value, order=order)
         verdict = {"expect": "repair" if value > 1 else "pass", "pixels": array(upright)}
         word = {"word": f"orientation:{value}"} if value > 1 else {}
-        jpeg = save(stored, "JPEG", quality=95)
-        traps += [
-            Trap(
-                f"jpeg orientation {value}", jpeg_with(jpeg, (0xE1, b"Exif\0\0" + block)), **verdict, **word
-            ),
-            Trap(
-                f"png orientation {value}",
-                png_with(save(stored, "PNG"), png_chunk(b"eXIf", block)),
-                **verdict,
-                **word,
-            ),
-            Trap(f"webp orientation {value}", webp_with(stored, exif=b"Exif\0\0" + block), **verdict, **word),
-            Trap(f"tiff orientation {value}", tiff(stored, value), **{**verdict, "expect": "repair"}, **word),
-        ]
+        exif = b"Exif\0\0" + block
+        files = {
+            "jpeg": jpeg_with(save(stored, "JPEG", quality=95), (0xE1, exif)),
+            "png": png_with(save(stored, "PNG"), png_chunk(b"eXIf", block)),
+            "webp": webp_with(stored, exif=exif),
+        }
         if value in {3, 6}:
-            compressed = tiff(stored, value, compression="tiff_lzw")
-            traps.append(Trap(f"lzw tiff orientation {value}", compressed, **verdict, **word))
-            avif = save(stored, "AVIF", quality=95, exif=b"Exif\0\0" + block)
-            traps.append(Trap(f"avif orientation {value}", avif, **verdict, **word))
+            files["lzw tiff"] = tiff(stored, value, compression="tiff_lzw")
+            files["avif"] = save(stored, "AVIF", quality=95, exif=exif)
+        traps += [
+            Trap(f"{name} orientation {value}", data, **verdict, **word) for name, data in files.items()
+        ]
+        plain_tiff = {**verdict, "expect": "repair"}
+        traps.append(Trap(f"tiff orientation {value}", tiff(stored, value), **plain_tiff, **word))
     return traps
 
 
@@ -217,21 +224,16 @@ def _doubtful_orientations() -> list[Trap]:
         "orientation in XMP only": [(exif, b"http://ns.adobe.com/xap/1.0/\0" + xmp_packet(6))],
         "two EXIF blocks": [(exif, b"Exif\0\0" + exif_block(1)), (exif, b"Exif\0\0" + exif_block(6))],
     }
-    traps = [
-        Trap(f"jpeg {name}", jpeg_with(jpeg, *segments), "repair", "metadata", array(upright))
-        for name, segments in blocks.items()
-    ]
-    text = PngImagePlugin.PngInfo()
+    text, raw = PngImagePlugin.PngInfo(), PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", xmp_packet(8).decode())
-    traps.append(Trap("png XMP", save(upright, "PNG", pnginfo=text), "repair", "metadata", array(upright)))
-    raw = PngImagePlugin.PngInfo()
     block = (b"Exif\0\0" + exif_block(6)).hex()
     raw.add_text("Raw profile type exif", f"\nexif\n{len(block) // 2:8}\n{block}\n", zip=True)
-    traps.append(
-        Trap("png EXIF as text", save(upright, "PNG", pnginfo=raw), "repair", "metadata", array(upright))
-    )
-    traps.append(Trap("tiff orientation 9", tiff(upright, 9), "repair", "metadata", array(upright)))
-    return traps
+    files = {f"jpeg {name}": jpeg_with(jpeg, *segments) for name, segments in blocks.items()} | {
+        "png XMP": save(upright, "PNG", pnginfo=text),
+        "png EXIF as text": save(upright, "PNG", pnginfo=raw),
+        "tiff orientation 9": tiff(upright, 9),
+    }
+    return repaired("metadata", array(upright), files)
 
 
 def _depths_and_colours() -> list[Trap]:
@@ -250,81 +252,49 @@ def _depths_and_colours() -> list[Trap]:
         ink, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode="RGB"
     )
     swapped = array(upright)[:, :, ::-1]
-    small = {"max_side": 200}
-    smaller = array(upright.resize((200, 133), Image.Resampling.BICUBIC))
-    swapped_small = smaller[:, :, ::-1]
+    swapped_small = array(upright.resize((200, 133), Image.Resampling.BICUBIC))[:, :, ::-1]
+    palette = upright.quantize(64)
+    grey_files = {
+        "png 16-bit grey": save(deep, "PNG"),
+        "tiff 16-bit grey": tiff(deep),
+        "tiff float": tiff(Image.fromarray((level / 255).astype(np.float32))),
+        "tiff 32-bit": tiff(Image.fromarray(level.astype(np.int32) * 257)),
+    }
+    bit_files = {"png 1-bit": save(bits, "PNG"), "tiff 1-bit group 4": tiff(bits, compression="group4")}
+    ink_files = {
+        "jpeg cmyk profile": save(ink, "JPEG", quality=95, icc_profile=profile),
+        "tiff cmyk profile": tiff(ink, icc_profile=profile),
+    }
+    unusable = save(ink, "JPEG", quality=95, icc_profile=b"x" * 200)
+    other = swapped_profile()
+    other_jpeg = save(upright, "JPEG", quality=95, icc_profile=other)
+    simple = {
+        "ppm as text": text.encode(),
+        "ppm": save(upright, "PPM"),
+        "bmp": save(upright, "BMP"),
+    }
+    passing = {
+        "jpeg progressive": save(upright, "JPEG", progressive=True, quality=95),
+        "png interlaced rgb": save(upright, "PNG"),
+        "webp lossless": webp_with(upright, lossless=True),
+    }
+    ink_pixels = array(ink.convert("RGB"))
     return [
-        Trap("png 16-bit grey", save(deep, "PNG"), "repair", "deep->8bit", grey_pixels),
-        Trap("tiff 16-bit grey", tiff(deep), "repair", "deep->8bit", grey_pixels),
-        Trap(
-            "tiff float",
-            tiff(Image.fromarray((level / 255).astype(np.float32))),
-            "repair",
-            "deep->8bit",
-            grey_pixels,
-        ),
-        Trap(
-            "tiff 32-bit",
-            tiff(Image.fromarray(level.astype(np.int32) * 257)),
-            "repair",
-            "deep->8bit",
-            grey_pixels,
-        ),
-        Trap("png 1-bit", save(bits, "PNG"), "repair", "1bit->grey", array(bits), 12),
-        Trap("tiff 1-bit group 4", tiff(bits, compression="group4"), "repair", "1bit->grey", array(bits), 12),
-        Trap("ppm 16-bit", header + big_endian, "repair", pixels=grey_pixels),
-        Trap("ppm as text", text.encode(), "repair", pixels=array(upright)),
-        Trap("pbm", save(bits, "PPM"), "repair", pixels=array(bits), tolerance=12),
-        Trap("pgm", save(grey, "PPM"), "repair", pixels=grey_pixels),
-        Trap("ppm", save(upright, "PPM"), "repair", pixels=array(upright)),
-        Trap("bmp", save(upright, "BMP"), "repair", pixels=array(upright)),
-        Trap(
-            "png palette",
-            save(upright.quantize(64), "PNG"),
-            "repair",
-            "palette->rgb",
-            array(upright.quantize(64)),
-            6,
-        ),
-        Trap("jpeg cmyk", save(ink, "JPEG", quality=95), "repair", "cmyk->srgb", array(ink.convert("RGB"))),
-        Trap(
-            "jpeg cmyk profile",
-            save(ink, "JPEG", quality=95, icc_profile=profile),
-            "repair",
-            "cmyk->srgb",
-            array(through),
-        ),
-        Trap("tiff cmyk profile", tiff(ink, icc_profile=profile), "repair", "cmyk->srgb", array(through)),
-        Trap(
-            "jpeg unusable profile",
-            save(ink, "JPEG", quality=95, icc_profile=b"x" * 200),
-            "repair",
-            "icc:unusable",
-            array(ink.convert("RGB")),
-        ),
-        Trap("tiff lab", tiff(upright.convert("LAB")), "repair", "lab->srgb", array(upright)),
-        Trap(
-            "tiff other rgb", tiff(upright, icc_profile=swapped_profile()), "repair", "icc->srgb", swapped, 6
-        ),
-        Trap(
-            "jpeg other rgb, shrunk",
-            save(upright, "JPEG", quality=95, icc_profile=swapped_profile()),
-            "repair",
-            "icc->srgb",
-            swapped_small,
-            6,
-            settings=small,
-        ),
+        *repaired("deep->8bit", grey_pixels, grey_files),
+        *repaired("1bit->grey", array(bits), bit_files, 12),
+        *repaired("", grey_pixels, {"ppm 16-bit": header + big_endian, "pgm": save(grey, "PPM")}),
+        *repaired("", array(upright), simple),
+        *repaired("", array(bits), {"pbm": save(bits, "PPM")}, 12),
+        *repaired("palette->rgb", array(palette), {"png palette": save(palette, "PNG")}, 6),
+        *repaired("cmyk->srgb", ink_pixels, {"jpeg cmyk": save(ink, "JPEG", quality=95)}),
+        *repaired("cmyk->srgb", array(through), ink_files),
+        *repaired("icc:unusable", ink_pixels, {"jpeg unusable profile": unusable}),
+        *repaired("lab->srgb", array(upright), {"tiff lab": tiff(upright.convert("LAB"))}),
+        *repaired("icc->srgb", swapped, {"tiff other rgb": tiff(upright, icc_profile=other)}, 6),
+        *repaired("icc->srgb", swapped_small, {"jpeg other rgb, shrunk": other_jpeg}, 6, max_side=200),
         Trap("jpeg grey", save(grey, "JPEG"), "pass", pixels=grey_pixels),
         Trap("png grey", save(grey, "PNG"), "pass", pixels=grey_pixels),
-        Trap(
-            "jpeg progressive",
-            save(upright, "JPEG", progressive=True, quality=95),
-            "pass",
-            pixels=array(upright),
-        ),
-        Trap("png interlaced rgb", save(upright, "PNG"), "pass", pixels=array(upright)),
-        Trap("webp lossless", webp_with(upright, lossless=True), "pass", pixels=array(upright)),
+        *(Trap(name, data, "pass", pixels=array(upright)) for name, data in passing.items()),
     ]
 
 
@@ -355,56 +325,29 @@ def _transparency() -> list[Trap]:
     on_black.paste(blank, None, alpha)
     deep = np.asarray(upright.convert("L")).astype(np.uint16) * 257
     deep[: HEIGHT // 2, : WIDTH // 2] = 7
+    on_white = {
+        "png alpha": save(clear, "PNG"),
+        "webp alpha": save(clear, "WEBP", lossless=True),
+        "tiff alpha": tiff(clear),
+        "png colour key": save(Image.fromarray(keyed), "PNG", transparency=(1, 2, 3)),
+    }
+    key_of_16_bits = save(Image.fromarray(deep), "PNG", transparency=7)
+    palettes = {
+        "gif transparent": save(palette, "GIF", transparency=int(index)),
+        "png palette alpha": save(palette, "PNG", transparency=int(index)),
+    }
+    unseen = {"png wholly transparent": save(hidden, "PNG"), "png white logo": save(logo, "PNG")}
+    seen = {"png white logo on what shows it": save(logo, "PNG")}
+    on_red = {"png alpha over red": save(clear, "PNG")}
     return [
-        Trap("png alpha", save(clear, "PNG"), "repair", done, array(white)),
-        Trap("webp alpha", save(clear, "WEBP", lossless=True), "repair", done, array(white)),
-        Trap("tiff alpha", tiff(clear), "repair", done, array(white)),
-        Trap("png grey alpha", save(grey_alpha, "PNG"), "repair", done, array(grey_white)),
-        Trap(
-            "png colour key",
-            save(Image.fromarray(keyed), "PNG", transparency=(1, 2, 3)),
-            "repair",
-            done,
-            array(white),
-        ),
-        Trap(
-            "png 16-bit colour key",
-            save(Image.fromarray(deep), "PNG", transparency=7),
-            "repair",
-            "deep->8bit",
-            array(grey_white),
-        ),
-        Trap("gif transparent", save(palette, "GIF", transparency=int(index)), "repair", done, gif_pixels, 6),
-        Trap(
-            "png palette alpha", save(palette, "PNG", transparency=int(index)), "repair", done, gif_pixels, 6
-        ),
-        Trap("png wholly transparent", save(hidden, "PNG"), "Local.ImageBlank"),
-        Trap("png white logo", save(logo, "PNG"), "Local.ImageBlank"),
-        Trap(
-            "png white logo, sent",
-            save(logo, "PNG"),
-            "repair",
-            done,
-            array(blank),
-            settings={"blank": "send"},
-        ),
-        Trap(
-            "png white logo on what shows it",
-            save(logo, "PNG"),
-            "repair",
-            "alpha->#000000",
-            array(on_black),
-            settings={"blank": "contrast"},
-        ),
-        Trap(
-            "png alpha over red",
-            save(clear, "PNG"),
-            "repair",
-            "alpha->#ff0000",
-            array(red),
-            6,
-            {"background": "#ff0000"},
-        ),
+        *repaired(done, array(white), on_white),
+        *repaired(done, array(grey_white), {"png grey alpha": save(grey_alpha, "PNG")}),
+        *repaired("deep->8bit", array(grey_white), {"png 16-bit colour key": key_of_16_bits}),
+        *repaired(done, gif_pixels, palettes, 6),
+        *refused("Local.ImageBlank", unseen),
+        *repaired(done, array(blank), {"png white logo, sent": save(logo, "PNG")}, blank="send"),
+        *repaired("alpha->#000000", array(on_black), seen, blank="contrast"),
+        *repaired("alpha->#ff0000", array(red), on_red, 6, background="#ff0000"),
     ]
 
 
@@ -438,16 +381,6 @@ def _structure() -> list[Trap]:
     no_height = jpeg[: frame + 5] + b"\0\0" + jpeg[frame + 7 :]
     lossless = jpeg[: frame + 1] + b"\xc3" + jpeg[frame + 2 :]
     twelve_bits = jpeg[: frame + 4] + b"\x0c" + jpeg[frame + 5 :]
-    traps = [
-        Trap("jpeg with bytes after its end", jpeg + b"appended", "repair", pixels=array(upright)),
-        Trap("png with bytes after its end", png + b"appended", "repair", pixels=array(upright)),
-        Trap("jpeg without height", no_height, "Local.ImageBroken"),
-        Trap("jpeg said to be lossless", lossless, "Local.ImageBroken"),
-        Trap("jpeg said to have 12 bits", twelve_bits, "Local.ImageBroken"),
-        Trap("png header checksum", bytes(flipped_header), "Local.ImageBroken"),
-        Trap("png image checksum", bytes(flipped_pixels), "Local.ImageBroken"),
-        Trap("jpeg zero-filled tail", jpeg[: len(jpeg) // 2] + bytes(len(jpeg) // 2), "Local.ImageTruncated"),
-    ]
     whole = {
         "jpeg": jpeg,
         "png": png,
@@ -459,11 +392,24 @@ def _structure() -> list[Trap]:
         "jpeg2000": save(upright, "JPEG2000"),
         "avif": save(upright, "AVIF"),
     }
-    traps += [
-        Trap(f"{name} cut in half", data[: len(data) // 2], "Local.ImageTruncated")
-        for name, data in whole.items()
+    cut = {f"{name} cut in half": data[: len(data) // 2] for name, data in whole.items()}
+    cut["jpeg zero-filled tail"] = jpeg[: len(jpeg) // 2] + bytes(len(jpeg) // 2)
+    broken = {
+        "jpeg without height": no_height,
+        "jpeg said to be lossless": lossless,
+        "jpeg said to have 12 bits": twelve_bits,
+        "png header checksum": bytes(flipped_header),
+        "png image checksum": bytes(flipped_pixels),
+    }
+    longer = {
+        "jpeg with bytes after its end": jpeg + b"appended",
+        "png with bytes after its end": png + b"appended",
+    }
+    return [
+        *repaired("", array(upright), longer),
+        *refused("Local.ImageBroken", broken),
+        *refused("Local.ImageTruncated", cut),
     ]
-    return traps
 
 
 def _sizes() -> list[Trap]:
@@ -483,79 +429,53 @@ def _sizes() -> list[Trap]:
     thin = save(scene(6000, 120), "JPEG")
     large = scene(4400, 300)
     fabric = {"max_side": 1024}
+    bombs = {
+        "png bomb": png_bomb,
+        "jpeg bomb": jpeg_bomb,
+        "gif frame larger than its screen": gif_bomb,
+        "ppm bomb": b"P6 60000 60000 255\n",
+        "bmp bomb": save(scene(), "BMP").replace(struct.pack("<i", HEIGHT), struct.pack("<i", 2**30), 1),
+    }
+    enlarged = array(small.resize((167, 100), Image.Resampling.BICUBIC))
+    shorter = array(large.resize((4096, 279)))
+    narrow, slow = save(large, "JPEG"), save(noise, "JPEG", quality=95)
     return [
-        Trap("png bomb", png_bomb, "Local.ImageTooManyPixels"),
-        Trap("jpeg bomb", jpeg_bomb, "Local.ImageTooManyPixels"),
-        Trap("gif frame larger than its screen", gif_bomb, "Local.ImageTooManyPixels"),
-        Trap("ppm bomb", b"P6 60000 60000 255\n", "Local.ImageTooManyPixels"),
-        Trap(
-            "bmp bomb",
-            save(scene(), "BMP").replace(struct.pack("<i", HEIGHT), struct.pack("<i", 2**30), 1),
-            "Local.ImageTooManyPixels",
-        ),
+        *refused("Local.ImageTooManyPixels", bombs),
         Trap("too small", save(small, "JPEG"), "Local.ImageTooSmall"),
-        Trap(
-            "too small, padded",
-            save(small, "PNG"),
-            "repair",
-            "pad:150x90->150x100",
-            padded,
-            settings={"too_small": "pad"},
-        ),
-        Trap(
-            "too small, enlarged",
-            save(small, "PNG"),
-            "repair",
+        *repaired("pad:150x90->150x100", padded, {"too small, padded": save(small, "PNG")}, too_small="pad"),
+        *repaired(
             "resize:150x90->167x100",
-            array(small.resize((167, 100), Image.Resampling.BICUBIC)),
-            settings={"too_small": "enlarge"},
+            enlarged,
+            {"too small, enlarged": save(small, "PNG")},
+            too_small="enlarge",
         ),
         Trap("too thin", thin, "Local.ImageAspect"),
-        Trap(
-            "too long",
-            save(large, "JPEG", quality=95),
-            "repair",
-            "resize:4400x300->4096x279",
-            array(large.resize((4096, 279))),
-        ),
-        Trap(
-            "max_side keeps the short side",
-            save(large, "JPEG"),
-            "repair",
-            "resize:4400x300->1467x100",
-            settings=fabric,
-        ),
-        Trap("too many bytes", save(noise, "PNG"), "repair", pixels=None),
-        Trap(
-            "too many bytes for a slow line",
-            save(noise, "JPEG", quality=95),
-            "repair",
-            settings={"upload_kbps": 512},
-        ),
+        *repaired("resize:4400x300->4096x279", shorter, {"too long": save(large, "JPEG", quality=95)}),
+        Trap("max_side keeps the short side", narrow, "repair", "resize:4400x300->1467x100", settings=fabric),
+        Trap("too many bytes", save(noise, "PNG"), "repair"),
+        Trap("too many bytes for a slow line", slow, "repair", settings={"upload_kbps": 512}),
     ]
 
 
 def _no_images() -> list[Trap]:
+    other = {
+        "web page": b"<!DOCTYPE html><html><body>404</body></html>",
+        "archive": b"PK\x03\x04" + bytes(100),
+        "text": b"hello, world\n" * 50,
+    }
+    unsupported = {
+        "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 200 200\n",
+        "svg": b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
+        "pdf": b"%PDF-1.7\n",
+        "icon": save(scene(), "ICO"),
+        "dds": save(scene(), "DDS"),
+    }
+    begun = {"three bytes of a jpeg": b"\xff\xd8\xff", "two bytes of a jpeg": b"\xff\xd8"}
     return [
-        Trap("nothing", b"", "Local.ImageEmpty"),
-        Trap("web page", b"<!DOCTYPE html><html><body>404</body></html>", "Local.NotAnImage"),
-        Trap("archive", b"PK\x03\x04" + bytes(100), "Local.NotAnImage"),
-        Trap("text", b"hello, world\n" * 50, "Local.NotAnImage"),
-        Trap(
-            "postscript",
-            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 200 200\n",
-            "Local.ImageFormatUnsupported",
-        ),
-        Trap(
-            "svg",
-            b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
-            "Local.ImageFormatUnsupported",
-        ),
-        Trap("pdf", b"%PDF-1.7\n", "Local.ImageFormatUnsupported"),
-        Trap("icon", save(scene(), "ICO"), "Local.ImageFormatUnsupported"),
-        Trap("dds", save(scene(), "DDS"), "Local.ImageFormatUnsupported"),
-        Trap("three bytes of a jpeg", b"\xff\xd8\xff", "Local.ImageTruncated"),
-        Trap("two bytes of a jpeg", b"\xff\xd8", "Local.ImageTruncated"),
+        *refused("Local.ImageEmpty", {"nothing": b""}),
+        *refused("Local.NotAnImage", other),
+        *refused("Local.ImageFormatUnsupported", unsupported),
+        *refused("Local.ImageTruncated", begun),
     ]
 
 

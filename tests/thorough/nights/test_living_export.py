@@ -42,7 +42,7 @@ def paths(count):
 
 @pytest.fixture
 def night(load, signed_in, tmp_path):
-    """Runs the job over a table, or over what lies at another path; `earlier` settings come first."""
+    """Runs the job over a table, or over what lies at another path; `paying` says for how many calls."""
 
     async def run(table=None, *, path="m.parquet", key=("id",), only=None, **more):
         if table is not None:
@@ -63,7 +63,12 @@ def night(load, signed_in, tmp_path):
             **given,
         )
 
-    run.job = job
+    async def paying(calls, *table, **more):
+        settings, summary = await run(*table, **more)
+        assert (summary.exit_code, summary.calls) == (ExitCode.DONE, calls)
+        return settings
+
+    run.job, run.paying = job, paying
     return run
 
 
@@ -105,7 +110,16 @@ def grown(**more):
     return pa.table({"id": MORE, "image": paths(4), **more})
 
 
+def changed(first, second, wanted, kind):
+    """A column of the first night, of the second, what it must be then, and its type."""
+    return base(c=first), grown(c=second), {"c": wanted}, kind
+
+
 LARGE = 2**60 + 1
+WIDE = pa.array([1, 2, 3, 2**40])
+XYZ, XYZA = ["x", "y", "z"], pa.array(["x", "y", "z", "ä"])
+MOMENTS = [pd.Timestamp(n, unit="s" if n < 4 else "ms").to_pydatetime() for n in (1, 2, 3, 4)]
+STRUCTS = [{"a": 1.0, "b": None}, None, {"a": 3.0, "b": None}, {"a": 1.5, "b": "x"}]
 NIGHTS = {
     "new column": (base(), grown(season=["s"] * 4), {"season": [None, None, None, "s"]}, pa.string()),
     "column gone": (base(season=["s"] * 3), grown(), {"season": ["s", "s", "s", None]}, pa.string()),
@@ -115,89 +129,46 @@ NIGHTS = {
         {"n": [1, 2, 3, 4]},
         pa.int64(),
     ),
-    "int becomes double": (
-        base(n=[1, 2, 3]),
-        grown(n=[1.0, 2.0, None, 4.5]),
-        {"n": [1.0, 2.0, 3.0, 4.5]},
-        pa.float64(),
+    "int becomes double": changed([1, 2, 3], [1.0, 2.0, None, 4.5], [1.0, 2.0, 3.0, 4.5], pa.float64()),
+    "double becomes int": changed([1.5, None, 3.0], [1, 2, 3, 4], [1.5, None, 3.0, 4.0], pa.float64()),
+    "large ids become double": changed(
+        [1, 2, LARGE], [1.0, 2.0, None, 4.0], ["1", "2", str(LARGE), "4"], pa.string()
     ),
-    "double becomes int": (
-        base(n=[1.5, None, 3.0]),
-        grown(n=[1, 2, 3, 4]),
-        {"n": [1.5, None, 3.0, 4.0]},
-        pa.float64(),
+    "narrow int becomes wide": changed(WIDE[:3].cast(pa.int16()), WIDE, WIDE.to_pylist(), pa.int64()),
+    "string becomes large_string": changed(XYZ, XYZA.cast(pa.large_string()), XYZA.to_pylist(), pa.string()),
+    "large_string becomes string": changed(
+        pa.array(XYZ, pa.large_string()), XYZA, XYZA.to_pylist(), pa.large_string()
     ),
-    "large ids become double": (
-        base(n=[1, 2, LARGE]),
-        grown(n=[1.0, 2.0, None, 4.0]),
-        {"n": ["1", "2", str(LARGE), "4"]},
-        pa.string(),
+    "dictionary becomes text": changed(
+        pa.array(["x", "y", "x"]).dictionary_encode(), [*"xyxz"], [*"xyxz"], pa.string()
     ),
-    "narrow int becomes wide": (
-        base(n=pa.array([1, 2, 3], pa.int16())),
-        grown(n=pa.array([1, 2, 3, 2**40])),
-        {"n": [1, 2, 3, 2**40]},
-        pa.int64(),
-    ),
-    "string becomes large_string": (
-        base(t=["x", "y", "z"]),
-        grown(t=pa.array(["x", "y", "z", "ä"], pa.large_string())),
-        {"t": ["x", "y", "z", "ä"]},
-        pa.string(),
-    ),
-    "large_string becomes string": (
-        base(t=pa.array(["x", "y", "z"], pa.large_string())),
-        grown(t=["x", "y", "z", "ä"]),
-        {"t": ["x", "y", "z", "ä"]},
-        pa.large_string(),
-    ),
-    "dictionary becomes text": (
-        base(t=pa.array(["x", "y", "x"]).dictionary_encode()),
-        grown(t=["x", "y", "x", "z"]),
-        {"t": ["x", "y", "x", "z"]},
-        pa.string(),
-    ),
-    "all null gets a type": (
-        base(n=pa.nulls(3)),
-        grown(n=[None, None, None, 7]),
-        {"n": [None, None, None, 7]},
-        pa.int64(),
-    ),
-    "seconds become finer": (
-        base(at=pa.array([1, 2, 3], pa.timestamp("s"))),
-        grown(at=pa.array([1, 2, 3, 4], pa.timestamp("ms"))),
-        {"at": [pd.Timestamp(n, unit="s" if n < 4 else "ms").to_pydatetime() for n in (1, 2, 3, 4)]},
+    "all null gets a type": changed(pa.nulls(3), [None, None, None, 7], [None, None, None, 7], pa.int64()),
+    "seconds become finer": changed(
+        pa.array([1, 2, 3], pa.timestamp("s")),
+        pa.array([1, 2, 3, 4], pa.timestamp("ms")),
+        MOMENTS,
         pa.timestamp("ms"),
     ),
-    "number becomes text": (
-        base(n=[10, 2_000_000, 3]),
-        grown(n=["10", "2000000", "3", "none"]),
-        {"n": ["10", "2000000", "3", "none"]},
-        pa.string(),
+    "number becomes text": changed(
+        [10, 2_000_000, 3], ["10", "2000000", "3", "none"], ["10", "2000000", "3", "none"], pa.string()
     ),
-    "truth becomes number": (
-        base(n=[True, None, False]),
-        grown(n=[1, 0, 0, 1]),
-        {"n": ["true", None, "false", "1"]},
-        pa.string(),
+    "truth becomes number": changed(
+        [True, None, False], [1, 0, 0, 1], ["true", None, "false", "1"], pa.string()
     ),
-    "struct gains a field": (
-        base(s=[{"a": 1}, None, {"a": 3}]),
-        grown(s=[{"a": 1.5, "b": "x"}] * 4),
-        {"s": [{"a": 1.0, "b": None}, None, {"a": 3.0, "b": None}, {"a": 1.5, "b": "x"}]},
+    "struct gains a field": changed(
+        [{"a": 1}, None, {"a": 3}],
+        [{"a": 1.5, "b": "x"}] * 4,
+        STRUCTS,
         pa.struct([("a", pa.float64()), ("b", pa.string())]),
     ),
-    "list of wider numbers": (
-        base(tags=pa.array([[1], None, [2, None]], pa.list_(pa.int32()))),
-        grown(tags=[[1.5], [], [2.0], [0.5]]),
-        {"tags": [[1.0], None, [2.0, None], [0.5]]},
+    "list of wider numbers": changed(
+        pa.array([[1], None, [2, None]], pa.list_(pa.int32())),
+        [[1.5], [], [2.0], [0.5]],
+        [[1.0], None, [2.0, None], [0.5]],
         pa.list_(pa.float64()),
     ),
-    "list becomes text": (
-        base(tags=[["x", "ü"], None, []]),
-        grown(tags=["x,ü", "", "", "z"]),
-        {"tags": ['["x", "ü"]', None, "[]", "z"]},
-        pa.string(),
+    "list becomes text": changed(
+        [["x", "ü"], None, []], ["x,ü", "", "", "z"], ['["x", "ü"]', None, "[]", "z"], pa.string()
     ),
     "named like a column of the results": (
         base(),
@@ -211,8 +182,7 @@ NIGHTS = {
 @pytest.mark.parametrize(("first", "second", "wanted", "kind"), NIGHTS.values(), ids=NIGHTS.keys())
 async def test_only_the_new_row_is_paid_for(night, first, second, wanted, kind):
     """Whatever its columns do, the second night pays for the new row, and every program reads all rows."""
-    _, summary = await night(first)
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 3)
+    await night.paying(3, first)
     settings, summary = await night(second)
     assert (summary.exit_code, summary.calls, summary.rows) == (ExitCode.DONE, 1, 4)
     results = readers(settings)
@@ -224,8 +194,7 @@ async def test_only_the_new_row_is_paid_for(night, first, second, wanted, kind):
     assert is_whole(settings)
     # The next night finds nothing to do, and writes nothing anew.
     parts = sorted(Path(settings.output.dir, "results").iterdir())
-    settings, summary = await night(second)
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 0)
+    settings = await night.paying(0, second)
     assert sorted(Path(settings.output.dir, "results").iterdir()) == parts
 
 
@@ -280,8 +249,7 @@ async def test_the_path_may_carry_a_date_and_the_format_may_change(night, tmp_pa
         *(f"{image},{name},{n}" for n, (image, name) in enumerate(zip(paths(4), MORE, strict=True))),
     ]
     (tmp_path / "exports" / "2026-11-27.csv").write_text("\n".join(lines))
-    _, summary = await night(path="exports/2026-11-27.csv")
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    await night.paying(1, path="exports/2026-11-27.csv")
     (tmp_path / "elsewhere").mkdir()
     more = [line.replace(",", ";") for line in [*lines, "p04.jpg,e,5"]]
     with gzip.open(tmp_path / "elsewhere" / "2026-11-28.csv.gz", "wt") as file:
@@ -301,23 +269,19 @@ async def test_a_folder_may_begin_to_name_a_column(night, tmp_path):
     shutil.rmtree(tmp_path / "lake")
     (tmp_path / "lake" / "day=2026-11-26").mkdir(parents=True)
     pq.write_table(grown(), tmp_path / "lake" / "day=2026-11-26" / "part.parquet")
-    settings, summary = await night(path="lake")
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    settings = await night.paying(1, path="lake")
     assert column(readers(settings), "day") == {"a": None, "b": None, "c": None, "d": "2026-11-26"}
 
 
 async def test_columns_without_a_name_come_and_go(night, tmp_path):
     """A spreadsheet leaves empty columns behind the last one on one night and none on the next."""
     (tmp_path / "m.csv").write_text("id,image,,\na,p00.jpg,,\nb,p01.jpg,,\n")
-    _, summary = await night(path="m.csv")
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 2)
+    await night.paying(2, path="m.csv")
     (tmp_path / "m.csv").write_text("id,image\na,p00.jpg\nb,p01.jpg\nc,p02.jpg\n")
-    settings, summary = await night(path="m.csv")
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    settings = await night.paying(1, path="m.csv")
     assert readers(settings)["id"].to_pylist() == IDS
     (tmp_path / "m.csv").write_text("id,image,\na,p00.jpg,\nb,p01.jpg,\nc,p02.jpg,\nd,p03.jpg,\n")
-    settings, summary = await night(path="m.csv")
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    settings = await night.paying(1, path="m.csv")
     assert readers(settings)["id"].to_pylist() == MORE
     assert is_whole(settings)
 
@@ -325,8 +289,7 @@ async def test_columns_without_a_name_come_and_go(night, tmp_path):
 async def test_columns_that_are_not_carried_any_more_stay(night):
     """`manifest.carry` may be set or taken back: rows keep what was carried of them."""
     await night(base(n=[1, 2, 3]))
-    settings, summary = await night(grown(n=[1, 2, 3, 4]), manifest__carry=["id"])
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    settings = await night.paying(1, grown(n=[1, 2, 3, 4]), manifest__carry=["id"])
     assert column(readers(settings), "n") == {"a": 1, "b": 2, "c": 3, "d": None}
 
 
@@ -334,8 +297,7 @@ async def test_a_renewed_row_has_tonights_columns(night):
     """A row whose parameters changed gets tonight's values; what it was stays in history as it was."""
     mapped = {"manifest__columns": {"num": "most"}}
     await night(base(most=[5, 6, 7], n=[1, 2, 3]), **mapped)
-    settings, summary = await night(grown(most=[5, 6, 8, 9], n=["x", "y", "z", "w"]), **mapped)
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 2)
+    settings = await night.paying(2, grown(most=[5, 6, 8, 9], n=["x", "y", "z", "w"]), **mapped)
     assert column(readers(settings), "n") == {"a": "1", "b": "2", "c": "z", "d": "w"}
     (past,) = pd.read_parquet(Path(settings.output.dir, "history"))["n"]
     assert str(past) == "3"
@@ -346,8 +308,7 @@ async def test_a_parameter_that_became_a_double_is_the_same_request(night):
     """Whole numbers that the first missing value turns into doubles ask what they asked: nothing is paid."""
     mapped = {"manifest__columns": {"num": "most"}}
     await night(base(most=[5, 6, 7]), **mapped)
-    settings, summary = await night(grown(most=[5.0, 6.0, 7.0, None]), **mapped)
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    settings = await night.paying(1, grown(most=[5.0, 6.0, 7.0, None]), **mapped)
     assert is_whole(settings)
 
 
@@ -355,8 +316,7 @@ async def test_what_waits_in_the_ledger_is_sealed_as_it_was_written(night):
     """Outcomes that a stopped night has left unsealed become parts with the columns that they had."""
     settings, _ = await night(base(n=[1, 2, 3]))
     unseal(settings)
-    settings, summary = await night(grown(n=["x", "y", "z", "w"], season=["s"] * 4))
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    settings = await night.paying(1, grown(n=["x", "y", "z", "w"], season=["s"] * 4))
     results = readers(settings)
     assert column(results, "n") == {"a": "1", "b": "2", "c": "3", "d": "w"}
     assert column(results, "season") == {"a": None, "b": None, "c": None, "d": "s"}
@@ -371,8 +331,7 @@ async def test_an_output_of_the_first_version_lives_on(night, waits):
     if waits:
         unseal(settings)
     as_first_version(settings, first)
-    settings, summary = await night(grown(n=[1.5, None, None, 2.0]))
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    settings = await night.paying(1, grown(n=[1.5, None, None, 2.0]))
     results = readers(settings)
     assert column(results, "n") == {"a": 1.0, "b": 2.0, "c": 3.0, "d": 2.0}
     assert column(results, "at")["c"].microsecond == 3_000
@@ -384,8 +343,7 @@ async def test_a_ledger_made_anew_finds_the_columns_in_the_parts(night):
     settings, _ = await night(base(n=[1, 2, 3], outcome=["x"] * 3))
     shutil.rmtree(Path(settings.output.dir, "ledger"))
     recover_folder(Path(settings.output.dir))
-    settings, summary = await night(grown(season=["s"] * 4))
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    settings = await night.paying(1, grown(season=["s"] * 4))
     results = readers(settings)
     assert column(results, "n") == {"a": 1, "b": 2, "c": 3, "d": None}
     assert column(results, "manifest_outcome") == {"a": "x", "b": "x", "c": "x", "d": None}
@@ -399,16 +357,14 @@ async def test_compaction_follows_the_columns(night):
     done = await in_thread(compact, Path(settings.output.dir))
     assert done.after == 1
     assert column(readers(settings), "n") == {"a": "1", "b": "2", "c": "3", "d": "w"}
-    _, summary = await night(grown(n=[1, 2, 3, 4]))
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 0)
+    await night.paying(0, grown(n=[1, 2, 3, 4]))
 
 
 async def test_equal_requests_are_answered_from_widened_parts(night):
     """A new row that asks what an earlier night has asked gets its answer, wherever the parts are now."""
     await night(base(n=[1, 2, 3]))
     again = pa.table({"id": [*MORE, "e"], "image": [*paths(4), "p00.jpg"], "n": ["x"] * 5})
-    settings, summary = await night(again)
-    assert (summary.exit_code, summary.calls) == (ExitCode.DONE, 1)
+    settings = await night.paying(1, again)
     assert column(readers(settings), "coalesced_from")["e"] == "a"
 
 

@@ -58,6 +58,16 @@ class Run:
                 digest = hashlib.sha256(data).hexdigest()
                 connection.execute("INSERT INTO parts VALUES (?, ?)", (path, digest))
 
+    async def carry(self, *numbers, **more):
+        """Make parts and carry them."""
+        self.seal(*numbers, **more)
+        await self.mirror.carry()
+
+    async def carried(self, *numbers):
+        """Take the output, make parts, carry them, and let it go."""
+        async with self.mirror.held():
+            await self.carry(*numbers)
+
     def forget(self, *numbers):
         """Take parts out, as compaction does."""
         with closing(sqlite3.connect(self.folder / LEDGER, isolation_level=None)) as connection:
@@ -133,8 +143,7 @@ async def test_the_index_names_every_part_by_content_and_rows(run):
     """Readers find each file's object, SHA-256 and rows; every object is what it says."""
     made = run()
     async with made.mirror.held():
-        made.seal(1, 2)
-        await made.mirror.carry()
+        await made.carry(1, 2)
         index = read_index(made.store, made.output)
     assert [file.path for file in index.tables("results")] == [
         "results/part-000001.parquet",
@@ -165,12 +174,10 @@ async def test_a_lapsed_lease_is_taken_over_and_its_holder_stops(run):
     """The holder that lapsed sends nothing that counts, and is told who has taken over."""
     first, second = run("here"), run("there", name="the-second", lapsed=True)
     await first.mirror.take()
-    first.seal(1)
-    await first.mirror.carry()
+    await first.carry(1)
     async with second.mirror.held() as taken:
         assert taken.generation == 2
-        second.seal(2)
-        await second.mirror.carry()
+        await second.carry(2)
         first.seal(3)
         with pytest.raises(OutputError, match="run the-second"):
             await first.mirror.carry()
@@ -215,8 +222,7 @@ async def test_what_a_lapsed_holder_still_writes_is_seen_by_nobody(run):
     """Even an index written after the takeover, between two looks at the lease, does not count."""
     first, second = run("here"), run("there", lapsed=True)
     await first.mirror.take()
-    first.seal(1)
-    await first.mirror.carry()
+    await first.carry(1)
     late = read_index(first.store, first.output)
     await second.mirror.take()
     first.mirror._cargo.publish(late)
@@ -241,8 +247,7 @@ async def test_parts_that_a_new_index_does_not_name_go_after_it(run):
     """Compaction's old parts are in the store until the index without them is there, and not after."""
     made = run()
     async with made.mirror.held():
-        made.seal(1, 2)
-        await made.mirror.carry()
+        await made.carry(1, 2)
         made.seal(3, content="both")
         made.forget(1, 2)
         await made.mirror.carry()
@@ -256,12 +261,10 @@ async def test_a_part_of_one_name_and_other_content_replaces_nothing(run):
     """Numbers are given again after a resume elsewhere: names in the store tell contents apart."""
     first, second = run("here"), run("there", lapsed=True)
     await first.mirror.take()
-    first.seal(1)
-    await first.mirror.carry()
+    await first.carry(1)
     first.seal(2, content="mine")
     await second.mirror.take()
-    second.seal(2, content="yours")
-    await second.mirror.carry()
+    await second.carry(2, content="yours")
     with pytest.raises(OutputError):
         await first.mirror.carry()
     third = run("third", lapsed=True)
@@ -275,9 +278,7 @@ async def test_a_part_of_one_name_and_other_content_replaces_nothing(run):
 async def test_parts_without_their_index_are_refused_and_kept(run):
     """An output that has lost its index is taken by nobody: a new one would take all of it for leftovers."""
     made = run()
-    async with made.mirror.held():
-        made.seal(1, 2)
-        await made.mirror.carry()
+    await made.carried(1, 2)
     made.store.delete(made.output.below(name) for name in made.objects("_carried/index"))
     parts = made.objects("results/")
     assert len(parts) == 2
@@ -294,14 +295,12 @@ async def test_a_part_that_no_index_has_named_is_set_aside_and_not_deleted(run):
     """What an interrupted carrying has left makes room under `_carried/set-aside`, whole."""
     made = run()
     async with made.mirror.held():
-        made.seal(1)
-        await made.mirror.carry()
+        await made.carry(1)
         stray = "results/part-000009-0123456789abcdef.parquet"
         made.store.put(made.output.below(stray), b"rows 9")
     again = run("there")
     async with again.mirror.held():
-        again.seal(2)
-        await again.mirror.carry()
+        await again.carry(2)
         assert stray not in again.objects("results/")
         facts = again.store.facts(again.output.below(f"_carried/set-aside/{stray}"))
         assert again.store.read(facts) == b"rows 9"
@@ -311,12 +310,10 @@ async def test_a_work_folder_that_lost_the_output_keeps_its_own_parts(run):
     """Parts sealed here that the machine which took over does not have are moved, never overwritten."""
     first, second = run("here"), run("there", lapsed=True)
     await first.mirror.take()
-    first.seal(1)
-    await first.mirror.carry()
+    await first.carry(1)
     first.seal(2, 3, content="mine")
     await second.mirror.take()
-    second.seal(2, content="yours")
-    await second.mirror.carry()
+    await second.carry(2, content="yours")
     await second.mirror.release()
     first.mirror._beating.cancel()
     again = run("here", lapsed=True)
@@ -331,13 +328,10 @@ async def test_a_work_folder_put_back_from_an_older_copy_is_brought_forward(run,
     """A folder that is behind what it has itself carried is no reason to lose that."""
     made = run("here")
     async with made.mirror.held():
-        made.seal(1)
-        await made.mirror.carry()
+        await made.carry(1)
         shutil.copytree(made.folder, tmp_path / "backup")
-        made.seal(2)
-        await made.mirror.carry()
-        made.seal(3)
-        await made.mirror.carry()
+        await made.carry(2)
+        await made.carry(3)
     shutil.rmtree(made.folder)
     (tmp_path / "backup").rename(made.folder)
     again = run("here")
@@ -349,9 +343,7 @@ async def test_a_work_folder_put_back_from_an_older_copy_is_brought_forward(run,
 async def test_an_emptied_store_is_not_filled_again_unasked(run):
     """Whoever removed an output from the store did not ask for the old outcomes to come back."""
     made = run()
-    async with made.mirror.held():
-        made.seal(1)
-        await made.mirror.carry()
+    await made.carried(1)
     made.store.delete(made.output.below(name) for name in made.objects())
     with pytest.raises(OutputError, match="holds nothing of this output any more"):
         await run().mirror.take()
@@ -361,9 +353,7 @@ async def test_an_emptied_store_is_not_filled_again_unasked(run):
 async def test_an_object_that_is_not_what_was_carried_is_refused(run):
     """A damaged object is named, and never becomes part of an output; nor does a missing one."""
     made = run()
-    async with made.mirror.held():
-        made.seal(1)
-        await made.mirror.carry()
+    await made.carried(1)
     (name,) = made.objects("results/")
     made.store.put(made.output.below(name), b"rowS 1")
     with pytest.raises(OutputError, match=r"part-000001-\w+\.parquet: is not what was carried"):
@@ -423,8 +413,7 @@ async def test_a_lost_store_ends_the_run(run, line):
     """Before its lease could lapse the run is told to stop; what it has goes up later."""
     made = run("here", endpoint=line.address, beat=0.05, carry=0.1, lapse=3)
     async with made.mirror.held():
-        made.seal(1)
-        await made.mirror.carry()
+        await made.carry(1)
         made.seal(2)
         line.sever()
         with pytest.raises(OutputError, match="kept in the work folder"):
@@ -458,8 +447,7 @@ async def test_oss_addresses_work_through_the_same_protocol(s3_server, s3_accoun
     first = Run(tmp_path / "a", s3_server, f"oss://{bucket}/night")
     second = Run(tmp_path / "b", s3_server, f"oss://{bucket}/night")
     async with first.mirror.held():
-        first.seal(1)
-        await first.mirror.carry()
+        await first.carry(1)
         with pytest.raises(OutputInUseError):
             await second.mirror.take()
     async with second.mirror.held():
@@ -471,8 +459,7 @@ async def test_an_output_can_be_looked_at_while_a_run_goes_on(run, s3_server, tm
     made = run()
     stores = ConnectionsSettings(s3=StoreConnection(endpoint=s3_server))
     async with made.mirror.held():
-        made.seal(1, 2)
-        await made.mirror.carry()
+        await made.carry(1, 2)
         index = fetch_output(str(made.output), stores, tmp_path / "look")
         assert len(index.files) == 2
         assert (tmp_path / "look/results/part-000002.parquet").read_text() == "rows 2"
@@ -542,8 +529,7 @@ def one_run(die_at, where):
 
     async def work():
         async with run.mirror.held():
-            run.seal(1, 2)
-            await run.mirror.carry()
+            await run.carry(1, 2)
             run.seal(3, content="both")
             run.forget(1, 2)
             await run.mirror.carry()

@@ -1,4 +1,4 @@
-"""Arrow's values as Python's, alike with and without pandas, and how many bytes they take.
+"""Arrow's values as Python's and numpy's, alike with and without pandas, and how many bytes they take.
 
 Where pandas is not at hand, pyarrow refuses a moment that Python's own types cannot hold: one in nanoseconds.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from numpy.typing import NDArray
 
     class _Sized(Protocol):
         @property
@@ -43,6 +46,24 @@ def storable_values(column: pa.Array) -> list[Any]:
     if _is_fine(column.type):
         column = column.cast(pa.int64())
     return python_values(column)
+
+
+def whole_numbers(column: pa.Array, missing: int = 0) -> NDArray[np.int64]:
+    """A column of whole numbers of any width, or of nulls alone; null is `missing`."""
+    found = column.cast(pa.int64()).fill_null(missing).to_numpy(zero_copy_only=False)
+    return np.asarray(found, dtype=np.int64)
+
+
+def microseconds(column: pa.Array) -> NDArray[np.int64]:
+    """A column of moments as microseconds since 1970, UTC; null is 0."""
+    return whole_numbers(column.cast(pa.timestamp("us", tz="UTC")))
+
+
+def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column in one piece."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
 
 
 def size_of(data: _Sized) -> int:

@@ -97,13 +97,18 @@ def proxies_of(setting: str, environ: Mapping[str, str], *, where: str) -> Proxi
 
 def check_proxy(address: str) -> None:
     """Raises ValueError, without quoting it, if this is no address of a proxy that can be used."""
+    if not is_web_address(address):
+        raise ValueError("must be an HTTP proxy's address, `http://host:port`")
+
+
+def is_web_address(address: str) -> bool:
+    """Whether this is an `http` or `https` address with a host."""
     try:
         parts = urlsplit(address)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable or not address.isprintable() or " " in address:
-        raise ValueError("must be an HTTP proxy's address, `http://host:port`")
+        return False
+    return usable and address.isprintable() and " " not in address
 
 
 def is_this_machine(host: str) -> bool:

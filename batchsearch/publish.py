@@ -50,7 +50,7 @@ class NewFile:
         """Give the file its name, for good: a reader finds the old one or the new one, whole."""
         self.sync()
         self.temporary.replace(self.path)
-        sync_folder(self.path.parent)
+        sync_path(self.path.parent)
 
     def abandon(self) -> None:
         """Leave nothing of what is not published; an older file stays as it is."""
@@ -92,9 +92,9 @@ def publish(temporary: Path, path: Path) -> None:
     Raises:
         OSError: The disk refuses.
     """
-    sync_file(temporary)
+    sync_path(temporary)
     temporary.replace(path)
-    sync_folder(path.parent)
+    sync_path(path.parent)
 
 
 def write_text(path: Path, text: str, temporary: Path | None = None) -> None:
@@ -126,25 +126,12 @@ def unwritable(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path}: cannot be written: {error.strerror or error}")
 
 
-def sync_file(path: Path) -> None:
-    """Put a file's content on disk.
+def sync_path(path: Path) -> None:
+    """Put a file's content, or a folder's entries, on disk.
 
     Raises:
         OSError: The disk refuses.
     """
-    _sync(path)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable.
-
-    Raises:
-        OSError: The disk refuses.
-    """
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -165,4 +152,4 @@ def make_folder(folder: Path) -> None:
     for made in reversed(missing):
         made.mkdir(exist_ok=True)
         # Whatever is synced inside is lost with its name.
-        sync_folder(made.parent)
+        sync_path(made.parent)

@@ -14,6 +14,8 @@ from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.tasks.report import limits as options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from batchsearch.tasks.report.reporting import Report
 
 _EXAMPLES = """\b
@@ -25,6 +27,30 @@ Examples:
   batchsearch report out/dedup --images /mnt/images
 """
 _PAGE = "report.html"
+_DEFAULTS = options.ReportOptions()
+
+_BOUNDS = (
+    ("--rows", "rows", (0, 20_000), "Most rows of a search."),
+    ("--pairs", "pairs", (0, 100_000), "Most pairs."),
+    ("--clusters", "clusters", (0, 100_000), "Most clusters."),
+    ("--thumbnails", "thumbnails", (0, 50_000), "Most thumbnails; 0 for a page without images."),
+    ("--thumbnail-side", "side", (48, 512), "Longest side of a thumbnail, pixels."),
+    ("--thumbnail-mb", "megabytes", (1, 500), "Most megabytes of all thumbnails."),
+    (
+        "--close-ups",
+        "close_ups",
+        (0, 5_000),
+        "Most of them that are kept larger, 480 pixels, for a close look at two images.",
+    ),
+)
+"""How much is shown: option, field of `ReportOptions`, least and most, meaning."""
+
+
+def _bounds(command: Callable[..., Any]) -> Callable[..., Any]:
+    for flag, name, (least, most), meaning in reversed(_BOUNDS):
+        usual, kind = getattr(_DEFAULTS, name), click.IntRange(least, most)
+        command = click.option(flag, name, type=kind, default=usual, show_default=True, help=meaning)(command)
+    return command
 
 
 @click.command(epilog=_EXAMPLES)
@@ -51,57 +77,7 @@ _PAGE = "report.html"
     metavar="FILE",
     help="Write the facts as Markdown too; - is stdout.",
 )
-@click.option(
-    "--rows",
-    type=click.IntRange(0, 20_000),
-    default=options.DEFAULT_ROWS,
-    show_default=True,
-    help="Most rows of a search.",
-)
-@click.option(
-    "--pairs",
-    type=click.IntRange(0, 100_000),
-    default=options.DEFAULT_PAIRS,
-    show_default=True,
-    help="Most pairs.",
-)
-@click.option(
-    "--clusters",
-    type=click.IntRange(0, 100_000),
-    default=options.DEFAULT_CLUSTERS,
-    show_default=True,
-    help="Most clusters.",
-)
-@click.option(
-    "--thumbnails",
-    type=click.IntRange(0, 50_000),
-    default=options.DEFAULT_THUMBNAILS,
-    show_default=True,
-    help="Most thumbnails; 0 for a page without images.",
-)
-@click.option(
-    "--thumbnail-side",
-    "side",
-    type=click.IntRange(48, 512),
-    default=options.DEFAULT_SIDE,
-    show_default=True,
-    help="Longest side of a thumbnail, pixels.",
-)
-@click.option(
-    "--thumbnail-mb",
-    "megabytes",
-    type=click.IntRange(1, 500),
-    default=options.DEFAULT_MEGABYTES,
-    show_default=True,
-    help="Most megabytes of all thumbnails.",
-)
-@click.option(
-    "--close-ups",
-    type=click.IntRange(0, 5_000),
-    default=options.DEFAULT_CLOSE_UPS,
-    show_default=True,
-    help="Most of them that are kept larger, 480 pixels, for a close look at two images.",
-)
+@_bounds
 @click.option(
     "--images",
     type=click.Path(path_type=Path, file_okay=False, exists=True),

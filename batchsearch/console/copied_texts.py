@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.console.asked import Asked
 
-_ROLES: Final = ("image", "primary_image", "secondary_image")
 _MANIFEST: Final = "query.csv"
 _SHOWN: Final = {
     "hits": '"hits", ["rank", "score", "product_id", "pic_name"]',

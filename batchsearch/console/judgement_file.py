@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.console.wording import say
 from batchsearch.errors import OutputError
-from batchsearch.publish import sync_file
+from batchsearch.publish import sync_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def write_judgements(
             names = _names(file.readline().decode("utf-8-sig", "replace"))
             file.write(_text(names, judged, now, who, ends=_ends_a_line(file)).encode())
             file.flush()
-            sync_file(path)
+            sync_path(path)
     except OSError as error:
         told = say("judgement.not_written", path=path, error=error.strerror or error)
         raise OutputError(told) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,30 +43,19 @@ _RATES: Final[Mapping[str, Budget]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceDefaults:
-    """What every instance is that is not told otherwise; None for what `InstanceOptions` says."""
-
-    qps: float | None = None
-    service_type: str | None = None
-    capacity: int | None = None
-    counting: str | None = None
-    add_qps: float | None = None
-    update_qps: float | None = None
-    delete_qps: float | None = None
-    other_qps: float | None = None
-    subject: str | None = None
-    predicted_category_limits: bool | None = None
-
-
-def read_instance(text: str, defaults: InstanceDefaults) -> InstanceOptions:
+def read_instance(text: str, **defaults: Any) -> InstanceOptions:
     """The instance that `NAME[:KEY=VALUE,...]` describes.
+
+    Args:
+        text: Its description.
+        defaults: What it is where that says nothing else, by the keys of `READ_AS`; None for what
+            `InstanceOptions` says.
 
     Raises:
         ConfigError: A key is not known, or a value is not usable; the message names instance and key.
     """
     name, colon, settings = text.partition(":")
-    given = {field.name: getattr(defaults, field.name) for field in fields(defaults)}
+    given = dict(defaults)
     for setting in settings.split(",") if colon else ():
         key, equals, value = setting.partition("=")
         key = key.strip().replace("-", "_")
@@ -79,7 +68,7 @@ def read_instance(text: str, defaults: InstanceDefaults) -> InstanceOptions:
             given[key] = READ_AS[key](value.strip())
         except ValueError as error:
             raise ConfigError(f"--instance {text}: {key}: {value!r} cannot be used: {error}") from error
-    rates = {budget: given.pop(key) for key, budget in _RATES.items()}
+    rates = {budget: given.pop(key, None) for key, budget in _RATES.items()}
     known = {key: value for key, value in given.items() if value is not None}
     try:
         return replace(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from types import TracebackType
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -33,9 +32,7 @@ class Crew(Generic[Item, Made]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._waiting.clear()
         left = list(self._hands)
         for hand in left:

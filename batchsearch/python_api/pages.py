@@ -25,7 +25,6 @@ _SIDE: Final = 96
 _MEGABYTES: Final = 2
 _LONGEST: Final = 80
 _MOST_COLUMNS: Final = 12
-_MOST_CODES: Final = 10
 _MOST_ROWS: Final = 100
 
 

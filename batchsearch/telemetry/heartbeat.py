@@ -10,7 +10,7 @@ import json
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,14 +73,9 @@ class Beat:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they go into the file."""
-        owner = self.owner
         return {
-            "run_id": owner.run_id,
-            "pid": owner.pid,
-            "host": owner.host,
-            "operation": owner.operation,
-            "instance": owner.instance,
-            "started_at": owner.started_at.isoformat(timespec="seconds"),
+            **asdict(self.owner),
+            "started_at": self.owner.started_at.isoformat(timespec="seconds"),
             "ended": self.ended,
             "exit_code": self.exit_code,
             "why": self.why,

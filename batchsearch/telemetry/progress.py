@@ -18,7 +18,6 @@ from batchsearch.telemetry.status_words import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     from batchsearch.telemetry.reading import Reading
     from batchsearch.telemetry.stats import Stats
@@ -124,9 +123,7 @@ class Progress:
             self._show_step(View(_STARTING))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop showing; within that, show steps again."""
         self._depth -= 1
         if self._depth == 0:

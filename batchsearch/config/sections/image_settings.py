@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from batchsearch.config.base_address import SCHEMES, is_base
 from batchsearch.config.sections.header_settings import check_headers
 from batchsearch.config.sections.section import Proxy, Settings
-from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection, oss_is_somewhere
+from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection, StoresByScheme
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
 
@@ -35,26 +35,8 @@ class StoreSettings(StoreConnection):
         return buckets
 
 
-class StoresSettings(Settings):
+class StoresSettings(StoresByScheme[StoreSettings]):
     """Object stores that images may be read from; an address of one that is not named is refused."""
-
-    s3: StoreSettings | None = Field(
-        None, description="`s3://` addresses: Amazon S3, or what speaks its protocol. Needs the extra `s3`."
-    )
-    oss: StoreSettings | None = Field(
-        None,
-        description="`oss://` addresses: Alibaba Cloud OSS through its S3-compatible endpoint. Needs the "
-        "extra `s3`, and `region` or `endpoint`.",
-    )
-    gs: StoreSettings | None = Field(
-        None, description="`gs://` addresses: Google Cloud Storage. Needs the extra `gs`."
-    )
-
-    @field_validator("oss")
-    @classmethod
-    def _oss_is_somewhere(cls, oss: StoreSettings | None) -> StoreSettings | None:
-        oss_is_somewhere(oss)
-        return oss
 
 
 def connections_of(stores: ConnectionsSettings | None, images: StoresSettings) -> ConnectionsSettings:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from batchsearch.config.sections.section import Settings
 from batchsearch.config.shape import ONE_OR_MANY
 from batchsearch.nearest import did_you_mean
+from batchsearch.proxies import is_web_address
 
 NotifyKind = Literal["done", "incomplete", "failed"]
 """How a run ended: all done; stopped before the end, resumable; or failed in any way."""
@@ -63,12 +64,7 @@ class NotifySettings(Settings):
 
 def check_webhook(address: str) -> None:
     """Raises ValueError, without quoting it, if this is no `http` or `https` address."""
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not address.isprintable() or " " in address:
+    if not is_web_address(address):
         raise ValueError("must be an address, `https://host/path`")
 
 

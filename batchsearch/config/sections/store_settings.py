@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Generic, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -35,40 +35,39 @@ class StoreConnection(Settings):
         return endpoint
 
 
-def oss_is_somewhere(oss: StoreConnection | None) -> None:
-    """OSS has no endpoint that serves all regions, so one must be told.
-
-    Raises:
-        ValueError: Neither `region` nor `endpoint` is set.
-    """
-    if oss is not None and not (oss.region or oss.endpoint):
-        raise ValueError("needs `region` or `endpoint`: every region of OSS has an endpoint of its own")
+Connection = TypeVar("Connection", bound=StoreConnection)
 
 
-class ConnectionsSettings(Settings):
-    """Object stores that hold the manifest or the output, by the scheme of their addresses.
+class StoresByScheme(Settings, Generic[Connection]):
+    """Object stores by the scheme of their addresses."""
 
-    A store that is not named is reached as its provider's own tools would. Which images may be read is
-    said apart, in `images.stores`: manifests are untrusted, these addresses are not.
-    """
-
-    s3: StoreConnection | None = Field(
+    s3: Connection | None = Field(
         None, description="`s3://` addresses: Amazon S3, or what speaks its protocol. Needs the extra `s3`."
     )
-    oss: StoreConnection | None = Field(
+    oss: Connection | None = Field(
         None,
         description="`oss://` addresses: Alibaba Cloud OSS through its S3-compatible endpoint. Needs the "
         "extra `s3`, and `region` or `endpoint`.",
     )
-    gs: StoreConnection | None = Field(
+    gs: Connection | None = Field(
         None, description="`gs://` addresses: Google Cloud Storage. Needs the extra `gs`."
     )
 
     @field_validator("oss")
     @classmethod
-    def _oss_is_somewhere(cls, oss: StoreConnection | None) -> StoreConnection | None:
-        oss_is_somewhere(oss)
+    def _oss_is_somewhere(cls, oss: Connection | None) -> Connection | None:
+        # OSS has no endpoint that serves all regions, so one must be told.
+        if oss is not None and not (oss.region or oss.endpoint):
+            raise ValueError("needs `region` or `endpoint`: every region of OSS has an endpoint of its own")
         return oss
+
+
+class ConnectionsSettings(StoresByScheme[StoreConnection]):
+    """Object stores that hold the manifest or the output, by the scheme of their addresses.
+
+    A store that is not named is reached as its provider's own tools would. Which images may be read is
+    said apart, in `images.stores`: manifests are untrusted, these addresses are not.
+    """
 
 
 class RemoteOutput(Settings):

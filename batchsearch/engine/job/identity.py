@@ -106,14 +106,11 @@ def changed_names(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
     return [
         name
         for name in sorted({*before, *now})
-        if before.get(name) != now.get(name) and not _may_change(name)
+        if before.get(name) != now.get(name)
+        and not (name in _NOTED_ONLY or name.startswith(_NOTED_ONLY_BELOW))
     ]
 
 
 def shown(values: Mapping[str, Any], name: str) -> str:
     """A setting's value, for people."""
     return _ABSENT if values.get(name) is None else repr(values[name])
-
-
-def _may_change(name: str) -> bool:
-    return name in _NOTED_ONLY or name.startswith(_NOTED_ONLY_BELOW)

@@ -159,7 +159,7 @@ class Preparer:
         images: list[Prepared] = []
         for made in found:
             if isinstance(made, Unreachable):
-                return _unreachable(made)
+                return Failure(made.code, "transport", "network", made.message)
             sources.append(made.source)
             if isinstance(made, Rejected):
                 pending.sources = tuple(sources)
@@ -244,10 +244,6 @@ def check_row(facts: JobFacts, pending: PendingRow) -> Failure | None:
 
 def _rejection(rejected: Rejected) -> Failure:
     return Failure(rejected.code, "local", "image", rejected.message)
-
-
-def _unreachable(unreachable: Unreachable) -> Failure:
-    return Failure(unreachable.code, "transport", "network", unreachable.message)
 
 
 def _bad_parameter(problem: ParameterProblem) -> Failure:

@@ -33,7 +33,6 @@ from batchsearch.manifest.row_findings import LISTED
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from batchsearch.config.model import JobSettings
     from batchsearch.engine.job.held import HeldJob
@@ -79,12 +78,7 @@ class ManifestReading:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._opened.close()
 
     async def rows(self, held: HeldJob, folder: Path) -> int:

@@ -30,8 +30,6 @@ from batchsearch.images.verdict import Reject
 from batchsearch.own_errors import INTERNAL_ERROR
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from batchsearch.config.sections.image_settings import ImageSettings
     from batchsearch.images.headers.structure_facts import Inspection
     from batchsearch.images.rules import Rules
@@ -80,9 +78,7 @@ class Decoders:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -33,7 +33,6 @@ from batchsearch.path_spellings import other_spellings, remarks
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from batchsearch.config.sections.image_settings import ImageSettings
     from batchsearch.images.fetching.download import Downloader
@@ -100,9 +99,7 @@ class Fetcher:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._downloader is not None:
             await self._downloader.close()
             self._downloader = None

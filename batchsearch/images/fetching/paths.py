@@ -18,7 +18,6 @@ from batchsearch.disk_paths import named_here
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from types import TracebackType
 
 _MAX_LINKS: Final = 40
 _LONGEST: Final = 4_096
@@ -105,9 +104,7 @@ class _Walk:
         self._begin(0)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._here >= 0:
             os.close(self._here)
 

@@ -12,19 +12,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputError
-from batchsearch.publish import own_name, sync_folder, write_text
+from batchsearch.publish import own_name, sync_path, write_text
 from batchsearch.storage.file_sum import sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NOTE: Final = "ledger.sum"
-_CHUNK: Final = 1 << 20
 
 
 def note_sum(ledger: Path) -> None:
     """Note the file's SHA-256, unless somebody else still has it open; a disk that refuses is let be."""
-    if _log(ledger).exists():
+    if log_of(ledger).exists():
         return
     note = ledger.with_name(NOTE)
     with suppress(OSError, OutputError):
@@ -37,7 +36,7 @@ def forget_sum(ledger: Path) -> None:
     note = ledger.with_name(NOTE)
     with suppress(OSError):
         note.unlink()
-        sync_folder(ledger.parent)
+        sync_path(ledger.parent)
 
 
 def has_changed(ledger: Path) -> bool:
@@ -46,7 +45,7 @@ def has_changed(ledger: Path) -> bool:
     Raises:
         OSError: The ledger cannot be read.
     """
-    if _log(ledger).exists():
+    if log_of(ledger).exists():
         return False
     try:
         noted = json.loads(ledger.with_name(NOTE).read_text(encoding="ascii"))
@@ -55,8 +54,9 @@ def has_changed(ledger: Path) -> bool:
         return False
     differs = bool(ledger.stat().st_size != size or sha256_of(ledger) != sha256)
     # Somebody who opened it meanwhile has taken the note away first.
-    return differs and ledger.with_name(NOTE).exists() and not _log(ledger).exists()
+    return differs and ledger.with_name(NOTE).exists() and not log_of(ledger).exists()
 
 
-def _log(ledger: Path) -> Path:
+def log_of(ledger: Path) -> Path:
+    """A ledger's write-ahead log; it is there while somebody has the ledger open, or was killed."""
     return ledger.with_name(ledger.name + "-wal")

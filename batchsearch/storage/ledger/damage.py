@@ -9,7 +9,7 @@ import tempfile
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputDamagedError, OutputError
-from batchsearch.storage.ledger.checksum import NOTE, has_changed
+from batchsearch.storage.ledger.checksum import NOTE, has_changed, log_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,9 +76,8 @@ def damaged(path: Path, what: str, why: str) -> OutputDamagedError:
 
 def was_left_open(path: Path) -> bool:
     """Whether the last one who wrote a ledger did not come to its end: its write-ahead log is still there."""
-    log = path.with_name(path.name + "-wal")
     try:
-        return log.stat().st_size > 0
+        return log_of(path).stat().st_size > 0
     except OSError:
         return False
 
@@ -95,7 +94,7 @@ def refuse_changed(path: Path) -> bool:
         OutputDamagedError: It has changed since.
         OutputError: It cannot be read.
     """
-    is_compared = path.with_name(NOTE).exists() and not path.with_name(path.name + "-wal").exists()
+    is_compared = path.with_name(NOTE).exists() and not log_of(path).exists()
     try:
         changed = has_changed(path)
     except OSError as error:
@@ -110,14 +109,20 @@ def refuse_changed(path: Path) -> bool:
     return is_compared
 
 
+def damages_of(connection: sqlite3.Connection, most: int = _MOST_TOLD) -> tuple[str, ...]:
+    """What SQLite finds wrong with a ledger's pages, at most so much of it; nothing when they are sound."""
+    found = tuple(str(row[0]) for row in connection.execute(f"PRAGMA quick_check({most})"))
+    return () if found == ("ok",) else found
+
+
 def quick_check(path: Path, connection: sqlite3.Connection) -> None:
     """Read the whole file for pages that are no pages; about a second for a million rows.
 
     Raises:
         OutputDamagedError: There are some.
     """
-    found = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({_MOST_TOLD})")]
-    if found != ["ok"]:
+    found = damages_of(connection)
+    if found:
         raise damaged(
             path, "the ledger cannot be opened", "; ".join(line.replace("\n", " ") for line in found)
         )

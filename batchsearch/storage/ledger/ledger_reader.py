@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from batchsearch.errors import OutputError
+from batchsearch.storage.ledger.checksum import log_of
 from batchsearch.storage.ledger.damage import refusal
 from batchsearch.storage.ledger.queries import LedgerQueries, chunks_of
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
@@ -25,7 +26,6 @@ from batchsearch.storage.sealed_part import STAGED
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from types import TracebackType
 
 _BUSY_SECONDS: Final = 30.0
 _TRIES: Final = 5
@@ -94,12 +94,7 @@ class LedgerReader(LedgerQueries):
             refused.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -145,14 +140,7 @@ class LedgerReader(LedgerQueries):
             return self._connection
         self._disconnect()
         self._opened = state
-        how = "mode=ro" if state.logged else "immutable=1"
-        self._connection = sqlite3.connect(
-            f"file:{quote(os.fsencode(self._path.absolute()))}?{how}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=_BUSY_SECONDS,
-        )
+        self._connection = opened_to_read(self._path, logged=state.logged)
         return self._connection
 
     def _disconnect(self) -> None:
@@ -172,5 +160,25 @@ class LedgerReader(LedgerQueries):
 
     def _state(self) -> _State:
         about = self._path.stat()
-        logged = self._path.with_name(self._path.name + "-wal").exists()
-        return _State(logged, about.st_mtime_ns, about.st_size)
+        return _State(log_of(self._path).exists(), about.st_mtime_ns, about.st_size)
+
+
+def opened_to_read(path: Path, *, logged: bool | None = None) -> sqlite3.Connection:
+    """A connection that makes no file beside the ledger.
+
+    Args:
+        path: The ledger.
+        logged: Whether its write-ahead log is there; None to look.
+
+    Raises:
+        OSError: The file cannot be looked at.
+        sqlite3.Error: It cannot be opened.
+    """
+    how = "mode=ro" if (log_of(path).exists() if logged is None else logged) else "immutable=1"
+    return sqlite3.connect(
+        f"file:{quote(os.fsencode(path.absolute()))}?{how}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=_BUSY_SECONDS,
+    )

@@ -19,7 +19,6 @@ from batchsearch.errors import OutputError, OutputInUseError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
 
 _TRIES: Final = 3
@@ -75,12 +74,7 @@ class OutputLock:
         self._descriptor = descriptor
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._descriptor is not None:
             # A disk that is gone must not hide why the run ended.
             with suppress(OSError):

@@ -10,7 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from batchsearch.errors import OutputError
-from batchsearch.publish import publish, sync_file
+from batchsearch.publish import publish, sync_path
 from batchsearch.storage.ledger.checksum import forget_sum
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
 from batchsearch.storage.sealed_part import COLUMNS
@@ -69,7 +69,7 @@ def write_ledger(path: Path, contents: Contents) -> None:
             connection.execute("BEGIN")
             _fill(connection, contents)
             connection.execute("COMMIT")
-        sync_file(temporary)
+        sync_path(temporary)
         forget_sum(path)
         publish(temporary, path)
     except (OSError, sqlite3.Error) as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
+from batchsearch.storage.ledger.ledger_reader import opened_to_read
 from batchsearch.storage.sealed_part import COLUMNS, SealedPart
 
 if TYPE_CHECKING:
@@ -49,11 +48,8 @@ def salvaged(path: Path) -> Salvage:
     if not path.exists() or not path.stat().st_size:
         found.whole = False
         return found
-    logged = path.with_name(path.name + "-wal").exists()
-    how = "mode=ro" if logged else "immutable=1"
     try:
-        connection = sqlite3.connect(f"file:{quote(os.fsencode(path.absolute()))}?{how}", uri=True)
-        with closing(connection):
+        with closing(opened_to_read(path)) as connection:
             connection.text_factory = lambda data: data.decode("utf-8", "replace")
             check = connection.execute("PRAGMA integrity_check(1)").fetchone()
             found.whole = check is not None and check[0] == "ok"

@@ -13,16 +13,16 @@ import errno
 import os
 import shutil
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
 from batchsearch.errors import OutputDamagedError, OutputError
-from batchsearch.publish import sync_file, sync_folder
+from batchsearch.publish import sync_path
 from batchsearch.storage.parts.part_files import HITS, RESULTS, is_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 _NEXT: Final = ".next"
@@ -84,8 +84,8 @@ class NextGeneration:
         with _told(self._folder):
             for table in (RESULTS, HITS):
                 self.place(table).chmod(stat.S_IMODE((self._folder / table).stat().st_mode))
-                sync_folder(self.place(table))
-            sync_folder(self._folder)
+                sync_path(self.place(table))
+            sync_path(self._folder)
 
     def exchange(self, names: Sequence[str]) -> bool:
         """Let readers see these parts; does nothing for a folder that has them already.
@@ -108,7 +108,7 @@ class NextGeneration:
                             f"nothing was changed; put them back, or see `batchsearch recover {self._folder}`"
                         )
                     in_one_step &= _exchange(coming, seen)
-                    sync_folder(self._folder)
+                    sync_path(self._folder)
         return in_one_step
 
     def clean(self, also: Iterable[Path] = ()) -> None:
@@ -116,7 +116,7 @@ class NextGeneration:
         crash_points.reached("compact_clean")
         with _told(self._folder):
             for table in (RESULTS, HITS):
-                for old in (self.place(table), self._old(table)):
+                for old in (self.place(table), self._folder / (table + _NEXT + ".old")):
                     if old.exists():
                         self._save_others(old, self._folder / table)
                         shutil.rmtree(old)
@@ -129,9 +129,6 @@ class NextGeneration:
         for path in old.iterdir():
             if not is_part(path.name) and not (seen / path.name).exists():
                 path.rename(seen / path.name)
-
-    def _old(self, table: str) -> Path:
-        return self._folder / (table + _NEXT + ".old")
 
 
 def can_exchange(folder: Path) -> bool:
@@ -190,21 +187,16 @@ def _link(source: Path, target: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         shutil.copyfile(source, target)
-        sync_file(target)
+        sync_path(target)
 
 
-class _told:  # noqa: N801 - reads as a statement
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
     """Tells what a disk refuses as an OutputError that names the folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, OSError):
-            raise OutputError(
-                f"{error.filename or self._folder}: {error.strerror or error}; what was answered is kept, "
-                "running again goes on"
-            ) from error
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename or folder}: {error.strerror or error}; what was answered is kept, "
+            "running again goes on"
+        ) from error

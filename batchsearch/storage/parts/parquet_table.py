@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from batchsearch.arrow_values import size_of
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.publish import NewFile
+from batchsearch.storage.file_sum import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,8 +76,7 @@ class TableFile:
         self._new.file.flush()
         crash_points.reached("part_sync")
         self._new.sync()
-        with self._new.temporary.open("rb") as written:
-            return hashlib.file_digest(written, "sha256").hexdigest()
+        return sha256_of(self._new.temporary)
 
     def publish(self) -> None:
         """Give the file its name, for good."""

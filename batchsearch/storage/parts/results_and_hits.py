@@ -221,19 +221,20 @@ OF_THE_ROW: Final = ("row_key", "key_values", "run_id", "finished_at")
 """Columns of `hits` that say which row a hit belongs to; the others are what was answered."""
 
 
-def _schema(columns: tuple[Column, ...], table: str) -> pa.Schema:
-    metadata = {"batchsearch.table": table, "batchsearch.schema_version": SCHEMA_VERSION}
+def table_schema(columns: tuple[Column, ...], table: str, version: str = SCHEMA_VERSION) -> pa.Schema:
+    """The columns of a table as a file declares them, with its name and the version of its columns."""
+    metadata = {"batchsearch.table": table, "batchsearch.schema_version": version}
     return pa.schema([column.field() for column in columns], metadata=metadata)
 
 
 def own_results_schema(operation: str) -> pa.Schema:
     """The columns of `results` that batchsearch fills for an operation."""
-    return _schema(RESULT_COLUMNS[operation], "results")
+    return table_schema(RESULT_COLUMNS[operation], "results")
 
 
 def hits_schema() -> pa.Schema:
     """The columns of `hits`."""
-    return _schema(HIT_COLUMNS, "hits")
+    return table_schema(HIT_COLUMNS, "hits")
 
 
 def passthrough_names(operation: str, names: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.publish import disk_errors, publishing
-from batchsearch.storage.parts.results_and_hits import Column
+from batchsearch.storage.parts.results_and_hits import Column, table_schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,8 +54,7 @@ class UsageLine:
 
 def usage_schema() -> pa.Schema:
     """The columns of a usage statement."""
-    metadata = {"batchsearch.table": "usage", "batchsearch.schema_version": USAGE_SCHEMA_VERSION}
-    return pa.schema([column.field() for column in USAGE_COLUMNS], metadata=metadata)
+    return table_schema(USAGE_COLUMNS, "usage", USAGE_SCHEMA_VERSION)
 
 
 def write_usage(path: Path, lines: Sequence[UsageLine]) -> None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from batchsearch.errors import OutputError
 from batchsearch.publish import NewFile, disk_errors, publishing
 from batchsearch.storage.parts.fitting import fitting_of
-from batchsearch.storage.parts.results_and_hits import SCHEMA_VERSION, Column
+from batchsearch.storage.parts.results_and_hits import SCHEMA_VERSION, Column, table_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,8 +54,7 @@ VERDICT_COLUMNS: Final = (
 
 def verdicts_schema() -> pa.Schema:
     """The columns of the verdicts."""
-    metadata = {"batchsearch.table": "verdicts", "batchsearch.schema_version": SCHEMA_VERSION}
-    return pa.schema([column.field() for column in VERDICT_COLUMNS], metadata=metadata)
+    return table_schema(VERDICT_COLUMNS, "verdicts", SCHEMA_VERSION)
 
 
 _REFUSED: Final = "the verdicts cannot be written"

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.storage.ledger.damage import was_left_open
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.output_layout import LEDGER
 from batchsearch.storage.parts.part_files import HITS, RESULTS, part_number
@@ -136,8 +137,7 @@ def has_ledger(folder: Path) -> bool:
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
-        log = path.with_name(path.name + "-wal")
-        if log.exists() and log.stat().st_size:
+        if was_left_open(path):
             return True
     except FileNotFoundError:
         return False

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
-from batchsearch.publish import make_folder, sync_folder
+from batchsearch.publish import make_folder, sync_path
 from batchsearch.storage.parts.part_files import HITS, RESULTS, is_part, part_number
 from batchsearch.storage.sealed.inventory import NEXT, TABLES
 from batchsearch.storage.sealed_part import CURRENT, HISTORY, STAGED
@@ -145,7 +145,7 @@ def set_aside(folder: Path, paths: Iterable[str], stamp: str | None = None) -> l
         touched |= {source.parent, target.parent}
         moved.append(target.relative_to(folder).as_posix())
     for parent in touched:
-        sync_folder(parent)
+        sync_path(parent)
     return moved
 
 

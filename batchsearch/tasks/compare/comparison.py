@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.storage.sealed.delivered import TABLES_FIELD
@@ -95,20 +95,12 @@ class Comparison:
             "exit_code": self.exit_code,
             **self._counts(),
             "statistics": self.statistics,
-            "histogram": [{"low": bar.low, "high": bar.high, "count": bar.count} for bar in self.histogram],
+            "histogram": [asdict(bar) for bar in self.histogram],
             "groups": [{"group": name, **scores.as_dict()} for name, scores in self.groups.items()],
             "scores_of_other_groups": self.other_groups,
-            "most_alike": [_plain(pair) for pair in self.most_alike],
-            "least_alike": [_plain(pair) for pair in self.least_alike],
-            "matrices": [
-                {
-                    "group": matrix.group,
-                    "file": matrix.file,
-                    "images": matrix.images,
-                    "missing": matrix.missing,
-                }
-                for matrix in self.matrices
-            ],
+            "most_alike": [asdict(pair) for pair in self.most_alike],
+            "least_alike": [asdict(pair) for pair in self.least_alike],
+            "matrices": [asdict(matrix) for matrix in self.matrices],
             "groups_too_large_for_a_matrix": self.too_large,
             "scores": self.scores_file,
             "matrix_folder": self.matrix_folder,
@@ -128,10 +120,7 @@ class Comparison:
         if self.made is not None:
             counts["images"] = self.made.rows
         if self.made is not None and self.pairs == "groups":
-            counts |= {
-                "images_alone": self.made.alone,
-                "images_without_a_group": self.made.without,
-            }
+            counts |= {"images_alone": self.made.alone, "images_without_a_group": self.made.without}
         return counts
 
     def as_text(self) -> str:
@@ -227,12 +216,3 @@ def _bars(histogram: Sequence[Bar]) -> list[str]:
 def _short(name: str | None) -> str:
     text = printable("(inline)" if name is None else name)
     return text if len(text) <= _LONGEST_NAME else "…" + text[-_LONGEST_NAME + 1 :]
-
-
-def _plain(pair: Extreme) -> dict[str, Any]:
-    return {
-        "pair_key": pair.pair_key,
-        "primary": pair.primary,
-        "secondary": pair.secondary,
-        "score": pair.score,
-    }

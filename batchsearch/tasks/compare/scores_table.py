@@ -19,7 +19,7 @@ from batchsearch.errors import OutputError
 from batchsearch.manifest.keys import digests_of
 from batchsearch.storage.parts.parquet_table import TableFile, reason_of
 from batchsearch.storage.parts.part_files import RESULTS
-from batchsearch.storage.parts.results_and_hits import RESULT_COLUMNS, Column
+from batchsearch.storage.parts.results_and_hits import RESULT_COLUMNS, Column, table_schema
 from batchsearch.storage.sealed.delivered import MADE_BY
 from batchsearch.storage.sealed.sealed_reading import sealed_files
 
@@ -79,8 +79,7 @@ _SCORE_NAMES: Final = frozenset(column.name.casefold() for column in SCORE_COLUM
 
 def scores_schema() -> pa.Schema:
     """The columns of the scores that every job has."""
-    metadata = {"batchsearch.table": "scores", "batchsearch.schema_version": SCORES_SCHEMA_VERSION}
-    return pa.schema([column.field() for column in SCORE_COLUMNS], metadata=metadata)
+    return table_schema(SCORE_COLUMNS, "scores", SCORES_SCHEMA_VERSION)
 
 
 def write_scores(

@@ -24,6 +24,12 @@ _STATUS: Final = {
 }
 
 
+_TOLD: Final = (
+    *("exit_code", "night", "previous_night", "folder"),
+    *("started_at", "finished_at", "complete", "instance"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class DedupSummary:
     """A night of dedup, as it ended.
@@ -64,14 +70,7 @@ class DedupSummary:
         """Plain values, as they go into JSON."""
         return {
             "status": night_ending_words(self.exit_code).split(";", maxsplit=1)[0].split(",", maxsplit=1)[0],
-            "exit_code": self.exit_code,
-            "night": self.night,
-            "previous_night": self.previous_night,
-            "folder": self.folder,
-            "started_at": self.started_at,
-            "finished_at": self.finished_at,
-            "complete": self.complete,
-            "instance": self.instance,
+            **{name: getattr(self, name) for name in _TOLD},
             **self.counts,
             "precheck": dict(self.precheck),
             "columns": dict(self.columns),

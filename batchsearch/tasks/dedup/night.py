@@ -196,6 +196,7 @@ class _Night:
                 search = await self._ask_hidden(
                     search, search_settings, columns, manifest, fingerprints, wanted
                 )
+            looks_at_images = self._dedup.verify is not None or self._dedup.colours is not None
             sources = Sources(
                 folder=self._folder,
                 search=self._folder / SEARCH,
@@ -203,7 +204,7 @@ class _Night:
                 keys=manifest.keys(),
                 judgements=judgements,
                 local=fingerprints.matches if self._dedup.precheck != "none" else None,
-                compare=fingerprints.compared if self._looks_at_images() else None,
+                compare=fingerprints.compared if looks_at_images else None,
                 changed_at=fingerprints.changed_at,
                 told=partial(told_now, manifest, columns),
                 copies=fingerprints.copies,
@@ -292,10 +293,6 @@ class _Night:
             # From here a signal cancels what waits, as no run can be told to stop.
             self._options.signals.running = None
         return summary
-
-    def _looks_at_images(self) -> bool:
-        """Whether candidates are compared on the images themselves."""
-        return self._dedup.verify is not None or self._dedup.colours is not None
 
     def _finds_itself(self) -> bool:
         """Whether every image that was searched should be among what its search lists."""

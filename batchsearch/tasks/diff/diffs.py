@@ -22,7 +22,7 @@ from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.output_layout import DEDUP_RECORD, SUMMARY, lanes_in, no_output, teller_of
 from batchsearch.storage.parts.parquet_table import checked_parquet, reading
 from batchsearch.storage.parts.part_files import HITS, RESULTS
-from batchsearch.storage.parts.results_and_hits import Column
+from batchsearch.storage.parts.results_and_hits import Column, table_schema
 from batchsearch.storage.sealed.delivered import delivered_files
 from batchsearch.storage.sealed.sealed_reading import readable_output
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import CLUSTERS, PAIRS
@@ -82,8 +82,7 @@ class Side:
 
 def changes_schema() -> pa.Schema:
     """The columns of a diff."""
-    metadata = {"batchsearch.table": "diff", "batchsearch.schema_version": "2"}
-    return pa.schema([column.field() for column in CHANGE_COLUMNS], metadata=metadata)
+    return table_schema(CHANGE_COLUMNS, "diff", "2")
 
 
 def open_side(folder: Path) -> Side:

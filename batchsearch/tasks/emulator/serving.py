@@ -60,7 +60,7 @@ def serve(
         bucket_region: Region of those in an object store.
         bucket_endpoint: Where those are reached.
         beside: What else is there while it listens.
-        defaults: What instances are that say nothing else: fields of `InstanceDefaults`.
+        defaults: What instances are that say nothing else: keys of `named_instance.READ_AS`.
 
     Raises:
         ConfigError: A value is out of range, or the address cannot be listened on.
@@ -71,7 +71,7 @@ def serve(
     from batchsearch.emulator.http.connections import tls_context
     from batchsearch.emulator.http.signatures import AccessKey
     from batchsearch.emulator.instance_options import EmulatorOptions
-    from batchsearch.emulator.named_instance import InstanceDefaults, read_instance
+    from batchsearch.emulator.named_instance import read_instance
     from batchsearch.emulator.server import serve_forever
     from batchsearch.storage.stores.store_bucket import bucket_opener
 
@@ -100,10 +100,7 @@ def serve(
             port=port,
             data=data,
             copies_bytes=image_copies_mb * 1_000_000,
-            instances=tuple(
-                replace(read_instance(text, InstanceDefaults(**defaults)), buckets=places)
-                for text in instances
-            ),
+            instances=tuple(replace(read_instance(text, **defaults), buckets=places) for text in instances),
             open_bucket=bucket_opener(_connections(bucket_region, bucket_endpoint)),
             keys=(AccessKey(access_key_id, access_key_secret, security_token=security_token or None),),
             faults=FaultPlan() if faults is None else _read_faults(faults),

@@ -13,8 +13,9 @@ from batchsearch.manifest.keys import digests_of
 from batchsearch.storage.digest_sort import SortedRuns, halves
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
     CLUSTER_COLUMNS,
+    CLUSTERS,
     PAIR_COLUMNS,
-    clusters_schema,
+    dedup_schema,
 )
 from batchsearch.tasks.export.shapes import (
     FROM_MANIFEST,
@@ -137,7 +138,7 @@ def products_sheet(dedup: DedupTables, *, everything: bool) -> Sheet:
 def _of_products(dedup: DedupTables, products: list[str]) -> dict[str, list[Any]]:
     """What the clusters and pairs say of products, by column."""
     wanted = ("cluster_id", "representative", "score", "confidence", "review", "size")
-    schema = pa.schema([field for field in clusters_schema() if field.name in wanted])
+    schema = pa.schema([field for field in dedup_schema(CLUSTERS) if field.name in wanted])
     cluster = Lookup(dedup.clusters, "product_id", schema).find(products)
     found: dict[str, list[Any]] = {name: cluster[name].to_pylist() for name in wanted}
     stands = found["representative"]
@@ -287,8 +288,8 @@ def _product_field(name: str) -> pa.Field:
     kinds = {"is_duplicate": pa.bool_(), "cluster_size": pa.int32(), "images": pa.int32()}
     kind = kinds.get(name)
     if kind is None:
-        at = clusters_schema().get_field_index(name)
-        kind = clusters_schema().field(at).type if at >= 0 else _TEXT
+        at = dedup_schema(CLUSTERS).get_field_index(name)
+        kind = dedup_schema(CLUSTERS).field(at).type if at >= 0 else _TEXT
     return described(pa.field(name, kind), name)
 
 

@@ -9,13 +9,10 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from batchsearch.errors import ConfigError, OutputError
-from batchsearch.publish import make_folder, sync_file, sync_folder, unwritable
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from batchsearch.publish import make_folder, sync_path, unwritable
 
 _ROOM: Final = ".export-"
 _LOCK: Final = "lock"
@@ -64,9 +61,7 @@ class Place:
         self.temporary = self.room / "file"
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.room, ignore_errors=True)
         if self._held is not None:
             os.close(self._held)
@@ -74,12 +69,12 @@ class Place:
     def publish(self) -> int:
         """Give the file its name; its size in bytes."""
         try:
-            sync_file(self.temporary)
+            sync_path(self.temporary)
             self.temporary.chmod(0o666 & ~_umask())
             size = self.temporary.stat().st_size
             if self._force or not self._linked():
                 self.temporary.replace(self.path)
-            sync_folder(self.path.parent)
+            sync_path(self.path.parent)
         except OSError as error:
             raise self.refused(error) from error
         return size

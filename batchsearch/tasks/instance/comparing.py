@@ -11,7 +11,7 @@ import json
 import tempfile
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -90,11 +90,7 @@ class Difference:
 
     def as_row(self) -> dict[str, Any]:
         """A row of `SCHEMA`."""
-        return {
-            "change": self.change,
-            "product_id": self.product_id,
-            "pic_name": self.pic_name,
-            "row_key": self.row_key,
+        return asdict(self) | {
             "fields": list(self.fields),
             "catalogue": json.dumps(dict(self.catalogue), ensure_ascii=False) if self.fields else None,
             "instance": json.dumps(dict(self.instance), ensure_ascii=False) if self.fields else None,
@@ -138,17 +134,10 @@ class Compared:
 
     def as_dict(self) -> dict[str, Any]:
         """For scripts."""
-        return {
-            "instance": self.instance,
-            "export": self.export,
-            "file": self.file,
-            "held": self.held,
-            "rows": self.rows,
+        return asdict(self) | {
             "counts": dict(self.counts),
             "fields": dict(self.fields),
             "compared": list(self.compared),
-            "unusable": self.unusable,
-            "repeated": self.repeated,
             "examples": [each.as_row() for each in self.examples],
         }
 

@@ -18,7 +18,6 @@ from batchsearch.tasks.plan.estimate import Needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -49,12 +48,7 @@ class DistinctRequests:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._runs.__exit__()
 
     def add(self, request_key: bytes, *, calls: int, byte_count: int) -> None:

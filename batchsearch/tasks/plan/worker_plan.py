@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -114,7 +114,8 @@ class WorkerPlan:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they go into JSON."""
-        load, traffic = self.load, self.traffic
+        load, traffic = self.load, asdict(self.traffic)
+        requests = {name: traffic.pop(name) for name in ("reads", "writes")}
         rate = sum(lane.rate for lane in load.lanes)
         return {
             "work": load.work,
@@ -132,15 +133,8 @@ class WorkerPlan:
                 {"workers": each.workers, "hours": round(each.hours, 4), "limit": each.limit}
                 for each in self.timings
             ],
-            "bytes": {
-                "fetched": traffic.fetched,
-                "moved": traffic.moved,
-                "sent": traffic.sent,
-                "parts": traffic.parts,
-                "ledger": traffic.ledger,
-                "carried": traffic.carried,
-            },
-            "store_requests": {"reads": traffic.reads, "writes": traffic.writes},
+            "bytes": traffic,
+            "store_requests": requests,
         }
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batchsearch.arrow_values import microseconds, whole_numbers
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.ledger.entries import digest_of
@@ -189,14 +189,6 @@ def facts(path: Path) -> Iterator[dict[str, list[Any]]]:
         }
 
 
-def moments(column: pa.Array) -> NDArray[np.int64]:
-    """Times as microseconds since 1970; 0 for none."""
-    if pa.types.is_null(column.type):
-        return np.zeros(len(column), np.int64)
-    whole = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    return np.asarray(pc.fill_null(whole, 0).to_numpy(zero_copy_only=False), np.int64)
-
-
 def _rows_of(path: Path) -> NDArray[Any]:
     pieces = [np.empty(0, ROW)]
     for batch in batches(path):
@@ -211,7 +203,7 @@ def _rows_of(path: Path) -> NDArray[Any]:
         rows["earlier"] = _numbers(batch, "earlier_outcomes")
         rows["hits"] = _numbers(batch, "hit_count")
         if "finished_at" in batch.schema.names:
-            rows["finished"] = moments(batch.column("finished_at"))
+            rows["finished"] = microseconds(batch.column("finished_at"))
         pieces.append(rows)
     return np.concatenate(pieces)
 
@@ -219,8 +211,7 @@ def _rows_of(path: Path) -> NDArray[Any]:
 def _numbers(batch: pa.RecordBatch, name: str) -> NDArray[np.int64]:
     if name not in batch.schema.names:
         return np.zeros(batch.num_rows, np.int64)
-    whole = pc.fill_null(batch.column(name).cast(pa.int64()), 0)
-    return np.asarray(whole.to_numpy(zero_copy_only=False), np.int64)
+    return whole_numbers(batch.column(name))
 
 
 def _hits_of(folder: Path, place: str, name: str) -> tuple[str | None, dict[bytes, int], str, Broken | None]:

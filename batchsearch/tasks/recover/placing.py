@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batchsearch.publish import make_folder, sync_folder
+from batchsearch.arrow_values import one_array
+from batchsearch.publish import make_folder, sync_path
 from batchsearch.storage.parts.parquet_table import TableFile
 from batchsearch.storage.parts.part_files import HITS, RESULTS, is_part, part_name
 from batchsearch.storage.parts.passthrough_types import conformed, joined
@@ -20,7 +21,7 @@ from batchsearch.storage.sealed_part import HISTORY, SealedPart
 from batchsearch.tasks.recover.finding import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -72,7 +73,7 @@ class Placing:
         self, found: Sequence[Found], kept: Sequence[Kept], history: Sequence[History]
     ) -> list[SealedPart]:
         """The parts of history, with one more for replaced outcomes that none of them has."""
-        parts = [_earlier(each.name, len(each.rows), each.sha256) for each in history]
+        parts = [SealedPart(each.name, len(each.rows), 0, each.sha256, "", place=HISTORY) for each in history]
         known = {row.tobytes() for each in history for row in each.rows}
         sources: list[tuple[Path, NDArray[np.bool_]]] = []
         for part, each in zip(found, kept, strict=True):
@@ -93,7 +94,7 @@ class Placing:
                     table.add(conformed(rows, schema))
             digest = table.sync()
             table.publish()
-            parts.append(_earlier(table.path.name, table.rows, digest))
+            parts.append(SealedPart(table.path.name, table.rows, 0, digest, "", place=HISTORY))
         return parts
 
     def clear(self, settled: Sequence[SealedPart], histories: Sequence[SealedPart]) -> list[str]:
@@ -133,7 +134,7 @@ class Placing:
                 source, target = self._folder / path, self._folder / table / name
                 if source != target:
                     source.rename(target)
-                    sync_folder(target.parent)
+                    sync_path(target.parent)
         return SealedPart(name, len(part.rows), part.hit_rows, *part.sha256)
 
     def _is_taken(self, table: str, name: str, part: Found) -> bool:
@@ -148,11 +149,11 @@ class Placing:
 
         def latest() -> Iterator[pa.Table]:
             for rows in _masked(source, kept.latest):
-                keys.append(rows["row_key"].combine_chunks().cast(pa.string()))
+                keys.append(one_array(rows["row_key"]).cast(pa.string()))
                 yield rows
 
         results = _written(self._folder / RESULTS / name, latest(), None)
-        wanted = pa.concat_arrays(list(_flat(keys)))
+        wanted = pa.concat_arrays(keys)
         hits = _written(self._folder / HITS / name, self._hits_of(part, wanted), hits_schema())
         # Hits first: results without their hits are never seen.
         digests = [hits.sync(), results.sync()]
@@ -166,16 +167,6 @@ class Placing:
         for batch in batches(self._folder / part.hits):
             rows = pa.Table.from_batches([batch])
             yield rows.filter(pc.is_in(rows["row_key"].cast(pa.string()), value_set=keys))
-
-
-def _earlier(name: str, rows: int, sha256: str) -> SealedPart:
-    """A part of replaced outcomes."""
-    return SealedPart(name, rows, 0, sha256, "", place=HISTORY)
-
-
-def _flat(columns: Iterable[Any]) -> Iterator[pa.Array]:
-    for column in columns:
-        yield from column.chunks if isinstance(column, pa.ChunkedArray) else (column,)
 
 
 def _masked(path: Path, mask: NDArray[np.bool_]) -> Iterator[pa.Table]:

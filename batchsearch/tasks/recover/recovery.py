@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from batchsearch import crash_points
 from batchsearch.errors import ConfigError, OutputDamagedError, OutputError
-from batchsearch.publish import make_folder, sync_folder
+from batchsearch.publish import make_folder, sync_path
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.ledger.rebuilt import write_ledger
 from batchsearch.storage.ledger.salvage import Salvage, salvaged
@@ -246,8 +246,8 @@ class _Recovery:
         for path in there:
             if path.exists():
                 path.rename(room / path.name)
-        sync_folder(room)
-        sync_folder(place.parent)
+        sync_path(room)
+        sync_path(place.parent)
 
 
 def _usable(part: Found) -> NDArray[np.bool_]:

@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batchsearch.arrow_values import python_rows
+from batchsearch.arrow_values import python_rows, whole_numbers
 from batchsearch.tasks.report.best import Best
 from batchsearch.tasks.report.references import named_columns, passthrough_reference, regions_of
-from batchsearch.tasks.report.run_facts import counts, numbers
+from batchsearch.tasks.report.run_facts import numbers
 from batchsearch.tasks.report.table_reading import batches
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class GoodRows:
             self._best.offer(np.where(good, -scores, np.nan), taken)
             self._lowest.offer(np.where(good, scores, np.nan), taken)
         else:
-            self._best.offer(np.where(good, _scattered(counts(batch, "row_number")), np.nan), taken)
+            scattered = (whole_numbers(batch.column("row_number")) * _SCATTER) % 2**32
+            self._best.offer(np.where(good, scattered.astype(np.float64), np.nan), taken)
 
     def rows(self, most: int) -> list[dict[str, Any]]:
         """So many at most of what was kept, the highest scores first, or in the order of the manifest."""
@@ -138,10 +139,6 @@ class NamedRows:
     def rows(self) -> list[dict[str, Any]]:
         """What was found."""
         return self._found
-
-
-def _scattered(row_numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    return np.asarray((row_numbers * _SCATTER) % 2**32, dtype=np.float64)
 
 
 def _once(columns: Sequence[str]) -> list[str]:

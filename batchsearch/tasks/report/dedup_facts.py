@@ -134,7 +134,7 @@ def dedup_facts(folder: DedupFolder, looks: tuple[Sequence[Look], Sequence[Look]
             "count",
             clusters.flagged,
             "clusters with a reason",
-            _tone(clusters.flagged),
+            "warn" if clusters.flagged else "good",
             state("clusters", why="any") if clusters.flagged else "",
         ),
         Figure(
@@ -148,7 +148,7 @@ def dedup_facts(folder: DedupFolder, looks: tuple[Sequence[Look], Sequence[Look]
             "judged by people",
             "count",
             sum(said.values()),
-            _judged_words(said),
+            ", ".join(f"{count:,} {word}" for word, count in sorted(said.items())) or "none yet",
             show=state("products", judged="yes") if said else "",
         ),
     )
@@ -177,14 +177,6 @@ def dedup_facts(folder: DedupFolder, looks: tuple[Sequence[Look], Sequence[Look]
         clusters,
         open_pairs,
     )
-
-
-def _tone(flagged: int) -> Any:
-    return "warn" if flagged else "good"
-
-
-def _judged_words(said: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {word}" for word, count in sorted(said.items())) or "none yet"
 
 
 def _how_table(how: Tally) -> FactTable:

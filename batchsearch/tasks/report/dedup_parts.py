@@ -16,15 +16,14 @@ from batchsearch.tasks.report.cluster_cards import (
     wanted_rows,
 )
 from batchsearch.tasks.report.dedup_facts import dedup_facts
-from batchsearch.tasks.report.html_page import Gallery, Part
+from batchsearch.tasks.report.html_page import Findings, Gallery, Part
 from batchsearch.tasks.report.references import RowImages, named_columns, row_source
 from batchsearch.tasks.report.report_facts import Section
-from batchsearch.tasks.report.run_galleries import failed_cards, surprise_cards
+from batchsearch.tasks.report.run_galleries import cards_of_part
 from batchsearch.tasks.report.run_parts import look_at, needs_of, part_of, section_of
 from batchsearch.tasks.report.summing_up.first_words import sentence_of_night, status_of_night
 from batchsearch.tasks.report.summing_up.needs import needs_of_lines, needs_of_review
 from batchsearch.tasks.report.summing_up.pair_decisions import DecisionLimits
-from batchsearch.tasks.report.summing_up.report_findings import Findings
 from batchsearch.tasks.report.table_reading import rows_of
 
 if TYPE_CHECKING:
@@ -68,8 +67,7 @@ def look_at_dedup(folder: DedupFolder, thumbnails: Thumbnails, options: ReportOp
         section = section_of(found, name=name, title=title)
         sections.append(section)
         parts.append(part_of(found, section, anchor=name, figures=True, scores_in_gallery=False))
-        failed += failed_cards(found, thumbnails, row_source(run, options.images), title)
-        failed += surprise_cards(found, thumbnails, row_source(run, options.images), title)
+        failed += cards_of_part(found, thumbnails, row_source(run, options.images), title)
         all_failed += found.ended - found.ok + len(found.named)
         needs += needs_of(found, title=title, view="rows", part=title)
     if failed:

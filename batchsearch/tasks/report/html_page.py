@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from batchsearch.tasks.report.cards import Card
     from batchsearch.tasks.report.charts import Chart
-    from batchsearch.tasks.report.report_facts import FactTable, Figure
+    from batchsearch.tasks.report.report_facts import FactTable, Figure, Section
+    from batchsearch.tasks.report.summing_up.first_words import Status
     from batchsearch.tasks.report.summing_up.needs import Need
 
 _TEMPLATES: Final = "templates"
@@ -99,6 +100,27 @@ class Part:
     figures: tuple[Figure, ...]
     charts: tuple[tuple[Chart, FactTable | None], ...]
     tables: tuple[FactTable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything that is found in an output, for its page and its facts.
+
+    Attributes:
+        sections: What is stated.
+        parts: The same as parts of the page.
+        galleries: What can be browsed.
+        needs: Who is needed for what.
+        status: How things stand.
+        sentence: What came of it.
+    """
+
+    sections: tuple[Section, ...]
+    parts: tuple[Part, ...]
+    galleries: tuple[Gallery, ...]
+    needs: tuple[Need, ...]
+    status: Status
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)

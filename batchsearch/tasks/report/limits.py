@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-DEFAULT_ROWS: Final = 500
-DEFAULT_PAIRS: Final = 5_000
-DEFAULT_CLUSTERS: Final = 10_000
-DEFAULT_THUMBNAILS: Final = 4_000
-DEFAULT_SIDE: Final = 160
-DEFAULT_MEGABYTES: Final = 32
-DEFAULT_CLOSE_UPS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +26,13 @@ class ReportOptions:
         dask: A Dask cluster that makes the thumbnails, as `workers.dask`; this process when None.
     """
 
-    rows: int = DEFAULT_ROWS
-    pairs: int = DEFAULT_PAIRS
-    clusters: int = DEFAULT_CLUSTERS
-    thumbnails: int = DEFAULT_THUMBNAILS
-    side: int = DEFAULT_SIDE
-    megabytes: int = DEFAULT_MEGABYTES
-    close_ups: int = DEFAULT_CLOSE_UPS
+    rows: int = 500
+    pairs: int = 5_000
+    clusters: int = 10_000
+    thumbnails: int = 4_000
+    side: int = 160
+    megabytes: int = 32
+    close_ups: int = 300
     images: Path | None = None
     fetch: bool = False
     dask: str | None = None

@@ -35,17 +35,18 @@ _BREAK: Final = "\u2060"
 
 def markdown_of(report: Report) -> str:
     """The report in Markdown."""
+    page = report.page
     lines = [
-        f"## {span(report.title)}",
+        f"## {span(page.title)}",
         "",
-        f"{plain(report.subtitle)}: **{plain(report.status[0])}**, as of {written(report.as_of, 'moment')}",
+        f"{plain(page.subtitle)}: **{plain(page.status[0])}**, as of {written(page.as_of, 'moment')}",
         "",
-        plain(report.page.sentence),
+        plain(page.sentence),
         "",
-        *_needs(report.page.needs),
-        *(f"> {plain(note)}" for note in report.notes),
+        *_needs(page.needs),
+        *(f"> {plain(note)}" for note in page.notes),
     ]
-    if report.notes:
+    if page.notes:
         lines.append("")
     for section in report.sections:
         if section.name:
@@ -58,7 +59,7 @@ def markdown_of(report: Report) -> str:
         for table in section.tables:
             if table.name not in _LEFT_OUT:
                 lines += [*(_bars(table) if table.name in _BARS else _table(table)), ""]
-    for gallery in report.page.galleries:
+    for gallery in page.galleries:
         if gallery.kind == "clusters":
             lines += _clusters(gallery)
     return "\n".join(lines).rstrip() + "\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from batchsearch.config.sections.worker_settings import WorkerSettings
 from batchsearch.publish import write_text
 from batchsearch.tasks.report.dedup_parts import look_at_dedup
-from batchsearch.tasks.report.html_page import PageFacts, page_of
+from batchsearch.tasks.report.html_page import Findings, PageFacts, page_of
 from batchsearch.tasks.report.matrices import MOST_MATRICES, MOST_NAMES, matrices_of
 from batchsearch.tasks.report.output_kind import DedupFolder, RunFolder, open_folder
 from batchsearch.tasks.report.run_galleries import gallery_of
@@ -18,7 +18,6 @@ from batchsearch.tasks.report.run_parts import look_at, needs_of, part_of, secti
 from batchsearch.tasks.report.summing_up.first_words import sentence_of_run, status_of_run
 from batchsearch.tasks.report.summing_up.glossary import glossary_of
 from batchsearch.tasks.report.summing_up.needs import by_gravity, needs_of_warnings, needs_table
-from batchsearch.tasks.report.summing_up.report_findings import Findings
 from batchsearch.tasks.report.thumbnails import NOT_FETCHED, OVER_BUDGET, Thumbnails
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from batchsearch.tasks.report.html_page import Gallery, Matrix
     from batchsearch.tasks.report.limits import ReportOptions
-    from batchsearch.tasks.report.report_facts import Figure, Section, Tone
+    from batchsearch.tasks.report.report_facts import Section
 
 _MOST_REASONS = 4
 _OPERATION = {"search": "search", "compare": "comparison", "upkeep": "upkeep"}
@@ -39,26 +38,14 @@ class Report:
     """Everything that is stated about an output folder.
 
     Attributes:
-        title: Name of the folder.
-        subtitle: What it is.
-        as_of: When it was looked at.
-        status: How things stand, and whether that is good.
-        figures: The most important figures.
-        sections: All facts.
-        notes: What a reader has to know.
-        page: The page's own view of it.
+        page: What it is, how things stand, and what can be looked at, as the page has it.
+        sections: All facts; the first has the most important figures.
         not_fetched: Images that are grey boxes on the page because they are given by address alone, and
             nobody asked to fetch them.
     """
 
-    title: str
-    subtitle: str
-    as_of: datetime
-    status: tuple[str, Tone]
-    figures: tuple[Figure, ...]
-    sections: tuple[Section, ...]
-    notes: tuple[str, ...]
     page: PageFacts
+    sections: tuple[Section, ...]
     not_fetched: int = 0
 
 
@@ -102,7 +89,6 @@ def make_report(
         matrices = matrices_of(folder.matrix)
         found = _look_at_run(folder, thumbnails, options)
     thumbnails.make(progress=progress)
-    title = path.resolve().name or str(path)
     needs = by_gravity((*found.needs, *needs_of_warnings(_warnings(folder))))
     notes = (
         *(note for section in found.sections for note in section.notes),
@@ -113,7 +99,7 @@ def make_report(
     told = needs_table(needs)
     sections = (replace(first, tables=(*first.tables, told)) if needs else first, *others)
     page = PageFacts(
-        title=title,
+        title=path.resolve().name or str(path),
         subtitle=_subtitle(folder, run),
         as_of=now,
         name=hashlib.sha256(str(path.resolve()).encode("utf-8", "replace")).hexdigest()[:16],
@@ -130,8 +116,7 @@ def make_report(
         glossary=glossary_of(folder.kind if isinstance(folder, RunFolder) else "dedup"),
         followed=folder.followed if isinstance(folder, DedupFolder) else (),
     )
-    not_fetched = dict(thumbnails.missing()).get(NOT_FETCHED, 0)
-    return Report(title, page.subtitle, now, found.status, first.figures, sections, notes, page, not_fetched)
+    return Report(page, sections, dict(thumbnails.missing()).get(NOT_FETCHED, 0))
 
 
 def _warnings(folder: RunFolder | DedupFolder) -> tuple[str, ...]:

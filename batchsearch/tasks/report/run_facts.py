@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import microseconds, whole_numbers
 from batchsearch.service.facts import CATEGORIES
 from batchsearch.tasks.report.bin_counts import MOST_KEPT, even, fine, round_edges
 from batchsearch.tasks.report.report_facts import FactColumn, FactTable
@@ -60,18 +61,7 @@ def look_through(files: Sequence[Path], looks: Sequence[Look]) -> None:
 def numbers(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]:
     """A column as floating point numbers, NaN for null and for what is no number."""
     column = batch.column(name)
-    if pa.types.is_null(column.type):
-        return np.full(batch.num_rows, np.nan)
     return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def counts(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.int64]:
-    """A column as whole numbers, 0 for null."""
-    column = batch.column(name)
-    if pa.types.is_null(column.type):
-        return np.zeros(batch.num_rows, dtype=np.int64)
-    plain = column.cast(pa.int64()).fill_null(0)
-    return np.asarray(plain.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 class Tally:
@@ -119,7 +109,7 @@ class Calls:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Count a batch."""
-        attempts, denied = counts(batch, "attempts"), counts(batch, "denied")
+        attempts, denied = whole_numbers(batch.column("attempts")), whole_numbers(batch.column("denied"))
         self.attempts += int(attempts.sum())
         self.denied += int(denied.sum())
         self.called += int((attempts > 0).sum())
@@ -127,7 +117,7 @@ class Calls:
         sent = batch.column("first_sent_at")
         if not pa.types.is_null(sent.type) and self._timeline is not None:
             known = np.asarray(sent.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
-            moments = np.asarray(sent.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).fill_null(0))
+            moments = microseconds(sent)
             self._timeline.add(moments[known], attempts[known], denied[known])
         self.latencies.add(numbers(batch, "latency_ms"))
 

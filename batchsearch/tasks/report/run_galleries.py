@@ -60,23 +60,13 @@ def _table_of_scores(found: RunFindings) -> FactTable | None:
     return None if scores is None else score_table(scores, "scores", "Scores")
 
 
-def failed_cards(
+def cards_of_part(
     found: RunFindings, thumbnails: Thumbnails, own: RowSource | None, part: str
 ) -> list[cards.Card]:
-    """Cards of a run's failed rows, each with the part of the job that it is of."""
-    shown = cards.search_cards(
-        found.failed, {}, named_columns(found.run), thumbnails, own=own, found=None, known=RowImages()
-    )
-    return [card | {"part": part} for card in shown]
-
-
-def surprise_cards(
-    found: RunFindings, thumbnails: Thumbnails, own: RowSource | None, part: str
-) -> list[cards.Card]:
-    """Cards of the rows that a run names as surprises, likewise."""
-    named = named_columns(found.run)
+    """Cards of a run's failed rows and of those that it names as surprises, each with the part it is of."""
     hits = {}
     if found.run.kind == "search":
         hits = cards.first_hits(found.run, [row["row_key"] for row in found.named])
-    shown = cards.search_cards(found.named, hits, named, thumbnails, own=own, found=None, known=RowImages())
+    rows, named = [*found.failed, *found.named], named_columns(found.run)
+    shown = cards.search_cards(rows, hits, named, thumbnails, own=own, found=None, known=RowImages())
     return [card | {"part": part} for card in shown]

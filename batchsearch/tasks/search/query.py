@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ConfigError
@@ -174,15 +174,5 @@ class Found:
     def _image(self) -> dict[str, Any] | None:
         if self.source is None:
             return None
-        facts = {name: _told(each) for name, each in (("source", self.source), ("sent", self.sent)) if each}
+        facts = {name: asdict(each) for name, each in (("source", self.source), ("sent", self.sent)) if each}
         return {**facts, "transforms": list(self.transforms)}
-
-
-def _told(facts: ImageFacts) -> dict[str, Any]:
-    return {
-        "format": facts.format,
-        "width": facts.width,
-        "height": facts.height,
-        "bytes": facts.bytes,
-        "sha256": facts.sha256,
-    }

@@ -59,24 +59,24 @@ class Verified:
         folder: It.
         taken_at: The moment that it was looked at, UTC.
         running: A run was working on it.
+        findings: What was found.
         parts: Sealed parts.
         rows: Rows in them.
         hits: Hits in them.
         pending: Outcomes that wait in the ledger for their part.
         manifest_rows: Rows of the manifest; None when it could not be read.
-        findings: What was found.
         tables: Files that dedup or comparison has delivered in it.
     """
 
     folder: Path
     taken_at: datetime
     running: bool
-    parts: int
-    rows: int
-    hits: int
-    pending: int
-    manifest_rows: int | None
     findings: Findings
+    parts: int = 0
+    rows: int = 0
+    hits: int = 0
+    pending: int = 0
+    manifest_rows: int | None = None
     tables: int = 0
 
 
@@ -134,17 +134,7 @@ def _without_rows(folder: Path, instance: str) -> Verified:
     """What is said of an instance of the job that has no folder."""
     findings = Findings()
     findings.add("instance_missing", str(folder), f"rows that go to {instance}")
-    return Verified(
-        folder,
-        datetime.now(UTC),
-        running=False,
-        parts=0,
-        rows=0,
-        hits=0,
-        pending=0,
-        manifest_rows=None,
-        findings=findings,
-    )
+    return Verified(folder, datetime.now(UTC), running=False, findings=findings)
 
 
 def _is_output(folder: Path) -> bool:
@@ -188,7 +178,7 @@ def verify_folder(folder: Path, *, manifest: Path | None = None, config: Path | 
 def _only_delivered(folder: Path) -> Verified:
     """What dedup delivers, in a folder whose runs have folders of their own."""
     findings = Findings()
-    verified = Verified(folder, datetime.now(UTC), is_held(folder / NIGHT_LOCK), 0, 0, 0, 0, None, findings)
+    verified = Verified(folder, datetime.now(UTC), is_held(folder / NIGHT_LOCK), findings)
     if not _is_output(folder / SEARCH):
         findings.add("search_missing", SEARCH)
     return _with_delivered(verified)
@@ -222,13 +212,13 @@ class _Verification:
         folder, findings, ledger = self._folder, self._findings, self._folder / LEDGER
         running = is_held(folder / LOCK)
         if self._ledger_is_missing():
-            return Verified(folder, datetime.now(UTC), running, 0, 0, 0, 0, None, findings)
+            return Verified(folder, datetime.now(UTC), running, findings)
         with SortedRecords() as records:
             view = view_ledger(ledger, records, self._codes)
             if view.damages:
                 for damage in view.damages:
                     findings.add("ledger_damaged", str(LEDGER), damage)
-                return Verified(folder, view.taken_at, running, 0, 0, 0, 0, None, findings)
+                return Verified(folder, view.taken_at, running, findings)
             if not running and has_changed(ledger):
                 findings.add("ledger_changed", str(LEDGER), "its SHA-256 is not what its last writer noted")
             manifest, manifest_rows = self._manifest(view, records)
@@ -242,7 +232,12 @@ class _Verification:
                 findings = self._findings = Findings()
                 findings.add("moving", str(folder))
                 return Verified(
-                    folder, view.taken_at, running, 0, 0, 0, view.pending, manifest_rows, findings
+                    folder,
+                    view.taken_at,
+                    running,
+                    findings,
+                    pending=view.pending,
+                    manifest_rows=manifest_rows,
                 )
             comparison = Comparison(has_manifest=manifest_rows is not None, listed=MOST_LISTED)
             for piece in records.slices():
@@ -253,12 +248,12 @@ class _Verification:
             folder,
             view.taken_at,
             running,
+            findings,
             sum(part.source == SEEN for part in parts),
             scanned.rows,
             scanned.hits,
             view.pending,
             manifest_rows,
-            findings,
         )
 
     def _ledger_is_missing(self) -> bool:

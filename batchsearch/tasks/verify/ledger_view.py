@@ -7,18 +7,18 @@ meanwhile. A ledger without a write-ahead log beside it belongs to no run and is
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 import numpy as np
 
 from batchsearch.errors import OutputError
+from batchsearch.storage.ledger.damage import damages_of
 from batchsearch.storage.ledger.entries import digest_of
+from batchsearch.storage.ledger.ledger_reader import opened_to_read
 from batchsearch.storage.ledger.queries import SWITCHING
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
 from batchsearch.storage.sealed_part import COLUMNS, CURRENT, SealedPart
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE: Final = 20_000
 _PENDING_AT_ONCE: Final = 200
-_BUSY_SECONDS: Final = 30.0
 _DIGEST_BYTES: Final = 16
 _MOST_DAMAGES: Final = 5
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -98,7 +97,7 @@ def view_ledger(path: Path, records: SortedRecords, codes: Codes) -> LedgerView:
     try:
         with _transaction(path) as connection:
             taken_at = datetime.now(UTC)
-            damages = _damages(connection)
+            damages = damages_of(connection, _MOST_DAMAGES)
             # A run that was killed before its ledger had any table leaves version 0.
             if damages or not _version(path, connection):
                 return LedgerView(taken_at, (), 1, False, 0, 0, None, None, {}, damages)
@@ -140,15 +139,7 @@ def sealed_parts(path: Path) -> tuple[frozenset[SealedPart], bool]:
 
 @contextmanager
 def _transaction(path: Path) -> Iterator[sqlite3.Connection]:
-    logged = path.with_name(path.name + "-wal").exists()
-    how = "mode=ro" if logged else "immutable=1"
-    connection = sqlite3.connect(
-        f"file:{quote(os.fsencode(path.absolute()))}?{how}",
-        uri=True,
-        isolation_level=None,
-        timeout=_BUSY_SECONDS,
-    )
-    with closing(connection):
+    with closing(opened_to_read(path)) as connection:
         connection.execute("BEGIN")
         yield connection
 
@@ -161,11 +152,6 @@ def _version(path: Path, connection: sqlite3.Connection) -> int:
             f"{SCHEMA_VERSION}; use the batchsearch that wrote it"
         )
     return version
-
-
-def _damages(connection: sqlite3.Connection) -> tuple[str, ...]:
-    found = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({_MOST_DAMAGES})")]
-    return () if found == ["ok"] else tuple(found)
 
 
 def _parts(connection: sqlite3.Connection) -> tuple[SealedPart, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batchsearch.arrow_values import whole_numbers
 from batchsearch.disk_paths import arrow_readable
+from batchsearch.storage.file_sum import sha256_of
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.parts.parquet_table import damage_of, reason_of
 from batchsearch.storage.parts.part_files import HITS as HITS_FOLDER
@@ -129,8 +130,7 @@ class PartsScan:
             return False
         damage = damage_of(path, rows)
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = sha256_of(path)
             schema = pq.read_schema(arrow_readable(path))
         except _UNREADABLE as error:
             findings.add("part_unreadable", name, damage or reason_of(error))
@@ -243,9 +243,7 @@ def _numbers(batch: pa.RecordBatch, name: str, missing: int) -> NDArray[np.uint6
     """A column of counts; `missing` where there is none."""
     if name not in batch.schema.names:
         return np.full(batch.num_rows, missing, np.uint64)
-    given = pc.fill_null(batch.column(name).cast(pa.int64()), missing)
-    found: NDArray[np.uint64] = given.to_numpy(zero_copy_only=False).astype(np.uint64)
-    return found
+    return whole_numbers(batch.column(name), missing).astype(np.uint64)
 
 
 def _compare_outcomes(batch: pa.RecordBatch, name: str, findings: Findings) -> None:

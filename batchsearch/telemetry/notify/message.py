@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import BatchsearchError, ExitCode
@@ -45,17 +45,7 @@ class Notification:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they go into the POST."""
-        return {
-            "text": self.text,
-            "kind": self.kind,
-            "exit_code": self.exit_code,
-            "operation": self.operation,
-            "instance": self.instance,
-            "output": self.output,
-            "run_id": self.run_id,
-            "message": self.message,
-            "summary": None if self.summary is None else dict(self.summary),
-        }
+        return {"text": self.text, **asdict(self)}
 
 
 def kind_of(exit_code: int) -> NotifyKind:

@@ -9,7 +9,7 @@ import pytest
 from run_rig import command, put_all
 
 from batchsearch.engine.run.job import run_job
-from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import clusters_schema, pairs_schema
+from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import CLUSTERS, PAIRS, dedup_schema
 from batchsearch.tasks.diff import diffs
 from batchsearch.tasks.diff.diff_page import diff_of
 from batchsearch.tasks.diff.diffs import NotComparableError, changes_schema
@@ -35,7 +35,10 @@ def night(folder, pairs, clusters):
         }
         for name, member, first in clusters
     ]
-    for name, table, schema in (("pairs", rows, pairs_schema()), ("clusters", members, clusters_schema())):
+    for name, table, schema in (
+        ("pairs", rows, dedup_schema(PAIRS)),
+        ("clusters", members, dedup_schema(CLUSTERS)),
+    ):
         (folder / name).mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(table, schema), folder / name / f"{name}.parquet")
     record = {"night": folder.name, "columns": {"product": "product_id", "image": "pic_name"}}

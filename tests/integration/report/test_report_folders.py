@@ -41,7 +41,7 @@ def test_a_search_is_summed_up(searched):
     assert sum(row[2] for row in table(report, "scores").rows) == len(hits)
     first = sum(rank == 1 for rank in hits["rank"].to_pylist())
     assert sum(row[2] for row in table(report, "first_scores").rows) == first
-    assert report.status == ("done, 2 failed", "warn")
+    assert report.page.status == ("done, 2 failed", "warn")
 
 
 def test_a_search_shows_failures_first_and_hits_with_images(searched):
@@ -55,7 +55,7 @@ def test_a_search_shows_failures_first_and_hits_with_images(searched):
     assert report.page.thumbnails[good["t"]].data.startswith(b"\xff\xd8")
     assert report.page.thumbnails[good["t"]].boxes
     assert report.page.thumbnails[good["h"][0][3]].data.startswith(b"\xff\xd8")
-    assert report.notes == ()
+    assert report.page.notes == ()
 
 
 def test_bounds_are_kept_and_said(searched):
@@ -68,7 +68,7 @@ def test_bounds_are_kept_and_said(searched):
     assert all(
         max(each.width, each.height) <= 64 for each in report.page.thumbnails if hasattr(each, "width")
     )
-    assert any("left out: at most 3 thumbnails" in note for note in report.notes)
+    assert any("left out: at most 3 thumbnails" in note for note in report.page.notes)
 
 
 def test_a_comparison_is_sorted_by_score(compared):
@@ -114,7 +114,7 @@ def test_pairs_nearest_to_their_threshold_come_first(deduped):
 def test_figures_of_a_dedup_job(deduped):
     """Counts of clusters, pairs and judgements are those of the tables; the search has its own section."""
     report = report_on(deduped.folder)
-    figures = {figure.label: figure.value for figure in report.figures}
+    figures = {figure.label: figure.value for figure in report.sections[0].figures}
     accepted = sum(pair["accepted"] for pair in deduped.pairs)
     assert figures == {
         "clusters": 7,
@@ -201,9 +201,9 @@ def test_a_run_going_on_is_reported_as_of_now(searched, tmp_path):
         ledger.execute("UPDATE meta SET value = '120' WHERE name = 'total'")
     ledger.close()
     report = report_on(folder, thumbnails=0)
-    assert report.status == ("not finished: 25%", "warn")
-    assert any("90 rows of the manifest have no outcome yet" in note for note in report.notes)
-    assert report.as_of == NOW
+    assert report.page.status == ("not finished: 25%", "warn")
+    assert any("90 rows of the manifest have no outcome yet" in note for note in report.page.notes)
+    assert report.page.as_of == NOW
 
 
 def test_without_a_job_it_says_what_is_missing(searched, tmp_path):
@@ -211,7 +211,7 @@ def test_without_a_job_it_says_what_is_missing(searched, tmp_path):
     folder = tmp_path / "bare"
     shutil.copytree(searched.folder / "results", folder / "results")
     report = report_on(folder)
-    assert any("--images may help" in note for note in report.notes)
+    assert any("--images may help" in note for note in report.page.notes)
     assert table(report, "outcomes").rows[0][1] == 28
     helped = report_on(folder, images=searched.folder.parent / "images")
     good = next(card for card in cards_of(helped, "rows").cards if "e" not in card)
@@ -299,7 +299,7 @@ def test_a_job_that_found_no_duplicates(deduped, tmp_path):
         schema = pq.read_schema(deduped.folder / name / f"{name}.parquet")
         pq.write_table(schema.empty_table(), folder / name / f"{name}.parquet")
     report = report_on(folder)
-    assert [figure.value for figure in report.figures] == [0, 0, 0, 0]
+    assert [figure.value for figure in report.sections[0].figures] == [0, 0, 0, 0]
     assert write_page(report, tmp_path / "p.html") > 10_000
 
 

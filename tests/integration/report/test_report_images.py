@@ -49,7 +49,7 @@ def test_images_inside_the_manifest_are_read_from_there(tmp_path, make_products,
     (tmp_path / "rows.parquet").unlink()
     later = report_on(out)
     assert {each.why for each in later.page.thumbnails} == {"the manifest cannot be read any more"}
-    assert any("6 images cannot be shown" in note for note in later.notes)
+    assert any("6 images cannot be shown" in note for note in later.page.notes)
 
 
 def test_grey_boxes_are_told_on_the_terminal_with_what_fills_them(host, make_run, make_rows):
@@ -79,7 +79,7 @@ def test_addresses_are_fetched_only_when_asked(host, make_run, make_rows):
     report = report_on(out)
     assert host.asked == []
     assert set(report.page.thumbnails) == {Missing(NOT_FETCHED)}
-    assert any("--fetch-images" in note for note in report.notes)
+    assert any("--fetch-images" in note for note in report.page.notes)
     fetched = report_on(out, fetch=True)
     assert len(host.asked) == 4
     assert all(isinstance(each, Thumbnail) for each in fetched.page.thumbnails)
@@ -107,4 +107,4 @@ def test_hits_among_the_rows_themselves_have_images(tmp_path, make_products, mak
     assert len(report.page.thumbnails) == 6
     added = report_on(tmp_path / "added")
     assert added.sections[0].table("outcomes").rows[0][:2] == ("ok", 6)
-    assert "AddImage on demo" in added.subtitle
+    assert "AddImage on demo" in added.page.subtitle

@@ -25,7 +25,7 @@ KEY = ("product_id", "pic_name")
 
 
 def figures_of(report):
-    return {figure.label: figure.value for figure in report.figures}
+    return {figure.label: figure.value for figure in report.sections[0].figures}
 
 
 class Texts(HTMLParser):
@@ -213,7 +213,7 @@ def test_the_status_is_the_jobs_own(copied, exit_code, status, tone):
     folder, record = copied
     told_with(record, folder, exit_code=exit_code, message="the reason" if exit_code > 3 else "")
     report = report_on(folder)
-    assert report.status == (status, tone)
+    assert report.page.status == (status, tone)
     assert (exit_code > 3) == any(need.detail == "the reason" for need in report.page.needs)
 
 
@@ -297,7 +297,7 @@ def test_every_line_of_a_nights_page_is_in_the_report(deduped, tmp_path):
     lines = night_lines(record)
     assert len(lines) == 11
     assert [line for line in lines if " ".join(line[1].split()) not in text] == []
-    assert report.status == ("not every row is searched yet", "warn")
+    assert report.page.status == ("not every row is searched yet", "warn")
     assert [need.detail for need in report.page.needs if need.what == "Mind"] == [
         said for label, said in lines if label in ("shared", "mind")
     ]
@@ -338,7 +338,7 @@ def test_an_upkeep_that_ended_worse_since_is_the_status(deduped, copied, tmp_pat
     told_with(record, upkeep, exit_code=5, message="no permission")
     shutil.copytree(upkeep, folder / "sync" / "add")
     report = report_on(folder)
-    assert report.status == ("upkeep: add ended by an error that no row can survive", "bad")
+    assert report.page.status == ("upkeep: add ended by an error that no row can survive", "bad")
     assert report.page.needs[0].detail == "no permission"
 
 
@@ -364,7 +364,7 @@ def test_an_upkeep_alone_is_reported(copied, tmp_path):
     (tmp_path / "night" / "lock" / "dedup").touch()
     shutil.copytree(upkeep, tmp_path / "night" / "sync" / "add")
     report = report_on(tmp_path / "night")
-    assert report.status == ("upkeep: add ended by an error that no row can survive", "bad")
+    assert report.page.status == ("upkeep: add ended by an error that no row can survive", "bad")
     assert report.page.needs[0].detail == "no permission"
     assert "not known yet" in report.page.sentence
 

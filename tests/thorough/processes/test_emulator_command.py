@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from batchsearch.cli import cli
 from batchsearch.emulator.caller import Caller
 from batchsearch.emulator.http.signatures import AccessKey
-from batchsearch.emulator.named_instance import READ_AS, InstanceDefaults, read_instance
+from batchsearch.emulator.named_instance import READ_AS, read_instance
 from batchsearch.errors import ConfigError
 
 
@@ -67,13 +67,14 @@ def test_what_an_instance_does_not_say_is_the_commands():
     """Keys of one `--instance` win over the options; what neither says is `InstanceOptions`' own."""
     options = read_instance(
         "shoes:qps=5,add-qps=3,predicted_category_limits=false",
-        InstanceDefaults(qps=2.0, counting="fixed_window"),
+        qps=2.0,
+        counting="fixed_window",
     )
     assert (options.name, options.qps, options.counting) == ("shoes", 5.0, "fixed_window")
     assert options.all_rates()["add"] == 3.0
     assert options.all_rates()["delete"] == 20.0
     assert options.predicted_category_limits is False
-    assert read_instance("shoes", InstanceDefaults()).predicted_category_limits is True
+    assert read_instance("shoes").predicted_category_limits is True
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_what_an_instance_does_not_say_is_the_commands():
 def test_an_instance_that_cannot_be_read_is_named(text, message):
     """What is wrong with an `--instance` is said with the text, the key and what it may be."""
     with pytest.raises(ConfigError) as caught:
-        read_instance(text, InstanceDefaults())
+        read_instance(text)
     assert message in str(caught.value)
     assert f"--instance {text}" in str(caught.value)
 

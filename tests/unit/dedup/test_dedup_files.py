@@ -23,7 +23,7 @@ from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
     PAIR_COLUMNS,
     PAIRS,
     TableWriter,
-    pairs_schema,
+    dedup_schema,
     read_table,
     table_path,
 )
@@ -107,8 +107,8 @@ def test_a_wrong_line_is_named(tmp_path, text, said):
 
 
 def write(folder, night, rows):
-    table = pa.Table.from_pylist(rows, pairs_schema())
-    with TableWriter(folder, PAIRS, pairs_schema(), night) as writer:
+    table = pa.Table.from_pylist(rows, dedup_schema(PAIRS))
+    with TableWriter(folder, PAIRS, night) as writer:
         writer.add(table)
         writer.finish()
         writer.publish()
@@ -117,8 +117,8 @@ def write(folder, night, rows):
 def test_a_table_that_is_not_published_leaves_the_old_one(tmp_path):
     """An error before the end leaves last night's table whole and nothing else."""
     write(tmp_path, "one", [{"product_a": "a", "product_b": "b"}])
-    with TableWriter(tmp_path, PAIRS, pairs_schema(), "two") as writer:
-        writer.add(pairs_schema().empty_table())
+    with TableWriter(tmp_path, PAIRS, "two") as writer:
+        writer.add(dedup_schema(PAIRS).empty_table())
         # What a reader of the folder sees meanwhile is the old table alone.
         assert pq.read_table(tmp_path / PAIRS).num_rows == 1
     assert [path.name for path in (tmp_path / PAIRS).iterdir()] == ["pairs.parquet"]

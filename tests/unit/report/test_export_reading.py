@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import clusters_schema, pairs_schema
+from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import CLUSTERS, PAIRS, dedup_schema
 from batchsearch.tasks.export import dedup_sheets
 from batchsearch.tasks.export.dedup_sheets import _whole_clusters
 from batchsearch.tasks.export.shapes import manifest_columns, named_beside
@@ -61,7 +61,7 @@ def test_a_member_is_told_by_its_representative_or_by_the_surest_within_its_clus
     """The pair with the representative counts, accepted or not; else the surest accepted one inside."""
     members = [{"product_id": name, "cluster_id": "a", "representative": "a"} for name in "abcd"]
     members += [{"product_id": name, "cluster_id": "x", "representative": "x"} for name in "xy"]
-    clusters = [written(tmp_path / "c.parquet", members, clusters_schema())]
+    clusters = [written(tmp_path / "c.parquet", members, dedup_schema(CLUSTERS))]
     told = [
         pair("a", "b"),
         pair("b", "c", confidence=0.6),
@@ -71,7 +71,7 @@ def test_a_member_is_told_by_its_representative_or_by_the_surest_within_its_clus
         pair("b", "d", confidence=0.95),
         pair("x", "y"),
     ]
-    pairs = [written(tmp_path / "p.parquet", told, pairs_schema())]
+    pairs = [written(tmp_path / "p.parquet", told, dedup_schema(PAIRS))]
     asked = [Member(each["product_id"], each["cluster_id"], each["representative"]) for each in members]
     assert told_of(asked, pairs, clusters) == {
         "b": Told("a", "same_photo", "ab"),

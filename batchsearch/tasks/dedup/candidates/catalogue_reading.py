@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import whole_numbers
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.tasks.dedup.candidates.ages import Ages
 from batchsearch.tasks.dedup.candidates.catalogue_images import Images, batches_of, schema_of
@@ -83,7 +83,7 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
     """What rows of results say, in whatever order they come. Arguments as for `read_images`."""
     by_row, numbers = _in_order(batches, columns, room)
     give_back()
-    count, row_index = len(numbers.run), TextIndex(by_row["row_key"], room)
+    count, row_index = len(numbers["run"]), TextIndex(by_row["row_key"], room)
     products, names = Coding(room), Coding(room)
     for product, name in others:
         products.add(product)
@@ -107,23 +107,17 @@ def images_of(  # noqa: PLR0917 - what is read, and what else is known
 
     titles, speaking = _spoken(columns, by_row, told, row_index, room)
     return Images(
+        **numbers,
         product_index=product_index,
         name_index=name_index,
         row_index=row_index,
         product=product,
         name=name,
-        run=numbers.run,
-        runs=numbers.runs,
-        answered_at=numbers.answered_at,
-        renewed=numbers.renewed,
-        area=numbers.area,
         sha256=sha256,
         file=file,
         files=files,
         references=by_row[columns.image] if columns.image else None,
-        searched=numbers.searched,
         present=_present(row_index, present_keys, room),
-        oldest=numbers.oldest,
         categories=categories,
         category=category,
         titles=titles,
@@ -147,23 +141,10 @@ def _spoken(
     return titles, {each: _valued(texts[each], room) for each in named}
 
 
-@dataclass(frozen=True, slots=True)
-class _Numbers:
-    """What is kept of rows beside texts; as `Images` has it."""
-
-    run: NDArray[np.int32]
-    runs: pa.Array
-    answered_at: NDArray[np.int64]
-    renewed: NDArray[np.bool_]
-    area: NDArray[np.int64]
-    searched: NDArray[np.bool_]
-    oldest: NDArray[np.int64] | None
-
-
 def _in_order(
     batches: Iterable[pa.Table], columns: Columns, room: Room
-) -> tuple[dict[str, pa.Array], _Numbers]:
-    """The rows ascending by their keys: texts by column, and the rest.
+) -> tuple[dict[str, pa.Array], dict[str, Any]]:
+    """The rows ascending by their keys: texts by column, and the rest by its name in `Images`.
 
     Rows are numbered by the text of their keys, so that where two are equally good the same one is taken
     whichever was answered, and so stored, first.
@@ -186,9 +167,9 @@ def _in_order(
             end += len(some)
             for name, kept in texts.items():
                 kept.add(some.column(name))
-            finished, now = (_whole(some.column(name)) for name in ("finished_at", "answered_at"))
+            finished, now = (whole_numbers(some.column(name)) for name in ("finished_at", "answered_at"))
             answered[at] = np.where(now > 0, now, finished)
-            area[at] = _whole(some.column("area"))
+            area[at] = whole_numbers(some.column("area"))
             renewed[at] = some.column(_RENEWED).to_numpy(zero_copy_only=False)
             searched[at] = some.column("searched").to_numpy(zero_copy_only=False)
             runs = pc.unique(pa.concat_arrays([runs, pc.unique(some.column("run_id"))]))
@@ -201,7 +182,15 @@ def _in_order(
     runs, run = _in_time(runs, first_at, run)
     by_row = {name: kept.array() for name, kept in texts.items()}
     oldest = None if ages is None else ages.order()
-    return by_row, _Numbers(run, runs, answered, renewed, area, searched, oldest)
+    return by_row, {
+        "run": run,
+        "runs": runs,
+        "answered_at": answered,
+        "renewed": renewed,
+        "area": area,
+        "searched": searched,
+        "oldest": oldest,
+    }
 
 
 _NUMBERS: Final = ("run_id", "outcome", "answered_at", "finished_at", "source_width", "source_height")
@@ -251,10 +240,6 @@ def _any_earlier(column: pa.Array) -> pa.Array:
     is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
     count = pc.list_value_length(column) if is_list else column
     return pc.greater(count.fill_null(0), 0)
-
-
-def _whole(column: pa.Array) -> NDArray[np.int64]:
-    return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _in_time(

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import one_array
 from batchsearch.storage.parts.part_files import HITS
 from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of
 from batchsearch.tasks.dedup.candidates.matches import SEARCH, Matches
@@ -106,8 +107,7 @@ def read_matches(
         if held >= _ROWS_AT_ONCE:
             whole = pa.Table.from_batches(waiting)
             # The last row's hits may go on in the next batch.
-            keys = whole.column("row_key").combine_chunks()
-            end = _last_begin(keys)
+            end = _last_begin(_texts(whole, "row_key"))
             waiting = whole.slice(end).to_batches()
             held = len(whole) - end
             yield _matches(whole.slice(0, end), images, rules, tally, changed_at=changed_at, useless=useless)
@@ -169,8 +169,6 @@ def hidden_rows(
 
 def _last_begin(keys: pa.Array) -> int:
     """Where the last row key's run begins; the end where there is no other key."""
-    if isinstance(keys, pa.ChunkedArray):
-        keys = keys.combine_chunks()
     last = keys[-1].as_py()
     at = len(keys) - 1
     while at > 0 and keys[at - 1].as_py() == last:
@@ -315,8 +313,7 @@ def _rows(hits: pa.Table, images: Images) -> NDArray[np.int32]:
 
 
 def _texts(hits: pa.Table, name: str) -> pa.Array:
-    column = hits.column(name).combine_chunks()
-    return pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
+    return one_array(hits.column(name))
 
 
 def _numbers(hits: pa.Table, name: str, kind: type, absent: float = 0) -> NDArray:  # type: ignore[type-arg]  # of `kind`

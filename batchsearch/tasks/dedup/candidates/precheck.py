@@ -41,7 +41,6 @@ from batchsearch.tasks.dedup.verifying.verification import measure_pairs
 
 if TYPE_CHECKING:
     import threading
-    from types import TracebackType
     from typing import Self
 
     from numpy.typing import NDArray
@@ -221,9 +220,7 @@ class LocalLooks:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._features is not None:
             self._features.close()
         if self._store is not None:

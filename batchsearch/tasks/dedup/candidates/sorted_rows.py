@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
@@ -111,18 +112,6 @@ class SortedRows:
             keys = rows.column(self._key)
             at = [0]
             for key in between:
-                at.append(_first_at_least(keys, key, at[-1]))
+                at.append(bisect_left(keys, key, at[-1], key=lambda each: each.as_py()))
             cuts.append([*at, len(rows)])
         return cuts
-
-
-def _first_at_least(keys: pa.ChunkedArray, key: str, low: int) -> int:
-    """The first place whose key is not below this one; these are ascending."""
-    high = len(keys)
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle].as_py() < key:
-            low = middle + 1
-        else:
-            high = middle
-    return low

@@ -80,12 +80,6 @@ def bits_of(texts: pa.Array, by: Multipliers) -> tuple[NDArray[np.uint64], NDArr
     return _mixed(bits, by.last), (_mixed(more, by.first) >> _HALF).astype(np.uint32)
 
 
-def _with_word(
-    bits: NDArray[np.uint64], word: NDArray[np.uint64], multiplier: np.uint64
-) -> NDArray[np.uint64]:
-    return _mixed(bits ^ word, multiplier)
-
-
 def _mixed(bits: NDArray[np.uint64], multiplier: np.uint64) -> NDArray[np.uint64]:
     bits = bits * multiplier
     bits ^= bits >> _HALF

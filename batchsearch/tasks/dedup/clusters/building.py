@@ -23,15 +23,7 @@ from batchsearch.tasks.dedup.clusters.decide import DIFFERENT, JUDGED, SAME
 from batchsearch.tasks.dedup.clusters.deciding import Deciding
 from batchsearch.tasks.dedup.clusters.earlier_tables import earlier_pairs
 from batchsearch.tasks.dedup.clusters.guarding import GuardRules
-from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
-    CLUSTERS,
-    FINDINGS,
-    PAIRS,
-    TableWriter,
-    clusters_schema,
-    findings_schema,
-    pairs_schema,
-)
+from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import CLUSTERS, FINDINGS, PAIRS, TableWriter
 from batchsearch.tasks.dedup.clusters.table_rows import cluster_rows, finding_rows, pair_rows
 from batchsearch.tasks.dedup.clusters.verdicts import ALIKE, COLOURS_DIFFER, RECOLOURED, VERDICTS
 
@@ -122,9 +114,9 @@ def build(wanted: int, dedup: DedupSettings, sources: Sources) -> dict[str, Any]
     earlier = earlier_pairs(sources.folder, images, room)
     bare = without_images(shared.images, images.product, shown, room)
     with (
-        TableWriter(sources.folder, PAIRS, pairs_schema(), sources.night) as pairs_file,
-        TableWriter(sources.folder, CLUSTERS, clusters_schema(), sources.night) as clusters_file,
-        TableWriter(sources.folder, FINDINGS, findings_schema(), sources.night) as findings_file,
+        TableWriter(sources.folder, PAIRS, sources.night) as pairs_file,
+        TableWriter(sources.folder, CLUSTERS, sources.night) as clusters_file,
+        TableWriter(sources.folder, FINDINGS, sources.night) as findings_file,
     ):
         for piece in pair_rows(
             pairs,

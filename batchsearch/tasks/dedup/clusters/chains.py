@@ -33,6 +33,7 @@ from batchsearch.tasks.dedup.candidates.in_pieces import (
     pieces,
     places_of,
 )
+from batchsearch.tasks.dedup.candidates.matches import pair_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -153,7 +154,7 @@ def _by_strength(links: Links, around: _Around, room: Room) -> NDArray[np.int32]
     key = room.array(len(links), np.int64)
     for some in pieces(len(links)):
         accepted[some] = links.accepted[some] & ~links.same[some]
-        key[some] = _key(links.first[some], links.second[some])
+        key[some] = pair_key(links.first[some], links.second[some])
     asked = places_of(accepted, room)
     strength = room.array(len(asked), np.complex128)
     for some in pieces(len(asked)):
@@ -185,16 +186,12 @@ def _shared(
         link = np.repeat(np.arange(start, end), times)
         at = np.arange(len(link)) + np.repeat(around.begins[small[start:end]] - begins[start:end], times)
         third, opposite = around.members[at + begins[start]], large[link]
-        wanted = _key(np.minimum(third, opposite), np.maximum(third, opposite))
+        wanted = pair_key(np.minimum(third, opposite), np.maximum(third, opposite))
         place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
         common += np.bincount(link[key[place] == wanted], minlength=len(one))
         start = end
     around_both = around.sizes[one].astype(np.int64) + around.sizes[other] + 2
     return np.asarray(common / (around_both - common))
-
-
-def _key(first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.int64]:
-    return (first.astype(np.int64) << 32) | second
 
 
 class _Splitting:

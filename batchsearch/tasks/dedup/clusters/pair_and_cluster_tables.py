@@ -12,13 +12,12 @@ from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.publish import NewFile, disk_errors, make_folder
 from batchsearch.storage.parts.parquet_table import reason_of
-from batchsearch.storage.parts.results_and_hits import Column
+from batchsearch.storage.parts.results_and_hits import Column, table_schema
 from batchsearch.storage.sealed.delivered import MADE_BY as NIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
 PAIRS: Final = "pairs"
 CLUSTERS: Final = "clusters"
@@ -106,24 +105,12 @@ FINDING_COLUMNS: Final = (
 )
 
 
-def findings_schema() -> pa.Schema:
-    """The columns of `findings`."""
-    return _schema(FINDING_COLUMNS, FINDINGS)
+_COLUMNS: Final = {PAIRS: PAIR_COLUMNS, CLUSTERS: CLUSTER_COLUMNS, FINDINGS: FINDING_COLUMNS}
 
 
-def pairs_schema() -> pa.Schema:
-    """The columns of `pairs`."""
-    return _schema(PAIR_COLUMNS, PAIRS)
-
-
-def clusters_schema() -> pa.Schema:
-    """The columns of `clusters`."""
-    return _schema(CLUSTER_COLUMNS, CLUSTERS)
-
-
-def _schema(columns: tuple[Column, ...], table: str) -> pa.Schema:
-    metadata = {"batchsearch.table": table, "batchsearch.schema_version": DEDUP_SCHEMA_VERSION}
-    return pa.schema([column.field() for column in columns], metadata=metadata)
+def dedup_schema(table: str) -> pa.Schema:
+    """The columns of one of `TABLES`."""
+    return table_schema(_COLUMNS[table], table, DEDUP_SCHEMA_VERSION)
 
 
 def table_path(folder: Path, table: str) -> Path:
@@ -141,10 +128,11 @@ class TableWriter:
         OutputError: On entry and from every method: the disk refuses.
     """
 
-    def __init__(self, folder: Path, table: str, schema: pa.Schema, night: str) -> None:
+    def __init__(self, folder: Path, table: str, night: str) -> None:
         self.path = table_path(folder, table)
         self.rows = 0
         self._table = table
+        schema = dedup_schema(table)
         self._schema = schema.with_metadata({**schema.metadata, NIGHT: night.encode()})
 
     def __enter__(self) -> Self:
@@ -159,9 +147,7 @@ class TableWriter:
                 undo.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with suppress(Exception):
             self._writer.close()
         self._new.abandon()

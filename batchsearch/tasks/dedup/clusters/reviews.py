@@ -84,10 +84,7 @@ class Reviews:
 
     def __len__(self) -> int:
         said = int(np.count_nonzero(self.at >= 0)) + int(np.count_nonzero(self.large & (self.at < 0)))
-        return said + sum(not self._are_said(number) for number in self.images)
-
-    def _are_said(self, number: int) -> bool:
-        return bool(self.at[number] >= 0 or self.large[number])
+        return said + sum(bool(self.at[number] < 0 and not self.large[number]) for number in self.images)
 
     def texts(self, clusters: NDArray[np.int32]) -> pa.Array:
         """Why, for each of these numbers; null for no reason."""

@@ -16,12 +16,7 @@ from batchsearch.tasks.dedup.candidates.off_memory import Numbers, Texts
 from batchsearch.tasks.dedup.clusters.decide import JUDGED
 from batchsearch.tasks.dedup.clusters.earlier_tables import Earlier, read_earlier
 from batchsearch.tasks.dedup.clusters.names import NEW, new_names, taken_over
-from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import (
-    CLUSTERS,
-    clusters_schema,
-    findings_schema,
-    pairs_schema,
-)
+from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import CLUSTERS, FINDINGS, PAIRS, dedup_schema
 from batchsearch.tasks.dedup.clusters.verdicts import REASONS, VERDICTS
 
 if TYPE_CHECKING:
@@ -131,7 +126,7 @@ def pair_rows(
     Raises:
         OutputError: The disk refuses.
     """
-    schema = pairs_schema()
+    schema = dedup_schema(PAIRS)
     thresholds, colours, measured = measures
     speak = [f"`{name}` differs" for name in sources.columns.different_when]
     speak += [f"`{name}` is the same" for name in sources.columns.same_when]
@@ -213,7 +208,7 @@ def cluster_rows(
     Raises:
         OutputError: One of them cannot be read.
     """
-    schema = clusters_schema()
+    schema = dedup_schema(CLUSTERS)
     rows = _best_rows(clusters, images, shown, room)
     ids = _Ids(clusters, images, sources, room)
     titles = _TitleRows(images, room)
@@ -272,7 +267,7 @@ def finding_rows(shared: Sequence[SharedImage], bare: NDArray[np.int32], images:
     where = image_references(row, images)
     called = _named(images.names, np.where(row >= 0, images.name[row], -1))
     count, more = len(order), len(bare)
-    schema = findings_schema()
+    schema = dedup_schema(FINDINGS)
     values = {
         "finding": pa.array(["shared_image"] * count + ["no_usable_image"] * more, pa.string()),
         "image": pc.coalesce(where, called),

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import microseconds
 from batchsearch.storage.output_layout import UPKEEP
 from batchsearch.storage.parts.parquet_table import table_file, writing
 from batchsearch.storage.parts.part_files import RESULTS
@@ -71,11 +72,10 @@ def _last_told(
         there = [name for name in columns if name in schema_of(results).names]
         for batch in batches_of(results, ["row_key", *there, "outcome", "finished_at"]):
             good = batch.filter(pc.equal(batch.column("outcome"), "ok"))
-            moment = good.column("finished_at").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
             found.append(
                 (
                     good.column("row_key"),
-                    moment.to_numpy(zero_copy_only=False).astype(np.int64),
+                    microseconds(good.column("finished_at")),
                     _digests(pa.Table.from_batches([good]), columns),
                     np.full(len(good), step == "add"),
                 )

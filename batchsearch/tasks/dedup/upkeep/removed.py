@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batchsearch.arrow_values import one_array
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.run.opening import open_manifest
 from batchsearch.errors import OutputError
@@ -159,5 +160,4 @@ def _deleted(folder: Path) -> pa.Array:
 def _texts(table: pa.Table) -> pa.Array:
     """Each row of `KEY` as one text: no id holds the character between them."""
     columns = [table.column(name).cast(pa.string()).combine_chunks() for name in KEY]
-    joined = pc.binary_join_element_wise(*columns, "\x1f")
-    return pa.concat_arrays(joined.chunks) if isinstance(joined, pa.ChunkedArray) else joined
+    return one_array(pc.binary_join_element_wise(*columns, "\x1f"))

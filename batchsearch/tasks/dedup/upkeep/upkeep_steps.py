@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batchsearch.arrow_values import microseconds
 from batchsearch.engine.job.deletion_guard import check_deletions
 from batchsearch.engine.job.held import FINGERPRINT, told_settings
 from batchsearch.engine.run.opening import open_manifest, taken
@@ -187,7 +188,7 @@ def returned_rows(folder: Path, manifest: Manifest, given: Given) -> list[bytes]
         place = places(_images(batch, product, image), deleted)
         left = (
             (place >= 0)
-            & (deleted_at[place] > _moments(batch))
+            & (deleted_at[place] > microseconds(batch.column("finished_at")))
             & (places(batch.column("row_key"), there) >= 0)
         )
         again += [digest_of(key) for key in batch.column("row_key").filter(pa.array(left)).to_pylist()]
@@ -199,7 +200,7 @@ def _latest(folder: Path, product: str, image: str) -> tuple[pa.Array, NDArray[n
     images, moments = [], []
     for batch in _ended_well(folder, product, image):
         images.append(_images(batch, product, image))
-        moments.append(_moments(batch))
+        moments.append(microseconds(batch.column("finished_at")))
     if not images:
         return pa.array([], pa.string()), np.empty(0, np.int64)
     texts = pa.concat_arrays(images)
@@ -221,8 +222,3 @@ def _images(batch: pa.RecordBatch, product: str, image: str) -> pa.Array:
     return pc.binary_join_element_wise(
         batch.column(product).cast(pa.string()), batch.column(image).cast(pa.string()), "\x1f"
     )
-
-
-def _moments(batch: pa.RecordBatch) -> NDArray[np.int64]:
-    column = batch.column("finished_at").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)

@@ -93,7 +93,8 @@ def needs_of_failures(failed: FactTable | None, view: str, *, part: str = "", ag
             f"{row['outcome']}{f' ({part})' if part else ''}",
             row["meaning"] or "",
             row["advice"] or "",
-            _who(row["owner"]),
+            # An owner that another version wrote stays what it is.
+            next((words.who for name, words in OWNERS.items() if name == row["owner"]), row["owner"] or ""),
             row["rows"],
             show=state(view, code=f"={row['outcome']}", **filters) if view else "",
             tone="bad",
@@ -108,11 +109,6 @@ def needs_of_failures(failed: FactTable | None, view: str, *, part: str = "", ag
         what = "When the causes are mended, ask again for the failed rows"
         found.append(Need(what, command=again, tone="plain"))
     return found
-
-
-def _who(owner: str | None) -> str:
-    """Who can mend it; an owner that another version wrote stays what it is."""
-    return next((words.who for name, words in OWNERS.items() if name == owner), owner or "")
 
 
 def needs_of_truth(told: Summary | None, view: str) -> list[Need]:

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import hypothesis
@@ -229,6 +230,30 @@ def load(make_job):
         return load_job(make_job(rows, **settings), environ={}).settings
 
     return made
+
+
+@pytest.fixture
+def make_job_here(signed_in, make_job):
+    """Like `make_job`, for a job against the emulator that is signed in to."""
+    return partial(make_job, instance__endpoint=signed_in.endpoint)
+
+
+@pytest.fixture
+def load_here(signed_in, load):
+    """Like `load`, for a job against the emulator that is signed in to."""
+    return partial(load, instance__endpoint=signed_in.endpoint)
+
+
+@pytest.fixture
+def run_here(load_here):
+    """Runs a job over rows against that emulator; its settings and its summary."""
+    from batchsearch.engine.run.job import run_job
+
+    async def ran(rows, **settings):
+        loaded = load_here(rows, **settings)
+        return loaded, await run_job(loaded)
+
+    return ran
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pandas as pd
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
+from batchsearch.emulator.faults import FaultPlan, FaultRule
 from batchsearch.emulator.instance_options import InstanceOptions
 from batchsearch.emulator.search.image_reading import decode_image
 from batchsearch.emulator.search.records import NewItem
@@ -34,6 +35,12 @@ def sign_in(monkeypatch, emulator):
     """Put its key pair into the environment."""
     for name, value in keys_of(emulator).items():
         monkeypatch.setenv(name, value)
+
+
+def harm(emulator, *effects, of=None, **when):
+    """From now on these happen to calls, one rule each: to those `of` an operation, and as `when` says."""
+    operations = frozenset() if of is None else frozenset({of})
+    emulator.set_faults(FaultPlan(tuple(FaultRule(effect, operations, **when) for effect in effects)))
 
 
 def put(emulator, product, path, instance=None, pic_name="front", **attributes):

@@ -29,16 +29,16 @@ def filled(signed_in, images):
 
 
 @pytest.fixture
-def job(filled, make_job):
+def job(filled, make_job_here):
     """A job file over four images that the instance has."""
-    return make_job(ROWS, instance__endpoint=filled.endpoint)
+    return make_job_here(ROWS)
 
 
 @pytest.fixture
-def slow_job(signed_in, make_job):
+def slow_job(make_job_here):
     """A job of forty rows that takes eight seconds unless it is stopped."""
     rows = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(40)]
-    return make_job(rows, instance__endpoint=signed_in.endpoint, instance__qps=5)
+    return make_job_here(rows, instance__qps=5)
 
 
 def test_a_run_gives_its_tables(job, tmp_path):
@@ -225,9 +225,9 @@ def test_signal_handlers_stay_as_they_are(job):
     assert all(handlers == before for handlers in during)
 
 
-def test_runs_in_several_threads(filled, make_job):
+def test_runs_in_several_threads(filled, make_job_here):
     """Two jobs at once, from threads that are not the main one."""
-    job = make_job(ROWS, instance__endpoint=filled.endpoint)
+    job = make_job_here(ROWS)
     results = {}
 
     def work(name):
@@ -238,9 +238,9 @@ def test_runs_in_several_threads(filled, make_job):
     assert all(results[name].ok for name in ("one", "two"))
 
 
-def test_errors_are_those_of_the_package(job, make_job, filled, tmp_path):
+def test_errors_are_those_of_the_package(job, make_job_here, filled, tmp_path):
     """A bad manifest, an empty folder, one without a ledger: each has its own class."""
-    bad = make_job([{"id": 1, "photo": "x"}], instance__endpoint=filled.endpoint)
+    bad = make_job_here([{"id": 1, "photo": "x"}])
     with pytest.raises(batchsearch.ManifestError, match="photo"):
         batchsearch.run(bad)
     with pytest.raises(batchsearch.OutputError, match="no table `results` yet"):
@@ -256,14 +256,9 @@ def test_an_unknown_column_is_told_with_the_nearest(job):
         result.results(["row_ky"])
 
 
-def test_a_list_is_no_pairs_yet(filled, make_job):
+def test_a_list_is_no_pairs_yet(filled, make_job_here):
     """`run` says which function makes pairs of a list, before anything is opened."""
-    job = make_job(
-        ROWS,
-        operation="CompareSimilarByImage",
-        instance__endpoint=filled.endpoint,
-        compare={"pairs": "groups"},
-    )
+    job = make_job_here(ROWS, operation="CompareSimilarByImage", compare={"pairs": "groups"})
     with pytest.raises(batchsearch.ConfigError, match="`run_compare`"):
         batchsearch.run(job)
     assert batchsearch.plan(job).calls == 6
@@ -301,25 +296,20 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name.removeprefix("batchsearch."))
-def test_the_examples_of_the_docstrings_run(example, filled, make_job, tmp_path, monkeypatch):
+def test_the_examples_of_the_docstrings_run(example, filled, make_job_here, tmp_path, monkeypatch):
     """Every `>>>` in the interface's docstrings does what it shows, over a real instance."""
     monkeypatch.chdir(tmp_path)
-    pairs = make_job(
-        ROWS,
-        operation="CompareSimilarByImage",
-        instance__endpoint=filled.endpoint,
-        compare={"pairs": "groups"},
-    )
+    pairs = make_job_here(ROWS, operation="CompareSimilarByImage", compare={"pairs": "groups"})
     pairs_job = batchsearch.load(pairs)
     # Two of four products have the same image.
     catalogue = [{"id": f"P{n}", "pic_name": "front", "image": f"p{n % 3:02}.jpg"} for n in range(4)]
     catalogue_job = batchsearch.load(
-        make_job(catalogue, instance__endpoint="emulator", dedup={"sync": "add", "threshold": 0.97})
+        make_job_here(catalogue, instance__endpoint="emulator", dedup={"sync": "add", "threshold": 0.97})
     ).model_dump(mode="json", exclude_unset=True)
     shutil.copy(tmp_path / "manifest.csv", tmp_path / "catalogue.csv")
     catalogue_job["manifest"]["path"] = "catalogue.csv"
     adding_job = batchsearch.load(
-        make_job(
+        make_job_here(
             catalogue,
             operation="AddImage",
             instance__endpoint="emulator",
@@ -328,7 +318,7 @@ def test_the_examples_of_the_docstrings_run(example, filled, make_job, tmp_path,
         )
     ).model_dump(mode="json", exclude_unset=True)
     adding_job["manifest"]["path"] = "catalogue.csv"
-    job = make_job(ROWS, instance__endpoint=filled.endpoint)
+    job = make_job_here(ROWS)
     example.globs = {
         "job": job,
         "pairs_job": pairs_job,

@@ -38,13 +38,11 @@ def record_of(settings):
 
 
 @pytest.fixture
-def comparing(signed_in, load):
+def comparing(load_here):
     """Loads a job that compares, over the running emulator."""
 
     def made(rows, compare, **settings):
-        return load(
-            rows, operation=COMPARE, instance__endpoint=signed_in.endpoint, compare=compare, **settings
-        )
+        return load_here(rows, operation=COMPARE, compare=compare, **settings)
 
     return made
 
@@ -269,12 +267,11 @@ async def test_a_signed_address_is_in_no_score(comparing, tmp_path):
     assert "secret" not in ended.as_text()
 
 
-def test_the_command_ends_as_run_does(signed_in, make_job):
+def test_the_command_ends_as_run_does(make_job_here):
     """Last line of stdout: the run's summary as JSON with the scores' beside it; a histogram on stderr."""
-    job = make_job(
+    job = make_job_here(
         [*LIST, {"id": "gone", "image": "gone.jpg", "family": "a"}],
         operation=COMPARE,
-        instance__endpoint=signed_in.endpoint,
         compare=GROUPS,
         max_failed=1,
     )
@@ -294,16 +291,10 @@ def test_a_bad_section_is_bad_configuration(make_job):
     assert json.loads(ran.stdout.splitlines()[-1])["exit_code"] == 64
 
 
-def test_a_terminated_comparison_sums_up_and_goes_on(signed_in, make_job):
+def test_a_terminated_comparison_sums_up_and_goes_on(make_job_here):
     """SIGTERM ends it with 4 and the scores so far; the same command makes the others, none twice."""
     rows = [{"id": f"r{n:02}", "image": f"p{n:02}.jpg"} for n in range(9)]
-    job = make_job(
-        rows,
-        operation=COMPARE,
-        instance__endpoint=signed_in.endpoint,
-        instance__qps=10,
-        compare={"pairs": "groups"},
-    )
+    job = make_job_here(rows, operation=COMPARE, instance__qps=10, compare={"pairs": "groups"})
     command = [
         sys.executable,
         "-m",
@@ -330,9 +321,9 @@ def test_a_terminated_comparison_sums_up_and_goes_on(signed_in, make_job):
     assert (again["compare"]["compared"], again["calls"]) == (36, 36 - first["done"])
 
 
-def test_fresh_begins_in_another_folder(signed_in, make_job, tmp_path):
+def test_fresh_begins_in_another_folder(make_job_here, tmp_path):
     """`--fresh DIR` makes every call anew, into a folder that was empty."""
-    job = make_job(LIST, operation=COMPARE, instance__endpoint=signed_in.endpoint, compare=GROUPS)
+    job = make_job_here(LIST, operation=COMPARE, compare=GROUPS)
     for folder, code in (("one", 0), ("one", 64), ("two", 0)):
         ran = CliRunner().invoke(
             cli, ["compare", str(job), "--no-progress", "--fresh", str(tmp_path / folder)]

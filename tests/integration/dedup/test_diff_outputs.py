@@ -143,13 +143,13 @@ def filled(signed_in, images):
     return put_all(signed_in, images, range(8))
 
 
-async def test_two_runs_differ_in_rows_and_hits(filled, load, tmp_path):
+async def test_two_runs_differ_in_rows_and_hits(filled, load_here, tmp_path):
     """A row that is gone, one that fails now, and a product that has left the instance."""
     rows = [{"id": f"r{number}", "image": f"p{number:02}.jpg"} for number in range(4)]
-    await run_job(load(rows, instance__endpoint=filled.endpoint, output__dir="one"))
+    await run_job(load_here(rows, output__dir="one"))
     filled.catalogue().delete("P1", "front")
     rows[2]["image"] = "missing.jpg"
-    await run_job(load(rows[1:], instance__endpoint=filled.endpoint, output__dir="two"))
+    await run_job(load_here(rows[1:], output__dir="two"))
     diff = difference(tmp_path / "one", tmp_path / "two")
     assert diff.counts["results", "gone"] == 1
     assert diff.counts["results", "outcome"] == 1
@@ -162,14 +162,12 @@ async def test_two_runs_differ_in_rows_and_hits(filled, load, tmp_path):
     assert diff.counts.get(("hits", "new"), 0) == len(hits[1].index.difference(hits[0].index))
 
 
-async def test_unlike_runs_are_not_compared(filled, load, nights, tmp_path):
+async def test_unlike_runs_are_not_compared(filled, load_here, nights, tmp_path):
     """Another operation, other keys, or a run beside a night: each is refused in plain words."""
     rows = [{"id": "r0", "sku": "s0", "image": "p00.jpg", "product_id": "P0", "pic_name": "front"}]
-    await run_job(load(rows, instance__endpoint=filled.endpoint, output__dir="pics"))
-    await run_job(load(rows, instance__endpoint=filled.endpoint, output__dir="keys", manifest__key=["sku"]))
-    by_name = load(
-        rows, instance__endpoint=filled.endpoint, output__dir="names", operation="SearchImageByName"
-    )
+    await run_job(load_here(rows, output__dir="pics"))
+    await run_job(load_here(rows, output__dir="keys", manifest__key=["sku"]))
+    by_name = load_here(rows, output__dir="names", operation="SearchImageByName")
     await run_job(by_name)
     with pytest.raises(NotComparableError, match=r"holds SearchImageByPic and .* holds SearchImageByName"):
         difference(tmp_path / "pics", tmp_path / "names")

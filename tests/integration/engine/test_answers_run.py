@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from run_rig import hits_of, results_of, served
+from run_rig import harm, hits_of, results_of, served
 from run_rig import sign_in as put_keys
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, InBodyFailure, NotJson, WrongTypes
@@ -78,6 +78,12 @@ def serve(monkeypatch, images):
 
 
 @pytest.fixture
+def emulator(serve):
+    """Such an emulator."""
+    return serve()
+
+
+@pytest.fixture
 def job(load):
     """The settings of a job against an emulator."""
 
@@ -88,16 +94,20 @@ def job(load):
     return made
 
 
-def harm(emulator, *effects, **when):
-    """From now on these happen to searches, one rule each; the calls they happen to are in `when`."""
-    emulator.set_faults(FaultPlan(tuple(FaultRule(effect, **when) for effect in effects)))
+@pytest.fixture
+def ran(job):
+    """Runs such a job; its settings and its summary."""
+
+    async def made(*given, **settings):
+        loaded = job(*given, **settings)
+        return loaded, await run_job(loaded)
+
+    return made
 
 
-async def test_every_field_of_a_search_reaches_parquet(serve, job):
+async def test_every_field_of_a_search_reaches_parquet(emulator, ran):
     """Head, PicInfo with all its parts, each attribute of a hit, code, message, verdict and request id."""
-    emulator = serve()
-    settings = job(emulator, rows(1), parameters={"region": "10,90,20,100"})
-    await run_job(settings)
+    settings, _ = await ran(emulator, rows(1), parameters={"region": "10,90,20,100"})
     row, hits = results_of(settings).loc["r00"], hits_of(settings)
     entry = emulator.log.entries(SEARCH)[0]
     assert (row["docs_found"], row["docs_return"], row["hit_count"]) == (1, 1, 1)
@@ -117,7 +127,7 @@ async def test_every_field_of_a_search_reaches_parquet(serve, job):
     assert int(second) == 0
 
 
-async def test_the_subjects_of_a_turned_image_come_back_in_its_own_pixels(serve, job, images, tmp_path):
+async def test_the_subjects_of_a_turned_image_come_back_in_its_own_pixels(emulator, ran, images, tmp_path):
     """PicInfo.Region and MultiRegion are those of the file as it is stored, and as sent beside them."""
     from PIL import Image
 
@@ -126,9 +136,7 @@ async def test_the_subjects_of_a_turned_image_come_back_in_its_own_pixels(serve,
     exif = Image.Exif()
     exif[0x0112] = 3
     upright.rotate(180).save(tmp_path / "turned.jpg", exif=exif, quality=95)
-    emulator = serve()
-    settings = job(emulator, [{"id": "r00", "image": "turned.jpg"}], images__root=str(tmp_path))
-    await run_job(settings)
+    settings, _ = await ran(emulator, [{"id": "r00", "image": "turned.jpg"}], images__root=str(tmp_path))
     row = results_of(settings).loc["r00"]
 
     def mirrored(region):
@@ -140,12 +148,10 @@ async def test_the_subjects_of_a_turned_image_come_back_in_its_own_pixels(serve,
     assert list(row["multi_region"]) == [mirrored(region) for region in row["multi_region_sent"]]
 
 
-async def test_every_field_of_a_comparison_reaches_parquet(serve, job):
+async def test_every_field_of_a_comparison_reaches_parquet(emulator, ran):
     """Score, verdict, and all seven parts of AccessDeniedDetail."""
-    emulator = serve()
     harm(emulator, WrongTypes({"AccessDeniedDetail": DENIAL}))
-    settings = job(emulator, pair(second="p00.jpg"), operation=COMPARE)
-    await run_job(settings)
+    settings, _ = await ran(emulator, pair(second="p00.jpg"), operation=COMPARE)
     row = results_of(settings).loc["r00"]
     assert (row["score"], row["response_code"], row["response_message"]) == (1.0, 0, "success")
     assert row["response_success"]
@@ -170,12 +176,10 @@ WRONG = {
 }
 
 
-async def test_wrong_missing_null_and_extra_fields_are_survived_and_counted(serve, job):
+async def test_wrong_missing_null_and_extra_fields_are_survived_and_counted(emulator, ran):
     """What can be read without loss is kept, the rest is null, and each deviation counts once."""
-    emulator = serve()
     harm(emulator, WrongTypes(WRONG))
-    settings = job(emulator, rows(1))
-    await run_job(settings)
+    settings, _ = await ran(emulator, rows(1))
     row, hit = results_of(settings).loc["r00"], hits_of(settings).iloc[0]
     assert (row["outcome"], row["field_problems"]) == ("ok", len(WRONG))
     assert (row["response_code"], row["response_success"], row["search_time_ms"]) == (0, True, 3)
@@ -196,12 +200,10 @@ async def test_wrong_missing_null_and_extra_fields_are_survived_and_counted(serv
         ({"Auctions": [], "Head": "<absent>", "RequestId": "<absent>"}, 2),
     ],
 )
-async def test_an_answer_without_its_parts_is_an_answer_without_hits(serve, job, wrong, problems):
+async def test_an_answer_without_its_parts_is_an_answer_without_hits(emulator, ran, wrong, problems):
     """Parts beside the hits that are missing or of another type cost the row nothing but those parts."""
-    emulator = serve()
     harm(emulator, WrongTypes(wrong))
-    settings = job(emulator, rows(1))
-    summary = await run_job(settings)
+    settings, summary = await ran(emulator, rows(1))
     row = results_of(settings).loc["r00"]
     assert (summary.ok, row["hit_count"], row["field_problems"]) == (1, 0, problems)
     # Without an id in the body the header's is taken.
@@ -211,19 +213,16 @@ async def test_an_answer_without_its_parts_is_an_answer_without_hits(serve, job,
 @pytest.mark.parametrize(
     "wrong", [{"Auctions": "none"}, {"Auctions": [1, None]}, {"Auctions.*.Score": "high"}]
 )
-async def test_hits_that_cannot_be_read_are_not_no_hits(serve, job, wrong):
+async def test_hits_that_cannot_be_read_are_not_no_hits(emulator, ran, wrong):
     """A search whose hits are of another type is asked for again; only an answer is an outcome."""
-    emulator = serve()
-    emulator.set_faults(FaultPlan((FaultRule(WrongTypes(wrong), calls=frozenset({1})),)))
-    settings = job(emulator, rows(1))
-    summary = await run_job(settings)
+    harm(emulator, WrongTypes(wrong), times=1)
+    settings, summary = await ran(emulator, rows(1))
     assert (summary.ok, summary.calls, summary.retries) == (1, 2, 1)
     assert results_of(settings).loc["r00"]["hit_count"] > 0
 
 
-async def test_a_denial_ends_the_run_with_all_that_an_administrator_needs(serve, job, capsys):
+async def test_a_denial_ends_the_run_with_all_that_an_administrator_needs(emulator, job, capsys):
     """What is not granted, to whom, and the request id: in the message, the event and the summary's file."""
-    emulator = serve()
     body = json.dumps(
         {"RequestId": "ID-1", "Code": "NoPermission", "Message": "No.", "AccessDeniedDetail": DENIAL}
     )
@@ -246,27 +245,23 @@ async def test_a_denial_ends_the_run_with_all_that_an_administrator_needs(serve,
     )
 
 
-async def test_success_false_under_200_fails_the_row_with_its_number(serve, job):
+async def test_success_false_under_200_fails_the_row_with_its_number(emulator, ran):
     """The code is the answer's own, and the row is not called again."""
-    emulator = serve()
     harm(emulator, InBodyFailure(number=-7, message="Not today."))
-    settings = job(emulator, rows(1))
-    summary = await run_job(settings)
+    settings, summary = await ran(emulator, rows(1))
     row = results_of(settings).loc["r00"]
     assert (row["error_code"], row["error_origin"], row["error_message"]) == ("Code.-7", "api", "Not today.")
     assert (row["http_status"], summary.calls) == (200, 1)
 
 
-async def test_the_services_own_waiting_time_is_respected(serve, job):
+async def test_the_services_own_waiting_time_is_respected(emulator, ran):
     """Before `x-acs-retry-after` is over no call comes, whatever the code; backoff alone would be shorter."""
-    emulator = serve()
     rules = (
         FaultRule(ErrorAnswer("DeniedRequest", retry_after=0.6), calls=frozenset({1})),
         FaultRule(ErrorAnswer("ServiceUnavailable", retry_after=0.6), calls=frozenset({2})),
     )
     emulator.set_faults(FaultPlan(rules))
-    settings = job(emulator, rows(1))
-    summary = await run_job(settings)
+    _, summary = await ran(emulator, rows(1))
     calls = emulator.log.entries(SEARCH)
     assert [entry.code for entry in calls] == ["DeniedRequest", "ServiceUnavailable", None]
     for earlier, later in pairwise(calls):
@@ -285,13 +280,11 @@ REPEATED = [
 FINAL = [ErrorAnswer("InvalidCategory"), ErrorAnswer("Nobody.Knows", status=400)]
 
 
-async def test_codes_that_time_may_mend_are_repeated(serve, job):
+async def test_codes_that_time_may_mend_are_repeated(emulator, ran):
     """By their entry, whatever the status; an unknown code by its 5xx. Each repeat is signed anew."""
-    emulator = serve()
     rules = (FaultRule(fault, calls=frozenset({n})) for n, fault in enumerate(REPEATED, start=1))
     emulator.set_faults(FaultPlan(tuple(rules)))
-    settings = job(emulator, rows(len(REPEATED)))
-    summary = await run_job(settings)
+    _, summary = await ran(emulator, rows(len(REPEATED)))
     calls = emulator.log.entries(SEARCH)
     assert summary.ok == len(REPEATED)
     assert summary.calls == 2 * len(REPEATED)
@@ -299,60 +292,54 @@ async def test_codes_that_time_may_mend_are_repeated(serve, job):
     assert len({entry.nonce for entry in calls}) == len(calls)
 
 
-async def test_codes_that_time_cannot_mend_fail_their_row_at_once(serve, job):
+async def test_codes_that_time_cannot_mend_fail_their_row_at_once(emulator, ran):
     """The row's own mistake is final; so is an unknown code under a 4xx."""
-    emulator = serve()
     rules = (FaultRule(fault, calls=frozenset({n})) for n, fault in enumerate(FINAL, start=1))
     emulator.set_faults(FaultPlan(tuple(rules)))
-    settings = job(emulator, rows(len(FINAL)))
-    summary = await run_job(settings)
+    settings, summary = await ran(emulator, rows(len(FINAL)))
     results = results_of(settings)
     assert sorted(results["error_code"]) == sorted(fault.code for fault in FINAL)
     assert set(results["error_origin"]) == {"api"}
     assert summary.calls == len(FINAL)
 
 
-async def test_a_job_file_gives_a_code_another_action(serve, job):
+async def test_a_job_file_gives_a_code_another_action(emulator, job, ran):
     """`codes` overrides the table: what fails a row is repeated, what is repeated ends the run."""
-    emulator = serve()
     harm(emulator, ErrorAnswer("InvalidCategory"), times=1)
     settings = job(emulator, rows(1), codes={"InvalidCategory": "retry", "SearchTimeout": "end_run"})
     assert (await run_job(settings)).ok == 1
     harm(emulator, ErrorAnswer("SearchTimeout"))
-    settings = job(
+    _, summary = await ran(
         emulator,
         rows(3),
         codes={"InvalidCategory": "retry", "SearchTimeout": "end_run"},
         output__dir="other",
     )
-    summary = await run_job(settings)
     assert (summary.exit_code, summary.done) == (ExitCode.ENDED, 0)
     assert "SearchTimeout" in summary.message
 
 
 @pytest.mark.parametrize("signing", ["v3", "v1"])
 @pytest.mark.parametrize("offset", [3600.0, -3600.0])
-async def test_a_clock_that_is_off_is_corrected_by_one_refusal(serve, job, signing, offset):
+async def test_a_clock_that_is_off_is_corrected_by_one_refusal(serve, ran, signing, offset):
     """An hour's difference costs one call of the whole run, with either signature."""
     emulator = serve(clock_offset=offset)
-    settings = job(emulator, rows(5), calls__signing=signing, calls__max_in_flight=1)
-    summary = await run_job(settings)
+    _, summary = await ran(emulator, rows(5), calls__signing=signing, calls__max_in_flight=1)
     assert (summary.ok, summary.calls) == (5, 6)
     codes = [entry.code for entry in emulator.log.entries(SEARCH)]
     assert codes == ["InvalidTimeStamp.Expired", None, None, None, None, None]
 
 
-async def test_a_clock_that_is_off_is_corrected_before_the_first_upload(serve, job):
+async def test_a_clock_that_is_off_is_corrected_before_the_first_upload(serve, ran):
     """By address the open platform is asked first: its refusal corrects the clock for the calls as well."""
     emulator = serve(clock_offset=3600.0)
-    settings = job(
+    _, summary = await ran(
         emulator,
         rows(3),
         instance__region="ap-southeast-1",
         calls__upload="url",
         calls__open_platform=emulator.endpoint,
     )
-    summary = await run_job(settings)
     assert (summary.ok, summary.calls) == (3, 3)
     asked = [entry.code for entry in emulator.log.entries("AuthorizeFileUpload")]
     assert asked.count(None) == 3
@@ -391,15 +378,14 @@ def role(monkeypatch, tmp_path):
         yield given, asked
 
 
-async def test_an_expired_token_is_fetched_anew_once(serve, job, role):
+async def test_an_expired_token_is_fetched_anew_once(serve, ran, role):
     """The refused call is repeated with new temporary keys, and all later calls are signed with them."""
     old = AccessKey("STS.old", "secret-1", security_token="token-of-yesterday", expires=1.0)
     new = AccessKey("STS.new", "secret-2", security_token="token-of-today-and-tomorrow")
     given, asked = role
     given += [old, new]
     emulator = serve(keys=(old, new), sign_in=False)
-    settings = job(emulator, rows(3), calls__max_in_flight=1)
-    summary = await run_job(settings)
+    _, summary = await ran(emulator, rows(3), calls__max_in_flight=1)
     calls = emulator.log.entries(SEARCH)
     codes = [entry.code for entry in calls]
     assert summary.ok == 3

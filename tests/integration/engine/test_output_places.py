@@ -113,13 +113,12 @@ def test_status_tells_every_run_of_a_dedup(night):
 
 
 @pytest.fixture
-def stored(bucket, signed_in, make_job, s3_server, tmp_path):
+def stored(bucket, make_job_here, s3_server, tmp_path):
     """The job file of a run whose output is in an object store."""
     from batchsearch.config.load import load_job
 
-    file = make_job(
+    file = make_job_here(
         ROWS,
-        instance__endpoint=signed_in.endpoint,
         stores={"s3": {"endpoint": s3_server}},
         output__dir=f"s3://{bucket}/out/night",
         output__work_dir=str(tmp_path / "work"),

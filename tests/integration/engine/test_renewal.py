@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from run_rig import put_all, served
+from run_rig import harm, put_all, served
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.engine.job.job_of_output import job_of
@@ -212,7 +212,7 @@ async def test_a_good_outcome_never_gives_way_to_a_passing_failure(nightly, sign
     """An expired row whose call fails keeps what it had."""
     await run_job(nightly())
     before = table(nightly()).set_index("row_key")["request_id"].to_dict()
-    signed_in.set_faults(FaultPlan((FaultRule(ErrorAnswer("PictureError"), frozenset({SEARCH})),)))
+    harm(signed_in, ErrorAnswer("PictureError"), of=SEARCH)
     options = {"reuse__renew_after_hours": 1e-9, "codes": {"PictureError": "retry"}, "calls__max_attempts": 1}
     summary = await run_job(nightly(**options))
     assert (summary.ok, summary.failed, summary.calls) == (20, 0, 20)
@@ -357,8 +357,7 @@ async def test_pages_of_another_image_are_not_continued(nightly, folder, images,
 
 async def test_attempts_at_another_image_do_not_count(nightly, folder, signed_in):
     """A row that changed after a failed attempt uses an answer that is there, with no attempt of its own."""
-    rule = FaultRule(ErrorAnswer("InternalError"), frozenset({SEARCH}), times=1)
-    signed_in.set_faults(FaultPlan((rule,)))
+    harm(signed_in, ErrorAnswer("InternalError"), of=SEARCH, times=1)
     rows = ROWS[:2]
     await run_job(nightly(rows, calls__max_in_flight=1), RunOptions(max_calls=2))
     [done] = table(nightly(rows))["row_key"]
@@ -372,8 +371,7 @@ async def test_attempts_at_another_image_do_not_count(nightly, folder, signed_in
 
 async def test_retry_leaves_the_night_alone(nightly, folder, images, signed_in):
     """Changed and expired rows are not asked for by `retry`; the next night renews them all the same."""
-    rule = FaultRule(ErrorAnswer("PicNotExist"), frozenset({SEARCH}), times=2)
-    signed_in.set_faults(FaultPlan((rule,)))
+    harm(signed_in, ErrorAnswer("PicNotExist"), of=SEARCH, times=2)
     await run_job(nightly())
     changed(folder, 15, images, by=35)
     chosen = RowSelector(codes=("PicNotExist",))
@@ -396,8 +394,7 @@ async def test_retry_of_a_code_that_no_row_has_is_told(nightly):
 
 async def test_a_refused_upload_tells_who_waited(nightly, signed_in):
     """Rows with one image end alike when it is refused on its way, before any call."""
-    rule = FaultRule(ErrorAnswer("InvalidPicContent"), frozenset({"AuthorizeFileUpload"}))
-    signed_in.set_faults(FaultPlan((rule,)))
+    harm(signed_in, ErrorAnswer("InvalidPicContent"), of="AuthorizeFileUpload")
     rows = [{"id": "a", "image": "q01.jpg"}, {"id": "b", "image": "q01.jpg"}]
     settings = nightly(
         rows,
@@ -541,8 +538,7 @@ async def test_a_host_that_is_allowed_now_is_asked(nightly, images, web):
 
 async def test_another_action_for_a_code_asks_its_rows_again(nightly, signed_in):
     """Rows that a code has failed are asked for when the job says something else of that code."""
-    rule = FaultRule(ErrorAnswer("PictureError"), frozenset({SEARCH}), times=2)
-    signed_in.set_faults(FaultPlan((rule,)))
+    harm(signed_in, ErrorAnswer("PictureError"), of=SEARCH, times=2)
     assert (await run_job(nightly(reuse__retry="none"))).codes == {"PictureError": 2}
     assert (await run_job(nightly(reuse__retry="none"))).calls == 0
     assert (await run_job(nightly(reuse__retry="none", codes={"PictureError": "retry"}))).calls == 2

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from run_rig import hits_of, put_all, results_of
+from run_rig import harm, hits_of, put_all, results_of
 
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, Latency, NotJson
+from batchsearch.emulator.faults import ErrorAnswer, Latency, NotJson
 from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.rows import preparer as prepare
 from batchsearch.engine.run.job import run_job
@@ -23,15 +23,16 @@ def rows(*images):
     return [{"id": f"r{n:03}", "image": f"p{image:02}.jpg"} for n, image in enumerate(images)]
 
 
-def slow(seconds):
-    return FaultPlan((FaultRule(Latency(seconds=seconds), frozenset({"SearchImageByPic"})),))
+@pytest.fixture
+def load_here(filled, load_here):
+    """The same, with those images in the catalogue."""
+    return load_here
 
 
-async def test_rows_that_ask_the_same_at_once_are_one_call(filled, load):
+async def test_rows_that_ask_the_same_at_once_are_one_call(filled, run_here):
     """While one row's call is out, equal rows wait for its answer and get the same hits."""
-    filled.set_faults(slow(0.3))
-    settings = load(rows(1, 2, 1, 1, 2, 3), instance__endpoint=filled.endpoint, results_per_row=3)
-    summary = await run_job(settings)
+    harm(filled, Latency(seconds=0.3), of="SearchImageByPic")
+    settings, summary = await run_here(rows(1, 2, 1, 1, 2, 3), results_per_row=3)
     results, hits = results_of(settings), hits_of(settings)
     assert (summary.ok, summary.calls, summary.coalesced) == (6, 3, 3)
     # Which of the equal rows asks is a matter of which image was ready first.
@@ -48,14 +49,11 @@ async def test_rows_that_ask_the_same_at_once_are_one_call(filled, load):
 
 
 @pytest.mark.parametrize("rows_per_part", [1, 1000])
-async def test_a_later_row_gets_the_answer_that_is_there(filled, load, rows_per_part):
+async def test_a_later_row_gets_the_answer_that_is_there(load_here, run_here, rows_per_part):
     """An equal request is answered from the ledger, or from a sealed part, without a call."""
-    first = load(rows(1, 2), instance__endpoint=filled.endpoint, output__rows_per_part=rows_per_part)
+    first = load_here(rows(1, 2), output__rows_per_part=rows_per_part)
     await run_job(first)
-    settings = load(
-        rows(1, 2, 2, 1, 3), instance__endpoint=filled.endpoint, output__rows_per_part=rows_per_part
-    )
-    summary = await run_job(settings)
+    settings, summary = await run_here(rows(1, 2, 2, 1, 3), output__rows_per_part=rows_per_part)
     results, hits = results_of(settings), hits_of(settings)
     assert (summary.calls, summary.reused, summary.done) == (1, 2, 5)
     assert results.loc["r003", "coalesced_from"] == "r000"
@@ -65,45 +63,37 @@ async def test_a_later_row_gets_the_answer_that_is_there(filled, load, rows_per_
     assert scores["r003"] == scores["r000"]
 
 
-async def test_old_answers_of_earlier_runs_are_asked_for_again(filled, load):
+async def test_old_answers_of_earlier_runs_are_asked_for_again(load_here, run_here):
     """With `reuse.max_age_hours: 0` an earlier run's answer serves nobody; this run's still do."""
-    await run_job(load(rows(1), instance__endpoint=filled.endpoint, reuse__max_age_hours=0))
-    settings = load(rows(1, 1, 1), instance__endpoint=filled.endpoint, reuse__max_age_hours=0)
-    summary = await run_job(settings)
+    await run_job(load_here(rows(1), reuse__max_age_hours=0))
+    _, summary = await run_here(rows(1, 1, 1), reuse__max_age_hours=0)
     assert (summary.calls, summary.coalesced, summary.reused) == (1, 1, 0)
 
 
-async def test_a_lasting_refusal_is_shared(filled, load):
+async def test_a_lasting_refusal_is_shared(filled, run_here):
     """What the service refuses for good is asked once, and every equal row fails with its code."""
-    filled.set_faults(
-        FaultPlan((FaultRule(ErrorAnswer("UnsupportedPicFormat"), frozenset({"SearchImageByPic"})),))
-    )
-    settings = load(rows(1, 1, 1), instance__endpoint=filled.endpoint)
-    summary = await run_job(settings)
+    harm(filled, ErrorAnswer("UnsupportedPicFormat"), of="SearchImageByPic")
+    settings, summary = await run_here(rows(1, 1, 1))
     assert (summary.failed, summary.calls) == (3, 1)
     assert set(results_of(settings)["error_code"]) == {"UnsupportedPicFormat"}
 
 
 @pytest.mark.parametrize(("symmetric", "calls"), [(True, 2), (False, 3)])
-async def test_symmetric_pairs_are_one_call_when_declared(filled, load, symmetric, calls):
+async def test_symmetric_pairs_are_one_call_when_declared(run_here, symmetric, calls):
     """(A, B) and (B, A) get one score from one call if the job says that order does not matter."""
     pairs = [("p01.jpg", "p02.jpg"), ("p02.jpg", "p01.jpg"), ("p03.jpg", "p03.jpg")]
     given = [{"id": n, "primary_image": a, "secondary_image": b} for n, (a, b) in enumerate(pairs)]
-    settings = load(
-        given,
-        operation="CompareSimilarByImage",
-        instance__endpoint=filled.endpoint,
-        reuse__symmetric_pairs=symmetric,
+    settings, summary = await run_here(
+        given, operation="CompareSimilarByImage", reuse__symmetric_pairs=symmetric
     )
-    summary = await run_job(settings)
     scores = results_of(settings)["score"]
     assert summary.calls == calls
     assert scores["0"] == scores["1"] < scores["2"] == 1.0
 
 
-async def test_the_most_calls_end_a_run_and_the_next_goes_on(filled, load):
+async def test_the_most_calls_end_a_run_and_the_next_goes_on(load_here):
     """With `max_calls` a run stops after exactly so many, exit 4; the next makes the rest."""
-    settings = load(rows(*range(8)), instance__endpoint=filled.endpoint)
+    settings = load_here(rows(*range(8)))
     summary = await run_job(settings, RunOptions(max_calls=3))
     assert (summary.exit_code, summary.calls, summary.done) == (ExitCode.INCOMPLETE, 3, 3)
     assert "3 calls" in summary.message
@@ -111,20 +101,19 @@ async def test_the_most_calls_end_a_run_and_the_next_goes_on(filled, load):
     assert (again.exit_code, again.calls, again.done) == (ExitCode.DONE, 5, 8)
 
 
-async def test_a_deadline_ends_a_run_in_good_order(filled, load):
+async def test_a_deadline_ends_a_run_in_good_order(filled, load_here):
     """At the deadline nothing more is sent; what is answered is kept."""
-    settings = load(rows(*range(8)), instance__endpoint=filled.endpoint)
+    settings = load_here(rows(*range(8)))
     late = await run_job(settings, RunOptions(until=datetime.now(UTC) - timedelta(seconds=1)))
     assert (late.exit_code, late.done) == (ExitCode.INCOMPLETE, 0)
     assert filled.log.entries("SearchImageByPic") == ()
 
 
-async def test_a_closed_window_makes_no_call(filled, load):
+async def test_a_closed_window_makes_no_call(run_here):
     """Outside its window a run ends at once, resumable, and says when the window opens."""
     hour = datetime.now(UTC) + timedelta(hours=2)
     window = {"start": f"{hour:%H}:00", "end": f"{hour + timedelta(hours=1):%H}:00"}
-    settings = load(rows(1, 2), instance__endpoint=filled.endpoint, window=window)
-    summary = await run_job(settings)
+    _, summary = await run_here(rows(1, 2), window=window)
     assert (summary.exit_code, summary.calls) == (ExitCode.INCOMPLETE, 0)
     assert "the window opens at" in summary.message
 
@@ -161,10 +150,10 @@ COLUMNS = {
 }
 
 
-async def test_a_default_that_is_written_out_is_no_other_request(filled, load):
+async def test_a_default_that_is_written_out_is_no_other_request(load_here):
     """Rows that differ only in what the service assumes anyway are one call, and plan says so beforehand."""
     given = [{"id": f"r{n}", "image": "p01.jpg", **way} for n, way in enumerate(WAYS)]
-    settings = load(given, instance__endpoint=filled.endpoint, manifest__columns=COLUMNS)
+    settings = load_here(given, manifest__columns=COLUMNS)
     planned = await plan_job(settings)
     summary = await run_job(settings)
     assert (summary.ok, summary.calls, planned.needed.calls) == (3, 1, 1)
@@ -210,19 +199,19 @@ GARBAGE = {
 @pytest.mark.parametrize("garbage", GARBAGE)
 async def test_an_outage_ends_the_run_with_one_row_left(filled, load, garbage):
     """The clock starts at the first failure: however few rows are left, none fails, again resumes."""
-    filled.set_faults(FaultPlan((FaultRule(GARBAGE[garbage]),)))
+    harm(filled, GARBAGE[garbage])
     given = {"instance__endpoint": filled.endpoint, "calls__max_outage_seconds": 0.6}
     for _ in range(2):
         summary = await run_job(load(rows(1), **given))
         assert (summary.exit_code, summary.done, summary.failed) == (ExitCode.INCOMPLETE, 0, 0)
         assert "down" in summary.message
-    filled.set_faults(FaultPlan())
+    harm(filled)
     assert (await run_job(load(rows(1), **given))).ok == 1
 
 
 async def test_a_row_that_fails_in_several_runs_is_given_up_at_last(filled, load):
     """A row that nothing is answered to, in three runs and many attempts, no longer holds up the output."""
-    filled.set_faults(FaultPlan((FaultRule(ErrorAnswer("InternalError", 500)),)))
+    harm(filled, ErrorAnswer("InternalError", 500))
     once = {"calls__max_outage_seconds": 0.6, "calls__max_attempts": 1}
     given = {"instance__endpoint": filled.endpoint, **once}
     ended = [await run_job(load(rows(1), **given)) for _ in range(3)]
@@ -233,81 +222,60 @@ async def test_a_row_that_fails_in_several_runs_is_given_up_at_last(filled, load
     ]
 
 
-async def test_a_share_of_the_rate_is_left_to_others(filled, load):
+async def test_a_share_of_the_rate_is_left_to_others(filled, run_here):
     """A job with a share calls at that part of the tier."""
-    settings = load(
-        rows(*range(8), 8, 9, 10, 11),
-        instance__endpoint=filled.endpoint,
-        instance__qps=20,
-        instance__share=0.5,
-    )
-    summary = await run_job(settings)
+    _, summary = await run_here(rows(*range(8), 8, 9, 10, 11), instance__qps=20, instance__share=0.5)
     assert summary.tier == 10
     arrivals = [entry.arrived for entry in filled.log.entries("SearchImageByPic")]
     assert arrivals[10] - arrivals[0] >= 0.98
 
 
-async def test_rows_of_a_higher_priority_go_first(filled, load):
+async def test_rows_of_a_higher_priority_go_first(run_here):
     """Higher numbers first, rows without one last; images prepared side by side may swap neighbours."""
     given = [
         {"id": f"r{n}", "image": f"p{n:02}.jpg", "urgency": urgency}
         for n, urgency in enumerate(["", 1, 10, 2, 10])
     ]
-    settings = load(
-        given, instance__endpoint=filled.endpoint, instance__qps=20, manifest__columns={"priority": "urgency"}
-    )
-    summary = await run_job(settings)
+    settings, summary = await run_here(given, instance__qps=20, manifest__columns={"priority": "urgency"})
     assert summary.ok == 5
     order = results_of(settings).sort_values("first_sent_at").index
     assert {"r2", "r4"} < set(order[:3])
     assert order[-1] == "r0"
 
 
-async def test_a_priority_that_is_no_number_is_reported(filled, load):
+async def test_a_priority_that_is_no_number_is_reported(filled, load_here):
     """The row and its value are named, before any call."""
     given = [{"id": "a", "image": "p01.jpg", "urgency": "soon"}]
-    settings = load(given, instance__endpoint=filled.endpoint, manifest__columns={"priority": "urgency"})
+    settings = load_here(given, manifest__columns={"priority": "urgency"})
     with pytest.raises(ManifestError, match=r"row 1: the priority 'soon' is no number"):
         await run_job(settings)
     assert filled.log.entries("SearchImageByPic") == ()
 
 
-async def test_an_answer_is_taken_from_the_row_that_had_it(filled, load):
+async def test_an_answer_is_taken_from_the_row_that_had_it(filled, load_here, run_here):
     """A row that failed for a passing reason lends nothing: a later equal row gets the good answer."""
     options = {"calls__max_attempts": 1, "reuse__retry": "none"}
-    once = FaultRule(ErrorAnswer("PictureError"), frozenset({"SearchImageByPic"}), times=1)
-    filled.set_faults(FaultPlan((once,)))
-    first = load(rows(1), instance__endpoint=filled.endpoint, codes={"PictureError": "retry"}, **options)
+    harm(filled, ErrorAnswer("PictureError"), of="SearchImageByPic", times=1)
+    first = load_here(rows(1), codes={"PictureError": "retry"}, **options)
     assert (await run_job(first)).failed == 1
-    again = load(rows(1, 1), instance__endpoint=filled.endpoint, codes={"PictureError": "retry"}, **options)
+    again = load_here(rows(1, 1), codes={"PictureError": "retry"}, **options)
     await run_job(again)
-    settings = load(
-        rows(1, 1, 1),
-        instance__endpoint=filled.endpoint,
-        codes={"PictureError": "retry"},
-        **options,
-    )
-    await run_job(settings)
+    settings, _ = await run_here(rows(1, 1, 1), codes={"PictureError": "retry"}, **options)
     results = results_of(settings)
     assert list(results["outcome"]) == ["failed", "ok", "ok"]
     assert results.loc["r002", "coalesced_from"] == "r001"
 
 
-async def test_an_upload_outage_is_probed_and_fails_no_row(filled, load):
+async def test_an_upload_outage_is_probed_and_fails_no_row(filled, run_here):
     """When no permission to upload is given the run pauses as in any outage, and ends resumable."""
-    down = FaultRule(
-        ErrorAnswer("ServiceUnavailable", status=503), frozenset({"AuthorizeFileUpload"}), skip=2
-    )
-    filled.set_faults(FaultPlan((down,)))
-    settings = load(
+    harm(filled, ErrorAnswer("ServiceUnavailable", status=503), of="AuthorizeFileUpload", skip=2)
+    _, summary = await run_here(
         rows(*range(8)),
-        instance__endpoint=filled.endpoint,
         instance__region="ap-southeast-1",
         calls__upload="url",
         calls__open_platform=filled.endpoint,
         calls__max_outage_seconds=1,
     )
-    summary = await run_job(settings)
     assert (summary.exit_code, summary.failed) == (ExitCode.INCOMPLETE, 0)
     assert summary.done == 2
     assert len(filled.log.entries("AuthorizeFileUpload")) <= 40

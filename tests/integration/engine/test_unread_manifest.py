@@ -16,7 +16,7 @@ SEARCH = "SearchImageByName"
 
 
 @pytest.fixture
-def night(signed_in, load, images, tmp_path, monkeypatch):
+def night(signed_in, load_here, images, tmp_path, monkeypatch):
     """Runs a job by name over so many rows of a manifest that stays as it is; says whether it was read."""
     for number in range(4):
         put(signed_in, f"P{number}", images / "p00.jpg")
@@ -29,13 +29,7 @@ def night(signed_in, load, images, tmp_path, monkeypatch):
         if rows is not None:
             lines = [f"r{number},P{number},front" for number in range(rows)]
             manifest.write_text("\n".join(["id,product_id,pic_name", *lines]) + "\n")
-        settings = load(
-            [{"id": "r0"}],
-            operation=SEARCH,
-            instance__endpoint=signed_in.endpoint,
-            manifest__path=str(manifest),
-            **more,
-        )
+        settings = load_here([{"id": "r0"}], operation=SEARCH, manifest__path=str(manifest), **more)
         read.clear()
         summary = await run_job(settings, RunOptions(max_calls=most))
         return summary, bool(read)
@@ -121,14 +115,13 @@ async def test_rows_of_a_stopped_night_are_read_again(night):
     assert not (await night())[1]
 
 
-async def test_a_folder_of_images_is_looked_through_every_night(signed_in, load, images, tmp_path):
+async def test_a_folder_of_images_is_looked_through_every_night(load_here, images, tmp_path):
     """A folder's own times say nothing of what is put below it: a new image is found, however deep."""
     folder = tmp_path / "pictures"
     (folder / "deep" / "er").mkdir(parents=True)
     shutil.copy(images / "p00.jpg", folder / "deep" / "er" / "a.jpg")
-    settings = load(
+    settings = load_here(
         [{"id": "r0"}],
-        instance__endpoint=signed_in.endpoint,
         manifest__path=str(folder),
         manifest__format="images",
         manifest__key=["image"],

@@ -2,8 +2,9 @@
 
 import pandas as pd
 import pytest
+from run_rig import harm
 
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, WrongTypes
+from batchsearch.emulator.faults import ErrorAnswer, WrongTypes
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode, ManifestError
 from batchsearch.pacing.shared import SharedPacer
@@ -24,29 +25,28 @@ def results(settings):
 
 
 @pytest.fixture
-async def filled(signed_in, load):
+async def filled(run_here):
     """An instance that holds the twelve images, added by a job; the job's settings."""
-    settings = load(ROWS, instance__endpoint=signed_in.endpoint, output__dir="added", **ADD, **FAST)
-    summary = await run_job(settings)
+    settings, summary = await run_here(ROWS, output__dir="added", **ADD, **FAST)
     assert (summary.exit_code, summary.ok, summary.calls) == (0, 12, 12)
     return settings
 
 
-async def test_added_images_are_found(filled, signed_in, load):
+async def test_added_images_are_found(filled, load_here):
     """AddImage over a manifest: a search afterwards finds each image with the attributes it was given."""
     assert results(filled)["pic_region"].notna().all()
-    search = load(ROWS, instance__endpoint=signed_in.endpoint, output__dir="found", parameters__num=1)
+    search = load_here(ROWS, output__dir="found", parameters__num=1)
     assert (await run_job(search)).ok == 12
     hits = pd.read_parquet(search.output.dir + "/hits").set_index("row_key")
     assert hits["product_id"].to_dict() == {str(n): f"P{n:02}" for n in range(12)}
     assert hits["int_attr"].to_dict() == {str(n): n for n in range(12)}
 
 
-async def test_all_subjects_of_an_added_image_are_stored(signed_in, load):
+async def test_all_subjects_of_an_added_image_are_stored(signed_in, load_here):
     """AddImage answers with MultiRegion and AllCategories as a search does: the results have them too."""
     subjects = {"PicInfo.MultiRegion": [{"Region": "1,50,2,60"}, {"Region": "70,90,10,30"}]}
-    signed_in.set_faults(FaultPlan((FaultRule(WrongTypes(subjects), frozenset({"AddImage"})),)))
-    settings = load(ROWS[:1], instance__endpoint=signed_in.endpoint, output__dir="added", **ADD, **FAST)
+    harm(signed_in, WrongTypes(subjects), of="AddImage")
+    settings = load_here(ROWS[:1], output__dir="added", **ADD, **FAST)
     assert (await run_job(settings)).ok == 1
     row = results(settings).loc["0"]
     assert list(row["multi_region"]) == list(row["multi_region_sent"]) == ["1,50,2,60", "70,90,10,30"]
@@ -93,13 +93,12 @@ async def test_a_job_that_deletes_more_than_it_may_deletes_nothing(signed_in, lo
     assert signed_in.catalogue().count() == 11
 
 
-async def test_an_instance_that_does_not_say_what_it_holds_loses_nothing(filled, signed_in, load):
+async def test_an_instance_that_does_not_say_what_it_holds_loses_nothing(filled, signed_in, load_here):
     """Without a number nobody can tell what share would go: the run ends and says what helps."""
-    signed_in.set_faults(FaultPlan((FaultRule(ErrorAnswer("NoPermission"), frozenset({"Detail"})),)))
-    job = load(
+    harm(signed_in, ErrorAnswer("NoPermission"), of="Detail")
+    job = load_here(
         ROWS[:1],
         operation="DeleteImage",
-        instance__endpoint=signed_in.endpoint,
         output__dir="deleted",
         manifest__columns={"product_id": "product", "pic_name": "name"},
         **FAST,
@@ -120,23 +119,21 @@ async def test_a_manifest_that_has_shrunk_is_refused_where_the_job_asks_for_it(s
     assert (await run_job(load(ROWS[:2], **job))).exit_code == 0
 
 
-async def test_updates_and_deletions_have_outcomes(filled, signed_in, load):
+async def test_updates_and_deletions_have_outcomes(filled, load_here):
     """UpdateImage changes attributes, DeleteImage tells which images went."""
     columns = {"product_id": "product", "pic_name": "name"}
-    update = load(
+    update = load_here(
         ROWS,
         operation="UpdateImage",
-        instance__endpoint=signed_in.endpoint,
         output__dir="updated",
         manifest__columns=columns,
         parameters__str_attr="sale",
         **FAST,
     )
     assert (await run_job(update)).ok == 12
-    delete = load(
+    delete = load_here(
         ROWS[:5],
         operation="DeleteImage",
-        instance__endpoint=signed_in.endpoint,
         output__dir="deleted",
         manifest__columns=columns,
         max_deleted="50%",
@@ -145,27 +142,21 @@ async def test_updates_and_deletions_have_outcomes(filled, signed_in, load):
     assert (await run_job(delete)).ok == 5
     deleted = results(delete)["deleted_pic_names"].map(list).to_dict()
     assert deleted == {str(n): [f"p{n:02}.jpg"] for n in range(5)}
-    search = load(ROWS, instance__endpoint=signed_in.endpoint, output__dir="found", parameters__num=20)
+    search = load_here(ROWS, output__dir="found", parameters__num=20)
     await run_job(search)
     hits = pd.read_parquet(search.output.dir + "/hits")
     assert set(hits["product_id"]) == {f"P{n:02}" for n in range(5, 12)}
     assert set(hits["str_attr"]) == {"sale"}
 
 
-async def test_an_earlier_answer_never_replaces_an_upkeep_call(filled, signed_in, load):
+async def test_an_earlier_answer_never_replaces_an_upkeep_call(filled, load_here):
     """What was added may have been deleted since: an equal request of a later run is sent."""
-    again = load(
-        [*ROWS, {**ROWS[0], "id": "again"}],
-        instance__endpoint=signed_in.endpoint,
-        output__dir="added",
-        **ADD,
-        **FAST,
-    )
+    again = load_here([*ROWS, {**ROWS[0], "id": "again"}], output__dir="added", **ADD, **FAST)
     summary = await run_job(again)
     assert (summary.calls, summary.reused) == (1, 0)
 
 
-async def test_adding_is_paced_by_its_own_budget(signed_in, load, monkeypatch, tmp_path):
+async def test_adding_is_paced_by_its_own_budget(run_here, monkeypatch, tmp_path):
     """An AddImage job draws on the add budget at its rate, whatever the query tier is."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     made = []
@@ -173,12 +164,5 @@ async def test_adding_is_paced_by_its_own_budget(signed_in, load, monkeypatch, t
         "batchsearch.engine.run.instance_access.SharedPacer",
         lambda qps, board, **options: made.append(qps) or SharedPacer(qps, board, **options),
     )
-    settings = load(
-        ROWS[:1],
-        instance__endpoint=signed_in.endpoint,
-        instance__shared="host",
-        instance__add_qps=4.0,
-        **ADD,
-    )
-    summary = await run_job(settings)
+    _, summary = await run_here(ROWS[:1], instance__shared="host", instance__add_qps=4.0, **ADD)
     assert (summary.ok, summary.tier, made) == (1, 4.0, [4.0])

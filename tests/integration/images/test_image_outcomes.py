@@ -54,12 +54,11 @@ def folder(tmp_path):
     return made
 
 
-async def test_a_claimed_side_of_any_length_stops_neither_run_nor_check(signed_in, load, folder):
+async def test_a_claimed_side_of_any_length_stops_neither_run_nor_check(run_here, folder):
     """Rows of such files have their code, the output is written, and so are the verdicts."""
     names = ["huge.png", "huge.ppm", "upright.jpg", "logo.png"]
     rows = [{"id": name, "image": name} for name in names]
-    settings = load(rows, instance__endpoint=signed_in.endpoint, images__root=str(folder), max_failed=3)
-    summary = await run_job(settings)
+    settings, summary = await run_here(rows, images__root=str(folder), max_failed=3)
     results = results_of(settings)
     assert summary.exit_code == ExitCode.DONE
     assert dict(results["error_code"].fillna("ok")) == {
@@ -75,7 +74,7 @@ async def test_a_claimed_side_of_any_length_stops_neither_run_nor_check(signed_i
     assert verdicts["source_width"].max() == 600
 
 
-async def test_regions_are_the_files_own_pixels_to_the_last_one(signed_in, load, folder):
+async def test_regions_are_the_files_own_pixels_to_the_last_one(run_here, folder):
     """All of an image is answered as such, turned or not; a region given comes back as it was given."""
     rows = [
         {"id": "turned", "image": "turned.jpg", "box": None},
@@ -83,14 +82,12 @@ async def test_regions_are_the_files_own_pixels_to_the_last_one(signed_in, load,
         {"id": "upright", "image": "upright.jpg", "box": None},
         {"id": "upright, by edges", "image": "upright.jpg", "box": "0,600,0,500"},
     ]
-    settings = load(
+    settings, _ = await run_here(
         rows,
-        instance__endpoint=signed_in.endpoint,
         images__root=str(folder),
         manifest__columns={"image": "image", "region": "box"},
         parameters={"crop": True},
     )
-    await run_job(settings)
     results = results_of(settings)
     assert set(results["outcome"]) == {"ok"}, results["error_message"]
     assert dict(results["pic_region"]) == {
@@ -102,20 +99,15 @@ async def test_regions_are_the_files_own_pixels_to_the_last_one(signed_in, load,
     assert results.loc["turned", "pic_region_sent"] == "0,499,0,599"
 
 
-async def test_a_region_that_reaches_out_of_its_image_costs_no_call(signed_in, load, folder):
+async def test_a_region_that_reaches_out_of_its_image_costs_no_call(run_here, folder):
     """It is refused with the image's sides and the order, not cut and sent."""
     rows = [
         {"id": "beyond", "image": "upright.jpg", "box": "10,20,200,900"},
         {"id": "corners", "image": "turned.jpg", "box": "10,700,20,300"},
     ]
-    settings = load(
-        rows,
-        instance__endpoint=signed_in.endpoint,
-        images__root=str(folder),
-        manifest__columns={"image": "image", "region": "box"},
-        max_failed=2,
+    settings, summary = await run_here(
+        rows, images__root=str(folder), manifest__columns={"image": "image", "region": "box"}, max_failed=2
     )
-    summary = await run_job(settings)
     results = results_of(settings)
     assert set(results["error_code"]) == {"Local.InvalidRegion"}
     assert results.loc["beyond", "error_message"].startswith(

@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from PIL import Image
+from run_rig import harm
 
 from batchsearch.config.load import load_job
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+from batchsearch.emulator.faults import ErrorAnswer
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ConfigError, ExitCode, RunEndedError
 from batchsearch.tasks.load.bucket import open_bucket
@@ -191,12 +192,11 @@ async def test_jobs_that_cannot_be_loaded_are_refused(load_settings, make_job):
 
 async def test_a_task_that_is_refused_ends_the_load_and_the_next_one_goes_on(load_settings, signed):
     """Without the right to the bucket nothing is lost: the lines wait, and the next load brings them."""
-    refuse = FaultRule(ErrorAnswer("Console.NoPermission"), frozenset({"IncreaseInstance"}))
-    signed.set_faults(FaultPlan((refuse,)))
+    harm(signed, ErrorAnswer("Console.NoPermission"), of="IncreaseInstance")
     settings = load_settings()
     with pytest.raises(RunEndedError, match=r"Console\.NoPermission"):
         await load_all(settings)
-    signed.set_faults(FaultPlan(()))
+    harm(signed)
     with Journal(_journal(settings)) as journal:
         assert journal.counts() == {"asked": 12}
     summary = await load_all(settings)
@@ -249,8 +249,7 @@ async def test_a_task_whose_list_was_replaced_is_brought_again(load_settings, si
 
 async def test_a_service_that_fails_while_a_task_runs_is_waited_for(load_settings, signed):
     """The task goes on by itself: looking at it may fail for a while, and nothing is asked for twice."""
-    broken = FaultRule(ErrorAnswer("Console.InternalError"), frozenset({"IncreaseList"}), skip=2, times=4)
-    signed.set_faults(FaultPlan((broken,)))
+    harm(signed, ErrorAnswer("Console.InternalError"), of="IncreaseList", skip=2, times=4)
     summary = await load_all(load_settings())
     assert (summary.exit_code, summary.outcomes.ok) == (ExitCode.DONE, 12)
     assert len(signed.log.entries("IncreaseInstance")) == 1

@@ -144,11 +144,11 @@ def test_a_priority_that_is_no_number_is_refused_as_a_run_would(make_job):
         ("by address", {"calls__upload": "url", "instance__region": "ap-southeast-1"}),
     ],
 )
-async def test_a_plan_counts_the_calls_that_the_run_makes(filled, load, folder, name, changes):
+async def test_a_plan_counts_the_calls_that_the_run_makes(filled, load_here, folder, name, changes):
     """Distinct requests planned are calls made, and bytes planned are bytes sent."""
     if changes.get("calls__upload"):
         changes = changes | {"calls__open_platform": filled.endpoint}
-    settings = load(mixed_rows(), instance__endpoint=filled.endpoint, images__root=str(folder), **changes)
+    settings = load_here(mixed_rows(), images__root=str(folder), **changes)
     plan = await plan_job(settings)
     assert not filled.log.entries("SearchImageByPic")
     summary = await run_job(settings)
@@ -166,7 +166,7 @@ async def test_a_plan_counts_the_calls_that_the_run_makes(filled, load, folder, 
         assert plan.needed.bytes == results[results["calls"] == 1]["sent_bytes"].sum()
 
 
-async def test_pairs_declared_symmetric_are_planned_as_they_are_called(filled, load):
+async def test_pairs_declared_symmetric_are_planned_as_they_are_called(filled, load_here):
     """(A, B) and (B, A) are one call in the plan and in the run."""
     pairs = [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (0, 1)]
     rows = [
@@ -174,10 +174,9 @@ async def test_pairs_declared_symmetric_are_planned_as_they_are_called(filled, l
         for n, (a, b) in enumerate(pairs)
     ]
     for symmetric, calls in ((False, 5), (True, 3)):
-        settings = load(
+        settings = load_here(
             rows,
             operation="CompareSimilarByImage",
-            instance__endpoint=filled.endpoint,
             reuse__symmetric_pairs=symmetric,
             output__dir=f"out-{symmetric}",
         )
@@ -185,11 +184,10 @@ async def test_pairs_declared_symmetric_are_planned_as_they_are_called(filled, l
         assert plan.calls == (await run_job(settings)).calls == calls
 
 
-async def test_rows_with_an_outcome_are_left_out(filled, load):
+async def test_rows_with_an_outcome_are_left_out(filled, load, run_here):
     """After a run nothing is left; rows added since are planned, those asking the same are answered."""
     rows = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(6)]
-    settings = load(rows, instance__endpoint=filled.endpoint)
-    await run_job(settings)
+    settings, _ = await run_here(rows)
     plan = await plan_job(settings)
     assert (plan.done, plan.to_do, plan.calls, plan.looked_at) == (6, 0, 0, 0)
     load([*rows, {"id": "same", "image": "p02.jpg"}, {"id": "new", "image": "p30.jpg"}])
@@ -201,25 +199,19 @@ async def test_rows_with_an_outcome_are_left_out(filled, load):
     assert (again.calls, again.reused) == (1, 1)
 
 
-async def test_answers_that_are_too_old_are_called_for_again(filled, load):
+async def test_answers_that_are_too_old_are_called_for_again(filled, load_here):
     """With `reuse.max_age_hours` at nought no earlier answer counts, in plan and run."""
     rows = [{"id": "r0", "image": "p00.jpg"}]
-    await run_job(load(rows, instance__endpoint=filled.endpoint))
-    settings = load(
-        [*rows, {"id": "r1", "image": "p00.jpg"}],
-        instance__endpoint=filled.endpoint,
-        reuse__max_age_hours=0,
-    )
+    await run_job(load_here(rows))
+    settings = load_here([*rows, {"id": "r1", "image": "p00.jpg"}], reuse__max_age_hours=0)
     plan = await plan_job(settings)
     assert (plan.reused, plan.calls) == (0, 1)
     assert (await run_job(settings)).calls == 1
 
 
-async def test_pages_that_were_answered_before_a_stop_are_not_planned_again(filled, load):
+async def test_pages_that_were_answered_before_a_stop_are_not_planned_again(filled, load_here):
     """A row that was stopped between its pages needs the rest of them."""
-    settings = load(
-        [{"id": "r0", "image": "p00.jpg"}], instance__endpoint=filled.endpoint, results_per_row=250
-    )
+    settings = load_here([{"id": "r0", "image": "p00.jpg"}], results_per_row=250)
     whole = await plan_job(settings)
     ledger = empty_ledger(settings)
     attempt = json.dumps([0, "2026-11-21T10:00:00+00:00", 0.1, 200, None, "id", False])
@@ -231,10 +223,10 @@ async def test_pages_that_were_answered_before_a_stop_are_not_planned_again(fill
     assert plan.needed.bytes < whole.needed.bytes
 
 
-async def test_a_plan_beside_a_run_does_not_disturb_it(filled, load, monkeypatch):
+async def test_a_plan_beside_a_run_does_not_disturb_it(filled, load_here, monkeypatch):
     """While a run holds the output, a plan reads what is committed and takes no lock."""
     rows = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(12)]
-    settings = load(rows, instance__endpoint=filled.endpoint)
+    settings = load_here(rows)
     plans = []
     finish = Ledger.finish
 
@@ -269,18 +261,17 @@ async def test_rows_finished_while_a_plan_looks_are_not_counted_as_to_do(load):
     assert pending.counted == 5
 
 
-async def test_another_jobs_output_is_refused(filled, load):
+async def test_another_jobs_output_is_refused(filled, load_here):
     """A plan over the results of another question says what a run would say."""
     rows = [{"id": "r0", "image": "p00.jpg"}]
-    await run_job(load(rows, instance__endpoint=filled.endpoint))
+    await run_job(load_here(rows))
     with pytest.raises(ConfigError, match=r"parameters\.crop"):
-        await plan_job(load(rows, instance__endpoint=filled.endpoint, parameters={"crop": False}))
+        await plan_job(load_here(rows, parameters={"crop": False}))
 
 
-async def test_usage_states_what_runs_have_spent_and_spared(filled, load, folder, tmp_path):
+async def test_usage_states_what_runs_have_spent_and_spared(filled, run_here, folder, tmp_path):
     """Slots used, denied and saved agree with the runs' own summaries, in text, JSON and Parquet."""
-    settings = load(mixed_rows(), instance__endpoint=filled.endpoint, images__root=str(folder))
-    summary = await run_job(settings)
+    settings, summary = await run_here(mixed_rows(), images__root=str(folder))
     file = tmp_path / "usage.parquet"
     ran = command("usage", settings.output.dir, "--json", "--parquet", file)
     assert ran.exit_code == 0, ran.stderr

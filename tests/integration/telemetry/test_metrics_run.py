@@ -13,7 +13,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batchsearch.config.sections.metrics_settings import MetricsSettings
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
-from batchsearch.engine.run.job import run_job
 from batchsearch.telemetry.metrics.metric_catalogue import METRICS
 from batchsearch.telemetry.metrics.otel import OtelMetrics, otel_name
 from batchsearch.telemetry.metrics.publisher import Publisher
@@ -35,18 +34,16 @@ def values(text):
     return found
 
 
-async def test_the_file_agrees_with_the_summary(signed_in, load, tmp_path):
+async def test_the_file_agrees_with_the_summary(signed_in, run_here, tmp_path):
     """Slots, outcomes by code, latencies and bytes: counted once each, through denials and bad images."""
     rule = FaultRule(ErrorAnswer("DeniedRequest"), frozenset({"SearchImageByPic"}), times=3)
     signed_in.set_faults(FaultPlan((rule,)))
     file = tmp_path / "run.prom"
-    settings = load(
+    _, summary = await run_here(
         [*ROWS, {"id": "gone", "image": "gone.jpg"}, {"id": "same", "image": "p00.jpg"}],
-        instance__endpoint=signed_in.endpoint,
         metrics__textfile=str(file),
         metrics__labels={"team": "search"},
     )
-    summary = await run_job(settings)
     found = values(file.read_text())
     assert found["batchsearch_calls_total", "search"] == summary.calls == 15
     assert found["batchsearch_calls_denied_total", "search"] == summary.denied == 3
@@ -139,7 +136,7 @@ def test_opentelemetry_gets_every_metric_and_two_runs_do_not_add_up():
     provider.shutdown()
 
 
-def test_a_programs_own_meter_provider_gets_a_runs_numbers(signed_in, make_job):
+def test_a_programs_own_meter_provider_gets_a_runs_numbers(make_job_here):
     """Set up a provider, run a job: the numbers are there, without a word in the job file."""
     script = f"""
 import asyncio
@@ -151,7 +148,7 @@ reader = InMemoryMetricReader()
 metrics.set_meter_provider(MeterProvider([reader]))
 from batchsearch.config.load import load_job
 from batchsearch.engine.run.job import run_job
-asyncio.run(run_job(load_job(Path({str(make_job(ROWS, instance__endpoint=signed_in.endpoint))!r})).settings))
+asyncio.run(run_job(load_job(Path({str(make_job_here(ROWS))!r})).settings))
 found = {{}}
 for resource in reader.get_metrics_data().resource_metrics:
     for scope in resource.scope_metrics:

@@ -68,22 +68,18 @@ async def receiver():
     await runner.cleanup()
 
 
-async def test_the_end_is_told_with_the_summary(signed_in, load, receiver):
+async def test_the_end_is_told_with_the_summary(run_here, receiver):
     """One POST, after the run: kind, text and the summary as in summary.json."""
-    settings = load(ROWS, instance__endpoint=signed_in.endpoint, notify__webhook=receiver.url)
-    summary = await run_job(settings)
+    _, summary = await run_here(ROWS, notify__webhook=receiver.url)
     [told] = receiver.received
     assert (told["kind"], told["exit_code"], told["run_id"]) == ("done", 0, summary.run_id)
     assert told["summary"] == json.loads(summary.as_json())
     assert told["text"].startswith("SearchImageByPic on demo: done. 5 ok")
 
 
-async def test_only_failures_are_told_if_asked(signed_in, load, receiver):
+async def test_only_failures_are_told_if_asked(signed_in, load, run_here, receiver):
     """A good night is silent, a bad one is not."""
-    settings = load(
-        ROWS, instance__endpoint=signed_in.endpoint, notify__webhook=receiver.url, notify__when="failed"
-    )
-    await run_job(settings)
+    await run_here(ROWS, notify__webhook=receiver.url, notify__when="failed")
     assert receiver.received == []
     rule = FaultRule(ErrorAnswer("NoPermission"), frozenset({"SearchImageByPic"}))
     signed_in.set_faults(FaultPlan((rule,)))
@@ -157,11 +153,11 @@ async def test_a_receiver_that_hangs_costs_its_timeout(receiver):
     assert (taken, pauses) == (False, [1.0])
 
 
-async def test_a_receiver_that_is_not_there_does_not_fail_the_run(signed_in, load, monkeypatch, capsys):
+async def test_a_receiver_that_is_not_there_does_not_fail_the_run(load_here, monkeypatch, capsys):
     """Nobody listens: the run is done all the same, and the secret address is in no event."""
     configure("json", "debug", {})
     monkeypatch.setenv(NOTIFY_VARIABLE, "http://127.0.0.1:9/services/planted-secret-path")
-    settings = load(ROWS, instance__endpoint=signed_in.endpoint, notify__attempts=1)
+    settings = load_here(ROWS, notify__attempts=1)
     assert (await run_job(settings)).exit_code == 0
     shown = capsys.readouterr().err
     assert '"notify_failed"' in shown

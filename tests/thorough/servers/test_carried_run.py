@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
-from run_rig import keys_of, put
+from run_rig import harm, keys_of, put
 
 from batchsearch.cli import cli
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
-from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
+from batchsearch.emulator.faults import Latency
 from batchsearch.storage.remote.store_output import fetch_output
 from batchsearch.storage.stores.address import parse_address
 from batchsearch.storage.stores.object_store import ObjectStore
@@ -104,13 +104,13 @@ def test_the_output_is_whole_in_the_store(machine, store, tmp_path, emulator):
 
 def test_a_killed_run_goes_on_and_another_machine_has_it_all(machine, store, tmp_path, emulator):
     """SIGKILL in the middle: the next run asks for the rest alone, and each row is there once."""
-    emulator.set_faults(FaultPlan((FaultRule(Latency(seconds=0.1), frozenset({"SearchImageByPic"})),)))
+    harm(emulator, Latency(seconds=0.1), of="SearchImageByPic")
     first = machine("one")
     emulator.log.wait_for(24, action="SearchImageByPic")
     first.kill()
     first.communicate()
     assert first.returncode == -signal.SIGKILL
-    emulator.set_faults(FaultPlan(()))
+    harm(emulator)
     # The dead holder's lease lapses by the store's clock; its own work folder may be taken over at once.
     code, summary, err = ended(machine("one"))
     assert (code, summary["done"]) == (0, 30), err
@@ -123,19 +123,19 @@ def test_a_killed_run_goes_on_and_another_machine_has_it_all(machine, store, tmp
 
 def test_a_second_run_over_the_output_is_refused(machine, emulator):
     """Another machine is told who works there, and spends nothing."""
-    emulator.set_faults(FaultPlan((FaultRule(Latency(seconds=3.0), frozenset({"SearchImageByPic"})),)))
+    harm(emulator, Latency(seconds=3.0), of="SearchImageByPic")
     first = machine("one")
     emulator.log.wait_for(2, action="SearchImageByPic")
     code, summary, err = ended(machine("other"))
     assert code == 75, err
     assert "process" in summary["message"]
-    emulator.set_faults(FaultPlan(()))
+    harm(emulator)
     assert ended(first)[0] == 0
 
 
 def test_a_lost_store_ends_the_run_resumable(machine, emulator, store, bucket):
     """A bucket that is gone stops the run with code 74: what was answered is kept in the work folder."""
-    emulator.set_faults(FaultPlan((FaultRule(Latency(seconds=0.5), frozenset({"SearchImageByPic"})),)))
+    harm(emulator, Latency(seconds=0.5), of="SearchImageByPic")
     first = machine("one")
     emulator.log.wait_for(4, action="SearchImageByPic")
     remove_bucket(store.objects._files, bucket)

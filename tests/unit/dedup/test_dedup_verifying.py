@@ -17,6 +17,7 @@ from batchsearch.tasks.dedup.clusters.decide import Catalogue, Judged, bars_of, 
 from batchsearch.tasks.dedup.clusters.verdicts import (
     ALIKE,
     DIFFERS,
+    FEWEST_INLIERS,
     IDENTICAL,
     NOT_MEASURED,
     NOTHING_AGREES,
@@ -28,7 +29,7 @@ from batchsearch.tasks.dedup.clusters.verdicts import (
     measured,
     said_of,
 )
-from batchsearch.tasks.dedup.verifying import features
+from batchsearch.tasks.dedup.verifying import aligned, features
 from batchsearch.tasks.dedup.verifying.feature_store import FeatureStore
 from batchsearch.tasks.dedup.verifying.features import packed_features, unpacked_features
 from batchsearch.tasks.dedup.verifying.opencv import opencv
@@ -57,10 +58,17 @@ def product(seed=1, garment=(40, 70, 190)):
     return image
 
 
+def measure_of(one, other):
+    return measure(*(unpacked_features(packed_features(image)) for image in (one, other)))
+
+
+def said_by(measures, one_variant=False):
+    said = said_of(measured([measures]), np.array([True]), np.array([0.9]), np.array([one_variant]))
+    return VERDICTS[said.verdict[0]], REASONS[said.reason[0]], said.confidence[0]
+
+
 def verdict_of(one, other):
-    both = [unpacked_features(packed_features(image)) for image in (one, other)]
-    said = said_of(measured([measure(*both)]), np.array([True]), np.array([0.9]))
-    return VERDICTS[said.verdict[0]], REASONS[said.reason[0]]
+    return said_by(measure_of(one, other))[:2]
 
 
 def stickered(image):
@@ -113,6 +121,38 @@ def test_packs_and_details_are_for_review():
     assert verdict_of(product(), pack)[0] == "alike"
     part = product().crop((95, 110, 205, 235)).resize((440, 500))
     assert verdict_of(product(), part)[0] == "alike"
+
+
+def test_light_and_colour_are_measured_where_they_decide():
+    """Of a detail, and of another print on the same shirt, they are left out; the verdict is the same."""
+    detail = product().crop((95, 110, 205, 235)).resize((440, 500))
+    for other in (detail, product(2)):
+        found = measure_of(product(), other)
+        assert found.inliers >= FEWEST_INLIERS
+        assert np.isnan([found.colour, found.light]).all()
+        assert said_by(found) == said_by(found._replace(colour=0.0, light=0.0))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        product(garment=(190, 40, 50)),
+        product(garment=(30, 30, 32)),
+        product(garment=(60, 95, 215)),
+        warmer(product()),
+        ImageEnhance.Brightness(product()).enhance(0.6),
+        ImageEnhance.Color(product()).enhance(0.3),
+        product().resize((170, 227)),
+    ],
+    ids=["red", "black", "lighter", "warmer", "darker", "pale", "small"],
+)
+@pytest.mark.parametrize("one_variant", [False, True])
+def test_what_is_spared_of_light_changes_no_verdict(other, one_variant, monkeypatch):
+    """Without the fits of light that cannot matter, verdict, reason and confidence are what they are."""
+    spared = said_by(measure_of(product(), other), one_variant)
+    for name, never in (("_NO_LIGHT", np.inf), ("_NOT_CLOSE", np.inf), ("SURELY_COLOUR", -1.0)):
+        monkeypatch.setattr(aligned, name, never)
+    assert said_by(measure_of(product(), other), one_variant) == spared
 
 
 def test_a_blank_image_agrees_with_nothing():

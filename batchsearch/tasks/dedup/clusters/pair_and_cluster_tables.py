@@ -63,8 +63,16 @@ PAIR_COLUMNS: Final = (
     Column(
         "agreement", _REAL, "Share of the structure that agrees once one image lies on the other, 0 to 1."
     ),
-    Column("colour_shift", _REAL, "Difference of colour (CIELAB) that no change of light explains."),
-    Column("light_shift", _REAL, "Difference of lightness (CIELAB) that no change of light explains."),
+    Column(
+        "colour_shift",
+        _REAL,
+        "Difference of colour (CIELAB) that no change of light explains; null: the shape decides.",
+    ),
+    Column(
+        "light_shift",
+        _REAL,
+        "Difference of lightness (CIELAB) that no change of light explains; null: the shape decides.",
+    ),
     Column("mirrored", pa.bool_(), "Whether one image is the other one's mirror image."),
     Column("title_a", _TEXT, "What a is called, by `dedup.title_column`."),
     Column("title_b", _TEXT, "What b is called."),

@@ -2,7 +2,8 @@
 
 The thresholds are those of the numbers that the tables show. They were set on one half of the designs of a
 set of 473 product photographs, with changes of 36 kinds; so was `confidence`: of the pairs that pass, so many
-were right.
+were right. What decides nothing under them is not measured: with other thresholds, what is kept of pairs is
+measured anew (`feature_store.MEASURES_VERSION`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ MOST_COLOUR: Final = 8.0
 """Difference of colour in CIELAB from which a photograph is recoloured."""
 MOST_LIGHT: Final = 11.0
 """Difference of lightness from which it is."""
+
+_CLEAR: Final = 0.75
+"""Share of a threshold by which a difference may be below it and still count."""
+SURELY_COLOUR: Final = (1 - _CLEAR) * MOST_COLOUR
+"""Less difference of colour makes nothing surer."""
+SURELY_LIGHT: Final = (1 - _CLEAR) * MOST_LIGHT
+"""Less difference of lightness makes nothing surer."""
 
 ONE_VARIANT: Final = 2.0
 """So many times as much may colour and light differ where the catalogue says that both are one variant."""
@@ -89,7 +97,8 @@ class Measure(NamedTuple):
         repeated: Places at which one shows the other once more.
         overlap: The smaller of the shares of their features that lie on the other one.
         agreement: Share of the structure that agrees.
-        colour: Difference of colour once one light is taken from both.
+        colour: Difference of colour once one light is taken from both; NaN where it decides nothing: where
+            the structure does not agree, in a detail, and in a pack of several.
         light: Difference of lightness likewise.
         mirrored: 1 where one is mirrored.
     """
@@ -131,8 +140,8 @@ class Measures:
                 (self.inliers - FEWEST_INLIERS + 1) / 20,
                 (self.overlap - LEAST_OVERLAP) / 0.2,
                 (self.agreement - LEAST_AGREEMENT) / 0.2,
-                (MOST_COLOUR - self.colour) / (0.75 * MOST_COLOUR),
-                (MOST_LIGHT - self.light) / (0.75 * MOST_LIGHT),
+                (MOST_COLOUR - self.colour) / (_CLEAR * MOST_COLOUR),
+                (MOST_LIGHT - self.light) / (_CLEAR * MOST_LIGHT),
             )
         )
         return np.asarray(np.clip(slack.min(axis=0), 0, 1))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 FEATURES_FILE: Final = "features.sqlite"
-_MEASURES_VERSION: Final = 1
+MEASURES_VERSION: Final = 1
 _PACKED: Final = struct.Struct("<iifffff")
 
 _SCHEMA: Final = """
@@ -58,7 +58,7 @@ class FeatureStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # It can all be made again: what a crash of the machine loses is only work.
-            version = VERSION * 1000 + _MEASURES_VERSION
+            version = VERSION * 1000 + MEASURES_VERSION
             self._file = opened(path, version, _SCHEMA, synchronous="OFF")
         except (OSError, sqlite3.Error) as error:
             raise self._refused(error) from error

@@ -11,6 +11,8 @@ import numpy as np
 from batchsearch.steps import step
 from batchsearch.tasks.dedup.clusters.verdicts import (
     FEWEST_INLIERS,
+    LEAST_OVERLAP,
+    MOST_REPEATED,
     NOT_MEASURED,
     NOTHING_AGREES,
     Measure,
@@ -55,7 +57,8 @@ def measure(first: Features, second: Features) -> Measure:
         return Measure(
             placing.inliers, placing.repeated, placing.overlap, np.nan, np.nan, np.nan, placing.mirrored
         )
-    found = agreement(placing, second)
+    whole = placing.repeated <= MOST_REPEATED and placing.overlap >= LEAST_OVERLAP
+    found = agreement(placing, second, whole=whole)
     return Measure(
         placing.inliers,
         placing.repeated,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 import resource
 import shutil
 import statistics
@@ -19,12 +18,13 @@ import subprocess
 import sys
 import tempfile
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from measuring.loopback import served
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 PACKAGE = "img2dataset>=1.45"
 
@@ -57,18 +57,6 @@ def environment() -> Path:
         subprocess.run([python, "-m", "pip", "install", "--quiet", PACKAGE], check=True)
         (folder / "ready").touch()
     return python
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """A web server over a folder, in a process whose CPU time is not counted; its address."""
-    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        port = re.search(r"port (\d+)", server.stdout.readline())[1]
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.kill()
 
 
 def cpu_seconds(command: list[str | Path], **options: object) -> float:

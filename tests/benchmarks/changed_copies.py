@@ -11,14 +11,12 @@ original comes first, for the ways in which images can be added and searched. Th
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from measuring.command_line import command_line, tell
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from batchsearch.emulator.search.embedding import MODEL, MODELS, Embedder
@@ -116,20 +114,17 @@ def measured(model: str) -> dict[str, object]:
     return {"model": model, "copies": len(plain) * len(CHANGES), "first": table}
 
 
-def main() -> int:
+def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--model", choices=list(MODELS), default=MODEL)
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     chosen = parser.parse_args()
     found = measured(chosen.model)
     print(f"{found['model']}, {found['copies']} copies\n\n{'':<30}first hit   without the last two changes")
     for name, shares in found["first"].items():
         print(f"{name:<30}{shares['all']:<12}{shares['gentle']}")
-    if chosen.json:
-        print(json.dumps(found))
-    return 0
+    tell(chosen, found)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

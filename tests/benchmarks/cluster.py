@@ -14,7 +14,6 @@ and every try is printed. Exits with 1 where the last one misses a target, too.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -27,6 +26,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from measuring.command_line import command_line
 from measuring.loopback import responding
 from prepare import Bar, photograph, saved
 
@@ -189,11 +189,7 @@ def show(found: list[Bar], *, as_json: bool) -> None:
 
 def main() -> int:
     """Measure, print, judge."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--images", type=int, default=400)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = command_line(__doc__, images=400, rows=100_000).parse_args()
     for _ in range(TRIES):
         found = figures(options.images, options.rows)
         show(found, as_json=options.json)

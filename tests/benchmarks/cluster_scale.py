@@ -33,6 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from measuring.apart import found_apart
+from measuring.command_line import command_line, tell
 
 from batchsearch.config.sections.dedup_settings import DedupSettings
 from batchsearch.storage.parts.results_and_hits import hits_schema, results_schema
@@ -263,11 +264,10 @@ def shown(line: dict[str, Any]) -> str:
 
 def main() -> int:
     """Measure, print a table, and fail when the two do not agree."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--products", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--ours", action="store_true", help="do not run the reference")
     parser.add_argument("--limit", type=int, help="MB of memory of its own that ours may have")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -293,8 +293,7 @@ def main() -> int:
             }
         lines.append(compared(count, sides))
         print(shown(lines[-1]), flush=True)
-    if arguments.json:
-        print(json.dumps({"lines": lines}))
+    tell(arguments, {"lines": lines})
     return 0 if all(line["agree"] for line in lines) else 1
 
 

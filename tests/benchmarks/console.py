@@ -12,10 +12,8 @@ part is left out.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import http.client
-import json
 import os
 import re
 import shutil
@@ -24,6 +22,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from measuring.command_line import command_line, tell
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / "sample_data" / "queries" / "assorted-succulents-recompressed.jpg"
@@ -115,15 +115,11 @@ def script_times() -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    chosen = parser.parse_args()
+    chosen = command_line(__doc__).parse_args()
     found = {**help_page(), **first_page(), **script_times()}
     found["first_page_by_help"] = found["first_page_cpu"] / found["help_cpu"]
+    tell(chosen, found)
     if chosen.json:
-        print(json.dumps(found))
         return
     print(f"batchsearch --help  {found['help_cpu']:.2f} s of CPU")
     cpu, wall, size = found["first_page_cpu"], found["first_page_wall"], found["first_page_bytes"]

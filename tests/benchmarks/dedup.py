@@ -26,12 +26,10 @@ milliseconds of CPU an image.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import csv
 import hashlib
 import io
-import json
 import math
 import os
 import random
@@ -46,6 +44,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from measuring.command_line import command_line, tell
 from merchants import CHANGES, NEGATIVES, as_file
 from PIL import Image
 
@@ -415,13 +414,12 @@ def show(found: dict[str, object]) -> None:
 
 def main() -> int:
     """Measure, print, and fail when clusters are wrong too often."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--set", type=Path, help="folder with labels.csv and images/")
     parser.add_argument("--share", type=float, default=1.0, help="share of the designs, 0 to 1")
     parser.add_argument("--copies", type=int, default=1, help="changed copies of each photograph")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "batchsearch-photographs")
     parser.add_argument("--beside", action="store_true", help="measure imagehash and fastdup, too")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     arguments = parser.parse_args()
     configure("console", "warning")
     unlimited = dict.fromkeys(("add", "delete", "update", "other"), math.inf)
@@ -440,8 +438,7 @@ def main() -> int:
             precision = found["clusters"]["precision"]
             found["beside"] = hashed(table, folder, truth, precision) | fast(table, folder, truth, precision)
     show(found)
-    if arguments.json:
-        print(json.dumps(found))
+    tell(arguments, found)
     return 0 if found["clusters"]["precision"] >= 0.98 else 1
 
 

@@ -8,15 +8,14 @@ before, at the peak, and afterwards, beside what the clients' images would take 
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from measuring.apart import called_apart, with_comment
+from measuring.command_line import command_line, tell
 
 SIDE = 4_096
 
@@ -68,11 +67,7 @@ def searched(clients: int, images: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--images", type=int, default=48)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = command_line(__doc__, clients=16, images=48).parse_args()
     found = called_apart(searched, options.clients, options.images)
     at_once = round(options.clients * SIDE * SIDE * 4 / 2**20)
     print(
@@ -80,8 +75,7 @@ def main() -> None:
         f"before, {found['peak_mb']:,} MB at the peak, {found['after_mb']:,} MB after, "
         f"{found['seconds']:.1f} s; all clients' pixels at once: {at_once:,} MB"
     )
-    if options.json:
-        print(json.dumps(found | {"all_pixels_mb": at_once}))
+    tell(options, found | {"all_pixels_mb": at_once})
 
 
 if __name__ == "__main__":

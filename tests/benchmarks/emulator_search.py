@@ -9,8 +9,6 @@ vectors piece by piece and searches.
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import sys
 import threading
@@ -18,6 +16,7 @@ import time
 
 import numpy as np
 from measuring.apart import called_apart
+from measuring.command_line import command_line, tell
 
 from batchsearch.emulator.search.embedding import DIMENSIONS
 from batchsearch.emulator.search.records import Item
@@ -118,11 +117,7 @@ def memory_alone(items: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--queries", type=int, default=400)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = command_line(__doc__, items=100_000, queries=400).parse_args()
     # First of all: a process's peak counts that of the one that started it.
     index_mb = called_apart(memory_alone, options.items)
     rng = np.random.default_rng(7)
@@ -162,15 +157,8 @@ def main() -> None:
     for name, row in rows.items():
         print(f"{name:26}{row['median_ms']:10.2f}{row['p99_ms']:10.2f}{row['queries_per_second']:11.1f}")
     print(f"wrong answers: {wrong}; filling the index {load_ms / 1e3:.2f} s; peak memory {index_mb:,.0f} MB")
-    if options.json:
-        figures = {
-            "items": options.items,
-            "wrong": wrong,
-            "load_ms": round(load_ms),
-            "index_mb": round(index_mb),
-            "rows": rows,
-        }
-        print(json.dumps(figures))
+    sizes = {"load_ms": round(load_ms), "index_mb": round(index_mb)}
+    tell(options, {"items": options.items, "wrong": wrong, **sizes, "rows": rows})
     if wrong:
         sys.exit(1)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from measuring.apart import found_apart
+from measuring.command_line import command_line, tell
 
 from batchsearch.tasks.dedup.verifying.fingerprints import COLOURS, THUMB, Fingerprint
 from batchsearch.tasks.dedup.verifying.looks_file import LOOKS_FILE, LooksFile, SeenImage
@@ -64,9 +65,7 @@ WAYS = {"kept on disk": kept, "one table in memory": in_memory}
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--json", action="store_true")
+    parser = command_line(__doc__, images=100_000)
     parser.add_argument("--way", choices=[*WAYS], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way is not None:
@@ -78,8 +77,7 @@ def main() -> None:
     found = {way: found_apart(__file__, "--images", options.images, "--way", way) for way in WAYS}
     for way, took in found.items():
         print(f"{way:22}{took['cpu']:8.2f} s CPU{took['memory_mb']:8,} MB")
-    if options.json:
-        print(json.dumps({"images": options.images, "ways": found}))
+    tell(options, {"images": options.images, "ways": found})
 
 
 if __name__ == "__main__":

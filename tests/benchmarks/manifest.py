@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from measuring.apart import found_apart, peak_mb
+from measuring.command_line import command_line, tell
 
 ROWS = (10_000, 1_000_000, 10_000_000)
 OURS = ("check", "keys", "digests", "batches", "walk")
@@ -88,9 +89,8 @@ def _reader(what: str, file: Path) -> Any:
 
 def main() -> int:
     """Measure, print, and fail when memory is not flat or rows are missing."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--rows", default=",".join(map(str, ROWS)))
-    parser.add_argument("--json", action="store_true")
     parser.add_argument("--measure", nargs=2, metavar=("WHAT", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -121,9 +121,8 @@ def main() -> int:
             peaks = [line["peak_mb"] for line in found if (line["what"], line["format"]) == (what, ending)]
             middle = (max(peaks) + min(peaks)) / 2
             spread = max(spread, (max(peaks) - middle) / middle)
-    if arguments.json:
-        print(json.dumps({"measured": found, "spread": round(spread, 3), "whole": whole}))
-    else:
+    tell(arguments, {"measured": found, "spread": round(spread, 3), "whole": whole})
+    if not arguments.json:
         print(f"peak memory over all sizes: within ±{spread:.1%}; every row seen: {whole}")
     return 0 if whole and spread <= FLAT else 1
 

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from finished_output import make_output, write_manifest
 from measuring.apart import KEYS, called_apart
+from measuring.command_line import command_line, tell
 from measuring.loopback import responding
 
 
@@ -80,10 +81,8 @@ def least(folder: Path) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser = command_line(__doc__, rows=1_000_000)
     parser.add_argument("--new", type=int, default=100, help="rows that the last night has more")
-    parser.add_argument("--json", action="store_true")
     parser.add_argument("--reference", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.reference is not None:
@@ -99,9 +98,8 @@ def main() -> None:
     for name, took in found.items():
         ratio = took.cpu / found[REFERENCE].cpu
         print(f"{name:34}{took.cpu:8.2f}{took.wall:8.2f}{took.memory_mb:9.0f}{ratio:9.2f}")
-    if options.json:
-        told = {name: asdict(took) for name, took in found.items()}
-        print(json.dumps({"rows": options.rows, "new": options.new, "nights": told}))
+    told = {name: asdict(took) for name, took in found.items()}
+    tell(options, {"rows": options.rows, "new": options.new, "nights": told})
 
 
 SETTLING = 5

@@ -20,7 +20,6 @@ there is no trouble.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import json
 import multiprocessing
@@ -28,6 +27,7 @@ import statistics
 import sys
 from functools import cache
 
+from measuring.command_line import command_line
 from simulations import pacing_simulation as simulation
 
 from batchsearch.pacing.adaptive import SpacingController
@@ -269,8 +269,7 @@ def print_table(title, columns, value):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    parser = command_line(__doc__)
     parser.add_argument("--jitter", choices=tuple(simulation.JITTERS), help="one shape of jitter only")
     parser.add_argument("--more", action="store_true", help="also work with pauses, and a rival at half")
     options = parser.parse_args()

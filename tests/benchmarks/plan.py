@@ -11,10 +11,8 @@ peak over the plan, above what it had before.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import io
-import json
 import os
 import random
 import sys
@@ -24,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from measuring.apart import KEYS, peak_mb, with_comment
+from measuring.command_line import command_line, tell
 from measuring.loopback import responding
 from PIL import Image
 
@@ -97,12 +96,9 @@ def calls_of_a_run(settings: JobSettings) -> int:
 
 def main() -> int:
     """Measure, print, and fail when the count is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--repeats", type=float, default=0.2)
+    parser = command_line(__doc__, rows=100_000, repeats=0.2)
     parser.add_argument("--bytes", type=int, default=8_000, help="size of one image")
     parser.add_argument("--run", action="store_true", help="run the job as well, and compare the calls")
-    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="batchsearch-plan-") as name:
         settings, distinct = make(Path(name), arguments.rows, arguments.repeats, arguments.bytes)
@@ -133,13 +129,10 @@ def main() -> int:
         "memory_grown_mb": round(grown, 1),
         "counts_right": right and not touched,
     }
-    if arguments.json:
-        print(json.dumps(found))
-    else:
+    tell(arguments, found)
+    if not arguments.json:
         for key, value in found.items():
-            print(
-                f"{key.replace('_', ' '):<18} {value:,}" if not isinstance(value, bool) else f"{key} {value}"
-            )
+            print(f"{key} {value}" if isinstance(value, bool) else f"{key.replace('_', ' '):<18} {value:,}")
     return 0 if found["counts_right"] else 1
 
 

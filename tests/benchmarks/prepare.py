@@ -13,7 +13,6 @@ import asyncio
 import base64
 import hashlib
 import io
-import json
 import os
 import statistics
 import tempfile
@@ -26,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from measuring.apart import found_apart, peak_mb
+from measuring.command_line import command_line, tell
 from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -276,9 +276,8 @@ def beside_img2dataset(rounds: int) -> list[Bar]:
 
 def main() -> None:
     """Measures everything and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_line(__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument(
         "--img2dataset", action="store_true", help="also beside img2dataset, installed for it on demand"
     )
@@ -305,9 +304,8 @@ def main() -> None:
         print(f"{bar.name:76} {figures:32} = {bar.ratio:6.3f} {sign} {bar.bar:.3f}  {verdict}")
     if not options.img2dataset:
         print("not measured: images per CPU second beside img2dataset (--img2dataset)")
-    if options.json:
-        rows = [{**asdict(bar), "ratio": bar.ratio, "holds": bar.holds} for bar in bars]
-        print(json.dumps({"bars": rows, "img2dataset": options.img2dataset}))
+    rows = [{**asdict(bar), "ratio": bar.ratio, "holds": bar.holds} for bar in bars]
+    tell(options, {"bars": rows, "img2dataset": options.img2dataset})
 
 
 if __name__ == "__main__":

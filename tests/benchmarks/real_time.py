@@ -11,16 +11,15 @@ Exits with 1 if more calls than the tier left within any one second. The rest is
 arrives is the network's doing.
 """
 
-import argparse
 import asyncio
 import csv
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 import pandas as pd
+from measuring.command_line import command_line, tell
 from PIL import Image
 
 from batchsearch.config.load import load_job
@@ -51,10 +50,8 @@ def settings_for(folder, endpoint, qps, rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__, seconds=60.0)
     parser.add_argument("--qps", type=int, default=10, choices=(1, 5, 10))
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     given = parser.parse_args()
     configure("json", "error")
     rows = int(given.qps * given.seconds)
@@ -89,8 +86,7 @@ def main():
     width = max(map(len, report))
     for name, value in report.items():
         print(f"{name:<{width}}  {value}")
-    if given.json:
-        print(json.dumps(report))
+    tell(given, report)
     if report["most_sent_in_a_second"] > given.qps:
         sys.exit("more calls than the tier left within a second")
 

@@ -9,7 +9,6 @@ clusters is opened as well.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import shutil
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from finished_output import table_of
 from measuring.apart import found_apart
+from measuring.command_line import command_line, tell
 from PIL import Image, ImageDraw
 
 from batchsearch.storage.parts.results_and_hits import hits_schema, results_schema
@@ -50,10 +50,7 @@ _START = datetime(2026, 11, 20, 22, tzinfo=UTC)
 
 def main() -> None:
     """Make, report, measure."""
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("--clusters", type=int, default=10_000)
-    arguments.add_argument("--rows", type=int, default=1_000_000)
-    arguments.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    arguments = command_line(__doc__, clusters=10_000, rows=1_000_000)
     arguments.add_argument("--child", nargs=2, metavar=("DIR", "IMAGES"), help="report on one folder")
     given = arguments.parse_args()
     if given.child:
@@ -77,8 +74,7 @@ def main() -> None:
         opened = _open(place / "dedup" / "report.html")
         if opened is not None:
             told["dedup"]["opened"] = opened
-        if given.json:
-            print(json.dumps(told))
+        tell(given, told)
 
 
 def _child(folder: Path, images: Path) -> None:
@@ -168,72 +164,30 @@ def _dedup(folder: Path, clusters: int) -> int:
     number = 0
     for cluster, size in enumerate(sizes):
         head = f"P{number:07}"
-        review = "split: members do not resemble each other" if cluster % 23 == 0 else None
-        confidence = float(rng.beta(9, 1))
+        common = {
+            "cluster_id": head,
+            "representative": head,
+            "confidence": float(rng.beta(9, 1)),
+            "size": int(size),
+            "review": "split: members do not resemble each other" if cluster % 23 == 0 else None,
+            "images": 1,
+        }
         for place in range(int(size)):
             score = float(rng.uniform(0.82, 1.0))
-            product, image = f"P{number:07}", f"{number}.jpg"
+            product, image, other = f"P{number:07}", f"{number}.jpg", (number + 97) % products
+            key = f'["{product}","{image}"]'
+            own = {"product_id": product, "is_representative": place == 0, "row_key": key}
             members.append(
-                (
-                    head,
-                    product,
-                    place == 0,
-                    head,
-                    confidence,
-                    int(size),
-                    review,
-                    None if place == 0 else score,
-                    1,
-                    f"{number % _FILES}.jpg",
-                    f'["{product}","{image}"]',
-                )
+                common | own | {"score": score if place else None, "image": f"{number % _FILES}.jpg"}
             )
             if place:
-                pairs.append(
-                    (
-                        head,
-                        product,
-                        score,
-                        True,
-                        f'["{product}","{image}"]',
-                        f"{int(head[1:])}.jpg",
-                        image,
-                    )
-                )
-            pairs.append(
-                (
-                    product,
-                    f"P{(number + 97) % products:07}",
-                    float(rng.uniform(0.4, 0.82)),
-                    False,
-                    f'["{product}","{image}"]',
-                    image,
-                    f"{(number + 97) % products}.jpg",
-                )
-            )
+                pairs.append((head, product, score, True, key, f"{int(head[1:])}.jpg", image))
+            unlike = float(rng.uniform(0.4, 0.82))
+            pairs.append((product, f"P{other:07}", unlike, False, key, image, f"{other}.jpg"))
             number += 1
-    names = [
-        "cluster_id",
-        "product_id",
-        "is_representative",
-        "representative",
-        "confidence",
-        "size",
-        "review",
-        "score",
-        "images",
-        "image",
-        "row_key",
-    ]
-    _write(folder / "clusters", pa.table(dict(zip(names, zip(*members, strict=True), strict=True))))
-    columns = dict(
-        zip(
-            ["product_a", "product_b", "score", "accepted", "row_key", "pic_a", "pic_b"],
-            zip(*pairs, strict=True),
-            strict=True,
-        )
-    )
-    table = pa.table(columns)
+    _write(folder / "clusters", pa.Table.from_pylist(members))
+    names = ("product_a", "product_b", "score", "accepted", "row_key", "pic_a", "pic_b")
+    table = pa.table(dict(zip(names, zip(*pairs, strict=True), strict=True)))
     for name, value in (("found_by", "search"), ("threshold", 0.82), ("category_id", 5), ("mutual", True)):
         table = table.append_column(name, pa.array([value] * len(pairs)))
     table = table.append_column("judged", pa.nulls(len(pairs), pa.string()))

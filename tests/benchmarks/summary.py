@@ -12,7 +12,6 @@ before stays) and writes the tables of README.md and docs/measurements.md anew.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from measuring.apart import found_by
+from measuring.command_line import command_line, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -222,10 +222,9 @@ def as_line(row: Row) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--full", action="store_true", help="the sizes that targets are of")
     parser.add_argument("--only", action="append", choices=[*BENCHMARKS], help="may be repeated")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--write", action="store_true", help="keep it, and write the tables of the documents")
     options = parser.parse_args()
     if options.write and not options.full:
@@ -240,8 +239,7 @@ def main() -> None:
         if options.write:
             keep(name, found[name])
     rows = [row for each in found.values() for row in each]
-    if options.json:
-        print(json.dumps({"full": options.full, "rows": rows}))
+    tell(options, {"full": options.full, "rows": rows})
     sys.exit(any(row["holds"] is False for row in rows))
 
 

@@ -14,21 +14,19 @@ each in a process of its own; the others are measured here:
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from measuring.apart import found_by
+from measuring.command_line import command_line, tell
+from measuring.loopback import served
 from prepare import photograph, saved
 
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -62,43 +60,13 @@ CALL_IMAGE_MB = 0.14
 HITS = 10
 
 
-class _Images(BaseHTTPRequestHandler):
-    """Answers every request with the image of that name."""
-
-    protocol_version = "HTTP/1.1"
-    images: dict[str, bytes]
-
-    def do_GET(self) -> None:
-        body = self.images[self.path]
-        self.send_response(200)
-        self.send_header("Content-Type", "image/jpeg")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
-def _serve(images: dict[str, bytes], told) -> None:
-    _Images.images = images
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Images)
-    told.send(server.server_address[1])
-    server.serve_forever()
-
-
 def fetched(quick: bool) -> dict[str, float]:
     """An image that goes as it is: fetched, checked, hashed."""
     scene = photograph(1632, 1224)
-    images = {"/small": saved(scene.resize((400, 300)), "JPEG"), "/large": saved(scene, "JPEG", quality=97)}
-    context = get_context("spawn")
-    here, there = context.Pipe()
-    server = context.Process(target=_serve, args=(images, there), daemon=True)
-    server.start()
-    port = here.recv()
+    images = {"small": saved(scene.resize((400, 300)), "JPEG"), "large": saved(scene, "JPEG", quality=97)}
     rules = rules_for("generic", ImageSettings())
 
-    async def took(name: str, count: int) -> float:
+    async def took(url: str, count: int) -> float:
         settings = ImageSettings(threads=1, allow_hosts=("127.0.0.1",))
         async with open_workshop(Path(), settings) as workshop:
 
@@ -106,7 +74,7 @@ def fetched(quick: bool) -> dict[str, float]:
                 return prepare(data, rules, repair=repair)
 
             async def one() -> None:
-                made = await workshop.make(ImageReference(url=f"http://127.0.0.1:{port}{name}"), task)
+                made = await workshop.make(ImageReference(url=url), task)
                 assert isinstance(made, Prepared), made
                 assert not made.transforms
 
@@ -115,14 +83,14 @@ def fetched(quick: bool) -> dict[str, float]:
             await asyncio.gather(*(one() for _ in range(count)))
             return 1000 * (time.process_time() - before) / count
 
-    try:
-        rounds = [
-            [asyncio.run(took(name, 60 if quick else 400)) for name in images]
-            for _ in range(2 if quick else 5)
-        ]
-    finally:
-        server.kill()
-        server.join()
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in images.items():
+            Path(folder, f"{name}.jpg").write_bytes(data)
+        with served(Path(folder), "--protocol", "HTTP/1.1") as address:
+            rounds = [
+                [asyncio.run(took(f"{address}/{name}.jpg", 60 if quick else 400)) for name in images]
+                for _ in range(2 if quick else 5)
+            ]
     small, large = (statistics.median(column) for column in zip(*rounds, strict=True))
     sizes = [len(data) / MB for data in images.values()]
     of_mb = (large - small) / (sizes[1] - sizes[0])
@@ -311,10 +279,9 @@ MEASURES = (fetched, repaired, looked_at, travelled, called, carried, granted)
 
 def main() -> None:
     """Measure, and print beside the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--only", action="append", choices=[each.__name__ for each in MEASURES])
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     options = parser.parse_args()
     found: dict[str, float] = {}
     for measures in MEASURES:
@@ -325,8 +292,7 @@ def main() -> None:
             table = float("nan") if figure is None else figure.value
             print(f"{name:20}{value:12.4g}  table {table:<10g} ratio {value / table:.2f}", flush=True)
             found[name] = value
-    if options.json:
-        print(json.dumps(found))
+    tell(options, found)
     sys.stdout.flush()
 
 

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -21,9 +21,9 @@ sys.stdin.read()
 S3_ACCOUNT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-@pytest.fixture(scope="session")
-def s3_server():
-    """Address of an S3 server without buckets; one for the whole session."""
+@contextmanager
+def s3_process():
+    """An S3 server without buckets in a process of its own; its address."""
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", S3_SERVER],
         stdin=subprocess.PIPE,
@@ -38,6 +38,13 @@ def s3_server():
                 break
         yield address
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """Address of an S3 server without buckets; one for the whole session."""
+    with s3_process() as address:
+        yield address
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 def reply(body: bytes, kind: str = "application/json") -> bytes:
@@ -54,5 +56,18 @@ def responding(*command: object) -> Iterator[int]:
     with subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.PIPE, text=True) as server:
         try:
             yield int(server.stdout.readline())
+        finally:
+            server.kill()
+
+
+@contextmanager
+def served(folder: Path, *options: str) -> Iterator[str]:
+    """A web server over a folder; its address."""
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", *options]
+    command += ["--directory", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        port = re.search(r"port (\d+)", server.stdout.readline())[1]
+        try:
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.kill()

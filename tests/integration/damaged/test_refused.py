@@ -1,9 +1,7 @@
 """Outputs whose ledger is lost, empty or an older one: refused with the ways on, and nothing is deleted."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
+from sqlite_rig import executed
 
 from batchsearch.storage.ledger.checksum import forget_sum
 
@@ -42,14 +40,17 @@ def test_a_sealed_part_that_is_missing_changed_or_swapped_ends_the_run_first(nig
     assert not left.exists()
 
 
+def lose_a_row(night):
+    """A row of the ledger becomes another one; its file."""
+    ledger = night.out / "ledger" / "ledger.sqlite3"
+    forget_sum(ledger)  # what is written here is not noted
+    executed(ledger, "UPDATE rows SET digest = randomblob(16) WHERE digest = (SELECT max(digest) FROM rows)")
+    return ledger
+
+
 def test_a_row_that_the_ledger_lost_is_noticed_before_it_is_paid_for_again(night):
     """A flipped bit makes a row another one: the ledger's rows are no longer those that it ended with."""
-    forget_sum(night.out / "ledger" / "ledger.sqlite3")  # what is written here is not noted
-    with closing(sqlite3.connect(night.out / "ledger" / "ledger.sqlite3")) as connection, connection:
-        connection.execute(
-            "UPDATE rows SET digest = randomblob(16) WHERE digest = (SELECT max(digest) FROM rows)"
-        )
-    connection.close()
+    lose_a_row(night)
     calls, files = night.calls(), night.files()
     code, _, said = night.run()
     assert code == 6, said
@@ -59,14 +60,9 @@ def test_a_row_that_the_ledger_lost_is_noticed_before_it_is_paid_for_again(night
 
 def test_a_row_doubled_in_the_parts_never_ends_in_0(night):
     """The keys in the parts are compared with the ledger's and the manifest's at the end of every run."""
-    forget_sum(night.out / "ledger" / "ledger.sqlite3")  # what is written here is not noted
-    with closing(sqlite3.connect(night.out / "ledger" / "ledger.sqlite3")) as connection, connection:
-        connection.execute(
-            "UPDATE rows SET digest = randomblob(16) WHERE digest = (SELECT max(digest) FROM rows)"
-        )
-        # As after a kill: nothing was noted at the end.
-        connection.execute("UPDATE meta SET value = '' WHERE name = 'keys'")
-    connection.close()
+    ledger = lose_a_row(night)
+    # As after a kill: nothing was noted at the end.
+    executed(ledger, "UPDATE meta SET value = '' WHERE name = 'keys'")
     code, ended, said = night.run()
     assert (code, ended["status"]) == (6, "damaged"), said
     assert "batchsearch verify" in ended["message"]
@@ -77,9 +73,7 @@ def test_a_ledger_that_was_left_open_is_checked(night):
     """After an end that was not clean the whole ledger is read once: a page that is none ends the run."""
     path = night.out / "ledger" / "ledger.sqlite3"
     data = bytearray(path.read_bytes())
-    with closing(sqlite3.connect(path)) as connection, connection:
-        page = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'usage'").fetchone()[0]
-    connection.close()
+    [(page,)] = executed(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'usage'")
     data[(page - 1) * 4096 : (page - 1) * 4096 + 64] = b"\x55" * 64
     path.write_bytes(data)
     path.with_name("ledger.sqlite3-wal").write_bytes(b"\0" * 32)

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from shop_rig import SAMPLES, ImageServer, clusters_of, pairs_of, samples
+from sqlite_rig import executed
 
 from batchsearch.config.load import load_job
 from batchsearch.engine.job.run_options import RunOptions
@@ -70,9 +69,7 @@ async def test_nights_pay_for_new_images_alone(products):
 async def test_an_output_tells_how_its_rows_were_made(products, tmp_path):
     """A ledger whose job cannot be read any more is still measured against the manifest's images."""
     settings, _ = await products({"a": ["p00.jpg", "p01.jpg"], "b": []}, manifest__without_image="skip")
-    with closing(sqlite3.connect(Path(settings.output.dir, "ledger", "ledger.sqlite3"))) as ledger:
-        ledger.execute("DELETE FROM meta WHERE name = 'job'")
-        ledger.commit()
+    executed(Path(settings.output.dir, "ledger", "ledger.sqlite3"), "DELETE FROM meta WHERE name = 'job'")
     found = verify_folder(Path(settings.output.dir))
     assert found.manifest_rows == 2
     assert [each.kind for each in found.findings.listed()] == ["ledger_changed"]

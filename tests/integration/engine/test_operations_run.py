@@ -2,20 +2,18 @@
 
 import csv
 import math
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from image_files import saved as png
 from PIL import Image, ImageDraw
 from run_rig import hits_of, results_of, sign_in
+from sqlite_rig import executed
 
 from batchsearch.config.load import load_job
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ExitCode
 from batchsearch.service.facts import OTHER_CATEGORY, SERVICE_TYPES
-from batchsearch.storage.ledger.checksum import forget_sum
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "sample_data"
@@ -221,11 +219,8 @@ async def test_five_hundred_results_come_in_five_calls(serve, load, tmp_path):
     pages = hits.groupby("page")["request_id"].agg(["nunique", "first"])
     assert set(pages["nunique"]) == {1}
     assert pages["first"].nunique() == 5
-    forget_sum(Path(settings.output.dir) / "ledger" / "ledger.sqlite3")  # what is written here is not noted
-    with closing(sqlite3.connect(Path(settings.output.dir) / "ledger" / "ledger.sqlite3")) as ledger, ledger:
-        spent = ledger.execute("SELECT amount FROM usage WHERE counter = 'calls'").fetchall()
-    ledger.close()
-    assert spent == [(5,)]
+    ledger = Path(settings.output.dir) / "ledger" / "ledger.sqlite3"
+    assert executed(ledger, "SELECT amount FROM usage WHERE counter = 'calls'") == [(5,)]
 
 
 async def test_with_distinct_product_id_each_product_comes_once(serve, load, tmp_path):

@@ -7,6 +7,7 @@ import socket
 import pytest
 from aiohttp import web
 from aiohttp.resolver import ThreadedResolver
+from web_rig import web_server
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.images.fetching.fetch import MAX_FILE_BYTES, Fetcher, Unreachable
@@ -86,17 +87,11 @@ class Host:
 async def host():
     """The server, its address and what it has seen."""
     host = Host()
-    app = web.Application()
-    app.router.add_get("/{name}", host.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host.port = runner.addresses[0][1]
-    host.url = f"http://127.0.0.1:{host.port}"
-    yield host
-    host.release.set()
-    await runner.cleanup()
+    async with web_server(host.answer) as address:
+        host.port = address.rpartition(":")[2]
+        host.url = f"http://{address}"
+        yield host
+        host.release.set()
 
 
 @pytest.fixture
@@ -220,16 +215,8 @@ async def test_a_name_that_resolves_to_an_internal_address_is_refused(host, tmp_
     """What counts is the address that a name leads to, not the name."""
 
     async def loopback(self, name, port=0, family=socket.AF_INET):
-        return [
-            {
-                "hostname": name,
-                "host": "127.0.0.1",
-                "port": port,
-                "family": socket.AF_INET,
-                "proto": 0,
-                "flags": 0,
-            }
-        ]
+        found = {"hostname": name, "host": "127.0.0.1", "port": port}
+        return [found | {"family": socket.AF_INET, "proto": 0, "flags": 0}]
 
     monkeypatch.setattr(ThreadedResolver, "resolve", loopback)
     url = f"http://images.example:{host.port}/image"

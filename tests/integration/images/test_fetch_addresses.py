@@ -1,11 +1,11 @@
 """What is really sent to hosts of images: request targets, headers, cookies, proxies; read off the socket."""
 
-import asyncio
 import gzip
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp.resolver import ThreadedResolver
+from web_rig import raw_server
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.errors import ConfigError
@@ -37,23 +37,15 @@ class Host:
         self.answers = {}
 
     async def serve(self, reader, writer):
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                method, target, _ = head[0].split(" ")
-                headers = {
-                    name.lower(): value.strip()
-                    for name, _, value in (line.partition(":") for line in head[1:])
-                    if name
-                }
-                self.seen.append((method, target, headers))
-                given = self.answers.get(target.partition("?")[0], answer())
-                writer.write(given(headers) if callable(given) else given)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            method, target, _ = head[0].split(" ")
+            parts = (line.partition(":") for line in head[1:])
+            headers = {name.lower(): value.strip() for name, _, value in parts if name}
+            self.seen.append((method, target, headers))
+            given = self.answers.get(target.partition("?")[0], answer())
+            writer.write(given(headers) if callable(given) else given)
+            await writer.drain()
 
     @property
     def targets(self):
@@ -72,14 +64,10 @@ def moved(to, *headers):
 @asynccontextmanager
 async def running():
     host = Host()
-    server = await asyncio.start_server(host.serve, "127.0.0.1", 0)
-    host.port = server.sockets[0].getsockname()[1]
-    host.url = f"http://127.0.0.1:{host.port}"
-    try:
+    async with raw_server(host.serve) as address:
+        host.port = address.rpartition(":")[2]
+        host.url = f"http://{address}"
         yield host
-    finally:
-        server.close()
-        await server.wait_closed()
 
 
 @pytest.fixture

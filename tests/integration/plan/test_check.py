@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
 from PIL import Image
+from web_rig import web_server
 
 from batchsearch.errors import ConfigError, ManifestError, OutputError
 from batchsearch.images.fetching import patience
@@ -203,15 +204,9 @@ async def host(images):
             return web.Response(body=(images / "p01.jpg").read_bytes())
         return web.Response(status=404 if name == "gone" else 503)
 
-    app = web.Application()
-    app.router.add_get("/{name}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host = f"127.0.0.1:{runner.addresses[0][1]}"
-    yield host, asked, counts
-    release.set()
-    await runner.cleanup()
+    async with web_server(answer) as host:
+        yield host, asked, counts
+        release.set()
 
 
 async def test_unreachable_is_told_apart_from_missing_and_secrets_are_not_shown(

@@ -4,16 +4,15 @@ import hashlib
 import json
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from report_rig import NOW, report_on, table
+from sqlite_rig import executed
 
 from batchsearch.cli import cli
 from batchsearch.errors import ConfigError, OutputError
@@ -197,9 +196,7 @@ def test_a_run_going_on_is_reported_as_of_now(searched, tmp_path):
     """Rows without outcome, and outcomes that no part holds yet, are told; the status says how far it is."""
     folder = tmp_path / "going"
     shutil.copytree(searched.folder, folder)
-    with closing(sqlite3.connect(folder / "ledger" / "ledger.sqlite3")) as ledger, ledger:
-        ledger.execute("UPDATE meta SET value = '120' WHERE name = 'total'")
-    ledger.close()
+    executed(folder / "ledger" / "ledger.sqlite3", "UPDATE meta SET value = '120' WHERE name = 'total'")
     report = report_on(folder, thumbnails=0)
     assert report.page.status == ("not finished: 25%", "warn")
     assert any("90 rows of the manifest have no outcome yet" in note for note in report.page.notes)
@@ -267,11 +264,9 @@ def test_duplicates_without_a_search(deduped, tmp_path):
 
 def seal_anew(output, part):
     """As if the ledger had sealed what is in the part now."""
-    with closing(sqlite3.connect(output / "ledger" / "ledger.sqlite3")) as ledger, ledger:
-        ledger.execute(
-            "UPDATE parts SET results_sha256 = ? WHERE name = ?",
-            (hashlib.sha256(part.read_bytes()).hexdigest(), part.name),
-        )
+    now = (hashlib.sha256(part.read_bytes()).hexdigest(), part.name)
+    ledger = output / "ledger" / "ledger.sqlite3"
+    executed(ledger, "UPDATE parts SET results_sha256 = ? WHERE name = ?", now)
 
 
 def test_products_are_named_by_the_columns_that_the_job_wrote_down(deduped, tmp_path):

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import pytest
+from web_rig import raw_server
 from yarl import URL
 
 from batchsearch.service.bare_requests import BareRequests, head_lines
@@ -24,31 +25,25 @@ class Server:
 
     async def serve(self, reader, writer):
         self.connections += 1
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                self.heads.append(head)
-                self.asked.set()
-                given = self.answers.pop(0) if self.answers else OK
-                if given is None:
-                    return
-                if given == "held":
-                    await self.held.wait()
-                    given = OK
-                writer.write(given)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            self.heads.append(head)
+            self.asked.set()
+            given = self.answers.pop(0) if self.answers else OK
+            if given is None:
+                return
+            if given == "held":
+                await self.held.wait()
+                given = OK
+            writer.write(given)
+            await writer.drain()
 
 
 @asynccontextmanager
 async def asking(decompress=False, limit=1, most=None):
     """A server, and what asks it over so many connections at a time."""
     server = Server()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    url = URL(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/a")
-    async with aiohttp.TCPConnector(limit=limit) as connector:
+    async with raw_server(server.serve) as host, aiohttp.TCPConnector(limit=limit) as connector:
+        url = URL(f"http://{host}/a")
         requests = BareRequests(
             connector,
             timeout=aiohttp.ClientTimeout(sock_connect=5),
@@ -67,9 +62,7 @@ async def asking(decompress=False, limit=1, most=None):
 
         server.url = url
         yield server, ask
-    server.held.set()
-    listening.close()
-    await listening.wait_closed()
+        server.held.set()
 
 
 async def test_a_connection_is_used_again_when_its_answer_was_read():

@@ -13,6 +13,7 @@ import aiohttp
 import aiohttp.abc
 import pytest
 from aiohttp import web
+from web_rig import raw_server, web_server
 
 from batchsearch.errors import ConfigError
 from batchsearch.service.client import USER_AGENT, Client
@@ -64,60 +65,48 @@ def _json(content, status=200, **headers):
 async def server():
     """A server on a port of its own."""
     handler = _Server()
-    application = web.Application(client_max_size=2**24)
-    application.router.add_route("*", "/", handler.handle)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    handler.port = runner.addresses[0][1]
-    yield handler
-    await runner.cleanup()
+    async with web_server(handler.handle, "/") as handler.host:
+        yield handler
 
 
 @asynccontextmanager
-async def _client(port, credentials=None, **options):
+async def _client(host, credentials=None, **options):
     async with new_session(connections=4) as session:
-        endpoint = parse_endpoint(f"http://127.0.0.1:{port}")
+        endpoint = parse_endpoint(f"http://{host}")
         yield Client(session, endpoint, credentials or StaticCredentials(_CREDENTIALS), **options)
 
 
-@asynccontextmanager
-async def _raw_server(reply, *, close=True):
+def _replying(reply, *, close=True):
     """A server that writes `reply` (bytes, or nothing at all) after the request's head and ends."""
 
     async def serve(reader, writer):
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            if reply is None:
-                writer.transport.abort()
-                return
-            writer.write(reply)
-            await writer.drain()
-            if not close:
-                await reader.read(-1)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+        await reader.readuntil(b"\r\n\r\n")
+        if reply is None:
+            writer.transport.abort()
+            return
+        writer.write(reply)
+        await writer.drain()
+        if not close:
+            await reader.read(-1)
 
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield listening.sockets[0].getsockname()[1]
-    finally:
-        listening.close()
+    return raw_server(serve)
+
+
+async def _sent(host, call=_CALL, credentials=None, **options):
+    """What a call becomes that a client sends."""
+    async with _client(host, credentials, **options) as client:
+        return await client.send(call)
 
 
 async def test_a_call_arrives_as_documented(server):
     """Method, path, query, headers, body and signature are those of the API's wire format."""
     now = datetime(2026, 3, 1, 8, 9, 10, tzinfo=UTC)
-    async with _client(server.port, clock=lambda: now, nonce=lambda: "n" * 32) as client:
-        answer = await client.send(_CALL)
+    answer = await _sent(server.host, clock=lambda: now, nonce=lambda: "n" * 32)
     request, body = server.requests[0]
     headers = {name.lower(): value for name, value in request.headers.items()}
     assert (request.method, request.raw_path) == ("POST", "/?ScoreThreshold=0.50")
     assert body == _CALL.body
-    assert headers["host"] == f"127.0.0.1:{server.port}"
+    assert headers["host"] == server.host
     assert headers["x-acs-action"] == "SearchImageByPic"
     assert headers["x-acs-version"] == "2020-12-14"
     assert headers["x-acs-date"] == "2026-03-01T08:09:10Z"
@@ -138,8 +127,7 @@ async def test_a_call_arrives_as_documented(server):
 
 async def test_a_good_answer(server):
     """A success has no code and no origin, and its records are typed."""
-    async with _client(server.port) as client:
-        answer = await client.send(_CALL)
+    answer = await _sent(server.host)
     assert (answer.http_status, answer.code, answer.origin, answer.request_id) == (200, None, None, "r-1")
     assert answer.response.hits[0].product_id == "p"
     assert answer.field_problems == 0
@@ -149,8 +137,7 @@ async def test_a_good_answer(server):
 async def test_an_operation_without_a_body(server):
     """A query-only operation is a POST of length 0 without a content type."""
     server.answers.append(_json({"RequestId": "r", "Success": True, "Instance": {"Name": "demo", "Qps": 5}}))
-    async with _client(server.port) as client:
-        answer = await client.send(build_call("Detail", "demo", {}, []))
+    answer = await _sent(server.host, build_call("Detail", "demo", {}, []))
     request, body = server.requests[0]
     assert (body, request.headers["Content-Length"], request.query_string) == (b"", "0", "InstanceName=demo")
     assert "Content-Type" not in request.headers
@@ -159,8 +146,7 @@ async def test_an_operation_without_a_body(server):
 
 async def test_the_older_signature(server):
     """With V1 the signature and all common parameters are in the query."""
-    async with _client(server.port, signature="v1") as client:
-        assert (await client.send(_CALL)).code is None
+    assert (await _sent(server.host, signature="v1")).code is None
     request, _ = server.requests[0]
     assert {"Action", "Signature", "SecurityToken", "ScoreThreshold"} <= request.query.keys()
     assert "authorization" not in request.headers
@@ -169,8 +155,7 @@ async def test_the_older_signature(server):
 async def test_large_bodies_arrive_whole(server):
     """A body of several megabytes is sent as it is, with its length."""
     call = build_call("SearchImageByPic", "demo", {}, [bytes(range(256)) * 12_000])
-    async with _client(server.port) as client:
-        assert (await client.send(call)).code is None
+    assert (await _sent(server.host, call)).code is None
     request, body = server.requests[0]
     assert body == call.body
     assert request.headers["Content-Length"] == str(len(call.body))
@@ -178,7 +163,7 @@ async def test_large_bodies_arrive_whole(server):
 
 async def test_connections_are_kept(server):
     """Calls one after the other use one connection."""
-    async with _client(server.port) as client:
+    async with _client(server.host) as client:
         for _ in range(3):
             await client.send(_CALL)
     assert len(server.peers) == 1
@@ -188,8 +173,7 @@ async def test_a_denial_with_its_hint(server):
     """A denied call has its code, and the wait in seconds that the service hints in milliseconds."""
     content = {"RequestId": "r", "HostId": "h", "Code": "DeniedRequest", "Message": "flow control"}
     server.answers.append(_json(content, 403, x_acs_retry_after="1500"))
-    async with _client(server.port) as client:
-        answer = await client.send(_CALL)
+    answer = await _sent(server.host)
     assert (answer.http_status, answer.code, answer.origin) == (403, "DeniedRequest", "api")
     assert answer.retry_after == 1.5
     assert answer.response is None
@@ -209,23 +193,20 @@ async def test_a_denial_with_its_hint(server):
 async def test_hints_to_wait(server, headers, seconds):
     """Only a positive whole number is a hint, and an hour is the most that is believed."""
     server.answers.append(_json({"Code": "Throttling"}, 400, **headers))
-    async with _client(server.port) as client:
-        assert (await client.send(_CALL)).retry_after == seconds
+    assert (await _sent(server.host)).retry_after == seconds
 
 
 async def test_success_false_under_200(server):
     """A failure in the body of a 200 is a failure."""
     server.answers.append(_json({"RequestId": "r", "Success": False, "Code": 17, "Msg": "engine"}))
-    async with _client(server.port) as client:
-        answer = await client.send(_CALL)
+    answer = await _sent(server.host)
     assert (answer.http_status, answer.code, answer.message) == (200, "Code.17", "engine")
 
 
 async def test_redirections_are_not_followed(server):
     """A signed request goes nowhere else: a redirection is an answer with a code."""
-    server.answers.append(web.Response(status=307, headers={"location": f"http://127.0.0.1:{server.port}/"}))
-    async with _client(server.port) as client:
-        assert (await client.send(_CALL)).code == "Transport.Redirected"
+    server.answers.append(web.Response(status=307, headers={"location": f"http://{server.host}/"}))
+    assert (await _sent(server.host)).code == "Transport.Redirected"
     assert len(server.requests) == 1
 
 
@@ -233,8 +214,7 @@ async def test_compressed_answers_are_read(server):
     """An answer that a proxy compressed is read all the same."""
     body = gzip.compress(json.dumps(_GOOD).encode())
     server.answers.append(web.Response(body=body, headers={"content-encoding": "gzip"}))
-    async with _client(server.port) as client:
-        assert (await client.send(_CALL)).code is None
+    assert (await _sent(server.host)).code is None
 
 
 async def test_endless_answers_are_cut(server):
@@ -242,7 +222,7 @@ async def test_endless_answers_are_cut(server):
     server.answers.append(web.Response(body=b" " * (MAX_REPLY_BYTES + 1)))
     bomb = gzip.compress(b" " * (4 * MAX_REPLY_BYTES))
     server.answers.append(web.Response(body=bomb, headers={"content-encoding": "gzip"}))
-    async with _client(server.port) as client:
+    async with _client(server.host) as client:
         for _ in range(2):
             assert (await client.send(_CALL)).code == "Transport.BodyTooLarge"
 
@@ -267,8 +247,8 @@ _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 )
 async def test_broken_answers(reply, code, status):
     """Every way in which an answer can break has its code, and the status when there was one."""
-    async with _raw_server(reply) as port, _client(port) as client:
-        answer = await client.send(_CALL)
+    async with _replying(reply) as host:
+        answer = await _sent(host)
     assert (answer.code, answer.origin, answer.http_status) == (code, "transport", status)
     assert answer.message
 
@@ -276,20 +256,16 @@ async def test_broken_answers(reply, code, status):
 @pytest.mark.parametrize("reply", [b"", _HEAD + b"content-length: 100\r\n\r\n{"])
 async def test_slow_answers(reply):
     """An answer that does not come, or does not end, is a read timeout."""
-    async with (
-        _raw_server(reply, close=False) as port,
-        _client(port, timeouts=Timeouts(connect=5, total=0.05)) as client,
-    ):
-        answer = await client.send(_CALL)
+    async with _replying(reply, close=False) as host:
+        answer = await _sent(host, timeouts=Timeouts(connect=5, total=0.05))
     assert answer.code == "Transport.ReadTimeout"
 
 
 async def test_nobody_listens():
     """A refused connection is a failure to connect."""
-    async with _raw_server(b"") as port:
+    async with _replying(b"") as host:
         pass
-    async with _client(port) as client:
-        answer = await client.send(_CALL)
+    answer = await _sent(host)
     assert (answer.code, answer.http_status) == ("Transport.ConnectFailed", None)
 
 
@@ -315,7 +291,7 @@ async def test_a_name_without_address():
 async def test_a_connection_that_cannot_be_secured(server):
     """HTTPS to a port that speaks HTTP is a TLS failure."""
     async with new_session(connections=1) as session:
-        client = Client(session, parse_endpoint(f"127.0.0.1:{server.port}"), StaticCredentials(_CREDENTIALS))
+        client = Client(session, parse_endpoint(server.host), StaticCredentials(_CREDENTIALS))
         answer = await client.send(_CALL)
     assert answer.code == "Transport.TlsFailed"
 
@@ -325,7 +301,7 @@ async def test_the_clock_is_learned_from_a_refusal(server):
     now = datetime(2026, 3, 1, 8, 0, 0, tzinfo=UTC)
     expired = {"RequestId": "r", "Code": "InvalidTimeStamp.Expired", "Message": "is expired"}
     server.answers.append(_json(expired, 400, date="Sun, 01 Mar 2026 09:30:00 GMT"))
-    async with _client(server.port, clock=lambda: now) as client:
+    async with _client(server.host, clock=lambda: now) as client:
         assert (await client.send(_CALL)).code == "InvalidTimeStamp.Expired"
         assert client.skew == timedelta(minutes=90).total_seconds()
         answer = await client.send(_CALL)
@@ -337,14 +313,14 @@ async def test_the_clock_is_learned_from_a_refusal(server):
 async def test_a_senseless_date_teaches_nothing(server, date):
     """A Date that is none leaves the clock as it was."""
     server.answers.append(_json({"Code": "InvalidTimeStamp.Expired"}, 400, date=date))
-    async with _client(server.port) as client:
+    async with _client(server.host) as client:
         await client.send(_CALL)
         assert client.skew == 0.0
 
 
 async def test_every_call_has_a_nonce_of_its_own(server):
     """The same call sent twice is signed twice."""
-    async with _client(server.port) as client:
+    async with _client(server.host) as client:
         await client.send(_CALL)
         await client.send(_CALL)
     nonces = {request.headers["x-acs-signature-nonce"] for request, _ in server.requests}
@@ -363,7 +339,7 @@ async def test_refreshed_credentials_sign_the_next_call(server):
             self.fetched += 1
             return Credentials(f"id{self.fetched}", "s", "t")
 
-    async with _client(server.port, CredentialChain([_Turning()])) as client:
+    async with _client(server.host, CredentialChain([_Turning()])) as client:
         server.answers.append(_json({"Code": "InvalidSecurityToken.Expired", "RequestId": "r"}, status=400))
         await client.send(_CALL)
         await client.refresh_credentials()
@@ -374,7 +350,7 @@ async def test_refreshed_credentials_sign_the_next_call(server):
 
 async def test_no_credentials_end_the_run(server):
     """Without credentials nothing is sent, and the error says where they were looked for."""
-    async with _client(server.port, CredentialChain([])) as client:
+    async with _client(server.host, CredentialChain([])) as client:
         with pytest.raises(ConfigError, match="no credentials"):
             await client.send(_CALL)
     assert server.requests == []
@@ -389,7 +365,7 @@ async def test_cancellation_passes(server):
         await asyncio.Event().wait()
 
     server.answers.append(never)
-    async with _client(server.port) as client:
+    async with _client(server.host) as client:
         task = asyncio.create_task(client.send(_CALL))
         await reached.wait()
         task.cancel()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
+from web_rig import web_server
 
 from batchsearch.service.client import Answer
 from batchsearch.service.clock import ServiceClock
@@ -27,6 +28,9 @@ class _Store:
         self.permission_status = 200
         self.refusal = None
 
+    async def answer(self, request):
+        return await (self.permit if request.method == "GET" else self.store)(request)
+
     async def permit(self, request):
         self.asked.append(request)
         return web.json_response(self.permission, status=self.permission_status)
@@ -45,25 +49,18 @@ class _Store:
 async def store():
     """A stand-in on a port of its own, that permits everything."""
     handler = _Store()
-    application = web.Application()
-    application.router.add_get("/", handler.permit)
-    application.router.add_post("/", handler.store)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    handler.port = runner.addresses[0][1]
-    handler.permission = {
-        "RequestId": "r",
-        "AccessKeyId": "oss-id",
-        "EncodedPolicy": "policy==",
-        "Signature": "sig+/=",
-        "Bucket": "127",
-        "Endpoint": f"0.0.1:{handler.port}",
-        "ObjectKey": "a/b 1.jpg",
-        "UseAccelerate": False,
-    }
-    yield handler
-    await runner.cleanup()
+    async with web_server(handler.answer, "/") as handler.host:
+        handler.permission = {
+            "RequestId": "r",
+            "AccessKeyId": "oss-id",
+            "EncodedPolicy": "policy==",
+            "Signature": "sig+/=",
+            "Bucket": "127",
+            "Endpoint": handler.host.removeprefix("127."),
+            "ObjectKey": "a/b 1.jpg",
+            "UseAccelerate": False,
+        }
+        yield handler
 
 
 async def _upload(store, image=b"\x00picture\r\n--\xff"):
@@ -73,7 +70,7 @@ async def _upload(store, image=b"\x00picture\r\n--\xff"):
             "cn-shanghai",
             StaticCredentials(Credentials("id", "the-secret")),
             clock=ServiceClock(lambda: _NOW),
-            platform=parse_endpoint(f"http://127.0.0.1:{store.port}"),
+            platform=parse_endpoint(f"http://{store.host}"),
         )
         return await uploader.upload(image)
 
@@ -82,7 +79,7 @@ async def test_a_image_is_stored_and_named(store):
     """Permission, upload, address: the three steps of the official SDK, with the fields it sends."""
     uploaded = await _upload(store)
     assert isinstance(uploaded, Uploaded)
-    assert uploaded.url == f"http://127.0.0.1:{store.port}/a/b 1.jpg"
+    assert uploaded.url == f"http://{store.host}/a/b 1.jpg"
     assert uploaded.url not in repr(uploaded)
     asked = store.asked[0]
     assert dict(asked.query) == {"Product": "ImageSearch", "RegionId": "cn-shanghai"}
@@ -101,18 +98,12 @@ async def test_a_image_is_stored_and_named(store):
 
 async def test_a_refused_permission_has_the_platforms_code(store):
     """The open platform's refusal is an answer like any call's."""
-    store.permission, store.permission_status = (
-        {"Code": "Forbidden.RAM", "Message": "no", "RequestId": "x"},
-        403,
-    )
+    store.permission = {"Code": "Forbidden.RAM", "Message": "no", "RequestId": "x"}
+    store.permission_status = 403
     answer = await _upload(store)
     assert isinstance(answer, Answer)
-    assert (answer.http_status, answer.code, answer.origin, answer.request_id) == (
-        403,
-        "Forbidden.RAM",
-        "api",
-        "x",
-    )
+    assert (answer.http_status, answer.code, answer.origin) == (403, "Forbidden.RAM", "api")
+    assert answer.request_id == "x"
     assert store.stored == []
 
 

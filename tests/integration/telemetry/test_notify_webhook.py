@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from aiohttp import web
+from web_rig import web_server
 
 from batchsearch.config.sections.notify_settings import NOTIFY_VARIABLE, NotifySettings
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
@@ -57,15 +58,10 @@ class Receiver:
 @pytest.fixture
 async def receiver():
     found = Receiver()
-    application = web.Application()
-    application.router.add_post("/{anything:.*}", found.take)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    found.elsewhere = found.url + "/elsewhere"
-    yield found
-    await runner.cleanup()
+    async with web_server(found.take, "/{anything:.*}") as host:
+        found.url = f"http://{host}/hook"
+        found.elsewhere = found.url + "/elsewhere"
+        yield found
 
 
 async def test_the_end_is_told_with_the_summary(run_here, receiver):

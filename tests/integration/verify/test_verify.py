@@ -6,8 +6,6 @@ import fcntl
 import hashlib
 import json
 import shutil
-import sqlite3
-from contextlib import closing
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 from run_rig import command, granting, put, sign_in
+from sqlite_rig import executed
 
 from batchsearch.config.load import load_job
 from batchsearch.errors import ConfigError
@@ -97,9 +96,7 @@ def rewrite(folder, table, change, *, part=None):
 
 
 def execute(folder, statement, values=()):
-    with closing(sqlite3.connect(folder / "out" / "ledger" / "ledger.sqlite3")) as connection, connection:
-        connection.execute(statement, values)
-    connection.close()
+    executed(folder / "out" / "ledger" / "ledger.sqlite3", statement, values)
     # Changed by hand on purpose: what is to be found is what the change means.
     (folder / "out" / "ledger" / "ledger.sum").unlink(missing_ok=True)
 

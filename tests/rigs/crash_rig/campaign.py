@@ -3,6 +3,7 @@
 import random
 import shutil
 import signal
+from collections import Counter
 from dataclasses import dataclass, field
 
 from .checks import never_wrong, repeats, same_output, whole
@@ -52,7 +53,7 @@ class Kill:
 class Tally:
     """What a campaign did: kills by place, and how many calls single kills repeated."""
 
-    kills: dict = field(default_factory=dict)
+    kills: Counter = field(default_factory=Counter)
     repeated: list = field(default_factory=list)
     scenarios: int = 0
 
@@ -96,15 +97,10 @@ class Campaign:
             self._killed(job, folder, kill, expected)
             killed.append(self._started - 1)
             never_wrong(folder)
-        last = self._start(job, folder, "")
-        assert last.wait() == 0, last.text()
-        same_output(folder, job)
-        whole(folder)
+        self._came_to_its_end(self._start(job, folder, ""), job, folder)
         again = repeats(self._world.granted(), killed, job)
         assert max(again.values()) <= MOST_REPEATED, again
         self.tally.repeated += again.values()
-        self.tally.scenarios += 1
-        shutil.rmtree(folder)
 
     def compacting(self, job, kills, *, finished_by):
         """Compact a copy of a finished output, kill that so, let another command finish it, and compare.
@@ -128,20 +124,15 @@ class Campaign:
             code = process.wait()
             if kill.point is not None or code != 0:
                 assert code == -signal.SIGKILL, process.text()
-                place = kill.point or "by time"
-                self.tally.kills[place] = self.tally.kills.get(place, 0) + 1
+                self.tally.kills[kill.point or "by time"] += 1
             never_wrong(folder)
         last = (
             self._start(job, folder, "")
             if finished_by == "run"
             else self._command(["compact", folder, "--rows", "20"], folder, "")
         )
-        assert last.wait() == 0, last.text()
-        same_output(folder, job)
-        whole(folder)
+        self._came_to_its_end(last, job, folder)
         assert not self._world.granted(), "compaction needs no call"
-        self.tally.scenarios += 1
-        shutil.rmtree(folder)
 
     def renewing(self, job, point):
         """Ask again for the failed rows of a copy of a finished output, kill that at a place, and run again.
@@ -154,11 +145,14 @@ class Campaign:
         failed = ["retry", folder, "--failed", "--no-progress", "--set", f"output.dir={folder}"]
         process = self._command(failed, folder, f"{point}:1")
         assert process.wait() == -signal.SIGKILL, process.text()
-        self.tally.kills[point] = self.tally.kills.get(point, 0) + 1
+        self.tally.kills[point] += 1
         never_wrong(folder)
-        last = self._start(job, folder, "")
+        self._came_to_its_end(self._start(job, folder, ""), job, folder, but=("earlier_outcomes",))
+
+    def _came_to_its_end(self, last, job, folder, **options):
+        """The last process ends well, and leaves what a run does that was left alone."""
         assert last.wait() == 0, last.text()
-        same_output(folder, job, but=("earlier_outcomes",))
+        same_output(folder, job, **options)
         whole(folder)
         self.tally.scenarios += 1
         shutil.rmtree(folder)
@@ -183,8 +177,7 @@ class Campaign:
                 process.kill()
             code = process.wait()
             if code == -signal.SIGKILL:
-                place = kill.point or "by time"
-                self.tally.kills[place] = self.tally.kills.get(place, 0) + 1
+                self.tally.kills[kill.point or "by time"] += 1
                 return
             assert code == 0, process.text()
             if folder.exists() and kill.point not in ALWAYS_PASSED and count == 1 and kill.point is not None:

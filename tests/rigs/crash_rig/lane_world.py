@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from object_stores_rig import S3_ACCOUNT, s3_process
 from PIL import Image
+from run_rig import keys_of, put
 
 from batchsearch.config.load import load_job
 from batchsearch.config.sections.image_settings import connections_of
@@ -43,15 +45,6 @@ ARRIVAL, DEPARTURE = 0.25, 0.02
 """How much later than meant a call may arrive on a busy machine, and leave, seconds."""
 
 SEARCH = "SearchImageByPic"
-ACCOUNT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-S3_SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print(*server.get_host_and_port(), flush=True)
-sys.stdin.read()
-"""
 
 
 class LaneWorld:
@@ -81,9 +74,13 @@ class LaneWorld:
             undo.callback(self.emulator.stop)
             self.emulator.start()
             self._fill()
-            for name, value in {**ACCOUNT, **self._environ(0), "AWS_EC2_METADATA_DISABLED": "true"}.items():
+            for name, value in {
+                **S3_ACCOUNT,
+                **self._environ(0),
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }.items():
                 self._patched.setenv(name, value)
-            self.store = undo.enter_context(S3Server())
+            self.store = undo.enter_context(s3_process())
             self.job = load_job(self._job()).settings
             from batchsearch.storage.stores.object_store import ObjectStore
 
@@ -110,9 +107,6 @@ class LaneWorld:
     # -- what is run
 
     def _fill(self):
-        from batchsearch.emulator.search.image_reading import decode_image
-        from batchsearch.emulator.search.records import NewItem
-
         self.images = self.folder / "images"
         self.images.mkdir()
         for number in range(self.rows):
@@ -120,11 +114,8 @@ class LaneWorld:
             path = self.images / f"p{number:03}.jpg"
             small.resize((120, 100), Image.Resampling.BICUBIC).save(path, quality=90)
             if number % 4 == 0:
-                image = decode_image(path.read_bytes(), "generic")
                 for name in NAMES:
-                    self.emulator.catalogue(name).add(
-                        NewItem(f"P{number}", "front"), image, crop=True, region=None
-                    )
+                    put(self.emulator, f"P{number}", path, name)
 
     def _job(self):
         manifest = self.folder / "manifest.csv"
@@ -189,11 +180,7 @@ class LaneWorld:
     # -- workers
 
     def _environ(self, number):
-        key = self._keys[number]
-        return {
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": key.access_key_id,
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": key.access_key_secret,
-        }
+        return keys_of(self._keys[number])
 
     def start_worker(self):
         """One more worker, a machine of its own; its process."""
@@ -411,26 +398,3 @@ def _scheduler():
     from distributed import LocalCluster
 
     return LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=False)
-
-
-class S3Server:
-    """An S3 server in a process of its own; gives its address."""
-
-    def __enter__(self):
-        self._server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", S3_SERVER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        for line in self._server.stdout:
-            if line.startswith("127.0.0.1 "):
-                return f"http://127.0.0.1:{line.split()[1]}"
-        raise AssertionError("the S3 server did not start")
-
-    def __exit__(self, *_):
-        self._server.kill()
-        self._server.wait()
-        self._server.stdin.close()
-        self._server.stdout.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 from PIL import Image
+from run_rig import granting, keys_of, put
 
 MOST_IN_FLIGHT = 4
 ROWS_PER_PART = 7
@@ -52,14 +53,12 @@ class World:
     """
 
     def __init__(self, folder):
-        from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions, random_key
+        from batchsearch.emulator.instance_options import EmulatorOptions, random_key
         from batchsearch.emulator.server import Emulator
 
         self.folder = folder
-        unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
-        instance = InstanceOptions(name="demo", qps=1e9, rates=unlimited)
         self._keys = tuple(random_key() for _ in range(KEYS))
-        options = EmulatorOptions(instances=(instance,), keys=self._keys, log_size=1_000_000)
+        options = EmulatorOptions(instances=(granting(),), keys=self._keys, log_size=1_000_000)
         self.emulator = Emulator(options)
         self.images = folder / "images"
         self._numbers = iter(range(1_000_000))
@@ -75,24 +74,15 @@ class World:
 
     def environ(self, number=0):
         """What a run needs to be let in: each may have a key of its own, by which its requests are known."""
-        key = self._keys[number % KEYS]
-        return {
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": key.access_key_id,
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": key.access_key_secret,
-        }
+        return keys_of(self._keys[number % KEYS])
 
     def _fill(self):
-        from batchsearch.emulator.search.image_reading import decode_image
-        from batchsearch.emulator.search.records import NewItem
-
         for number in range(ITEMS):
             rng = random.Random(number)
             small = Image.frombytes("RGB", (8, 6), rng.randbytes(144))
             path = self.images / f"p{number:03}.jpg"
             small.resize((120, 100), Image.Resampling.BICUBIC).save(path, quality=90)
-            image = decode_image(path.read_bytes(), "generic")
-            item = NewItem(f"P{number:03}", "front", custom_content="x" * (number % 40))
-            self.emulator.catalogue().add(item, image, crop=True, region=None)
+            put(self.emulator, f"P{number:03}", path, custom_content="x" * (number % 40))
         (self.images / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
 
     def place(self, name):

@@ -18,6 +18,7 @@ from cluster_rig import DaskCluster, Deadly, leave_after, worker_pids
 from crash_rig.checks import table as ended_as
 from distributed import Client
 from run_rig import command as run_command
+from web_rig import web_server
 
 import batchsearch
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -249,32 +250,27 @@ async def test_a_slow_image_holds_up_no_other(cluster, images):
             await release.wait()
         return web.Response(body=(images / "p00.jpg").read_bytes())
 
-    app = web.Application()
-    app.router.add_get("/{name}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]
     names = ["slow", *(f"quick{n}" for n in range(60))]
     done = []
 
     async def one(workshop, name):
-        found = await workshop.make(ImageReference(url=f"http://127.0.0.1:{port}/{name}"), Preparing(RULES))
+        found = await workshop.make(ImageReference(url=f"http://{host}/{name}"), Preparing(RULES))
         done.append(name)
         if len(done) == 60:
             release.set()
         return found
 
+    settings, workers = ImageSettings(allow_hosts=("127.0.0.1",)), WorkerSettings(dask=cluster.address)
     with Client(cluster.address, set_as_default=False) as client:
         client.run(leave_after, 0.5)
-        settings = ImageSettings(allow_hosts=("127.0.0.1",))
         try:
-            async with open_workshop_at(WorkerSettings(dask=cluster.address), images, settings) as workshop:
+            async with (
+                web_server(answer) as host,
+                open_workshop_at(workers, images, settings) as workshop,
+            ):
                 found = await asyncio.gather(*(one(workshop, name) for name in names))
         finally:
             client.run(leave_after, worker_side.TOGETHER_SECONDS)
-    await runner.cleanup()
     assert all(isinstance(each, Prepared) for each in found)
     assert done[-1] == "slow"
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from object_stores_rig import S3_ACCOUNT
 from pydantic import ValidationError
+from web_rig import raw_server
 
 from batchsearch.config.sections.image_settings import ImageSettings, StoreSettings, StoresSettings
 from batchsearch.errors import MissingExtraError
@@ -139,14 +140,12 @@ async def test_one_bounded_request_and_no_signature_for_a_public_bucket(account,
         heads.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
         writer.write(b"HTTP/1.1 206 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody")
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    for anonymous in (True, False):
-        async with Fetcher(tmp_path, settings_for(url, "shop", anonymous=anonymous)) as fetcher:
-            assert await get(fetcher, "s3://shop/a.jpg") == b"body"
-    server.close()
+    async with raw_server(answer) as host:
+        for anonymous in (True, False):
+            settings = settings_for(f"http://{host}", "shop", anonymous=anonymous)
+            async with Fetcher(tmp_path, settings) as fetcher:
+                assert await get(fetcher, "s3://shop/a.jpg") == b"body"
     assert len(heads) == 2
     assert all(f"range: bytes=0-{MAX_FILE_BYTES}\r\n" in head for head in heads)
     assert ["authorization:" in head for head in heads] == [False, True]
@@ -166,15 +165,12 @@ async def test_a_store_that_never_answers_is_left(account, tmp_path):
 
     async def silent(reader, writer):
         await release.wait()
-        writer.close()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    settings = settings_for(f"http://127.0.0.1:{port}", "shop").model_copy(update={"fetch_timeout": 0.5})
-    async with Fetcher(tmp_path, settings) as fetcher:
-        found = await get(fetcher, "s3://shop/a.jpg")
-    release.set()
-    server.close()
+    async with raw_server(silent) as host:
+        settings = settings_for(f"http://{host}", "shop").model_copy(update={"fetch_timeout": 0.5})
+        async with Fetcher(tmp_path, settings) as fetcher:
+            found = await get(fetcher, "s3://shop/a.jpg")
+        release.set()
     assert isinstance(found, Unreachable)
     assert found.code == "Transport.ImageTimeout"
 

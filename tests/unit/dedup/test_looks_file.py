@@ -1,12 +1,10 @@
 """The looks of images are kept from night to night, and found by the rows that they are of."""
 
-import sqlite3
-from contextlib import closing
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlite_rig import executed
 
 from batchsearch.tasks.dedup.candidates import precheck
 from batchsearch.tasks.dedup.candidates.alike import find_alike
@@ -85,8 +83,7 @@ def test_a_file_that_is_none_is_made_anew(path, content):
     """What cannot be read costs looks, never a night; so does what a later version has written."""
     path.parent.mkdir()
     if content == "later":
-        with closing(sqlite3.connect(path)) as file:
-            file.execute("PRAGMA user_version = 99")
+        executed(path, "PRAGMA user_version = 99")
     else:
         path.write_bytes(content)
         path.with_name(FORMER_FILE).write_bytes(b"no table")

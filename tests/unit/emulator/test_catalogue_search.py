@@ -178,40 +178,31 @@ def test_a_predicted_category_that_limits_nothing(product):
 
 def test_an_empty_product_instance_finds_nothing_and_says_other():
     """Without items there is nothing to predict from: 88888888, and no hits."""
-    catalogue = Catalogue(name="demo", service_type="product", capacity=10, data=None)
-    try:
+    with closing(Catalogue(name="demo", service_type="product", capacity=10, data=None)) as catalogue:
         found = search(catalogue, drawn("ring", "red"))
         assert (found.info.category_id, found.total) == (OTHER_CATEGORY, 0)
-    finally:
-        catalogue.close()
 
 
 def test_an_added_item_gets_the_predicted_category():
     """The first item of an empty product instance is `other`; the next takes its neighbours' category."""
-    catalogue = Catalogue(name="demo", service_type="product", capacity=10, data=None)
-    try:
+    with closing(Catalogue(name="demo", service_type="product", capacity=10, data=None)) as catalogue:
         first = catalogue.add(NewItem("p0", "a"), sent(drawn("ring", "red")), crop=True, region=None)
         catalogue.add(NewItem("p1", "a", 4), sent(drawn("cross", "blue")), crop=True, region=None)
         near = sent(drawn("cross", "blue"), "JPEG", quality=50)
         third = catalogue.add(NewItem("p2", "a"), near, crop=True, region=None)
         assert (first.category_id, third.category_id) == (OTHER_CATEGORY, 4)
         assert catalogue.get("p2", "a").category_id == 4
-    finally:
-        catalogue.close()
 
 
 @pytest.mark.parametrize("service_type", ["generic", "fabric", "trademark", "furniture"])
 def test_other_service_types_have_one_category(service_type):
     """Whatever category is given, items and answers have 88888888, and nothing is excluded by it."""
-    catalogue = Catalogue(name="demo", service_type=service_type, capacity=10, data=None)
-    try:
+    with closing(Catalogue(name="demo", service_type=service_type, capacity=10, data=None)) as catalogue:
         added = catalogue.add(NewItem("p", "a", 3), sent(drawn("ring", "red")), crop=True, region=None)
         found = search(catalogue, drawn("ring", "red"), category_id=5)
         assert {added.category_id, found.info.category_id, found.hits[0].item.category_id} == {OTHER_CATEGORY}
         assert found.hits[0].score == 1.0
         assert catalogue.search_name("p", "a", Query(category_id=7)).info.category_id == OTHER_CATEGORY
-    finally:
-        catalogue.close()
 
 
 def test_the_subject_is_found_and_reported(product):
@@ -263,8 +254,7 @@ def test_a_region_is_cut_to_the_image(product):
 
 def test_fabric_ignores_crop_and_region():
     """On a fabric instance every way of asking is the whole image, and no subject is reported."""
-    catalogue = Catalogue(name="demo", service_type="fabric", capacity=10, data=None)
-    try:
+    with closing(Catalogue(name="demo", service_type="fabric", capacity=10, data=None)) as catalogue:
         catalogue.add(NewItem("p", "a"), sent(drawn("ring", "red")), crop=True, region=None)
         image = drawn("ring", "red", place=(20, 20, 120, 120))
         region = Box(x1=1, x2=50, y1=1, y2=50)
@@ -275,8 +265,6 @@ def test_fabric_ignores_crop_and_region():
         }
         assert len(found) == 1
         assert found.pop().info.region is None
-    finally:
-        catalogue.close()
 
 
 def test_searching_by_name_finds_the_item_itself_first(product):

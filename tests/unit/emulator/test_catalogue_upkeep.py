@@ -1,7 +1,6 @@
 """The catalogue's items: adding, changing, deleting, capacity, restarts."""
 
 import io
-import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -9,6 +8,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from sqlite_rig import executed
 
 from batchsearch.emulator.models import open_session
 from batchsearch.emulator.search.catalogue import Catalogue, CatalogueFullError
@@ -34,6 +34,9 @@ def image(seed):
     return decode_image(buffer.getvalue(), "generic")
 
 
+EVERY = Query()
+
+
 def opened(data=None, *, service_type="generic", capacity=100, name="demo", subject="border"):
     return Catalogue(name=name, service_type=service_type, capacity=capacity, data=data, subject=subject)
 
@@ -41,6 +44,10 @@ def opened(data=None, *, service_type="generic", capacity=100, name="demo", subj
 def add(catalogue, product_id, pic_name="a.jpg", *, seed=0, **attributes):
     item = NewItem(product_id, pic_name, **attributes)
     return catalogue.add(item, image(seed), crop=True, region=None)
+
+
+def searched(catalogue, seed, query=EVERY):
+    return catalogue.search_image(image(seed), query, crop=True, region=None)
 
 
 @pytest.fixture
@@ -78,14 +85,13 @@ def test_adding_again_overwrites(catalogue):
     add(catalogue, "p", seed=1, int_attr=2)
     assert catalogue.count() == 1
     assert catalogue.get("p", "a.jpg") == Item("p", "a.jpg", OTHER_CATEGORY, int_attr=2)
-    found = catalogue.search_image(image(1), Query(), crop=True, region=None)
+    found = searched(catalogue, 1)
     assert [hit.score for hit in found.hits] == [1.0]
 
 
 def test_a_full_catalogue_takes_no_more(catalogue):
     """One item too many is refused and not kept; overwriting and adding after a deletion still work."""
-    small = opened(capacity=2)
-    try:
+    with closing(opened(capacity=2)) as small:
         add(small, "p1")
         add(small, "p2", seed=1)
         with pytest.raises(CatalogueFullError, match="2 items"):
@@ -96,8 +102,6 @@ def test_a_full_catalogue_takes_no_more(catalogue):
         assert small.delete("p1", None) == ["a.jpg"]
         add(small, "p3", seed=2)
         assert small.count() == 2
-    finally:
-        small.close()
 
 
 def test_updating_changes_only_what_is_named(catalogue):
@@ -107,7 +111,7 @@ def test_updating_changes_only_what_is_named(catalogue):
     assert catalogue.update("p", "a.jpg", changes) == 1
     assert catalogue.get("p", "a.jpg") == Item("p", "a.jpg", OTHER_CATEGORY, **{**FULL, **changes})
     query = Query(filter=parse_filter('int_attr=9 AND str_attr4="new" AND int_attr4=4'))
-    assert catalogue.search_image(image(0), query, crop=True, region=None).hits[0].score == 1.0
+    assert searched(catalogue, 0, query).hits[0].score == 1.0
 
 
 def test_updating_a_product_changes_all_its_images(catalogue):
@@ -117,11 +121,8 @@ def test_updating_a_product_changes_all_its_images(catalogue):
     assert catalogue.update("p", None, {"int_attr": 1}) == 2
     assert catalogue.update("p", "2.jpg", {"int_attr": 1}) == 0
     assert catalogue.update("nobody", None, {"int_attr": 1}) == 0
-    assert [catalogue.get(*key).int_attr for key in (("p", "0.jpg"), ("p", "1.jpg"), ("q", "2.jpg"))] == [
-        1,
-        1,
-        None,
-    ]
+    keys = (("p", "0.jpg"), ("p", "1.jpg"), ("q", "2.jpg"))
+    assert [catalogue.get(*key).int_attr for key in keys] == [1, 1, None]
 
 
 @pytest.mark.parametrize("name", ["product_id", "category_id", "id", "int_attr = 1; --"])
@@ -140,7 +141,7 @@ def test_deleting_by_key_and_by_product(catalogue):
     assert catalogue.delete("p", "1.jpg") == []
     assert catalogue.delete("p", None) == ["0.jpg", "2.jpg"]
     assert catalogue.count() == 1
-    found = catalogue.search_image(image(0), Query(), crop=True, region=None)
+    found = searched(catalogue, 0)
     assert [hit.item.product_id for hit in found.hits] == ["q"]
 
 
@@ -162,33 +163,26 @@ def test_a_restart_loses_nothing(tmp_path):
     add(first, "gone", seed=8)
     first.delete("gone", None)
     first.update("twin1", None, {"int_attr": 3})
-    expected = first.search_image(image(7), Query(), crop=True, region=None)
+    expected = searched(first, 7)
     named = first.search_name("full", "a.jpg", Query())
     first.close()
-    again = opened(tmp_path)
-    try:
+    with closing(opened(tmp_path)) as again:
         assert again.count() == 5
-        assert again.search_image(image(7), Query(), crop=True, region=None) == expected
+        assert searched(again, 7) == expected
         assert again.search_name("full", "a.jpg", Query()) == named
         add(again, "later", seed=7)
         ranked = [hit.item.product_id for hit in again.search_name("twin0", "a.jpg", Query(num=5)).hits]
         assert ranked == ["twin0", "twin1", "twin2", "twin3", "later"]
-    finally:
-        again.close()
 
 
 def test_an_added_item_is_on_disk_when_add_returns(tmp_path):
     """What `add` has returned for, another connection reads."""
-    catalogue = opened(tmp_path)
-    try:
+    with closing(opened(tmp_path)) as catalogue:
         add(catalogue, "p")
-        other = sqlite3.connect(tmp_path / "demo.sqlite3")
-        assert other.execute(
-            "SELECT product_id, length(vector) FROM items JOIN vectors USING (id)"
-        ).fetchall() == [("p", 1024)]
-        other.close()
-    finally:
-        catalogue.close()
+        kept = executed(
+            tmp_path / "demo.sqlite3", "SELECT product_id, length(vector) FROM items JOIN vectors USING (id)"
+        )
+        assert kept == [("p", 1024)]
 
 
 def test_two_instances_share_a_folder(tmp_path):
@@ -221,9 +215,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     opened(tmp_path).close()
     with pytest.raises(ConfigError, match="service type is 'generic', not 'product'"):
         opened(tmp_path, service_type="product")
-    with closing(sqlite3.connect(tmp_path / "demo.sqlite3")) as changed, changed:
-        changed.execute("PRAGMA user_version = 99")
-    changed.close()
+    executed(tmp_path / "demo.sqlite3", "PRAGMA user_version = 99")
     with pytest.raises(ConfigError, match="schema version 99"):
         opened(tmp_path)
     (tmp_path / "other.sqlite3").write_bytes(b"this is no database, only text that is long enough" * 20)
@@ -232,8 +224,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 
 
 def model_of(path):
-    with closing(sqlite3.connect(path)) as connection:
-        return connection.execute("SELECT value FROM meta WHERE name = 'model'").fetchone()[0]
+    return executed(path, "SELECT value FROM meta WHERE name = 'model'")[0][0]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -253,8 +244,7 @@ def test_a_new_file_begins_with_the_newest_network(tmp_path):
     """One network for what is new; a file of a network that is not there is refused by its name."""
     opened(tmp_path).close()
     assert model_of(tmp_path / "demo.sqlite3") == MODEL == next(iter(MODELS))
-    with closing(sqlite3.connect(tmp_path / "demo.sqlite3")) as changed, changed:
-        changed.execute("UPDATE meta SET value = 'gone/1' WHERE name = 'model'")
+    executed(tmp_path / "demo.sqlite3", "UPDATE meta SET value = 'gone/1' WHERE name = 'model'")
     with pytest.raises(ConfigError, match="model is 'gone/1', not"):
         opened(tmp_path)
 
@@ -274,7 +264,7 @@ def test_a_closed_catalogue_refuses(catalogue):
     with pytest.raises(RuntimeError):
         add(catalogue, "p")
     with pytest.raises(RuntimeError):
-        catalogue.search_image(image(0), Query(), crop=True, region=None)
+        searched(catalogue, 0)
 
 
 def test_many_threads_add_and_delete_at_once(tmp_path):
@@ -296,17 +286,14 @@ def test_many_threads_add_and_delete_at_once(tmp_path):
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(work, range(6)))
     everything = Query(num=100, start=0)
-    before = catalogue.search_image(image(0), everything, crop=True, region=None)
+    before = searched(catalogue, 0, everything)
     shared = catalogue.get("shared", "a.jpg")
     catalogue.close()
     assert refused
-    again = opened(tmp_path, capacity=30)
-    try:
+    with closing(opened(tmp_path, capacity=30)) as again:
         assert again.count() == before.total == len(before.hits) <= 30
         assert again.get("shared", "a.jpg") == shared
-        assert again.search_image(image(0), everything, crop=True, region=None) == before
-    finally:
-        again.close()
+        assert searched(again, 0, everything) == before
 
 
 def test_a_change_that_fails_leaves_the_others_alone(catalogue):

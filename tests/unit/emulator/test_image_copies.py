@@ -1,12 +1,12 @@
 """Small copies of images beside an instance's items: kept on request, bounded, gone with their items."""
 
 import io
-import sqlite3
 from contextlib import closing
 
 import numpy as np
 import pytest
 from PIL import Image
+from sqlite_rig import executed
 
 from batchsearch.emulator.search.catalogue import Catalogue
 from batchsearch.emulator.search.image_copies import SIDE, ImageCopies
@@ -137,5 +137,4 @@ def test_size_is_known_again_after_a_restart(tmp_path):
     assert again.size == 60
     again.keep(2, bytes(60))
     again.close()
-    with closing(sqlite3.connect(tmp_path / "c.sqlite3")) as file:
-        assert file.execute("SELECT id FROM copies").fetchall() == [(2,)]
+    assert executed(tmp_path / "c.sqlite3", "SELECT id FROM copies") == [(2,)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from web_rig import web_server
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.descriptors import Shortage, is_exhausted, none_left
@@ -50,17 +51,12 @@ def nothing_left():
 @pytest.fixture
 async def address():
     """Where somebody answers `image` to everything."""
-    app = web.Application()
 
     async def answer(_):
         return web.Response(body=b"picture")
 
-    app.router.add_route("*", "/{name}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/x"
-    await runner.cleanup()
+    async with web_server(answer) as host:
+        yield f"http://{host}/x"
 
 
 async def test_files_are_read_once_there_are_descriptors_again(tmp_path):

@@ -1,12 +1,12 @@
 """The usage statement: from a ledger's counters to table, JSON and Parquet."""
 
 import json
-import sqlite3
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlite_rig import executed
 
 from batchsearch.errors import ExitCode, OutputError
 from batchsearch.storage.ledger.entries import FinishedRow, UsageKey, digest_of
@@ -98,9 +98,7 @@ def test_a_file_that_is_no_ledger_is_an_error_that_names_it(tmp_path):
 async def test_a_ledger_of_a_later_version_is_refused(make_output):
     """What a newer batchsearch wrote is not guessed at."""
     folder = await make_output("one", usage_of(calls=1))
-    connection = sqlite3.connect(folder / LEDGER)
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
+    executed(folder / LEDGER, "PRAGMA user_version = 99")
     (problem,) = read_usage([folder]).unread
     assert isinstance(problem, OutputError)
     assert "version 99" in str(problem)
@@ -151,9 +149,7 @@ async def test_reading_lets_the_log_be_emptied(tmp_path):
     await spend(ledger, "a", usage_of(calls=1))
     with LedgerReader(path) as reader:
         reader.usage()
-        other = sqlite3.connect(path)
-        busy, _, _ = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        other.close()
+        [(busy, _, _)] = executed(path, "PRAGMA wal_checkpoint(TRUNCATE)")
         assert busy == 0
         assert path.with_name("ledger.sqlite3-wal").stat().st_size == 0
     ledger.close()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlite_rig import executed
 
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.ledger import store
@@ -32,10 +33,8 @@ def row(key, *, code=None, has_history=False):
 async def test_a_finished_row_is_on_disk_when_finish_returns(ledger, tmp_path):
     """What `finish` has returned for, another process reads."""
     await ledger.finish(row("a"), {USAGE: 1})
-    other = sqlite3.connect(tmp_path / "ledger.sqlite3")
-    assert other.execute("SELECT count(*) FROM rows").fetchone() == (1,)
-    assert other.execute("SELECT result FROM pending").fetchone() == (b'{"row_key":"a"}',)
-    other.close()
+    assert executed(tmp_path / "ledger.sqlite3", "SELECT count(*) FROM rows") == [(1,)]
+    assert executed(tmp_path / "ledger.sqlite3", "SELECT result FROM pending") == [(b'{"row_key":"a"}',)]
 
 
 async def test_waiting_records_share_a_commit(ledger):
@@ -51,14 +50,11 @@ async def test_outcomes_of_one_commit_are_numbered_in_order(ledger, tmp_path):
     rows[50] = replace(rows[50], answer=None)
     rows[90] = replace(rows[90], has_history=True)
     await asyncio.gather(*(ledger.finish(each, {USAGE: 1}) for each in rows))
-    other = sqlite3.connect(tmp_path / "ledger.sqlite3")
-    found = other.execute("SELECT result, digest FROM pending JOIN rows USING (seq) ORDER BY seq").fetchall()
+    path = tmp_path / "ledger.sqlite3"
+    found = executed(path, "SELECT result, digest FROM pending JOIN rows USING (seq) ORDER BY seq")
     assert found == [(each.result, each.digest) for each in rows]
-    answered = other.execute(
-        "SELECT request_key FROM answers JOIN pending USING (seq) WHERE result = request_key"
-    )
-    assert len(answered.fetchall()) == 199
-    other.close()
+    query = "SELECT request_key FROM answers JOIN pending USING (seq) WHERE result = request_key"
+    assert len(executed(path, query)) == 199
 
 
 async def test_first_outcomes_are_kept_in_mind_while_they_are_few(ledger, monkeypatch):
@@ -128,11 +124,9 @@ async def test_runs_are_kept(ledger, tmp_path):
     now = datetime(2026, 11, 21, 8, tzinfo=UTC)
     await ledger.begin_run("r1", now)
     await ledger.end_run("r1", now, {"ok": 3})
-    other = sqlite3.connect(tmp_path / "ledger.sqlite3")
-    assert other.execute("SELECT * FROM runs").fetchone() == (
-        "r1", "2026-11-21T08:00:00+00:00", "2026-11-21T08:00:00+00:00", '{"ok": 3}',
-    )  # fmt: skip
-    other.close()
+    moment = "2026-11-21T08:00:00+00:00"
+    kept = executed(tmp_path / "ledger.sqlite3", "SELECT * FROM runs")
+    assert kept == [("r1", moment, moment, '{"ok": 3}')]
 
 
 def test_closing_commits_what_waits(tmp_path):
@@ -154,9 +148,7 @@ def test_closing_commits_what_waits(tmp_path):
 def test_another_version_is_refused_by_name(tmp_path):
     """A ledger of another schema version is not touched; the message names both versions."""
     path = tmp_path / "l"
-    other = sqlite3.connect(path)
-    other.execute("PRAGMA user_version = 99")
-    other.close()
+    executed(path, "PRAGMA user_version = 99")
     with pytest.raises(OutputError, match=r"version 99.*version 2"):
         Ledger(path)
 

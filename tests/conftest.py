@@ -165,20 +165,21 @@ def certificate(tmp_path_factory):
 @pytest.fixture
 def emulator():
     """An emulator in memory that grants whatever comes."""
-    from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+    from run_rig import granting
+
+    from batchsearch.emulator.instance_options import EmulatorOptions
     from batchsearch.emulator.server import Emulator
 
-    unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
-    instance = InstanceOptions(name="demo", qps=1e9, rates=unlimited)
-    with Emulator(EmulatorOptions(instances=(instance,))) as running:
+    with Emulator(EmulatorOptions(instances=(granting(),))) as running:
         yield running
 
 
 @pytest.fixture
 def signed_in(emulator, monkeypatch):
     """The emulator, its key pair in the environment."""
-    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", emulator.access_key_id)
-    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", emulator.access_key_secret)
+    from run_rig import sign_in
+
+    sign_in(monkeypatch, emulator)
     return emulator
 
 

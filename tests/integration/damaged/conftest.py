@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 import yaml
-from run_rig import command, granting, invoke, put
+from run_rig import command, granting, invoke, keys_of, put
 
 from batchsearch import crash_points
 from batchsearch.emulator.instance_options import EmulatorOptions
@@ -36,10 +36,7 @@ class Night:
 
     def do(self, *arguments):
         """Run a command; its exit code, its line of JSON, what it said."""
-        keys = {
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": self._instance.access_key_id,
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": self._instance.access_key_secret,
-        }
+        keys = keys_of(self._instance)
         if crash_points.VARIABLE not in os.environ:
             return self._here(arguments, keys)
         # A process that is to be killed is one of its own.

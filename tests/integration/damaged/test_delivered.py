@@ -7,27 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from run_rig import granting, said, sign_in
 from shop_rig import Shop, samples
 
-from batchsearch.cli import cli
 from batchsearch.config.load import load_job
-from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions
 from batchsearch.emulator.server import Emulator
 from batchsearch.tasks.compare.comparison_job import compare_job
 
 COPIES = 4
-
-
-def said(*arguments):
-    """A command in this process: its exit code, and all that it said."""
-    ended = CliRunner().invoke(cli, [str(argument) for argument in arguments])
-    return ended.exit_code, ended.output
-
-
-def sign_in(patched, emulator):
-    patched.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", emulator.access_key_id)
-    patched.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", emulator.access_key_secret)
 
 
 async def worked_twice(shop):
@@ -53,9 +41,10 @@ def kept(tmp_path_factory):
     """Two nights of a shop, made once; a copy of what they delivered."""
     folder = tmp_path_factory.mktemp("kept") / "shop"
     folder.mkdir()
-    rates = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
-    options = EmulatorOptions(instances=(InstanceOptions(name="demo", qps=1e9, rates=rates),))
-    with Emulator(options) as running, pytest.MonkeyPatch.context() as patched:
+    with (
+        Emulator(EmulatorOptions(instances=(granting(),))) as running,
+        pytest.MonkeyPatch.context() as patched,
+    ):
         sign_in(patched, running)
         shop = asyncio.run(worked_twice(Shop(folder, running)))
         copy = shutil.copytree(folder, folder.with_name("copy"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from run_rig import harm, put_all, served
+from run_rig import granting, harm, put_all, served, sign_in
 
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
 from batchsearch.engine.job.job_of_output import job_of
@@ -607,20 +607,15 @@ async def test_a_renewal_that_was_stopped_goes_on(nightly, signed_in):
 
 async def test_another_instance_answers_every_row_anew(nightly, signed_in, monkeypatch):
     """Where calls go to another place, no answer of the first one serves, however equal the request."""
-    from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+    from batchsearch.emulator.instance_options import EmulatorOptions
     from batchsearch.emulator.server import Emulator
 
     await run_job(nightly())
-    unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
-    with Emulator(
-        EmulatorOptions(instances=(InstanceOptions(name="demo", qps=1e9, rates=unlimited),))
-    ) as second:
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", second.access_key_id)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", second.access_key_secret)
+    with Emulator(EmulatorOptions(instances=(granting(),))) as second:
+        sign_in(monkeypatch, second)
         moved = nightly(reuse__changed_job="renew")
-        moved = moved.model_copy(
-            update={"instance": moved.instance.model_copy(update={"endpoint": second.endpoint})}
-        )
+        there = moved.instance.model_copy(update={"endpoint": second.endpoint})
+        moved = moved.model_copy(update={"instance": there})
         assert (await plan_job(moved)).calls == 20
         assert (await run_job(moved)).calls == 20
         assert len(second.log.entries(SEARCH)) == 20

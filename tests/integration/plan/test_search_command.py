@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from run_rig import sign_in
 from shop_rig import ImageServer
 
 from batchsearch.cli import cli
@@ -198,8 +199,7 @@ def test_a_denied_call_is_repeated_through_the_pacer(shop, images, monkeypatch, 
     """Flow control is waited out, as in a run."""
     instances = (InstanceOptions(name="demo", qps=1.0),)
     with Emulator(EmulatorOptions(instances=instances)) as slow:
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", slow.access_key_id)
-        monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", slow.access_key_secret)
+        sign_in(monkeypatch, slow)
         file = make_job(ROWS, instance__endpoint=slow.endpoint)
         assert search(images / "p03.jpg", file)[0] == 0
         code, told, _ = search(images / "p03.jpg", file)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from run_rig import granting, keys_of
 
-from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions
 from batchsearch.emulator.server import Emulator
 
 SAMPLE = Path(__file__).parents[3] / "sample_data"
@@ -50,8 +51,7 @@ def loaded(folder, name, kills, *, per_task, rows_per_part):
         The results, the names on the instance, and how many tasks were asked for.
     """
     place = folder / name
-    unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
-    instance = InstanceOptions(name="demo", rates=unlimited, buckets={"bucket": str(place / "bucket")})
+    instance = granting(buckets={"bucket": str(place / "bucket")})
     with Emulator(EmulatorOptions(instances=(instance,))) as emulator:
         job = {
             "operation": "AddImage",
@@ -67,11 +67,7 @@ def loaded(folder, name, kills, *, per_task, rows_per_part):
         }
         place.mkdir()
         (place / "job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
-        environ = {
-            **os.environ,
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
-        }
+        environ = os.environ | keys_of(emulator)
         command = [sys.executable, "-m", "batchsearch", "load", str(place / "job.yaml"), "--no-progress"]
         for kill in kills:
             died = run(command, environ | {"BATCHSEARCH_CRASH_AT": kill})

@@ -7,6 +7,8 @@ import random
 import pandas as pd
 import yaml
 from PIL import Image
+from run_rig import granting
+from run_rig import put as put_image
 
 IMAGES = 10
 
@@ -19,24 +21,17 @@ class Emulated:
     """
 
     def __init__(self, folder):
-        from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+        from batchsearch.emulator.instance_options import EmulatorOptions
         from batchsearch.emulator.server import Emulator
 
-        unlimited = dict.fromkeys(("add", "delete", "update", "other"), 1e9)
-        options = InstanceOptions(name="demo", qps=1e9, rates=unlimited)
-        self.emulator = Emulator(EmulatorOptions(instances=(options,), log_size=1_000_000))
+        self.emulator = Emulator(EmulatorOptions(instances=(granting(),), log_size=1_000_000))
         self.images = folder / "images"
         self.images.mkdir()
 
     def __enter__(self):
-        from batchsearch.emulator.search.image_reading import decode_image
-        from batchsearch.emulator.search.records import NewItem
-
         self.emulator.start()
         for number in range(IMAGES):
-            path = self.draw(number, number)
-            image = decode_image(path.read_bytes(), "generic")
-            self.emulator.catalogue().add(NewItem(f"P{number}", "front"), image, crop=True, region=None)
+            put_image(self.emulator, f"P{number}", self.draw(number, number))
         return self
 
     def __exit__(self, *_):

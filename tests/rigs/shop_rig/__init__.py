@@ -2,6 +2,7 @@
 
 import csv
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -36,15 +37,16 @@ class ImageServer:
 
     def __init__(self):
         self.files = {}
-        files = self.files
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                data = files.get(self.path)
-                self.send_response(404 if data is None else 200)
-                self.send_header("Content-Length", str(len(data or b"")))
-                self.end_headers()
-                self.wfile.write(data or b"")
+                data = server.data(self.path)
+                with suppress(OSError):  # who asked may have been killed
+                    self.send_response(404 if data is None else 200)
+                    self.send_header("Content-Length", str(len(data or b"")))
+                    self.end_headers()
+                    self.wfile.write(data or b"")
 
             def log_message(self, *_):
                 pass
@@ -52,6 +54,10 @@ class ImageServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def data(self, path):
+        """The file at a path, if there is one."""
+        return self.files.get(path)
 
     def close(self):
         self._server.shutdown()

@@ -8,16 +8,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from crash_rig.fork_server import ForkServer
+from run_rig import granting, keys_of
 
-from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
+from batchsearch.emulator.instance_options import EmulatorOptions
 from batchsearch.emulator.server import Emulator
 
 STEPS = (
-    "compact_build",
-    "compact_intent",
-    "compact_exchange_hits",
-    "compact_exchange_results",
-    "compact_switch",
+    "compact_build:1",
+    "compact_intent:1",
+    "compact_exchange_hits:1",
+    "compact_exchange_results:1",
+    "compact_switch:1",
     "compact_clean:2",
 )
 ROWS = [f"r{number:02}" for number in range(12)]
@@ -31,41 +32,28 @@ class Called:
     starter: ForkServer
     folder: Path
 
-    @property
-    def endpoint(self):
-        return self.emulator.endpoint
+    def calls(self):
+        return len(self.emulator.log.entries("SearchImageByPic"))
 
-    @property
-    def log(self):
-        return self.emulator.log
+    def started(self, *arguments, crash_at=""):
+        said = self.folder / "said.txt"
+        said.write_text("")
+        return self.starter.start(arguments, said, crash_at=crash_at)
 
-
-@dataclass
-class Ended:
-    """How a process ended."""
-
-    returncode: int
-    stderr: str
+    def ran(self, *arguments, crash_at=""):
+        """A command, which must end well, or die where it is to be killed."""
+        process = self.started(*arguments, crash_at=crash_at)
+        assert process.wait() == (-signal.SIGKILL if crash_at else 0), process.text()
 
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory):
     """The emulator of all tests, and processes that are forked and are killed like any others."""
-    options = InstanceOptions(name="demo", qps=1e9, rates=dict.fromkeys(("add", "other"), 1e9))
-    with Emulator(EmulatorOptions(instances=(options,))) as running:
-        keys = {
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": running.access_key_id,
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": running.access_key_secret,
-        }
-        with ForkServer(keys) as starter:
-            yield Called(running, starter, tmp_path_factory.mktemp("said"))
-
-
-def batchsearch(instance, *arguments, crash_at=""):
-    said = instance.folder / "said.txt"
-    said.write_text("")
-    process = instance.starter.start(arguments, said, crash_at=crash_at)
-    return Ended(process.wait(), process.text())
+    with (
+        Emulator(EmulatorOptions(instances=(granting(),))) as running,
+        ForkServer(keys_of(running)) as starter,
+    ):
+        yield Called(running, starter, tmp_path_factory.mktemp("said"))
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +68,13 @@ def finished(tmp_path_factory, images, instance):
     (folder / "manifest.csv").write_text("\n".join(lines))
     (folder / "job.yaml").write_text(
         "operation: SearchImageByPic\n"
-        f"instance: {{endpoint: '{instance.endpoint}', name: demo, qps: 1000, custom_qps: true}}\n"
+        f"instance: {{endpoint: '{instance.emulator.endpoint}', name: demo, qps: 1000, custom_qps: true}}\n"
         "manifest: {path: manifest.csv, key: [id]}\n"
         "images: {root: images}\n"
         "output: {dir: out, rows_per_part: 2}\n"
     )
     night = restored(folder)
-    ran = batchsearch(instance, "run", night / "job.yaml", "--no-progress")
-    assert ran.returncode == 0, ran.stderr
+    instance.ran("run", night / "job.yaml", "--no-progress")
     assert len(list((night / "out" / "results").iterdir())) == 6
     shutil.rmtree(folder)
     shutil.copytree(night, folder)
@@ -129,16 +116,14 @@ def test_a_kill_while_renewed_outcomes_come_in(night, instance, images, step):
     """Whatever the step, every row has one outcome at once, the new one after the next run; no call twice."""
     for number in (1, 4, 9):
         shutil.copy(images / f"p{number + 20:02}.jpg", night / "images" / f"{number}.jpg")
-    calls = len(instance.log.entries("SearchImageByPic"))
-    killed = batchsearch(instance, "run", night / "job.yaml", crash_at=step if ":" in step else f"{step}:1")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    calls = instance.calls()
+    instance.ran("run", night / "job.yaml", crash_at=step)
     whole(night)
-    ran = batchsearch(instance, "run", night / "job.yaml")
-    assert ran.returncode == 0, ran.stderr
+    instance.ran("run", night / "job.yaml")
     results = whole(night).set_index("row_key")
     assert list(results["earlier_outcomes"][results["earlier_outcomes"] > 0].index) == ["r01", "r04", "r09"]
     assert sorted(pd.read_parquet(night / "out" / "history")["row_key"]) == ["r01", "r04", "r09"]
-    assert len(instance.log.entries("SearchImageByPic")) - calls == 3
+    assert instance.calls() - calls == 3
     assert tidy(night)
 
 
@@ -146,14 +131,13 @@ def test_a_kill_while_renewed_outcomes_come_in(night, instance, images, step):
 def test_a_kill_while_parts_are_merged(night, instance, step):
     """Whatever the step, the rows are all there, unchanged, before and after compaction is repeated."""
     before = whole(night)
-    killed = batchsearch(instance, "compact", night / "out", crash_at=step if ":" in step else f"{step}:1")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    instance.ran("compact", night / "out", crash_at=step)
     pd.testing.assert_frame_equal(whole(night), before)
-    assert batchsearch(instance, "compact", night / "out").returncode == 0
+    instance.ran("compact", night / "out")
     pd.testing.assert_frame_equal(whole(night), before)
     assert len(list((night / "out" / "results").iterdir())) == 1
     assert tidy(night)
-    assert batchsearch(instance, "run", night / "job.yaml").returncode == 0
+    instance.ran("run", night / "job.yaml")
 
 
 @pytest.mark.parametrize("step", [*STEPS, "compact_clean:3"])
@@ -163,23 +147,20 @@ def test_a_kill_while_columns_become_wider(night, instance, images, step):
     added = [*ROWS, "r12"]
     lines = ["season,image,id", *(f"s{number},{number}.jpg,{row}" for number, row in enumerate(added))]
     (night / "manifest.csv").write_text("\n".join(lines))
-    calls = len(instance.log.entries("SearchImageByPic"))
-    killed = batchsearch(instance, "run", night / "job.yaml", crash_at=step if ":" in step else f"{step}:1")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    calls = instance.calls()
+    instance.ran("run", night / "job.yaml", crash_at=step)
     whole(night)
-    ran = batchsearch(instance, "run", night / "job.yaml")
-    assert ran.returncode == 0, ran.stderr
+    instance.ran("run", night / "job.yaml")
     results = pd.read_parquet(night / "out" / "results").sort_values("row_key")
     assert list(results["row_key"]) == added
     assert list(results["season"].fillna("")) == [""] * 12 + ["s12"]
     assert list(results["image"]) == [f"{number}.jpg" for number in range(13)]
-    assert len(instance.log.entries("SearchImageByPic")) - calls == 1
+    assert instance.calls() - calls == 1
     assert tidy(night)
-    assert batchsearch(instance, "verify", night / "out").returncode == 0
+    instance.ran("verify", night / "out")
 
 
 def test_without_the_kill_nothing_is_proved(night, instance):
     """The tests above stand on the process being killed: a step that is never reached does not kill it."""
-    ran = batchsearch(instance, "compact", night / "out", crash_at="compact_build:99")
-    assert ran.returncode == 0
+    assert instance.started("compact", night / "out", crash_at="compact_build:99").wait() == 0
     assert Path(night / "out" / "results").is_dir()

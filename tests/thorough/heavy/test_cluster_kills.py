@@ -6,13 +6,13 @@ import random
 import signal
 import threading
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from cluster_rig import DaskCluster
 from distributed import Client
+from shop_rig import ImageServer
 
 from batchsearch.engine.run.job import run_job
 from batchsearch.tasks.check.checking import check_job
@@ -22,39 +22,23 @@ KILLS = 10
 FREE = ("_at", "_id", "_ids", "_ms", "_bytes")
 
 
-class CountingServer:
+class CountingServer(ImageServer):
     """Serves images by name, and counts how many were asked for."""
 
     def __init__(self, folder):
+        self.folder = folder
         self.asked = 0
         self.moments = set()
         self.reached = queue.Queue()
-        gate = threading.Lock()
-        outer = self
+        self.gate = threading.Lock()
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                with gate:
-                    outer.asked += 1
-                    if outer.asked in outer.moments:
-                        outer.reached.put(outer.asked)
-                data = (folder / self.path.rpartition("/")[2]).read_bytes()
-                with suppress(OSError):  # who asked was killed
-                    self.send_response(200)
-                    self.send_header("Content-Length", str(len(data)))
-                    self.end_headers()
-                    self.wfile.write(data)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
+    def data(self, path):
+        with self.gate:
+            self.asked += 1
+            if self.asked in self.moments:
+                self.reached.put(self.asked)
+        return (self.folder / path.rpartition("/")[2]).read_bytes()
 
 
 @pytest.fixture(scope="module")

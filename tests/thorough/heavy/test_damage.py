@@ -8,6 +8,7 @@ import pytest
 from damage_rig.damages import DAMAGES, damaged
 from damage_rig.outputs import Case, Emulated, files_in, put, same, tables_of
 from damage_rig.trial import Reference
+from run_rig import sign_in
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -26,8 +27,7 @@ def quiet(instance, monkeypatch):
     """Keys for the runs of this process, and no lines of theirs."""
     from batchsearch.telemetry.logs import configure
 
-    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", instance.emulator.access_key_id)
-    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", instance.emulator.access_key_secret)
+    sign_in(monkeypatch, instance.emulator)
     configure("json", "error")
 
 
@@ -162,8 +162,7 @@ def carried(instance, tmp_path_factory):
     configure("json", "error")
     folder = tmp_path_factory.mktemp("carried")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", instance.emulator.access_key_id)
-        patch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", instance.emulator.access_key_secret)
+        sign_in(patch, instance.emulator)
         case = Case("store", folder / "case", instance, operation="SearchImageByName")
         case.rows(named_rows(10))
         work = case.folder / "work"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from run_rig import program
+from run_rig import keys_of, program
 
 from batchsearch.errors import ExitCode
 from batchsearch.first_moments import INCOMPLETE, STOPPED_EARLY
@@ -109,11 +109,7 @@ def test_nohup_is_respected(signed_in, make_job):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_a_run_in_good_order(emulator, make_job, number):
     """The closed terminal too: what is out is answered and kept, exit code 4, and again resumes."""
-    environment = {
-        **os.environ,
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": emulator.access_key_id,
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": emulator.access_key_secret,
-    }
+    environment = os.environ | keys_of(emulator)
     rows = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(40)]
     job = make_job(rows, instance__endpoint=emulator.endpoint, instance__qps=4)
     arguments = [

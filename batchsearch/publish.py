@@ -121,6 +121,17 @@ def disk_errors(place: object, what: str) -> Iterator[None]:
         raise OutputError(f"{place}: {what}: {error.strerror or error}") from error
 
 
+def made_folder(folder: Path) -> Path:
+    """A folder, made with what is missing above it so that it stays when the machine stops.
+
+    Raises:
+        OutputError: The disk refuses.
+    """
+    with disk_errors(folder, "cannot make the folder"):
+        make_folder(folder)
+    return folder
+
+
 def unwritable(path: Path, error: OSError) -> OutputError:
     """What to say of a disk that refuses a file."""
     return OutputError(f"{path}: cannot be written: {error.strerror or error}")

@@ -27,6 +27,7 @@ Examples:
 @click.argument("config", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--output",
+    "outputs",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of output folders that it lists; the one around the job's own when not given.",
 )

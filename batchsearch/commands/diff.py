@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from batchsearch.commands.shared.options import file_option
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.commands.shared.showing import show_answer
 from batchsearch.kept_out import let_pandas_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _EXAMPLES = """\b
 Examples:
@@ -39,11 +43,9 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the page.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Markdown in place of the page.")
-@click.option(
+@file_option(
     "--parquet",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write every change to this Parquet file as well; an older one is replaced.",
+    meaning="Write every change to this Parquet file as well; an older one is replaced.",
 )
 def command(
     run_a: str,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchsearch.commands.shared.options import logging_options
+from batchsearch.commands.shared.options import file_option, logging_options
 from batchsearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ Examples:
     help="Listen over TLS too, with this certificate and key (PEM): where official clients upload images.",
 )
 @click.option("--tls-port", default=0, show_default=True, help="Port for TLS; 0 picks a free one.")
-@click.option(
+@file_option(
     "--faults",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="YAML file of what goes wrong, to practise on: as `emulator.faults` in configs/bad-night.yaml.",
+    meaning="YAML file of what goes wrong, to practise on: as `emulator.faults` in configs/bad-night.yaml.",
+    exists=True,
 )
 @click.option(
     "--console/--no-console",

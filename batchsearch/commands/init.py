@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batchsearch.commands.shared.options import SET, hand_on
+from batchsearch.commands.shared.options import SET, file_option, hand_on
 from batchsearch.commands.shared.showing import show
 from batchsearch.errors import ExitCode
 
@@ -33,13 +33,11 @@ Examples:
     type=click.Choice(["search", "compare", "dedup"]),
     help="What the job is to do.  [default: by the manifest's columns, search or compare]",
 )
-@click.option(
+@file_option(
     "-o",
     "--output",
     "file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write the job file; never over one that is there.  [default: KIND.yaml]",
+    meaning="Where to write the job file; never over one that is there.  [default: KIND.yaml]",
 )
 @click.option("--region", help="Region of a purchased instance.  [default: the embedded instance]")
 @click.option("--name", help="Name of the instance.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from batchsearch.commands.shared.options import CONFIG, SET, load
+from batchsearch.commands.shared.options import CONFIG, SET, file_option, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -74,12 +74,10 @@ Examples:
 """
 )
 @CONFIG
-@click.option(
+@file_option(
     "--to",
     "file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The Parquet file; `instance-NAME.parquet` in the job's output folder when not given.",
+    meaning="The Parquet file; `instance-NAME.parquet` in the job's output folder when not given.",
 )
 @_INSTANCE
 @SET
@@ -125,19 +123,11 @@ Examples:
 )
 @CONFIG
 @click.argument("manifest", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--export",
-    "exported",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="An export that is there; one is made when not given.",
-)
-@click.option(
+@file_option("--export", "exported", meaning="An export that is there; one is made when not given.")
+@file_option(
     "--to",
     "file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="All differences as Parquet; `instance-NAME.diff.parquet` in the output folder when not given.",
+    meaning="All differences as Parquet; `instance-NAME.diff.parquet` in the output folder when not given.",
 )
 @click.option(
     "--as-manifest",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.shared.options import load
+from batchsearch.commands.shared.options import file_option, load
 from batchsearch.commands.shared.showing import show, wants_json
 from batchsearch.errors import ExitCode
 
@@ -27,11 +27,7 @@ Examples:
 
 @click.command(epilog=_EPILOG)
 @click.argument("folder", metavar="DIR")
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The job file, which says how the object store of DIR is reached.",
-)
+@file_option("--config", meaning="The job file, which says how the object store of DIR is reached.")
 @click.option(
     "--without-damaged",
     is_flag=True,

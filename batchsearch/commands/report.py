@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchsearch.commands.shared.options import DASK, hand_on
+from batchsearch.commands.shared.options import DASK, file_option, hand_on
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.tasks.report import limits as options
 
@@ -56,11 +56,9 @@ def _bounds(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(epilog=_EXAMPLES)
 @click.argument("folder", metavar="DIR", type=str)
 @STORE_CONFIG
-@click.option(
+@file_option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Where the page goes; DIR/report.html when not given, report.html in this folder when DIR is an "
+    meaning="Where the page goes; DIR/report.html when not given, report.html in this folder when DIR is an "
     "address. An older one is replaced.",
 )
 @click.option("--page/--no-page", "page", default=True, help="Write the page at all.")
@@ -71,12 +69,7 @@ def _bounds(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Write the facts as Parquet too: one file in long form when PATH ends with .parquet, else a folder "
     "with a file for each table.",
 )
-@click.option(
-    "--markdown",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    metavar="FILE",
-    help="Write the facts as Markdown too; - is stdout.",
-)
+@file_option("--markdown", meaning="Write the facts as Markdown too; - is stdout.", allow_dash=True)
 @_bounds
 @click.option(
     "--images",

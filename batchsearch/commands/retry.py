@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from batchsearch.commands.shared.endings import run_options, run_to_exit, terminal_options
-from batchsearch.commands.shared.options import DASK, SET, laid_over
+from batchsearch.commands.shared.options import DASK, SET, file_option, laid_over
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from batchsearch.engine.job.run_options import RunOptions
     from batchsearch.telemetry.summary import Summary
     from batchsearch.telemetry.terminal_options import TerminalOptions
@@ -52,12 +53,11 @@ Examples:
     multiple=True,
     help="The row with this `row_key`, good or failed. May be repeated.",
 )
-@click.option(
+@file_option(
     "--rows-from",
     "keys_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Rows with the keys in this file, one a line; `-` is stdin.",
+    meaning="Rows with the keys in this file, one a line; `-` is stdin.",
+    allow_dash=True,
 )
 @click.option(
     "--where",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from batchsearch.commands.shared.options import file_option
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
 from batchsearch.commands.shared.showing import columns_of_stdout, show_answer
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _EXAMPLES = """\b
 Examples:
@@ -23,12 +27,7 @@ Examples:
 @click.argument("folders", nargs=-1, required=True, metavar="DIR...", type=str)
 @STORE_CONFIG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout in place of the table.")
-@click.option(
-    "--parquet",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the lines to this Parquet file as well; an older one is replaced.",
-)
+@file_option("--parquet", meaning="Write the lines to this Parquet file as well; an older one is replaced.")
 def command(folders: tuple[str, ...], *, config: Path | None, as_json: bool, parquet: Path | None) -> None:
     """State what was spent and spared: call slots by day, instance and operation.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from batchsearch.commands.shared.options import hand_on
+from batchsearch.commands.shared.options import file_option, hand_on
 from batchsearch.commands.shared.output_place import output_place
 from batchsearch.commands.shared.showing import show, wants_json
 
@@ -32,11 +32,10 @@ Examples:
 @click.option(
     "--manifest", type=click.Path(path_type=Path), help="The manifest, when it is not where the job has it."
 )
-@click.option(
+@file_option(
     "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The job file, in place of what the ledger knows of the job; it says, too, how the object store is "
-    "reached where DIR is an address.",
+    meaning="The job file, in place of what the ledger knows of the job; it says, too, how the object store "
+    "is reached where DIR is an address.",
 )
 @click.option("--json", "only_json", is_flag=True, help="No page: the line of JSON alone.")
 def command(folder: str, *, manifest: Path | None, config: Path | None, only_json: bool) -> None:

@@ -14,14 +14,15 @@ from functools import cache
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Any, Final
 
-import jinja2
-
 from batchsearch.console.wording import say
+from batchsearch.pages.html_templates import html_environment
 from batchsearch.service.facts import API_VERSION
 from batchsearch.service.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import jinja2
 
     from batchsearch.config.sections.instance_settings import InstanceSettings
     from batchsearch.console.asked import Asked
@@ -161,14 +162,7 @@ def shell_script(asked: Asked, address: str) -> str:
 @cache
 def _script() -> jinja2.Template:
     # A shell script, whose values are quoted for the shell: nothing in it is markup.
-    environment = jinja2.Environment(  # noqa: S701 - see above
-        loader=jinja2.PackageLoader("batchsearch.console", "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("query.sh.j2")
+    return html_environment("batchsearch.console", is_markup=False).get_template("query.sh.j2")
 
 
 def all_texts(

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import webbrowser
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,15 +34,11 @@ _SECONDS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WantedConsole:
+class WantedConsole(ConsoleOptions):
     """What the command line asks for; see its help."""
 
-    output: Path | None = None
     port: int = 0
     open_: bool = True
-    read_only: bool = False
-    allow_changes: bool = False
-    max_calls: int | None = None
     no_history: bool = False
     idle: str = "8h"
     host: str = LOOPBACK
@@ -118,29 +114,23 @@ def serve(job: LoadedJob, wanted: WantedConsole, told: Callable[[str], object]) 
     settings = localised(job.settings)
     check_host(wanted, settings)
     idle = seconds_of(wanted.idle)
-    options = ConsoleOptions(
-        read_only=wanted.read_only,
-        allow_changes=wanted.allow_changes,
-        max_calls=wanted.max_calls,
+    wanted = replace(
+        wanted,
         history=None if wanted.no_history else user_folder() / "history",
-        outputs=None if wanted.output is None else wanted.output.absolute(),
+        outputs=None if wanted.outputs is None else wanted.outputs.absolute(),
     )
-    asyncio.run(_serve(settings, options, wanted, idle, told))
+    asyncio.run(_serve(settings, wanted, idle, told))
 
 
 async def _serve(
-    settings: JobSettings,
-    options: ConsoleOptions,
-    wanted: WantedConsole,
-    idle: float,
-    told: Callable[[str], object],
+    settings: JobSettings, wanted: WantedConsole, idle: float, told: Callable[[str], object]
 ) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in STOPPING:
         if signal.getsignal(number) != signal.SIG_IGN:
             loop.add_signal_handler(number, ended.set)
-    async with open_console(settings, options, host=wanted.host, port=wanted.port, told=told) as console:
+    async with open_console(settings, wanted, host=wanted.host, port=wanted.port, told=told) as console:
         if wanted.open_ and has_screen(os.environ, sys.platform):
             await asyncio.to_thread(webbrowser.open, console.address)
         waits: list[asyncio.Task[object]] = [asyncio.create_task(ended.wait())]

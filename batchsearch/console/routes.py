@@ -23,7 +23,7 @@ from batchsearch.console.screens import (
     search_screen,
 )
 from batchsearch.console.wording import say
-from batchsearch.pages.page_assets import asset
+from batchsearch.pages.html_templates import asset
 from batchsearch.redaction import redacted
 
 if TYPE_CHECKING:

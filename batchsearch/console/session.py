@@ -61,16 +61,8 @@ if TYPE_CHECKING:
 _FIRST_PAGE_SECONDS: Final = 2.0
 
 
-class BusyError(Exception):
-    """A call is under way already."""
-
-
-class CancelledAskingError(Exception):
-    """The call was given up before it left."""
-
-
-class NotReadyError(Exception):
-    """The instance cannot be called yet, or not at all; the message says why."""
+class NotAskedError(Exception):
+    """The instance is not called; the message says why."""
 
 
 def _what_calls() -> tuple[ModuleType, ModuleType]:
@@ -315,17 +307,16 @@ class Session:
             images: Its images, all of them ready to be sent.
 
         Raises:
-            BusyError: A call is under way.
-            NotReadyError: The instance cannot be called.
+            NotAskedError: A call is under way, this one was given up before it left, or the instance cannot
+                be called.
             CallLimitError: The session has made as many calls as it may.
-            CancelledAskingError: It was given up before it left.
             ConfigError: There are no credentials to sign with.
         """
         if self._asking is not None and not self._asking.done():
-            raise BusyError
+            raise NotAskedError(say("script.busy"))
         desk = self._desks.get(instance.name)
         if desk is None or not self.is_ready:
-            raise NotReadyError(self.trouble or say("session.not_ready", step=self.step))
+            raise NotAskedError(self.trouble or say("session.not_ready", step=self.step))
         if self.meter.is_full:
             raise CallLimitError(say("session.calls_made", limit=self.meter.limit))
         task = asyncio.create_task(self._ask(operation, desk, values, entered, images))
@@ -334,7 +325,7 @@ class Session:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
-                raise CancelledAskingError from None
+                raise NotAskedError(say("search.given_up")) from None
             raise
 
     def cancel(self) -> bool:
@@ -357,7 +348,7 @@ class Session:
         prepared = [image.verdict for image in images if isinstance(image.verdict, Prepared)]
         call = build_call(operation.name, desk.instance.name, values, [image.data for image in prepared])
         if isinstance(call, ParameterProblem):
-            raise NotReadyError(str(call))
+            raise NotAskedError(str(call))
         desk.heard.clear()
         pacer = MeteredPacer(desk.pacer(operation.budget), self.meter)
         try:

@@ -22,7 +22,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,18 +63,11 @@ class Verdict:
     retry_after: float = 0.0
 
 
-class Counter(Protocol):
-    """Counts the calls of one budget."""
-
-    def judge(self, now: float) -> Verdict:
-        """Grant or deny a call at `now`, seconds of a clock that never goes back."""
-
-
 class Unlimited:
     """Grants everything: a budget whose rate is infinite."""
 
-    def judge(self, now: float) -> Verdict:  # noqa: ARG002 - the protocol's signature
-        """Grant."""
+    def judge(self, now: float) -> Verdict:  # noqa: ARG002 - as every counter has it
+        """Grant a call at `now`, seconds of a clock that never goes back."""
         return Verdict(granted=True)
 
 
@@ -135,6 +128,10 @@ class SlidingLog:
         if granted:
             return Verdict(granted=True)
         return Verdict(granted=False, retry_after=max(0.0, self._times[0] + self._seconds - now))
+
+
+Counter: TypeAlias = Unlimited | TokenBucket | FixedWindow | SlidingLog
+"""Counts the calls of one budget."""
 
 
 def counter_for(rate: float, counting: Counting) -> Counter:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.emulator.arguments import INT_ATTRS, STR_ATTRS, Arguments
+from batchsearch.emulator.batch.meta_lines import ITEM_FIELDS
 from batchsearch.emulator.batch_operations import dump_meta, dump_meta_list, increase_instance, increase_list
 from batchsearch.emulator.http.error_table import RefusedError
 from batchsearch.emulator.search.catalogue import CatalogueFullError
@@ -271,22 +272,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
 """Every operation that an instance answers to."""
 
 
-_ITEM_FIELDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "CategoryId": "category_id",
-        "ProductId": "product_id",
-        "PicName": "pic_name",
-        "CustomContent": "custom_content",
-        **{name: name.replace("IntAttr", "int_attr") for name in INT_ATTRS},
-        **{name: name.replace("StrAttr", "str_attr") for name in STR_ATTRS},
-    }
-)
-_of_item: Final[Callable[[Item], tuple[Any, ...]]] = attrgetter(*_ITEM_FIELDS.values())
+_ANSWERED: Final = {"CategoryId": "category_id", **ITEM_FIELDS}
+_of_item: Final[Callable[[Item], tuple[Any, ...]]] = attrgetter(*_ANSWERED.values())
 
 
 def item_fields(item: Item) -> dict[str, Any]:
     """An item as the vendor names its fields; what was never set is left out, as in the samples."""
-    said = zip(_ITEM_FIELDS, _of_item(item), strict=True)
+    said = zip(_ANSWERED, _of_item(item), strict=True)
     return {name: value for name, value in said if value is not None}
 
 

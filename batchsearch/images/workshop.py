@@ -17,7 +17,7 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 from batchsearch.descriptors import PATIENCE
 from batchsearch.images.decoding.isolate import Decoders
@@ -33,10 +33,14 @@ if TYPE_CHECKING:
 
     from batchsearch.config.sections.image_settings import ImageSettings
     from batchsearch.config.sections.worker_settings import WorkerSettings
+    from batchsearch.images.cluster.remote_workshop import RemoteWorkshop
     from batchsearch.images.outcome import Prepared
     from batchsearch.images.prepare import Repairer
     from batchsearch.images.rules import Rules
     from batchsearch.manifest.rows import ImageReference
+
+    Workshop: TypeAlias = "LocalWorkshop | RemoteWorkshop"
+    """Makes something of images, somewhere."""
 
 FETCHES_BESIDE: Final = 16
 """Images that may be on their way beside those that the executor works on."""
@@ -71,52 +75,6 @@ class QuickTask(ImageTask[Made_co], Protocol[Made_co]):
         """
 
 
-class Workshop(Protocol):
-    """Makes something of images, somewhere."""
-
-    @property
-    def size(self) -> int:
-        """How many images it works on at once."""
-
-    @property
-    def most_asked(self) -> int:
-        """How many images may be asked of it at once to some use."""
-
-    def is_local(self, reference: ImageReference) -> bool:
-        """Whether an image is had without asking a host or a store."""
-
-    async def make(self, reference: ImageReference, task: ImageTask[Made]) -> Made | Rejected | Unreachable:
-        """What a task makes of an image, or why its bytes cannot be had.
-
-        Raises:
-            MachineError: This machine or the cluster lacked for long what is needed to read any image.
-        """
-
-    async def make_all(
-        self,
-        references: Sequence[ImageReference],
-        task: ImageTask[Made],
-        then: Callable[[list[Made | Rejected | Unreachable]], Kept],
-        *,
-        before: Callable[[], object] | None = None,
-    ) -> Kept:
-        """What is made of a few images that belong together, brought into one thing.
-
-        Args:
-            references: Where they are.
-            task: As for `make`.
-            then: Given what was made, in order, up to the first whose bytes cannot be had; in a thread of
-                this process.
-            before: Called there first, before any file is read.
-
-        Raises:
-            MachineError: As for `make`.
-        """
-
-    async def work(self, function: Callable[..., Made], *args: object) -> Made:
-        """What a function returns in a thread of this process."""
-
-
 class LocalWorkshop:
     """Makes something of images in this process; opened by `open_workshop`.
 
@@ -124,7 +82,7 @@ class LocalWorkshop:
         fetcher: Brings the bytes of images.
         repair: Makes an image fit that does not.
         executor: Where the processor's work is done.
-        size: How many images it works on at once.
+        size: How many images it works on at once; more may be asked of it to some use (`most_asked`).
         patience: Seconds that a want of this machine (file descriptors, the images' folder) is waited out;
             None waits for nothing and asks once: such a want is how the image ends.
         jitter: Random numbers in [0, 1), for the waits between attempts to fetch.
@@ -159,7 +117,11 @@ class LocalWorkshop:
         return self.fetcher.is_local(reference)
 
     async def make(self, reference: ImageReference, task: ImageTask[Made]) -> Made | Rejected | Unreachable:
-        """What a task makes of an image, in the executor; see `Workshop.make`."""
+        """What a task makes of an image, in the executor, or why its bytes cannot be had.
+
+        Raises:
+            MachineError: This machine or the cluster lacked for long what is needed to read any image.
+        """
         async with self._room:
             found = await self.fetch(reference)
             if isinstance(found, Rejected | Unreachable):
@@ -178,7 +140,18 @@ class LocalWorkshop:
         *,
         before: Callable[[], object] | None = None,
     ) -> Kept:
-        """What is made of a few images, all in one hop to the executor; see `Workshop.make_all`."""
+        """What is made of a few images that belong together, all in one hop to the executor.
+
+        Args:
+            references: Where they are.
+            task: As for `make`.
+            then: Given what was made, in order, up to the first whose bytes cannot be had; in a thread of
+                this process.
+            before: Called there first, before any file is read.
+
+        Raises:
+            MachineError: As for `make`.
+        """
         found: list[ImageReference | bytes | Rejected | Unreachable] = []
         for reference in references:
             found.append(await self.fetch(reference))
@@ -257,8 +230,8 @@ async def open_workshop(
         root: The images' folder.
         settings: How images are read.
         executor: Where the processor's work is done; threads of its own when None.
-        patience: As for `Workshop`.
-        jitter: As for `Workshop`.
+        patience: As for `LocalWorkshop`.
+        jitter: As for `LocalWorkshop`.
 
     Raises:
         MissingExtraError: The job reads from an object store whose package is not installed.

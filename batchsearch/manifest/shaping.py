@@ -15,7 +15,7 @@ import pyarrow as pa
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.agreement import agreed, headerless
 from batchsearch.manifest.column_types import cell, normal_type
-from batchsearch.manifest.filtered import Where, WithImage, conditions_over
+from batchsearch.manifest.filtered import OfInstance, Where, WithImage, conditions_over
 from batchsearch.manifest.groups import Filled, GroupColumns, Groups
 from batchsearch.manifest.layers import Layer, LeftOut
 from batchsearch.manifest.product_images.image_cells import AUTO, NONE
@@ -23,7 +23,6 @@ from batchsearch.manifest.product_images.image_columns import holds_bytes, named
 from batchsearch.manifest.product_images.image_rows import IMAGE_INDEX, PIC_NAME, ImagePlan, ImageRows
 from batchsearch.manifest.product_images.repeated_images import RepeatedImages
 from batchsearch.manifest.row_findings import LISTED
-from batchsearch.manifest.rows_of_instance import OfInstance
 from batchsearch.nearest import did_you_mean
 
 if TYPE_CHECKING:

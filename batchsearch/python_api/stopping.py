@@ -90,7 +90,7 @@ async def stoppable(start: Callable[[StopSignals], Coroutine[Any, Any, T]], stop
 
     def end(why: str) -> None:
         if signals.running is not None:
-            signals.running.stop(why)
+            signals.running(why)
         else:
             run.cancel()
 

@@ -57,16 +57,14 @@ def read_response(described: Operation, fields: Fields) -> Response:
         return _of_tasks(described, fields, success, request_id)
     code = _code_number(fields)
     message = shortened(_message(fields, described.message_field))
+    said = success, code, message, request_id
     response: Response
     if described.response in {"search", "listing"}:
         scored = described.response == "search"
         head = fields.inner("Head", expected=scored)
         pic_info = fields.inner("PicInfo", expected=scored)
         response = SearchResponse(
-            success,
-            code,
-            message,
-            request_id,
+            *said,
             _head(head) if head else None,
             _pic_info(pic_info, shown=bool(described.images)) if pic_info else None,
             tuple(
@@ -75,24 +73,12 @@ def read_response(described: Operation, fields: Fields) -> Response:
         )
     elif described.response == "compare":
         detail = fields.inner("AccessDeniedDetail")
-        response = CompareResponse(
-            success,
-            code,
-            message,
-            request_id,
-            fields.real("Score", expected=success is not False),
-            denial_of(detail) if detail else None,
-        )
+        score = fields.real("Score", expected=success is not False)
+        response = CompareResponse(*said, score, denial_of(detail) if detail else None)
     elif described.response == "exists":
         item = fields.inner("Auctions")
-        response = ExistsResponse(
-            success,
-            code,
-            message,
-            request_id,
-            fields.boolean("Exists", expected=True),
-            _hit(item, found=False) if item else None,
-        )
+        exists = fields.boolean("Exists", expected=True)
+        response = ExistsResponse(*said, exists, _hit(item, found=False) if item else None)
     else:
         pic_info = fields.inner("PicInfo")
         data = fields.inner("Data")
@@ -100,9 +86,7 @@ def read_response(described: Operation, fields: Fields) -> Response:
         if data is not None:
             names = data.texts("PicNames")
             data.done()
-        response = MutationResponse(
-            success, code, message, request_id, _pic_info(pic_info) if pic_info else None, names
-        )
+        response = MutationResponse(*said, _pic_info(pic_info) if pic_info else None, names)
     fields.done("HostId", "Recommend", "AccessDeniedDetail")
     return response
 

@@ -239,7 +239,21 @@ class EnvironmentSource:
         return Credentials(key, secret, token or None, self.place)
 
 
-class CliProfileSource:
+class _KeysOrRole:
+    """A file that has keys, or tells which role has some."""
+
+    def __init__(self, roles: Source, place: str) -> None:
+        self._roles = roles
+        self._by_role = False
+        self.place = place
+
+    @property
+    def temporary(self) -> bool:
+        """True for roles: the keys in the file itself are its owner's to change."""
+        return self._by_role
+
+
+class CliProfileSource(_KeysOrRole):
     """The command line tool's profile: `~/.aliyun/config.json`, modes AK and StsToken; others by `roles`.
 
     Args:
@@ -251,14 +265,7 @@ class CliProfileSource:
     def __init__(self, environ: Mapping[str, str], home: Path, roles: Source) -> None:
         self._environ = environ
         self._path = home / ".aliyun" / "config.json"
-        self._roles = roles
-        self._by_role = False
-        self.place = f"CLI profile {self._path}"
-
-    @property
-    def temporary(self) -> bool:
-        """True for roles: the keys in the file itself are its owner's to change."""
-        return self._by_role
+        super().__init__(roles, f"CLI profile {self._path}")
 
     def fetch(self, *, renewed: bool = False) -> Credentials | Absent:
         """The chosen profile's key."""
@@ -302,7 +309,7 @@ class CliProfileSource:
         return Absent(f"there is no profile {wanted!r}" if wanted else "no profile is current")
 
 
-class CredentialsFileSource:
+class CredentialsFileSource(_KeysOrRole):
     """The credentials file: `~/.alibabacloud/credentials.ini`, type `access_key`; others by `roles`.
 
     Args:
@@ -315,14 +322,7 @@ class CredentialsFileSource:
         given = environ.get(f"{_PREFIX}CREDENTIALS_FILE")
         self._path = Path(given) if given else home / ".alibabacloud" / "credentials.ini"
         self._section = environ.get(f"{_PREFIX}PROFILE") or "default"
-        self._roles = roles
-        self._by_role = False
-        self.place = f"credentials file {self._path}"
-
-    @property
-    def temporary(self) -> bool:
-        """True for roles: the keys in the file itself are its owner's to change."""
-        return self._by_role
+        super().__init__(roles, f"credentials file {self._path}")
 
     def fetch(self, *, renewed: bool = False) -> Credentials | Absent:
         """The chosen section's key."""

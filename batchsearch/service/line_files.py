@@ -12,18 +12,13 @@ import json
 import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-
-class _Readable(Protocol):
-    def readline(self, size: int, /) -> bytes:
-        """The next line, or so many bytes of it; empty at the end."""
 
 
 _GZIP: Final = b"\x1f\x8b"
@@ -54,13 +49,13 @@ def lines_in(path: Path) -> Iterator[Line]:
         OutputError: It cannot be read, or is cut off.
     """
     try:
-        with _opened(path) as file:
+        with _opened(path) as readline:
             number = 0
-            while raw := file.readline(_LONGEST):
+            while raw := readline(_LONGEST):
                 number += 1
                 whole = raw.endswith(b"\n") or len(raw) < _LONGEST
                 while not whole:
-                    rest = file.readline(_LONGEST)
+                    rest = readline(_LONGEST)
                     whole = rest.endswith(b"\n") or len(rest) < _LONGEST
                 text = raw.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
                 if text:
@@ -70,19 +65,19 @@ def lines_in(path: Path) -> Iterator[Line]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Readable]:
-    """What the file holds, unpacked; of a zip all members one after another."""
+def _opened(path: Path) -> Iterator[Callable[[int], bytes]]:
+    """Gives the next line of what the file holds, or so many bytes of it; of a zip all members in turn."""
     with path.open("rb") as file:
         begin = file.read(4)
         file.seek(0)
         if begin.startswith(_GZIP):
             with gzip.open(file) as unpacked:
-                yield unpacked
+                yield unpacked.readline
         elif begin == _ZIP:
             with zipfile.ZipFile(file) as archive:
-                yield _Members(archive)
+                yield _Members(archive).readline
         else:
-            yield file
+            yield file.readline
 
 
 class _Members:

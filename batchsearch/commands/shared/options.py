@@ -32,6 +32,19 @@ def _moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime
         raise click.BadParameter(f"{text!r} is no time like 06:00 or 2026-11-22T06:00") from None
 
 
+def file_option(
+    *names: str, meaning: str, **kind: bool
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that takes the path of a file.
+
+    Args:
+        names: As click takes them.
+        meaning: Its help.
+        kind: What `click.Path` is told besides, such as `exists`.
+    """
+    return click.option(*names, type=click.Path(path_type=Path, dir_okay=False, **kind), help=meaning)
+
+
 CONFIG = click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
 SET = click.option(
     "--set",

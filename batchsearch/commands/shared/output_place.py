@@ -8,20 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from batchsearch.commands.shared.options import load
+from batchsearch.commands.shared.options import file_option, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from batchsearch.config.sections.store_settings import ConnectionsSettings
 
-STORE_CONFIG = click.option(
+STORE_CONFIG = file_option(
     "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="The job file, which says how the object store is reached where DIR is an address such as "
+    meaning="The job file, which says how the object store is reached where DIR is an address such as "
     "`s3://bucket/night`; else the environment says it.",
 )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchsearch.console.form_fields import Problem
     from batchsearch.console.image_shelf import ShelvedImage
     from batchsearch.console.session import Session
+    from batchsearch.emulator.search.records import Item
     from batchsearch.service.operations import Operation
 
 CHANGES: Final = {"add": "AddImage", "update": "UpdateImage", "delete": "DeleteImage"}
@@ -88,29 +89,22 @@ async def _going(session: Session, entered: Mapping[str, str]) -> tuple[list[tup
     instance = session.instance(session.current)
     product, name = entered.get("product_id", ""), entered.get("pic_name", "")
     catalogue = session.catalogue(instance)
-    if entered.get("is_delete_by_filter") == "true":
-        if catalogue is None:
-            return [], None
-        from batchsearch.service.filter import FIELDS, parse_filter
+    by_filter = entered.get("is_delete_by_filter") == "true"
+    if catalogue is None:
+        there = [key for key in session.known.places if key[0] == product and name in {"", key[1]}]
+        return ([] if by_filter else there[:_SHOWN]), None
+    from batchsearch.service.filter import FIELDS, parse_filter
 
-        expression = parse_filter(entered.get("filter", ""))
-        found, more = await asyncio.to_thread(
-            catalogue.listed,
-            lambda item: expression.matches({field: getattr(item, field) for field in FIELDS}),
-            most=_SHOWN,
-        )
-        names = [(item.product_id, item.pic_name) for item, _ in found]
-        return names, None if more is not None else len(names)
-    if catalogue is not None:
-        found, more = await asyncio.to_thread(
-            catalogue.listed,
-            lambda item: item.product_id == product and name in {"", item.pic_name},
-            most=_SHOWN,
-        )
-        names = [(item.product_id, item.pic_name) for item, _ in found]
-        return names, None if more is not None else len(names)
-    names = [key for key in session.known.places if key[0] == product and name in {"", key[1]}]
-    return names[:_SHOWN], None
+    expression = parse_filter(entered.get("filter", "")) if by_filter else None
+
+    def goes(item: Item) -> bool:
+        if expression is None:
+            return item.product_id == product and name in {"", item.pic_name}
+        return expression.matches({field: getattr(item, field) for field in FIELDS})
+
+    found, more = await asyncio.to_thread(catalogue.listed, goes, most=_SHOWN)
+    names = [(item.product_id, item.pic_name) for item, _ in found]
+    return names, None if more is not None else len(names)
 
 
 async def _page(

@@ -13,7 +13,7 @@ from batchsearch.console.form_fields import METHOD, Problem, categories_of, chec
 from batchsearch.console.meter import CallLimitError
 from batchsearch.console.posted_form import posted, whole
 from batchsearch.console.rendering import SESSION, message, page, see
-from batchsearch.console.session import BusyError, CancelledAskingError, NotReadyError
+from batchsearch.console.session import NotAskedError
 from batchsearch.console.wording import say
 from batchsearch.errors import BatchsearchError
 from batchsearch.images.outcome import Prepared, Rejected, Unreachable
@@ -166,11 +166,7 @@ async def asked_page(  # noqa: PLR0917 - a question and where its answer goes
     session = request.app[SESSION]
     try:
         asked = await session.ask(operation, session.instance(session.current), values, entered, images)
-    except BusyError:
-        return refused(say("script.busy"), 409)
-    except CancelledAskingError:
-        return refused(say("search.given_up"), 409)
-    except (NotReadyError, CallLimitError) as error:
+    except (NotAskedError, CallLimitError) as error:
         return refused(redacted(str(error)), 409)
     except BatchsearchError as error:
         return refused(redacted(str(error)), 502)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from batchsearch.emulator.search.records import Item
 
 META_NAME: Final = "increment.meta"
-_NAMES: Final = {
+ITEM_FIELDS: Final = {
     "ProductId": "product_id",
     "PicName": "pic_name",
     "CategoryId": "category_id",
@@ -24,7 +24,7 @@ _NAMES: Final = {
     **{f"StrAttr{number}": f"str_attr{number}" for number in ("", "2", "3", "4")},
 }
 """Fields of a line that are an item's own, by the vendor's names."""
-_READ: Final = ("OperationType", *_NAMES, "Region")
+_READ: Final = ("OperationType", *ITEM_FIELDS, "Region")
 
 
 class MetaError(ValueError):
@@ -123,7 +123,7 @@ def _is_key(text: str) -> bool:
 def line_of(item: Item, regions: Regions) -> bytes:
     """An item as a line that would add it again; its region only if it was given, not if it was found."""
     fields: dict[str, Any] = {"OperationType": "ADD"}
-    for name, own in _NAMES.items():
+    for name, own in ITEM_FIELDS.items():
         value = getattr(item, own)
         if value is not None:
             fields[name] = value

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from batchsearch.emulator.search.items import ItemStore
 
@@ -176,32 +176,25 @@ class TaskRecords:
 
         return self._store.ask(read)
 
+    def _asked(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._store.ask(lambda connection: connection.execute(statement, values).fetchall())
+
+    def _write(self, statement: str, *values: Any) -> None:
+        self._store.write(lambda connection: connection.execute(statement, values))
+
     def unfinished(self) -> list[BatchTask]:
         """The tasks in progress, the oldest first."""
-
-        def read(connection: sqlite3.Connection) -> list[BatchTask]:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM tasks WHERE status = ? ORDER BY id",  # noqa: S608 - constants only
-                (PROCESSING,),
-            )
-            return [BatchTask(*row) for row in rows]
-
-        return self._store.ask(read)
+        wanted = f"SELECT {_COLUMNS} FROM tasks WHERE status = ? ORDER BY id"  # noqa: S608 - constants only
+        return [BatchTask(*row) for row in self._asked(wanted, PROCESSING)]
 
     def end(self, task: int, status: str, code: str | None, message: str | None) -> None:
         """A task is over."""
-        values = (status, code, message, self._stamp(), task)
-        self._store.write(
-            lambda connection: connection.execute(
-                "UPDATE tasks SET status = ?, code = ?, message = ?, modified = ? WHERE id = ?", values
-            )
-        )
+        change = "UPDATE tasks SET status = ?, code = ?, message = ?, modified = ? WHERE id = ?"
+        self._write(change, status, code, message, self._stamp(), task)
 
     def mark(self, task: int, tag: str) -> None:
         """What an increment's list is, now that it was judged."""
-        self._store.write(
-            lambda connection: connection.execute("UPDATE tasks SET tag = ? WHERE id = ?", (tag, task))
-        )
+        self._write("UPDATE tasks SET tag = ? WHERE id = ?", tag, task)
 
     def advance(
         self,
@@ -227,20 +220,14 @@ class TaskRecords:
 
     def failures(self, task: int) -> bytes:
         """The lines that failed: a JSON object each."""
-
-        def read(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-            return connection.execute(
-                "SELECT product_id, pic_name, code, message FROM task_failures WHERE task = ? ORDER BY line",
-                (task,),
-            ).fetchall()
-
+        wanted = "SELECT product_id, pic_name, code, message FROM task_failures WHERE task = ? ORDER BY line"
         names = ("ProductId", "PicName", "Code", "Message")
-        lines = (dict(zip(names, row, strict=True)) for row in self._store.ask(read))
+        lines = (dict(zip(names, row, strict=True)) for row in self._asked(wanted, task))
         return "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines).encode()
 
     def begin_dump(self, task: int) -> None:
         """A dump begins, perhaps anew."""
-        self._store.write(lambda connection: connection.execute("DELETE FROM dumped WHERE task = ?", (task,)))
+        self._write("DELETE FROM dumped WHERE task = ?", task)
 
     def keep(self, task: int, number: int, content: bytes, *, line: int) -> None:
         """A piece of what a dump writes."""
@@ -256,22 +243,11 @@ class TaskRecords:
 
     def dumped(self, task: int) -> bytes:
         """What a dump wrote."""
-
-        def read(connection: sqlite3.Connection) -> Iterable[tuple[bytes]]:
-            return connection.execute(
-                "SELECT content FROM dumped WHERE task = ? ORDER BY number", (task,)
-            ).fetchall()
-
-        return b"".join(zlib.decompress(content) for (content,) in self._store.ask(read))
+        found = self._asked("SELECT content FROM dumped WHERE task = ? ORDER BY number", task)
+        return b"".join(zlib.decompress(content) for (content,) in found)
 
     def has_dumped(self, task: int) -> bool:
         """Whether what a dump wrote is still kept; one of an empty instance wrote nothing."""
-
-        def read(connection: sqlite3.Connection) -> bool:
-            newest = connection.execute(
-                "SELECT min(id) FROM (SELECT id FROM tasks WHERE kind = 'dump' ORDER BY id DESC LIMIT ?)",
-                (KEPT_DUMPS,),
-            ).fetchone()[0]
-            return newest is not None and task >= int(newest)
-
-        return self._store.ask(read)
+        wanted = "SELECT min(id) FROM (SELECT id FROM tasks WHERE kind = 'dump' ORDER BY id DESC LIMIT ?)"
+        [(oldest,)] = self._asked(wanted, KEPT_DUMPS)
+        return oldest is not None and task >= int(oldest)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from batchsearch.emulator.batch.dump_work import DumpWork
 from batchsearch.emulator.batch.increment_work import IncrementWork, StoppedError
+from batchsearch.emulator.batch.meta_lines import line_of
 from batchsearch.emulator.batch.task_records import FAIL, SUCCESS, TaskRecords
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FAILURES_FILE: Final = "failures.jsonl"
 DUMP_FILE: Final = "dump.meta"
+_ROWS: Final = 1_000
+_PIECE: Final = 1024 * 1024
 
 _log = structlog.get_logger("batchsearch.emulator")
 
@@ -49,7 +51,7 @@ class BatchTasks:
         self._buckets = buckets
         self._stopping = threading.Event()
         self._increments = IncrementWork(instance, catalogue, self.records, buckets, self._stopping)
-        self._dumps = DumpWork(catalogue.store, self.records, self._stopping)
+        self._store = catalogue.store
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         for task in self.records.unfinished():
@@ -84,7 +86,7 @@ class BatchTasks:
     def _work(self, task: BatchTask) -> None:
         try:
             if task.kind == "dump":
-                self._dumps.carry_out(task)
+                self._write_out(task)
             else:
                 self._increments.carry_out(task)
         except StoppedError:
@@ -93,6 +95,32 @@ class BatchTasks:
             # Neither the message nor the traceback's values: they could hold an image.
             _log.error("emulator_task_failed", error=type(error).__name__, task=task.id, kind=task.kind)
             self.records.end(task.id, FAIL, "Console.InternalError", "an error of the emulator's own")
+
+    def _write_out(self, task: BatchTask) -> None:
+        """Do a dump from its beginning: each item as it is when its line is written.
+
+        Items that are added meanwhile are left out.
+
+        Raises:
+            StoppedError: The process ends.
+        """
+        self.records.begin_dump(task.id)
+        last = self._store.last_id()
+        place = lines = number = 0
+        piece = bytearray()
+        while place < last:
+            if self._stopping.is_set():
+                raise StoppedError
+            chunk = [one for one in self._store.after(place, _ROWS) if one.identity <= last]
+            for one in chunk:
+                piece += line_of(one.item, one.regions)
+            lines += len(chunk)
+            place = chunk[-1].identity if chunk else last
+            if len(piece) >= _PIECE or place >= last:
+                self.records.keep(task.id, number, bytes(piece), line=lines)
+                number += 1
+                piece.clear()
+        self.records.end(task.id, SUCCESS, None, f"lines: {lines:,}")
 
     def file_of(self, task: BatchTask) -> str | None:
         """Name of the file that a task has left behind, None where there is none."""

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from batchsearch.errors import ExitCode
 from batchsearch.interrupts import listen_to
@@ -21,18 +21,15 @@ _SAME_WISH_SECONDS: Final = 1.0
 T = TypeVar("T")
 
 
-class Stoppable(Protocol):
-    """What can be stopped in good order."""
-
-    def stop(self, why: str) -> None:
-        """Send nothing more."""
-
-
 class StopSignals:
-    """SIGTERM, SIGINT, SIGHUP: the first stops the run in good order, a second ends the process at once."""
+    """SIGTERM, SIGINT, SIGHUP: the first stops the run in good order, a second ends the process at once.
+
+    Attributes:
+        running: Stops in good order what runs, given why; None while nothing does that has to be.
+    """
 
     def __init__(self) -> None:
-        self.running: Stoppable | None = None
+        self.running: Callable[[str], object] | None = None
         self._main = asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         self._first_at: float | None = None
@@ -61,7 +58,7 @@ class StopSignals:
     def stop(self, why: str) -> None:
         """Stop what runs; in the loop's own thread."""
         if self.running is not None:
-            self.running.stop(why)
+            self.running(why)
         elif self._main is not None:
             self._main.cancel()
 

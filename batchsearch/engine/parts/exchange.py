@@ -30,7 +30,7 @@ from batchsearch.storage.parts.rewrite import (
 from batchsearch.storage.sealed_part import STAGED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
@@ -119,39 +119,44 @@ class Generations:
         await _finish(self._ledger, self._folder, self._log)
 
     def _build_compacted(self, groups: Sequence[Sequence[SealedPart]]) -> Built:
+        def merged(group: Sequence[SealedPart], name: str) -> SealedPart | None:
+            sources = [self._folder / RESULTS / part.name for part in group]
+            return None if len(group) == 1 else rewrite(sources, self._folder, name, self._schemas).part
+
+        return self._built(groups, merged)
+
+    def _build_changed(self, others: Collection[str], change: Change) -> Built:
+        def anew(group: Sequence[SealedPart], name: str) -> SealedPart | None:
+            part = group[0]
+            if part.name not in others:
+                return None
+            source = self._folder / RESULTS / part.name
+            made, has_hits = changed(source, self._folder, name, self._schemas, change)
+            if has_hits:
+                return made
+            self._next.keep_hits(part.name, name)
+            return replace(made, hits=part.hits, hits_sha256=part.hits_sha256)
+
+        return self._built([[part] for part in self._ledger.parts()], anew)
+
+    def _built(
+        self,
+        groups: Iterable[Sequence[SealedPart]],
+        made_of: Callable[[Sequence[SealedPart], str], SealedPart | None],
+    ) -> Built:
+        """A generation with one part for each group; None leaves a group's only part as it is."""
         self._next.begin()
         number = self._ledger.next_part()
         coming: list[SealedPart] = []
         stays: list[str] = []
         for group in groups:
-            if len(group) == 1:
+            made = made_of(group, part_name(number + len(coming)))
+            if made is None:
                 self._next.keep(group[0].name)
                 stays.append(group[0].name)
                 continue
-            sources = [self._folder / RESULTS / part.name for part in group]
-            made = rewrite(sources, self._folder, part_name(number + len(coming)), self._schemas)
             first, last = min(part.first_seq for part in group), max(part.last_seq for part in group)
-            coming.append(replace(made.part, first_seq=first, last_seq=last))
-        self._next.sync()
-        return Built(tuple(coming), tuple(stays))
-
-    def _build_changed(self, others: Collection[str], change: Change) -> Built:
-        self._next.begin()
-        number = self._ledger.next_part()
-        coming: list[SealedPart] = []
-        stays: list[str] = []
-        for part in self._ledger.parts():
-            if part.name not in others:
-                self._next.keep(part.name)
-                stays.append(part.name)
-                continue
-            name = part_name(number + len(coming))
-            source = self._folder / RESULTS / part.name
-            made, has_hits = changed(source, self._folder, name, self._schemas, change)
-            if not has_hits:
-                self._next.keep_hits(part.name, name)
-                made = replace(made, hits=part.hits, hits_sha256=part.hits_sha256)
-            coming.append(replace(made, first_seq=part.first_seq, last_seq=part.last_seq))
+            coming.append(replace(made, first_seq=first, last_seq=last))
         self._next.sync()
         return Built(tuple(coming), tuple(stays))
 

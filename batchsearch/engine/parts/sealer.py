@@ -13,6 +13,7 @@ from batchsearch.descriptors import Shortage, is_exhausted
 from batchsearch.errors import OutputError
 from batchsearch.storage.parts.part_files import PartWriter, part_name
 from batchsearch.storage.parts.results_and_hits import hits_schema, own_results_schema, results_schema
+from batchsearch.storage.remote.answer_journal import take_error
 from batchsearch.storage.sealed_part import STAGED
 
 if TYPE_CHECKING:
@@ -51,28 +52,25 @@ class Writers:
             operation: Operation called.
             carried: The manifest's own columns.
         """
-        current, staged = (
-            PartWriter(
-                place,
-                results_schema=results_schema(operation, carried),
-                own_schema=own_results_schema(operation),
-                hits_schema=hits_schema(),
-                passthrough_schema=carried,
-            )
-            for place in (folder, folder / STAGED)
-        )
-        return cls(current, staged)
+        results, own = results_schema(operation, carried), own_results_schema(operation)
+        return cls._both(folder, results, own, hits_schema(), carried)
 
     @classmethod
     def reading(cls, folder: Path, schemas: tuple[pa.Schema, pa.Schema]) -> Self:
         """Writers of parts that are there already, whose columns are known from their files."""
+        return cls._both(folder, schemas[0], schemas[0], schemas[1], pa.schema([]))
+
+    @classmethod
+    def _both(
+        cls, folder: Path, results: pa.Schema, own: pa.Schema, hits: pa.Schema, carried: pa.Schema
+    ) -> Self:
         current, staged = (
             PartWriter(
                 place,
-                results_schema=schemas[0],
-                own_schema=schemas[0],
-                hits_schema=schemas[1],
-                passthrough_schema=pa.schema([]),
+                results_schema=results,
+                own_schema=own,
+                hits_schema=hits,
+                passthrough_schema=carried,
             )
             for place in (folder, folder / STAGED)
         )
@@ -241,11 +239,6 @@ async def _through(sealing: Coroutine[Any, Any, None]) -> None:
     Whoever seals next waits for it, and has its error.
     """
     task = asyncio.create_task(sealing)
-    task.add_done_callback(_take_error)
+    task.add_done_callback(take_error)
     await asyncio.wait([task])
     task.result()
-
-
-def _take_error(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        task.exception()

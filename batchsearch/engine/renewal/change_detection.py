@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.engine.one_thread import one_by_one
-from batchsearch.engine.renewal.inspected import Inspected
 from batchsearch.engine.renewal.ledger_join import LedgerJoin
 from batchsearch.engine.renewal.renewal_rules import NOTHING_TOUCHED, RenewalRules
 from batchsearch.engine.renewal.row_source import SourceReader
+from batchsearch.engine.renewal.row_table import Inspected
 from batchsearch.steps import step
 
 if TYPE_CHECKING:

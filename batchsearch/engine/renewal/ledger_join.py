@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from batchsearch.engine.digest_set import places_among
-from batchsearch.engine.renewal.inspected import Inspected
 from batchsearch.engine.renewal.renewal_rules import Source
 from batchsearch.engine.renewal.row_source import NOT_THERE
+from batchsearch.engine.renewal.row_table import Inspected
 from batchsearch.storage.digest_sort import halves
 from batchsearch.storage.ledger.digest_spans import Spans
 from batchsearch.storage.ledger.queries import EXPIRED, FAILED, SOURCE_UNKNOWN

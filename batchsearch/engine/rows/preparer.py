@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.config.model import INSTANCE, PRIORITY
 from batchsearch.engine.rows.outcome_columns import request_key
@@ -19,7 +19,7 @@ from batchsearch.service.form import build_call
 from batchsearch.service.parameters import ParameterProblem, check_parameters, without_defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from batchsearch.engine.renewal.row_source import SourceReader
     from batchsearch.engine.rows.answer_cache import CachedAnswer
@@ -31,22 +31,6 @@ if TYPE_CHECKING:
     from batchsearch.service.form import Call
 
 _NO_IMAGE: Final = "the manifest's cell is empty: there is no image to send"
-
-
-class CachedAnswerFinder(Protocol):
-    """Finds the answer to an equal request by its key (see `AnswerCache.find`)."""
-
-    def __call__(self, request_key: str, *, of_this_round: bool = False) -> CachedAnswer | None:
-        """The answer to this request, None when a call is needed."""
-
-
-class CallBuilder(Protocol):
-    """Builds a request (see `form.build_call`)."""
-
-    def __call__(
-        self, operation: str, instance: str, values: Mapping[str, Any], images: Sequence[bytes | str], /
-    ) -> Call | ParameterProblem:
-        """The request, or why there is none."""
 
 
 class Preparer:
@@ -71,10 +55,10 @@ class Preparer:
         workshop: Workshop,
         *,
         sources: SourceReader | None = None,
-        cached: CachedAnswerFinder | None = None,
+        cached: Callable[..., CachedAnswer | None] | None = None,
         may_be_answered: Callable[[str], bool] | None = None,
         by_address: bool = False,
-        build: CallBuilder = build_call,
+        build: Callable[..., Call | ParameterProblem] = build_call,
         held: HeldItems | None = None,
     ) -> None:
         self._facts = facts

@@ -27,7 +27,7 @@ from batchsearch.engine.run.opening import new_run_id, open_job
 from batchsearch.engine.run.order import KEYS, disagreement
 from batchsearch.engine.run.remote_output import localised, mirror_of
 from batchsearch.engine.run.to_end import progress_beside_logs, to_end
-from batchsearch.errors import RunEndedError, StoppedEarlyError
+from batchsearch.errors import ExitCode, OutputDamagedError, RunEndedError, StoppedEarlyError
 from batchsearch.publish import write_text
 from batchsearch.storage.output_layout import LEDGER_FOLDER, SUMMARY
 from batchsearch.telemetry.heartbeat import Owner
@@ -109,6 +109,22 @@ async def run_job(settings: JobSettings, options: RunOptions = PLAIN_RUN) -> Sum
         with bound_contextvars(run_id=run_id):
             summary = await _opened(local, run_id, limits, options, mirror)
         ended(summary)
+    return summary
+
+
+async def run_step(settings: JobSettings, options: RunOptions) -> Summary:
+    """Work through a job that is a step of a larger work, which goes on when it has ended.
+
+    Raises:
+        OutputDamagedError: What the step had written is damaged.
+        BatchsearchError: As `run_job` raises.
+    """
+    summary = await run_job(settings, options)
+    if summary.exit_code == ExitCode.DAMAGED:
+        raise OutputDamagedError(summary.message)
+    if options.signals is not None:
+        # From here a signal cancels what waits, as no run can be told to stop.
+        options.signals.running = None
     return summary
 
 
@@ -228,7 +244,7 @@ async def _work(opened: Opened, stats: Stats, sealer: Sealer, limits: Limits, op
     progress = options.progress or Progress()
     async with assembled(opened, stats, sealer, limits, options.stand_in) as workers:
         if options.signals is not None:
-            options.signals.running = workers
+            options.signals.running = workers.stop
         if limits.deadline is not None:
             left = (limits.deadline - datetime.now(UTC)).total_seconds()
             closing = limits.deadline.astimezone().isoformat(timespec="minutes")

@@ -24,8 +24,7 @@ import time
 from typing import TYPE_CHECKING
 
 from batchsearch import crash_points
-from batchsearch.engine.retry.judge import Judge
-from batchsearch.engine.retry.outage import run_ended
+from batchsearch.engine.retry.judge import Judge, run_ended
 from batchsearch.engine.retry.policy import EndRun, Retry
 from batchsearch.engine.rows.coalesce import Coalescer
 from batchsearch.engine.rows.outcome_columns import page_answer

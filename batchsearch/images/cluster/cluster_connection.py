@@ -23,7 +23,7 @@ from batchsearch.images.cluster import local_worker
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from distributed import Client
 
@@ -78,19 +78,8 @@ def connected(address: str) -> Iterator[Cluster]:
         MissingExtraError: Dask is not installed.
         ConfigError: No scheduler answers there, no worker comes, or a worker has another batchsearch.
     """
-    with _gate:
-        held = _held.get(address)
-        if held is None:
-            held = _held[address] = _opened(address)
-        held.users += 1
-    try:
+    with _used(address, lambda: _opened(address)) as held:
         yield held.cluster
-    finally:
-        with _gate:
-            held.users -= 1
-            if not held.users and _held.get(address) is held:
-                del _held[address]
-                held.closing.close()
 
 
 @contextmanager
@@ -106,19 +95,31 @@ def given(client: Client) -> Iterator[str]:
     if client.asynchronous:
         raise ConfigError("workers: give a client without `asynchronous=True`: it is used from other threads")
     address = str(client.scheduler.address)
+
+    def taken() -> _Held:
+        _look_at_workers(client, address)
+        return _Held(Cluster(client, address), ExitStack())
+
+    with _used(address, taken):
+        yield address
+
+
+@contextmanager
+def _used(address: str, opened: Callable[[], _Held]) -> Iterator[_Held]:
+    """What is held of an address, closed when its last user leaves it."""
     with _gate:
         held = _held.get(address)
         if held is None:
-            _look_at_workers(client, address)
-            held = _held[address] = _Held(Cluster(client, address), ExitStack())
+            held = _held[address] = opened()
         held.users += 1
     try:
-        yield address
+        yield held
     finally:
         with _gate:
             held.users -= 1
             if not held.users and _held.get(address) is held:
                 del _held[address]
+                held.closing.close()
 
 
 def _opened(address: str) -> _Held:

@@ -105,7 +105,7 @@ class RemoteWorkshop:
         return self._here.is_local(reference)
 
     async def make(self, reference: ImageReference, task: ImageTask[Made]) -> Made | Rejected | Unreachable:
-        """What a task makes of an image, on a worker; see `Workshop.make`."""
+        """What a task makes of an image, on a worker; see `LocalWorkshop.make`."""
         if self._lost is not None:
             raise self._lost
         wish = _Wish(reference, task, asyncio.get_running_loop().create_future())
@@ -122,7 +122,7 @@ class RemoteWorkshop:
         *,
         before: Callable[[], object] | None = None,
     ) -> Kept:
-        """What is made of a few images, brought into one thing here; see `Workshop.make_all`."""
+        """What is made of a few images, brought into one thing here; see `LocalWorkshop.make_all`."""
         if before is not None:
             await self.work(before)
         found = await asyncio.gather(*(self.make(reference, task) for reference in references))

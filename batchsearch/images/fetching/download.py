@@ -15,7 +15,7 @@ import aiohttp
 
 from batchsearch.images.fetching.addresses import shown_address
 from batchsearch.images.fetching.cookies import ChainCookies
-from batchsearch.images.fetching.fetch_endings import ending_of, ending_without
+from batchsearch.images.fetching.fetch_endings import ending_of, ending_without, file_too_large
 from batchsearch.images.fetching.hosts import AllowedHosts, refused, resolver_of
 from batchsearch.images.fetching.lenient import NoAnswerError, ask_leniently
 from batchsearch.images.fetching.unpacking import ENOUGH, BrokenBodyError, UnknownEncodingError, unpacker_for
@@ -237,7 +237,7 @@ class Downloader:
         if isinstance(body, Unreachable):
             return body
         if too_large or len(body) > self._limit:
-            return self._too_large(shown_address(str(url)))
+            return file_too_large(shown_address(str(url)), self._limit)
         if response.status == HTTPStatus.ACCEPTED and not begins_like_an_image(body[:ENOUGH]):
             return ending_of(response, shown_address(str(url)), transient=True)
         return body
@@ -295,12 +295,6 @@ class Downloader:
         if unpacker is not None:
             unpacker.end()
         return b"".join(pieces)
-
-    def _too_large(self, shown: str) -> Rejected:
-        return Rejected(
-            "Local.ImageFileTooLarge",
-            f"{shown} is larger than {self._limit // (1024 * 1024)} MB, the most that is read",
-        )
 
 
 async def _all_there(content: aiohttp.StreamReader, length: int) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import unquote, unquote_to_bytes
 
 from batchsearch.descriptors import EXHAUSTED
+from batchsearch.images.fetching.fetch_endings import file_too_large, without_descriptors
 from batchsearch.images.fetching.paths import (
     NotAFileError,
     OutsideRootError,
@@ -200,15 +201,10 @@ def _ending_of(error: Exception, shown: str, *, root_was_there: bool) -> Rejecte
     else is about this machine or its disks, and says nothing about the image.
     """
     if isinstance(error, TooLargeError):
-        return _too_large(shown)
+        return file_too_large(shown, MAX_FILE_BYTES)
     cause = error.error if isinstance(error, RootError) else error
     if isinstance(cause, OSError) and cause.errno in EXHAUSTED:
-        return Unreachable(
-            "Transport.ImageRead",
-            f"{shown}: this machine has no file descriptors left (`ulimit -n`)",
-            transient=True,
-            here="descriptors",
-        )
+        return without_descriptors(shown)
     if isinstance(error, RootError):
         return Unreachable(
             "Transport.ImageRead",
@@ -232,21 +228,13 @@ def _ending_of(error: Exception, shown: str, *, root_was_there: bool) -> Rejecte
     return Rejected(code, f"{shown} {what}")
 
 
-def _too_large(shown: str) -> Rejected:
-    """The outcome of a file over the bound."""
-    return Rejected(
-        "Local.ImageFileTooLarge",
-        f"{shown} is larger than {MAX_FILE_BYTES // (1024 * 1024)} MB, the most that is read",
-    )
-
-
 def _read_data_url(url: str) -> Fetched:
     """The bytes inside a `data:` address (RFC 2397), read as browsers do."""
     head, comma, body = url.partition(",")
     if not comma:
         return Rejected("Local.ImageReferenceInvalid", "the data: address has no comma")
     if len(body) > 2 * MAX_FILE_BYTES:
-        return _too_large("the data: address")
+        return file_too_large("the data: address", MAX_FILE_BYTES)
     if not head.rstrip().lower().endswith(";base64"):
         return unquote_to_bytes(body)
     try:
@@ -258,7 +246,7 @@ def _read_data_url(url: str) -> Fetched:
 def _read_base64(text: str) -> Fetched:
     """The bytes that a cell holds as base64, with or without line breaks."""
     if len(text) > 2 * MAX_FILE_BYTES:
-        return _too_large("the base64 text")
+        return file_too_large("the base64 text", MAX_FILE_BYTES)
     try:
         return _unbase64(text)
     except ValueError:

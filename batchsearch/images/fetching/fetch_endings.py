@@ -45,17 +45,24 @@ def _hint(response: BareAnswer | aiohttp.ClientResponse) -> str:
     return "; the address holds `&amp;`, which is `&` in HTML" if "&amp;" in str(response.url) else ""
 
 
+def file_too_large(shown: str, most: int) -> Rejected:
+    """The ending of a file of more bytes than are read."""
+    what = f"{shown} is larger than {most // (1024 * 1024)} MB, the most that is read"
+    return Rejected("Local.ImageFileTooLarge", what)
+
+
+def without_descriptors(shown: str) -> Unreachable:
+    """The ending where this process may open no file more."""
+    what = f"{shown}: this machine has no file descriptors left (`ulimit -n`)"
+    return Unreachable("Transport.ImageRead", what, transient=True, here="descriptors")
+
+
 def ending_without(error: aiohttp.ClientError | OSError, shown: str) -> Rejected | Unreachable:
     """The ending of a request that brought no whole answer."""
     if _is_refusal(error):
         return refused(shown)
     if is_exhausted(error) or none_left():
-        return Unreachable(
-            "Transport.ImageRead",
-            f"{shown}: this machine has no file descriptors left (`ulimit -n`)",
-            transient=True,
-            here="descriptors",
-        )
+        return without_descriptors(shown)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return Unreachable(
             "Transport.ImageHttpStatus",

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.images.fetching.addresses import shown_address
+from batchsearch.images.fetching.fetch_endings import file_too_large
 from batchsearch.images.outcome import Rejected, Unreachable
 from batchsearch.storage.stores.kinds import KINDS, need
 from batchsearch.storage.stores.store_failures import Failure, failure_of
@@ -88,10 +89,7 @@ class ObjectStores:
         except Exception as error:  # noqa: BLE001 - each store's packages have errors of their own
             return _ending_of(error, shown, scheme)
         if len(data) > self._limit:
-            return Rejected(
-                "Local.ImageFileTooLarge",
-                f"{shown} is larger than {self._limit // (1024 * 1024)} MB, the most that is read",
-            )
+            return file_too_large(shown, self._limit)
         return data
 
 

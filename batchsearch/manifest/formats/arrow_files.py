@@ -16,7 +16,7 @@ import pyarrow as pa
 from batchsearch.arrow_values import size_of
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.column_types import cell
-from batchsearch.manifest.formats.table_file import PIECE_BYTES, UnreadableError, short
+from batchsearch.manifest.formats.table_file import PIECE_BYTES, EveryRow, UnreadableError, short
 from batchsearch.manifest.formats.typed_columns import fitted_batch
 from batchsearch.manifest.formats.unpacked import opened
 from batchsearch.manifest.remote_file import LostError
@@ -38,7 +38,7 @@ _RECORD_BATCH, _DICTIONARY_BATCH = 3, 2
 _MOST_ROWS: Final = 8 * 1024
 
 
-class ArrowFile:
+class ArrowFile(EveryRow):
     """One file, its schema read."""
 
     def __init__(self, path: ManifestPath) -> None:
@@ -60,11 +60,6 @@ class ArrowFile:
             raise ManifestError.at(path, f"has the column {cell(twice[0])} twice; rename one")
         self.schema = pa.schema(fields)
 
-    @property
-    def rows(self) -> None:
-        """See `TableFile.rows`: only reading tells."""
-        return None
-
     def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """See `TableFile.pieces`."""
         seen = 0
@@ -81,14 +76,6 @@ class ArrowFile:
             raise UnreadableError(seen, str(error.strerror)) from None
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
             raise UnreadableError(seen, f"cannot be read from here on: {short(error)}") from None
-
-    def row_at(self, position: int) -> int:
-        """See `TableFile.row_at`: every row is given."""
-        return position
-
-    def places(self, rows: Sequence[int]) -> dict[int, str]:
-        """See `TableFile.places`."""
-        return {row: f"row {row + 1}" for row in rows}
 
 
 def sliced(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

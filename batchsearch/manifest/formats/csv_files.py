@@ -17,7 +17,7 @@ from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.column_types import bad_cells, bad_text, cell, without
 from batchsearch.manifest.formats.csv_quotes import MisquotedError
 from batchsearch.manifest.formats.csv_text import CsvText
-from batchsearch.manifest.formats.table_file import UnreadableError, short
+from batchsearch.manifest.formats.table_file import EveryRow, UnreadableError, short
 from batchsearch.manifest.formats.unpacked import CutError
 from batchsearch.manifest.remote_file import LostError
 from batchsearch.storage import arrow_functions as pc
@@ -55,7 +55,7 @@ _STRADDLING: Final = "straddl"  # in Arrow's message about a row longer than a b
 _MOST_RAGGED: Final = 1_000
 
 
-class CsvFile:
+class CsvFile(EveryRow):
     """One CSV file, its header read."""
 
     def __init__(self, path: ManifestPath, settings: CsvSettings) -> None:
@@ -84,11 +84,6 @@ class CsvFile:
         if problems:
             raise ManifestError([Problem(str(path), problem) for problem in problems])
         self.schema = pa.schema([(name, TYPES[settings.types.get(name, "string")]) for name in names])
-
-    @property
-    def rows(self) -> None:
-        """See `TableFile.rows`: only reading tells."""
-        return None
 
     def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """See `TableFile.pieces`."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 from batchsearch.config.image_folders import IMAGE, IMAGE_ENDINGS
 from batchsearch.disk_paths import is_text
 from batchsearch.errors import ManifestError
-from batchsearch.manifest.formats.table_file import UnreadableError
+from batchsearch.manifest.formats.table_file import EveryRow, UnreadableError
 from batchsearch.manifest.formats.typed_columns import fitted_batch
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _ROWS_AT_ONCE: Final = 4_096
 _NAMES: Final = (IMAGE, "folder", "file_name")
 
 
-class ImageFolder:
+class ImageFolder(EveryRow):
     """A folder; its columns are `image` (path from the folder on), `folder` and `file_name`."""
 
     def __init__(self, path: ManifestPath, *, without: str | None = None) -> None:
@@ -49,11 +49,6 @@ class ImageFolder:
                 pass
         except OSError as error:
             raise ManifestError.at(path, f"cannot be looked into: {error.strerror}") from None
-
-    @property
-    def rows(self) -> None:
-        """See `TableFile.rows`: only walking through it tells."""
-        return None
 
     def pieces(self, wished: Sequence[Wished], report: Report) -> Iterator[pa.RecordBatch]:
         """See `TableFile.pieces`."""
@@ -76,10 +71,6 @@ class ImageFolder:
             raise UnreadableError(None, f"{where} cannot be looked into: {error.strerror}") from None
         if waiting:
             yield _piece(waiting, wished, report, seen)
-
-    def row_at(self, position: int) -> int:
-        """See `TableFile.row_at`."""
-        return position
 
     def places(self, rows: Sequence[int]) -> dict[int, str]:
         """See `TableFile.places`: people look for a file."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.column_types import cell
 from batchsearch.manifest.formats.arrow_files import sliced
-from batchsearch.manifest.formats.table_file import UnreadableError, short
+from batchsearch.manifest.formats.table_file import EveryRow, UnreadableError, short
 from batchsearch.manifest.formats.typed_columns import fitted_batch
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class GivenTable:
         return {"path": self.name, "rows": self.rows, "content": self.content}
 
 
-class MemoryTable:
+class MemoryTable(EveryRow):
     """A table in memory."""
 
     def __init__(self, table: pa.Table, name: str = "the given table", content: str = "") -> None:
@@ -78,11 +78,3 @@ class MemoryTable:
                     seen += piece.num_rows
         except (pa.ArrowException, ValueError, KeyError) as error:
             raise UnreadableError(seen, f"cannot be read from here on: {short(error)}") from None
-
-    def row_at(self, position: int) -> int:
-        """See `TableFile.row_at`: every row is given."""
-        return position
-
-    def places(self, rows: Sequence[int]) -> dict[int, str]:
-        """See `TableFile.places`."""
-        return {row: f"row {row + 1}" for row in rows}

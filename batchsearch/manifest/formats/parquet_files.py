@@ -22,7 +22,7 @@ from batchsearch.manifest.formats.parquet_bounds import (
     longest_entry,
     pieces_of,
 )
-from batchsearch.manifest.formats.table_file import UnreadableError, short
+from batchsearch.manifest.formats.table_file import EveryRow, UnreadableError, short
 from batchsearch.manifest.formats.typed_columns import fitted_batch
 from batchsearch.manifest.remote_file import LostError, RemoteFile, arrow_source
 
@@ -61,7 +61,7 @@ class _Run:
     first: int
 
 
-class ParquetFile:
+class ParquetFile(EveryRow):
     """One Parquet file, its footer read."""
 
     def __init__(self, path: ManifestPath) -> None:
@@ -119,10 +119,6 @@ class ParquetFile:
             raise UnreadableError(seen, f"cannot be read from here on: {short(error)}") from None
         if seen != self.rows:
             raise UnreadableError(seen, f"ends here; its footer promises {self.rows:,} rows")
-
-    def row_at(self, position: int) -> int:
-        """See `TableFile.row_at`: every row is given."""
-        return position
 
     def places(self, rows: Sequence[int]) -> dict[int, str]:
         """See `TableFile.places`."""

@@ -84,6 +84,23 @@ class TableFile(Protocol):
         """Where a person finds rows, as `row 3 (line 5)`; may read the file to tell."""
 
 
+class EveryRow:
+    """What files are alike in of which every row is given, and only reading tells how many these are."""
+
+    @property
+    def rows(self) -> int | None:
+        """See `TableFile.rows`."""
+        return None
+
+    def row_at(self, position: int) -> int:
+        """See `TableFile.row_at`."""
+        return position
+
+    def places(self, rows: Sequence[int]) -> dict[int, str]:
+        """See `TableFile.places`."""
+        return {row: f"row {row + 1}" for row in rows}
+
+
 @runtime_checkable
 class SkippingFile(Protocol):
     """A file of which some rows can be read without those before them."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from batchsearch.errors import ManifestError, Problem
 from batchsearch.manifest.column_types import cell
-from batchsearch.manifest.formats.table_file import PIECE_BYTES, UnreadableError, short
+from batchsearch.manifest.formats.table_file import PIECE_BYTES, EveryRow, UnreadableError, short
 from batchsearch.manifest.formats.typed_columns import fitted_batch
 from batchsearch.manifest.formats.unpacked import CutError
 from batchsearch.manifest.row_findings import LISTED
@@ -79,7 +79,7 @@ class RowError(Exception):
         super().__init__(what)
 
 
-class ValueTable(ABC):
+class ValueTable(EveryRow, ABC):
     """A table of this kind; `_opened` gives its rows."""
 
     lines = "line"
@@ -165,10 +165,6 @@ class ValueTable(ABC):
             yield self._piece(waiting, wished, report, seen)
         if isinstance(record, RowError):
             raise UnreadableError(seen + len(waiting), record.what)
-
-    def row_at(self, position: int) -> int:
-        """See `TableFile.row_at`: every row is given."""
-        return position
 
     def places(self, rows: Sequence[int]) -> dict[int, str]:
         """See `TableFile.places`; reads the file up to the last of the rows."""

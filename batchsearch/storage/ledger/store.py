@@ -26,7 +26,7 @@ from batchsearch.storage.ledger.row_outcomes import finish_new_rows, finish_row,
 from batchsearch.storage.ledger.sealed_parts import PartLedger, count_waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -115,6 +115,10 @@ class Ledger(PartLedger):
     ) -> None:
         await self._commits.submit(Record(apply, usage or {}, committed))
 
+    async def _write_all(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
+        # A cursor that is left open would keep the file open behind the ledger's end.
+        await self._write(lambda connection: connection.executemany(statement, values).close())
+
     async def finish(self, row: FinishedRow, usage: Mapping[UsageKey, int]) -> None:
         """Make a row's outcome durable; returns after the commit.
 
@@ -166,11 +170,7 @@ class Ledger(PartLedger):
         Raises:
             OutputError: When it could not be committed.
         """
-        await self._write(
-            lambda connection: connection.executemany(
-                "INSERT OR REPLACE INTO renewals VALUES (?, ?)", reasons.items()
-            )
-        )
+        await self._write_all("INSERT OR REPLACE INTO renewals VALUES (?, ?)", reasons.items())
 
     async def mark_outcomes(self, outcomes: Sequence[tuple[str | None, str | None]], reason: str) -> None:
         """Note that all rows that ended as one of these (code, origin) are to get another outcome.
@@ -178,11 +178,9 @@ class Ledger(PartLedger):
         Raises:
             OutputError: When it could not be committed.
         """
-        await self._write(
-            lambda connection: connection.executemany(
-                "INSERT OR REPLACE INTO renewals SELECT digest, ? FROM rows WHERE code IS ? AND origin IS ?",
-                [(reason, code, origin) for code, origin in outcomes],
-            )
+        await self._write_all(
+            "INSERT OR REPLACE INTO renewals SELECT digest, ? FROM rows WHERE code IS ? AND origin IS ?",
+            [(reason, code, origin) for code, origin in outcomes],
         )
 
     async def set_sources(self, sources: Mapping[bytes, bytes]) -> None:
@@ -191,12 +189,8 @@ class Ledger(PartLedger):
         Raises:
             OutputError: When it could not be committed.
         """
-        await self._write(
-            lambda connection: connection.executemany(
-                "UPDATE rows SET source = ? WHERE digest = ?",
-                [(source, digest) for digest, source in sources.items()],
-            )
-        )
+        values = [(source, digest) for digest, source in sources.items()]
+        await self._write_all("UPDATE rows SET source = ? WHERE digest = ?", values)
 
     async def forget_renewals(self) -> None:
         """Drop what is left of the marks: rows that the manifest does not have.
@@ -239,26 +233,17 @@ class Ledger(PartLedger):
     async def begin_run(self, run: str, started_at: datetime) -> None:
         """Record that a run has started."""
         moment = started_at.isoformat(timespec="seconds")
-        await self._write(
-            lambda connection: connection.execute(
-                "INSERT INTO runs (run, started_at) VALUES (?, ?)", (run, moment)
-            )
-        )
+        await self._write_all("INSERT INTO runs (run, started_at) VALUES (?, ?)", [(run, moment)])
 
     async def end_run(self, run: str, ended_at: datetime, summary: Mapping[str, Any]) -> None:
         """Record how a run has ended."""
         moment, text = ended_at.isoformat(timespec="seconds"), json.dumps(summary, default=str)
-        await self._write(
-            lambda connection: connection.execute(
-                "UPDATE runs SET ended_at = ?, summary = ? WHERE run = ?", (moment, text, run)
-            )
-        )
+        change = "UPDATE runs SET ended_at = ?, summary = ? WHERE run = ?"
+        await self._write_all(change, [(moment, text, run)])
 
     async def set_meta(self, name: str, value: str) -> None:
         """Keep a named text."""
-        await self._write(
-            lambda connection: connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
-        )
+        await self._write_all("INSERT OR REPLACE INTO meta VALUES (?, ?)", [(name, value)])
 
     @property
     def finished_here(self) -> bytes | None:

@@ -17,7 +17,7 @@ from batchsearch.publish import NewFile
 from batchsearch.storage.file_sum import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pyarrow.dataset as ds
@@ -91,16 +91,30 @@ class TableFile:
 
 
 @contextmanager
-def table_file(path: Path, schema: pa.Schema) -> Iterator[TableFile]:
-    """A `TableFile` to fill: published when the block ends well, and nothing is left of it when it fails."""
-    file = TableFile(path, schema)
+def table_files() -> Iterator[Callable[[Path, pa.Schema], TableFile]]:
+    """Opens files to fill and to publish; nothing is left of those that are not when the block fails."""
+    files: list[TableFile] = []
+
+    def opened(path: Path, schema: pa.Schema) -> TableFile:
+        files.append(TableFile(path, schema))
+        return files[-1]
+
     try:
+        yield opened
+    except BaseException:
+        for file in files:
+            file.abandon()
+        raise
+
+
+@contextmanager
+def table_file(path: Path, schema: pa.Schema) -> Iterator[TableFile]:
+    """One of `table_files`, published when the block ends well."""
+    with table_files() as opened:
+        file = opened(path, schema)
         yield file
         file.sync()
         file.publish()
-    except BaseException:
-        file.abandon()
-        raise
 
 
 def checked_parquet() -> ds.ParquetFileFormat:
@@ -118,21 +132,25 @@ def reason_of(error: BaseException) -> str:
 
 
 @contextmanager
-def reading(place: object, what: str = "cannot be read") -> Iterator[None]:
-    """A block that reads Parquet: what goes wrong is raised as an OutputError, with place and reason."""
+def reading(place: object, what: str = "cannot be read", *, then: str = "") -> Iterator[None]:
+    """A block that reads Parquet: what goes wrong is raised as an OutputError, with place and reason.
+
+    Args:
+        place: Where it goes wrong.
+        what: What does.
+        then: What the message ends with: what is kept, or what to do.
+    """
     try:
         yield
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise OutputError(f"{place}: {what}: {reason_of(error)}") from error
+        raise OutputError(f"{place}: {what}: {reason_of(error)}{then}") from error
 
 
 @contextmanager
-def writing(place: object, what: str = "cannot be written") -> Iterator[None]:
+def writing(place: object, what: str = "cannot be written", *, then: str = "") -> Iterator[None]:
     """Like `reading`, of a block that writes."""
-    try:
+    with reading(place, what, then=then):
         yield
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{place}: {what}: {reason_of(error)}") from error
 
 
 def damage_of(path: Path, rows: int) -> str | None:

@@ -18,7 +18,7 @@ from batchsearch import crash_points
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.publish import disk_errors, make_folder
 from batchsearch.storage.parts.fitting import PROBLEMS, counted, fitting_of
-from batchsearch.storage.parts.parquet_table import TableFile, reason_of
+from batchsearch.storage.parts.parquet_table import reason_of, table_files, writing
 from batchsearch.storage.sealed_part import SealedPart
 
 if TYPE_CHECKING:
@@ -159,12 +159,11 @@ class PartWriter:
             OutputDamagedError: What the ledger holds is no outcome; the message names it.
             OutputError: The disk refuses; nothing is left under a final name that is not whole.
         """
-        tables: list[TableFile] = []
-        try:
-            results = TableFile(self._folder / RESULTS / name, self._results_schema)
-            tables.append(results)
-            hits = TableFile(self._folder / HITS / name, self._hits_schema)
-            tables.append(hits)
+        kept = "; what was answered is kept in the ledger, running again writes it"
+        what = f"part {name} cannot be written"
+        with writing(self._folder, what, then=kept), table_files() as opened:
+            results = opened(self._folder / RESULTS / name, self._results_schema)
+            hits = opened(self._folder / HITS / name, self._hits_schema)
             for chunk in chunks:
                 rows, found = self._converted(name, chunk)
                 results.add(rows)
@@ -174,15 +173,6 @@ class PartWriter:
             hits.publish()
             crash_points.reached("part_between")
             results.publish()
-        except BaseException as error:
-            for table in tables:
-                table.abandon()
-            if isinstance(error, OSError | pa.ArrowException | ValueError):
-                raise OutputError(
-                    f"{self._folder}: part {name} cannot be written: {reason_of(error)}; "
-                    "what was answered is kept in the ledger, running again writes it"
-                ) from error
-            raise
         return SealedPart(name, results.rows, hits.rows, results_sha256, hits_sha256)
 
     def _converted(self, name: str, chunk: Sequence[Entry]) -> tuple[pa.Table, pa.Table]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +13,7 @@ from batchsearch.disk_paths import arrow_readable
 from batchsearch.errors import OutputError
 from batchsearch.publish import make_folder
 from batchsearch.storage import arrow_functions as pc
-from batchsearch.storage.parts.parquet_table import TableFile, reason_of
+from batchsearch.storage.parts.parquet_table import TableFile, reading, table_files, writing
 from batchsearch.storage.parts.part_files import HITS, RESULTS
 from batchsearch.storage.parts.passthrough_types import conformed
 from batchsearch.storage.parts.row_columns import IN_MANIFEST, LEFT_AT, filled_hits, filled_results
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE: Final = 4_096
 _KEY: Final = "row_key"
+_PUT_BACK: Final = "; put it back, or use another `output.dir`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,8 @@ def row_keys(path: Path) -> pa.ChunkedArray:
     Raises:
         OutputError: It cannot be read.
     """
-    try:
+    with reading(path, then=_PUT_BACK):
         return pq.read_table(arrow_readable(path), columns=[_KEY])[_KEY]
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise _unreadable(path, error) from error
 
 
 def rewrite(
@@ -78,8 +76,11 @@ def rewrite(
         OutputError: A part cannot be read, or the disk refuses.
     """
     left_out = 0
-    with _part_files(target, name) as opened:
-        results, hits = opened(RESULTS, schemas[0]), opened(HITS, schemas[1])
+    with writing(target, f"part {name} cannot be written"), table_files() as opened:
+        results, hits = (
+            opened(target / f"{table}.next" / name, schema)
+            for table, schema in zip((RESULTS, HITS), schemas, strict=True)
+        )
         for source in sources:
             for rows in _tables_of(source, schemas[0]):
                 kept, dropped = _parted(rows, leave_out)
@@ -131,11 +132,11 @@ def changed(
     Raises:
         OutputError: The part cannot be read, or the disk refuses.
     """
-    with _part_files(target, name) as opened:
+    with writing(target, f"part {name} cannot be written"), table_files() as opened:
         hits_of_part = source.parent.parent / HITS / source.name
         names = pq.read_schema(arrow_readable(hits_of_part)).names
         lacks = not set(schemas[1].names) <= set(names)
-        results = opened(RESULTS, schemas[0])
+        results = opened(target / f"{RESULTS}.next" / name, schemas[0])
         rows_by_key: dict[str, tuple[object, object]] = {}
         for table in _tables_of(source, schemas[0]):
             rows = _marked(filled_results(table, several=change.several), change)
@@ -145,7 +146,7 @@ def changed(
             results.add(rows)
         hits: TableFile | None = None
         if lacks:
-            hits = opened(HITS, schemas[1])
+            hits = opened(target / f"{HITS}.next" / name, schemas[1])
             for table in _tables_of(hits_of_part, schemas[1]):
                 hits.add(filled_hits(table, rows_by_key, several=change.several))
         crash_points.reached("compact_build")
@@ -154,25 +155,6 @@ def changed(
         if hits is not None:
             hits.publish()
     return SealedPart(name, results.rows, 0 if hits is None else hits.rows, digest, hits_digest), lacks
-
-
-@contextmanager
-def _part_files(target: Path, name: str) -> Iterator[Callable[[str, pa.Schema], TableFile]]:
-    """Opens the files of a new part; none of them is left when the block fails."""
-    tables: list[TableFile] = []
-
-    def opened(table: str, schema: pa.Schema) -> TableFile:
-        tables.append(TableFile(target / f"{table}.next" / name, schema))
-        return tables[-1]
-
-    try:
-        yield opened
-    except BaseException as error:
-        for table in tables:
-            table.abandon()
-        if isinstance(error, OSError | pa.ArrowException | ValueError):
-            raise OutputError(f"{target}: part {name} cannot be written: {reason_of(error)}") from error
-        raise
 
 
 def _marked(table: pa.Table, change: Change) -> pa.Table:
@@ -195,12 +177,13 @@ def write_history(file: TableFile) -> SealedPart:
     Raises:
         OutputError: The disk refuses.
     """
-    try:
-        digest = file.sync()
-        file.publish()
-    except (OSError, pa.ArrowException) as error:
-        file.abandon()
-        raise OutputError(f"{file.path}: cannot be written: {reason_of(error)}") from error
+    with writing(file.path):
+        try:
+            digest = file.sync()
+            file.publish()
+        except BaseException:
+            file.abandon()
+            raise
     return SealedPart(file.path.name, file.rows, 0, digest, "", place=HISTORY)
 
 
@@ -218,12 +201,9 @@ def history_file(folder: Path, name: str, schema: pa.Schema) -> TableFile:
 
 
 def _tables_of(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
-    try:
-        with pq.ParquetFile(arrow_readable(path)) as file:
-            for batch in file.iter_batches(_ROWS_AT_ONCE, use_threads=False):
-                yield conformed(pa.Table.from_batches([batch]), schema)
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise _unreadable(path, error) from error
+    with reading(path, then=_PUT_BACK), pq.ParquetFile(arrow_readable(path)) as file:
+        for batch in file.iter_batches(_ROWS_AT_ONCE, use_threads=False):
+            yield conformed(pa.Table.from_batches([batch]), schema)
 
 
 def _parted(table: pa.Table, leave_out: pa.Array | None) -> tuple[pa.Table, pa.Table]:
@@ -231,9 +211,3 @@ def _parted(table: pa.Table, leave_out: pa.Array | None) -> tuple[pa.Table, pa.T
         return table, table.slice(0, 0)
     mask = pc.is_in(table[_KEY], value_set=leave_out)
     return table.filter(pc.invert(mask)), table.filter(mask)
-
-
-def _unreadable(path: Path, error: BaseException) -> OutputError:
-    return OutputError(
-        f"{path}: cannot be read: {reason_of(error)}; put it back, or use another `output.dir`"
-    )

@@ -12,6 +12,7 @@ removed when an index names a ledger that holds what they say.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
@@ -20,12 +21,12 @@ import zlib
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.errors import OutputDamagedError
+from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.ledger.entries import AnswerKey, FinishedRow, UsageKey
 from batchsearch.storage.remote.lease import numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from batchsearch.storage.ledger.store import Ledger
     from batchsearch.storage.stores.address import StoreAddress
@@ -193,3 +194,49 @@ def _text(data: bytes | None) -> str | None:
 
 def _bytes(text: str | None) -> bytes | None:
     return None if text is None else base64.b85decode(text)
+
+
+class AnswerGroups:
+    """Gathers records for a moment, so that the store is asked a few times a second at most.
+
+    Args:
+        seconds: How long a group is gathered.
+        put: Keeps a group; raises OutputError where that cannot be.
+    """
+
+    def __init__(self, seconds: float, put: Callable[[Sequence[JournalRecord]], Awaitable[None]]) -> None:
+        self._seconds = seconds
+        self._put = put
+        self._records: list[JournalRecord] = []
+        self._kept: asyncio.Future[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def keep(self, record: JournalRecord) -> None:
+        """Keep a record; returns when it is in the store."""
+        self._records.append(record)
+        if self._kept is None:
+            self._kept = asyncio.get_running_loop().create_future()
+            self._kept.add_done_callback(take_error)
+        kept = self._kept
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep_groups())
+        await asyncio.shield(kept)
+
+    async def _keep_groups(self) -> None:
+        while self._kept is not None:
+            await asyncio.sleep(self._seconds)
+            # Whoever comes from now on is of the next group.
+            records, kept = self._records, self._kept
+            self._records, self._kept = [], None
+            try:
+                await self._put(records)
+            except OutputError as error:
+                kept.set_exception(error)
+            else:
+                kept.set_result(None)
+
+
+def take_error(task: asyncio.Future[Any]) -> None:
+    """Have an error that nobody waits for any more not be told as a lost one."""
+    if not task.cancelled():
+        task.exception()

@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.output_layout import SUMMARY
-from batchsearch.storage.remote.answer_groups import AnswerGroups, take_error
-from batchsearch.storage.remote.answer_journal import AnswerJournal, replayed
+from batchsearch.storage.remote.answer_journal import AnswerGroups, AnswerJournal, replayed, take_error
 from batchsearch.storage.remote.cargo import INDEXES, LEASES, LEDGER, Cargo, bring_down, read_index
 from batchsearch.storage.remote.held_lease import SAFE, HeldLease, PassingError, told_error
 from batchsearch.storage.remote.lease import Lease, Owner

@@ -26,7 +26,7 @@ from batchsearch.manifest.formats.registry import format_of
 from batchsearch.manifest.rows import reference
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.nearest import did_you_mean
-from batchsearch.publish import disk_errors
+from batchsearch.publish import made_folder
 from batchsearch.storage.ledger.lock import OutputLock
 from batchsearch.storage.output_layout import LEDGER_FOLDER
 from batchsearch.tasks.compare.pairing import GroupSizes, Member, OpenGroups, Pair, too_many
@@ -92,9 +92,7 @@ def pairs_job(settings: JobSettings, *, pairs_made: Callable[[int], None] | None
     path = Path(settings.output.dir) / PAIRS_FILE
     made = made_of(path)
     if made is None or made.digest != source.digest:
-        folder = Path(settings.output.dir) / LEDGER_FOLDER
-        with disk_errors(folder, "cannot make the folder"):
-            folder.mkdir(parents=True, exist_ok=True)
+        folder = made_folder(Path(settings.output.dir) / LEDGER_FOLDER)
         # A run over the pairs that were there must not see them change.
         with OutputLock(folder / "lock", "compare"):
             made, pairs = source.write(path)

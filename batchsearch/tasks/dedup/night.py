@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
-from batchsearch.engine.run.job import run_job
+from batchsearch.engine.run.job import run_step
 from batchsearch.engine.run.opening import new_run_id, open_manifest
 from batchsearch.engine.run.order import refuse_damage
 from batchsearch.engine.run.to_end import progress_beside_logs, to_end
-from batchsearch.errors import ExitCode, OutputDamagedError, StoppedError
+from batchsearch.errors import ExitCode, StoppedError
 from batchsearch.images.workshop import workers_held
-from batchsearch.publish import disk_errors, write_text
+from batchsearch.publish import made_folder, write_text
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.steps import step
 from batchsearch.storage.ledger.entries import digest_of
@@ -50,11 +50,11 @@ from batchsearch.tasks.dedup.night_jobs import (
     told_now,
 )
 from batchsearch.tasks.dedup.nights import keep_night, read_record, write_record
-from batchsearch.tasks.dedup.upkeep.by_task import goes_by_task
 from batchsearch.tasks.dedup.upkeep.upkeep_steps import (
     add_returned,
     ask_again,
     began_as,
+    goes_by_task,
     guard_deletions,
     take_over_former,
     upkeep_jobs,
@@ -168,7 +168,7 @@ class _Night:
         names = manifest.schema_carried.names
         given = given_columns(self._settings, names)
         judgements = read_judgements([Path(file) for file in self._dedup.judgements])
-        _make(self._folder / LOCK.parent)
+        made_folder(self._folder / LOCK.parent)
         with OutputLock(self._folder / LOCK, self._night), ExitStack() as stack:
             # Each of its outputs before a call for any of them.
             for inside in INSIDE:
@@ -286,13 +286,7 @@ class _Night:
         return ended.outcomes or ended.staging
 
     async def _run(self, settings: JobSettings, options: RunOptions | None = None) -> Summary:
-        summary = await run_job(settings, options or self._options)
-        if summary.exit_code == ExitCode.DAMAGED:
-            raise OutputDamagedError(summary.message)
-        if self._options.signals is not None:
-            # From here a signal cancels what waits, as no run can be told to stop.
-            self._options.signals.running = None
-        return summary
+        return await run_step(settings, options or self._options)
 
     def _finds_itself(self) -> bool:
         """Whether every image that was searched should be among what its search lists."""
@@ -334,8 +328,3 @@ _GRAVITY: Final = [
     int(code) for code in (ExitCode.DONE, ExitCode.TOO_MANY_FAILED, ExitCode.INCOMPLETE, ExitCode.ENDED)
 ]
 """Exit codes of runs, the graver the later."""
-
-
-def _make(folder: Path) -> None:
-    with disk_errors(folder, "cannot make the folder"):
-        folder.mkdir(parents=True, exist_ok=True)

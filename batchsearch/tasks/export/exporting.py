@@ -37,7 +37,6 @@ FORMATS: Final[dict[str, FormatName]] = {
 }
 """Forms of a file, by the end of its name."""
 STDOUT: Final = "-"
-_EXPORTING: Final = "exporting"
 FOLDER: Final = "export"
 """Where an export goes in an output folder when no file is named."""
 FIRST_HITS: Final = 3
@@ -183,25 +182,22 @@ def _sheet(found: RunTables | DedupTables, options: ExportOptions) -> Sheet:
 
 def _write(sheet: Sheet, form: FormatName, place: Place, options: ExportOptions) -> tuple[int, list[str]]:
     """Write the whole; how many rows, and what there is to say of the file."""
-    if form == "parquet":
-        file = ParquetFile(place.temporary, sheet.schema, sheet.name)
-        exporting = step(_EXPORTING, sheet.rows)
-        for batch in sheet.batches():
-            file.add(batch)
-            exporting.to(file.rows)
+    if form != "csv":
+        file: ParquetFile | XlsxFile = (
+            ParquetFile(place.temporary, sheet.schema, sheet.name)
+            if form == "parquet"
+            else XlsxFile(place.temporary, place.room, sheet.schema, sheet.name)
+        )
+        _fill(file, sheet)
         return file.rows, file.finish()
-    if form == "xlsx":
-        book = XlsxFile(place.temporary, place.room, sheet.schema, sheet.name)
-        _fill(book, sheet)
-        return book.rows, book.finish()
     with place.temporary.open("wb") as opened:
         lines = CsvFile(opened.write, sheet.schema, options.separator)
         _fill(lines, sheet)
         return lines.rows, lines.finish()
 
 
-def _fill(file: CsvFile | XlsxFile, sheet: Sheet, *, while_read: bool = False) -> None:
-    exporting = step(_EXPORTING, sheet.rows)
+def _fill(file: CsvFile | ParquetFile | XlsxFile, sheet: Sheet, *, while_read: bool = False) -> None:
+    exporting = step("exporting", sheet.rows)
     for batch in sheet.batches():
         file.add(batch)
         exporting.to(file.rows)

@@ -21,12 +21,12 @@ import pyarrow.parquet as pq
 from batchsearch.engine.job.instance_worker import workers_of
 from batchsearch.engine.rows.held_items import compared_attributes
 from batchsearch.engine.run.opening import open_manifest
-from batchsearch.errors import ConfigError, OutputError
+from batchsearch.errors import ConfigError
 from batchsearch.publish import make_folder, publishing
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.service.parameters import check_parameters
 from batchsearch.steps import step
-from batchsearch.storage.parts.parquet_table import reason_of, writing
+from batchsearch.storage.parts.parquet_table import reading, writing
 from batchsearch.tasks.dedup.night_jobs import given_columns, sync_job
 from batchsearch.tasks.instance.instance_export import SCHEMA as HELD
 from batchsearch.tasks.instance.spilled import PARTS, Key, Spill
@@ -244,23 +244,17 @@ class Chosen:
 
 
 def _held(export: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with pq.ParquetFile(export) as file:
-            missing = [name for name in _IDS if name not in file.schema_arrow.names]
-            if missing:
-                raise ConfigError(
-                    f"{export}: is no export of an instance: it has no column {missing[0]!r}; "
-                    "`batchsearch instance export` makes one"
-                )
-            there = [name for name in HELD.names if name in file.schema_arrow.names]
-            for batch in file.iter_batches(columns=there):
-                yield from batch.to_pylist()
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{export}: there is no such file; `batchsearch instance export` makes one"
-        ) from None
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{export}: cannot be read: {reason_of(error)}") from error
+    makes = "`batchsearch instance export` makes one"
+    if not export.exists():
+        raise ConfigError(f"{export}: there is no such file; {makes}")
+    with reading(export), pq.ParquetFile(export) as file:
+        missing = [name for name in _IDS if name not in file.schema_arrow.names]
+        if missing:
+            what = f"is no export of an instance: it has no column {missing[0]!r}"
+            raise ConfigError(f"{export}: {what}; {makes}")
+        there = [name for name in HELD.names if name in file.schema_arrow.names]
+        for batch in file.iter_batches(columns=there):
+            yield from batch.to_pylist()
 
 
 class _Catalogue:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from batchsearch.engine.run.instance_calls import instance_calls, refusal
 from batchsearch.errors import OutputError, RunEndedError
-from batchsearch.publish import disk_errors, make_folder, publishing
+from batchsearch.publish import made_folder, publishing
 from batchsearch.service.facts import MAX_TASKS_A_PAGE, TASK_FAIL, TASK_SUCCESS
 from batchsearch.service.line_files import lines_in
 from batchsearch.service.operations import OPERATIONS
@@ -101,7 +101,7 @@ async def export_instance(
         RunEndedError: The service refused the export, or it failed.
         OutputError: The file cannot be written.
     """
-    await asyncio.to_thread(_make_room, file)
+    await asyncio.to_thread(made_folder, file.parent)
     raw = file.with_name(f"{file.stem}.meta")
     async with instance_calls(settings, instance) as calls:
         name = calls.instance.name
@@ -125,11 +125,6 @@ async def export_instance(
         task_id=facts.task_id or "",
         exported_at=began.isoformat(timespec="seconds"),
     )
-
-
-def _make_room(file: Path) -> None:
-    with disk_errors(file.parent, "cannot make the folder"):
-        make_folder(file.absolute().parent)
 
 
 async def _begun(calls: InstanceCalls, poll: float) -> str:

@@ -165,7 +165,7 @@ async def _run_lanes(
     )
     logger().info("lanes_begin", instances=len(lanes), workers=len(await asyncio.to_thread(cluster.threads)))
     if options.signals is not None:
-        options.signals.running = keeper
+        options.signals.running = keeper.stop
     await keeper.keep(options.progress or Progress())
     _raise_errors(keeper.ends)
     summaries = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.errors import ConfigError, OutputError
@@ -51,28 +52,6 @@ class Place:
 
     def __str__(self) -> str:
         return str(self.address) if self.address is not None else f"{self.stands_in}/{self.folder}"
-
-
-class Bucket(Protocol):
-    """Puts objects into the folder; every method blocks, from any thread, and raises OutputError."""
-
-    def put(self, name: str, data: bytes) -> None:
-        """Write an object, replacing one that is there."""
-
-    def put_file(self, name: str, file: Path) -> str | None:
-        """Write a local file as one object, replacing one that is there; its mark.
-
-        None where another one has come in its place since.
-        """
-
-    def mark(self, name: str) -> str | None:
-        """What changes with an object's content; None where there is no such object."""
-
-    def listing(self) -> Iterator[tuple[str, str, int]]:
-        """Names, MD5 and sizes of the images that are there, as far as the store tells them."""
-
-    def close(self) -> None:
-        """Ask for nothing more."""
 
 
 def place_of(settings: JobSettings) -> Place:
@@ -125,50 +104,60 @@ def is_embedded(settings: JobSettings) -> bool:
     return settings.instance.endpoint == EMULATOR
 
 
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{error}") from error
+
+
 class _StoreBucket:
+    """Puts objects into the folder; every method blocks, from any thread, and raises OutputError."""
+
     def __init__(self, store: ObjectStore, folder: StoreAddress) -> None:
         self._store = store
         self._folder = folder
 
     def put(self, name: str, data: bytes) -> None:
-        try:
+        """Write an object, replacing one that is there."""
+        with _store_errors():
             self._store.put(self._folder.below(name), data)
-        except OSError as error:
-            raise OutputError(f"{error}") from error
 
     def put_file(self, name: str, file: Path) -> str | None:
+        """Write a local file as one object, replacing one that is there; its mark.
+
+        None where another one has come in its place since.
+        """
         address = self._folder.below(name)
-        try:
-            self._store.put_file(address, file)
-            facts = self._store.facts(address)
-            size = file.stat().st_size
-            if facts is None or facts.size != size:
-                return None
-            with file.open("rb") as local:
-                for start in sorted({0, max(0, size - _EDGE)}):
-                    local.seek(start)
-                    if self._store.read(facts, start, start + _EDGE) != local.read(_EDGE):
-                        return None
-        except StoreError as error:
-            if error.failure is Failure.CHANGED:
-                return None
-            raise OutputError(f"{error}") from error
-        except OSError as error:
-            raise OutputError(f"{error}") from error
+        with _store_errors():
+            try:
+                self._store.put_file(address, file)
+                facts = self._store.facts(address)
+                size = file.stat().st_size
+                if facts is None or facts.size != size:
+                    return None
+                with file.open("rb") as local:
+                    for start in sorted({0, max(0, size - _EDGE)}):
+                        local.seek(start)
+                        if self._store.read(facts, start, start + _EDGE) != local.read(_EDGE):
+                            return None
+            except StoreError as error:
+                if error.failure is Failure.CHANGED:
+                    return None
+                raise
         return facts.tag
 
     def mark(self, name: str) -> str | None:
-        try:
+        """What changes with an object's content; None where there is no such object."""
+        with _store_errors():
             facts = self._store.facts(self._folder.below(name))
-        except OSError as error:
-            raise OutputError(f"{error}") from error
         return None if facts is None else facts.tag
 
     def listing(self) -> Iterator[tuple[str, str, int]]:
-        try:
+        """Names, MD5 and sizes of the images that are there, as far as the store tells them."""
+        with _store_errors():
             found = self._store.listing(self._folder)
-        except OSError as error:
-            raise OutputError(f"{error}") from error
         before = len(self._folder.path) + 1
         for each in found:
             if each.address.path[before:] == META:
@@ -177,6 +166,7 @@ class _StoreBucket:
             yield each.address.path[before:], each.tag.strip('"').lower(), each.size
 
     def close(self) -> None:
+        """Ask for nothing more."""
         self._store.close()
 
 
@@ -224,3 +214,7 @@ class _FolderBucket:
                 make_folder(path.parent)
             self._made.add(path.parent)
         return path
+
+
+Bucket: TypeAlias = _StoreBucket | _FolderBucket
+"""Puts objects into a place's folder."""

@@ -11,7 +11,7 @@ import tempfile
 import time
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch import crash_points
 from batchsearch.engine.run.instance_calls import UnansweredError, refusal
@@ -23,18 +23,73 @@ from batchsearch.service.line_files import lines_in
 from batchsearch.service.responses import TaskListResponse, TaskResponse
 from batchsearch.service.signed_file import FetchError
 from batchsearch.steps import step
-from batchsearch.tasks.load.error_lines import ErrorLines
 from batchsearch.tasks.load.lines import META
 from batchsearch.telemetry.logs import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
     from batchsearch.engine.run.instance_calls import InstanceCalls
+    from batchsearch.service.line_files import Line
     from batchsearch.service.responses import TaskFacts
     from batchsearch.tasks.load.bucket import Bucket, Place
     from batchsearch.tasks.load.journal import Journal
     from batchsearch.tasks.load.journal_records import Task
+
+UNKNOWN_LINE: Final = "Increment.LineFailed"
+_PRODUCT: Final = ("ProductId", "productId", "product_id")
+_NAME: Final = ("PicName", "picName", "pic_name")
+_CODE: Final = ("Code", "code", "ErrorCode", "errorCode", "error_code")
+_MESSAGE: Final = ("Message", "message", "Msg", "msg", "ErrorMessage", "errorMessage", "Reason", "reason")
+_INSIDE: Final = ("Meta", "meta", "Item", "item", "Data", "data")
+_LONGEST: Final = 2_000
+_LONGEST_CODE: Final = 128
+
+
+class ErrorLines:
+    """Reads the file behind `ErrorUrl`: which lines of a task failed, and why.
+
+    Its form is on no page (BATCH). Read is JSON a line that names the image, under any of the usual names;
+    any other line is counted, and the file is kept.
+
+    Attributes:
+        unread: How many of them say nothing of any image.
+    """
+
+    def __init__(self) -> None:
+        self.unread = 0
+
+    def read(self, lines: Iterable[Line]) -> Iterator[tuple[str | None, str, str, str | None]]:
+        """Product (None where it is not said), image name, code and message of each line that names one."""
+        for line in lines:
+            found = _of(line.content) if line.content is not None else None
+            if found is None:
+                self.unread += 1
+            else:
+                yield found
+
+
+def _of(content: Mapping[str, Any]) -> tuple[str | None, str, str, str | None] | None:
+    inner: dict[str, Any] = next(
+        (content[name] for name in _INSIDE if isinstance(content.get(name), dict)), {}
+    )
+    both = {**inner, **content}
+    name = _first(both, _NAME)
+    if name is None:
+        return None
+    code = _first(both, _CODE) or UNKNOWN_LINE
+    message = _first(both, _MESSAGE)
+    said = None if message is None else redacted(message[:_LONGEST])
+    return _first(both, _PRODUCT), name, code[:_LONGEST_CODE], said
+
+
+def _first(content: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        value = content.get(name)
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            return str(value)
+    return None
+
 
 FAILED: Final = "Increment.Failed"
 REPLACED: Final = "Increment.ListReplaced"

@@ -21,7 +21,7 @@ from batchsearch.engine.job.run_options import PLAIN_RUN, RunOptions
 from batchsearch.engine.rows.held_items import HeldItems
 from batchsearch.engine.run.deletions import guard_deletions, is_guarded
 from batchsearch.engine.run.instance_calls import instance_calls
-from batchsearch.engine.run.job import run_job
+from batchsearch.engine.run.job import run_step
 from batchsearch.engine.run.opening import new_run_id
 from batchsearch.engine.run.remote_output import localised
 from batchsearch.engine.run.stand_in import StandIn
@@ -29,11 +29,10 @@ from batchsearch.engine.run.to_end import progress_beside_logs, to_end
 from batchsearch.errors import (
     ConfigError,
     ExitCode,
-    OutputDamagedError,
     Problem,
     StoppedError,
 )
-from batchsearch.publish import disk_errors, make_folder
+from batchsearch.publish import made_folder
 from batchsearch.service.codes.lookup import action_of, code_for
 from batchsearch.steps import step
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
@@ -116,7 +115,7 @@ async def load_job(settings: JobSettings, options: RunOptions = PLAIN_RUN) -> Lo
     place = place_of(settings)
     local = localised(settings)
     folder = Path(local.output.dir) / LOAD
-    _make_folder(folder / Path(_LOCK).parent)
+    made_folder(folder / Path(_LOCK).parent)
     run_id = new_run_id()
     with ExitStack() as stack:
         stack.enter_context(OutputLock(folder / _LOCK, run_id))
@@ -259,13 +258,7 @@ class _Load:
             await importer.run()
 
     async def _run(self, settings: JobSettings, stand_in: StandIn) -> Summary:
-        summary = await run_job(settings, replace(self._options, stand_in=stand_in))
-        if summary.exit_code == ExitCode.DAMAGED:
-            raise OutputDamagedError(summary.message)
-        if self._options.signals is not None:
-            # From here a signal cancels what waits, as no run can be told to stop.
-            self._options.signals.running = None
-        return summary
+        return await run_step(settings, replace(self._options, stand_in=stand_in))
 
 
 def _staging_job(local: JobSettings) -> JobSettings:
@@ -283,8 +276,3 @@ def _staging_job(local: JobSettings) -> JobSettings:
             "notify": NotifySettings(),
         }
     )
-
-
-def _make_folder(folder: Path) -> None:
-    with disk_errors(folder, "cannot make the folder"):
-        make_folder(folder)

@@ -180,16 +180,23 @@ def dedup_facts(folder: DedupFolder, looks: tuple[Sequence[Look], Sequence[Look]
 
 
 def _how_table(how: Tally) -> FactTable:
-    columns = (
-        FactColumn("found_by", "How", "text"),
-        FactColumn("accepted", "Pairs accepted", "count"),
-        FactColumn("rejected", "not accepted", "count"),
-    )
+    column = FactColumn("found_by", "How", "text")
+    rows = tuple((_FOUND_BY.get(by, by), *counts) for by, *counts in _accepted_or_not(how, OTHERS))
+    return FactTable("pairs", "How pairs were found", (column, *_ACCEPTED_OR_NOT), rows)
+
+
+_ACCEPTED_OR_NOT: Final = (
+    FactColumn("accepted", "Pairs accepted", "count"),
+    FactColumn("rejected", "not accepted", "count"),
+)
+
+
+def _accepted_or_not(tally: Tally, nothing: str = "") -> list[tuple[str, int, int]]:
+    """Each value of a tally's first column, and of how many pairs it was that were accepted, and were not."""
     found: dict[str, list[int]] = {}
-    for (by, accepted), count in how.most():
-        found.setdefault(by or OTHERS, [0, 0])[0 if accepted else 1] += count
-    rows = tuple((_FOUND_BY.get(by, by), *each) for by, each in found.items())
-    return FactTable("pairs", "How pairs were found", columns, rows)
+    for (value, accepted), count in tally.most():
+        found.setdefault(value or nothing, [0, 0])[0 if accepted else 1] += count
+    return [(value, yes, no) for value, (yes, no) in found.items() if value]
 
 
 def _size_table(clusters: ClusterCounts) -> FactTable:
@@ -222,18 +229,11 @@ def _reason_table(clusters: ClusterCounts) -> FactTable:
 
 
 def _decision_table(reasons: Tally) -> FactTable:
-    columns = (
-        FactColumn("reason", "Why", "code"),
-        FactColumn("accepted", "Pairs accepted", "count"),
-        FactColumn("rejected", "not accepted", "count"),
-    )
-    found: dict[str, list[int]] = {}
-    for (reason, accepted), count in reasons.most():
-        if reason is not None:
-            found.setdefault(reason, [0, 0])[0 if accepted else 1] += count
-    rows = tuple((reason, *counts) for reason, counts in found.items())[:_MOST_LISTED]
+    column = FactColumn("reason", "Why", "code")
+    rows = tuple(_accepted_or_not(reasons))[:_MOST_LISTED]
     show = tuple(state("products", reason=row[0]) for row in rows)
-    return FactTable("decisions", "Why pairs were accepted or not", columns, rows, show=show)
+    title = "Why pairs were accepted or not"
+    return FactTable("decisions", title, (column, *_ACCEPTED_OR_NOT), rows, show=show)
 
 
 def _said_table(summary: Mapping[str, Any]) -> FactTable:

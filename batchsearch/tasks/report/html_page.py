@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from markupsafe import Markup
 
 from batchsearch._version import __version__
-from batchsearch.pages.html_templates import html_environment
-from batchsearch.pages.page_assets import BASE_STYLE, VIEWER, asset
+from batchsearch.pages.html_templates import BASE_STYLE, VIEWER, asset, html_environment
 from batchsearch.service.facts import CATEGORIES
 from batchsearch.tasks.report.thumbnails import Missing, Thumbnail
 from batchsearch.tasks.report.words import written

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,21 +37,6 @@ _ROLES: Final = {"compare": ("primary_image", "secondary_image"), "search": ("im
 
 ImageKey = tuple[str, str]
 """Names an image in its source: a row key and the image's role, or a product id and an image name."""
-
-
-class Source(Protocol):
-    """A table that images are looked up in."""
-
-    @property
-    def root(self) -> Path:
-        """Where its relative paths start."""
-
-    @property
-    def settings(self) -> ImageSettings:
-        """How its images are read."""
-
-    def stream(self, wanted: Collection[ImageKey]) -> Iterator[tuple[ImageKey, ImageReference]]:
-        """Those of the images that are there, one at a time; raises ManifestError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +114,10 @@ class CatalogueSource:
                     yield key, row.images[0]
             if not left:
                 return
+
+
+Source = RowSource | CatalogueSource
+"""A table that images are looked up in: where its paths start, how they are read, those that are there."""
 
 
 def row_source(run: RunFolder, images: Path | None) -> RowSource | None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from batchsearch.config.sections.worker_settings import WorkerSettings
+from batchsearch.disk_paths import arrow_readable
 from batchsearch.publish import write_text
+from batchsearch.storage.parts.parquet_table import reading
 from batchsearch.tasks.report.dedup_parts import look_at_dedup
-from batchsearch.tasks.report.html_page import Findings, PageFacts, page_of
-from batchsearch.tasks.report.matrices import MOST_MATRICES, MOST_NAMES, matrices_of
+from batchsearch.tasks.report.html_page import Findings, Matrix, PageFacts, page_of
 from batchsearch.tasks.report.output_kind import DedupFolder, RunFolder, open_folder
 from batchsearch.tasks.report.run_galleries import gallery_of
 from batchsearch.tasks.report.run_parts import look_at, needs_of, part_of, section_of, view_of
@@ -21,13 +25,53 @@ from batchsearch.tasks.report.summing_up.needs import by_gravity, needs_of_warni
 from batchsearch.tasks.report.thumbnails import NOT_FETCHED, OVER_BUDGET, Thumbnails
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from batchsearch.tasks.report.html_page import Gallery, Matrix
+    from batchsearch.tasks.report.html_page import Gallery
     from batchsearch.tasks.report.limits import ReportOptions
     from batchsearch.tasks.report.report_facts import Section
+
+MOST_MATRICES: Final = 24
+MOST_NAMES: Final = 60
+"""Members of a group that still make a readable matrix."""
+_GROUP: Final = b"batchsearch.group"
+
+
+def matrices_of(files: Sequence[Path]) -> tuple[Matrix, ...]:
+    """The matrices that are small enough to be read, in the order of their files.
+
+    Args:
+        files: Parquet files: text in the first column, then a column of scores for each member.
+
+    Raises:
+        OutputError: A file cannot be read.
+    """
+    found: list[Matrix] = []
+    for path in files:
+        if len(found) == MOST_MATRICES:
+            break
+        matrix = _matrix(path)
+        if matrix is not None:
+            found.append(matrix)
+    return tuple(found)
+
+
+def _matrix(path: Path) -> Matrix | None:
+    with reading(path, "this matrix cannot be read"), pq.ParquetFile(arrow_readable(path)) as file:
+        schema = file.schema_arrow
+        if not 2 <= file.metadata.num_rows <= MOST_NAMES or len(schema) > MOST_NAMES + 1:  # noqa: PLR2004 - a pair at least
+            return None
+        if not all(pa.types.is_floating(field.type) for field in list(schema)[1:]):
+            return None
+        table = file.read()
+    group = (schema.metadata or {}).get(_GROUP, b"").decode("utf-8", "replace")
+    columns: list[list[Any]] = [column.to_pylist() for column in table.columns[1:]]
+    rows = tuple(tuple(column[place] for column in columns) for place in range(table.num_rows))
+    names = tuple(str(name) for name in table.column(0).to_pylist())
+    return Matrix(group or "All images", names, rows)
+
 
 _MOST_REASONS = 4
 _OPERATION = {"search": "search", "compare": "comparison", "upkeep": "upkeep"}

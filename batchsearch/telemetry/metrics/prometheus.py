@@ -62,7 +62,7 @@ class _LatestSamples(Collector):
         histogram = HistogramMetricFamily(_LATENCY.name, _LATENCY.help, labels=self._names)
         histogram.add_metric(
             self._values,
-            buckets=list(zip(bounds, map(float, latency.cumulative), strict=True)),
+            buckets=list(zip(bounds, map(float, latency.cumulative()), strict=True)),
             sum_value=latency.total,
         )
         yield histogram

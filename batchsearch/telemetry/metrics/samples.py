@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.telemetry.metrics.metric_catalogue import METRICS, RunMoment
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from batchsearch.telemetry.histogram import Histogram
     from batchsearch.telemetry.metrics.metric_catalogue import Metric
     from batchsearch.telemetry.stats import Stats
 
@@ -40,31 +41,16 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class LatencySample:
-    """How latencies were spread.
-
-    Attributes:
-        bounds: Upper bound of each class, seconds.
-        cumulative: Values not above each bound, then all of them.
-        total: Sum of all values, seconds.
-    """
-
-    bounds: tuple[float, ...]
-    cumulative: tuple[int, ...]
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
 class Samples:
     """All metrics at a moment; made by the run's thread, read by any.
 
     Attributes:
         values: Every counter and gauge.
-        latency: The histogram.
+        latency: How latencies were spread, seconds.
     """
 
     values: tuple[Sample, ...]
-    latency: LatencySample
+    latency: Histogram
 
 
 def samples_of(
@@ -81,8 +67,7 @@ def samples_of(
     """
     at = RunMoment(stats, now, moment, started_at, exit_code)
     found = [sample for metric in METRICS for sample in _samples(metric, at)]
-    latencies = stats.latencies
-    latency = LatencySample(latencies.bounds, tuple(latencies.cumulative()), latencies.total)
+    latency = replace(stats.latencies, counts=[*stats.latencies.counts])
     return Samples(tuple(found), latency)
 
 

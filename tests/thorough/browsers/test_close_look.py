@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from batchsearch.pages.page_assets import VIEWER, asset
+from batchsearch.pages.html_templates import VIEWER, asset
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra `test`)")
 

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 
 from batchsearch.tasks.dedup.candidates import in_pieces
+from batchsearch.tasks.dedup.candidates.catalogue_reading import ToldColumns
 from batchsearch.tasks.dedup.candidates.off_memory import Room
 from batchsearch.tasks.dedup.candidates.text_index import TextIndex
-from batchsearch.tasks.dedup.candidates.told_columns import ToldColumns
 
 
 @pytest.mark.parametrize("in_memory", [0, 1 << 30])

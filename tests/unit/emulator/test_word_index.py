@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchsearch.emulator.search.item_index import WordIndex
 from batchsearch.emulator.search.own_words import words_of, words_of_item
 from batchsearch.emulator.search.records import Item
-from batchsearch.emulator.search.word_index import WordIndex
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.manifest.rows import ImageReference
-from batchsearch.pages.page_assets import BASE_STYLE, VIEWER, asset
+from batchsearch.pages.html_templates import BASE_STYLE, VIEWER, asset
 from batchsearch.tasks.report import html_page as page
 from batchsearch.tasks.report.html_page import (
     Gallery,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,16 +11,16 @@ import pyarrow as pa
 from batchsearch.service.facts import DEFAULT_NUM
 from batchsearch.tasks.dedup.candidates.ages import NOTHING
 from batchsearch.tasks.dedup.candidates.catalogue_reading import read_images
-from batchsearch.tasks.dedup.candidates.gathering import Gathering
-from batchsearch.tasks.dedup.candidates.hits import HitRules, ids_in
+from batchsearch.tasks.dedup.candidates.hits import HitRules, Tally, ids_in, read_matches
 from batchsearch.tasks.dedup.candidates.in_pieces import pieces
-from batchsearch.tasks.dedup.candidates.matches import FOUND_BY, pair_key
+from batchsearch.tasks.dedup.candidates.matches import FOUND_BY, only, pair_key
 from batchsearch.tasks.dedup.candidates.off_memory import Room, give_back
 from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError, lost_images, not_held_message
+from batchsearch.tasks.dedup.candidates.pair_folding import PairFolder, kept
 from batchsearch.tasks.dedup.candidates.shared_images import without_images
 from batchsearch.tasks.dedup.candidates.sharing import Sharing
 from batchsearch.tasks.dedup.clusters.clustering import cluster, with_notes
-from batchsearch.tasks.dedup.clusters.decide import DIFFERENT, JUDGED, SAME
+from batchsearch.tasks.dedup.clusters.decide import DIFFERENT, JUDGED, SAME, with_judged
 from batchsearch.tasks.dedup.clusters.deciding import Deciding
 from batchsearch.tasks.dedup.clusters.earlier_tables import earlier_pairs
 from batchsearch.tasks.dedup.clusters.guarding import GuardRules
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from batchsearch.config.model import JobSettings
     from batchsearch.config.sections.dedup_settings import DedupSettings
     from batchsearch.tasks.dedup.candidates.catalogue_images import Images
-    from batchsearch.tasks.dedup.candidates.hits import Tally
     from batchsearch.tasks.dedup.candidates.matches import Pairs
+    from batchsearch.tasks.dedup.clusters.decide import Judged
     from batchsearch.tasks.dedup.clusters.deciding import Decided
     from batchsearch.tasks.dedup.clusters.earlier_tables import Earlier
     from batchsearch.tasks.dedup.clusters.table_rows import Sources
@@ -237,3 +238,62 @@ def preference_of(
     by_rule = {"oldest": age, "most_images": fewest, "best_image": area}
     first = by_rule.pop(dedup.representative)
     return tuple(each for each in (first, *by_rule.values()) if each is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """Makes pairs from all that a night knows.
+
+    Attributes:
+        images: What the search's results say.
+        rules: Which hits count.
+        sources: What the tables are made from.
+        judged: What people have said of pairs.
+        changed_at: When each row's image was first seen to be another one; None where nobody looked.
+        room: Where pairs are that are too many for memory.
+    """
+
+    images: Images
+    rules: HitRules
+    sources: Sources
+    judged: Judged
+    changed_at: NDArray[np.int64] | None
+    room: Room
+
+    def pairs(self, useless: NDArray[np.bool_] | None = None) -> tuple[Pairs, Tally]:
+        """The pairs, and what became of the hits.
+
+        Args:
+            useless: Rows whose images prove nothing; None for none.
+
+        Raises:
+            OutputError: The hits cannot be read.
+        """
+        images = self.images
+        count = len(images.products)
+        # A product with an image that could not be searched cannot testify against any pair.
+        mute = self.room.array(count, bool, 0)
+        for some in pieces(len(images)):
+            mute[images.product[some][~images.searched[some]]] = True
+        tally = Tally(self.room.array(count, bool, 0), mute, self.room.array(len(images), bool, 0))
+        folder = PairFolder(self.room)
+        found = read_matches(
+            self.sources.search, images, self.rules, tally, changed_at=self.changed_at, useless=useless
+        )
+        for matches in found:
+            folder.add(matches)
+        if self.sources.local is not None:
+            local = self.sources.local(images)
+            matches = local.matches
+            if useless is not None:
+                answer = images.row_of(matches.other, matches.found_image)
+                matches = only(matches, ~(useless[matches.row] | useless[answer]))
+            folder.add(matches)
+            tally.cut[local.crowded] = True
+        give_back()
+        pairs = with_judged(folder.pairs(), self.judged, self.room)
+        give_back()
+        if not self.rules.outside:
+            # Wherever a pair comes from: both its products are in the manifest, or there is no pair.
+            pairs = kept(pairs, images.present_products(), self.room)
+        return pairs, tally

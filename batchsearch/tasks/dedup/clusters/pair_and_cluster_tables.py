@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchsearch.disk_paths import arrow_readable
-from batchsearch.errors import OutputError
 from batchsearch.publish import NewFile, disk_errors, make_folder
-from batchsearch.storage.parts.parquet_table import reason_of
+from batchsearch.storage.parts.parquet_table import reading
 from batchsearch.storage.parts.results_and_hits import Column, table_schema
 from batchsearch.storage.sealed.delivered import MADE_BY as NIGHT
 
@@ -185,10 +184,9 @@ def read_table(folder: Path, table: str, columns: list[str]) -> Iterator[pa.Reco
         OutputError: It cannot be read.
     """
     path = table_path(folder, table)
-    try:
-        with pq.ParquetFile(arrow_readable(path), page_checksum_verification=True) as file:
-            yield from file.iter_batches(columns=columns)
-    except FileNotFoundError:
-        return
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error
+    with (
+        reading(path),
+        suppress(FileNotFoundError),
+        pq.ParquetFile(arrow_readable(path), page_checksum_verification=True) as file,
+    ):
+        yield from file.iter_batches(columns=columns)

@@ -6,6 +6,7 @@ again is another row, and is deleted once more.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,10 +19,9 @@ import pyarrow.parquet as pq
 from batchsearch.arrow_values import one_array
 from batchsearch.disk_paths import arrow_readable
 from batchsearch.engine.run.opening import open_manifest
-from batchsearch.errors import OutputError
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.storage.output_layout import SEARCH, UPKEEP
-from batchsearch.storage.parts.parquet_table import reason_of, table_file, writing
+from batchsearch.storage.parts.parquet_table import reading, table_file, writing
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, coded
 from batchsearch.tasks.dedup.candidates.catalogue_reading import read_images
@@ -139,13 +139,10 @@ def _since(names: pa.Table, earlier: pa.Table | None, night: str) -> pa.Table:
 
 def _earlier(path: Path) -> pa.Table | None:
     """The table as the last night left it; None where there is none that can be read."""
-    try:
+    with reading(path), suppress(FileNotFoundError):
         read = pq.read_table(arrow_readable(path))
-    except FileNotFoundError:
-        return None
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"{path}: cannot be read: {reason_of(error)}") from error
-    return read if read.schema.names == list(KEY) else None
+        return read if read.schema.names == list(KEY) else None
+    return None
 
 
 def _deleted(folder: Path) -> pa.Array:

@@ -82,13 +82,21 @@ def client_of(emulator: Emulator, key: AccessKey = LASTING, scheme: str = "v3") 
     return Client(config)
 
 
+def request_of(name: str, *, advance: bool = False, **fields):
+    """The SDK's request of an operation, by its snake_case name, to the one instance."""
+    operation = name.title().replace("_", "")
+    kind = getattr(models, f"{operation}{'Advance' if advance else ''}Request")
+    return kind(**{"instance_name": "demo", **fields})
+
+
 class Caller:
     """Calls an operation by its snake_case name, synchronously or not, and returns the typed body."""
 
     def __init__(self, client: Client, *, asynchronous: bool) -> None:
         self._client, self._asynchronous = client, asynchronous
 
-    async def __call__(self, name: str, request):
+    async def __call__(self, name: str, **fields):
+        request = request_of(name, **fields)
         if self._asynchronous:
             response = await getattr(self._client, f"{name}_async")(request)
         else:
@@ -116,32 +124,21 @@ def call(request, emulator, way, scheme) -> Caller:
 
 async def test_every_operation_gives_typed_answers(call):
     """What is done to items works with each signature, key and way of calling, in the SDK's own types."""
-    name = {"instance_name": "demo", "product_id": "p 1/衣+", "pic_name": "a b.jpg"}
+    name = {"product_id": "p 1/衣+", "pic_name": "a b.jpg"}
     attributes = {
         "custom_content": '{"k":"v ~*!\'()"}',
         "int_attr": 100, "int_attr_2": -2, "int_attr_3": 3, "int_attr_4": 4,
         "str_attr": "红色 é", "str_attr_2": "a+b/c=d", "str_attr_3": "", "str_attr_4": "~*!'()",
     }  # fmt: skip
-    added = await call(
-        "add_image",
-        models.AddImageRequest(**name, pic_content=RED_TEXT, category_id=4, crop=True, **attributes),
-    )
+    added = await call("add_image", **name, pic_content=RED_TEXT, category_id=4, crop=True, **attributes)
     assert (added.success, added.code, added.message, added.pic_info.category_id) == (True, 0, "success", 4)
     assert {entry.name for entry in added.pic_info.all_categories} >= {"Shoes", "Other"}
-    await call(
-        "add_image",
-        models.AddImageRequest(
-            instance_name="demo", product_id="q", pic_name="q", pic_content=BLUE_TEXT, category_id=4
-        ),
-    )
+    await call("add_image", product_id="q", pic_name="q", pic_content=BLUE_TEXT, category_id=4)
 
     searched = await call(
-        "search_image_by_pic",
-        models.SearchImageByPicRequest(
-            instance_name="demo", pic_content=RED_TEXT, category_id=4, crop=False, num=10, start=0,
-            filter='int_attr>=100 AND (str_attr="红色 é" OR str_attr2!="a+b/c=d")', distinct_product_id=True,
-            region="60,180,30,150", score_threshold="0.50",
-        ),
+        "search_image_by_pic", pic_content=RED_TEXT, category_id=4, crop=False, num=10, start=0,
+        filter='int_attr>=100 AND (str_attr="红色 é" OR str_attr2!="a+b/c=d")', distinct_product_id=True,
+        region="60,180,30,150", score_threshold="0.50",
     )  # fmt: skip
     (hit,) = searched.auctions
     assert isinstance(hit.score, float)
@@ -155,70 +152,45 @@ async def test_every_operation_gives_typed_answers(call):
     assert (searched.msg, searched.code, searched.success) == ("success", 0, True)
     assert searched.request_id
 
-    named = await call(
-        "search_image_by_name", models.SearchImageByNameRequest(**name, score_threshold="0.10")
-    )
+    named = await call("search_image_by_name", **name, score_threshold="0.10")
     assert named.auctions[0].product_id == "p 1/衣+"
     assert named.auctions[0].score == pytest.approx(1.0, abs=0.001)
 
-    compared = await call(
-        "compare_similar_by_image",
-        models.CompareSimilarByImageRequest(
-            instance_name="demo", primary_pic_content=RED_TEXT, secondary_pic_content=RED_TEXT
-        ),
-    )
+    pair = {"primary_pic_content": RED_TEXT, "secondary_pic_content": RED_TEXT}
+    compared = await call("compare_similar_by_image", **pair)
     assert (compared.score, compared.msg) == (1.0, "success")
 
-    updated = await call(
-        "update_image", models.UpdateImageRequest(**name, int_attr=7, int_attr_3=-3, str_attr_3="a b+c~d*e")
-    )
+    changes = {"int_attr": 7, "int_attr_3": -3, "str_attr_3": "a b+c~d*e"}
+    updated = await call("update_image", **name, **changes)
     assert (updated.success, updated.message) == (True, "success")
-    exists = await call("check_image_exists", models.CheckImageExistsRequest(**name))
+    exists = await call("check_image_exists", **name)
     assert exists.exists is True
-    assert (exists.auctions.int_attr, exists.auctions.int_attr_3, exists.auctions.str_attr_3) == (
-        7,
-        -3,
-        "a b+c~d*e",
-    )
+    assert {field: getattr(exists.auctions, field) for field in changes} == changes
 
-    detail = await call("detail", models.DetailRequest(instance_name="demo"))
-    assert (detail.instance.name, detail.instance.total_count, detail.instance.service_type) == ("demo", 2, 0)
+    told = (await call("detail")).instance
+    assert (told.name, told.total_count, told.service_type) == ("demo", 2, 0)
     # A million images in units of ten thousand; the largest tier stands for a limit that was lifted.
-    assert (detail.instance.capacity, detail.instance.qps, detail.instance.region) == (
-        100,
-        10,
-        "ap-southeast-1",
-    )
-    assert int(detail.instance.utc_create) < int(detail.instance.utc_expire_time)
+    assert (told.capacity, told.qps, told.region) == (100, 10, "ap-southeast-1")
+    assert int(told.utc_create) < int(told.utc_expire_time)
 
-    deleted = await call(
-        "delete_image",
-        models.DeleteImageRequest(instance_name="demo", is_delete_by_filter=True, filter="int_attr=7"),
-    )
+    deleted = await call("delete_image", is_delete_by_filter=True, filter="int_attr=7")
     assert deleted.data.pic_names == ["a b.jpg"]
-    gone = await call("check_image_exists", models.CheckImageExistsRequest(**name))
+    gone = await call("check_image_exists", **name)
     assert gone.exists is False
 
 
-async def failure(caller: Caller, name: str, request):
+async def failure(caller: Caller, name: str, **fields):
     with pytest.raises((ClientException, ServerException, ThrottlingException)) as caught:
-        await caller(name, request)
+        await caller(name, **fields)
     return caught.value
 
 
 async def test_errors_keep_code_status_and_request_id(call):
     """The SDK reads code, status and request id out of an error answer."""
-    error = await failure(
-        call,
-        "search_image_by_name",
-        models.SearchImageByNameRequest(instance_name="demo", product_id="nobody", pic_name="n"),
-    )
+    error = await failure(call, "search_image_by_name", product_id="nobody", pic_name="n")
     assert (error.code, error.status_code) == ("PicNotExist", 400)
     assert len(error.request_id) == 36
     assert "The search picture does not exist." in error.message
-
-
-DETAIL = models.DetailRequest(instance_name="demo")
 
 
 async def test_wrong_keys_are_refused(emulator, way, scheme):
@@ -233,7 +205,7 @@ async def test_wrong_keys_are_refused(emulator, way, scheme):
     }
     for code, key in wrong.items():
         caller = Caller(client_of(emulator, key, scheme), asynchronous=way == "async")
-        assert (await failure(caller, "detail", DETAIL)).code == code
+        assert (await failure(caller, "detail")).code == code
 
 
 TAMPERED = {
@@ -266,9 +238,7 @@ def test_a_request_tampered_with_after_signing_is_refused(emulator, monkeypatch,
         return send(request, runtime)
 
     monkeypatch.setattr(DaraCore, "do_action", tamper)
-    request = models.SearchImageByNameRequest(
-        instance_name="demo", product_id="p", pic_name="n", score_threshold="0.10"
-    )
+    request = request_of("search_image_by_name", product_id="p", pic_name="n", score_threshold="0.10")
     with pytest.raises((ClientException, ServerException)) as caught:
         client_of(emulator).search_image_by_name(request)
     expected = FROM_FORM.get(part) or EXPECTED.get(part, "SignatureDoesNotMatch")
@@ -288,11 +258,11 @@ async def test_throttling_and_odd_answers_come_out_as_the_sdk_treats_them(emulat
         for kind, effect in cases.items():
             emulator.set_faults(FaultPlan((FaultRule(effect),)))
             with pytest.raises(kind) as caught:
-                client.detail(DETAIL)
+                client.detail(request_of("detail"))
             if kind is ThrottlingException:
                 assert caught.value.retry_after == 250
         emulator.set_faults(FaultPlan((FaultRule(InBodyFailure(number=5)),)))
-        assert client.detail(DETAIL).body.success is False
+        assert client.detail(request_of("detail")).body.success is False
     finally:
         emulator.set_faults(FaultPlan())
 
@@ -307,32 +277,22 @@ async def test_the_advance_calls_upload_over_tls(secured, certificate, way, trus
     client._open_platform_endpoint = secured.endpoint.removeprefix("http://")
     runtime = RuntimeOptions(ca=str(certificate[0])) if trust == "ca" else RuntimeOptions(ignore_ssl=True)
 
-    async def call(name: str, request):
+    async def call(name: str, **fields):
+        request = request_of(name, advance=True, **fields)
         if way == "async":
             return (await getattr(client, f"{name}_advance_async")(request, runtime)).body
         return getattr(client, f"{name}_advance")(request, runtime).body
 
     secured.log.clear()
-    added = await call(
-        "add_image",
-        models.AddImageAdvanceRequest(
-            instance_name="demo", product_id="q", pic_name="up.jpg", pic_content_object=io.BytesIO(RED)
-        ),
-    )
+    added = await call("add_image", product_id="q", pic_name="up.jpg", pic_content_object=io.BytesIO(RED))
     assert added.success is True
-    found = await call(
-        "search_image_by_pic",
-        models.SearchImageByPicAdvanceRequest(instance_name="demo", pic_content_object=io.BytesIO(RED)),
-    )
+    found = await call("search_image_by_pic", pic_content_object=io.BytesIO(RED))
     assert found.auctions[0].pic_name == "up.jpg"
     assert found.auctions[0].score == pytest.approx(1.0, abs=0.001)
     compared = await call(
         "compare_similar_by_image",
-        models.CompareSimilarByImageAdvanceRequest(
-            instance_name="demo",
-            primary_pic_content_object=io.BytesIO(RED),
-            secondary_pic_content_object=io.BytesIO(BLUE),
-        ),
+        primary_pic_content_object=io.BytesIO(RED),
+        secondary_pic_content_object=io.BytesIO(BLUE),
     )
     assert 0 <= compared.score < 1
     actions = [entry.action for entry in secured.log.entries()]
@@ -348,7 +308,5 @@ def test_the_advance_calls_work_without_tls_too():
     with Emulator(EmulatorOptions(instances=(InstanceOptions(rates=LIFTED),), keys=(LASTING,))) as running:
         client = client_of(running)
         client._open_platform_endpoint = running.endpoint.removeprefix("http://")
-        request = models.SearchImageByPicAdvanceRequest(
-            instance_name="demo", pic_content_object=io.BytesIO(RED)
-        )
+        request = request_of("search_image_by_pic", advance=True, pic_content_object=io.BytesIO(RED))
         assert client.search_image_by_pic_advance(request, RuntimeOptions()).body.success is True

@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import ThreadingHTTPServer
 
 import pandas as pd
+import pytest
+import structlog
 from click.testing import CliRunner
 
 from batchsearch.cli import cli
@@ -69,6 +71,32 @@ def command(*arguments, env=None, **options):
     return program("-m", "batchsearch", *arguments, env=env, **options)
 
 
+LOGGED = ("--log-format", "json", "--log-level", "debug")
+"""Options of a command that tells of each row as one line of JSON."""
+
+
+def started(*arguments, env=None, **options):
+    """`batchsearch` as a process of its own that goes on, `env` laid over this one's environment."""
+    pipe = subprocess.PIPE
+    usual = {"stdout": pipe, "stderr": pipe, "text": True, "env": os.environ | (env or {})}
+    return subprocess.Popen([sys.executable, "-m", "batchsearch", *map(str, arguments)], **(usual | options))
+
+
+def drained(ours):
+    """All that comes from the other end of a terminal, until it is closed."""
+    written = b""
+    with os.fdopen(ours, "rb", buffering=0) as terminal, suppress(OSError):
+        # An error is how Linux says that the other end is closed.
+        while piece := terminal.read(65_536):
+            written += piece
+    return written
+
+
+def until_at_work(process):
+    """Read what it logs (see `LOGGED`) until a first row is finished."""
+    next(line for line in process.stderr if "row_finished" in line)
+
+
 def invoke(*arguments, **options):
     """A command in this process."""
     return CliRunner().invoke(cli, [str(argument) for argument in arguments], **options)
@@ -95,6 +123,17 @@ def results_of(settings):
 def hits_of(settings):
     """A run's hits, by row key and rank."""
     return pd.read_parquet(settings.output.dir + "/hits").sort_values(["row_key", "rank"])
+
+
+@pytest.fixture
+def unconfigured():
+    """Structlog as a program finds it that has never heard of it; other tests may have set it up."""
+    was, before = structlog.is_configured(), structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
+    if was:
+        structlog.configure(**before)
 
 
 @contextmanager

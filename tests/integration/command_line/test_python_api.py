@@ -14,10 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 import structlog
-from run_rig import put_all
+from run_rig import put_all, unconfigured
 
 import batchsearch
 import batchsearch.python_api
+
+__all__ = ["unconfigured"]
 
 ROWS = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(4)]
 
@@ -41,6 +43,13 @@ def slow_job(make_job_here):
     return make_job_here(rows, instance__qps=5)
 
 
+def resumed(job):
+    """How many outcomes another run finds, which works through the rest at once."""
+    again = batchsearch.run(job, overrides={"instance.qps": 1000})
+    assert again.ok
+    return again.summary.resumed
+
+
 def test_a_run_gives_its_tables(job, tmp_path):
     """Results and hits as Arrow, as pandas, batch by batch; the summary beside them."""
     result = batchsearch.run(job)
@@ -58,16 +67,6 @@ def test_a_run_gives_its_tables(job, tmp_path):
     assert sum(batch.num_rows for batch in result.batches(rows=3)) == 4
     assert max(batch.num_rows for batch in result.batches(rows=3)) <= 3
     assert batchsearch.open_output(tmp_path / "out").results().num_rows == 4
-
-
-@pytest.fixture
-def unconfigured():
-    """Structlog as a program finds it that has never heard of it; other tests may have set it up."""
-    was, before = structlog.is_configured(), structlog.get_config()
-    structlog.reset_defaults()
-    yield
-    if was:
-        structlog.configure(**before)
 
 
 def test_nothing_is_printed(unconfigured, job, capfd, caplog):
@@ -133,9 +132,7 @@ def test_what_progress_raises_stops_the_run(slow_job):
 
     with pytest.raises(LookupError, match="enough"):
         batchsearch.run(slow_job, progress=tell)
-    again = batchsearch.run(slow_job, overrides={"instance.qps": 1000})
-    assert 0 < again.summary.resumed < 40
-    assert again.ok
+    assert 0 < resumed(slow_job) < 40
 
 
 def test_another_thread_may_stop_a_run(slow_job):
@@ -206,23 +203,19 @@ def test_ctrl_c_stops_in_good_order(slow_job):
 
     with pytest.raises(KeyboardInterrupt):
         batchsearch.run(slow_job, progress=tell)
-    again = batchsearch.run(slow_job, overrides={"instance.qps": 1000})
-    assert again.summary.resumed >= 1
-    assert again.ok
+    assert resumed(slow_job) >= 1
 
 
 def test_signal_handlers_stay_as_they_are(job):
     """A program's own handlers are in place during a run and afterwards."""
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    during = []
-    batchsearch.run(
-        job,
-        progress=lambda _: during.append(
-            [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-        ),
-    )
-    assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    assert all(handlers == before for handlers in during)
+
+    def handlers():
+        return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    before, during = handlers(), []
+    batchsearch.run(job, progress=lambda _: during.append(handlers()))
+    assert before == handlers()
+    assert all(each == before for each in during)
 
 
 def test_runs_in_several_threads(filled, make_job_here):

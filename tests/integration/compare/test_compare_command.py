@@ -2,16 +2,13 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
+from run_rig import LOGGED, invoke, started, until_at_work
 
-from batchsearch.cli import cli
 from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.errors import ConfigError, ManifestError, OutputInUseError
 from batchsearch.storage.ledger.lock import OutputLock
@@ -275,7 +272,7 @@ def test_the_command_ends_as_run_does(make_job_here):
         compare=GROUPS,
         max_failed=1,
     )
-    ran = CliRunner().invoke(cli, ["compare", str(job), "--no-progress"])
+    ran = invoke("compare", job, "--no-progress")
     assert ran.exit_code == 3, ran.stderr
     last = json.loads(ran.stdout.splitlines()[-1])
     assert (last["rows"], last["failed"], last["compare"]["compared"]) == (16, 4, 12)
@@ -286,7 +283,7 @@ def test_the_command_ends_as_run_does(make_job_here):
 
 def test_a_bad_section_is_bad_configuration(make_job):
     """The exit code is 64, and stdout still ends with a line of JSON."""
-    ran = CliRunner().invoke(cli, ["compare", str(make_job(LIST, operation=COMPARE, compare={"pairs": "x"}))])
+    ran = invoke("compare", make_job(LIST, operation=COMPARE, compare={"pairs": "x"}))
     assert ran.exit_code == 64
     assert json.loads(ran.stdout.splitlines()[-1])["exit_code"] == 64
 
@@ -295,28 +292,15 @@ def test_a_terminated_comparison_sums_up_and_goes_on(make_job_here):
     """SIGTERM ends it with 4 and the scores so far; the same command makes the others, none twice."""
     rows = [{"id": f"r{n:02}", "image": f"p{n:02}.jpg"} for n in range(9)]
     job = make_job_here(rows, operation=COMPARE, instance__qps=10, compare={"pairs": "groups"})
-    command = [
-        sys.executable,
-        "-m",
-        "batchsearch",
-        "compare",
-        job,
-        "--log-format",
-        "json",
-        "--log-level",
-        "debug",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stderr:
-            if '"row_finished"' in line:
-                process.send_signal(signal.SIGTERM)
-                break
+    with started("compare", job, *LOGGED) as process:
+        until_at_work(process)
+        process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)
     first = json.loads(out.splitlines()[-1])
     assert (process.returncode, first["exit_code"]) == (4, 4)
     assert 0 < first["compare"]["compared"] < 36
     assert first["compare"]["left"] == 36 - first["compare"]["compared"]
-    ran = CliRunner().invoke(cli, ["compare", str(job), "--set", "instance.qps=1000", "--no-progress"])
+    ran = invoke("compare", job, "--set", "instance.qps=1000", "--no-progress")
     again = json.loads(ran.stdout.splitlines()[-1])
     assert (again["compare"]["compared"], again["calls"]) == (36, 36 - first["done"])
 
@@ -325,9 +309,7 @@ def test_fresh_begins_in_another_folder(make_job_here, tmp_path):
     """`--fresh DIR` makes every call anew, into a folder that was empty."""
     job = make_job_here(LIST, operation=COMPARE, compare=GROUPS)
     for folder, code in (("one", 0), ("one", 64), ("two", 0)):
-        ran = CliRunner().invoke(
-            cli, ["compare", str(job), "--no-progress", "--fresh", str(tmp_path / folder)]
-        )
+        ran = invoke("compare", job, "--no-progress", "--fresh", tmp_path / folder)
         assert ran.exit_code == code, ran.stderr
         if code == 0:
             assert json.loads(ran.stdout.splitlines()[-1])["calls"] == 12

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from console_rig import SAMPLES, Visitor, asked_of, demo_settings, running_console
-from run_rig import sign_in
+from run_rig import command, sign_in, started
 
 import batchsearch
 from batchsearch.config.load import load_job, load_text
@@ -580,19 +580,9 @@ def test_copied_texts_run_and_give_the_same_answer(purchased, tmp_path):
 
 def test_the_emulator_has_a_console(tmp_path):
     """`batchsearch emulator` prints an address, and its own `/console` leads there without the token."""
-    command = (
-        sys.executable,
-        "-m",
-        "batchsearch",
-        "emulator",
-        "--port",
-        "0",
-        "--log-format",
-        "json",
-        "--console",
-    )
-    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    wanted = ("--port", "0", "--log-format", "json", "--console")
+    home = {"XDG_DATA_HOME": str(tmp_path)}
+    with started("emulator", *wanted, env=home, stdout=None) as process:
         try:
             event = json.loads(process.stderr.readline())
             address = urllib.parse.urlsplit(re.search(r"http://\S+", process.stderr.readline())[0])
@@ -647,24 +637,21 @@ def test_a_call_that_waits_can_be_given_up(purchased):
         assert json.loads(visitor.get("/meter")[2])["state"] == "idle"
 
 
-CONSOLE = (sys.executable, "-m", "batchsearch", "console", "--no-open", "--log-level", "error")
+CONSOLE = ("console", "--no-open", "--log-level", "error")
 
 
 def test_a_console_that_nobody_uses_ends(tmp_path):
     """After its idle time a console ends by itself, with 0, and has told its address on the way."""
-    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
-    command = [*CONSOLE, "--idle", "0.2s"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    ended = command(*CONSOLE, "--idle", "0.2s", env={"XDG_DATA_HOME": str(tmp_path)})
     assert ended.returncode == 0, ended.stderr
     assert re.search(r"http://127\.0\.0\.1:\d+/\?t=\S{43}", ended.stdout + ended.stderr)
 
 
 def test_ctrl_c_ends_it_in_good_order(tmp_path):
     """Ctrl+C ends the console with 0 and without a traceback; its embedded instance is let go of."""
-    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
-    pipe, into = subprocess.PIPE, subprocess.STDOUT
+    home = {"XDG_DATA_HOME": str(tmp_path)}
     for _ in range(2):
-        with subprocess.Popen(CONSOLE, stdout=pipe, stderr=into, text=True, env=environment) as process:
+        with started(*CONSOLE, env=home, stderr=subprocess.STDOUT) as process:
             assert "http://127.0.0.1:" in process.stdout.readline()
             process.send_signal(signal.SIGINT)
             assert (process.stdout.read(), process.wait()) == ("", 0)

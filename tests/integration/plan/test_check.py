@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
 from PIL import Image
+from run_rig import started
 from web_rig import web_server
 
 from batchsearch.errors import ConfigError, ManifestError, OutputError
@@ -254,8 +255,7 @@ def test_a_signal_ends_a_check_with_4_and_says_so(make_job, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         rows = [{"id": "1", "image": f"http://127.0.0.1:{listening.getsockname()[1]}/never"}]
         job = make_job(rows, images__allow_hosts=["127.0.0.1"])
-        command = [sys.executable, "-m", "batchsearch", "check", str(job), "--no-progress"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with started("check", job, "--no-progress", stdout=None) as process:
             connection, _ = listening.accept()
             with connection:
                 process.send_signal(signal.SIGTERM)

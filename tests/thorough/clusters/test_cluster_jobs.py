@@ -18,6 +18,7 @@ from cluster_rig import DaskCluster, Deadly, leave_after, worker_pids
 from crash_rig.checks import table as ended_as
 from distributed import Client
 from run_rig import command as run_command
+from run_rig import started, until_at_work
 from web_rig import web_server
 
 import batchsearch
@@ -373,21 +374,12 @@ def test_a_lost_scheduler_ends_the_run_resumable(make_job, images, tmp_path):
         reuse__max_age_hours=0,
         images__max_side=100,
     )
+    quietly = ("--no-progress", "--json", "--log-level", "debug")
     with (
         DaskCluster(1) as running,
-        subprocess.Popen(
-            [
-                *(sys.executable, "-m", "batchsearch", "run", str(job), "--dask", running.address),
-                *("--no-progress", "--json", "--log-level", "debug"),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
+        started("run", job, "--dask", running.address, *quietly) as process,
     ):
-        for line in process.stderr:
-            if "row_finished" in line:
-                break
+        until_at_work(process)
         running.kill_scheduler()
         said = "".join(process.stderr)
         summary = json.loads(process.stdout.read().splitlines()[-1])
@@ -404,8 +396,7 @@ def test_ctrl_c_stops_the_run_and_then_its_workers_in_good_order(make_job):
         port = listening.getsockname()[1]
         rows = [{"id": str(n), "image": f"http://127.0.0.1:{port}/{n}.jpg"} for n in range(50)]
         job = make_job(rows, images__allow_hosts=["127.0.0.1"])
-        called = [sys.executable, "-m", "batchsearch", "check", str(job), "--dask", "local:2"]
-        with subprocess.Popen(called, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        with started("check", job, "--dask", "local:2", stdout=None, start_new_session=True) as process:
             connection, _ = listening.accept()
             with connection:
                 os.killpg(process.pid, signal.SIGINT)

@@ -1,35 +1,18 @@
 """A real run, really killed, and run again: the same rows as if nothing had happened."""
 
-import os
 import signal
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 from crash_rig.checks import table
-from run_rig import put_all
+from run_rig import put_all, started
 
 ROWS = 40
 KILL_AFTER = (3, 17, 33)
 
 
-def start(job, **options):
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "batchsearch",
-            "run",
-            str(job),
-            "--no-progress",
-            *options.get("arguments", ()),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ),
-    )
+def start(job, *arguments):
+    return started("run", job, "--no-progress", *arguments)
 
 
 @pytest.fixture
@@ -50,22 +33,22 @@ def job(signed_in, make_job, images):
 
 def test_killed_three_times_and_run_again_gives_the_same_output(job, signed_in, tmp_path):
     """After SIGKILL in the middle, thrice, the output equals that of a run that was left alone."""
-    started = 0
+    begun = 0
     for after in KILL_AFTER:
         run = start(job)
         signed_in.log.wait_for(after, action="SearchImageByPic")
         run.send_signal(signal.SIGKILL)
         run.communicate()
         assert run.returncode == -signal.SIGKILL
-        started += 1
+        begun += 1
     last = start(job)
     _, err = last.communicate(timeout=60)
     assert last.returncode == 0, err
     asked = len(signed_in.log.entries("SearchImageByPic"))
     # Each kill repeats at most the calls that were in flight, and the row that fails locally needs none.
-    assert ROWS - 1 <= asked <= ROWS - 1 + started * 4
+    assert ROWS - 1 <= asked <= ROWS - 1 + begun * 4
 
-    untouched = start(job, arguments=["--set", f"output.dir={tmp_path / 'untouched'}"])
+    untouched = start(job, "--set", f"output.dir={tmp_path / 'untouched'}")
     untouched.communicate(timeout=60)
     assert untouched.returncode == 0
     for name in ("results", "hits"):

@@ -2,18 +2,17 @@
 
 import io
 import json
-import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
+from run_rig import command, started
 from shop_rig import SAMPLES, clusters_of, pairs_of, samples
 
 from batchsearch.config.load import load_job
@@ -253,20 +252,19 @@ def test_killed_in_the_middle_and_run_again_gives_the_same_clusters(shop, tmp_pa
     """After SIGKILL in the search the night goes on; its clusters are those of a night left alone."""
     shop.put_all(samples()[45:85])
     job = shop.job()
-    command = [sys.executable, "-m", "batchsearch", "dedup", str(job), "--no-progress"]
-    slowly = ["--set", "instance.qps=40", "--set", "calls.max_in_flight=4"]
-    run = subprocess.Popen([*command, *slowly], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    dedup = ("dedup", job, "--no-progress")
+    slowly = ("--set", "instance.qps=40", "--set", "calls.max_in_flight=4")
+    run = started(*dedup, *slowly, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     shop.emulator.log.wait_for(15, action="SearchImageByPic")
     run.send_signal(signal.SIGKILL)
     run.wait(timeout=30)
     assert not (tmp_path / "out" / "pairs").exists()
-    again = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
+    again = command(*dedup)
     assert again.returncode == 0, again.stderr
     summary = json.loads(again.stdout.splitlines()[-1])
     assert (summary["status"], summary["complete"]) == ("done", True)
     assert shop.asked() <= 40 + 4
-    command += ["--set", f"output.dir={tmp_path / 'alone'}"]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert command(*dedup, "--set", f"output.dir={tmp_path / 'alone'}").returncode == 0
     assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "alone")
 
 

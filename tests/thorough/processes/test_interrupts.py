@@ -1,13 +1,10 @@
 """A signal at any moment of a command: real processes that are signalled while a given module is imported."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
-from run_rig import keys_of, program
+from run_rig import LOGGED, command, keys_of, program, started, until_at_work
 
 from batchsearch.errors import ExitCode
 from batchsearch.first_moments import INCOMPLETE, STOPPED_EARLY
@@ -74,9 +71,9 @@ def test_a_signal_while_the_way_of_calls_is_imported_stops_the_run(make_job, tmp
 
 
 @pytest.mark.parametrize(
-    ("command", "number"), [("plan", signal.SIGINT), ("plan", signal.SIGHUP), ("check", signal.SIGTERM)]
+    ("looking", "number"), [("plan", signal.SIGINT), ("plan", signal.SIGHUP), ("check", signal.SIGTERM)]
 )
-def test_a_signal_ends_every_command_without_a_traceback(make_job, command, number):
+def test_a_signal_ends_every_command_without_a_traceback(make_job, looking, number):
     """Commands that only look end with 4 as well; their temporary files go with them."""
     script = (
         "import os\n"
@@ -89,9 +86,7 @@ def test_a_signal_ends_every_command_without_a_traceback(make_job, command, numb
         "from batchsearch.__main__ import main\n"
         "main()\n"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", script, command, make_job(ROWS)], capture_output=True, text=True, check=False
-    )
+    ran = program("-c", script, looking, make_job(ROWS))
     assert ran.returncode == ExitCode.INCOMPLETE
     assert "Traceback" not in ran.stderr
     assert "stopped" in ran.stderr
@@ -109,39 +104,17 @@ def test_nohup_is_respected(signed_in, make_job):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_a_run_in_good_order(emulator, make_job, number):
     """The closed terminal too: what is out is answered and kept, exit code 4, and again resumes."""
-    environment = os.environ | keys_of(emulator)
     rows = [{"id": f"r{n}", "image": f"p{n:02}.jpg"} for n in range(40)]
     job = make_job(rows, instance__endpoint=emulator.endpoint, instance__qps=4)
-    arguments = [
-        sys.executable,
-        "-m",
-        "batchsearch",
-        "run",
-        job,
-        "--log-format",
-        "json",
-        "--log-level",
-        "debug",
-    ]
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        for line in process.stderr:
-            if json.loads(line)["event"] == "row_finished":
-                process.send_signal(number)
-                break
+    with started("run", job, *LOGGED, env=keys_of(emulator)) as process:
+        until_at_work(process)
+        process.send_signal(number)
         out, _ = process.communicate()
     summary = json.loads(out)
     assert process.returncode == ExitCode.INCOMPLETE
     assert summary["message"] == signal.Signals(number).name
     assert 0 < summary["done"] < 40
-    again = subprocess.run(
-        [*arguments[:5], "--set", "instance.qps=1000"],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    again = command("run", job, "--set", "instance.qps=1000", env=keys_of(emulator))
     assert again.returncode == ExitCode.DONE, again.stderr
     assert json.loads(again.stdout)["ok"] == 40
 
@@ -160,8 +133,6 @@ def test_a_signal_while_the_result_is_handed_on_changes_nothing(signed_in, make_
         "main()\n"
     )
     job = make_job(ROWS, instance__endpoint=signed_in.endpoint)
-    ran = subprocess.run(
-        [sys.executable, "-c", script, "run", job], capture_output=True, text=True, check=False
-    )
+    ran = program("-c", script, "run", job)
     assert ran.returncode == ExitCode.DONE, ran.stderr
     assert json.loads(ran.stdout)["ok"] == len(ROWS)

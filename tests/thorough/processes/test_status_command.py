@@ -6,10 +6,9 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 
 import pytest
-from run_rig import command, invoke
+from run_rig import LOGGED, command, drained, invoke, started, until_at_work
 
 from batchsearch.emulator.faults import FaultPlan, FaultRule, Latency
 
@@ -22,18 +21,14 @@ def status(folder, *options):
     return ran.returncode, ran.stdout, ran.stderr
 
 
-def drained(ours):
-    """All that comes from the other end of a terminal, until it is closed."""
-    written = b""
-    with os.fdopen(ours, "rb", buffering=0) as terminal:
-        while True:
-            try:
-                piece = terminal.read(65_536)
-            except OSError:  # how a terminal says that its other end is closed
-                return written
-            if not piece:
-                return written
-            written += piece
+def on_terminal(*arguments, **options):
+    """All that a command writes to a terminal; it must end well."""
+    ours, theirs = pty.openpty()
+    with started(*arguments, **({"stdout": theirs, "stderr": theirs} | options)) as process:
+        os.close(theirs)
+        written = drained(ours)
+    assert process.returncode == 0
+    return written
 
 
 @pytest.fixture
@@ -41,26 +36,8 @@ def working(signed_in, make_job, tmp_path):
     """A run in a process of its own that takes ten seconds; it, and its output folder."""
     signed_in.set_faults(FaultPlan((FaultRule(Latency(seconds=0.1)),)))
     job = make_job(ROWS, instance__endpoint=signed_in.endpoint, instance__qps=4)
-    with subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "batchsearch",
-            "run",
-            str(job),
-            "--log-format",
-            "json",
-            "--log-level",
-            "debug",
-        ],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=dict(os.environ),
-    ) as process:
-        for line in process.stderr:
-            if json.loads(line)["event"] == "row_finished":
-                break
+    with started("run", job, *LOGGED) as process:
+        until_at_work(process)
         yield process, tmp_path / "out"
         process.kill()
 
@@ -112,10 +89,7 @@ def test_watching_ends_with_the_run(working):
 def test_watching_waits_for_a_run_that_has_not_begun(signed_in, make_job, tmp_path):
     """A watcher that was started first says that it waits, and then tells how the run went."""
     job = make_job(ROWS[:3], instance__endpoint=signed_in.endpoint)
-    command = [sys.executable, "-m", "batchsearch", "status", str(tmp_path / "out"), "--json", "--watch"]
-    with subprocess.Popen(
-        [*command, "--every", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as watching:
+    with started("status", tmp_path / "out", "--json", "--watch", "--every", "0.1") as watching:
         assert "no run has begun here yet; waiting" in watching.stderr.readline()
         ran = invoke("run", job, "--no-progress")
         assert ran.exit_code == 0, ran.stderr
@@ -135,18 +109,13 @@ def test_watching_waits_for_a_run_and_for_nothing_else(tmp_path):
         assert (ran.exit_code, said in ran.stderr) == (64, True), ran.stderr
 
 
-def test_watching_a_terminal_wraps_and_colours_the_page(signed_in, make_job, tmp_path):
+def test_watching_a_terminal_wraps_and_colours_the_page(signed_in, make_job, tmp_path, monkeypatch):
     """The page that is drawn again and again is the one that `status` shows: as wide as the terminal."""
     job = make_job(ROWS[:3], instance__endpoint=signed_in.endpoint)
     assert invoke("run", job, "--no-progress").exit_code == 0
-    ours, theirs = pty.openpty()
-    environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "60", "LINES": "50"}
-    environ.pop("NO_COLOR", None)
-    command = [sys.executable, "-m", "batchsearch", "status", str(tmp_path / "out"), "--watch"]
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environ) as process:
-        os.close(theirs)
-        written = drained(ours)
-    assert process.returncode == 0
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    wide = {"TERM": "xterm-256color", "COLUMNS": "60", "LINES": "50"}
+    written = on_terminal("status", tmp_path / "out", "--watch", env=wide)
     assert b"\x1b[36m" in written
     assert max(map(len, CONTROL.sub("", written.decode()).splitlines())) <= 60
 
@@ -162,13 +131,8 @@ def test_a_mistyped_folder_exits_64(tmp_path):
 def test_bar_and_log_lines_share_a_terminal(signed_in, make_job):
     """A run on a real terminal at debug level: log lines are whole, the bar's last state is left."""
     job = make_job(ROWS[:20], instance__endpoint=signed_in.endpoint, instance__qps=20)
-    ours, theirs = pty.openpty()
-    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "300", "LINES": "50", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "batchsearch", "run", str(job), "--log-level", "debug"]
-    with subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL, env=environ) as process:
-        os.close(theirs)
-        written = drained(ours)
-    assert process.returncode == 0
+    wide = {"TERM": "xterm", "COLUMNS": "300", "LINES": "50", "NO_COLOR": "1"}
+    written = on_terminal("run", job, "--log-level", "debug", env=wide, stdout=subprocess.DEVNULL)
     lines = re.split(r"[\r\n]+", CONTROL.sub("", written.decode()))
     events = [line for line in lines if "row_finished" in line]
     assert len(events) == 20

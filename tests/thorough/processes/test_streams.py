@@ -8,6 +8,7 @@ import sys
 
 import pyarrow.parquet as pq
 import pytest
+from run_rig import program
 
 from batchsearch.config.load import load_job
 from batchsearch.engine.run.job import run_job
@@ -178,9 +179,7 @@ def test_an_unforeseen_error_is_70_and_asks_for_a_report(job):
         "from batchsearch.__main__ import main\n"
         "main()\n"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", script, "run", job], capture_output=True, text=True, check=False
-    )
+    ran = program("-c", script, "run", job)
     assert ran.returncode == ExitCode.DEFECT
     assert "please report it" in ran.stderr
     assert "RuntimeError" in ran.stderr

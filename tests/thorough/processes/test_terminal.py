@@ -14,6 +14,7 @@ import unicodedata
 from dataclasses import dataclass
 
 import pytest
+from run_rig import drained
 
 from batchsearch.config.load import load_job
 from batchsearch.engine.run.job import run_job
@@ -63,22 +64,13 @@ def on_terminal(*arguments, columns=80, stdout=None, stderr=None, **environment)
         env={**kept, "TERM": "xterm-256color", "BATCHSEARCH_LOG_LEVEL": "", **environment},
     )
     os.close(theirs)
-    pieces = []
-    while True:
-        try:
-            piece = os.read(ours, 65_536)
-        except OSError:  # how Linux says that the other end is closed
-            break
-        if not piece:
-            break
-        pieces.append(piece)
-    os.close(ours)
+    written = drained(ours)
     pipe = process.stdout or process.stderr
     other = pipe.read().decode() if pipe else ""
     if pipe:
         pipe.close()
     encoding = environment.get("PYTHONIOENCODING", "utf-8").partition(":")[0]
-    return Shown(process.wait(), b"".join(pieces).decode(encoding), other)
+    return Shown(process.wait(), written.decode(encoding), other)
 
 
 @pytest.fixture

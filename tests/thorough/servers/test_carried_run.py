@@ -2,18 +2,15 @@
 
 import contextlib
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
-from run_rig import harm, keys_of, put
+from run_rig import harm, keys_of, program, put, started
 
 from batchsearch.cli import cli
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
@@ -58,17 +55,10 @@ def machine(emulator, store, bucket, images, tmp_path):
         "output": {"dir": store.output, "rows_per_part": 4, "carry_seconds": 0.2},
     }
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
-    keys = keys_of(emulator)
 
     def start(name, *arguments):
-        command = [sys.executable, "-m", "batchsearch", "run", str(tmp_path / "job.yaml"), "--no-progress"]
-        return subprocess.Popen(
-            [*command, f"--set=output.work_dir={tmp_path / name}", "--log-format=json", *arguments],
-            env=os.environ | keys,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        there = ("--no-progress", f"--set=output.work_dir={tmp_path / name}", "--log-format=json")
+        return started("run", tmp_path / "job.yaml", *there, *arguments, env=keys_of(emulator))
 
     return start
 
@@ -156,16 +146,7 @@ def test_an_output_that_lost_its_index_is_recovered_without_a_call(machine, stor
     assert "batchsearch recover" in summary["message"]
     kept = {each.address for each in store.objects.listing(output)}
     assert {each for each in there if "/results/" in each.path} <= kept
-    command = [
-        sys.executable,
-        "-m",
-        "batchsearch",
-        "recover",
-        store.output,
-        "--config",
-        tmp_path / "job.yaml",
-    ]
-    ran = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    ran = program("-m", "batchsearch", "recover", store.output, "--config", tmp_path / "job.yaml")
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["results"] == 30
     for name in ("third", "one"):

@@ -5,21 +5,13 @@ import logging
 
 import pytest
 import structlog
+from run_rig import unconfigured
 
 from batchsearch import StoppedEarlyError
 from batchsearch.python_api.event_logging import LOGGER, events_to_logging
 from batchsearch.python_api.stopping import Stop, in_own_thread, stoppable
 
-
-@pytest.fixture
-def unconfigured():
-    """Structlog as a program finds it; other tests may have set it up."""
-    was, before = structlog.is_configured(), structlog.get_config()
-    structlog.reset_defaults()
-    yield
-    structlog.reset_defaults()
-    if was:
-        structlog.configure(**before)
+__all__ = ["unconfigured"]
 
 
 def test_the_first_reason_counts():

@@ -8,12 +8,19 @@ import pytest
 from batchsearch.pacing.adaptive import SpacingController
 
 
+def called(controller, at, denied, latency=0.1):
+    """One call as soon as the controller allows, denied or not by its time; its time, and whether it was."""
+    at += controller.interval
+    controller.departed(at)
+    deny = denied(at)
+    (controller.denied if deny else controller.granted)(at, at + latency)
+    return at, deny
+
+
 def play(controller, at, calls, denied=lambda number: False, latency=0.1):
     """Plays `calls` calls as fast as the controller allows; returns the time of the last one."""
     for number in range(calls):
-        at += controller.interval
-        controller.departed(at)
-        (controller.denied if denied(number) else controller.granted)(at, at + latency)
+        at, _ = called(controller, at, lambda _, number=number: denied(number), latency)
     return at
 
 
@@ -65,12 +72,7 @@ def test_denials_in_a_row_widen_the_spacing_quickly():
 def test_an_outage_does_not_make_what_was_learned_forgotten(shortest):
     """After two minutes of denials the first grants bring back the margin from before, not the tier."""
     controller = SpacingController(shortest)
-    at = 0.0
-    for number in range(600):
-        at += controller.interval
-        controller.departed(at)
-        deny = controller.margin < 0.08 and number % 2 == 0
-        (controller.denied if deny else controller.granted)(at, at)
+    at = play(controller, 0.0, 600, lambda number: controller.margin < 0.08 and number % 2 == 0, 0.0)
     learned = controller.margin
     begun = at
     while at < begun + 120:
@@ -86,10 +88,7 @@ def test_denials_in_bursts_are_known_as_such_after_a_few():
     controller = SpacingController(0.1)
     at, in_bursts, outside = 0.0, 0, 0
     while at < 300:
-        at += controller.interval
-        controller.departed(at)
-        deny = at % 20 < 6
-        (controller.denied if deny else controller.granted)(at, at + 0.05)
+        at, deny = called(controller, at, lambda at: at % 20 < 6, 0.05)
         if at >= 100:
             in_bursts += deny
             outside += not deny
@@ -134,10 +133,8 @@ def test_keeps_the_space_that_helps():
     controller = SpacingController(0.1)
     at, left = 0.0, 0
     for number in range(3000):
-        at += controller.interval
-        controller.departed(at)
-        deny = controller.margin < 0.1 and number % 2 == 0
-        (controller.denied if deny else controller.granted)(at, at)
+        even = number % 2 == 0
+        at, deny = called(controller, at, lambda _, even=even: controller.margin < 0.1 and even, 0.0)
         left += number >= 1000 and deny
     assert 0.08 < controller.margin < 0.2
     assert left < 60

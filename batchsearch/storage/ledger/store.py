@@ -34,6 +34,9 @@ SCHEMA_VERSION: Final = 2
 _OLDEST_VERSION: Final = 1
 _MOST_FINISHED_HERE: Final = 2**20
 """Bytes of digests kept in mind; with more outcomes than that, reading all of them is no cost."""
+_PAGES_BEFORE_CHECKPOINT: Final = 8_000
+"""32 MB of commits are kept beside the ledger until they are written into it. Rows come in no order of their
+digests: each one changes pages of its own, and eight times as many at once are written in half of the time."""
 _PENDING_CHUNK_ROWS: Final = 200
 _PENDING_CHUNK_BYTES: Final = 8 * 1024 * 1024
 
@@ -71,6 +74,7 @@ class Ledger(PartLedger):
                 writer = self._connect(opened)
                 # What a statement of many rows is undone with: else a file for each, made and deleted.
                 writer.execute("PRAGMA temp_store = MEMORY")
+                writer.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BEFORE_CHECKPOINT}")
                 self._waiting = _count_all_waiting(writer)
             except sqlite3.Error as error:
                 raise refusal(path, "the ledger cannot be opened", error) from error

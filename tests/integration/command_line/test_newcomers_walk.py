@@ -6,14 +6,12 @@ from contextlib import closing
 
 import openpyxl
 import pytest
-from click.testing import CliRunner
+from run_rig import invoke
 from shop_rig import SAMPLES
-
-from batchsearch.cli import cli
 
 
 def command(*arguments, code=0):
-    ran = CliRunner().invoke(cli, [*map(str, arguments)])
+    ran = invoke(*arguments)
     assert ran.exit_code == code, ran.output
     return ran
 

@@ -4,11 +4,10 @@ import io
 import re
 
 import pytest
-from click.testing import CliRunner
 from console_rig import SAMPLES, Visitor, demo_settings, running_console
 from PIL import Image
+from run_rig import invoke
 
-from batchsearch.cli import cli
 from batchsearch.console.beside_emulator import settings_of
 from batchsearch.console.console_options import COPIES_MB
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
@@ -115,5 +114,5 @@ def test_the_emulator_keeps_copies_for_its_console_alone(monkeypatch, options, m
     """Nobody looks at them without one; who says how many has the say."""
     given = {}
     monkeypatch.setattr(serving, "serve", lambda **options: given.update(options))
-    assert CliRunner().invoke(cli, ["emulator", *options]).exit_code == 0
+    assert invoke("emulator", *options).exit_code == 0
     assert given["image_copies_mb"] == megabytes

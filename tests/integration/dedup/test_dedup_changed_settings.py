@@ -1,16 +1,15 @@
 """A dedup whose settings are others tonight: refused, renewed, begun anew, or followed."""
 
 import pytest
-from click.testing import CliRunner
+from run_rig import invoke
 from shop_rig import clusters_of, pairs_of, samples
 
-from batchsearch.cli import cli
 from batchsearch.errors import ExitCode
 from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError
 
 
 def command(job, *arguments):
-    return CliRunner().invoke(cli, ["dedup", str(job), "--no-progress", *map(str, arguments)])
+    return invoke("dedup", job, "--no-progress", *arguments)
 
 
 def test_a_changed_setting_is_refused_and_both_ways_on_are_ways_on(shop, tmp_path):

@@ -4,10 +4,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from run_rig import harm, sign_in
 from run_rig import results_of as results
-from run_rig import sign_in
 
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+from batchsearch.emulator.faults import ErrorAnswer
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 from batchsearch.engine.job.run_options import RunOptions
@@ -81,12 +81,11 @@ async def test_a_row_of_an_unknown_instance_is_refused_by_name(job):
 
 async def test_an_instance_that_ends_leaves_the_other_working(shops, job):
     """No permission on one: its rows are left, the other's are done; the run exits 5 and resumes."""
-    stop = FaultRule(ErrorAnswer("NoPermission"), frozenset({SEARCH}), instances=frozenset({"slow"}))
-    shops.set_faults(FaultPlan((stop,)))
+    harm(shops, ErrorAnswer("NoPermission"), of=SEARCH, instances=frozenset({"slow"}))
     settings = job(rows(20, 6))
     ended = await run_job(settings)
     assert (ended.exit_code, ended.done) == (5, 20)
-    shops.set_faults(FaultPlan(()))
+    harm(shops)
     assert (await run_job(settings)).done == 26
 
 

@@ -4,9 +4,9 @@ import os
 import shutil
 
 import pytest
-from run_rig import put
+from run_rig import harm, put
 
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+from batchsearch.emulator.faults import ErrorAnswer
 from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.engine.renewal import manifest_mark
 from batchsearch.engine.run.job import run_job
@@ -95,8 +95,7 @@ async def test_settings_failures_and_age_have_the_manifest_read(night, signed_in
     assert (await night(parameters={"num": 3}, reuse__renew_after_hours=0.0000001))[0].calls == 3
     assert (await night(parameters={"num": 3}, reuse__renew_after_hours=0.0000001))[0].calls == 3
     options = {"codes": {"PictureError": "retry"}, "calls__max_attempts": 1}
-    failing = FaultRule(ErrorAnswer("PictureError"), frozenset({SEARCH}), times=1)
-    signed_in.set_faults(FaultPlan((failing,)))
+    harm(signed_in, ErrorAnswer("PictureError"), of=SEARCH, times=1)
     failed, _ = await night(4, parameters={"num": 3}, **options)
     assert failed.failed == 1
     again, read = await night(parameters={"num": 3}, **options)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from run_rig import invoke
 
-from batchsearch.cli import cli
 from batchsearch.tasks.init import demo_files as demo
 from batchsearch.tasks.init.demo_files import JOB_FILE, write_demo
 
@@ -16,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli, ["demo", *map(str, arguments)])
+    return invoke("demo", *arguments)
 
 
 def names(folder):

@@ -15,11 +15,9 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
-from run_rig import init
+from run_rig import init, invoke
 
 import batchsearch
-from batchsearch.cli import cli
 from batchsearch.manifest.source import Manifest, Wanted
 
 
@@ -526,10 +524,10 @@ def test_duplicates_among_images_in_a_table(shop, images, named):
     columns = {"image": pa.array(data, pa.binary()), "label": [0, 0, 1]}
     pq.write_table(pa.table({"id": ["a", "b", "c"], **columns} if named else columns), "m.parquet")
     init("m.parquet", "--kind", "dedup")
-    ran = CliRunner().invoke(cli, ["dedup", "dedup.yaml", "--no-progress"])
+    ran = invoke("dedup", "dedup.yaml", "--no-progress")
     assert ran.exit_code == 0, ran.output
     wanted = {"a", "b", "c"} if named else {f"m.parquet:{n}" for n in (1, 2, 3)}
-    export = CliRunner().invoke(cli, ["export", "output/dedup", "--table", "products", "-o", "-"])
+    export = invoke("export", "output/dedup", "--table", "products", "-o", "-")
     rows = list(csv.DictReader(io.StringIO(export.stdout.removeprefix("\ufeff"))))
     assert {row["product_id"] for row in rows} == wanted
 
@@ -542,7 +540,7 @@ def test_a_dead_image_keeps_nobody_elses_from_being_found(shop, images):
     init("m.csv")
 
     def run():
-        return CliRunner().invoke(cli, ["run", "search.yaml", "--no-progress", "--json"])
+        return invoke("run", "search.yaml", "--no-progress", "--json")
 
     ran = run()
     summary = json.loads(ran.stdout.splitlines()[-1])
@@ -551,11 +549,11 @@ def test_a_dead_image_keeps_nobody_elses_from_being_found(shop, images):
     assert "'photos/4.jpg' is not under images.root" in ran.stderr
     for number in (4, 5):
         shutil.copy(images / f"p{number:02}.jpg", shop / "photos" / f"{number}.jpg")
-    found = CliRunner().invoke(cli, ["search", "photos/5.jpg", "search.yaml", "--json"])
+    found = invoke("search", "photos/5.jpg", "search.yaml", "--json")
     hits = json.loads(found.stdout)["hits"]
     assert "products_left_out" not in found.stderr
     assert hits[0]["product_id"] == "5"
-    ran = CliRunner().invoke(cli, ["retry", "output/search", "--codes", "Local.*", "--json"])
+    ran = invoke("retry", "output/search", "--codes", "Local.*", "--json")
     assert json.loads(ran.stdout.splitlines()[-1])["ok"] == 6
 
 
@@ -565,6 +563,6 @@ def test_a_catalogue_without_any_image_is_told(shop):
     init("m.csv")
     shutil.rmtree(shop / "photos")
     (shop / "photos").mkdir()
-    ran = CliRunner().invoke(cli, ["run", "search.yaml", "--no-progress"])
+    ran = invoke("run", "search.yaml", "--no-progress")
     assert ran.exit_code == 64
     assert "none of its products can be indexed:\n  row 1 (0): 'photos/0.jpg' is not under" in ran.stderr

@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from click.testing import CliRunner
+from run_rig import invoke
 
-from batchsearch.cli import cli
 from batchsearch.config.load import load_job
 from batchsearch.emulator.faults import FaultPlan, FaultRule, WrongTypes
 from batchsearch.engine.run.job import run_job
@@ -64,7 +63,7 @@ def job_file(signed, make_job, tmp_path):
 
 def command(*arguments):
     """Its exit code, and what it wrote as JSON."""
-    done = CliRunner().invoke(cli, ["instance", *map(str, arguments), "--json"])
+    done = invoke("instance", *arguments, "--json")
     return done.exit_code, json.loads(done.stdout) if done.stdout.startswith("{") else done.output
 
 
@@ -82,7 +81,7 @@ def test_an_instance_is_shown_against_its_job(job_file):
     assert 364 < shown["days_left"] <= 365
     by_name = {check["check"]: check for check in shown["checks"]}
     assert by_name["rate"]["state"] == "warn"
-    page = CliRunner().invoke(cli, ["instance", "show", str(file)])
+    page = invoke("instance", "show", file)
     assert "images       0 of 1,000,000" in page.output
     assert "the job uses 1000 of 1000000000 queries per second that are bought" in page.output
 
@@ -168,7 +167,7 @@ def test_a_job_that_deletes_is_guarded_as_any(job_file, tmp_path):
         "id,product_id,pic_name,image,price,colour,words\n" + ",".join(rows[0].values()) + "\n"
     )
     command("diff", file, tmp_path / "few.csv", "--as-manifest", tmp_path / "mend")
-    refused = CliRunner().invoke(cli, ["run", str(tmp_path / "mend" / "delete.yaml"), "--no-progress"])
+    refused = invoke("run", tmp_path / "mend" / "delete.yaml", "--no-progress")
     assert refused.exit_code == 65
     assert "Nothing was deleted" in refused.output
     assert command("show", file)[1]["instances"][0]["images"] == 20

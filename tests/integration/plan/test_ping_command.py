@@ -4,10 +4,8 @@ import json
 import socket
 
 import pytest
-from click.testing import CliRunner
-from run_rig import sign_in
+from run_rig import invoke, sign_in
 
-from batchsearch.cli import cli
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 
@@ -24,7 +22,7 @@ def shop(monkeypatch):
 
 
 def ping(file, *arguments):
-    ended = CliRunner().invoke(cli, ["ping", str(file), "--json", *arguments])
+    ended = invoke("ping", file, "--json", *arguments)
     if not ended.stdout:
         return ended.exit_code, {}, ended.stderr
     told = json.loads(ended.stdout)
@@ -60,7 +58,7 @@ def test_a_job_that_fits_its_instance_passes(make_job, shop):
 def test_no_secret_is_shown(make_job, shop):
     """Of the credentials only the id is written, to whichever stream."""
     for arguments in ((), ("--json",)):
-        ended = CliRunner().invoke(cli, ["ping", str(job(make_job, shop)), *arguments])
+        ended = invoke("ping", job(make_job, shop), *arguments)
         assert shop.access_key_secret not in ended.output
 
 
@@ -135,7 +133,7 @@ def test_each_instance_of_a_job_has_its_lines(make_job, shop):
     """With `instances` every one is asked; the page has a head and five lines for each."""
     other = {"endpoint": "emulator", "name": "second", "qps": 1}
     file = job(make_job, shop, instances=[other], manifest__columns={"instance": "shop"})
-    ended = CliRunner().invoke(cli, ["ping", str(file)])
+    ended = invoke("ping", file)
     assert ended.exit_code == 0, ended.output
     heads = [line for line in ended.stdout.splitlines() if not line.startswith(" ")]
     assert [head.split(" at ")[0] for head in heads] == ["shop", "second"]

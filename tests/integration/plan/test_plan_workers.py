@@ -3,13 +3,11 @@
 import json
 
 import pytest
-from click.testing import CliRunner
-
-from batchsearch.cli import cli
+from run_rig import invoke
 
 
 def plan(*arguments):
-    return CliRunner().invoke(cli, ["plan", *map(str, arguments)])
+    return invoke("plan", *arguments)
 
 
 def planned(*arguments):

@@ -3,12 +3,10 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 from PIL import Image
-from run_rig import sign_in
+from run_rig import invoke, sign_in
 from shop_rig import ImageServer
 
-from batchsearch.cli import cli
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
 from batchsearch.engine.run.job import run_job
@@ -49,7 +47,7 @@ async def shop(signed_in, load, make_job):
 
 def search(*arguments, **given):
     """A search as JSON: its exit code, what it told, and stderr."""
-    ended = CliRunner().invoke(cli, ["search", *map(str, arguments)], **given)
+    ended = invoke("search", *arguments, **given)
     told = json.loads(ended.stdout) if ended.stdout.startswith("{") else {}
     assert not told or told["exit_code"] == ended.exit_code
     return ended.exit_code, told, ended.stderr
@@ -220,7 +218,7 @@ def test_a_table_shows_the_hits_and_no_control_characters(shop, images):
     manifest.write_text(",".join(row) + "\n" + ",".join(row.values()) + "\n", encoding="utf-8")
     settings = load_job(file, environ={}).settings
     assert asyncio.run(run_job(settings)).ok == 1
-    ended = CliRunner().invoke(cli, ["search", str(images / "p30.jpg"), str(shop()), "--table"])
+    ended = invoke("search", images / "p30.jpg", shop(), "--table")
     assert ended.exit_code == 0, ended.output
     lines = ended.stdout.splitlines()
     assert lines[0].endswith("sent as it is")
@@ -259,7 +257,7 @@ def test_the_image_travels_by_address_where_the_job_says_so(shop, images):
 
 def test_help_names_every_exit_code():
     """The help page lists what the command ends with, and shows each way of naming an image."""
-    text = CliRunner().invoke(cli, ["search", "--help"]).stdout
+    text = invoke("search", "--help").stdout
     for code in ("0  ", "3  ", "4  ", "5  ", "64  "):
         assert f"\n  {code:>4}" in text or code in text
     assert "--name ID/PIC" in text

@@ -10,11 +10,10 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 from report_rig import NOW, report_on, table
+from run_rig import invoke
 from sqlite_rig import executed
 
-from batchsearch.cli import cli
 from batchsearch.errors import ConfigError, OutputError
 from batchsearch.tasks.report.output_kind import open_folder
 from batchsearch.tasks.report.reporting import write_page
@@ -129,11 +128,10 @@ def test_figures_of_a_dedup_job(deduped):
 
 def test_the_same_facts_as_parquet_and_markdown(deduped, tmp_path):
     """A folder of typed tables, one long table, and Markdown say the same as the page."""
-    runner = CliRunner()
     folder, one, text = tmp_path / "facts", tmp_path / "facts.parquet", tmp_path / "r.md"
     arguments = ["report", str(deduped.folder), "--no-page", "--markdown", str(text)]
-    assert runner.invoke(cli, [*arguments, "--parquet", str(folder)]).exit_code == 0
-    assert runner.invoke(cli, [*arguments, "--parquet", str(one)]).exit_code == 0
+    assert invoke(*arguments, "--parquet", folder).exit_code == 0
+    assert invoke(*arguments, "--parquet", one).exit_code == 0
     outcomes = pq.read_table(folder / "search.outcomes.parquet").to_pylist()
     assert {row["outcome"]: row["rows"] for row in outcomes}["ok"] == 28
     assert pq.read_table(folder / "search.calls.parquet").schema.field("start").type == pa.timestamp(
@@ -155,7 +153,7 @@ def test_the_command_writes_the_page(searched, tmp_path):
     """The page is where it was asked for, and the command says so; the folder itself stays as it was."""
     before = sorted(searched.folder.rglob("*"))
     place = tmp_path / "page.html"
-    ran = CliRunner().invoke(cli, ["report", str(searched.folder), "--output", str(place), "--pictures", "2"])
+    ran = invoke("report", searched.folder, "--output", place, "--pictures", "2")
     assert ran.exit_code == 0, ran.output
     assert str(place) in ran.output
     assert place.read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -164,7 +162,7 @@ def test_the_command_writes_the_page(searched, tmp_path):
 
 def test_markdown_goes_to_stdout_alone(searched):
     """With `--markdown -` nothing but the Markdown is on stdout: it can be piped into a mail."""
-    ran = CliRunner().invoke(cli, ["report", str(searched.folder), "--no-page", "--markdown", "-"])
+    ran = invoke("report", searched.folder, "--no-page", "--markdown", "-")
     assert ran.exit_code == 0, ran.output
     assert ran.stdout.startswith("## ")
 
@@ -180,7 +178,7 @@ def test_folders_that_are_none(tmp_path, searched):
     ):
         with pytest.raises(ConfigError, match=what):
             open_folder(place)
-    ran = CliRunner().invoke(cli, ["report", str(tmp_path / "gone")])
+    ran = invoke("report", tmp_path / "gone")
     assert ran.exit_code == 64
     assert "there is no such folder; give the output folder" in ran.output
 
@@ -314,7 +312,7 @@ def test_the_images_of_a_member_are_counted_whatever_their_column_was_called(tmp
     sheets = []
     for folder in (today, before):
         place = tmp_path / f"{folder.name}.csv"
-        assert CliRunner().invoke(cli, ["export", str(folder), "-o", str(place)]).exit_code == 0
+        assert invoke("export", folder, "-o", place).exit_code == 0
         sheets.append(place.read_text(encoding="utf-8-sig"))
     assert sheets[0] == sheets[1]
     assert ",images," in sheets[1].splitlines()[0]

@@ -7,11 +7,9 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner
 from report_rig import report_on
-from run_rig import served
+from run_rig import invoke, served
 
-from batchsearch.cli import cli
 from batchsearch.tasks.report.thumbnails import NOT_FETCHED, Missing, Thumbnail
 
 
@@ -58,15 +56,15 @@ def test_grey_boxes_are_told_on_the_terminal_with_what_fills_them(host, make_run
     make_rows(host.folder / "rows.csv", rows)
     out = make_run(host.folder, host.folder / "rows.csv", images={"allow_hosts": ["127.0.0.1"]})
     host.asked.clear()
-    ended = CliRunner().invoke(cli, ["report", str(out)])
+    ended = invoke("report", out)
     assert (ended.exit_code, host.asked) == (0, [])
     assert "4 images are grey boxes on this page" in ended.stderr
     assert f"batchsearch report {out} --fetch-images" in ended.stderr
     for option in ("--fetch-images", "--fetch-pictures"):
-        ended = CliRunner().invoke(cli, ["report", str(out), option])
+        ended = invoke("report", out, option)
         assert (ended.exit_code, "grey box" in ended.stderr) == (0, False), ended.output
     assert len(host.asked) == 8
-    without_images = CliRunner().invoke(cli, ["report", str(out), "--pictures", "0"])
+    without_images = invoke("report", out, "--pictures", "0")
     assert "grey box" not in without_images.output
 
 

@@ -9,12 +9,11 @@ from html.parser import HTMLParser
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from click.testing import CliRunner
 from report_rig import report_on, table
+from run_rig import harm, invoke
 from shop_rig import samples
 
-from batchsearch.cli import cli
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+from batchsearch.emulator.faults import ErrorAnswer
 from batchsearch.errors import OutputError
 from batchsearch.tasks.compare.comparison import place_lines, score_lines
 from batchsearch.tasks.dedup.dedup_page import night_lines
@@ -69,7 +68,7 @@ def compared_by_command(tmp_path_factory, compared):
         "max_failed": "100%",
     }
     (folder / "job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
-    ran = CliRunner().invoke(cli, ["compare", str(folder / "job.yaml"), "--no-progress"])
+    ran = invoke("compare", folder / "job.yaml", "--no-progress")
     assert ran.exit_code == 0, ran.output
     return folder / "out"
 
@@ -372,7 +371,7 @@ def test_an_upkeep_alone_is_reported(copied, tmp_path):
 async def test_a_night_that_stopped_says_why(shop, tmp_path):
     """Where nothing is written because the upkeep was ended, the report says by what."""
     shop.write_all(samples()[45:48])
-    shop.emulator.set_faults(FaultPlan((FaultRule(ErrorAnswer("NoPermission"), frozenset({"AddImage"})),)))
+    harm(shop.emulator, ErrorAnswer("NoPermission"), of="AddImage")
     stopped = await shop.night(sync="add")
     assert stopped.exit_code == 5
     told = stopped.sync["add"].message

@@ -10,9 +10,10 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client.parser import text_string_to_metric_families
+from run_rig import harm
 
 from batchsearch.config.sections.metrics_settings import MetricsSettings
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+from batchsearch.emulator.faults import ErrorAnswer
 from batchsearch.telemetry.metrics.metric_catalogue import METRICS
 from batchsearch.telemetry.metrics.otel import OtelMetrics, otel_name
 from batchsearch.telemetry.metrics.publisher import Publisher
@@ -36,8 +37,7 @@ def values(text):
 
 async def test_the_file_agrees_with_the_summary(signed_in, run_here, tmp_path):
     """Slots, outcomes by code, latencies and bytes: counted once each, through denials and bad images."""
-    rule = FaultRule(ErrorAnswer("DeniedRequest"), frozenset({"SearchImageByPic"}), times=3)
-    signed_in.set_faults(FaultPlan((rule,)))
+    harm(signed_in, ErrorAnswer("DeniedRequest"), of="SearchImageByPic", times=3)
     file = tmp_path / "run.prom"
     _, summary = await run_here(
         [*ROWS, {"id": "gone", "image": "gone.jpg"}, {"id": "same", "image": "p00.jpg"}],

@@ -9,10 +9,11 @@ import sys
 
 import pytest
 from aiohttp import web
+from run_rig import harm
 from web_rig import web_server
 
 from batchsearch.config.sections.notify_settings import NOTIFY_VARIABLE, NotifySettings
-from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+from batchsearch.emulator.faults import ErrorAnswer
 from batchsearch.engine.run.job import run_job
 from batchsearch.errors import ManifestError
 from batchsearch.telemetry.logs import configure
@@ -77,8 +78,7 @@ async def test_only_failures_are_told_if_asked(signed_in, load, run_here, receiv
     """A good night is silent, a bad one is not."""
     await run_here(ROWS, notify__webhook=receiver.url, notify__when="failed")
     assert receiver.received == []
-    rule = FaultRule(ErrorAnswer("NoPermission"), frozenset({"SearchImageByPic"}))
-    signed_in.set_faults(FaultPlan((rule,)))
+    harm(signed_in, ErrorAnswer("NoPermission"), of="SearchImageByPic")
     given = {"instance__endpoint": signed_in.endpoint, "notify__webhook": receiver.url}
     await run_job(load(ROWS, **given, notify__when="failed", output__dir="other"))
     [told] = receiver.received

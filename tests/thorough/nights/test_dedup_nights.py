@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
-from run_rig import command, started
+from run_rig import command, harm, started
 from shop_rig import SAMPLES, clusters_of, pairs_of, samples
 
 from batchsearch.config.load import load_job
@@ -226,15 +226,15 @@ async def test_what_has_left_the_manifest_leaves_the_instance(shop):
 
 async def test_a_search_does_not_begin_before_the_instance_is_in_step(shop, tmp_path):
     """With `add_first` an upkeep that could not be finished ends the night; the old tables stay."""
-    from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule
+    from batchsearch.emulator.faults import ErrorAnswer
 
     shop.write_all(samples()[45:50])
-    shop.emulator.set_faults(FaultPlan((FaultRule(ErrorAnswer("NoPermission"), frozenset({"AddImage"})),)))
+    harm(shop.emulator, ErrorAnswer("NoPermission"), of="AddImage")
     stopped = await shop.night(sync="add")
     assert (stopped.exit_code, stopped.search, shop.asked()) == (ExitCode.ENDED, None, 0)
     assert not (tmp_path / "out" / "pairs").exists()
     assert "as they were" in stopped.as_text()
-    shop.emulator.set_faults(FaultPlan())
+    harm(shop.emulator)
     assert (await shop.night(sync="add")).exit_code == ExitCode.DONE
 
 

@@ -10,9 +10,8 @@ import sys
 import urllib.request
 
 import pytest
-from click.testing import CliRunner
+from run_rig import invoke
 
-from batchsearch.cli import cli
 from batchsearch.emulator.caller import Caller
 from batchsearch.emulator.http.signatures import AccessKey
 from batchsearch.emulator.named_instance import READ_AS, read_instance
@@ -117,7 +116,7 @@ def test_a_wrong_option_ends_with_64(arguments, message, tmp_path):
     here = tmp_path / "no.pem"
     here.write_text("no certificate")
     given = [argument.format(here=here) for argument in arguments]
-    result = CliRunner().invoke(cli, ["emulator", "--port", "0", *given])
+    result = invoke("emulator", "--port", "0", *given)
     assert result.exit_code == 64
     assert message in result.output
     assert "Traceback" not in result.output

@@ -9,10 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from click.testing import CliRunner
-from run_rig import harm, keys_of, program, put, started
+from run_rig import harm, invoke, keys_of, program, put, started
 
-from batchsearch.cli import cli
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
 from batchsearch.emulator.faults import Latency
 from batchsearch.storage.remote.store_output import fetch_output
@@ -155,7 +153,7 @@ def test_an_output_that_lost_its_index_is_recovered_without_a_call(machine, stor
 
 
 def command(*arguments, **environ):
-    ran = CliRunner().invoke(cli, [*map(str, arguments)], env=environ)
+    ran = invoke(*arguments, env=environ)
     assert ran.exit_code == 0, (ran.stderr, ran.exception)
     return ran
 

@@ -43,10 +43,15 @@ def hits_on(page):
     )  # fmt: skip
 
 
-def searched(visitor, **fields):
-    """The page of an answer to a search by the sample image."""
-    form = {"type": "SearchImageByPic", "do": "again", **fields}
-    return visitor.follow(visitor.post("/search", form, {"image": (IMAGE, DATA)}))
+def sent(visitor, do, image=(IMAGE, DATA), **fields):
+    """The answer to a search by an image: by the sample, by another one, or by what the fields say."""
+    files = None if image is None else {"image": image}
+    return visitor.post("/search", {"type": "SearchImageByPic", "do": do, **fields}, files)
+
+
+def searched(visitor, do="again", **fields):
+    """The page that a search by an image leads to."""
+    return visitor.follow(sent(visitor, do, **fields))
 
 
 def test_what_has_attributes_is_listed_without_an_image(visitor):
@@ -149,24 +154,24 @@ def test_no_get_costs_or_changes_anything(console, visitor):
     count = console.session.emulator.catalogue("demo").count()
     location = searched(visitor)[0]
     for path in (
-        *(
-            "/search",
-            "/search?type=SearchImageByName&product_id=PR000&do=search",
-            "/compare",
-            "/items",
-            "/history",
-        ),
-        *(
-            "/runs",
-            "/requests",
-            "/meter",
-            "/names?text=P",
-            "/values",
-            "/change/add",
-            "/change/delete?product_id=PR000",
-        ),
-        *(location, f"{location}/raw", "/items/one?product_id=PR000&pic_name=bamboo-watch.jpg"),
-        *("/thumbnail?product_id=PR000&pic_name=bamboo-watch.jpg", "/assets/console.js", "/assets/base.css"),
+        "/search",
+        "/search?type=SearchImageByName&product_id=PR000&do=search",
+        "/compare",
+        "/items",
+        "/history",
+        "/runs",
+        "/requests",
+        "/meter",
+        "/names?text=P",
+        "/values",
+        "/change/add",
+        "/change/delete?product_id=PR000",
+        location,
+        f"{location}/raw",
+        "/items/one?product_id=PR000&pic_name=bamboo-watch.jpg",
+        "/thumbnail?product_id=PR000&pic_name=bamboo-watch.jpg",
+        "/assets/console.js",
+        "/assets/base.css",
     ):
         status, headers, body = visitor.get(path)
         assert status == 200, (path, body[:500])
@@ -198,22 +203,16 @@ def test_no_path_leads_out(visitor, path):
 
 def test_a_search_without_script_reads_every_field(console, visitor):
     """The vendor's page as plain forms: show, choose a region, category, page, filter, threshold."""
-    shown = visitor.follow(
-        visitor.post("/search", {"type": "SearchImageByPic", "do": "show"}, {"image": (IMAGE, DATA)})
-    )
+    shown = searched(visitor, "show")
     assert shown[1] == 200
     assert b"Sent as it is." in shown[3]
     sha = re.search(r'name="image_sha" value="(\w+)"', shown[3].decode())[1]
     preview = visitor.get(f"/preview/{sha}")
     assert (preview[0], preview[1].get_content_type()) == (200, "image/jpeg")
     assert preview[2] != DATA
-    first = visitor.follow(
-        visitor.post("/search", {"type": "SearchImageByPic", "image_sha": sha, "do": "again"})
-    )
+    first = searched(visitor, image=None, image_sha=sha)
     region = re.search(r'value="region:([\d,]+)"', first[3].decode())[1]
-    chosen = visitor.follow(
-        visitor.post("/search", {"type": "SearchImageByPic", "image_sha": sha, "do": f"region:{region}"})
-    )
+    chosen = searched(visitor, f"region:{region}", image=None, image_sha=sha)
     assert urllib.parse.parse_qs(urllib.parse.urlsplit(chosen[0]).query)["region"] == [region]
     assert f'value="{region.split(",")[0]}"' in chosen[3].decode()
     fields = {
@@ -225,11 +224,7 @@ def test_a_search_without_script_reads_every_field(console, visitor):
     }
     x1, x2, y1, y2 = region.split(",")
     drawn = {"method": "custom", "crop": "true", "x1": x1, "x2": x2, "y1": y1, "y2": y2}
-    page = visitor.follow(
-        visitor.post(
-            "/search", {"type": "SearchImageByPic", "image_sha": sha, "do": "again", **drawn, **fields}
-        )
-    )
+    page = searched(visitor, image=None, image_sha=sha, **drawn, **fields)
     asked = console.session.history.get(page[0].rpartition("/")[2])
     assert asked.values == {
         "category_id": 88888888, "crop": True, "region": region, "num": 20, "start": 10,
@@ -295,22 +290,16 @@ def test_an_image_is_judged_before_any_call(console, visitor):
         ("x.svg", evil, "Local.ImageFormatUnsupported"),
         ("page.html", b"<html>" * 20, "Local.NotAnImage"),
     ):
-        status, _, body = visitor.post(
-            "/search", {"type": "SearchImageByPic", "do": "search"}, {"image": (name, data)}
-        )
+        status, _, body = sent(visitor, "search", (name, data))
         assert status == 422
         assert code in body.decode()
         sha = re.search(r'name="image_sha" value="(\w+)"', body.decode())[1]
         assert visitor.get(f"/preview/{sha}")[0] == 404
-    status, _, body = visitor.post("/search", {"type": "SearchImageByPic", "do": "search"})
+    status, _, body = sent(visitor, "search", image=None)
     assert (status, b"Choose an image first." in body) == (422, True)
-    status, _, body = visitor.post(
-        "/search", {"type": "SearchImageByPic", "image_url": "file:///etc/passwd", "do": "show"}
-    )
+    status, _, body = sent(visitor, "show", image=None, image_url="file:///etc/passwd")
     assert status == 422
-    status, _, body = visitor.post(
-        "/search", {"type": "SearchImageByPic", "image_url": "http://127.0.0.1:1/x.jpg", "do": "show"}
-    )
+    status, _, body = sent(visitor, "show", image=None, image_url="http://127.0.0.1:1/x.jpg")
     assert (status, b"Local.ImageAddressRefused" in body) == (422, True)
     assert len(asked_of(console)) == before
 
@@ -330,7 +319,7 @@ def test_the_meter_is_the_instances_own_count(console, visitor):
     visitor.post(
         "/search", {"type": "SearchImageByName", "product_id": "no", "pic_name": "such", "do": "again"}
     )
-    again = visitor.post("/search", {"type": "SearchImageByPic", "do": "search"}, {"image": (IMAGE, DATA)})
+    again = sent(visitor, "search")
     assert b"Show that answer (free)" in again[2]
     assert console.session.meter.calls - calls == len(asked_of(console)) - seen == 3
     told = json.loads(visitor.get("/meter")[2])
@@ -342,9 +331,7 @@ def test_a_wall_of_calls_holds(tmp_path):
     with running_console(demo_settings(tmp_path), ConsoleOptions(max_calls=1)) as console:
         visitor = Visitor(console)
         location = searched(visitor)[0]
-        status, _, body = visitor.post(
-            "/search", {"type": "SearchImageByPic", "num": "7", "do": "again"}, {"image": (IMAGE, DATA)}
-        )
+        status, _, body = sent(visitor, "again", num="7")
         assert status == 409
         assert b"may make" in body
         assert visitor.get(location)[0] == 200
@@ -429,8 +416,7 @@ def test_a_run_beside_is_never_denied(purchased):
         run.start()
         while not console.session.look().is_running:
             pass
-        form = {"type": "SearchImageByPic", "do": "search"}
-        status, _, body = visitor.post("/search", form, {"image": (IMAGE, DATA)})
+        status, _, body = sent(visitor, "search")
         assert (status, b"its rows go first" in body, console.session.meter.calls) == (200, True, 0)
         for number in range(8):
             searched(visitor, num=str(number + 1), do="now")
@@ -521,10 +507,7 @@ def test_missing_keys_and_hosts_are_told(purchased, monkeypatch):
         page = Visitor(console).get("/search")[2].decode()
         assert "The instance cannot be called." in page
         assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in page
-        status, _, _ = Visitor(console).post(
-            "/search", {"type": "SearchImageByPic", "do": "again"}, {"image": (IMAGE, DATA)}
-        )
-        assert status == 409
+        assert sent(Visitor(console), "again")[0] == 409
 
 
 def test_copied_texts_run_and_give_the_same_answer(purchased, tmp_path):
@@ -620,13 +603,11 @@ def test_a_call_that_waits_can_be_given_up(purchased):
         visitor = Visitor(console)
         searched(visitor)
         told = []
-        form = {"type": "SearchImageByPic", "num": "2", "do": "again"}
-        files = {"image": (IMAGE, DATA)}
-        waiting = threading.Thread(target=lambda: told.append(visitor.post("/search", form, files)))
+        waiting = threading.Thread(target=lambda: told.append(sent(visitor, "again", num="2")))
         waiting.start()
         while json.loads(visitor.get("/meter")[2])["state"] != "waiting":
             pass
-        status, _, body = visitor.post("/search", form, files)
+        status, _, body = sent(visitor, "again", num="2")
         assert (status, b"under way" in body) == (409, True)
         assert json.loads(visitor.post("/cancel")[2]) == {"cancelled": True}
         waiting.join(30)

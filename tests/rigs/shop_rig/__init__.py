@@ -149,3 +149,10 @@ def clusters_of(folder):
 def pairs_of(folder):
     table = pd.read_parquet(folder / "pairs")
     return table.set_index(["product_a", "product_b"]).sort_index()
+
+
+def same_tables(ours, fresh):
+    """Two outputs have the same clusters, and the same pairs, accepted alike."""
+    assert clusters_of(ours) == clusters_of(fresh)
+    pairs = [pairs_of(folder)["accepted"] for folder in (ours, fresh)]
+    pd.testing.assert_series_equal(*pairs)

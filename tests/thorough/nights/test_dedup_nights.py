@@ -12,12 +12,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
-from run_rig import command, harm, started
-from shop_rig import SAMPLES, clusters_of, pairs_of, samples
+from run_rig import command, harm, put, started
+from shop_rig import SAMPLES, clusters_of, pairs_of, same_tables, samples
 
 from batchsearch.config.load import load_job
-from batchsearch.emulator.search.image_reading import decode_image
-from batchsearch.emulator.search.records import NewItem
+from batchsearch.emulator.faults import ErrorAnswer
 from batchsearch.engine.job.run_options import RunOptions
 from batchsearch.errors import ConfigError, ExitCode
 from batchsearch.tasks.dedup.clusters.pair_and_cluster_tables import TableWriter
@@ -39,10 +38,7 @@ async def test_a_second_night_pays_for_new_and_changed_products_only(shop, tmp_p
     assert shop.asked() == 100 + 3 + 1
     assert (second.exit_code, second.counts["hits_stale"] > 0) == (ExitCode.DONE, True)
     await shop.night("fresh")
-    assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "fresh")
-    ours, fresh = pairs_of(tmp_path / "out"), pairs_of(tmp_path / "fresh")
-    assert list(ours.index) == list(fresh.index)
-    assert (ours["accepted"] == fresh["accepted"]).all()
+    same_tables(tmp_path / "out", tmp_path / "fresh")
 
 
 async def test_a_night_without_changes_makes_no_call_and_keeps_when_pairs_were_found(shop, tmp_path):
@@ -226,8 +222,6 @@ async def test_what_has_left_the_manifest_leaves_the_instance(shop):
 
 async def test_a_search_does_not_begin_before_the_instance_is_in_step(shop, tmp_path):
     """With `add_first` an upkeep that could not be finished ends the night; the old tables stay."""
-    from batchsearch.emulator.faults import ErrorAnswer
-
     shop.write_all(samples()[45:50])
     harm(shop.emulator, ErrorAnswer("NoPermission"), of="AddImage")
     stopped = await shop.night(sync="add")
@@ -346,9 +340,12 @@ def test_images_of_these_tests_are_readable():
             assert min(opened.size) >= 100
 
 
-def address(path):
-    """A file's address, as a manifest may have it."""
-    return path.as_uri()
+def recoloured(source, path):
+    """A sample in other colours, written to a file."""
+    with Image.open(SAMPLES / source) as opened:
+        red, green, blue = opened.convert("RGB").split()
+    Image.merge("RGB", (blue, red, green)).save(path, quality=92)
+    return path
 
 
 @pytest.mark.parametrize("mode", ["none", "report", "instead"])
@@ -357,16 +354,11 @@ async def test_a_recoloured_image_behind_an_address_is_seen_again(shop, tmp_path
     source = next(image for _, _, image in samples() if "t-shirt" in image)
     for product in ("one", "two"):
         shop.put(product, "front.jpg", source)
-    shop.rows = [(product, name, address(tmp_path / "images" / file)) for product, name, file in shop.rows]
+    shop.rows = [(product, name, (tmp_path / "images" / file).as_uri()) for product, name, file in shop.rows]
     await shop.night(precheck=mode)
     assert list(clusters_of(tmp_path / "out").values()) == [{"one", "two"}]
-    path = tmp_path / "images" / "two-front.jpg"
-    with Image.open(SAMPLES / source) as opened:
-        red, green, blue = opened.convert("RGB").split()
-    Image.merge("RGB", (blue, red, green)).save(path, quality=92)
-    shop.emulator.catalogue().add(
-        NewItem("two", "front.jpg"), decode_image(path.read_bytes(), "generic"), crop=True, region=None
-    )
+    path = recoloured(source, tmp_path / "images" / "two-front.jpg")
+    put(shop.emulator, "two", path, pic_name="front.jpg")
     await shop.night(precheck=mode)
     assert clusters_of(tmp_path / "out") == {}
 
@@ -397,13 +389,9 @@ async def test_an_image_behind_a_web_address_is_what_was_searched(shop, tmp_path
     shop.images, shop.reuse = {"allow_hosts": ["127.0.0.1"]}, {"notice_changes": "contents"}
     await shop.night()
     assert list(clusters_of(tmp_path / "out").values()) == [{"one", "two"}]
-    path = tmp_path / "changed.jpg"
-    with Image.open(SAMPLES / source) as opened:
-        red, green, blue = opened.convert("RGB").split()
-    Image.merge("RGB", (blue, red, green)).save(path, quality=92)
+    path = recoloured(source, tmp_path / "changed.jpg")
     image_server.files["/two.jpg"] = path.read_bytes()
-    image = decode_image(path.read_bytes(), "generic")
-    shop.emulator.catalogue().add(NewItem("two", "front.jpg"), image, crop=True, region=None)
+    put(shop.emulator, "two", path, pic_name="front.jpg")
     await shop.night()
     assert clusters_of(tmp_path / "out") == {}
 
@@ -424,8 +412,5 @@ async def test_a_changed_image_hides_no_other_image_of_its_product(shop, tmp_pat
     summary = await shop.night()
     assert summary.exit_code == ExitCode.DONE
     await shop.night("fresh")
-    assert clusters_of(tmp_path / "out") == clusters_of(tmp_path / "fresh")
-    ours, fresh = pairs_of(tmp_path / "out"), pairs_of(tmp_path / "fresh")
-    assert list(ours.index) == list(fresh.index)
-    assert (ours["accepted"] == fresh["accepted"]).all()
+    same_tables(tmp_path / "out", tmp_path / "fresh")
     assert (await shop.night()).search.calls == 0

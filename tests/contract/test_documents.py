@@ -126,7 +126,12 @@ def check_command(words):
             assert all((ROOT / each).exists() for each in rest if each.startswith("tests")), rest
         case ["python", script, *rest] if script.endswith(".py"):
             source = (ROOT / script).read_text(encoding="utf-8")
-            missing = [each for each in rest if each.startswith("--") and f'"{each}"' not in source]
+            sizes = re.search(r"command_line\(__doc__([^)]*)\)", source)
+            shared = (
+                {"--json", *(f"--{name}" for name in re.findall(r"(\w+)=", sizes[1]))} if sizes else set()
+            )
+            given = {each for each in rest if each.startswith("--")}
+            missing = [each for each in sorted(given - shared) if f'"{each}"' not in source]
             assert missing == [], f"{script} has no {missing}"
         case ["pip", ("install" | "wheel" | "download"), *rest]:
             for each in rest:

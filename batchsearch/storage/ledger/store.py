@@ -36,7 +36,7 @@ _MOST_FINISHED_HERE: Final = 2**20
 """Bytes of digests kept in mind; with more outcomes than that, reading all of them is no cost."""
 _PAGES_BEFORE_CHECKPOINT: Final = 8_000
 """32 MB of commits are kept beside the ledger until they are written into it. Rows come in no order of their
-digests: each one changes pages of its own, and eight times as many at once are written in half of the time."""
+digests: each one changes pages of its own, and eight times as many at once take half of the time."""
 _PENDING_CHUNK_ROWS: Final = 200
 _PENDING_CHUNK_BYTES: Final = 8 * 1024 * 1024
 

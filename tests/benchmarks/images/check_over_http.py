@@ -4,9 +4,10 @@ Both fetch the same JPEG files from one responder on loopback, a process of its 
 manifest, judges each address, fetches, looks through the file, hashes it and writes its verdict; the bare
 loop fetches with one aiohttp session and looks through the file, and keeps nothing.
 
-    python tests/benchmarks/images/check_over_http.py [--images 1000] [--rounds 3] [--json]
+    python tests/benchmarks/images/check_over_http.py [--images 1000] [--rounds 5] [--json]
 
-Each measurement is a process of its own; what it costs to import and to start is not counted.
+Each measurement is a process of its own; what it costs to import and to start is not counted. Both are pinned
+to one processor and the responder to another, where there are two, as in `calls.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from calls import make_images
+from calls import make_images, pin_to
 from measuring.apart import found_apart
 from measuring.loopback import reply, respond, responding
 
@@ -103,15 +104,17 @@ MEASURED = {"bare": bare, "check": check}
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve is not None:
+        pin_to(-1)
         asyncio.run(respond(lambda head: file_of(given.serve, head)))
         return
     if given.measure:
+        pin_to(0)
         what, folder, port = given.measure
         print(json.dumps(MEASURED[what](Path(folder), int(port), given.images)))
         return

@@ -1,6 +1,5 @@
 """What many tests start from: real small images, a running emulator, a job over it."""
 
-import csv
 import os
 import random
 import signal
@@ -189,13 +188,11 @@ def make_job(tmp_path, images):
 
     Rows are dictionaries; settings are laid over the defaults, by dotted name.
     """
+    from csv_rows import write_rows
 
     def make(rows, **settings):
         manifest = tmp_path / "manifest.csv"
-        with manifest.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(manifest, rows)
         job = {
             "operation": "SearchImageByPic",
             # No rate makes a test wait that does not say so.

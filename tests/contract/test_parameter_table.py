@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import io
 import json
 import math
 import re
@@ -21,6 +20,7 @@ from typing import get_args
 
 import pyarrow as pa
 import pytest
+from image_files import saved
 from PIL import Image, ImageDraw
 
 from batchsearch.config.model import OperationName
@@ -76,9 +76,7 @@ BAD = {
 def png():
     image = Image.new("RGB", (160, 120), "white")
     ImageDraw.Draw(image).ellipse((50, 30, 110, 90), fill="teal")
-    with io.BytesIO() as file:
-        image.save(file, "PNG")
-        return file.getvalue()
+    return saved(image)
 
 
 IMAGE = png()

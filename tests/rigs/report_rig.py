@@ -1,7 +1,6 @@
 """Output folders to report on: a search, a comparison and a dedup job over a real embedded instance."""
 
 import asyncio
-import csv
 import json
 import random
 import shutil
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from csv_rows import write_rows
 from PIL import Image, ImageDraw
 
 from batchsearch.config.load import load_job
@@ -79,13 +79,6 @@ def draw(seed, size=(320, 240)):
         fill = tuple(rng.randrange(256) for _ in range(3))
         pen.rectangle((x, y, x + rng.randrange(20, 90), y + rng.randrange(20, 90)), fill=fill)
     return image
-
-
-def write_rows(path, rows):
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def run(folder, job):

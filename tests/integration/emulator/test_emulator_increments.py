@@ -1,6 +1,5 @@
 """IncreaseInstance and IncreaseList: images taken in from a bucket by a list."""
 
-import io
 import json
 import threading
 
@@ -20,6 +19,7 @@ from batch_rig import (
     taken_in,
     with_buckets,
 )
+from image_files import saved
 from PIL import Image
 
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection
@@ -79,11 +79,9 @@ def test_a_list_does_what_calls_would_do(running, folder):
 def test_each_line_that_fails_is_told_with_its_code(running, folder):
     """The rest takes effect, the task is a success, and a signed file says which lines failed and why."""
     caller = running.caller()
-    with io.BytesIO() as file:
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        Image.new("RGB", (128, 128)).save(file, "JPEG", exif=exif)
-        turned = file.getvalue()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = saved(Image.new("RGB", (128, 128)), "JPEG", exif=exif)
     broken = {
         "none.png": ("PicNotExist", None),
         "text.png": ("UnsupportedPicFormat", b"no image"),

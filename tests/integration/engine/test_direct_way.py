@@ -1,7 +1,6 @@
 """The embedded instance as a local engine: what is answered without HTTP is what HTTP would answer."""
 
 import asyncio
-import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from crash_rig import checks
+from image_files import saved
 from PIL import Image
 
 from batchsearch.config.load import load_job
@@ -39,9 +39,7 @@ UNICODE = {"product_id": "Größe 1/2 + %41", "pic_name": "前 面", "custom_con
 def image_bytes(kind, size=(300, 240), colour=(190, 40, 60), **options):
     image = Image.new("RGB", size, (250, 250, 250))
     image.paste(colour, (size[0] // 4, size[1] // 4, size[0] // 2, size[1] // 2))
-    written = io.BytesIO()
-    image.convert(options.pop("mode", "RGB")).save(written, kind, **options)
-    return written.getvalue()
+    return saved(image.convert(options.pop("mode", "RGB")), kind, **options)
 
 
 RED, BLUE = image_bytes("JPEG"), image_bytes("PNG", colour=(20, 50, 200))

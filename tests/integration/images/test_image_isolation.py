@@ -1,12 +1,12 @@
 """Decoders in processes of their own: same results, and crashes that cost one image."""
 
-import io
 import os
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from image_files import saved
 from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -19,9 +19,7 @@ RULES = rules_for("generic", ImageSettings(max_side=256))
 
 
 def tiff(level=90, size=(300, 200), **options):
-    buffer = io.BytesIO()
-    Image.new("RGB", size, (level, 40, 90)).save(buffer, "TIFF", **options)
-    return buffer.getvalue()
+    return saved(Image.new("RGB", size, (level, 40, 90)), "TIFF", **options)
 
 
 @pytest.fixture
@@ -54,12 +52,11 @@ def test_a_child_is_used_again(decoders):
 
 def test_familiar_formats_stay_in_the_thread(decoders):
     """JPEG and its like start no process unless all are to be isolated."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (300, 200), "teal").save(buffer, "BMP")
-    assert isinstance(prepare(buffer.getvalue(), RULES, repair=decoders.repair), Prepared)
+    data = saved(Image.new("RGB", (300, 200), "teal"), "BMP")
+    assert isinstance(prepare(data, RULES, repair=decoders.repair), Prepared)
     assert pids(decoders) == []
     with Decoders(ImageSettings(isolate="always")) as every:
-        assert isinstance(prepare(buffer.getvalue(), RULES, repair=every.repair), Prepared)
+        assert isinstance(prepare(data, RULES, repair=every.repair), Prepared)
         assert len(pids(every)) == 1
 
 

@@ -1,7 +1,6 @@
 """`batchsearch instance`: what the service says, all that is held, and what differs from a catalogue."""
 
 import asyncio
-import csv
 import gzip
 import io
 import json
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from csv_rows import write_rows
 from run_rig import invoke
 
 from batchsearch.config.load import load_job
@@ -134,10 +134,7 @@ def test_fifty_planted_differences_are_found_and_nothing_else(job_file, tmp_path
             planted["attributes"][name] = {"str_attr"}
         changed.append(after)
     other = tmp_path / "other.csv"
-    with other.open("w", newline="", encoding="utf-8") as table:
-        writer = csv.DictWriter(table, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(changed)
+    write_rows(other, changed)
     code, told = command("diff", file, other, "--as-manifest", tmp_path / "mend")
     assert code == 3
     assert told["counts"] == {"missing": 10, "extra": 20, "attributes": 30}

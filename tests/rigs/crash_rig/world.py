@@ -1,6 +1,5 @@
 """The world that runs are killed in: an emulator that lives on, its images, and jobs of several shapes."""
 
-import csv
 import json
 import random
 import time
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from csv_rows import write_rows
 from PIL import Image
 from run_rig import granting, keys_of, put
 
@@ -125,10 +125,7 @@ class World:
 
     def _write(self, name, rows, shared, **settings):
         manifest = self.folder / f"{name}.csv"
-        with manifest.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(manifest, rows)
         job = {
             "instance": {"endpoint": self.emulator.endpoint, "name": "demo", "qps": 500, "custom_qps": True},
             "manifest": {"path": manifest.name, "key": ["id"]},

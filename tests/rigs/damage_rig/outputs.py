@@ -1,11 +1,11 @@
 """Finished outputs of every kind over one emulator, and the jobs that made them."""
 
 import asyncio
-import csv
 import random
 
 import pandas as pd
 import yaml
+from csv_rows import write_rows
 from PIL import Image
 from run_rig import granting
 from run_rig import put as put_image
@@ -79,10 +79,7 @@ class Case:
 
     def rows(self, rows):
         """Write the manifest."""
-        with (self.folder / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(self.folder / "manifest.csv", rows)
 
     def night(self, out, *overrides, **run):
         """The job's own command over an output: its exit code; what is no error of batchsearch comes out."""

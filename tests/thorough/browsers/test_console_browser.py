@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from console_rig import SAMPLES, Visitor, asked_of
+from image_files import saved
 from PIL import Image
 
 from batchsearch.config.model import JobSettings
@@ -215,9 +216,7 @@ def marked_image(size, box, orientation=1):
     image.paste((220, 20, 30), box)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=95, exif=exif)
-    return data.getvalue()
+    return saved(image, "JPEG", quality=95, exif=exif)
 
 
 @pytest.mark.parametrize(

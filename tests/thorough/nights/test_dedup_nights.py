@@ -1,6 +1,5 @@
 """Night after night over real HTTP: what is called, what is found, what stays."""
 
-import io
 import json
 import random
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from image_files import saved
 from PIL import Image, ImageDraw, ImageFilter
 from run_rig import command, harm, put, started
 from shop_rig import SAMPLES, clusters_of, pairs_of, same_tables, samples
@@ -168,10 +168,8 @@ async def test_one_file_is_identical_though_no_shape_is_in_it(shop, tmp_path):
     plain = Image.new("RGB", (400, 400), "white")
     ImageDraw.Draw(plain).ellipse((100, 80, 300, 320), fill=(200, 205, 215))
     plain = plain.filter(ImageFilter.GaussianBlur(3))
-    file = io.BytesIO()
-    plain.save(file, "JPEG")
-    shop.put("one", "front.jpg", file.getvalue())
-    shop.put("two", "front.jpg", file.getvalue())
+    for product in ("one", "two"):
+        shop.put(product, "front.jpg", saved(plain, "JPEG"))
     await shop.night()
     pair = pairs_of(tmp_path / "out").loc[("one", "two")]
     assert (pair["verdict"], pair["reason"]) == ("identical", "the same file")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import time
 from urllib.parse import quote, unquote_plus, urlencode
@@ -11,6 +9,7 @@ from urllib.parse import quote, unquote_plus, urlencode
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from image_files import in_base64
 from PIL import Image
 
 from batchsearch.emulator.caller import signed_v3
@@ -57,13 +56,7 @@ NAMES = st.sampled_from(
 )
 
 
-def tiny_image() -> str:
-    with io.BytesIO() as file:
-        Image.new("RGB", (100, 100), "navy").save(file, "PNG")
-        return base64.b64encode(file.getvalue()).decode()
-
-
-IMAGE = tiny_image()
+IMAGE = in_base64(Image.new("RGB", (100, 100), "navy"))
 # Values that get past the first checks, so that the later ones meet odd ones too.
 VALUES = st.one_of(
     ANY_TEXT,

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from image_files import saved
 from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -198,11 +199,7 @@ def test_colour_variants_differ_in_colour():
 def test_pixels_are_the_same_in_another_file():
     """An image saved without loss in another format has the same pixels and other bytes; turned ones too."""
     image = Image.effect_noise((120, 110), 60).convert("RGB")
-    files = []
-    for kind in ("PNG", "BMP"):
-        sink = io.BytesIO()
-        image.save(sink, kind)
-        files.append(sink.getvalue())
+    files = [saved(image, kind) for kind in ("PNG", "BMP")]
     png, bmp = looks(*files, whole=True)
     assert png.pixels == bmp.pixels != b""
     assert png.sha256 != bmp.sha256

@@ -1,10 +1,10 @@
 """Searching and comparing: subjects, categories, paging, scores."""
 
 import dataclasses
-import io
 from contextlib import closing
 
 import pytest
+from image_files import saved
 from PIL import Image, ImageDraw
 
 from batchsearch.emulator.search.catalogue import Catalogue
@@ -36,9 +36,7 @@ def drawn(shape, colour, *, size=(480, 460), place=(120, 110, 360, 350), onto=No
 
 
 def sent(image, form="PNG", **options):
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return decode_image(buffer.getvalue(), "generic")
+    return decode_image(saved(image, form, **options), "generic")
 
 
 @pytest.fixture(scope="module")

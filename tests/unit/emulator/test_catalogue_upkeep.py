@@ -1,12 +1,12 @@
 """The catalogue's items: adding, changing, deleting, capacity, restarts."""
 
-import io
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import numpy as np
 import pytest
+from image_files import saved
 from PIL import Image, ImageDraw
 from sqlite_rig import executed
 
@@ -29,9 +29,7 @@ def image(seed):
     for _ in range(6):
         x, y, size = (int(value) for value in rng.integers(10, 90, 3))
         pen.ellipse((x, y, x + size, y + size // 2), fill=tuple(rng.integers(0, 256, 3).tolist()))
-    buffer = io.BytesIO()
-    drawn.save(buffer, "PNG")
-    return decode_image(buffer.getvalue(), "generic")
+    return decode_image(saved(drawn), "generic")
 
 
 EVERY = Query()

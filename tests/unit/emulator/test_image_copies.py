@@ -5,6 +5,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from image_files import saved
 from PIL import Image
 from sqlite_rig import executed
 
@@ -18,9 +19,8 @@ from batchsearch.emulator.search.records import NewItem
 def image(seed, size=(640, 400)):
     """Noise in large cells, in another colour for each seed."""
     cells = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(cells).resize(size, Image.Resampling.NEAREST).save(buffer, "PNG")
-    return decode_image(buffer.getvalue(), "generic")
+    drawn = Image.fromarray(cells).resize(size, Image.Resampling.NEAREST)
+    return decode_image(saved(drawn), "generic")
 
 
 def opened(data=None, copies_bytes=10_000_000, capacity=100):

@@ -1,9 +1,9 @@
 """Large images wait for room, small ones and second ones of one thread do not, and room comes back."""
 
-import io
 import threading
 
 import pytest
+from image_files import saved
 from PIL import Image
 
 from batchsearch.emulator.search import image_reading
@@ -66,9 +66,7 @@ def test_nobody_waits_without_need(budget):
 
 
 def a_file(side, form="JPEG", **how):
-    buffer = io.BytesIO()
-    Image.new("RGB", (side, side), "teal").save(buffer, form, **how)
-    return buffer.getvalue()
+    return saved(Image.new("RGB", (side, side), "teal"), form, **how)
 
 
 def test_an_image_gives_its_room_back_with_its_pixels(budget, given_back, monkeypatch):

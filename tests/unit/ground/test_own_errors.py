@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from image_files import saved
 from PIL import Image, UnidentifiedImageError
 
 from batchsearch.emulator.search import image_reading as images
@@ -39,8 +40,7 @@ def test_a_report_holds_the_place_and_no_data():
 
 def test_the_embedded_service_does_not_blame_an_image_for_its_own_error(monkeypatch):
     """What the emulator's own code raises is answered as its failure, not as a format it does not take."""
-    data = io.BytesIO()
-    Image.new("RGB", (200, 200)).save(data, "PNG")
+    data = saved(Image.new("RGB", (200, 200)))
     monkeypatch.setattr(images, "_to_rgb", None)
     with pytest.raises(TypeError):
-        images.decode_image(data.getvalue(), "generic")
+        images.decode_image(data, "generic")

@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+from image_files import saved
 from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -14,23 +15,21 @@ from batchsearch.images.rules import rules_for
 from batchsearch.images.verdict import Pass, Repair, judge
 
 
-def saved(kind, size=(160, 120), mode="RGB", **options):
-    buffer = io.BytesIO()
-    Image.new(mode, size, 90).save(buffer, kind, **options)
-    return buffer.getvalue()
+def plain(kind, size=(160, 120), mode="RGB", **options):
+    return saved(Image.new(mode, size, 90), kind, **options)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
 def test_format_and_sides_are_read_without_a_decoder(kind):
     """Every readable format is known by its content, with its stored sides."""
-    seen = inspect(saved(kind))
+    seen = inspect(plain(kind))
     assert (seen.format, seen.width, seen.height, seen.flaw) == (kind, 160, 120, None)
 
 
 @pytest.mark.parametrize("lossless", [True, False])
 def test_webp_sides_are_read_from_both_bitstreams(lossless):
     """Lossy and lossless WebP give their sides, up to the largest that the format holds."""
-    seen = inspect(saved("WEBP", (16383, 101), lossless=lossless))
+    seen = inspect(plain("WEBP", (16383, 101), lossless=lossless))
     assert (seen.width, seen.height) == (16383, 101)
 
 
@@ -38,27 +37,26 @@ def test_frames_are_counted_where_that_is_cheap():
     """Animations and pages are counted from their blocks."""
     frames = [Image.fromarray(np.full((120, 160), level, np.uint8)) for level in (1, 90, 200)]
     for kind in ("GIF", "WEBP", "PNG", "TIFF"):
-        buffer = io.BytesIO()
-        frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
-        assert inspect(buffer.getvalue()).frames == 3, kind
+        data = saved(frames[0], kind, save_all=True, append_images=frames[1:])
+        assert inspect(data).frames == 3, kind
 
 
 def test_depth_profile_and_passes_are_read():
     """Bits, components, an embedded profile and progressive storage are told."""
-    seen = inspect(saved("JPEG", mode="L", progressive=True, icc_profile=b"profile" * 100))
+    seen = inspect(plain("JPEG", mode="L", progressive=True, icc_profile=b"profile" * 100))
     assert (seen.bits, seen.components, seen.icc, seen.progressive) == (8, 1, True, True)
-    assert inspect(saved("PNG", mode="I;16")).bits == 16
+    assert inspect(plain("PNG", mode="I;16")).bits == 16
 
 
 def test_a_bigtiff_is_read():
     """The 64-bit variant has the same fields in wider words."""
-    seen = inspect(saved("TIFF", big_tiff=True))
+    seen = inspect(plain("TIFF", big_tiff=True))
     assert (seen.format, seen.width, seen.height, seen.flaw) == ("TIFF", 160, 120, None)
 
 
 def test_a_tiff_whose_directories_form_a_ring_ends():
     """A directory that names itself as the next one is read once."""
-    data = bytearray(saved("TIFF"))
+    data = bytearray(plain("TIFF"))
     start = struct.unpack("<I", data[4:8])[0]
     entries = struct.unpack("<H", data[start : start + 2])[0]
     data[start + 2 + 12 * entries : start + 6 + 12 * entries] = struct.pack("<I", start)
@@ -67,13 +65,13 @@ def test_a_tiff_whose_directories_form_a_ring_ends():
 
 def test_an_icc_profile_alone_keeps_nothing_from_passing():
     """A compliant image with a colour profile goes out as it is."""
-    data = saved("JPEG", icc_profile=b"profile" * 100)
+    data = plain("JPEG", icc_profile=b"profile" * 100)
     assert judge(inspect(data), len(data), rules_for("generic", ImageSettings())) == Pass()
 
 
 def test_every_reason_for_a_repair_is_named():
     """A repair lists all that keeps the file from passing."""
-    data = saved("PNG", (5000, 200), mode="RGBA")
+    data = plain("PNG", (5000, 200), mode="RGBA")
     assert judge(inspect(data), 5_000_000, rules_for("generic", ImageSettings())) == Repair(
         ("alpha", "sides", "bytes")
     )
@@ -108,9 +106,7 @@ def _children(data, at, end):
 
 def avif_inside_meta(image):
     """An AVIF whose coded image stands in `idat` inside `meta`, as some encoders write stills."""
-    buffer = io.BytesIO()
-    image.save(buffer, "AVIF", quality=90)
-    data = buffer.getvalue()
+    data = saved(image, "AVIF", quality=90)
     top = dict(_children(data, 0, len(data)))
     coded = top[b"mdat"]
     boxes = []

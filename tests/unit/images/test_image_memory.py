@@ -1,10 +1,10 @@
 """What is remembered of images: made once, bounded, and never more than was asked."""
 
-import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from image_files import saved
 from PIL import Image
 
 from batchsearch.emulator.search import image_memory as memory
@@ -13,9 +13,7 @@ from batchsearch.emulator.search.image_reading import ImageRefusedError, decode_
 
 
 def jpeg(shade=0, size=(200, 150)):
-    written = io.BytesIO()
-    Image.new("RGB", size, (shade, 80, 120)).save(written, "JPEG")
-    return written.getvalue()
+    return saved(Image.new("RGB", size, (shade, 80, 120)), "JPEG")
 
 
 def test_a_value_is_made_once():

@@ -1,9 +1,9 @@
 """Files that are not read are named as what they are."""
 
-import io
 import struct
 
 import pytest
+from image_files import saved
 from PIL import Image
 
 from batchsearch.config.sections.image_settings import ImageSettings
@@ -13,24 +13,22 @@ from batchsearch.images.rules import rules_for
 RULES = rules_for("generic", ImageSettings())
 
 
-def saved(kind, mode="RGB", size=(160, 120), **options):
-    buffer = io.BytesIO()
-    Image.effect_noise(size, 60).convert(mode).save(buffer, kind, **options)
-    return buffer.getvalue()
+def noise(kind, mode="RGB", size=(160, 120), **options):
+    return saved(Image.effect_noise(size, 60).convert(mode), kind, **options)
 
 
 FILES = {
-    "tga": (saved("TGA"), "TGA"),
-    "tga packed": (saved("TGA", compression="tga_rle"), "TGA"),
-    "tga grey": (saved("TGA", "L"), "TGA"),
-    "tga palette": (saved("TGA", "P"), "TGA"),
-    "tga alpha": (saved("TGA", "RGBA"), "TGA"),
-    "tga without its ending": (saved("TGA")[:-26], "TGA"),
-    "pcx": (saved("PCX"), "PCX"),
-    "pcx grey": (saved("PCX", "L"), "PCX"),
-    "icns": (saved("ICNS", "RGBA", (128, 128)), "ICNS"),
-    "sgi": (saved("SGI"), "SGI"),
-    "sgi grey": (saved("SGI", "L"), "SGI"),
+    "tga": (noise("TGA"), "TGA"),
+    "tga packed": (noise("TGA", compression="tga_rle"), "TGA"),
+    "tga grey": (noise("TGA", "L"), "TGA"),
+    "tga palette": (noise("TGA", "P"), "TGA"),
+    "tga alpha": (noise("TGA", "RGBA"), "TGA"),
+    "tga without its ending": (noise("TGA")[:-26], "TGA"),
+    "pcx": (noise("PCX"), "PCX"),
+    "pcx grey": (noise("PCX", "L"), "PCX"),
+    "icns": (noise("ICNS", "RGBA", (128, 128)), "ICNS"),
+    "sgi": (noise("SGI"), "SGI"),
+    "sgi grey": (noise("SGI", "L"), "SGI"),
     "cr2": (b"II*\0\x10\0\0\0CR\2\0" + bytes(200), "Canon RAW (CR2)"),
     "cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(200), "Canon RAW (CR3)"),
     "crw": (b"II\x1a\0\0\0HEAPCCDR" + bytes(200), "Canon RAW (CRW)"),

@@ -1,11 +1,11 @@
 """A product's images as rows of their own: which rows there are, what names them, what they carry."""
 
-import csv
 import random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from csv_rows import write_rows
 from pydantic import ValidationError
 
 from batchsearch.config.sections.manifest_settings import ManifestSettings
@@ -24,10 +24,7 @@ def opened(tmp_path):
     def do(table, wanted=BY_PIC, path=None, **settings):
         if isinstance(table, list):
             name = path or f"{len(made)}.csv"
-            with (tmp_path / name).open("w", newline="") as file:
-                writer = csv.DictWriter(file, list(table[0]))
-                writer.writeheader()
-                writer.writerows(table)
+            write_rows(tmp_path / name, table)
         elif table is not None:
             name = path or f"{len(made)}.parquet"
             (tmp_path / name).parent.mkdir(exist_ok=True)

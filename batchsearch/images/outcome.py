@@ -85,3 +85,15 @@ class Unreachable:
     transient: bool
     retry_after: float | None = None
     here: Lack | None = None
+
+
+def file_too_large(shown: str, most: int) -> Rejected:
+    """The ending of a file of more bytes than are read."""
+    what = f"{shown} is larger than {most // (1024 * 1024)} MB, the most that is read"
+    return Rejected("Local.ImageFileTooLarge", what)
+
+
+def without_descriptors(shown: str) -> Unreachable:
+    """The ending where this process may open no file more."""
+    what = f"{shown}: this machine has no file descriptors left (`ulimit -n`)"
+    return Unreachable("Transport.ImageRead", what, transient=True, here="descriptors")

@@ -15,13 +15,13 @@ import aiohttp
 
 from batchsearch.images.fetching.addresses import shown_address
 from batchsearch.images.fetching.cookies import ChainCookies
-from batchsearch.images.fetching.fetch_endings import ending_of, ending_without, file_too_large
+from batchsearch.images.fetching.fetch_endings import ending_of, ending_without
 from batchsearch.images.fetching.hosts import AllowedHosts, refused, resolver_of
 from batchsearch.images.fetching.lenient import NoAnswerError, ask_leniently
 from batchsearch.images.fetching.unpacking import ENOUGH, BrokenBodyError, UnknownEncodingError, unpacker_for
 from batchsearch.images.fetching.urls import UnreadableAddressError, WebAddress, parse
 from batchsearch.images.inspect import begins_like_an_image
-from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.outcome import Rejected, Unreachable, file_too_large
 from batchsearch.proxies import proxies_of
 from batchsearch.service.bare_requests import BareAnswer, BareRequests, head_lines
 

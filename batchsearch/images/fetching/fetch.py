@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import unquote, unquote_to_bytes
 
 from batchsearch.descriptors import EXHAUSTED
-from batchsearch.images.fetching.fetch_endings import file_too_large, without_descriptors
 from batchsearch.images.fetching.paths import (
     NotAFileError,
     OutsideRootError,
@@ -28,7 +27,7 @@ from batchsearch.images.fetching.request_headers import HostHeaders
 from batchsearch.images.fetching.store_images import SCHEMES as STORES
 from batchsearch.images.fetching.store_images import ObjectStores
 from batchsearch.images.image_identity import address_of, is_inline, lacks_scheme, path_in, scheme_of
-from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.outcome import Rejected, Unreachable, file_too_large, without_descriptors
 from batchsearch.path_spellings import other_spellings, remarks
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import aiohttp
 
 from batchsearch.descriptors import is_exhausted, none_left
 from batchsearch.images.fetching.hosts import RefusedError, refused
-from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.outcome import Rejected, Unreachable, without_descriptors
 from batchsearch.retry_after import retry_after
 
 if TYPE_CHECKING:
@@ -43,18 +43,6 @@ def ending_of(
 def _hint(response: BareAnswer | aiohttp.ClientResponse) -> str:
     """What may be wrong with an address that a host does not like."""
     return "; the address holds `&amp;`, which is `&` in HTML" if "&amp;" in str(response.url) else ""
-
-
-def file_too_large(shown: str, most: int) -> Rejected:
-    """The ending of a file of more bytes than are read."""
-    what = f"{shown} is larger than {most // (1024 * 1024)} MB, the most that is read"
-    return Rejected("Local.ImageFileTooLarge", what)
-
-
-def without_descriptors(shown: str) -> Unreachable:
-    """The ending where this process may open no file more."""
-    what = f"{shown}: this machine has no file descriptors left (`ulimit -n`)"
-    return Unreachable("Transport.ImageRead", what, transient=True, here="descriptors")
 
 
 def ending_without(error: aiohttp.ClientError | OSError, shown: str) -> Rejected | Unreachable:

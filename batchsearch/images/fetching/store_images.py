@@ -14,8 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.images.fetching.addresses import shown_address
-from batchsearch.images.fetching.fetch_endings import file_too_large
-from batchsearch.images.outcome import Rejected, Unreachable
+from batchsearch.images.outcome import Rejected, Unreachable, file_too_large
 from batchsearch.storage.stores.kinds import KINDS, need
 from batchsearch.storage.stores.store_failures import Failure, failure_of
 

@@ -32,6 +32,7 @@ def pytest_xdist_auto_num_workers():
 QUICK = Path(__file__).parent / "unit"
 NOT_QUICK = frozenset(
     {
+        "test_airflow_child.py",
         "test_architecture.py",
         "test_catalogue_search.py",
         "test_catalogue_upkeep.py",
@@ -51,12 +52,15 @@ NOT_QUICK = frozenset(
         "test_manifest_formats.py",
         "test_manifest_keys.py",
         "test_manifest_source.py",
+        "test_metrics_samples.py",
         "test_parts.py",
         "test_publish.py",
+        "test_row_vectors.py",
         "test_sample_data.py",
         "test_sealed.py",
         "test_sealer.py",
         "test_shared_pacer.py",
+        "test_tables_past_memory.py",
     }
 )
 """Modules of unit tests that take seconds: they start processes, make large files or look at many images."""

@@ -32,9 +32,12 @@ def pytest_xdist_auto_num_workers():
 QUICK = Path(__file__).parent / "unit"
 NOT_QUICK = frozenset(
     {
+        "test_adaptive.py",
         "test_airflow_child.py",
         "test_architecture.py",
+        "test_catalogue_images.py",
         "test_catalogue_search.py",
+        "test_catalogue_subject.py",
         "test_catalogue_upkeep.py",
         "test_compare_statistics.py",
         "test_completion.py",
@@ -45,25 +48,41 @@ NOT_QUICK = frozenset(
         "test_damaged_footers.py",
         "test_dedup_verifying.py",
         "test_export_cells.py",
+        "test_image_blank.py",
         "test_image_bounds.py",
+        "test_image_copies.py",
         "test_image_folder.py",
         "test_image_prepare.py",
         "test_image_rows.py",
+        "test_image_second_decoder.py",
+        "test_image_traps.py",
+        "test_index.py",
+        "test_ledger_store.py",
         "test_manifest_formats.py",
         "test_manifest_keys.py",
         "test_manifest_source.py",
         "test_metrics_samples.py",
+        "test_off_memory.py",
+        "test_pacer.py",
         "test_parts.py",
         "test_publish.py",
+        "test_report_figures.py",
+        "test_report_page.py",
         "test_row_vectors.py",
         "test_sample_data.py",
+        "test_scripts.py",
         "test_sealed.py",
         "test_sealer.py",
+        "test_seen.py",
         "test_shared_pacer.py",
         "test_tables_past_memory.py",
+        "test_truth.py",
+        "test_word_index.py",
+        "test_wording.py",
     }
 )
-"""Modules of unit tests that take seconds: they start processes, make large files or look at many images."""
+"""Modules of unit tests that take a while: they start processes, make large files, look at many images, try
+thousands of cases or play hours in virtual time."""
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -36,12 +36,13 @@ from batchsearch.service.facts import (
     SERVICE_TYPES,
     STR_ATTR_FORBIDDEN,
 )
-from batchsearch.service.filter import Expression, FilterError, parse_filter
+from batchsearch.service.filter import FilterError, parse_filter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batchsearch.emulator.http.upload_place import UploadStore
+    from batchsearch.service.expressions import Expression
 
 INT_ATTRS: Final = ("IntAttr", "IntAttr2", "IntAttr3", "IntAttr4")
 STR_ATTRS: Final = ("StrAttr", "StrAttr2", "StrAttr3", "StrAttr4")

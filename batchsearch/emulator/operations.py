@@ -296,8 +296,7 @@ def _query(context: Context, category_id: int | None) -> Query:
 
 
 def _region(context: Context, image: DecodedImage) -> Box | None:
-    # Fabric ignores Crop and Region altogether.
-    return None if context.instance.service_type == "fabric" else context.arguments.region(image)
+    return context.arguments.region(image) if SERVICE_TYPES[context.instance.service_type].subject else None
 
 
 def _search_answer(result: SearchResult, seconds: float, region: str | None) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from batchsearch.manifest.formats.table_file import Wished
 from batchsearch.manifest.keys import product_keys
 from batchsearch.manifest.layers import Layer, LeftOut, rows_of
 from batchsearch.service.conditions import IS_NOT_NULL, IS_NULL, columns_in, parse_conditions
-from batchsearch.service.filter import And, FilterError, Or
+from batchsearch.service.expressions import And, Or
+from batchsearch.service.filter import FilterError
 from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from batchsearch.manifest.formats.table_file import Report, TableFile
     from batchsearch.manifest.instance_rows import InstanceRows
     from batchsearch.service.conditions import Kind
-    from batchsearch.service.filter import Comparison, Expression
+    from batchsearch.service.expressions import Comparison, Expression
 
 _COMPARE: Final[Mapping[str, str]] = {
     "=": "equal",

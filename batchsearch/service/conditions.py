@@ -17,12 +17,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 from batchsearch.nearest import did_you_mean
-from batchsearch.service.filter import And, Comparison, Expression, FilterError, Or, Parser
+from batchsearch.service.expressions import And, Comparison, Expression, Or
+from batchsearch.service.filter import FilterError, Parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from batchsearch.service.filter import Value
+    from batchsearch.service.expressions import Value
 
 Kind: TypeAlias = Literal["text", "number", "truth", "date", "other"]
 """What the cells of a column are, as far as comparing goes; `other` ones are null or not, and no more."""

@@ -1,4 +1,4 @@
-r"""The `Filter` parameter's language: text to a checked expression, and what an expression matches.
+r"""The `Filter` parameter's language: text to a checked expression.
 
 One parser serves the client (a bad filter costs no call) and the emulator (which items a filter keeps);
 `conditions` builds on it for the rows of a manifest.
@@ -16,39 +16,39 @@ Fields are `int_attr`, `int_attr2` to `int_attr4`, `str_attr`, `str_attr2` to `s
 on the pages; keywords in any case. An integer is a 32-bit one and may be negative. A string stands in
 double quotes, the only ones the pages show; inside, `\"` is a quote and `\\` a backslash.
 
-What the pages leave open is decided here: an attribute that an item does not have matches no comparison,
-`!=` and `not in` included; parentheses may nest `MAX_DEPTH` deep.
+What the pages leave open is decided here: parentheses may nest `MAX_DEPTH` deep.
 """
 
 from __future__ import annotations
 
 import difflib
-import operator
 import re
 import unicodedata
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from batchsearch.service.expressions import (
+    FIELDS,
+    INT_FIELDS,
+    INT_OPERATORS,
+    STR_OPERATORS,
+    And,
+    Comparison,
+    Or,
+)
 from batchsearch.service.facts import INT32_MAX, INT32_MIN, MAX_FILTER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
+
+    from batchsearch.service.expressions import Expression, Value
 
 MAX_DEPTH: Final = 32
 """Deepest nesting of parentheses; bounds the parser's recursion on hostile input."""
 
-INT_FIELDS: Final = ("int_attr", "int_attr2", "int_attr3", "int_attr4")
-STR_FIELDS: Final = ("str_attr", "str_attr2", "str_attr3", "str_attr4")
-FIELDS: Final = INT_FIELDS + STR_FIELDS
-
-INT_OPERATORS: Final = (">", ">=", "<", "<=", "=", "in", "not in")
-STR_OPERATORS: Final = ("=", "!=", "in", "not in")
-
 _MAX_DIGITS: Final = 64  # longest integer literal that is converted at all; leading zeros are allowed
 _WINDOW: Final = 60  # characters of the filter shown on each side of an error
-
-Value: TypeAlias = int | float | str
 
 
 class FilterError(ValueError):
@@ -65,74 +65,6 @@ class FilterError(ValueError):
         super().__init__(f"{message}\n{_point_at(text, position)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One attribute against one value, or against a list of them for `in` and `not in`.
-
-    Attributes:
-        field: One of `FIELDS`.
-        operator: One of `INT_OPERATORS` or `STR_OPERATORS`, keywords in lower case.
-        values: One value, or for `in` and `not in` one or more; integers for int fields, else text.
-    """
-
-    field: str
-    operator: str
-    values: tuple[Value, ...]
-
-    @property
-    def value(self) -> Value:
-        """The value compared with; the first of the list for `in` and `not in`."""
-        return self.values[0]
-
-    def matches(self, attributes: Mapping[str, int | str | None]) -> bool:
-        """Whether an item with these attributes is kept; an absent or null attribute never is."""
-        found = attributes.get(self.field)
-        if found is None or isinstance(found, str) is not isinstance(self.values[0], str):
-            return False
-        if self.operator == "in":
-            return found in self.values
-        if self.operator == "not in":
-            return found not in self.values
-        return _COMPARE[self.operator](found, self.values[0])
-
-    def __str__(self) -> str:
-        if self.operator in ("in", "not in"):
-            listed = ",".join(_literal(value) for value in self.values)
-            return f"{self.field} {self.operator} ({listed})"
-        return f"{self.field}{self.operator}{_literal(self.values[0])}"
-
-
-@dataclass(frozen=True, slots=True)
-class And:
-    """Two or more terms that must all match."""
-
-    terms: tuple[Expression, ...]
-
-    def matches(self, attributes: Mapping[str, int | str | None]) -> bool:
-        """Whether every term keeps the item."""
-        return all(term.matches(attributes) for term in self.terms)
-
-    def __str__(self) -> str:
-        return " AND ".join(str(term) if isinstance(term, Comparison) else f"({term})" for term in self.terms)
-
-
-@dataclass(frozen=True, slots=True)
-class Or:
-    """Two or more terms of which one must match."""
-
-    terms: tuple[Expression, ...]
-
-    def matches(self, attributes: Mapping[str, int | str | None]) -> bool:
-        """Whether any term keeps the item."""
-        return any(term.matches(attributes) for term in self.terms)
-
-    def __str__(self) -> str:
-        return " OR ".join(f"({term})" if isinstance(term, Or) else str(term) for term in self.terms)
-
-
-Expression: TypeAlias = Comparison | And | Or
-
-
 def parse_filter(text: str) -> Expression:
     """The expression that a filter's text says; `str()` of it is a filter that parses to the same.
 
@@ -147,17 +79,6 @@ def parse_filter(text: str) -> Expression:
         raise FilterError(message, MAX_FILTER, text)
     return Parser(text).parsed()
 
-
-_COMPARE: Final[Mapping[str, Callable[[Value, Value], bool]]] = MappingProxyType(
-    {
-        ">": operator.gt,
-        ">=": operator.ge,
-        "<": operator.lt,
-        "<=": operator.le,
-        "=": operator.eq,
-        "!=": operator.ne,
-    }
-)
 
 _TOKEN = re.compile(
     r"""[ \t\r\n]*(?:
@@ -377,13 +298,6 @@ class Parser:
         if rest[0] in "-0123456789":
             return FilterError(f"this is no {self.number}", position, text)
         return FilterError(f"unexpected character `{rest[0]}`", position, text)
-
-
-def _literal(value: Value) -> str:
-    if isinstance(value, int | float):
-        return str(value)
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def _shortened(text: str) -> str:

@@ -93,7 +93,8 @@ async def _going(session: Session, entered: Mapping[str, str]) -> tuple[list[tup
     if catalogue is None:
         there = [key for key in session.known.places if key[0] == product and name in {"", key[1]}]
         return ([] if by_filter else there[:_SHOWN]), None
-    from batchsearch.service.filter import FIELDS, parse_filter
+    from batchsearch.service.expressions import FIELDS
+    from batchsearch.service.filter import parse_filter
 
     expression = parse_filter(entered.get("filter", "")) if by_filter else None
 

@@ -13,8 +13,9 @@ from aiohttp import web
 from batchsearch.console.posted_form import whole
 from batchsearch.console.rendering import SESSION, message, page
 from batchsearch.console.wording import say
+from batchsearch.service.expressions import FIELDS
 from batchsearch.service.facts import CATEGORIES
-from batchsearch.service.filter import FIELDS, FilterError, parse_filter
+from batchsearch.service.filter import FilterError, parse_filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -33,7 +33,7 @@ import numpy as np
 from batchsearch.emulator.search.answering import hit_of, info_of, predicted, wanted_of
 from batchsearch.emulator.search.embedding import DIMENSIONS, MODELS, shared_embedder, similarity
 from batchsearch.emulator.search.image_copies import ImageCopies, remove_copies, small_copy
-from batchsearch.emulator.search.image_memory import shared_memory
+from batchsearch.emulator.search.image_vectors import ImageVectors, subject_way
 from batchsearch.emulator.search.item_changes import Addition
 from batchsearch.emulator.search.item_index import ItemIndex
 from batchsearch.emulator.search.items import CatalogueFullError, ItemStore, Regions, ids_of
@@ -45,7 +45,6 @@ from batchsearch.emulator.search.records import (
     Query,
     SearchResult,
 )
-from batchsearch.emulator.search.subject import SubjectWay, identify_subjects
 from batchsearch.emulator.search.vector_index import Found, Wanted
 from batchsearch.errors import ConfigError
 from batchsearch.service.facts import OTHER_CATEGORY, SEARCHED_BY_TEXT, SERVICE_TYPES
@@ -59,15 +58,12 @@ if TYPE_CHECKING:
 
     from batchsearch.emulator.search.image_reading import DecodedImage
     from batchsearch.emulator.search.item_changes import Change, Changed
-    from batchsearch.service.filter import Expression
+    from batchsearch.service.expressions import Expression
 
 __all__ = ["Catalogue", "CatalogueFullError"]
 
 _NO_VECTOR: Final = np.empty(0, np.float32)
 _LISTED: Final = 1_000  # items read at a time for a list
-
-# The pages: for fabric, Crop and Region are ignored.
-_WITHOUT_SUBJECT: Final = frozenset(("fabric",))
 
 
 class Catalogue:
@@ -109,13 +105,12 @@ class Catalogue:
             raise ConfigError(
                 f"no service type is called {service_type!r}; there are {', '.join(SERVICE_TYPES)}"
             )
-        self._subject = _subject_way(subject)
+        way = subject_way(subject)
         self._category = SERVICE_TYPES[service_type].category
         self._keeps_to_predicted = predicted_category_limits
         self._service_type = service_type
         self._capacity = capacity
         self.keeps_copies = True
-        self._looks = shared_memory().looks
         path = None if data is None else data / f"{quote(name, safe='')}.sqlite3"
         facts = {"instance name": (name,), "service type": (service_type,), "model": tuple(MODELS)}
         with ExitStack() as handles:
@@ -126,7 +121,9 @@ class Catalogue:
             # Only now: the file of another process's catalogue is left alone.
             self._index.copies = _copies(path, copies_bytes)
             # Vectors of two networks cannot be compared: a file goes on with the one that it began with.
-            self._embedder = shared_embedder(self._store.facts["model"])
+            self._vectors = ImageVectors(
+                shared_embedder(self._store.facts["model"]), SERVICE_TYPES[service_type], way
+            )
             for ids, items, vectors in self._store.load():
                 self._index.append(ids, vectors, items)
             self._handles = handles.pop_all()
@@ -162,7 +159,7 @@ class Catalogue:
 
     def addition(self, item: NewItem, image: DecodedImage, *, crop: bool, region: Box | None) -> Addition:
         """What `add` would add: the item with its category, and what there is to know of its image."""
-        vector, regions = self._look(image, crop=crop, region=region)
+        vector, regions = self._vectors.of(image, crop=crop, region=region)
         category = item.category_id if self._category is None else self._category
         if category is None:
             found = self._index.vectors.search(Wanted(vector, most=1, predict=True))
@@ -283,7 +280,7 @@ class Catalogue:
             crop: Identify the subject.
             region: The subject, which overrides `crop`.
         """
-        vector, regions = self._look(image, crop=crop, region=region)
+        vector, regions = self._vectors.of(image, crop=crop, region=region)
         predict = self._category is None and query.category_id is None
         found = self._find(vector, query, predict=predict)
         category = self._category
@@ -336,30 +333,8 @@ class Catalogue:
         """Similarity of two images, 0 to 1, six decimals: symmetric, exactly 1 for the same bytes."""
         if first.sha256 == second.sha256:
             return 1.0
-        vectors = [self._look(image, crop=True, region=None)[0] for image in (first, second)]
+        vectors = [self._vectors.of(image, crop=True, region=None)[0] for image in (first, second)]
         return similarity(*vectors)
-
-    def _look(
-        self, image: DecodedImage, *, crop: bool, region: Box | None
-    ) -> tuple[NDArray[np.float32], Regions]:
-        """The image's vector, and the boxes that it was made with; from memory where it was seen before."""
-        how: Box | SubjectWay | None = region or self._subject
-        if self._service_type in _WITHOUT_SUBJECT or (region is None and not crop):
-            how = None
-        return self._looks.of((self._embedder.model, image.sha256, how), lambda: self._look_now(image, how))
-
-    def _look_now(
-        self, image: DecodedImage, how: Box | SubjectWay | None
-    ) -> tuple[NDArray[np.float32], Regions]:
-        if how is None:
-            return self._embedder.embed(image), Regions()
-        if isinstance(how, Box):
-            return self._embedder.embed(image, _inside(how, image)), Regions(how)
-        subjects = identify_subjects(image.image, how, sides=(image.width, image.height))
-        if not subjects:
-            whole = Box(x1=0, x2=image.width - 1, y1=0, y2=image.height - 1)
-            return self._embedder.embed(image), Regions(whole, (whole,))
-        return self._embedder.embed_with_subject(image, subjects[0]), Regions(subjects[0], subjects)
 
     def _find(self, vector: NDArray[np.float32], query: Query, *, predict: bool) -> Found:
         wanted = wanted_of(vector, query)
@@ -378,26 +353,6 @@ class Catalogue:
         # An item that was deleted since it was found is left out.
         hits = tuple(hit_of(items[identity], score) for identity, score in page if identity in items)
         return SearchResult(hits, found.total, info)
-
-
-def _subject_way(subject: str) -> SubjectWay:
-    if subject == "border":
-        return "border"
-    if subject == "u2netp":
-        return "u2netp"
-    raise ConfigError(f"no way to identify subjects is called {subject!r}; there are border, u2netp")
-
-
-def _inside(region: Box, image: DecodedImage) -> Box:
-    """The region cut to the image, at least one pixel of it."""
-    x1 = min(max(region.x1, 0), image.width - 1)
-    y1 = min(max(region.y1, 0), image.height - 1)
-    return Box(
-        x1=x1,
-        x2=min(max(region.x2, x1), image.width - 1),
-        y1=y1,
-        y2=min(max(region.y2, y1), image.height - 1),
-    )
 
 
 def _copies(items: Path | None, most_bytes: int) -> ImageCopies | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from batchsearch.service.filter import INT_FIELDS, STR_FIELDS, And, Comparison, Or
+from batchsearch.service.expressions import INT_FIELDS, STR_FIELDS, And, Comparison, Or
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchsearch.emulator.search.records import Item
-    from batchsearch.service.filter import Expression
+    from batchsearch.service.expressions import Expression
 
 _ABSENT: Final = np.iinfo(np.int64).min
 """Stands for an attribute that an item does not have; no 32-bit integer and, but for one, no hash."""

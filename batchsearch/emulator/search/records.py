@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from batchsearch.service.facts import DEFAULT_NUM
 
 if TYPE_CHECKING:
-    from batchsearch.service.filter import Expression
+    from batchsearch.service.expressions import Expression
 
 
 @dataclass(frozen=True, slots=True)

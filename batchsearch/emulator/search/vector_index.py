@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from batchsearch.emulator.search.records import Item
-    from batchsearch.service.filter import Expression
+    from batchsearch.service.expressions import Expression
 
 _MOST_TOGETHER: Final = 16  # queries in one product; each needs four bytes an item
 _RESCORED_TOGETHER: Final = 4_096  # rows turned to float64 at a time

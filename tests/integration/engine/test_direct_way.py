@@ -184,7 +184,7 @@ async def test_each_image_is_decoded_and_embedded_once(dedup_job, monkeypatch):
     fresh = memory.ImageMemory()
     monkeypatch.setattr(memory, "decode_image", decoded)
     monkeypatch.setattr(embedding.Embedder, "embed", embedded_now)
-    for user in ("arguments", "search.catalogue"):
+    for user in ("arguments", "search.image_vectors"):
         monkeypatch.setattr(f"batchsearch.emulator.{user}.shared_memory", lambda: fresh)
     night = await run_night(dedup_job())
     assert (night.sync["add"].calls, night.search.calls) == (40, 40)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchsearch.service.filter import (
+from batchsearch.service.expressions import (
     INT_FIELDS,
     INT_OPERATORS,
     STR_FIELDS,
     STR_OPERATORS,
     And,
     Comparison,
-    FilterError,
     Or,
-    parse_filter,
 )
+from batchsearch.service.filter import FilterError, parse_filter
 
 _INTS = st.integers(-(2**31), 2**31 - 1)
 _TEXTS = st.text(max_size=12)

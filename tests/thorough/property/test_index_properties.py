@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from batchsearch.emulator.search.records import Item
 from batchsearch.emulator.search.vector_index import VectorIndex, Wanted
-from batchsearch.service.filter import And, Comparison, Or
+from batchsearch.service.expressions import And, Comparison, Or
 
 SIDE = 4
 ATTRIBUTES = ("int_attr", "int_attr3", "str_attr", "str_attr4")

@@ -73,6 +73,7 @@ PURE = (
     "service/answer_records.py",
     "service/codes/lookup.py",
     "service/codes/page.py",
+    "service/expressions.py",
     "service/facts.py",
     "service/fields.py",
     "service/filter.py",
@@ -244,7 +245,8 @@ def test_the_emulator_shares_only_the_filter_grammar_with_the_client():
     for path in (PACKAGE / "emulator").rglob("*.py"):
         shared = {name for name in imported(path) if room_of(name) == "service"}
         assert all(
-            name.startswith(("batchsearch.service.filter", "batchsearch.service.facts")) for name in shared
+            name.startswith(tuple(f"batchsearch.service.{one}" for one in ("filter", "expressions", "facts")))
+            for name in shared
         ), path
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batchsearch.service.filter import MAX_DEPTH, And, Comparison, FilterError, Or, parse_filter
+from batchsearch.service.expressions import And, Comparison, Or
+from batchsearch.service.filter import MAX_DEPTH, FilterError, parse_filter
 
 
 def _int(field, sign, *values):

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.service.facts import (
     DEFAULT_NUM,
     MAX_ID,
-    MAX_INSTANCE_NAME,
     MAX_RESULTS,
     SEARCHED_BY_TEXT,
     SERVICE_TYPES,
 )
 from batchsearch.service.operations import OPERATIONS
-from batchsearch.service.parameter_values import READERS, RefusedError, is_encodable
+from batchsearch.service.parameter_values import READERS, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,14 +159,6 @@ def _assumed(operation: str, service_type: str) -> Mapping[str, Any]:
     if only_category is not None:
         assumed["category_id"] = only_category
     return assumed
-
-
-def check_instance_name(name: str) -> ParameterProblem | None:
-    """What is wrong with an instance name, or None."""
-    if 1 <= len(name) <= MAX_INSTANCE_NAME and is_encodable(name):
-        return None
-    message = f"an instance name has 1 to {MAX_INSTANCE_NAME} characters, this one {len(name)}"
-    return ParameterProblem("instance_name", "Local.InvalidInstanceName", "InvalidInstance", message)
 
 
 def _unknown(operation: Operation, name: str) -> ParameterProblem:

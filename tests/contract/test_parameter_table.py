@@ -16,25 +16,25 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import get_args
 
 import pyarrow as pa
 import pytest
 from image_files import saved
 from PIL import Image, ImageDraw
 
-from batchsearch.config.model import OperationName
+from batchsearch.config.load import load_text
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.emulator.http.signatures import AccessKey
 from batchsearch.emulator.instance_options import EmulatorOptions, InstanceOptions
 from batchsearch.emulator.server import Emulator
+from batchsearch.errors import ConfigError
 from batchsearch.images.prepare import prepare
 from batchsearch.images.rules import rules_for
 from batchsearch.service.codes.table import CODES
 from batchsearch.service.credentials import Credentials
 from batchsearch.service.form import build_call
 from batchsearch.service.operations import OPERATIONS
-from batchsearch.service.parameters import check_instance_name, check_parameters
+from batchsearch.service.parameters import check_parameters
 from batchsearch.service.parse import parse_answer
 from batchsearch.service.signing import Unsigned, sign
 from batchsearch.storage.parts.results_and_hits import HIT_COLUMNS, RESULT_COLUMNS
@@ -162,14 +162,28 @@ def bad_value(operation, wire):
     return "no such kind" if known is None else BAD[known.kind]
 
 
+def refused_by_job_file(setting, given):
+    """Which setting a job with such a value is refused for."""
+    job = {
+        "operation": "SearchImageByName",
+        "instance": {"endpoint": "emulator", "name": "demo", "qps": 1},
+        "manifest": {"path": "manifest.csv", "key": ["product_id", "pic_name"]},
+        "output": {"dir": "out"},
+    }
+    load_text(json.dumps(job), Path("job.json"), environ={})
+    with pytest.raises(ConfigError, match=rf"job\.json:\d+: {re.escape(setting)}: "):
+        load_text(json.dumps(job | given), Path("job.json"), environ={})
+    return f"job file: {setting}"
+
+
 def checked(operation, wire):
     """The client's own code for the bad value, and the service's code that it prevents."""
     value = bad_value(operation, wire)
     if wire == "Action":
-        return (None, None) if value in get_args(OperationName) else ("job file: operation", None)
+        return refused_by_job_file("operation", {"operation": value}), None
     if wire == "InstanceName":
-        problem = check_instance_name(value)
-        return problem.code, problem.prevents
+        given = {"instance": {"endpoint": "emulator", "name": value, "qps": 1}}
+        return refused_by_job_file("instance.name", given), "InvalidInstance"
     if is_image(operation, wire):
         code = prepare(base64.b64decode(value), rules_for("product", ImageSettings())).code
         return code, CODES[code].prevents

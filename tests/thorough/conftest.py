@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from crash_rig.fixtures import campaign, jobs, runs, world
+from crash_rig.fixtures import campaign, jobs, recorder, runs, world
 from object_stores_rig import bucket, line, s3_account, s3_server
 from shop_rig.fixtures import image_server, shop
 
@@ -14,6 +14,7 @@ __all__ = [
     "image_server",
     "jobs",
     "line",
+    "recorder",
     "runs",
     "s3_account",
     "s3_server",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.storage.ledger.damage import was_left_open
-from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.output_layout import LEDGER
 from batchsearch.storage.parts.part_files import HITS, RESULTS, part_number
 from batchsearch.storage.sealed_part import CURRENT, HISTORY, STAGED, Place
@@ -117,18 +116,6 @@ def inventory_of(ledger: LedgerQueries) -> Inventory:
     """
     switching = ledger.coming() is not None
     return Inventory.of(ledger.all_parts(), next_part=ledger.next_part(), switching=switching)
-
-
-def inventory_in(folder: Path) -> Inventory | None:
-    """What is sealed in an output folder, for whoever only reads it; None where it has no ledger.
-
-    Raises:
-        OutputError: The ledger cannot be read, or another version wrote it.
-    """
-    if not has_ledger(folder):
-        return None
-    with LedgerReader(folder / LEDGER) as ledger:
-        return inventory_of(ledger)
 
 
 def has_ledger(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from . import disk_log
 from .campaign import Campaign
 from .fork_server import ForkServer
 from .world import World
@@ -18,6 +19,14 @@ def world(tmp_path_factory):
 def runs(world):
     """Starts runs quickly."""
     with ForkServer(world.environ()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def recorder(world, tmp_path_factory):
+    """Starts runs that are recorded: whoever asks for it needs a C compiler."""
+    library = disk_log.build(tmp_path_factory.mktemp("recorder"))
+    with ForkServer(world.environ(), preload=library) as server:
         yield server
 
 

@@ -3,7 +3,6 @@
 import pytest
 from crash_rig import disk_log
 from crash_rig.campaign import seeded
-from crash_rig.fork_server import ForkServer
 from crash_rig.power import (
     LEFT,
     Power,
@@ -21,14 +20,6 @@ pytestmark = [
         disk_log.compiler() is None, reason="no C compiler: what a run does to its disk cannot be recorded"
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def recorder(world, tmp_path_factory):
-    """Starts runs that are recorded."""
-    library = disk_log.build(tmp_path_factory.mktemp("recorder"))
-    with ForkServer(world.environ(), preload=library) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

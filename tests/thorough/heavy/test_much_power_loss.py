@@ -5,7 +5,6 @@ import shutil
 import pytest
 from crash_rig import disk_log
 from crash_rig.campaign import seeded
-from crash_rig.fork_server import ForkServer
 from crash_rig.power import (
     LEFT,
     Power,
@@ -20,14 +19,6 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(disk_log.compiler() is None, reason="no C compiler: nothing can be recorded"),
 ]
-
-
-@pytest.fixture(scope="module")
-def recorder(world, tmp_path_factory):
-    """Starts runs that are recorded."""
-    library = disk_log.build(tmp_path_factory.mktemp("recorder"))
-    with ForkServer(world.environ(), preload=library) as server:
-        yield server
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from batchsearch.service.codes.table import codes_of
 from batchsearch.service.operations import OPERATIONS, Budget
-from batchsearch.service.parameters import check_instance_name, check_parameters, without_defaults
+from batchsearch.service.parameters import check_parameters, without_defaults
 
 LOCAL_CODES = {code.name for code in codes_of("local", owner="row")}
 
@@ -262,12 +262,6 @@ def test_every_problem_is_reported_at_once():
     _, problems = _check(num=0, start=999, crop="x", region="x", filter="x", category_id="x", foo=1)
     assert len(problems) == 7
     assert {problem.code for problem in problems} <= LOCAL_CODES
-
-
-@pytest.mark.parametrize(("name", "fine"), [("a", True), ("x" * 20, True), ("", False), ("x" * 21, False)])
-def test_instance_names(name, fine):
-    """An instance name has 1 to 20 characters."""
-    assert (check_instance_name(name) is None) is fine
 
 
 def test_every_local_code_of_the_operations_is_in_the_table():

@@ -12,7 +12,7 @@ from batchsearch.storage.ledger.entries import FinishedRow, digest_of
 from batchsearch.storage.ledger.store import Ledger
 from batchsearch.storage.parts.part_files import part_name, part_number
 from batchsearch.storage.sealed.difference import CheckedFiles, differences
-from batchsearch.storage.sealed.inventory import Inventory, has_ledger, inventory_in, inventory_of, parts_in
+from batchsearch.storage.sealed.inventory import has_ledger, inventory_of, parts_in
 from batchsearch.storage.sealed.unsealed import WaitingOutcomes, set_aside, unsealed
 
 CARRIED = pa.schema([("sku", pa.string())])
@@ -163,11 +163,9 @@ def test_an_empty_ledger_is_none(tmp_path):
     path.parent.mkdir()
     path.write_bytes(b"")
     assert not has_ledger(tmp_path)
-    assert inventory_in(tmp_path) is None
     path.unlink()
     Ledger(path).close()
     assert has_ledger(tmp_path)
-    assert inventory_in(tmp_path) == Inventory((), 1)
     path.write_bytes(b"no database")
     assert has_ledger(tmp_path)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +20,18 @@ FIELDS: Final = INT_FIELDS + STR_FIELDS
 
 INT_OPERATORS: Final = (">", ">=", "<", "<=", "=", "in", "not in")
 STR_OPERATORS: Final = ("=", "!=", "in", "not in")
+
+COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
+    {
+        ">": operator.gt,
+        ">=": operator.ge,
+        "<": operator.lt,
+        "<=": operator.le,
+        "=": operator.eq,
+        "!=": operator.ne,
+    }
+)
+"""What each operator for one value does, to single values and to arrays."""
 
 Value: TypeAlias = int | float | str
 
@@ -52,7 +64,7 @@ class Comparison:
             return found in self.values
         if self.operator == "not in":
             return found not in self.values
-        return _COMPARE[self.operator](found, self.values[0])
+        return bool(COMPARE[self.operator](found, self.values[0]))
 
     def __str__(self) -> str:
         if self.operator in ("in", "not in"):
@@ -90,18 +102,6 @@ class Or:
 
 
 Expression: TypeAlias = Comparison | And | Or
-
-
-_COMPARE: Final[Mapping[str, Callable[[Value, Value], bool]]] = MappingProxyType(
-    {
-        ">": operator.gt,
-        ">=": operator.ge,
-        "<": operator.lt,
-        "<=": operator.le,
-        "=": operator.eq,
-        "!=": operator.ne,
-    }
-)
 
 
 def _literal(value: Value) -> str:

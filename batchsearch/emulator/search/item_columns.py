@@ -8,17 +8,15 @@ of 3 in 100 million, and nobody outside can aim for it, for the key is the proce
 from __future__ import annotations
 
 import hashlib
-import operator
 import secrets
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from batchsearch.service.expressions import INT_FIELDS, STR_FIELDS, And, Comparison, Or
+from batchsearch.service.expressions import COMPARE, INT_FIELDS, STR_FIELDS, And, Comparison, Or
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,17 +27,6 @@ _ABSENT: Final = np.iinfo(np.int64).min
 """Stands for an attribute that an item does not have; no 32-bit integer and, but for one, no hash."""
 
 _LEAST_ROOM: Final = 1_024
-
-_COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = MappingProxyType(
-    {
-        ">": operator.gt,
-        ">=": operator.ge,
-        "<": operator.lt,
-        "<=": operator.le,
-        "=": operator.eq,
-        "!=": operator.ne,
-    }
-)
 
 
 class Columns:
@@ -172,7 +159,7 @@ class Columns:
         if comparison.operator in ("in", "not in"):
             mask = np.isin(column, values, invert=comparison.operator == "not in")
         else:
-            mask = _COMPARE[comparison.operator](column, values[0])
+            mask = COMPARE[comparison.operator](column, values[0])
         return np.asarray(mask & (column != _ABSENT), dtype=np.bool_)
 
     def _hash(self, text: str | None) -> int:

@@ -1,6 +1,7 @@
 """What is sealed, whether the disk has it, and what lies beside it."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from batchsearch.storage.ledger.entries import FinishedRow, digest_of
 from batchsearch.storage.ledger.store import Ledger
 from batchsearch.storage.parts.part_files import part_name, part_number
 from batchsearch.storage.sealed.difference import CheckedFiles, differences
-from batchsearch.storage.sealed.inventory import has_ledger, inventory_of, parts_in
+from batchsearch.storage.sealed.inventory import Inventory, has_ledger, inventory_of, parts_in
 from batchsearch.storage.sealed.unsealed import WaitingOutcomes, set_aside, unsealed
 
 CARRIED = pa.schema([("sku", pa.string())])
@@ -164,7 +165,8 @@ def test_an_empty_ledger_is_none(tmp_path):
     path.write_bytes(b"")
     assert not has_ledger(tmp_path)
     path.unlink()
-    Ledger(path).close()
+    with closing(Ledger(path)) as ledger:
+        assert inventory_of(ledger) == Inventory((), 1)
     assert has_ledger(tmp_path)
     path.write_bytes(b"no database")
     assert has_ledger(tmp_path)

@@ -30,9 +30,9 @@ class FollowedLane:
         reading: The last that was heard of this worker's run.
         read_at: When, and when it was placed before.
         heard_at: When the worker last answered.
-        not_before: It is not placed before then.
+        not_before: It is not placed before then; 0 when it may be at once.
         refused_since: Since when an earlier holder's lease keeps it out.
-        in_vain: How often it has moved without having got on.
+        in_vain: How often it has moved without having got on, where nothing had kept it out.
         done_before: Rows that were done when it moved last.
         avoided: Workers that it does not go to again.
         before: What the workers had counted that it has moved from.
@@ -64,8 +64,17 @@ class FollowedLane:
         return self.end is not None or bool(self.why_not)
 
     def leave(self, end: LaneEnd | None) -> None:
-        """Keep what the worker has counted that it moves from; exactly, where that has summed it up."""
+        """Keep what the worker has counted that it moves from; exactly, where that has summed it up.
+
+        A worker that was lost while an earlier holder's lease still kept the lane out is no sign that the
+        lane itself is at fault: machines may come and go many times within one lease.
+        """
         found = self.reading
+        if end is not None or found is not None or self.refused_since is None:
+            done = found.done if found is not None else 0
+            self.in_vain = 0 if done > self.done_before else self.in_vain + 1
+            self.done_before = max(done, self.done_before)
+            self.refused_since = None
         if end is not None and end.summary is not None:
             counted = {name: int(end.summary.get(name, 0)) for name in ("resumed", *CALLED)}
             found = found or LaneReading(earlier_codes=dict(end.summary.get("codes", {})))

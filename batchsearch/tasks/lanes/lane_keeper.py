@@ -200,6 +200,7 @@ class LaneKeeper:
             reading = answers[lane.worker][lane.token]
             if reading is not None:
                 lane.reading, lane.read_at = reading, lane.heard_at
+                lane.refused_since = None
 
     def _not_answered(self) -> None:
         now = self._clock()
@@ -247,7 +248,7 @@ class LaneKeeper:
             pure=False,
         )
         lane.read_at = lane.heard_at = self._clock()
-        if lane.refused_since is None:
+        if not lane.not_before:
             logger().info("lane_placed", instance=lane.instance, worker=worker)
 
     async def _ended(self, lane: FollowedLane) -> None:
@@ -284,13 +285,10 @@ class LaneKeeper:
 
     def _moves(self, lane: FollowedLane, why: str, end: LaneEnd | None = None) -> None:
         """Let a lane go on on another worker, unless it has moved in vain too often."""
-        done = lane.reading.done if lane.reading is not None else 0
-        lane.in_vain = 0 if done > lane.done_before else lane.in_vain + 1
-        lane.done_before = max(done, lane.done_before)
-        lane.refused_since = None
         self._spend(lane, end)
         lane.leave(end)
         self._freed(lane)
+        lane.not_before = 0.0
         if lane.in_vain >= _MOST_IN_VAIN:
             lane.why_not = f"moved {lane.in_vain} times without getting on; at last: {why}"
         if self._stopping:

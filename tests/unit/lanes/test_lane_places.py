@@ -170,6 +170,28 @@ def test_a_followed_lane_shows_what_its_workers_counted():
     assert (lane.shown.counts["calls"], lane.shown.counts["resumed"], lane.shown.done) == (5, 1, 5)
 
 
+def test_a_lane_that_a_lease_keeps_out_does_not_move_in_vain():
+    """However many workers go while it waits; what has begun and gets no further does."""
+    lane = FollowedLane("a", None, None, reading=LaneReading({"total": 9, "ok": 2}))
+    lane.leave(None)
+    assert (lane.in_vain, lane.done_before) == (0, 2)
+    lane.leave(None)
+    assert lane.in_vain == 1
+    lane.refused_since = 5.0
+    for _ in range(9):
+        lane.leave(None)
+    assert (lane.in_vain, lane.refused_since) == (1, 5.0)
+    lane.reading = LaneReading({"total": 9, "resumed": 2})
+    lane.leave(None)
+    assert (lane.in_vain, lane.refused_since) == (2, None)
+    lane.refused_since = 9.0
+    lane.leave(LaneEnd("t", error=(8, "the disk is full"), moves=True))
+    assert (lane.in_vain, lane.refused_since) == (3, None)
+    lane.reading = LaneReading({"total": 9, "resumed": 2, "ok": 1})
+    lane.leave(None)
+    assert (lane.in_vain, lane.done_before) == (0, 3)
+
+
 @pytest.mark.parametrize("name", COUNTERS)
 def test_every_counter_adds_up_over_lanes(load, name):
     """A counter of a run is one of the whole job, whichever it is."""

@@ -40,7 +40,9 @@ class CsvSettings(Settings):
     header: Annotated[tuple[str, ...] | None, ONE_OR_MANY] = Field(
         None,
         min_length=1,
-        description="Column names of files that do not begin with them: their first line is a row, too.",
+        description="Column names of files that do not begin with them: their first line is a row, too. "
+        "Where the line that `skip_lines` leaves out has most of them (those that are there twice numbered), "
+        "its order counts: columns may move.",
     )
     skip_lines: int = Field(
         0,

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.errors import ManifestError
@@ -40,6 +41,19 @@ _SOMETHING_ELSE: Final = {
     b"SQLite format 3\0": "is an SQLite database; write the table as Parquet or CSV",
 }
 """What files that are taken for CSV are, by their first bytes, and what to do."""
+
+
+def once_each(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of columns, those that were there before with a number."""
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    for name in names:
+        seen[name] += 1
+        numbered = name if seen[name] == 1 else f"{name}_{seen[name]}"
+        while numbered in found or (seen[name] > 1 and numbered in names):
+            numbered += "_"
+        found.append(numbered)
+    return tuple(found)
 
 
 class CsvText:
@@ -87,12 +101,31 @@ class CsvText:
         if self.is_utf8 and sum(name.count("\0") for name in names) * 3 > sum(map(len, names)):
             which = "utf-16-le" if begins[1:2] == b"\0" else "utf-16-be"
             raise self._error(f"is UTF-16 text without its mark; set `manifest.csv.encoding: {which}`")
-        if self._settings.header and len(names) != len(self._settings.header):
+        named = self._own_names() or self._settings.header
+        if named and len(names) != len(named):
             raise self._error(
                 f"has {len(names)} fields in its first line, `manifest.csv.header` names "
-                f"{len(self._settings.header)}; is `manifest.csv.delimiter` right?"
+                f"{len(named)}; is `manifest.csv.delimiter` right?"
             )
-        return list(self._settings.header or names)
+        return list(named or names)
+
+    def _own_names(self) -> tuple[str, ...] | None:
+        """The names in the last line above the table, each once, where it has most of those of the job file.
+
+        Such a line names the columns, some of them twice: what has moved since is where it says.
+        """
+        wanted, above = self._settings.header, self._settings.skip_lines
+        if not wanted or not above:
+            return None
+        with self._open() as file:
+            self._skip(file, above - 1)
+            line = file.readline(_LONGEST_HEADER)
+        try:
+            names = once_each(next(self._records(io.StringIO(line, newline="")), []))
+        except csv.Error:
+            return None
+        there = len({*names} & {*wanted})
+        return names if 2 * there > len(wanted) else None
 
     def _begins(self) -> bytes:
         """The first bytes, unpacked; a file that is something else is refused by what it is."""
@@ -198,9 +231,9 @@ class CsvText:
         codec = "utf-8-sig" if self.is_utf8 else self.codec
         return io.TextIOWrapper(unpacked(self._path), encoding=codec, newline="", errors="replace")
 
-    def _skip(self, file: io.TextIOWrapper) -> None:
+    def _skip(self, file: io.TextIOWrapper, lines: int | None = None) -> None:
         """Read past the lines above the table."""
-        for _ in range(self._settings.skip_lines):
+        for _ in range(self._settings.skip_lines if lines is None else lines):
             while (line := file.readline(_FIRST_LOOK)) and not line.endswith(("\n", "\r")):
                 pass
 

@@ -34,6 +34,10 @@ _MOST_HELD: Final = 256 * 1024 * 1024
 """Bytes of the parts that are held in memory: texts that cells share, styles."""
 _MOST_STREAMED: Final = 8 * 1024 * 1024 * 1024
 _HEAD: Final = 4 * 1024
+_NOTHING: Final = frozenset(
+    {"", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#DIV/0!", "#SPILL!", "#CALC!"}
+)
+"""Cells without a value, those of formulas that failed among them."""
 _OLD: Final = b"\xd0\xcf\x11\xe0"
 
 
@@ -201,10 +205,22 @@ def _header(cells: Sequence[Any], path: ManifestPath) -> list[str]:
     return names
 
 
+def _unescaped(text: str) -> str:
+    """A text whose characters that XML cannot hold, and line ends, were written as `_x000D_`."""
+    if "_x" not in text:
+        return text
+    from openpyxl.utils.escape import unescape
+
+    return str(unescape(text))
+
+
 def _plain(value: Any) -> Any:
-    """A cell as a table holds it: a whole number is one, whatever Excel keeps it as."""
+    """A cell as a table holds it: a whole number is one, whatever Excel keeps it as.
+
+    What a formula that failed shows is no value.
+    """
     if value is None or isinstance(value, str):
-        return value if value != "" else None
+        return None if value is None or value in _NOTHING else _unescaped(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     # Times of day and lengths of time are written out.

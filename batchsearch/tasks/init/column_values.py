@@ -49,6 +49,19 @@ def private_host(text: str) -> str | None:
         return host if is_private or "." not in host else None
 
 
+def is_trade_code(value: object) -> bool:
+    """Whether a value is an EAN, UPC or GTIN: 8 to 14 digits, of which the last one checks the others.
+
+    Source: GS1 General Specifications, 7.9 (check digits). Zeros in front, which Excel takes away, do not
+    change the sum.
+    """
+    text = str(value).strip()
+    if not re.fullmatch(r"\d{8,14}", text):
+        return False
+    sum_of = sum(int(digit) * (1 if place % 2 else 3) for place, digit in enumerate(reversed(text[:-1])))
+    return (sum_of + int(text[-1])) % 10 == 0
+
+
 def whole(value: object) -> int | None:
     """A value as the whole number that it is, or None."""
     try:

@@ -13,6 +13,7 @@ from batchsearch.service.facts import CATEGORIES
 from batchsearch.tasks.init.column_values import (
     are_numbers,
     is_base64,
+    is_trade_code,
     share,
     whole,
 )
@@ -193,6 +194,14 @@ class _Guesser(ImageGuesser):
     def _product(self) -> str | None:
         """The product's column: of those with such a name the likeliest that is never empty."""
         for column in self._by_name(_PRODUCT):
+            if column.kind == "number" and column.distinct > 1:
+                self.lacking.append(
+                    Lack(
+                        f"the column `{column.name}` has decimals, such as {column.given[0]!r}: write its "
+                        "numbers as text or as whole ones, so that products have names"
+                    )
+                )
+                return None
             if column.is_complete and (column.distinct > 1 or self.facts.rows == 1):
                 self._tell("product", column.name, f"{column.distinct:,} different values, and none is empty")
                 return column.name
@@ -229,10 +238,10 @@ class _Guesser(ImageGuesser):
             for column in self._by_name(_SAME)
             if column.name not in key
             and column.given
-            and all(re.fullmatch(r"\s*\d{8,14}\s*", str(value)) for value in column.given)
+            and sum(map(is_trade_code, column.given)) > ENOUGH * len(column.given)
         )
         if found:
-            self._tell("same product", ", ".join(found), "its values are codes of 8 to 14 digits")
+            self._tell("same product", ", ".join(found), "its values are trade's codes, with a check digit")
         return found
 
     def _numbered(self, key: Sequence[str]) -> str | None:

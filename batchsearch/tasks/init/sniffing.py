@@ -14,6 +14,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from batchsearch.manifest.formats.csv_text import once_each
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -99,7 +101,7 @@ def _encoding(head: bytes, *, is_whole: bool) -> str:
         return "utf-32"
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16"
-    if _decodes(head, "utf-8", is_whole=is_whole):
+    if _decodes(head, "utf-8", is_whole=is_whole) or _is_nearly_utf8(head):
         return "utf-8"
     for encoding, is_likely in _EAST_ASIAN.items():
         if _decodes(head, encoding, is_whole=is_whole) and is_likely(_pairs(head)):
@@ -114,6 +116,19 @@ def _decodes(head: bytes, encoding: str, *, is_whole: bool) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _is_nearly_utf8(head: bytes) -> bool:
+    """Whether a few bytes alone are no UTF-8: rows that were pasted from elsewhere are told one by one.
+
+    Characters of several bytes are hardly ever made by chance of letters in another encoding.
+    """
+    if head.startswith(codecs.BOM_UTF8):
+        return True
+    text = head.decode("utf-8", errors="replace")
+    wrong = text.count("\ufffd")
+    right = sum(character > "\x7f" for character in text) - wrong
+    return right > _MOSTLY * wrong
 
 
 def _pairs(head: bytes) -> list[tuple[int, int]]:
@@ -132,6 +147,8 @@ def _share(pairs: Sequence[tuple[int, int]], is_one: Callable[[int, int], bool])
     return sum(is_one(*pair) for pair in pairs) / len(pairs) if pairs else 0.0
 
 
+_MOSTLY: Final = 3
+"""So many times as many characters of several bytes as bytes that are none make a text UTF-8."""
 _HIGH: Final = range(0xA1, 0x100)
 """Second bytes of GB 2312, all of them; of Big5 the larger part."""
 _LOW: Final = range(0x40, 0x7F)
@@ -310,7 +327,7 @@ def _header(records: Sequence[Sequence[str]]) -> tuple[tuple[str, ...] | None, i
     twice = sorted(name for name, count in Counter(first).items() if count > 1)
     if twice:
         return (
-            _once_each(records[0]),
+            once_each(records[0]),
             1,
             f"the column {twice[0][:_SHOWN]!r} is there several times: the later ones get a number",
         )
@@ -334,15 +351,3 @@ def _names_for(first: Sequence[str]) -> tuple[str, ...]:
         else:
             names.append(f"column_{number}")
     return tuple(names)
-
-
-def _once_each(names: Sequence[str]) -> tuple[str, ...]:
-    seen: Counter[str] = Counter()
-    found: list[str] = []
-    for name in names:
-        seen[name] += 1
-        numbered = name if seen[name] == 1 else f"{name}_{seen[name]}"
-        while numbered in found or (seen[name] > 1 and numbered in names):
-            numbered += "_"
-        found.append(numbered)
-    return tuple(found)

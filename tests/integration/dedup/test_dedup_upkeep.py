@@ -4,7 +4,7 @@ import json
 
 import pytest
 from run_rig import command
-from shop_rig import clusters_of, samples
+from shop_rig import clusters_of, pairs_of, samples
 
 from batchsearch.errors import ExitCode, ManifestError
 from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError
@@ -61,6 +61,36 @@ async def test_an_instance_without_the_images_ends_the_night_and_the_next_one_me
     asked = shop.asked()
     assert (await shop.night(sync="add")).search.calls == 0
     assert shop.asked() == asked
+
+
+@pytest.mark.parametrize("sync", [["add"], ["add", "delete"]])
+async def test_an_image_that_was_taken_off_a_product_joins_it_to_nothing(shop, tmp_path, sync):
+    """A wrong image, a copy of another product's, is taken away: from that night on the two are two."""
+    (one, _, image), *others = samples()[45:57:4]
+    shop.write_all([(one, "front.jpg", image), *others])
+    product = others[0][0]
+    shop.write(product, "wrong.jpg", image)
+    await shop.night(sync=sync, max_deleted="60%")
+    assert {one, product} in clusters_of(tmp_path / "out").values()
+    shop.rows = [row for row in shop.rows if row[:2] != (product, "wrong.jpg")]
+    for _ in range(2):
+        summary = await shop.night(sync=sync, max_deleted="60%")
+        assert summary.exit_code == ExitCode.DONE
+        assert not any({one, product} <= cluster for cluster in clusters_of(tmp_path / "out").values())
+        assert not {(one, product), (product, one)} & {*pairs_of(tmp_path / "out").index}
+
+
+async def test_a_column_that_only_tonight_has_stops_no_deletion(shop):
+    """No result of an earlier night has it, and what has left the manifest does not ask for it."""
+    some = samples()[45:57]
+    shop.put_all(some)
+    options = {"sync": ["delete"], "max_deleted": "50%"}
+    await shop.night(**options)
+    shop.more = {"code": {product: str(number) for number, (product, _, _) in enumerate(some)}}
+    gone = shop.rows.pop(2)
+    second = await shop.night(**options, same_when=["code"])
+    assert (second.exit_code, second.sync["delete"].calls) == (ExitCode.DONE, 1)
+    assert shop.emulator.catalogue().get(gone[0], gone[1]) is None
 
 
 async def test_half_of_the_images_is_enough_to_go_on(shop):

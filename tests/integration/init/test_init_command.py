@@ -159,6 +159,17 @@ def test_encodings_are_told_apart(shop, encoding, said):
     assert batchsearch.plan("search.yaml").calls == 6
 
 
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_few_rows_in_another_encoding_make_no_other_encoding(shop, mark):
+    """What was pasted from elsewhere is told by row; the other rows' letters stay what they are."""
+    rows = [f"größe-{n},photos/{n}.jpg\n" for n in range(6)]
+    text = mark + b"id,image\n" + b"".join(row.encode("cp1252" if row[6] == "5" else "utf-8") for row in rows)
+    (shop / "list.csv").write_bytes(text)
+    ran = init("list.csv", code=65)
+    assert "row 6 (line 7): column `id` is not utf-8 text" in ran.stderr
+    assert batchsearch.load("search.yaml").manifest.csv.encoding == "utf-8"
+
+
 def test_names_from_outside_stay_text(shop):
     """A column name full of YAML and terminal controls becomes neither settings nor colours."""
     name = "x: {y} # \x1b[31m'\""

@@ -7,7 +7,7 @@ from pairs_rig import matched
 
 from batchsearch.config.sections.dedup_settings import DedupSettings
 from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
-from batchsearch.tasks.dedup.candidates.catalogue_reading import images_of
+from batchsearch.tasks.dedup.candidates.catalogue_reading import _valued, images_of
 from batchsearch.tasks.dedup.candidates.hits import HitRules, Tally, _matches, trusted
 from batchsearch.tasks.dedup.candidates.matches import (
     IDENTICAL_BYTES,
@@ -84,6 +84,40 @@ def test_a_hit_on_a_renewed_image_is_trusted_only_if_asked_since(asked, renewed,
         add_first=add_first,
     )
     assert found.tolist() == [wanted]
+
+
+@pytest.mark.parametrize(("outside", "left"), [(False, ["kept"]), (True, ["old", "kept"])])
+def test_a_hit_on_an_image_that_its_product_no_longer_has_is_no_match(outside, left):
+    """What a shop takes off a product says nothing; a row that came instead of another one counts."""
+    known = images(
+        [row("a"), row("b", name="old"), row("b", name="kept"), row("b", name="kept")],
+        present=["r0", "r2"],
+    )
+    hits = pa.table(
+        {
+            "row_key": ["r0"] * 2,
+            "rank": pa.array([1, 2], pa.int32()),
+            "score": [0.99, 0.9],
+            "product_id": ["b", "b"],
+            "pic_name": ["old", "kept"],
+            "category_id": pa.nulls(2, pa.int64()),
+        }
+    )
+    tally = Tally(np.zeros(2, bool), np.zeros(2, bool), np.zeros(4, bool))
+    found = _matches(hits, known, HitRules(0.5, 0.8, outside=outside, add_first=True, wanted=5), tally)
+    assert known.names.take(pa.array(found.found_image)).to_pylist() == left
+    assert tally.stale == 2 - len(left)
+    one, kept = (np.array([number], np.int32) for number in (1, known.names.index("kept").as_py()))
+    assert known.row_of(one, kept).tolist() == [2]
+
+
+def test_placeholders_say_nothing_of_a_product():
+    """What stands where nobody knows joins no products, and keeps none apart."""
+    said = ["Red", " red ", "n/a", "#N/A", "NULL", "-", "0000000000000", "4.00638E+12", "", None, "00", "0"]
+    numbers = _valued(pa.array(said, pa.string()), Room()).tolist()
+    assert numbers[0] == numbers[1] >= 0
+    assert numbers[2:10] == [-1] * 8
+    assert len({*numbers[10:], numbers[0]}) == 3
 
 
 def test_runs_are_ordered_by_time_and_not_by_name():

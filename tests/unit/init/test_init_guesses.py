@@ -165,3 +165,26 @@ def test_without_rows_names_say_it_all():
     """An export of an empty day is looked at by its names."""
     columns = tuple(ColumnFacts(name, "text") for name in ("id", "image"))
     assert guess(ManifestFacts(Path("m.csv"), Path(), columns, 0, CsvSettings()), "search").image == "image"
+
+
+def test_products_named_by_decimals_are_told_and_no_other_column_names_them():
+    """`1001.0` is no id: it is to be written as text, and the title is no product's name."""
+    table = facts(title="Tee ", image=PATHS)
+    numbers = ColumnFacts("sku", "number", (1001.0, 1002.0, 1003.0, 1004.0))
+    found = guess(replace(table, columns=(numbers, *table.columns)), "dedup")
+    assert found.product is None
+    assert sum("`sku` has decimals, such as 1001.0" in lack.what for lack in found.lacking) == 1
+
+
+@pytest.mark.parametrize(
+    ("codes", "same"),
+    [
+        (["4006381333931", "96385074", "012345678905", "12345678905"], ("gtin",)),
+        ([4006381333931, 4006381333931, 96385074, 96385074], ("gtin",)),
+        (["4006381333932", "12345670", "11111112", "20230101"], ()),
+        (["none"] * 4, ()),
+    ],
+)
+def test_codes_that_join_products_have_a_check_digit(codes, same):
+    """Digits alone are not enough: they may be a date, or the shop's own numbers."""
+    assert guess(facts(id="i", image=PATHS, gtin=codes), "dedup").same_when == same

@@ -127,6 +127,23 @@ def test_a_list_without_a_header_is_said_and_can_be_named(opened):
     assert "names 3" in refusal(lambda: opened("1,0.jpg\n", header=["id", "image", "x"]))
 
 
+def test_columns_may_move_where_names_are_there_twice(opened):
+    """The line that is left out says where they are now; a line that says something else is left out."""
+    names = ["id", "colour", "image", "image_2"]
+    wanted = {"id": "1", "colour": "red", "image": "a.jpg", "image_2": "b.jpg"}
+    for text in (
+        "id,colour,image,image\n1,red,a.jpg,b.jpg\n",
+        "colour,id,image,image\nred,1,a.jpg,b.jpg\n",
+        '"image",image,id,colour\na.jpg,b.jpg,1,red\n',
+        "anything,at,all,here\n1,red,a.jpg,b.jpg\n",
+    ):
+        assert carried(opened(text, header=names, skip_lines=1)) == [wanted], text
+    more = carried(opened("new,id,colour,image,image\nx,1,red,a.jpg,b.jpg\n", header=names, skip_lines=1))
+    assert more == [{"new": "x"} | wanted]
+    second = "an export\ncolour,id,image,image\nred,1,a.jpg,b.jpg\n"
+    assert carried(opened(second, header=names, skip_lines=2)) == [wanted]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -335,6 +335,15 @@ def test_a_workbook_is_read_as_its_cells_are(opened):
     assert (second["price"], second["mixed"]) == (2.5, "x7")
 
 
+def test_a_workbook_writes_line_ends_and_failed_formulas_its_own_way(opened):
+    """`_x000D_` is a character, and `#N/A` is no value."""
+    rows = [["id", "image", "note"], ["1", "a.jpg_x000D_\nb.jpg", "#N/A"], ["x_x005F_x0041_y", "c.jpg", "_x"]]
+    assert carried(opened("m.xlsx", workbook(rows))) == [
+        {"id": "1", "image": "a.jpg\r\nb.jpg", "note": None},
+        {"id": "x_x0041_y", "image": "c.jpg", "note": "_x"},
+    ]
+
+
 def test_sheet_and_header_row_can_be_said(opened):
     """The first sheet that is shown is read, or the one that is named; rows above the names are skipped."""
     table = [["id", "image"], ["1", "a.jpg"]]

@@ -18,7 +18,7 @@ from batchsearch.tasks.dedup.candidates.in_pieces import Grouping, counted, piec
 from batchsearch.tasks.dedup.candidates.off_memory import Room
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -112,7 +112,7 @@ class Images:
     def __post_init__(self) -> None:
         """Prepare to tell rows of images."""
         room = self.room or Room()
-        rows = _RowsByImage(self.product, self.name, len(self.products), room)
+        rows = _RowsByImage(self, room)
         object.__setattr__(self, "_rows", rows)
         object.__setattr__(self, "_there", self.products_of(self.present))
         object.__setattr__(self, "any_renewed", bool(self.renewed.any()))
@@ -158,17 +158,24 @@ class Images:
         return str(self.products[product].as_py())
 
     def row_of(self, product: NDArray[np.int32], name: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The row of each image, by product and name; -1 where there is none. Several: the last row."""
+        """The row of each image, by product and name; -1 where there is none.
+
+        Of several the last one that the manifest has, or else the last.
+        """
         return self._rows.of(product, name)
+
+    def gone(self, product: NDArray[np.int32], name: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Whether each image was the product's, and the manifest no longer has it."""
+        row = self.row_of(product, name)
+        return (row >= 0) & ~self.present[np.maximum(row, 0)] if len(self) else row >= 0
 
 
 class _RowsByImage:
     """Tells the row of an image; in order when it is first asked."""
 
-    def __init__(
-        self, product: NDArray[np.int32], name: NDArray[np.int32], products: int, room: Room
-    ) -> None:
-        self._product, self._name, self._products = product, name, products
+    def __init__(self, images: Images, room: Room) -> None:
+        self._product, self._name, self._present = images.product, images.name, images.present
+        self._products = len(images.products)
         self._room = room
         self._order = np.empty(0, np.int32)
         self._names = np.empty(0, np.int32)
@@ -208,19 +215,22 @@ class _RowsByImage:
         for start, end in grouping.bounds():
             rows = slice(int(begins[start]), int(begins[end]))
             product = np.repeat(np.arange(end - start), np.diff(begins[start : end + 1]))
-            order = np.lexsort((self._names[rows], product))
+            order = np.lexsort((self._present[self._order[rows]], self._names[rows], product))
             self._order[rows] = self._order[rows][order]
             self._names[rows] = self._names[rows][order]
         return begins
 
 
-def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -> Iterator[pa.RecordBatch]:
+def batches_of(
+    folder: Path, columns: Sequence[str], more: Path | None = None, *, new: Collection[str] = ()
+) -> Iterator[pa.RecordBatch]:
     """The rows of a folder of Parquet parts, in the order of the files' names.
 
     Args:
         folder: Where the parts are.
         columns: What is read.
         more: A file to be read after them; columns that it does not have are null.
+        new: Columns that no part may have yet: they are null texts then.
 
     Raises:
         OutputError: A part cannot be read.
@@ -238,7 +248,12 @@ def batches_of(folder: Path, columns: Sequence[str], more: Path | None = None) -
             with pq.ParquetFile(arrow_readable(path), page_checksum_verification=True) as file:
                 there = file.schema_arrow.names
                 schema = schema or file.schema_arrow
-                fields = [schema.field(name) for name in columns]
+                fields = [
+                    pa.field(name, pa.string())
+                    if name in new and name not in schema.names
+                    else schema.field(name)
+                    for name in columns
+                ]
                 read = [name for name in columns if name in there]
                 for batch in file.iter_batches(BATCH_ROWS, columns=read):
                     yield _as_asked(batch, fields)

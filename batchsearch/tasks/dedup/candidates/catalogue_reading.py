@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from batchsearch.tasks.dedup.candidates.catalogue_images import Columns
 
 EARLIER: Final = "earlier_outcomes"
+_SILENT: Final = (
+    r"^(|n/?a|n\.a\.|#n/a|#(name|ref|value|null|num|div/0)[?!]?"
+    r"|null|none|nil|nan|unknown|undefined|tbd|[-\x{2013}\x{2014}?.]+"
+    rf"|{'|'.join(f'{digit}{{8,}}' for digit in range(10))}|\d(\.\d+)?e\+\d\d)$"
+)
+"""Values that say nothing: placeholders, codes of one digit alone, and codes that Excel has rounded."""
 _KEYS_AT_ONCE: Final = 1 << 17
 _ROWS_AT_ONCE: Final = 1 << 19
 _RENEWED: Final = "renewed"
@@ -59,9 +65,12 @@ def read_images(  # noqa: PLR0917 - what is read, and what else is known
     given = schema_of(search / RESULTS).names
     history = [EARLIER] if EARLIER in given else []
     wanted = [*_texts_of(columns), *_NUMBERS, *([columns.oldest] if columns.oldest else []), *history]
+    # A column that the manifest or the job has since tonight alone is in no result of an earlier night.
+    named = (columns.title, columns.category, *columns.different_when.values(), *columns.same_when.values())
+    new = {name for name in named if name}
 
     def rows() -> Iterator[pa.Table]:
-        for batch in batches_of(search / RESULTS, list(dict.fromkeys(wanted)), copies):
+        for batch in batches_of(search / RESULTS, list(dict.fromkeys(wanted)), copies, new=new):
             renewed = _any_earlier(batch.column(EARLIER)) if history else pa.nulls(len(batch), pa.bool_())
             table = pa.Table.from_batches([batch])
             yield (table.drop_columns(history) if history else table).append_column(_RENEWED, renewed)
@@ -226,11 +235,15 @@ def _plain(batch: pa.Table, texts: list[str], oldest: str | None) -> pa.Table:
 
 
 def _valued(column: pa.Array, room: Room) -> NDArray[np.int32]:
-    """A number for each different value, -1 for empty ones; blanks around it and case do not matter."""
+    """A number for each different value, -1 for empty ones; blanks around it and case do not matter.
+
+    What people and programs write where they know nothing says nothing either.
+    """
     plain = Texts(room)
     for some in pieces(len(column)):
         texts = pc.utf8_lower(pc.utf8_trim_whitespace(column.slice(some.start, some.stop - some.start)))
-        plain.add(pc.if_else(pc.equal(texts, ""), pa.nulls(len(texts), texts.type), texts))
+        silent = pc.match_substring_regex(texts, _SILENT)
+        plain.add(pc.if_else(silent, pa.nulls(len(texts), texts.type), texts))
     return numbered(plain.array(), Coding(room))[1]
 
 

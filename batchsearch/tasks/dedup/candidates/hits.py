@@ -1,7 +1,8 @@
 """The search's hits, read as matches: self-matches dropped, stale ones not trusted, ranks among products.
 
 A hit on an image that was **renewed** (its file changed) after the searching row was answered speaks of the
-old image. It is not trusted; the renewed row's own search decides. See `trusted`.
+old image. It is not trusted; the renewed row's own search decides. See `trusted`. Nor is one on an image that
+has left the manifest while its product stays: what a shop takes off a product says nothing about it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Tally:
     Attributes:
         hits: All there are.
         of_itself: On the product that was searched.
-        stale: Of those not below the floor, on images that were renewed since.
+        stale: Of those not below the floor, on images that were renewed since, or have left the manifest.
         outside: On or of products that the manifest does not have.
         cut: By product: whether more than its hits say may be the same product.
         mute: By product: whether an image of it could not be searched.
@@ -203,6 +204,8 @@ def _matches(
     at = np.flatnonzero(strong)
     found = images.name_index.places(_texts(hits, "pic_name").take(pa.array(at)))
     fresh = trusted(images, row[at], other[at], found, add_first=rules.add_first, changed_at=changed_at)
+    if not rules.outside:
+        fresh &= ~images.gone(other[at], found)
     stale = len(at) - int(fresh.sum())
     at, found = at[fresh], found[fresh]
     if useless is not None:

@@ -274,7 +274,10 @@ class Gathering:
         # A product with an image that could not be searched cannot testify against any pair.
         mute = self.room.array(count, bool, 0)
         for some in pieces(len(images)):
-            mute[images.product[some][~images.searched[some]]] = True
+            silent = ~images.searched[some]
+            if not self.rules.outside:
+                silent &= images.present[some]
+            mute[images.product[some][silent]] = True
         tally = Tally(self.room.array(count, bool, 0), mute, self.room.array(len(images), bool, 0))
         folder = PairFolder(self.room)
         found = read_matches(

@@ -80,7 +80,8 @@ class _Guesser(ImageGuesser):
             self._tell(what, found, why)
         if self.facts.format in ("images", "list"):
             return self._without_a_table(wanted)
-        several = None if wanted == "compare" else of_a_shop(self.facts)
+        dedup = wanted in (None, "dedup")
+        several = None if wanted == "compare" else of_a_shop(self.facts, products_alone=dedup)
         if several is not None:
             return self._of_several(wanted or "dedup", several)
         pair = self._pair(wanted) if wanted in (None, "compare") else None

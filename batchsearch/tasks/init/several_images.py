@@ -52,8 +52,13 @@ class SeveralImages:
     told: tuple[tuple[str, str, str], ...] = ()
 
 
-def of_a_shop(facts: ManifestFacts) -> SeveralImages | None:
-    """How a shop's export is read; None where it is none, or its values say something else."""
+def of_a_shop(facts: ManifestFacts, *, products_alone: bool = False) -> SeveralImages | None:
+    """How a shop's export is read; None where it is none, or its values say something else.
+
+    Args:
+        facts: What was seen of it.
+        products_alone: Leave out variants that name their product: each would be a duplicate of it.
+    """
     names = [column.name for column in facts.columns]
     shop = shop_of(names)
     if shop is None:
@@ -69,6 +74,9 @@ def of_a_shop(facts: ManifestFacts) -> SeveralImages | None:
     given = [any(images_of(columns[name].values[row]) for name in images) for row in kept]
     group = _group(shop, columns, names, key)
     without: str | None = shop.without_image
+    if products_alone and shop.parent and group not in (None, key):
+        where, kept, given = _products(columns[str(group)], where, kept, given)
+        group = None
     if without == "inherit" and group is None:
         without = "skip"
     told.append(("images", ", ".join(images), f"{sum(given):,} of {len(kept):,} rows have some"))
@@ -83,7 +91,7 @@ def of_a_shop(facts: ManifestFacts) -> SeveralImages | None:
         what = {"skip": "they are left out", "inherit": "they take those of their group"}[str(without)]
         told.append(("without image", str(without), what))
     if where is not None:
-        told.append(("rows", where, "the others say the same in another language"))
+        told.append(("rows", where, "the others say the same in another language, or are variants of these"))
     fill = [
         name
         for name in matching(shop.fill, names)
@@ -140,9 +148,25 @@ def _where(shop: Shop, columns: dict[str, ColumnFacts], rows: int) -> tuple[str 
     for name in matching(shop.where, list(columns)):
         empty = [row for row in everything if columns[name].values[row] in (None, "")]
         if 0 < len(empty) < rows:
-            quoted = name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"
-            return f"{quoted} is null", empty
+            return _is_null(name), empty
     return None, everything
+
+
+def _products(
+    parent: ColumnFacts, where: str | None, rows: list[int], given: list[bool]
+) -> tuple[str | None, list[int], list[bool]]:
+    """Of the rows those that are no variant of another one, and what says so; all if these have no image."""
+    products = [place for place, row in enumerate(rows) if parent.values[row] in (None, "")]
+    if not any(given[place] for place in products):
+        return where, rows, given
+    said = _is_null(parent.name)
+    where = said if where is None else f"{where} and {said}"
+    return where, [rows[place] for place in products], [given[place] for place in products]
+
+
+def _is_null(name: str) -> str:
+    quoted = name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"
+    return f"{quoted} is null"
 
 
 def _group(shop: Shop, columns: dict[str, ColumnFacts], names: Sequence[str], key: str) -> str | None:

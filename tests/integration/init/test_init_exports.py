@@ -90,7 +90,7 @@ def test_shopify(shop):
 
 
 def test_woocommerce(shop):
-    """Images are a list in a cell; a variation without one has its parent's."""
+    """Images are a list in a cell; variations are no products of a dedup, in a search they inherit."""
     table(
         "wc-product-export.csv",
         ["ID", "Type", "SKU", "Name", "Published", "Categories", "Images", "Parent"],
@@ -101,8 +101,28 @@ def test_woocommerce(shop):
     assert "WooCommerce" in init("wc-product-export.csv").stderr
     settings = batchsearch.load("dedup.yaml")
     assert (settings.manifest.images, settings.manifest.key[0]) == (("Images",), "ID")
+    assert (settings.manifest.where, settings.manifest.without_image) == ("Parent is null", "skip")
+    assert sorted(image for _, image in rows_of(settings)) == sorted(URL.format(n) for n in (1, 2, 3))
+    init("wc-product-export.csv", "--kind", "search")
+    settings = batchsearch.load("search.yaml")
     assert (settings.manifest.group, settings.manifest.parent) == ("Parent", "SKU")
+    assert settings.manifest.without_image == "inherit"
     assert sorted(image for _, image in rows_of(settings)) == sorted(URL.format(n) for n in (1, 2, 1, 2, 3))
+
+
+def test_variations_alone_with_images_are_not_left_out(shop):
+    """Where no product has an image of its own, its variations are what there is to compare."""
+    table(
+        "wc-product-export.csv",
+        ["ID", "Type", "SKU", "Name", "Images", "Parent"],
+        ["7", "variable", "T", "Tee", "", ""],
+        ["8", "variation", "T-1", "Tee - S", URL.format(1), "T"],
+        ["9", "variation", "T-2", "Tee - M", URL.format(2), "T"],
+    )
+    init("wc-product-export.csv")
+    settings = batchsearch.load("dedup.yaml")
+    assert settings.manifest.where is None
+    assert sorted(image for _, image in rows_of(settings)) == [URL.format(1), URL.format(2)]
 
 
 def test_magento(shop):
@@ -147,7 +167,7 @@ def test_magento(shop):
 
 
 def test_shopware(shop):
-    """Semicolons, and addresses in two columns; variants are their parents' children."""
+    """Semicolons, and addresses in two columns; variants are left out of a dedup, and else inherit."""
     table(
         "product.csv",
         ["id", "parent_id", "product_number", "active", "stock", "name", "cover_media_url", "media"],
@@ -160,6 +180,9 @@ def test_shopware(shop):
     settings = batchsearch.load("dedup.yaml")
     assert settings.manifest.csv.delimiter == ";"
     assert settings.manifest.key[0] == "product_number"
+    assert [URL.format(n) for n in (1, 2, 3)] == [image for _, image in rows_of(settings)]
+    init("product.csv", "--kind", "search")
+    settings = batchsearch.load("search.yaml")
     assert [URL.format(n) for n in (1, 2, 1, 2, 3)] == [image for _, image in rows_of(settings)]
 
 

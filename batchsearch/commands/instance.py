@@ -156,8 +156,9 @@ def diff(
     differ. Nothing is changed: --as-manifest writes jobs that would.
     """
     from batchsearch.engine.job.instance_worker import instance_named
+    from batchsearch.errors import RunEndedError
     from batchsearch.tasks.instance.comparing import Chosen, catalogue_job, compared_from
-    from batchsearch.tasks.instance.instance_export import export_instance
+    from batchsearch.tasks.instance.instance_export import export_instance, unread_of
     from batchsearch.tasks.instance.mending_jobs import write_mending_jobs
 
     if manifest is not None:
@@ -169,6 +170,16 @@ def diff(
         held = exported or _held_file(settings, named)
         if exported is None:
             await export_instance(settings, held, instance=named)
+        raw = unread_of(held)
+        if raw.exists():
+            # What was not read is told as missing, and would be added once more.
+            what = (
+                f"{raw}: has lines that cannot be read, so that nobody knows all that the instance holds: "
+                "images told as missing may be there (`batchsearch instance export` shows the first lines)"
+            )
+            if folder is not None:
+                raise RunEndedError("Export.Unread", f"{what}; no jobs are written that would add them")
+            click.echo(f"batchsearch: {what}", err=True)
         target = file or _held_file(settings, named).with_suffix(".diff.parquet")
         chosen = Chosen() if folder is not None else None
         found = await compared_from(catalogue, named, held, target, chosen)

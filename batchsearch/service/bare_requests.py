@@ -33,6 +33,11 @@ _MOST_ORIGINS: Final = 1_024
 _MOST_HANDED: Final = 32
 _FIRST_FINAL: Final = 200
 _SWITCHING: Final = 101
+_UNASKED: Final = frozenset({408})
+"""Statuses that servers send without having been asked: the answer that was waited for may still come.
+
+Source: RFC 9110, 15.5.9.
+"""
 _BOUNDS: Final = inspect.signature(ResponseHandler.set_response_params).parameters
 """aiohttp bounds the number of headers only from 3.13 on."""
 
@@ -150,7 +155,7 @@ class BareRequests:
 
     async def _ask(self, url: URL, message: Iterable[bytes]) -> BareAnswer:
         origin = self._origin(url)
-        connection = await self._connection(origin)
+        connection = await self._silent(origin)
         try:
             protocol, transport = _parts_of(connection)
             protocol.set_response_params(**self._reading)
@@ -159,7 +164,7 @@ class BareRequests:
             while True:
                 head, content = await protocol.read()
                 if head.code >= _FIRST_FINAL or head.code == _SWITCHING or head.code < 100:  # noqa: PLR2004 - the first status
-                    give_back = partial(self._give_back, origin, connection)
+                    give_back = partial(self._give_back, origin, connection, head.code)
                     return BareAnswer(head.code, head.headers, content, url, give_back)
         except HttpProcessingError as error:
             self._close(origin, connection)
@@ -173,6 +178,14 @@ class BareRequests:
         except BaseException:
             self._close(origin, connection)
             raise
+
+    async def _silent(self, origin: _Origin) -> Connection:
+        """A connection on which nothing lies that nobody has asked for: it would pass for the next answer."""
+        connection = await self._connection(origin)
+        while connection.protocol is not None and connection.protocol.should_close:
+            connection.close()
+            connection = await self._connected(origin)
+        return connection
 
     async def _connection(self, origin: _Origin) -> Connection:
         """A connection to a host, when it is this one's turn."""
@@ -189,6 +202,10 @@ class BareRequests:
                 raise
             if handed is not None:
                 return handed
+        return await self._connected(origin)
+
+    async def _connected(self, origin: _Origin) -> Connection:
+        """A connection of the connector, for which there is room already."""
         try:
             return await self._connector.connect(origin.request, [], self._timeout)
         except TimeoutError as error:
@@ -198,9 +215,9 @@ class BareRequests:
             self._hand_on(origin, None)
             raise
 
-    def _give_back(self, origin: _Origin, connection: Connection) -> None:
+    def _give_back(self, origin: _Origin, connection: Connection, status: int) -> None:
         protocol = connection.protocol
-        if protocol is None or protocol.should_close or connection.closed:
+        if protocol is None or protocol.should_close or connection.closed or status in _UNASKED:
             self._close(origin, connection)
         else:
             self._hand_on(origin, connection)

@@ -116,6 +116,10 @@ def parse_content(
         request_id: Of the answer's headers, for an object that has none.
     """
     if not 200 <= status < 300:  # noqa: PLR2004 - the successful statuses
+        blamed = 400 <= status < 500 and status not in _STATUS_NAMED  # noqa: PLR2004 - the request is
+        if blamed and _ANSWER_FIELDS.isdisjoint(content):
+            what = f"HTTP {status} with a JSON object that has none of an answer's fields"
+            return _foreign("Transport.NotTheService", what, request_id)
         refused = Fields(content, "", set())
         return _refused(OPERATIONS[operation], refused, status, refused.text("RequestId") or request_id)
     if _ANSWER_FIELDS.isdisjoint(content):
@@ -128,7 +132,8 @@ def parse_content(
     # Lists of tasks say nothing of the kind.
     success = fields.boolean("Success", expected=described.response != "tasks")
     raw_code = content.get("Code")
-    failed = success is False or (success is None and not _says_success(raw_code))
+    # A code other than 0 says that a request failed, whatever else is said.
+    failed = success is False or not _says_success(raw_code)
     if not failed:
         lacking = _lacking(described, content, said=success is True)
         if lacking is not None:

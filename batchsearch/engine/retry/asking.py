@@ -106,7 +106,8 @@ async def asked(
             throttled=entry.throttles,
             retry_after=answer.retry_after,
         )
-        if not isinstance(decision, Retry):
+        # Nobody waits for longer than the bound: the answer says what it was.
+        if not isinstance(decision, Retry) or clock() - began + decision.wait > rules.max_seconds:
             return answer, calls
         resigned = resigned or decision.resign
         await sleep(decision.wait)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchsearch.backoff import BASE_SECONDS, CAP_SECONDS, backoff
+from batchsearch.pacing.pacer import MAX_HOLD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,7 +110,8 @@ def decide(
         rules: The bounds.
         jitter: A random number in [0, 1).
         throttled: The answer is flow control's: time alone bounds its repeats.
-        retry_after: The service's own hint, seconds; the wait is never shorter.
+        retry_after: The service's own hint, seconds; the wait is never shorter, and flow control's hint is
+            believed for a minute at most: the pace itself waits no longer.
     """
     if action == "fail_row":
         return FailRow()
@@ -126,4 +128,5 @@ def decide(
         return Retry(0.0, resign=True, refresh=action == "refresh_credentials")
     step = history.denied if throttled else max(history.attempts, history.repeats)
     wait = backoff(max(1, step), jitter, base=rules.base_seconds, cap=rules.cap_seconds)
-    return Retry(max(wait, retry_after or 0.0))
+    hint = retry_after or 0.0
+    return Retry(max(wait, min(hint, MAX_HOLD) if throttled else hint))

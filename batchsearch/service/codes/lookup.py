@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import ConfigError
 from batchsearch.nearest import did_you_mean
-from batchsearch.service.codes.table import CODES, UNKNOWN_CLIENT, UNKNOWN_SERVER
+from batchsearch.service.codes.table import CODES, UNKNOWN_CLIENT, UNKNOWN_ENDED, UNKNOWN_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from batchsearch.service.codes.table import Action, ErrorCode
 
 _FIRST_SERVER_STATUS: Final = 500
+_TOO_MANY: Final = 429
+_BY_STATUS: Final = "Http."
 
 
 def family_of(name: str, families: Iterable[str]) -> str | None:
@@ -30,8 +32,8 @@ def family_of(name: str, families: Iterable[str]) -> str | None:
 def code_for(name: str, status: int | None) -> ErrorCode:
     """What a code means: its own entry, else the longest family's, else a default by status.
 
-    The default: a code that nobody has documented fails its row under a 4xx status, and is retried under
-    a 5xx, under 200, and where there was no answer at all.
+    The default: a code that nobody has documented slows the pace under 429, fails its row under another 4xx
+    status, and is retried under a 5xx, under 200, and where there was no answer at all.
 
     Args:
         name: The answer's code, or one of this side's.
@@ -45,6 +47,8 @@ def code_for(name: str, status: int | None) -> ErrorCode:
     family = family_of(name, CODES)
     if family is not None:
         return replace(CODES[family], name=name)
+    if status == _TOO_MANY:
+        return replace(CODES["Http.429"], name=name)
     is_client_error = status is not None and 400 <= status < _FIRST_SERVER_STATUS  # noqa: PLR2004 - the 4xx statuses
     return replace(UNKNOWN_CLIENT if is_client_error else UNKNOWN_SERVER, name=name)
 
@@ -69,13 +73,24 @@ def action_of(entry: ErrorCode, overrides: Mapping[str, Action]) -> Action:
 
 
 def meaning_of(code: str) -> str:
-    """What a code means, one sentence."""
-    return code_for(code, None).meaning
+    """What a code means with which a row ended, one sentence."""
+    return _ended_with(code).meaning
 
 
 def advice_on(code: str) -> str:
-    """What to do about a code, one sentence."""
-    return code_for(code, None).advice
+    """What to do about a code with which a row ended, one sentence."""
+    return _ended_with(code).advice
+
+
+def _ended_with(code: str) -> ErrorCode:
+    """What a row's last code says: of one that nobody has documented, not that the call is repeated."""
+    if is_known(code):
+        return code_for(code, None)
+    status = code.removeprefix(_BY_STATUS)
+    if code.startswith(_BY_STATUS) and status.isdecimal():
+        found = code_for(code, int(status))
+        return found if found.owner == "row" else replace(UNKNOWN_ENDED, meaning=found.meaning)
+    return UNKNOWN_ENDED
 
 
 def explain(code: str) -> str:

@@ -11,7 +11,7 @@ from what it means.
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, cast
@@ -106,6 +106,15 @@ UNKNOWN_SERVER: Final = ErrorCode(
     meaning="No page or list has this code; its status says that the service is at fault.",
     advice="Nothing: the call is repeated; `codes` in the job file can give the code another action.",
 )
+
+
+UNKNOWN_ENDED: Final = replace(
+    UNKNOWN_SERVER,
+    meaning="No page or list has this code.",
+    advice="Read the rows' messages; `batchsearch retry` asks again, and `codes` in the job file can give "
+    "the code another action.",
+)
+"""What is said of a row that has ended with such a code: its repeats are over."""
 
 
 def codes_of(*origins: Origin, owner: Owner | None = None) -> tuple[ErrorCode, ...]:

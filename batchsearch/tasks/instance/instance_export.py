@@ -85,6 +85,11 @@ class Exported:
         return asdict(self)
 
 
+def unread_of(file: Path) -> Path:
+    """Where an export is as it came, while some of its lines could not be read."""
+    return file.with_name(f"{file.stem}.meta")
+
+
 async def export_instance(
     settings: JobSettings, file: Path, *, instance: InstanceSettings | None = None, poll: float = _POLL
 ) -> Exported:
@@ -102,7 +107,7 @@ async def export_instance(
         OutputError: The file cannot be written.
     """
     await asyncio.to_thread(made_folder, file.parent)
-    raw = file.with_name(f"{file.stem}.meta")
+    raw = unread_of(file)
     async with instance_calls(settings, instance) as calls:
         name = calls.instance.name
         began = datetime.now(UTC)
@@ -202,7 +207,7 @@ def _written(raw: Path, file: Path) -> _Counted:
 
 
 def _row(content: dict[str, Any]) -> dict[str, Any] | None:
-    """The row of an image; None for what names none."""
+    """The row of an image; None for what names none, or has a text where a whole number belongs."""
     row: dict[str, Any] = {}
     for wire, parameter in _WIRE.items():
         value = content.get(wire, content.get(parameter.key))
@@ -210,6 +215,8 @@ def _row(content: dict[str, Any]) -> dict[str, Any] | None:
             row[parameter.key] = None
         elif _type(parameter.kind) == pa.int64():
             row[parameter.key] = _whole(value)
+            if row[parameter.key] is None:
+                return None
         else:
             row[parameter.key] = str(value)
     if row["product_id"] is None or row["pic_name"] is None:

@@ -96,6 +96,8 @@ REPLACED: Final = "Increment.ListReplaced"
 _BUSY: Final = frozenset({"Console.TaskAlreadyExist", "Console.IncrementStatusError"})
 """Answers to who asks for a task while another one runs."""
 _MOST_PAGES: Final = 100
+_CALM: Final = 2
+"""So often nothing runs, in looks one after the other, before the folder of somebody else's task is used."""
 _UNLISTED: Final = 20
 """Times that a task may be missing in the list before it is given up."""
 _FETCHES: Final = 5
@@ -186,13 +188,19 @@ class Importer:
             return await self._noted(task, found)
 
     async def _alone(self, task: Task) -> None:
-        """Wait until no task of the instance runs."""
+        """Wait until no task of the instance runs.
+
+        Whose task has just ended looks at its list first: else two loads that look in step would replace each
+        other's for ever.
+        """
         told = False
+        calm = 0
         while True:
             listed = await self.calls.ask("IncreaseList", TaskListResponse, page_size=MAX_TASKS_A_PAGE)
             running = [each for each in listed.tasks if (each.status or "").upper() == TASK_PROCESSING]
-            if not running:
+            if not running and (not told or calm >= _CALM):
                 return
+            calm = 0 if running else calm + 1
             if not told:
                 logger().info("task_waits", task=task.number, id=running[0].task_id)
                 step(f"task {task.number}: waiting for another task of the instance")

@@ -172,6 +172,23 @@ def test_a_job_that_deletes_is_guarded_as_any(job_file, tmp_path):
     assert "max_deleted" not in job
 
 
+def test_lines_that_cannot_be_read_are_no_images_that_are_missing(job_file, tmp_path):
+    """They are told before what differs, and no jobs are written that would add them once more."""
+    rows = rows_of(3)
+    file = job_file(rows)
+    ran(file)
+    held = tmp_path / "held.parquet"
+    assert command("export", file, "--to", held)[0] == 0
+    (tmp_path / "held.meta").write_text("what is this?\n")
+    told = invoke("instance", "diff", file, "--export", held)
+    assert told.exit_code == 0
+    assert "held.meta: has lines that cannot be read" in told.stderr
+    refused = invoke("instance", "diff", file, "--export", held, "--as-manifest", tmp_path / "mend")
+    assert refused.exit_code == 5
+    assert "no jobs are written" in refused.stderr
+    assert not (tmp_path / "mend").exists()
+
+
 def test_what_is_no_export_is_refused(job_file, tmp_path):
     """A file that is not there, and one that is something else, are told as what they are."""
     file = job_file(rows_of(2))

@@ -34,8 +34,16 @@ class Server:
             if given == "held":
                 await self.held.wait()
                 given = OK
+            if isinstance(given, tuple):
+                given, stray = given
+                writer.write(given)
+                await self.held.wait()
+                given = stray
+                self.asked.clear()
             writer.write(given)
             await writer.drain()
+            if self.held.is_set():
+                self.asked.set()
 
 
 @asynccontextmanager
@@ -149,6 +157,31 @@ async def test_bytes_after_an_answer_are_no_answer_to_the_next_request(more):
         server.answers = [OK + more]
         with suppress(aiohttp.ClientError):  # such an answer may be refused as a whole
             assert await ask() == (200, b"ok")
+        assert await ask() == (200, b"ok")
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("most", [None, 1])
+async def test_what_comes_while_nobody_asks_is_no_answer_to_the_next_request(most):
+    """A proxy that says 408 on a connection that rests, or answers twice, shifts no answers."""
+    late = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nold"
+    async with asking(most=most) as (server, ask):
+        server.answers = [(OK, late)]
+        assert await ask() == (200, b"ok")
+        server.asked.clear()
+        server.held.set()
+        await server.asked.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert [await ask() for _ in range(3)] == [(200, b"ok")] * 3
+        assert server.connections == 2
+
+
+async def test_after_an_answer_that_servers_give_unasked_another_connection_is_used():
+    """The answer that was waited for may still come on that one."""
+    async with asking() as (server, ask):
+        server.answers = [b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"]
+        assert (await ask())[0] == 408
         assert await ask() == (200, b"ok")
         assert server.connections == 2
 

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from batchsearch.engine.retry.asking import asked
 from batchsearch.engine.retry.judge import Judge
-from batchsearch.engine.retry.policy import EndRun, FailRow, Retry, RetryRules
+from batchsearch.engine.retry.policy import EndRun, FailRow, History, Retry, RetryRules, decide
 from batchsearch.engine.rows.pending_row import Attempt, PendingRow
 from batchsearch.service.client import Answer
 from batchsearch.service.codes.lookup import code_for
@@ -133,3 +134,37 @@ def test_endings_in_a_row_end_the_run_and_a_success_in_between_does_not(court):
     assert isinstance(judged(court, pending(court[2]), "NoPermission", 403), Retry)
     assert isinstance(judged(court, pending(court[2]), "NoPermission", 403), Retry)
     assert judged(court, pending(court[2]), "NoPermission", 403) == EndRun()
+
+
+@pytest.mark.parametrize(("hint", "throttled", "wait"), [(9_999.0, True, 60.0), (600.0, False, 600.0)])
+def test_flow_controls_hint_holds_a_row_for_a_minute_at_most(hint, throttled, wait):
+    """The pace waits no longer either; an outage's hint is believed as far as it is read."""
+    history = History(attempts=1, denied=1, elapsed=0.0)
+    found = decide("retry", history, RetryRules(), jitter=0.0, throttled=throttled, retry_after=hint)
+    assert found == Retry(wait)
+
+
+async def test_nobody_waits_for_one_answer_longer_than_the_bound():
+    """A hint of an hour gives the answer back, and is not slept."""
+    slept = []
+
+    class Denying:
+        async def refresh_credentials(self):
+            pass
+
+        async def send(self, _call):
+            return Answer(503, "ServiceUnavailable", "api", None, None, 3_600.0, None, datetime.now(UTC), 0.1)
+
+    class Pacer(Heard):
+        async def slot(self):
+            return 0.0
+
+        def departed(self, slot_at):
+            pass
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    rules = RetryRules(max_attempts=4, max_seconds=60.0)
+    answer, calls = await asked(Denying(), None, Pacer(), rules, clock=lambda: 0.0, sleep=sleep)
+    assert (answer.code, calls, slept) == ("ServiceUnavailable", 1, [])

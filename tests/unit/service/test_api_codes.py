@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from batchsearch.service.codes.lookup import action_of, code_for
+from batchsearch.service.codes.lookup import action_of, advice_on, code_for
 from batchsearch.service.codes.table import CODES
 
 
@@ -43,6 +43,28 @@ def test_actions_follow_the_code(name, status, action, throttles):
 def test_unknown_codes_have_a_default(status, action):
     """A code that nobody documented fails its row under a 4xx and is retried under a 5xx."""
     assert code_for("Brand.New", status).action == action
+
+
+def test_an_unknown_code_under_429_slows_the_pace():
+    """The status says what the code does not; a known code decides by itself."""
+    entry = code_for("Quota.Exceeded", 429)
+    assert (entry.name, entry.action, entry.throttles) == ("Quota.Exceeded", "retry", True)
+    assert not code_for("Code.17", 429).throttles
+
+
+@pytest.mark.parametrize(
+    ("code", "advised"),
+    [
+        ("Http.403", "Read the message"),
+        ("Http.418", "Read the message"),
+        ("Http.599", "`batchsearch retry` asks again"),
+        ("Brand.New", "`batchsearch retry` asks again"),
+    ],
+)
+def test_a_row_that_has_ended_is_not_said_to_be_repeated(code, advised):
+    """What nobody has documented is told by its status, and its repeats are over."""
+    assert advised in advice_on(code)
+    assert "is repeated" not in advice_on(code)
 
 
 @pytest.mark.parametrize("status", [None, 200])

@@ -164,6 +164,17 @@ def test_without_a_verdict_the_code_decides(code, failed):
     assert (_parse(content).code is not None) is failed
 
 
+@pytest.mark.parametrize(
+    "operation", ["SearchImageByPic", "AddImage", "UpdateImage", "CompareSimilarByImage"]
+)
+@pytest.mark.parametrize(("code", "said"), [(500, "Code.500"), ("DeniedRequest", "DeniedRequest")])
+def test_a_success_with_another_code_than_0_is_none(operation, code, said):
+    """The pages: values other than 0 say that the request failed. "Nothing found" would be final."""
+    content = _SEARCH | {"Success": True, "Code": code, "Score": 1.0}
+    parsed = parse_answer(operation, 200, json.dumps(content).encode())
+    assert (parsed.code, parsed.origin) == (said, "api")
+
+
 def test_a_gateway_error():
     """The gateway's body gives code, message and request id."""
     content = {
@@ -214,6 +225,8 @@ def test_an_xml_error():
         (429, b"", "Http.429"),
         (302, b"", "Transport.Redirected"),
         (503, b'{"error": "x"}', "Http.503"),
+        (403, b'{"error": "forbidden by policy"}', "Transport.NotTheService"),
+        (429, b'{"error": "slowly"}', "Http.429"),
     ],
 )
 def test_answers_that_are_none(status, body, code):

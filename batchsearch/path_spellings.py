@@ -67,3 +67,10 @@ def _forms(path: str) -> Iterator[str]:
             for part in parts
         ]
         yield from map("/".join, product(*choices))
+
+
+def in_shell(path: object) -> str:
+    """A path or an address as a command that is copied into a shell has to spell it."""
+    import shlex
+
+    return shlex.quote(str(path))

@@ -124,6 +124,8 @@ def _read(text: str, target: Shape) -> Any:
         if target.optional and plain_scalar(text.strip()) is None:
             return None
         return _unquoted(text)
+    if text.strip() in target.choices:
+        return text.strip()
     if target.is_list and not text.lstrip().startswith("["):
         return [_unquoted(text)]
     return parse_value(text)

@@ -64,8 +64,17 @@ def _walk(document: Document, value: Any, shape: Shape, path: SettingPath, folde
             if wrong is not None:
                 yield Problem(document.source(here).where(here), wrong)
                 continue
-            typed = document.source(here).kind in ("environment", "override")
-            base = Path.cwd() if typed else folder
+            base = folder
+            if document.source(here).kind in ("environment", "override"):
+                try:
+                    base = Path.cwd()
+                except FileNotFoundError:
+                    # Whoever works in a folder that is gone can name whole paths.
+                    if not all(_is_whole(each) for each in paths if isinstance(each, str)):
+                        yield Problem(
+                            document.source(here).where(here), "is relative, and the current folder is gone"
+                        )
+                        continue
             made = [_absolute(each, base) for each in paths]
             value[name] = made if isinstance(below, list) else made[0]
         else:
@@ -75,6 +84,10 @@ def _walk(document: Document, value: Any, shape: Shape, path: SettingPath, folde
 def _absolute(value: Any, base: Path) -> Any:
     """One path; what is none, or is empty, is left to the model to refuse."""
     return absolute(value, base) if isinstance(value, str) and value else value
+
+
+def _is_whole(path: str) -> bool:
+    return os.path.isabs(path) or HAS_SCHEME.match(path) is not None  # noqa: PTH117 - an address is no path
 
 
 def _unnameable(path: Any) -> str | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from batchsearch.config.sections.image_settings import ImageSettings
 from batchsearch.engine.job.identity import changed_names, shown
 from batchsearch.engine.renewal.mending import only_mends
+from batchsearch.path_spellings import in_shell
 from batchsearch.service.facts import DEFAULT_NUM
 from batchsearch.service.operations import OPERATIONS
 
@@ -97,7 +98,7 @@ def ways_on(changes: JobChanges, folder: str) -> str:
     renew = "  --renew       go on here: rows that would ask something else now are asked again, others stay"
     anew = "  --fresh DIR   begin anew in another folder: every row is asked for"
     reuse = (
-        f"  --fresh DIR --set reuse.from={folder}\n"
+        f"  --fresh DIR --set reuse.from={in_shell(folder)}\n"
         "                begin anew; what was answered here serves equal requests, without a call"
     )
     ways = [renew, anew, reuse] if changes.can_renew else [anew, reuse]

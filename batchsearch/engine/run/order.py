@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from batchsearch import crash_points
 from batchsearch.engine.parts.exchange import finish_exchange
 from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.path_spellings import in_shell
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.store import SCHEMA_VERSION, Ledger
 from batchsearch.storage.output_layout import LEDGER
@@ -174,7 +175,7 @@ async def disagreement(ledger: Ledger, folder: Path, expected: int | None) -> st
     elif expected is not None and keys.count != expected:
         said = f"{keys.count:,} rows have their outcome, the manifest needs {expected:,}"
     if said:
-        return f"{folder}: {said}; `batchsearch verify {folder}` says which, and what to do"
+        return f"{folder}: {said}; `batchsearch verify {in_shell(folder)}` says which, and what to do"
     noted = json.dumps({sha256: of_part.as_text() for sha256, of_part in by_part.items()})
     await ledger.set_meta(_PART_KEYS, noted)
     await ledger.set_meta(KEYS, keys.as_text())
@@ -226,7 +227,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 def _ways_on(folder: Path, what: str) -> str:
     return (
-        f"Put {what} back from a copy; or let `batchsearch recover {folder}` make the ledger anew from the "
-        "parts, so that nothing is asked for twice; or begin anew in another folder (`--fresh DIR` or "
-        "another `output.dir`)."
+        f"Put {what} back from a copy; or let `batchsearch recover {in_shell(folder)}` make the ledger "
+        "anew from the parts, so that nothing is asked for twice; or begin anew in another folder (`--fresh DIR` "
+        "or another `output.dir`)."
     )

@@ -9,6 +9,7 @@ import tempfile
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.path_spellings import in_shell
 from batchsearch.storage.ledger.checksum import NOTE, has_changed, log_of
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def damaged(path: Path, what: str, why: str) -> OutputDamagedError:
     """The error that tells that a ledger's file is damaged."""
     return OutputDamagedError(
         f"{path}: {what}, it is damaged: {why}. No part was touched. Put the ledger back from a copy, or let "
-        f"`batchsearch recover {path.parent.parent}` make it anew from the parts, so that nothing is asked "
-        "for twice."
+        f"`batchsearch recover {in_shell(path.parent.parent)}` make it anew from the parts, so that "
+        "nothing is asked for twice."
     )
 
 

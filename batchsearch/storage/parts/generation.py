@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from batchsearch import crash_points
 from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.path_spellings import in_shell
 from batchsearch.publish import sync_path
 from batchsearch.storage.parts.part_files import HITS, RESULTS, is_part
 
@@ -105,7 +106,8 @@ class NextGeneration:
                     if not _holds(coming, names):
                         raise OutputDamagedError(
                             f"{coming}: does not hold the parts that are to replace those in {seen}; "
-                            f"nothing was changed; put them back, or see `batchsearch recover {self._folder}`"
+                            f"nothing was changed; put them back, or see "
+                            f"`batchsearch recover {in_shell(self._folder)}`"
                         )
                     in_one_step &= _exchange(coming, seen)
                     sync_path(self._folder)

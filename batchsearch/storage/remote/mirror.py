@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.path_spellings import in_shell
 from batchsearch.storage.output_layout import SUMMARY
 from batchsearch.storage.remote.answer_journal import AnswerGroups, AnswerJournal, replayed, take_error
 from batchsearch.storage.remote.cargo import INDEXES, LEASES, LEDGER, Cargo, bring_down, read_index
@@ -196,7 +197,8 @@ class Mirror:
             raise OutputDamagedError(
                 f"{self._output}: has parts, but no index that names them (`_carried/index` is missing):\n"
                 f"  {listed}\nNothing was changed and no call was made. Put the index back; or let "
-                f"`batchsearch recover {self._output}` make it anew from the ledger that was carried there; "
+                f"`batchsearch recover {in_shell(self._output)}` make it anew from the ledger that was "
+                "carried there; "
                 "or give the job another `output.dir`."
             )
 

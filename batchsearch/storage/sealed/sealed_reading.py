@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from batchsearch.errors import OutputDamagedError, OutputError
+from batchsearch.path_spellings import in_shell
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
 from batchsearch.storage.ledger.lock import is_held
 from batchsearch.storage.ledger.store import SCHEMA_VERSION
@@ -139,7 +140,7 @@ def _looked_at(folder: Path, *, even_if_moving: bool = False) -> ReadableOutput 
         listed += f"\n  and {more:,} more" if more > 0 else ""
         raise OutputDamagedError(
             f"{folder}: its files are not those that were sealed:\n  {listed}\n"
-            f"Nothing was counted. `batchsearch verify {folder}` says what to do."
+            f"Nothing was counted. `batchsearch verify {in_shell(folder)}` says what to do."
         )
     return ReadableOutput(folder, tables)
 

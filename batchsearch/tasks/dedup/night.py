@@ -56,6 +56,7 @@ from batchsearch.tasks.dedup.upkeep.upkeep_steps import (
     began_as,
     goes_by_task,
     guard_deletions,
+    searched_too_early,
     take_over_former,
     upkeep_jobs,
 )
@@ -188,6 +189,7 @@ class _Night:
                 if any(run.exit_code in _UNFINISHED for run in sync.values()):
                     # Without tonight's images in the instance the search would miss their pairs.
                     return self._summary(None, sync, {}, given, fingerprints)
+                await self._search_what_came_late()
             search = await self._run(search_settings)
             if self._dedup.order == "search_first" and search.exit_code not in _UNFINISHED:
                 sync = await self._bring_in_step(given)
@@ -263,6 +265,14 @@ class _Night:
             return search
         await ask_again(self._folder / SEARCH, again, self._night)
         return await self._run(settings)
+
+    async def _search_what_came_late(self) -> None:
+        """Have rows searched again whose images came into the instance after their search."""
+        before = read_record(self._folder)
+        previous = None if before is None else before.get("finished_at")
+        ended = previous if isinstance(previous, str) else None
+        late = await asyncio.to_thread(searched_too_early, self._folder, ended)
+        await ask_again(self._folder / SEARCH, late, self._night)
 
     async def _bring_in_step(self, given: Given) -> dict[str, Summary]:
         """Delete, add and update, as far as the job asks for it; a step that does not end ends the upkeep."""

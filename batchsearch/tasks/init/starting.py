@@ -13,7 +13,7 @@ from batchsearch.config.load import load_text
 from batchsearch.config.sections.manifest_settings import XlsxSettings
 from batchsearch.errors import BatchsearchError, ConfigError, ManifestError, OutputError
 from batchsearch.manifest.source import Manifest, Wanted
-from batchsearch.path_spellings import other_spellings
+from batchsearch.path_spellings import in_shell, other_spellings
 from batchsearch.tasks.init.first_look import look_at
 from batchsearch.tasks.init.given_settings import GivenSettings
 from batchsearch.tasks.init.guess_records import Guess, Guesses, Lack
@@ -94,7 +94,7 @@ class Started:
             text += ["  to be mended first:", *(f"    {line}" for line in wrong)]
         # The embedded instance costs neither money nor slots: there is nothing to plan.
         ready = _COMMANDS[self.kind] if self.embedded else "plan"
-        text.append(f"next: batchsearch {ready if self.is_ready else 'config check'} {self.file}")
+        text.append(f"next: batchsearch {ready if self.is_ready else 'config check'} {in_shell(self.file)}")
         return "\n".join(text)
 
 

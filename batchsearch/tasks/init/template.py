@@ -11,6 +11,7 @@ from batchsearch.config.sections.dedup_settings import DedupSettings
 from batchsearch.config.sections.instance_settings import EMULATOR
 from batchsearch.config.sections.manifest_settings import XlsxSettings
 from batchsearch.config.sections.rate_setting import UNLIMITED
+from batchsearch.path_spellings import in_shell
 from batchsearch.tasks.init.job_text import Line
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Wishes:
 
 def title(wishes: Wishes, file: str) -> list[str]:
     """The lines at the top of the file."""
-    command = _COMMAND[wishes.kind]
+    command, file = _COMMAND[wishes.kind], in_shell(file)
     return [
         _WHAT[wishes.kind],
         "",

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from run_rig import command
-from shop_rig import clusters_of, pairs_of, samples
+from shop_rig import clusters_of, pairs_of, same_tables, samples
 
 from batchsearch.errors import ExitCode, ManifestError
 from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError
@@ -91,6 +91,36 @@ async def test_a_column_that_only_tonight_has_stops_no_deletion(shop):
     second = await shop.night(**options, same_when=["code"])
     assert (second.exit_code, second.sync["delete"].calls) == (ExitCode.DONE, 1)
     assert shop.emulator.catalogue().get(gone[0], gone[1]) is None
+
+
+async def test_what_comes_back_is_searched_again(shop, tmp_path):
+    """While a product was away a copy of it came: neither search has seen the other's image."""
+    some = samples()[45:57]
+    shop.write_all(some)
+    options = {"sync": ["add", "delete"], "max_deleted": "50%"}
+    await shop.night(**options)
+    away = shop.rows.pop(2)
+    await shop.night(**options)
+    shop.write("copy", "front.jpg", some[2][2])
+    await shop.night(**options)
+    shop.rows.insert(2, away)
+    back = await shop.night(**options)
+    assert (back.sync["add"].calls, back.search.calls) == (1, 1)
+    assert {away[0], "copy"} in clusters_of(tmp_path / "out").values()
+    await shop.night("anew", **options)
+    same_tables(tmp_path / "out", tmp_path / "anew")
+    assert (await shop.night(**options)).search.calls == 0
+
+
+async def test_what_was_searched_before_it_was_added_is_searched_again(shop, tmp_path):
+    """By a job that searched first: what is in the instance now was not when it was searched."""
+    shop.write_all(samples()[45:57])
+    await shop.night(sync="add", order="search_first")
+    second = await shop.night(sync="add")
+    assert (second.exit_code, second.search.calls) == (ExitCode.DONE, 12)
+    await shop.night("anew", sync="add")
+    same_tables(tmp_path / "out", tmp_path / "anew")
+    assert (await shop.night(sync="add")).search.calls == 0
 
 
 async def test_half_of_the_images_is_enough_to_go_on(shop):

@@ -85,6 +85,9 @@ def test_later_sources_win(job):
         ("instance.vpc=yes", lambda s: s.instance.vpc, True),
         ("manifest.key=sku", lambda s: s.manifest.key, ("sku",)),
         ("manifest.key=[a, b]", lambda s: s.manifest.key, ("a", "b")),
+        ("manifest.carry=none", lambda s: s.manifest.carry, "none"),
+        ("manifest.carry=all", lambda s: s.manifest.carry, "all"),
+        ("manifest.carry=sku", lambda s: s.manifest.carry, ("sku",)),
         ("manifest.csv.types.unit.price=int64", lambda s: s.manifest.csv.types, {"unit.price": "int64"}),
         ("manifest.csv.delimiter=tab", lambda s: s.manifest.csv.delimiter, "\t"),
         ("parameters.num=3", lambda s: s.parameters, {"num": 3}),
@@ -98,6 +101,16 @@ def test_later_sources_win(job):
 def test_overrides_are_read_as_the_setting_means(job, override, read, value):
     """Text settings keep the text, others read YAML, free names keep their dots."""
     assert read(job(GOOD, override).settings) == value
+
+
+def test_a_current_folder_that_is_gone_matters_to_relative_paths_alone(job, problems, tmp_path, monkeypatch):
+    """Cron and CI clean up behind those who name whole paths."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert job(GOOD, f"output.dir={tmp_path}/out").settings.output.dir == f"{tmp_path}/out"
+    assert "is relative, and the current folder is gone" in str(problems(GOOD, "output.dir=out"))
 
 
 def test_a_section_given_whole_replaces_the_section(job):

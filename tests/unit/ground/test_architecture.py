@@ -328,3 +328,10 @@ def test_a_page_that_leads_through_a_package_knows_its_modules(name):
     page = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
     named = set(re.findall(r"`([a-z_]+)`", page)) - NO_MODULES
     assert named <= {path.stem for path in folder.iterdir()}
+
+
+def test_commands_that_messages_name_are_spelled_for_a_shell():
+    """A blank or a quote in a path must not break the line that somebody copies at night."""
+    plain = re.compile(r"`batchsearch [a-z -]+ \{(?!in_shell\()")
+    found = [str(path) for path in PACKAGE.rglob("*.py") if plain.search(path.read_text(encoding="utf-8"))]
+    assert found == []

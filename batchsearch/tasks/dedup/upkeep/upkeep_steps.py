@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ from batchsearch.publish import disk_errors
 from batchsearch.service.operations import OPERATIONS
 from batchsearch.storage.ledger.entries import digest_of
 from batchsearch.storage.ledger.ledger_reader import LedgerReader
-from batchsearch.storage.output_layout import LEDGER, SYNC, UPKEEP
+from batchsearch.storage.output_layout import LEDGER, SEARCH, SYNC, UPKEEP
 from batchsearch.storage.parts.part_files import RESULTS
 from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.tasks.dedup.candidates.catalogue_images import batches_of, places
@@ -142,6 +143,45 @@ async def add_returned(settings: JobSettings, given: Given, night: str) -> None:
     folder = Path(settings.output.dir)
     manifest = open_manifest(settings, OPERATIONS[settings.operation])
     await ask_again(folder / UPKEEP["add"], returned_rows(folder, manifest, given), night)
+
+
+def searched_too_early(folder: Path, previous: str | None) -> list[bytes]:
+    """Rows whose image came into the instance after their search, by digest.
+
+    Products that were searched meanwhile have not found it, and it has not found them: it was away, or could
+    not be added, or was added by a job that searched first.
+
+    Args:
+        folder: The dedup's output folder.
+        previous: When the last whole night ended, ISO 8601; None where there was none.
+
+    Raises:
+        OutputError: Results cannot be read.
+    """
+    searches = folder / SEARCH / RESULTS
+    since = 0
+    for batch in batches_of(searches, ["finished_at"]):
+        since = max(since, int(microseconds(batch.column("finished_at")).max(initial=0)))
+    if not since:
+        return []
+    if previous is not None:
+        since = min(since, int(datetime.fromisoformat(previous).timestamp() * 1_000_000))
+    keys, moments = [], []
+    for batch in batches_of(folder / UPKEEP["add"] / RESULTS, ["row_key", "outcome", "finished_at"]):
+        at = microseconds(batch.column("finished_at"))
+        well = pc.fill_null(pc.equal(batch.column("outcome"), pa.scalar("ok")), pa.scalar(value=False))
+        late = (at > since) & well.to_numpy(zero_copy_only=False)
+        keys.append(batch.column("row_key").filter(pa.array(late)))
+        moments.append(at[late])
+    added = pa.concat_arrays(keys) if keys else pa.array([], pa.string())
+    if not len(added):
+        return []
+    added_at, again = np.concatenate(moments), []
+    for batch in batches_of(searches, ["row_key", "finished_at"]):
+        place = places(batch.column("row_key"), added)
+        early = (place >= 0) & (added_at[place] > microseconds(batch.column("finished_at")))
+        again += [digest_of(key) for key in batch.column("row_key").filter(pa.array(early)).to_pylist()]
+    return again
 
 
 def take_over_former(folder: Path) -> None:

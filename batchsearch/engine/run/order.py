@@ -228,6 +228,6 @@ def _listed(lines: Sequence[str]) -> str:
 def _ways_on(folder: Path, what: str) -> str:
     return (
         f"Put {what} back from a copy; or let `batchsearch recover {in_shell(folder)}` make the ledger "
-        "anew from the parts, so that nothing is asked for twice; or begin anew in another folder (`--fresh DIR` "
-        "or another `output.dir`)."
+        "anew from the parts, so that nothing is asked for twice; or begin anew in another folder "
+        "(`--fresh DIR` or another `output.dir`)."
     )

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchsearch.backoff import BASE_SECONDS, CAP_SECONDS, backoff
-from batchsearch.pacing.pacer import MAX_HOLD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,8 +109,7 @@ def decide(
         rules: The bounds.
         jitter: A random number in [0, 1).
         throttled: The answer is flow control's: time alone bounds its repeats.
-        retry_after: The service's own hint, seconds; the wait is never shorter, and flow control's hint is
-            believed for a minute at most: the pace itself waits no longer.
+        retry_after: The service's own hint, seconds; the wait is never shorter.
     """
     if action == "fail_row":
         return FailRow()
@@ -128,5 +126,4 @@ def decide(
         return Retry(0.0, resign=True, refresh=action == "refresh_credentials")
     step = history.denied if throttled else max(history.attempts, history.repeats)
     wait = backoff(max(1, step), jitter, base=rules.base_seconds, cap=rules.cap_seconds)
-    hint = retry_after or 0.0
-    return Retry(max(wait, min(hint, MAX_HOLD) if throttled else hint))
+    return Retry(max(wait, retry_after or 0.0))

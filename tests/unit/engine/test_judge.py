@@ -7,7 +7,7 @@ import pytest
 
 from batchsearch.engine.retry.asking import asked
 from batchsearch.engine.retry.judge import Judge
-from batchsearch.engine.retry.policy import EndRun, FailRow, History, Retry, RetryRules, decide
+from batchsearch.engine.retry.policy import EndRun, FailRow, Retry, RetryRules
 from batchsearch.engine.rows.pending_row import Attempt, PendingRow
 from batchsearch.service.client import Answer
 from batchsearch.service.codes.lookup import code_for
@@ -134,14 +134,6 @@ def test_endings_in_a_row_end_the_run_and_a_success_in_between_does_not(court):
     assert isinstance(judged(court, pending(court[2]), "NoPermission", 403), Retry)
     assert isinstance(judged(court, pending(court[2]), "NoPermission", 403), Retry)
     assert judged(court, pending(court[2]), "NoPermission", 403) == EndRun()
-
-
-@pytest.mark.parametrize(("hint", "throttled", "wait"), [(9_999.0, True, 60.0), (600.0, False, 600.0)])
-def test_flow_controls_hint_holds_a_row_for_a_minute_at_most(hint, throttled, wait):
-    """The pace waits no longer either; an outage's hint is believed as far as it is read."""
-    history = History(attempts=1, denied=1, elapsed=0.0)
-    found = decide("retry", history, RetryRules(), jitter=0.0, throttled=throttled, retry_after=hint)
-    assert found == Retry(wait)
 
 
 async def test_nobody_waits_for_one_answer_longer_than_the_bound():

@@ -66,7 +66,7 @@ def arrow_table(manifest: object) -> pa.Table:
         if pandas is not None and isinstance(manifest, pandas.DataFrame):
             return _plain(_of_pandas(manifest))
         if isinstance(manifest, list | tuple):
-            return _plain(pa.Table.from_pylist(list(manifest)))
+            return _plain(_of_mappings(manifest))
         if hasattr(manifest, "__arrow_c_stream__"):
             return _plain(pa.RecordBatchReader.from_stream(manifest).read_all())
         if hasattr(manifest, "__arrow_c_array__"):
@@ -86,6 +86,13 @@ def arrow_table(manifest: object) -> pa.Table:
         ],
         summary="the job is not usable:",
     )
+
+
+def _of_mappings(rows: Sequence[Any]) -> pa.Table:
+    """Rows as mappings: each column that any of them has, in the order of coming; absent cells are null."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    whole = [{name: row.get(name) for name in names} for row in rows]
+    return pa.Table.from_pylist(whole)
 
 
 def _of_pandas(frame: Any) -> pa.Table:

@@ -27,7 +27,7 @@ while [ -z "$stop" ] && [ "$tries" -gt 0 ]; do
   [ -z "$stop" ] || kill -TERM "$run"
   wait "$run"; code=$?
   # A signal ends the wait, not the run, which stops in good order; 127: it has been waited for.
-  while [ "$code" -gt 128 ]; do
+  while [ "$code" -gt 128 ] && kill -0 "$run" 2>/dev/null; do
     wait "$run"; again=$?
     [ "$again" -ne 127 ] || break
     code=$again

@@ -178,6 +178,24 @@ def test_cron_says_nothing_of_what_passed(stand_in):
     assert (ended.returncode, ended.stdout, len(starts)) == (0, "", 2)
 
 
+def test_cron_goes_on_after_a_run_that_was_killed(tmp_path):
+    """Out of memory, for one: it is tried again, and somebody is told."""
+    fake = tmp_path / "batchsearch"
+    fake.write_text('#!/bin/sh\necho tried >>"$0.log"\nkill -KILL $$\n')
+    fake.chmod(0o755)
+    done = subprocess.run(
+        ["sh", str(NIGHT), "run", "job.yaml", str(tmp_path / "log")],
+        env={**os.environ, "BATCHSEARCH": str(fake), "TRIES": "2", "PAUSE": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 137
+    assert "ended with exit code 137" in done.stdout
+    assert (tmp_path / "batchsearch.log").read_text() == "tried\n" * 2
+
+
 def test_cron_hands_on_the_signal(tmp_path):
     """SIGTERM to the script ends the run in good order, and the script with it: no further start."""
     program = tmp_path / "batchsearch"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Final
+
+from batchsearch.errors import ConfigError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,6 +38,12 @@ class RunOptions:
     signals: StopSignals | None = None
     stand_in: StandIn | None = None
     tells: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a bound that is none: it would be taken for no bound at all."""
+        most: object = self.max_calls
+        if most is not None and not (isinstance(most, Integral) and int(most) >= 0):
+            raise ConfigError.at("max_calls", f"is a whole number from 0 on, not {most!r}")
 
 
 PLAIN_RUN: Final = RunOptions()

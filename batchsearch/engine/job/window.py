@@ -26,7 +26,7 @@ class CallsLeft:
         """Whether one more may be made; if so, it is counted."""
         if self._left is None:
             return True
-        if self._left == 0:
+        if self._left <= 0:
             return False
         self._left -= 1
         return True

@@ -106,6 +106,9 @@ async def test_the_async_form_leaves_the_loop_free(job):
 
 def test_a_run_resumes(job):
     """Again, no call is made; `max_calls` leaves the rest to the next run."""
+    for wrong in (-1, 2.5, "3"):
+        with pytest.raises(batchsearch.ConfigError, match="max_calls"):
+            batchsearch.run(job, max_calls=wrong)
     first = batchsearch.run(job, max_calls=1)
     assert not first.ok
     with pytest.raises(batchsearch.RunFailedError) as caught:

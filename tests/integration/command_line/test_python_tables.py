@@ -199,3 +199,12 @@ def test_progress_may_be_asked_for_by_true(job, capsys):
     assert result.ok
     assert json.loads(result.summary.as_json())["rows"] == 4
     assert capsys.readouterr().out == ""
+
+
+def test_rows_as_mappings_have_the_columns_of_all_of_them():
+    """Not of the first one alone: what it lacks is null there, and a row's order says nothing."""
+    rows = [{"id": "1", "image1": "a.jpg"}, {"id": "2", "image1": "b.jpg", "image2": "c.jpg"}]
+    for given in (rows, rows[::-1]):
+        table = arrow_table(given)
+        assert sorted(table.column_names) == ["id", "image1", "image2"]
+        assert {row["id"]: row["image2"] for row in table.to_pylist()} == {"1": None, "2": "c.jpg"}

@@ -116,7 +116,7 @@ def parse_content(
         request_id: Of the answer's headers, for an object that has none.
     """
     if not 200 <= status < 300:  # noqa: PLR2004 - the successful statuses
-        blamed = 400 <= status < 500 and status not in _STATUS_NAMED  # noqa: PLR2004 - the request is
+        blamed = 400 <= status < 500 and status not in _STATUS_NAMED  # noqa: PLR2004 - the 4xx statuses
         if blamed and _ANSWER_FIELDS.isdisjoint(content):
             what = f"HTTP {status} with a JSON object that has none of an answer's fields"
             return _foreign("Transport.NotTheService", what, request_id)

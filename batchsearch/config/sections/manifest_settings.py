@@ -41,8 +41,8 @@ class CsvSettings(Settings):
         None,
         min_length=1,
         description="Column names of files that do not begin with them: their first line is a row, too. "
-        "Where the line that `skip_lines` leaves out has most of them (those that are there twice numbered), "
-        "its order counts: columns may move.",
+        "Where the line that `skip_lines` leaves out has the same names (those that are there twice are "
+        "numbered), or some more or fewer, its order counts: columns may move.",
     )
     skip_lines: int = Field(
         0,

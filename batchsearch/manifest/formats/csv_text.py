@@ -110,9 +110,13 @@ class CsvText:
         return list(named or names)
 
     def _own_names(self) -> tuple[str, ...] | None:
-        """The names in the last line above the table, each once, where it has most of those of the job file.
+        """The names in the last line above the table, each once, where they are those of the job file.
 
-        Such a line names the columns, some of them twice: what has moved since is where it says.
+        Such a line names the columns, some of them twice: what has moved since is where it says, columns that
+        came or went included. Where a name is another one the job file's are meant, place by place.
+
+        Raises:
+            ManifestError: Then the others have moved, and nobody can say what is what.
         """
         wanted, above = self._settings.header, self._settings.skip_lines
         if not wanted or not above:
@@ -124,8 +128,19 @@ class CsvText:
             names = once_each(next(self._records(io.StringIO(line, newline="")), []))
         except csv.Error:
             return None
-        there = len({*names} & {*wanted})
-        return names if 2 * there > len(wanted) else None
+        both = {*names} & {*wanted}
+        if 2 * len(both) <= len(wanted):
+            return None
+        if both in ({*names}, {*wanted}):
+            return names
+        if [name if name in both else None for name in names] != [
+            name if name in both else None for name in wanted
+        ]:
+            raise self._error(
+                "names its columns in another order than `manifest.csv.header`, and some of them otherwise; "
+                "write down there what they are called now"
+            )
+        return None
 
     def _begins(self) -> bytes:
         """The first bytes, unpacked; a file that is something else is refused by what it is."""

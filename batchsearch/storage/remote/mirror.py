@@ -198,8 +198,7 @@ class Mirror:
                 f"{self._output}: has parts, but no index that names them (`_carried/index` is missing):\n"
                 f"  {listed}\nNothing was changed and no call was made. Put the index back; or let "
                 f"`batchsearch recover {in_shell(self._output)}` make it anew from the ledger that was "
-                "carried there; "
-                "or give the job another `output.dir`."
+                "carried there; or give the job another `output.dir`."
             )
 
     def _made_equal(self, index: Index | None) -> int:

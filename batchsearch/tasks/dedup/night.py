@@ -271,7 +271,7 @@ class _Night:
         before = read_record(self._folder)
         previous = None if before is None else before.get("finished_at")
         ended = previous if isinstance(previous, str) else None
-        late = await asyncio.to_thread(searched_too_early, self._folder, ended)
+        late = await asyncio.to_thread(searched_too_early, self._folder, ended, datetime.now(UTC))
         await ask_again(self._folder / SEARCH, late, self._night)
 
     async def _bring_in_step(self, given: Given) -> dict[str, Summary]:

@@ -1,6 +1,7 @@
 """The instance beside the manifest: what is added, updated and deleted, and what no export may do to it."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from run_rig import command
@@ -8,6 +9,7 @@ from shop_rig import clusters_of, pairs_of, same_tables, samples
 
 from batchsearch.errors import ExitCode, ManifestError
 from batchsearch.tasks.dedup.candidates.own_image import CatalogueNotHeldError
+from batchsearch.tasks.dedup.upkeep.upkeep_steps import searched_too_early
 
 ALL = ["add", "update", "delete"]
 
@@ -116,6 +118,10 @@ async def test_what_was_searched_before_it_was_added_is_searched_again(shop, tmp
     """By a job that searched first: what is in the instance now was not when it was searched."""
     shop.write_all(samples()[45:57])
     await shop.night(sync="add", order="search_first")
+    now = datetime.now(UTC)
+    assert len(searched_too_early(tmp_path / "out", None, now)) == 12
+    # What a clock that ran ahead has written is not searched again every night.
+    assert searched_too_early(tmp_path / "out", None, now - timedelta(days=1)) == []
     second = await shop.night(sync="add")
     assert (second.exit_code, second.search.calls) == (ExitCode.DONE, 12)
     await shop.night("anew", sync="add")

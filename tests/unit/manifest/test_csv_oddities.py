@@ -140,8 +140,21 @@ def test_columns_may_move_where_names_are_there_twice(opened):
         assert carried(opened(text, header=names, skip_lines=1)) == [wanted], text
     more = carried(opened("new,id,colour,image,image\nx,1,red,a.jpg,b.jpg\n", header=names, skip_lines=1))
     assert more == [{"new": "x"} | wanted]
+    fewer = carried(opened("image,id\na.jpg,1\n", header=["id", "note", "image"], skip_lines=1))
+    assert fewer == [{"image": "a.jpg", "id": "1"}]
     second = "an export\ncolour,id,image,image\nred,1,a.jpg,b.jpg\n"
     assert carried(opened(second, header=names, skip_lines=2)) == [wanted]
+
+
+def test_names_that_the_job_file_gives_to_columns_stay_theirs(opened):
+    """Who calls a column otherwise than the file does means it, by place; moved ones are refused."""
+    text = "id,colour,picture\n1,red,a.jpg\n"
+    assert carried(opened(text, header=["id", "colour", "image"], skip_lines=1)) == [
+        {"id": "1", "colour": "red", "image": "a.jpg"}
+    ]
+    moved = "colour,id,picture\nred,1,a.jpg\n"
+    said = refusal(lambda: opened(moved, header=["id", "colour", "image"], skip_lines=1))
+    assert "in another order than `manifest.csv.header`" in said
 
 
 @pytest.mark.parametrize(

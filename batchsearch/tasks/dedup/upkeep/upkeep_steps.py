@@ -145,7 +145,7 @@ async def add_returned(settings: JobSettings, given: Given, night: str) -> None:
     await ask_again(folder / UPKEEP["add"], returned_rows(folder, manifest, given), night)
 
 
-def searched_too_early(folder: Path, previous: str | None) -> list[bytes]:
+def searched_too_early(folder: Path, previous: str | None, now: datetime) -> list[bytes]:
     """Rows whose image came into the instance after their search, by digest.
 
     Products that were searched meanwhile have not found it, and it has not found them: it was away, or could
@@ -154,6 +154,7 @@ def searched_too_early(folder: Path, previous: str | None) -> list[bytes]:
     Args:
         folder: The dedup's output folder.
         previous: When the last whole night ended, ISO 8601; None where there was none.
+        now: What bears a later time was written by a clock that went wrong, and says nothing.
 
     Raises:
         OutputError: Results cannot be read.
@@ -165,12 +166,13 @@ def searched_too_early(folder: Path, previous: str | None) -> list[bytes]:
     if not since:
         return []
     if previous is not None:
-        since = min(since, int(datetime.fromisoformat(previous).timestamp() * 1_000_000))
+        since = min(since, _microsecond(datetime.fromisoformat(previous)))
+    until = _microsecond(now)
     keys, moments = [], []
     for batch in batches_of(folder / UPKEEP["add"] / RESULTS, ["row_key", "outcome", "finished_at"]):
         at = microseconds(batch.column("finished_at"))
         well = pc.fill_null(pc.equal(batch.column("outcome"), pa.scalar("ok")), pa.scalar(value=False))
-        late = (at > since) & well.to_numpy(zero_copy_only=False)
+        late = (at > since) & (at <= until) & well.to_numpy(zero_copy_only=False)
         keys.append(batch.column("row_key").filter(pa.array(late)))
         moments.append(at[late])
     added = pa.concat_arrays(keys) if keys else pa.array([], pa.string())
@@ -182,6 +184,10 @@ def searched_too_early(folder: Path, previous: str | None) -> list[bytes]:
         early = (place >= 0) & (added_at[place] > microseconds(batch.column("finished_at")))
         again += [digest_of(key) for key in batch.column("row_key").filter(pa.array(early)).to_pylist()]
     return again
+
+
+def _microsecond(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
 
 
 def take_over_former(folder: Path) -> None:

@@ -19,14 +19,16 @@ _SHORTEST: Final = 8
 _MOST_KEPT: Final = 256
 
 _ADDRESS: Final = re.compile(
-    r"""(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]{0,20}://)   # s3://, https:// …
+    r"""(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]{0,20}://     # s3://, https:// …
+            |(?<![\w/:\\])//                                # without a scheme
+            |\b(?i:https?)(?::/|//|:(?=\w)))                    # misspelled
         (?:[^\s/?#"'<>\\]*@)?                             # user and password
         (?P<place>[^\s?#"'<>\\]*)
         (?P<rest>[?#][^\s"'<>\\]*)?""",
     re.VERBOSE,
 )
 _NAMED: Final = re.compile(
-    r"""(?P<name>\b(?:x-(?:oss|amz|acs)-(?:signature|credential|security-token)|signature|authorization
+    r"""(?P<name>\b(?:x-(?:oss|amz|acs)-(?:signature|credential|security-token)|signature|sig|authorization
             |(?:access-?_?key-?_?|client_?|app_?)secret|security-?_?token|session_?token|password|policy)
         ["']?\s*(?::|=|%3D)\s*["']?(?:(?:bearer|basic|acs3-hmac-sha256)\s+)?)
         [^\s&"',;}<>]{6,}""",
@@ -57,7 +59,7 @@ def redacted(text: str) -> str:
     for secret in tuple(_kept):
         if secret in text:
             text = text.replace(secret, TAKEN_OUT)
-    if "://" in text:
+    if "//" in text or "http" in text.lower():
         text = _ADDRESS.sub(_plain_address, text)
     return _NAMED.sub(_named, text)
 

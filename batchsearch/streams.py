@@ -10,12 +10,27 @@ from __future__ import annotations
 import codecs
 import errno
 import os
+import re
 import sys
-from typing import TextIO, cast
+from typing import Final, TextIO, cast
 
 from batchsearch.exit_codes import ExitCode
 
 _ESCAPES = "batchsearch.escapes"
+_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_CONTROLS_IN_LINES: Final = {code: said for code, said in _CONTROLS.items() if chr(code) not in "\n\t"}
+_OBEYED: Final = re.compile(r"(\x1b\[[0-9;?]*[A-HJKSTfhlmsu])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""What terminals obey: colours and moves, which libraries write here, and all that nobody here writes."""
+
+
+def printable(text: str) -> str:
+    """Text from outside with its control characters spelt out: none of them reaches a terminal."""
+    return text.translate(_CONTROLS)
+
+
+def printable_lines(text: str) -> str:
+    """The same, of a text of several lines: line breaks and tabs stay."""
+    return text.translate(_CONTROLS_IN_LINES)
 
 
 class SafeStream:
@@ -30,15 +45,21 @@ class SafeStream:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._is_seen = stream.isatty()
         self.problem: OSError | ValueError | None = None
 
     def write(self, text: str | bytes) -> int:
-        """Write, or remember why not; how much was taken. Bytes, as a shell's completions come, are UTF-8."""
+        """Write, or remember why not; how much was taken. Bytes, as a shell's completions come, are UTF-8.
+
+        A terminal gets no control character but colours and moves of the cursor, as a last line of defence:
+        others are spelt as JSON does.
+        """
         if text == b"":
             # Whoever tries this looks for a stream of bytes, to encode by a rule of its own.
             raise TypeError("write() takes text")
         try:
-            self._stream.write(text.decode() if isinstance(text, bytes) else text)
+            plain = text.decode() if isinstance(text, bytes) else text
+            self._stream.write(_OBEYED.sub(_spelt, plain) if self._is_seen else plain)
         except (OSError, ValueError) as problem:
             self.problem = problem
         return len(text)
@@ -120,6 +141,10 @@ def tell_unwritten(what: str, problem: str) -> None:
     """Say on stderr what could not be written to stdout."""
     sys.stderr.write(f"batchsearch: {what} cannot be written to stdout: {problem}\n")
     sys.stderr.flush()
+
+
+def _spelt(found: re.Match[str]) -> str:
+    return found[1] or f"\\u{ord(found[0]):04x}"
 
 
 def _opened(number: int) -> TextIO:

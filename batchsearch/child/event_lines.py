@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from batchsearch.telemetry.logs import printable
+from batchsearch.streams import printable
 
 _LEVELS: Final = {
     "debug": logging.DEBUG,

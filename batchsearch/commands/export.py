@@ -10,6 +10,7 @@ import click
 
 from batchsearch.commands.shared.options import hand_on
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
+from batchsearch.commands.shared.showing import tell
 
 if TYPE_CHECKING:
     from batchsearch.tasks.export.exporting import Exported, FormatName
@@ -106,7 +107,7 @@ def command(
         )
         made = export(found.folder, options)
     for note in made.notes:
-        click.echo(f"batchsearch: {note}", err=True)
+        tell(f"batchsearch: {note}", to_stderr=True)
     _tell(made, as_json=as_json)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from batchsearch.commands.shared.options import CONFIG, SET, file_option, load
+from batchsearch.commands.shared.showing import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -57,13 +58,13 @@ def show(config: Path, *, overrides: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps({"instances": [each.as_dict() for each in found]}, ensure_ascii=False))
         return
     for each in found:
-        click.echo(f"{each.instance} at {each.endpoint}")
+        tell(f"{each.instance} at {each.endpoint}")
         _lines(each.lines())
         for check in each.checks:
             if check.state != "ok":
-                click.echo(f"  {click.style('mind', fg='yellow'):<{_LABEL}} {check.said}")
+                tell(check.said, mark=f"  {click.style('mind', fg='yellow'):<{_LABEL}} ")
                 if check.advice:
-                    click.echo(f"  {'':<{_LABEL}} -> {check.advice}")
+                    tell(f"  {'':<{_LABEL}} -> {check.advice}")
 
 
 @command.command(
@@ -101,11 +102,11 @@ def export(
     if as_json:
         click.echo(json.dumps(found.as_dict(), ensure_ascii=False))
         return
-    click.echo(f"{found.instance}: {found.images:,} images in {found.file}")
+    tell(f"{found.instance}: {found.images:,} images in {found.file}")
     if found.unread:
-        click.echo(f"  {found.unread:,} lines of the export are of no image; the file is kept: {found.raw}")
+        tell(f"  {found.unread:,} lines of the export are of no image; the file is kept: {found.raw}")
         for example in found.examples:
-            click.echo(f"    {example}")
+            tell(f"    {example}")
 
 
 @command.command(
@@ -179,7 +180,7 @@ def diff(
             )
             if folder is not None:
                 raise RunEndedError("Export.Unread", f"{what}; no jobs are written that would add them")
-            click.echo(f"batchsearch: {what}", err=True)
+            tell(f"batchsearch: {what}", to_stderr=True)
         target = file or _held_file(settings, named).with_suffix(".diff.parquet")
         chosen = Chosen() if folder is not None else None
         found = await compared_from(catalogue, named, held, target, chosen)
@@ -197,39 +198,35 @@ def diff(
 
 
 def _show_diff(found: Compared, jobs: list[MendingJob]) -> None:
-    from batchsearch.telemetry.logs import printable
-
-    click.echo(f"{found.instance}: {found.held:,} images held, {found.rows:,} rows in the catalogue")
+    tell(f"{found.instance}: {found.held:,} images held, {found.rows:,} rows in the catalogue")
     words = {
         "missing": "in the catalogue, not on the instance",
         "extra": "on the instance, not in the catalogue",
         "attributes": "with other attributes",
     }
     if not found.total:
-        click.echo("  Nothing differs.")
+        tell("  Nothing differs.")
     for change, what in words.items():
         count = found.counts.get(change, 0)
         if not count:
             continue
-        click.echo(f"  {count:,} {what}")
+        tell(f"  {count:,} {what}")
         shown = [each for each in found.examples if each.change == change]
         for each in shown:
             values = ", ".join(
                 f"{name}: {each.instance.get(name)!r} -> {each.catalogue.get(name)!r}" for name in each.fields
             )
-            click.echo(printable(f"    {each.product_id} / {each.pic_name}{': ' if values else ''}{values}"))
+            tell(f"    {each.product_id} / {each.pic_name}{': ' if values else ''}{values}")
         if count > len(shown):
-            click.echo(f"    … and {count - len(shown):,} more")
+            tell(f"    … and {count - len(shown):,} more")
     if found.unusable:
-        click.echo(
-            f"  {found.unusable:,} rows of the catalogue cannot be added as they are: `batchsearch check`"
-        )
+        tell(f"  {found.unusable:,} rows of the catalogue cannot be added as they are: `batchsearch check`")
     if found.repeated:
-        click.echo(f"  {found.repeated:,} rows name an image that another row has named")
-    click.echo(f"  compared: {', '.join(found.compared) or 'names alone'}")
-    click.echo(f"  all of it: {found.file}")
+        tell(f"  {found.repeated:,} rows name an image that another row has named")
+    tell(f"  compared: {', '.join(found.compared) or 'names alone'}")
+    tell(f"  all of it: {found.file}")
     for job in jobs:
-        click.echo(f"  {job.operation:<12} {job.rows:,} rows: batchsearch run {shlex.quote(job.file)}")
+        tell(f"  {job.operation:<12} {job.rows:,} rows: batchsearch run {shlex.quote(job.file)}")
 
 
 def _done(
@@ -256,4 +253,4 @@ def _file_name(name: str) -> str:
 
 def _lines(lines: Iterable[tuple[str, str]]) -> None:
     for label, text in lines:
-        click.echo(f"  {label:<{_LABEL}} {text}")
+        tell(f"  {label:<{_LABEL}} {text}")

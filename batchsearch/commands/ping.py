@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from batchsearch.commands.shared.options import CONFIG, SET, load
+from batchsearch.commands.shared.showing import tell
+from batchsearch.streams import printable_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +70,7 @@ def command(config: Path, *, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 def _show(found: Pinged) -> None:
-    click.echo(f"{found.instance} at {found.endpoint}")
+    tell(f"{found.instance} at {found.endpoint}")
     for check in found.checks:
         for line in _lines(check):
             click.echo(line)
@@ -77,10 +79,10 @@ def _show(found: Pinged) -> None:
 def _lines(check: Check) -> list[str]:
     word, colour = _MARKS[check.state]
     width = max(60, min(_WIDEST, shutil.get_terminal_size((100, 24)).columns)) - _INDENT
-    said = textwrap.wrap(check.said, width, break_long_words=False) or [""]
+    said = textwrap.wrap(printable_lines(check.said), width, break_long_words=False) or [""]
     lines = [f"  {click.style(f'{word:<5}', fg=colour)} {check.name:<13} {said[0]}"]
     lines += [" " * _INDENT + line for line in said[1:]]
     if check.advice:
-        advice = textwrap.wrap(check.advice, width - 3, break_long_words=False)
+        advice = textwrap.wrap(printable_lines(check.advice), width - 3, break_long_words=False)
         lines += [" " * _INDENT + ("-> " if not place else "   ") + line for place, line in enumerate(advice)]
     return lines

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batchsearch.commands.shared.options import SET, load
-from batchsearch.commands.shared.showing import show, show_answer
+from batchsearch.commands.shared.showing import show, show_answer, tell
 from batchsearch.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def command(
     else:
         _show(found)
     if found.failure is not None and as_json:
-        click.echo(f"batchsearch: {found.failure.code}: {found.failure.message}", err=True)
+        tell(f"batchsearch: {found.failure.code}: {found.failure.message}", to_stderr=True)
     sys.exit(int(found.exit_code))
 
 

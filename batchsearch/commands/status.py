@@ -13,7 +13,7 @@ import click
 
 from batchsearch import streams
 from batchsearch.commands.shared.output_place import STORE_CONFIG, connections_in, output_place
-from batchsearch.commands.shared.showing import show_answer
+from batchsearch.commands.shared.showing import show_answer, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,7 @@ def _print_each(
             click.echo(shown(runs))
         elif not told:
             told = True
-            click.echo(f"batchsearch: {_waiting_for(folder)}", err=True)
+            tell(f"batchsearch: {_waiting_for(folder)}", to_stderr=True)
         if _are_over(runs):
             return
         time.sleep(every)

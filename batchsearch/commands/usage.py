@@ -9,7 +9,7 @@ import click
 
 from batchsearch.commands.shared.options import file_option
 from batchsearch.commands.shared.output_place import STORE_CONFIG, output_place
-from batchsearch.commands.shared.showing import columns_of_stdout, show_answer
+from batchsearch.commands.shared.showing import columns_of_stdout, show_answer, tell
 from batchsearch.errors import BatchsearchError, ConfigError, OutputError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def command(folders: tuple[str, ...], *, config: Path | None, as_json: bool, par
         raise kind("\n".join(said for _, said in unread))
     lines = found.lines
     for _, said in unread:
-        click.echo(f"batchsearch: not counted: {redacted(said)}", err=True)
+        tell(f"batchsearch: not counted: {redacted(said)}", to_stderr=True)
     if parquet is not None:
         from batchsearch.storage.parts.usage_table import write_usage
 

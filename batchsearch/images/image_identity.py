@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from batchsearch.config.base_address import OutsideBaseError, under
+from batchsearch.config.image_texts import lacks_scheme
 from batchsearch.path_spellings import BLANKS
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from batchsearch.manifest.rows import ImageReference
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_NO_SCHEME: Final = re.compile(rf"[{re.escape(BLANKS)}]*//(?:[^/\\]+\.[^/\\]|localhost\b|\[)")
 
 
 def file_digest(data: bytes) -> bytes:
@@ -35,11 +35,6 @@ def pixel_digest(width: int, height: int, pixels: bytes) -> bytes:
 def is_inline(reference: ImageReference, settings: ImageSettings) -> bool:
     """Whether a reference holds the image itself, as bytes or as base64 text."""
     return reference.data is not None or (reference.path is not None and settings.text == "base64")
-
-
-def lacks_scheme(path: str) -> bool:
-    """Whether a text is an address that begins with its host, or may be a path with a slash too many."""
-    return _NO_SCHEME.match(path) is not None
 
 
 def scheme_of(url: str) -> str | None:

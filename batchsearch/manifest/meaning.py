@@ -28,6 +28,7 @@ from batchsearch.nearest import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from batchsearch.config.image_texts import TextKind
     from batchsearch.config.sections.manifest_settings import ManifestSettings
     from batchsearch.manifest.agreement import Kind
     from batchsearch.manifest.formats.table_file import TableFile
@@ -42,7 +43,7 @@ class Wanted:
         images: The images' roles in the operation's order, such as `("image",)`.
         required: Parameters that a row must give, because nothing else does.
         allowed: All parameters that a row may give.
-        base64: Text in an image column that is no address is the image itself, in base64.
+        texts: What a text in an image column is that has no scheme.
         kept: Columns that other parts of the job read in the results, so that they are carried whatever
             `manifest.carry` says.
         of_instance: The only rows that are wanted, where they are those of one instance.
@@ -51,7 +52,7 @@ class Wanted:
     images: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     allowed: frozenset[str] = frozenset()
-    base64: bool = False
+    texts: TextKind = "path"
     kept: frozenset[str] = frozenset()
     of_instance: InstanceRows | None = None
 
@@ -87,13 +88,13 @@ class Meaning:
         columns: All that are read, in the order of the first file.
         images: The image columns, in the operation's order.
         parameters: Column names by the parameters that they give.
-        base64: Text in an image column that is no address is the image itself, in base64.
+        texts: What a text in an image column is that has no scheme.
     """
 
     columns: tuple[ColumnUse, ...]
     images: tuple[str, ...]
     parameters: Mapping[str, str]
-    base64: bool
+    texts: TextKind
 
     @property
     def types(self) -> dict[str, pa.DataType]:
@@ -131,7 +132,7 @@ def understand(tables: Sequence[TableFile], settings: ManifestSettings, wanted: 
     names = tuple({name: None for table in tables for name in table.schema.names})
     uses = tuple(_uses(found.kinds, set(roles.values()), None if settings.carry == "all" else carry))
     asked = _Asked(types, names, headerless(tables[0], settings), any(table.rows != 0 for table in tables))
-    bodies = frozenset(roles.values()) if wanted.base64 else frozenset()
+    bodies = frozenset(roles.values()) if wanted.texts == "base64" else frozenset()
     about_first = [
         *_unknown_meanings(parameters, roles, wanted),
         *_key_problems(asked, settings, bodies),
@@ -153,7 +154,7 @@ def understand(tables: Sequence[TableFile], settings: ManifestSettings, wanted: 
         if more > 0:
             listed.append(Problem("in all", f"{len(problems)} problems; these are the first {LISTED}"))
         raise ManifestError(listed)
-    return Meaning(uses, tuple(roles.values()), parameters, wanted.base64)
+    return Meaning(uses, tuple(roles.values()), parameters, wanted.texts)
 
 
 def _uses(kinds: Mapping[str, Kind], images: set[str], carry: Collection[str] | None) -> Iterator[ColumnUse]:

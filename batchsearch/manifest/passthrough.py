@@ -8,7 +8,8 @@ Cells of image columns are carried as anybody may see them:
 
 * inline bytes never; of a struct of `bytes` and `path` the path alone;
 * a `data:` URL and base64 text are the image itself: their kind and length stand in for them;
-* an address loses its user part, its query and its fragment, which may hold a password or a signature.
+* an address loses its user part, its query and its fragment, which may hold a password or a signature; a
+  text that `images.base_url` makes one, or that lacks its scheme, is an address as well.
 
 All other columns are the user's own and carried as they are. So are columns that name rows: an image column
 among them that holds what may not be shown is refused.
@@ -17,32 +18,29 @@ among them that holds what may not be shown is refused.
 from __future__ import annotations
 
 import io
-import re
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchsearch.config.image_texts import DATA_URL, NOT_SHOWN, NOT_SHOWN_BELOW, SIGNED, WITH_USER, shown
 from batchsearch.manifest.formats.table_file import short
 from batchsearch.storage import arrow_functions as pc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Stray characters before an address, a space of any kind or a quote, do not hide what is in it.
-_STRAY: Final = r"[^0-9A-Za-z./_~\\-]*"
-_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
-_DATA: Final = rf"^{_STRAY}(?i:data):"
-_CHANGED: Final = rf"{_DATA}|^{_STRAY}{_SCHEME}(?:[^/?#]*@|[^?#]*[?#])"
-_DATA_URL: Final = re.compile(_DATA)
-_ADDRESS: Final = re.compile(rf"{_STRAY}({_SCHEME})(?:[^/?#]*@)?([^?#]*)")
-_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}(?=[;,])")
+    from batchsearch.config.image_texts import TextKind
 
 _NEVER_NAMES: Final = (
-    (_DATA, "holds an image (a `data:` URL), which cannot name a row"),
+    (DATA_URL, "holds an image (a `data:` URL), which cannot name a row"),
     (
-        rf"^{_STRAY}{_SCHEME}[^/?#]*@",
+        WITH_USER,
         "holds an address with a user part (`user:password@`), which would be in the results; leave it out",
+    ),
+    (
+        SIGNED,
+        "holds a signed address, whose signature would be in the results; name rows by another column",
     ),
 )
 """Cells of an image column that cannot name a row, and why: a key is never altered."""
@@ -100,42 +98,20 @@ def passthrough_type_problem(kind: pa.DataType) -> str | None:
     return None
 
 
-def shown(text: str) -> str:
-    """A text cell of an image column as anybody may see it.
-
-    A `data:` URL becomes its media type and length, an address loses user part, query and fragment; a path
-    stays as it is, question marks included.
-    """
-    if (data := _DATA_URL.match(text)) is not None:
-        media = _MEDIA_TYPE.match(text, data.end())
-        return f"data:{media[0] if media else ''} ({len(text):,} characters)"
-    if re.match(_CHANGED, text) and (address := _ADDRESS.match(text)) is not None:
-        return f"{address[1]}{address[2]}"
-    return text
-
-
-def shown_cells(array: pa.Array, *, is_base64: bool) -> pa.Array:
+def shown_cells(array: pa.Array, kind: TextKind) -> pa.Array:
     """The text cells of an image column as anybody may see them.
 
     Args:
         array: Text, or nulls alone.
-        is_base64: What is no address is an image in base64.
+        kind: What a text without a scheme is.
     """
     if not pa.types.is_string(array.type):
         return array
-    if is_base64:
-        return pa.array([_without_base64(text) for text in array.to_pylist()], pa.string())
-    changed = pc.match_substring_regex(array, _CHANGED)
-    if not pc.any(changed).as_py():
-        return array
-    return pa.array([text if text is None else shown(text) for text in array.to_pylist()], pa.string())
-
-
-def _without_base64(text: str | None) -> str | None:
-    if not text:
-        return text
-    said = shown(text)
-    return said if said != text or _ADDRESS.match(text) else f"base64 ({len(text):,} characters)"
+    if kind != "base64":
+        pattern = NOT_SHOWN_BELOW if kind == "address" else NOT_SHOWN
+        if not pc.any(pc.match_substring_regex(array, pattern)).as_py():
+            return array
+    return pa.array([text if text is None else shown(text, kind) for text in array.to_pylist()], pa.string())
 
 
 def never_names(array: pa.Array) -> list[tuple[int, str]]:

@@ -126,8 +126,13 @@ class Pieces:
                 continue
             array = batch.column(use.name)
             if use.is_image and use.name not in self.key:
+                texts = self.meaning.texts
                 text = pc.struct_field(array, "path") if use.has_bytes else normalised(array, use.type)
-                safe = shown_cells(text, is_base64=self.meaning.base64 and not use.has_bytes)
+                safe = shown_cells(text, texts)
+                if use.has_bytes and texts == "base64":
+                    # Beside bytes it is a name, and the image itself where there are none.
+                    named = pc.is_valid(pc.struct_field(array, "bytes"))
+                    safe = pc.if_else(named, shown_cells(text, "path"), safe)
                 array = array if safe is text and not use.has_bytes else safe
             arrays.append(normalised(array, use.carried))
         if not arrays:

@@ -53,7 +53,7 @@ def shaped(tables: Sequence[TableFile], settings: ManifestSettings, wanted: Want
     problems += [*_missing(settings, names), *_unusable(tables, settings, columns, wanted)]
     if problems:
         raise ManifestError([Problem(str(tables[0].path), what) for what in problems[:LISTED]])
-    if wanted.base64 and settings.image_separator == AUTO:
+    if wanted.texts == "base64" and settings.image_separator == AUTO:
         # Base64 has line breaks and no other sign that could separate.
         settings = settings.model_copy(update={"image_separator": NONE})
     groups = _groups(tables, settings, columns)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from batchsearch.kept_out import without
 from batchsearch.redaction import keep_secret, redacted
+from batchsearch.streams import printable
 
 with without("rich"):
     import structlog
@@ -123,14 +124,6 @@ def _known(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     if event["event"] not in EVENTS:
         raise KeyError(f"{event['event']!r} is not in the list of events")
     return event
-
-
-_CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
-
-
-def printable(text: str) -> str:
-    """Text from outside with its control characters spelt out: none of them reaches a terminal."""
-    return text.translate(_CONTROLS)
 
 
 SECRET_VARIABLES: Final = (

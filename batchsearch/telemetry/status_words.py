@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from batchsearch.pages.durations import clock_time, duration
-from batchsearch.telemetry.logs import printable
+from batchsearch.streams import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.pages.failures import failure_lines
 from batchsearch.pages.next_steps import NextStep, next_steps
-from batchsearch.telemetry.logs import printable
+from batchsearch.streams import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

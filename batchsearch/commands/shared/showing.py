@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from batchsearch.errors import ExitCode
+from batchsearch.streams import printable, printable_lines
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -50,6 +51,17 @@ def show(page: str, exit_code: int | None = None) -> None:
         _write(page, sys.stdout, exit_code)
 
 
+def tell(text: str, *, mark: str = "", to_stderr: bool = False) -> None:
+    """Write a line that may hold what comes from outside.
+
+    Args:
+        text: The line.
+        mark: What stands before them, with its colours.
+        to_stderr: It is no part of the answer.
+    """
+    click.echo(f"{mark}{printable(text)}", err=to_stderr)
+
+
 def columns_of_stdout() -> int | None:
     """How wide the terminal is that stdout goes to; None where it goes elsewhere."""
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
@@ -61,6 +73,7 @@ def show_answer(page: str) -> None:
 
 
 def _write(page: str, stream: TextIO, exit_code: int | None) -> None:
+    page = printable_lines(page)
     if not is_terminal(stream):
         click.echo(page, file=stream)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,9 @@ from batchsearch.config.sections.section import Proxy, Settings
 from batchsearch.config.sections.store_settings import ConnectionsSettings, StoreConnection, StoresByScheme
 from batchsearch.config.shape import IS_PATH, ONE_OR_MANY
 from batchsearch.proxies import ENVIRONMENT as PROXIES_OF_ENVIRONMENT
+
+if TYPE_CHECKING:
+    from batchsearch.config.image_texts import TextKind
 
 MOST_MEGAPIXELS: Final = 450
 """What `images.max_megapixels` can be set to: the largest cameras deliver 400."""
@@ -176,6 +179,13 @@ class ImageSettings(Settings):
     def of_folder(self) -> ImageSettings:
         """These settings where relative paths are files of a folder, whatever `base_url` says."""
         return self.model_copy(update={"base_url": None})
+
+    @property
+    def texts(self) -> TextKind:
+        """What a text in an image column is that has no scheme."""
+        if self.text == "base64":
+            return "base64"
+        return "path" if self.base_url is None else "address"
 
     @field_validator("base_url")
     @classmethod

@@ -265,7 +265,7 @@ def open_manifest(settings: JobSettings, operation: Operation) -> Manifest:
             images=tuple(image.role for image in operation.images),
             required=tuple(name for name in operation.required if name not in settings.parameters),
             allowed=operation.keys | {PRIORITY, INSTANCE},
-            base64=settings.images.text == "base64",
+            texts=settings.images.texts,
             kept=_read_in_results(settings),
             of_instance=rows_of_run(settings),
         ),

@@ -15,6 +15,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import unquote, unquote_to_bytes
 
+from batchsearch.config.image_texts import lacks_scheme, shown
 from batchsearch.descriptors import EXHAUSTED
 from batchsearch.images.fetching.paths import (
     NotAFileError,
@@ -26,7 +27,7 @@ from batchsearch.images.fetching.paths import (
 from batchsearch.images.fetching.request_headers import HostHeaders
 from batchsearch.images.fetching.store_images import SCHEMES as STORES
 from batchsearch.images.fetching.store_images import ObjectStores
-from batchsearch.images.image_identity import address_of, is_inline, lacks_scheme, path_in, scheme_of
+from batchsearch.images.image_identity import address_of, is_inline, path_in, scheme_of
 from batchsearch.images.outcome import Rejected, Unreachable, file_too_large, without_descriptors
 from batchsearch.path_spellings import other_spellings, remarks
 
@@ -158,8 +159,8 @@ class Fetcher:
         if lacks_scheme(path):
             return Rejected(
                 "Local.ImageReferenceInvalid",
-                f"{path[:_LONGEST_SHOWN]!r} is an address without its scheme; write `https:` before it, or "
-                "set `images.scheme: https`",
+                f"{shown(path)[:_LONGEST_SHOWN]!r} is an address without its scheme; write `https:` before "
+                "it, or set `images.scheme: https`",
             )
         for spelling in other_spellings(path):
             other = self._read_spelling(spelling)
@@ -171,7 +172,7 @@ class Fetcher:
         try:
             return read_under(self._root, path, MAX_FILE_BYTES, self._settings.allow_links)
         except (OutsideRootError, NotAFileError, TooLargeError, RootError, OSError, ValueError) as error:
-            return _ending_of(error, repr(path[:_LONGEST_SHOWN]), root_was_there=self._root_was_there)
+            return _ending_of(error, repr(shown(path)[:_LONGEST_SHOWN]), root_was_there=self._root_was_there)
 
     def _read_file_url(self, url: str) -> Fetched:
         try:
@@ -185,25 +186,25 @@ class Fetcher:
 
 def _not_under_base(path: str) -> Rejected:
     """The ending of a path that is no address below `images.base_url`, and so none at all."""
-    shown = repr(path[:_LONGEST_SHOWN])
+    said = repr(shown(path, "address")[:_LONGEST_SHOWN])
     if lacks_scheme(path):
         what = "names a host, and is no address below images.base_url; `images.scheme: https` makes it one"
     else:
         what = "leads out of images.base_url"
-    return Rejected("Local.ImageReferenceInvalid", f"{shown} {what}")
+    return Rejected("Local.ImageReferenceInvalid", f"{said} {what}")
 
 
-def _ending_of(error: Exception, shown: str, *, root_was_there: bool) -> Rejected | Unreachable:
+def _ending_of(error: Exception, said: str, *, root_was_there: bool) -> Rejected | Unreachable:
     """What an error of reading a file says about its row.
 
     A file that is not there is an outcome for good, and so is a reference that can never be read. Anything
     else is about this machine or its disks, and says nothing about the image.
     """
     if isinstance(error, TooLargeError):
-        return file_too_large(shown, MAX_FILE_BYTES)
+        return file_too_large(said, MAX_FILE_BYTES)
     cause = error.error if isinstance(error, RootError) else error
     if isinstance(cause, OSError) and cause.errno in EXHAUSTED:
-        return without_descriptors(shown)
+        return without_descriptors(said)
     if isinstance(error, RootError):
         return Unreachable(
             "Transport.ImageRead",
@@ -213,7 +214,7 @@ def _ending_of(error: Exception, shown: str, *, root_was_there: bool) -> Rejecte
         )
     if isinstance(error, OSError) and error.errno not in _ABSENT:
         return Unreachable(
-            "Transport.ImageRead", f"{shown}: {error.strerror}", transient=error.errno in _TRANSIENT
+            "Transport.ImageRead", f"{said}: {error.strerror}", transient=error.errno in _TRANSIENT
         )
     code, what = {
         OutsideRootError: (
@@ -224,7 +225,7 @@ def _ending_of(error: Exception, shown: str, *, root_was_there: bool) -> Rejecte
     }.get(type(error), ("Local.ImageReferenceInvalid", "is no file name"))
     if isinstance(error, OSError):
         code, what = "Local.ImageMissing", f"is not under images.root ({error.strerror})"
-    return Rejected(code, f"{shown} {what}")
+    return Rejected(code, f"{said} {what}")
 
 
 def _read_data_url(url: str) -> Fetched:

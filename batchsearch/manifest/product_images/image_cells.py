@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from batchsearch.config.image_texts import SIGNING
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -59,11 +61,7 @@ _ANY_BETWEEN: Final = re.compile(r"[,;|\s]")
 _IS_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|//[^/\s]")
 _EDGES: Final = " \t\r\n,;|"
 _ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*)(?:\?([^#]*))?", re.DOTALL)
-_OF_SIGNATURES: Final = re.compile(
-    r"(?i)(?:x-(?:amz|goog|oss|cos|obs|tos)-.*|(?:oss|aws)?accesskeyid|googleaccessid|key-pair-id"
-    r"|signature|sig|expires|policy|security-token|hdnea|hdnts|auth_key)"
-)
-"""Parameters that sign an address: others every night."""
+_OF_SIGNATURES: Final = re.compile(SIGNING, re.IGNORECASE)
 _OF_FILES: Final = re.compile(
     r"(?i)(?:v|ver|version|rev|t|ts|timestamp|_|cb|cache|cachebuster|modified|updated|token|exp|expiration"
     r"|s[prtv]|se|spr|ske|sks|skt|skv|skoid|sktid)"
@@ -149,13 +147,21 @@ def _lasting(text: str) -> str:
         return text
     found = _ADDRESS.match(text)
     if found is None:
-        return text
+        return _without_signature(text)
     scheme, place, query = found.groups()
     is_file = place.rpartition(".")[2].lower() in _ENDINGS
     kept = [
         each for each in (query or "").split("&") if each and not _passes(each.partition("=")[0], is_file)
     ]
     return f"{scheme}{place}{'?' if kept else ''}{'&'.join(kept)}"
+
+
+def _without_signature(text: str) -> str:
+    """A text without a scheme, which may be an address below `images.base_url`: all but its signature."""
+    place, _, query = text.partition("?")
+    parts = query.split("&")
+    kept = [each for each in parts if not _OF_SIGNATURES.fullmatch(each.partition("=")[0])]
+    return text if len(kept) == len(parts) else f"{place}{'?' if kept else ''}{'&'.join(kept)}"
 
 
 @lru_cache(maxsize=256)

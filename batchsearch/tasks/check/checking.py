@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch._version import __version__
+from batchsearch.config.image_texts import shown
 from batchsearch.engine.run.collector import held_back
 from batchsearch.engine.run.manifest_check import checked
 from batchsearch.engine.run.opening import new_run_id, open_manifest
@@ -373,4 +374,5 @@ class _Checker:
         text = reference.path or ""
         if is_inline(reference, self.settings):
             return f"inline, {len(text):,} characters of base64"
+        text = shown(text, self.settings.texts)
         return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from batchsearch.storage.sealed.delivered import TABLES_FIELD
-from batchsearch.telemetry.logs import printable
+from batchsearch.streams import printable
 from batchsearch.telemetry.summary import page_line
 
 if TYPE_CHECKING:

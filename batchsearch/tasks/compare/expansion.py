@@ -192,7 +192,7 @@ class _List:
                 images=("image",),
                 required=(_GROUP,) if grouped else (),
                 allowed=frozenset({_GROUP}),
-                base64=settings.images.text == "base64",
+                texts=settings.images.texts,
                 kept=frozenset(compare.carry),
             ),
         )

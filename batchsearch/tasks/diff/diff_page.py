@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow.parquet as pq
 
 from batchsearch.publish import disk_errors, publishing
+from batchsearch.streams import printable
 from batchsearch.tasks.diff.diffs import changes, changes_schema, check_comparable, open_side
-from batchsearch.telemetry.logs import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,13 +14,13 @@ from batchsearch.config.sections.manifest_settings import XlsxSettings
 from batchsearch.errors import BatchsearchError, ConfigError, ManifestError, OutputError
 from batchsearch.manifest.source import Manifest, Wanted
 from batchsearch.path_spellings import in_shell, other_spellings
+from batchsearch.streams import printable
 from batchsearch.tasks.init.first_look import look_at
 from batchsearch.tasks.init.given_settings import GivenSettings
 from batchsearch.tasks.init.guess_records import Guess, Guesses, Lack
 from batchsearch.tasks.init.guesses import guess
 from batchsearch.tasks.init.job_text import job_text
 from batchsearch.tasks.init.template import Wishes, lines, title
-from batchsearch.telemetry.logs import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,7 +263,7 @@ def _tried(settings: JobSettings) -> tuple[int | None, str]:
         opened = Manifest.open(
             manifest.model_copy(update={"columns": {}}),
             base=Path(manifest.path).parent,
-            wanted=Wanted(base64=settings.images.text == "base64"),
+            wanted=Wanted(texts=settings.images.texts),
         )
         return opened.check(), ""
     except BatchsearchError as error:

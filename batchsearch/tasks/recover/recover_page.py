@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from batchsearch.telemetry.logs import printable
+from batchsearch.streams import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

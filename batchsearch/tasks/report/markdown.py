@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.streams import printable
 from batchsearch.tasks.report.words import NOTHING, written
-from batchsearch.telemetry.logs import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

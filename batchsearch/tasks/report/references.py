@@ -66,7 +66,7 @@ class RowSource:
         wishes = Wanted(
             images=roles,
             allowed=operation.keys | {"priority"},
-            base64=self.settings.text == "base64",
+            texts=self.settings.texts,
         )
         left = set(wanted)
         keys = {key for key, _ in left}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from batchsearch.telemetry.logs import printable
+from batchsearch.streams import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from batchsearch.telemetry.logs import printable
+from batchsearch.streams import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +29,12 @@ def lines_of(found: Found) -> Iterator[str]:
     if found.source is not None:
         yield f"{_clean(found.shown)}: {_facts(found.source)}, {_verdict(found)}"
     if found.failure is not None:
-        yield f"{found.failure.code}: {_clean(found.failure.message)}"
+        yield f"{_clean(found.failure.code)}: {_clean(found.failure.message)}"
         yield f"-> {found.advice}"
         return
     several = f"{found.calls} calls" if found.calls != 1 else "1 call"
     count = "no hit" if not found.hits else "1 hit" if len(found.hits) == 1 else f"{len(found.hits)} hits"
-    named = f"request id {found.request_id or 'none'}"
+    named = f"request id {_clean(found.request_id or 'none')}"
     yield f"{found.instance}: {count}, {several}, {found.seconds:.2f} s, {named}"
     subject = []
     if (region := found.fields.get("pic_region")) is not None:

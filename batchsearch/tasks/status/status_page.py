@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from batchsearch.pages.durations import clock_time, duration
-from batchsearch.telemetry.logs import printable
+from batchsearch.streams import printable
 from batchsearch.telemetry.status_words import codes_of, end_of, pace_of
 
 if TYPE_CHECKING:

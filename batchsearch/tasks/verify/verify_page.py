@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from batchsearch.streams import printable
 from batchsearch.tasks.verify.findings import KINDS, Verdict
-from batchsearch.telemetry.logs import printable
 
 if TYPE_CHECKING:
     from batchsearch.tasks.verify.folder_check import Verified

@@ -5,13 +5,13 @@ import json
 import os
 import subprocess
 import sys
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from run_rig import served
+from run_rig import command, served
 
 from batchsearch.config.sections.notify_settings import NOTIFY_VARIABLE
 from batchsearch.emulator.faults import ErrorAnswer, FaultPlan, FaultRule, NotJson, Reset
@@ -94,6 +94,13 @@ def rows(host):
         f"s3://bucket/p.jpg{signed}",
         f"oss://user:{PASSWORD}@bucket/p.jpg{signed}",
         f"data:text/plain,{signed}",
+        f"//{host}/404/p.jpg{signed}",
+        f"//user:{PASSWORD}@cdn.example/p.jpg",
+        f"http:/{host}/p.jpg{signed}",
+        f"https//{host}/p.jpg{signed}",
+        f"cdn.example/p.jpg{signed}",
+        f"p09.jpg{signed}",
+        f"user:{PASSWORD}@cdn.example/p.jpg",
     ]
     found = [f"p{n:02}.jpg" for n in range(6)]
     return [{"id": f"r{n:02}", "image": image} for n, image in enumerate([*addresses, *found])]
@@ -110,10 +117,10 @@ def everything(folder, ran):
     return texts
 
 
-def run(job, host, *, log_format="json", kill_after=None, **environ):
+def run(job, host, *, what="run", log_format="json", kill_after=None, **environ):
     """The job by the command line, at debug level, killed after so many rows; all that it wrote."""
     out = job.parent / "out"
-    command = [sys.executable, "-m", "batchsearch", "run", str(job)]
+    command = [sys.executable, "-m", "batchsearch", what, str(job)]
     given = {
         "ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.planted",
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRET,
@@ -186,6 +193,56 @@ def test_nothing_that_a_failing_run_writes_holds_a_secret(key, make_job, host, f
     assert b"row_finished" in texts["stderr"]
     assert {"run.prom", "summary.json", "ledger/heartbeat.json", "ledger/ledger.sqlite3"} <= set(texts)
     assert leaks(texts) == []
+
+
+@pytest.mark.parametrize("what", ["run", "check"])
+def test_relative_addresses_give_nothing_away(key, make_job, host, what):
+    """What `images.base_url` completes is signed like any address, and in no result, verdict or message."""
+    signed = f"?st=1&x={SIGNATURE}"
+    paths = [f"404/p.jpg{signed}", f"/500/p.jpg{signed}", f"../p.jpg{signed}", f"//cdn.example/p.jpg{signed}"]
+    made = [{"id": f"r{n}", "image": path} for n, path in enumerate(paths)]
+    job = make_job(made, **settings_of(key, images__base_url=f"http://{host}"))
+    ran, texts = run(job, host, what=what)
+    assert ran.returncode in (0, 2, 3), ran.stderr
+    table = "results" if what == "run" else "verdicts"
+    assert any(place.startswith(table) or table in place for place in texts), sorted(texts)
+    assert leaks(texts) == []
+
+
+def test_a_night_keeps_no_signed_address(make_job, images, tmp_path):
+    """The pre-check hands its rows to the search in a file, which is gone with the signatures after it."""
+
+    class Serving(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=images)
+
+        def log_message(self, *_):
+            """Not to our stderr."""
+
+    with served(Serving) as address:
+        image = f"{address}/p{{:02}}.jpg?x={SIGNATURE}"
+        made = [
+            {
+                "id": f"r{n}",
+                "product": f"P{n % 5}",
+                "pic": f"{n}",
+                "image": image.format(n),
+            }
+            for n in range(8)
+        ]
+        made[7]["image"] = made[0]["image"]
+        job = make_job(
+            made,
+            instance__endpoint="emulator",
+            images__allow_hosts=["127.0.0.1"],
+            dedup={"product_column": "product", "pic_name_column": "pic", "sync": "add", "precheck": "first"},
+        )
+        ran = command("dedup", job, "--no-progress", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    out = tmp_path / "out"
+    assert (out / "precheck" / "copies.parquet").is_file()
+    ran = subprocess.CompletedProcess([], 0, ran.stdout.encode(), ran.stderr.encode())
+    assert leaks(everything(out, ran)) == []
 
 
 def test_a_wrong_key_is_shown_nowhere(emulator, make_job, host):

@@ -14,9 +14,10 @@ import unicodedata
 from dataclasses import dataclass
 
 import pytest
-from run_rig import drained
+from run_rig import drained, harm, put_all
 
 from batchsearch.config.load import load_job
+from batchsearch.emulator.faults import NotJson, WrongTypes
 from batchsearch.engine.run.job import run_job
 from batchsearch.service.codes.lookup import advice_on, meaning_of
 
@@ -229,6 +230,42 @@ def test_an_error_is_a_wrapped_message(make_job):
     assert shown.exit_code == 65
     assert "{" not in "\n".join(line for line in shown.page if "columns:" not in line)
     assert all(columns_of(line) <= 80 or "/" in line for line in shown.page)
+
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\x1b[8m\x9b31m\x08\x7f"
+HOSTILE = {
+    "a success": WrongTypes(
+        {
+            "RequestId": EVIL,
+            "Auctions.*.ProductId": EVIL,
+            "PicInfo.Region": EVIL,
+            "Instance.Name": EVIL,
+            "Instance.Region": EVIL,
+        }
+    ),
+    "a refusal": NotJson(
+        400, json.dumps({"Code": EVIL, "Message": EVIL, "RequestId": EVIL}), "application/json"
+    ),
+    "a page": NotJson(502, EVIL),
+}
+
+
+@pytest.mark.parametrize("answer", HOSTILE)
+@pytest.mark.parametrize(
+    "asked", [["ping", "JOB"], ["instance", "show", "JOB"], ["search", "IMAGE", "JOB"], ["run", "JOB"]]
+)
+def test_a_terminal_obeys_nothing_that_the_service_says(signed_in, make_job, images, asked, answer):
+    """Control characters in names, ids and messages are spelt out, whatever command shows them."""
+    put_all(signed_in, images, range(3), "P{:02}")
+    harm(signed_in, HOSTILE[answer])
+    job = make_job(
+        ROWS, instance__endpoint=signed_in.endpoint, calls__max_attempts=1, calls__max_outage_seconds=1
+    )
+    places = {"JOB": job, "IMAGE": images / "p00.jpg"}
+    shown = on_terminal(*(places.get(each, each) for each in asked), columns=200)
+    assert "owned" in shown.raw or answer == "a page" or asked == ["run", "JOB"], shown.raw
+    for evil in ("\x1b]", "\x07", "\x1b[2J", "\x1b[8m", "\x9b", "\x08", "\x7f"):
+        assert evil not in shown.raw, shown.raw
 
 
 def test_every_command_with_a_summary_takes_json():

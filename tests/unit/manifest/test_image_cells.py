@@ -77,6 +77,13 @@ def test_an_image_keeps_its_name_while_signature_and_version_change(other):
     assert name_of(other) == name_of(A)
 
 
+def test_a_relative_address_keeps_its_name_while_its_signature_changes():
+    """What `images.base_url` completes is signed as other addresses are."""
+    assert name_of("media/a.jpg?Expires=1&Signature=s") == name_of("media/a.jpg")
+    assert name_of("//cdn.example/a.jpg?w=9&sig=s") == name_of("//cdn.example/a.jpg?w=9")
+    assert name_of("a.jpg?v=1") != name_of("a.jpg?v=2")
+
+
 def test_images_that_differ_have_names_that_differ():
     """Whatever may mean another image is part of the name."""
     different = [

@@ -443,7 +443,7 @@ def test_an_operation_of_two_images_takes_no_rows_of_images(opened):
 def test_base64_with_line_breaks_is_one_image(opened):
     """Where texts are the images themselves nothing in them separates; columns and lists still do."""
     text = "aGVsbG8g\nd29ybGQ="
-    wanted = Wanted(images=("image",), base64=True)
+    wanted = Wanted(images=("image",), texts="base64")
     found = rows_of(opened([{"id": "1", "a": text, "b": "aGk="}], wanted, key="id", images=["a", "b"]))
     assert [row.images[0].path for row, _ in found] == [text, "aGk="]
     assert [carried["image"] for _, carried in found] == ["base64 (17 characters)", "base64 (4 characters)"]

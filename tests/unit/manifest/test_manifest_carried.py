@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from batchsearch.config.image_texts import shown
 from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.meaning import understand
-from batchsearch.manifest.passthrough import passthrough_type, passthrough_type_problem, shown, shown_cells
+from batchsearch.manifest.passthrough import passthrough_type, passthrough_type_problem, shown_cells
 from batchsearch.manifest.rows import ImageReference
 from batchsearch.manifest.source import Manifest, Wanted
 
@@ -191,6 +192,18 @@ def test_an_extension_over_a_dictionary_is_its_values():
         ("\nhttps://u:p@host/a", "https://host/a"),
         ("\u00a0'https://u:p@host/a'", "https://host/a'"),
         ("./data:x.jpg", "./data:x.jpg"),
+        ("//host/a.jpg?sig=s", "//host/a.jpg"),
+        (" //u:p@host.example/a.jpg", "//host.example/a.jpg"),
+        ("\\\\host/a.jpg?x=1", "\\\\host/a.jpg"),
+        ("http:/host/a.jpg?x=1", "http:/host/a.jpg"),
+        ("https//u:p@host/a.jpg", "https//host/a.jpg"),
+        ("https:host/a.jpg?x=1", "https:host/a.jpg"),
+        ("u:p@host/a.jpg?x=1", "host/a.jpg"),
+        ("shop.example/a.jpg?w=1&X-Amz-Signature=s", "shop.example/a.jpg"),
+        ("a.jpg?b?Expires=1", "a.jpg"),
+        ("photo.jpg?v=2", "photo.jpg?v=2"),
+        ("a?signature.jpg", "a?signature.jpg"),
+        ("me:you.jpg", "me:you.jpg"),
         ("what?/me@home#1.jpg", "what?/me@home#1.jpg"),
         ("", ""),
     ],
@@ -198,11 +211,30 @@ def test_an_extension_over_a_dictionary_is_its_values():
 def test_image_cells_give_nothing_away(cell, carried):
     """Images in text give way to their kind and length, addresses lose user, query and fragment."""
     assert shown(cell) == carried
-    assert shown_cells(pa.array([None, "a.jpg", cell]), is_base64=False).to_pylist() == [
+    assert shown_cells(pa.array([None, "a.jpg", cell]), "path").to_pylist() == [
         None,
         "a.jpg",
         carried,
     ]
+
+
+@pytest.mark.parametrize("cell", ["media/a.jpg?st=1&x=SECRET", "/a.jpg?SECRET", "//h/a.jpg?SECRET"])
+def test_an_address_below_the_base_loses_its_query(opened, cell):
+    """What `images.base_url` completes may be signed, and is shown as any other address."""
+    wanted = Wanted(images=("image",), texts="address")
+    cells = [cell, "a#1.jpg", None]
+    expected = [cell.partition("?")[0], "a#1.jpg", None]
+    for column in (cells, pa.array([{"bytes": None, "path": each} for each in cells], IMAGE)):
+        manifest = opened({"sku": range(3), "image": column}, wanted)
+        assert results_of(manifest).column("image").to_pylist() == expected
+    (batch,) = manifest.batches()
+    assert batch.rows[0].images[0].path == cell
+
+
+def test_a_long_cell_is_looked_at_once():
+    """No text that a stranger writes takes more than a few steps a character."""
+    for text in ("?&" * 200_000, "!" * 400_000, "a" * 400_000, "//" * 200_000, "a:" * 200_000, "?" * 400_000):
+        assert shown(text)[:1] == text[:1]
 
 
 def test_no_body_and_no_secret_of_a_image_is_carried(opened):
@@ -223,13 +255,14 @@ def test_no_body_and_no_secret_of_a_image_is_carried(opened):
 
 def test_base64_text_is_not_carried(opened):
     """Where text cells are images in base64 their length stands in for them, and they name no row."""
-    wanted = Wanted(images=("image",), base64=True)
-    cells = ["QUJDQUJD", "https://h/a.jpg", "https://h/a.jpg?s=1", "", None]
-    manifest = opened({"sku": range(5), "image": cells}, wanted)
+    wanted = Wanted(images=("image",), texts="base64")
+    cells = ["QUJDQUJD", "https://h/a.jpg", "https://h/a.jpg?s=1", "//4AAQSk", "", None]
+    manifest = opened({"sku": range(6), "image": cells}, wanted)
     assert results_of(manifest).column("image").to_pylist() == [
         "base64 (8 characters)",
         "https://h/a.jpg",
         "https://h/a.jpg",
+        "base64 (8 characters)",
         "",
         None,
     ]
@@ -239,17 +272,27 @@ def test_base64_text_is_not_carried(opened):
         opened({"image": cells[:1]}, wanted, key="image")
 
 
+def test_base64_in_a_struct_is_not_carried(opened):
+    """Beside bytes a path is a name and carried; where there are none it is the image itself."""
+    column = pa.array([{"bytes": b"x", "path": "mine.jpg"}, {"bytes": None, "path": "QUJDQUJD"}, None], IMAGE)
+    manifest = opened({"sku": range(3), "image": column}, Wanted(images=("image",), texts="base64"))
+    assert results_of(manifest).column("image").to_pylist() == ["mine.jpg", "base64 (8 characters)", None]
+
+
 def test_a_image_that_names_its_row_is_not_altered_but_may_be_refused(opened):
     """A key keeps its query; an image or a password in it is refused by row, and not repeated."""
     manifest = opened({"image": ["https://h/a?v=1", "https://h/a?v=2"]}, key="image")
     assert manifest.check() == 2
     assert results_of(manifest).column("image").to_pylist() == ["https://h/a?v=1", "https://h/a?v=2"]
-    manifest = opened({"image": ["data:,SECRET", "a.jpg", "https://u:SECRET@h/a"]}, key="image")
+    refused = ["data:,SECRET", "a.jpg", "https://u:SECRET@h/a", "//u:SECRET@h/a", "a.jpg?e=1&sig=SECRET"]
+    manifest = opened({"image": refused}, key="image")
     with pytest.raises(ManifestError) as caught:
         manifest.check()
     found = str(caught.value)
     assert "row 1 (row group 1): the key column `image` holds an image" in found
     assert "row 3 (row group 1): the key column `image` holds an address with a user part" in found
+    assert "row 4 (row group 1): the key column `image` holds an address with a user part" in found
+    assert "row 5 (row group 1): the key column `image` holds a signed address" in found
     assert "SECRET" not in found
     for read in (manifest.batches, manifest.keys):
         with pytest.raises(ManifestError, match="row 1 "):

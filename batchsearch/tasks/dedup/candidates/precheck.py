@@ -8,6 +8,7 @@ earliest of each group: the later copies get no call and no row in the search's 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,9 @@ import pyarrow.parquet as pq
 from batchsearch.config.model import PRIORITY
 from batchsearch.engine.run.places import image_root
 from batchsearch.errors import ConfigError
+from batchsearch.manifest.passthrough import shown_cells
 from batchsearch.publish import disk_errors, make_folder, own_name, publishing
+from batchsearch.storage import arrow_functions as pc
 from batchsearch.storage.parts.results_and_hits import passthrough_names
 from batchsearch.tasks.dedup.candidates.alike import Alike, find_alike, later_copies
 from batchsearch.tasks.dedup.candidates.matches import (
@@ -90,6 +93,7 @@ class LocalLooks:
         self._features: FeatureStore | None = None
         self._keys: pa.Array = pa.array([], pa.string())
         self._alike: Alike | None = None
+        self._has_secrets = False
         self.counts: dict[str, int] = {}
 
     @property
@@ -221,6 +225,10 @@ class LocalLooks:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._has_secrets:
+            # Signed addresses are kept no longer than the search that fetches from them.
+            with suppress(OSError):
+                (self._folder / PRECHECK / ROWS).unlink(missing_ok=True)
         if self._features is not None:
             self._features.close()
         if self._store is not None:
@@ -246,6 +254,7 @@ class LocalLooks:
     def _write_rows(self, given: Given, copy_of: NDArray[np.int64], priority: NDArray[np.int64]) -> None:
         """The manifest that the search goes by, and the rows that it leaves out."""
         folder = self._folder / PRECHECK
+        texts = self._settings.images.texts
         carried = self._manifest.schema_carried
         fields = [field for field in carried if field.name != given.image]
         schema = pa.schema([*fields, (given.image, _IMAGE), (PRIORITY_COLUMN, pa.int64())])
@@ -269,6 +278,10 @@ class LocalLooks:
                     number = np.arange(batch.start, batch.start + len(batch))
                     stays = (copy_of[number] < 0) | (self._mode != "instead")
                     images = pa.array([_struct(row.images[0]) for row in batch.rows], _IMAGE)
+                    paths = pc.struct_field(images, "path")
+                    self._has_secrets = self._has_secrets or (
+                        texts != "base64" and shown_cells(paths, texts) is not paths
+                    )
                     values = {field.name: batch.carried.column(field.name) for field in fields}
                     values |= {given.image: images, PRIORITY_COLUMN: pa.array(priority[number])}
                     table = pa.table([values[field.name] for field in schema], schema=schema)

@@ -4,6 +4,9 @@ A spreadsheet takes text for a formula that begins with `=`, `+`, `-` or `@`, al
 or a space, also in full width (https://owasp.org/www-community/attacks/CSV_Injection). A title that somebody
 else wrote must never be one. In CSV such text gets an apostrophe before it, the spreadsheets' own sign for
 text; in XLSX the cell says itself that it is text. A plain number stays as it is: it does nothing.
+
+Where a spreadsheet takes `;` or a tab for what separates cells, as in many countries, quotation marks inside
+a line mean nothing to it: a formula behind one of these, or behind a line break, gets its apostrophe as well.
 """
 
 from __future__ import annotations
@@ -25,9 +28,14 @@ _UNSEEN: Final = " \u00a0\ufeff\u200b\u200c\u200d\u2060\u3000\"'"
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,4})?%?")
 _UNWRITABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that XML cannot hold, or that end a cell early where a spreadsheet reads CSV."""
+_WITHIN: Final = re.compile(
+    rf"([;\t\r\n\x0b\x0c][{_UNSEEN}]*)(?=[=@\uff1d\uff20]|[+\-\uff0b\uff0d][^;\t\r\n]*[(|!])"
+)
+"""Where a formula begins behind what may separate cells; a sign alone also begins an item of a list."""
 SUSPECT: Final = (
     r"^[\t\r\n\x0b\x0c]"
     r"|^[ \x{a0}\x{feff}\x{200b}-\x{200d}\x{2060}\x{3000}\"']*[=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
+    r"|[;\t\r\n][ \x{a0}\x{feff}\x{200b}-\x{200d}\x{2060}\x{3000}\"']*[=+\-@\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
 )
 """What a text has that `csv_text` may change, for Arrow: all others are written as they are."""
@@ -44,8 +52,9 @@ def is_dangerous(text: str) -> bool:
 
 
 def harmless(text: str) -> str:
-    """The text with an apostrophe before it where a spreadsheet might take it for a formula."""
-    return f"'{text}" if is_dangerous(text) else text
+    """The text with an apostrophe before it, and inside it, where a spreadsheet might see a formula."""
+    text = f"'{text}" if is_dangerous(text) else text
+    return _WITHIN.sub(r"\1'", text)
 
 
 def writable(text: str) -> str:

@@ -94,7 +94,11 @@ class _Members:
             line = self._member.readline(size)
             if line or not self._names:
                 return line
-            self._member = self._archive.open(self._names.pop(0))
+            info = self._names.pop(0)
+            if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                # Of others a piece may be gigabytes.
+                raise zipfile.BadZipFile(f"{info.filename[:80]!r} is packed in a way that is not read here")
+            self._member = self._archive.open(info)
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -28,6 +28,8 @@ _CHUNK: Final = 128 * 1024
 _LEAST_REFUSED: Final = 1024 * 1024 * 1024
 _MOST_TIMES: Final = 250
 """Tables unpack to ten or twenty times their size; gzip can do a thousand, others a million."""
+PIECEWISE: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Ways of packing in a zip file that unpack a piece at a time; of others one piece may be gigabytes."""
 
 
 class CutError(OSError):
@@ -136,6 +138,10 @@ def _zipped(raw: IO[bytes]) -> io.RawIOBase:
     info = inside[0]
     if info.flag_bits & 1:
         raise CutError(None, "is a zip file with a password; unpack it")
+    if info.compress_type not in PIECEWISE:
+        raise CutError(
+            None, "is packed in a way that is not read here (`Deflate` is); pack it anew, or unpack it"
+        )
     try:
         source = file.open(info)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError):

@@ -1,14 +1,14 @@
 """Excel workbooks: a sheet whose first row names the columns, streamed row by row.
 
 Cells are what they are in the workbook: texts, numbers, true/false and dates; formulas are what they came
-to when it was saved. Entities and document types, which no workbook needs, are refused, and so is what would
-unpack to far more than a table.
+to when it was saved. What is no table but a trap is refused (`workbook_parts`).
 """
 
 from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from contextlib import closing
 from itertools import islice
@@ -30,10 +30,6 @@ _INSTALL: Final = (
     "Excel workbooks are read with the extra `xlsx`: pip install 'batchsearch[xlsx]'; or save it as CSV"
 )
 _MOST_ROWS: Final = 1_048_576
-_MOST_HELD: Final = 256 * 1024 * 1024
-"""Bytes of the parts that are held in memory: texts that cells share, styles."""
-_MOST_STREAMED: Final = 8 * 1024 * 1024 * 1024
-_HEAD: Final = 4 * 1024
 _NOTHING: Final = frozenset(
     {"", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#DIV/0!", "#SPILL!", "#CALC!"}
 )
@@ -57,7 +53,7 @@ class XlsxFile(ValueTable):
         self._settings = settings
         self._names: list[str] = []
         with _file(path) as file:
-            _bounded(file, path)
+            _is_workbook(file, path)
         super().__init__(path)
 
     def _named(self) -> Sequence[str]:
@@ -83,18 +79,12 @@ class XlsxFile(ValueTable):
     def _filled(self, book: Any) -> Iterator[tuple[int, list[Any]]]:
         """The rows that are not empty, with their numbers in the sheet."""
         sheet = _sheet(book, self._settings.sheet, self.path)
-        # Some writers say that a sheet ends where it does not.
-        sheet.reset_dimensions()
         line = 0
-        try:
-            for line, row in enumerate(sheet.iter_rows(values_only=True), start=1):
-                if line > _MOST_ROWS:
-                    break
-                cells = [_plain(value) for value in row]
-                if line > self._settings.skip_rows and any(value not in (None, "") for value in cells):
-                    yield line, cells
-        except (ValueError, KeyError, TypeError, SyntaxError, zipfile.BadZipFile, EOFError) as error:
-            raise UnreadableError(None, f"is a damaged workbook: {short(error)}") from None
+        for line, cells in enumerate(_rows(sheet), start=1):
+            if line > _MOST_ROWS:
+                break
+            if line > self._settings.skip_rows and any(value not in (None, "") for value in cells):
+                yield line, cells
         if line > _MOST_ROWS:
             raise UnreadableError(line, f"has more than {_MOST_ROWS:,} rows, as no sheet can")
 
@@ -108,14 +98,34 @@ def first_rows(path: ManifestPath, count: int) -> dict[str, list[list[Any]]]:
     """
     _needs_library(path)
     with _file(path) as file:
-        _bounded(file, path)
+        _is_workbook(file, path)
     with _file(path) as file, closing(_workbook(file, path)) as book:
         found = {}
         for sheet in _shown(book):
-            sheet.reset_dimensions()
-            rows = islice(sheet.iter_rows(values_only=True), count)
-            found[sheet.title] = [[_plain(value) for value in row] for row in rows]
+            try:
+                found[sheet.title] = list(islice(_rows(sheet), count))
+            except UnreadableError as error:
+                raise ManifestError.at(path, error.what) from None
         return found
+
+
+def _rows(sheet: Any) -> Iterator[list[Any]]:
+    """The cells of each row, the empty ones among them.
+
+    Raises:
+        UnreadableError: The sheet is damaged, or a trap.
+    """
+    from batchsearch.manifest.formats.workbook_parts import TrapError
+
+    # Some writers say that a sheet ends where it does not.
+    sheet.reset_dimensions()
+    try:
+        for row in sheet.iter_rows(values_only=True):
+            yield [_plain(value) for value in row]
+    except TrapError as error:
+        raise UnreadableError(None, str(error)) from None
+    except (ValueError, KeyError, TypeError, SyntaxError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise UnreadableError(None, f"is a damaged workbook: {short(error)}") from None
 
 
 def _needs_library(path: ManifestPath) -> None:
@@ -133,22 +143,23 @@ def _file(path: ManifestPath) -> IO[bytes]:
 
 
 def _workbook(file: IO[bytes], path: ManifestPath) -> Any:
-    import openpyxl
+    from batchsearch.manifest.formats.workbook_parts import TrapError, WorkbookReader
 
     try:
         with warnings.catch_warnings():
             # What it does not show of a workbook, such as its colours, is of no use here.
             warnings.simplefilter("ignore")
-            return openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            reader = WorkbookReader(file)
+            reader.read()
+            return reader.wb
+    except TrapError as error:
+        raise ManifestError.at(path, str(error)) from None
     except Exception as error:  # noqa: BLE001 - a library over foreign files: whatever it trips over
         raise ManifestError.at(path, f"is a damaged workbook: {short(error)}") from None
 
 
-def _bounded(file: IO[bytes], path: ManifestPath) -> None:
-    """Refuse what is no workbook, or would take far more memory than a table.
-
-    What the file says of its parts' sizes is what can be read of them: no more is unpacked.
-    """
+def _is_workbook(file: IO[bytes], path: ManifestPath) -> None:
+    """Refuse what is no workbook."""
 
     def refuse(what: str) -> ManifestError:
         return ManifestError.at(path, what)
@@ -158,24 +169,11 @@ def _bounded(file: IO[bytes], path: ManifestPath) -> None:
         raise refuse("is an old Excel workbook, or has a password; save it as .xlsx without one, or as CSV")
     try:
         with zipfile.ZipFile(file) as parts:
-            if "xl/workbook.xml" not in parts.namelist():
-                raise refuse("is no Excel workbook (.xlsx)")
-            held = streamed = 0
-            for part in parts.infolist():
-                if not part.filename.endswith((".xml", ".rels")):
-                    continue
-                if part.filename.startswith("xl/worksheets/"):
-                    streamed += part.file_size
-                else:
-                    held += part.file_size
-                with parts.open(part) as content:
-                    head = content.read(_HEAD)
-                if b"<!DOCTYPE" in head.replace(b"\0", b"") or b"<!ENTITY" in head.replace(b"\0", b""):
-                    raise refuse("has a document type, as no workbook has; it is not read")
-            if held > _MOST_HELD or streamed > _MOST_STREAMED:
-                raise refuse(f"unpacks to {(held + streamed) // 2**20:,} MiB; save the table as CSV")
+            names = parts.namelist()
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError) as error:
         raise refuse(f"is no whole Excel workbook (.xlsx): {short(error)}") from None
+    if "xl/workbook.xml" not in names:
+        raise refuse("is no Excel workbook (.xlsx)")
 
 
 def _shown(book: Any) -> list[Any]:

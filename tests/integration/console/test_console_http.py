@@ -9,6 +9,7 @@ import math
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -183,6 +184,37 @@ def test_no_get_costs_or_changes_anything(console, visitor):
             assert not re.search(r'\sstyle="|\son[a-z]+="', body.decode())
     assert len(asked_of(console)) == before + 1
     assert console.session.emulator.catalogue("demo").count() == count
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/", "/?t=%FF", "/search?type=%FF&product_id=%FF&do=search", "/items?q=%FF",
+        "/names?text=%ED%A0%80",
+        "/items/one?product_id=%FF&pic_name=%00", "/thumbnail?product_id=%FF&pic_name=%FF", "/answer/%FF",
+        "/history/%FF/image", "/runs/%FF", "/assets/%FF", "/change/%FF", "/values?name=%FF", "/search\xff",
+    ],
+)  # fmt: skip
+def test_bytes_of_no_encoding_are_answered(console, visitor, path):
+    """In a cookie, a path, a query, a form: refused or answered, never an error of the server."""
+    host, port = visitor.host.split(":")
+    name = console.gate.cookie_name
+    for cookie in (visitor.cookie.encode(), name.encode() + b"=\xff\xfe"):
+        for method, body in (("GET", b""), ("POST", b"csrf=\xff&type=\xff&product_id=%FF&do=search")):
+            lines = [
+                f"{method} ".encode() + path.encode("latin-1") + b" HTTP/1.1",
+                f"Host: {visitor.host}".encode(),
+                b"Cookie: " + cookie,
+                f"Origin: http://{visitor.host}".encode(),
+                b"Content-Type: application/x-www-form-urlencoded",
+                f"X-CSRF-Token: {console.gate.csrf}".encode(),
+                f"Content-Length: {len(body)}".encode(),
+                b"Connection: close",
+            ]
+            with socket.create_connection((host, int(port)), timeout=30) as to:
+                to.sendall(b"\r\n".join([*lines, b"", body]))
+                status = int(to.makefile("rb").readline().split()[1])
+            assert 200 <= status < 500, (method, cookie, status)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 
 from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ConfigError, ManifestError
 from batchsearch.manifest.formats.memory_table import MemoryTable
+from batchsearch.manifest.formats.xlsx_files import first_rows
 from batchsearch.manifest.source import Manifest, Wanted
 
 BY_PIC = Wanted(images=("image",))
@@ -261,6 +263,15 @@ def test_what_unpacks_to_far_more_than_a_table_is_refused(opened, monkeypatch):
         assert "unpacks to more than 250 times its size" in said
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zip_files_that_unpack_in_one_piece_are_refused(opened, packing):
+    """Of bzip2 and LZMA a few kilobytes become gigabytes in one step."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", packing) as file:
+        file.writestr("m.csv", "id,image\n1,a.jpg\n")
+    assert "packed in a way that is not read" in refusal(lambda: opened("m.csv.zip", made.getvalue()))
+
+
 # Arrow
 
 
@@ -342,6 +353,9 @@ def test_a_workbook_writes_line_ends_and_failed_formulas_its_own_way(opened):
         {"id": "1", "image": "a.jpg\r\nb.jpg", "note": None},
         {"id": "x_x0041_y", "image": "c.jpg", "note": "_x"},
     ]
+    # Others escape what looks like such a character, and mean what was given to them.
+    rows = [["id", "image"], ["x_x0041_y", "a.jpg_x000D_\nb.jpg"]]
+    assert carried(opened("m.xlsx", shared(rows))) == [{"id": "x_x0041_y", "image": "a.jpg_x000D_\nb.jpg"}]
 
 
 def test_sheet_and_header_row_can_be_said(opened):
@@ -368,13 +382,38 @@ def test_workbook_problems_name_their_row(opened):
     assert "row 2 (row 4): the key '1'" in refusal(opened("m.xlsx", again).check)
 
 
-def changed_part(data, name, change):
+def shared(rows):
+    """A workbook whose cells share their texts, as most programs write them."""
     made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+    with xlsxwriter.Workbook(made, {"in_memory": True}) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows):
+            sheet.write_row(number, 0, row)
+    return made.getvalue()
+
+
+def changed_part(data, name, change, packing=zipfile.ZIP_DEFLATED, rename=str):
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w", packing) as new:
         for part in old.namelist():
             content = old.read(part)
-            new.writestr(part, change(content) if part.endswith(name) else content)
+            new.writestr(rename(part), change(content) if part.endswith(name) else content)
     return made.getvalue()
+
+
+def with_cell(text, more=b""):
+    """A sheet of one cell with a text, and what is said after it."""
+    return (
+        b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row r="1">'
+        b'<c r="A1" t="inlineStr"><is><t>'
+        + text
+        + b"</t></is></c>"
+        + more
+        + b"</row></sheetData></worksheet>"
+    )
+
+
+LONG = b"x" * 9 * 2**20
 
 
 @pytest.mark.parametrize(
@@ -387,14 +426,58 @@ def changed_part(data, name, change):
         ),
         ("sheet1.xml", lambda text: text.replace(b'r="2"', b'r="2000000"'), "has more than 1,048,576 rows"),
         ("sheet1.xml", lambda text: text[: len(text) // 2], "is a damaged workbook"),
-        ("styles.xml", lambda text: text + b" " * 3 * 2**20, "unpacks to 3 MiB"),
+        ("styles.xml", lambda text: text + b" " * 3 * 2**20, "unpacks to more than 2 MiB"),
+        ("sharedStrings.xml", lambda text: text + b" " * 3 * 2**20, "unpacks to more than 2 MiB"),
+        (
+            "sheet1.xml",
+            lambda text: text.replace(
+                b"<sheetData>", b" " * 9_999 + b'<!DOCTYPE x [<!ENTITY a "b">]><sheetData>'
+            ),
+            "has a document type",
+        ),
+        ("sheet1.xml", lambda _: with_cell(LONG), "has a row of more than 8 MiB"),
+        (
+            "sheet1.xml",
+            lambda _: with_cell(b"<!-- <row> -->".join([b"x" * 2**16] * 48)),
+            "unpacks to more than",
+        ),
+        ("sheet1.xml", lambda _: with_cell(b"x", b'<c r="B1"/>' * 2**20), "has a row of more than 8 MiB"),
     ],
 )
 def test_a_workbook_made_as_a_trap_is_refused(opened, monkeypatch, part, change, said):
     """Entities, rows without end and parts that unpack to more than is held are refused by what they are."""
-    monkeypatch.setattr("batchsearch.manifest.formats.xlsx_files._MOST_HELD", 2 * 2**20)
-    data = changed_part(workbook([["id", "image"], ["1", "a.jpg"]]), part, change)
+    monkeypatch.setattr("batchsearch.manifest.formats.workbook_parts._MOST_HELD", 2 * 2**20)
+    rows = [["id", "image"], ["1", "a.jpg"]]
+    data = changed_part((shared if part == "sharedStrings.xml" else workbook)(rows), part, change)
     assert said in refusal(lambda: opened("m.xlsx", data).check())
+
+
+def test_parts_are_bounded_whatever_they_are_called(opened, monkeypatch):
+    """Texts that cells share are held, also where they are called a sheet, and however they are packed."""
+    monkeypatch.setattr("batchsearch.manifest.formats.workbook_parts._MOST_HELD", 2 * 2**20)
+
+    def elsewhere(name):
+        return name.replace("xl/sharedStrings.xml", "xl/worksheets/strings.bin")
+
+    def named(text):
+        return text.replace(b"/xl/sharedStrings.xml", b"/xl/worksheets/strings.bin")
+
+    data = shared([["id", "image"], ["1", "a.jpg"]])
+    data = changed_part(data, "[Content_Types].xml", named, rename=elsewhere)
+    assert carried(opened("m.xlsx", data)) == [{"id": "1", "image": "a.jpg"}]
+    trap = changed_part(data, "strings.bin", lambda text: text + b" " * 3 * 2**20)
+    assert "unpacks to more than 2 MiB" in refusal(lambda: opened("m.xlsx", trap))
+    for packing in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        packed = changed_part(data, "styles.xml", bytes, packing)
+        assert "packed in a way" in refusal(lambda packed=packed: opened("m.xlsx", packed))
+
+
+def test_a_first_look_at_a_trap_says_what_it_is(tmp_path):
+    """What only the rows show is told by `init` as well, which looks at the first of them."""
+    path = tmp_path / "m.xlsx"
+    path.write_bytes(changed_part(workbook([["id"]]), "sheet1.xml", lambda _: with_cell(LONG)))
+    with pytest.raises(ManifestError, match="has a row of more than 8 MiB"):
+        first_rows(path, 5)
 
 
 def test_without_its_library_a_workbook_says_what_to_install(opened, monkeypatch):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from batchsearch.config.load import load_job
 from batchsearch.config.mapping import job_of_mapping
 from batchsearch.config.model import JobSettings
+from batchsearch.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,16 +68,37 @@ def load(job: JobLike, overrides: Overrides = ()) -> JobSettings:
 
 
 def as_texts(overrides: Overrides) -> tuple[str, ...]:
-    """Overrides as `--set` takes them."""
+    """Overrides as `--set` takes them.
+
+    Raises:
+        ConfigError: A value is of a type that no setting has.
+    """
     if isinstance(overrides, str):
         return (overrides,)
     if isinstance(overrides, Mapping):
-        return tuple(f"{name}={_text(value)}" for name, value in overrides.items())
+        return tuple(f"{name}={_text(name, value)}" for name, value in overrides.items())
     return tuple(overrides)
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     """A value as `--set` takes it: text as it stands, everything else as JSON, which YAML reads."""
     if isinstance(value, os.PathLike):
         return str(os.fspath(value))
-    return value if isinstance(value, str) else json.dumps(value, default=os.fspath)
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, default=_plain)
+    except (TypeError, ValueError):
+        what = f"takes text, a number, true or false, a list or a mapping, not {type(value).__qualname__}"
+        raise ConfigError([Problem(name, what)], summary="the job is not usable:") from None
+
+
+def _plain(value: Any) -> Any:
+    """What JSON lacks as what settings are: paths as text, sets as lists, NumPy's values as Python's."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, AbstractSet):
+        return sorted(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError

@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from weakref import WeakSet
 
 import pyarrow as pa
 
@@ -32,6 +33,7 @@ ManifestLike: TypeAlias = "str | os.PathLike[str] | ArrowStream | Sequence[Mappi
 the path of a file, as in `manifest.path`."""
 
 _NAME: Final = "the given manifest"
+_READ: Final[WeakSet[pa.RecordBatchReader]] = WeakSet()
 _PLAIN: Final = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
@@ -68,6 +70,8 @@ def arrow_table(manifest: object) -> pa.Table:
         if isinstance(manifest, list | tuple):
             return _plain(_of_mappings(manifest))
         if hasattr(manifest, "__arrow_c_stream__"):
+            if isinstance(manifest, pa.RecordBatchReader):
+                _read_once(manifest)
             return _plain(pa.RecordBatchReader.from_stream(manifest).read_all())
         if hasattr(manifest, "__arrow_c_array__"):
             return _plain(pa.table(manifest))
@@ -86,6 +90,14 @@ def arrow_table(manifest: object) -> pa.Table:
         ],
         summary="the job is not usable:",
     )
+
+
+def _read_once(reader: pa.RecordBatchReader) -> None:
+    """Refuse a reader that an earlier call has read to its end: it would be a manifest without rows."""
+    if reader in _READ:
+        what = "is a reader that an earlier call has read to its end; make it anew, or give the table"
+        raise ConfigError([Problem("manifest", what)], summary="the job is not usable:")
+    _READ.add(reader)
 
 
 def _of_mappings(rows: Sequence[Any]) -> pa.Table:
@@ -113,8 +125,20 @@ def _text_of_path(value: object) -> object:
 
 def _plain(table: pa.Table) -> pa.Table:
     """The table in types that files have, too: no views, no dictionaries."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type) and field.type.value_type in _PLAIN:
+            # Polars' categories; Arrow does not take them apart as they are.
+            table = table.set_column(place, field.name, _with_plain_words(table.column(place)))
     fields = [field.with_type(_plain_type(field.type)) for field in table.schema]
     return table.cast(pa.schema(fields))
+
+
+def _with_plain_words(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    words = _PLAIN[column.type.value_type]
+    chunks = [
+        pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(words)) for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, pa.dictionary(column.type.index_type, words))
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
@@ -125,4 +149,6 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         make = pa.list_ if pa.types.is_list(kind) else pa.large_list
         return make(kind.value_field.with_type(_plain_type(kind.value_type)))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(kind.value_field.with_type(_plain_type(kind.value_type)), kind.list_size)
     return _PLAIN.get(kind, kind)

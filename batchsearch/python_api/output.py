@@ -135,12 +135,25 @@ class Output:
 
             show_html(rows_as_html(self, table, self._job(), min(n, _MOST_SHOWN)))
             return
-        batch = next(iter(self.batches(table, rows=min(max(n, 1), _MOST_SHOWN))), None)
-        if batch is None:
+        wanted = min(max(n, 1), _MOST_SHOWN)
+        import pyarrow as pa
+
+        batches: list[pa.RecordBatch] = []
+        for batch in self.batches(table, rows=wanted):
+            batches.append(batch)
+            if sum(map(len, batches)) >= wanted:
+                break
+        if not sum(map(len, batches)):
             sys.stdout.write("no rows\n")
             return
         # What is null in all of them says nothing here.
-        found = batch.to_pandas().dropna(axis="columns", how="all").iloc[:, :_MOST_COLUMNS]
+        found = (
+            pa.Table.from_batches(batches)
+            .slice(0, wanted)
+            .to_pandas()
+            .dropna(axis="columns", how="all")
+            .iloc[:, :_MOST_COLUMNS]
+        )
         width = shutil.get_terminal_size().columns
         sys.stdout.write(f"{found.to_string(max_colwidth=_WIDEST, line_width=width)}\n")
 

@@ -7,6 +7,7 @@ import shutil
 import traceback
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -159,6 +160,54 @@ def test_show_prints_the_first_rows(job, capsys):
     # Rows stand in the order in which they were answered.
     assert len(set(re.findall(r"\br\d\b", shown))) == 2
     assert "error_code" not in shown
+
+
+def test_show_goes_on_over_parts(job, capsys):
+    """So many rows as are asked for, however few each part holds."""
+    result = batchsearch.run(job, manifest=ROWS, overrides={"output.rows_per_part": 1})
+    result.show(3)
+    assert len(set(re.findall(r"\br\d\b", capsys.readouterr().out))) == 3
+
+
+def test_a_reader_is_read_once(job):
+    """What an earlier call has read to its end would be a manifest without rows: it is refused."""
+    reader = pa.Table.from_pylist(ROWS).to_reader()
+    assert batchsearch.run(job, manifest=reader).summary.rows == len(ROWS)
+    with pytest.raises(batchsearch.ConfigError, match="an earlier call has read to its end"):
+        batchsearch.run(job, manifest=reader)
+
+
+def test_types_of_other_libraries_are_read_as_what_they_hold():
+    """Categories over views, as Polars makes them, and lists of a fixed length."""
+    words = pa.DictionaryArray.from_arrays(
+        pa.array([1, None, 0], pa.uint32()), pa.array(["a", "b"], pa.string_view())
+    )
+    pairs = pa.array([["x", "y"], None, ["z", "z"]], pa.list_(pa.string_view(), 2))
+    table = arrow_table(pa.table({"words": words, "pairs": pairs}))
+    assert table.to_pydict() == {"words": ["b", None, "a"], "pairs": [["x", "y"], None, ["z", "z"]]}
+    assert table.schema.types == [pa.large_string(), pa.list_(pa.large_string(), 2)]
+
+
+def test_settings_may_be_values_of_other_libraries():
+    """NumPy's numbers and lists, sets, paths; what no setting can be is refused by its name."""
+    job = {
+        "operation": "SearchImageByPic",
+        "instance": {"endpoint": "emulator", "name": "demo", "qps": 10},
+        "manifest": {"path": "images.csv", "key": "sku"},
+        "output": {"dir": "out"},
+    }
+    laid_over = {
+        "instance.qps": np.int64(5),
+        "instance.custom_qps": np.bool_(True),
+        "manifest.key": np.array(["a", "b"]),
+        "manifest.carry": {"d", "c"},
+        "images.root": Path("images"),
+    }
+    loaded = batchsearch.load(job, overrides=laid_over)
+    assert (loaded.instance.qps, loaded.instance.custom_qps) == (5.0, True)
+    assert (loaded.manifest.key, loaded.manifest.carry) == (("a", "b"), ("c", "d"))
+    with pytest.raises(batchsearch.ConfigError, match=r"instance.name: takes text, a number.*, not object"):
+        batchsearch.load(job, overrides={"instance.name": object()})
 
 
 def test_a_config_error_is_readable():

@@ -50,6 +50,8 @@ NO_IMAGE: Final = "no-image"
 ADDRESS_FIELDS: Final = ("src", "url", "href", "link", "image", "image_url", "contentUrl", "path", "file")
 """Fields of an object or struct that hold an image's address, the likelier ones first."""
 
+_NO_FILE: Final = frozenset({"no_selection"})
+"""What a shop writes for no image: Magento does."""
 _NAME_BYTES: Final = 8
 _ENDINGS: Final = frozenset(
     {"jpg", "jpeg", "jpe", "jfif", "png", "gif", "webp", "bmp", "tif", "tiff", "avif", "heic", "heif", "jp2"}
@@ -76,7 +78,7 @@ def images_in(text: str | None, separator: str = AUTO) -> list[str]:
         text: The cell.
         separator: What stands between images: `auto`, `none`, or a text.
     """
-    if text is None or not text or text.isspace():
+    if text is None or not text or text.isspace() or text.strip() in _NO_FILE:
         return []
     if separator == NONE:
         return [text]

@@ -150,6 +150,8 @@ def test_magento(shop):
         ],
         ["24-MB01", "de", "Bag", "simple", "Tasche", "", "", ""],
         ["24-MB02", "", "Bag", "simple", "Pack", "/m/b/mb03.jpg", "", ""],
+        # What Magento writes for no image is no file.
+        ["24-MB03", "", "Bag", "simple", "Sack", "no_selection", "no_selection", ""],
     )
     table("catalog_product.csv", *rows)
     ran = init("catalog_product.csv", code=65)

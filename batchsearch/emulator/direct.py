@@ -18,6 +18,7 @@ from batchsearch.emulator.http.error_table import RefusedError
 from batchsearch.emulator.http.protocol import COMMON_PARAMETERS, parse_pairs
 from batchsearch.emulator.http.replies import failure, new_request_id
 from batchsearch.emulator.http.request_log import Entry
+from batchsearch.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,13 +61,16 @@ class Direct:
         form: bytes,
         images: Mapping[str, bytes],
     ) -> Handed:
-        """What the instance answers; never raises for what is asked.
+        """What the instance answers, whatever is asked.
 
         Args:
             action: The operation.
             query: Parameters of the URL, not encoded.
             form: Parameters of the body, encoded.
             images: Files, by the parameters that would hold them.
+
+        Raises:
+            OutputError: The instance's items cannot be written: its disk is this process's own.
         """
         arrived, wall, request_id = time.monotonic(), self._gateway.now(), new_request_id()
         number = self._log.next_number()
@@ -79,6 +83,8 @@ class Direct:
             handed = Handed(200, {**value, "RequestId": request_id})
         except RefusedError as error:
             handed, code = _refused(error, action, request_id), error.code
+        except OutputError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the caller gets an answer
             # Neither the message nor the traceback's values: they could hold an image.
             _log.error("emulator_request_failed", error=type(error).__name__, action=action)

@@ -27,6 +27,7 @@ from batchsearch.emulator.http.protocol import Inbound, read_inbound, wants_xml
 from batchsearch.emulator.http.replies import Reply, failure, new_request_id, shown_host, success
 from batchsearch.emulator.http.request_log import Entry, RequestLog, Verdict
 from batchsearch.emulator.http.upload_place import UploadRefusedError, post_answer, post_error
+from batchsearch.errors import OutputError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -191,8 +192,11 @@ class Front:
         except RefusedError as error:
             return self._refusal(error, trace, host)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the client gets an answer
-            # Neither the message nor the traceback's values: they could hold an image.
-            _log.error("emulator_request_failed", error=type(error).__name__, action=_shown(trace.action))
+            # Neither a library's message nor the traceback's values: they could hold an image.
+            why = {"reason": str(error)} if isinstance(error, OutputError) else {}
+            _log.error(
+                "emulator_request_failed", error=type(error).__name__, action=_shown(trace.action), **why
+            )
             return self._refusal(RefusedError("UnknownException"), trace, host)
 
     def _refusal(

@@ -87,7 +87,7 @@ class Catalogue:
         ConfigError: No such service type or way, or the file is of another service type or model.
         MissingExtraError: onnxruntime is not installed.
         OutputInUseError: Another process has this catalogue open.
-        BatchsearchError: The file cannot be opened.
+        OutputError: The file cannot be opened.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Catalogue:
 
         Raises:
             CatalogueFullError: The instance is full.
-            BatchsearchError: The item could not be committed.
+            OutputError: The item could not be committed.
         """
         addition = self.addition(item, image, crop=crop, region=region)
         self._store.put(
@@ -180,7 +180,7 @@ class Catalogue:
             also: Told within the transaction what each did: what it writes is kept with them, or not at all.
 
         Raises:
-            BatchsearchError: They could not be committed.
+            OutputError: They could not be committed.
         """
 
         def then(made: Sequence[Changed]) -> None:
@@ -199,7 +199,7 @@ class Catalogue:
 
         Raises:
             ValueError: A name is none of these.
-            BatchsearchError: The change could not be committed.
+            OutputError: The change could not be committed.
         """
         return self._store.update(product_id, pic_name, changes, then=self._index.describe)
 

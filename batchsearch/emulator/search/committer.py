@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from batchsearch.errors import BatchsearchError
+from batchsearch.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ class Committer:
             then: Told the result after the commit, on the writing thread, in the order of the commits.
 
         Raises:
-            BatchsearchError: The transaction failed; nothing of it is kept.
+            OutputError: The transaction failed; nothing of it is kept.
             RuntimeError: The committer is closed.
         """
         done: Future[_T] = Future()
@@ -122,7 +122,9 @@ class Committer:
             with self._lock:
                 outcomes = self._transact(changes)
         except sqlite3.Error as error:
-            failure = BatchsearchError(f"{self._name}: the catalogue cannot be written: {error}")
+            failure = OutputError(
+                f"{self._name}: the catalogue cannot be written: {error}; what it holds is kept"
+            )
             for change in changes:
                 change.done.set_exception(failure)
             return

@@ -31,7 +31,7 @@ from batchsearch.emulator.search.item_changes import (
     put_item,
 )
 from batchsearch.emulator.search.records import Item
-from batchsearch.errors import BatchsearchError, ConfigError, OutputInUseError
+from batchsearch.errors import ConfigError, OutputError, OutputInUseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ class ItemStore:
     Raises:
         OutputInUseError: Another process has the file open.
         ConfigError: The file is of something else, or of another version.
-        BatchsearchError: The file cannot be opened.
+        OutputError: The file cannot be opened.
     """
 
     def __init__(self, path: Path | None, facts: Mapping[str, Sequence[str]]) -> None:
@@ -94,7 +94,7 @@ class ItemStore:
         except BaseException as error:
             self._release()
             if isinstance(error, sqlite3.Error):
-                raise BatchsearchError(f"{self._name}: the catalogue cannot be opened: {error}") from error
+                raise OutputError(f"{self._name}: the catalogue cannot be opened: {error}") from error
             raise
         writing = threading.Lock()
         self._reading = writing if path is None else threading.Lock()
@@ -175,7 +175,7 @@ class ItemStore:
 
         Raises:
             CatalogueFullError: It would be one item too many.
-            BatchsearchError: It could not be committed.
+            OutputError: It could not be committed.
         """
         addition = Addition(item, regions, vector)
         return self._committer.commit(lambda transaction: put_item(transaction, addition, capacity), then)
@@ -197,7 +197,7 @@ class ItemStore:
             then: Told the same after the commit, on the writing thread.
 
         Raises:
-            BatchsearchError: They could not be committed.
+            OutputError: They could not be committed.
         """
 
         def apply(transaction: Transaction) -> list[Changed]:
@@ -211,7 +211,7 @@ class ItemStore:
         """Change another table of the file, in a transaction; returns what `apply` returned.
 
         Raises:
-            BatchsearchError: It could not be committed.
+            OutputError: It could not be committed.
         """
         return self._committer.commit(lambda transaction: apply(transaction.connection), lambda _: None)
 
@@ -238,7 +238,7 @@ class ItemStore:
 
         Raises:
             ValueError: A name is none that can be changed.
-            BatchsearchError: It could not be committed.
+            OutputError: It could not be committed.
         """
         unknown = sorted(set(changes) - _CHANGEABLE)
         if unknown:
@@ -269,7 +269,7 @@ class ItemStore:
             then: Told the ids after the commit, on the writing thread.
 
         Raises:
-            BatchsearchError: It could not be committed.
+            OutputError: It could not be committed.
         """
 
         def apply(transaction: Transaction) -> dict[int, Item]:

@@ -9,6 +9,7 @@ from crash_rig.campaign import MOST_REPEATED, seeded
 from crash_rig.checks import never_wrong, repeats, same_output, whole
 from crash_rig.mounts import Ext4, fill, memory, remount, why_not
 from crash_rig.power import acknowledged
+from run_rig import command
 
 from batchsearch.errors import OutputDamagedError, OutputError
 from batchsearch.storage.ledger.damage import refusal
@@ -174,3 +175,26 @@ def test_a_real_file_system_keeps_what_was_acknowledged(world, runs, job):
             finishes(world, runs, job, folder, 2, most=MOST_REPEATED + most_too_late)
             asked = {entry.product_id for run, entry in world.granted() if run == 2}
             assert not asked & {f"P{int(key[1:]):03}" for key in told if key != "unknown"}
+
+
+@tmpfs
+def test_a_full_disk_under_the_embedded_instance_ends_the_run_at_once(make_job, tmp_path):
+    """Exit code 74, the file named; no outage is waited for, and with room again the same job goes on."""
+    rows = [{"id": f"r{n:02}", "product": f"P{n:02}", "pic": "a", "image": f"p{n:02}.jpg"} for n in range(40)]
+    with memory(tmp_path / "full", 2) as mounted:
+        job = make_job(
+            rows,
+            instance__endpoint="emulator",
+            instance__qps="unlimited",
+            instance__custom_qps=False,
+            emulator={"data": str(mounted / "instance")},
+            dedup={"product_column": "product", "pic_name_column": "pic", "sync": "add"},
+        )
+        ballast = fill(mounted, 150_000)
+        ran = command("dedup", job, "--no-progress")
+        assert ran.returncode == 74, ran.stderr
+        assert str(mounted / "instance" / "demo.sqlite3") in ran.stderr
+        assert "disk is full" in ran.stderr
+        ballast.unlink()
+        ran = command("dedup", job, "--no-progress")
+        assert ran.returncode == 0, ran.stderr

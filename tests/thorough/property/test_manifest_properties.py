@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batchsearch.config.image_texts import shown
 from batchsearch.config.sections.manifest_settings import ManifestSettings
 from batchsearch.errors import ManifestError
 from batchsearch.manifest.keys import RepeatFinder, digests_of, key_texts
-from batchsearch.manifest.passthrough import shown, shown_cells
+from batchsearch.manifest.passthrough import shown_cells
 from batchsearch.manifest.source import Manifest, Wanted
 
 # What UTF-8 can say; a NUL ends no CSV field for Arrow but does for some writers.
@@ -88,7 +89,10 @@ def test_different_rows_have_different_keys(rows):
 
 NEAR_ADDRESSES = st.lists(
     st.sampled_from(
-        ["https://", "data:", "DATA:image/png,", "user:pw@", "host/", "?s=1", "#", "/", "\n", "@"]
+        [
+            *("https://", "https:/", "HTTP//", "//", "\\\\", "data:", "DATA:image/png,", "user:pw@", "host/"),
+            *("?s=1", "?a&sig=1", "?", "&Expires=2", "#", "/", "\n", "@"),
+        ]
     )
     | st.characters(exclude_categories=["Cs"]),
     max_size=8,
@@ -96,11 +100,22 @@ NEAR_ADDRESSES = st.lists(
 
 
 @QUICK
-@given(texts=st.lists(st.none() | NEAR_ADDRESSES, max_size=5))
-def test_a_column_of_images_is_shown_as_its_cells_are(texts):
+@given(
+    texts=st.lists(st.none() | NEAR_ADDRESSES, max_size=5),
+    kind=st.sampled_from(["path", "address", "base64"]),
+)
+def test_a_column_of_images_is_shown_as_its_cells_are(texts, kind):
     """Looking at a whole column finds the same cells as looking at each."""
-    column = shown_cells(pa.array(texts, pa.string()), is_base64=False)
-    assert column.to_pylist() == [text if text is None else shown(text) for text in texts]
+    column = shown_cells(pa.array(texts, pa.string()), kind)
+    assert column.to_pylist() == [text if text is None else shown(text, kind) for text in texts]
+
+
+@QUICK
+@given(before=st.sampled_from(["", " ", "//", "https:/", "https//", "\\\\"]), end=NEAR_ADDRESSES)
+def test_no_signature_of_what_may_be_an_address_is_shown(before, end):
+    """Whatever is wrong with an address: what follows its path is hidden; below a base, of any text."""
+    assert "secret" not in shown(f"{before}host/a.jpg?Signature=secret{end}")
+    assert "secret" not in shown(f"{end}?secret", "address") or end.lower().lstrip().startswith("data:")
 
 
 @QUICK

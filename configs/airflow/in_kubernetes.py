@@ -19,12 +19,19 @@ NIGHT = "{{ (dag_run.logical_date or dag_run.run_after) | ds }}"
 
 # The shell hands SIGTERM on, waits for the run's orderly end, and leaves its last line for XCom.
 SCRIPT = """
+run= signalled=
+trap 'signalled=yes; [ -z "$run" ] || kill -TERM $run' TERM
 batchsearch run "$CONFIG" --set "output.dir=$OUTPUT" --log-format json >/tmp/stdout.$$ &
 run=$!
-trap 'kill -TERM $run' TERM
+# A signal that came before the process had a number is handed on now.
+[ -z "$signalled" ] || kill -TERM $run
 wait $run; code=$?
 # A signal ends the wait, not the run; 127: it has been waited for.
-while [ $code -gt 128 ]; do wait $run; again=$?; [ $again -ne 127 ] || break; code=$again; done
+while [ -n "$signalled" ]; do
+  signalled=
+  wait $run; again=$?
+  [ $again -eq 127 ] || code=$again
+done
 mkdir -p "$XCOM" && tail -n 1 /tmp/stdout.$$ >"$XCOM/return.json"
 exit $code
 """

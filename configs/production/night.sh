@@ -16,21 +16,22 @@ set +a
 
 run=
 stop=
-trap 'stop=yes; [ -z "$run" ] || kill -TERM "$run"' TERM INT HUP
+trap 'stop=yes signalled=yes; [ -z "$run" ] || kill -TERM "$run"' TERM INT HUP
 
 code=4
 while [ -z "$stop" ] && [ "$tries" -gt 0 ]; do
   tries=$((tries - 1))
+  signalled=
   "$batchsearch" "$command" "$job" --no-progress --log-format json >>"$log" 2>&1 &
   run=$!
   # A signal that came before the process had a number is handed on now.
   [ -z "$stop" ] || kill -TERM "$run"
   wait "$run"; code=$?
   # A signal ends the wait, not the run, which stops in good order; 127: it has been waited for.
-  while [ "$code" -gt 128 ] && kill -0 "$run" 2>/dev/null; do
+  while [ -n "$signalled" ]; do
+    signalled=
     wait "$run"; again=$?
-    [ "$again" -ne 127 ] || break
-    code=$again
+    [ "$again" -eq 127 ] || code=$again
   done
   run=
   case $code in

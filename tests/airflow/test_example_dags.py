@@ -161,6 +161,16 @@ def test_a_pod_that_is_evicted_stops_in_good_order(pod_script, tmp_path):
     assert json.loads((tmp_path / "xcom" / "return.json").read_text())["exit_code"] == 4
 
 
+def test_a_pod_whose_run_is_killed_ends(pod_script, tmp_path):
+    """Out of memory, for one: the code is the signal's, and nothing waits for ever."""
+    fake = tmp_path / "batchsearch"
+    fake.write_text("#!/bin/sh\nkill -KILL $$\n", encoding="utf-8")
+    fake.chmod(0o755)
+    with pod_script(PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}") as pod:
+        pod.communicate(timeout=60)
+    assert pod.returncode == 128 + signal.SIGKILL
+
+
 def test_the_pods_environment_names_the_night(place):
     """The output folder follows from the DAG run's date here too, and no secret is in the description."""
     pytest.importorskip("airflow.providers.cncf.kubernetes")

@@ -196,11 +196,15 @@ def test_cron_goes_on_after_a_run_that_was_killed(tmp_path):
     assert (tmp_path / "batchsearch.log").read_text() == "tried\n" * 2
 
 
-def test_cron_hands_on_the_signal(tmp_path):
-    """SIGTERM to the script ends the run in good order, and the script with it: no further start."""
+@pytest.mark.parametrize("again", range(12))
+def test_cron_hands_on_the_signal(tmp_path, again):
+    """SIGTERM to the script ends the run in good order, and the script with it: no further start.
+
+    Each time: the run may end before the script waits for it once more.
+    """
     program = tmp_path / "batchsearch"
     program.write_text(
-        f"#!{sys.executable}\nimport os, signal\n"
+        f"#!{sys.executable} -S\nimport os, signal\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\nos.write(1, b'started\\n')\n"
         "signal.sigwait({signal.SIGTERM})\nos.write(1, b'stopped\\n')\nos._exit(4)\n",
         encoding="utf-8",

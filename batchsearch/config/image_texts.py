@@ -24,20 +24,17 @@ SIGNING: Final = (
 
 # Stray characters before an address, a space of any kind or a quote, do not hide what is in it.
 _STRAY: Final = r"[^0-9A-Za-z./_~\\-]*"
-_DATA: Final = rf"^{_STRAY}(?i:data):"
 _BEGIN: Final = r"(?:[A-Za-z][A-Za-z0-9+.-]*://|[/\\]{2}|(?i:https?|ftps?|s3|oss|gs)(?:[/\\]{2}|:[/\\]?))"
 _BARE: Final = r"[0-9A-Za-z._~-][^/?#@:\s]*:[^/?#@\s]+@"
-_USER: Final = rf"^{_STRAY}(?:{_BEGIN}[^/?#]*@|{_BARE})"
-_SIGNED: Final = rf"\?(?:[^?#]*&)?(?i:{SIGNING})="
 
 # All of these are read by Arrow, too: neither looks ahead nor back.
-DATA_URL: Final = _DATA
+DATA_URL: Final = rf"^{_STRAY}(?i:data):"
 """A text that is an image, by its beginning."""
-WITH_USER: Final = _USER
+WITH_USER: Final = rf"^{_STRAY}(?:{_BEGIN}[^/?#]*@|{_BARE})"
 """An address with a user part, by its beginning."""
-SIGNED: Final = _SIGNED
+SIGNED: Final = rf"\?(?:[^?#]*&)?(?i:{SIGNING})="
 """A query that signs an address."""
-NOT_SHOWN: Final = rf"{_DATA}|{_USER}|^{_STRAY}{_BEGIN}[^?#]*[?#]|{_SIGNED}"
+NOT_SHOWN: Final = rf"{DATA_URL}|{WITH_USER}|^{_STRAY}{_BEGIN}[^?#]*[?#]|{SIGNED}"
 """What is anywhere in a text that is not shown as it is."""
 NOT_SHOWN_BELOW: Final = rf"{NOT_SHOWN}|\?"
 """The same, of texts that are addresses below `images.base_url`."""
@@ -47,7 +44,7 @@ _CHANGED: Final[dict[TextKind, re.Pattern[str]]] = {
     "address": re.compile(NOT_SHOWN_BELOW),
     "base64": re.compile(NOT_SHOWN),
 }
-_DATA_URL: Final = re.compile(_DATA)
+_DATA_URL: Final = re.compile(DATA_URL)
 _ADDRESS: Final = re.compile(rf"{_STRAY}({_BEGIN})(?:[^/?#]*@)?([^?#]*)")
 _SCHEMED: Final = re.compile(rf"{_STRAY}[A-Za-z][A-Za-z0-9+.-]*://")
 _BARE_USER: Final = re.compile(rf"{_STRAY}{_BARE}([^?#]*)")
@@ -64,7 +61,7 @@ def shown(text: str, kind: TextKind = "path") -> str:
     """A text of an image column as anybody may see it.
 
     A `data:` URL becomes its media type and length, base64 its length, and an address loses user part, query
-    and fragment; a path stays as it is, question marks included.
+    and fragment; a path stays as it is, question marks included, unless what follows one signs it.
 
     Args:
         text: As the manifest has it.

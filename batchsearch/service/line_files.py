@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+PIECEWISE: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Ways of packing in a zip file that unpack a piece at a time; of others one piece may be gigabytes."""
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _LONGEST: Final = 1024 * 1024
@@ -95,8 +97,7 @@ class _Members:
             if line or not self._names:
                 return line
             info = self._names.pop(0)
-            if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                # Of others a piece may be gigabytes.
+            if info.compress_type not in PIECEWISE:
                 raise zipfile.BadZipFile(f"{info.filename[:80]!r} is packed in a way that is not read here")
             self._member = self._archive.open(info)
 

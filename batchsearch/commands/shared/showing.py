@@ -56,7 +56,7 @@ def tell(text: str, *, mark: str = "", to_stderr: bool = False) -> None:
 
     Args:
         text: The line.
-        mark: What stands before them, with its colours.
+        mark: What stands before it, with its colours.
         to_stderr: It is no part of the answer.
     """
     click.echo(f"{mark}{printable(text)}", err=to_stderr)

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from batchsearch.manifest.remote_file import READ_AHEAD, RemoteFile
+from batchsearch.service.line_files import PIECEWISE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +29,6 @@ _CHUNK: Final = 128 * 1024
 _LEAST_REFUSED: Final = 1024 * 1024 * 1024
 _MOST_TIMES: Final = 250
 """Tables unpack to ten or twenty times their size; gzip can do a thousand, others a million."""
-PIECEWISE: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-"""Ways of packing in a zip file that unpack a piece at a time; of others one piece may be gigabytes."""
 
 
 class CutError(OSError):

@@ -17,8 +17,8 @@ from openpyxl.reader.excel import ExcelReader
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 from openpyxl.xml.functions import iterparse
 
-from batchsearch.manifest.formats.unpacked import PIECEWISE
 from batchsearch.manifest.formats.value_table import LONGEST_ROW
+from batchsearch.service.line_files import PIECEWISE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
